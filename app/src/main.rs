@@ -1,0 +1,2 @@
+//! KVLens.
+fn main() {}
