@@ -1,5 +1,6 @@
 //! Chat templates as Hugging Face checkpoints carry them: Jinja text, rendered by minijinja.
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, context};
 use serde_json::Value;
 
@@ -38,8 +39,7 @@ impl ChatTemplate {
         };
         let mut environment = Environment::new();
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        environment.set_syntax(python_whitespace().map_err(failed)?);
         environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
@@ -48,11 +48,16 @@ impl ChatTemplate {
             .render(context! {
                 messages => [context! { role => "user", content => prompt }],
                 add_generation_prompt => true,
-                bos_token => self.bos_token,
-                eos_token => self.eos_token,
+                bos_token => self.bos_token.clone(),
+                eos_token => self.eos_token.clone(),
             })
             .map_err(failed)
     }
+}
+
+/// transformers renders with `trim_blocks` and `lstrip_blocks`.
+fn python_whitespace() -> Result<SyntaxConfig, Error> {
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()
 }
 
 /// The field is a template, or a list of named ones of which `default` is meant.
