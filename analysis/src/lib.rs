@@ -1,1 +1,35 @@
-//! placeholder
+//! Numerics of KVLens on plain slices: from attention rows to importance, ranking, overlap at every
+//! budget, agreement, statistics and the tidy tables that `kvlens measure` writes.
+//!
+//! Dimensions in the documentation: `L` layers, `H` query heads, `G` key/value heads, `T` prompt
+//! tokens, `W` rows of an observation window, `N` rankable tokens (prompt tokens that are not exempt).
+//!
+//! Scores are `f32`, every sum is accumulated in `f64`, ties break by the lower position, and nothing
+//! depends on the number of threads: the same input gives the same bytes.
+
+pub mod agreement;
+pub mod budget;
+pub mod comparison;
+pub mod error;
+pub mod importance;
+mod order;
+pub mod pooling;
+pub mod ranking;
+pub mod scoring;
+pub mod selection;
+pub mod statistics;
+pub mod tables;
+mod tokens;
+
+pub use agreement::{Agreement, agreement_by_head};
+pub use budget::{Budget, BudgetGrid};
+pub use comparison::{
+    Band, BudgetCurves, Comparison, ComparisonInput, HeadComparison, Metric, compare,
+};
+pub use error::AnalysisError;
+pub use importance::{AttentionRows, HeadKind, Importance, ReducedHead, reduce_rows};
+pub use pooling::Pooling;
+pub use ranking::{EXEMPT, Rankings};
+pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};
+pub use selection::selection;
+pub use tokens::ForcedKeep;

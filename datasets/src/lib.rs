@@ -1,1 +1,21 @@
-//! placeholder
+//! Where KVLens's prompts come from: built-in tasks and files. Text only; no tensors, no results.
+//!
+//! [`DataSpec`] is what is typed on the command line (`demo:question=start`, `prompts.jsonl`),
+//! [`load`] turns one into [`Sample`]s, [`load_all`] several at once, and [`score`] says how much
+//! of a sample's answer a generated text holds. The fields that JSONL files may use are described
+//! with [`load`].
+
+mod builtin;
+mod error;
+mod jsonl;
+mod load;
+mod sample;
+mod score;
+mod spec;
+
+pub use builtin::{BuiltInTask, builtin_tasks};
+pub use error::DatasetError;
+pub use load::{load, load_all};
+pub use sample::{QuestionPlace, Sample};
+pub use score::score;
+pub use spec::DataSpec;

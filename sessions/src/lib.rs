@@ -1,1 +1,25 @@
-//! placeholder
+//! Model, observation windows, capture and the session on disk: the only crate of KVLens that knows candle.
+//!
+//! Dimensions in the docs: L layers, H query heads, G key/value heads, T prompt tokens, S decode steps,
+//! W window rows, D head size, R rows of one forward pass.
+
+mod attention_rows;
+mod cancel;
+mod capture;
+mod error;
+pub mod model;
+mod observation;
+mod prefill;
+mod store;
+pub mod windows;
+
+pub use attention_rows::PromptKeys;
+pub use cancel::CancelFlag;
+pub use capture::{CaptureEvent, CapturePlan, CaptureSummary, Stage, StartMode, capture};
+pub use error::SessionError;
+pub use observation::{Cost, Observation, ObservationInfo};
+pub use prefill::{Prefilled, RunControl};
+pub use store::{
+    CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleRecord, SampleState, Session,
+};
+pub use windows::DecodePlan;

@@ -1,0 +1,393 @@
+//! From attention rows to one score per layer, head and prompt token.
+
+use std::fmt;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::AnalysisError;
+use crate::scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring};
+use crate::tokens::ForcedKeep;
+
+/// What one head of an importance stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadKind {
+    /// One query head.
+    Query,
+    /// One key/value head: the query heads of its group reduced to one.
+    Kv,
+    /// One score shared by all heads of the layer.
+    Layer,
+}
+
+impl fmt::Display for HeadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Query => "query",
+            Self::Kv => "kv",
+            Self::Layer => "layer",
+        })
+    }
+}
+
+/// The attention of one head's window rows on the prompt.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionRows<'a> {
+    /// `[W, T]` row-major; a weight is `exp(logit - lse)` with the log-sum-exp over every key that the
+    /// row saw, so a row sums to at most 1 over the prompt.
+    pub weights: &'a [f32],
+    /// `W`.
+    pub rows: usize,
+    /// `T`.
+    pub prompt_tokens: usize,
+}
+
+/// The rows of one head collapsed to one score per token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReducedHead {
+    /// `[T]`.
+    pub scores: Vec<f32>,
+    /// Mean over the rows of the attention that falls on the prompt, in 0..=1 for attention weights.
+    pub prompt_share: f32,
+}
+
+/// Collapses the rows of one head; sums in `f64`.
+///
+/// With [`KeySet::Prompt`] every row is first rescaled to sum 1; a row without any weight on the
+/// prompt stays zero. A NaN among the weights stays one, so that [`Importance::from_reduced`] can name
+/// its layer, head and token.
+///
+/// # Errors
+/// [`AnalysisError::Length`] or [`AnalysisError::Empty`] when the weights are not `[W, T]`.
+pub fn reduce_rows(
+    rows: AttentionRows<'_>,
+    keys: KeySet,
+    reduce: RowReduction,
+) -> Result<ReducedHead, AnalysisError> {
+    check_rows(rows)?;
+    let start = match reduce {
+        RowReduction::Mean | RowReduction::Sum => 0.0_f64,
+        RowReduction::Max => f64::NEG_INFINITY,
+    };
+    let mut scores = vec![start; rows.prompt_tokens];
+    let mut share = 0.0_f64;
+    for row in rows.weights.chunks_exact(rows.prompt_tokens) {
+        let on_prompt: f64 = row.iter().map(|&weight| f64::from(weight)).sum();
+        share += on_prompt;
+        let divisor = match keys {
+            KeySet::Prompt if on_prompt != 0.0 => on_prompt,
+            KeySet::Prompt | KeySet::Causal => 1.0,
+        };
+        for (score, &weight) in scores.iter_mut().zip(row) {
+            let weight = f64::from(weight) / divisor;
+            match reduce {
+                RowReduction::Mean | RowReduction::Sum => *score += weight,
+                RowReduction::Max if weight > *score || weight.is_nan() => *score = weight,
+                RowReduction::Max => {}
+            }
+        }
+    }
+    let row_count = rows.rows as f64;
+    let scale = match reduce {
+        RowReduction::Mean => row_count,
+        RowReduction::Sum | RowReduction::Max => 1.0,
+    };
+    Ok(ReducedHead {
+        scores: scores
+            .into_iter()
+            .map(|score| (score / scale) as f32)
+            .collect(),
+        prompt_share: (share / row_count) as f32,
+    })
+}
+
+fn check_rows(rows: AttentionRows<'_>) -> Result<(), AnalysisError> {
+    if rows.rows == 0 {
+        return Err(AnalysisError::Empty {
+            what: "rows of an observation window",
+        });
+    }
+    if rows.prompt_tokens == 0 {
+        return Err(AnalysisError::Empty {
+            what: "prompt tokens",
+        });
+    }
+    let expected = rows.rows.saturating_mul(rows.prompt_tokens);
+    if rows.weights.len() == expected {
+        return Ok(());
+    }
+    Err(AnalysisError::Length {
+        what: "a block of attention rows",
+        dimensions: format!("[rows {}, tokens {}]", rows.rows, rows.prompt_tokens),
+        expected,
+        found: rows.weights.len(),
+    })
+}
+
+/// One finite score for each layer, head and prompt token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Importance {
+    layers: usize,
+    heads: usize,
+    head_kind: HeadKind,
+    prompt_tokens: usize,
+    scores: Vec<f32>,
+    prompt_share: Vec<f32>,
+}
+
+impl Importance {
+    /// Pools and groups reduced heads, `[L][H]`, by a scoring.
+    ///
+    /// Pooling never crosses into the last `boundary.recent` tokens (SnapKV cuts them off before it
+    /// pools): the two parts are pooled apart. The prompt share of a group is the mean over its query
+    /// heads. The scoring's key set and row reduction were applied by [`reduce_rows`].
+    ///
+    /// # Errors
+    /// Heads of different lengths or layers of different head counts, heads that do not divide into
+    /// groups, an even pooling kernel, a score that is not finite.
+    pub fn from_reduced(
+        heads_by_layer: Vec<Vec<ReducedHead>>,
+        kv_heads: usize,
+        scoring: Scoring,
+        boundary: ForcedKeep,
+    ) -> Result<Self, AnalysisError> {
+        scoring.pool.check()?;
+        let layout = Layout::of(&heads_by_layer, kv_heads)?;
+        let cut = layout.prompt_tokens.saturating_sub(boundary.recent);
+        let group_size = match scoring.group {
+            GroupReduction::None => 1,
+            GroupReduction::Mean | GroupReduction::Max => layout.query_heads / kv_heads,
+        };
+        let groups: Vec<&[ReducedHead]> = heads_by_layer
+            .iter()
+            .flat_map(|heads| heads.chunks(group_size))
+            .collect();
+        let scored: Vec<Vec<f32>> = groups
+            .par_iter()
+            .map(|group| score_group(group, scoring, cut))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            layers: heads_by_layer.len(),
+            heads: layout.query_heads / group_size,
+            head_kind: match scoring.group {
+                GroupReduction::None => HeadKind::Query,
+                GroupReduction::Mean | GroupReduction::Max => HeadKind::Kv,
+            },
+            prompt_tokens: layout.prompt_tokens,
+            scores: scored.concat(),
+            prompt_share: groups.iter().map(|group| mean_share(group)).collect(),
+        })
+    }
+
+    /// Scores that do not come from attention rows: `scores` is `[L, heads, T]`, `prompt_share` `[L, heads]`.
+    ///
+    /// # Errors
+    /// A dimension of zero, a buffer of another length, a score that is not finite.
+    pub fn new(
+        layers: usize,
+        heads: usize,
+        head_kind: HeadKind,
+        prompt_tokens: usize,
+        scores: Vec<f32>,
+        prompt_share: Vec<f32>,
+    ) -> Result<Self, AnalysisError> {
+        for (count, what) in [
+            (layers, "layers"),
+            (heads, "heads"),
+            (prompt_tokens, "prompt tokens"),
+        ] {
+            if count == 0 {
+                return Err(AnalysisError::Empty { what });
+            }
+        }
+        let all_heads = layers.saturating_mul(heads);
+        let expected = all_heads.saturating_mul(prompt_tokens);
+        if scores.len() != expected {
+            return Err(AnalysisError::Length {
+                what: "an importance",
+                dimensions: format!("[layers {layers}, heads {heads}, tokens {prompt_tokens}]"),
+                expected,
+                found: scores.len(),
+            });
+        }
+        if prompt_share.len() != all_heads {
+            return Err(AnalysisError::Length {
+                what: "the prompt shares of an importance",
+                dimensions: format!("[layers {layers}, heads {heads}]"),
+                expected: all_heads,
+                found: prompt_share.len(),
+            });
+        }
+        for (index, head_scores) in scores.chunks_exact(prompt_tokens).enumerate() {
+            check_finite(head_scores, index / heads, index % heads)?;
+        }
+        Ok(Self {
+            layers,
+            heads,
+            head_kind,
+            prompt_tokens,
+            scores,
+            prompt_share,
+        })
+    }
+
+    /// The scores of one head, `[T]`.
+    ///
+    /// # Panics
+    /// When the layer or the head does not exist.
+    pub fn head(&self, layer: usize, head: usize) -> &[f32] {
+        let start = self.head_index(layer, head) * self.prompt_tokens;
+        &self.scores[start..start + self.prompt_tokens]
+    }
+
+    /// Mean over the window's rows of the attention of one head that falls on the prompt.
+    ///
+    /// # Panics
+    /// When the layer or the head does not exist.
+    pub fn prompt_share(&self, layer: usize, head: usize) -> f32 {
+        self.prompt_share[self.head_index(layer, head)]
+    }
+
+    /// Number of layers.
+    pub fn layers(&self) -> usize {
+        self.layers
+    }
+
+    /// Number of heads per layer, of the kind [`Self::head_kind`].
+    pub fn heads(&self) -> usize {
+        self.heads
+    }
+
+    /// What one head stands for.
+    pub fn head_kind(&self) -> HeadKind {
+        self.head_kind
+    }
+
+    /// Number of prompt tokens, `T`.
+    pub fn prompt_tokens(&self) -> usize {
+        self.prompt_tokens
+    }
+
+    /// The scores of all heads in turn, layer by layer, each `[T]`.
+    pub(crate) fn by_head(&self) -> rayon::slice::ChunksExact<'_, f32> {
+        self.scores.par_chunks_exact(self.prompt_tokens)
+    }
+
+    fn head_index(&self, layer: usize, head: usize) -> usize {
+        assert!(
+            layer < self.layers && head < self.heads,
+            "no layer {layer}, head {head}"
+        );
+        layer * self.heads + head
+    }
+}
+
+/// The dimensions that all reduced heads share.
+struct Layout {
+    query_heads: usize,
+    prompt_tokens: usize,
+}
+
+impl Layout {
+    fn of(heads_by_layer: &[Vec<ReducedHead>], kv_heads: usize) -> Result<Self, AnalysisError> {
+        let first_layer = heads_by_layer
+            .first()
+            .ok_or(AnalysisError::Empty { what: "layers" })?;
+        let first_head = first_layer
+            .first()
+            .ok_or(AnalysisError::Empty { what: "heads" })?;
+        let layout = Self {
+            query_heads: first_layer.len(),
+            prompt_tokens: first_head.scores.len(),
+        };
+        if layout.prompt_tokens == 0 {
+            return Err(AnalysisError::Empty {
+                what: "prompt tokens",
+            });
+        }
+        if kv_heads == 0 || !layout.query_heads.is_multiple_of(kv_heads) {
+            return Err(AnalysisError::Grouping {
+                query_heads: layout.query_heads,
+                kv_heads,
+            });
+        }
+        for (layer, heads) in heads_by_layer.iter().enumerate() {
+            layout.check_layer(layer, heads)?;
+        }
+        Ok(layout)
+    }
+
+    fn check_layer(&self, layer: usize, heads: &[ReducedHead]) -> Result<(), AnalysisError> {
+        if heads.len() != self.query_heads {
+            return Err(AnalysisError::HeadCount {
+                layer,
+                expected: self.query_heads,
+                found: heads.len(),
+            });
+        }
+        for (head, reduced) in heads.iter().enumerate() {
+            if reduced.scores.len() != self.prompt_tokens {
+                return Err(AnalysisError::HeadLength {
+                    layer,
+                    head,
+                    expected: self.prompt_tokens,
+                    found: reduced.scores.len(),
+                });
+            }
+            check_finite(&reduced.scores, layer, head)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_finite(scores: &[f32], layer: usize, head: usize) -> Result<(), AnalysisError> {
+    match scores.iter().position(|score| !score.is_finite()) {
+        None => Ok(()),
+        Some(token) => Err(AnalysisError::NotFinite {
+            layer,
+            head,
+            token,
+            value: scores[token].to_string(),
+        }),
+    }
+}
+
+fn score_group(
+    group: &[ReducedHead],
+    scoring: Scoring,
+    cut: usize,
+) -> Result<Vec<f32>, AnalysisError> {
+    let heads: Vec<&[f32]> = group.iter().map(|head| head.scores.as_slice()).collect();
+    match scoring.group_order {
+        GroupOrder::PoolFirst => {
+            let pooled: Vec<Vec<f32>> = heads
+                .iter()
+                .map(|scores| scoring.pool.pool(scores, cut))
+                .collect::<Result<_, _>>()?;
+            let pooled: Vec<&[f32]> = pooled.iter().map(Vec::as_slice).collect();
+            Ok(reduce_group(&pooled, scoring.group))
+        }
+        GroupOrder::GroupFirst => scoring.pool.pool(&reduce_group(&heads, scoring.group), cut),
+    }
+}
+
+/// Reduces equally long heads to one; a group without reduction has a single head.
+fn reduce_group(heads: &[&[f32]], group: GroupReduction) -> Vec<f32> {
+    let tokens = heads.first().map_or(0, |head| head.len());
+    let of_token = |token: usize| heads.iter().map(move |head| head[token]);
+    let size = heads.len() as f64;
+    (0..tokens)
+        .map(|token| match group {
+            GroupReduction::Max => of_token(token).fold(f32::NEG_INFINITY, f32::max),
+            GroupReduction::None | GroupReduction::Mean => {
+                (of_token(token).map(f64::from).sum::<f64>() / size) as f32
+            }
+        })
+        .collect()
+}
+
+fn mean_share(group: &[ReducedHead]) -> f32 {
+    let sum: f64 = group.iter().map(|head| f64::from(head.prompt_share)).sum();
+    (sum / group.len() as f64) as f32
+}

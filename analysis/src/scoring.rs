@@ -1,0 +1,225 @@
+//! How the attention rows of an observation become one score per prompt token.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::AnalysisError;
+pub use crate::pooling::Pooling;
+pub use crate::tokens::ForcedKeep;
+
+/// Text of an enum whose variants are single words; the words are also what serde writes.
+macro_rules! words {
+    ($type:ty, $what:literal, $expected:literal, { $($variant:ident => $word:literal),+ $(,)? }) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $(Self::$variant => $word),+ })
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = AnalysisError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(AnalysisError::Unknown {
+                        what: $what,
+                        given: text.to_owned(),
+                        expected: $expected,
+                    }),
+                }
+            }
+        }
+    };
+}
+
+/// Which keys a row's softmax runs over before it is cut to the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeySet {
+    /// Every key that the row saw; the cut to the prompt does not renormalise.
+    #[default]
+    Causal,
+    /// The prompt's keys alone: each row is rescaled to sum 1 over the prompt.
+    Prompt,
+}
+
+words!(KeySet, "the softmax key set", "causal or prompt", {
+    Causal => "causal",
+    Prompt => "prompt",
+});
+
+/// How the rows of a window collapse to one score per token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowReduction {
+    /// Mean over rows.
+    #[default]
+    Mean,
+    /// Sum over rows; ranks as the mean does.
+    Sum,
+    /// Largest over rows.
+    Max,
+}
+
+words!(RowReduction, "the row reduction", "mean, sum or max", {
+    Mean => "mean",
+    Sum => "sum",
+    Max => "max",
+});
+
+/// How the query heads that share one key/value head collapse to one score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupReduction {
+    /// Every query head keeps its own scores.
+    #[default]
+    None,
+    /// Mean over the group.
+    Mean,
+    /// Largest of the group.
+    Max,
+}
+
+words!(GroupReduction, "the group reduction", "none, mean or max", {
+    None => "none",
+    Mean => "mean",
+    Max => "max",
+});
+
+/// Whether pooling along positions comes before or after the group reduction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupOrder {
+    /// Pool every query head, then reduce the group (kvpress).
+    #[default]
+    PoolFirst,
+    /// Reduce the group, then pool (AdaKV, KVCache-Factory).
+    GroupFirst,
+}
+
+words!(GroupOrder, "the order of pooling and grouping", "pool-first or group-first", {
+    PoolFirst => "pool-first",
+    GroupFirst => "group-first",
+});
+
+/// Everything between attention rows and importance.
+///
+/// The default is the raw scoring of the oracle: causal keys, mean over rows, no pooling, no groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Scoring {
+    /// Softmax key set of the rows.
+    pub keys: KeySet,
+    /// Reduction over rows.
+    pub reduce: RowReduction,
+    /// Pooling along positions.
+    pub pool: Pooling,
+    /// Reduction over the query heads of one key/value head.
+    pub group: GroupReduction,
+    /// Which of pooling and group reduction comes first.
+    pub group_order: GroupOrder,
+}
+
+/// Choices of a user that replace parts of a window's published scoring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScoringOverrides {
+    /// Replaces the softmax key set.
+    pub keys: Option<KeySet>,
+    /// Replaces the reduction over rows.
+    pub reduce: Option<RowReduction>,
+    /// Replaces the pooling.
+    pub pool: Option<Pooling>,
+    /// Replaces the group reduction.
+    pub group: Option<GroupReduction>,
+    /// Replaces the order of pooling and grouping.
+    pub group_order: Option<GroupOrder>,
+}
+
+impl ScoringOverrides {
+    /// The published scoring with every choice made here in its place.
+    pub fn apply(&self, published: Scoring) -> Scoring {
+        Scoring {
+            keys: self.keys.unwrap_or(published.keys),
+            reduce: self.reduce.unwrap_or(published.reduce),
+            pool: self.pool.unwrap_or(published.pool),
+            group: self.group.unwrap_or(published.group),
+            group_order: self.group_order.unwrap_or(published.group_order),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapkv() -> Scoring {
+        Scoring {
+            reduce: RowReduction::Sum,
+            pool: Pooling::Max { kernel: 7 },
+            ..Scoring::default()
+        }
+    }
+
+    #[test]
+    fn no_override_leaves_the_published_scoring() {
+        assert_eq!(ScoringOverrides::default().apply(snapkv()), snapkv());
+    }
+
+    #[test]
+    fn every_override_replaces_its_own_part_only() {
+        let overrides = ScoringOverrides {
+            keys: Some(KeySet::Prompt),
+            reduce: Some(RowReduction::Max),
+            pool: Some(Pooling::None),
+            group: Some(GroupReduction::Mean),
+            group_order: Some(GroupOrder::GroupFirst),
+        };
+        let expected = Scoring {
+            keys: KeySet::Prompt,
+            reduce: RowReduction::Max,
+            pool: Pooling::None,
+            group: GroupReduction::Mean,
+            group_order: GroupOrder::GroupFirst,
+        };
+        assert_eq!(overrides.apply(snapkv()), expected);
+        let one = ScoringOverrides {
+            group: Some(GroupReduction::Max),
+            ..Default::default()
+        };
+        assert_eq!(
+            one.apply(snapkv()),
+            Scoring {
+                group: GroupReduction::Max,
+                ..snapkv()
+            }
+        );
+    }
+
+    #[test]
+    fn words_parse_to_what_they_display() {
+        assert_eq!("prompt".parse(), Ok(KeySet::Prompt));
+        assert_eq!("sum".parse(), Ok(RowReduction::Sum));
+        assert_eq!("none".parse(), Ok(GroupReduction::None));
+        assert_eq!("group-first".parse(), Ok(GroupOrder::GroupFirst));
+        assert_eq!(GroupOrder::PoolFirst.to_string(), "pool-first");
+        assert_eq!(KeySet::Causal.to_string(), "causal");
+        let refused = "median".parse::<RowReduction>().unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the row reduction `median` is unknown; write mean, sum or max"
+        );
+    }
+
+    #[test]
+    fn a_scoring_survives_json() {
+        let json = serde_json::to_string(&snapkv()).unwrap();
+        assert_eq!(
+            json,
+            r#"{"keys":"causal","reduce":"sum","pool":"max:7","group":"none","group_order":"pool-first"}"#
+        );
+        assert_eq!(serde_json::from_str::<Scoring>(&json).unwrap(), snapkv());
+    }
+}

@@ -1,0 +1,230 @@
+//! The tasks that the program carries itself.
+//!
+//! `demo` is a small file of retrieval prompts that the built-in model answers: statements about
+//! people, and a question for three facts of one of them. Every prompt comes twice, with the
+//! question at its end and at its start, because a window at the end of the prompt sees the
+//! question only in the first case.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::error::DatasetError;
+use crate::jsonl::{self, Origin};
+use crate::sample::{QuestionPlace, Sample};
+
+const DEMO: &str = include_str!("../builtin/demo.jsonl");
+
+/// A built-in task as help texts show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuiltInTask {
+    /// What is typed before the colon.
+    pub name: &'static str,
+    /// One line on what its prompts are.
+    pub summary: &'static str,
+    /// Every option as `key=value|value`.
+    pub options: &'static [&'static str],
+}
+
+static TASKS: [BuiltInTask; 1] = [BuiltInTask {
+    name: "demo",
+    summary: "three facts about one person among many statements, for the built-in model",
+    options: &["question=start|end", "length=512|1024", "samples=N"],
+}];
+
+/// All built-in tasks.
+pub fn builtin_tasks() -> &'static [BuiltInTask] {
+    &TASKS
+}
+
+pub(crate) fn find(name: &str) -> Option<&'static BuiltInTask> {
+    TASKS.iter().find(|task| task.name == name)
+}
+
+pub(crate) fn unknown_task(name: &str) -> DatasetError {
+    let names: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
+    DatasetError::UnknownTask {
+        name: name.to_owned(),
+        known: names.join(", "),
+    }
+}
+
+/// Checks the options without loading anything.
+pub(crate) fn check(task: &str, options: &BTreeMap<String, String>) -> Result<(), DatasetError> {
+    let task = find(task).ok_or_else(|| unknown_task(task))?;
+    Filter::read(task, options).map(|_| ())
+}
+
+/// The task's samples that the options leave, in the order of the file: by length, each prompt
+/// with the question at its end before the same prompt with the question at its start.
+pub(crate) fn load(
+    task: &str,
+    options: &BTreeMap<String, String>,
+) -> Result<Vec<Sample>, DatasetError> {
+    let task = find(task).ok_or_else(|| unknown_task(task))?;
+    let filter = Filter::read(task, options)?;
+    let origin = Origin {
+        path: task.name.as_ref(),
+        dataset: task.name,
+        stem: task.name,
+    };
+    let mut samples = Vec::new();
+    for line in jsonl::objects(DEMO, &origin) {
+        let (number, object) = line?;
+        let sample = jsonl::sample(&object, number, &origin)?;
+        if filter.keeps(&sample, &object) {
+            samples.push(sample);
+        }
+    }
+    samples.truncate(filter.samples.unwrap_or(usize::MAX));
+    Ok(samples)
+}
+
+#[derive(Default)]
+struct Filter {
+    place: Option<QuestionPlace>,
+    length: Option<u64>,
+    samples: Option<usize>,
+}
+
+impl Filter {
+    fn read(task: &BuiltInTask, options: &BTreeMap<String, String>) -> Result<Self, DatasetError> {
+        let mut filter = Self::default();
+        for (key, value) in options {
+            let expected = task
+                .options
+                .iter()
+                .find(|option| option.split('=').next() == Some(key))
+                .ok_or_else(|| DatasetError::UnknownOption {
+                    task: task.name.to_owned(),
+                    option: key.clone(),
+                    known: task.options.join(", "),
+                })?;
+            filter
+                .set(key, value)
+                .ok_or_else(|| DatasetError::OptionValue {
+                    task: task.name.to_owned(),
+                    option: key.clone(),
+                    value: value.clone(),
+                    expected: (*expected).to_owned(),
+                })?;
+        }
+        Ok(filter)
+    }
+
+    /// `None` when the value is not one of those accepted.
+    fn set(&mut self, key: &str, value: &str) -> Option<()> {
+        match key {
+            "question" => self.place = Some(QuestionPlace::from_label(value)?),
+            "length" => {
+                self.length = Some(
+                    value
+                        .parse()
+                        .ok()
+                        .filter(|length| [512, 1024].contains(length))?,
+                );
+            }
+            _ => self.samples = Some(value.parse().ok().filter(|samples| *samples > 0)?),
+        }
+        Some(())
+    }
+
+    fn keeps(&self, sample: &Sample, object: &Map<String, Value>) -> bool {
+        let place = self
+            .place
+            .is_none_or(|place| sample.question_place == Some(place));
+        let length = self
+            .length
+            .is_none_or(|length| object.get("length").and_then(Value::as_u64) == Some(length));
+        place && length
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo(options: &[(&str, &str)]) -> Vec<Sample> {
+        let options = options
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        load("demo", &options).unwrap()
+    }
+
+    #[test]
+    fn there_are_eight_prompts_half_of_them_with_the_question_first() {
+        let samples = demo(&[]);
+        assert_eq!(samples.len(), 8);
+        assert_eq!(demo(&[("question", "start")]).len(), 4);
+        assert_eq!(demo(&[("question", "end")]).len(), 4);
+        assert_eq!(demo(&[("length", "512")]).len(), 4);
+        assert_eq!(demo(&[("length", "1024"), ("question", "end")]).len(), 2);
+        let two = demo(&[("samples", "2")]);
+        assert_eq!(two[0].question_place, Some(QuestionPlace::End));
+        assert_eq!(two[1].question_place, Some(QuestionPlace::Start));
+    }
+
+    #[test]
+    fn the_question_stands_where_the_sample_says() {
+        for sample in demo(&[]) {
+            let at = sample.prompt.find("Question:").unwrap();
+            match sample.question_place.unwrap() {
+                QuestionPlace::Start => assert_eq!(at, 1, "{}", sample.id),
+                QuestionPlace::End => assert!(at > sample.prompt.len() - 120, "{}", sample.id),
+            }
+        }
+    }
+
+    /// The asked person is named by the question: 'Report the … of NAME NAME.'
+    fn asked_person(prompt: &str) -> &str {
+        let question = &prompt[prompt.find("Question:").unwrap()..];
+        let sentence = question.split('.').next().unwrap();
+        &sentence[sentence.rfind(" of ").unwrap() + 4..]
+    }
+
+    #[test]
+    fn every_value_has_one_evidence_sentence_that_names_the_person() {
+        for sample in demo(&[]) {
+            let person = asked_person(&sample.prompt);
+            assert_eq!(sample.values.len(), 3, "{}", sample.id);
+            assert_eq!(sample.evidence.len(), 3, "{}", sample.id);
+            let mut held = Vec::new();
+            for span in &sample.evidence {
+                let sentence = &sample.prompt[span.clone()];
+                assert!(sentence.contains(person), "{}: {sentence}", sample.id);
+                assert!(sentence.ends_with('.'), "{}: {sentence}", sample.id);
+                assert!(!sentence.contains("Question"), "{}: {sentence}", sample.id);
+                assert_eq!(sentence.matches('.').count(), 1, "{sentence}");
+                let value: Vec<&String> = sample
+                    .values
+                    .iter()
+                    .filter(|value| sentence.ends_with(&format!(" {value}.")))
+                    .collect();
+                assert_eq!(value.len(), 1, "{}: {sentence}", sample.id);
+                held.push(value[0]);
+            }
+            held.sort();
+            held.dedup();
+            assert_eq!(held.len(), 3, "{}: {held:?}", sample.id);
+        }
+    }
+
+    #[test]
+    fn the_reference_answer_scores_one() {
+        for sample in demo(&[]) {
+            let answer = sample.answer.clone().unwrap();
+            assert_eq!(crate::score(&sample, &answer), Some(1.0));
+            assert_eq!(crate::score(&sample, "I do not know."), Some(0.0));
+        }
+    }
+
+    #[test]
+    fn zero_samples_and_other_lengths_are_refused() {
+        for (key, value) in [("samples", "0"), ("length", "2048"), ("samples", "-1")] {
+            let options = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+            let error = check("demo", &options).unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains(value), "{error}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What is typed to name prompts: a built-in task with options, or a file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::builtin;
+use crate::error::DatasetError;
+
+/// Names the prompts of one source.
+///
+/// Written `demo`, `demo:question=start,length=512`, or as a path to a `.txt` or `.jsonl` file.
+/// A file that exists wins over a built-in task of the same name. What looks like a path (it holds
+/// a separator or ends with a dot and an extension) is one even when nothing is there, so that the
+/// error speaks of the missing file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataSpec {
+    /// A task that the program carries or generates itself.
+    BuiltIn {
+        /// The task's name.
+        task: String,
+        /// Options by key.
+        options: BTreeMap<String, String>,
+    },
+    /// A file of prompts.
+    File(PathBuf),
+}
+
+impl FromStr for DataSpec {
+    type Err = DatasetError;
+
+    /// # Errors
+    /// When there is no such built-in task, option or option value.
+    fn from_str(text: &str) -> Result<Self, DatasetError> {
+        if Path::new(text).is_file() {
+            return Ok(Self::File(PathBuf::from(text)));
+        }
+        let (name, options) = match text.split_once(':') {
+            Some((name, options)) => (name, options),
+            None => (text, ""),
+        };
+        if builtin::find(name).is_some() {
+            let options = parse_options(options)?;
+            builtin::check(name, &options)?;
+            return Ok(Self::BuiltIn {
+                task: name.to_owned(),
+                options,
+            });
+        }
+        if looks_like_path(text) {
+            return Ok(Self::File(PathBuf::from(text)));
+        }
+        Err(builtin::unknown_task(text))
+    }
+}
+
+impl fmt::Display for DataSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::BuiltIn { task, options } => {
+                write!(f, "{task}")?;
+                for (index, (key, value)) in options.iter().enumerate() {
+                    let separator = if index == 0 { ':' } else { ',' };
+                    write!(f, "{separator}{key}={value}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn looks_like_path(text: &str) -> bool {
+    text.contains(['/', '\\']) || Path::new(text).extension().is_some()
+}
+
+fn parse_options(text: &str) -> Result<BTreeMap<String, String>, DatasetError> {
+    let mut options = BTreeMap::new();
+    for option in text.split(',').filter(|option| !option.is_empty()) {
+        let syntax = || DatasetError::OptionSyntax {
+            option: option.to_owned(),
+        };
+        let (key, value) = option.split_once('=').ok_or_else(syntax)?;
+        let earlier = options.insert(key.trim().to_owned(), value.trim().to_owned());
+        if earlier.is_some() {
+            return Err(syntax());
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_with_options_is_read_and_written_back() {
+        let spec: DataSpec = "demo:question=start,length=512".parse().unwrap();
+        let DataSpec::BuiltIn { task, options } = &spec else {
+            panic!("{spec:?}");
+        };
+        assert_eq!(task, "demo");
+        assert_eq!(options["question"], "start");
+        assert_eq!(options["length"], "512");
+        assert_eq!(spec.to_string(), "demo:length=512,question=start");
+        assert_eq!(spec.to_string().parse::<DataSpec>().unwrap(), spec);
+    }
+
+    #[test]
+    fn a_task_without_options_is_written_without_a_colon() {
+        let spec: DataSpec = "demo".parse().unwrap();
+        assert_eq!(spec.to_string(), "demo");
+    }
+
+    #[test]
+    fn a_file_that_exists_wins_over_a_task_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demo");
+        std::fs::write(&path, "x").unwrap();
+        let spec: DataSpec = path.to_str().unwrap().parse().unwrap();
+        assert_eq!(spec, DataSpec::File(path));
+    }
+
+    #[test]
+    fn an_unknown_task_lists_the_known_ones() {
+        let error = "nonsense".parse::<DataSpec>().unwrap_err().to_string();
+        assert!(error.contains("demo"), "{error}");
+        assert!(error.ends_with("nonsense"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_option_or_value_lists_the_known_ones() {
+        let error = "demo:depth=0.5"
+            .parse::<DataSpec>()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("question=start|end"), "{error}");
+        let error = "demo:question=middle"
+            .parse::<DataSpec>()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("question=start|end"), "{error}");
+        let error = "demo:question".parse::<DataSpec>().unwrap_err().to_string();
+        assert!(error.contains("key=value"), "{error}");
+        assert!("demo:length=512,length=1024".parse::<DataSpec>().is_err());
+    }
+
+    #[test]
+    fn what_looks_like_a_path_is_a_file_even_when_missing() {
+        for text in ["missing.jsonl", "folder/missing"] {
+            assert_eq!(
+                text.parse::<DataSpec>().unwrap(),
+                DataSpec::File(PathBuf::from(text))
+            );
+        }
+    }
+}

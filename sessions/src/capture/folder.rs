@@ -1,0 +1,175 @@
+//! The session folder of a running capture.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kvlens_datasets::Sample;
+
+use super::plan::CapturePlan;
+use crate::SessionError;
+use crate::error::Context;
+use crate::model::{Model, sha256_hex};
+use crate::store::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SampleEntry, SampleState};
+
+/// What to do with a session folder that is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartMode {
+    /// Refuse: nothing that is there is touched.
+    New,
+    /// Go on where it stopped, if the plan, the model and the samples are the same; begin if there is none.
+    Resume,
+    /// Remove an earlier session and begin anew. Anything else in the folder is refused.
+    Replace,
+}
+
+/// A session folder with its manifest, kept in step with each other.
+pub(crate) struct SessionFolder {
+    path: PathBuf,
+    manifest: Manifest,
+}
+
+impl SessionFolder {
+    pub(crate) fn start(
+        plan: &CapturePlan,
+        model: &Model,
+        samples: &[Sample],
+        out: &Path,
+        mode: StartMode,
+    ) -> Result<Self, SessionError> {
+        let fresh = new_manifest(plan, model, samples);
+        if out.exists() {
+            match mode {
+                StartMode::New => {
+                    return Err(refused(
+                        out,
+                        "the output is already there; give another --out, or --resume to go on with it",
+                    ));
+                }
+                StartMode::Resume if out.join(MANIFEST_FILE).is_file() => return Self::resume(fresh, out),
+                StartMode::Resume => require_empty(out)?,
+                StartMode::Replace => remove_session(out)?,
+            }
+        }
+        std::fs::create_dir_all(out).io("create the session folder", out)?;
+        fresh.write(out)?;
+        Ok(Self {
+            path: out.to_owned(),
+            manifest: fresh,
+        })
+    }
+
+    fn resume(fresh: Manifest, out: &Path) -> Result<Self, SessionError> {
+        let found = Manifest::read(out)?;
+        let differing = if found.plan != fresh.plan {
+            Some("plan")
+        } else if found.model != fresh.model {
+            Some("model")
+        } else if found.device != fresh.device || found.dtype != fresh.dtype {
+            Some("device or number format")
+        } else if !same_samples(&found, &fresh) {
+            Some("samples")
+        } else {
+            None
+        };
+        match differing {
+            Some(part) => Err(refused(
+                out,
+                &format!("the session was begun with another {part}, so it cannot be resumed; give another --out"),
+            )),
+            None => Ok(Self {
+                path: out.to_owned(),
+                manifest: found,
+            }),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn is_finished(&self, index: usize) -> bool {
+        let entry = self.manifest.samples.get(index);
+        entry.is_some_and(|entry| matches!(entry.state, SampleState::Finished { .. }))
+    }
+
+    pub(crate) fn set_state(&mut self, index: usize, state: SampleState) -> Result<(), SessionError> {
+        if let Some(entry) = self.manifest.samples.get_mut(index) {
+            entry.state = state;
+        }
+        self.manifest.write(&self.path)
+    }
+}
+
+fn new_manifest(plan: &CapturePlan, model: &Model, samples: &[Sample]) -> Manifest {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Manifest {
+        format_version: FORMAT_VERSION,
+        kvlens_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_unix_secs: since_1970.as_secs(),
+        plan: plan.clone(),
+        model: model.identity().clone(),
+        shape: model.config().into(),
+        device: model.device_name(),
+        dtype: model.dtype_name().to_owned(),
+        samples: samples.iter().map(pending).collect(),
+    }
+}
+
+fn pending(sample: &Sample) -> SampleEntry {
+    // a sample is plain text and numbers, which always have a JSON form
+    let text = serde_json::to_vec(sample).unwrap_or_default();
+    SampleEntry {
+        id: sample.id.clone(),
+        sample_sha256: sha256_hex(&text),
+        state: SampleState::Pending,
+    }
+}
+
+fn same_samples(found: &Manifest, fresh: &Manifest) -> bool {
+    let identity = |manifest: &Manifest| -> Vec<(String, String)> {
+        let entries = manifest.samples.iter();
+        entries.map(|entry| (entry.id.clone(), entry.sample_sha256.clone())).collect()
+    };
+    identity(found) == identity(fresh)
+}
+
+fn refused(path: &Path, reason: &str) -> SessionError {
+    SessionError::Session {
+        reason: reason.to_owned(),
+        path: path.to_owned(),
+    }
+}
+
+fn require_empty(folder: &Path) -> Result<(), SessionError> {
+    let mut entries = std::fs::read_dir(folder).io("look into the output folder", folder)?;
+    if entries.next().is_some() {
+        return Err(refused(folder, "the output folder holds something that is no session"));
+    }
+    Ok(())
+}
+
+/// Removes the files of an earlier session; refuses to touch a folder with anything else in it.
+fn remove_session(folder: &Path) -> Result<(), SessionError> {
+    if !folder.join(MANIFEST_FILE).is_file() {
+        return require_empty(folder);
+    }
+    let is_ours = |name: &str| {
+        let name = name.strip_suffix(".partial").unwrap_or(name);
+        name == MANIFEST_FILE || (name.starts_with("sample-") && name.ends_with(".safetensors"))
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).io("look into the output folder", folder)? {
+        let entry = entry.io("look into the output folder", folder)?;
+        if !is_ours(&entry.file_name().to_string_lossy()) {
+            return Err(refused(
+                &entry.path(),
+                "the old session holds a file that KVLens did not write; remove it or give another --out",
+            ));
+        }
+        files.push(entry.path());
+    }
+    for file in files {
+        std::fs::remove_file(&file).io("remove the old session", &file)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Running a plan: every sample through one prefill, the decode stage and the windows, into a session.
+
+mod events;
+mod folder;
+mod plan;
+mod prepared;
+mod sample;
+
+use std::path::Path;
+
+use kvlens_datasets::Sample;
+
+pub use events::{CaptureEvent, CaptureSummary, Stage};
+pub use folder::StartMode;
+pub use plan::CapturePlan;
+
+use crate::model::Model;
+use crate::store::{SampleState, write_file, write_sample};
+use crate::windows::{ObservationWindow, parse_windows};
+use crate::{CancelFlag, SessionError};
+use folder::SessionFolder;
+use prepared::{PreparedSample, prepare};
+
+/// Runs `plan` with a loaded model on `samples` and writes the session `out`.
+///
+/// Everything that can be refused is refused before anything is written: windows, prompts that are empty or
+/// longer than the model's positions, an output that cannot be written. A finished sample is on disk before
+/// the next begins.
+///
+/// # Errors
+/// A sentence for what was refused; [`SessionError::Cancelled`] after a cancel, with finished samples kept.
+pub fn capture(
+    plan: &CapturePlan,
+    model: &Model,
+    samples: &[Sample],
+    out: &Path,
+    start: StartMode,
+    on_event: &mut dyn FnMut(CaptureEvent),
+    cancel: &CancelFlag,
+) -> Result<CaptureSummary, SessionError> {
+    let windows = parse_windows(&plan.windows)?;
+    plan.decode.check()?;
+    let prepared = prepare(plan, model, samples)?;
+    let mut folder = SessionFolder::start(plan, model, samples, out, start)?;
+    on_event(CaptureEvent::ModelLoaded);
+    let job = CaptureJob {
+        plan,
+        model,
+        windows: &windows,
+        cancel,
+    };
+    let mut summary = CaptureSummary::default();
+    for (index, prepared) in prepared.iter().enumerate() {
+        if folder.is_finished(index) {
+            summary.already_finished += 1;
+            continue;
+        }
+        let (id, count) = (prepared.sample.id.clone(), samples.len());
+        on_event(CaptureEvent::SampleStarted {
+            index,
+            count,
+            id: id.clone(),
+        });
+        match job.run_and_write(prepared, index, &folder, on_event) {
+            Ok(state) => {
+                folder.set_state(index, state)?;
+                summary.finished += 1;
+                on_event(CaptureEvent::SampleFinished { index, count, id });
+            }
+            Err(error @ (SessionError::Cancelled | SessionError::Io { .. })) => return Err(error),
+            Err(error) => {
+                let reason = error.to_string();
+                folder.set_state(index, SampleState::Failed { reason: reason.clone() })?;
+                summary.failed += 1;
+                on_event(CaptureEvent::SampleFailed { index, id, reason });
+            }
+        }
+    }
+    Ok(summary)
+}
+
+/// What every sample of a run shares.
+struct CaptureJob<'a> {
+    plan: &'a CapturePlan,
+    model: &'a Model,
+    windows: &'a [Box<dyn ObservationWindow>],
+    cancel: &'a CancelFlag,
+}
+
+impl CaptureJob<'_> {
+    fn run_and_write(
+        &self,
+        prepared: &PreparedSample<'_>,
+        index: usize,
+        folder: &SessionFolder,
+        on_event: &mut dyn FnMut(CaptureEvent),
+    ) -> Result<SampleState, SessionError> {
+        let captured = self.capture_sample(prepared, on_event)?;
+        let file = format!("sample-{index:05}.safetensors");
+        let path = folder.path().join(&file);
+        let bytes = write_sample(&captured, &path)?;
+        write_file(&path, &bytes)?;
+        Ok(SampleState::Finished {
+            file,
+            sha256: crate::model::sha256_hex(&bytes),
+            prompt_tokens: captured.record.prompt_ids.len(),
+            decode_tokens: captured.record.generated_ids.len(),
+        })
+    }
+}

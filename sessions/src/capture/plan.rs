@@ -1,0 +1,43 @@
+//! What is to be captured.
+
+use serde::{Deserialize, Serialize};
+
+use crate::SessionError;
+use crate::model::{DeviceChoice, DtypeChoice, ModelSource};
+use crate::windows::DecodePlan;
+
+/// The whole of a capture, as it stands in the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CapturePlan {
+    /// Which model.
+    pub model: ModelSource,
+    /// The data as they were named.
+    pub data: Vec<String>,
+    /// The windows as they were typed.
+    pub windows: Vec<String>,
+    /// How the decode stage is run.
+    pub decode: DecodePlan,
+    /// Wrap prompts in the checkpoint's chat template.
+    pub chat: bool,
+    /// Which device.
+    pub device: DeviceChoice,
+    /// Which number format.
+    pub dtype: DtypeChoice,
+}
+
+impl DecodePlan {
+    /// # Errors
+    /// [`SessionError::Plan`] for a length of 0 or a temperature that is no number above 0.
+    pub(crate) fn check(&self) -> Result<(), SessionError> {
+        let wrong = |reason: String| Err(SessionError::Plan { reason });
+        if self.max_tokens == 0 {
+            return wrong("the decode length must be at least 1 token".to_owned());
+        }
+        match self.temperature {
+            Some(temperature) if !temperature.is_finite() || temperature <= 0.0 => wrong(format!(
+                "the temperature must be a number above 0, not {temperature}; leave it out for greedy decoding"
+            )),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Everything about the samples that can be refused before the first of them runs.
+
+use kvlens_datasets::Sample;
+
+use super::plan::CapturePlan;
+use crate::SessionError;
+use crate::model::{EncodedPrompt, Model};
+
+/// A sample with its token ids.
+pub(crate) struct PreparedSample<'a> {
+    pub(crate) sample: &'a Sample,
+    pub(crate) prompt: EncodedPrompt,
+    /// Ids of the reference answer, when the decode stage is teacher-forced.
+    pub(crate) answer_ids: Option<Vec<u32>>,
+}
+
+pub(crate) fn prepare<'a>(
+    plan: &CapturePlan,
+    model: &Model,
+    samples: &'a [Sample],
+) -> Result<Vec<PreparedSample<'a>>, SessionError> {
+    if samples.is_empty() {
+        return Err(SessionError::Plan {
+            reason: "the data hold no sample".to_owned(),
+        });
+    }
+    samples.iter().map(|sample| prepare_one(plan, model, sample)).collect()
+}
+
+fn prepare_one<'a>(
+    plan: &CapturePlan,
+    model: &Model,
+    sample: &'a Sample,
+) -> Result<PreparedSample<'a>, SessionError> {
+    let wrong = |reason: String| SessionError::Prompt {
+        sample: sample.id.clone(),
+        reason,
+    };
+    if sample.prompt.is_empty() {
+        return Err(wrong("the prompt is empty".to_owned()));
+    }
+    let prompt = model.encode_prompt(&sample.prompt, plan.chat)?;
+    if prompt.ids.is_empty() {
+        return Err(wrong("the prompt has no tokens".to_owned()));
+    }
+    let answer_ids = match (plan.decode.teacher_forced, &sample.answer) {
+        (false, _) => None,
+        (true, Some(answer)) => Some(model.encode_continuation(answer)?),
+        (true, None) => {
+            return Err(wrong(
+                "there is no reference answer to force; run without --teacher-forced".to_owned(),
+            ));
+        }
+    };
+    let positions = model.config().max_positions;
+    let needed = prompt.ids.len() + plan.decode.max_tokens;
+    if needed > positions {
+        return Err(wrong(format!(
+            "the prompt of {} tokens with {} decode tokens needs {needed} positions, but the model has {positions}; shorten one of them",
+            prompt.ids.len(),
+            plan.decode.max_tokens
+        )));
+    }
+    Ok(PreparedSample {
+        sample,
+        prompt,
+        answer_ids,
+    })
+}

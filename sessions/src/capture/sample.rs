@@ -1,0 +1,140 @@
+//! One sample: prefill once, then the decode stage and every window.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use kvlens_datasets::score;
+
+use super::events::{CaptureEvent, Stage};
+use super::prepared::PreparedSample;
+use super::CaptureJob;
+use crate::SessionError;
+use crate::observation::Observation;
+use crate::prefill::{Prefilled, RunControl};
+use crate::store::{CapturedSample, SampleRecord};
+use crate::windows::{Decode, ObservationWindow};
+
+impl CaptureJob<'_> {
+    pub(super) fn capture_sample(
+        &self,
+        prepared: &PreparedSample<'_>,
+        on_event: &mut dyn FnMut(CaptureEvent),
+    ) -> Result<CapturedSample, SessionError> {
+        let started = Instant::now();
+        let decode = match &prepared.answer_ids {
+            Some(ids) => Decode::teacher_forced(self.plan.decode.clone(), ids.clone()),
+            None => Decode::generated(self.plan.decode.clone()),
+        };
+        let mut prefilled = self.prefill(prepared, &decode, on_event)?;
+        let oracle = self.observe(&decode, Stage::Decode, &mut prefilled, on_event)?;
+        let mut observations = Vec::with_capacity(self.windows.len());
+        for window in self.windows {
+            let stage = Stage::Window(window.label().to_owned());
+            observations.push(self.observe(window.as_ref(), stage, &mut prefilled, on_event)?);
+        }
+        let keys = prefilled.keys_for_scoring(self.model)?;
+        let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
+        Ok(CapturedSample::new(record, oracle, observations, keys))
+    }
+
+    fn prefill(
+        &self,
+        prepared: &PreparedSample<'_>,
+        decode: &Decode,
+        on_event: &mut dyn FnMut(CaptureEvent),
+    ) -> Result<Prefilled, SessionError> {
+        let windows = || self.windows.iter().map(AsRef::as_ref);
+        let kept_rows = windows().map(ObservationWindow::prompt_rows).max().unwrap_or(0);
+        let extra_tokens = windows()
+            .map(ObservationWindow::extra_tokens)
+            .fold(decode.extra_tokens(), usize::max);
+        let mut control = RunControl {
+            cancel: self.cancel,
+            on_tokens: &mut |done_tokens, total_tokens| {
+                on_event(CaptureEvent::Progress {
+                    stage: Stage::Prefill,
+                    done_tokens,
+                    total_tokens,
+                });
+            },
+        };
+        Prefilled::run(self.model, &prepared.prompt.ids, kept_rows, extra_tokens, &mut control)
+    }
+
+    fn observe(
+        &self,
+        window: &dyn ObservationWindow,
+        stage: Stage,
+        prefilled: &mut Prefilled,
+        on_event: &mut dyn FnMut(CaptureEvent),
+    ) -> Result<Observation, SessionError> {
+        self.cancel.check()?;
+        let mut control = RunControl {
+            cancel: self.cancel,
+            on_tokens: &mut |done_tokens, total_tokens| {
+                on_event(CaptureEvent::Progress {
+                    stage: stage.clone(),
+                    done_tokens,
+                    total_tokens,
+                });
+            },
+        };
+        window.observe(self.model, prefilled, &mut control)
+    }
+
+    fn record(
+        &self,
+        prepared: &PreparedSample<'_>,
+        oracle: &Observation,
+        seconds: f64,
+    ) -> Result<SampleRecord, SessionError> {
+        let sample = prepared.sample;
+        let generated = self.model.decode_text(oracle.token_ids())?;
+        Ok(SampleRecord {
+            id: sample.id.clone(),
+            dataset: sample.dataset.clone(),
+            task: sample.task.clone(),
+            prompt: sample.prompt.clone(),
+            answer: sample.answer.clone(),
+            values: sample.values.clone(),
+            // a forced answer says nothing of what the model can do
+            score: prepared.answer_ids.is_none().then(|| score(sample, &generated)).flatten(),
+            generated,
+            question_place: sample.question_place,
+            prompt_ids: prepared.prompt.ids.clone(),
+            token_texts: prepared.prompt.token_texts.clone(),
+            generated_ids: oracle.token_ids().to_vec(),
+            evidence_tokens: token_ranges(&prepared.prompt.byte_spans, &sample.evidence),
+            seconds,
+        })
+    }
+}
+
+/// The tokens that any of the byte ranges touches, as maximal runs.
+fn token_ranges(token_spans: &[Range<usize>], byte_ranges: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (token, span) in token_spans.iter().enumerate() {
+        let touched = byte_ranges
+            .iter()
+            .any(|bytes| span.start < bytes.end && bytes.start < span.end);
+        match runs.last_mut() {
+            Some(run) if touched && run.end == token => run.end += 1,
+            _ if touched => runs.push(token..token + 1),
+            _ => {}
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_every_token_that_it_touches() {
+        let tokens = [0..0, 0..3, 3..6, 6..9, 9..12];
+        assert_eq!(token_ranges(&tokens, &[4..5, 7..8]), vec![Range { start: 2, end: 4 }]);
+        assert_eq!(token_ranges(&tokens, &[0..3, 9..10]), [1..2, 4..5]);
+        assert_eq!(token_ranges(&tokens, &[]), Vec::<Range<usize>>::new());
+    }
+}

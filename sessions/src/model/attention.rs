@@ -1,0 +1,137 @@
+//! Scaled dot-product attention in query blocks, with grouped heads and the log-sum-exp of chosen rows.
+//!
+//! Nothing of size T x T is held: a block of queries meets only the keys that it can see, and a block is
+//! made small enough that its scores stay within [`SCORE_BYTES`]. Query heads of one key/value head are
+//! stacked as rows of one product, so keys are never copied per head.
+
+use candle_core::{D, DType, Device, Tensor};
+
+use crate::SessionError;
+
+/// Bound on the scores of one block, in bytes.
+const SCORE_BYTES: usize = 32 << 20;
+
+/// Upper bound of rows in one block: more rows would waste work on keys that the first of them cannot see.
+const BLOCK_ROWS: usize = 128;
+
+/// Queries `[H, R, D]` at cache indices `first_index..first_index + R`, against all keys so far `[G, N, D]`.
+pub(crate) struct AttentionInput<'a> {
+    pub(crate) queries: &'a Tensor,
+    pub(crate) keys: &'a Tensor,
+    pub(crate) values: &'a Tensor,
+    pub(crate) first_index: usize,
+    /// How many keys a query sees, itself included; `None` for all before it.
+    pub(crate) sliding_window: Option<usize>,
+}
+
+/// What the attention of a chunk of rows yields.
+pub(crate) struct AttentionOutput {
+    /// `[H, R, D]`, in the queries' dtype.
+    pub(crate) context: Tensor,
+    /// `[H, R]` f32: log of the sum over visible keys of exp(logit), with the scale applied to the logit.
+    pub(crate) log_sum_exp: Tensor,
+}
+
+/// Rows of a block and the keys that any of them sees.
+struct Block {
+    rows: std::ops::Range<usize>,
+    keys: std::ops::Range<usize>,
+}
+
+pub(crate) fn attend(input: &AttentionInput<'_>) -> Result<AttentionOutput, SessionError> {
+    let (heads, rows, _) = input.queries.dims3()?;
+    let mut contexts = Vec::new();
+    let mut log_sums = Vec::new();
+    let mut start = 0;
+    while start < rows {
+        let visible = input.first_index + rows;
+        let fitting = SCORE_BYTES / (heads * visible * DType::F32.size_in_bytes());
+        let end = rows.min(start + fitting.clamp(1, BLOCK_ROWS));
+        let block = Block::new(input, start..end);
+        let (context, log_sum) = attend_block(input, &block)?;
+        contexts.push(context);
+        log_sums.push(log_sum);
+        start = end;
+    }
+    Ok(AttentionOutput {
+        context: concatenate(contexts)?,
+        log_sum_exp: concatenate(log_sums)?,
+    })
+}
+
+impl Block {
+    fn new(input: &AttentionInput<'_>, rows: std::ops::Range<usize>) -> Self {
+        let first_query = input.first_index + rows.start;
+        let first_key = input
+            .sliding_window
+            .map_or(0, |window| (first_query + 1).saturating_sub(window));
+        Self {
+            keys: first_key..input.first_index + rows.end,
+            rows,
+        }
+    }
+}
+
+/// One block's context `[H, B, D]` and log-sum-exp `[H, B]`.
+fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<(Tensor, Tensor), SessionError> {
+    let (heads, _, head_dim) = input.queries.dims3()?;
+    let kv_heads = input.keys.dim(0)?;
+    let (rows, keys) = (block.rows.len(), block.keys.len());
+    let stacked = (heads / kv_heads) * rows;
+    let scale = 1.0 / (head_dim as f64).sqrt();
+    let queries = input
+        .queries
+        .narrow(1, block.rows.start, rows)?
+        .contiguous()?
+        .reshape((kv_heads, stacked, head_dim))?;
+    let seen_keys = input.keys.narrow(1, block.keys.start, keys)?;
+    let seen_values = input.values.narrow(1, block.keys.start, keys)?;
+    let scores = (queries.matmul(&seen_keys.transpose(1, 2)?)?.to_dtype(DType::F32)? * scale)?;
+    let scores = match mask(input, block, input.queries.device())? {
+        None => scores,
+        Some(mask) => scores
+            .reshape((heads, rows, keys))?
+            .broadcast_add(&mask)?
+            .reshape((kv_heads, stacked, keys))?,
+    };
+    let maxima = scores.max_keepdim(D::Minus1)?;
+    let weights = scores.broadcast_sub(&maxima)?.exp()?;
+    let sums = weights.sum_keepdim(D::Minus1)?;
+    let log_sum = (maxima + sums.log()?)?.reshape((heads, rows))?;
+    let context = weights
+        .broadcast_div(&sums)?
+        .to_dtype(input.queries.dtype())?
+        .matmul(&seen_values)?
+        .reshape((heads, rows, head_dim))?;
+    Ok((context, log_sum))
+}
+
+/// `[B, keys]` of 0 and minus infinity, or `None` where every row of the block sees every key of it.
+fn mask(input: &AttentionInput<'_>, block: &Block, device: &Device) -> Result<Option<Tensor>, SessionError> {
+    if block.rows.len() == 1 {
+        return Ok(None);
+    }
+    let mut values = Vec::with_capacity(block.rows.len() * block.keys.len());
+    for row in block.rows.clone() {
+        let query = input.first_index + row;
+        let first_seen = input
+            .sliding_window
+            .map_or(0, |window| (query + 1).saturating_sub(window));
+        values.extend(block.keys.clone().map(|key| {
+            if (first_seen..=query).contains(&key) {
+                0.0f32
+            } else {
+                f32::NEG_INFINITY
+            }
+        }));
+    }
+    Ok(Some(Tensor::from_vec(values, (block.rows.len(), block.keys.len()), device)?))
+}
+
+/// Joins blocks along their rows.
+fn concatenate(mut blocks: Vec<Tensor>) -> Result<Tensor, SessionError> {
+    match blocks.len() {
+        1 => Ok(blocks.swap_remove(0)),
+        _ => Ok(Tensor::cat(&blocks, 1)?),
+    }
+}

@@ -1,0 +1,203 @@
+//! Finding the files of a checkpoint: the built-in one, or a folder in the Hugging Face layout.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::SessionError;
+use crate::error::Context;
+
+/// Where a model comes from. Written as `demo` or as a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
+pub enum ModelSource {
+    /// The model that is built into the program.
+    Demo,
+    /// A folder with `config.json`, `tokenizer.json` and `*.safetensors`.
+    Folder(PathBuf),
+}
+
+impl From<String> for ModelSource {
+    fn from(text: String) -> Self {
+        if text == "demo" {
+            Self::Demo
+        } else {
+            Self::Folder(PathBuf::from(text))
+        }
+    }
+}
+
+impl From<ModelSource> for String {
+    fn from(source: ModelSource) -> Self {
+        source.to_string()
+    }
+}
+
+impl FromStr for ModelSource {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::from(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Demo => f.write_str("demo"),
+            Self::Folder(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// The weight files of a checkpoint.
+#[derive(Debug, Clone)]
+pub(crate) enum WeightFiles {
+    /// Built into the program.
+    Embedded(&'static [u8]),
+    /// One file, or the shards that the index names, sorted by name.
+    Files(Vec<PathBuf>),
+}
+
+/// The parts of a checkpoint, small ones read, weights only located.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkpoint {
+    /// Short name for tables: the folder's name.
+    pub(crate) name: String,
+    pub(crate) config: Vec<u8>,
+    pub(crate) tokenizer: Vec<u8>,
+    pub(crate) tokenizer_config: Option<Vec<u8>>,
+    pub(crate) chat_template: Option<Vec<u8>>,
+    pub(crate) generation_config: Option<Vec<u8>>,
+    pub(crate) weights: WeightFiles,
+}
+
+impl Checkpoint {
+    pub(crate) fn find(source: &ModelSource) -> Result<Self, SessionError> {
+        match source {
+            ModelSource::Demo => Ok(Self::demo()),
+            ModelSource::Folder(folder) => Self::in_folder(folder),
+        }
+    }
+
+    fn demo() -> Self {
+        Self {
+            name: "demo".to_owned(),
+            config: include_bytes!("../../builtin/demo/config.json").to_vec(),
+            tokenizer: include_bytes!("../../builtin/demo/tokenizer.json").to_vec(),
+            tokenizer_config: Some(include_bytes!("../../builtin/demo/tokenizer_config.json").to_vec()),
+            chat_template: None,
+            generation_config: Some(include_bytes!("../../builtin/demo/generation_config.json").to_vec()),
+            weights: WeightFiles::Embedded(include_bytes!("../../builtin/demo/model.safetensors")),
+        }
+    }
+
+    fn in_folder(folder: &Path) -> Result<Self, SessionError> {
+        if !folder.is_dir() {
+            return Err(SessionError::Checkpoint {
+                reason: "there is no such model folder; give 'demo' or a folder with config.json, tokenizer.json and *.safetensors"
+                    .to_owned(),
+                path: folder.to_owned(),
+            });
+        }
+        let config = required(folder, "config.json")?;
+        let weights = WeightFiles::Files(weight_files(folder)?);
+        let tokenizer = required(folder, "tokenizer.json")?;
+        Ok(Self {
+            name: folder_name(folder),
+            config,
+            tokenizer,
+            tokenizer_config: optional(folder, "tokenizer_config.json")?,
+            chat_template: optional(folder, "chat_template.jinja")?,
+            generation_config: optional(folder, "generation_config.json")?,
+            weights,
+        })
+    }
+}
+
+fn folder_name(folder: &Path) -> String {
+    let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    absolute
+        .file_name()
+        .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+fn required(folder: &Path, name: &str) -> Result<Vec<u8>, SessionError> {
+    optional(folder, name)?.ok_or_else(|| SessionError::Checkpoint {
+        reason: format!("the model folder has no {name}"),
+        path: folder.to_owned(),
+    })
+}
+
+fn optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SessionError> {
+    let path = folder.join(name);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).io("read a part of the checkpoint", &path),
+    }
+}
+
+fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, SessionError> {
+    let single = folder.join("model.safetensors");
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    if let Some(index) = optional(folder, "model.safetensors.index.json")? {
+        return shards(folder, &index);
+    }
+    Err(SessionError::Checkpoint {
+        reason: no_weights(folder),
+        path: folder.to_owned(),
+    })
+}
+
+fn no_weights(folder: &Path) -> String {
+    let pickle = std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+        let path = entry.path();
+        path.extension().is_some_and(|e| e == "bin" || e == "pt" || e == "pth")
+    });
+    let advice = if pickle {
+        "; Python pickles (.bin, .pt) are not read because they can run code: load them in transformers and call save_pretrained(folder, safe_serialization=True)"
+    } else {
+        ""
+    };
+    format!("the model folder has neither model.safetensors nor model.safetensors.index.json{advice}")
+}
+
+/// The distinct files that an index names, each of which must lie in the folder itself.
+fn shards(folder: &Path, index: &[u8]) -> Result<Vec<PathBuf>, SessionError> {
+    let path = folder.join("model.safetensors.index.json");
+    let wrong = |reason: String| SessionError::Checkpoint {
+        reason,
+        path: path.clone(),
+    };
+    let value: Value = serde_json::from_slice(index).map_err(|error| wrong(format!("the index is not JSON ({error})")))?;
+    let map = value
+        .get("weight_map")
+        .and_then(Value::as_object)
+        .ok_or_else(|| wrong("the index has no 'weight_map'".to_owned()))?;
+    let mut files = Vec::new();
+    for name in map.values() {
+        let name = name
+            .as_str()
+            .ok_or_else(|| wrong(format!("the index names {name} as a file")))?;
+        if Path::new(name).file_name().is_none_or(|file| file != name) {
+            return Err(wrong(format!("the index points outside the model folder, to '{name}'")));
+        }
+        let file = folder.join(name);
+        if !file.is_file() {
+            return Err(wrong(format!("the shard '{name}' that the index names is missing")));
+        }
+        files.push(file);
+    }
+    files.sort();
+    files.dedup();
+    if files.is_empty() {
+        return Err(wrong("the index names no files".to_owned()));
+    }
+    Ok(files)
+}

@@ -1,0 +1,106 @@
+//! Reading fields of a JSON configuration with errors that name the field.
+
+use serde_json::{Map, Value};
+
+use crate::SessionError;
+
+/// One JSON object of a configuration and where it stands, for the messages.
+pub(crate) struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    /// Prefix of the field names in messages, such as `rope_scaling.`.
+    prefix: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn new(object: &'a Map<String, Value>, prefix: &'a str) -> Self {
+        Self { object, prefix }
+    }
+
+    /// The value of a field that is present and not null.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn size(&self, name: &str) -> Result<usize, SessionError> {
+        self.optional_size(name)?
+            .ok_or_else(|| self.missing(name, "a whole number"))
+    }
+
+    /// A whole number of at least one.
+    pub(crate) fn optional_size(&self, name: &str) -> Result<Option<usize>, SessionError> {
+        match self.optional_count(name)? {
+            Some(0) => Err(self.wrong(name, &Value::from(0), "a whole number of at least 1")),
+            count => Ok(count),
+        }
+    }
+
+    /// A whole number, which may be zero.
+    pub(crate) fn optional_count(&self, name: &str) -> Result<Option<usize>, SessionError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value
+            .as_u64()
+            .and_then(|number| u32::try_from(number).ok())
+            .map(|number| Some(number as usize))
+            .ok_or_else(|| self.wrong(name, value, "a whole number"))
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Result<f64, SessionError> {
+        self.optional_number(name)?
+            .ok_or_else(|| self.missing(name, "a number"))
+    }
+
+    /// A finite number above zero.
+    pub(crate) fn optional_number(&self, name: &str) -> Result<Option<f64>, SessionError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value
+            .as_f64()
+            .filter(|number| number.is_finite() && *number > 0.0)
+            .map(Some)
+            .ok_or_else(|| self.wrong(name, value, "a number above 0"))
+    }
+
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, SessionError> {
+        let Some(value) = self.get(name) else {
+            return Ok(default);
+        };
+        value
+            .as_bool()
+            .ok_or_else(|| self.wrong(name, value, "true or false"))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, SessionError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value
+            .as_str()
+            .map(Some)
+            .ok_or_else(|| self.wrong(name, value, "a text"))
+    }
+
+    pub(crate) fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>, SessionError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value
+            .as_object()
+            .map(Some)
+            .ok_or_else(|| self.wrong(name, value, "an object"))
+    }
+
+    fn missing(&self, name: &str, expected: &str) -> SessionError {
+        SessionError::Config {
+            reason: format!("the field '{}{name}' is missing ({expected})", self.prefix),
+        }
+    }
+
+    fn wrong(&self, name: &str, value: &Value, expected: &str) -> SessionError {
+        SessionError::Config {
+            reason: format!("the field '{}{name}' is {value}, not {expected}", self.prefix),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The decoder: Hugging Face checkpoints of several families, run by one implementation that hands out
+//! the queries and log-sum-exps of chosen rows.
+//!
+//! candle-transformers' models keep their attention private, which is why this decoder is our own.
+
+mod attention;
+mod cache;
+mod chat;
+mod checkpoint;
+mod config;
+mod config_json;
+mod device;
+mod flops;
+mod layer;
+mod rope;
+mod row_capture;
+mod text;
+mod weights;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{Embedding, Linear, Module, RmsNorm};
+use serde::{Deserialize, Serialize};
+
+pub use cache::KvCache;
+pub use checkpoint::ModelSource;
+pub use config::{Family, ModelConfig};
+pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
+pub use rope::{RopeConfig, RopeScaling};
+pub(crate) use row_capture::{CapturedRows, RowCapture};
+pub use text::EncodedPrompt;
+pub(crate) use weights::sha256_hex;
+
+use crate::SessionError;
+use checkpoint::Checkpoint;
+use layer::DecoderLayer;
+use rope::Rotation;
+use text::{TextCodec, json_field};
+use weights::{Weights, weights_sha256};
+
+/// What tells one model from another, for the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelIdentity {
+    /// Short name for tables: `demo` or the folder's name.
+    pub name: String,
+    /// Architecture name as Hugging Face spells it.
+    pub architecture: String,
+    /// SHA-256 of config.json.
+    pub config_sha256: String,
+    /// SHA-256 over all weight files in the order of their names.
+    pub weights_sha256: String,
+    /// SHA-256 of tokenizer.json.
+    pub tokenizer_sha256: String,
+}
+
+/// A loaded model with its tokenizer.
+pub struct Model {
+    config: ModelConfig,
+    identity: ModelIdentity,
+    text: TextCodec,
+    eos_token_ids: Vec<u32>,
+    embedding: Embedding,
+    layers: Vec<DecoderLayer>,
+    final_norm: RmsNorm,
+    output: Linear,
+    inverse_frequencies: Vec<f32>,
+    device: Device,
+    dtype: DType,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Loads a checkpoint.
+    ///
+    /// # Errors
+    /// A sentence for each way in which a checkpoint can be unusable: missing or damaged files, a field
+    /// or an architecture that is not understood, a tensor that is missing or has the wrong shape.
+    pub fn load(source: &ModelSource, device: DeviceChoice, dtype: DtypeChoice) -> Result<Self, SessionError> {
+        let checkpoint = Checkpoint::find(source)?;
+        let config = ModelConfig::from_json(&checkpoint.config)?;
+        let text = TextCodec::open(&checkpoint)?;
+        let device = device.open()?;
+        let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
+        let weights = Weights::open(&checkpoint.weights, &device, dtype)?;
+        let embedded = weights.get("model.embed_tokens.weight", &[config.vocabulary, config.hidden_size])?;
+        let output = if config.tied_embeddings {
+            embedded.clone()
+        } else {
+            weights.get("lm_head.weight", &[config.vocabulary, config.hidden_size])?
+        };
+        let layers = (0..config.layers)
+            .map(|index| DecoderLayer::load(&weights, &config, index))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            identity: ModelIdentity {
+                name: checkpoint.name.clone(),
+                architecture: config.family.architecture().to_owned(),
+                config_sha256: sha256_hex(&checkpoint.config),
+                weights_sha256: weights_sha256(&checkpoint.weights)?,
+                tokenizer_sha256: text.sha256().to_owned(),
+            },
+            text,
+            eos_token_ids: eos_token_ids(&checkpoint, &config),
+            embedding: Embedding::new(embedded, config.hidden_size),
+            layers,
+            final_norm: layer::norm(&weights, "model.norm", config.hidden_size, &config)?,
+            output: Linear::new(output, None),
+            inverse_frequencies: config.rope.inverse_frequencies(config.head_dim),
+            device,
+            dtype,
+            config,
+        })
+    }
+
+    /// Shape and switches.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Name and hashes.
+    pub fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    /// The device in use, as `--device` writes it.
+    pub fn device_name(&self) -> String {
+        device::device_name(&self.device)
+    }
+
+    /// The number format in use, such as `f32`.
+    pub fn dtype_name(&self) -> &'static str {
+        self.dtype.as_str()
+    }
+
+    /// Whether generation ends with this token.
+    pub fn is_end_of_text(&self, token: u32) -> bool {
+        self.eos_token_ids.contains(&token)
+    }
+
+    /// A prompt's token ids and pieces. With `chat`, through the checkpoint's chat template.
+    ///
+    /// # Errors
+    /// [`SessionError::Tokenizer`] if the tokenizer or the template refuses the text.
+    pub fn encode_prompt(&self, prompt: &str, chat: bool) -> Result<EncodedPrompt, SessionError> {
+        self.text.encode_prompt(prompt, chat)
+    }
+
+    /// Ids of a text that continues a prompt, without special tokens.
+    ///
+    /// # Errors
+    /// [`SessionError::Tokenizer`] if the tokenizer refuses the text.
+    pub fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, SessionError> {
+        self.text.encode_continuation(text)
+    }
+
+    /// Text of generated ids, special tokens left out.
+    ///
+    /// # Errors
+    /// [`SessionError::Tokenizer`] if an id is unknown.
+    pub fn decode_text(&self, ids: &[u32]) -> Result<String, SessionError> {
+        self.text.decode(ids)
+    }
+
+    /// An empty cache with room for `capacity` tokens.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the device has not that much memory.
+    pub fn new_cache(&self, capacity: usize) -> Result<KvCache, SessionError> {
+        KvCache::new(&self.config, capacity, self.dtype, &self.device)
+    }
+
+    /// Embeddings of tokens, `[R, hidden]`.
+    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor, SessionError> {
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.config.vocabulary) {
+            return Err(SessionError::Tokenizer {
+                reason: format!(
+                    "token id {id} is outside the model's vocabulary of {}; tokenizer.json and config.json do not belong together",
+                    self.config.vocabulary
+                ),
+            });
+        }
+        let ids = Tensor::new(ids, &self.device)?;
+        Ok(self.embedding.forward(&ids)?)
+    }
+
+    /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which
+    /// they join. A row sees the cache and the rows before it. Gives the residual stream `[R, hidden]`.
+    pub(crate) fn forward(
+        &self,
+        embeddings: &Tensor,
+        positions: &[u32],
+        cache: &mut KvCache,
+        mut capture: Option<&mut RowCapture>,
+    ) -> Result<Tensor, SessionError> {
+        let rows = embeddings.dim(0)?;
+        if rows != positions.len() || rows > cache.room() {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "{rows} rows with {} positions do not fit a cache with room for {}",
+                    positions.len(),
+                    cache.room()
+                ),
+            });
+        }
+        let rotation = Rotation::new(&self.inverse_frequencies, positions, self.dtype, &self.device)?;
+        let mut stream = embeddings.clone();
+        for layer in &self.layers {
+            stream = layer.forward(&stream, &rotation, cache, capture.as_deref_mut())?;
+        }
+        cache.advance(rows);
+        Ok(stream)
+    }
+
+    /// Feeds tokens behind those in the cache and gives the logits `[vocabulary]`, f32, of what follows them.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] if the cache has no room, [`SessionError::Tokenizer`] for an id that is no token.
+    pub fn next_logits(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor, SessionError> {
+        let first = cache.len();
+        let positions: Vec<u32> = (first..first + ids.len()).map(|position| position as u32).collect();
+        let stream = self.forward(&self.embed(ids)?, &positions, cache, None)?;
+        self.last_logits(&stream)
+    }
+
+    /// Logits `[vocabulary]`, f32, of the last row of a residual stream `[R, hidden]`.
+    pub(crate) fn last_logits(&self, stream: &Tensor) -> Result<Tensor, SessionError> {
+        let last = stream.narrow(0, stream.dim(0)? - 1, 1)?;
+        let logits = self.output.forward(&self.final_norm.forward(&last)?)?;
+        Ok(logits.squeeze(0)?.to_dtype(DType::F32)?)
+    }
+}
+
+/// generation_config.json goes before config.json, as in transformers.
+fn eos_token_ids(checkpoint: &Checkpoint, config: &ModelConfig) -> Vec<u32> {
+    let generation = json_field(checkpoint.generation_config.as_deref(), "eos_token_id");
+    match config::token_ids(generation.as_ref()) {
+        ids if ids.is_empty() => config.eos_token_ids.clone(),
+        ids => ids,
+    }
+}

@@ -1,0 +1,113 @@
+//! Text to token ids and back, with the checkpoint's own tokenizer and chat template.
+
+use std::ops::Range;
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use super::chat::ChatTemplate;
+use super::checkpoint::Checkpoint;
+use super::weights::sha256_hex;
+use crate::SessionError;
+
+/// A prompt as the model sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedPrompt {
+    /// T token ids, special tokens included.
+    pub ids: Vec<u32>,
+    /// T pieces of text, for showing: the part of the prompt that the token covers, or a special token's name.
+    pub token_texts: Vec<String>,
+    /// T byte ranges of the *sample's* prompt; empty for tokens that are not part of it.
+    pub byte_spans: Vec<Range<usize>>,
+}
+
+/// Tokenizer and chat template of one checkpoint.
+pub(crate) struct TextCodec {
+    tokenizer: Tokenizer,
+    chat: Option<ChatTemplate>,
+    sha256: String,
+}
+
+impl TextCodec {
+    pub(crate) fn open(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
+        let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer).map_err(|error| SessionError::Tokenizer {
+            reason: format!("tokenizer.json cannot be read ({error})"),
+        })?;
+        Ok(Self {
+            tokenizer,
+            chat: ChatTemplate::find(checkpoint)?,
+            sha256: sha256_hex(&checkpoint.tokenizer),
+        })
+    }
+
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Encodes a prompt: as it is with the tokenizer's own special tokens, or through the chat template.
+    pub(crate) fn encode_prompt(&self, prompt: &str, chat: bool) -> Result<EncodedPrompt, SessionError> {
+        if !chat {
+            return self.encode_with_spans(prompt, true, 0..prompt.len());
+        }
+        let template = self.chat.as_ref().ok_or_else(|| SessionError::Tokenizer {
+            reason: "the checkpoint has no chat template (tokenizer_config.json or chat_template.jinja); run without --chat"
+                .to_owned(),
+        })?;
+        let rendered = template.render_user_turn(prompt)?;
+        let inside = rendered.find(prompt).map_or(0..0, |start| start..start + prompt.len());
+        self.encode_with_spans(&rendered, false, inside)
+    }
+
+    /// `inside` is where in `text` the sample's prompt stands.
+    fn encode_with_spans(
+        &self,
+        text: &str,
+        add_special_tokens: bool,
+        inside: Range<usize>,
+    ) -> Result<EncodedPrompt, SessionError> {
+        let encoding = self
+            .tokenizer
+            .encode(text, add_special_tokens)
+            .map_err(|error| SessionError::Tokenizer {
+                reason: format!("the text cannot be encoded ({error})"),
+            })?;
+        let mut encoded = EncodedPrompt {
+            ids: encoding.get_ids().to_vec(),
+            token_texts: Vec::with_capacity(encoding.len()),
+            byte_spans: Vec::with_capacity(encoding.len()),
+        };
+        for (token, &(start, end)) in encoding.get_tokens().iter().zip(encoding.get_offsets()) {
+            // a token may end inside a character: then the byte-level piece itself is what can be shown
+            let shown = text.get(start..end).filter(|piece| !piece.is_empty()).unwrap_or(token);
+            encoded.token_texts.push(shown.to_owned());
+            let (start, end) = (start.max(inside.start), end.min(inside.end));
+            encoded.byte_spans.push(if start < end {
+                start - inside.start..end - inside.start
+            } else {
+                0..0
+            });
+        }
+        Ok(encoded)
+    }
+
+    /// Ids of a text that continues a prompt: no special tokens.
+    pub(crate) fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, SessionError> {
+        let encoding = self.tokenizer.encode(text, false).map_err(|error| SessionError::Tokenizer {
+            reason: format!("the answer cannot be encoded ({error})"),
+        })?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text of generated ids, special tokens left out.
+    pub(crate) fn decode(&self, ids: &[u32]) -> Result<String, SessionError> {
+        self.tokenizer.decode(ids, true).map_err(|error| SessionError::Tokenizer {
+            reason: format!("the generated ids cannot be turned into text ({error})"),
+        })
+    }
+}
+
+/// A field of a JSON file that may be absent or no JSON at all.
+pub(crate) fn json_field(file: Option<&[u8]>, field: &str) -> Option<Value> {
+    let value: Value = serde_json::from_slice(file?).ok()?;
+    value.get(field).filter(|value| !value.is_null()).cloned()
+}

@@ -1,0 +1,145 @@
+//! Reading tensors from safetensors files, memory-mapped, with errors that name tensor, shapes and file.
+
+use std::path::PathBuf;
+
+use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
+use candle_core::{DType, Device, Tensor};
+use sha2::{Digest, Sha256};
+
+use super::checkpoint::WeightFiles;
+use crate::SessionError;
+use crate::error::Context;
+
+enum Storage {
+    Embedded(SliceSafetensors<'static>),
+    Mapped(MmapedSafetensors),
+}
+
+/// The tensors of a checkpoint, loaded one by one into the model's dtype on its device.
+pub(crate) struct Weights {
+    storage: Storage,
+    /// File names for messages.
+    files: String,
+    device: Device,
+    dtype: DType,
+}
+
+impl Weights {
+    pub(crate) fn open(files: &WeightFiles, device: &Device, dtype: DType) -> Result<Self, SessionError> {
+        let (storage, names) = match files {
+            WeightFiles::Embedded(bytes) => {
+                let tensors = SliceSafetensors::new(bytes).map_err(|error| unreadable(&error, &[]))?;
+                (Storage::Embedded(tensors), "the built-in model".to_owned())
+            }
+            WeightFiles::Files(paths) => (Storage::Mapped(map(paths)?), names(paths)),
+        };
+        Ok(Self {
+            storage,
+            files: names,
+            device: device.clone(),
+            dtype,
+        })
+    }
+
+    /// The tensor `name`, which must have the shape `expected`.
+    pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, SessionError> {
+        let found = self.shape(name).ok_or_else(|| SessionError::MissingTensor {
+            tensor: name.to_owned(),
+            files: self.files.clone(),
+        })?;
+        if found != expected {
+            return Err(SessionError::TensorShape {
+                tensor: name.to_owned(),
+                expected: expected.to_vec(),
+                found,
+                files: self.files.clone(),
+            });
+        }
+        let loaded = match &self.storage {
+            Storage::Embedded(tensors) => tensors.load(name, &self.device),
+            Storage::Mapped(tensors) => tensors.load(name, &self.device),
+        };
+        loaded
+            .and_then(|tensor| tensor.to_dtype(self.dtype))
+            .map_err(|source| SessionError::Tensor {
+                context: format!("cannot load tensor '{name}' from {}", self.files),
+                source,
+            })
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let view = match &self.storage {
+            Storage::Embedded(tensors) => tensors.get(name),
+            Storage::Mapped(tensors) => tensors.get(name),
+        };
+        view.ok().map(|view| view.shape().to_vec())
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "weights larger than memory must be mapped; the files are only read, and their headers are checked on opening"
+)]
+fn map(paths: &[PathBuf]) -> Result<MmapedSafetensors, SessionError> {
+    // SAFETY: sound as long as nobody shortens the file while it is mapped, which no program can rule
+    // out for another; every loader of safetensors takes the same risk.
+    unsafe { MmapedSafetensors::multi(paths) }.map_err(|error| unreadable(&error, paths))
+}
+
+fn unreadable(error: &candle_core::Error, paths: &[PathBuf]) -> SessionError {
+    SessionError::Checkpoint {
+        reason: format!("the weights cannot be read; the file is truncated or damaged, fetch it again ({error})"),
+        path: paths.first().cloned().unwrap_or_else(|| PathBuf::from("built-in")),
+    }
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    match paths {
+        [one] => one.display().to_string(),
+        [first, .., last] => format!("{} to {} ({} files)", first.display(), last.display(), paths.len()),
+        [] => "no file".to_owned(),
+    }
+}
+
+/// SHA-256 over the bytes of all weight files in the order of their names, as lower-case hex.
+pub(crate) fn weights_sha256(files: &WeightFiles) -> Result<String, SessionError> {
+    match files {
+        WeightFiles::Embedded(bytes) => Ok(hex(&Sha256::digest(bytes))),
+        WeightFiles::Files(paths) => {
+            let mut hasher = Sha256::new();
+            for path in paths {
+                let file = std::fs::File::open(path).io("open the weights", path)?;
+                let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
+                std::io::copy(&mut reader, &mut HashWriter(&mut hasher)).io("read the weights", path)?;
+            }
+            Ok(hex(&hasher.finalize()))
+        }
+    }
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// SHA-256 of some bytes as lower-case hex.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // writing to a String cannot fail
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,193 @@
+//! The oracle: the decode stage itself, the queries of the generated tokens at positions T, T + 1, ...
+//!
+//! The query that *produces* the first generated token is the last prompt token; it belongs to the
+//! prompt. Row i here is the query of generated token i, fed back at position T + i.
+
+use std::time::Instant;
+
+use candle_transformers::generation::{LogitsProcessor, Sampling};
+use kvlens_analysis::{ForcedKeep, GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring};
+use serde::{Deserialize, Serialize};
+
+use super::{DECODE_LABEL, ObservationWindow};
+use crate::SessionError;
+use crate::model::{Model, RowCapture};
+use crate::observation::{Cost, Observation, ObservationInfo};
+use crate::prefill::{Prefilled, RunControl};
+
+/// How the decode stage is run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecodePlan {
+    /// S at most: tokens to generate and feed back.
+    pub max_tokens: usize,
+    /// Go on after an end-of-text token.
+    pub ignore_eos: bool,
+    /// Feed the sample's reference answer instead of what the model generates.
+    pub teacher_forced: bool,
+    /// Sample at this temperature; greedy without one.
+    pub temperature: Option<f64>,
+    /// Seed of the sampling.
+    pub seed: u64,
+}
+
+impl Default for DecodePlan {
+    /// 64 tokens, greedy.
+    fn default() -> Self {
+        Self {
+            max_tokens: 64,
+            ignore_eos: false,
+            teacher_forced: false,
+            temperature: None,
+            seed: 0,
+        }
+    }
+}
+
+/// The decode stage of one sample.
+#[derive(Debug, Clone)]
+pub struct Decode {
+    plan: DecodePlan,
+    /// The answer's ids when the stage is teacher-forced.
+    forced_ids: Option<Vec<u32>>,
+}
+
+impl Decode {
+    /// Tokens that the model chooses.
+    pub fn generated(plan: DecodePlan) -> Self {
+        Self { plan, forced_ids: None }
+    }
+
+    /// The tokens of a given answer, at most `plan.max_tokens` of them.
+    pub fn teacher_forced(plan: DecodePlan, answer_ids: Vec<u32>) -> Self {
+        Self {
+            plan,
+            forced_ids: Some(answer_ids),
+        }
+    }
+
+    fn next_token(&self, step: usize, chooser: &mut Chooser<'_>) -> Result<Option<u32>, SessionError> {
+        match &self.forced_ids {
+            Some(ids) => Ok(ids.get(step).copied()),
+            None => chooser.choose(self.plan.ignore_eos),
+        }
+    }
+}
+
+/// Picks the next token from the newest logits.
+struct Chooser<'a> {
+    model: &'a Model,
+    processor: LogitsProcessor,
+    logits: candle_core::Tensor,
+}
+
+impl Chooser<'_> {
+    fn choose(&mut self, ignore_eos: bool) -> Result<Option<u32>, SessionError> {
+        let token = self.processor.sample(&self.logits)?;
+        Ok(Some(token).filter(|&token| ignore_eos || !self.model.is_end_of_text(token)))
+    }
+}
+
+impl ObservationWindow for Decode {
+    fn label(&self) -> &str {
+        DECODE_LABEL
+    }
+
+    fn extra_tokens(&self) -> usize {
+        self.plan.max_tokens
+    }
+
+    /// Mean over the decode steps, cut to the prompt and not renormalised: LookaheadKV's s_GT and, up to
+    /// scale, Judge Q's and DapQ's gold (METHODS.md, section 6).
+    fn scoring(&self) -> Scoring {
+        Scoring {
+            keys: KeySet::Causal,
+            reduce: RowReduction::Mean,
+            pool: Pooling::None,
+            group: GroupReduction::None,
+            group_order: GroupOrder::PoolFirst,
+        }
+    }
+
+    fn forced_keep(&self) -> ForcedKeep {
+        ForcedKeep::default()
+    }
+
+    fn observe(
+        &self,
+        model: &Model,
+        prefilled: &mut Prefilled,
+        control: &mut RunControl<'_>,
+    ) -> Result<Observation, SessionError> {
+        let started = Instant::now();
+        let prompt_tokens = prefilled.prompt_tokens();
+        let mut capture = RowCapture::new(model.config().layers, prompt_tokens);
+        let mut chooser = Chooser {
+            model,
+            processor: LogitsProcessor::from_sampling(self.plan.seed, sampling(self.plan.temperature)),
+            logits: prefilled.last_logits().clone(),
+        };
+        let cache = prefilled.prompt_cache();
+        let mut token_ids = Vec::new();
+        while token_ids.len() < self.plan.max_tokens {
+            control.cancel.check()?;
+            let Some(token) = self.next_token(token_ids.len(), &mut chooser)? else {
+                break;
+            };
+            let position = (prompt_tokens + token_ids.len()) as u32;
+            let stream = model.forward(&model.embed(&[token])?, &[position], cache, Some(&mut capture))?;
+            token_ids.push(token);
+            if token_ids.len() < self.plan.max_tokens && self.forced_ids.is_none() {
+                chooser.logits = model.last_logits(&stream)?;
+            }
+            (control.on_tokens)(token_ids.len(), self.plan.max_tokens);
+        }
+        if token_ids.is_empty() {
+            return Err(SessionError::Plan {
+                reason: "the model ended the text at once, so there is no decode stage; use --ignore-eos".to_owned(),
+            });
+        }
+        self.finish(model, prompt_tokens, token_ids, capture, started)
+    }
+}
+
+impl Decode {
+    fn finish(
+        &self,
+        model: &Model,
+        prompt_tokens: usize,
+        token_ids: Vec<u32>,
+        capture: RowCapture,
+        started: Instant,
+    ) -> Result<Observation, SessionError> {
+        let config = model.config();
+        let steps = token_ids.len();
+        let rows = capture.finish()?;
+        let element = rows.queries.dtype().size_in_bytes();
+        let cached = 2 * config.layers * config.kv_heads * config.head_dim * steps * element;
+        let captured = rows.queries.elem_count() * element + rows.log_sum_exp.elem_count() * 4;
+        let first = prompt_tokens as u32;
+        let positions: Vec<u32> = (first..first + steps as u32).collect();
+        let visible_keys = positions.iter().map(|position| position + 1).collect();
+        let info = ObservationInfo {
+            label: DECODE_LABEL.to_owned(),
+            scoring: self.scoring(),
+            forced_keep: self.forced_keep(),
+            token_ids,
+            cost: Cost {
+                rows: steps,
+                seconds: started.elapsed().as_secs_f64(),
+                flops: config.forward_flops(steps, prompt_tokens, steps) + config.scoring_flops(steps, prompt_tokens),
+                extra_tokens: steps,
+                peak_bytes: cached + captured,
+            },
+        };
+        Observation::new(info, rows, positions, visible_keys)
+    }
+}
+
+fn sampling(temperature: Option<f64>) -> Sampling {
+    match temperature {
+        Some(temperature) if temperature > 0.0 => Sampling::All { temperature },
+        _ => Sampling::ArgMax,
+    }
+}

@@ -1,0 +1,152 @@
+//! Logits, greedy ids and attention against Hugging Face transformers (float32, eager) on micro random
+//! checkpoints. `fixtures/make_fixtures.py` says how the checkpoints and arrays were made.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its fixtures has failed")]
+
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, KvCache, Model, ModelSource};
+use kvlens_sessions::windows::{Decode, DecodePlan, ObservationWindow, WindowLabel, LastPrompt};
+use kvlens_sessions::{CancelFlag, Observation, Prefilled, PromptKeys, RunControl};
+
+/// The bound that the project promises, for logits as for attention.
+const TOLERANCE: f32 = 1e-4;
+
+struct Reference {
+    tensors: std::collections::HashMap<String, Tensor>,
+}
+
+impl Reference {
+    fn open(name: &str) -> Self {
+        let path = fixtures().join(format!("{name}.reference.safetensors"));
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+        Self { tensors }
+    }
+
+    fn floats(&self, name: &str) -> Vec<f32> {
+        self.tensors[name].flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn ids(&self, name: &str) -> Vec<u32> {
+        let ids = self.tensors[name].to_vec1::<i64>().unwrap();
+        ids.into_iter().map(|id| u32::try_from(id).unwrap()).collect()
+    }
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn load(name: &str) -> Model {
+    let source = ModelSource::Folder(fixtures().join(name));
+    Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
+}
+
+fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
+    differences.fold(0.0, |worst, difference| if difference > worst || difference.is_nan() { difference } else { worst })
+}
+
+/// Rows of an observation in the reference's order, `[W, L, H, T]`.
+fn rows_of(keys: &PromptKeys, observation: &Observation) -> Vec<f32> {
+    let (layers, kv_heads, prompt_tokens, _) = keys.tensor().dims4().unwrap();
+    let by_head: Vec<Vec<f32>> = (0..layers * kv_heads)
+        .flat_map(|index| keys.attention_rows(observation, index / kv_heads, index % kv_heads).unwrap())
+        .collect();
+    (0..observation.rows())
+        .flat_map(|row| {
+            by_head
+                .iter()
+                .flat_map(move |weights| weights[row * prompt_tokens..(row + 1) * prompt_tokens].to_vec())
+        })
+        .collect()
+}
+
+fn run(model: &Model, ids: &[u32], steps: usize, window: usize) -> (Prefilled, Observation, Observation) {
+    let cancel = CancelFlag::default();
+    let mut control = RunControl {
+        cancel: &cancel,
+        on_tokens: &mut |_, _| {},
+    };
+    let plan = DecodePlan {
+        max_tokens: steps,
+        ignore_eos: true,
+        ..DecodePlan::default()
+    };
+    let mut prefilled = Prefilled::run(model, ids, window, steps, &mut control).unwrap();
+    let decode = Decode::generated(plan).observe(model, &mut prefilled, &mut control).unwrap();
+    let label: WindowLabel = format!("last:{window}").parse().unwrap();
+    let last = LastPrompt::from_label(&label)
+        .unwrap()
+        .observe(model, &mut prefilled, &mut control)
+        .unwrap();
+    (prefilled, decode, last)
+}
+
+fn check(name: &str) {
+    let model = load(name);
+    let reference = Reference::open(name);
+    let ids = reference.ids("prompt_ids");
+    let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
+    assert_eq!(model.encode_prompt(&text, false).unwrap().ids, ids, "{name}: prompt ids");
+
+    let generated = reference.ids("generated_ids");
+    let window = reference.tensors["window_attention"].dim(0).unwrap();
+    let (prefilled, decode, last) = run(&model, &ids, generated.len(), window);
+    assert_eq!(decode.token_ids(), generated, "{name}: greedy ids");
+    let logits: Vec<f32> = prefilled.last_logits().to_vec1().unwrap();
+    let difference = largest_difference(&logits, &reference.floats("prefill_logits"));
+    assert!(difference <= TOLERANCE, "{name}: prefill logits differ by {difference}");
+
+    let keys = prefilled.keys_for_scoring(&model).unwrap();
+    for (observation, expected) in [(&decode, "decode_attention"), (&last, "window_attention")] {
+        let difference = largest_difference(&rows_of(&keys, observation), &reference.floats(expected));
+        assert!(difference <= TOLERANCE, "{name}: {expected} differs by {difference}");
+    }
+}
+
+macro_rules! parity {
+    ($($test:ident: $name:literal),+ $(,)?) => {
+        $(#[test]
+        fn $test() {
+            check($name);
+        })+
+    };
+}
+
+parity! {
+    llama_with_grouped_heads_and_untied_embeddings: "llama-gqa-untied",
+    llama_with_llama3_rope_scaling_and_tied_embeddings: "llama-gqa-tied-rope3",
+    llama_with_the_newer_config_spelling: "llama-rope3-v5config",
+    llama_with_full_heads_in_shards: "llama-mha-sharded",
+    llama_with_one_kv_head_and_its_own_head_size: "llama-mqa-headdim32",
+    mistral_with_sliding_window: "mistral-swa64-untied",
+    qwen2_with_biases_and_tied_embeddings: "qwen2-bias-tied",
+    qwen2_stored_as_bf16: "qwen2-bias-untied-bf16",
+    qwen2_with_sliding_window_on_later_layers: "qwen2-swa48-from-layer2",
+    qwen3_with_normalised_queries_and_keys: "qwen3-qknorm-tied",
+}
+
+/// Every step's logits, from feeding the reference's ids one by one.
+#[test]
+fn decode_logits_agree_step_by_step() {
+    for name in ["llama-gqa-untied", "qwen2-bias-tied"] {
+        let model = load(name);
+        let reference = Reference::open(name);
+        let (ids, generated) = (reference.ids("prompt_ids"), reference.ids("generated_ids"));
+        let mut cache = model.new_cache(ids.len() + generated.len()).unwrap();
+        model.next_logits(&ids, &mut cache).unwrap();
+        let logits: Vec<f32> = generated
+            .iter()
+            .flat_map(|&id| step(&model, id, &mut cache))
+            .collect();
+        let difference = largest_difference(&logits, &reference.floats("decode_logits"));
+        assert!(difference <= TOLERANCE, "{name}: decode logits differ by {difference}");
+    }
+}
+
+fn step(model: &Model, id: u32, cache: &mut KvCache) -> Vec<f32> {
+    model.next_logits(&[id], cache).unwrap().to_vec1().unwrap()
+}

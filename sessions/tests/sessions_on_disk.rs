@@ -1,0 +1,135 @@
+//! Captures written, reopened, resumed and damaged.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot write its session has failed")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{demo_model, demo_samples, plan, run_capture};
+use kvlens_analysis::{ForcedKeep, Importance};
+use kvlens_sessions::{Session, SessionError, StartMode};
+
+const SAMPLES: &str = "demo:length=512";
+
+fn importance(session: &Session, index: usize) -> Vec<f32> {
+    let sample = session.load_sample(index).unwrap();
+    let observations = std::iter::once(sample.oracle()).chain(sample.windows());
+    observations
+        .flat_map(|observation| {
+            let scored = sample.importance(observation, observation.scoring(), ForcedKeep::default()).unwrap();
+            scores(&scored)
+        })
+        .collect()
+}
+
+fn scores(importance: &Importance) -> Vec<f32> {
+    let heads = (0..importance.layers()).flat_map(|layer| (0..importance.heads()).map(move |head| (layer, head)));
+    heads.flat_map(|(layer, head)| importance.head(layer, head).to_vec()).collect()
+}
+
+fn open_error(path: &Path) -> String {
+    Session::open(path).unwrap_err().to_string()
+}
+
+#[test]
+fn the_demo_prompts_are_answered_and_come_back_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo"));
+    let out = folder.path().join("a.kvlens");
+    let plan = plan(&["last:32", "last:8"], 48);
+    let summary = run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    assert_eq!(summary.finished, samples.len());
+    let session = Session::open(&out).unwrap();
+    assert_eq!(session.name(), "a");
+    assert_eq!(session.manifest().plan, plan);
+    for (index, sample) in samples.iter().enumerate() {
+        let captured = session.load_sample(index).unwrap();
+        assert_eq!(captured.record.prompt, sample.prompt);
+        assert_eq!(captured.record.score, Some(1.0), "{}: {}", sample.id, captured.record.generated);
+        assert_eq!(captured.record.token_texts.concat(), sample.prompt);
+        assert!(!captured.record.evidence_tokens.is_empty());
+    }
+    let again = Session::open(&out).unwrap();
+    assert_eq!(importance(&session, 0), importance(&again, 0));
+}
+
+#[test]
+fn two_captures_give_the_same_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let paths = ["a.kvlens", "b.kvlens"].map(|name| folder.path().join(name));
+    for path in &paths {
+        run_capture(&plan(&["last:32"], 24), &model, &samples, path, StartMode::New, None).unwrap();
+    }
+    let [a, b] = paths.map(|path| importance(&Session::open(&path).unwrap(), 0));
+    assert_eq!(a, b);
+}
+
+#[test]
+fn a_cancelled_capture_resumes_to_what_an_unbroken_one_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples(SAMPLES));
+    let plan = plan(&["last:8"], 16);
+    let [broken, whole] = ["broken.kvlens", "whole.kvlens"].map(|name| folder.path().join(name));
+    let cancelled = run_capture(&plan, &model, &samples, &broken, StartMode::New, Some(1));
+    assert!(matches!(cancelled, Err(SessionError::Cancelled)));
+    assert_eq!(Session::open(&broken).unwrap().sample_count(), 1);
+    let resumed = run_capture(&plan, &model, &samples, &broken, StartMode::Resume, None).unwrap();
+    assert_eq!((resumed.already_finished, resumed.finished), (1, samples.len() - 1));
+    run_capture(&plan, &model, &samples, &whole, StartMode::New, None).unwrap();
+    let [broken, whole] = [broken, whole].map(|path| Session::open(&path).unwrap());
+    for index in 0..samples.len() {
+        assert_eq!(importance(&broken, index), importance(&whole, index));
+    }
+}
+
+#[test]
+fn a_session_is_never_overwritten_or_resumed_with_another_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let out = folder.path().join("a.kvlens");
+    run_capture(&plan(&["last:8"], 4), &model, &samples, &out, StartMode::New, None).unwrap();
+    let before = importance(&Session::open(&out).unwrap(), 0);
+    let again = run_capture(&plan(&["last:8"], 4), &model, &samples, &out, StartMode::New, None);
+    assert!(again.unwrap_err().to_string().contains("--resume"));
+    let other = run_capture(&plan(&["last:9"], 4), &model, &samples, &out, StartMode::Resume, None);
+    assert!(other.unwrap_err().to_string().contains("another plan"));
+    assert_eq!(importance(&Session::open(&out).unwrap(), 0), before);
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    let replaced = run_capture(&plan(&["last:9"], 4), &model, &samples, &out, StartMode::Replace, None);
+    assert!(replaced.unwrap_err().to_string().contains("notes.txt"));
+    assert_eq!(importance(&Session::open(&out).unwrap(), 0), before);
+}
+
+#[test]
+fn damaged_sessions_are_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let out = folder.path().join("a.kvlens");
+    run_capture(&plan(&["last:8"], 4), &model, &samples, &out, StartMode::New, None).unwrap();
+
+    let sample = out.join("sample-00000.safetensors");
+    let whole = std::fs::read(&sample).unwrap();
+    std::fs::write(&sample, &whole[..whole.len() / 2]).unwrap();
+    let error = Session::open(&out).unwrap().load_sample(0).unwrap_err().to_string();
+    assert!(error.contains("truncated"), "{error}");
+    std::fs::write(&sample, &whole).unwrap();
+    assert!(Session::open(&out).unwrap().load_sample(0).is_ok());
+
+    let manifest = out.join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let edited = |from: &str, to: &str| {
+        assert!(text.contains(from), "the manifest has no {from}");
+        std::fs::write(&manifest, text.replace(from, to)).unwrap();
+        open_error(&out)
+    };
+    assert!(edited("\"format_version\": 1", "\"format_version\": 2").contains("newer KVLens"));
+    assert!(edited("sample-00000.safetensors", "../sample-00000.safetensors").contains("outside"));
+    assert!(edited("\"samples\"", "\"simples\"").contains("damaged"));
+    std::fs::write(&manifest, &text[..text.len() / 2]).unwrap();
+    assert!(open_error(&out).contains("damaged"));
+    std::fs::remove_file(&manifest).unwrap();
+    assert!(open_error(&out).contains("no manifest.json"));
+    assert!(open_error(&folder.path().join("absent.kvlens")).contains("no such session folder"));
+}

@@ -1,0 +1,144 @@
+//! Truths that hold whatever the weights are, on the built-in model.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot run the model has failed")]
+
+mod common;
+
+use candle_core::Tensor;
+use kvlens_sessions::model::Model;
+use kvlens_sessions::windows::{Decode, DecodePlan, LastPrompt, ObservationWindow, WindowLabel};
+use kvlens_sessions::{CancelFlag, Observation, Prefilled, RunControl};
+
+const STEPS: usize = 12;
+
+fn prefill(model: &Model, text: &str, kept_rows: usize) -> Prefilled {
+    let ids = model.encode_prompt(text, false).unwrap().ids;
+    let cancel = CancelFlag::default();
+    let mut control = RunControl {
+        cancel: &cancel,
+        on_tokens: &mut |_, _| {},
+    };
+    Prefilled::run(model, &ids, kept_rows, STEPS, &mut control).unwrap()
+}
+
+fn observe(window: &dyn ObservationWindow, model: &Model, prefilled: &mut Prefilled) -> Observation {
+    let cancel = CancelFlag::default();
+    let mut control = RunControl {
+        cancel: &cancel,
+        on_tokens: &mut |_, _| {},
+    };
+    window.observe(model, prefilled, &mut control).unwrap()
+}
+
+fn plan() -> DecodePlan {
+    DecodePlan {
+        max_tokens: STEPS,
+        ..DecodePlan::default()
+    }
+}
+
+fn last(text: &str) -> LastPrompt {
+    LastPrompt::from_label(&text.parse::<WindowLabel>().unwrap()).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn prompt() -> String {
+    common::demo_samples("demo:length=512,question=end,samples=1").remove(0).prompt
+}
+
+#[test]
+fn decoding_leaves_the_keys_of_the_prompt_untouched() {
+    let model = common::demo_model();
+    let mut prefilled = prefill(&model, &prompt(), 1);
+    let before = values(prefilled.keys_for_scoring(&model).unwrap().tensor());
+    observe(&Decode::generated(plan()), &model, &mut prefilled);
+    assert_eq!(values(prefilled.keys_for_scoring(&model).unwrap().tensor()), before);
+}
+
+#[test]
+fn the_first_decode_query_stands_right_behind_the_prompt() {
+    let model = common::demo_model();
+    let mut prefilled = prefill(&model, &prompt(), 1);
+    let tokens = u32::try_from(prefilled.prompt_tokens()).unwrap();
+    let decode = observe(&Decode::generated(plan()), &model, &mut prefilled);
+    assert_eq!(decode.positions()[0], tokens);
+    assert_eq!(decode.visible_keys()[0], tokens + 1);
+    let last = observe(&last("last:4"), &model, &mut prefilled);
+    assert_eq!(last.positions(), [tokens - 4, tokens - 3, tokens - 2, tokens - 1]);
+    assert_eq!(last.token_ids(), &prefilled.prompt_ids()[prefilled.prompt_tokens() - 4..]);
+}
+
+#[test]
+fn forcing_what_the_model_generated_gives_the_same_observation() {
+    let model = common::demo_model();
+    let mut prefilled = prefill(&model, &prompt(), 1);
+    let generated = observe(&Decode::generated(plan()), &model, &mut prefilled);
+    let forced = Decode::teacher_forced(plan(), generated.token_ids().to_vec());
+    let forced = observe(&forced, &model, &mut prefilled);
+    assert_eq!(values(forced.queries()), values(generated.queries()));
+    assert_eq!(values(forced.log_sum_exp()), values(generated.log_sum_exp()));
+}
+
+#[test]
+fn a_shorter_window_is_the_end_of_a_longer_one() {
+    let model = common::demo_model();
+    let mut prefilled = prefill(&model, &prompt(), 32);
+    let long = observe(&last("last:32"), &model, &mut prefilled);
+    let short = observe(&last("last:8"), &model, &mut prefilled);
+    let end_of_long = long.queries().narrow(2, 24, 8).unwrap();
+    assert_eq!(values(short.queries()), values(&end_of_long));
+}
+
+#[test]
+fn a_window_longer_than_the_prompt_is_the_whole_prompt() {
+    let model = common::demo_model();
+    let mut prefilled = prefill(&model, "Nobody was in a hurry.", 64);
+    let window = observe(&last("last:64"), &model, &mut prefilled);
+    assert_eq!(window.rows(), prefilled.prompt_tokens());
+}
+
+/// Rows inside the prompt see only prompt keys, so their weights sum to 1; decode rows also see the
+/// generated tokens, so theirs sum to less, and are not renormalised.
+#[test]
+fn weights_on_the_prompt_are_those_of_the_model() {
+    let model = common::demo_model();
+    let mut prefilled = prefill(&model, &prompt(), 16);
+    let decode = observe(&Decode::generated(plan()), &model, &mut prefilled);
+    let last = observe(&last("last:16"), &model, &mut prefilled);
+    let keys = prefilled.keys_for_scoring(&model).unwrap();
+    let (layers, kv_heads, tokens, _) = keys.tensor().dims4().unwrap();
+    for (layer, kv_head) in (0..layers).flat_map(|layer| (0..kv_heads).map(move |head| (layer, head))) {
+        for weights in keys.attention_rows(&last, layer, kv_head).unwrap() {
+            for row in weights.chunks_exact(tokens) {
+                let sum: f32 = row.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-4, "layer {layer}: a prompt row sums to {sum}");
+            }
+        }
+        for weights in keys.attention_rows(&decode, layer, kv_head).unwrap() {
+            for row in weights.chunks_exact(tokens) {
+                let sum: f32 = row.iter().sum();
+                assert!(sum < 1.0, "layer {layer}: a decode row sums to {sum}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sampling_repeats_with_its_seed_and_changes_with_it() {
+    let model = common::demo_model();
+    let ids = |seed: u64| {
+        let mut prefilled = prefill(&model, "The harbor", 1);
+        let plan = DecodePlan {
+            temperature: Some(2.0),
+            seed,
+            ignore_eos: true,
+            ..plan()
+        };
+        observe(&Decode::generated(plan), &model, &mut prefilled).token_ids().to_vec()
+    };
+    assert_eq!(ids(1), ids(1));
+    assert_ne!(ids(1), ids(2));
+}
