@@ -111,7 +111,10 @@ impl CaptureSettings {
             bail!("add at least one observation window, such as last:32");
         }
         kvlens_sessions::windows::parse_windows(&windows)?;
-        let device: DeviceChoice = self.device.parse().context("the device is not understood")?;
+        let device: DeviceChoice = self
+            .device
+            .parse()
+            .context("the device is not understood")?;
         let dtype: DtypeChoice = self
             .dtype
             .parse()
@@ -178,18 +181,18 @@ impl CaptureSettings {
     #[must_use]
     pub fn session_stem(&self) -> String {
         let model = PathBuf::from(self.model.trim());
-        let model = model
-            .file_name()
-            .map_or("model".to_owned(), |name| name.to_string_lossy().into_owned());
+        let model = model.file_name().map_or("model".to_owned(), |name| {
+            name.to_string_lossy().into_owned()
+        });
         match self.source {
             PromptSource::Demo if model == "demo" => model,
             PromptSource::Demo => format!("{model}-demo"),
             PromptSource::Text => format!("{model}-text"),
             PromptSource::File => {
                 let data = PathBuf::from(self.data.trim());
-                let data = data
-                    .file_stem()
-                    .map_or("data".to_owned(), |name| name.to_string_lossy().into_owned());
+                let data = data.file_stem().map_or("data".to_owned(), |name| {
+                    name.to_string_lossy().into_owned()
+                });
                 format!("{model}-{}", data.replace([':', ',', '='], "-"))
             }
         }

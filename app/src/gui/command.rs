@@ -112,21 +112,86 @@ pub fn shortcuts() -> Vec<Shortcut> {
     };
     let shift_command = Modifiers::COMMAND | Modifiers::SHIFT;
     vec![
-        key(Modifiers::COMMAND, Key::O, Command::AskForSession, "Open a session"),
-        key(Modifiers::COMMAND, Key::S, Command::AskForCopy, "Save the session as"),
-        key(Modifiers::COMMAND, Key::Enter, Command::RunCapture, "Run the capture"),
-        key(Modifiers::NONE, Key::Escape, Command::CancelJobs, "Cancel what runs"),
-        key(Modifiers::NONE, Key::ArrowLeft, Command::StepBudget(-1), "Budget one step down"),
-        key(Modifiers::NONE, Key::ArrowRight, Command::StepBudget(1), "Budget one step up"),
-        key(Modifiers::NONE, Key::OpenBracket, Command::StepBudget(-16), "Budget 16 steps down"),
-        key(Modifiers::NONE, Key::CloseBracket, Command::StepBudget(16), "Budget 16 steps up"),
-        key(Modifiers::NONE, Key::ArrowUp, Command::StepSample(-1), "Sample before"),
-        key(Modifiers::NONE, Key::ArrowDown, Command::StepSample(1), "Sample after"),
-        key(Modifiers::COMMAND, Key::A, Command::SelectAllHeads, "Select every head"),
+        key(
+            Modifiers::COMMAND,
+            Key::O,
+            Command::AskForSession,
+            "Open a session",
+        ),
+        key(
+            Modifiers::COMMAND,
+            Key::S,
+            Command::AskForCopy,
+            "Save the session as",
+        ),
+        key(
+            Modifiers::COMMAND,
+            Key::Enter,
+            Command::RunCapture,
+            "Run the capture",
+        ),
+        key(
+            Modifiers::NONE,
+            Key::Escape,
+            Command::CancelJobs,
+            "Cancel what runs",
+        ),
+        key(
+            Modifiers::NONE,
+            Key::ArrowLeft,
+            Command::StepBudget(-1),
+            "Budget one step down",
+        ),
+        key(
+            Modifiers::NONE,
+            Key::ArrowRight,
+            Command::StepBudget(1),
+            "Budget one step up",
+        ),
+        key(
+            Modifiers::NONE,
+            Key::OpenBracket,
+            Command::StepBudget(-16),
+            "Budget 16 steps down",
+        ),
+        key(
+            Modifiers::NONE,
+            Key::CloseBracket,
+            Command::StepBudget(16),
+            "Budget 16 steps up",
+        ),
+        key(
+            Modifiers::NONE,
+            Key::ArrowUp,
+            Command::StepSample(-1),
+            "Sample before",
+        ),
+        key(
+            Modifiers::NONE,
+            Key::ArrowDown,
+            Command::StepSample(1),
+            "Sample after",
+        ),
+        key(
+            Modifiers::COMMAND,
+            Key::A,
+            Command::SelectAllHeads,
+            "Select every head",
+        ),
         key(shift_command, Key::Z, Command::Redo, "Redo"),
         key(Modifiers::COMMAND, Key::Z, Command::Undo, "Undo"),
-        key(Modifiers::COMMAND, Key::B, Command::ToggleCapturePanel, "Show or fold the capture panel"),
-        key(Modifiers::NONE, Key::Questionmark, Command::ToggleShortcuts, "This list"),
+        key(
+            Modifiers::COMMAND,
+            Key::B,
+            Command::ToggleCapturePanel,
+            "Show or fold the capture panel",
+        ),
+        key(
+            Modifiers::NONE,
+            Key::Questionmark,
+            Command::ToggleShortcuts,
+            "This list",
+        ),
         key(Modifiers::COMMAND, Key::Q, Command::Quit, "Quit"),
     ]
 }
@@ -137,7 +202,9 @@ pub fn shortcut_text(command: &Command, context: &egui::Context) -> String {
     shortcuts()
         .iter()
         .find(|shortcut| shortcut.command == *command)
-        .map_or_else(String::new, |shortcut| context.format_shortcut(&shortcut.keys))
+        .map_or_else(String::new, |shortcut| {
+            context.format_shortcut(&shortcut.keys)
+        })
 }
 
 /// The queue that views send into.
@@ -173,7 +240,9 @@ mod tests {
         let all = shortcuts();
         for (index, shortcut) in all.iter().enumerate() {
             assert!(
-                all.iter().skip(index + 1).all(|other| other.keys != shortcut.keys),
+                all.iter()
+                    .skip(index + 1)
+                    .all(|other| other.keys != shortcut.keys),
                 "{} has another use",
                 shortcut.text
             );

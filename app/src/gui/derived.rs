@@ -112,11 +112,15 @@ impl Derived {
         let prompt_tokens = sample.record.prompt_ids.len();
         self.grid = budget_grid(prompt_tokens);
         let wanted = choices.budget.tokens(prompt_tokens);
-        self.budget_index = self.grid.as_ref().map_or(0, |grid| grid.nearest_index(wanted));
+        self.budget_index = self
+            .grid
+            .as_ref()
+            .map_or(0, |grid| grid.nearest_index(wanted));
 
-        self.bands.renew((shown.version, choices.heads.clone()), |_| {
-            window_bands(&sample.windows, info, &choices.heads)
-        });
+        self.bands
+            .renew((shown.version, choices.heads.clone()), |_| {
+                window_bands(&sample.windows, info, &choices.heads)
+            });
         let map_key = (
             shown.version,
             window.label.clone(),
@@ -130,7 +134,11 @@ impl Derived {
         });
         let tokens_key = (shown.version, window.label.clone(), choices.heads.clone());
         self.tokens.renew(tokens_key, |_| {
-            TokenScores::of(window, &selected(&window.comparison, info, &choices.heads), shown.options.exempt)
+            TokenScores::of(
+                window,
+                &selected(&window.comparison, info, &choices.heads),
+                shown.options.exempt,
+            )
         });
         let shade_key = (
             self.tokens.version(),
@@ -260,7 +268,12 @@ fn selected(
     let chosen: BTreeSet<(usize, usize)> = selection
         .iter()
         .filter(|address| address.layer < layers && address.head < info.query_heads)
-        .map(|address| (address.layer, address.head * heads / info.query_heads.max(1)))
+        .map(|address| {
+            (
+                address.layer,
+                address.head * heads / info.query_heads.max(1),
+            )
+        })
         .collect();
     if chosen.is_empty() {
         return (0..layers)

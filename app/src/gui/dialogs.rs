@@ -26,7 +26,7 @@ pub enum Answer {
     /// A path was chosen.
     Chosen(Purpose, PathBuf),
     /// The dialog never showed; type the path instead.
-    Unavailable(Purpose),
+    Unavailable,
     /// The dialog was closed.
     Closed,
 }
@@ -72,7 +72,7 @@ impl Dialogs {
             Ok(_) => self.open += 1,
             Err(_) => {
                 // The channel holds more answers than dialogs can be open.
-                let _ = self.sender.try_send(Answer::Unavailable(purpose));
+                let _ = self.sender.try_send(Answer::Unavailable);
             }
         }
     }
@@ -102,7 +102,7 @@ fn show(purpose: Purpose, suggestion: &str) -> Answer {
     };
     match chosen {
         Some(path) => Answer::Chosen(purpose, path),
-        None if began.elapsed() < TOO_FAST => Answer::Unavailable(purpose),
+        None if began.elapsed() < TOO_FAST => Answer::Unavailable,
         None => Answer::Closed,
     }
 }

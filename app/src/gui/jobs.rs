@@ -41,7 +41,11 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub(super) fn serve(&mut self, request: Request, reporter: &Reporter<'_>) -> anyhow::Result<()> {
+    pub(super) fn serve(
+        &mut self,
+        request: Request,
+        reporter: &Reporter<'_>,
+    ) -> anyhow::Result<()> {
         match request {
             Request::Open { path, options } => self.open(&path, options, reporter),
             Request::Measure {

@@ -4,7 +4,7 @@ use egui_tiles::{Container, Linear, LinearDir, Tile, TileId, Tiles, Tree};
 use serde::{Deserialize, Serialize};
 
 /// The views that can be docked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Pane {
     /// Curves over the budget.
     Recall,
@@ -64,16 +64,28 @@ impl Default for Layout {
         let tokens = tabs(&mut tiles, &[Pane::Tokens]);
         let inspector = tabs(&mut tiles, &[Pane::Inspector]);
         let tables = tabs(&mut tiles, &[Pane::Samples, Pane::Scoring, Pane::Log]);
-        let plots = split(&mut tiles, LinearDir::Horizontal, &[(recall, 1.0), (map, 1.0)]);
-        let centre = split(&mut tiles, LinearDir::Vertical, &[(plots, 1.1), (tokens, 1.0)]);
+        let plots = split(
+            &mut tiles,
+            LinearDir::Horizontal,
+            &[(recall, 1.0), (map, 1.0)],
+        );
+        let centre = split(
+            &mut tiles,
+            LinearDir::Vertical,
+            &[(plots, 1.1), (tokens, 1.0)],
+        );
         let right = split(
             &mut tiles,
             LinearDir::Vertical,
             &[(inspector, 1.35), (tables, 1.0)],
         );
-        let root = split(&mut tiles, LinearDir::Horizontal, &[(centre, 2.2), (right, 1.0)]);
+        let root = split(
+            &mut tiles,
+            LinearDir::Horizontal,
+            &[(centre, 2.2), (right, 1.0)],
+        );
         Self {
-            tree: Tree::new("kvlens-panes", root, tiles),
+            tree: Tree::new(egui::Id::unique("kvlens panes"), root, tiles),
         }
     }
 }
@@ -103,9 +115,11 @@ impl Layout {
             .iter()
             .filter(|(_, tile)| matches!(tile, Tile::Container(Container::Tabs(_))))
             .map(|(id, _)| *id)
-            .max();
+            .max_by_key(|id| id.0);
         match (place, self.tree.root) {
-            (Some(tabs), _) => self.tree.move_tile_to_container(tile, tabs, usize::MAX, false),
+            (Some(tabs), _) => self
+                .tree
+                .move_tile_to_container(tile, tabs, usize::MAX, false),
             (None, Some(root)) => {
                 self.tree.root = Some(self.tree.tiles.insert_tab_tile(vec![root, tile]));
             }

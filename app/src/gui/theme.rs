@@ -79,8 +79,6 @@ pub struct Theme {
     pub missed: Color32,
     /// Outline of the tokens that hold what the answer needs.
     pub evidence: Color32,
-    /// Text of tokens that nobody keeps.
-    pub evicted_text: Color32,
     /// Paper behind the token text.
     pub paper: Color32,
     /// Text of errors.
@@ -101,7 +99,6 @@ const DARK: Theme = Theme {
     kept: Color32::from_rgb(120, 220, 200),
     missed: Color32::from_rgb(255, 140, 90),
     evidence: Color32::from_rgb(255, 214, 92),
-    evicted_text: Color32::from_rgb(150, 150, 150),
     paper: Color32::from_rgb(22, 22, 24),
     error: Color32::from_rgb(255, 130, 120),
     warning: Color32::from_rgb(240, 190, 90),
@@ -118,7 +115,6 @@ const LIGHT: Theme = Theme {
     kept: Color32::from_rgb(0, 110, 95),
     missed: Color32::from_rgb(200, 60, 0),
     evidence: Color32::from_rgb(150, 95, 0),
-    evicted_text: Color32::from_rgb(115, 115, 115),
     paper: Color32::from_rgb(252, 252, 252),
     error: Color32::from_rgb(176, 30, 20),
     warning: Color32::from_rgb(140, 90, 0),

@@ -228,7 +228,11 @@ impl Outbox {
     }
 
     fn progress(&self, job: u64, progress: Progress) {
-        if self.events.try_send(Event::Progress { job, progress }).is_ok() {
+        if self
+            .events
+            .try_send(Event::Progress { job, progress })
+            .is_ok()
+        {
             (self.wake)();
         }
     }
@@ -283,7 +287,9 @@ fn serve(jobs: &mut Jobs, outbox: &Outbox, envelope: Envelope) -> Option<String>
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no reason given");
-            Some(format!("the program made a mistake and gave this job up ({what})"))
+            Some(format!(
+                "the program made a mistake and gave this job up ({what})"
+            ))
         }
     }
 }

@@ -41,7 +41,12 @@ impl TokenScores {
         heads: &[(usize, usize)],
         exempt: ForcedKeep,
     ) -> Self {
-        let oracle = side(&window.oracle_importance, &window.oracle_rankings, heads, exempt);
+        let oracle = side(
+            &window.oracle_importance,
+            &window.oracle_rankings,
+            heads,
+            exempt,
+        );
         let own = side(&window.importance, &window.rankings, heads, exempt);
         Self {
             oracle,
@@ -250,7 +255,10 @@ mod tests {
 
     fn scores(oracle: [u32; 4], window: [u32; 4]) -> TokenScores {
         let side = |ranks: [u32; 4]| Side {
-            scores: ranks.iter().map(|rank| 1.0 / (*rank as f32 + 1.0)).collect(),
+            scores: ranks
+                .iter()
+                .map(|rank| 1.0 / (*rank as f32 + 1.0))
+                .collect(),
             ranks: ranks.to_vec(),
         };
         TokenScores {
@@ -279,7 +287,10 @@ mod tests {
         assert_eq!(shade.values[0], 1.0);
         assert_eq!(shade.values[3], 0.0);
         let root = tokens.shade(TokenHeat::Oracle, HeatScale::SquareRoot, 1);
-        assert_eq!(root.values, [1.0, 0.5_f32.sqrt(), (1.0_f32 / 3.0).sqrt(), 0.5]);
+        assert_eq!(
+            root.values,
+            [1.0, 0.5_f32.sqrt(), (1.0_f32 / 3.0).sqrt(), 0.5]
+        );
         let difference = tokens.shade(TokenHeat::Difference, HeatScale::LogRank, 1);
         assert_eq!(difference.values[0], 1.0);
         assert_eq!(difference.values[3], -1.0);

@@ -127,11 +127,7 @@ mod tests {
 
     fn pixel(picture: &Picture, x: usize, y: usize) -> [u8; 3] {
         let at = (y * picture.width + x) * 4;
-        [
-            picture.rgba[at],
-            picture.rgba[at + 1],
-            picture.rgba[at + 2],
-        ]
+        [picture.rgba[at], picture.rgba[at + 1], picture.rgba[at + 2]]
     }
 
     #[test]
@@ -164,7 +160,7 @@ mod tests {
             mesh.add_rect_with_uv(rect, uv, Color32::WHITE);
             ui.painter().add(mesh);
             // The handle has to outlive the frame, or the texture is freed before it is drawn.
-            ui.data_mut(|data| data.insert_temp(egui::Id::new("cells"), texture));
+            ui.data_mut(|data| data.insert_temp(egui::Id::unique("cells"), texture));
         });
         let count = |wanted: [u8; 3]| (0..40).filter(|&x| pixel(&picture, x, 5) == wanted).count();
         assert_eq!(count([255, 0, 0]), 10);

@@ -16,9 +16,8 @@ pub(super) struct Clip {
 
 impl Clip {
     pub(super) fn new(rect: Rect, pixels_per_point: f32, size: [usize; 2]) -> Self {
-        let edge = |at: f32, limit: usize| {
-            ((at * pixels_per_point).round() as i64).clamp(0, limit as i64)
-        };
+        let edge =
+            |at: f32, limit: usize| ((at * pixels_per_point).round() as i64).clamp(0, limit as i64);
         Self {
             left: edge(rect.min.x, size[0]),
             top: edge(rect.min.y, size[1]),
@@ -84,10 +83,10 @@ impl Surface {
         let (pa, pb, pc) = (place(a), place(b), place(c));
         let lowest = |x: f64, y: f64, z: f64| (x.min(y).min(z) - 0.5).ceil() as i64;
         let highest = |x: f64, y: f64, z: f64| (x.max(y).max(z) - 0.5).floor() as i64 + 1;
-        let rows = lowest(pa.y, pb.y, pc.y).max(clip.top)
-            ..highest(pa.y, pb.y, pc.y).min(clip.bottom);
-        let columns = lowest(pa.x, pb.x, pc.x).max(clip.left)
-            ..highest(pa.x, pb.x, pc.x).min(clip.right);
+        let rows =
+            lowest(pa.y, pb.y, pc.y).max(clip.top)..highest(pa.y, pb.y, pc.y).min(clip.bottom);
+        let columns =
+            lowest(pa.x, pb.x, pc.x).max(clip.left)..highest(pa.x, pb.x, pc.x).min(clip.right);
         for y in rows {
             for x in columns.clone() {
                 let centre = Corner {

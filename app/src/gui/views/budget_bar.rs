@@ -28,9 +28,7 @@ pub fn budget_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         let response = ui
             .add(slider)
             .on_hover_text("Drag, or press ← and → (one step) or [ and ] (sixteen)");
-        response.widget_info(|| {
-            egui::WidgetInfo::slider(true, wanted as f64, "Budget in tokens")
-        });
+        response.widget_info(|| egui::WidgetInfo::slider(true, wanted as f64, "Budget in tokens"));
         if response.changed() && wanted != tokens {
             commands.send(Command::SetBudget(Budget::Tokens(wanted)));
         }
@@ -39,7 +37,7 @@ pub fn budget_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 /// The budget as text: `64` or `5%`.
 fn entry_ui(ui: &mut Ui, view: &View<'_>, name: Id, commands: &mut Commands) {
-    let draft_id = Id::new("budget draft");
+    let draft_id = Id::unique("budget draft");
     let asked = view.settings.choices.budget.to_string();
     let mut text: String = ui
         .data(|data| data.get_temp(draft_id))

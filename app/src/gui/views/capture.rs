@@ -57,9 +57,19 @@ fn model_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands) 
         }
     });
     Grid::new("device").num_columns(2).show(ui, |ui| {
-        choice(ui, "Device", &mut edited.device, &["auto", "cpu", "cuda", "metal"]);
+        choice(
+            ui,
+            "Device",
+            &mut edited.device,
+            &["auto", "cpu", "cuda", "metal"],
+        );
         ui.end_row();
-        choice(ui, "Number type", &mut edited.dtype, &["auto", "f32", "f16", "bf16"]);
+        choice(
+            ui,
+            "Number type",
+            &mut edited.dtype,
+            &["auto", "f32", "f16", "bf16"],
+        );
         ui.end_row();
     });
 }
@@ -82,7 +92,9 @@ fn prompts_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands
     let describe = |response: egui::Response, source: PromptSource| {
         response.on_hover_text(match source {
             PromptSource::Demo => "The prompts that the program carries",
-            PromptSource::File => "A .txt or .jsonl file, or a built-in task such as demo:question=end",
+            PromptSource::File => {
+                "A .txt or .jsonl file, or a built-in task such as demo:question=end"
+            }
             PromptSource::Text => "One prompt, typed here",
         })
     };
@@ -134,9 +146,8 @@ fn prompts_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands
 }
 
 fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
-    section(ui, "Observation windows").on_hover_text(
-        "The same method may stand here several times with other options",
-    );
+    section(ui, "Observation windows")
+        .on_hover_text("The same method may stand here several times with other options");
     let mut removed = None;
     for (index, label) in edited.windows.iter_mut().enumerate() {
         ui.horizontal(|ui| {
@@ -190,7 +201,8 @@ fn decode_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
             .labelled_by(name.id);
         ui.end_row();
         let name = ui.label("Seed");
-        ui.add(DragValue::new(&mut edited.seed)).labelled_by(name.id);
+        ui.add(DragValue::new(&mut edited.seed))
+            .labelled_by(name.id);
         ui.end_row();
     });
     ui.checkbox(&mut edited.teacher_forced, "Feed the reference answer")
@@ -233,7 +245,9 @@ fn running_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
     let stopping = job.cancel.is_cancelled();
     let text = if stopping { "Stopping…" } else { "Cancel" };
     if ui
-        .add_enabled_ui(!stopping, |ui| ui.add_sized([width, 28.0], Button::new(text)))
+        .add_enabled_ui(!stopping, |ui| {
+            ui.add_sized([width, 28.0], Button::new(text))
+        })
         .inner
         .clicked()
     {
@@ -243,16 +257,18 @@ fn running_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
 
 /// How far a job is: stage, sample, tokens, speed and time left.
 pub fn progress_ui(ui: &mut Ui, progress: &Progress) {
-    let sample = progress
-        .sample
-        .map_or(String::new(), |(number, count)| format!(" · sample {number} of {count}"));
+    let sample = progress.sample.map_or(String::new(), |(number, count)| {
+        format!(" · sample {number} of {count}")
+    });
     let stage = if progress.stage.is_empty() {
         "Waiting"
     } else {
         &progress.stage
     };
     ui.label(format!("{stage}{sample}"));
-    let share = progress.tokens.map(|(done, total)| done as f32 / total.max(1) as f32);
+    let share = progress
+        .tokens
+        .map(|(done, total)| done as f32 / total.max(1) as f32);
     let bar = match share {
         Some(share) => ProgressBar::new(share),
         None => ProgressBar::new(0.0).animate(true),

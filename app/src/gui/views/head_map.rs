@@ -67,7 +67,10 @@ fn minus_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Comman
                 .iter()
                 .filter(|label| Some(**label) != view.derived.window.as_deref());
             for label in others {
-                if ui.selectable_label(current == Some(*label), *label).clicked() {
+                if ui
+                    .selectable_label(current == Some(*label), *label)
+                    .clicked()
+                {
                     commands.send(Command::SetMinus(Some((*label).to_owned())));
                 }
             }
@@ -80,9 +83,13 @@ fn minus_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Comman
 fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) {
     let chosen = &view.settings.choices.heads;
     let metric = view.settings.choices.metric.label();
-    let selected = |cell: Cell| addresses(map, cell).iter().any(|head| chosen.contains(head));
+    let selected = |cell: Cell| {
+        addresses(map, cell)
+            .iter()
+            .any(|head| chosen.contains(head))
+    };
     let matrix = Matrix {
-        id: Id::new("head map"),
+        id: Id::unique("head map"),
         name: "Layer by head map".to_owned(),
         rows: map.layers,
         columns: map.heads,
@@ -103,7 +110,10 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
     };
     let answer = matrix.show(ui, view.theme);
     if let Some((cells, modifiers)) = answer.picked {
-        let heads = cells.iter().flat_map(|cell| addresses(map, *cell)).collect();
+        let heads = cells
+            .iter()
+            .flat_map(|cell| addresses(map, *cell))
+            .collect();
         let adds = modifiers.command || modifiers.shift;
         let change = match (adds, cells.len()) {
             (false, _) => SelectionChange::Replace,
@@ -159,7 +169,10 @@ mod tests {
             query_heads_per_cell: 4,
             ..HeadMap::default()
         };
-        let heads: Vec<usize> = addresses(&map, (1, 1)).iter().map(|head| head.head).collect();
+        let heads: Vec<usize> = addresses(&map, (1, 1))
+            .iter()
+            .map(|head| head.head)
+            .collect();
         assert_eq!(heads, [4, 5, 6, 7]);
     }
 }

@@ -17,7 +17,12 @@ pub fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             commands.send(Command::ClearLog);
         }
         if ui.button("Copy").clicked() {
-            let lines: Vec<&str> = view.data.log.iter().map(|line| line.text.as_str()).collect();
+            let lines: Vec<&str> = view
+                .data
+                .log
+                .iter()
+                .map(|line| line.text.as_str())
+                .collect();
             ui.ctx().copy_text(lines.join("\n"));
         }
     });

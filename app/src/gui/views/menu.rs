@@ -16,7 +16,13 @@ pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         ui.menu_button("Edit", |ui| edit_menu(ui, view, commands));
         ui.menu_button("View", |ui| view_menu(ui, view, commands));
         ui.menu_button("Help", |ui| {
-            entry(ui, "Keyboard shortcuts", Command::ToggleShortcuts, true, commands);
+            entry(
+                ui,
+                "Keyboard shortcuts",
+                Command::ToggleShortcuts,
+                true,
+                commands,
+            );
             ui.separator();
             ui.label(concat!("KVLens ", env!("CARGO_PKG_VERSION")));
         });
@@ -37,14 +43,27 @@ fn entry(ui: &mut Ui, text: &str, command: Command, enabled: bool, commands: &mu
 fn file_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ui.set_min_width(280.0);
     entry(ui, "Open session…", Command::AskForSession, true, commands);
-    typed_path(ui, "Open path", "folder.kvlens", Command::OpenSession, true, commands);
+    typed_path(
+        ui,
+        "Open path",
+        "folder.kvlens",
+        Command::OpenSession,
+        true,
+        commands,
+    );
     ui.menu_button("Recent sessions", |ui| {
         if view.settings.recent.is_empty() {
             ui.weak("None yet");
         }
         for path in &view.settings.recent {
             let text = path.display().to_string();
-            entry(ui, &text, Command::OpenSession(path.clone()), true, commands);
+            entry(
+                ui,
+                &text,
+                Command::OpenSession(path.clone()),
+                true,
+                commands,
+            );
         }
         ui.separator();
         let some = !view.settings.recent.is_empty();
@@ -53,9 +72,22 @@ fn file_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ui.separator();
     let open = view.data.session.is_some();
     entry(ui, "Save session as…", Command::AskForCopy, open, commands);
-    typed_path(ui, "Save to path", "copy.kvlens", Command::SaveSessionAs, open, commands);
+    typed_path(
+        ui,
+        "Save to path",
+        "copy.kvlens",
+        Command::SaveSessionAs,
+        open,
+        commands,
+    );
     ui.separator();
-    entry(ui, "Run the demo", Command::RunDemo, view.data.capture_job().is_none(), commands);
+    entry(
+        ui,
+        "Run the demo",
+        Command::RunDemo,
+        view.data.capture_job().is_none(),
+        commands,
+    );
     ui.separator();
     entry(ui, "Quit", Command::Quit, true, commands);
 }
@@ -69,14 +101,16 @@ fn typed_path(
     enabled: bool,
     commands: &mut Commands,
 ) {
-    let id = Id::new(("typed path", name));
+    let id = Id::unique(("typed path", name));
     let mut text: String = ui.data(|data| data.get_temp(id).unwrap_or_default());
     ui.horizontal(|ui| {
         let label = ui.label(name);
         let field = ui
             .add_enabled(
                 enabled,
-                TextEdit::singleline(&mut text).hint_text(hint).desired_width(150.0),
+                TextEdit::singleline(&mut text)
+                    .hint_text(hint)
+                    .desired_width(150.0),
             )
             .labelled_by(label.id);
         let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
@@ -98,7 +132,13 @@ fn edit_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     entry(ui, "Redo", Command::Redo, view.can_redo, commands);
     ui.separator();
     let some = !view.settings.choices.heads.is_empty();
-    entry(ui, "Select every head", Command::SelectAllHeads, some, commands);
+    entry(
+        ui,
+        "Select every head",
+        Command::SelectAllHeads,
+        some,
+        commands,
+    );
 }
 
 fn view_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -108,16 +148,29 @@ fn view_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             commands.send(command);
         }
     };
-    toggle(ui, "Capture panel", !view.settings.hide_capture, Command::ToggleCapturePanel);
+    toggle(
+        ui,
+        "Capture panel",
+        !view.settings.hide_capture,
+        Command::ToggleCapturePanel,
+    );
     for pane in Pane::ALL {
-        toggle(ui, pane.title(), view.panes.contains(&pane), Command::TogglePane(pane));
+        toggle(
+            ui,
+            pane.title(),
+            view.panes.contains(&pane),
+            Command::TogglePane(pane),
+        );
     }
     ui.separator();
     entry(ui, "Reset layout", Command::ResetLayout, true, commands);
     ui.separator();
     ui.menu_button("Theme", |ui| {
         for choice in ThemeChoice::ALL {
-            if ui.radio(view.settings.theme == choice, choice.label()).clicked() {
+            if ui
+                .radio(view.settings.theme == choice, choice.label())
+                .clicked()
+            {
                 commands.send(Command::SetTheme(choice));
                 ui.close();
             }

@@ -58,8 +58,12 @@ fn metric_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 #[must_use]
 pub fn explain(metric: Metric) -> &'static str {
     match metric {
-        Metric::Recall => "Share of the decode stage's top tokens that are in the window's top tokens",
-        Metric::HitRate => "The same over what a cache would keep, forced tokens (sinks, recent) counted",
+        Metric::Recall => {
+            "Share of the decode stage's top tokens that are in the window's top tokens"
+        }
+        Metric::HitRate => {
+            "The same over what a cache would keep, forced tokens (sinks, recent) counted"
+        }
         Metric::Jaccard => "Tokens in both top sets over tokens in either",
         Metric::Mass => "Decode attention on the prompt that the window's top tokens keep",
         Metric::MassOfOracle => "Retained mass as a share of what the oracle's own top tokens keep",
@@ -86,11 +90,22 @@ fn legend_entry(ui: &mut Ui, view: &View<'_>, window: &WindowBands, commands: &m
     ui.spacing_mut().item_spacing.x = 6.0;
     swatch(ui, &SeriesStyle { color, ..style });
     let response = ui
-        .add(egui::Label::new(text).sense(egui::Sense::click()).selectable(false))
-        .on_hover_text("Mean over the selected heads at the budget. Click to hide or show the curve");
+        .add(
+            egui::Label::new(text)
+                .sense(egui::Sense::click())
+                .selectable(false),
+        )
+        .on_hover_text(
+            "Mean over the selected heads at the budget. Click to hide or show the curve",
+        );
     let label = window.label.as_str();
     response.widget_info(|| {
-        egui::WidgetInfo::selected(egui::Role::CheckBox, true, !hidden, format!("Curve {label}"))
+        egui::WidgetInfo::selected(
+            egui::Role::CheckBox,
+            true,
+            !hidden,
+            format!("Curve {label}"),
+        )
     });
     if response.clicked() {
         commands.send(Command::ToggleWindow(window.label.clone()));
@@ -264,19 +279,18 @@ fn budget_text(plot: &mut PlotUi<'_>, view: &View<'_>, octave_at: f64, largest: 
         (egui::Align2::LEFT_BOTTOM, format!("  {tokens}"))
     };
     plot.text(
-        egui_plot::Text::new("", PlotPoint::new(octave_at, 0.0), RichText::new(text).size(12.0))
-            .anchor(anchor)
-            .color(view.theme.selection)
-            .allow_hover(false),
+        egui_plot::Text::new(
+            "",
+            PlotPoint::new(octave_at, 0.0),
+            RichText::new(text).size(12.0),
+        )
+        .anchor(anchor)
+        .color(view.theme.selection)
+        .allow_hover(false),
     );
 }
 
-fn random_line<'a>(
-    budgets: &[usize],
-    drawn: &[usize],
-    rankable: usize,
-    theme: &Theme,
-) -> Line<'a> {
+fn random_line<'a>(budgets: &[usize], drawn: &[usize], rankable: usize, theme: &Theme) -> Line<'a> {
     let points: Vec<[f64; 2]> = drawn
         .iter()
         .filter_map(|index| budgets.get(*index))
@@ -338,7 +352,10 @@ mod tests {
 
     #[test]
     fn grid_lines_stand_at_powers_of_two() {
-        let marks: Vec<f64> = octaves((-0.2, 10.3)).iter().map(|mark| mark.value).collect();
+        let marks: Vec<f64> = octaves((-0.2, 10.3))
+            .iter()
+            .map(|mark| mark.value)
+            .collect();
         assert_eq!(marks.first(), Some(&0.0));
         assert_eq!(marks.last(), Some(&10.0));
         assert_eq!(marks.len(), 11);

@@ -34,10 +34,16 @@ pub fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             let titles = [
                 ("Sample", "Name of the prompt"),
                 ("Task", "What the prompt asks for"),
-                ("Question", "Whether the question stands at the start or the end"),
+                (
+                    "Question",
+                    "Whether the question stands at the start or the end",
+                ),
                 ("T", "Prompt tokens"),
                 ("S", "Tokens of the decode stage"),
-                ("Score", "Share of the task that the generated text got right"),
+                (
+                    "Score",
+                    "Share of the task that the generated text got right",
+                ),
             ];
             for (title, help) in titles {
                 header.col(|ui| {

@@ -129,7 +129,12 @@ mod tests {
         let tokens: Vec<String> = tokens.iter().map(|token| (*token).to_owned()).collect();
         let rows = TokenRows::of(&tokens, width, |_| 1.0);
         (0..rows.len())
-            .map(|row| rows.row(row).iter().map(|piece| piece.text.clone()).collect())
+            .map(|row| {
+                rows.row(row)
+                    .iter()
+                    .map(|piece| piece.text.clone())
+                    .collect()
+            })
             .collect()
     }
 

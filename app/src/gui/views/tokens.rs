@@ -63,7 +63,9 @@ fn explain_heat(heat: TokenHeat) -> &'static str {
     match heat {
         TokenHeat::Oracle => "Importance by the decode stage, mean over the selected heads",
         TokenHeat::Window => "Importance by the chosen window, mean over the selected heads",
-        TokenHeat::Difference => "Blue: the oracle ranks it higher. Red: the window ranks it higher",
+        TokenHeat::Difference => {
+            "Blue: the oracle ranks it higher. Red: the window ranks it higher"
+        }
     }
 }
 
@@ -79,9 +81,7 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>) {
     let theme = view.theme;
     let window = view.derived.window.as_deref().unwrap_or("the window");
     let entry = |ui: &mut Ui, text: &str, mark: marks::Mark, help: String| {
-        let label = ui
-            .label(RichText::new(text).small())
-            .on_hover_text(help);
+        let label = ui.label(RichText::new(text).small()).on_hover_text(help);
         marks::paint(ui.painter(), label.rect, mark, theme);
     };
     let budget = view.derived.budget_tokens();

@@ -17,7 +17,11 @@ pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if let Some(job) = view.data.jobs.first() {
-                if ui.button("Cancel job").on_hover_text("Stop what runs").clicked() {
+                if ui
+                    .button("Cancel job")
+                    .on_hover_text("Stop what runs")
+                    .clicked()
+                {
                     commands.send(Command::CancelJobs);
                 }
                 ui.label(&job.title);

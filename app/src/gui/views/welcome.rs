@@ -46,9 +46,10 @@ fn recent_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ui.add_space(20.0);
     ui.weak("Recent");
     for path in view.settings.recent.iter().take(5) {
-        let name = path
-            .file_name()
-            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+        let name = path.file_name().map_or_else(
+            || path.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        );
         if ui
             .link(name)
             .on_hover_text(path.display().to_string())

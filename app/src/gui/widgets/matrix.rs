@@ -162,7 +162,13 @@ impl Matrix<'_> {
             painter.text(at, Align2::CENTER_TOP, column, font.clone(), color);
         }
         let below = pos2(cells.center().x, cells.bottom() + 14.0);
-        painter.text(below, Align2::CENTER_TOP, self.column_axis, font.clone(), color);
+        painter.text(
+            below,
+            Align2::CENTER_TOP,
+            self.column_axis,
+            font.clone(),
+            color,
+        );
         let beside = painter.layout_no_wrap(self.row_axis.to_owned(), font, color);
         let at = pos2(
             cells.left() - AXIS,
@@ -229,15 +235,13 @@ fn paint_cross_hair(ui: &Ui, theme: &Theme, geometry: &Geometry, cell: Cell) {
 }
 
 /// The cells of a click, or those between the start of a drag and the pointer.
-fn pick(
-    ui: &Ui,
-    response: &Response,
-    geometry: &Geometry,
-) -> Option<(Vec<Cell>, Modifiers)> {
+fn pick(ui: &Ui, response: &Response, geometry: &Geometry) -> Option<(Vec<Cell>, Modifiers)> {
     let modifiers = ui.input(|input| input.modifiers);
     let pointer = response.interact_pointer_pos()?;
     if response.clicked() {
-        return geometry.cell_at(pointer).map(|cell| (vec![cell], modifiers));
+        return geometry
+            .cell_at(pointer)
+            .map(|cell| (vec![cell], modifiers));
     }
     if !response.dragged() {
         return None;

@@ -15,7 +15,7 @@ const EVIDENCE_HEIGHT: f32 = 5.0;
 
 /// Where the text view says which tokens are in sight.
 pub(super) fn sight_id() -> Id {
-    Id::new("tokens in sight")
+    Id::unique("tokens in sight")
 }
 
 /// Draws the strip; a click or drag brings that place of the text into view.
@@ -53,7 +53,7 @@ fn paint_heat(ui: &Ui, rect: Rect, columns: usize, shade: &TokenShade, theme: &T
         size: [columns, 1],
         dark: theme.is_dark(),
     };
-    let texture = cached_texture(ui.ctx(), Id::new("heat strip"), key, || {
+    let texture = cached_texture(ui.ctx(), Id::unique("heat strip"), key, || {
         shade
             .strip(columns)
             .into_iter()
@@ -74,7 +74,7 @@ fn paint_kept(ui: &Ui, rect: Rect, columns: usize, tokens: &TokenScores, view: &
         size: [columns, 2],
         dark: theme.is_dark(),
     };
-    let texture = cached_texture(ui.ctx(), Id::new("kept strip"), key, || {
+    let texture = cached_texture(ui.ctx(), Id::unique("kept strip"), key, || {
         let (oracle, window) = tokens.kept_strips(budget, columns);
         let row = |kept: Vec<f32>, color: Color32| {
             kept.into_iter()
@@ -98,10 +98,7 @@ fn paint_evidence(ui: &Ui, rect: Rect, view: &View<'_>, tokens: usize) {
     for span in &shown.sample.record.evidence_tokens {
         let bar = Rect::from_min_max(
             pos2(place(span.start), rect.bottom() - EVIDENCE_HEIGHT + 1.0),
-            pos2(
-                place(span.end).max(place(span.start) + 3.0),
-                rect.bottom(),
-            ),
+            pos2(place(span.end).max(place(span.start) + 3.0), rect.bottom()),
         );
         ui.painter().rect_filled(bar, 1.0, view.theme.evidence);
     }

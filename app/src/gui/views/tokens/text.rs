@@ -11,8 +11,8 @@ use super::{heat_color, strip};
 use crate::gui::data::Shown;
 use crate::gui::derived::{TokenScores, TokenShade};
 use crate::gui::theme::Theme;
-use crate::gui::views::View;
 use crate::gui::views::token_rows::{Piece, TokenRows};
+use crate::gui::views::{View, empty_hint};
 
 /// Room under the letters for the marks.
 const ROW_GAP: f32 = 5.0;
@@ -35,6 +35,10 @@ pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>) {
     let row_height = ui.fonts_mut(|fonts| fonts.row_height(&font)) + ROW_GAP;
     let width = ui.available_width() - ui.spacing().scroll.bar_width - 10.0;
     let rows = rows_of(ui, shown, width.floor(), &font);
+    if rows.is_empty() {
+        empty_hint(ui, "This prompt has no text to show");
+        return;
+    }
     let mut area = ScrollArea::vertical()
         .id_salt("token text")
         .auto_shrink(false);
@@ -44,10 +48,7 @@ pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>) {
     }
     ui.spacing_mut().item_spacing.y = 0.0;
     area.show_rows(ui, row_height, rows.len(), |ui, in_sight| {
-        let size = vec2(
-            ui.available_width(),
-            row_height * in_sight.len() as f32,
-        );
+        let size = vec2(ui.available_width(), row_height * in_sight.len() as f32);
         let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Text of the prompt"));
         let page = Page {
@@ -79,7 +80,7 @@ pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>) {
 
 /// The rows for this sample and width, broken anew only when one of them changes.
 fn rows_of(ui: &Ui, shown: &Shown, width: f32, font: &FontId) -> Arc<TokenRows> {
-    let id = Id::new("token rows");
+    let id = Id::unique("token rows");
     if let Some(cached) = ui.data(|data| data.get_temp::<CachedRows>(id))
         && cached.version == shown.version
         && cached.width == width
@@ -200,9 +201,8 @@ impl Painted<'_> {
             self.tokens.len()
         ));
         let window = view.derived.window.as_deref().unwrap_or("window");
-        let rank = |rank: Option<usize>| {
-            rank.map_or("exempt".to_owned(), |rank| (rank + 1).to_string())
-        };
+        let rank =
+            |rank: Option<usize>| rank.map_or("exempt".to_owned(), |rank| (rank + 1).to_string());
         let score =
             |score: Option<f32>| score.map_or("–".to_owned(), |score| format!("{score:.3e}"));
         Grid::new("token ranks").num_columns(3).show(ui, |ui| {
