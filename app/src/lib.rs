@@ -1,1 +1,5 @@
-//! KVLens.
+//! KVLens, a workbench for KV-cache eviction: the command line and the window over
+//! `kvlens-datasets`, `kvlens-sessions` and `kvlens-analysis`. No numerics live here.
+
+pub mod cli;
+pub mod measurement;

@@ -1,2 +1,7 @@
-//! KVLens.
-fn main() {}
+//! The program: see `kvlens --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kvlens::cli::run()
+}

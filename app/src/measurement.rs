@@ -1,0 +1,188 @@
+//! From a captured sample to what the tables and the views show: importance, rankings and the
+//! comparison of every window with the decode stage. Orchestration only; the numbers are made by
+//! `kvlens-analysis`.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use kvlens_analysis::{
+    Comparison, ComparisonInput, ForcedKeep, GroupReduction, Importance, Rankings, Scoring,
+    ScoringOverrides, compare,
+};
+use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord};
+use serde::{Deserialize, Serialize};
+
+/// How to measure, beyond what each window was published with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MeasureOptions {
+    /// Replaces parts of every window's published scoring, and of the oracle's.
+    pub overrides: ScoringOverrides,
+    /// Tokens that no ranking contains, on either side.
+    pub exempt: ForcedKeep,
+}
+
+impl MeasureOptions {
+    /// How the decode stage is scored to be compared with a window: mean over the steps, causal
+    /// keys, no pooling, the group of the window; with the same overrides as every window.
+    pub fn oracle_scoring(&self, window: Scoring) -> Scoring {
+        self.overrides.apply(Scoring {
+            group: window.group,
+            group_order: window.group_order,
+            ..Scoring::default()
+        })
+    }
+
+    /// How a window is scored.
+    pub fn window_scoring(&self, published: Scoring) -> Scoring {
+        self.overrides.apply(published)
+    }
+}
+
+/// One window of one sample against the decode stage.
+#[derive(Clone, Debug)]
+pub struct MeasuredWindow {
+    /// The window as it was typed.
+    pub label: String,
+    /// The scoring in use: the published one with the overrides.
+    pub scoring: Scoring,
+    /// Tokens that the window's eviction rule keeps whatever their score.
+    pub forced_keep: ForcedKeep,
+    /// The window's importance under `scoring`.
+    pub importance: Arc<Importance>,
+    /// The window's rankings of the tokens that are not exempt.
+    pub rankings: Arc<Rankings>,
+    /// The decode stage's importance for the same heads, see [`MeasureOptions::oracle_scoring`].
+    pub oracle_importance: Arc<Importance>,
+    /// Its rankings.
+    pub oracle_rankings: Arc<Rankings>,
+    /// What retained mass is summed from: mean decode attention, causal keys, unpooled, mean over
+    /// the group where heads are grouped. No override changes it.
+    pub oracle_mass: Arc<Importance>,
+    /// Every metric at the asked budgets.
+    pub comparison: Comparison,
+    /// What the window cost.
+    pub cost: Cost,
+}
+
+/// One sample with all its windows.
+#[derive(Clone, Debug)]
+pub struct MeasuredSample {
+    /// Texts, ids and what is known of the sample.
+    pub record: SampleRecord,
+    /// The decode stage under the options, its heads ungrouped unless the options group them.
+    pub oracle: Arc<Importance>,
+    /// Its rankings.
+    pub oracle_rankings: Arc<Rankings>,
+    /// The proxy windows in the order of the plan.
+    pub windows: Vec<MeasuredWindow>,
+}
+
+/// Scores, ranks and compares every window of a captured sample.
+///
+/// `budgets` gives the budgets in tokens for a prompt of T tokens, each in 1..=T.
+///
+/// # Errors
+/// What the sample's tensors or the numerics refuse, with the window named.
+pub fn measure_sample(
+    captured: &CapturedSample,
+    options: &MeasureOptions,
+    budgets: impl Fn(usize) -> Vec<usize>,
+) -> Result<MeasuredSample> {
+    let mut oracles = Oracles {
+        captured,
+        exempt: options.exempt,
+        ranked: Vec::new(),
+    };
+    let alone = oracles.get(options.oracle_scoring(Scoring::default()))?;
+    let budgets = budgets(alone.importance.prompt_tokens());
+    let windows = captured
+        .windows()
+        .iter()
+        .map(|window| {
+            measure_window(captured, window, options, &mut oracles, &budgets)
+                .with_context(|| format!("window '{}' cannot be measured", window.label()))
+        })
+        .collect::<Result<_>>()?;
+    Ok(MeasuredSample {
+        record: captured.record.clone(),
+        oracle: alone.importance,
+        oracle_rankings: alone.rankings,
+        windows,
+    })
+}
+
+fn measure_window(
+    captured: &CapturedSample,
+    window: &Observation,
+    options: &MeasureOptions,
+    oracles: &mut Oracles<'_>,
+    budgets: &[usize],
+) -> Result<MeasuredWindow> {
+    let scoring = options.window_scoring(window.scoring());
+    let oracle = oracles.get(options.oracle_scoring(window.scoring()))?;
+    let oracle_mass = oracles.get(mass_scoring(scoring))?.importance;
+    let importance = captured.importance(window, scoring, window.forced_keep())?;
+    let rankings = Rankings::of(&importance, options.exempt)?;
+    let comparison = compare(ComparisonInput {
+        oracle: &oracle.rankings,
+        window: &rankings,
+        oracle_mass: &oracle_mass,
+        forced_keep: window.forced_keep(),
+        budgets,
+    })?;
+    Ok(MeasuredWindow {
+        label: window.label().to_owned(),
+        scoring,
+        forced_keep: window.forced_keep(),
+        importance: Arc::new(importance),
+        rankings: Arc::new(rankings),
+        oracle_importance: oracle.importance,
+        oracle_rankings: oracle.rankings,
+        oracle_mass,
+        comparison,
+        cost: *window.cost(),
+    })
+}
+
+fn mass_scoring(scoring: Scoring) -> Scoring {
+    Scoring {
+        group: match scoring.group {
+            GroupReduction::None => GroupReduction::None,
+            GroupReduction::Mean | GroupReduction::Max => GroupReduction::Mean,
+        },
+        ..Scoring::default()
+    }
+}
+
+#[derive(Clone)]
+struct RankedOracle {
+    importance: Arc<Importance>,
+    rankings: Arc<Rankings>,
+}
+
+/// The decode stage under each scoring that some window asks for, scored and ranked once.
+struct Oracles<'a> {
+    captured: &'a CapturedSample,
+    exempt: ForcedKeep,
+    ranked: Vec<(Scoring, RankedOracle)>,
+}
+
+impl Oracles<'_> {
+    fn get(&mut self, scoring: Scoring) -> Result<RankedOracle> {
+        if let Some((_, ranked)) = self.ranked.iter().find(|(known, _)| *known == scoring) {
+            return Ok(ranked.clone());
+        }
+        let oracle = self.captured.oracle();
+        let importance = self
+            .captured
+            .importance(oracle, scoring, oracle.forced_keep())
+            .context("the decode stage cannot be scored")?;
+        let ranked = RankedOracle {
+            rankings: Arc::new(Rankings::of(&importance, self.exempt)?),
+            importance: Arc::new(importance),
+        };
+        self.ranked.push((scoring, ranked.clone()));
+        Ok(ranked)
+    }
+}
