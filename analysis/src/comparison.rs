@@ -236,6 +236,17 @@ impl Comparison {
         &self.by_head[layer * self.heads + head]
     }
 
+    /// Index of the curve points at a budget.
+    ///
+    /// # Errors
+    /// [`AnalysisError::BudgetNotCompared`] when the comparison was not made at it.
+    pub fn budget_index(&self, budget: usize) -> Result<usize, AnalysisError> {
+        self.budgets
+            .iter()
+            .position(|&compared| compared == budget)
+            .ok_or(AnalysisError::BudgetNotCompared { budget })
+    }
+
     /// One metric at one budget for every head, `[L, heads]`; NaN when there is no such budget.
     pub fn metric_map(&self, metric: Metric, budget_index: usize) -> Vec<f32> {
         self.by_head

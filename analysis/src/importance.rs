@@ -21,13 +21,20 @@ pub enum HeadKind {
     Layer,
 }
 
-impl fmt::Display for HeadKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl HeadKind {
+    /// The word that tables and labels use.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Query => "query",
             Self::Kv => "kv",
             Self::Layer => "layer",
-        })
+        }
+    }
+}
+
+impl fmt::Display for HeadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

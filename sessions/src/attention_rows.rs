@@ -17,14 +17,23 @@ pub struct PromptKeys {
 }
 
 impl PromptKeys {
-    pub(crate) fn new(keys: Tensor, sliding_windows: Vec<Option<usize>>) -> Result<Self, SessionError> {
+    pub(crate) fn new(
+        keys: Tensor,
+        sliding_windows: Vec<Option<usize>>,
+    ) -> Result<Self, SessionError> {
         let (layers, ..) = keys.dims4()?;
         if sliding_windows.len() != layers {
             return Err(SessionError::Plan {
-                reason: format!("{} sliding windows for keys of {layers} layers", sliding_windows.len()),
+                reason: format!(
+                    "{} sliding windows for keys of {layers} layers",
+                    sliding_windows.len()
+                ),
             });
         }
-        Ok(Self { keys, sliding_windows })
+        Ok(Self {
+            keys,
+            sliding_windows,
+        })
     }
 
     /// Keys after rotation, `[L, G, T, D]`.
@@ -54,7 +63,10 @@ impl PromptKeys {
             .reshape((group * rows, head_dim))?;
         let keys = self.keys.get(layer)?.get(kv_head)?.to_dtype(DType::F32)?;
         let scale = 1.0 / (head_dim as f32).sqrt();
-        let logits = queries.matmul(&keys.t()?)?.flatten_all()?.to_vec1::<f32>()?;
+        let logits = queries
+            .matmul(&keys.t()?)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
         let log_sums = observation
             .log_sum_exp()
             .get(layer)?
@@ -63,8 +75,13 @@ impl PromptKeys {
             .to_vec1::<f32>()?;
         let window = self.sliding_windows.get(layer).copied().flatten();
         let mut by_head = vec![Vec::with_capacity(rows * prompt_tokens); group];
-        for (index, (logits, log_sum)) in logits.chunks_exact(prompt_tokens).zip(log_sums).enumerate() {
-            let visible = observation.visible_keys().get(index % rows).map_or(0, |&count| count as usize);
+        for (index, (logits, log_sum)) in
+            logits.chunks_exact(prompt_tokens).zip(log_sums).enumerate()
+        {
+            let visible = observation
+                .visible_keys()
+                .get(index % rows)
+                .map_or(0, |&count| count as usize);
             let first = window.map_or(0, |window| visible.saturating_sub(window));
             if let Some(weights) = by_head.get_mut(index / rows) {
                 weights.extend(logits.iter().enumerate().map(|(key, logit)| {
@@ -111,7 +128,9 @@ impl PromptKeys {
         let by_layer = (0..layers)
             .map(|_| groups.by_ref().take(kv_heads).flatten().collect())
             .collect();
-        Ok(Importance::from_reduced(by_layer, kv_heads, scoring, boundary)?)
+        Ok(Importance::from_reduced(
+            by_layer, kv_heads, scoring, boundary,
+        )?)
     }
 }
 

@@ -40,7 +40,9 @@ pub enum SessionError {
     },
 
     /// A tensor that the configuration asks for is not in the weight files.
-    #[error("the weights have no tensor '{tensor}' in {files}; the checkpoint does not fit its config.json")]
+    #[error(
+        "the weights have no tensor '{tensor}' in {files}; the checkpoint does not fit its config.json"
+    )]
     MissingTensor {
         /// Name in the checkpoint.
         tensor: String,
@@ -49,7 +51,9 @@ pub enum SessionError {
     },
 
     /// A tensor has another shape than the configuration says.
-    #[error("tensor '{tensor}' has shape {found:?} in {files}, but config.json asks for {expected:?}")]
+    #[error(
+        "tensor '{tensor}' has shape {found:?} in {files}, but config.json asks for {expected:?}"
+    )]
     TensorShape {
         /// Name in the checkpoint.
         tensor: String,

@@ -20,6 +20,7 @@ pub use error::SessionError;
 pub use observation::{Cost, Observation, ObservationInfo};
 pub use prefill::{Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleRecord, SampleState, Session,
+    CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleRecord, SampleState,
+    Session,
 };
 pub use windows::DecodePlan;

@@ -60,7 +60,11 @@ impl Observation {
         visible_keys: Vec<u32>,
     ) -> Result<Self, SessionError> {
         let (_, _, count, _) = rows.queries.dims4()?;
-        if count == 0 || positions.len() != count || visible_keys.len() != count || info.token_ids.len() != count {
+        if count == 0
+            || positions.len() != count
+            || visible_keys.len() != count
+            || info.token_ids.len() != count
+        {
             return Err(SessionError::Plan {
                 reason: format!(
                     "window '{}' has {count} query rows for {} positions, {} key limits and {} tokens",

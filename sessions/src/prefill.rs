@@ -41,14 +41,20 @@ impl Prefilled {
     ) -> Result<Self, SessionError> {
         let total = prompt_ids.len();
         let mut cache = model.new_cache(total + extra_tokens)?;
-        let mut capture = RowCapture::new(model.config().layers, total.saturating_sub(kept_rows.max(1)));
+        let mut capture = RowCapture::new(
+            model.config().layers,
+            total.saturating_sub(kept_rows.max(1)),
+        );
         let mut last_stream = None;
         for chunk in prompt_ids.chunks(CHUNK_TOKENS) {
             control.cancel.check()?;
             let first = cache.len();
-            let positions: Vec<u32> = (first..first + chunk.len()).map(|position| position as u32).collect();
+            let positions: Vec<u32> = (first..first + chunk.len())
+                .map(|position| position as u32)
+                .collect();
             let embeddings = model.embed(chunk)?;
-            last_stream = Some(model.forward(&embeddings, &positions, &mut cache, Some(&mut capture))?);
+            last_stream =
+                Some(model.forward(&embeddings, &positions, &mut cache, Some(&mut capture))?);
             (control.on_tokens)(cache.len(), total);
         }
         let last_stream = last_stream.ok_or_else(|| SessionError::Plan {
@@ -89,7 +95,12 @@ impl Prefilled {
     pub fn keys_for_scoring(&self, model: &Model) -> Result<PromptKeys, SessionError> {
         let config = model.config();
         let keys = (0..config.layers)
-            .map(|layer| Ok(self.cache.keys(layer, self.prompt_tokens())?.to_device(&Device::Cpu)?))
+            .map(|layer| {
+                Ok(self
+                    .cache
+                    .keys(layer, self.prompt_tokens())?
+                    .to_device(&Device::Cpu)?)
+            })
             .collect::<Result<Vec<_>, SessionError>>()?;
         PromptKeys::new(Tensor::stack(&keys, 0)?, config.sliding_windows.clone())
     }

@@ -1,6 +1,9 @@
 //! Checkpoints and prompts that cannot be run are refused with a sentence that says what is wrong.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot lay out its checkpoint has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot lay out its checkpoint has failed"
+)]
 
 mod common;
 
@@ -16,7 +19,9 @@ struct Copy(tempfile::TempDir);
 impl Copy {
     fn of(name: &str) -> Self {
         let copy = Self(tempfile::tempdir().unwrap());
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures")
+            .join(name);
         for entry in std::fs::read_dir(source).unwrap() {
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
@@ -48,7 +53,9 @@ impl Copy {
     #[track_caller]
     fn refused_with(&self, words: &[&str]) {
         let source = ModelSource::Folder(self.path());
-        let error = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap_err().to_string();
+        let error = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)
+            .unwrap_err()
+            .to_string();
         for word in words {
             assert!(error.contains(word), "'{word}' is not in: {error}");
         }
@@ -71,12 +78,21 @@ fn missing_parts_are_named() {
     }
     let absent = ModelSource::Folder(PathBuf::from("/nowhere/model"));
     let error = Model::load(&absent, DeviceChoice::Cpu, DtypeChoice::F32).unwrap_err();
-    assert!(error.to_string().contains("no such model folder"), "{error}");
+    assert!(
+        error.to_string().contains("no such model folder"),
+        "{error}"
+    );
 }
 
 #[test]
 fn truncated_weights_are_refused_wherever_they_end() {
-    for keep in [|_: usize| 0, |_| 4, |_| 100, |length| length / 2, |length| length - 1] {
+    for keep in [
+        |_: usize| 0,
+        |_| 4,
+        |_| 100,
+        |length| length / 2,
+        |length| length - 1,
+    ] {
         let copy = Copy::of(PLAIN);
         copy.cut("model.safetensors", keep);
         copy.refused_with(&["truncated or damaged"]);
@@ -93,10 +109,22 @@ fn an_absurd_header_allocates_nothing() {
 #[test]
 fn shapes_that_do_not_fit_are_given_with_the_tensor() {
     let copy = Copy::of(PLAIN);
-    copy.edit("config.json", "\"intermediate_size\": 96", "\"intermediate_size\": 97");
-    copy.refused_with(&["model.layers.0.mlp.gate_proj.weight", "[96, 64]", "[97, 64]"]);
+    copy.edit(
+        "config.json",
+        "\"intermediate_size\": 96",
+        "\"intermediate_size\": 97",
+    );
+    copy.refused_with(&[
+        "model.layers.0.mlp.gate_proj.weight",
+        "[96, 64]",
+        "[97, 64]",
+    ]);
     let copy = Copy::of(PLAIN);
-    copy.edit("config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4");
+    copy.edit(
+        "config.json",
+        "\"num_hidden_layers\": 3",
+        "\"num_hidden_layers\": 4",
+    );
     copy.refused_with(&["no tensor 'model.layers.3."]);
 }
 
@@ -104,8 +132,16 @@ fn shapes_that_do_not_fit_are_given_with_the_tensor() {
 fn configurations_that_make_no_model_are_refused() {
     for (from, to, word) in [
         ("LlamaForCausalLM", "MambaForCausalLM", "MambaForCausalLM"),
-        ("\"hidden_size\"", "\"hidden_sise\"", "'hidden_size' is missing"),
-        ("\"num_attention_heads\": 4", "\"num_attention_heads\": \"four\"", "'num_attention_heads'"),
+        (
+            "\"hidden_size\"",
+            "\"hidden_sise\"",
+            "'hidden_size' is missing",
+        ),
+        (
+            "\"num_attention_heads\": 4",
+            "\"num_attention_heads\": \"four\"",
+            "'num_attention_heads'",
+        ),
         ("{", "", "not a JSON"),
     ] {
         let copy = Copy::of(PLAIN);
@@ -120,7 +156,11 @@ fn shards_must_be_there_and_in_the_folder() {
     copy.remove("model-00002-of-00003.safetensors");
     copy.refused_with(&["model-00002-of-00003.safetensors", "missing"]);
     let copy = Copy::of(SHARDED);
-    copy.edit("model.safetensors.index.json", "model-00002-of-00003", "../model-00002-of-00003");
+    copy.edit(
+        "model.safetensors.index.json",
+        "model-00002-of-00003",
+        "../model-00002-of-00003",
+    );
     copy.refused_with(&["outside the model folder"]);
 }
 
@@ -139,12 +179,25 @@ fn a_damaged_tokenizer_is_refused() {
     copy.refused_with(&["tokenizer.json cannot be read"]);
 }
 
+/// A tokenizer saved with a length limit must not cut prompts in silence.
+#[test]
+fn a_saved_truncation_cuts_nothing() {
+    let copy = Copy::of(PLAIN);
+    let limit = r#""truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}"#;
+    copy.edit("tokenizer.json", "\"truncation\": null", limit);
+    let source = ModelSource::Folder(copy.path());
+    let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
+    let text = "The old clerk counted three blue boxes near the harbour at noon.";
+    assert!(model.encode_prompt(text, false).unwrap().ids.len() > 8);
+}
+
 #[test]
 fn devices_that_are_not_built_in_say_how_to_get_them() {
     if cfg!(feature = "cuda") {
         return;
     }
-    let error = Model::load(&ModelSource::Demo, DeviceChoice::Cuda(0), DtypeChoice::F32).unwrap_err();
+    let error =
+        Model::load(&ModelSource::Demo, DeviceChoice::Cuda(0), DtypeChoice::F32).unwrap_err();
     assert!(error.to_string().contains("--features cuda"), "{error}");
 }
 
@@ -162,8 +215,19 @@ fn prompts_that_cannot_run_leave_no_session_behind() {
     ] {
         sample.prompt = prompt;
         let samples = std::slice::from_ref(&sample);
-        let error = run_capture(&plan(&["last:8"], tokens), &model, samples, &out, StartMode::New, None).unwrap_err();
-        assert!(error.to_string().contains(word), "'{word}' is not in: {error}");
+        let error = run_capture(
+            &plan(&["last:8"], tokens),
+            &model,
+            samples,
+            &out,
+            StartMode::New,
+            None,
+        )
+        .unwrap_err();
+        assert!(
+            error.to_string().contains(word),
+            "'{word}' is not in: {error}"
+        );
         assert!(!out.exists());
     }
 }

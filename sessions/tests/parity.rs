@@ -1,13 +1,16 @@
 //! Logits, greedy ids and attention against Hugging Face transformers (float32, eager) on micro random
 //! checkpoints. `fixtures/make_fixtures.py` says how the checkpoints and arrays were made.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its fixtures has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its fixtures has failed"
+)]
 
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, KvCache, Model, ModelSource};
-use kvlens_sessions::windows::{Decode, DecodePlan, ObservationWindow, WindowLabel, LastPrompt};
+use kvlens_sessions::windows::{Decode, DecodePlan, LastPrompt, ObservationWindow, WindowLabel};
 use kvlens_sessions::{CancelFlag, Observation, Prefilled, PromptKeys, RunControl};
 
 /// The bound that the project promises, for logits as for attention.
@@ -30,7 +33,9 @@ impl Reference {
 
     fn ids(&self, name: &str) -> Vec<u32> {
         let ids = self.tensors[name].to_vec1::<i64>().unwrap();
-        ids.into_iter().map(|id| u32::try_from(id).unwrap()).collect()
+        ids.into_iter()
+            .map(|id| u32::try_from(id).unwrap())
+            .collect()
     }
 }
 
@@ -46,25 +51,39 @@ fn load(name: &str) -> Model {
 fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
-    differences.fold(0.0, |worst, difference| if difference > worst || difference.is_nan() { difference } else { worst })
+    differences.fold(0.0, |worst, difference| {
+        if difference > worst || difference.is_nan() {
+            difference
+        } else {
+            worst
+        }
+    })
 }
 
 /// Rows of an observation in the reference's order, `[W, L, H, T]`.
 fn rows_of(keys: &PromptKeys, observation: &Observation) -> Vec<f32> {
     let (layers, kv_heads, prompt_tokens, _) = keys.tensor().dims4().unwrap();
     let by_head: Vec<Vec<f32>> = (0..layers * kv_heads)
-        .flat_map(|index| keys.attention_rows(observation, index / kv_heads, index % kv_heads).unwrap())
+        .flat_map(|index| {
+            keys.attention_rows(observation, index / kv_heads, index % kv_heads)
+                .unwrap()
+        })
         .collect();
     (0..observation.rows())
         .flat_map(|row| {
-            by_head
-                .iter()
-                .flat_map(move |weights| weights[row * prompt_tokens..(row + 1) * prompt_tokens].to_vec())
+            by_head.iter().flat_map(move |weights| {
+                weights[row * prompt_tokens..(row + 1) * prompt_tokens].to_vec()
+            })
         })
         .collect()
 }
 
-fn run(model: &Model, ids: &[u32], steps: usize, window: usize) -> (Prefilled, Observation, Observation) {
+fn run(
+    model: &Model,
+    ids: &[u32],
+    steps: usize,
+    window: usize,
+) -> (Prefilled, Observation, Observation) {
     let cancel = CancelFlag::default();
     let mut control = RunControl {
         cancel: &cancel,
@@ -76,7 +95,9 @@ fn run(model: &Model, ids: &[u32], steps: usize, window: usize) -> (Prefilled, O
         ..DecodePlan::default()
     };
     let mut prefilled = Prefilled::run(model, ids, window, steps, &mut control).unwrap();
-    let decode = Decode::generated(plan).observe(model, &mut prefilled, &mut control).unwrap();
+    let decode = Decode::generated(plan)
+        .observe(model, &mut prefilled, &mut control)
+        .unwrap();
     let label: WindowLabel = format!("last:{window}").parse().unwrap();
     let last = LastPrompt::from_label(&label)
         .unwrap()
@@ -90,7 +111,11 @@ fn check(name: &str) {
     let reference = Reference::open(name);
     let ids = reference.ids("prompt_ids");
     let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
-    assert_eq!(model.encode_prompt(&text, false).unwrap().ids, ids, "{name}: prompt ids");
+    assert_eq!(
+        model.encode_prompt(&text, false).unwrap().ids,
+        ids,
+        "{name}: prompt ids"
+    );
 
     let generated = reference.ids("generated_ids");
     let window = reference.tensors["window_attention"].dim(0).unwrap();
@@ -98,12 +123,19 @@ fn check(name: &str) {
     assert_eq!(decode.token_ids(), generated, "{name}: greedy ids");
     let logits: Vec<f32> = prefilled.last_logits().to_vec1().unwrap();
     let difference = largest_difference(&logits, &reference.floats("prefill_logits"));
-    assert!(difference <= TOLERANCE, "{name}: prefill logits differ by {difference}");
+    assert!(
+        difference <= TOLERANCE,
+        "{name}: prefill logits differ by {difference}"
+    );
 
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     for (observation, expected) in [(&decode, "decode_attention"), (&last, "window_attention")] {
-        let difference = largest_difference(&rows_of(&keys, observation), &reference.floats(expected));
-        assert!(difference <= TOLERANCE, "{name}: {expected} differs by {difference}");
+        let difference =
+            largest_difference(&rows_of(&keys, observation), &reference.floats(expected));
+        assert!(
+            difference <= TOLERANCE,
+            "{name}: {expected} differs by {difference}"
+        );
     }
 }
 
@@ -143,7 +175,10 @@ fn decode_logits_agree_step_by_step() {
             .flat_map(|&id| step(&model, id, &mut cache))
             .collect();
         let difference = largest_difference(&logits, &reference.floats("decode_logits"));
-        assert!(difference <= TOLERANCE, "{name}: decode logits differ by {difference}");
+        assert!(
+            difference <= TOLERANCE,
+            "{name}: decode logits differ by {difference}"
+        );
     }
 }
 

@@ -1,6 +1,9 @@
 //! Captures written, reopened, resumed and damaged.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot write its session has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot write its session has failed"
+)]
 
 mod common;
 
@@ -17,15 +20,20 @@ fn importance(session: &Session, index: usize) -> Vec<f32> {
     let observations = std::iter::once(sample.oracle()).chain(sample.windows());
     observations
         .flat_map(|observation| {
-            let scored = sample.importance(observation, observation.scoring(), ForcedKeep::default()).unwrap();
+            let scored = sample
+                .importance(observation, observation.scoring(), ForcedKeep::default())
+                .unwrap();
             scores(&scored)
         })
         .collect()
 }
 
 fn scores(importance: &Importance) -> Vec<f32> {
-    let heads = (0..importance.layers()).flat_map(|layer| (0..importance.heads()).map(move |head| (layer, head)));
-    heads.flat_map(|(layer, head)| importance.head(layer, head).to_vec()).collect()
+    let heads = (0..importance.layers())
+        .flat_map(|layer| (0..importance.heads()).map(move |head| (layer, head)));
+    heads
+        .flat_map(|(layer, head)| importance.head(layer, head).to_vec())
+        .collect()
 }
 
 fn open_error(path: &Path) -> String {
@@ -46,8 +54,15 @@ fn the_demo_prompts_are_answered_and_come_back_the_same() {
     for (index, sample) in samples.iter().enumerate() {
         let captured = session.load_sample(index).unwrap();
         assert_eq!(captured.record.prompt, sample.prompt);
-        assert_eq!(captured.record.score, Some(1.0), "{}: {}", sample.id, captured.record.generated);
-        assert_eq!(captured.record.token_texts.concat(), sample.prompt);
+        assert_eq!(
+            captured.record.score,
+            Some(1.0),
+            "{}: {}",
+            sample.id,
+            captured.record.generated
+        );
+        assert_eq!(captured.record.token_texts[0], "<|bos|>");
+        assert_eq!(captured.record.token_texts[1..].concat(), sample.prompt);
         assert!(!captured.record.evidence_tokens.is_empty());
     }
     let again = Session::open(&out).unwrap();
@@ -60,7 +75,15 @@ fn two_captures_give_the_same_figures() {
     let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
     let paths = ["a.kvlens", "b.kvlens"].map(|name| folder.path().join(name));
     for path in &paths {
-        run_capture(&plan(&["last:32"], 24), &model, &samples, path, StartMode::New, None).unwrap();
+        run_capture(
+            &plan(&["last:32"], 24),
+            &model,
+            &samples,
+            path,
+            StartMode::New,
+            None,
+        )
+        .unwrap();
     }
     let [a, b] = paths.map(|path| importance(&Session::open(&path).unwrap(), 0));
     assert_eq!(a, b);
@@ -76,7 +99,10 @@ fn a_cancelled_capture_resumes_to_what_an_unbroken_one_gives() {
     assert!(matches!(cancelled, Err(SessionError::Cancelled)));
     assert_eq!(Session::open(&broken).unwrap().sample_count(), 1);
     let resumed = run_capture(&plan, &model, &samples, &broken, StartMode::Resume, None).unwrap();
-    assert_eq!((resumed.already_finished, resumed.finished), (1, samples.len() - 1));
+    assert_eq!(
+        (resumed.already_finished, resumed.finished),
+        (1, samples.len() - 1)
+    );
     run_capture(&plan, &model, &samples, &whole, StartMode::New, None).unwrap();
     let [broken, whole] = [broken, whole].map(|path| Session::open(&path).unwrap());
     for index in 0..samples.len() {
@@ -89,15 +115,44 @@ fn a_session_is_never_overwritten_or_resumed_with_another_plan() {
     let folder = tempfile::tempdir().unwrap();
     let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
     let out = folder.path().join("a.kvlens");
-    run_capture(&plan(&["last:8"], 4), &model, &samples, &out, StartMode::New, None).unwrap();
+    run_capture(
+        &plan(&["last:8"], 4),
+        &model,
+        &samples,
+        &out,
+        StartMode::New,
+        None,
+    )
+    .unwrap();
     let before = importance(&Session::open(&out).unwrap(), 0);
-    let again = run_capture(&plan(&["last:8"], 4), &model, &samples, &out, StartMode::New, None);
+    let again = run_capture(
+        &plan(&["last:8"], 4),
+        &model,
+        &samples,
+        &out,
+        StartMode::New,
+        None,
+    );
     assert!(again.unwrap_err().to_string().contains("--resume"));
-    let other = run_capture(&plan(&["last:9"], 4), &model, &samples, &out, StartMode::Resume, None);
+    let other = run_capture(
+        &plan(&["last:9"], 4),
+        &model,
+        &samples,
+        &out,
+        StartMode::Resume,
+        None,
+    );
     assert!(other.unwrap_err().to_string().contains("another plan"));
     assert_eq!(importance(&Session::open(&out).unwrap(), 0), before);
     std::fs::write(out.join("notes.txt"), "mine").unwrap();
-    let replaced = run_capture(&plan(&["last:9"], 4), &model, &samples, &out, StartMode::Replace, None);
+    let replaced = run_capture(
+        &plan(&["last:9"], 4),
+        &model,
+        &samples,
+        &out,
+        StartMode::Replace,
+        None,
+    );
     assert!(replaced.unwrap_err().to_string().contains("notes.txt"));
     assert_eq!(importance(&Session::open(&out).unwrap(), 0), before);
 }
@@ -107,12 +162,24 @@ fn damaged_sessions_are_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
     let out = folder.path().join("a.kvlens");
-    run_capture(&plan(&["last:8"], 4), &model, &samples, &out, StartMode::New, None).unwrap();
+    run_capture(
+        &plan(&["last:8"], 4),
+        &model,
+        &samples,
+        &out,
+        StartMode::New,
+        None,
+    )
+    .unwrap();
 
     let sample = out.join("sample-00000.safetensors");
     let whole = std::fs::read(&sample).unwrap();
     std::fs::write(&sample, &whole[..whole.len() / 2]).unwrap();
-    let error = Session::open(&out).unwrap().load_sample(0).unwrap_err().to_string();
+    let error = Session::open(&out)
+        .unwrap()
+        .load_sample(0)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("truncated"), "{error}");
     std::fs::write(&sample, &whole).unwrap();
     assert!(Session::open(&out).unwrap().load_sample(0).is_ok());

@@ -45,7 +45,9 @@ impl SessionFolder {
                         "the output is already there; give another --out, or --resume to go on with it",
                     ));
                 }
-                StartMode::Resume if out.join(MANIFEST_FILE).is_file() => return Self::resume(fresh, out),
+                StartMode::Resume if out.join(MANIFEST_FILE).is_file() => {
+                    return Self::resume(fresh, out);
+                }
                 StartMode::Resume => require_empty(out)?,
                 StartMode::Replace => remove_session(out)?,
             }
@@ -74,7 +76,9 @@ impl SessionFolder {
         match differing {
             Some(part) => Err(refused(
                 out,
-                &format!("the session was begun with another {part}, so it cannot be resumed; give another --out"),
+                &format!(
+                    "the session was begun with another {part}, so it cannot be resumed; give another --out"
+                ),
             )),
             None => Ok(Self {
                 path: out.to_owned(),
@@ -92,7 +96,11 @@ impl SessionFolder {
         entry.is_some_and(|entry| matches!(entry.state, SampleState::Finished { .. }))
     }
 
-    pub(crate) fn set_state(&mut self, index: usize, state: SampleState) -> Result<(), SessionError> {
+    pub(crate) fn set_state(
+        &mut self,
+        index: usize,
+        state: SampleState,
+    ) -> Result<(), SessionError> {
         if let Some(entry) = self.manifest.samples.get_mut(index) {
             entry.state = state;
         }
@@ -101,7 +109,9 @@ impl SessionFolder {
 }
 
 fn new_manifest(plan: &CapturePlan, model: &Model, samples: &[Sample]) -> Manifest {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Manifest {
         format_version: FORMAT_VERSION,
         kvlens_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -128,7 +138,9 @@ fn pending(sample: &Sample) -> SampleEntry {
 fn same_samples(found: &Manifest, fresh: &Manifest) -> bool {
     let identity = |manifest: &Manifest| -> Vec<(String, String)> {
         let entries = manifest.samples.iter();
-        entries.map(|entry| (entry.id.clone(), entry.sample_sha256.clone())).collect()
+        entries
+            .map(|entry| (entry.id.clone(), entry.sample_sha256.clone()))
+            .collect()
     };
     identity(found) == identity(fresh)
 }
@@ -143,7 +155,10 @@ fn refused(path: &Path, reason: &str) -> SessionError {
 fn require_empty(folder: &Path) -> Result<(), SessionError> {
     let mut entries = std::fs::read_dir(folder).io("look into the output folder", folder)?;
     if entries.next().is_some() {
-        return Err(refused(folder, "the output folder holds something that is no session"));
+        return Err(refused(
+            folder,
+            "the output folder holds something that is no session",
+        ));
     }
     Ok(())
 }

@@ -70,7 +70,12 @@ pub fn capture(
             Err(error @ (SessionError::Cancelled | SessionError::Io { .. })) => return Err(error),
             Err(error) => {
                 let reason = error.to_string();
-                folder.set_state(index, SampleState::Failed { reason: reason.clone() })?;
+                folder.set_state(
+                    index,
+                    SampleState::Failed {
+                        reason: reason.clone(),
+                    },
+                )?;
                 summary.failed += 1;
                 on_event(CaptureEvent::SampleFailed { index, id, reason });
             }

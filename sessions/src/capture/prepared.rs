@@ -24,7 +24,10 @@ pub(crate) fn prepare<'a>(
             reason: "the data hold no sample".to_owned(),
         });
     }
-    samples.iter().map(|sample| prepare_one(plan, model, sample)).collect()
+    samples
+        .iter()
+        .map(|sample| prepare_one(plan, model, sample))
+        .collect()
 }
 
 fn prepare_one<'a>(

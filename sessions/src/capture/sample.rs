@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use kvlens_datasets::score;
 
+use super::CaptureJob;
 use super::events::{CaptureEvent, Stage};
 use super::prepared::PreparedSample;
-use super::CaptureJob;
 use crate::SessionError;
 use crate::observation::Observation;
 use crate::prefill::{Prefilled, RunControl};
@@ -44,7 +44,10 @@ impl CaptureJob<'_> {
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<Prefilled, SessionError> {
         let windows = || self.windows.iter().map(AsRef::as_ref);
-        let kept_rows = windows().map(ObservationWindow::prompt_rows).max().unwrap_or(0);
+        let kept_rows = windows()
+            .map(ObservationWindow::prompt_rows)
+            .max()
+            .unwrap_or(0);
         let extra_tokens = windows()
             .map(ObservationWindow::extra_tokens)
             .fold(decode.extra_tokens(), usize::max);
@@ -58,7 +61,13 @@ impl CaptureJob<'_> {
                 });
             },
         };
-        Prefilled::run(self.model, &prepared.prompt.ids, kept_rows, extra_tokens, &mut control)
+        Prefilled::run(
+            self.model,
+            &prepared.prompt.ids,
+            kept_rows,
+            extra_tokens,
+            &mut control,
+        )
     }
 
     fn observe(
@@ -98,7 +107,11 @@ impl CaptureJob<'_> {
             answer: sample.answer.clone(),
             values: sample.values.clone(),
             // a forced answer says nothing of what the model can do
-            score: prepared.answer_ids.is_none().then(|| score(sample, &generated)).flatten(),
+            score: prepared
+                .answer_ids
+                .is_none()
+                .then(|| score(sample, &generated))
+                .flatten(),
             generated,
             question_place: sample.question_place,
             prompt_ids: prepared.prompt.ids.clone(),
@@ -133,7 +146,10 @@ mod tests {
     #[test]
     fn evidence_is_every_token_that_it_touches() {
         let tokens = [0..0, 0..3, 3..6, 6..9, 9..12];
-        assert_eq!(token_ranges(&tokens, &[4..5, 7..8]), vec![Range { start: 2, end: 4 }]);
+        assert_eq!(
+            token_ranges(&tokens, &[4..5, 7..8]),
+            vec![Range { start: 2, end: 4 }]
+        );
         assert_eq!(token_ranges(&tokens, &[0..3, 9..10]), [1..2, 4..5]);
         assert_eq!(token_ranges(&tokens, &[]), Vec::<Range<usize>>::new());
     }

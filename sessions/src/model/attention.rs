@@ -73,7 +73,10 @@ impl Block {
 }
 
 /// One block's context `[H, B, D]` and log-sum-exp `[H, B]`.
-fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<(Tensor, Tensor), SessionError> {
+fn attend_block(
+    input: &AttentionInput<'_>,
+    block: &Block,
+) -> Result<(Tensor, Tensor), SessionError> {
     let (heads, _, head_dim) = input.queries.dims3()?;
     let kv_heads = input.keys.dim(0)?;
     let (rows, keys) = (block.rows.len(), block.keys.len());
@@ -86,7 +89,10 @@ fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<(Tensor, Te
         .reshape((kv_heads, stacked, head_dim))?;
     let seen_keys = input.keys.narrow(1, block.keys.start, keys)?;
     let seen_values = input.values.narrow(1, block.keys.start, keys)?;
-    let scores = (queries.matmul(&seen_keys.transpose(1, 2)?)?.to_dtype(DType::F32)? * scale)?;
+    let scores = (queries
+        .matmul(&seen_keys.transpose(1, 2)?)?
+        .to_dtype(DType::F32)?
+        * scale)?;
     let scores = match mask(input, block, input.queries.device())? {
         None => scores,
         Some(mask) => scores
@@ -107,7 +113,11 @@ fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<(Tensor, Te
 }
 
 /// `[B, keys]` of 0 and minus infinity, or `None` where every row of the block sees every key of it.
-fn mask(input: &AttentionInput<'_>, block: &Block, device: &Device) -> Result<Option<Tensor>, SessionError> {
+fn mask(
+    input: &AttentionInput<'_>,
+    block: &Block,
+    device: &Device,
+) -> Result<Option<Tensor>, SessionError> {
     if block.rows.len() == 1 {
         return Ok(None);
     }
@@ -125,7 +135,11 @@ fn mask(input: &AttentionInput<'_>, block: &Block, device: &Device) -> Result<Op
             }
         }));
     }
-    Ok(Some(Tensor::from_vec(values, (block.rows.len(), block.keys.len()), device)?))
+    Ok(Some(Tensor::from_vec(
+        values,
+        (block.rows.len(), block.keys.len()),
+        device,
+    )?))
 }
 
 /// Joins blocks along their rows.

@@ -76,7 +76,10 @@ impl KvCache {
         cache.keys.slice_set(&keys.contiguous()?, 1, self.len)?;
         cache.values.slice_set(&values.contiguous()?, 1, self.len)?;
         let filled = self.len + rows;
-        Ok((cache.keys.narrow(1, 0, filled)?, cache.values.narrow(1, 0, filled)?))
+        Ok((
+            cache.keys.narrow(1, 0, filled)?,
+            cache.values.narrow(1, 0, filled)?,
+        ))
     }
 
     pub(crate) fn advance(&mut self, rows: usize) {
@@ -95,7 +98,10 @@ impl KvCache {
 
     fn layer(&self, layer: usize) -> Result<&LayerCache, SessionError> {
         self.layers.get(layer).ok_or_else(|| SessionError::Plan {
-            reason: format!("the cache has {} layers, layer {layer} was asked for", self.layers.len()),
+            reason: format!(
+                "the cache has {} layers, layer {layer} was asked for",
+                self.layers.len()
+            ),
         })
     }
 }

@@ -20,10 +20,16 @@ impl ChatTemplate {
     pub(crate) fn find(checkpoint: &Checkpoint) -> Result<Option<Self>, SessionError> {
         let config = checkpoint.tokenizer_config.as_deref();
         let source = match &checkpoint.chat_template {
-            Some(bytes) => Some(String::from_utf8(bytes.clone()).map_err(|_| SessionError::Tokenizer {
-                reason: "chat_template.jinja is not UTF-8 text".to_owned(),
-            })?),
-            None => json_field(config, "chat_template").as_ref().and_then(default_template),
+            Some(bytes) => {
+                Some(
+                    String::from_utf8(bytes.clone()).map_err(|_| SessionError::Tokenizer {
+                        reason: "chat_template.jinja is not UTF-8 text".to_owned(),
+                    })?,
+                )
+            }
+            None => json_field(config, "chat_template")
+                .as_ref()
+                .and_then(default_template),
         };
         Ok(source.map(|source| Self {
             source,
@@ -38,12 +44,18 @@ impl ChatTemplate {
             reason: format!("the chat template cannot be rendered ({error})"),
         };
         let mut environment = Environment::new();
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_syntax(python_whitespace().map_err(failed)?);
-        environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        });
-        let template = environment.template_from_str(&self.source).map_err(failed)?;
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> Result<String, Error> {
+                Err(Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
+        let template = environment
+            .template_from_str(&self.source)
+            .map_err(failed)?;
         template
             .render(context! {
                 messages => [context! { role => "user", content => prompt }],
@@ -57,7 +69,10 @@ impl ChatTemplate {
 
 /// transformers renders with `trim_blocks` and `lstrip_blocks`.
 fn python_whitespace() -> Result<SyntaxConfig, Error> {
-    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()
+    SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()
 }
 
 /// The field is a template, or a list of named ones of which `default` is meant.

@@ -88,9 +88,13 @@ impl Checkpoint {
             name: "demo".to_owned(),
             config: include_bytes!("../../builtin/demo/config.json").to_vec(),
             tokenizer: include_bytes!("../../builtin/demo/tokenizer.json").to_vec(),
-            tokenizer_config: Some(include_bytes!("../../builtin/demo/tokenizer_config.json").to_vec()),
+            tokenizer_config: Some(
+                include_bytes!("../../builtin/demo/tokenizer_config.json").to_vec(),
+            ),
             chat_template: None,
-            generation_config: Some(include_bytes!("../../builtin/demo/generation_config.json").to_vec()),
+            generation_config: Some(
+                include_bytes!("../../builtin/demo/generation_config.json").to_vec(),
+            ),
             weights: WeightFiles::Embedded(include_bytes!("../../builtin/demo/model.safetensors")),
         }
     }
@@ -120,9 +124,10 @@ impl Checkpoint {
 
 fn folder_name(folder: &Path) -> String {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    absolute
-        .file_name()
-        .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned())
+    absolute.file_name().map_or_else(
+        || folder.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn required(folder: &Path, name: &str) -> Result<Vec<u8>, SessionError> {
@@ -156,16 +161,23 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, SessionError> {
 }
 
 fn no_weights(folder: &Path) -> String {
-    let pickle = std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
-        let path = entry.path();
-        path.extension().is_some_and(|e| e == "bin" || e == "pt" || e == "pth")
-    });
+    let pickle = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            let path = entry.path();
+            path.extension()
+                .is_some_and(|e| e == "bin" || e == "pt" || e == "pth")
+        });
     let advice = if pickle {
         "; Python pickles (.bin, .pt) are not read because they can run code: load them in transformers and call save_pretrained(folder, safe_serialization=True)"
     } else {
         ""
     };
-    format!("the model folder has neither model.safetensors nor model.safetensors.index.json{advice}")
+    format!(
+        "the model folder has neither model.safetensors nor model.safetensors.index.json{advice}"
+    )
 }
 
 /// The distinct files that an index names, each of which must lie in the folder itself.
@@ -175,7 +187,8 @@ fn shards(folder: &Path, index: &[u8]) -> Result<Vec<PathBuf>, SessionError> {
         reason,
         path: path.clone(),
     };
-    let value: Value = serde_json::from_slice(index).map_err(|error| wrong(format!("the index is not JSON ({error})")))?;
+    let value: Value = serde_json::from_slice(index)
+        .map_err(|error| wrong(format!("the index is not JSON ({error})")))?;
     let map = value
         .get("weight_map")
         .and_then(Value::as_object)
@@ -186,11 +199,15 @@ fn shards(folder: &Path, index: &[u8]) -> Result<Vec<PathBuf>, SessionError> {
             .as_str()
             .ok_or_else(|| wrong(format!("the index names {name} as a file")))?;
         if Path::new(name).file_name().is_none_or(|file| file != name) {
-            return Err(wrong(format!("the index points outside the model folder, to '{name}'")));
+            return Err(wrong(format!(
+                "the index points outside the model folder, to '{name}'"
+            )));
         }
         let file = folder.join(name);
         if !file.is_file() {
-            return Err(wrong(format!("the shard '{name}' that the index names is missing")));
+            return Err(wrong(format!(
+                "the shard '{name}' that the index names is missing"
+            )));
         }
         files.push(file);
     }

@@ -49,12 +49,16 @@ impl Family {
         let known = Self::ALL
             .iter()
             .find(|(_, model_type, architecture)| name == *model_type || name == *architecture);
-        known.map(|(family, _, _)| *family).ok_or_else(|| SessionError::Config {
-            reason: format!(
-                "the {field} '{name}' is not supported (supported: {})",
-                Self::ALL.map(|(_, _, architecture)| architecture).join(", ")
-            ),
-        })
+        known
+            .map(|(family, _, _)| *family)
+            .ok_or_else(|| SessionError::Config {
+                reason: format!(
+                    "the {field} '{name}' is not supported (supported: {})",
+                    Self::ALL
+                        .map(|(_, _, architecture)| architecture)
+                        .join(", ")
+                ),
+            })
     }
 
     /// The architecture name that Hugging Face uses for the family.
@@ -147,8 +151,12 @@ impl ModelConfig {
             intermediate_size: fields.size("intermediate_size")?,
             layers,
             query_heads,
-            kv_heads: fields.optional_size("num_key_value_heads")?.unwrap_or(query_heads),
-            head_dim: fields.optional_size("head_dim")?.unwrap_or(hidden_size / query_heads),
+            kv_heads: fields
+                .optional_size("num_key_value_heads")?
+                .unwrap_or(query_heads),
+            head_dim: fields
+                .optional_size("head_dim")?
+                .unwrap_or(hidden_size / query_heads),
             max_positions: fields.size("max_position_embeddings")?,
             rms_norm_eps: fields.number("rms_norm_eps")?,
             rope: RopeConfig::from_json(object)?,
@@ -200,12 +208,19 @@ pub(crate) fn token_ids(value: Option<&Value>) -> Vec<u32> {
 }
 
 /// Which layers see only the last keys. `layer_types` (transformers 5) goes before the older switches.
-fn sliding_windows(family: Family, layers: usize, fields: &Fields<'_>) -> Result<Vec<Option<usize>>, SessionError> {
+fn sliding_windows(
+    family: Family,
+    layers: usize,
+    fields: &Fields<'_>,
+) -> Result<Vec<Option<usize>>, SessionError> {
     let window = fields.optional_size("sliding_window")?;
     if let Some(Value::Array(types)) = fields.get("layer_types") {
         if types.len() != layers {
             return Err(SessionError::Config {
-                reason: format!("'layer_types' has {} entries for {layers} layers", types.len()),
+                reason: format!(
+                    "'layer_types' has {} entries for {layers} layers",
+                    types.len()
+                ),
             });
         }
         return types
@@ -259,19 +274,31 @@ mod tests {
     #[test]
     fn a_missing_field_is_named() {
         let error = edited(|fields| drop(fields.remove("hidden_size"))).unwrap_err();
-        assert!(error.to_string().contains("'hidden_size' is missing"), "{error}");
+        assert!(
+            error.to_string().contains("'hidden_size' is missing"),
+            "{error}"
+        );
     }
 
     #[test]
     fn an_unknown_architecture_is_named_with_what_is_known() {
-        let error = edited(|fields| drop(fields.insert("architectures".into(), serde_json::json!(["MambaForCausalLM"]))))
-            .unwrap_err();
-        assert!(error.to_string().contains("MambaForCausalLM") && error.to_string().contains("Qwen2ForCausalLM"));
+        let error = edited(|fields| {
+            drop(fields.insert(
+                "architectures".into(),
+                serde_json::json!(["MambaForCausalLM"]),
+            ))
+        })
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("MambaForCausalLM")
+                && error.to_string().contains("Qwen2ForCausalLM")
+        );
     }
 
     #[test]
     fn heads_that_do_not_divide_are_refused() {
-        let error = edited(|fields| drop(fields.insert("num_key_value_heads".into(), 3.into()))).unwrap_err();
+        let error = edited(|fields| drop(fields.insert("num_key_value_heads".into(), 3.into())))
+            .unwrap_err();
         assert!(error.to_string().contains("no multiple"), "{error}");
     }
 
@@ -279,7 +306,10 @@ mod tests {
     fn qwen2_ignores_its_window_unless_it_is_switched_on() {
         let qwen2 = |switch: bool| {
             edited(|fields| {
-                fields.insert("architectures".into(), serde_json::json!(["Qwen2ForCausalLM"]));
+                fields.insert(
+                    "architectures".into(),
+                    serde_json::json!(["Qwen2ForCausalLM"]),
+                );
                 fields.insert("sliding_window".into(), 32.into());
                 fields.insert("use_sliding_window".into(), switch.into());
                 fields.insert("max_window_layers".into(), 2.into());
@@ -293,7 +323,14 @@ mod tests {
 
     #[test]
     fn a_zero_or_absurd_size_is_refused_before_anything_is_allocated() {
-        assert!(edited(|fields| drop(fields.insert("num_hidden_layers".into(), 0.into()))).is_err());
-        assert!(edited(|fields| drop(fields.insert("num_hidden_layers".into(), serde_json::json!(1e30)))).is_err());
+        assert!(
+            edited(|fields| drop(fields.insert("num_hidden_layers".into(), 0.into()))).is_err()
+        );
+        assert!(
+            edited(|fields| drop(
+                fields.insert("num_hidden_layers".into(), serde_json::json!(1e30))
+            ))
+            .is_err()
+        );
     }
 }

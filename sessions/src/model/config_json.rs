@@ -82,7 +82,10 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| self.wrong(name, value, "a text"))
     }
 
-    pub(crate) fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>, SessionError> {
+    pub(crate) fn object(
+        &self,
+        name: &str,
+    ) -> Result<Option<&'a Map<String, Value>>, SessionError> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -100,7 +103,10 @@ impl<'a> Fields<'a> {
 
     fn wrong(&self, name: &str, value: &Value, expected: &str) -> SessionError {
         SessionError::Config {
-            reason: format!("the field '{}{name}' is {value}, not {expected}", self.prefix),
+            reason: format!(
+                "the field '{}{name}' is {value}, not {expected}",
+                self.prefix
+            ),
         }
     }
 }

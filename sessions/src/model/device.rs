@@ -27,7 +27,9 @@ impl FromStr for DeviceChoice {
     type Err = SessionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let ordinal = text.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+        let ordinal = text
+            .strip_prefix("cuda:")
+            .and_then(|number| number.parse().ok());
         match (text, ordinal) {
             ("auto", _) => Ok(Self::Auto),
             ("cpu", _) => Ok(Self::Cpu),

@@ -34,17 +34,41 @@ struct AttentionWeights {
 }
 
 impl DecoderLayer {
-    pub(crate) fn load(weights: &Weights, config: &ModelConfig, index: usize) -> Result<Self, SessionError> {
+    pub(crate) fn load(
+        weights: &Weights,
+        config: &ModelConfig,
+        index: usize,
+    ) -> Result<Self, SessionError> {
         let prefix = format!("model.layers.{index}");
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let feed_forward = |name: &str, shape: [usize; 2]| {
-            linear(weights, &format!("{prefix}.mlp.{name}"), shape, config.feed_forward_bias)
+            linear(
+                weights,
+                &format!("{prefix}.mlp.{name}"),
+                shape,
+                config.feed_forward_bias,
+            )
         };
         Ok(Self {
             index,
-            input_norm: norm(weights, &format!("{prefix}.input_layernorm"), hidden, config)?,
-            attention: AttentionWeights::load(weights, config, index, &format!("{prefix}.self_attn"))?,
-            post_attention_norm: norm(weights, &format!("{prefix}.post_attention_layernorm"), hidden, config)?,
+            input_norm: norm(
+                weights,
+                &format!("{prefix}.input_layernorm"),
+                hidden,
+                config,
+            )?,
+            attention: AttentionWeights::load(
+                weights,
+                config,
+                index,
+                &format!("{prefix}.self_attn"),
+            )?,
+            post_attention_norm: norm(
+                weights,
+                &format!("{prefix}.post_attention_layernorm"),
+                hidden,
+                config,
+            )?,
             gate: feed_forward("gate_proj", [wide, hidden])?,
             up: feed_forward("up_proj", [wide, hidden])?,
             down: feed_forward("down_proj", [hidden, wide])?,
@@ -62,7 +86,8 @@ impl DecoderLayer {
         let normed = self.input_norm.forward(stream)?;
         let stream = (stream + self.attend(&normed, rotation, cache, capture)?)?;
         let normed = self.post_attention_norm.forward(&stream)?;
-        let gated = (candle_nn::ops::silu(&self.gate.forward(&normed)?)? * self.up.forward(&normed)?)?;
+        let gated =
+            (candle_nn::ops::silu(&self.gate.forward(&normed)?)? * self.up.forward(&normed)?)?;
         Ok((stream + self.down.forward(&gated)?)?)
     }
 
@@ -75,8 +100,13 @@ impl DecoderLayer {
     ) -> Result<Tensor, SessionError> {
         let weights = &self.attention;
         let rows = normed.dim(0)?;
-        let queries = rotation.apply(&weights.heads(&weights.query, normed, weights.query_norm.as_ref())?)?;
-        let keys = rotation.apply(&weights.heads(&weights.key, normed, weights.key_norm.as_ref())?)?;
+        let queries = rotation.apply(&weights.heads(
+            &weights.query,
+            normed,
+            weights.query_norm.as_ref(),
+        )?)?;
+        let keys =
+            rotation.apply(&weights.heads(&weights.key, normed, weights.key_norm.as_ref())?)?;
         let values = weights.heads(&weights.value, normed, None)?;
         let first_index = cache.len();
         let (keys, values) = cache.append(self.index, &keys, &values)?;
@@ -91,17 +121,31 @@ impl DecoderLayer {
             capture.offer(self.index, first_index, &queries, &attended.log_sum_exp)?;
         }
         // [H, R, D] -> [R, H * D]
-        let merged = attended.context.transpose(0, 1)?.contiguous()?.reshape((rows, ()))?;
+        let merged = attended
+            .context
+            .transpose(0, 1)?
+            .contiguous()?
+            .reshape((rows, ()))?;
         Ok(weights.output.forward(&merged)?)
     }
 }
 
 impl AttentionWeights {
-    fn load(weights: &Weights, config: &ModelConfig, layer: usize, prefix: &str) -> Result<Self, SessionError> {
+    fn load(
+        weights: &Weights,
+        config: &ModelConfig,
+        layer: usize,
+        prefix: &str,
+    ) -> Result<Self, SessionError> {
         let (hidden, head_dim) = (config.hidden_size, config.head_dim);
         let (query_width, kv_width) = (config.query_heads * head_dim, config.kv_heads * head_dim);
         let projection = |name: &str, width: usize| {
-            linear(weights, &format!("{prefix}.{name}"), [width, hidden], config.qkv_bias)
+            linear(
+                weights,
+                &format!("{prefix}.{name}"),
+                [width, hidden],
+                config.qkv_bias,
+            )
         };
         let head_norm = |name: &str| {
             config
@@ -127,9 +171,16 @@ impl AttentionWeights {
     }
 
     /// Projects `[R, hidden]` to heads `[heads, R, D]`.
-    fn heads(&self, projection: &Linear, normed: &Tensor, norm: Option<&RmsNorm>) -> Result<Tensor, SessionError> {
+    fn heads(
+        &self,
+        projection: &Linear,
+        normed: &Tensor,
+        norm: Option<&RmsNorm>,
+    ) -> Result<Tensor, SessionError> {
         let rows = normed.dim(0)?;
-        let split = projection.forward(normed)?.reshape((rows, (), self.head_dim))?;
+        let split = projection
+            .forward(normed)?
+            .reshape((rows, (), self.head_dim))?;
         let split = match norm {
             Some(norm) => norm.forward(&split)?,
             None => split,
@@ -138,7 +189,12 @@ impl AttentionWeights {
     }
 }
 
-fn linear(weights: &Weights, name: &str, shape: [usize; 2], bias: bool) -> Result<Linear, SessionError> {
+fn linear(
+    weights: &Weights,
+    name: &str,
+    shape: [usize; 2],
+    bias: bool,
+) -> Result<Linear, SessionError> {
     let weight = weights.get(&format!("{name}.weight"), &shape)?;
     let bias = bias
         .then(|| weights.get(&format!("{name}.bias"), &shape[..1]))

@@ -69,7 +69,9 @@ pub struct Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Model")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,14 +81,21 @@ impl Model {
     /// # Errors
     /// A sentence for each way in which a checkpoint can be unusable: missing or damaged files, a field
     /// or an architecture that is not understood, a tensor that is missing or has the wrong shape.
-    pub fn load(source: &ModelSource, device: DeviceChoice, dtype: DtypeChoice) -> Result<Self, SessionError> {
+    pub fn load(
+        source: &ModelSource,
+        device: DeviceChoice,
+        dtype: DtypeChoice,
+    ) -> Result<Self, SessionError> {
         let checkpoint = Checkpoint::find(source)?;
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let text = TextCodec::open(&checkpoint)?;
         let device = device.open()?;
         let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
         let weights = Weights::open(&checkpoint.weights, &device, dtype)?;
-        let embedded = weights.get("model.embed_tokens.weight", &[config.vocabulary, config.hidden_size])?;
+        let embedded = weights.get(
+            "model.embed_tokens.weight",
+            &[config.vocabulary, config.hidden_size],
+        )?;
         let output = if config.tied_embeddings {
             embedded.clone()
         } else {
@@ -175,7 +184,10 @@ impl Model {
 
     /// Embeddings of tokens, `[R, hidden]`.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor, SessionError> {
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.config.vocabulary) {
+        if let Some(id) = ids
+            .iter()
+            .find(|&&id| id as usize >= self.config.vocabulary)
+        {
             return Err(SessionError::Tokenizer {
                 reason: format!(
                     "token id {id} is outside the model's vocabulary of {}; tokenizer.json and config.json do not belong together",
@@ -206,7 +218,12 @@ impl Model {
                 ),
             });
         }
-        let rotation = Rotation::new(&self.inverse_frequencies, positions, self.dtype, &self.device)?;
+        let rotation = Rotation::new(
+            &self.inverse_frequencies,
+            positions,
+            self.dtype,
+            &self.device,
+        )?;
         let mut stream = embeddings.clone();
         for layer in &self.layers {
             stream = layer.forward(&stream, &rotation, cache, capture.as_deref_mut())?;
@@ -221,7 +238,9 @@ impl Model {
     /// [`SessionError::Plan`] if the cache has no room, [`SessionError::Tokenizer`] for an id that is no token.
     pub fn next_logits(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor, SessionError> {
         let first = cache.len();
-        let positions: Vec<u32> = (first..first + ids.len()).map(|position| position as u32).collect();
+        let positions: Vec<u32> = (first..first + ids.len())
+            .map(|position| position as u32)
+            .collect();
         let stream = self.forward(&self.embed(ids)?, &positions, cache, None)?;
         self.last_logits(&stream)
     }

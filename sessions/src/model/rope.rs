@@ -124,7 +124,8 @@ impl RopeScaling {
                 } else if turns < low_frequency_factor {
                     plain / factor
                 } else {
-                    let smooth = (turns - low_frequency_factor) / (high_frequency_factor - low_frequency_factor);
+                    let smooth = (turns - low_frequency_factor)
+                        / (high_frequency_factor - low_frequency_factor);
                     (1.0 - smooth) * plain / factor + smooth * plain
                 }
             }
@@ -151,7 +152,11 @@ impl Rotation {
             .iter()
             .flat_map(|&position| inverse_frequencies.iter().map(move |f| position as f32 * f))
             .collect();
-        let angles = Tensor::from_vec(angles, (positions.len(), inverse_frequencies.len()), &Device::Cpu)?;
+        let angles = Tensor::from_vec(
+            angles,
+            (positions.len(), inverse_frequencies.len()),
+            &Device::Cpu,
+        )?;
         Ok(Self {
             cos: angles.cos()?.to_dtype(dtype)?.to_device(device)?,
             sin: angles.sin()?.to_dtype(dtype)?.to_device(device)?,
@@ -194,14 +199,18 @@ mod tests {
                 "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}}"#,
         );
         let plain = config(r#"{"rope_theta": 5e5}"#);
-        let (scaled, plain) = (scaled.inverse_frequencies(128), plain.inverse_frequencies(128));
+        let (scaled, plain) = (
+            scaled.inverse_frequencies(128),
+            plain.inverse_frequencies(128),
+        );
         assert_eq!(scaled[0], plain[0]);
         assert!((scaled[63] * 8.0 - plain[63]).abs() < 1e-12);
     }
 
     #[test]
     fn an_unknown_rule_is_named() {
-        let value: Value = serde_json::from_str(r#"{"rope_scaling": {"rope_type": "spiral"}}"#).unwrap();
+        let value: Value =
+            serde_json::from_str(r#"{"rope_scaling": {"rope_type": "spiral"}}"#).unwrap();
         let error = RopeConfig::from_json(value.as_object().unwrap()).unwrap_err();
         assert!(error.to_string().contains("'spiral'"), "{error}");
     }

@@ -34,7 +34,9 @@ impl RowCapture {
     pub(crate) fn new(layers: usize, first_index: usize) -> Self {
         Self {
             first_index,
-            layers: std::iter::repeat_with(LayerRows::default).take(layers).collect(),
+            layers: std::iter::repeat_with(LayerRows::default)
+                .take(layers)
+                .collect(),
         }
     }
 
@@ -52,8 +54,10 @@ impl RowCapture {
             return Ok(());
         }
         if let Some(kept) = self.layers.get_mut(layer) {
-            kept.queries.push(queries.narrow(1, skipped, rows - skipped)?);
-            kept.log_sum_exp.push(log_sum_exp.narrow(1, skipped, rows - skipped)?);
+            kept.queries
+                .push(queries.narrow(1, skipped, rows - skipped)?);
+            kept.log_sum_exp
+                .push(log_sum_exp.narrow(1, skipped, rows - skipped)?);
         }
         Ok(())
     }
@@ -81,9 +85,11 @@ impl CapturedRows {
     /// The last `rows` of the captured rows.
     pub(crate) fn last(&self, rows: usize) -> Result<Self, SessionError> {
         let captured = self.queries.dim(2)?;
-        let start = captured.checked_sub(rows).ok_or_else(|| SessionError::Plan {
-            reason: format!("{rows} rows were asked for, but prefill kept only {captured}"),
-        })?;
+        let start = captured
+            .checked_sub(rows)
+            .ok_or_else(|| SessionError::Plan {
+                reason: format!("{rows} rows were asked for, but prefill kept only {captured}"),
+            })?;
         Ok(Self {
             queries: self.queries.narrow(2, start, rows)?.contiguous()?,
             log_sum_exp: self.log_sum_exp.narrow(2, start, rows)?.contiguous()?,

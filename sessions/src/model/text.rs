@@ -30,9 +30,13 @@ pub(crate) struct TextCodec {
 
 impl TextCodec {
     pub(crate) fn open(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
-        let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer).map_err(|error| SessionError::Tokenizer {
-            reason: format!("tokenizer.json cannot be read ({error})"),
-        })?;
+        let mut tokenizer =
+            Tokenizer::from_bytes(&checkpoint.tokenizer).map_err(|error| unreadable(&error))?;
+        // what is measured must be the whole prompt, whatever length the file was saved with
+        tokenizer
+            .with_truncation(None)
+            .map_err(|error| unreadable(&error))?;
+        tokenizer.with_padding(None);
         Ok(Self {
             tokenizer,
             chat: ChatTemplate::find(checkpoint)?,
@@ -45,7 +49,11 @@ impl TextCodec {
     }
 
     /// Encodes a prompt: as it is with the tokenizer's own special tokens, or through the chat template.
-    pub(crate) fn encode_prompt(&self, prompt: &str, chat: bool) -> Result<EncodedPrompt, SessionError> {
+    pub(crate) fn encode_prompt(
+        &self,
+        prompt: &str,
+        chat: bool,
+    ) -> Result<EncodedPrompt, SessionError> {
         if !chat {
             return self.encode_with_spans(prompt, true, 0..prompt.len());
         }
@@ -54,7 +62,9 @@ impl TextCodec {
                 .to_owned(),
         })?;
         let rendered = template.render_user_turn(prompt)?;
-        let inside = rendered.find(prompt).map_or(0..0, |start| start..start + prompt.len());
+        let inside = rendered
+            .find(prompt)
+            .map_or(0..0, |start| start..start + prompt.len());
         self.encode_with_spans(&rendered, false, inside)
     }
 
@@ -76,9 +86,15 @@ impl TextCodec {
             token_texts: Vec::with_capacity(encoding.len()),
             byte_spans: Vec::with_capacity(encoding.len()),
         };
+        let mut shown_up_to = 0;
         for (token, &(start, end)) in encoding.get_tokens().iter().zip(encoding.get_offsets()) {
-            // a token may end inside a character: then the byte-level piece itself is what can be shown
-            let shown = text.get(start..end).filter(|piece| !piece.is_empty()).unwrap_or(token);
+            // some tokenizers trim the space before a word off its offsets: it is shown with the word. A token
+            // that is no text, or ends inside a character, is shown as the tokenizer's own piece.
+            let shown = text
+                .get(shown_up_to.min(start)..end)
+                .filter(|_| end > shown_up_to)
+                .unwrap_or(token);
+            shown_up_to = shown_up_to.max(end);
             encoded.token_texts.push(shown.to_owned());
             let (start, end) = (start.max(inside.start), end.min(inside.end));
             encoded.byte_spans.push(if start < end {
@@ -92,17 +108,28 @@ impl TextCodec {
 
     /// Ids of a text that continues a prompt: no special tokens.
     pub(crate) fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, SessionError> {
-        let encoding = self.tokenizer.encode(text, false).map_err(|error| SessionError::Tokenizer {
-            reason: format!("the answer cannot be encoded ({error})"),
-        })?;
+        let encoding =
+            self.tokenizer
+                .encode(text, false)
+                .map_err(|error| SessionError::Tokenizer {
+                    reason: format!("the answer cannot be encoded ({error})"),
+                })?;
         Ok(encoding.get_ids().to_vec())
     }
 
     /// Text of generated ids, special tokens left out.
     pub(crate) fn decode(&self, ids: &[u32]) -> Result<String, SessionError> {
-        self.tokenizer.decode(ids, true).map_err(|error| SessionError::Tokenizer {
-            reason: format!("the generated ids cannot be turned into text ({error})"),
-        })
+        self.tokenizer
+            .decode(ids, true)
+            .map_err(|error| SessionError::Tokenizer {
+                reason: format!("the generated ids cannot be turned into text ({error})"),
+            })
+    }
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> SessionError {
+    SessionError::Tokenizer {
+        reason: format!("tokenizer.json cannot be read ({error})"),
     }
 }
 

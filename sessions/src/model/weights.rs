@@ -25,10 +25,15 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    pub(crate) fn open(files: &WeightFiles, device: &Device, dtype: DType) -> Result<Self, SessionError> {
+    pub(crate) fn open(
+        files: &WeightFiles,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, SessionError> {
         let (storage, names) = match files {
             WeightFiles::Embedded(bytes) => {
-                let tensors = SliceSafetensors::new(bytes).map_err(|error| unreadable(&error, &[]))?;
+                let tensors =
+                    SliceSafetensors::new(bytes).map_err(|error| unreadable(&error, &[]))?;
                 (Storage::Embedded(tensors), "the built-in model".to_owned())
             }
             WeightFiles::Files(paths) => (Storage::Mapped(map(paths)?), names(paths)),
@@ -43,10 +48,12 @@ impl Weights {
 
     /// The tensor `name`, which must have the shape `expected`.
     pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, SessionError> {
-        let found = self.shape(name).ok_or_else(|| SessionError::MissingTensor {
-            tensor: name.to_owned(),
-            files: self.files.clone(),
-        })?;
+        let found = self
+            .shape(name)
+            .ok_or_else(|| SessionError::MissingTensor {
+                tensor: name.to_owned(),
+                files: self.files.clone(),
+            })?;
         if found != expected {
             return Err(SessionError::TensorShape {
                 tensor: name.to_owned(),
@@ -88,15 +95,25 @@ fn map(paths: &[PathBuf]) -> Result<MmapedSafetensors, SessionError> {
 
 fn unreadable(error: &candle_core::Error, paths: &[PathBuf]) -> SessionError {
     SessionError::Checkpoint {
-        reason: format!("the weights cannot be read; the file is truncated or damaged, fetch it again ({error})"),
-        path: paths.first().cloned().unwrap_or_else(|| PathBuf::from("built-in")),
+        reason: format!(
+            "the weights cannot be read; the file is truncated or damaged, fetch it again ({error})"
+        ),
+        path: paths
+            .first()
+            .cloned()
+            .unwrap_or_else(|| PathBuf::from("built-in")),
     }
 }
 
 fn names(paths: &[PathBuf]) -> String {
     match paths {
         [one] => one.display().to_string(),
-        [first, .., last] => format!("{} to {} ({} files)", first.display(), last.display(), paths.len()),
+        [first, .., last] => format!(
+            "{} to {} ({} files)",
+            first.display(),
+            last.display(),
+            paths.len()
+        ),
         [] => "no file".to_owned(),
     }
 }
@@ -110,7 +127,8 @@ pub(crate) fn weights_sha256(files: &WeightFiles) -> Result<String, SessionError
             for path in paths {
                 let file = std::fs::File::open(path).io("open the weights", path)?;
                 let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
-                std::io::copy(&mut reader, &mut HashWriter(&mut hasher)).io("read the weights", path)?;
+                std::io::copy(&mut reader, &mut HashWriter(&mut hasher))
+                    .io("read the weights", path)?;
             }
             Ok(hex(&hasher.finalize()))
         }
@@ -137,9 +155,11 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // writing to a String cannot fail
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // writing to a String cannot fail
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

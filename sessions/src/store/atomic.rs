@@ -27,7 +27,10 @@ fn write_and_sync(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Makes the rename itself last. Not every file system can sync a folder; the file is whole either way.
 fn sync_folder(path: &Path) {
-    if let Some(folder) = path.parent().and_then(|parent| std::fs::File::open(parent).ok()) {
+    if let Some(folder) = path
+        .parent()
+        .and_then(|parent| std::fs::File::open(parent).ok())
+    {
         let _ = folder.sync_all();
     }
 }

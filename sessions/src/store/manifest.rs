@@ -115,13 +115,18 @@ impl Manifest {
         }
         let text = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(wrong("the folder is no KVLens session: it has no manifest.json".to_owned()));
+                return Err(wrong(
+                    "the folder is no KVLens session: it has no manifest.json".to_owned(),
+                ));
             }
             read => read.io("read the session's manifest", &path)?,
         };
         let value: Value = serde_json::from_slice(&text)
             .map_err(|error| wrong(format!("the session's manifest is damaged ({error})")))?;
-        let version = value.get("format_version").and_then(Value::as_u64).unwrap_or(0);
+        let version = value
+            .get("format_version")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
         if version > u64::from(FORMAT_VERSION) {
             return Err(wrong(format!(
                 "the session has format version {version}, but this program reads up to {FORMAT_VERSION}; use a newer KVLens"
@@ -137,9 +142,13 @@ impl Manifest {
     fn check_files(&self) -> Result<(), String> {
         for entry in &self.samples {
             if let SampleState::Finished { file, .. } = &entry.state
-                && Path::new(file).file_name().is_none_or(|name| name != file.as_str())
+                && Path::new(file)
+                    .file_name()
+                    .is_none_or(|name| name != file.as_str())
             {
-                return Err(format!("the manifest points outside the session folder, to '{file}'"));
+                return Err(format!(
+                    "the manifest points outside the session folder, to '{file}'"
+                ));
             }
         }
         Ok(())

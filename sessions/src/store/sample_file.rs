@@ -74,7 +74,12 @@ pub struct CapturedSample {
 }
 
 impl CapturedSample {
-    pub(crate) fn new(record: SampleRecord, oracle: Observation, windows: Vec<Observation>, keys: PromptKeys) -> Self {
+    pub(crate) fn new(
+        record: SampleRecord,
+        oracle: Observation,
+        windows: Vec<Observation>,
+        keys: PromptKeys,
+    ) -> Self {
         Self {
             record,
             oracle,
@@ -115,19 +120,35 @@ impl CapturedSample {
 /// The bytes of a sample's file.
 pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u8>, SessionError> {
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
-    tensors.insert("prompt_ids".into(), Tensor::new(sample.record.prompt_ids.as_slice(), &Device::Cpu)?);
+    tensors.insert(
+        "prompt_ids".into(),
+        Tensor::new(sample.record.prompt_ids.as_slice(), &Device::Cpu)?,
+    );
     tensors.insert("keys".into(), on_cpu(sample.keys.tensor())?);
-    let observations: Vec<&Observation> = std::iter::once(&sample.oracle).chain(&sample.windows).collect();
+    let observations: Vec<&Observation> = std::iter::once(&sample.oracle)
+        .chain(&sample.windows)
+        .collect();
     for (index, observation) in observations.iter().enumerate() {
-        let mut put = |part: &str, tensor: Tensor| tensors.insert(format!("observation.{index}.{part}"), tensor);
+        let mut put = |part: &str, tensor: Tensor| {
+            tensors.insert(format!("observation.{index}.{part}"), tensor)
+        };
         put("queries", on_cpu(observation.queries())?);
         put("log_sum_exp", on_cpu(observation.log_sum_exp())?);
-        put("positions", Tensor::new(observation.positions(), &Device::Cpu)?);
-        put("visible_keys", Tensor::new(observation.visible_keys(), &Device::Cpu)?);
+        put(
+            "positions",
+            Tensor::new(observation.positions(), &Device::Cpu)?,
+        );
+        put(
+            "visible_keys",
+            Tensor::new(observation.visible_keys(), &Device::Cpu)?,
+        );
     }
     let texts = SampleTexts {
         record: sample.record.clone(),
-        observations: observations.iter().map(|observation| observation.info().clone()).collect(),
+        observations: observations
+            .iter()
+            .map(|observation| observation.info().clone())
+            .collect(),
     };
     let failed = |reason: String| SessionError::Session {
         reason: format!("the sample cannot be written ({reason})"),
@@ -148,7 +169,8 @@ pub(crate) fn read_sample(
         reason: format!("the sample file is damaged ({reason}); capture it again"),
         path: path.to_owned(),
     };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
+    let (_, header) =
+        SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
     let metadata = header
         .metadata()
         .as_ref()
@@ -156,10 +178,15 @@ pub(crate) fn read_sample(
     let texts = metadata
         .get(METADATA_KEY)
         .ok_or_else(|| damaged(format!("it has no metadata '{METADATA_KEY}'")))?;
-    let texts: SampleTexts = serde_json::from_str(texts).map_err(|error| damaged(error.to_string()))?;
+    let texts: SampleTexts =
+        serde_json::from_str(texts).map_err(|error| damaged(error.to_string()))?;
     let mut tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
         .map_err(|error| damaged(error.to_string()))?;
-    let mut take = |name: &str| tensors.remove(name).ok_or_else(|| damaged(format!("it has no tensor '{name}'")));
+    let mut take = |name: &str| {
+        tensors
+            .remove(name)
+            .ok_or_else(|| damaged(format!("it has no tensor '{name}'")))
+    };
     let keys = PromptKeys::new(take("keys")?, sliding_windows.to_vec())?;
     let mut observations = Vec::with_capacity(texts.observations.len());
     for (index, info) in texts.observations.into_iter().enumerate() {
@@ -176,5 +203,10 @@ pub(crate) fn read_sample(
     let oracle = observations
         .next()
         .ok_or_else(|| damaged("it has no observation of the decode stage".to_owned()))?;
-    Ok(CapturedSample::new(texts.record, oracle, observations.collect(), keys))
+    Ok(CapturedSample::new(
+        texts.record,
+        oracle,
+        observations.collect(),
+        keys,
+    ))
 }

@@ -63,9 +63,13 @@ impl Session {
     /// the one that the manifest was written for.
     pub fn load_sample(&self, index: usize) -> Result<CapturedSample, SessionError> {
         let entry = self.manifest.finished().nth(index);
-        let Some(SampleState::Finished { file, sha256, .. }) = entry.map(|entry| &entry.state) else {
+        let Some(SampleState::Finished { file, sha256, .. }) = entry.map(|entry| &entry.state)
+        else {
             return Err(SessionError::Session {
-                reason: format!("the session has {} finished samples, no number {index}", self.sample_count()),
+                reason: format!(
+                    "the session has {} finished samples, no number {index}",
+                    self.sample_count()
+                ),
                 path: self.path.clone(),
             });
         };

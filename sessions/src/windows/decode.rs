@@ -6,7 +6,9 @@
 use std::time::Instant;
 
 use candle_transformers::generation::{LogitsProcessor, Sampling};
-use kvlens_analysis::{ForcedKeep, GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring};
+use kvlens_analysis::{
+    ForcedKeep, GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{DECODE_LABEL, ObservationWindow};
@@ -54,7 +56,10 @@ pub struct Decode {
 impl Decode {
     /// Tokens that the model chooses.
     pub fn generated(plan: DecodePlan) -> Self {
-        Self { plan, forced_ids: None }
+        Self {
+            plan,
+            forced_ids: None,
+        }
     }
 
     /// The tokens of a given answer, at most `plan.max_tokens` of them.
@@ -65,7 +70,11 @@ impl Decode {
         }
     }
 
-    fn next_token(&self, step: usize, chooser: &mut Chooser<'_>) -> Result<Option<u32>, SessionError> {
+    fn next_token(
+        &self,
+        step: usize,
+        chooser: &mut Chooser<'_>,
+    ) -> Result<Option<u32>, SessionError> {
         match &self.forced_ids {
             Some(ids) => Ok(ids.get(step).copied()),
             None => chooser.choose(self.plan.ignore_eos),
@@ -123,7 +132,10 @@ impl ObservationWindow for Decode {
         let mut capture = RowCapture::new(model.config().layers, prompt_tokens);
         let mut chooser = Chooser {
             model,
-            processor: LogitsProcessor::from_sampling(self.plan.seed, sampling(self.plan.temperature)),
+            processor: LogitsProcessor::from_sampling(
+                self.plan.seed,
+                sampling(self.plan.temperature),
+            ),
             logits: prefilled.last_logits().clone(),
         };
         let cache = prefilled.prompt_cache();
@@ -134,7 +146,12 @@ impl ObservationWindow for Decode {
                 break;
             };
             let position = (prompt_tokens + token_ids.len()) as u32;
-            let stream = model.forward(&model.embed(&[token])?, &[position], cache, Some(&mut capture))?;
+            let stream = model.forward(
+                &model.embed(&[token])?,
+                &[position],
+                cache,
+                Some(&mut capture),
+            )?;
             token_ids.push(token);
             if token_ids.len() < self.plan.max_tokens && self.forced_ids.is_none() {
                 chooser.logits = model.last_logits(&stream)?;
@@ -176,7 +193,8 @@ impl Decode {
             cost: Cost {
                 rows: steps,
                 seconds: started.elapsed().as_secs_f64(),
-                flops: config.forward_flops(steps, prompt_tokens, steps) + config.scoring_flops(steps, prompt_tokens),
+                flops: config.forward_flops(steps, prompt_tokens, steps)
+                    + config.scoring_flops(steps, prompt_tokens),
                 extra_tokens: steps,
                 peak_bytes: cached + captured,
             },

@@ -20,7 +20,9 @@ impl FromStr for WindowLabel {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = |why: &str| SessionError::Plan {
-            reason: format!("window '{text}': {why}; write name, name:NUMBER or name:key=value,key=value"),
+            reason: format!(
+                "window '{text}': {why}; write name, name:NUMBER or name:key=value,key=value"
+            ),
         };
         let (name, rest) = match text.split_once(':') {
             Some((name, rest)) => (name, Some(rest)),
@@ -38,12 +40,18 @@ impl FromStr for WindowLabel {
         for part in rest.into_iter().flat_map(|rest| rest.split(',')) {
             match part.split_once('=') {
                 Some((key, value)) if !key.is_empty() && !value.is_empty() => {
-                    if label.options.insert(key.to_owned(), value.to_owned()).is_some() {
+                    if label
+                        .options
+                        .insert(key.to_owned(), value.to_owned())
+                        .is_some()
+                    {
                         return Err(wrong(&format!("the option '{key}' is there twice")));
                     }
                 }
                 None if label.number.is_none() => {
-                    let number = part.parse().map_err(|_| wrong(&format!("'{part}' is no number")))?;
+                    let number = part
+                        .parse()
+                        .map_err(|_| wrong(&format!("'{part}' is no number")))?;
                     label.number = Some(number);
                 }
                 _ => return Err(wrong(&format!("'{part}' is no option"))),
@@ -73,12 +81,18 @@ impl WindowLabel {
             reason: format!("window '{}': {why}", self.text),
         };
         if let Some(unknown) = self.options.keys().find(|option| *option != key) {
-            return Err(wrong(format!("there is no option '{unknown}' (there is: {key})")));
+            return Err(wrong(format!(
+                "there is no option '{unknown}' (there is: {key})"
+            )));
         }
         let named = self
             .options
             .get(key)
-            .map(|value| value.parse::<usize>().map_err(|_| wrong(format!("'{value}' is no whole number"))))
+            .map(|value| {
+                value
+                    .parse::<usize>()
+                    .map_err(|_| wrong(format!("'{value}' is no whole number")))
+            })
             .transpose()?;
         match (self.number, named) {
             (Some(_), Some(_)) => Err(wrong(format!("{key} is given twice"))),
@@ -98,8 +112,18 @@ mod tests {
         assert_eq!(count("last").unwrap(), 32);
         assert_eq!(count("last:8").unwrap(), 8);
         assert_eq!(count("last:w=8").unwrap(), 8);
-        assert!(count("last:8,w=8").unwrap_err().to_string().contains("twice"));
-        assert!(count("last:0").unwrap_err().to_string().contains("at least 1"));
+        assert!(
+            count("last:8,w=8")
+                .unwrap_err()
+                .to_string()
+                .contains("twice")
+        );
+        assert!(
+            count("last:0")
+                .unwrap_err()
+                .to_string()
+                .contains("at least 1")
+        );
         assert!(count("last:n=4").unwrap_err().to_string().contains("'n'"));
     }
 

@@ -3,7 +3,9 @@
 
 use std::time::Instant;
 
-use kvlens_analysis::{ForcedKeep, GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring};
+use kvlens_analysis::{
+    ForcedKeep, GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring,
+};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
@@ -74,7 +76,8 @@ impl ObservationWindow for LastPrompt {
         let count = self.rows.min(prompt_tokens);
         let first = prompt_tokens - count;
         let rows = prefilled.last_rows(count)?;
-        let bytes = rows.queries.elem_count() * rows.queries.dtype().size_in_bytes() + rows.log_sum_exp.elem_count() * 4;
+        let bytes = rows.queries.elem_count() * rows.queries.dtype().size_in_bytes()
+            + rows.log_sum_exp.elem_count() * 4;
         let info = ObservationInfo {
             label: self.label.clone(),
             scoring: self.scoring(),

@@ -15,10 +15,10 @@ pub use label::WindowLabel;
 pub use last_prompt::LastPrompt;
 pub use registry::{WindowKind, parse_windows, registered};
 
+use crate::SessionError;
 use crate::model::Model;
 use crate::observation::Observation;
 use crate::prefill::{Prefilled, RunControl};
-use crate::SessionError;
 
 /// Label of the oracle: the decode stage itself.
 pub const DECODE_LABEL: &str = "decode";

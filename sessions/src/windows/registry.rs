@@ -44,11 +44,17 @@ pub fn parse_windows(labels: &[String]) -> Result<Vec<Box<dyn ObservationWindow>
             return wrong(format!("window '{text}' is there twice"));
         }
         if label.name() == DECODE_LABEL {
-            return wrong("the oracle 'decode' is always captured; leave it out of the windows".to_owned());
+            return wrong(
+                "the oracle 'decode' is always captured; leave it out of the windows".to_owned(),
+            );
         }
         let Some(kind) = KINDS.iter().find(|kind| kind.name == label.name()) else {
             let known: Vec<_> = KINDS.iter().map(|kind| kind.syntax).collect();
-            return wrong(format!("there is no window '{}' (there is: {})", label.name(), known.join(", ")));
+            return wrong(format!(
+                "there is no window '{}' (there is: {})",
+                label.name(),
+                known.join(", ")
+            ));
         };
         windows.push((kind.build)(&label)?);
     }
@@ -65,13 +71,21 @@ mod tests {
     fn parse(labels: &[&str]) -> Result<Vec<String>, String> {
         let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
         parse_windows(&labels)
-            .map(|windows| windows.iter().map(|window| window.label().to_owned()).collect())
+            .map(|windows| {
+                windows
+                    .iter()
+                    .map(|window| window.label().to_owned())
+                    .collect()
+            })
             .map_err(|error| error.to_string())
     }
 
     #[test]
     fn labels_stay_as_typed() {
-        assert_eq!(parse(&["last:8", "last:w=16"]).unwrap(), ["last:8", "last:w=16"]);
+        assert_eq!(
+            parse(&["last:8", "last:w=16"]).unwrap(),
+            ["last:8", "last:w=16"]
+        );
         assert_eq!(parse(&["all"]).unwrap().len(), registered().len());
     }
 

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use kvlens_datasets::{DataSpec, Sample, load};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
-use kvlens_sessions::{CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, SessionError, StartMode, capture};
+use kvlens_sessions::{
+    CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, SessionError, StartMode,
+    capture,
+};
 
 pub fn demo_model() -> Model {
     Model::load(&ModelSource::Demo, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()

@@ -1,0 +1,154 @@
+//! `importance.parquet`: every score and rank, streamed because heads times tokens can be huge.
+
+use std::ops::Range;
+
+use polars::prelude::Column;
+
+use super::columns::{Columnar, count, optional_count, score, text};
+use super::error::TableError;
+use super::sample::{SampleContext, name_columns};
+use super::writer::{ROW_GROUP_ROWS, Table, TableWriter};
+use crate::comparison::same;
+use crate::error::AnalysisError;
+use crate::importance::{HeadKind, Importance};
+use crate::ranking::{EXEMPT, Rankings};
+
+/// One prompt token as one head of one window scores it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImportanceRow<'a> {
+    /// The sample.
+    pub sample: &'a SampleContext,
+    /// Label of the window as it was typed, `decode` for the oracle.
+    pub window: &'a str,
+    /// Layer, from 0.
+    pub layer: u32,
+    /// Head within the layer, from 0.
+    pub head: u32,
+    /// What the head stands for.
+    pub head_kind: HeadKind,
+    /// Text of the token.
+    pub token: &'a str,
+    /// Position of the token in the prompt, from 0.
+    pub position: u32,
+    /// Id of the token in the vocabulary.
+    pub token_id: u32,
+    /// The importance.
+    pub score: f32,
+    /// Rank among the rankable tokens, 0 for the best; none for exempt tokens.
+    pub rank: Option<u32>,
+}
+
+impl Columnar for ImportanceRow<'_> {
+    fn columns(rows: &[Self]) -> Vec<Column> {
+        let mut columns = name_columns(rows, |row| row.sample);
+        columns.extend([
+            text("window", rows, |row| row.window),
+            count("layer", rows, |row| row.layer),
+            count("head", rows, |row| row.head),
+            text("head_kind", rows, |row| row.head_kind.name()),
+            text("token", rows, |row| row.token),
+            count("position", rows, |row| row.position),
+            count("token_id", rows, |row| row.token_id),
+            score("score", rows, |row| row.score),
+            optional_count("rank", rows, |row| row.rank),
+        ]);
+        columns
+    }
+}
+
+/// `importance.parquet`: one row per prompt token of each head of each window.
+#[derive(Debug)]
+pub enum ImportanceTable {}
+
+impl Table for ImportanceTable {
+    type Row<'a> = ImportanceRow<'a>;
+    const FILE_NAME: &'static str = "importance.parquet";
+}
+
+/// One window's scores and ranks of one sample.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportanceInput<'a> {
+    /// The sample.
+    pub sample: &'a SampleContext,
+    /// Label of the window as it was typed, `decode` for the oracle.
+    pub window: &'a str,
+    /// Ids of the prompt's tokens, `[T]`.
+    pub token_ids: &'a [u32],
+    /// Texts of the prompt's tokens, `[T]`.
+    pub token_texts: &'a [String],
+    /// The scores.
+    pub importance: &'a Importance,
+    /// The ranking of the same scores.
+    pub rankings: &'a Rankings,
+}
+
+impl<'a> ImportanceInput<'a> {
+    fn check(&self) -> Result<(), AnalysisError> {
+        let (importance, rankings) = (self.importance, self.rankings);
+        let tokens = importance.prompt_tokens();
+        same("layers", importance.layers(), rankings.layers())?;
+        same("heads", importance.heads(), rankings.heads())?;
+        same("prompt tokens", tokens, rankings.prompt_tokens())?;
+        for (what, found) in [
+            ("the ids of the prompt's tokens", self.token_ids.len()),
+            ("the texts of the prompt's tokens", self.token_texts.len()),
+        ] {
+            if found != tokens {
+                return Err(AnalysisError::Length {
+                    what,
+                    dimensions: format!("[tokens {tokens}]"),
+                    expected: tokens,
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&self, layer: usize, heads: Range<usize>) -> Vec<ImportanceRow<'a>> {
+        heads.flat_map(|head| self.head_rows(layer, head)).collect()
+    }
+
+    fn head_rows(&self, layer: usize, head: usize) -> impl Iterator<Item = ImportanceRow<'a>> {
+        let input = *self;
+        let scores = input.importance.head(layer, head).iter();
+        let ranks = input.rankings.rank(layer, head);
+        let tokens = input.token_ids.iter().zip(input.token_texts);
+        scores.zip(ranks).zip(tokens).enumerate().map(
+            move |(position, ((&score, &rank), (&token_id, token)))| ImportanceRow {
+                sample: input.sample,
+                window: input.window,
+                layer: layer as u32,
+                head: head as u32,
+                head_kind: input.importance.head_kind(),
+                token,
+                position: position as u32,
+                token_id,
+                score,
+                rank: (rank != EXEMPT).then_some(rank),
+            },
+        )
+    }
+}
+
+impl TableWriter<ImportanceTable> {
+    /// Writes all layers of one window, each in row groups of its own, by layer, head, then position.
+    /// Holds one row group in memory: whole heads, as many as make about a quarter of a million rows.
+    ///
+    /// # Errors
+    /// [`TableError::Analysis`] when scores, ranks and tokens do not fit together; refusals of the
+    /// file system.
+    pub fn write_importance(&mut self, input: ImportanceInput<'_>) -> Result<(), TableError> {
+        input.check()?;
+        let heads = input.importance.heads();
+        let heads_per_group = (ROW_GROUP_ROWS / input.importance.prompt_tokens()).max(1);
+        for layer in 0..input.importance.layers() {
+            for first in (0..heads).step_by(heads_per_group) {
+                let last = (first + heads_per_group).min(heads);
+                self.write(&input.rows(layer, first..last))?;
+                self.close_row_group()?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use kvlens_analysis::{
+    Budget, ForcedKeep, GroupReduction, KeySet, Pooling, RowReduction, ScoringOverrides,
+};
+use kvlens_sessions::DecodePlan;
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+
+use crate::measurement::MeasureOptions;
+
+/// Workbench for KV-cache eviction: which prompt tokens decoding really attends to, and how well
+/// each observation window foresees them.
+#[derive(Debug, Parser)]
+#[command(name = "kvlens", version, propagate_version = true)]
+pub struct Arguments {
+    /// Without one, the workbench opens.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The jobs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open the workbench, on sessions if any are named
+    Open(OpenArguments),
+    /// Run a model on prompts and keep what its decode stage and the windows attend to
+    Capture(CaptureArguments),
+    /// Compare every window of captured sessions with the decode stage; print recall, write Parquet
+    Measure(MeasureArguments),
+    /// Capture the built-in prompts with the built-in model, measure them, and open the workbench
+    Demo(DemoArguments),
+    /// Say what this program finds here: devices, memory, processor, display, what is built in
+    Doctor,
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Open(OpenArguments {
+            sessions: Vec::new(),
+        })
+    }
+}
+
+/// `kvlens open`
+#[derive(Debug, Args)]
+pub struct OpenArguments {
+    /// Session folders (NAME.kvlens)
+    #[arg(value_name = "SESSION")]
+    pub sessions: Vec<PathBuf>,
+}
+
+/// `kvlens capture`
+#[derive(Debug, Args)]
+pub struct CaptureArguments {
+    /// The model: `demo` (built in) or a folder in the Hugging Face layout
+    #[arg(long, value_name = "demo|DIR")]
+    pub model: ModelSource,
+    /// Prompts: `demo[:question=start|end,length=512|1024,samples=N]`, a .txt file (one prompt) or a
+    /// .jsonl file (one prompt a line)
+    #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]
+    pub data: Vec<String>,
+    /// Observation windows such as `last:32`, or `all` with their default options; the decode stage
+    /// is always captured
+    #[arg(long, value_name = "WINDOW", num_args = 1.., default_values_t = [DEFAULT_WINDOW.to_owned()])]
+    pub windows: Vec<String>,
+    /// Tokens of the decode stage, at most
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DECODE_TOKENS, value_parser = at_least_one)]
+    pub decode: usize,
+    /// Go on after an end-of-text token
+    #[arg(long)]
+    pub ignore_eos: bool,
+    /// Feed each sample's reference answer instead of what the model generates
+    #[arg(long, conflicts_with = "temperature")]
+    pub teacher_forced: bool,
+    /// Sample at this temperature; greedy without it
+    #[arg(long, value_name = "X")]
+    pub temperature: Option<f64>,
+    /// Seed of the sampling
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Wrap prompts in the model's chat template
+    #[arg(long)]
+    pub chat: bool,
+    /// auto, cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "D", default_value_t)]
+    pub device: DeviceChoice,
+    /// auto, f32, f16 or bf16
+    #[arg(long, value_name = "T", default_value_t)]
+    pub dtype: DtypeChoice,
+    /// Go on with a capture that was stopped; everything else must be as it was
+    #[arg(long)]
+    pub resume: bool,
+    /// The session folder to write, by custom NAME.kvlens
+    #[arg(long, value_name = "SESSION")]
+    pub out: PathBuf,
+}
+
+impl CaptureArguments {
+    /// How the decode stage is run.
+    pub fn decode_plan(&self) -> DecodePlan {
+        DecodePlan {
+            max_tokens: self.decode,
+            ignore_eos: self.ignore_eos,
+            teacher_forced: self.teacher_forced,
+            temperature: self.temperature,
+            seed: self.seed,
+        }
+    }
+}
+
+/// `kvlens measure`
+#[derive(Debug, Args)]
+pub struct MeasureArguments {
+    /// Session folders (NAME.kvlens)
+    #[arg(value_name = "SESSION", required = true)]
+    pub sessions: Vec<PathBuf>,
+    /// The folder for the Parquet files; created if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Budgets in tokens or as shares of the prompt, separated by commas
+    #[arg(
+        long,
+        value_name = "BUDGETS",
+        value_delimiter = ',',
+        default_value = DEFAULT_BUDGETS
+    )]
+    pub budgets: Vec<Budget>,
+    /// Leave the last R prompt tokens out of every ranking
+    #[arg(long, value_name = "R", default_value_t = 0)]
+    pub exempt_recent: usize,
+    /// Leave the first S prompt tokens out of every ranking
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub exempt_sinks: usize,
+    /// Reduction over a window's rows instead of the published one: mean, sum or max
+    #[arg(long, value_name = "mean|sum|max")]
+    pub reduce: Option<RowReduction>,
+    /// Pooling along positions instead of the published one
+    #[arg(long, value_name = "none|avg:K|max:K")]
+    pub pool: Option<Pooling>,
+    /// Reduction over the query heads of a key/value head instead of the published one
+    #[arg(long, value_name = "none|mean|max")]
+    pub group: Option<GroupReduction>,
+    /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
+    #[arg(long, value_name = "causal|prompt")]
+    pub keys: Option<KeySet>,
+    /// Also write importance.parquet, one row per window, head and prompt token
+    #[arg(long)]
+    pub importance: bool,
+}
+
+impl MeasureArguments {
+    /// How to score and rank.
+    pub fn options(&self) -> MeasureOptions {
+        MeasureOptions {
+            overrides: ScoringOverrides {
+                keys: self.keys,
+                reduce: self.reduce,
+                pool: self.pool,
+                group: self.group,
+                group_order: None,
+            },
+            exempt: ForcedKeep {
+                sinks: self.exempt_sinks,
+                recent: self.exempt_recent,
+            },
+        }
+    }
+}
+
+/// `kvlens demo`
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// The folder for the session and the tables; what an earlier demo wrote there is replaced
+    #[arg(long, value_name = "DIR", default_value = "kvlens-demo")]
+    pub out: PathBuf,
+    /// Do not open the workbench afterwards
+    #[arg(long)]
+    pub no_window: bool,
+}
+
+/// Budgets of `measure` and of the demo.
+pub const DEFAULT_BUDGETS: &str = "64,128,256,5%,10%,20%";
+
+/// Tokens of the decode stage unless told otherwise.
+pub const DEFAULT_DECODE_TOKENS: usize = 64;
+
+const DEFAULT_WINDOW: &str = "last:32";
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("it must be a whole number of at least 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_end_at_the_next_flag() {
+        let parsed = Arguments::try_parse_from([
+            "kvlens", "capture", "--model", "demo", "--data", "demo", "a.txt", "--windows", "last:32",
+            "last:8", "--out", "x.kvlens",
+        ])
+        .unwrap();
+        let Some(Command::Capture(capture)) = parsed.command else {
+            panic!("{parsed:?}");
+        };
+        assert_eq!(capture.data, ["demo", "a.txt"]);
+        assert_eq!(capture.windows, ["last:32", "last:8"]);
+        assert_eq!(capture.decode, 64);
+    }
+
+    #[test]
+    fn budgets_and_overrides_are_read() {
+        let parsed = Arguments::try_parse_from([
+            "kvlens", "measure", "x.kvlens", "--out", "t", "--budgets", "64,5%", "--pool", "max:7",
+            "--exempt-recent", "32",
+        ])
+        .unwrap();
+        let Some(Command::Measure(measure)) = parsed.command else {
+            panic!("{parsed:?}");
+        };
+        assert_eq!(measure.budgets, [Budget::Tokens(64), Budget::Fraction(0.05)]);
+        assert_eq!(measure.options().overrides.pool, Some(Pooling::Max { kernel: 7 }));
+        assert_eq!(measure.options().exempt.recent, 32);
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_refused() {
+        for bad in [
+            ["--budgets", "0"],
+            ["--budgets", "abc"],
+            ["--pool", "max:4"],
+            ["--keys", "some"],
+            ["--exempt-recent", "-1"],
+        ] {
+            let arguments = ["kvlens", "measure", "x", "--out", "t"].into_iter().chain(bad);
+            assert!(Arguments::try_parse_from(arguments).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `kvlens demo`: from nothing to the first plot.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::{CapturePlan, DecodePlan, StartMode};
+
+use super::args::{DEFAULT_BUDGETS, DEFAULT_DECODE_TOKENS, DemoArguments};
+use super::capture::CaptureJob;
+use super::failure::{self, Failure};
+use super::folders::UNFINISHED_PREFIX;
+use super::interrupt::cancel_on_interrupt;
+use super::measure::MeasureJob;
+use super::output;
+use super::tables;
+use crate::gui;
+use crate::measurement::MeasureOptions;
+
+const SESSION: &str = "demo.kvlens";
+const TABLES: &str = "tables";
+const WINDOWS: [&str; 2] = ["last:32", "last:8"];
+
+/// Runs the command.
+///
+/// # Errors
+/// A folder that holds something else, an interrupt, a failed capture or measurement. Not a missing
+/// display.
+pub fn run(arguments: &DemoArguments) -> Result<()> {
+    refuse_foreign_files(&arguments.out)?;
+    let session = arguments.out.join(SESSION);
+    let tables = arguments.out.join(TABLES);
+    let cancel = cancel_on_interrupt()?;
+    CaptureJob {
+        plan: plan(),
+        out: session.clone(),
+        start: StartMode::Replace,
+    }
+    .run(&cancel)?;
+    let recall = measure_job(&session, &tables)?.run(&cancel)?;
+    output::print(&format!(
+        "{recall}\nSession: {}\nTables:  {}\n",
+        session.display(),
+        tables.display()
+    ))?;
+    if !arguments.no_window {
+        open_window(session);
+    }
+    Ok(())
+}
+
+fn plan() -> CapturePlan {
+    CapturePlan {
+        model: ModelSource::Demo,
+        data: vec!["demo".to_owned()],
+        windows: WINDOWS.map(str::to_owned).to_vec(),
+        decode: DecodePlan {
+            max_tokens: DEFAULT_DECODE_TOKENS,
+            ..DecodePlan::default()
+        },
+        chat: false,
+        device: DeviceChoice::Auto,
+        dtype: DtypeChoice::Auto,
+    }
+}
+
+fn measure_job(session: &Path, tables: &Path) -> Result<MeasureJob> {
+    Ok(MeasureJob {
+        sessions: vec![session.to_owned()],
+        out: tables.to_owned(),
+        budgets: DEFAULT_BUDGETS
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<_, _>>()?,
+        options: MeasureOptions::default(),
+        importance: false,
+    })
+}
+
+/// The demo has done its work by now, so a missing display is news and no failure.
+fn open_window(session: PathBuf) {
+    let start = gui::Start {
+        sessions: vec![session],
+    };
+    if let Err(error) = gui::run(start) {
+        output::note(&failure::sentence(&error));
+        output::note("no display could be opened, so the workbench was not shown; all else is done");
+    }
+}
+
+/// Only what an earlier demo wrote may be replaced; the session's own files are looked at when it
+/// is replaced.
+fn refuse_foreign_files(out: &Path) -> Result<()> {
+    if !out.exists() {
+        return Ok(());
+    }
+    refuse_other_names(out, |name| name == SESSION || name == TABLES)?;
+    let tables = out.join(TABLES);
+    if tables.exists() {
+        refuse_other_names(&tables, |name| {
+            tables::FILE_NAMES.contains(&name) || name.starts_with(UNFINISHED_PREFIX)
+        })?;
+    }
+    Ok(())
+}
+
+fn refuse_other_names(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| {
+        format!(
+            "the demo's folder cannot be looked into: {}",
+            folder.display()
+        )
+    })?;
+    for entry in entries {
+        let name = entry?.file_name();
+        if !is_ours(&name.to_string_lossy()) {
+            return Err(Failure::BadInput(format!(
+                "the demo's folder holds something that the demo did not write; give another --out: {}",
+                folder.join(name).display()
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_something_else_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        refuse_foreign_files(&folder.path().join("missing")).unwrap();
+        fs::create_dir_all(folder.path().join("tables")).unwrap();
+        fs::write(folder.path().join("tables/overlap.parquet"), "x").unwrap();
+        refuse_foreign_files(folder.path()).unwrap();
+        fs::write(folder.path().join("tables/notes.txt"), "x").unwrap();
+        let error = refuse_foreign_files(folder.path()).unwrap_err();
+        assert_eq!(failure::exit_code(&error), 2);
+        assert!(error.to_string().ends_with("notes.txt"), "{error}");
+    }
+}

@@ -1,0 +1,135 @@
+//! `kvlens doctor`: what the program finds here.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use kvlens_datasets::builtin_tasks;
+use kvlens_sessions::model::devices;
+use kvlens_sessions::windows::registered;
+use sysinfo::System;
+
+use super::output;
+
+/// Prints the report.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn run() -> Result<()> {
+    let mut report = Report::default();
+    report.line("kvlens", env!("CARGO_PKG_VERSION"));
+    report.line("built in", &features());
+    report.line("processor", &processor());
+    report.line("memory", &memory());
+    for device in devices() {
+        let state = if device.usable { "" } else { "no: " };
+        report.line(
+            &format!("device {}", device.name),
+            &format!("{state}{}", device.detail),
+        );
+    }
+    report.line("display", &display());
+    report.line("model demo", "built in: a small Llama that finds facts in prompts of up to 1,024 tokens");
+    for task in builtin_tasks() {
+        let options = task.options.join(", ");
+        report.line(
+            &format!("data {}", task.name),
+            &format!("built in: {} ({options})", task.summary),
+        );
+    }
+    for window in registered() {
+        report.line(&format!("window {}", window.syntax), window.summary);
+    }
+    report.line(
+        "sessions",
+        "go where --out says; the demo's to kvlens-demo in the current folder",
+    );
+    output::print(&report.text)
+}
+
+#[derive(Default)]
+struct Report {
+    text: String,
+}
+
+impl Report {
+    fn line(&mut self, name: &str, value: &str) {
+        // writing to a string cannot fail
+        let _ = writeln!(self.text, "{name:<16} {value}");
+    }
+}
+
+fn features() -> String {
+    let with = |built_in: bool| if built_in { "with" } else { "without" };
+    format!(
+        "{} CUDA, {} Metal",
+        with(cfg!(feature = "cuda")),
+        with(cfg!(feature = "metal"))
+    )
+}
+
+fn processor() -> String {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let features = processor_features();
+    let features = if features.is_empty() {
+        "no vector extension that was looked for".to_owned()
+    } else {
+        features.join(" ")
+    };
+    format!("{}, {threads} threads, {features}", std::env::consts::ARCH)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn processor_features() -> Vec<&'static str> {
+    [
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("fma", std::arch::is_x86_feature_detected!("fma")),
+        ("f16c", std::arch::is_x86_feature_detected!("f16c")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+    ]
+    .into_iter()
+    .filter_map(|(name, found)| found.then_some(name))
+    .collect()
+}
+
+#[cfg(target_arch = "aarch64")]
+fn processor_features() -> Vec<&'static str> {
+    [
+        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
+        ("fp16", std::arch::is_aarch64_feature_detected!("fp16")),
+        ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+    ]
+    .into_iter()
+    .filter_map(|(name, found)| found.then_some(name))
+    .collect()
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn processor_features() -> Vec<&'static str> {
+    Vec::new()
+}
+
+fn memory() -> String {
+    const GIB: f64 = (1_u64 << 30) as f64;
+    let mut system = System::new();
+    system.refresh_memory();
+    format!(
+        "{:.1} GiB, {:.1} GiB of it available",
+        system.total_memory() as f64 / GIB,
+        system.available_memory() as f64 / GIB
+    )
+}
+
+/// What the environment says of a display; only opening a window tells for sure.
+fn display() -> String {
+    if !cfg!(all(unix, not(target_os = "macos"))) {
+        return "the system's own".to_owned();
+    }
+    let named = ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().find_map(|name| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+        Some(format!("{name}={value}"))
+    });
+    named.unwrap_or_else(|| {
+        "none (neither WAYLAND_DISPLAY nor DISPLAY is set): the workbench cannot open, all else works"
+            .to_owned()
+    })
+}

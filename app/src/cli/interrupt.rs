@@ -1,0 +1,37 @@
+//! Ctrl-C: the first one asks the work to stop after its current step, the second ends the program.
+
+use anyhow::{Context, Result};
+use kvlens_sessions::CancelFlag;
+
+use super::failure::Failure;
+use super::output;
+
+/// Ties Ctrl-C (and a polite kill) to a flag. To be called once in a run of the program.
+///
+/// # Errors
+/// When the system refuses the handler.
+pub fn cancel_on_interrupt() -> Result<CancelFlag> {
+    let flag = CancelFlag::default();
+    let handler = flag.clone();
+    ctrlc::set_handler(move || {
+        if handler.is_cancelled() {
+            // every file is written aside and renamed, so there is nothing half-written to tidy up
+            std::process::exit(130);
+        }
+        handler.cancel();
+        output::note("stopping after the current step; press Ctrl-C again to stop at once");
+    })
+    .context("Ctrl-C cannot be handled")?;
+    Ok(flag)
+}
+
+/// Ends a job that was asked to stop.
+///
+/// # Errors
+/// [`Failure::Interrupted`] with `kept`, which says what is kept and how to go on.
+pub fn stop_if_cancelled(flag: &CancelFlag, kept: &str) -> Result<()> {
+    if flag.is_cancelled() {
+        return Err(Failure::Interrupted(kept.to_owned()).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The command line: every job of the workbench without a display.
+//!
+//! Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 2 bad usage or bad
+//! input with a sentence on stderr, 130 after Ctrl-C, 1 anything else.
+
+mod args;
+mod budgets;
+mod capture;
+mod demo;
+mod doctor;
+mod failure;
+mod folders;
+mod interrupt;
+mod measure;
+mod open;
+mod output;
+mod progress;
+mod provenance;
+mod recall_table;
+mod tables;
+mod warnings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+
+/// Runs the program on the process's arguments.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // a reader that went away needs no help text
+            let _ = error.print();
+            return ExitCode::from(failure::usage_code(&error));
+        }
+    };
+    let outcome = match arguments.command.unwrap_or_default() {
+        Command::Open(arguments) => open::run(&arguments),
+        Command::Capture(arguments) => capture::run(&arguments),
+        Command::Measure(arguments) => measure::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Doctor => doctor::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&failure::sentence(&error));
+            ExitCode::from(failure::exit_code(&error))
+        }
+    }
+}

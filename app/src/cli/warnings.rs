@@ -1,0 +1,120 @@
+//! Plain words where a result means little.
+
+use std::collections::BTreeMap;
+
+use kvlens_analysis::Budget;
+
+use super::progress::Progress;
+
+/// Decode stages shorter than this say little about what decoding attends to.
+const FEW_DECODE_TOKENS: usize = 4;
+
+/// Samples that are named for one kind of warning before the rest is only counted.
+const NAMED_SAMPLES: usize = 3;
+
+/// What is known of a sample when a warning is due.
+#[derive(Clone, Copy)]
+pub struct SampleFacts<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// T.
+    pub prompt_tokens: usize,
+    /// S.
+    pub decode_tokens: usize,
+}
+
+/// Warns about samples, naming the first few of a kind and counting the others.
+#[derive(Default)]
+pub struct Warnings {
+    said: BTreeMap<String, usize>,
+}
+
+impl Warnings {
+    /// A decode stage of a few tokens.
+    pub fn of_decode_stage(&mut self, sample: SampleFacts<'_>, progress: &Progress) {
+        if sample.decode_tokens >= FEW_DECODE_TOKENS {
+            return;
+        }
+        self.say(
+            "short decode stages",
+            &format!(
+                "sample '{}' decoded only {} tokens: its figures rest on very few queries",
+                sample.id, sample.decode_tokens
+            ),
+            progress,
+        );
+    }
+
+    /// A window that holds the whole prompt. `rows` is the window's size as it was asked for.
+    pub fn of_window(
+        &mut self,
+        sample: SampleFacts<'_>,
+        label: &str,
+        rows: usize,
+        progress: &Progress,
+    ) {
+        if rows < sample.prompt_tokens {
+            return;
+        }
+        self.say(
+            &format!("prompts not longer than {label}"),
+            &format!(
+                "sample '{}' has {} prompt tokens, not more than window {label} has rows: \
+                 the window is the whole prompt and its figures mean little",
+                sample.id, sample.prompt_tokens
+            ),
+            progress,
+        );
+    }
+
+    /// Budgets that are larger than the prompt.
+    pub fn of_budgets(&mut self, sample: SampleFacts<'_>, left_out: &[Budget], progress: &Progress) {
+        if left_out.is_empty() {
+            return;
+        }
+        let left_out: Vec<String> = left_out.iter().map(Budget::to_string).collect();
+        self.say(
+            "budgets larger than the prompt",
+            &format!(
+                "sample '{}' has {} prompt tokens: left out the budgets {}",
+                sample.id,
+                sample.prompt_tokens,
+                left_out.join(", ")
+            ),
+            progress,
+        );
+    }
+
+    /// Rankings that are left with no token to rank.
+    pub fn of_exempt(&mut self, sample: SampleFacts<'_>, exempt: usize, progress: &Progress) {
+        if exempt < sample.prompt_tokens {
+            return;
+        }
+        self.say(
+            "prompts that are exempt as a whole",
+            &format!(
+                "sample '{}' has {} prompt tokens and all of them are exempt: there is nothing to rank",
+                sample.id, sample.prompt_tokens
+            ),
+            progress,
+        );
+    }
+
+    fn say(&mut self, kind: &str, line: &str, progress: &Progress) {
+        let count = self.said.entry(kind.to_owned()).or_default();
+        *count += 1;
+        if *count <= NAMED_SAMPLES {
+            progress.note(&format!("warning: {line}"));
+        }
+    }
+
+    /// Says how many more samples there were of each kind.
+    pub fn end(self, progress: &Progress) {
+        for (kind, count) in self.said {
+            if count > NAMED_SAMPLES {
+                let more = count - NAMED_SAMPLES;
+                progress.note(&format!("warning: {kind}: {more} more samples"));
+            }
+        }
+    }
+}
