@@ -28,7 +28,10 @@ pub fn run() -> Result<()> {
         );
     }
     report.line("display", &display());
-    report.line("model demo", "built in: a small Llama that finds facts in prompts of up to 1,024 tokens");
+    report.line(
+        "model demo",
+        "built in: a small Llama that finds facts in prompts of up to 1,024 tokens",
+    );
     for task in builtin_tasks() {
         let options = task.options.join(", ");
         report.line(
@@ -96,7 +99,10 @@ fn processor_features() -> Vec<&'static str> {
     [
         ("neon", std::arch::is_aarch64_feature_detected!("neon")),
         ("fp16", std::arch::is_aarch64_feature_detected!("fp16")),
-        ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+        (
+            "dotprod",
+            std::arch::is_aarch64_feature_detected!("dotprod"),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, found)| found.then_some(name))
