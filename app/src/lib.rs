@@ -2,4 +2,5 @@
 //! `kvlens-datasets`, `kvlens-sessions` and `kvlens-analysis`. No numerics live here.
 
 pub mod cli;
+pub mod gui;
 pub mod measurement;
