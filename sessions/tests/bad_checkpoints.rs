@@ -179,6 +179,18 @@ fn a_damaged_tokenizer_is_refused() {
     copy.refused_with(&["tokenizer.json cannot be read"]);
 }
 
+/// A tokenizer saved with a length limit must not cut prompts in silence.
+#[test]
+fn a_saved_truncation_cuts_nothing() {
+    let copy = Copy::of(PLAIN);
+    let limit = r#""truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}"#;
+    copy.edit("tokenizer.json", "\"truncation\": null", limit);
+    let source = ModelSource::Folder(copy.path());
+    let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
+    let text = "The old clerk counted three blue boxes near the harbour at noon.";
+    assert!(model.encode_prompt(text, false).unwrap().ids.len() > 8);
+}
+
 #[test]
 fn devices_that_are_not_built_in_say_how_to_get_them() {
     if cfg!(feature = "cuda") {

@@ -30,11 +30,13 @@ pub(crate) struct TextCodec {
 
 impl TextCodec {
     pub(crate) fn open(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
-        let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer).map_err(|error| {
-            SessionError::Tokenizer {
-                reason: format!("tokenizer.json cannot be read ({error})"),
-            }
-        })?;
+        let mut tokenizer =
+            Tokenizer::from_bytes(&checkpoint.tokenizer).map_err(|error| unreadable(&error))?;
+        // what is measured must be the whole prompt, whatever length the file was saved with
+        tokenizer
+            .with_truncation(None)
+            .map_err(|error| unreadable(&error))?;
+        tokenizer.with_padding(None);
         Ok(Self {
             tokenizer,
             chat: ChatTemplate::find(checkpoint)?,
@@ -122,6 +124,12 @@ impl TextCodec {
             .map_err(|error| SessionError::Tokenizer {
                 reason: format!("the generated ids cannot be turned into text ({error})"),
             })
+    }
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> SessionError {
+    SessionError::Tokenizer {
+        reason: format!("tokenizer.json cannot be read ({error})"),
     }
 }
 

@@ -1,0 +1,85 @@
+//! The window around the workbench: `eframe`, and what is kept between two runs.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use directories::ProjectDirs;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Start;
+use super::command::Command;
+use super::workbench::Workbench;
+
+const SETTINGS_KEY: &str = "kvlens-settings-1";
+const LAYOUT_KEY: &str = "kvlens-layout-1";
+
+/// Opens the window and stays until it is closed.
+pub(super) fn open_window(start: Start) -> anyhow::Result<()> {
+    let options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_app_id("kvlens")
+            .with_title("KVLens")
+            .with_inner_size([1280.0, 800.0])
+            .with_min_inner_size([800.0, 520.0])
+            .with_drag_and_drop(true),
+        ..eframe::NativeOptions::default()
+    };
+    let create: eframe::AppCreator<'_> =
+        Box::new(move |creation| Ok(Box::new(Application::new(creation, start)?)));
+    eframe::run_native("KVLens", options, create)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .context("the window cannot be opened; `kvlens doctor` tells what is missing")
+}
+
+struct Application {
+    workbench: Workbench,
+}
+
+impl Application {
+    fn new(creation: &eframe::CreationContext<'_>, start: Start) -> anyhow::Result<Self> {
+        let mut workbench = Workbench::new(
+            &creation.egui_ctx,
+            restore(creation.storage, SETTINGS_KEY),
+            restore(creation.storage, LAYOUT_KEY),
+            sessions_folder(),
+        )?;
+        for session in start.sessions {
+            workbench.send(Command::OpenSession(session));
+        }
+        Ok(Self { workbench })
+    }
+}
+
+impl eframe::App for Application {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.workbench.ui(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        store(storage, SETTINGS_KEY, self.workbench.settings());
+        store(storage, LAYOUT_KEY, self.workbench.layout());
+    }
+}
+
+/// What was stored; the default when nothing was, or when an older version stored something else.
+fn restore<T: DeserializeOwned + Default>(storage: Option<&dyn eframe::Storage>, key: &str) -> T {
+    storage
+        .and_then(|storage| storage.get_string(key))
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
+
+fn store<T: Serialize>(storage: &mut dyn eframe::Storage, key: &str, value: &T) {
+    if let Ok(text) = serde_json::to_string(value) {
+        storage.set_string(key, text);
+    }
+}
+
+/// Where captures go that were given no folder.
+fn sessions_folder() -> PathBuf {
+    ProjectDirs::from("", "", "kvlens").map_or_else(
+        || PathBuf::from("sessions"),
+        |folders| folders.data_dir().join("sessions"),
+    )
+}

@@ -1,0 +1,262 @@
+//! What the capture panel asks for, and the plan that follows from it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use kvlens_datasets::{DataSpec, Sample};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::{CapturePlan, DecodePlan};
+use serde::{Deserialize, Serialize};
+
+/// Where the prompts come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PromptSource {
+    /// The built-in prompts.
+    #[default]
+    Demo,
+    /// A file, or a built-in task with options, as on the command line.
+    File,
+    /// Text that is typed into the panel.
+    Text,
+}
+
+impl PromptSource {
+    /// Every choice in the order of the panel.
+    pub const ALL: [Self; 3] = [Self::Demo, Self::File, Self::Text];
+
+    /// Text of the choice.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Demo => "Built-in",
+            Self::File => "File",
+            Self::Text => "Text",
+        }
+    }
+}
+
+/// The fields of the capture panel, as they were typed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CaptureSettings {
+    /// `demo` or the folder of a checkpoint.
+    pub model: String,
+    /// Where the prompts come from.
+    pub source: PromptSource,
+    /// A file of prompts, or a built-in task with its options.
+    pub data: String,
+    /// A prompt.
+    pub text: String,
+    /// The reference answer to the prompt; may be empty.
+    pub answer: String,
+    /// Labels of the windows, as typed.
+    pub windows: Vec<String>,
+    /// Longest decode stage, in tokens.
+    pub decode_tokens: usize,
+    /// Whether the end-of-text token ends the decode stage.
+    pub ignore_eos: bool,
+    /// Whether the reference answer is fed back in place of the model's own tokens.
+    pub teacher_forced: bool,
+    /// Whether the chat template is applied.
+    pub chat: bool,
+    /// Seed of everything that is random.
+    pub seed: u64,
+    /// `auto`, `cpu`, `cuda:N` or `metal`.
+    pub device: String,
+    /// `auto`, `f32`, `f16` or `bf16`.
+    pub dtype: String,
+    /// Folder of the session; empty for a fresh one among the program's own data.
+    pub out: String,
+}
+
+impl Default for CaptureSettings {
+    fn default() -> Self {
+        Self {
+            model: "demo".to_owned(),
+            source: PromptSource::Demo,
+            data: String::new(),
+            text: String::new(),
+            answer: String::new(),
+            windows: vec!["last:32".to_owned(), "last:8".to_owned()],
+            decode_tokens: 64,
+            ignore_eos: false,
+            teacher_forced: false,
+            chat: false,
+            seed: 0,
+            device: "auto".to_owned(),
+            dtype: "auto".to_owned(),
+            out: String::new(),
+        }
+    }
+}
+
+impl CaptureSettings {
+    /// The plan, checked as far as that goes without loading anything.
+    ///
+    /// # Errors
+    /// A sentence that names the field to mend.
+    pub fn plan(&self) -> anyhow::Result<CapturePlan> {
+        let model: ModelSource = self
+            .model
+            .trim()
+            .parse()
+            .context("the model is not understood")?;
+        let windows: Vec<String> = self
+            .windows
+            .iter()
+            .map(|label| label.trim().to_owned())
+            .filter(|label| !label.is_empty())
+            .collect();
+        if windows.is_empty() {
+            bail!("add at least one observation window, such as last:32");
+        }
+        kvlens_sessions::windows::parse_windows(&windows)?;
+        let device: DeviceChoice = self
+            .device
+            .parse()
+            .context("the device is not understood")?;
+        let dtype: DtypeChoice = self
+            .dtype
+            .parse()
+            .context("the number type is not understood")?;
+        Ok(CapturePlan {
+            model,
+            data: vec![self.data_spec()?],
+            windows,
+            decode: DecodePlan {
+                max_tokens: self.decode_tokens,
+                ignore_eos: self.ignore_eos,
+                teacher_forced: self.teacher_forced,
+                temperature: None,
+                seed: self.seed,
+            },
+            chat: self.chat,
+            device,
+            dtype,
+        })
+    }
+
+    fn data_spec(&self) -> anyhow::Result<String> {
+        match self.source {
+            PromptSource::Demo => Ok("demo".to_owned()),
+            PromptSource::File if self.data.trim().is_empty() => {
+                bail!("choose a file of prompts, or type its path")
+            }
+            PromptSource::File => Ok(self.data.trim().to_owned()),
+            PromptSource::Text if self.text.is_empty() => bail!("type a prompt first"),
+            PromptSource::Text => Ok("typed text".to_owned()),
+        }
+    }
+
+    /// The prompts. Reads files, so only the worker calls it.
+    ///
+    /// # Errors
+    /// What the data set refuses.
+    pub fn samples(&self) -> anyhow::Result<Vec<Sample>> {
+        if self.source == PromptSource::Text {
+            let answer = (!self.answer.is_empty()).then(|| self.answer.clone());
+            return Ok(vec![Sample {
+                id: "typed".to_owned(),
+                dataset: "typed text".to_owned(),
+                task: "text".to_owned(),
+                prompt: self.text.clone(),
+                answer,
+                values: Vec::new(),
+                evidence: Vec::new(),
+                question_place: None,
+            }]);
+        }
+        let spec: DataSpec = self.data_spec()?.parse()?;
+        Ok(kvlens_datasets::load(&spec)?)
+    }
+
+    /// The folder that was typed, if any.
+    #[must_use]
+    pub fn typed_out(&self) -> Option<PathBuf> {
+        let typed = self.out.trim();
+        (!typed.is_empty()).then(|| PathBuf::from(typed))
+    }
+
+    /// A short name for a session of these settings.
+    #[must_use]
+    pub fn session_stem(&self) -> String {
+        let model = PathBuf::from(self.model.trim());
+        let model = model.file_name().map_or("model".to_owned(), |name| {
+            name.to_string_lossy().into_owned()
+        });
+        match self.source {
+            PromptSource::Demo if model == "demo" => model,
+            PromptSource::Demo => format!("{model}-demo"),
+            PromptSource::Text => format!("{model}-text"),
+            PromptSource::File => {
+                let data = PathBuf::from(self.data.trim());
+                let data = data.file_stem().map_or("data".to_owned(), |name| {
+                    name.to_string_lossy().into_owned()
+                });
+                format!("{model}-{}", data.replace([':', ',', '='], "-"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_settings_make_a_plan_for_the_demo() {
+        let plan = CaptureSettings::default().plan().unwrap();
+        assert_eq!(plan.model, ModelSource::Demo);
+        assert_eq!(plan.data, ["demo"]);
+        assert_eq!(plan.windows, ["last:32", "last:8"]);
+        assert_eq!(CaptureSettings::default().session_stem(), "demo");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let refused = |settings: CaptureSettings| format!("{:#}", settings.plan().unwrap_err());
+        let base = CaptureSettings::default;
+        assert!(
+            refused(CaptureSettings {
+                windows: vec![" ".into()],
+                ..base()
+            })
+            .contains("observation window")
+        );
+        assert!(
+            refused(CaptureSettings {
+                windows: vec!["no-such-window:3".into()],
+                ..base()
+            })
+            .contains("no-such-window")
+        );
+        assert!(
+            refused(CaptureSettings {
+                source: PromptSource::Text,
+                ..base()
+            })
+            .contains("prompt")
+        );
+        assert!(
+            refused(CaptureSettings {
+                source: PromptSource::File,
+                ..base()
+            })
+            .contains("file of prompts")
+        );
+    }
+
+    #[test]
+    fn typed_text_is_one_sample_as_it_stands() {
+        let settings = CaptureSettings {
+            source: PromptSource::Text,
+            text: " two  spaces\n".to_owned(),
+            answer: "yes".to_owned(),
+            ..CaptureSettings::default()
+        };
+        let samples = settings.samples().unwrap();
+        assert_eq!(samples.len(), 1);
+        assert_eq!(samples[0].prompt, " two  spaces\n");
+        assert_eq!(samples[0].answer.as_deref(), Some("yes"));
+    }
+}

@@ -1,0 +1,165 @@
+//! What was loaded or computed: sessions, the sample on show, the running job, the log.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kvlens_sessions::CancelFlag;
+use serde::{Deserialize, Serialize};
+
+use crate::measurement::{MeasureOptions, MeasuredSample};
+
+/// One row of the table of samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SampleRow {
+    /// Unique in the session.
+    pub id: String,
+    /// T.
+    pub prompt_tokens: usize,
+    /// S.
+    pub decode_tokens: usize,
+    /// What is only known once the sample's file was read.
+    pub details: Option<SampleDetails>,
+}
+
+/// The part of a sample's row that stands in the sample's own file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SampleDetails {
+    /// What the prompt asks for.
+    pub task: String,
+    /// Where the question stands: `start`, `end` or nothing.
+    pub question_place: String,
+    /// Share of the task that the generated text got right.
+    pub score: Option<f64>,
+}
+
+/// What the workbench knows of an open session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionInfo {
+    /// The folder.
+    pub path: PathBuf,
+    /// The folder's name without `.kvlens`.
+    pub name: String,
+    /// The model's name.
+    pub model: String,
+    /// Device and number type of the run.
+    pub device: String,
+    /// L.
+    pub layers: usize,
+    /// H.
+    pub query_heads: usize,
+    /// G.
+    pub kv_heads: usize,
+    /// Finished samples.
+    pub samples: Vec<SampleRow>,
+    /// Samples that could not be captured, with the reason.
+    pub failed: Vec<(String, String)>,
+}
+
+/// The sample on show.
+#[derive(Clone)]
+pub struct Shown {
+    /// Its number among the session's finished samples.
+    pub index: usize,
+    /// The options that it was measured with.
+    pub options: MeasureOptions,
+    /// Its numbers.
+    pub sample: Arc<MeasuredSample>,
+    /// Differs for every sample that was ever shown, so that derived values know when to renew.
+    pub version: u64,
+}
+
+/// The open session with the sample on show.
+#[derive(Clone)]
+pub struct OpenedSession {
+    /// What is known of the session.
+    pub info: SessionInfo,
+    /// The sample on show; nothing while the session has no finished sample.
+    pub shown: Option<Shown>,
+}
+
+/// How far a running job is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: String,
+    /// Number of the sample, counted from 1, and how many there are.
+    pub sample: Option<(usize, usize)>,
+    /// Tokens done in this stage, and how many there are.
+    pub tokens: Option<(usize, usize)>,
+    /// Speed of this stage.
+    pub tokens_per_second: Option<f64>,
+    /// Time that this stage still needs.
+    pub seconds_left: Option<f64>,
+}
+
+/// A job that the worker has not finished.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Number of the job.
+    pub id: u64,
+    /// What it does, for the progress line.
+    pub title: String,
+    /// Whether it runs the model; such a job shows in the capture panel.
+    pub captures: bool,
+    /// How far it is.
+    pub progress: Progress,
+    /// Stops it.
+    pub cancel: CancelFlag,
+}
+
+/// How bad a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Something went well that one was waiting for.
+    Success,
+    /// Went on, but not as asked.
+    Warning,
+    /// Did not work.
+    Error,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A sentence.
+    pub text: String,
+}
+
+/// Everything that was loaded or computed.
+#[derive(Default)]
+pub struct Data {
+    /// The open session.
+    pub session: Option<OpenedSession>,
+    /// Jobs in the order that the worker takes them.
+    pub jobs: Vec<Job>,
+    /// Every message since the start.
+    pub log: Vec<Message>,
+    /// Why the last capture did not start or finish; shown in the capture panel.
+    pub capture_error: Option<String>,
+}
+
+impl Data {
+    /// The sample on show.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Shown> {
+        self.session.as_ref()?.shown.as_ref()
+    }
+
+    /// Whether the session in this folder is the open one.
+    #[must_use]
+    pub fn is_open(&self, path: &Path) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.info.path == path)
+    }
+
+    /// The running or waiting capture.
+    #[must_use]
+    pub fn capture_job(&self) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.captures)
+    }
+}

@@ -1,0 +1,311 @@
+//! Scores, ranks and heat of the prompt tokens under the selected heads.
+
+use kvlens_analysis::{EXEMPT, ForcedKeep, HeadKind, Importance, Rankings};
+
+use crate::gui::state::{HeatScale, TokenHeat};
+use crate::measurement::MeasuredWindow;
+
+/// Oracle and window over the prompt, both as the mean over the selected heads.
+#[derive(Clone, Debug, Default)]
+pub struct TokenScores {
+    oracle: Side,
+    window: Side,
+    /// Tokens that can be ranked at all.
+    pub rankable: usize,
+    /// Heads that the mean is over.
+    pub heads: usize,
+}
+
+/// One side's importance of every prompt token, with its ranks (0 is best).
+#[derive(Clone, Debug, Default)]
+struct Side {
+    scores: Vec<f32>,
+    ranks: Vec<u32>,
+}
+
+/// The heat of every token, on the scale and for the side that was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct TokenShade {
+    /// One value per token; 0 to 1, or -1 to 1 for a difference; NaN for tokens that are not ranked.
+    pub values: Vec<f32>,
+    /// Whether the values are differences.
+    pub difference: bool,
+    /// Differs whenever the values do.
+    pub version: u64,
+}
+
+impl TokenScores {
+    /// Scores of a window and of its oracle over `heads`, given as layer and head of the window.
+    pub(super) fn of(
+        window: &MeasuredWindow,
+        heads: &[(usize, usize)],
+        exempt: ForcedKeep,
+    ) -> Self {
+        let oracle = side(
+            &window.oracle_importance,
+            &window.oracle_rankings,
+            heads,
+            exempt,
+        );
+        let own = side(&window.importance, &window.rankings, heads, exempt);
+        Self {
+            oracle,
+            window: own,
+            rankable: window.rankings.rankable_tokens(),
+            heads: heads.len(),
+        }
+    }
+
+    /// Prompt tokens.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.oracle.scores.len()
+    }
+
+    /// Whether there are no tokens.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.oracle.scores.is_empty()
+    }
+
+    /// Rank by the oracle, 0 for the best; nothing for exempt tokens.
+    #[must_use]
+    pub fn oracle_rank(&self, token: usize) -> Option<usize> {
+        self.oracle.rank(token)
+    }
+
+    /// Rank by the window, 0 for the best; nothing for exempt tokens.
+    #[must_use]
+    pub fn window_rank(&self, token: usize) -> Option<usize> {
+        self.window.rank(token)
+    }
+
+    /// Importance by the oracle.
+    #[must_use]
+    pub fn oracle_score(&self, token: usize) -> Option<f32> {
+        self.oracle.scores.get(token).copied()
+    }
+
+    /// Importance by the window.
+    #[must_use]
+    pub fn window_score(&self, token: usize) -> Option<f32> {
+        self.window.scores.get(token).copied()
+    }
+
+    /// Whether the oracle's best `budget` tokens have this one; exempt tokens are kept anyway.
+    #[must_use]
+    pub fn oracle_keeps(&self, token: usize, budget: usize) -> bool {
+        self.oracle_rank(token).is_none_or(|rank| rank < budget)
+    }
+
+    /// Whether the window's best `budget` tokens have this one; exempt tokens are kept anyway.
+    #[must_use]
+    pub fn window_keeps(&self, token: usize, budget: usize) -> bool {
+        self.window_rank(token).is_none_or(|rank| rank < budget)
+    }
+
+    /// For each of `columns` equal parts of the prompt, the share of its tokens that oracle and
+    /// window keep at the budget.
+    #[must_use]
+    pub fn kept_strips(&self, budget: usize, columns: usize) -> (Vec<f32>, Vec<f32>) {
+        let share = |keeps: &dyn Fn(usize) -> bool| {
+            (0..columns)
+                .map(|column| {
+                    let part = part(column, columns, self.len());
+                    let count = part.clone().filter(|token| keeps(*token)).count();
+                    count as f32 / part.len().max(1) as f32
+                })
+                .collect()
+        };
+        (
+            share(&|token| self.oracle_keeps(token, budget)),
+            share(&|token| self.window_keeps(token, budget)),
+        )
+    }
+
+    /// The heat of every token.
+    pub(super) fn shade(&self, heat: TokenHeat, scale: HeatScale, version: u64) -> TokenShade {
+        let values = match heat {
+            TokenHeat::Oracle => self.oracle.heat(scale, self.rankable),
+            TokenHeat::Window => self.window.heat(scale, self.rankable),
+            TokenHeat::Difference => {
+                let mut values = self.oracle.heat(scale, self.rankable);
+                let other = self.window.heat(scale, self.rankable);
+                for (value, other) in values.iter_mut().zip(other) {
+                    *value -= other;
+                }
+                values
+            }
+        };
+        TokenShade {
+            values,
+            difference: heat == TokenHeat::Difference,
+            version,
+        }
+    }
+}
+
+impl TokenShade {
+    /// The strongest value of each of `columns` equal parts of the prompt, sign kept.
+    #[must_use]
+    pub fn strip(&self, columns: usize) -> Vec<f32> {
+        let tokens = self.values.len();
+        let columns = columns.min(tokens);
+        (0..columns)
+            .map(|column| {
+                let part = part(column, columns, tokens);
+                strongest(self.values.get(part).unwrap_or(&[]))
+            })
+            .collect()
+    }
+}
+
+/// The tokens of one of `columns` equal parts.
+fn part(column: usize, columns: usize, tokens: usize) -> std::ops::Range<usize> {
+    column * tokens / columns..(column + 1) * tokens / columns
+}
+
+/// The value farthest from zero; NaN only if there is nothing else.
+fn strongest(values: &[f32]) -> f32 {
+    values.iter().copied().fold(f32::NAN, |best, value| {
+        if best.is_nan() || value.abs() > best.abs() {
+            value
+        } else {
+            best
+        }
+    })
+}
+
+impl Side {
+    fn rank(&self, token: usize) -> Option<usize> {
+        let rank = self.ranks.get(token).copied()?;
+        (rank != EXEMPT).then_some(rank as usize)
+    }
+
+    fn heat(&self, scale: HeatScale, rankable: usize) -> Vec<f32> {
+        match scale {
+            HeatScale::LogRank => {
+                let span = (rankable.max(2) as f32).ln();
+                (0..self.ranks.len())
+                    .map(|token| {
+                        self.rank(token)
+                            .map_or(f32::NAN, |rank| 1.0 - ((rank + 1) as f32).ln() / span)
+                    })
+                    .collect()
+            }
+            HeatScale::SquareRoot => {
+                let largest = (0..self.scores.len())
+                    .filter(|token| self.rank(*token).is_some())
+                    .filter_map(|token| self.scores.get(token).copied())
+                    .fold(f32::MIN_POSITIVE, f32::max);
+                (0..self.scores.len())
+                    .map(|token| match (self.rank(token), self.scores.get(token)) {
+                        (Some(_), Some(score)) => (score.max(0.0) / largest).sqrt(),
+                        _ => f32::NAN,
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+/// The head's own ranking, or for several heads the ranking of their mean importance.
+fn side(
+    importance: &Importance,
+    rankings: &Rankings,
+    heads: &[(usize, usize)],
+    exempt: ForcedKeep,
+) -> Side {
+    if let [(layer, head)] = *heads {
+        return Side {
+            scores: importance.head(layer, head).to_vec(),
+            ranks: rankings.rank(layer, head).to_vec(),
+        };
+    }
+    let scores = mean_over(importance, heads);
+    let mean = Importance::new(
+        1,
+        1,
+        HeadKind::Layer,
+        importance.prompt_tokens(),
+        scores.clone(),
+        vec![0.0],
+    );
+    let ranks = mean
+        .and_then(|mean| Rankings::of(&mean, exempt))
+        .map_or_else(|_| Vec::new(), |rankings| rankings.rank(0, 0).to_vec());
+    Side { scores, ranks }
+}
+
+/// Mean importance of every token over heads.
+fn mean_over(importance: &Importance, heads: &[(usize, usize)]) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; importance.prompt_tokens()];
+    for (layer, head) in heads {
+        for (sum, score) in sums.iter_mut().zip(importance.head(*layer, *head)) {
+            *sum += f64::from(*score);
+        }
+    }
+    let count = heads.len().max(1) as f64;
+    sums.into_iter().map(|sum| (sum / count) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores(oracle: [u32; 4], window: [u32; 4]) -> TokenScores {
+        let side = |ranks: [u32; 4]| Side {
+            scores: ranks
+                .iter()
+                .map(|rank| 1.0 / (*rank as f32 + 1.0))
+                .collect(),
+            ranks: ranks.to_vec(),
+        };
+        TokenScores {
+            oracle: side(oracle),
+            window: side(window),
+            rankable: 4,
+            heads: 1,
+        }
+    }
+
+    #[test]
+    fn a_token_is_kept_when_its_rank_is_below_the_budget() {
+        let tokens = scores([0, 1, 2, 3], [3, 2, 1, EXEMPT]);
+        assert!(tokens.oracle_keeps(0, 1));
+        assert!(!tokens.oracle_keeps(1, 1));
+        assert!(!tokens.window_keeps(0, 3));
+        assert!(tokens.window_keeps(0, 4));
+        assert!(tokens.window_keeps(3, 1), "exempt tokens stay in the cache");
+        assert_eq!(tokens.window_rank(3), None);
+    }
+
+    #[test]
+    fn heat_runs_from_one_for_the_best_token_to_zero_for_the_worst() {
+        let tokens = scores([0, 1, 2, 3], [3, 2, 1, 0]);
+        let shade = tokens.shade(TokenHeat::Oracle, HeatScale::LogRank, 1);
+        assert_eq!(shade.values[0], 1.0);
+        assert_eq!(shade.values[3], 0.0);
+        let root = tokens.shade(TokenHeat::Oracle, HeatScale::SquareRoot, 1);
+        assert_eq!(
+            root.values,
+            [1.0, 0.5_f32.sqrt(), (1.0_f32 / 3.0).sqrt(), 0.5]
+        );
+        let difference = tokens.shade(TokenHeat::Difference, HeatScale::LogRank, 1);
+        assert_eq!(difference.values[0], 1.0);
+        assert_eq!(difference.values[3], -1.0);
+    }
+
+    #[test]
+    fn the_strip_keeps_the_strongest_value_of_each_part() {
+        let shade = TokenShade {
+            values: vec![0.1, -0.9, f32::NAN, 0.2, f32::NAN, f32::NAN],
+            difference: true,
+            version: 1,
+        };
+        let strip = shade.strip(3);
+        assert_eq!(strip[..2], [-0.9, 0.2]);
+        assert!(strip[2].is_nan());
+        assert_eq!(shade.strip(100).len(), 6);
+    }
+}

@@ -1,0 +1,231 @@
+//! What the workbench remembers: plain data that can be saved, loaded and compared.
+//!
+//! Apart from it stand the data that were loaded or computed ([`super::data`]) and the values that
+//! follow from both ([`super::derived`]). Nothing here knows egui's widgets or the model.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use kvlens_analysis::{Budget, Metric};
+use serde::{Deserialize, Serialize};
+
+use super::capture_settings::CaptureSettings;
+use crate::measurement::MeasureOptions;
+
+/// How many sessions the list of recent ones keeps.
+const RECENT_SESSIONS: usize = 10;
+
+/// One query head of the model. Windows that score per key/value head or per layer are looked up by
+/// the query heads that they stand for, so that one selection serves all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HeadAddress {
+    /// Layer, counted from the embedding.
+    pub layer: usize,
+    /// Query head within the layer.
+    pub head: usize,
+}
+
+/// What a click on heads does to the selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SelectionChange {
+    /// The heads become the selection.
+    Replace,
+    /// The heads join the selection.
+    Add,
+    /// The heads join, or leave if all of them were in.
+    Toggle,
+}
+
+/// What colours the tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TokenHeat {
+    /// Importance by the decode stage.
+    #[default]
+    Oracle,
+    /// Importance by the chosen window.
+    Window,
+    /// Oracle minus window, on the same scale.
+    Difference,
+}
+
+impl TokenHeat {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 3] = [Self::Oracle, Self::Window, Self::Difference];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Oracle => "Oracle",
+            Self::Window => "Window",
+            Self::Difference => "Oracle − window",
+        }
+    }
+}
+
+/// How importance becomes a colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HeatScale {
+    /// 1 for the best token, falling with the logarithm of the rank: the same scale as the budget's.
+    #[default]
+    LogRank,
+    /// Square root of the share of the largest importance.
+    SquareRoot,
+}
+
+impl HeatScale {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 2] = [Self::LogRank, Self::SquareRoot];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::LogRank => "Log rank",
+            Self::SquareRoot => "Square root",
+        }
+    }
+}
+
+/// Light, dark, or what the desktop says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ThemeChoice {
+    /// What the desktop says.
+    #[default]
+    System,
+    /// Dark.
+    Dark,
+    /// Light.
+    Light,
+}
+
+impl ThemeChoice {
+    /// Every choice in the order of the menu.
+    pub const ALL: [Self; 3] = [Self::System, Self::Dark, Self::Light];
+
+    /// Text of the menu.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::System => "Follow the system",
+            Self::Dark => "Dark",
+            Self::Light => "Light",
+        }
+    }
+}
+
+/// What is looked at: the choices that every view shares, and that undo goes back over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Choices {
+    /// Tokens that a head may keep, as it was asked for.
+    pub budget: Budget,
+    /// What curves and map show.
+    pub metric: Metric,
+    /// Selected heads; empty means all of them.
+    pub heads: BTreeSet<HeadAddress>,
+    /// Label of the window that map and tokens show; the session's first if it has no such window.
+    pub window: Option<String>,
+    /// Label of the window that the map subtracts.
+    pub minus: Option<String>,
+    /// Labels of windows whose curves are hidden.
+    pub hidden_windows: BTreeSet<String>,
+    /// What colours the tokens.
+    pub token_heat: TokenHeat,
+    /// How importance becomes a colour.
+    pub heat_scale: HeatScale,
+    /// How importance is scored, where that differs from the windows' published scoring.
+    pub measure: MeasureOptions,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            budget: Budget::Fraction(0.1),
+            metric: Metric::Recall,
+            heads: BTreeSet::new(),
+            window: None,
+            minus: None,
+            hidden_windows: BTreeSet::new(),
+            token_heat: TokenHeat::default(),
+            heat_scale: HeatScale::default(),
+            measure: MeasureOptions::default(),
+        }
+    }
+}
+
+impl Choices {
+    /// Changes the selected heads.
+    pub fn select(&mut self, heads: &[HeadAddress], change: SelectionChange) {
+        let all_in = heads.iter().all(|head| self.heads.contains(head));
+        match change {
+            SelectionChange::Replace => self.heads = heads.iter().copied().collect(),
+            SelectionChange::Toggle if all_in => {
+                for head in heads {
+                    self.heads.remove(head);
+                }
+            }
+            SelectionChange::Add | SelectionChange::Toggle => self.heads.extend(heads),
+        }
+    }
+}
+
+/// Everything that is kept between two runs of the program, apart from the layout of the panes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// What is looked at.
+    pub choices: Choices,
+    /// What the next capture will do.
+    pub capture: CaptureSettings,
+    /// Light or dark.
+    pub theme: ThemeChoice,
+    /// Sessions that were opened, the latest first.
+    pub recent: Vec<PathBuf>,
+    /// Whether the capture panel is folded away.
+    pub hide_capture: bool,
+}
+
+impl Settings {
+    /// Puts a session at the head of the list of recent ones.
+    pub fn remember(&mut self, session: &Path) {
+        self.recent.retain(|known| known != session);
+        self.recent.insert(0, session.to_owned());
+        self.recent.truncate(RECENT_SESSIONS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(layer: usize, head: usize) -> HeadAddress {
+        HeadAddress { layer, head }
+    }
+
+    #[test]
+    fn toggling_removes_heads_only_when_all_of_them_were_in() {
+        let mut choices = Choices::default();
+        choices.select(&[head(0, 0)], SelectionChange::Replace);
+        choices.select(&[head(0, 0), head(0, 1)], SelectionChange::Toggle);
+        assert_eq!(choices.heads, [head(0, 0), head(0, 1)].into());
+        choices.select(&[head(0, 1)], SelectionChange::Toggle);
+        assert_eq!(choices.heads, [head(0, 0)].into());
+        choices.select(&[head(2, 3)], SelectionChange::Add);
+        assert_eq!(choices.heads, [head(0, 0), head(2, 3)].into());
+        choices.select(&[head(1, 1)], SelectionChange::Replace);
+        assert_eq!(choices.heads, [head(1, 1)].into());
+    }
+
+    #[test]
+    fn recent_sessions_are_distinct_and_the_latest_comes_first() {
+        let mut settings = Settings::default();
+        for index in 0..14 {
+            settings.remember(Path::new(&format!("{}.kvlens", index % 12)));
+        }
+        assert_eq!(settings.recent.len(), RECENT_SESSIONS);
+        assert_eq!(settings.recent[0], Path::new("1.kvlens"));
+        assert_eq!(settings.recent[1], Path::new("0.kvlens"));
+        assert_eq!(settings.recent[2], Path::new("11.kvlens"));
+    }
+}

@@ -1,0 +1,307 @@
+//! Every colour of the workbench, for the dark and the light theme.
+//!
+//! Data carries the colour and everything else is grey, so the tokens here are few: the series
+//! colours of the windows (Okabe and Ito's palette, readable with the common colour-vision
+//! deficiencies), the marks of tokens, and the three colour maps. A window keeps its colour on
+//! every screen because the colour hangs on the method's name; a second window of the same method
+//! differs by shade, dash and marker, never by colour alone.
+
+use colorous::Gradient;
+use egui::Color32;
+use egui_plot::{LineStyle, MarkerShape};
+
+/// The methods in the order of the palette; a method keeps its place for good.
+const METHODS: [&str; 12] = [
+    "last",
+    "laq",
+    "laq++",
+    "dapq",
+    "judge-q",
+    "lookahead-kv",
+    "expected",
+    "tova",
+    "h2o",
+    "streaming",
+    "knorm",
+    "random",
+];
+
+/// Okabe and Ito's seven colours without black, brightened where dark backgrounds swallow them.
+const SERIES_DARK: [Color32; 7] = [
+    Color32::from_rgb(230, 159, 0),
+    Color32::from_rgb(86, 180, 233),
+    Color32::from_rgb(0, 178, 130),
+    Color32::from_rgb(240, 228, 66),
+    Color32::from_rgb(70, 140, 220),
+    Color32::from_rgb(226, 106, 20),
+    Color32::from_rgb(214, 133, 177),
+];
+
+/// The same seven, darkened where white backgrounds wash them out.
+const SERIES_LIGHT: [Color32; 7] = [
+    Color32::from_rgb(200, 125, 0),
+    Color32::from_rgb(30, 135, 195),
+    Color32::from_rgb(0, 138, 100),
+    Color32::from_rgb(150, 138, 0),
+    Color32::from_rgb(0, 95, 160),
+    Color32::from_rgb(195, 80, 0),
+    Color32::from_rgb(178, 88, 140),
+];
+
+/// How one window is drawn in plots, legends and tables.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeriesStyle {
+    /// Colour of line, marker and swatch.
+    pub color: Color32,
+    /// Dash of the line.
+    pub line: LineStyle,
+    /// Marker at the budget.
+    pub marker: MarkerShape,
+}
+
+/// The colour tokens of one theme.
+#[derive(Clone, Copy, Debug)]
+pub struct Theme {
+    dark: bool,
+    /// The oracle: the decode stage itself.
+    pub oracle: Color32,
+    /// The expected curve of a random ranking.
+    pub random: Color32,
+    /// Outline of selected cells, and of the budget's cross-hair.
+    pub selection: Color32,
+    /// Line under the outline of selected cells, so that it shows on every colour.
+    pub selection_halo: Color32,
+    /// Cells and tokens that have no number.
+    pub missing_value: Color32,
+    /// Underline of tokens that the window keeps at the budget.
+    pub kept: Color32,
+    /// Dotted underline of tokens that the oracle keeps and the window does not.
+    pub missed: Color32,
+    /// Outline of the tokens that hold what the answer needs.
+    pub evidence: Color32,
+    /// Paper behind the token text.
+    pub paper: Color32,
+    /// Text of errors.
+    pub error: Color32,
+    /// Text of warnings.
+    pub warning: Color32,
+    /// Text of things that went well.
+    pub success: Color32,
+}
+
+const DARK: Theme = Theme {
+    dark: true,
+    oracle: Color32::from_rgb(190, 190, 190),
+    random: Color32::from_rgb(135, 135, 135),
+    selection: Color32::from_rgb(255, 255, 255),
+    selection_halo: Color32::BLACK,
+    missing_value: Color32::from_rgb(90, 90, 90),
+    kept: Color32::from_rgb(120, 220, 200),
+    missed: Color32::from_rgb(255, 140, 90),
+    evidence: Color32::from_rgb(255, 214, 92),
+    paper: Color32::from_rgb(22, 22, 24),
+    error: Color32::from_rgb(255, 130, 120),
+    warning: Color32::from_rgb(240, 190, 90),
+    success: Color32::from_rgb(120, 210, 150),
+};
+
+const LIGHT: Theme = Theme {
+    dark: false,
+    oracle: Color32::from_rgb(70, 70, 70),
+    random: Color32::from_rgb(120, 120, 120),
+    selection: Color32::from_rgb(20, 20, 20),
+    selection_halo: Color32::WHITE,
+    missing_value: Color32::from_rgb(185, 185, 185),
+    kept: Color32::from_rgb(0, 110, 95),
+    missed: Color32::from_rgb(200, 60, 0),
+    evidence: Color32::from_rgb(150, 95, 0),
+    paper: Color32::from_rgb(252, 252, 252),
+    error: Color32::from_rgb(176, 30, 20),
+    warning: Color32::from_rgb(140, 90, 0),
+    success: Color32::from_rgb(0, 110, 60),
+};
+
+/// A map from numbers to colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ColorMap {
+    /// 0 to 1, Viridis.
+    Sequential,
+    /// -1 to 1, red below zero and blue above, zero in the middle.
+    Diverging,
+    /// 0 to 1, from the paper of the text upwards, so that text on it stays readable.
+    Heat,
+}
+
+impl ColorMap {
+    /// The values at the two ends of the colour bar.
+    #[must_use]
+    pub fn range(self) -> (f32, f32) {
+        match self {
+            Self::Sequential | Self::Heat => (0.0, 1.0),
+            Self::Diverging => (-1.0, 1.0),
+        }
+    }
+}
+
+impl Theme {
+    /// The tokens that fit what is on the screen.
+    #[must_use]
+    pub fn of(visuals: &egui::Visuals) -> &'static Self {
+        if visuals.dark_mode { &DARK } else { &LIGHT }
+    }
+
+    /// Whether these are the tokens of the dark theme.
+    #[must_use]
+    pub fn is_dark(&self) -> bool {
+        self.dark
+    }
+
+    /// The style of the window `label`; `repeat` counts windows of the same method before it.
+    #[must_use]
+    pub fn series(&self, label: &str, repeat: usize) -> SeriesStyle {
+        let method = label.split(':').next().unwrap_or(label);
+        let place = METHODS
+            .iter()
+            .position(|known| *known == method)
+            .unwrap_or(METHODS.len());
+        let palette = if self.dark {
+            &SERIES_DARK
+        } else {
+            &SERIES_LIGHT
+        };
+        let base = palette
+            .get(place % palette.len())
+            .copied()
+            .unwrap_or(self.oracle);
+        SeriesStyle {
+            color: self.shade(base, repeat),
+            line: dash(place / palette.len() + repeat),
+            marker: marker(place + repeat),
+        }
+    }
+
+    /// Steps away from the palette's colour, for further windows of the same method.
+    fn shade(&self, base: Color32, repeat: usize) -> Color32 {
+        let towards = if self.dark {
+            Color32::WHITE
+        } else {
+            Color32::BLACK
+        };
+        let share = match repeat % 3 {
+            0 => 0.0,
+            1 => 0.45,
+            _ => 0.7,
+        };
+        base.lerp_to_gamma(towards, share)
+    }
+
+    /// The colour of `value` on `map`; values outside are clamped, NaN has a colour of its own.
+    #[must_use]
+    pub fn map(&self, map: ColorMap, value: f32) -> Color32 {
+        if value.is_nan() {
+            return self.missing_value;
+        }
+        let (low, high) = map.range();
+        let t = ((value - low) / (high - low)).clamp(0.0, 1.0);
+        match map {
+            ColorMap::Sequential => sample(colorous::VIRIDIS, t),
+            ColorMap::Diverging => self.diverging(t),
+            ColorMap::Heat => self.heat(t),
+        }
+    }
+
+    /// RdBu, with its white middle replaced by the dark paper in the dark theme.
+    fn diverging(&self, t: f32) -> Color32 {
+        let color = sample(colorous::RED_BLUE, t);
+        if !self.dark {
+            return color;
+        }
+        let distance = (2.0 * t - 1.0).abs();
+        // The ends of RdBu are nearly black: stop where they are still told from the paper.
+        let end = if t < 0.5 { 0.14 } else { 0.86 };
+        self.paper
+            .lerp_to_gamma(sample(colorous::RED_BLUE, end), distance.sqrt())
+    }
+
+    fn heat(&self, t: f32) -> Color32 {
+        if self.dark {
+            let color = sample(colorous::VIRIDIS, 0.15 + 0.85 * t);
+            self.paper.lerp_to_gamma(color, (2.0 * t).min(1.0))
+        } else {
+            self.paper
+                .lerp_to_gamma(sample(colorous::VIRIDIS, 1.0 - 0.75 * t), t.sqrt().min(1.0))
+        }
+    }
+
+    /// Black or white, whichever reads better on `background`.
+    #[must_use]
+    pub fn text_on(background: Color32) -> Color32 {
+        let [red, green, blue, _] = background.to_normalized_gamma_f32();
+        let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
+        if luma > 0.55 {
+            Color32::BLACK
+        } else {
+            Color32::WHITE
+        }
+    }
+}
+
+fn sample(gradient: Gradient, t: f32) -> Color32 {
+    let color = gradient.eval_continuous(f64::from(t));
+    Color32::from_rgb(color.r, color.g, color.b)
+}
+
+fn dash(place: usize) -> LineStyle {
+    match place % 3 {
+        0 => LineStyle::Solid,
+        1 => LineStyle::Dashed { length: 8.0 },
+        _ => LineStyle::Dotted { spacing: 5.0 },
+    }
+}
+
+fn marker(place: usize) -> MarkerShape {
+    match place % 6 {
+        0 => MarkerShape::Circle,
+        1 => MarkerShape::Diamond,
+        2 => MarkerShape::Square,
+        3 => MarkerShape::Up,
+        4 => MarkerShape::Down,
+        _ => MarkerShape::Cross,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_keeps_the_colour_of_its_method() {
+        for theme in [&DARK, &LIGHT] {
+            assert_eq!(
+                theme.series("last:32", 0).color,
+                theme.series("last:8", 0).color
+            );
+            assert_ne!(
+                theme.series("last:32", 0).color,
+                theme.series("laq:n=8", 0).color
+            );
+            let (first, second) = (theme.series("last:32", 0), theme.series("last:8", 1));
+            assert_ne!(first.color, second.color);
+            assert_ne!(first.line, second.line);
+            assert_ne!(first.marker, second.marker);
+        }
+    }
+
+    #[test]
+    fn numbers_outside_the_range_are_clamped_and_nan_is_grey() {
+        for map in [ColorMap::Sequential, ColorMap::Diverging, ColorMap::Heat] {
+            for theme in [&DARK, &LIGHT] {
+                let (low, high) = map.range();
+                assert_eq!(theme.map(map, high + 7.0), theme.map(map, high));
+                assert_eq!(theme.map(map, low - 7.0), theme.map(map, low));
+                assert_ne!(theme.map(map, low), theme.map(map, high));
+                assert_eq!(theme.map(map, f32::NAN), theme.missing_value);
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The budget: one slider on a logarithmic scale, and the number as it was typed.
+
+use egui::{Id, RichText, Slider, TextEdit, Ui};
+use kvlens_analysis::Budget;
+
+use super::View;
+use crate::gui::command::{Command, Commands};
+
+/// Draws the bar.
+pub fn budget_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    ui.horizontal(|ui| {
+        let name = ui
+            .strong("Budget")
+            .on_hover_text("Prompt tokens that each head may keep");
+        entry_ui(ui, view, name.id, commands);
+        let Some(&largest) = view.derived.budgets().last() else {
+            ui.weak("opens with a sample");
+            return;
+        };
+        let tokens = view.derived.budget_tokens();
+        let percent = 100.0 * tokens as f64 / largest as f64;
+        ui.label(RichText::new(format!("{tokens:>5} tokens · {percent:>5.1} %")).monospace());
+        ui.spacing_mut().slider_width = (ui.available_width() - 12.0).max(80.0);
+        let mut wanted = tokens;
+        let slider = Slider::new(&mut wanted, 1..=largest)
+            .logarithmic(true)
+            .show_value(false);
+        let response = ui
+            .add(slider)
+            .on_hover_text("Drag, or press ← and → (one step) or [ and ] (sixteen)");
+        response.widget_info(|| egui::WidgetInfo::slider(true, wanted as f64, "Budget in tokens"));
+        if response.changed() && wanted != tokens {
+            commands.send(Command::SetBudget(Budget::Tokens(wanted)));
+        }
+    });
+}
+
+/// The budget as text: `64` or `5%`.
+fn entry_ui(ui: &mut Ui, view: &View<'_>, name: Id, commands: &mut Commands) {
+    let draft_id = Id::unique("budget draft");
+    let asked = view.settings.choices.budget.to_string();
+    let mut text: String = ui
+        .data(|data| data.get_temp(draft_id))
+        .unwrap_or_else(|| asked.clone());
+    let parsed: Result<Budget, _> = text.parse();
+    let field = TextEdit::singleline(&mut text)
+        .desired_width(56.0)
+        .text_color_opt(parsed.is_err().then_some(view.theme.error));
+    let mut response = ui.add(field).labelled_by(name);
+    response = match &parsed {
+        Ok(_) => response.on_hover_text("A number of tokens such as 64, or a share such as 5%"),
+        Err(error) => response.on_hover_text(error.to_string()),
+    };
+    if response.lost_focus() {
+        if let Ok(budget) = parsed {
+            commands.send(Command::SetBudget(budget));
+        }
+        ui.data_mut(|data| data.remove::<String>(draft_id));
+    } else if response.has_focus() {
+        ui.data_mut(|data| data.insert_temp(draft_id, text));
+    }
+}

@@ -1,0 +1,288 @@
+//! The capture panel: what to run, and how far it is.
+
+use egui::{Button, ComboBox, DragValue, Grid, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
+
+use super::View;
+use crate::gui::capture_settings::{CaptureSettings, PromptSource};
+use crate::gui::command::{Command, Commands};
+use crate::gui::data::{Job, Progress};
+use crate::gui::widgets::segmented::segmented;
+
+const MAX_DECODE_TOKENS: usize = 4096;
+
+/// Draws the panel. Fields are edited on a copy, which becomes the settings by a command.
+pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let mut edited = view.settings.capture.clone();
+    ui.add_space(4.0);
+    ui.heading("Capture");
+    // Run and progress stay in sight, however many windows there are.
+    egui::Panel::bottom("capture run")
+        .show_separator_line(false)
+        .resizable(false)
+        .show(ui, |ui| run_ui(ui, view, commands));
+    ScrollArea::vertical()
+        .id_salt("capture")
+        .auto_shrink(false)
+        .show(ui, |ui| {
+            ui.add_enabled_ui(view.data.capture_job().is_none(), |ui| {
+                model_ui(ui, &mut edited, commands);
+                prompts_ui(ui, &mut edited, commands);
+                windows_ui(ui, &mut edited);
+                decode_ui(ui, &mut edited);
+                out_ui(ui, &mut edited);
+            });
+        });
+    if edited != view.settings.capture {
+        commands.send(Command::EditCapture(edited));
+    }
+}
+
+fn section(ui: &mut Ui, title: &str) -> egui::Response {
+    ui.add_space(8.0);
+    ui.strong(title)
+}
+
+fn model_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands) {
+    let title = section(ui, "Model").on_hover_text("demo, or the folder of a checkpoint");
+    ui.horizontal(|ui| {
+        let width = ui.available_width() - 78.0;
+        ui.add(
+            TextEdit::singleline(&mut edited.model)
+                .hint_text("demo or a folder")
+                .desired_width(width),
+        )
+        .labelled_by(title.id);
+        if ui.button("Browse…").clicked() {
+            commands.send(Command::AskForModel);
+        }
+    });
+    Grid::new("device").num_columns(2).show(ui, |ui| {
+        choice(
+            ui,
+            "Device",
+            &mut edited.device,
+            &["auto", "cpu", "cuda", "metal"],
+        );
+        ui.end_row();
+        choice(
+            ui,
+            "Number type",
+            &mut edited.dtype,
+            &["auto", "f32", "f16", "bf16"],
+        );
+        ui.end_row();
+    });
+}
+
+fn choice(ui: &mut Ui, name: &str, current: &mut String, choices: &[&str]) {
+    ui.label(name);
+    ComboBox::from_id_salt(name)
+        .selected_text(current.as_str())
+        .show_ui(ui, |ui| {
+            for choice in choices {
+                ui.selectable_value(current, (*choice).to_owned(), *choice);
+            }
+        })
+        .response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name));
+}
+
+fn prompts_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands) {
+    let title = section(ui, "Prompts");
+    let describe = |response: egui::Response, source: PromptSource| {
+        response.on_hover_text(match source {
+            PromptSource::Demo => "The prompts that the program carries",
+            PromptSource::File => {
+                "A .txt or .jsonl file, or a built-in task such as demo:question=end"
+            }
+            PromptSource::Text => "One prompt, typed here",
+        })
+    };
+    if let Some(source) = segmented(
+        ui,
+        edited.source,
+        &PromptSource::ALL,
+        PromptSource::label,
+        describe,
+    ) {
+        edited.source = source;
+    }
+    match edited.source {
+        PromptSource::Demo => {
+            ui.weak("Questions at the end and at the start of prompts with facts to retrieve");
+        }
+        PromptSource::File => {
+            ui.horizontal(|ui| {
+                let width = ui.available_width() - 78.0;
+                ui.add(
+                    TextEdit::singleline(&mut edited.data)
+                        .hint_text("prompts.jsonl or task:options")
+                        .desired_width(width),
+                )
+                .labelled_by(title.id);
+                if ui.button("Browse…").clicked() {
+                    commands.send(Command::AskForPrompts);
+                }
+            });
+        }
+        PromptSource::Text => {
+            ui.add(
+                TextEdit::multiline(&mut edited.text)
+                    .hint_text("The prompt, taken as it is")
+                    .desired_rows(5)
+                    .desired_width(f32::INFINITY),
+            )
+            .labelled_by(title.id);
+            let name = ui.label("Reference answer");
+            ui.add(
+                TextEdit::singleline(&mut edited.answer)
+                    .hint_text("optional")
+                    .desired_width(f32::INFINITY),
+            )
+            .labelled_by(name.id);
+        }
+    }
+    ui.checkbox(&mut edited.chat, "Apply the chat template");
+}
+
+fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
+    section(ui, "Observation windows")
+        .on_hover_text("The same method may stand here several times with other options");
+    let mut removed = None;
+    for (index, label) in edited.windows.iter_mut().enumerate() {
+        ui.horizontal(|ui| {
+            let name = format!("Window {}", index + 1);
+            let width = ui.available_width() - 34.0;
+            let field = ui.add(
+                TextEdit::singleline(label)
+                    .hint_text("last:32")
+                    .desired_width(width),
+            );
+            field.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::TextInput, true, name.as_str())
+            });
+            let remove = ui.button("✖").on_hover_text("Remove this window");
+            remove.widget_info(|| {
+                let name = format!("Remove window {}", index + 1);
+                egui::WidgetInfo::labeled(egui::Role::Button, true, name)
+            });
+            if remove.clicked() {
+                removed = Some(index);
+            }
+        });
+    }
+    if let Some(index) = removed {
+        edited.windows.remove(index);
+    }
+    ui.menu_button("Add window", |ui| {
+        for kind in kvlens_sessions::windows::registered() {
+            let text = format!("{}   {}", kind.syntax, kind.summary);
+            if ui.button(text).clicked() {
+                edited.windows.push(default_label(kind.name));
+                ui.close();
+            }
+        }
+    });
+}
+
+/// A label to start from; options that a window needs have a usual value.
+fn default_label(name: &str) -> String {
+    match name {
+        "last" => "last:32".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn decode_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
+    section(ui, "Decode stage");
+    Grid::new("decode").num_columns(2).show(ui, |ui| {
+        let name = ui.label("Longest, in tokens");
+        ui.add(DragValue::new(&mut edited.decode_tokens).range(1..=MAX_DECODE_TOKENS))
+            .labelled_by(name.id);
+        ui.end_row();
+        let name = ui.label("Seed");
+        ui.add(DragValue::new(&mut edited.seed))
+            .labelled_by(name.id);
+        ui.end_row();
+    });
+    ui.checkbox(&mut edited.teacher_forced, "Feed the reference answer")
+        .on_hover_text("Teacher forcing: the answer's tokens instead of the model's own");
+    ui.checkbox(&mut edited.ignore_eos, "Go on after the end-of-text token");
+}
+
+fn out_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
+    let title = section(ui, "Save to");
+    ui.add(
+        TextEdit::singleline(&mut edited.out)
+            .hint_text("a new folder of the program's own")
+            .desired_width(f32::INFINITY),
+    )
+    .labelled_by(title.id)
+    .on_hover_text("A folder that is not there yet, such as runs/first.kvlens");
+    ui.add_space(6.0);
+}
+
+fn run_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    if let Some(error) = &view.data.capture_error {
+        ui.label(RichText::new(error).color(view.theme.error));
+    }
+    match view.data.capture_job() {
+        Some(job) => running_ui(ui, job, commands),
+        None => {
+            let width = ui.available_width();
+            let run = Button::new(RichText::new("Run").strong());
+            if ui.add_sized([width, 28.0], run).clicked() {
+                commands.send(Command::RunCapture);
+            }
+        }
+    }
+    ui.add_space(4.0);
+}
+
+fn running_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
+    progress_ui(ui, &job.progress);
+    let width = ui.available_width();
+    let stopping = job.cancel.is_cancelled();
+    let text = if stopping { "Stopping…" } else { "Cancel" };
+    if ui
+        .add_enabled_ui(!stopping, |ui| {
+            ui.add_sized([width, 28.0], Button::new(text))
+        })
+        .inner
+        .clicked()
+    {
+        commands.send(Command::CancelJobs);
+    }
+}
+
+/// How far a job is: stage, sample, tokens, speed and time left.
+pub fn progress_ui(ui: &mut Ui, progress: &Progress) {
+    let sample = progress.sample.map_or(String::new(), |(number, count)| {
+        format!(" · sample {number} of {count}")
+    });
+    let stage = if progress.stage.is_empty() {
+        "Waiting"
+    } else {
+        &progress.stage
+    };
+    ui.label(format!("{stage}{sample}"));
+    let share = progress
+        .tokens
+        .map(|(done, total)| done as f32 / total.max(1) as f32);
+    let bar = match share {
+        Some(share) => ProgressBar::new(share),
+        None => ProgressBar::new(0.0).animate(true),
+    };
+    ui.add(bar.desired_height(8.0));
+    let mut facts = Vec::new();
+    if let Some((done, total)) = progress.tokens {
+        facts.push(format!("{done} of {total} tokens"));
+    }
+    if let Some(speed) = progress.tokens_per_second {
+        facts.push(format!("{speed:.0} tokens/s"));
+    }
+    if let Some(seconds) = progress.seconds_left {
+        facts.push(format!("{seconds:.0} s left"));
+    }
+    ui.weak(facts.join(" · "));
+}

@@ -1,0 +1,208 @@
+//! Numbers of the selection at the budget, and the sample's own facts.
+
+use egui::{Grid, Id, RichText, ScrollArea, TextEdit, Ui};
+use kvlens_analysis::Metric;
+
+use super::recall::{explain, swatch};
+use super::{View, empty_hint};
+use crate::gui::command::{Command, Commands};
+use crate::gui::data::Shown;
+use crate::gui::heads_text::{heads_text, parse_heads};
+use crate::gui::state::SelectionChange;
+
+/// Draws the view.
+pub fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let Some((_, shown)) = view.shown() else {
+        empty_hint(ui, "Open a session to see its numbers");
+        return;
+    };
+    ScrollArea::vertical()
+        .id_salt("inspector")
+        .auto_shrink(false)
+        .show(ui, |ui| {
+            heads_ui(ui, view, commands);
+            numbers_ui(ui, view);
+            evidence_ui(ui, view);
+            answer_ui(ui, view, shown);
+            cost_ui(ui, shown);
+        });
+}
+
+/// The selection as text, to read and to type.
+fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let Some((session, _)) = view.shown() else {
+        return;
+    };
+    let heads = &view.settings.choices.heads;
+    let (layers, query_heads) = (session.info.layers, session.info.query_heads);
+    let draft_id = Id::unique("heads draft");
+    ui.horizontal(|ui| {
+        let name = ui.strong("Heads");
+        let current = heads_text(heads);
+        let mut text: String = ui
+            .data(|data| data.get_temp(draft_id))
+            .unwrap_or_else(|| current.clone());
+        let parsed = parse_heads(&text, layers, query_heads);
+        let field = TextEdit::singleline(&mut text)
+            .hint_text("all")
+            .desired_width((ui.available_width() - 46.0).max(60.0))
+            .text_color_opt(parsed.is_err().then_some(view.theme.error));
+        let response = ui.add(field).labelled_by(name.id);
+        let response = match &parsed {
+            Ok(_) => response.on_hover_text(
+                "Layer.head, such as 3.5, or a whole layer 3.*; several with commas; all",
+            ),
+            Err(reason) => response.on_hover_text(reason),
+        };
+        if response.lost_focus() {
+            if let Ok(heads) = parsed {
+                commands.send(Command::SelectHeads {
+                    heads,
+                    change: SelectionChange::Replace,
+                });
+            }
+            ui.data_mut(|data| data.remove::<String>(draft_id));
+        } else if response.has_focus() {
+            ui.data_mut(|data| data.insert_temp(draft_id, text));
+        }
+        if ui
+            .add_enabled(!heads.is_empty(), egui::Button::new("All"))
+            .on_hover_text("Select every head")
+            .clicked()
+        {
+            commands.send(Command::SelectAllHeads);
+        }
+    });
+    let count = if heads.is_empty() {
+        layers * query_heads
+    } else {
+        heads.len()
+    };
+    ui.weak(format!("{count} of {} query heads", layers * query_heads));
+}
+
+fn numbers_ui(ui: &mut Ui, view: &View<'_>) {
+    let at = view.derived.budget_index;
+    ui.add_space(6.0);
+    ui.strong(format!("At {} tokens", view.derived.budget_tokens()))
+        .on_hover_text("Mean over the selected heads; hover a number for the middle 80 % of them");
+    Grid::new("numbers")
+        .num_columns(Metric::ALL.len() + 1)
+        .striped(true)
+        .spacing([8.0, 3.0])
+        .show(ui, |ui| {
+            ui.label("");
+            for metric in Metric::ALL {
+                ui.weak(short(metric)).on_hover_text(explain(metric));
+            }
+            ui.end_row();
+            for window in view.derived.bands() {
+                let style = view.theme.series(&window.label, window.repeat);
+                ui.horizontal(|ui| {
+                    swatch(ui, &style);
+                    ui.label(&window.label);
+                });
+                for metric in Metric::ALL {
+                    number_ui(ui, view, window, metric, at);
+                }
+                ui.end_row();
+            }
+        });
+}
+
+fn number_ui(
+    ui: &mut Ui,
+    view: &View<'_>,
+    window: &crate::gui::derived::WindowBands,
+    metric: Metric,
+    at: usize,
+) {
+    let band = window.band(metric);
+    let value = |values: &[f32]| values.get(at).copied().unwrap_or(f32::NAN);
+    let (mean, low, high) = band.map_or((f32::NAN, f32::NAN, f32::NAN), |band| {
+        (value(&band.mean), value(&band.low), value(&band.high))
+    });
+    let mut text = RichText::new(format!("{mean:.3}")).monospace();
+    if metric == view.settings.choices.metric {
+        text = text.strong();
+    }
+    let response = ui
+        .label(text)
+        .on_hover_text(format!("{low:.3} to {high:.3} over {} heads", window.heads));
+    let name = format!("{} of {}: {mean:.3}", metric.label(), window.label);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
+}
+
+fn short(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Recall => "recall",
+        Metric::HitRate => "hits",
+        Metric::Jaccard => "jaccard",
+        Metric::Mass => "mass",
+        Metric::MassOfOracle => "share",
+    }
+}
+
+fn evidence_ui(ui: &mut Ui, view: &View<'_>) {
+    let kept = view.derived.evidence();
+    if kept.needed == 0 {
+        return;
+    }
+    ui.add_space(6.0);
+    ui.strong("Needed tokens kept").on_hover_text(
+        "Of the tokens that hold what the answer needs, by mean importance of the selected heads",
+    );
+    let window = view.derived.window.as_deref().unwrap_or("window");
+    ui.label(format!("oracle {} of {}", kept.oracle, kept.needed));
+    ui.label(format!("{window} {} of {}", kept.window, kept.needed));
+}
+
+fn answer_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown) {
+    let record = &shown.sample.record;
+    ui.add_space(6.0);
+    ui.strong("Answer");
+    Grid::new("answer")
+        .num_columns(2)
+        .spacing([8.0, 3.0])
+        .show(ui, |ui| {
+            let mut line = |name: &str, text: &str| {
+                ui.weak(name);
+                ui.add(egui::Label::new(RichText::new(text).monospace()).wrap());
+                ui.end_row();
+            };
+            line("generated", record.generated.trim());
+            if let Some(answer) = &record.answer {
+                line("reference", answer.trim());
+            }
+        });
+    if let Some(score) = record.score {
+        let color = if score >= 1.0 {
+            view.theme.success
+        } else {
+            view.theme.warning
+        };
+        ui.label(RichText::new(format!("score {score:.2}")).color(color));
+    }
+}
+
+fn cost_ui(ui: &mut Ui, shown: &Shown) {
+    ui.add_space(6.0);
+    ui.strong("Cost")
+        .on_hover_text("What each window takes beyond the prefill that all share");
+    Grid::new("cost")
+        .num_columns(4)
+        .spacing([8.0, 3.0])
+        .show(ui, |ui| {
+            for title in ["window", "rows", "extra tokens", "MFLOP"] {
+                ui.weak(title);
+            }
+            ui.end_row();
+            for window in &shown.sample.windows {
+                ui.label(&window.label);
+                ui.monospace(window.cost.rows.to_string());
+                ui.monospace(window.cost.extra_tokens.to_string());
+                ui.monospace(format!("{:.1}", window.cost.flops / 1e6));
+                ui.end_row();
+            }
+        });
+}

@@ -1,0 +1,47 @@
+//! Every message since the start; a toast goes, the log stays.
+
+use egui::{RichText, ScrollArea, Ui};
+
+use super::{View, empty_hint};
+use crate::gui::command::{Command, Commands};
+use crate::gui::data::Severity;
+
+/// Draws the log, the latest message at the bottom.
+pub fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    if view.data.log.is_empty() {
+        empty_hint(ui, "Messages will be kept here");
+        return;
+    }
+    ui.horizontal(|ui| {
+        if ui.button("Clear").clicked() {
+            commands.send(Command::ClearLog);
+        }
+        if ui.button("Copy").clicked() {
+            let lines: Vec<&str> = view
+                .data
+                .log
+                .iter()
+                .map(|line| line.text.as_str())
+                .collect();
+            ui.ctx().copy_text(lines.join("\n"));
+        }
+    });
+    ScrollArea::vertical()
+        .id_salt("log")
+        .auto_shrink(false)
+        .stick_to_bottom(true)
+        .show(ui, |ui| {
+            for message in &view.data.log {
+                let (sign, color) = match message.severity {
+                    Severity::Info => ("·", ui.visuals().text_color()),
+                    Severity::Success => ("✔", view.theme.success),
+                    Severity::Warning => ("⚠", view.theme.warning),
+                    Severity::Error => ("✖", view.theme.error),
+                };
+                ui.horizontal_wrapped(|ui| {
+                    ui.label(RichText::new(sign).color(color));
+                    ui.label(RichText::new(&message.text).color(color));
+                });
+            }
+        });
+}

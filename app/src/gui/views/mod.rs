@@ -1,0 +1,62 @@
+//! The views: functions from what is known to pixels, which answer with commands.
+//!
+//! A view reads, never writes, and computes nothing that the analysis crate could.
+
+pub mod budget_bar;
+pub mod capture;
+pub mod head_map;
+pub mod inspector;
+pub mod log;
+pub mod menu;
+pub mod recall;
+pub mod samples;
+pub mod scoring;
+pub mod shortcuts;
+pub mod token_rows;
+pub mod tokens;
+pub mod top_bar;
+pub mod welcome;
+
+use std::collections::BTreeSet;
+
+use egui::Ui;
+
+use super::data::{Data, OpenedSession, Shown};
+use super::derived::Derived;
+use super::layout::Pane;
+use super::state::Settings;
+use super::theme::Theme;
+
+/// Everything that a view may read.
+pub struct View<'a> {
+    /// What is looked at, and what the next capture will do.
+    pub settings: &'a Settings,
+    /// What was loaded.
+    pub data: &'a Data,
+    /// What follows from both.
+    pub derived: &'a Derived,
+    /// Colours.
+    pub theme: &'a Theme,
+    /// Panes that are in the layout.
+    pub panes: &'a BTreeSet<Pane>,
+    /// A token that the text has to bring into view now.
+    pub scroll_to: Option<usize>,
+    /// Whether undo has somewhere to go.
+    pub can_undo: bool,
+    /// Whether redo has somewhere to go.
+    pub can_redo: bool,
+}
+
+impl View<'_> {
+    /// The open session with a sample on show; what most views need before they can draw.
+    #[must_use]
+    pub fn shown(&self) -> Option<(&OpenedSession, &Shown)> {
+        let session = self.data.session.as_ref()?;
+        Some((session, session.shown.as_ref()?))
+    }
+}
+
+/// What stands where a view has nothing to draw: one sentence that says the next step.
+pub fn empty_hint(ui: &mut Ui, text: &str) {
+    ui.centered_and_justified(|ui| ui.weak(text));
+}

@@ -1,0 +1,93 @@
+//! The session's samples; a click shows one.
+
+use egui::{RichText, Ui};
+use egui_extras::{Column, TableBuilder, TableRow};
+
+use super::{View, empty_hint};
+use crate::gui::command::{Command, Commands};
+use crate::gui::data::SampleRow;
+
+const ROW_HEIGHT: f32 = 18.0;
+
+/// Draws the table.
+pub fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let Some(session) = &view.data.session else {
+        empty_hint(ui, "Open a session to see its samples");
+        return;
+    };
+    let info = &session.info;
+    if info.samples.is_empty() {
+        empty_hint(ui, "No sample of this session is finished");
+    }
+    let shown = session.shown.as_ref().map(|shown| shown.index);
+    TableBuilder::new(ui)
+        .id_salt("samples")
+        .striped(true)
+        .sense(egui::Sense::click())
+        .column(Column::remainder().at_least(60.0).clip(true))
+        .column(Column::auto().at_least(34.0))
+        .column(Column::auto().at_least(48.0))
+        .column(Column::auto().at_least(34.0))
+        .column(Column::auto().at_least(24.0))
+        .column(Column::auto().at_least(36.0))
+        .header(ROW_HEIGHT, |mut header| {
+            let titles = [
+                ("Sample", "Name of the prompt"),
+                ("Task", "What the prompt asks for"),
+                (
+                    "Question",
+                    "Whether the question stands at the start or the end",
+                ),
+                ("T", "Prompt tokens"),
+                ("S", "Tokens of the decode stage"),
+                (
+                    "Score",
+                    "Share of the task that the generated text got right",
+                ),
+            ];
+            for (title, help) in titles {
+                header.col(|ui| {
+                    ui.strong(title).on_hover_text(help);
+                });
+            }
+        })
+        .body(|body| {
+            body.rows(ROW_HEIGHT, info.samples.len(), |mut row| {
+                let index = row.index();
+                let Some(sample) = info.samples.get(index) else {
+                    return;
+                };
+                row.set_selected(shown == Some(index));
+                sample_row(&mut row, sample);
+                if row.response().clicked() {
+                    commands.send(Command::SelectSample(index));
+                }
+            });
+        });
+    for (id, reason) in &info.failed {
+        ui.label(RichText::new(format!("{id}: {reason}")).color(view.theme.error));
+    }
+}
+
+fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow) {
+    let details = sample.details.as_ref();
+    row.col(|ui| {
+        // The row takes the clicks; a label that could be selected would swallow them.
+        ui.add(egui::Label::new(&sample.id).selectable(false).truncate());
+    });
+    let mut text = |text: String| {
+        row.col(|ui| {
+            ui.add(egui::Label::new(text).selectable(false));
+        });
+    };
+    text(details.map_or("…".to_owned(), |details| details.task.clone()));
+    text(details.map_or("…".to_owned(), |details| details.question_place.clone()));
+    text(sample.prompt_tokens.to_string());
+    text(sample.decode_tokens.to_string());
+    text(match details {
+        None => "…".to_owned(),
+        Some(details) => details
+            .score
+            .map_or("–".to_owned(), |score| format!("{score:.2}")),
+    });
+}

@@ -1,0 +1,90 @@
+//! What is open: session, model, device, sample; and what runs.
+
+use egui::{ComboBox, Ui};
+
+use super::View;
+use crate::gui::command::{Command, Commands};
+use crate::gui::data::OpenedSession;
+
+/// Draws the bar.
+pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    ui.horizontal(|ui| {
+        match &view.data.session {
+            None => {
+                ui.weak("No session is open");
+            }
+            Some(session) => session_ui(ui, session, commands),
+        }
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if let Some(job) = view.data.jobs.first() {
+                if ui
+                    .button("Cancel job")
+                    .on_hover_text("Stop what runs")
+                    .clicked()
+                {
+                    commands.send(Command::CancelJobs);
+                }
+                ui.label(&job.title);
+                ui.add(egui::Spinner::new().size(14.0));
+            }
+        });
+    });
+}
+
+fn session_ui(ui: &mut Ui, session: &OpenedSession, commands: &mut Commands) {
+    let info = &session.info;
+    ui.strong(&info.name)
+        .on_hover_text(info.path.display().to_string());
+    ui.separator();
+    ui.label(&info.model).on_hover_text(format!(
+        "{} layers, {} query heads, {} key/value heads",
+        info.layers, info.query_heads, info.kv_heads
+    ));
+    ui.weak(&info.device);
+    ui.separator();
+    let Some(shown) = &session.shown else {
+        ui.weak("no finished sample");
+        return;
+    };
+    ui.label("Sample");
+    let last = info.samples.len().saturating_sub(1);
+    step_button(ui, "◀", "Sample before", shown.index > 0, -1, commands);
+    let current = info
+        .samples
+        .get(shown.index)
+        .map_or("", |sample| sample.id.as_str());
+    ComboBox::from_id_salt("sample")
+        .selected_text(current)
+        .width(170.0)
+        .show_ui(ui, |ui| {
+            for (index, sample) in info.samples.iter().enumerate() {
+                if ui
+                    .selectable_label(index == shown.index, &sample.id)
+                    .clicked()
+                {
+                    commands.send(Command::SelectSample(index));
+                }
+            }
+        })
+        .response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Sample"));
+    step_button(ui, "▶", "Sample after", shown.index < last, 1, commands);
+    ui.weak(format!("{} of {}", shown.index + 1, last + 1));
+}
+
+fn step_button(
+    ui: &mut Ui,
+    sign: &str,
+    name: &str,
+    enabled: bool,
+    step: i32,
+    commands: &mut Commands,
+) {
+    let button = ui
+        .add_enabled(enabled, egui::Button::new(sign).small())
+        .on_hover_text(name);
+    button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, enabled, name));
+    if button.clicked() {
+        commands.send(Command::StepSample(step));
+    }
+}

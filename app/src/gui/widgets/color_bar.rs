@@ -1,0 +1,43 @@
+//! The bar beside a map that says which colour is which number.
+
+use egui::{Align2, FontId, Mesh, Rect, Ui, pos2, vec2};
+
+use crate::gui::theme::{ColorMap, Theme};
+
+/// Room that a bar with its numbers takes.
+pub const BAR_WIDTH: f32 = 46.0;
+
+const STEPS: usize = 32;
+
+/// Draws the bar into `rect`, the highest number on top.
+pub fn color_bar(ui: &Ui, rect: Rect, map: ColorMap, theme: &Theme) {
+    let bar = Rect::from_min_size(rect.min, vec2(12.0, rect.height()));
+    let (low, high) = map.range();
+    let mut mesh = Mesh::default();
+    for step in 0..=STEPS {
+        let share = step as f32 / STEPS as f32;
+        let color = theme.map(map, high + (low - high) * share);
+        let y = bar.top() + share * bar.height();
+        mesh.colored_vertex(pos2(bar.left(), y), color);
+        mesh.colored_vertex(pos2(bar.right(), y), color);
+    }
+    for step in 0..STEPS as u32 {
+        let first = 2 * step;
+        mesh.add_triangle(first, first + 1, first + 2);
+        mesh.add_triangle(first + 1, first + 2, first + 3);
+    }
+    let painter = ui.painter();
+    painter.add(mesh);
+    let text = ui.visuals().weak_text_color();
+    let font = FontId::proportional(10.0);
+    let marks = [(0.0, high), (0.5, (low + high) / 2.0), (1.0, low)];
+    for (share, value) in marks {
+        let anchor = match share {
+            0.0 => Align2::LEFT_TOP,
+            1.0 => Align2::LEFT_BOTTOM,
+            _ => Align2::LEFT_CENTER,
+        };
+        let at = pos2(bar.right() + 4.0, bar.top() + share * bar.height());
+        painter.text(at, anchor, format!("{value}"), font.clone(), text);
+    }
+}

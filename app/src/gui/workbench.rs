@@ -1,0 +1,273 @@
+//! One frame of the workbench: hear the worker, apply the commands, draw.
+//!
+//! Needs no window: the tests drive this very code through `egui_kittest`, and `eframe` only adds
+//! the window around it.
+
+mod apply;
+mod events;
+mod panes;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use egui::Ui;
+use egui::util::undoer::Undoer;
+use egui_notify::Toasts;
+
+use super::command::{Command, Commands, shortcuts};
+use super::data::{Data, Message, Severity};
+use super::derived::Derived;
+use super::dialogs::{Answer, Dialogs, Purpose};
+use super::layout::{Layout, Pane};
+use super::state::{Choices, Settings, ThemeChoice};
+use super::theme::Theme;
+use super::views::View;
+use super::views::budget_bar::budget_bar_ui;
+use super::views::capture::capture_ui;
+use super::views::menu::menu_ui;
+use super::views::shortcuts::shortcuts_ui;
+use super::views::top_bar::top_bar_ui;
+use super::views::welcome::welcome_ui;
+use super::worker::{Event, Worker};
+use panes::PaneBehavior;
+
+/// The workbench.
+pub struct Workbench {
+    settings: Settings,
+    layout: Layout,
+    data: Data,
+    derived: Derived,
+    worker: Worker,
+    dialogs: Dialogs,
+    toasts: Toasts,
+    commands: Commands,
+    undoer: Undoer<Choices>,
+    sessions_folder: PathBuf,
+    shown_versions: u64,
+    scroll_to: Option<usize>,
+    shortcuts_open: bool,
+    theme_applied: Option<ThemeChoice>,
+}
+
+impl Workbench {
+    /// A workbench with remembered settings; captures go into `sessions_folder` unless the capture
+    /// panel names another one.
+    ///
+    /// # Errors
+    /// When the worker thread cannot be started.
+    pub fn new(
+        context: &egui::Context,
+        settings: Settings,
+        layout: Layout,
+        sessions_folder: PathBuf,
+    ) -> anyhow::Result<Self> {
+        let waker = context.clone();
+        Ok(Self {
+            settings,
+            layout,
+            data: Data::default(),
+            derived: Derived::default(),
+            worker: Worker::start(move || waker.request_repaint())?,
+            dialogs: Dialogs::default(),
+            toasts: Toasts::default().with_anchor(egui_notify::Anchor::BottomRight),
+            commands: Commands::default(),
+            undoer: Undoer::default(),
+            sessions_folder,
+            shown_versions: 0,
+            scroll_to: None,
+            shortcuts_open: false,
+            theme_applied: None,
+        })
+    }
+
+    /// What is kept between two runs.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where the panes stand.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// What was loaded.
+    #[must_use]
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// What follows from the data and the choices.
+    #[must_use]
+    pub fn derived(&self) -> &Derived {
+        &self.derived
+    }
+
+    /// Asks for something, as a view would; done before the next frame.
+    pub fn send(&mut self, command: Command) {
+        self.commands.send(command);
+    }
+
+    /// Takes an event in, as if the worker had sent it.
+    pub fn receive(&mut self, event: Event) {
+        self.take_event(event);
+    }
+
+    /// Draws one frame into the whole of `ui`.
+    pub fn ui(&mut self, ui: &mut Ui) {
+        self.hear(ui.ctx());
+        self.take_dropped_files(ui.ctx());
+        self.take_keys(ui.ctx());
+        for command in self.commands.take() {
+            self.apply(command, ui.ctx());
+        }
+        self.apply_theme(ui.ctx());
+        self.refresh(ui.ctx());
+        self.draw(ui);
+        self.toasts.show(ui.ctx());
+        if !self.commands.is_empty() {
+            ui.ctx().request_repaint();
+        }
+    }
+
+    /// Everything that the worker and the dialogs have said since the last frame.
+    fn hear(&mut self, context: &egui::Context) {
+        while let Some(event) = self.worker.poll() {
+            self.take_event(event);
+        }
+        while let Some(answer) = self.dialogs.poll() {
+            match answer {
+                Answer::Chosen(purpose, path) => self.take_path(purpose, path),
+                Answer::Unavailable => self.note(
+                    Severity::Warning,
+                    "No file dialog is to be had here; type the path in the File menu or the field",
+                ),
+                Answer::Closed => {}
+            }
+            context.request_repaint();
+        }
+    }
+
+    fn take_path(&mut self, purpose: Purpose, path: PathBuf) {
+        let mut capture = self.settings.capture.clone();
+        let command = match purpose {
+            Purpose::Session => Command::OpenSession(path),
+            Purpose::Copy => Command::SaveSessionAs(path),
+            Purpose::Model => {
+                capture.model = path.display().to_string();
+                Command::EditCapture(capture)
+            }
+            Purpose::Prompts => {
+                capture.data = path.display().to_string();
+                Command::EditCapture(capture)
+            }
+        };
+        self.commands.send(command);
+    }
+
+    fn take_dropped_files(&mut self, context: &egui::Context) {
+        let dropped = context.input(|input| input.raw.dropped_files.clone());
+        for file in dropped {
+            let path = file.path().to_owned();
+            self.commands.send(Command::OpenSession(path));
+        }
+    }
+
+    fn take_keys(&mut self, context: &egui::Context) {
+        let typing = context.text_edit_focused();
+        let focused = context.memory(|memory| memory.focused().is_some());
+        for shortcut in shortcuts() {
+            // Keys without Ctrl belong to whatever has the focus; Ctrl+A and Ctrl+Z to a text field.
+            let taken = if shortcut.keys.modifiers.command {
+                typing && matches!(shortcut.keys.logical_key, egui::Key::A | egui::Key::Z)
+            } else {
+                focused
+            };
+            if !taken && context.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
+                self.commands.send(shortcut.command);
+            }
+        }
+    }
+
+    fn apply_theme(&mut self, context: &egui::Context) {
+        if self.theme_applied == Some(self.settings.theme) {
+            return;
+        }
+        context.set_theme(match self.settings.theme {
+            ThemeChoice::System => egui::ThemePreference::System,
+            ThemeChoice::Dark => egui::ThemePreference::Dark,
+            ThemeChoice::Light => egui::ThemePreference::Light,
+        });
+        self.theme_applied = Some(self.settings.theme);
+    }
+
+    fn refresh(&mut self, context: &egui::Context) {
+        let time = context.input(|input| input.time);
+        self.undoer.feed_state(time, &self.settings.choices);
+        if let Some(session) = &self.data.session
+            && let Some(shown) = &session.shown
+        {
+            self.derived
+                .refresh(&session.info, shown, &self.settings.choices);
+        }
+    }
+
+    fn draw(&mut self, ui: &mut Ui) {
+        let panes: BTreeSet<Pane> = Pane::ALL
+            .into_iter()
+            .filter(|pane| self.layout.has(*pane))
+            .collect();
+        let view = View {
+            settings: &self.settings,
+            data: &self.data,
+            derived: &self.derived,
+            theme: Theme::of(ui.visuals()),
+            panes: &panes,
+            scroll_to: self.scroll_to.take(),
+            can_undo: self.undoer.has_undo(&self.settings.choices),
+            can_redo: self.undoer.has_redo(&self.settings.choices),
+        };
+        let commands = &mut self.commands;
+        egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));
+        egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
+        if !self.settings.hide_capture {
+            egui::Panel::left("capture panel")
+                .default_size(264.0)
+                .size_range(220.0..=420.0)
+                .show(ui, |ui| capture_ui(ui, &view, commands));
+        }
+        if self.data.session.is_none() {
+            egui::CentralPanel::default().show(ui, |ui| welcome_ui(ui, &view, commands));
+        } else {
+            egui::Panel::bottom("budget").show(ui, |ui| budget_bar_ui(ui, &view, commands));
+            let layout = &mut self.layout;
+            egui::CentralPanel::no_frame().show(ui, |ui| {
+                let mut behavior = PaneBehavior {
+                    view: &view,
+                    commands,
+                };
+                layout.tree_mut().ui(&mut behavior, ui);
+            });
+        }
+        if self.shortcuts_open {
+            shortcuts_ui(ui, commands);
+        }
+    }
+
+    /// A line for the log, and a toast.
+    fn note(&mut self, severity: Severity, text: impl Into<String>) {
+        let text = text.into();
+        // Notes of what goes as planned stand in the log; a toast is for what one has to know.
+        let toast = match severity {
+            Severity::Info => None,
+            Severity::Success => Some(self.toasts.success(text.as_str())),
+            Severity::Warning => Some(self.toasts.warning(text.as_str())),
+            Severity::Error => Some(self.toasts.error(text.as_str())),
+        };
+        if let Some(toast) = toast {
+            toast.closable(true);
+        }
+        self.data.log.push(Message { severity, text });
+    }
+}

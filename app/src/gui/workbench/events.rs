@@ -1,0 +1,92 @@
+//! What the worker says becomes data.
+
+use super::Workbench;
+use crate::gui::data::{OpenedSession, Severity, Shown};
+use crate::gui::worker::Event;
+
+impl Workbench {
+    pub(super) fn take_event(&mut self, event: Event) {
+        match event {
+            Event::Started { .. } => {}
+            Event::Progress { job, progress } => {
+                if let Some(job) = self.data.jobs.iter_mut().find(|known| known.id == job) {
+                    job.progress = progress;
+                }
+            }
+            Event::SessionOpened(info) => {
+                self.settings.remember(&info.path);
+                self.note(Severity::Info, format!("Opened {}", info.name));
+                for (id, reason) in &info.failed {
+                    let text = format!("{id} was not captured: {reason}");
+                    self.data.log.push(crate::gui::data::Message {
+                        severity: Severity::Warning,
+                        text,
+                    });
+                }
+                self.data.session = Some(OpenedSession { info, shown: None });
+            }
+            Event::SampleMeasured { .. } => self.take_sample(event),
+            Event::SampleDetails {
+                path,
+                index,
+                details,
+            } => {
+                if let Some(session) = &mut self.data.session
+                    && session.info.path == path
+                    && let Some(row) = session.info.samples.get_mut(index)
+                {
+                    row.details = Some(details);
+                }
+            }
+            Event::Note(text) => self.note(Severity::Info, text),
+            Event::Warning(text) => self.note(Severity::Warning, text),
+            Event::Saved(path) => {
+                self.note(Severity::Success, format!("Saved as {}", path.display()));
+            }
+            Event::Captured { path, samples } => {
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                let text = format!("Captured {samples} samples into {}", name.display());
+                self.note(Severity::Success, text);
+            }
+            Event::Failed { job, reason } => self.take_failure(job, reason),
+            Event::Cancelled { outcome } => self.note(Severity::Warning, outcome),
+            Event::Finished { job } => self.data.jobs.retain(|known| known.id != job),
+        }
+    }
+
+    fn take_sample(&mut self, event: Event) {
+        let Event::SampleMeasured {
+            path,
+            index,
+            options,
+            sample,
+        } = event
+        else {
+            return;
+        };
+        if let Some(session) = &mut self.data.session
+            && session.info.path == path
+        {
+            self.shown_versions += 1;
+            session.shown = Some(Shown {
+                index,
+                options,
+                sample,
+                version: self.shown_versions,
+            });
+        }
+    }
+
+    /// Errors of a capture also stay in its panel, where they can be mended.
+    fn take_failure(&mut self, job: u64, reason: String) {
+        let known = self.data.jobs.iter().find(|known| known.id == job);
+        let text = match known {
+            Some(known) => format!("{}: {reason}", known.title),
+            None => reason.clone(),
+        };
+        if known.is_some_and(|known| known.captures) {
+            self.data.capture_error = Some(reason);
+        }
+        self.note(Severity::Error, text);
+    }
+}

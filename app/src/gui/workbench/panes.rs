@@ -1,0 +1,53 @@
+//! Which view stands in which pane.
+
+use egui::{Frame, Margin, Ui, WidgetText};
+use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
+
+use crate::gui::command::Commands;
+use crate::gui::layout::Pane;
+use crate::gui::views::View;
+use crate::gui::views::head_map::head_map_ui;
+use crate::gui::views::inspector::inspector_ui;
+use crate::gui::views::log::log_ui;
+use crate::gui::views::recall::recall_ui;
+use crate::gui::views::samples::samples_ui;
+use crate::gui::views::scoring::scoring_ui;
+use crate::gui::views::tokens::tokens_ui;
+
+pub(super) struct PaneBehavior<'a> {
+    pub(super) view: &'a View<'a>,
+    pub(super) commands: &'a mut Commands,
+}
+
+impl Behavior<Pane> for PaneBehavior<'_> {
+    fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, pane: &mut Pane) -> UiResponse {
+        Frame::new().inner_margin(Margin::same(6)).show(ui, |ui| {
+            let (view, commands) = (self.view, &mut *self.commands);
+            match pane {
+                Pane::Recall => recall_ui(ui, view, commands),
+                Pane::HeadMap => head_map_ui(ui, view, commands),
+                Pane::Tokens => tokens_ui(ui, view, commands),
+                Pane::Inspector => inspector_ui(ui, view, commands),
+                Pane::Samples => samples_ui(ui, view, commands),
+                Pane::Scoring => scoring_ui(ui, view, commands),
+                Pane::Log => log_ui(ui, view, commands),
+            }
+        });
+        UiResponse::None
+    }
+
+    fn tab_title_for_pane(&mut self, pane: &Pane) -> WidgetText {
+        pane.title().into()
+    }
+
+    fn is_tab_closable(&self, tiles: &Tiles<Pane>, tile: TileId) -> bool {
+        matches!(tiles.get(tile), Some(egui_tiles::Tile::Pane(_)))
+    }
+
+    fn simplification_options(&self) -> SimplificationOptions {
+        SimplificationOptions {
+            all_panes_must_have_tabs: true,
+            ..SimplificationOptions::default()
+        }
+    }
+}
