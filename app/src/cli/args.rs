@@ -210,8 +210,18 @@ mod tests {
     #[test]
     fn lists_end_at_the_next_flag() {
         let parsed = Arguments::try_parse_from([
-            "kvlens", "capture", "--model", "demo", "--data", "demo", "a.txt", "--windows", "last:32",
-            "last:8", "--out", "x.kvlens",
+            "kvlens",
+            "capture",
+            "--model",
+            "demo",
+            "--data",
+            "demo",
+            "a.txt",
+            "--windows",
+            "last:32",
+            "last:8",
+            "--out",
+            "x.kvlens",
         ])
         .unwrap();
         let Some(Command::Capture(capture)) = parsed.command else {
@@ -225,15 +235,30 @@ mod tests {
     #[test]
     fn budgets_and_overrides_are_read() {
         let parsed = Arguments::try_parse_from([
-            "kvlens", "measure", "x.kvlens", "--out", "t", "--budgets", "64,5%", "--pool", "max:7",
-            "--exempt-recent", "32",
+            "kvlens",
+            "measure",
+            "x.kvlens",
+            "--out",
+            "t",
+            "--budgets",
+            "64,5%",
+            "--pool",
+            "max:7",
+            "--exempt-recent",
+            "32",
         ])
         .unwrap();
         let Some(Command::Measure(measure)) = parsed.command else {
             panic!("{parsed:?}");
         };
-        assert_eq!(measure.budgets, [Budget::Tokens(64), Budget::Fraction(0.05)]);
-        assert_eq!(measure.options().overrides.pool, Some(Pooling::Max { kernel: 7 }));
+        assert_eq!(
+            measure.budgets,
+            [Budget::Tokens(64), Budget::Fraction(0.05)]
+        );
+        assert_eq!(
+            measure.options().overrides.pool,
+            Some(Pooling::Max { kernel: 7 })
+        );
         assert_eq!(measure.options().exempt.recent, 32);
     }
 
@@ -246,7 +271,9 @@ mod tests {
             ["--keys", "some"],
             ["--exempt-recent", "-1"],
         ] {
-            let arguments = ["kvlens", "measure", "x", "--out", "t"].into_iter().chain(bad);
+            let arguments = ["kvlens", "measure", "x", "--out", "t"]
+                .into_iter()
+                .chain(bad);
             assert!(Arguments::try_parse_from(arguments).is_err(), "{bad:?}");
         }
     }

@@ -50,7 +50,11 @@ mod tests {
 
     #[test]
     fn budgets_become_sorted_distinct_tokens() {
-        let asked = [Budget::Fraction(0.2), Budget::Tokens(64), Budget::Fraction(0.1)];
+        let asked = [
+            Budget::Fraction(0.2),
+            Budget::Tokens(64),
+            Budget::Fraction(0.1),
+        ];
         let budgets = SampleBudgets::new(&asked, 640);
         assert_eq!(budgets.applying, asked);
         assert_eq!(budgets.tokens(640), [64, 128]);
@@ -58,7 +62,11 @@ mod tests {
 
     #[test]
     fn a_budget_larger_than_the_prompt_is_left_out() {
-        let asked = [Budget::Tokens(256), Budget::Tokens(100), Budget::Fraction(0.5)];
+        let asked = [
+            Budget::Tokens(256),
+            Budget::Tokens(100),
+            Budget::Fraction(0.5),
+        ];
         let budgets = SampleBudgets::new(&asked, 100);
         assert_eq!(budgets.tokens(100), [50, 100]);
         assert_eq!(budgets.left_out, [Budget::Tokens(256)]);

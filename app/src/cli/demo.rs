@@ -85,7 +85,9 @@ fn open_window(session: PathBuf) {
     };
     if let Err(error) = gui::run(start) {
         output::note(&failure::sentence(&error));
-        output::note("no display could be opened, so the workbench was not shown; all else is done");
+        output::note(
+            "no display could be opened, so the workbench was not shown; all else is done",
+        );
     }
 }
 

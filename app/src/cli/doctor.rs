@@ -28,7 +28,10 @@ pub fn run() -> Result<()> {
         );
     }
     report.line("display", &display());
-    report.line("model demo", "built in: a small Llama that finds facts in prompts of up to 1,024 tokens");
+    report.line(
+        "model demo",
+        "built in: a small Llama that finds facts in prompts of up to 1,024 tokens",
+    );
     for task in builtin_tasks() {
         let options = task.options.join(", ");
         report.line(
@@ -96,7 +99,10 @@ fn processor_features() -> Vec<&'static str> {
     [
         ("neon", std::arch::is_aarch64_feature_detected!("neon")),
         ("fp16", std::arch::is_aarch64_feature_detected!("fp16")),
-        ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+        (
+            "dotprod",
+            std::arch::is_aarch64_feature_detected!("dotprod"),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, found)| found.then_some(name))
@@ -110,13 +116,17 @@ fn processor_features() -> Vec<&'static str> {
 
 fn memory() -> String {
     const GIB: f64 = (1_u64 << 30) as f64;
-    let mut system = System::new();
-    system.refresh_memory();
-    format!(
-        "{:.1} GiB, {:.1} GiB of it available",
-        system.total_memory() as f64 / GIB,
-        system.available_memory() as f64 / GIB
-    )
+    match System::new() {
+        Ok(mut system) => {
+            system.refresh_memory();
+            format!(
+                "{:.1} GiB, {:.1} GiB of it available",
+                system.total_memory() as f64 / GIB,
+                system.available_memory() as f64 / GIB
+            )
+        }
+        Err(error) => format!("cannot be told ({error})"),
+    }
 }
 
 /// What the environment says of a display; only opening a window tells for sure.

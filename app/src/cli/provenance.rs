@@ -76,7 +76,8 @@ impl<'a> Provenance<'a> {
     /// # Errors
     /// When a value has no JSON form.
     pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string(self).context("the provenance of the tables cannot be written as JSON")
+        serde_json::to_string(self)
+            .context("the provenance of the tables cannot be written as JSON")
     }
 }
 

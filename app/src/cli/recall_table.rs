@@ -58,7 +58,11 @@ impl RecallTable {
         applying: &[Budget],
     ) -> Result<(), AnalysisError> {
         let label = self.enter(group, sample.oracle.prompt_tokens());
-        for (_, summary) in self.columns.iter_mut().filter(|(budget, _)| applying.contains(budget)) {
+        for (_, summary) in self
+            .columns
+            .iter_mut()
+            .filter(|(budget, _)| applying.contains(budget))
+        {
             for window in &sample.windows {
                 summary.add(&label, &window.label, &window.comparison)?;
             }
@@ -137,7 +141,7 @@ impl GroupLengths {
 fn table(columns: &[(String, Vec<SummaryRow>)], group: &str) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH);
     let budgets = columns.iter().map(|(budget, _)| budget.as_str());
@@ -170,14 +174,17 @@ fn window_labels<'a>(columns: &'a [(String, Vec<SummaryRow>)], group: &str) -> V
 fn cell(row: &SummaryRow) -> String {
     match row.recall_interval {
         None => format!("{:.2}", row.recall),
-        Some(interval) => format!("{:.2}\n{:.2}-{:.2}", row.recall, interval.low, interval.high),
+        Some(interval) => format!(
+            "{:.2}\n{:.2}-{:.2}",
+            row.recall, interval.low, interval.high
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use kvlens_analysis::tables::summary::SummaryRow;
     use kvlens_analysis::statistics::Interval;
+    use kvlens_analysis::tables::summary::SummaryRow;
 
     use super::*;
 
@@ -208,7 +215,10 @@ mod tests {
         ];
         let text = table(&columns, "0").to_string();
         let line = text.lines().find(|line| line.contains("last:32")).unwrap();
-        assert!(line.contains("0.50") && line.trim_end().ends_with('-'), "{text}");
+        assert!(
+            line.contains("0.50") && line.trim_end().ends_with('-'),
+            "{text}"
+        );
     }
 
     #[test]
@@ -217,10 +227,16 @@ mod tests {
             row("dapq:n=32,content=prefix-suffix", 0.123, Some((0.1, 0.2))),
             row("last:8", 0.987, Some((0.9, 1.0))),
         ];
-        let columns: Vec<_> = (0..BUDGETS_ACROSS).map(|_| ("131072".to_owned(), rows.clone())).collect();
+        let columns: Vec<_> = (0..BUDGETS_ACROSS)
+            .map(|_| ("131072".to_owned(), rows.clone()))
+            .collect();
         let text = table(&columns, "0").to_string();
         for line in text.lines() {
-            assert!(line.chars().count() <= 80, "{}: {line}", line.chars().count());
+            assert!(
+                line.chars().count() <= 80,
+                "{}: {line}",
+                line.chars().count()
+            );
         }
     }
 
@@ -234,7 +250,10 @@ mod tests {
             },
             prompt_tokens: vec![470],
         };
-        assert_eq!(entry.heading(false), "facts, question at the end, 1 sample of 470 tokens");
+        assert_eq!(
+            entry.heading(false),
+            "facts, question at the end, 1 sample of 470 tokens"
+        );
         entry.prompt_tokens.push(996);
         assert_eq!(
             entry.heading(true),

@@ -68,7 +68,12 @@ impl Warnings {
     }
 
     /// Budgets that are larger than the prompt.
-    pub fn of_budgets(&mut self, sample: SampleFacts<'_>, left_out: &[Budget], progress: &Progress) {
+    pub fn of_budgets(
+        &mut self,
+        sample: SampleFacts<'_>,
+        left_out: &[Budget],
+        progress: &Progress,
+    ) {
         if left_out.is_empty() {
             return;
         }
