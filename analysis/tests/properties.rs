@@ -71,7 +71,7 @@ proptest! {
         for curve in [&head.curves.recall, &head.curves.hit_rate, &head.curves.jaccard, &head.curves.mass_of_oracle] {
             prop_assert!(curve.iter().all(|&value| value == 1.0), "{:?}", curve);
         }
-        prop_assert!((head.recall_auc - 1.0).abs() < 1e-12);
+        prop_assert_eq!(head.recall_auc, 1.0);
     }
 
     #[test]
