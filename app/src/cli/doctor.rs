@@ -116,13 +116,17 @@ fn processor_features() -> Vec<&'static str> {
 
 fn memory() -> String {
     const GIB: f64 = (1_u64 << 30) as f64;
-    let mut system = System::new();
-    system.refresh_memory();
-    format!(
-        "{:.1} GiB, {:.1} GiB of it available",
-        system.total_memory() as f64 / GIB,
-        system.available_memory() as f64 / GIB
-    )
+    match System::new() {
+        Ok(mut system) => {
+            system.refresh_memory();
+            format!(
+                "{:.1} GiB, {:.1} GiB of it available",
+                system.total_memory() as f64 / GIB,
+                system.available_memory() as f64 / GIB
+            )
+        }
+        Err(error) => format!("cannot be told ({error})"),
+    }
 }
 
 /// What the environment says of a display; only opening a window tells for sure.

@@ -141,7 +141,7 @@ impl GroupLengths {
 fn table(columns: &[(String, Vec<SummaryRow>)], group: &str) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH);
     let budgets = columns.iter().map(|(budget, _)| budget.as_str());
