@@ -233,8 +233,8 @@ impl Workbench {
         egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
         if !self.settings.hide_capture {
             egui::Panel::left("capture panel")
-                .default_size(264.0)
-                .size_range(220.0..=420.0)
+                .default_size(240.0)
+                .size_range(210.0..=420.0)
                 .show(ui, |ui| capture_ui(ui, &view, commands));
         }
         if self.data.session.is_none() {

@@ -2,8 +2,8 @@
 
 use egui::{ComboBox, RichText, Stroke, Ui};
 use egui_plot::{
-    FilledArea, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, PlotUi,
-    Points, VLine,
+    AxisHints, FilledArea, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints,
+    PlotUi, Points, VLine,
 };
 use kvlens_analysis::{Budget, Metric};
 
@@ -15,6 +15,9 @@ use crate::gui::theme::{SeriesStyle, Theme};
 /// Curves get no more points than a screen can show.
 const POINTS_PER_CURVE: f64 = 300.0;
 
+/// Low enough that two bands over each other still show both.
+const BAND_OPACITY: f32 = 0.14;
+
 /// Draws the view.
 pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let bands = view.derived.bands();
@@ -25,11 +28,15 @@ pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ui.horizontal_wrapped(|ui| {
         metric_ui(ui, view, commands);
         for window in bands {
-            legend_entry(ui, view, window, commands);
+            // One unit each, so that a number never wraps away from its name.
+            ui.horizontal(|ui| legend_entry(ui, view, window, commands));
         }
         if view.settings.choices.metric == Metric::Recall {
-            ui.label(RichText::new("--- random").color(view.theme.random).small())
-                .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
+            ui.horizontal(|ui| {
+                swatch(ui, &random_style(view.theme));
+                ui.label(RichText::new("random").color(view.theme.random))
+                    .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
+            });
         }
     });
     plot_ui(ui, view, commands);
@@ -87,7 +94,7 @@ fn legend_entry(ui: &mut Ui, view: &View<'_>, window: &WindowBands, commands: &m
     if hidden {
         text = text.strikethrough();
     }
-    ui.spacing_mut().item_spacing.x = 6.0;
+    ui.spacing_mut().item_spacing.x = 4.0;
     swatch(ui, &SeriesStyle { color, ..style });
     let response = ui
         .add(
@@ -137,9 +144,10 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         return;
     };
     let top = (largest as f64).log2().max(1.0);
-    let axis = move |mark: GridMark, _: &std::ops::RangeInclusive<f64>| {
-        format!("{:.0}", mark.value.exp2())
-    };
+    let axis = AxisHints::new_x()
+        .label("Budget in tokens")
+        .formatter(|mark, _| short_tokens(mark.value))
+        .label_spacing(20.0..=21.0);
     let response = Plot::new("recall")
         .allow_drag(false)
         .allow_zoom(false)
@@ -154,10 +162,9 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .include_y(0.0)
         .include_y(1.0)
         .set_margin_fraction(egui::vec2(0.02, 0.04))
-        .x_axis_label("Budget in tokens")
+        .custom_x_axes(vec![axis])
         .y_axis_label(metric.label())
         .x_grid_spacer(|input| octaves(input.bounds))
-        .x_axis_formatter(axis)
         .label_formatter(move |position| hover_text(position, largest))
         .show(ui, |plot| draw(plot, view, largest));
     let area = response.response;
@@ -170,6 +177,16 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         let octave = response.transform.value_from_position(pointer).x;
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;
         commands.send(Command::SetBudget(Budget::Tokens(tokens)));
+    }
+}
+
+/// A number of tokens in as few letters as fit between two grid lines.
+fn short_tokens(octave: f64) -> String {
+    let tokens = octave.exp2();
+    if tokens >= 1024.0 {
+        format!("{:.0}k", tokens / 1024.0)
+    } else {
+        format!("{tokens:.0}")
     }
 }
 
@@ -228,7 +245,7 @@ fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
             let fill = theme
                 .series(&window.label, window.repeat)
                 .color
-                .gamma_multiply(if theme.is_dark() { 0.16 } else { 0.2 });
+                .gamma_multiply(BAND_OPACITY);
             plot.add(
                 FilledArea::new("", &xs, &low, &high)
                     .fill_color(fill)
@@ -301,8 +318,16 @@ fn random_line<'a>(budgets: &[usize], drawn: &[usize], rankable: usize, theme: &
         .collect();
     Line::new("random", PlotPoints::from(points))
         .color(theme.random)
-        .style(LineStyle::Dashed { length: 5.0 })
+        .style(random_style(theme).line)
         .width(1.0)
+}
+
+fn random_style(theme: &Theme) -> SeriesStyle {
+    SeriesStyle {
+        color: theme.random,
+        line: LineStyle::Dashed { length: 5.0 },
+        marker: egui_plot::MarkerShape::Circle,
+    }
 }
 
 /// Places of the budgets that are drawn: all octaves get about the same number of points.
