@@ -179,7 +179,10 @@ impl Workbench {
         let focused = context.memory(|memory| memory.focused().is_some());
         for shortcut in shortcuts() {
             // Keys without Ctrl belong to whatever has the focus; Ctrl+A and Ctrl+Z to a text field.
-            let taken = if shortcut.keys.modifiers.command {
+            let taken = if shortcut.command == Command::CancelJobs {
+                // Escape closes menus and leaves fields, as everywhere, before it stops jobs.
+                focused || self.data.jobs.is_empty() || egui::Popup::is_any_open(context)
+            } else if shortcut.keys.modifiers.command {
                 typing && matches!(shortcut.keys.logical_key, egui::Key::A | egui::Key::Z)
             } else {
                 focused

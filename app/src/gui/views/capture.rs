@@ -10,6 +10,8 @@ use crate::gui::widgets::segmented::segmented;
 
 const MAX_DECODE_TOKENS: usize = 4096;
 
+const LONGEST_BAR: f32 = 360.0;
+
 /// Draws the panel. Fields are edited on a copy, which becomes the settings by a command.
 pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let mut edited = view.settings.capture.clone();
@@ -281,10 +283,11 @@ pub fn progress_ui(ui: &mut Ui, progress: &Progress) {
         Some(share) => ProgressBar::new(share),
         None => ProgressBar::new(0.0).animate(true),
     };
-    ui.add(bar.desired_height(8.0));
+    let width = ui.available_width().min(LONGEST_BAR);
+    ui.add(bar.desired_height(8.0).desired_width(width));
     let mut facts = Vec::new();
     if let Some((done, total)) = progress.tokens {
-        facts.push(format!("{done} of {total} tokens"));
+        facts.push(format!("{done} of {total}"));
     }
     if let Some(speed) = progress.tokens_per_second {
         facts.push(format!("{speed:.0} tokens/s"));

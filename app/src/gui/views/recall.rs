@@ -18,6 +18,8 @@ const POINTS_PER_CURVE: f64 = 300.0;
 /// Low enough that two bands over each other still show both.
 const BAND_OPACITY: f32 = 0.14;
 
+const SWATCH_WIDTH: f32 = 20.0;
+
 /// Draws the view.
 pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let bands = view.derived.bands();
@@ -28,15 +30,12 @@ pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ui.horizontal_wrapped(|ui| {
         metric_ui(ui, view, commands);
         for window in bands {
-            // One unit each, so that a number never wraps away from its name.
-            ui.horizontal(|ui| legend_entry(ui, view, window, commands));
+            legend_entry(ui, view, window, commands);
         }
         if view.settings.choices.metric == Metric::Recall {
-            ui.horizontal(|ui| {
-                swatch(ui, &random_style(view.theme));
-                ui.label(RichText::new("random").color(view.theme.random))
-                    .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
-            });
+            let text = RichText::new("random").color(view.theme.random);
+            entry(ui, &random_style(view.theme), text)
+                .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
         }
     });
     plot_ui(ui, view, commands);
@@ -94,17 +93,9 @@ fn legend_entry(ui: &mut Ui, view: &View<'_>, window: &WindowBands, commands: &m
     if hidden {
         text = text.strikethrough();
     }
-    ui.spacing_mut().item_spacing.x = 4.0;
-    swatch(ui, &SeriesStyle { color, ..style });
-    let response = ui
-        .add(
-            egui::Label::new(text)
-                .sense(egui::Sense::click())
-                .selectable(false),
-        )
-        .on_hover_text(
-            "Mean over the selected heads at the budget. Click to hide or show the curve",
-        );
+    let response = entry(ui, &SeriesStyle { color, ..style }, text).on_hover_text(
+        "Mean over the selected heads at the budget. Click to hide or show the curve",
+    );
     let label = window.label.as_str();
     response.widget_info(|| {
         egui::WidgetInfo::selected(
@@ -119,12 +110,30 @@ fn legend_entry(ui: &mut Ui, view: &View<'_>, window: &WindowBands, commands: &m
     }
 }
 
+/// A piece of line with its name: one widget, so that a row of them wraps between two, never within.
+fn entry(ui: &mut Ui, style: &SeriesStyle, text: RichText) -> egui::Response {
+    let text = egui::WidgetText::from(text);
+    let extend = Some(egui::TextWrapMode::Extend);
+    let galley = text.into_galley(ui, extend, f32::INFINITY, egui::TextStyle::Body);
+    let height = ui.spacing().interact_size.y;
+    let size = egui::vec2(SWATCH_WIDTH + 4.0 + galley.size().x, height);
+    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
+    paint_swatch(ui.painter(), rect, style);
+    let at = rect.left_center() + egui::vec2(SWATCH_WIDTH + 4.0, -galley.size().y / 2.0);
+    ui.painter().galley(at, galley, style.color);
+    response
+}
+
 /// A short piece of the window's line.
 pub fn swatch(ui: &mut Ui, style: &SeriesStyle) {
-    let (rect, _) = ui.allocate_exact_size(egui::vec2(20.0, 12.0), egui::Sense::hover());
-    let ends = [rect.left_center(), rect.right_center()];
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(SWATCH_WIDTH, 12.0), egui::Sense::hover());
+    paint_swatch(ui.painter(), rect, style);
+}
+
+fn paint_swatch(painter: &egui::Painter, rect: egui::Rect, style: &SeriesStyle) {
+    let left = rect.left_center();
+    let ends = [left, left + egui::vec2(SWATCH_WIDTH, 0.0)];
     let stroke = Stroke::new(2.0, style.color);
-    let painter = ui.painter();
     match style.line {
         LineStyle::Solid => {
             painter.line_segment(ends, stroke);
