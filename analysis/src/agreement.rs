@@ -70,3 +70,77 @@ pub fn agreement_by_head(
         .map(|(oracle, window)| Agreement::of(&oracle[rankable.clone()], &window[rankable.clone()]))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::importance::HeadKind;
+
+    fn importance(scores: &[f32], heads: usize) -> Importance {
+        let tokens = scores.len() / heads;
+        let shares = vec![1.0; heads];
+        Importance::new(1, heads, HeadKind::Query, tokens, scores.to_vec(), shares).unwrap()
+    }
+
+    #[test]
+    fn exempt_tokens_take_no_part() {
+        let oracle = importance(&[9.0, 1.0, 2.0, 3.0, 0.0, 1.0, 1.0, 2.0, 3.0, 9.0], 2);
+        let window = importance(&[0.0, 1.0, 2.0, 3.0, 9.0, 9.0, 3.0, 2.0, 1.0, 1.0], 2);
+        let exempt = ForcedKeep {
+            sinks: 1,
+            recent: 1,
+        };
+        let by_head = agreement_by_head(&oracle, &window, exempt).unwrap();
+        assert_eq!((by_head[0].spearman, by_head[0].kendall), (1.0, 1.0));
+        assert_eq!((by_head[0].kl, by_head[0].js), (0.0, 0.0));
+        assert!((by_head[0].cosine - 1.0).abs() < 1e-15);
+        assert_eq!((by_head[1].spearman, by_head[1].kendall), (-1.0, -1.0));
+        // The shares are 1/6, 2/6, 3/6 against their reverse.
+        assert!((by_head[1].kl - 3.0_f64.ln() / 3.0).abs() < 1e-15);
+        assert!((by_head[1].cosine - 10.0 / 14.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn without_rankable_tokens_every_measure_is_undefined() {
+        let scores = importance(&[0.5, 0.5], 1);
+        let exempt = ForcedKeep {
+            sinks: 2,
+            recent: 0,
+        };
+        let agreement = agreement_by_head(&scores, &scores, exempt).unwrap()[0];
+        let Agreement {
+            spearman,
+            kendall,
+            kl,
+            js,
+            cosine,
+        } = agreement;
+        assert!(
+            [spearman, kendall, kl, js, cosine]
+                .iter()
+                .all(|measure| measure.is_nan())
+        );
+    }
+
+    #[test]
+    fn negative_scores_are_no_distribution() {
+        let agreement = Agreement::of(&[-1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]).unwrap();
+        assert!(agreement.kl.is_nan() && agreement.js.is_nan());
+        assert_eq!(agreement.spearman, 1.0);
+    }
+
+    #[test]
+    fn lengths_and_heads_must_match() {
+        let refused = Agreement::of(&[0.5, 0.25], &[0.5]).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the lengths of the two sides differ: 2 for the oracle, 1 for the window"
+        );
+        let (one, two) = (importance(&[0.5, 0.25], 1), importance(&[0.5, 0.25], 2));
+        let refused = agreement_by_head(&one, &two, ForcedKeep::default());
+        assert!(matches!(
+            refused,
+            Err(AnalysisError::Mismatch { what: "heads", .. })
+        ));
+    }
+}

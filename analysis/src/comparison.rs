@@ -14,6 +14,8 @@ use crate::statistics;
 use crate::tokens::ForcedKeep;
 
 mod head;
+#[cfg(test)]
+mod tests;
 
 /// A number that tells how much of the oracle a window foresees at a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -6,8 +6,15 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::AnalysisError;
-use crate::scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring};
+use crate::scoring::{GroupReduction, Scoring};
 use crate::tokens::ForcedKeep;
+
+mod grouping;
+mod reduction;
+#[cfg(test)]
+mod tests;
+
+pub use reduction::{AttentionRows, ReducedHead, reduce_rows};
 
 /// What one head of an importance stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,100 +43,6 @@ impl fmt::Display for HeadKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
-}
-
-/// The attention of one head's window rows on the prompt.
-#[derive(Debug, Clone, Copy)]
-pub struct AttentionRows<'a> {
-    /// `[W, T]` row-major; a weight is `exp(logit - lse)` with the log-sum-exp over every key that the
-    /// row saw, so a row sums to at most 1 over the prompt.
-    pub weights: &'a [f32],
-    /// `W`.
-    pub rows: usize,
-    /// `T`.
-    pub prompt_tokens: usize,
-}
-
-/// The rows of one head collapsed to one score per token.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReducedHead {
-    /// `[T]`.
-    pub scores: Vec<f32>,
-    /// Mean over the rows of the attention that falls on the prompt, in 0..=1 for attention weights.
-    pub prompt_share: f32,
-}
-
-/// Collapses the rows of one head; sums in `f64`.
-///
-/// With [`KeySet::Prompt`] every row is first rescaled to sum 1; a row without any weight on the
-/// prompt stays zero. A NaN among the weights stays one, so that [`Importance::from_reduced`] can name
-/// its layer, head and token.
-///
-/// # Errors
-/// [`AnalysisError::Length`] or [`AnalysisError::Empty`] when the weights are not `[W, T]`.
-pub fn reduce_rows(
-    rows: AttentionRows<'_>,
-    keys: KeySet,
-    reduce: RowReduction,
-) -> Result<ReducedHead, AnalysisError> {
-    check_rows(rows)?;
-    let start = match reduce {
-        RowReduction::Mean | RowReduction::Sum => 0.0_f64,
-        RowReduction::Max => f64::NEG_INFINITY,
-    };
-    let mut scores = vec![start; rows.prompt_tokens];
-    let mut share = 0.0_f64;
-    for row in rows.weights.chunks_exact(rows.prompt_tokens) {
-        let on_prompt: f64 = row.iter().map(|&weight| f64::from(weight)).sum();
-        share += on_prompt;
-        let divisor = match keys {
-            KeySet::Prompt if on_prompt != 0.0 => on_prompt,
-            KeySet::Prompt | KeySet::Causal => 1.0,
-        };
-        for (score, &weight) in scores.iter_mut().zip(row) {
-            let weight = f64::from(weight) / divisor;
-            match reduce {
-                RowReduction::Mean | RowReduction::Sum => *score += weight,
-                RowReduction::Max if weight > *score || weight.is_nan() => *score = weight,
-                RowReduction::Max => {}
-            }
-        }
-    }
-    let row_count = rows.rows as f64;
-    let scale = match reduce {
-        RowReduction::Mean => row_count,
-        RowReduction::Sum | RowReduction::Max => 1.0,
-    };
-    Ok(ReducedHead {
-        scores: scores
-            .into_iter()
-            .map(|score| (score / scale) as f32)
-            .collect(),
-        prompt_share: (share / row_count) as f32,
-    })
-}
-
-fn check_rows(rows: AttentionRows<'_>) -> Result<(), AnalysisError> {
-    if rows.rows == 0 {
-        return Err(AnalysisError::Empty {
-            what: "rows of an observation window",
-        });
-    }
-    if rows.prompt_tokens == 0 {
-        return Err(AnalysisError::Empty {
-            what: "prompt tokens",
-        });
-    }
-    let expected = rows.rows.saturating_mul(rows.prompt_tokens);
-    if rows.weights.len() == expected {
-        return Ok(());
-    }
-    Err(AnalysisError::Length {
-        what: "a block of attention rows",
-        dimensions: format!("[rows {}, tokens {}]", rows.rows, rows.prompt_tokens),
-        expected,
-        found: rows.weights.len(),
-    })
 }
 
 /// One finite score for each layer, head and prompt token.
@@ -172,7 +85,7 @@ impl Importance {
             .collect();
         let scored: Vec<Vec<f32>> = groups
             .par_iter()
-            .map(|group| score_group(group, scoring, cut))
+            .map(|group| grouping::score_group(group, scoring, cut))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             layers: heads_by_layer.len(),
@@ -183,7 +96,10 @@ impl Importance {
             },
             prompt_tokens: layout.prompt_tokens,
             scores: scored.concat(),
-            prompt_share: groups.iter().map(|group| mean_share(group)).collect(),
+            prompt_share: groups
+                .iter()
+                .map(|group| grouping::mean_share(group))
+                .collect(),
         })
     }
 
@@ -358,43 +274,4 @@ fn check_finite(scores: &[f32], layer: usize, head: usize) -> Result<(), Analysi
             value: scores[token].to_string(),
         }),
     }
-}
-
-fn score_group(
-    group: &[ReducedHead],
-    scoring: Scoring,
-    cut: usize,
-) -> Result<Vec<f32>, AnalysisError> {
-    let heads: Vec<&[f32]> = group.iter().map(|head| head.scores.as_slice()).collect();
-    match scoring.group_order {
-        GroupOrder::PoolFirst => {
-            let pooled: Vec<Vec<f32>> = heads
-                .iter()
-                .map(|scores| scoring.pool.pool(scores, cut))
-                .collect::<Result<_, _>>()?;
-            let pooled: Vec<&[f32]> = pooled.iter().map(Vec::as_slice).collect();
-            Ok(reduce_group(&pooled, scoring.group))
-        }
-        GroupOrder::GroupFirst => scoring.pool.pool(&reduce_group(&heads, scoring.group), cut),
-    }
-}
-
-/// Reduces equally long heads to one; a group without reduction has a single head.
-fn reduce_group(heads: &[&[f32]], group: GroupReduction) -> Vec<f32> {
-    let tokens = heads.first().map_or(0, |head| head.len());
-    let of_token = |token: usize| heads.iter().map(move |head| head[token]);
-    let size = heads.len() as f64;
-    (0..tokens)
-        .map(|token| match group {
-            GroupReduction::Max => of_token(token).fold(f32::NEG_INFINITY, f32::max),
-            GroupReduction::None | GroupReduction::Mean => {
-                (of_token(token).map(f64::from).sum::<f64>() / size) as f32
-            }
-        })
-        .collect()
-}
-
-fn mean_share(group: &[ReducedHead]) -> f32 {
-    let sum: f64 = group.iter().map(|head| f64::from(head.prompt_share)).sum();
-    (sum / group.len() as f64) as f32
 }

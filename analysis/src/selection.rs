@@ -19,9 +19,11 @@ pub fn selection(
     budget_tokens: usize,
 ) -> Vec<bool> {
     let prompt_tokens = rankings.prompt_tokens();
-    let rest = forced_keep.union(rankings.exempt()).rest(prompt_tokens);
-    let recent = (rest.end..prompt_tokens).rev();
-    let sinks = 0..rest.start;
+    let forced = forced_keep.union(rankings.exempt());
+    let rest = forced.rest(prompt_tokens);
+    let recent_start = prompt_tokens.saturating_sub(forced.recent);
+    let recent = (recent_start..prompt_tokens).rev();
+    let sinks = 0..forced.sinks.min(recent_start);
     let ranked = rankings
         .order(layer, head)
         .iter()
@@ -68,6 +70,19 @@ mod tests {
         assert_eq!(kept(ForcedKeep::default(), forced, 1), [7]);
         assert_eq!(kept(ForcedKeep::default(), forced, 3), [0, 6, 7]);
         assert!(kept(ForcedKeep::default(), forced, 0).is_empty());
+    }
+
+    #[test]
+    fn recent_tokens_win_where_both_ends_overlap() {
+        let forced = ForcedKeep {
+            sinks: 4,
+            recent: 6,
+        };
+        assert_eq!(kept(ForcedKeep::default(), forced, 5), [3, 4, 5, 6, 7]);
+        assert_eq!(
+            kept(ForcedKeep::default(), forced, 7),
+            [0, 2, 3, 4, 5, 6, 7]
+        );
     }
 
     #[test]

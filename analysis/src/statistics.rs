@@ -60,3 +60,64 @@ pub fn bootstrap_interval(samples: &[f64], seed: u64) -> Option<Interval> {
         high: quantile_of_sorted(&means, 1.0 - tail)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    fn uniform(count: usize) -> Vec<f64> {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        (0..count).map(|_| random.random::<f64>()).collect()
+    }
+
+    #[test]
+    fn nothing_has_no_mean_and_no_quantile() {
+        assert_eq!(mean([]), None);
+        assert_eq!(mean([1.0, 2.0, 6.0]), Some(3.0));
+        assert_eq!(quantile_of_sorted(&[], 0.5), None);
+        assert_eq!(quantile_of_sorted(&[1.0, 3.0], 7.0), Some(3.0));
+    }
+
+    #[test]
+    fn fewer_than_two_samples_have_no_interval() {
+        assert_eq!(bootstrap_interval(&[], 1), None);
+        assert_eq!(bootstrap_interval(&[0.5], 1), None);
+        assert_eq!(
+            bootstrap_interval(&[0.5, 0.5], 1),
+            Some(Interval {
+                low: 0.5,
+                high: 0.5
+            })
+        );
+    }
+
+    #[test]
+    fn the_seed_fixes_the_interval() {
+        let samples = uniform(20);
+        assert_eq!(
+            bootstrap_interval(&samples, 7),
+            bootstrap_interval(&samples, 7)
+        );
+        assert_ne!(
+            bootstrap_interval(&samples, 7),
+            bootstrap_interval(&samples, 8)
+        );
+    }
+
+    /// The mean of many samples is normal: the interval reaches 1.96 standard errors to each side. The
+    /// 2.5th percentile of 2000 resamples scatters by sqrt(0.025 * 0.975 / 2000) over the normal
+    /// density there, 0.0584, which is 0.06 standard errors; five times that is allowed.
+    #[test]
+    fn the_interval_is_the_normal_one_for_many_samples() {
+        let samples = uniform(400);
+        let middle = mean(samples.iter().copied()).unwrap();
+        let variance = mean(samples.iter().map(|s| (s - middle).powi(2))).unwrap();
+        let standard_error = (variance / 400.0).sqrt();
+        let interval = bootstrap_interval(&samples, 11).unwrap();
+        let allowed = 5.0 * 0.06 * standard_error;
+        assert!((interval.low - (middle - 1.96 * standard_error)).abs() < allowed);
+        assert!((interval.high - (middle + 1.96 * standard_error)).abs() < allowed);
+    }
+}

@@ -49,13 +49,13 @@ pub fn kendall(left: &[f32], right: &[f32]) -> Result<f64, AnalysisError> {
     ))
 }
 
-/// A covariance over the root of two variances, held within -1..=1 against rounding; NaN for a
+/// A covariance over the root of two variances, held within -1..=1 against rounding and exact at both ends; NaN for a
 /// variance of zero.
 fn correlation(product: f64, left_square: f64, right_square: f64) -> f64 {
     if left_square == 0.0 || right_square == 0.0 {
         return f64::NAN;
     }
-    (product / left_square.sqrt() / right_square.sqrt()).clamp(-1.0, 1.0)
+    (product / (left_square * right_square).sqrt()).clamp(-1.0, 1.0)
 }
 
 /// Zero-based ranks from the largest score down, tied scores sharing the mean of their places.

@@ -61,7 +61,7 @@ pub fn cosine(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
     if oracle_square == 0.0 || window_square == 0.0 {
         return Ok(f64::NAN);
     }
-    Ok((product / oracle_square.sqrt() / window_square.sqrt()).clamp(-1.0, 1.0))
+    Ok((product / (oracle_square * window_square).sqrt()).clamp(-1.0, 1.0))
 }
 
 /// Scores without a negative one, read as shares of their sum.

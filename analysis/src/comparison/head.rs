@@ -66,20 +66,21 @@ fn running_overlap<'a>(
     overlap
 }
 
-/// Area under recall over `ln B` for B in 1..=N by the trapezoid rule, divided by `ln N`.
+/// Area under recall over `ln B` for B in 1..=N by the trapezoid rule, as a share of the axis.
 fn log_area(overlap: &[usize]) -> f64 {
     let recall = |budget: usize| share(overlap[budget] as f64, budget as f64);
     let rankable = overlap.len() - 1;
     if rankable < 2 {
         return recall(rankable);
     }
-    let area: f64 = (1..rankable)
-        .map(|budget| {
-            let width = ((budget + 1) as f64 / budget as f64).ln();
-            0.5 * (recall(budget) + recall(budget + 1)) * width
-        })
-        .sum();
-    area / (rankable as f64).ln()
+    let (mut area, mut axis) = (0.0_f64, 0.0_f64);
+    for budget in 1..rankable {
+        let width = ((budget + 1) as f64 / budget as f64).ln();
+        area += 0.5 * (recall(budget) + recall(budget + 1)) * width;
+        axis += width;
+    }
+    // The summed axis instead of `ln N`, so that a recall of 1 throughout gives exactly 1.
+    area / axis
 }
 
 /// Attention mass on the first B tokens of a ranking, for B in 0..=N.

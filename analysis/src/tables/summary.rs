@@ -140,3 +140,92 @@ impl Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::{BudgetCurves, HeadComparison};
+    use crate::importance::HeadKind;
+
+    /// Ten prompt tokens, one layer; `recalls` of each head at a budget of one and of two tokens.
+    fn comparison(recalls: &[[f32; 2]]) -> Comparison {
+        let head = |recall: &[f32; 2]| HeadComparison {
+            curves: BudgetCurves {
+                recall: recall.to_vec(),
+                hit_rate: vec![0.5, 1.0],
+                jaccard: vec![0.0, 0.0],
+                mass: vec![0.0, 0.0],
+                mass_of_oracle: vec![0.25, 0.75],
+            },
+            recall_auc: 0.0,
+        };
+        Comparison {
+            layers: 1,
+            heads: recalls.len(),
+            head_kind: HeadKind::Query,
+            prompt_tokens: 10,
+            budgets: vec![1, 2],
+            by_head: recalls.iter().map(head).collect(),
+        }
+    }
+
+    #[test]
+    fn each_line_is_a_mean_over_samples_of_means_over_heads() {
+        let mut summary = Summary::new(&[Budget::Fraction(0.2), Budget::Tokens(1)]);
+        summary
+            .add("end", "last:32", &comparison(&[[0.0, 0.5], [0.5, 1.0]]))
+            .unwrap();
+        summary
+            .add("start", "last:32", &comparison(&[[0.25, 0.25]]))
+            .unwrap();
+        summary
+            .add("end", "laq", &comparison(&[[1.0, 1.0]]))
+            .unwrap();
+        summary
+            .add("end", "last:32", &comparison(&[[0.0, 0.25]]))
+            .unwrap();
+        let rows = summary.rows(1);
+        let lines: Vec<(&str, &str, String, usize, f64)> = rows
+            .iter()
+            .map(|r| {
+                (
+                    r.task.as_str(),
+                    r.window.as_str(),
+                    r.budget.to_string(),
+                    r.samples,
+                    r.recall,
+                )
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                ("end", "last:32", "20%".to_owned(), 2, 0.5),
+                ("end", "last:32", "1".to_owned(), 2, 0.125),
+                ("end", "laq", "20%".to_owned(), 1, 1.0),
+                ("end", "laq", "1".to_owned(), 1, 1.0),
+                ("start", "last:32", "20%".to_owned(), 1, 0.25),
+                ("start", "last:32", "1".to_owned(), 1, 0.25),
+            ]
+        );
+        assert_eq!((rows[0].hit_rate, rows[0].mass_of_oracle), (1.0, 0.75));
+        assert_eq!((rows[1].hit_rate, rows[1].mass_of_oracle), (0.5, 0.25));
+        // Two samples resample to their mean or to either of them, each a quarter of the time or more.
+        assert_eq!(
+            rows[0].recall_interval,
+            Some(Interval {
+                low: 0.25,
+                high: 0.75
+            })
+        );
+        assert_eq!(rows[2].recall_interval, None);
+    }
+
+    #[test]
+    fn a_comparison_without_the_budget_is_refused_and_leaves_no_line() {
+        let mut summary = Summary::new(&[Budget::Tokens(1), Budget::Tokens(5)]);
+        let refused = summary.add("end", "last:32", &comparison(&[[0.0, 0.0]]));
+        assert_eq!(refused, Err(AnalysisError::BudgetNotCompared { budget: 5 }));
+        assert!(summary.rows(1).is_empty());
+    }
+}

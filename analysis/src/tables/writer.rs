@@ -1,6 +1,7 @@
 //! Streaming rows into a Parquet file that appears only when it is whole.
 
 use std::error::Error;
+use std::fmt;
 use std::fs::File;
 use std::io::BufWriter;
 use std::marker::PhantomData;
@@ -34,6 +35,14 @@ pub struct TableWriter<T: Table> {
     buffered: DataFrame,
     file: PartialFile,
     table: PhantomData<T>,
+}
+
+impl<T: Table> fmt::Debug for TableWriter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableWriter")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T: Table> TableWriter<T> {

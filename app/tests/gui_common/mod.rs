@@ -1,6 +1,10 @@
 //! What the tests of the workbench share: a session captured with the built-in model, a harness
 //! around the very code that the program draws with, and the CPU renderer for its pictures.
 
+#![expect(dead_code, reason = "each of the test binaries uses its part")]
+
+pub mod fixture;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

@@ -28,7 +28,7 @@ pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             legend_entry(ui, view, window, commands);
         }
         if view.settings.choices.metric == Metric::Recall {
-            ui.label(RichText::new("┄ random").color(view.theme.random).small())
+            ui.label(RichText::new("--- random").color(view.theme.random).small())
                 .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
         }
     });

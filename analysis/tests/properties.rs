@@ -1,0 +1,272 @@
+//! Truths that hold for any scores: each is checked against a plain, slow way to say the same.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at its first wrong number"
+)]
+
+mod common;
+
+use common::{Side, compare_sides, naive_selection, naive_top, one_head, pairs};
+use kvlens_analysis::agreement::{kendall, spearman};
+use kvlens_analysis::comparison::{ComparisonInput, compare};
+use kvlens_analysis::importance::{Importance, ReducedHead};
+use kvlens_analysis::ranking::Rankings;
+use kvlens_analysis::scoring::{ForcedKeep, GroupOrder, GroupReduction, Pooling, Scoring};
+use kvlens_analysis::{HeadKind, selection};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn one_pass_equals_the_naive_top_at_every_budget(sides in pairs(), keep in ends(), exempt in ends()) {
+        let tokens = sides.oracle.len();
+        let comparison = compare_sides(&sides, keep, exempt);
+        let curves = &comparison.head(0, 0).curves;
+        let rankable: Vec<usize> = (0..tokens).filter(|&t| !exempt.contains(t, tokens)).collect();
+        let forced = keep.union(exempt);
+        for (point, budget) in (1..=tokens).enumerate() {
+            let oracle = naive_top(&sides.oracle, &rankable, budget);
+            let window = naive_top(&sides.window, &rankable, budget);
+            let shared = oracle.intersection(&window).count();
+            let top = budget.min(rankable.len());
+            let (recall, jaccard) = match top {
+                0 => (1.0, 1.0),
+                _ => (shared as f64 / top as f64, shared as f64 / oracle.union(&window).count() as f64),
+            };
+            prop_assert_eq!(curves.recall[point], recall as f32);
+            prop_assert_eq!(curves.jaccard[point], jaccard as f32);
+
+            let oracle_kept = naive_selection(&sides.oracle, forced, budget);
+            let window_kept = naive_selection(&sides.window, forced, budget);
+            let hits = oracle_kept.intersection(&window_kept).count();
+            prop_assert_eq!(curves.hit_rate[point], (hits as f64 / budget as f64) as f32);
+
+            let mass = |kept: &std::collections::BTreeSet<usize>| -> f64 {
+                kept.iter().map(|&token| f64::from(sides.mass[token])).sum()
+            };
+            // Eighths add without rounding, so the order of summation does not matter.
+            prop_assert_eq!(curves.mass[point], mass(&window) as f32);
+            let best = mass(&oracle);
+            let of_best = if best == 0.0 { 1.0 } else { mass(&window) / best };
+            prop_assert_eq!(curves.mass_of_oracle[point], of_best as f32);
+        }
+    }
+
+    #[test]
+    fn a_selection_is_the_naive_one(sides in pairs(), keep in ends(), exempt in ends(), budget in 0..50_usize) {
+        let rankings = Rankings::of(&one_head(&sides.window), exempt).unwrap();
+        let kept = selection(&rankings, 0, 0, keep, budget);
+        let naive = naive_selection(&sides.window, keep.union(exempt), budget);
+        let kept: Vec<usize> = (0..kept.len()).filter(|&token| kept[token]).collect();
+        prop_assert_eq!(kept, naive.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_oracle_against_itself_is_one_at_every_budget(sides in pairs(), keep in ends(), exempt in ends()) {
+        let same = Side { window: sides.oracle.clone(), ..sides };
+        let comparison = compare_sides(&same, keep, exempt);
+        let head = comparison.head(0, 0);
+        for curve in [&head.curves.recall, &head.curves.hit_rate, &head.curves.jaccard, &head.curves.mass_of_oracle] {
+            prop_assert!(curve.iter().all(|&value| value == 1.0), "{:?}", curve);
+        }
+        prop_assert_eq!(head.recall_auc, 1.0);
+    }
+
+    #[test]
+    fn the_whole_prompt_foresees_everything(sides in pairs(), keep in ends(), exempt in ends()) {
+        let comparison = compare_sides(&sides, keep, exempt);
+        let curves = &comparison.head(0, 0).curves;
+        for curve in [&curves.recall, &curves.hit_rate, &curves.jaccard, &curves.mass_of_oracle] {
+            prop_assert_eq!(curve.last(), Some(&1.0));
+        }
+    }
+
+    #[test]
+    fn retained_mass_never_falls_as_the_budget_grows(sides in pairs(), exempt in ends()) {
+        let comparison = compare_sides(&sides, ForcedKeep::default(), exempt);
+        let mass = &comparison.head(0, 0).curves.mass;
+        prop_assert!(mass.windows(2).all(|pair| pair[0] <= pair[1]), "{:?}", mass);
+    }
+
+    #[test]
+    fn the_best_ranking_by_mass_keeps_the_most(sides in pairs(), exempt in ends()) {
+        let by_mass = Side { oracle: sides.mass.clone(), ..sides };
+        let comparison = compare_sides(&by_mass, ForcedKeep::default(), exempt);
+        let share = &comparison.head(0, 0).curves.mass_of_oracle;
+        prop_assert!(share.iter().all(|&value| value <= 1.0), "{:?}", share);
+    }
+
+    #[test]
+    fn only_the_order_of_scores_matters(sides in pairs(), keep in ends(), exempt in ends()) {
+        // Strictly rising, and exact for eighths below 6.
+        let cubed: Vec<f32> = sides.window.iter().map(|score| score * score * score + 3.0).collect();
+        let transformed = Side { window: cubed.clone(), ..sides.clone() };
+        prop_assert_eq!(compare_sides(&sides, keep, exempt), compare_sides(&transformed, keep, exempt));
+        for measure in [spearman, kendall] {
+            let before = measure(&sides.oracle, &sides.window).unwrap();
+            let after = measure(&sides.oracle, &cubed).unwrap();
+            prop_assert_eq!(before.to_bits(), after.to_bits());
+        }
+    }
+
+    #[test]
+    fn kendall_counts_pairs_as_the_definition_does(sides in pairs()) {
+        let found = kendall(&sides.oracle, &sides.window).unwrap();
+        let expected = naive_kendall(&sides.oracle, &sides.window);
+        let same = found.is_nan() && expected.is_nan();
+        prop_assert!(same || (found - expected).abs() < 1e-12, "{found} and {expected}");
+    }
+
+    #[test]
+    fn group_mean_and_average_pooling_commute(heads in heads(4), reach in 0..5_usize, recent in 0..8_usize) {
+        let pool = Pooling::Average { kernel: 2 * reach + 1 };
+        let (first, second) = both_orders(&heads, pool, GroupReduction::Mean, recent);
+        for (a, b) in first.iter().zip(&second) {
+            // Scores are at most 1; each order rounds to f32 twice.
+            prop_assert!((a - b).abs() <= 2.0 * f32::EPSILON, "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn group_max_and_max_pooling_commute(heads in heads(4), reach in 0..5_usize, recent in 0..8_usize) {
+        let pool = Pooling::Max { kernel: 2 * reach + 1 };
+        let (first, second) = both_orders(&heads, pool, GroupReduction::Max, recent);
+        prop_assert_eq!(first, second);
+    }
+
+    #[test]
+    fn pooling_never_crosses_the_boundary(
+        scores in prop::collection::vec(0.0_f32..1.0, 1..30),
+        reach in 0..6_usize,
+        recent in 0..30_usize,
+        replacement in 0.0_f32..1.0,
+    ) {
+        let cut = scores.len().saturating_sub(recent);
+        let mut changed = scores.clone();
+        changed[cut..].fill(replacement);
+        for pool in [Pooling::Average { kernel: 2 * reach + 1 }, Pooling::Max { kernel: 2 * reach + 1 }] {
+            let before = pool.pool(&scores, cut).unwrap();
+            let after = pool.pool(&changed, cut).unwrap();
+            prop_assert_eq!(&before[..cut], &after[..cut]);
+        }
+    }
+}
+
+/// A failure prints its smallest input, which becomes a test of its own; no file is kept beside.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+fn ends() -> impl Strategy<Value = ForcedKeep> {
+    (0..6_usize, 0..12_usize).prop_map(|(sinks, recent)| ForcedKeep { sinks, recent })
+}
+
+fn heads(count: usize) -> impl Strategy<Value = Vec<Vec<f32>>> {
+    (1..30_usize).prop_flat_map(move |tokens| {
+        prop::collection::vec(prop::collection::vec(0.0_f32..1.0, tokens), count)
+    })
+}
+
+fn both_orders(
+    heads: &[Vec<f32>],
+    pool: Pooling,
+    group: GroupReduction,
+    recent: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let grouped = |group_order| {
+        let reduced = heads
+            .iter()
+            .map(|scores| ReducedHead {
+                scores: scores.clone(),
+                prompt_share: 1.0,
+            })
+            .collect();
+        let scoring = Scoring {
+            pool,
+            group,
+            group_order,
+            ..Scoring::default()
+        };
+        let boundary = ForcedKeep { sinks: 0, recent };
+        let importance = Importance::from_reduced(vec![reduced], 1, scoring, boundary).unwrap();
+        assert_eq!(importance.head_kind(), HeadKind::Kv);
+        importance.head(0, 0).to_vec()
+    };
+    (
+        grouped(GroupOrder::PoolFirst),
+        grouped(GroupOrder::GroupFirst),
+    )
+}
+
+fn naive_kendall(left: &[f32], right: &[f32]) -> f64 {
+    let (mut agreeing, mut left_untied, mut right_untied) = (0.0, 0.0, 0.0);
+    for i in 0..left.len() {
+        for j in 0..i {
+            let sign = |side: &[f32]| {
+                f64::from(u8::from(side[i] > side[j])) - f64::from(u8::from(side[i] < side[j]))
+            };
+            agreeing += sign(left) * sign(right);
+            left_untied += sign(left).abs();
+            right_untied += sign(right).abs();
+        }
+    }
+    if left_untied == 0.0 || right_untied == 0.0 {
+        return f64::NAN;
+    }
+    agreeing / f64::sqrt(left_untied * right_untied)
+}
+
+#[test]
+fn group_mean_and_max_pooling_do_not_commute() {
+    let heads = [vec![4.0, 0.0, 0.0], vec![0.0, 0.0, 4.0]];
+    let pool = Pooling::Max { kernel: 3 };
+    let (pool_first, group_first) = both_orders(&heads, pool, GroupReduction::Mean, 0);
+    assert_eq!(pool_first, [2.0, 4.0, 2.0]);
+    assert_eq!(group_first, [2.0, 2.0, 2.0]);
+}
+
+/// The overlap of two random top-B sets of N tokens is hypergeometric with mean B * B / N, so recall
+/// is B / N in expectation; the mean over independent heads must lie within five standard errors.
+#[test]
+fn a_random_ranking_recalls_the_budget_share() {
+    use rand::{RngExt, SeedableRng};
+    const HEADS: usize = 2000;
+    const TOKENS: usize = 200;
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(20_261_122);
+    let mut draw = || {
+        let scores = (0..HEADS * TOKENS)
+            .map(|_| random.random::<f32>())
+            .collect();
+        Importance::new(1, HEADS, HeadKind::Query, TOKENS, scores, vec![1.0; HEADS]).unwrap()
+    };
+    let (oracle, window) = (draw(), draw());
+    let rank = |importance| Rankings::of(importance, ForcedKeep::default()).unwrap();
+    let budgets: Vec<usize> = (1..=TOKENS).collect();
+    let comparison = compare(ComparisonInput {
+        oracle: &rank(&oracle),
+        window: &rank(&window),
+        oracle_mass: &oracle,
+        forced_keep: ForcedKeep::default(),
+        budgets: &budgets,
+    })
+    .unwrap();
+    for (point, &budget) in budgets.iter().enumerate() {
+        let share = budget as f64 / TOKENS as f64;
+        let without_replacement = (TOKENS - budget) as f64 / (TOKENS - 1) as f64;
+        let variance = share * (1.0 - share) * without_replacement / budget as f64;
+        let standard_error = (variance / HEADS as f64).sqrt();
+        let recall = comparison.mean(kvlens_analysis::Metric::Recall, point);
+        // Each head's recall is an f32.
+        let tolerance = 5.0 * standard_error + f64::from(f32::EPSILON);
+        assert!(
+            (recall - share).abs() <= tolerance,
+            "recall {recall} at a budget of {budget}"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! Agreement, pooling and quantiles against SciPy and NumPy (`fixtures/make_references.py`).
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at its first wrong number"
+)]
+
+use kvlens_analysis::agreement::Agreement;
+use kvlens_analysis::pooling::Pooling;
+use kvlens_analysis::statistics::quantile_of_sorted;
+use serde_json::Value;
+
+/// Both sides compute in f64; what differs is the order of at most 257 additions.
+const TOLERANCE: f64 = 1e-12;
+
+fn cases(section: &str) -> Vec<Value> {
+    let references: Value = serde_json::from_str(include_str!("fixtures/references.json")).unwrap();
+    references[section].as_array().unwrap().clone()
+}
+
+fn number(value: &Value) -> f64 {
+    match value {
+        Value::Null => f64::NAN,
+        Value::String(text) => text.parse().unwrap(),
+        number => number.as_f64().unwrap(),
+    }
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(number).collect()
+}
+
+fn scores(value: &Value) -> Vec<f32> {
+    numbers(value)
+        .into_iter()
+        .map(|score| score as f32)
+        .collect()
+}
+
+fn assert_near(what: &str, found: f64, expected: f64) {
+    let same = found == expected || (found.is_nan() && expected.is_nan());
+    let near = (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0);
+    assert!(
+        same || near,
+        "{what}: {found} where {expected} was expected"
+    );
+}
+
+#[test]
+fn agreement_is_that_of_scipy() {
+    let cases = cases("agreement");
+    assert_eq!(cases.len(), 14);
+    for case in cases {
+        let agreement = Agreement::of(&scores(&case["oracle"]), &scores(&case["window"])).unwrap();
+        let found = [
+            ("spearman", agreement.spearman),
+            ("kendall", agreement.kendall),
+            ("kl", agreement.kl),
+            ("js", agreement.js),
+            ("cosine", agreement.cosine),
+        ];
+        for (measure, value) in found {
+            assert_near(
+                &format!("{measure} of {}", case["name"]),
+                value,
+                number(&case[measure]),
+            );
+        }
+    }
+}
+
+#[test]
+fn pooling_is_that_of_numpy() {
+    let cases = cases("pooling");
+    assert!(cases.len() > 80);
+    for case in cases {
+        let pooling: Pooling = case["pooling"].as_str().unwrap().parse().unwrap();
+        let boundary = case["boundary"].as_u64().unwrap() as usize;
+        let pooled = pooling.pool(&scores(&case["scores"]), boundary).unwrap();
+        let expected = scores(&case["pooled"]);
+        assert_eq!(pooled.len(), expected.len());
+        for (found, expected) in pooled.iter().zip(expected) {
+            // The sums are f64 in another order, so the nearest f32 may be the next one.
+            let tolerance = f32::EPSILON * expected.abs();
+            assert!((found - expected).abs() <= tolerance, "{case}: {found}");
+        }
+    }
+}
+
+#[test]
+fn quantiles_are_those_of_numpy() {
+    for case in cases("quantiles") {
+        let found = quantile_of_sorted(&numbers(&case["values"]), number(&case["q"])).unwrap();
+        assert_near("quantile", found, number(&case["quantile"]));
+    }
+}
