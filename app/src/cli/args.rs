@@ -93,7 +93,7 @@ pub struct CaptureArguments {
     /// Go on with a capture that was stopped; everything else must be as it was
     #[arg(long)]
     pub resume: bool,
-    /// The session folder to write, by custom NAME.kvlens
+    /// The session folder to write, NAME.kvlens by custom
     #[arg(long, value_name = "SESSION")]
     pub out: PathBuf,
 }

@@ -8,7 +8,7 @@ use kvlens_sessions::model::devices;
 use kvlens_sessions::windows::registered;
 use sysinfo::System;
 
-use super::output;
+use super::{display, output};
 
 /// Prints the report.
 ///
@@ -27,7 +27,10 @@ pub fn run() -> Result<()> {
             &format!("{state}{}", device.detail),
         );
     }
-    report.line("display", &display());
+    report.line(
+        "display",
+        &display::named().unwrap_or_else(|| display::MISSING.to_owned()),
+    );
     report.line(
         "model demo",
         "built in: a small Llama that finds facts in prompts of up to 1,024 tokens",
@@ -127,19 +130,4 @@ fn memory() -> String {
         }
         Err(error) => format!("cannot be told ({error})"),
     }
-}
-
-/// What the environment says of a display; only opening a window tells for sure.
-fn display() -> String {
-    if !cfg!(all(unix, not(target_os = "macos"))) {
-        return "the system's own".to_owned();
-    }
-    let named = ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().find_map(|name| {
-        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
-        Some(format!("{name}={value}"))
-    });
-    named.unwrap_or_else(|| {
-        "none (neither WAYLAND_DISPLAY nor DISPLAY is set): the workbench cannot open, all else works"
-            .to_owned()
-    })
 }

@@ -7,6 +7,7 @@ mod args;
 mod budgets;
 mod capture;
 mod demo;
+mod display;
 mod doctor;
 mod failure;
 mod folders;

@@ -1,9 +1,10 @@
 //! `kvlens open`: the workbench.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use kvlens_sessions::Session;
 
 use super::args::OpenArguments;
+use super::display;
 use crate::gui;
 
 /// Opens the workbench on the named sessions.
@@ -14,6 +15,9 @@ use crate::gui;
 pub fn run(arguments: &OpenArguments) -> Result<()> {
     for session in &arguments.sessions {
         Session::open(session)?;
+    }
+    if display::named().is_none() {
+        bail!(display::MISSING);
     }
     gui::run(gui::Start {
         sessions: arguments.sessions.clone(),

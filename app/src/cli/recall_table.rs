@@ -1,6 +1,8 @@
 //! The table on stdout: mean recall by question place and window.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{
+    CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
+};
 use kvlens_analysis::tables::summary::{Summary, SummaryRow};
 use kvlens_analysis::{AnalysisError, Budget};
 use kvlens_datasets::QuestionPlace;
@@ -11,6 +13,8 @@ use crate::measurement::MeasuredSample;
 const BUDGETS_ACROSS: usize = 6;
 /// Characters of a line at most.
 const WIDTH: u16 = 80;
+/// A line under the header and nothing else.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 /// Fixes the draws of the bootstrap, so that the same figures give the same interval.
 const SEED: u64 = 0;
 
@@ -141,7 +145,7 @@ impl GroupLengths {
 fn table(columns: &[(String, Vec<SummaryRow>)], group: &str) -> Table {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH);
     let budgets = columns.iter().map(|(budget, _)| budget.as_str());
@@ -154,8 +158,12 @@ fn table(columns: &[(String, Vec<SummaryRow>)], group: &str) -> Table {
         });
         table.add_row(std::iter::once(window.to_owned()).chain(cells));
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((1, 0));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
 }

@@ -1,0 +1,8 @@
+//! The real program, run in folders of its own: jobs end to end, bad input, interrupts.
+
+mod bad_input;
+mod bad_models;
+mod capture_and_measure;
+mod demo;
+mod resume;
+mod support;
