@@ -245,7 +245,8 @@ impl Workbench {
         } else {
             egui::Panel::bottom("budget").show(ui, |ui| budget_bar_ui(ui, &view, commands));
             let layout = &mut self.layout;
-            egui::CentralPanel::no_frame().show(ui, |ui| {
+            let paper = egui::Frame::new().fill(ui.visuals().panel_fill);
+            egui::CentralPanel::no_frame().frame(paper).show(ui, |ui| {
                 let mut behavior = PaneBehavior {
                     view: &view,
                     commands,

@@ -111,6 +111,9 @@ pub fn bench<'a>(folder: &Path, settings: Settings) -> Bench<'a> {
                 let window = ui.ctx().content_rect();
                 ui.scope_builder(egui::UiBuilder::new().max_rect(window), |ui| {
                     ui.set_clip_rect(window);
+                    // Whatever a view leaves unpainted shall show, as it would in the window.
+                    ui.painter()
+                        .rect_filled(window, 0.0, egui::Color32::MAGENTA);
                     bench.ui(ui);
                 });
             },
