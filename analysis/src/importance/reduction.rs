@@ -27,8 +27,8 @@ pub struct ReducedHead {
 /// Collapses the rows of one head; sums in `f64`.
 ///
 /// With [`KeySet::Prompt`] every row is first rescaled to sum 1; a row without any weight on the
-/// prompt stays zero. A NaN among the weights stays one, so that [`Importance::from_reduced`] can name
-/// its layer, head and token.
+/// prompt stays zero. A NaN among the weights stays one, so that
+/// [`from_reduced`](crate::importance::Importance::from_reduced) can name its layer, head and token.
 ///
 /// # Errors
 /// [`AnalysisError::Length`] or [`AnalysisError::Empty`] when the weights are not `[W, T]`.

@@ -1,0 +1,85 @@
+//! What README tells of the demo: the last prompt window foresees decoding less well when the question
+//! stands at the start of the prompt, in every one of the built-in documents.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot run the demo's job has failed"
+)]
+
+use kvlens::measurement::{MeasureOptions, measure_sample};
+use kvlens_analysis::Metric;
+use kvlens_datasets::{DataSpec, QuestionPlace, load};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Session, StartMode, capture};
+
+/// About the size of one fact.
+const BUDGET_TOKENS: usize = 16;
+
+/// The document that a sample was made from: its prompt without the question, by any order of sentences.
+fn document(prompt: &str) -> Vec<String> {
+    let mut sentences: Vec<String> = prompt
+        .split('.')
+        .map(|sentence| sentence.trim().to_owned())
+        .collect();
+    sentences.retain(|sentence| !sentence.contains("Question:") && !sentence.contains("Answer:"));
+    sentences.sort();
+    sentences
+}
+
+#[test]
+fn the_last_window_foresees_less_when_the_question_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("demo.kvlens");
+    let samples = load(&"demo".parse::<DataSpec>().unwrap()).unwrap();
+    let plan = CapturePlan {
+        model: ModelSource::Demo,
+        data: vec!["demo".to_owned()],
+        windows: vec!["last:8".to_owned()],
+        decode: DecodePlan::default(),
+        chat: false,
+        device: DeviceChoice::Cpu,
+        dtype: DtypeChoice::F32,
+    };
+    let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
+    let cancel = CancelFlag::default();
+    capture(
+        &plan,
+        &model,
+        &samples,
+        &out,
+        StartMode::New,
+        &mut |_| {},
+        &cancel,
+    )
+    .unwrap();
+
+    let session = Session::open(&out).unwrap();
+    let recalls: Vec<(Vec<String>, QuestionPlace, f64)> = (0..session.sample_count())
+        .map(|index| {
+            let captured = session.load_sample(index).unwrap();
+            let measured = measure_sample(&captured, &MeasureOptions::default(), |_| {
+                vec![BUDGET_TOKENS]
+            })
+            .unwrap();
+            let recall = measured.windows[0].comparison.mean(Metric::Recall, 0);
+            let place = measured.record.question_place.unwrap();
+            (document(&measured.record.prompt), place, recall)
+        })
+        .collect();
+    let mut pairs = 0;
+    for (document, _, at_end) in recalls
+        .iter()
+        .filter(|(_, place, _)| *place == QuestionPlace::End)
+    {
+        let twin = recalls
+            .iter()
+            .find(|(other, place, _)| *place == QuestionPlace::Start && other == document);
+        let (_, _, at_start) = twin.unwrap();
+        assert!(
+            at_end > at_start,
+            "recall {at_end} with the question at the end, {at_start} at the start"
+        );
+        pairs += 1;
+    }
+    assert_eq!(pairs, 4);
+}
