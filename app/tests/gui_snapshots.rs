@@ -48,26 +48,29 @@ fn compare(bench: &mut Bench<'_>, name: &str) {
 }
 
 #[test]
-fn the_empty_workbench() {
-    for (theme, name) in [
-        (ThemeChoice::Dark, "empty-dark"),
-        (ThemeChoice::Light, "empty-light"),
-    ] {
-        let mut bench = bench(Path::new("nowhere"), settings(theme));
-        bench.run_steps(4);
-        compare(&mut bench, name);
-    }
+fn the_empty_workbench_in_the_dark() {
+    empty(ThemeChoice::Dark, "empty-dark");
 }
 
 #[test]
-fn the_full_workbench() {
-    for (theme, name) in [
-        (ThemeChoice::Dark, "workbench-dark"),
-        (ThemeChoice::Light, "workbench-light"),
-    ] {
-        let mut bench = full(theme);
-        compare(&mut bench, name);
-    }
+fn the_empty_workbench_in_the_light() {
+    empty(ThemeChoice::Light, "empty-light");
+}
+
+#[test]
+fn the_full_workbench_in_the_dark() {
+    compare(&mut full(ThemeChoice::Dark), "workbench-dark");
+}
+
+#[test]
+fn the_full_workbench_in_the_light() {
+    compare(&mut full(ThemeChoice::Light), "workbench-light");
+}
+
+fn empty(theme: ThemeChoice, name: &str) {
+    let mut bench = bench(Path::new("nowhere"), settings(theme));
+    bench.run_steps(4);
+    compare(&mut bench, name);
 }
 
 #[test]

@@ -24,8 +24,10 @@ fn opened<'a>(folder: &Path) -> Bench<'a> {
 /// The inspector's number, as a screen reader would say it.
 fn inspector_number(bench: &Bench<'_>, what: &str) -> f32 {
     let node = bench.get_by_label_contains(what);
-    let label = node.accesskit_node().label().unwrap();
-    label.rsplit(' ').next().unwrap().parse().unwrap()
+    let node = node.accesskit_node();
+    // A label says its text as its value.
+    let said = node.label().or_else(|| node.value()).unwrap();
+    said.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 #[test]

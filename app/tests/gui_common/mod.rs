@@ -107,7 +107,12 @@ pub fn bench<'a>(folder: &Path, settings: Settings) -> Bench<'a> {
                     let settings = settings.take().unwrap_or_default();
                     Workbench::new(ui.ctx(), settings, Layout::default(), folder.clone()).unwrap()
                 });
-                bench.ui(ui);
+                // The harness leaves a margin that the program's window does not have.
+                let window = ui.ctx().content_rect();
+                ui.scope_builder(egui::UiBuilder::new().max_rect(window), |ui| {
+                    ui.set_clip_rect(window);
+                    bench.ui(ui);
+                });
             },
             None,
         )
