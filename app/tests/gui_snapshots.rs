@@ -4,6 +4,11 @@
 //! pictures, because another machine's matrix products may round otherwise and swap two nearly
 //! equal tokens. The colours may differ by what `SnapshotOptions` allows for rasterisation.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may end where something is missing"
+)]
+
 mod gui_common;
 
 use std::path::Path;
