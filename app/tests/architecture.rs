@@ -1,6 +1,12 @@
 //! Data runs one way: datasets -> sessions -> analysis -> app, and each heavy library has one home.
 //! (`sessions` uses `analysis` for scores and rankings, never the other way.)
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use std::collections::BTreeSet;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
