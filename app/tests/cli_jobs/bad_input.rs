@@ -170,6 +170,8 @@ fn sessions_that_cannot_be_read() {
     let manifest = folder.path().join("s.kvlens/manifest.json");
     let good = fs::read_to_string(&manifest).unwrap();
     let measure = ["measure", "s.kvlens", "--out", "new/tables"];
+    let too_large = [&measure[..], &["--budgets", "99999"]].concat();
+    refused(folder.path(), &too_large, &["--budgets", "longest prompt"]);
 
     fs::write(
         &manifest,
