@@ -8,6 +8,8 @@ use kvlens_sessions::model::devices;
 use kvlens_sessions::windows::registered;
 use sysinfo::System;
 
+use crate::gui;
+
 use super::{display, output};
 
 /// Prints the report.
@@ -47,7 +49,10 @@ pub fn run() -> Result<()> {
     }
     report.line(
         "sessions",
-        "go where --out says; the demo's to kvlens-demo in the current folder",
+        &format!(
+            "go where --out says; the demo's to kvlens-demo in the current folder; the workbench's to {}",
+            gui::sessions_folder().display()
+        ),
     );
     output::print(&report.text)
 }

@@ -81,7 +81,7 @@ fn store<T: Serialize>(storage: &mut dyn eframe::Storage, key: &str, value: &T) 
 }
 
 /// Where captures go that were given no folder.
-fn sessions_folder() -> PathBuf {
+pub(crate) fn sessions_folder() -> PathBuf {
     ProjectDirs::from("", "", "kvlens").map_or_else(
         || PathBuf::from("sessions"),
         |folders| folders.data_dir().join("sessions"),

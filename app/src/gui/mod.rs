@@ -24,6 +24,8 @@ pub mod worker;
 
 use std::path::PathBuf;
 
+pub(crate) use application::sessions_folder;
+
 /// What the workbench opens with.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
