@@ -179,7 +179,7 @@ impl Watch {
 
     fn take(&mut self, event: CaptureEvent) {
         match event {
-            CaptureEvent::ModelLoaded => {}
+            CaptureEvent::Started => {}
             CaptureEvent::SampleStarted { index, count, id } => {
                 (self.prompt_tokens, self.decode_tokens) = (0, 0);
                 self.progress.sample(index, count, &id);

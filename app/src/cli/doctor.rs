@@ -8,9 +8,8 @@ use kvlens_sessions::model::devices;
 use kvlens_sessions::windows::registered;
 use sysinfo::System;
 
-use crate::gui;
-
 use super::{display, output};
+use crate::gui;
 
 /// Prints the report.
 ///

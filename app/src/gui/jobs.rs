@@ -343,7 +343,7 @@ impl<'a> Meter<'a> {
 
     fn take(&mut self, event: CaptureEvent) {
         match event {
-            CaptureEvent::ModelLoaded => {}
+            CaptureEvent::Started => {}
             CaptureEvent::SampleStarted { index, count, .. } => {
                 self.sample = Some((index + 1, count));
                 self.stage.clear();

@@ -27,7 +27,7 @@ impl std::fmt::Display for Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CaptureEvent {
     /// The plan was accepted and the session folder is there.
-    ModelLoaded,
+    Started,
     /// Work on a sample begins.
     SampleStarted {
         /// Number of the sample.

@@ -42,7 +42,7 @@ pub fn capture(
     plan.decode.check()?;
     let prepared = prepare(plan, model, samples)?;
     let mut folder = SessionFolder::start(plan, model, samples, out, start)?;
-    on_event(CaptureEvent::ModelLoaded);
+    on_event(CaptureEvent::Started);
     let job = CaptureJob {
         plan,
         model,
