@@ -244,6 +244,15 @@ fn assert_unambiguous(sample: &Sample, spans: &[&str]) {
             );
         }
     }
+    if sample.task == "passage" {
+        for value in &sample.values {
+            assert!(
+                !rest.contains(&format!(" {value}.")),
+                "{}: {value}",
+                sample.id
+            );
+        }
+    }
     if sample.task.ends_with("niah") {
         let words = sample.values.iter().flat_map(|value| value.split(' '));
         assert!(
