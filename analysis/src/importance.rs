@@ -164,6 +164,39 @@ impl Importance {
         &self.scores[start..start + self.prompt_tokens]
     }
 
+    /// One importance for several heads, given as layer and head: the mean of their scores and of their
+    /// prompt shares, as the only head of the only layer. Sums in `f64`.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Empty`] when no head is given.
+    ///
+    /// # Panics
+    /// When a layer or a head does not exist.
+    pub fn mean_over_heads(&self, heads: &[(usize, usize)]) -> Result<Self, AnalysisError> {
+        if heads.is_empty() {
+            return Err(AnalysisError::Empty {
+                what: "heads to take the mean over",
+            });
+        }
+        let count = heads.len() as f64;
+        let mut sums = vec![0.0_f64; self.prompt_tokens];
+        let mut share = 0.0_f64;
+        for &(layer, head) in heads {
+            for (sum, &score) in sums.iter_mut().zip(self.head(layer, head)) {
+                *sum += f64::from(score);
+            }
+            share += f64::from(self.prompt_share(layer, head));
+        }
+        Self::new(
+            1,
+            1,
+            HeadKind::Layer,
+            self.prompt_tokens,
+            sums.into_iter().map(|sum| (sum / count) as f32).collect(),
+            vec![(share / count) as f32],
+        )
+    }
+
     /// Mean over the window's rows of the attention of one head that falls on the prompt.
     ///
     /// # Panics

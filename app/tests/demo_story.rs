@@ -1,11 +1,6 @@
 //! What README tells of the demo: the last prompt window foresees decoding less well when the question
 //! stands at the start of the prompt, in every one of the built-in documents.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot run the demo's job has failed"
-)]
-
 use kvlens::measurement::{MeasureOptions, measure_sample};
 use kvlens_analysis::Metric;
 use kvlens_datasets::{DataSpec, QuestionPlace, load};

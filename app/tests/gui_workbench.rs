@@ -1,5 +1,10 @@
 //! User stories, driven by accessible label through the code that the program draws with.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may end where something is missing"
+)]
+
 mod gui_common;
 
 use std::path::Path;
@@ -24,8 +29,10 @@ fn opened<'a>(folder: &Path) -> Bench<'a> {
 /// The inspector's number, as a screen reader would say it.
 fn inspector_number(bench: &Bench<'_>, what: &str) -> f32 {
     let node = bench.get_by_label_contains(what);
-    let label = node.accesskit_node().label().unwrap();
-    label.rsplit(' ').next().unwrap().parse().unwrap()
+    let node = node.accesskit_node();
+    // A label says its text as its value.
+    let said = node.label().or_else(|| node.value()).unwrap();
+    said.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 #[test]
@@ -297,8 +304,10 @@ fn what_cannot_run_is_said_in_the_panel() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), Settings::default());
     bench.run_steps(2);
-    let mut capture = CaptureSettings::default();
-    capture.windows = vec!["nonsense:3".to_owned()];
+    let capture = CaptureSettings {
+        windows: vec!["nonsense:3".to_owned()],
+        ..CaptureSettings::default()
+    };
     inside_mut(&mut bench).send(Command::EditCapture(capture));
     bench.run_steps(2);
     bench.get_by_label("Run").click();

@@ -253,3 +253,15 @@ fn flat_scores_must_fill_their_dimensions() {
         })
     );
 }
+
+#[test]
+fn the_mean_over_heads_is_over_those_that_are_named() {
+    let scores = vec![1.0, 2.0, 3.0, 6.0, 5.0, 4.0];
+    let importance =
+        Importance::new(1, 3, HeadKind::Query, 2, scores, vec![1.0, 0.5, 0.0]).unwrap();
+    let mean = importance.mean_over_heads(&[(0, 0), (0, 1)]).unwrap();
+    assert_eq!(mean.head(0, 0), [2.0, 4.0]);
+    assert_eq!(mean.prompt_share(0, 0), 0.75);
+    assert_eq!(mean.head_kind(), HeadKind::Layer);
+    assert!(importance.mean_over_heads(&[]).is_err());
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use kvlens_analysis::Budget;
 use kvlens_analysis::tables::{ImportanceTable, SampleContext, Table};
-use kvlens_sessions::{CancelFlag, CapturedSample, Session};
+use kvlens_sessions::{CancelFlag, CapturedSample, SampleState, Session};
 
 use super::args::MeasureArguments;
 use super::budgets::{SampleBudgets, distinct};
@@ -62,6 +62,7 @@ impl MeasureJob {
     pub fn run(&self, cancel: &CancelFlag) -> Result<String> {
         check_can_create(&self.out)?;
         let sessions = open_sessions(&self.sessions)?;
+        refuse_useless_budgets(&sessions, &self.budgets)?;
         let provenance = Provenance::new(&sessions, &self.budgets, &self.options)?.to_json()?;
         let mut run = Run {
             job: self,
@@ -104,6 +105,26 @@ fn open_sessions(paths: &[PathBuf]) -> Result<Vec<Session>> {
         sessions.push(session);
     }
     Ok(sessions)
+}
+
+/// A budget that is larger than some prompts is left out there; one that fits none makes an empty table.
+fn refuse_useless_budgets(sessions: &[Session], budgets: &[Budget]) -> Result<()> {
+    let longest = sessions
+        .iter()
+        .flat_map(|session| session.manifest().finished())
+        .filter_map(|entry| match entry.state {
+            SampleState::Finished { prompt_tokens, .. } => Some(prompt_tokens),
+            SampleState::Pending | SampleState::Failed { .. } => None,
+        })
+        .max()
+        .unwrap_or(0);
+    if SampleBudgets::new(budgets, longest).applying.is_empty() {
+        return Err(Failure::BadInput(format!(
+            "every budget is larger than the longest prompt, which has {longest} tokens; give smaller --budgets"
+        ))
+        .into());
+    }
+    Ok(())
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {

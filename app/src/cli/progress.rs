@@ -1,9 +1,10 @@
 //! How far a job is: bars on a terminal, one plain line per stage where stderr is piped.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::output;
 
@@ -58,8 +59,8 @@ impl Progress {
             Some(bars) => {
                 if is_new {
                     bars.tokens.reset();
-                    bars.tokens.set_message(name.to_owned());
                     bars.tokens.set_length(total as u64);
+                    bars.tokens.set_message(name.to_owned());
                 }
                 bars.tokens.set_position(done as u64);
             }
@@ -96,9 +97,13 @@ impl Bars {
         samples.set_style(style("{prefix} {pos}/{len} {bar:24} {msg}")?);
         samples.set_prefix(verb);
         let tokens = all.add(ProgressBar::new(0));
-        tokens.set_style(style(
-            "{msg:>12} {bar:24} {pos}/{len} tokens, {per_sec}, {eta} left",
-        )?);
+        let layout = style("{msg:>12} {bar:24} {pos}/{len} tokens, {rate}, {eta} left")?;
+        tokens.set_style(
+            layout.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+                // a rate that cannot be written is left out
+                let _ = write!(text, "{:.0}/s", state.per_sec());
+            }),
+        );
         Ok(Self {
             all,
             samples,

@@ -56,6 +56,10 @@ impl eframe::App for Application {
         self.workbench.ui(ui);
     }
 
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         store(storage, SETTINGS_KEY, self.workbench.settings());
         store(storage, LAYOUT_KEY, self.workbench.layout());

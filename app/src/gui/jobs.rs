@@ -260,6 +260,7 @@ fn measured(
     options: MeasureOptions,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<Event> {
+    reporter.cancel.check()?;
     (reporter.progress)(Progress {
         stage: "Rank the tokens".to_owned(),
         ..Progress::default()

@@ -82,7 +82,7 @@ impl Default for Layout {
         let root = split(
             &mut tiles,
             LinearDir::Horizontal,
-            &[(centre, 2.2), (right, 1.0)],
+            &[(centre, 2.0), (right, 1.0)],
         );
         Self {
             tree: Tree::new(egui::Id::unique("kvlens panes"), root, tiles),

@@ -2,7 +2,7 @@
 //!
 //! Three parts that know little of each other: the *state* (plain data: [`state`], [`data`],
 //! [`command`]), the *worker* (one thread that owns the model: [`worker`]), and the *views*
-//! (functions from state to pixels that answer with commands: [`views`]). [`workbench`] ties them
+//! (functions from state to pixels that answer with commands: `views`). [`workbench`] ties them
 //! together, once per frame. Nothing here computes what the analysis crate could.
 
 mod application;

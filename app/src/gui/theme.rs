@@ -223,14 +223,14 @@ impl Theme {
             .lerp_to_gamma(sample(colorous::RED_BLUE, end), distance.sqrt())
     }
 
+    /// Viridis where paper is dark; on white it would begin with yellow, so blues stand in for it.
     fn heat(&self, t: f32) -> Color32 {
-        if self.dark {
-            let color = sample(colorous::VIRIDIS, 0.15 + 0.85 * t);
-            self.paper.lerp_to_gamma(color, (2.0 * t).min(1.0))
+        let color = if self.dark {
+            sample(colorous::VIRIDIS, 0.15 + 0.85 * t)
         } else {
-            self.paper
-                .lerp_to_gamma(sample(colorous::VIRIDIS, 1.0 - 0.75 * t), t.sqrt().min(1.0))
-        }
+            sample(colorous::BLUES, 0.1 + 0.8 * t)
+        };
+        self.paper.lerp_to_gamma(color, (2.0 * t).min(1.0))
     }
 
     /// Black or white, whichever reads better on `background`.

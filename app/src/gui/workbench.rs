@@ -179,7 +179,10 @@ impl Workbench {
         let focused = context.memory(|memory| memory.focused().is_some());
         for shortcut in shortcuts() {
             // Keys without Ctrl belong to whatever has the focus; Ctrl+A and Ctrl+Z to a text field.
-            let taken = if shortcut.keys.modifiers.command {
+            let taken = if shortcut.command == Command::CancelJobs {
+                // Escape closes menus and leaves fields, as everywhere, before it stops jobs.
+                focused || self.data.jobs.is_empty() || egui::Popup::is_any_open(context)
+            } else if shortcut.keys.modifiers.command {
                 typing && matches!(shortcut.keys.logical_key, egui::Key::A | egui::Key::Z)
             } else {
                 focused
@@ -233,8 +236,8 @@ impl Workbench {
         egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
         if !self.settings.hide_capture {
             egui::Panel::left("capture panel")
-                .default_size(264.0)
-                .size_range(220.0..=420.0)
+                .default_size(240.0)
+                .size_range(210.0..=420.0)
                 .show(ui, |ui| capture_ui(ui, &view, commands));
         }
         if self.data.session.is_none() {
@@ -242,7 +245,8 @@ impl Workbench {
         } else {
             egui::Panel::bottom("budget").show(ui, |ui| budget_bar_ui(ui, &view, commands));
             let layout = &mut self.layout;
-            egui::CentralPanel::no_frame().show(ui, |ui| {
+            let paper = egui::Frame::new().fill(ui.visuals().panel_fill);
+            egui::CentralPanel::no_frame().frame(paper).show(ui, |ui| {
                 let mut behavior = PaneBehavior {
                     view: &view,
                     commands,

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
-use kvlens_sessions::CancelFlag;
+use kvlens_sessions::{CancelFlag, SessionError};
 
 use super::capture_settings::CaptureSettings;
 use super::data::{Progress, SampleDetails, SessionInfo};
@@ -265,6 +265,11 @@ fn run(requests: &Receiver<Envelope>, outbox: &Outbox) {
     }
 }
 
+/// Whether a job ended because it was asked to, which is no failure.
+fn stopped(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SessionError::Cancelled))
+}
+
 /// Runs one request; gives the reason when it failed.
 fn serve(jobs: &mut Jobs, outbox: &Outbox, envelope: Envelope) -> Option<String> {
     let Envelope {
@@ -279,6 +284,7 @@ fn serve(jobs: &mut Jobs, outbox: &Outbox, envelope: Envelope) -> Option<String>
     };
     match catch_unwind(AssertUnwindSafe(|| jobs.serve(request, &reporter))) {
         Ok(Ok(())) => None,
+        Ok(Err(error)) if stopped(&error) => None,
         Ok(Err(error)) => Some(format!("{error:#}")),
         Err(panic) => {
             *jobs = Jobs::default();

@@ -107,7 +107,15 @@ pub fn bench<'a>(folder: &Path, settings: Settings) -> Bench<'a> {
                     let settings = settings.take().unwrap_or_default();
                     Workbench::new(ui.ctx(), settings, Layout::default(), folder.clone()).unwrap()
                 });
-                bench.ui(ui);
+                // The harness leaves a margin that the program's window does not have.
+                let window = ui.ctx().content_rect();
+                ui.scope_builder(egui::UiBuilder::new().max_rect(window), |ui| {
+                    ui.set_clip_rect(window);
+                    // Whatever a view leaves unpainted shall show, as it would in the window.
+                    ui.painter()
+                        .rect_filled(window, 0.0, egui::Color32::MAGENTA);
+                    bench.ui(ui);
+                });
             },
             None,
         )

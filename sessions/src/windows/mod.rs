@@ -1,7 +1,7 @@
 //! Observation windows: who asks the prompt's keys, one file per kind of window.
 //!
 //! A window makes queries; everything after that is shared. A new window is a file beside this one that
-//! implements [`ObservationWindow`], and one line in [`registry`].
+//! implements [`ObservationWindow`], and one entry in `registry.rs`.
 
 mod decode;
 mod label;

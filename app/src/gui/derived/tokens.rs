@@ -1,6 +1,6 @@
 //! Scores, ranks and heat of the prompt tokens under the selected heads.
 
-use kvlens_analysis::{EXEMPT, ForcedKeep, HeadKind, Importance, Rankings};
+use kvlens_analysis::{EXEMPT, ForcedKeep, Importance, Rankings};
 
 use crate::gui::state::{HeatScale, TokenHeat};
 use crate::measurement::MeasuredWindow;
@@ -222,31 +222,14 @@ fn side(
             ranks: rankings.rank(layer, head).to_vec(),
         };
     }
-    let scores = mean_over(importance, heads);
-    let mean = Importance::new(
-        1,
-        1,
-        HeadKind::Layer,
-        importance.prompt_tokens(),
-        scores.clone(),
-        vec![0.0],
-    );
-    let ranks = mean
-        .and_then(|mean| Rankings::of(&mean, exempt))
-        .map_or_else(|_| Vec::new(), |rankings| rankings.rank(0, 0).to_vec());
-    Side { scores, ranks }
-}
-
-/// Mean importance of every token over heads.
-fn mean_over(importance: &Importance, heads: &[(usize, usize)]) -> Vec<f32> {
-    let mut sums = vec![0.0_f64; importance.prompt_tokens()];
-    for (layer, head) in heads {
-        for (sum, score) in sums.iter_mut().zip(importance.head(*layer, *head)) {
-            *sum += f64::from(*score);
-        }
+    let Ok(mean) = importance.mean_over_heads(heads) else {
+        return Side::default();
+    };
+    Side {
+        scores: mean.head(0, 0).to_vec(),
+        ranks: Rankings::of(&mean, exempt)
+            .map_or_else(|_| Vec::new(), |rankings| rankings.rank(0, 0).to_vec()),
     }
-    let count = heads.len().max(1) as f64;
-    sums.into_iter().map(|sum| (sum / count) as f32).collect()
 }
 
 #[cfg(test)]

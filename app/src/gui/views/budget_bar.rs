@@ -27,7 +27,7 @@ pub fn budget_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             .show_value(false);
         let response = ui
             .add(slider)
-            .on_hover_text("Drag, or press ← and → (one step) or [ and ] (sixteen)");
+            .on_hover_text("Drag, or press the arrow keys (one step) or [ and ] (sixteen)");
         response.widget_info(|| egui::WidgetInfo::slider(true, wanted as f64, "Budget in tokens"));
         if response.changed() && wanted != tokens {
             commands.send(Command::SetBudget(Budget::Tokens(wanted)));

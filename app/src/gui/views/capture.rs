@@ -10,6 +10,8 @@ use crate::gui::widgets::segmented::segmented;
 
 const MAX_DECODE_TOKENS: usize = 4096;
 
+const LONGEST_BAR: f32 = 360.0;
+
 /// Draws the panel. Fields are edited on a copy, which becomes the settings by a command.
 pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let mut edited = view.settings.capture.clone();
@@ -42,20 +44,29 @@ fn section(ui: &mut Ui, title: &str) -> egui::Response {
     ui.strong(title)
 }
 
-fn model_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands) {
-    let title = section(ui, "Model").on_hover_text("demo, or the folder of a checkpoint");
-    ui.horizontal(|ui| {
-        let width = ui.available_width() - 78.0;
+/// A path to type, with a button at its right that asks for it; says whether that was pressed.
+fn path_ui(ui: &mut Ui, path: &mut String, hint: &str, name: egui::Id) -> bool {
+    let row = egui::Layout::right_to_left(egui::Align::Center);
+    let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
+    ui.allocate_ui_with_layout(size, row, |ui| {
+        let browse = ui.button("Browse…").clicked();
+        let width = ui.available_width();
         ui.add(
-            TextEdit::singleline(&mut edited.model)
-                .hint_text("demo or a folder")
+            TextEdit::singleline(path)
+                .hint_text(hint)
                 .desired_width(width),
         )
-        .labelled_by(title.id);
-        if ui.button("Browse…").clicked() {
-            commands.send(Command::AskForModel);
-        }
-    });
+        .labelled_by(name);
+        browse
+    })
+    .inner
+}
+
+fn model_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands) {
+    let title = section(ui, "Model").on_hover_text("demo, or the folder of a checkpoint");
+    if path_ui(ui, &mut edited.model, "demo or a folder", title.id) {
+        commands.send(Command::AskForModel);
+    }
     Grid::new("device").num_columns(2).show(ui, |ui| {
         choice(
             ui,
@@ -112,18 +123,14 @@ fn prompts_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands
             ui.weak("Questions at the end and at the start of prompts with facts to retrieve");
         }
         PromptSource::File => {
-            ui.horizontal(|ui| {
-                let width = ui.available_width() - 78.0;
-                ui.add(
-                    TextEdit::singleline(&mut edited.data)
-                        .hint_text("prompts.jsonl or task:options")
-                        .desired_width(width),
-                )
-                .labelled_by(title.id);
-                if ui.button("Browse…").clicked() {
-                    commands.send(Command::AskForPrompts);
-                }
-            });
+            if path_ui(
+                ui,
+                &mut edited.data,
+                "prompts.jsonl or task:options",
+                title.id,
+            ) {
+                commands.send(Command::AskForPrompts);
+            }
         }
         PromptSource::Text => {
             ui.add(
@@ -150,18 +157,12 @@ fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
         .on_hover_text("The same method may stand here several times with other options");
     let mut removed = None;
     for (index, label) in edited.windows.iter_mut().enumerate() {
-        ui.horizontal(|ui| {
-            let name = format!("Window {}", index + 1);
-            let width = ui.available_width() - 34.0;
-            let field = ui.add(
-                TextEdit::singleline(label)
-                    .hint_text("last:32")
-                    .desired_width(width),
-            );
-            field.widget_info(|| {
-                egui::WidgetInfo::labeled(egui::Role::TextInput, true, name.as_str())
-            });
-            let remove = ui.button("✖").on_hover_text("Remove this window");
+        // From the right: the field takes what the button leaves, so that no row asks for more
+        // room than there is and the panel keeps its width.
+        let row = egui::Layout::right_to_left(egui::Align::Center);
+        let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
+        ui.allocate_ui_with_layout(size, row, |ui| {
+            let remove = ui.button("×").on_hover_text("Remove this window");
             remove.widget_info(|| {
                 let name = format!("Remove window {}", index + 1);
                 egui::WidgetInfo::labeled(egui::Role::Button, true, name)
@@ -169,6 +170,15 @@ fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
             if remove.clicked() {
                 removed = Some(index);
             }
+            let name = format!("Window {}", index + 1);
+            let field = ui.add(
+                TextEdit::singleline(label)
+                    .hint_text("last:32")
+                    .desired_width(ui.available_width()),
+            );
+            field.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::TextInput, true, name.as_str())
+            });
         });
     }
     if let Some(index) = removed {
@@ -273,10 +283,11 @@ pub fn progress_ui(ui: &mut Ui, progress: &Progress) {
         Some(share) => ProgressBar::new(share),
         None => ProgressBar::new(0.0).animate(true),
     };
-    ui.add(bar.desired_height(8.0));
+    let width = ui.available_width().min(LONGEST_BAR);
+    ui.add(bar.desired_height(8.0).desired_width(width));
     let mut facts = Vec::new();
     if let Some((done, total)) = progress.tokens {
-        facts.push(format!("{done} of {total} tokens"));
+        facts.push(format!("{done} of {total}"));
     }
     if let Some(speed) = progress.tokens_per_second {
         facts.push(format!("{speed:.0} tokens/s"));

@@ -89,7 +89,8 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>) {
     Grid::new("numbers")
         .num_columns(Metric::ALL.len() + 1)
         .striped(true)
-        .spacing([8.0, 3.0])
+        .spacing([5.0, 3.0])
+        .min_col_width(0.0)
         .show(ui, |ui| {
             ui.label("");
             for metric in Metric::ALL {
@@ -99,6 +100,7 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>) {
             for window in view.derived.bands() {
                 let style = view.theme.series(&window.label, window.repeat);
                 ui.horizontal(|ui| {
+                    ui.spacing_mut().item_spacing.x = 3.0;
                     swatch(ui, &style);
                     ui.label(&window.label);
                 });
@@ -122,7 +124,7 @@ fn number_ui(
     let (mean, low, high) = band.map_or((f32::NAN, f32::NAN, f32::NAN), |band| {
         (value(&band.mean), value(&band.low), value(&band.high))
     });
-    let mut text = RichText::new(format!("{mean:.3}")).monospace();
+    let mut text = RichText::new(format!("{mean:.3}")).monospace().size(11.5);
     if metric == view.settings.choices.metric {
         text = text.strong();
     }
@@ -161,20 +163,14 @@ fn answer_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown) {
     let record = &shown.sample.record;
     ui.add_space(6.0);
     ui.strong("Answer");
-    Grid::new("answer")
-        .num_columns(2)
-        .spacing([8.0, 3.0])
-        .show(ui, |ui| {
-            let mut line = |name: &str, text: &str| {
-                ui.weak(name);
-                ui.add(egui::Label::new(RichText::new(text).monospace()).wrap());
-                ui.end_row();
-            };
-            line("generated", record.generated.trim());
-            if let Some(answer) = &record.answer {
-                line("reference", answer.trim());
-            }
-        });
+    let mut text = |name: &str, text: &str| {
+        ui.weak(name);
+        ui.add(egui::Label::new(RichText::new(text).monospace()).wrap());
+    };
+    text("generated", record.generated.trim());
+    if let Some(answer) = &record.answer {
+        text("reference", answer.trim());
+    }
     if let Some(score) = record.score {
         let color = if score >= 1.0 {
             view.theme.success

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use egui::{Button, Id, TextEdit, Ui};
+use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::{Button, Id, PopupCloseBehavior, TextEdit, Ui};
 
 use super::View;
 use crate::gui::command::{Command, Commands, shortcut_text};
@@ -12,10 +13,10 @@ use crate::gui::state::ThemeChoice;
 /// Draws the menu bar.
 pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     egui::MenuBar::new().ui(ui, |ui| {
-        ui.menu_button("File", |ui| file_menu(ui, view, commands));
-        ui.menu_button("Edit", |ui| edit_menu(ui, view, commands));
-        ui.menu_button("View", |ui| view_menu(ui, view, commands));
-        ui.menu_button("Help", |ui| {
+        menu(ui, "File", |ui| file_menu(ui, view, commands));
+        menu(ui, "Edit", |ui| edit_menu(ui, view, commands));
+        menu(ui, "View", |ui| view_menu(ui, view, commands));
+        menu(ui, "Help", |ui| {
             entry(
                 ui,
                 "Keyboard shortcuts",
@@ -27,6 +28,12 @@ pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             ui.label(concat!("KVLens ", env!("CARGO_PKG_VERSION")));
         });
     });
+}
+
+/// A menu that stays open while one types or ticks in it; entries close it themselves.
+fn menu(ui: &mut Ui, title: &str, contents: impl FnOnce(&mut Ui)) {
+    let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    MenuButton::new(title).config(stays).ui(ui, contents);
 }
 
 fn entry(ui: &mut Ui, text: &str, command: Command, enabled: bool, commands: &mut Commands) {

@@ -2,8 +2,8 @@
 
 use egui::{ComboBox, RichText, Stroke, Ui};
 use egui_plot::{
-    FilledArea, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, PlotUi,
-    Points, VLine,
+    AxisHints, FilledArea, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints,
+    PlotUi, Points, VLine,
 };
 use kvlens_analysis::{Budget, Metric};
 
@@ -14,6 +14,11 @@ use crate::gui::theme::{SeriesStyle, Theme};
 
 /// Curves get no more points than a screen can show.
 const POINTS_PER_CURVE: f64 = 300.0;
+
+/// Low enough that two bands over each other still show both.
+const BAND_OPACITY: f32 = 0.14;
+
+const SWATCH_WIDTH: f32 = 20.0;
 
 /// Draws the view.
 pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -28,7 +33,8 @@ pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             legend_entry(ui, view, window, commands);
         }
         if view.settings.choices.metric == Metric::Recall {
-            ui.label(RichText::new("--- random").color(view.theme.random).small())
+            let text = RichText::new("random").color(view.theme.random);
+            entry(ui, &random_style(view.theme), text)
                 .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
         }
     });
@@ -87,17 +93,9 @@ fn legend_entry(ui: &mut Ui, view: &View<'_>, window: &WindowBands, commands: &m
     if hidden {
         text = text.strikethrough();
     }
-    ui.spacing_mut().item_spacing.x = 6.0;
-    swatch(ui, &SeriesStyle { color, ..style });
-    let response = ui
-        .add(
-            egui::Label::new(text)
-                .sense(egui::Sense::click())
-                .selectable(false),
-        )
-        .on_hover_text(
-            "Mean over the selected heads at the budget. Click to hide or show the curve",
-        );
+    let response = entry(ui, &SeriesStyle { color, ..style }, text).on_hover_text(
+        "Mean over the selected heads at the budget. Click to hide or show the curve",
+    );
     let label = window.label.as_str();
     response.widget_info(|| {
         egui::WidgetInfo::selected(
@@ -112,12 +110,30 @@ fn legend_entry(ui: &mut Ui, view: &View<'_>, window: &WindowBands, commands: &m
     }
 }
 
+/// A piece of line with its name: one widget, so that a row of them wraps between two, never within.
+fn entry(ui: &mut Ui, style: &SeriesStyle, text: RichText) -> egui::Response {
+    let text = egui::WidgetText::from(text);
+    let extend = Some(egui::TextWrapMode::Extend);
+    let galley = text.into_galley(ui, extend, f32::INFINITY, egui::TextStyle::Body);
+    let height = ui.spacing().interact_size.y;
+    let size = egui::vec2(SWATCH_WIDTH + 4.0 + galley.size().x, height);
+    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
+    paint_swatch(ui.painter(), rect, style);
+    let at = rect.left_center() + egui::vec2(SWATCH_WIDTH + 4.0, -galley.size().y / 2.0);
+    ui.painter().galley(at, galley, style.color);
+    response
+}
+
 /// A short piece of the window's line.
 pub fn swatch(ui: &mut Ui, style: &SeriesStyle) {
-    let (rect, _) = ui.allocate_exact_size(egui::vec2(20.0, 12.0), egui::Sense::hover());
-    let ends = [rect.left_center(), rect.right_center()];
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(SWATCH_WIDTH, 12.0), egui::Sense::hover());
+    paint_swatch(ui.painter(), rect, style);
+}
+
+fn paint_swatch(painter: &egui::Painter, rect: egui::Rect, style: &SeriesStyle) {
+    let left = rect.left_center();
+    let ends = [left, left + egui::vec2(SWATCH_WIDTH, 0.0)];
     let stroke = Stroke::new(2.0, style.color);
-    let painter = ui.painter();
     match style.line {
         LineStyle::Solid => {
             painter.line_segment(ends, stroke);
@@ -137,9 +153,10 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         return;
     };
     let top = (largest as f64).log2().max(1.0);
-    let axis = move |mark: GridMark, _: &std::ops::RangeInclusive<f64>| {
-        format!("{:.0}", mark.value.exp2())
-    };
+    let axis = AxisHints::new_x()
+        .label("Budget in tokens")
+        .formatter(|mark, _| short_tokens(mark.value))
+        .label_spacing(20.0..=21.0);
     let response = Plot::new("recall")
         .allow_drag(false)
         .allow_zoom(false)
@@ -154,10 +171,9 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .include_y(0.0)
         .include_y(1.0)
         .set_margin_fraction(egui::vec2(0.02, 0.04))
-        .x_axis_label("Budget in tokens")
+        .custom_x_axes(vec![axis])
         .y_axis_label(metric.label())
         .x_grid_spacer(|input| octaves(input.bounds))
-        .x_axis_formatter(axis)
         .label_formatter(move |position| hover_text(position, largest))
         .show(ui, |plot| draw(plot, view, largest));
     let area = response.response;
@@ -170,6 +186,16 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         let octave = response.transform.value_from_position(pointer).x;
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;
         commands.send(Command::SetBudget(Budget::Tokens(tokens)));
+    }
+}
+
+/// A number of tokens in as few letters as fit between two grid lines.
+fn short_tokens(octave: f64) -> String {
+    let tokens = octave.exp2();
+    if tokens >= 1024.0 {
+        format!("{:.0}k", tokens / 1024.0)
+    } else {
+        format!("{tokens:.0}")
     }
 }
 
@@ -228,7 +254,7 @@ fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
             let fill = theme
                 .series(&window.label, window.repeat)
                 .color
-                .gamma_multiply(if theme.is_dark() { 0.16 } else { 0.2 });
+                .gamma_multiply(BAND_OPACITY);
             plot.add(
                 FilledArea::new("", &xs, &low, &high)
                     .fill_color(fill)
@@ -301,8 +327,16 @@ fn random_line<'a>(budgets: &[usize], drawn: &[usize], rankable: usize, theme: &
         .collect();
     Line::new("random", PlotPoints::from(points))
         .color(theme.random)
-        .style(LineStyle::Dashed { length: 5.0 })
+        .style(random_style(theme).line)
         .width(1.0)
+}
+
+fn random_style(theme: &Theme) -> SeriesStyle {
+    SeriesStyle {
+        color: theme.random,
+        line: LineStyle::Dashed { length: 5.0 },
+        marker: egui_plot::MarkerShape::Circle,
+    }
 }
 
 /// Places of the budgets that are drawn: all octaves get about the same number of points.

@@ -24,7 +24,7 @@ pub fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .id_salt("samples")
         .striped(true)
         .sense(egui::Sense::click())
-        .column(Column::remainder().at_least(60.0).clip(true))
+        .column(Column::remainder().at_least(96.0).clip(true))
         .column(Column::auto().at_least(34.0))
         .column(Column::auto().at_least(48.0))
         .column(Column::auto().at_least(34.0))

@@ -1,6 +1,6 @@
 //! The list of keys.
 
-use egui::{Grid, Ui, Window};
+use egui::{Grid, KeyboardShortcut, ModifierNames, Ui, Window};
 
 use crate::gui::command::{Command, Commands, shortcuts};
 
@@ -19,7 +19,7 @@ pub fn shortcuts_ui(ui: &Ui, commands: &mut Commands) {
                 .show(ui, |ui| {
                     for shortcut in shortcuts() {
                         ui.label(shortcut.text);
-                        ui.monospace(ui.ctx().format_shortcut(&shortcut.keys));
+                        ui.monospace(keys_text(&shortcut.keys));
                         ui.end_row();
                     }
                     for (gesture, keys) in [
@@ -37,5 +37,37 @@ pub fn shortcuts_ui(ui: &Ui, commands: &mut Commands) {
         });
     if !open {
         commands.send(Command::ToggleShortcuts);
+    }
+}
+
+/// Keys as they stand on the keyboard: `[` and not its name. Symbols that the fonts may lack stay names.
+fn keys_text(keys: &KeyboardShortcut) -> String {
+    let modifiers = ModifierNames::NAMES.format(&keys.modifiers, cfg!(target_os = "macos"));
+    let symbol = keys.logical_key.symbol_or_name();
+    let key = if symbol.is_ascii() {
+        symbol
+    } else {
+        keys.logical_key.name()
+    };
+    if modifiers.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{modifiers}+{key}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use egui::{Key, Modifiers};
+
+    use super::*;
+
+    #[test]
+    fn keys_are_shown_as_on_the_keyboard() {
+        let text = |modifiers, key| keys_text(&KeyboardShortcut::new(modifiers, key));
+        assert_eq!(text(Modifiers::NONE, Key::OpenBracket), "[");
+        assert_eq!(text(Modifiers::NONE, Key::Questionmark), "?");
+        assert_eq!(text(Modifiers::NONE, Key::ArrowLeft), "Left");
+        assert_eq!(text(Modifiers::CTRL, Key::O), "Ctrl+O");
     }
 }

@@ -20,6 +20,7 @@ pub fn tokens_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         return;
     }
     choosers_ui(ui, view, commands);
+    legend_ui(ui, view);
     strip::strip_ui(ui, view, commands);
     text::text_ui(ui, view);
 }
@@ -54,8 +55,6 @@ fn choosers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         if let Some(scale) = scale {
             commands.send(Command::SetHeatScale(scale));
         }
-        ui.separator();
-        legend_ui(ui, view);
     });
 }
 
@@ -76,32 +75,52 @@ fn explain_scale(scale: HeatScale) -> &'static str {
     }
 }
 
-/// What the marks mean, drawn the way they look in the text.
+/// What is shown, and what the marks mean, drawn the way they look in the text.
 fn legend_ui(ui: &mut Ui, view: &View<'_>) {
-    let theme = view.theme;
     let window = view.derived.window.as_deref().unwrap_or("the window");
-    let entry = |ui: &mut Ui, text: &str, mark: marks::Mark, help: String| {
-        let label = ui.label(RichText::new(text).small()).on_hover_text(help);
-        marks::paint(ui.painter(), label.rect, mark, theme);
-    };
     let budget = view.derived.budget_tokens();
-    entry(
-        ui,
-        "kept",
-        marks::Mark::Kept,
-        format!("Among the best {budget} tokens of {window}"),
-    );
-    entry(
-        ui,
-        "missed",
-        marks::Mark::Missed,
-        format!("Among the oracle's best {budget} tokens, but not among those of {window}"),
-    );
-    entry(
-        ui,
-        "needed",
-        marks::Mark::Evidence,
-        "Holds what the answer needs".to_owned(),
+    ui.horizontal(|ui| {
+        let heads = view.derived.tokens().map_or(0, |tokens| tokens.heads);
+        let over = if heads == 1 {
+            "one head".to_owned()
+        } else {
+            format!("mean importance of {heads} heads")
+        };
+        ui.add(
+            egui::Label::new(RichText::new(format!("At {budget} tokens, {over}")).weak())
+                .truncate(),
+        );
+        entry_ui(
+            ui,
+            view.theme,
+            &format!("kept by {window}"),
+            marks::Mark::Kept,
+            &format!("Among the best {budget} tokens of {window}"),
+        );
+        entry_ui(
+            ui,
+            view.theme,
+            "missed",
+            marks::Mark::Missed,
+            &format!("Among the oracle's best {budget} tokens, but not among those of {window}"),
+        );
+        entry_ui(
+            ui,
+            view.theme,
+            "needed",
+            marks::Mark::Evidence,
+            "Holds what the answer needs",
+        );
+    });
+}
+
+fn entry_ui(ui: &mut Ui, theme: &Theme, text: &str, mark: marks::Mark, help: &str) {
+    let label = ui.label(text).on_hover_text(help);
+    marks::paint(
+        ui.painter(),
+        label.rect.expand2(egui::vec2(2.0, 1.0)),
+        mark,
+        theme,
     );
 }
 

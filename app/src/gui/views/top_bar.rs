@@ -36,6 +36,7 @@ fn session_ui(ui: &mut Ui, session: &OpenedSession, commands: &mut Commands) {
     ui.strong(&info.name)
         .on_hover_text(info.path.display().to_string());
     ui.separator();
+    ui.weak("model");
     ui.label(&info.model).on_hover_text(format!(
         "{} layers, {} query heads, {} key/value heads",
         info.layers, info.query_heads, info.kv_heads

@@ -17,7 +17,6 @@ pub fn welcome_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         ui.add_space(24.0);
         if let Some(job) = view.data.jobs.first() {
             ui.label(&job.title);
-            ui.set_max_width(360.0);
             progress_ui(ui, &job.progress);
             if ui.button("Cancel").clicked() {
                 commands.send(Command::CancelJobs);

@@ -16,7 +16,7 @@ use crate::gui::theme::{ColorMap, Theme};
 const AXIS: f32 = 30.0;
 const AXIS_BOTTOM: f32 = 30.0;
 /// Cells do not grow beyond this, or a small model's map looks like a chessboard.
-const LARGEST_CELL: f32 = 44.0;
+const LARGEST_CELL: f32 = 72.0;
 
 /// A cell: row (layer) and column (head).
 pub type Cell = (usize, usize);

@@ -1,15 +1,8 @@
 //! Checkpoints and prompts that cannot be run are refused with a sentence that says what is wrong.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot lay out its checkpoint has failed"
-)]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{demo_model, demo_samples, plan, run_capture};
+use crate::common::{demo_model, demo_samples, plan, run_capture};
 use kvlens_sessions::StartMode;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 

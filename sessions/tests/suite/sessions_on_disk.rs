@@ -1,15 +1,8 @@
 //! Captures written, reopened, resumed and damaged.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot write its session has failed"
-)]
-
-mod common;
-
 use std::path::Path;
 
-use common::{demo_model, demo_samples, plan, run_capture};
+use crate::common::{demo_model, demo_samples, plan, run_capture};
 use kvlens_analysis::{ForcedKeep, Importance};
 use kvlens_sessions::{Session, SessionError, StartMode};
 

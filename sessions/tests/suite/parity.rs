@@ -1,11 +1,6 @@
 //! Logits, greedy ids and attention against Hugging Face transformers (float32, eager) on micro random
 //! checkpoints. `fixtures/make_fixtures.py` says how the checkpoints and arrays were made.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot read its fixtures has failed"
-)]
-
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};

@@ -1,12 +1,5 @@
 //! Truths that hold whatever the weights are, on the built-in model.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot run the model has failed"
-)]
-
-mod common;
-
 use candle_core::Tensor;
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::{Decode, DecodePlan, LastPrompt, ObservationWindow, WindowLabel};
@@ -53,14 +46,14 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 }
 
 fn prompt() -> String {
-    common::demo_samples("demo:length=512,question=end,samples=1")
+    crate::common::demo_samples("demo:length=512,question=end,samples=1")
         .remove(0)
         .prompt
 }
 
 #[test]
 fn decoding_leaves_the_keys_of_the_prompt_untouched() {
-    let model = common::demo_model();
+    let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, &prompt(), 1);
     let before = values(prefilled.keys_for_scoring(&model).unwrap().tensor());
     observe(&Decode::generated(plan()), &model, &mut prefilled);
@@ -72,7 +65,7 @@ fn decoding_leaves_the_keys_of_the_prompt_untouched() {
 
 #[test]
 fn the_first_decode_query_stands_right_behind_the_prompt() {
-    let model = common::demo_model();
+    let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, &prompt(), 4);
     let tokens = u32::try_from(prefilled.prompt_tokens()).unwrap();
     let decode = observe(&Decode::generated(plan()), &model, &mut prefilled);
@@ -91,7 +84,7 @@ fn the_first_decode_query_stands_right_behind_the_prompt() {
 
 #[test]
 fn forcing_what_the_model_generated_gives_the_same_observation() {
-    let model = common::demo_model();
+    let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, &prompt(), 1);
     let generated = observe(&Decode::generated(plan()), &model, &mut prefilled);
     let forced = Decode::teacher_forced(plan(), generated.token_ids().to_vec());
@@ -105,7 +98,7 @@ fn forcing_what_the_model_generated_gives_the_same_observation() {
 
 #[test]
 fn a_shorter_window_is_the_end_of_a_longer_one() {
-    let model = common::demo_model();
+    let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, &prompt(), 32);
     let long = observe(&last("last:32"), &model, &mut prefilled);
     let short = observe(&last("last:8"), &model, &mut prefilled);
@@ -115,7 +108,7 @@ fn a_shorter_window_is_the_end_of_a_longer_one() {
 
 #[test]
 fn a_window_longer_than_the_prompt_is_the_whole_prompt() {
-    let model = common::demo_model();
+    let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, "Nobody was in a hurry.", 64);
     let window = observe(&last("last:64"), &model, &mut prefilled);
     assert_eq!(window.rows(), prefilled.prompt_tokens());
@@ -125,7 +118,7 @@ fn a_window_longer_than_the_prompt_is_the_whole_prompt() {
 /// generated tokens and are not renormalised: heads that look at the previous tokens leave the prompt.
 #[test]
 fn weights_on_the_prompt_are_those_of_the_model() {
-    let model = common::demo_model();
+    let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, &prompt(), 16);
     let decode = observe(&Decode::generated(plan()), &model, &mut prefilled);
     let last = observe(&last("last:16"), &model, &mut prefilled);
@@ -163,7 +156,7 @@ fn weights_on_the_prompt_are_those_of_the_model() {
 
 #[test]
 fn sampling_repeats_with_its_seed_and_changes_with_it() {
-    let model = common::demo_model();
+    let model = crate::common::demo_model();
     let ids = |seed: u64| {
         let mut prefilled = prefill(&model, "The harbor", 1);
         let plan = DecodePlan {

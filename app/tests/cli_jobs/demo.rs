@@ -1,0 +1,158 @@
+//! `kvlens demo`, and what needs no session: doctor, help, a pipe that closes.
+
+use std::fs;
+use std::process::Stdio;
+
+use crate::support::{
+    column_names, kvlens, names, numbers, read_table, run, run_ok, snapshot, texts,
+};
+
+/// The columns of README, in order.
+const SAMPLE: &str = "session model dataset task sample prompt_tokens decode_tokens";
+const OVERLAP: &str = "window layer head head_kind budget_tokens budget_fraction recall hit_rate jaccard \
+                       mass mass_of_oracle";
+const AGREEMENT: &str =
+    "window layer head head_kind spearman kendall kl js cosine recall_auc prompt_share";
+const COST: &str = "window rows seconds flops extra_tokens peak_bytes";
+const SAMPLES: &str = "prompt generated answer score seconds";
+
+fn expected(columns: &str) -> Vec<String> {
+    let all = SAMPLE.split_whitespace().chain(columns.split_whitespace());
+    all.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_demo_writes_a_session_and_tables_and_prints_recall() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run_ok(folder.path(), &["demo", "--no-window"]);
+    for heading in [
+        "facts, question at the end, 4 samples of 470 to 997 tokens",
+        "facts, question at the start, 4 samples of 470 to 997 tokens",
+    ] {
+        assert!(ran.stdout.contains(heading), "{}", ran.stdout);
+    }
+    for line in ran.stdout.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert_eq!(ran.stdout.matches(" last:32 ").count(), 2, "{}", ran.stdout);
+
+    let tables = folder.path().join("kvlens-demo/tables");
+    let files = [
+        "agreement.parquet",
+        "cost.parquet",
+        "overlap.parquet",
+        "samples.parquet",
+    ];
+    assert_eq!(names(&tables), files);
+    // 8 prompts, 2 windows, 4 layers of 4 heads, 6 budgets
+    for (file, columns, rows) in [
+        ("overlap.parquet", OVERLAP, 8 * 2 * 16 * 6),
+        ("agreement.parquet", AGREEMENT, 8 * 2 * 16),
+        ("cost.parquet", COST, 8 * 3),
+        ("samples.parquet", SAMPLES, 8),
+    ] {
+        let table = read_table(&tables, file);
+        assert_eq!(column_names(&table), expected(columns), "{file}");
+        assert_eq!(table.rows(), rows, "{file}");
+        assert_eq!(table.metadata("schema_version"), Some("1"), "{file}");
+    }
+
+    let samples = read_table(&tables, "samples.parquet");
+    assert_eq!(
+        numbers(&samples, "score"),
+        [1.0; 8],
+        "the model answers all of these right"
+    );
+    let generated = texts(&samples, "generated");
+    assert!(generated[0].contains("maroon north"), "{generated:?}");
+    assert_eq!(
+        generated[0], generated[1],
+        "the question's place changes no answer"
+    );
+}
+
+#[test]
+fn the_tables_say_where_they_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    run_ok(folder.path(), &["demo", "--no-window"]);
+    let table = read_table(&folder.path().join("kvlens-demo/tables"), "overlap.parquet");
+    let provenance: serde_json::Value =
+        serde_json::from_str(table.metadata("provenance").unwrap()).unwrap();
+    assert_eq!(provenance["kvlens_version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(provenance["command_line"][1], "demo");
+    let session = &provenance["sessions"][0];
+    assert_eq!(session["name"], "demo");
+    assert_eq!(
+        session["model"]["weights_sha256"].as_str().unwrap().len(),
+        64
+    );
+    assert_eq!(session["plan"]["decode"]["max_tokens"], 64);
+    assert_eq!(session["windows"][1]["window"], "last:8");
+    assert_eq!(session["windows"][1]["forced_keep"]["recent"], 8);
+    assert_eq!(session["windows"][0]["oracle_scoring"]["reduce"], "mean");
+}
+
+#[test]
+fn a_second_demo_replaces_the_first_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = ["demo", "--no-window", "--out", "here"];
+    run_ok(folder.path(), &demo);
+    run_ok(folder.path(), &demo);
+    let out = folder.path().join("here");
+    assert_eq!(names(&out), ["demo.kvlens", "tables"]);
+
+    fs::write(out.join("thesis.txt"), "mine").unwrap();
+    let before = snapshot(&out);
+    let ran = run(folder.path(), &demo);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(ran.stderr.contains("did not write"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.trim_end().ends_with("thesis.txt"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(snapshot(&out), before);
+}
+
+#[test]
+fn without_a_display_the_demo_says_so_and_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run_ok(folder.path(), &["demo"]);
+    assert!(ran.stderr.contains("there is no display"), "{}", ran.stderr);
+    let ran = run(folder.path(), &[]);
+    assert_eq!(ran.code, 1, "the workbench alone cannot succeed: {ran:#?}");
+    assert!(ran.stderr.contains("there is no display"), "{}", ran.stderr);
+}
+
+#[test]
+fn doctor_reports_and_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run_ok(folder.path(), &["doctor"]);
+    for word in [
+        "device cpu",
+        "memory",
+        "display",
+        "model demo",
+        "window last[:W]",
+        "sessions",
+    ] {
+        assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
+    }
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn a_closed_pipe_is_no_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = kvlens(folder.path())
+        .args(["demo", "--no-window"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}

@@ -1,0 +1,14 @@
+//! The real program, run in folders of its own: jobs end to end, bad input, interrupts.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod bad_input;
+mod bad_models;
+mod capture_and_measure;
+mod demo;
+mod resume;
+mod support;

@@ -1,0 +1,12 @@
+//! The crate against its outside: other implementations, the disk, and what users get wrong. One binary, linked once.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot lay out what it needs has failed"
+)]
+
+mod bad_checkpoints;
+mod common;
+mod parity;
+mod sessions_on_disk;
+mod structure;
