@@ -3,13 +3,14 @@
 //! `demo` is a small file of retrieval prompts that the built-in model answers: statements about
 //! people, and a question for three facts of one of them. Every prompt comes twice, with the
 //! question at its end and at its start, because a window at the end of the prompt sees the
-//! question only in the first case.
+//! question only in the first case. All other tasks are generated.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use crate::error::DatasetError;
+use crate::generate::{self, Generator};
 use crate::jsonl::{self, Origin};
 use crate::sample::{QuestionPlace, Sample};
 
@@ -26,13 +27,45 @@ pub struct BuiltInTask {
     pub options: &'static [&'static str],
 }
 
-static TASKS: [BuiltInTask; 1] = [BuiltInTask {
+const DEMO_TASK: BuiltInTask = BuiltInTask {
     name: "demo",
     summary: "three facts about one person among many statements, for the built-in model",
     options: &["question=start|end", "length=512|1024", "samples=N"],
-}];
+};
 
-/// All built-in tasks.
+static TASKS: [BuiltInTask; 8] = {
+    let [facts, niah, multi_niah, variables, key_value, passage, list] = generate::TASKS;
+    [
+        DEMO_TASK, facts, niah, multi_niah, variables, key_value, passage, list,
+    ]
+};
+
+/// All built-in tasks: `demo`, whose prompts are shipped, and the generated ones.
+///
+/// The generated tasks have these options in common:
+///
+/// * `length` (128 to 131072, default 1024): the prompt's length in *estimated* tokens, which are
+///   its words plus its punctuation marks. A prompt is never longer and less than a sentence
+///   shorter. A real tokenizer cuts rare words and names, so it counts more; how many more depends
+///   on its vocabulary.
+/// * `question` (`end`, `start` or `both`, default `end`): where the question stands. With the same
+///   seed, `end` and `start` put it after and before the very same document; `both` asks twice,
+///   in a document that is shorter by one question.
+/// * `samples` (1 to 10000, default 16) and `seed` (default 0): how many prompts and which. The
+///   same options give the same text on every machine.
+///
+/// | task | its own option | the answer |
+/// |---|---|---|
+/// | `facts` | `facts` (2 to 4; drawn for each sample when absent) | that many facts about one person |
+/// | `niah` | `depth` (0 to 1, default 0.5, or `sweep`: spread evenly over the samples) | the unusual code of one person, told at this depth |
+/// | `multi-niah` | `needles` (2 to 7, default 4) | the unusual codes of that many people |
+/// | `variable-tracking` | `hops` (2 to 6, default 4) | everybody to whom one parcel came; the hops stand in their order |
+/// | `key-value` | `keys` (1 to 7, default 4) | the values of that many keys of a ledger |
+/// | `passage` | `sentences` (2 to 4, default 3) | the sentences of the passage about an event, word by word |
+/// | `list` | `matches` (2 to 6, default 4) | everybody with the asked city, job or food, in the order of the document |
+///
+/// Others in the document share a part of a name or a value with what is asked, but never the full
+/// name, key or title, so each question has one answer. The answer restates facts as sentences.
 pub fn builtin_tasks() -> &'static [BuiltInTask] {
     &TASKS
 }
@@ -51,22 +84,34 @@ pub(crate) fn unknown_task(name: &str) -> DatasetError {
 
 /// Checks the options without loading anything.
 pub(crate) fn check(task: &str, options: &BTreeMap<String, String>) -> Result<(), DatasetError> {
-    let task = find(task).ok_or_else(|| unknown_task(task))?;
-    Filter::read(task, options).map(|_| ())
+    if task == DEMO_TASK.name {
+        Filter::read(&DEMO_TASK, options).map(|_| ())
+    } else {
+        Generator::new(task, options).map(|_| ())
+    }
 }
 
-/// The task's samples that the options leave, in the order of the file: by length, each prompt
-/// with the question at its end before the same prompt with the question at its start.
+/// The task's samples: those of the demo that the options leave, or as many as the option asks a
+/// generated task for.
 pub(crate) fn load(
     task: &str,
     options: &BTreeMap<String, String>,
 ) -> Result<Vec<Sample>, DatasetError> {
-    let task = find(task).ok_or_else(|| unknown_task(task))?;
-    let filter = Filter::read(task, options)?;
+    if task == DEMO_TASK.name {
+        load_demo(options)
+    } else {
+        Ok(Generator::new(task, options)?.load())
+    }
+}
+
+/// In the order of the file: by length, each prompt with the question at its end before the same
+/// prompt with the question at its start.
+fn load_demo(options: &BTreeMap<String, String>) -> Result<Vec<Sample>, DatasetError> {
+    let filter = Filter::read(&DEMO_TASK, options)?;
     let origin = Origin {
-        path: task.name.as_ref(),
-        dataset: task.name,
-        stem: task.name,
+        path: DEMO_TASK.name.as_ref(),
+        dataset: DEMO_TASK.name,
+        stem: DEMO_TASK.name,
     };
     let mut samples = Vec::new();
     for line in jsonl::objects(DEMO, &origin) {

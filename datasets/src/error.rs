@@ -47,6 +47,19 @@ pub enum DatasetError {
         /// What is accepted, as `key=value|value`.
         expected: String,
     },
+    /// What the question of a generated task needs does not fit into the prompt.
+    #[error(
+        "the built-in task {task} with these options takes length={needed} or more, \
+         not length={length}"
+    )]
+    LengthTooShort {
+        /// The task's name.
+        task: String,
+        /// The refused length in estimated tokens.
+        length: usize,
+        /// The shortest possible length with the same options.
+        needed: usize,
+    },
     /// The file's extension is none of those that are read.
     #[error(
         "prompts are read from .txt files (one prompt each) and .jsonl files (one prompt a line), \

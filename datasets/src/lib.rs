@@ -3,10 +3,12 @@
 //! [`DataSpec`] is what is typed on the command line (`demo:question=start`, `prompts.jsonl`),
 //! [`load`] turns one into [`Sample`]s, [`load_all`] several at once, and [`score`] says how much
 //! of a sample's answer a generated text holds. The fields that JSONL files may use are described
-//! with [`load`].
+//! with [`load`], the built-in tasks and their options with [`builtin_tasks`]; [`Generator`] makes
+//! endless samples of a generated task.
 
 mod builtin;
 mod error;
+mod generate;
 mod jsonl;
 mod load;
 mod sample;
@@ -15,6 +17,7 @@ mod spec;
 
 pub use builtin::{BuiltInTask, builtin_tasks};
 pub use error::DatasetError;
+pub use generate::Generator;
 pub use load::{load, load_all};
 pub use sample::{QuestionPlace, Sample};
 pub use score::score;

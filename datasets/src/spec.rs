@@ -10,7 +10,7 @@ use crate::error::DatasetError;
 
 /// Names the prompts of one source.
 ///
-/// Written `demo`, `demo:question=start,length=512`, or as a path to a `.txt` or `.jsonl` file.
+/// Written `demo`, `niah:length=1024,depth=0.5`, or as a path to a `.txt` or `.jsonl` file.
 /// A file that exists wins over a built-in task of the same name. What looks like a path (it holds
 /// a separator or ends with a dot and an extension) is one even when nothing is there, so that the
 /// error speaks of the missing file.
@@ -105,6 +105,37 @@ mod tests {
         assert_eq!(options["length"], "512");
         assert_eq!(spec.to_string(), "demo:length=512,question=start");
         assert_eq!(spec.to_string().parse::<DataSpec>().unwrap(), spec);
+    }
+
+    #[test]
+    fn a_generated_task_gives_as_many_samples_as_asked_with_the_question_where_asked() {
+        let text = "niah:length=1024,depth=0.5,question=start,samples=5,seed=7";
+        let spec: DataSpec = text.parse().unwrap();
+        let samples = crate::load(&spec).unwrap();
+        assert_eq!(samples.len(), 5);
+        assert_eq!(samples[4].id, "niah-1024-start-seed7-4");
+        assert_eq!(samples[4].dataset, "generated");
+        assert!(
+            samples[4]
+                .prompt
+                .starts_with(" Question: Report the code of ")
+        );
+        let both = [
+            text.parse().unwrap(),
+            "niah:samples=5,seed=7".parse().unwrap(),
+        ];
+        let samples = crate::load_all(&both).unwrap();
+        assert_eq!(samples[9].id, "niah-1024-end-seed7-4");
+        assert_eq!(samples[9].values, samples[4].values);
+    }
+
+    #[test]
+    fn a_generated_task_is_refused_with_its_options_when_typed() {
+        let short = "multi-niah:length=128,needles=7,question=both";
+        let error = short.parse::<DataSpec>().unwrap_err().to_string();
+        assert!(error.contains("not length=128"), "{error}");
+        let error = "niah:hops=2".parse::<DataSpec>().unwrap_err().to_string();
+        assert!(error.contains("depth=0..1|sweep"), "{error}");
     }
 
     #[test]

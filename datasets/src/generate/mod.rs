@@ -1,0 +1,131 @@
+//! Documents that are made up on the spot, with a question whose answer is known.
+//!
+//! A document is a row of English sentences: what the answer needs, the same about others who
+//! share a name or a value (distractors, less than half of the text), and filler that says nothing
+//! of anybody. Every word comes from the lists and templates of this module.
+
+mod distractors;
+mod document;
+mod fact;
+mod filler;
+mod options;
+mod person;
+mod random;
+mod task;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod words;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::builtin::{self, BuiltInTask};
+use crate::error::DatasetError;
+use crate::sample::{QuestionPlace, Sample};
+use document::Document;
+use options::Settings;
+use random::Random;
+use task::{Draft, Task};
+
+/// Makes the samples of one task, without end and each by its number.
+///
+/// The options are those of the command line (`length`, `question`, `seed`, …; see
+/// [`builtin_tasks`](crate::builtin_tasks)). The same task, options and number give the same text
+/// on every machine and in every later version of the program. With only `question` changed from
+/// `start` to `end`, the document between them is the same; with only `depth` changed, a document
+/// consists of the same sentences.
+///
+/// ```
+/// use kvlens_datasets::Generator;
+/// let options = [("length".to_owned(), "256".to_owned())].into();
+/// let generator = Generator::new("facts", &options)?;
+/// let hundredth = generator.sample(100);
+/// assert!(hundredth.prompt.ends_with(" Answer:"));
+/// assert_eq!(generator.samples().nth(100), Some(hundredth));
+/// # Ok::<(), kvlens_datasets::DatasetError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generator {
+    task: Task,
+    settings: Settings,
+}
+
+impl Generator {
+    /// A generator of the task's samples.
+    ///
+    /// # Errors
+    /// When no generated task has this name, when the task does not have an option or takes another
+    /// value, and when what the question needs does not fit into the length.
+    pub fn new(task: &str, options: &BTreeMap<String, String>) -> Result<Self, DatasetError> {
+        let task = Task::named(task).ok_or_else(|| builtin::unknown_task(task))?;
+        let settings = Settings::read(task, options)?;
+        Ok(Self { task, settings })
+    }
+
+    /// The sample of this number, made without those before it. Its `prompt` and its `answer` begin
+    /// with a blank, so that the answer can follow the prompt as it is.
+    pub fn sample(&self, index: u64) -> Sample {
+        let Settings { length, seed, .. } = self.settings;
+        let mut random = Random::new(seed, index, self.task as u64, length as u64);
+        let draft = self.task.draft(&mut random, &self.settings, index);
+        let Draft {
+            question,
+            answer,
+            values,
+            material,
+        } = draft;
+        let question = format!(" Question: {question}");
+        let opens = self.settings.place != Some(QuestionPlace::End);
+        let closes = self.settings.place != Some(QuestionPlace::Start);
+        let questions = usize::from(opens) + usize::from(closes);
+        let frame = questions * tokens::estimate(&question) + tokens::estimate(" Answer:");
+        let document = Document::build(&mut random, length.saturating_sub(frame), material);
+        let before = if opens { question.as_str() } else { "" };
+        let after = if closes { question.as_str() } else { "" };
+        let offset = before.len() + 1;
+        let place = self.settings.place_label();
+        Sample {
+            id: format!("{}-{length}-{place}-seed{seed}-{index}", self.task.name()),
+            dataset: "generated".to_owned(),
+            task: self.task.name().to_owned(),
+            prompt: format!("{before} {}{after} Answer:", document.text),
+            answer: Some(format!(" {}", answer.join(" "))),
+            values,
+            evidence: document
+                .evidence
+                .iter()
+                .map(|span| shifted(span, offset))
+                .collect(),
+            question_place: self.settings.place,
+        }
+    }
+
+    /// All samples from number 0, without end.
+    pub fn samples(&self) -> impl Iterator<Item = Sample> + '_ {
+        (0..).map(|index| self.sample(index))
+    }
+
+    /// As many samples as the option `samples` says.
+    pub(crate) fn load(&self) -> Vec<Sample> {
+        (0..self.settings.samples)
+            .map(|index| self.sample(index))
+            .collect()
+    }
+}
+
+fn shifted(span: &Range<usize>, offset: usize) -> Range<usize> {
+    span.start + offset..span.end + offset
+}
+
+/// The generated tasks, as help texts show them.
+pub(crate) const TASKS: [BuiltInTask; 7] = [
+    tasks::facts::TASK,
+    tasks::needles::SINGLE,
+    tasks::needles::SEVERAL,
+    tasks::variables::TASK,
+    tasks::key_value::TASK,
+    tasks::passage::TASK,
+    tasks::list::TASK,
+];
