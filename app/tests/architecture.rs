@@ -105,7 +105,7 @@ fn each_heavy_library_has_one_home() {
 }
 
 #[test]
-fn datasets_knows_text_only() {
+fn datasets_knows_text_and_chance_only() {
     let workspace = workspace();
     let names: Vec<&str> = package(&workspace, "kvlens-datasets")
         .dependencies
@@ -113,5 +113,5 @@ fn datasets_knows_text_only() {
         .filter(|dependency| dependency.kind == DependencyKind::Normal)
         .map(|dependency| dependency.name.as_str())
         .collect();
-    assert_eq!(names, ["serde", "serde_json", "thiserror"]);
+    assert_eq!(names, ["rand_chacha", "serde", "serde_json", "thiserror"]);
 }
