@@ -58,8 +58,9 @@ pub struct CaptureArguments {
     /// The model: `demo` (built in) or a folder in the Hugging Face layout
     #[arg(long, value_name = "demo|DIR")]
     pub model: ModelSource,
-    /// Prompts: `demo[:question=start|end,length=512|1024,samples=N]`, a .txt file (one prompt) or a
-    /// .jsonl file (one prompt a line)
+    /// Prompts: `demo[:question=start|end,length=512|1024,samples=N]`, a generated task such as
+    /// `niah:length=1024,samples=16` (`kvlens doctor` lists them), a .txt file (one prompt) or a .jsonl
+    /// file (one prompt a line)
     #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]
     pub data: Vec<String>,
     /// Observation windows such as `last:32`, or `all` with their default options; the decode stage
