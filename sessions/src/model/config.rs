@@ -9,6 +9,9 @@ use super::config_json::Fields;
 use super::rope::RopeConfig;
 use crate::SessionError;
 
+/// Far above any model; bounds what is allocated from a configuration before the weights are looked at.
+const MOST_LAYERS: usize = 4096;
+
 /// The families whose configurations are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
@@ -136,6 +139,11 @@ impl ModelConfig {
         let hidden_size = fields.size("hidden_size")?;
         let query_heads = fields.size("num_attention_heads")?;
         let layers = fields.size("num_hidden_layers")?;
+        if layers > MOST_LAYERS {
+            return Err(SessionError::Config {
+                reason: format!("'num_hidden_layers' is {layers}; at most {MOST_LAYERS} are read"),
+            });
+        }
         let attention_bias = fields.flag("attention_bias", false)?;
         if let Some(activation) = fields.text("hidden_act")?
             && activation != "silu"
@@ -319,6 +327,14 @@ mod tests {
         };
         assert_eq!(qwen2(false), vec![None; 4]);
         assert_eq!(qwen2(true), vec![None, None, Some(32), Some(32)]);
+    }
+
+    #[test]
+    fn more_layers_than_any_model_has_are_refused() {
+        let error =
+            edited(|fields| drop(fields.insert("num_hidden_layers".into(), u32::MAX.into())))
+                .unwrap_err();
+        assert!(error.to_string().contains("at most 4096"), "{error}");
     }
 
     #[test]

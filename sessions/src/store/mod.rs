@@ -6,6 +6,7 @@ mod atomic;
 mod manifest;
 mod sample_file;
 mod session;
+mod shape_check;
 
 pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleState};
 pub use sample_file::{CapturedSample, SampleRecord};

@@ -15,6 +15,8 @@ use kvlens_datasets::QuestionPlace;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use super::manifest::ModelShape;
+use super::shape_check;
 use crate::SessionError;
 use crate::attention_rows::{PromptKeys, on_cpu};
 use crate::model::CapturedRows;
@@ -163,7 +165,7 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
 pub(crate) fn read_sample(
     bytes: &[u8],
     path: &Path,
-    sliding_windows: &[Option<usize>],
+    shape: &ModelShape,
 ) -> Result<CapturedSample, SessionError> {
     let damaged = |reason: String| SessionError::Session {
         reason: format!("the sample file is damaged ({reason}); capture it again"),
@@ -187,7 +189,7 @@ pub(crate) fn read_sample(
             .remove(name)
             .ok_or_else(|| damaged(format!("it has no tensor '{name}'")))
     };
-    let keys = PromptKeys::new(take("keys")?, sliding_windows.to_vec())?;
+    let keys = PromptKeys::new(take("keys")?, shape.sliding_windows.clone())?;
     let mut observations = Vec::with_capacity(texts.observations.len());
     for (index, info) in texts.observations.into_iter().enumerate() {
         let mut part = |part: &str| take(&format!("observation.{index}.{part}"));
@@ -203,10 +205,7 @@ pub(crate) fn read_sample(
     let oracle = observations
         .next()
         .ok_or_else(|| damaged("it has no observation of the decode stage".to_owned()))?;
-    Ok(CapturedSample::new(
-        texts.record,
-        oracle,
-        observations.collect(),
-        keys,
-    ))
+    let sample = CapturedSample::new(texts.record, oracle, observations.collect(), keys);
+    shape_check::check(&sample, shape).map_err(damaged)?;
+    Ok(sample)
 }

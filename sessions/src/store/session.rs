@@ -82,6 +82,6 @@ impl Session {
                 path,
             });
         }
-        read_sample(&bytes, &path, &self.manifest.shape.sliding_windows)
+        read_sample(&bytes, &path, &self.manifest.shape)
     }
 }

@@ -193,3 +193,56 @@ fn damaged_sessions_are_refused_with_a_sentence() {
     assert!(open_error(&out).contains("no manifest.json"));
     assert!(open_error(&folder.path().join("absent.kvlens")).contains("no such session folder"));
 }
+
+/// The hash only says that a file is the one that was written; what is in it must fit all the same.
+#[test]
+fn parts_that_do_not_belong_together_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let out = folder.path().join("a.kvlens");
+    let plan = plan(&["last:8"], 4);
+    run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    let manifest = out.join("manifest.json");
+    let good = std::fs::read_to_string(&manifest).unwrap();
+    let load_error = || {
+        Session::open(&out)
+            .unwrap()
+            .load_sample(0)
+            .unwrap_err()
+            .to_string()
+    };
+    for (from, to, word) in [
+        ("\"kv_heads\": 2", "\"kv_heads\": 0", "no heads"),
+        ("\"kv_heads\": 2", "\"kv_heads\": 3", "among 3"),
+        ("\"kv_heads\": 2", "\"kv_heads\": 4", "keys has shape"),
+        (
+            "\"query_heads\": 4",
+            "\"query_heads\": 8",
+            "queries of 'decode'",
+        ),
+    ] {
+        assert!(good.contains(from));
+        std::fs::write(&manifest, good.replace(from, to)).unwrap();
+        let error = load_error();
+        assert!(error.contains(word), "'{word}' is not in: {error}");
+    }
+
+    let sample = out.join("sample-00000.safetensors");
+    let bytes = std::fs::read(&sample).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let mut tensors =
+        candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu).unwrap();
+    let shorter = tensors["keys"].narrow(2, 0, 0).unwrap();
+    tensors.insert("keys".to_owned(), shorter);
+    let forged = safetensors::serialize(&tensors, header.metadata().clone()).unwrap();
+    std::fs::write(&sample, &forged).unwrap();
+    let [old, new] = [&bytes, &forged].map(|bytes| hex_sha256(bytes));
+    std::fs::write(&manifest, good.replace(&old, &new)).unwrap();
+    assert!(load_error().contains("keys has shape [4, 2, 0, 32]"));
+}
+
+fn hex_sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
