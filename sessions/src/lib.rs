@@ -11,6 +11,7 @@ pub mod model;
 mod observation;
 mod prefill;
 mod store;
+pub mod training;
 pub mod windows;
 
 pub use attention_rows::PromptKeys;
