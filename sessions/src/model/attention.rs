@@ -99,18 +99,19 @@ fn attend_block(
     let products = queries
         .matmul(&seen_keys.transpose(1, 2)?)?
         .to_dtype(DType::F32)?;
-    let (weights, log_sum) = if input.mode == ForwardMode::Differentiable && products.device().is_cpu() {
-        let softmax = MaskedSoftmax {
-            scale: scale as f32,
-            rows,
-            own_key: input.first_index + block.rows.start - block.keys.start,
-            sliding_window: input.sliding_window,
+    let (weights, log_sum) =
+        if input.mode == ForwardMode::Differentiable && products.device().is_cpu() {
+            let softmax = MaskedSoftmax {
+                scale: scale as f32,
+                rows,
+                own_key: input.first_index + block.rows.start - block.keys.start,
+                sliding_window: input.sliding_window,
+            };
+            (softmax.apply(&products)?, None)
+        } else {
+            let (weights, log_sum) = softmax(input, block, &(products * scale)?)?;
+            (weights, Some(log_sum))
         };
-        (softmax.apply(&products)?, None)
-    } else {
-        let (weights, log_sum) = softmax(input, block, &(products * scale)?)?;
-        (weights, Some(log_sum))
-    };
     let context = weights
         .to_dtype(input.queries.dtype())?
         .matmul(&seen_values)?
