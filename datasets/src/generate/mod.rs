@@ -16,6 +16,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod told;
 mod words;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use document::Document;
 use options::Settings;
 use random::Random;
 use task::{Draft, Task};
+use told::Told;
 
 /// Makes the samples of one task, without end and each by its number.
 ///
@@ -69,13 +71,16 @@ impl Generator {
     pub fn sample(&self, index: u64) -> Sample {
         let Settings { length, seed, .. } = self.settings;
         let mut random = Random::new(seed, index, self.task as u64, length as u64);
-        let draft = self.task.draft(&mut random, &self.settings, index);
+        let count = self.task.count(&mut random, &self.settings);
+        let mut told = Told::default();
         let Draft {
             question,
             answer,
             values,
-            material,
-        } = draft;
+            needed,
+        } = self.task.draft(&mut random, &mut told, count);
+        let depth = (self.task == Task::Niah).then(|| self.settings.depth_of(index));
+        let material = told.into_material(needed, depth);
         let question = format!(" Question: {question}");
         let opens = self.settings.place != Some(QuestionPlace::End);
         let closes = self.settings.place != Some(QuestionPlace::Start);

@@ -1,13 +1,11 @@
 //! Several facts about one person.
 
 use crate::builtin::BuiltInTask;
-use crate::generate::distractors::{Asked, Fact, other_people};
-use crate::generate::document::Material;
+use crate::generate::distractors::Fact;
 use crate::generate::fact::{FactKind, enumerate};
-use crate::generate::filler::Filler;
-use crate::generate::person::People;
 use crate::generate::random::Random;
 use crate::generate::task::Draft;
+use crate::generate::told::Told;
 
 pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     name: "facts",
@@ -21,9 +19,8 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     ],
 };
 
-pub(in crate::generate) fn draft(random: &mut Random, count: usize) -> Draft {
-    let mut people = People::default();
-    let person = people.draw(random);
+pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, count: usize) -> Draft {
+    let person = told.people.draw(random);
     let chosen = random.choose(&FactKind::ALL, count);
     let facts: Vec<Fact> = FactKind::ALL
         .into_iter()
@@ -39,6 +36,9 @@ pub(in crate::generate) fn draft(random: &mut Random, count: usize) -> Draft {
         .map(|(kind, value)| kind.sentence(random, person, value))
         .collect();
     random.shuffle(&mut needed);
+    told.asked.questions += 1;
+    told.asked.people.push(person);
+    told.asked.shared.extend(facts.iter().cloned());
     Draft {
         question: format!("Report the {} of {person}.", enumerate(&labels)),
         answer: facts
@@ -46,18 +46,6 @@ pub(in crate::generate) fn draft(random: &mut Random, count: usize) -> Draft {
             .map(|(kind, value)| kind.plain(person, value))
             .collect(),
         values: facts.iter().map(|(_, value)| value.clone()).collect(),
-        material: Material {
-            needed,
-            depth: None,
-            distract: other_people(
-                people,
-                Asked {
-                    people: vec![person],
-                    shared: facts,
-                    exclusive: None,
-                },
-            ),
-            filler: Filler::default(),
-        },
+        needed,
     }
 }
