@@ -8,6 +8,7 @@ mod distractors;
 mod document;
 mod fact;
 mod filler;
+mod interview;
 mod options;
 mod person;
 mod random;
@@ -17,7 +18,10 @@ mod tasks;
 mod tests;
 mod tokens;
 mod told;
+mod training;
 mod words;
+
+pub use training::{TrainingAnswer, TrainingCorpus, TrainingDocument};
 
 use std::collections::BTreeMap;
 use std::ops::Range;

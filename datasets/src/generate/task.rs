@@ -26,7 +26,7 @@ pub(super) struct Draft {
     pub question: String,
     /// The sentences of the answer.
     pub answer: Vec<String>,
-    /// What a right answer contains: a value for each of its sentences.
+    /// What a right answer contains: each of its sentences states one value.
     pub values: Vec<String>,
     /// The texts that the answer needs, in the order in which they must stand.
     pub needed: Vec<String>,
@@ -90,6 +90,12 @@ impl Task {
         let questions = if settings.place.is_none() { 2 } else { 1 };
         let question = question + count * each_in_question;
         questions * question + count * each_in_document + frame_of_passage + 2
+    }
+
+    /// Whether one document can hold this task's questions and those of other tasks that mix. A
+    /// passage is made of filler, and what a list names must be true of nobody else.
+    pub(super) fn mixes(self) -> bool {
+        !matches!(self, Self::Passage | Self::List)
     }
 
     /// The task's own number for one sample.
