@@ -8,6 +8,7 @@ mod distractors;
 mod document;
 mod fact;
 mod filler;
+mod interview;
 mod options;
 mod person;
 mod random;
@@ -16,8 +17,11 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod told;
 mod training;
 mod words;
+
+pub use training::{TrainingAnswer, TrainingCorpus, TrainingDocument};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,8 +33,7 @@ use document::Document;
 use options::Settings;
 use random::Random;
 use task::{Draft, Task};
-
-pub use training::{TrainingAnswer, TrainingCorpus, TrainingDocument};
+use told::Told;
 
 /// Makes the samples of one task, without end and each by its number.
 ///
@@ -72,13 +75,16 @@ impl Generator {
     pub fn sample(&self, index: u64) -> Sample {
         let Settings { length, seed, .. } = self.settings;
         let mut random = Random::new(seed, index, self.task as u64, length as u64);
-        let draft = self.task.draft(&mut random, &self.settings, index);
+        let count = self.task.count(&mut random, &self.settings);
+        let mut told = Told::default();
         let Draft {
             question,
             answer,
             values,
-            material,
-        } = draft;
+            needed,
+        } = self.task.draft(&mut random, &mut told, count);
+        let depth = (self.task == Task::Niah).then(|| self.settings.depth_of(index));
+        let material = told.into_material(needed, depth);
         let question = format!(" Question: {question}");
         let opens = self.settings.place != Some(QuestionPlace::End);
         let closes = self.settings.place != Some(QuestionPlace::Start);

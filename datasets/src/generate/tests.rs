@@ -10,6 +10,7 @@ use super::tokens::estimate;
 use super::*;
 use crate::score;
 
+mod training;
 mod words;
 
 fn generator(task: &str, options: &[(&str, &str)]) -> Generator {
