@@ -60,19 +60,6 @@ pub enum DatasetError {
         /// The shortest possible length with the same options.
         needed: usize,
     },
-    /// A training text cannot be of this length.
-    #[error("training texts have {least} to {most} estimated tokens, not {length}")]
-    TrainingLength {
-        /// The refused length, in estimated tokens.
-        length: usize,
-        /// The shortest length.
-        least: usize,
-        /// The greatest length.
-        most: usize,
-    },
-    /// There is no task from which training texts could be drawn.
-    #[error("a mixture of training tasks has at least one task of a weight above 0")]
-    EmptyMixture,
     /// The file's extension is none of those that are read.
     #[error(
         "prompts are read from .txt files (one prompt each) and .jsonl files (one prompt a line), \

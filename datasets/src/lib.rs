@@ -4,8 +4,7 @@
 //! [`load`] turns one into [`Sample`]s, [`load_all`] several at once, and [`score`] says how much
 //! of a sample's answer a generated text holds. The fields that JSONL files may use are described
 //! with [`load`], the built-in tasks and their options with [`builtin_tasks`]; [`Generator`] makes
-//! endless samples of a generated task, and [`TrainingCorpus`] texts from which a model learns such
-//! tasks.
+//! endless samples of a generated task, [`TrainingCorpus`] endless texts to train a model on.
 
 mod builtin;
 mod error;

@@ -2,42 +2,38 @@
 
 use std::collections::VecDeque;
 
+use super::document::Distract;
 use super::fact::FactKind;
-use super::person::Person;
+use super::person::{People, Person};
 use super::random::Random;
-use super::told::Source;
 
 /// A fact's kind and its value.
 pub(super) type Fact = (FactKind, String);
 
 /// What the distractors must not say and should resemble.
-#[derive(Clone, Default)]
 pub(super) struct Asked {
-    /// How many questions there are about these people.
-    pub questions: usize,
     /// The people asked about: others share a part of their names, never the whole.
     pub people: Vec<Person>,
     /// Facts whose values some others share.
     pub shared: Vec<Fact>,
-    /// Facts that are true of nobody else; everybody else gets other values of their kinds.
-    pub exclusive: Vec<Fact>,
+    /// A fact that is true of nobody else; everybody else gets another value of its kind.
+    pub exclusive: Option<Fact>,
 }
 
-/// Facts of other people, two or three each. For each question, two people share a name with
-/// somebody asked about and the second of them a value too; of the others, every third shares a name.
-pub(super) fn other_people(asked: Asked) -> Source {
+/// Facts of other people, two or three each. The first two people share a name with somebody asked
+/// about and the second a value too; of the others, every third shares a name.
+pub(super) fn other_people(mut people: People, asked: Asked) -> Distract {
     let mut drawn = 0_usize;
     let mut pending: VecDeque<String> = VecDeque::new();
-    Box::new(move |random, people| {
+    Box::new(move |random| {
         if pending.is_empty() && !people.is_crowded() {
-            let is_due = drawn < 2 * asked.questions;
-            let is_close = is_due || random.one_in(3);
+            let is_close = drawn < 2 || random.one_in(3);
             let model = random.choose(&asked.people, 1).first().copied();
             let person = match model {
                 Some(model) if is_close => people.draw_namesake(random, model),
                 _ => people.draw(random),
             };
-            let shares = (is_due && drawn % 2 == 1) || random.one_in(6);
+            let shares = drawn == 1 || random.one_in(6);
             pending.extend(facts_of(random, person, &asked, shares));
             drawn += 1;
         }
@@ -49,14 +45,9 @@ fn facts_of(random: &mut Random, person: Person, asked: &Asked, shares: bool) ->
     let count = 2 + random.below(2);
     let mut kinds = random.choose(&FactKind::ALL, count);
     let mut sentences = Vec::new();
-    for kind in FactKind::ALL {
-        let is_of_kind = |fact: &&Fact| fact.0 == kind;
-        let taken: Vec<&Fact> = asked.exclusive.iter().filter(is_of_kind).collect();
-        if taken.is_empty() {
-            continue;
-        }
-        kinds.retain(|other| *other != kind);
-        let other = kind.draw_but(random, |value| taken.iter().any(|fact| fact.1 == value));
+    if let Some((kind, value)) = &asked.exclusive {
+        kinds.retain(|other| other != kind);
+        let other = kind.draw_other(random, value);
         sentences.push(kind.sentence(random, person, &other));
     }
     if let Some((kind, value)) = pick(random, &asked.shared).filter(|_| shares) {
@@ -77,27 +68,25 @@ fn pick(random: &mut Random, facts: &[Fact]) -> Option<Fact> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generate::person::People;
 
     fn distractors(exclusive: bool) -> (Person, Vec<String>) {
         let mut random = Random::new(2, 0, 0, 0);
         let mut people = People::default();
         let asked = people.draw(&mut random);
         let fact = (FactKind::City, "Cairo".to_owned());
-        let (exclusive, shared) = if exclusive {
-            (vec![fact], Vec::new())
-        } else {
-            (Vec::new(), vec![fact])
-        };
-        let mut distract = other_people(Asked {
-            questions: 1,
-            people: vec![asked],
-            shared,
-            exclusive,
-        });
-        let texts = (0..300)
-            .map_while(|_| distract(&mut random, &mut people))
-            .collect();
+        let mut distract = other_people(
+            people,
+            Asked {
+                people: vec![asked],
+                shared: if exclusive {
+                    Vec::new()
+                } else {
+                    vec![fact.clone()]
+                },
+                exclusive: exclusive.then_some(fact),
+            },
+        );
+        let texts = (0..300).map_while(|_| distract(&mut random)).collect();
         (asked, texts)
     }
 

@@ -3,8 +3,6 @@
 //! The value stands right after the name, or at most four words behind it, because a small model
 //! does not copy across a longer gap.
 
-use std::collections::BTreeSet;
-
 use super::person::Person;
 use super::random::Random;
 use super::words::{
@@ -62,11 +60,11 @@ impl FactKind {
         }
     }
 
-    /// Any value of this kind that is not taken.
-    pub(super) fn draw_but(self, random: &mut Random, is_taken: impl Fn(&str) -> bool) -> String {
+    /// Any value of this kind but `taken`.
+    pub(super) fn draw_other(self, random: &mut Random, taken: &str) -> String {
         loop {
             let value = self.draw(random);
-            if !is_taken(&value) {
+            if value != taken {
                 return value;
             }
         }
@@ -108,17 +106,9 @@ pub(super) fn event(random: &mut Random) -> String {
     pair(random, EVENT_OCCASIONS, EVENT_KINDS)
 }
 
-/// Codes of two words that no ordinary fact uses; no two of these codes share a word, nor have
-/// they one of those that are taken.
-pub(super) fn unusual_codes(
-    random: &mut Random,
-    count: usize,
-    taken: &mut BTreeSet<&'static str>,
-) -> Vec<String> {
-    let free = RARE_WORDS.iter().copied();
-    let free: Vec<&str> = free.filter(|word| !taken.contains(word)).collect();
-    let words = random.choose(&free, 2 * count);
-    taken.extend(&words);
+/// Codes of two words that no ordinary fact uses; no two of these codes share a word.
+pub(super) fn unusual_codes(random: &mut Random, count: usize) -> Vec<String> {
+    let words = random.choose(RARE_WORDS, 2 * count);
     words.chunks_exact(2).map(|pair| pair.join(" ")).collect()
 }
 

@@ -123,7 +123,7 @@ const REMARKS: &[&str] = &[
 ];
 
 /// Composes filler and remembers it, so that a document does not say the same twice.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Filler {
     said: BTreeSet<String>,
 }

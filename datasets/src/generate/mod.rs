@@ -8,7 +8,6 @@ mod distractors;
 mod document;
 mod fact;
 mod filler;
-mod interview;
 mod options;
 mod person;
 mod random;
@@ -17,11 +16,8 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
-mod told;
 mod training;
 mod words;
-
-pub use training::{TrainingAnswer, TrainingCorpus, TrainingDocument};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,7 +29,8 @@ use document::Document;
 use options::Settings;
 use random::Random;
 use task::{Draft, Task};
-use told::Told;
+
+pub use training::{TrainingAnswer, TrainingCorpus, TrainingDocument};
 
 /// Makes the samples of one task, without end and each by its number.
 ///
@@ -75,16 +72,13 @@ impl Generator {
     pub fn sample(&self, index: u64) -> Sample {
         let Settings { length, seed, .. } = self.settings;
         let mut random = Random::new(seed, index, self.task as u64, length as u64);
-        let count = self.task.count(&mut random, &self.settings);
-        let mut told = Told::default();
+        let draft = self.task.draft(&mut random, &self.settings, index);
         let Draft {
             question,
             answer,
             values,
-            needed,
-        } = self.task.draft(&mut random, &mut told, count);
-        let depth = (self.task == Task::Niah).then(|| self.settings.depth_of(index));
-        let material = told.into_material(needed, depth);
+            material,
+        } = draft;
         let question = format!(" Question: {question}");
         let opens = self.settings.place != Some(QuestionPlace::End);
         let closes = self.settings.place != Some(QuestionPlace::Start);

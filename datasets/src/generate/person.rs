@@ -20,7 +20,7 @@ impl fmt::Display for Person {
 }
 
 /// Hands out people, each once.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct People {
     taken: BTreeSet<Person>,
 }

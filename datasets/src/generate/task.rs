@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use super::document::Material;
 use super::options::Settings;
 use super::random::Random;
 use super::tasks::{facts, key_value, list, needles, passage, variables};
-use super::told::Told;
 use crate::builtin::BuiltInTask;
 
 /// One kind of question about a generated document. The numbers are part of what a seed means.
@@ -20,16 +20,16 @@ pub(super) enum Task {
     List = 7,
 }
 
-/// A question with its answer and what the document must hold for it.
+/// A question with its answer and what the document is to be made of.
 pub(super) struct Draft {
     /// The question without `Question:`.
     pub question: String,
     /// The sentences of the answer.
     pub answer: Vec<String>,
-    /// What a right answer contains: each of its sentences states one value.
+    /// What a right answer contains.
     pub values: Vec<String>,
-    /// The texts that the answer needs, in the order in which they must stand.
-    pub needed: Vec<String>,
+    /// What the document is made of.
+    pub material: Material,
 }
 
 impl Task {
@@ -92,32 +92,19 @@ impl Task {
         questions * question + count * each_in_document + frame_of_passage + 2
     }
 
-    /// Whether one document can hold this task's questions and those of other tasks that mix. A
-    /// passage is made of filler, and what a list names must be true of nobody else.
-    pub(super) fn mixes(self) -> bool {
-        !matches!(self, Self::Passage | Self::List)
-    }
-
-    /// The task's own number for one sample.
-    pub(super) fn count(self, random: &mut Random, settings: &Settings) -> usize {
-        let usual = match self {
-            Self::Facts => 2 + random.below(3),
-            Self::Niah => 1,
-            Self::Passage => 3,
-            Self::MultiNiah | Self::VariableTracking | Self::KeyValue | Self::List => 4,
-        };
-        settings.count.unwrap_or(usual)
-    }
-
-    /// A question about a document that may have told something already.
-    pub(super) fn draft(self, random: &mut Random, told: &mut Told, count: usize) -> Draft {
+    pub(super) fn draft(self, random: &mut Random, settings: &Settings, index: u64) -> Draft {
+        let count = settings.count;
         match self {
-            Self::Facts => facts::draft(random, told, count),
-            Self::Niah | Self::MultiNiah => needles::draft(random, told, count),
-            Self::VariableTracking => variables::draft(random, told, count),
-            Self::KeyValue => key_value::draft(random, told, count),
-            Self::Passage => passage::draft(random, told, count),
-            Self::List => list::draft(random, told, count),
+            Self::Facts => {
+                let drawn = 2 + random.below(3);
+                facts::draft(random, count.unwrap_or(drawn))
+            }
+            Self::Niah => needles::draft(random, 1, Some(settings.depth_of(index))),
+            Self::MultiNiah => needles::draft(random, count.unwrap_or(4), None),
+            Self::VariableTracking => variables::draft(random, count.unwrap_or(4)),
+            Self::KeyValue => key_value::draft(random, count.unwrap_or(4)),
+            Self::Passage => passage::draft(random, count.unwrap_or(3)),
+            Self::List => list::draft(random, count.unwrap_or(4)),
         }
     }
 }

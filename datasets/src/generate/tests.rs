@@ -10,7 +10,6 @@ use super::tokens::estimate;
 use super::*;
 use crate::score;
 
-mod training;
 mod words;
 
 fn generator(task: &str, options: &[(&str, &str)]) -> Generator {

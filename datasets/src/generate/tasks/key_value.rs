@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::builtin::BuiltInTask;
+use crate::generate::document::{Distract, Material};
 use crate::generate::fact::{FactKind, enumerate};
+use crate::generate::filler::Filler;
 use crate::generate::random::Random;
 use crate::generate::task::Draft;
-use crate::generate::told::{Source, Told};
 
 pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     name: "key-value",
@@ -23,26 +24,16 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
 /// Of all pairs of a colour and an object, 3,200, so many are used at most.
 const MOST_KEYS: usize = 1_600;
 
-/// The keys of a document.
-#[derive(Clone, Default)]
-pub(in crate::generate) struct Ledger {
-    /// All keys.
-    keys: BTreeSet<String>,
-    /// The values that are asked for, no two alike, in the order of the questions.
-    pub values: Vec<String>,
-}
-
-pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, count: usize) -> Draft {
-    let ledger = &mut told.ledger;
+pub(in crate::generate) fn draft(random: &mut Random, count: usize) -> Draft {
+    let mut taken = BTreeSet::new();
     let keys: Vec<String> = (0..count)
-        .map(|_| new(random, FactKind::Object, &mut ledger.keys))
+        .map(|_| new(random, FactKind::Object, &mut taken))
         .collect();
-    let mut held: BTreeSet<String> = ledger.values.iter().cloned().collect();
+    let mut held = BTreeSet::new();
     let values: Vec<String> = keys
         .iter()
         .map(|_| new(random, FactKind::Code, &mut held))
         .collect();
-    ledger.values.extend(values.iter().cloned());
     let mut needed: Vec<String> = keys
         .iter()
         .zip(&values)
@@ -62,7 +53,12 @@ pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, count: us
             .map(|(key, value)| plain(key, value))
             .collect(),
         values: values.clone(),
-        needed,
+        material: Material {
+            needed,
+            depth: None,
+            distract: other_keys(taken, values),
+            filler: Filler::default(),
+        },
     }
 }
 
@@ -89,16 +85,16 @@ fn sentence(random: &mut Random, key: &str, value: &str) -> String {
 }
 
 /// Other keys; the first and every tenth of the others holds a value that is also asked for.
-pub(in crate::generate) fn other_keys(mut ledger: Ledger) -> Source {
+fn other_keys(mut taken: BTreeSet<String>, asked: Vec<String>) -> Distract {
     let mut is_first = true;
-    Box::new(move |random, _| {
-        if ledger.keys.len() >= MOST_KEYS {
+    Box::new(move |random| {
+        if taken.len() >= MOST_KEYS {
             return None;
         }
-        let key = new(random, FactKind::Object, &mut ledger.keys);
+        let key = new(random, FactKind::Object, &mut taken);
         let shares = is_first || random.one_in(10);
         is_first = false;
-        let value = match ledger.values.get(random.below(ledger.values.len())) {
+        let value = match asked.get(random.below(asked.len())) {
             Some(value) if shares => value.clone(),
             _ => FactKind::Code.draw(random),
         };

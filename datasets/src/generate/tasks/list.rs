@@ -1,10 +1,13 @@
 //! Everybody of whom something is true.
 
 use crate::builtin::BuiltInTask;
+use crate::generate::distractors::{Asked, other_people};
+use crate::generate::document::Material;
 use crate::generate::fact::FactKind;
+use crate::generate::filler::Filler;
+use crate::generate::person::People;
 use crate::generate::random::Random;
 use crate::generate::task::Draft;
-use crate::generate::told::Told;
 
 pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     name: "list",
@@ -20,19 +23,14 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
 
 const KINDS: [FactKind; 3] = [FactKind::City, FactKind::Job, FactKind::Food];
 
-pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, count: usize) -> Draft {
-    let matches = told.people.draw_many(random, count);
+pub(in crate::generate) fn draft(random: &mut Random, count: usize) -> Draft {
+    let mut people = People::default();
+    let matches = people.draw_many(random, count);
     let kind = KINDS
         .get(random.below(KINDS.len()))
         .copied()
         .unwrap_or(FactKind::City);
-    let taken = &told.asked.exclusive;
-    let value = kind.draw_but(random, |value| {
-        taken.iter().any(|fact| fact.0 == kind && fact.1 == value)
-    });
-    told.asked.questions += 1;
-    told.asked.people.extend(&matches);
-    told.asked.exclusive.push((kind, value.clone()));
+    let value = kind.draw(random);
     Draft {
         question: format!("Name in order everybody whose {} is {value}.", kind.label()),
         answer: matches
@@ -40,9 +38,21 @@ pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, count: us
             .map(|person| kind.plain(*person, &value))
             .collect(),
         values: matches.iter().map(ToString::to_string).collect(),
-        needed: matches
-            .iter()
-            .map(|person| kind.sentence(random, *person, &value))
-            .collect(),
+        material: Material {
+            needed: matches
+                .iter()
+                .map(|person| kind.sentence(random, *person, &value))
+                .collect(),
+            depth: None,
+            distract: other_people(
+                people,
+                Asked {
+                    people: matches,
+                    shared: Vec::new(),
+                    exclusive: Some((kind, value)),
+                },
+            ),
+            filler: Filler::default(),
+        },
     }
 }

@@ -1,10 +1,13 @@
 //! Unusual codes among ordinary facts: one needle at a depth, or several anywhere.
 
 use crate::builtin::BuiltInTask;
+use crate::generate::distractors::{Asked, other_people};
+use crate::generate::document::Material;
 use crate::generate::fact::{FactKind, enumerate, unusual_codes};
+use crate::generate::filler::Filler;
+use crate::generate::person::People;
 use crate::generate::random::Random;
 use crate::generate::task::Draft;
-use crate::generate::told::Told;
 
 pub(in crate::generate) const SINGLE: BuiltInTask = BuiltInTask {
     name: "niah",
@@ -30,9 +33,10 @@ pub(in crate::generate) const SEVERAL: BuiltInTask = BuiltInTask {
     ],
 };
 
-pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, count: usize) -> Draft {
-    let owners = told.people.draw_many(random, count);
-    let values = unusual_codes(random, count, &mut told.codes);
+pub(in crate::generate) fn draft(random: &mut Random, count: usize, depth: Option<f64>) -> Draft {
+    let mut people = People::default();
+    let owners = people.draw_many(random, count);
+    let values = unusual_codes(random, count);
     let pairs = || owners.iter().copied().zip(&values);
     let mut needed: Vec<String> = pairs()
         .map(|(owner, code)| FactKind::Code.sentence(random, owner, code))
@@ -40,14 +44,24 @@ pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, count: us
     random.shuffle(&mut needed);
     let names: Vec<String> = owners.iter().map(ToString::to_string).collect();
     let noun = if count == 1 { "code" } else { "codes" };
-    told.asked.questions += 1;
-    told.asked.people.extend(&owners);
     Draft {
         question: format!("Report the {noun} of {}.", enumerate(&names)),
         answer: pairs()
             .map(|(owner, code)| FactKind::Code.plain(owner, code))
             .collect(),
         values: values.clone(),
-        needed,
+        material: Material {
+            needed,
+            depth,
+            distract: other_people(
+                people,
+                Asked {
+                    people: owners,
+                    shared: Vec::new(),
+                    exclusive: None,
+                },
+            ),
+            filler: Filler::default(),
+        },
     }
 }

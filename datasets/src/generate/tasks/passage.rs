@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::builtin::BuiltInTask;
+use crate::generate::document::{Distract, Material};
 use crate::generate::fact::event;
 use crate::generate::filler::Filler;
 use crate::generate::random::Random;
 use crate::generate::task::Draft;
-use crate::generate::told::{Source, Told};
 
 pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     name: "passage",
@@ -24,31 +24,22 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
 /// Of all events, 1,530, so many are used at most.
 const MOST_EVENTS: usize = 700;
 
-/// The passages that are asked for.
-#[derive(Clone, Default)]
-pub(in crate::generate) struct Passages {
-    /// What they are about.
-    pub topics: Vec<String>,
-    /// How many sentences each has.
-    lengths: Vec<usize>,
-    /// The sentences of all of them.
-    sentences: Vec<String>,
-}
-
-pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, sentences: usize) -> Draft {
-    let mut taken = told.passages.topics.iter().cloned().collect();
-    let topic = new_topic(random, &mut taken, |_| true);
-    let body = body(random, &mut told.filler, sentences);
-    told.passages.topics.push(topic.clone());
-    told.passages.lengths.push(sentences);
-    told.passages.sentences.extend(body.iter().cloned());
+pub(in crate::generate) fn draft(random: &mut Random, sentences: usize) -> Draft {
+    let mut filler = Filler::default();
+    let topic = event(random);
+    let body = body(random, &mut filler, sentences);
     Draft {
         question: format!("Copy the passage about the {topic}."),
         values: body
             .iter()
             .map(|sentence| sentence.trim_end_matches('.').to_owned())
             .collect(),
-        needed: vec![passage(&topic, &body)],
+        material: Material {
+            needed: vec![passage(&topic, &body)],
+            depth: None,
+            distract: other_passages(topic, body.clone(), sentences),
+            filler,
+        },
         answer: body,
     }
 }
@@ -64,30 +55,21 @@ fn passage(topic: &str, body: &[String]) -> String {
     format!("Here begins the passage about the {topic}. {body} Here ends the passage.")
 }
 
-/// Passages about other events, of the same lengths. For each that is asked for, one shares a word
-/// of its title.
-pub(in crate::generate) fn other_passages(asked: Passages) -> Source {
-    let Passages {
-        topics,
-        lengths,
-        sentences,
-    } = asked;
+/// Passages about other events, the first of which shares a word with the asked one.
+fn other_passages(topic: String, asked: Vec<String>, sentences: usize) -> Distract {
     let mut filler = Filler::default();
-    filler.refuse(sentences);
-    let mut taken: BTreeSet<String> = topics.iter().cloned().collect();
-    let mut lengths = lengths.into_iter().cycle();
-    let mut models = topics.into_iter();
-    Box::new(move |random, _| {
+    filler.refuse(asked);
+    let mut is_first = true;
+    let mut taken = BTreeSet::from([topic.clone()]);
+    Box::new(move |random| {
         if taken.len() >= MOST_EVENTS {
             return None;
         }
-        let model = models.next();
         let other = new_topic(random, &mut taken, |other| {
-            model
-                .as_ref()
-                .is_none_or(|model| shares_a_word(other, model))
+            !is_first || shares_a_word(other, &topic)
         });
-        let body = body(random, &mut filler, lengths.next()?);
+        is_first = false;
+        let body = body(random, &mut filler, sentences);
         Some(passage(&other, &body))
     })
 }

@@ -1,10 +1,11 @@
 //! A parcel that goes from hand to hand, among other parcels.
 
 use crate::builtin::BuiltInTask;
-use crate::generate::person::Person;
+use crate::generate::document::{Distract, Material};
+use crate::generate::filler::Filler;
+use crate::generate::person::{People, Person};
 use crate::generate::random::Random;
 use crate::generate::task::Draft;
-use crate::generate::told::{Source, Told};
 
 pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     name: "variable-tracking",
@@ -18,18 +19,10 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     ],
 };
 
-/// The parcels that are asked about.
-#[derive(Clone, Default)]
-pub(in crate::generate) struct Parcels {
-    /// Everybody who received one of them.
-    pub people: Vec<Person>,
-    /// The hops of the parcel that goes farthest.
-    hops: usize,
-}
-
-pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, hops: usize) -> Draft {
-    let first = told.people.draw(random);
-    let others = told.people.draw_many(random, hops);
+pub(in crate::generate) fn draft(random: &mut Random, hops: usize) -> Draft {
+    let mut people = People::default();
+    let first = people.draw(random);
+    let others = people.draw_many(random, hops);
     let mut giver = first;
     let mut needed = Vec::new();
     let mut answer = Vec::new();
@@ -38,14 +31,17 @@ pub(in crate::generate) fn draft(random: &mut Random, told: &mut Told, hops: usi
         answer.push(plain(giver, taker));
         giver = taker;
     }
-    told.parcels.people.extend(&others);
-    told.parcels.hops = told.parcels.hops.max(hops);
     let values = others.iter().map(ToString::to_string).collect();
     Draft {
         question: format!("Follow the parcel of {first} and report everybody who received it."),
         answer,
         values,
-        needed,
+        material: Material {
+            needed,
+            depth: None,
+            distract: other_chains(people, others, hops),
+            filler: Filler::default(),
+        },
     }
 }
 
@@ -63,13 +59,13 @@ fn sentence(random: &mut Random, giver: Person, taker: Person) -> String {
 
 /// Chains of people who are in no other chain and half of whom share a name with somebody of the
 /// asked one. A chain ends after `hops` sentences on average.
-pub(in crate::generate) fn other_chains(asked: Parcels) -> Source {
+fn other_chains(mut people: People, asked: Vec<Person>, hops: usize) -> Distract {
     let mut holder: Option<Person> = None;
-    Box::new(move |random, people| {
+    Box::new(move |random| {
         if people.is_crowded() {
             return None;
         }
-        let mut next = |random: &mut Random| match random.choose(&asked.people, 1).first() {
+        let mut next = |random: &mut Random| match random.choose(&asked, 1).first() {
             Some(&model) if random.one_in(2) => people.draw_namesake(random, model),
             _ => people.draw(random),
         };
@@ -78,7 +74,7 @@ pub(in crate::generate) fn other_chains(asked: Parcels) -> Source {
             None => next(random),
         };
         let taker = next(random);
-        holder = (!random.one_in(asked.hops)).then_some(taker);
+        holder = (!random.one_in(hops)).then_some(taker);
         Some(sentence(random, giver, taker))
     })
 }
