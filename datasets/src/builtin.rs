@@ -1,20 +1,21 @@
 //! The tasks that the program carries itself.
 //!
-//! `demo` is a small file of retrieval prompts that the built-in model answers: statements about
-//! people, and a question for three facts of one of them. Every prompt comes twice, with the
-//! question at its end and at its start, because a window at the end of the prompt sees the
-//! question only in the first case. All other tasks are generated.
+//! All of them are generated. `demo` is a small fixed choice of `facts` that the built-in model answers:
+//! statements about people, and a question for three facts of one of them. Every document comes twice, with
+//! the question at its end and at its start, because a window at the end of the prompt sees the
+//! question only in the first case.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use crate::error::DatasetError;
 use crate::generate::{self, Generator};
-use crate::jsonl::{self, Origin};
 use crate::sample::{QuestionPlace, Sample};
 
-const DEMO: &str = include_str!("../builtin/demo.jsonl");
+/// What the demo's prompts are: their lengths in estimated tokens, documents of each, seed, and facts asked for.
+const DEMO_LENGTHS: [usize; 2] = [512, 1024];
+const DEMO_DOCUMENTS: u64 = 2;
+const DEMO_SEED: u64 = 20;
+const DEMO_FACTS: usize = 3;
 
 /// A built-in task as help texts show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ static TASKS: [BuiltInTask; 8] = {
     ]
 };
 
-/// All built-in tasks: `demo`, whose prompts are shipped, and the generated ones.
+/// All built-in tasks: `demo`, eight chosen prompts, and the generated ones.
 ///
 /// The generated tasks have these options in common:
 ///
@@ -104,31 +105,46 @@ pub(crate) fn load(
     }
 }
 
-/// In the order of the file: by length, each prompt with the question at its end before the same
-/// prompt with the question at its start.
+/// By length, each document with the question at its end before the same one with the question at its start.
 fn load_demo(options: &BTreeMap<String, String>) -> Result<Vec<Sample>, DatasetError> {
     let filter = Filter::read(&DEMO_TASK, options)?;
-    let origin = Origin {
-        path: DEMO_TASK.name.as_ref(),
-        dataset: DEMO_TASK.name,
-        stem: DEMO_TASK.name,
-    };
     let mut samples = Vec::new();
-    for line in jsonl::objects(DEMO, &origin) {
-        let (number, object) = line?;
-        let sample = jsonl::sample(&object, number, &origin)?;
-        if filter.keeps(&sample, &object) {
-            samples.push(sample);
+    for length in DEMO_LENGTHS
+        .into_iter()
+        .filter(|length| filter.length.is_none_or(|asked| asked == *length))
+    {
+        for index in 0..DEMO_DOCUMENTS {
+            for place in [QuestionPlace::End, QuestionPlace::Start] {
+                if filter.place.is_none_or(|asked| asked == place) {
+                    samples.push(demo_sample(length, place, index)?);
+                }
+            }
         }
     }
     samples.truncate(filter.samples.unwrap_or(usize::MAX));
     Ok(samples)
 }
 
+fn demo_sample(length: usize, place: QuestionPlace, index: u64) -> Result<Sample, DatasetError> {
+    let options = [
+        ("length", length.to_string()),
+        ("question", place.label().to_owned()),
+        ("seed", DEMO_SEED.to_string()),
+        ("facts", DEMO_FACTS.to_string()),
+    ];
+    let options = options.map(|(key, value)| (key.to_owned(), value)).into();
+    let sample = Generator::new("facts", &options)?.sample(index);
+    Ok(Sample {
+        id: format!("facts-{length}-{}-{index}", place.label()),
+        dataset: DEMO_TASK.name.to_owned(),
+        ..sample
+    })
+}
+
 #[derive(Default)]
 struct Filter {
     place: Option<QuestionPlace>,
-    length: Option<u64>,
+    length: Option<usize>,
     samples: Option<usize>,
 }
 
@@ -166,22 +182,12 @@ impl Filter {
                     value
                         .parse()
                         .ok()
-                        .filter(|length| [512, 1024].contains(length))?,
+                        .filter(|length| DEMO_LENGTHS.contains(length))?,
                 );
             }
             _ => self.samples = Some(value.parse().ok().filter(|samples| *samples > 0)?),
         }
         Some(())
-    }
-
-    fn keeps(&self, sample: &Sample, object: &Map<String, Value>) -> bool {
-        let place = self
-            .place
-            .is_none_or(|place| sample.question_place == Some(place));
-        let length = self
-            .length
-            .is_none_or(|length| object.get("length").and_then(Value::as_u64) == Some(length));
-        place && length
     }
 }
 

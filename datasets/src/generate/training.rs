@@ -65,6 +65,8 @@ pub struct TrainingCorpus {
     seed: u64,
     /// Tasks that fit the length, each as often as its weight says.
     tasks: Vec<Task>,
+    opening_percent: usize,
+    most_questions: usize,
 }
 
 /// One question with its answer.
@@ -103,7 +105,20 @@ impl TrainingCorpus {
             length,
             seed,
             tasks,
+            opening_percent: 50,
+            most_questions: MOST_QUESTIONS,
         })
+    }
+
+    /// The same with `percent` of the texts opening with the first question, instead of half of them, and with
+    /// at most `most` questions in a text, instead of 12.
+    #[must_use]
+    pub fn with_questions(self, percent: usize, most: usize) -> Self {
+        Self {
+            opening_percent: percent,
+            most_questions: most.max(1),
+            ..self
+        }
     }
 
     /// The text of this number, made without those before it.
@@ -114,13 +129,13 @@ impl TrainingCorpus {
             None | Some(Task::Facts) => self.facts(&mut random),
             Some(task) => self.one_pair(task, &mut random, index),
         };
-        let opens = random.one_in(2);
+        let opens = random.below(100) < self.opening_percent;
         self.assemble(&mut random, &pairs, material, opens)
     }
 
     /// Questions about several people of one document.
     fn facts(&self, random: &mut Random) -> (Vec<Pair>, Material) {
-        let questions = (self.length / TOKENS_PER_QUESTION).clamp(1, MOST_QUESTIONS);
+        let questions = (self.length / TOKENS_PER_QUESTION).clamp(1, self.most_questions);
         let mut people = People::default();
         let asked = people.draw_many(random, questions);
         let (mut needed, mut shared, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
@@ -347,6 +362,24 @@ mod tests {
             .count();
         assert!((30..70).contains(&opening), "{opening}");
         assert!(documents.iter().all(|d| d.answers.len() == 4));
+    }
+
+    #[test]
+    fn the_share_of_opening_questions_and_their_number_can_be_chosen() {
+        let corpus = TrainingCorpus::new(512, 11, &[("facts", 1)]).unwrap();
+        let documents: Vec<_> = (0..100)
+            .map(|index| corpus.clone().with_questions(90, 2).document(index))
+            .collect();
+        let opening = documents
+            .iter()
+            .filter(|d| d.text.starts_with(" Question:"))
+            .count();
+        assert!((80..100).contains(&opening), "{opening}");
+        assert!(documents.iter().all(|document| document.answers.len() == 2));
+        assert_eq!(
+            corpus.clone().with_questions(50, 12).document(3),
+            corpus.document(3)
+        );
     }
 
     #[test]

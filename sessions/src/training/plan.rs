@@ -55,7 +55,7 @@ pub struct TrainingShape {
 }
 
 /// A stretch of training at one sequence length.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingStage {
     /// T: tokens of one sequence.
     pub sequence_tokens: usize,
@@ -67,6 +67,23 @@ pub struct TrainingStage {
     pub last_rate: f64,
     /// Share of the sequences that are a repeated segment of random tokens.
     pub repeated_share: f64,
+    /// Percent of the documents that open with a question.
+    #[serde(default = "half")]
+    pub opening_percent: usize,
+    /// Questions that a document has at most.
+    #[serde(default = "most_questions")]
+    pub most_questions: usize,
+    /// Another mixture than the plan's.
+    #[serde(default)]
+    pub mixture: Option<Vec<(String, u32)>>,
+}
+
+fn half() -> usize {
+    50
+}
+
+fn most_questions() -> usize {
+    12
 }
 
 /// Weight of a token's loss, by what the token is.
@@ -92,6 +109,9 @@ impl Default for TrainingPlan {
             first_rate,
             last_rate,
             repeated_share,
+            opening_percent: half(),
+            most_questions: most_questions(),
+            mixture: None,
         };
         Self {
             seed: 1,
@@ -138,11 +158,11 @@ impl TrainingPlan {
     }
 
     /// The stage that a step (from 0) belongs to: its number, the stage, and the step inside it.
-    pub(crate) fn stage_of(&self, step: usize) -> Option<(usize, TrainingStage, usize)> {
+    pub(crate) fn stage_of(&self, step: usize) -> Option<(usize, &TrainingStage, usize)> {
         let mut first = 0;
         for (index, stage) in self.stages.iter().enumerate() {
             if step < first + stage.steps {
-                return Some((index, *stage, step - first));
+                return Some((index, stage, step - first));
             }
             first += stage.steps;
         }
@@ -162,8 +182,8 @@ impl TrainingPlan {
     /// so far is the same.
     pub(crate) fn continues(&self, other: &Self, steps: usize) -> bool {
         let begun = |plan: &Self| match plan.stage_of(steps.saturating_sub(1)) {
-            Some((last, _, _)) => plan.stages.iter().take(last + 1).copied().collect(),
-            None => Vec::new(),
+            Some((last, _, _)) => plan.stages.iter().take(last + 1).cloned().collect(),
+            None => Vec::<TrainingStage>::new(),
         };
         let same_stages = steps == 0 || begun(self) == begun(other);
         let stages = self.stages.clone();

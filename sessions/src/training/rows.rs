@@ -52,11 +52,13 @@ impl<'a> RowSource<'a> {
     /// What the corpus says of the mixture or the length.
     pub(crate) fn new(
         plan: &TrainingPlan,
-        stage: TrainingStage,
+        stage: &TrainingStage,
         tokenizer: &'a Tokenizer,
     ) -> Result<Self, SessionError> {
-        let mixture: Vec<(&str, u32)> = plan
+        let mixture: Vec<(&str, u32)> = stage
             .mixture
+            .as_ref()
+            .unwrap_or(&plan.mixture)
             .iter()
             .map(|(task, weight)| (task.as_str(), *weight))
             .collect();
@@ -64,8 +66,9 @@ impl<'a> RowSource<'a> {
         let length = stage.sequence_tokens - stage.sequence_tokens / 24 - 6;
         Ok(Self {
             tokenizer,
-            corpus: TrainingCorpus::new(length, plan.seed, &mixture)?,
-            stage,
+            corpus: TrainingCorpus::new(length, plan.seed, &mixture)?
+                .with_questions(stage.opening_percent, stage.most_questions),
+            stage: stage.clone(),
             weights: plan.loss_weights,
             vocabulary: tokenizer.get_vocab_size(true),
             seed: plan.seed,

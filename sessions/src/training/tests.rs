@@ -18,6 +18,9 @@ fn small_plan() -> TrainingPlan {
         first_rate: 1.0,
         last_rate: 0.5,
         repeated_share,
+        opening_percent: 50,
+        most_questions: 12,
+        mixture: None,
     };
     TrainingPlan {
         shape: TrainingShape {
