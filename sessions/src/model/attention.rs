@@ -22,6 +22,8 @@ pub(crate) struct AttentionInput<'a> {
     pub(crate) first_index: usize,
     /// How many keys a query sees, itself included; `None` for all before it.
     pub(crate) sliding_window: Option<usize>,
+    /// Added to the logits of a single row: `[heads of the keys, 1, N]`, minus infinity on what it does not see.
+    pub(crate) hidden_keys: Option<&'a Tensor>,
 }
 
 /// What the attention of a chunk of rows yields.
@@ -99,6 +101,10 @@ fn attend_block(
             .reshape((heads, rows, keys))?
             .broadcast_add(&mask)?
             .reshape((kv_heads, stacked, keys))?,
+    };
+    let scores = match input.hidden_keys {
+        None => scores,
+        Some(hidden) => scores.broadcast_add(&hidden.narrow(2, block.keys.start, keys)?)?,
     };
     let maxima = scores.max_keepdim(D::Minus1)?;
     let weights = scores.broadcast_sub(&maxima)?.exp()?;

@@ -110,12 +110,15 @@ impl DecoderLayer {
         let values = weights.heads(&weights.value, normed, None)?;
         let first_index = cache.len();
         let (keys, values) = cache.append(self.index, &keys, &values)?;
+        let (sliding_window, hidden_keys) =
+            cache.sliding_window(self.index, rows, weights.sliding_window)?;
         let attended = attend(&AttentionInput {
             queries: &queries,
             keys: &keys,
             values: &values,
             first_index,
-            sliding_window: weights.sliding_window,
+            sliding_window,
+            hidden_keys: hidden_keys.as_ref(),
         })?;
         if let Some(capture) = capture {
             capture.offer(self.index, first_index, &queries, &attended.log_sum_exp)?;

@@ -10,6 +10,7 @@ mod checkpoint;
 mod config;
 mod config_json;
 mod device;
+mod evicted;
 mod flops;
 mod layer;
 mod rope;
@@ -25,6 +26,7 @@ pub use cache::KvCache;
 pub use checkpoint::ModelSource;
 pub use config::{Family, ModelConfig};
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
+pub(crate) use evicted::Evicted;
 pub use rope::{RopeConfig, RopeScaling};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub use text::EncodedPrompt;
@@ -166,6 +168,11 @@ impl Model {
         self.text.encode_continuation(text)
     }
 
+    /// Whether an id means the same token to both models.
+    pub fn has_vocabulary_of(&self, other: &Self) -> bool {
+        self.text.has_vocabulary_of(&other.text)
+    }
+
     /// Text of generated ids, special tokens left out.
     ///
     /// # Errors
@@ -197,6 +204,11 @@ impl Model {
         }
         let ids = Tensor::new(ids, &self.device)?;
         Ok(self.embedding.forward(&ids)?)
+    }
+
+    /// Rows `[R, hidden]` on the model's device and in its dtype, as [`embed`](Self::embed) gives them.
+    pub(crate) fn like_embeddings(&self, rows: &Tensor) -> Result<Tensor, SessionError> {
+        Ok(rows.to_device(&self.device)?.to_dtype(self.dtype)?)
     }
 
     /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which
