@@ -7,6 +7,8 @@ mod attention_rows;
 mod cancel;
 mod capture;
 mod error;
+mod eviction;
+mod log_sum_exp;
 pub mod model;
 mod observation;
 mod prefill;
@@ -17,8 +19,10 @@ pub use attention_rows::PromptKeys;
 pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CapturePlan, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
-pub use observation::{Cost, Observation, ObservationInfo};
-pub use prefill::{Prefilled, RunControl};
+pub use observation::{
+    Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
+};
+pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
     CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleRecord, SampleState,
     Session,

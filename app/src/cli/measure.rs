@@ -214,7 +214,8 @@ impl Run<'_> {
         let exempt = self.job.options.exempt.count(facts.prompt_tokens);
         warnings.of_exempt(facts, exempt, progress);
         for window in captured.windows() {
-            warnings.of_window(facts, window.label(), window.rows(), progress);
+            let rows = window.rows_in_prompt(facts.prompt_tokens);
+            warnings.of_window(facts, window.label(), rows, progress);
         }
     }
 
