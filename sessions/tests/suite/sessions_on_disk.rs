@@ -184,7 +184,7 @@ fn damaged_sessions_are_refused_with_a_sentence() {
         std::fs::write(&manifest, text.replace(from, to)).unwrap();
         open_error(&out)
     };
-    assert!(edited("\"format_version\": 1", "\"format_version\": 2").contains("newer KVLens"));
+    assert!(edited("\"format_version\": 2", "\"format_version\": 3").contains("newer KVLens"));
     assert!(edited("sample-00000.safetensors", "../sample-00000.safetensors").contains("outside"));
     assert!(edited("\"samples\"", "\"simples\"").contains("damaged"));
     std::fs::write(&manifest, &text[..text.len() / 2]).unwrap();
