@@ -15,6 +15,11 @@ mod prefill;
 mod store;
 pub mod windows;
 
+/// The worked example of ARCHITECTURE.md must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../ARCHITECTURE.md")]
+mod architecture {}
+
 pub use attention_rows::PromptKeys;
 pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CapturePlan, CaptureSummary, Stage, StartMode, capture};

@@ -95,20 +95,20 @@ impl Observation {
         Ok(Self { info, evidence })
     }
 
-    /// An observation by queries. `token_ids` has one id for each row, or none.
-    pub(crate) fn by_queries(
-        mut info: ObservationInfo,
-        rows: QueryRows,
-    ) -> Result<Self, SessionError> {
+    /// An observation by queries.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] if there are token ids, but not one for each row.
+    pub fn by_queries(mut info: ObservationInfo, rows: QueryRows) -> Result<Self, SessionError> {
         info.ready_made = None;
         Self::new(info, Evidence::Queries(rows))
     }
 
     /// An observation by ready-made scores.
-    pub(crate) fn by_scores(
-        mut info: ObservationInfo,
-        scores: TokenScores,
-    ) -> Result<Self, SessionError> {
+    ///
+    /// # Errors
+    /// None for now; a later version may refuse scores that do not fit.
+    pub fn by_scores(mut info: ObservationInfo, scores: TokenScores) -> Result<Self, SessionError> {
         info.ready_made = Some(scores.kind());
         Self::new(info, Evidence::Scores(scores))
     }

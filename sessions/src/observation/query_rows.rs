@@ -45,10 +45,10 @@ impl QueryRows {
     }
 
     /// The last `count` rows of the prompt, as prefill kept them.
-    pub(crate) fn last_of_prompt(
-        prefilled: &Prefilled,
-        count: usize,
-    ) -> Result<Self, SessionError> {
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] for no row or more than prefill was asked to keep.
+    pub fn last_of_prompt(prefilled: &Prefilled, count: usize) -> Result<Self, SessionError> {
         let end = prefilled.prompt_tokens() as u32;
         let first = end - count as u32;
         let positions = (first..end).collect();
@@ -100,7 +100,7 @@ impl QueryRows {
     }
 
     /// Bytes of queries and log-sum-exps.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.queries.elem_count() * self.queries.dtype().size_in_bytes()
             + self.log_sum_exp.elem_count() * self.log_sum_exp.dtype().size_in_bytes()
     }

@@ -63,7 +63,10 @@ pub struct TokenScores {
 impl TokenScores {
     /// `scores` is `[L, heads, T]`: one head for the whole layer, one for each key/value head, or one for
     /// each query head.
-    pub(crate) fn new(kind: ScoreKind, scores: &Tensor) -> Result<Self, SessionError> {
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] for another number of dimensions.
+    pub fn new(kind: ScoreKind, scores: &Tensor) -> Result<Self, SessionError> {
         scores.dims3()?;
         Ok(Self {
             kind,
@@ -98,7 +101,7 @@ impl TokenScores {
     }
 
     /// Bytes of the scores.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.scores.elem_count() * self.scores.dtype().size_in_bytes()
     }
 }

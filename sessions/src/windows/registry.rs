@@ -12,6 +12,8 @@ pub struct WindowKind {
     pub name: &'static str,
     /// How it is written with its options.
     pub syntax: &'static str,
+    /// A label to start from.
+    pub example: &'static str,
     /// One sentence.
     pub summary: &'static str,
     /// Whether it can be used without options, and so stands in `all`.
@@ -30,6 +32,7 @@ const fn kind(
     WindowKind {
         name,
         syntax,
+        example: name,
         summary,
         has_defaults: true,
         build,
@@ -105,6 +108,7 @@ const KINDS: &[WindowKind] = &[
     ),
     WindowKind {
         name: "union",
+        example: "union:of=last:8+laq",
         syntax: "union:[by=rows|best-rank|mean-rank,]of=WINDOW+WINDOW...",
         summary: "several windows as one, merged by their rows or by the places that they give",
         has_defaults: false,
@@ -172,6 +176,16 @@ pub fn parse_window(label: &WindowLabel) -> Result<Box<dyn ObservationWindow>, S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_has_an_example_that_can_be_used() {
+        for kind in registered() {
+            let label: WindowLabel = kind.example.parse().unwrap();
+            assert_eq!(label.name(), kind.name);
+            assert_eq!(parse_window(&label).unwrap().label(), kind.example);
+            assert_eq!(kind.has_defaults, kind.example == kind.name);
+        }
+    }
 
     fn parse(labels: &[&str]) -> Result<Vec<String>, String> {
         let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();

@@ -24,6 +24,8 @@ const CHECKPOINTS: [&str; 4] = [
     "qwen3-qknorm-tied",
 ];
 
+const SLIDING: [&str; 2] = ["mistral-swa64-untied", "qwen2-swa48-from-layer2"];
+
 fn reference(name: &str) -> HashMap<String, Tensor> {
     let path = fixtures().join(format!("{name}.windows.safetensors"));
     candle_core::safetensors::load(path, &Device::Cpu).unwrap()
@@ -119,7 +121,7 @@ fn key_norms_agree_with_kvpress() {
 
 #[test]
 fn h2o_sums_the_columns_of_the_attention_of_transformers() {
-    for name in CHECKPOINTS {
+    for name in CHECKPOINTS.into_iter().chain(SLIDING) {
         let found = importance(&micro_model(name), "h2o", None);
         check(name, "columns", &found, &reference(name)["columns"], 0, 0);
     }
@@ -150,10 +152,10 @@ fn lookahead_scores_agree_with_numpy_under_both_masks() {
 }
 
 /// The first stage with a real eviction, each query head keeping its own tokens; the sliding-window
-/// checkpoint must count positions, not what is left of the cache.
+/// checkpoints must count positions, not what is left of the cache.
 #[test]
 fn lookahead_queries_on_an_evicted_cache_agree_with_masked_transformers() {
-    for name in CHECKPOINTS.into_iter().chain(["mistral-swa64-untied"]) {
+    for name in CHECKPOINTS.into_iter().chain(SLIDING) {
         let (model, expected) = (micro_model(name), reference(name));
         let (_, observation) = observed(&model, "laq:n=4,budget=48");
         let ids: Vec<i64> = expected["evicted_ids"].to_vec1().unwrap();
