@@ -4,7 +4,7 @@
 //! [`load`] turns one into [`Sample`]s, [`load_all`] several at once, and [`score`] says how much
 //! of a sample's answer a generated text holds. The fields that JSONL files may use are described
 //! with [`load`], the built-in tasks and their options with [`builtin_tasks`]; [`Generator`] makes
-//! endless samples of a generated task.
+//! endless samples of a generated task, [`TrainingCorpus`] endless texts to train a model on.
 
 mod builtin;
 mod error;
@@ -17,7 +17,7 @@ mod spec;
 
 pub use builtin::{BuiltInTask, builtin_tasks};
 pub use error::DatasetError;
-pub use generate::Generator;
+pub use generate::{Generator, TrainingAnswer, TrainingCorpus, TrainingDocument};
 pub use load::{load, load_all};
 pub use sample::{QuestionPlace, Sample};
 pub use score::score;

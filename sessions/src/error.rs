@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use kvlens_analysis::AnalysisError;
+use kvlens_datasets::DatasetError;
 
 /// The one error type of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,10 @@ pub enum SessionError {
     /// The numerics refused their input.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
+
+    /// The source of prompts or training texts refused what it was asked for.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
 
     /// The tensor library failed, with the step that it failed in.
     #[error("{context}: {source}")]

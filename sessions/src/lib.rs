@@ -13,6 +13,7 @@ pub mod model;
 mod observation;
 mod prefill;
 mod store;
+pub mod training;
 pub mod windows;
 
 /// The worked example of ARCHITECTURE.md must compile.

@@ -32,6 +32,9 @@ pub enum Command {
     Measure(MeasureArguments),
     /// Capture the built-in prompts with the built-in model, measure them, and open the workbench
     Demo(DemoArguments),
+    /// Train a model
+    #[command(subcommand)]
+    Train(TrainCommand),
     /// Say what this program finds here: devices, memory, processor, display, what is built in
     Doctor,
 }
@@ -183,6 +186,39 @@ pub struct DemoArguments {
     /// Do not open the workbench afterwards
     #[arg(long)]
     pub no_window: bool,
+}
+
+/// `kvlens train`
+#[derive(Debug, Subcommand)]
+pub enum TrainCommand {
+    /// Train the small built-in language model anew, from generated documents
+    DemoModel(TrainDemoModelArguments),
+}
+
+/// `kvlens train demo-model`
+#[derive(Debug, Args)]
+pub struct TrainDemoModelArguments {
+    /// The folder for the model (Hugging Face layout), its training log and the run's state
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// A training plan (JSON), such as the `plan` of a training-log.json; without it, the built-in model's own
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Seed of initial weights and data, instead of the plan's
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Stop after so many steps, counted from the beginning of the training; `--resume` goes on
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub stop_after_steps: Option<usize>,
+    /// auto, cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "D", default_value_t)]
+    pub device: DeviceChoice,
+    /// Go on with a training that was stopped
+    #[arg(long, conflicts_with = "replace")]
+    pub resume: bool,
+    /// Start anew where a training lies
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// Budgets of `measure` and of the demo.

@@ -20,6 +20,7 @@ mod progress;
 mod provenance;
 mod recall_table;
 mod tables;
+mod train;
 mod warnings;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ pub fn run() -> ExitCode {
         Command::Capture(arguments) => capture::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Train(command) => train::run(&command),
         Command::Doctor => doctor::run(),
     };
     match outcome {

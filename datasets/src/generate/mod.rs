@@ -16,6 +16,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod training;
 mod words;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ use document::Document;
 use options::Settings;
 use random::Random;
 use task::{Draft, Task};
+
+pub use training::{TrainingAnswer, TrainingCorpus, TrainingDocument};
 
 /// Makes the samples of one task, without end and each by its number.
 ///

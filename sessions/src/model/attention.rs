@@ -6,6 +6,8 @@
 
 use candle_core::{D, DType, Device, Tensor};
 
+use super::backward::MaskedSoftmax;
+use super::decoder::ForwardMode;
 use crate::SessionError;
 
 /// Bound on the scores of one block, in bytes.
@@ -24,6 +26,7 @@ pub(crate) struct AttentionInput<'a> {
     pub(crate) sliding_window: Option<usize>,
     /// Added to the logits of a single row: `[heads of the keys, 1, N]`, minus infinity on what it does not see.
     pub(crate) hidden_keys: Option<&'a Tensor>,
+    pub(crate) mode: ForwardMode,
 }
 
 /// What the attention of a chunk of rows yields.
@@ -31,7 +34,8 @@ pub(crate) struct AttentionOutput {
     /// `[H, R, D]`, in the queries' dtype.
     pub(crate) context: Tensor,
     /// `[H, R]` f32: log of the sum over visible keys of exp(logit), with the scale applied to the logit.
-    pub(crate) log_sum_exp: Tensor,
+    /// Training has no use for it and does without.
+    pub(crate) log_sum_exp: Option<Tensor>,
 }
 
 /// Rows of a block and the keys that any of them sees.
@@ -52,12 +56,15 @@ pub(crate) fn attend(input: &AttentionInput<'_>) -> Result<AttentionOutput, Sess
         let block = Block::new(input, start..end);
         let (context, log_sum) = attend_block(input, &block)?;
         contexts.push(context);
-        log_sums.push(log_sum);
+        log_sums.extend(log_sum);
         start = end;
     }
     Ok(AttentionOutput {
         context: concatenate(contexts)?,
-        log_sum_exp: concatenate(log_sums)?,
+        log_sum_exp: match log_sums.is_empty() {
+            true => None,
+            false => Some(concatenate(log_sums)?),
+        },
     })
 }
 
@@ -78,7 +85,7 @@ impl Block {
 fn attend_block(
     input: &AttentionInput<'_>,
     block: &Block,
-) -> Result<(Tensor, Tensor), SessionError> {
+) -> Result<(Tensor, Option<Tensor>), SessionError> {
     let (heads, _, head_dim) = input.queries.dims3()?;
     let kv_heads = input.keys.dim(0)?;
     let (rows, keys) = (block.rows.len(), block.keys.len());
@@ -91,31 +98,56 @@ fn attend_block(
         .reshape((kv_heads, stacked, head_dim))?;
     let seen_keys = input.keys.narrow(1, block.keys.start, keys)?;
     let seen_values = input.values.narrow(1, block.keys.start, keys)?;
-    let scores = (queries
+    let products = queries
         .matmul(&seen_keys.transpose(1, 2)?)?
-        .to_dtype(DType::F32)?
-        * scale)?;
+        .to_dtype(DType::F32)?;
+    let fused_gradient = input.mode == ForwardMode::Differentiable
+        && input.hidden_keys.is_none()
+        && products.device().is_cpu();
+    let (weights, log_sum) = if fused_gradient {
+        let softmax = MaskedSoftmax {
+            scale: scale as f32,
+            rows,
+            own_key: input.first_index + block.rows.start - block.keys.start,
+            sliding_window: input.sliding_window,
+        };
+        (softmax.apply(&products)?, None)
+    } else {
+        let (weights, log_sum) = softmax(input, block, &(products * scale)?)?;
+        (weights, Some(log_sum))
+    };
+    let context = weights
+        .to_dtype(input.queries.dtype())?
+        .matmul(&seen_values)?
+        .reshape((heads, rows, head_dim))?;
+    Ok((context, log_sum))
+}
+
+/// Weights `[G, stacked, keys]` and log-sum-exp `[H, B]` of scaled scores.
+fn softmax(
+    input: &AttentionInput<'_>,
+    block: &Block,
+    scores: &Tensor,
+) -> Result<(Tensor, Tensor), SessionError> {
+    let (rows, keys) = (block.rows.len(), block.keys.len());
+    let heads = input.queries.dim(0)?;
     let scores = match mask(input, block, input.queries.device())? {
-        None => scores,
+        None => scores.clone(),
         Some(mask) => scores
             .reshape((heads, rows, keys))?
             .broadcast_add(&mask)?
-            .reshape((kv_heads, stacked, keys))?,
+            .reshape(scores.shape())?,
     };
     let scores = match input.hidden_keys {
         None => scores,
         Some(hidden) => scores.broadcast_add(&hidden.narrow(2, block.keys.start, keys)?)?,
     };
-    let maxima = scores.max_keepdim(D::Minus1)?;
+    // the result does not depend on what is subtracted, so no gradient need pass through it
+    let maxima = scores.detach().max_keepdim(D::Minus1)?;
     let weights = scores.broadcast_sub(&maxima)?.exp()?;
     let sums = weights.sum_keepdim(D::Minus1)?;
     let log_sum = (maxima + sums.log()?)?.reshape((heads, rows))?;
-    let context = weights
-        .broadcast_div(&sums)?
-        .to_dtype(input.queries.dtype())?
-        .matmul(&seen_values)?
-        .reshape((heads, rows, head_dim))?;
-    Ok((context, log_sum))
+    Ok((weights.broadcast_div(&sums)?, log_sum))
 }
 
 /// `[B, keys]` of 0 and minus infinity, or `None` where every row of the block sees every key of it.

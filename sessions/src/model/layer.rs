@@ -1,22 +1,32 @@
 //! One decoder layer: norm, attention, norm, gated feed-forward, each added to the residual stream.
 
 use candle_core::Tensor;
-use candle_nn::{Linear, Module, RmsNorm};
+use candle_nn::{Linear, Module};
 
 use super::attention::{AttentionInput, attend};
 use super::cache::KvCache;
 use super::config::ModelConfig;
+use super::decoder::ForwardMode;
+use super::norm::Norm;
 use super::rope::Rotation;
 use super::row_capture::RowCapture;
 use super::weights::Weights;
 use crate::SessionError;
 
+/// Which keys and values a row meets besides its own.
+pub(crate) enum KeySource<'a> {
+    /// Those of one sequence so far, which the rows join.
+    Cache(&'a KvCache),
+    /// None: the rows are so many sequences of the same length, and each sees only itself.
+    Sequences(usize),
+}
+
 /// Weights of one layer.
 pub(crate) struct DecoderLayer {
     index: usize,
-    input_norm: RmsNorm,
+    input_norm: Norm,
     attention: AttentionWeights,
-    post_attention_norm: RmsNorm,
+    post_attention_norm: Norm,
     gate: Linear,
     up: Linear,
     down: Linear,
@@ -27,10 +37,11 @@ struct AttentionWeights {
     key: Linear,
     value: Linear,
     output: Linear,
-    query_norm: Option<RmsNorm>,
-    key_norm: Option<RmsNorm>,
+    query_norm: Option<Norm>,
+    key_norm: Option<Norm>,
     head_dim: usize,
     sliding_window: Option<usize>,
+    mode: ForwardMode,
 }
 
 impl DecoderLayer {
@@ -38,6 +49,7 @@ impl DecoderLayer {
         weights: &Weights,
         config: &ModelConfig,
         index: usize,
+        mode: ForwardMode,
     ) -> Result<Self, SessionError> {
         let prefix = format!("model.layers.{index}");
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
@@ -49,42 +61,34 @@ impl DecoderLayer {
                 config.feed_forward_bias,
             )
         };
+        let norm =
+            |name: &str| Norm::load(weights, &format!("{prefix}.{name}"), hidden, config, mode);
         Ok(Self {
             index,
-            input_norm: norm(
-                weights,
-                &format!("{prefix}.input_layernorm"),
-                hidden,
-                config,
-            )?,
+            input_norm: norm("input_layernorm")?,
             attention: AttentionWeights::load(
                 weights,
                 config,
                 index,
-                &format!("{prefix}.self_attn"),
+                mode,
             )?,
-            post_attention_norm: norm(
-                weights,
-                &format!("{prefix}.post_attention_layernorm"),
-                hidden,
-                config,
-            )?,
+            post_attention_norm: norm("post_attention_layernorm")?,
             gate: feed_forward("gate_proj", [wide, hidden])?,
             up: feed_forward("up_proj", [wide, hidden])?,
             down: feed_forward("down_proj", [hidden, wide])?,
         })
     }
 
-    /// Residual stream `[R, hidden]` in and out; keys and values of the rows go into the cache.
+    /// Residual stream `[R, hidden]` in and out; keys and values of the rows go into the cache if there is one.
     pub(crate) fn forward(
         &self,
         stream: &Tensor,
         rotation: &Rotation,
-        cache: &KvCache,
+        source: &KeySource<'_>,
         capture: Option<&mut RowCapture>,
     ) -> Result<Tensor, SessionError> {
         let normed = self.input_norm.forward(stream)?;
-        let stream = (stream + self.attend(&normed, rotation, cache, capture)?)?;
+        let stream = (stream + self.attend(&normed, rotation, source, capture)?)?;
         let normed = self.post_attention_norm.forward(&stream)?;
         let gated =
             (candle_nn::ops::silu(&self.gate.forward(&normed)?)? * self.up.forward(&normed)?)?;
@@ -95,23 +99,32 @@ impl DecoderLayer {
         &self,
         normed: &Tensor,
         rotation: &Rotation,
-        cache: &KvCache,
+        source: &KeySource<'_>,
         capture: Option<&mut RowCapture>,
     ) -> Result<Tensor, SessionError> {
         let weights = &self.attention;
         let rows = normed.dim(0)?;
-        let queries = rotation.apply(&weights.heads(
-            &weights.query,
-            normed,
-            weights.query_norm.as_ref(),
-        )?)?;
-        let keys =
-            rotation.apply(&weights.heads(&weights.key, normed, weights.key_norm.as_ref())?)?;
-        let values = weights.heads(&weights.value, normed, None)?;
-        let first_index = cache.len();
-        let (keys, values) = cache.append(self.index, &keys, &values)?;
-        let (sliding_window, hidden_keys) =
-            cache.sliding_window(self.index, rows, weights.sliding_window)?;
+        let sequences = match source {
+            KeySource::Cache(_) => 1,
+            KeySource::Sequences(sequences) => *sequences,
+        };
+        let heads = |projection, norm| weights.heads(projection, normed, sequences, norm);
+        let queries = rotation.apply(&heads(&weights.query, weights.query_norm.as_ref())?)?;
+        let keys = rotation.apply(&heads(&weights.key, weights.key_norm.as_ref())?)?;
+        let values = heads(&weights.value, None)?;
+        let (first_index, keys, values) = match source {
+            KeySource::Cache(cache) => {
+                let (keys, values) = cache.append(self.index, &keys, &values)?;
+                (cache.len(), keys, values)
+            }
+            KeySource::Sequences(_) => (0, keys.contiguous()?, values.contiguous()?),
+        };
+        let (sliding_window, hidden_keys) = match source {
+            KeySource::Cache(cache) => {
+                cache.sliding_window(self.index, rows, weights.sliding_window)?
+            }
+            KeySource::Sequences(_) => (weights.sliding_window, None),
+        };
         let attended = attend(&AttentionInput {
             queries: &queries,
             keys: &keys,
@@ -119,14 +132,16 @@ impl DecoderLayer {
             first_index,
             sliding_window,
             hidden_keys: hidden_keys.as_ref(),
+            mode: weights.mode,
         })?;
-        if let Some(capture) = capture {
-            capture.offer(self.index, first_index, &queries, &attended.log_sum_exp)?;
+        if let (Some(capture), Some(log_sum_exp)) = (capture, &attended.log_sum_exp) {
+            capture.offer(self.index, first_index, &queries, log_sum_exp)?;
         }
-        // [H, R, D] -> [R, H * D]
+        // [sequences * H, R / sequences, D] -> [R, H * D]
         let merged = attended
             .context
-            .transpose(0, 1)?
+            .reshape((sequences, (), rows / sequences, weights.head_dim))?
+            .transpose(1, 2)?
             .contiguous()?
             .reshape((rows, ()))?;
         Ok(weights.output.forward(&merged)?)
@@ -138,8 +153,9 @@ impl AttentionWeights {
         weights: &Weights,
         config: &ModelConfig,
         layer: usize,
-        prefix: &str,
+        mode: ForwardMode,
     ) -> Result<Self, SessionError> {
+        let prefix = format!("model.layers.{layer}.self_attn");
         let (hidden, head_dim) = (config.hidden_size, config.head_dim);
         let (query_width, kv_width) = (config.query_heads * head_dim, config.kv_heads * head_dim);
         let projection = |name: &str, width: usize| {
@@ -153,7 +169,7 @@ impl AttentionWeights {
         let head_norm = |name: &str| {
             config
                 .qk_norm
-                .then(|| norm(weights, &format!("{prefix}.{name}"), head_dim, config))
+                .then(|| Norm::load(weights, &format!("{prefix}.{name}"), head_dim, config, mode))
                 .transpose()
         };
         Ok(Self {
@@ -170,25 +186,27 @@ impl AttentionWeights {
             key_norm: head_norm("k_norm")?,
             head_dim,
             sliding_window: config.sliding_windows.get(layer).copied().flatten(),
+            mode,
         })
     }
 
-    /// Projects `[R, hidden]` to heads `[heads, R, D]`.
+    /// Projects `[R, hidden]` to the heads of every sequence, `[sequences * heads, R / sequences, D]`.
     fn heads(
         &self,
         projection: &Linear,
         normed: &Tensor,
-        norm: Option<&RmsNorm>,
+        sequences: usize,
+        norm: Option<&Norm>,
     ) -> Result<Tensor, SessionError> {
-        let rows = normed.dim(0)?;
+        let rows = normed.dim(0)? / sequences;
         let split = projection
             .forward(normed)?
-            .reshape((rows, (), self.head_dim))?;
+            .reshape((sequences, rows, (), self.head_dim))?;
         let split = match norm {
             Some(norm) => norm.forward(&split)?,
             None => split,
         };
-        Ok(split.transpose(0, 1)?)
+        Ok(split.transpose(1, 2)?.flatten(0, 1)?)
     }
 }
 
@@ -203,15 +221,4 @@ fn linear(
         .then(|| weights.get(&format!("{name}.bias"), &shape[..1]))
         .transpose()?;
     Ok(Linear::new(weight, bias))
-}
-
-/// An RMS norm over the last dimension of `width`.
-pub(crate) fn norm(
-    weights: &Weights,
-    name: &str,
-    width: usize,
-    config: &ModelConfig,
-) -> Result<RmsNorm, SessionError> {
-    let weight = weights.get(&format!("{name}.weight"), &[width])?;
-    Ok(RmsNorm::new(weight, config.rms_norm_eps))
 }

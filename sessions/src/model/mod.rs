@@ -4,22 +4,24 @@
 //! candle-transformers' models keep their attention private, which is why this decoder is our own.
 
 mod attention;
+pub(crate) mod backward;
 mod cache;
 mod chat;
 mod checkpoint;
 mod config;
 mod config_json;
+mod decoder;
 mod device;
 mod evicted;
 mod flops;
 mod layer;
+mod norm;
 mod rope;
 mod row_capture;
 mod text;
 mod weights;
 
-use candle_core::{DType, Device, Tensor};
-use candle_nn::{Embedding, Linear, Module, RmsNorm};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use cache::KvCache;
@@ -28,16 +30,15 @@ pub use config::{Family, ModelConfig};
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
 pub(crate) use evicted::Evicted;
 pub use rope::{RopeConfig, RopeScaling};
+pub(crate) use decoder::{Decoder, ForwardMode};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub use text::EncodedPrompt;
-pub(crate) use weights::sha256_hex;
+pub(crate) use weights::{Parameters, Weights, sha256_hex};
 
 use crate::SessionError;
 use checkpoint::Checkpoint;
-use layer::DecoderLayer;
-use rope::Rotation;
 use text::{TextCodec, json_field};
-use weights::{Weights, weights_sha256};
+use weights::weights_sha256;
 
 /// What tells one model from another, for the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,17 +57,10 @@ pub struct ModelIdentity {
 
 /// A loaded model with its tokenizer.
 pub struct Model {
-    config: ModelConfig,
+    decoder: Decoder,
     identity: ModelIdentity,
     text: TextCodec,
     eos_token_ids: Vec<u32>,
-    embedding: Embedding,
-    layers: Vec<DecoderLayer>,
-    final_norm: RmsNorm,
-    output: Linear,
-    inverse_frequencies: Vec<f32>,
-    device: Device,
-    dtype: DType,
 }
 
 impl std::fmt::Debug for Model {
@@ -94,18 +88,6 @@ impl Model {
         let device = device.open()?;
         let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
         let weights = Weights::open(&checkpoint.weights, &device, dtype)?;
-        let embedded = weights.get(
-            "model.embed_tokens.weight",
-            &[config.vocabulary, config.hidden_size],
-        )?;
-        let output = if config.tied_embeddings {
-            embedded.clone()
-        } else {
-            weights.get("lm_head.weight", &[config.vocabulary, config.hidden_size])?
-        };
-        let layers = (0..config.layers)
-            .map(|index| DecoderLayer::load(&weights, &config, index))
-            .collect::<Result<_, _>>()?;
         Ok(Self {
             identity: ModelIdentity {
                 name: checkpoint.name.clone(),
@@ -116,20 +98,13 @@ impl Model {
             },
             text,
             eos_token_ids: eos_token_ids(&checkpoint, &config),
-            embedding: Embedding::new(embedded, config.hidden_size),
-            layers,
-            final_norm: layer::norm(&weights, "model.norm", config.hidden_size, &config)?,
-            output: Linear::new(output, None),
-            inverse_frequencies: config.rope.inverse_frequencies(config.head_dim),
-            device,
-            dtype,
-            config,
+            decoder: Decoder::load(&weights, config, ForwardMode::Fused)?,
         })
     }
 
     /// Shape and switches.
     pub fn config(&self) -> &ModelConfig {
-        &self.config
+        self.decoder.config()
     }
 
     /// Name and hashes.
@@ -139,12 +114,12 @@ impl Model {
 
     /// The device in use, as `--device` writes it.
     pub fn device_name(&self) -> String {
-        device::device_name(&self.device)
+        device::device_name(self.decoder.device())
     }
 
     /// The number format in use, such as `f32`.
     pub fn dtype_name(&self) -> &'static str {
-        self.dtype.as_str()
+        self.decoder.dtype().as_str()
     }
 
     /// Whether generation ends with this token.
@@ -186,62 +161,29 @@ impl Model {
     /// # Errors
     /// [`SessionError::Tensor`] if the device has not that much memory.
     pub fn new_cache(&self, capacity: usize) -> Result<KvCache, SessionError> {
-        KvCache::new(&self.config, capacity, self.dtype, &self.device)
+        self.decoder.new_cache(capacity)
     }
 
     /// Embeddings of tokens, `[R, hidden]`.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor, SessionError> {
-        if let Some(id) = ids
-            .iter()
-            .find(|&&id| id as usize >= self.config.vocabulary)
-        {
-            return Err(SessionError::Tokenizer {
-                reason: format!(
-                    "token id {id} is outside the model's vocabulary of {}; tokenizer.json and config.json do not belong together",
-                    self.config.vocabulary
-                ),
-            });
-        }
-        let ids = Tensor::new(ids, &self.device)?;
-        Ok(self.embedding.forward(&ids)?)
+        self.decoder.embed(ids)
     }
 
     /// Rows `[R, hidden]` on the model's device and in its dtype, as [`embed`](Self::embed) gives them.
     pub(crate) fn like_embeddings(&self, rows: &Tensor) -> Result<Tensor, SessionError> {
-        Ok(rows.to_device(&self.device)?.to_dtype(self.dtype)?)
+        let (device, dtype) = (self.decoder.device(), self.decoder.dtype());
+        Ok(rows.to_device(device)?.to_dtype(dtype)?)
     }
 
-    /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which
-    /// they join. A row sees the cache and the rows before it. Gives the residual stream `[R, hidden]`.
+    /// See [`Decoder::forward`].
     pub(crate) fn forward(
         &self,
         embeddings: &Tensor,
         positions: &[u32],
         cache: &mut KvCache,
-        mut capture: Option<&mut RowCapture>,
+        capture: Option<&mut RowCapture>,
     ) -> Result<Tensor, SessionError> {
-        let rows = embeddings.dim(0)?;
-        if rows != positions.len() || rows > cache.room() {
-            return Err(SessionError::Plan {
-                reason: format!(
-                    "{rows} rows with {} positions do not fit a cache with room for {}",
-                    positions.len(),
-                    cache.room()
-                ),
-            });
-        }
-        let rotation = Rotation::new(
-            &self.inverse_frequencies,
-            positions,
-            self.dtype,
-            &self.device,
-        )?;
-        let mut stream = embeddings.clone();
-        for layer in &self.layers {
-            stream = layer.forward(&stream, &rotation, cache, capture.as_deref_mut())?;
-        }
-        cache.advance(rows);
-        Ok(stream)
+        self.decoder.forward(embeddings, positions, cache, capture)
     }
 
     /// Feeds tokens behind those in the cache and gives the logits `[vocabulary]`, f32, of what follows them.
@@ -260,8 +202,7 @@ impl Model {
     /// Logits `[vocabulary]`, f32, of the last row of a residual stream `[R, hidden]`.
     pub(crate) fn last_logits(&self, stream: &Tensor) -> Result<Tensor, SessionError> {
         let last = stream.narrow(0, stream.dim(0)? - 1, 1)?;
-        let logits = self.output.forward(&self.final_norm.forward(&last)?)?;
-        Ok(logits.squeeze(0)?.to_dtype(DType::F32)?)
+        Ok(self.decoder.logits(&last)?.squeeze(0)?)
     }
 }
 

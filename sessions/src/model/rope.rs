@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::config_json::Fields;
+use super::decoder::ForwardMode;
 use crate::SessionError;
 
 /// How a checkpoint turns positions into angles.
@@ -138,6 +139,7 @@ impl RopeScaling {
 pub(crate) struct Rotation {
     cos: Tensor,
     sin: Tensor,
+    mode: ForwardMode,
 }
 
 impl Rotation {
@@ -147,6 +149,7 @@ impl Rotation {
         positions: &[u32],
         dtype: DType,
         device: &Device,
+        mode: ForwardMode,
     ) -> Result<Self, SessionError> {
         let angles: Vec<f32> = positions
             .iter()
@@ -160,13 +163,18 @@ impl Rotation {
         Ok(Self {
             cos: angles.cos()?.to_dtype(dtype)?.to_device(device)?,
             sin: angles.sin()?.to_dtype(dtype)?.to_device(device)?,
+            mode,
         })
     }
 
     /// Rotates `[heads, rows, head_dim]`; pairs are (i, i + head_dim / 2), as in Hugging Face weights.
     pub(crate) fn apply(&self, heads: &Tensor) -> Result<Tensor, SessionError> {
         let batched = heads.contiguous()?.unsqueeze(0)?;
-        Ok(candle_nn::rotary_emb::rope(&batched, &self.cos, &self.sin)?.squeeze(0)?)
+        let rotate = match self.mode {
+            ForwardMode::Fused => candle_nn::rotary_emb::rope,
+            ForwardMode::Differentiable => candle_nn::rotary_emb::rope_slow,
+        };
+        Ok(rotate(&batched, &self.cos, &self.sin)?.squeeze(0)?)
     }
 }
 

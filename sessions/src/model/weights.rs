@@ -1,16 +1,21 @@
 //! Reading tensors from safetensors files, memory-mapped, with errors that name tensor, shapes and file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::WeightFiles;
 use crate::SessionError;
 use crate::error::Context;
 
+/// Parameters that are being trained, by their names in a checkpoint.
+pub(crate) type Parameters = BTreeMap<String, Var>;
+
 enum Storage {
+    Trained(Parameters),
     Embedded(SliceSafetensors<'static>),
     Mapped(MmapedSafetensors),
 }
@@ -46,6 +51,25 @@ impl Weights {
         })
     }
 
+    /// Parameters in memory. What is taken from here shares their storage, so a later
+    /// [`Var::set`] is seen by every decoder that was loaded from them.
+    pub(crate) fn trained(parameters: &Parameters, device: &Device, dtype: DType) -> Self {
+        Self {
+            storage: Storage::Trained(parameters.clone()),
+            files: "the parameters in training".to_owned(),
+            device: device.clone(),
+            dtype,
+        }
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// The tensor `name`, which must have the shape `expected`.
     pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, SessionError> {
         let found = self
@@ -63,6 +87,10 @@ impl Weights {
             });
         }
         let loaded = match &self.storage {
+            Storage::Trained(parameters) => parameters
+                .get(name)
+                .map(|parameter| parameter.as_tensor().clone())
+                .ok_or_else(|| candle_core::Error::Msg(format!("no parameter '{name}'"))),
             Storage::Embedded(tensors) => tensors.load(name, &self.device),
             Storage::Mapped(tensors) => tensors.load(name, &self.device),
         };
@@ -76,6 +104,9 @@ impl Weights {
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let view = match &self.storage {
+            Storage::Trained(parameters) => {
+                return parameters.get(name).map(|found| found.dims().to_vec());
+            }
             Storage::Embedded(tensors) => tensors.get(name),
             Storage::Mapped(tensors) => tensors.get(name),
         };

@@ -5,7 +5,7 @@ use crate::generate::distractors::{Asked, Fact, other_people};
 use crate::generate::document::Material;
 use crate::generate::fact::{FactKind, enumerate};
 use crate::generate::filler::Filler;
-use crate::generate::person::People;
+use crate::generate::person::{People, Person};
 use crate::generate::random::Random;
 use crate::generate::task::Draft;
 
@@ -21,9 +21,20 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     ],
 };
 
-pub(in crate::generate) fn draft(random: &mut Random, count: usize) -> Draft {
-    let mut people = People::default();
-    let person = people.draw(random);
+/// What is told of one person, and the question for it.
+pub(in crate::generate) struct Told {
+    pub question: String,
+    /// The sentences of the answer, in the question's order.
+    pub answer: Vec<String>,
+    /// What a right answer contains, in the same order.
+    pub values: Vec<String>,
+    pub facts: Vec<Fact>,
+    /// The sentences of the document, in any order.
+    pub needed: Vec<String>,
+}
+
+/// Draws `count` facts about a person.
+pub(in crate::generate) fn tell(random: &mut Random, person: Person, count: usize) -> Told {
     let chosen = random.choose(&FactKind::ALL, count);
     let facts: Vec<Fact> = FactKind::ALL
         .into_iter()
@@ -39,21 +50,34 @@ pub(in crate::generate) fn draft(random: &mut Random, count: usize) -> Draft {
         .map(|(kind, value)| kind.sentence(random, person, value))
         .collect();
     random.shuffle(&mut needed);
-    Draft {
+    Told {
         question: format!("Report the {} of {person}.", enumerate(&labels)),
         answer: facts
             .iter()
             .map(|(kind, value)| kind.plain(person, value))
             .collect(),
         values: facts.iter().map(|(_, value)| value.clone()).collect(),
+        facts,
+        needed,
+    }
+}
+
+pub(in crate::generate) fn draft(random: &mut Random, count: usize) -> Draft {
+    let mut people = People::default();
+    let person = people.draw(random);
+    let told = tell(random, person, count);
+    Draft {
+        question: told.question,
+        answer: told.answer,
+        values: told.values,
         material: Material {
-            needed,
+            needed: told.needed,
             depth: None,
             distract: other_people(
                 people,
                 Asked {
                     people: vec![person],
-                    shared: facts,
+                    shared: told.facts,
                     exclusive: None,
                 },
             ),

@@ -1,0 +1,22 @@
+//! Operations with a backward pass in one sweep, for training on the CPU.
+//!
+//! candle's fused kernels pass no gradient on, and its plain operations need ten to twenty sweeps over memory
+//! where one will do. The results agree with the plain operations, which run on every other device; gradients
+//! are checked against finite differences.
+
+mod cross_entropy;
+mod masked_softmax;
+mod rms_norm;
+
+pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use masked_softmax::MaskedSoftmax;
+pub(crate) use rms_norm::rms_norm;
+
+use candle_core::{CpuStorage, Error, Layout, Result};
+
+/// The values of a contiguous f32 tensor.
+fn values<'a>(storage: &'a CpuStorage, layout: &Layout, operation: &'static str) -> Result<&'a [f32]> {
+    let wrong = || Error::Msg(format!("{operation}: the tensor must be contiguous"));
+    let (start, end) = layout.contiguous_offsets().ok_or_else(wrong)?;
+    storage.as_slice::<f32>()?.get(start..end).ok_or_else(wrong)
+}

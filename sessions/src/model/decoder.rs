@@ -1,0 +1,190 @@
+//! The stack of layers between token ids and logits, without tokenizer or files.
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{Embedding, Linear, Module};
+
+use super::cache::KvCache;
+use super::config::ModelConfig;
+use super::layer::{DecoderLayer, KeySource};
+use super::norm::Norm;
+use super::rope::Rotation;
+use super::row_capture::RowCapture;
+use super::weights::Weights;
+use crate::SessionError;
+
+/// Which kernels the decoder uses; the mathematics is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ForwardMode {
+    /// candle's fused norm and rotation, which pass no gradient on.
+    Fused,
+    /// Plain operations throughout, so that gradients reach every parameter.
+    Differentiable,
+}
+
+/// Embedding, layers, final norm and output layer.
+pub(crate) struct Decoder {
+    config: ModelConfig,
+    embedding: Embedding,
+    layers: Vec<DecoderLayer>,
+    final_norm: Norm,
+    output: Linear,
+    inverse_frequencies: Vec<f32>,
+    mode: ForwardMode,
+    device: Device,
+    dtype: DType,
+}
+
+impl Decoder {
+    /// Takes every tensor that the configuration asks for.
+    ///
+    /// # Errors
+    /// [`SessionError::MissingTensor`] or [`SessionError::TensorShape`].
+    pub(crate) fn load(
+        weights: &Weights,
+        config: ModelConfig,
+        mode: ForwardMode,
+    ) -> Result<Self, SessionError> {
+        let shape = [config.vocabulary, config.hidden_size];
+        let embedded = weights.get("model.embed_tokens.weight", &shape)?;
+        let output = if config.tied_embeddings {
+            embedded.clone()
+        } else {
+            weights.get("lm_head.weight", &shape)?
+        };
+        let layers = (0..config.layers)
+            .map(|index| DecoderLayer::load(weights, &config, index, mode))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            embedding: Embedding::new(embedded, config.hidden_size),
+            layers,
+            final_norm: Norm::load(weights, "model.norm", config.hidden_size, &config, mode)?,
+            output: Linear::new(output, None),
+            inverse_frequencies: config.rope.inverse_frequencies(config.head_dim),
+            mode,
+            device: weights.device().clone(),
+            dtype: weights.dtype(),
+            config,
+        })
+    }
+
+    /// Shape and switches.
+    pub(crate) fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// An empty cache with room for `capacity` tokens.
+    pub(crate) fn new_cache(&self, capacity: usize) -> Result<KvCache, SessionError> {
+        KvCache::new(&self.config, capacity, self.dtype, &self.device)
+    }
+
+    /// Embeddings of tokens, `[R, hidden]`.
+    ///
+    /// # Errors
+    /// [`SessionError::Tokenizer`] for an id that is no token.
+    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor, SessionError> {
+        if let Some(id) = ids
+            .iter()
+            .find(|&&id| id as usize >= self.config.vocabulary)
+        {
+            return Err(SessionError::Tokenizer {
+                reason: format!(
+                    "token id {id} is outside the model's vocabulary of {}; tokenizer.json and config.json do not belong together",
+                    self.config.vocabulary
+                ),
+            });
+        }
+        let ids = Tensor::new(ids, &self.device)?;
+        Ok(self.embedding.forward(&ids)?)
+    }
+
+    /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which
+    /// they join. A row sees the cache and the rows before it. Gives the residual stream `[R, hidden]`.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] if positions and rows differ in number or the cache has no room.
+    pub(crate) fn forward(
+        &self,
+        embeddings: &Tensor,
+        positions: &[u32],
+        cache: &mut KvCache,
+        capture: Option<&mut RowCapture>,
+    ) -> Result<Tensor, SessionError> {
+        let rows = embeddings.dim(0)?;
+        if rows != positions.len() || rows > cache.room() {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "{rows} rows with {} positions do not fit a cache with room for {}",
+                    positions.len(),
+                    cache.room()
+                ),
+            });
+        }
+        let stream = self.run_layers(embeddings, positions, &KeySource::Cache(cache), capture)?;
+        cache.advance(rows);
+        Ok(stream)
+    }
+
+    /// Runs `sequences` sequences of the same length from position 0, each seeing only itself.
+    /// Ids stand sequence after sequence; gives the residual stream `[R, hidden]` in that order.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] if the ids cannot be divided into so many sequences.
+    pub(crate) fn forward_sequences(
+        &self,
+        ids: &[u32],
+        sequences: usize,
+    ) -> Result<Tensor, SessionError> {
+        if sequences == 0 || ids.is_empty() || !ids.len().is_multiple_of(sequences) {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "{} tokens are not {sequences} sequences of one length",
+                    ids.len()
+                ),
+            });
+        }
+        let positions: Vec<u32> = (0..ids.len() / sequences)
+            .map(|position| position as u32)
+            .collect();
+        self.run_layers(
+            &self.embed(ids)?,
+            &positions,
+            &KeySource::Sequences(sequences),
+            None,
+        )
+    }
+
+    fn run_layers(
+        &self,
+        embeddings: &Tensor,
+        positions: &[u32],
+        source: &KeySource<'_>,
+        mut capture: Option<&mut RowCapture>,
+    ) -> Result<Tensor, SessionError> {
+        let rotation = Rotation::new(
+            &self.inverse_frequencies,
+            positions,
+            self.dtype,
+            &self.device,
+            self.mode,
+        )?;
+        let mut stream = embeddings.clone();
+        for layer in &self.layers {
+            stream = layer.forward(&stream, &rotation, source, capture.as_deref_mut())?;
+        }
+        Ok(stream)
+    }
+
+    /// Logits `[R, vocabulary]`, f32, of rows of a residual stream `[R, hidden]`.
+    pub(crate) fn logits(&self, stream: &Tensor) -> Result<Tensor, SessionError> {
+        let normed = self.final_norm.forward(stream)?;
+        Ok(self.output.forward(&normed)?.to_dtype(DType::F32)?)
+    }
+}

@@ -1,0 +1,18 @@
+//! Training: the built-in model.
+
+mod checkpoint_folder;
+mod demo_model;
+mod gradient;
+mod initial;
+mod optimizer;
+mod plan;
+mod planted;
+mod random;
+mod rows;
+mod state;
+mod threads;
+mod tokenizer;
+
+pub use demo_model::{TrainingEvent, TrainingRun, TrainingSummary, train_demo_model};
+pub use plan::{LossWeights, TrainingPlan, TrainingShape, TrainingStage};
+pub use state::CurvePoint;

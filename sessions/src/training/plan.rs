@@ -1,0 +1,210 @@
+//! What a training run of the built-in model is: shape, data, curriculum, rates.
+
+use serde::{Deserialize, Serialize};
+
+use crate::SessionError;
+
+/// A training run, fully determined on the CPU by these values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingPlan {
+    /// Chooses initial weights and data.
+    pub seed: u64,
+    /// Shape of the model.
+    pub shape: TrainingShape,
+    /// Tasks that documents ask about, each with its relative frequency.
+    pub mixture: Vec<(String, u32)>,
+    /// Tokens of one step, over all its sequences.
+    pub step_tokens: usize,
+    /// The length curriculum, in order.
+    pub stages: Vec<TrainingStage>,
+    /// Learning rate of the matrices inside layers (Muon).
+    pub matrix_learning_rate: f64,
+    /// Learning rate of embedding and norms (Adam).
+    pub vector_learning_rate: f64,
+    /// Steps over which the rates rise from 0 at the very beginning.
+    pub warmup_steps: usize,
+    /// Largest norm of the whole gradient; a longer one is shortened to it.
+    pub clip_norm: f64,
+    /// What each kind of token counts in the loss.
+    pub loss_weights: LossWeights,
+    /// Whether some heads begin as previous-token and induction heads.
+    pub planted: bool,
+}
+
+/// Shape of a model to train: a Llama with tied embeddings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingShape {
+    /// Tokens of the vocabulary, at most (the tokenizer may find fewer).
+    pub vocabulary: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// L: decoder layers.
+    pub layers: usize,
+    /// H: query heads.
+    pub query_heads: usize,
+    /// G: key/value heads.
+    pub kv_heads: usize,
+    /// D: width of one head.
+    pub head_dim: usize,
+    /// Base of the rotary wavelengths.
+    pub rope_theta: f64,
+    /// Positions that the configuration announces, in tokens.
+    pub max_positions: usize,
+}
+
+/// A stretch of training at one sequence length.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TrainingStage {
+    /// T: tokens of one sequence.
+    pub sequence_tokens: usize,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Both learning rates times this at the stage's beginning.
+    pub first_rate: f64,
+    /// Both learning rates times this at its end; linear in between.
+    pub last_rate: f64,
+    /// Share of the sequences that are a repeated segment of random tokens.
+    pub repeated_share: f64,
+}
+
+/// Weight of a token's loss, by what the token is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LossWeights {
+    /// Document and question.
+    pub text: f64,
+    /// The answer's wording, and its end.
+    pub wording: f64,
+    /// The values in the answer.
+    pub values: f64,
+    /// Only this share of the document's and question's tokens is drawn for the loss, each with
+    /// `text / text_share`: the expectation is the same and most of the output layer's work is saved.
+    pub text_share: f64,
+}
+
+impl Default for TrainingPlan {
+    /// The recipe of the built-in model.
+    fn default() -> Self {
+        let stage = |sequence_tokens, steps, first_rate, last_rate, repeated_share| TrainingStage {
+            sequence_tokens,
+            steps,
+            first_rate,
+            last_rate,
+            repeated_share,
+        };
+        Self {
+            seed: 1,
+            shape: TrainingShape {
+                vocabulary: 3072,
+                hidden_size: 128,
+                intermediate_size: 352,
+                layers: 4,
+                query_heads: 4,
+                kv_heads: 2,
+                head_dim: 32,
+                rope_theta: 500_000.0,
+                max_positions: 4096,
+            },
+            mixture: vec![("facts".to_owned(), 1)],
+            step_tokens: 4096,
+            stages: vec![
+                stage(96, 300, 1.0, 1.0, 0.3),
+                stage(192, 250, 1.0, 1.0, 0.1),
+                stage(288, 250, 1.0, 0.6, 0.0),
+                stage(512, 400, 0.5, 0.5, 0.0),
+                stage(1024, 700, 0.4, 0.4, 0.0),
+                stage(2048, 500, 0.4, 0.02, 0.0),
+            ],
+            matrix_learning_rate: 0.01,
+            vector_learning_rate: 0.003,
+            warmup_steps: 30,
+            clip_norm: 1.0,
+            loss_weights: LossWeights {
+                text: 0.1,
+                wording: 0.3,
+                values: 1.0,
+                text_share: 0.25,
+            },
+            planted: true,
+        }
+    }
+}
+
+impl TrainingPlan {
+    /// Steps of all stages.
+    pub fn steps(&self) -> usize {
+        self.stages.iter().map(|stage| stage.steps).sum()
+    }
+
+    /// The stage that a step (from 0) belongs to: its number, the stage, and the step inside it.
+    pub(crate) fn stage_of(&self, step: usize) -> Option<(usize, TrainingStage, usize)> {
+        let mut first = 0;
+        for (index, stage) in self.stages.iter().enumerate() {
+            if step < first + stage.steps {
+                return Some((index, *stage, step - first));
+            }
+            first += stage.steps;
+        }
+        None
+    }
+
+    /// What both learning rates are multiplied by at a step.
+    pub(crate) fn rate_at(&self, step: usize) -> f64 {
+        let warmup = ((step + 1) as f64 / self.warmup_steps.max(1) as f64).min(1.0);
+        self.stage_of(step).map_or(0.0, |(_, stage, inside)| {
+            let progress = inside as f64 / stage.steps as f64;
+            warmup * (stage.first_rate + progress * (stage.last_rate - stage.first_rate))
+        })
+    }
+
+    /// Whether a run of `other` that has done `steps` steps can go on as this one: everything that was used
+    /// so far is the same.
+    pub(crate) fn continues(&self, other: &Self, steps: usize) -> bool {
+        let begun = |plan: &Self| match plan.stage_of(steps.saturating_sub(1)) {
+            Some((last, _, _)) => plan.stages.iter().take(last + 1).copied().collect(),
+            None => Vec::new(),
+        };
+        let same_stages = steps == 0 || begun(self) == begun(other);
+        let stages = self.stages.clone();
+        same_stages
+            && *self
+                == Self {
+                    stages,
+                    ..other.clone()
+                }
+    }
+
+    /// # Errors
+    /// [`SessionError::Plan`] naming the value that makes no training.
+    pub(crate) fn check(&self) -> Result<(), SessionError> {
+        let wrong = |reason: String| Err(SessionError::Plan { reason });
+        if self.mixture.is_empty() {
+            return wrong("a training plan needs at least one task".to_owned());
+        }
+        for stage in &self.stages {
+            if stage.sequence_tokens < SHORTEST_SEQUENCE {
+                return wrong(format!(
+                    "a stage has sequences of {} tokens; the shortest that hold a question and its answer have {SHORTEST_SEQUENCE}",
+                    stage.sequence_tokens
+                ));
+            }
+            if self.step_tokens < stage.sequence_tokens {
+                return wrong(format!(
+                    "a step of {} tokens holds no sequence of {}",
+                    self.step_tokens, stage.sequence_tokens
+                ));
+            }
+            if stage.sequence_tokens > self.shape.max_positions {
+                return wrong(format!(
+                    "sequences of {} tokens do not fit a model of {} positions",
+                    stage.sequence_tokens, self.shape.max_positions
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shorter documents hold no question and answer.
+const SHORTEST_SEQUENCE: usize = 80;

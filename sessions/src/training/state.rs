@@ -1,0 +1,164 @@
+//! A training run on disk: one file that holds everything that the next step needs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::{Device, Tensor, Var};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::optimizer::{Moments, fresh_moments};
+use super::plan::TrainingPlan;
+use crate::SessionError;
+use crate::error::Context;
+use crate::model::Parameters;
+use crate::store::write_file;
+
+/// The one metadata key of the file.
+const METADATA: &str = "kvlens";
+
+/// What one step had to say, before it changed the model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Steps done before this one.
+    pub step: usize,
+    /// T of the step's sequences.
+    pub sequence_tokens: usize,
+    /// Weighted mean cross-entropy, in nats per token.
+    pub loss: f64,
+    /// Value tokens whose prediction was the most probable token, of all value tokens.
+    pub value_accuracy: f64,
+    /// Norm of the gradient before clipping.
+    pub gradient_norm: f64,
+}
+
+/// Parameters, moments and curve after some steps.
+pub(crate) struct TrainingState {
+    pub(crate) plan: TrainingPlan,
+    pub(crate) parameters: Parameters,
+    /// In the parameters' order.
+    pub(crate) moments: Vec<Moments>,
+    pub(crate) curve: Vec<CurvePoint>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    plan: TrainingPlan,
+    curve: Vec<CurvePoint>,
+}
+
+impl TrainingState {
+    /// A run that has done no step.
+    pub(crate) fn new(plan: TrainingPlan, parameters: Parameters) -> Result<Self, SessionError> {
+        Ok(Self {
+            moments: fresh_moments(&parameters)?,
+            plan,
+            parameters,
+            curve: Vec::new(),
+        })
+    }
+
+    /// Steps done.
+    pub(crate) fn steps(&self) -> usize {
+        self.curve.len()
+    }
+
+    /// Writes the file whole or not at all.
+    pub(crate) fn save(&self, path: &Path) -> Result<(), SessionError> {
+        let metadata = Metadata {
+            plan: self.plan.clone(),
+            curve: self.curve.clone(),
+        };
+        let text = serde_json::to_string(&metadata).map_err(|error| unreadable(path, &error))?;
+        let mut tensors = BTreeMap::new();
+        for ((name, parameter), moments) in self.parameters.iter().zip(&self.moments) {
+            tensors.insert(format!("parameter.{name}"), parameter.as_tensor().clone());
+            match moments {
+                Moments::Momentum(momentum) => {
+                    tensors.insert(format!("momentum.{name}"), momentum.clone());
+                }
+                Moments::Adam { first, second } => {
+                    tensors.insert(format!("first.{name}"), first.clone());
+                    tensors.insert(format!("second.{name}"), second.clone());
+                }
+            }
+        }
+        write_file(path, &serialized(&tensors, METADATA, text)?)
+    }
+
+    /// Reads a file that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// [`SessionError::Checkpoint`] if it is something else or damaged.
+    pub(crate) fn load(path: &Path, device: &Device) -> Result<Self, SessionError> {
+        let bytes = std::fs::read(path).io("read the state of the training", path)?;
+        let (_, header) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| unreadable(path, &error))?;
+        let text = header
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(METADATA))
+            .ok_or_else(|| unreadable(path, &"it has no plan"))?;
+        let Metadata { plan, curve } =
+            serde_json::from_str(text).map_err(|error| unreadable(path, &error))?;
+        let mut tensors = candle_core::safetensors::load_buffer(&bytes, device)
+            .map_err(|error| unreadable(path, &error))?;
+        let names: Vec<String> = tensors
+            .keys()
+            .filter_map(|name| name.strip_prefix("parameter.").map(str::to_owned))
+            .collect();
+        let mut parameters = Parameters::new();
+        for name in names {
+            if let Some(tensor) = tensors.remove(&format!("parameter.{name}")) {
+                parameters.insert(name, Var::from_tensor(&tensor)?);
+            }
+        }
+        let mut moments = fresh_moments(&parameters)?;
+        for ((name, _), moments) in parameters.iter().zip(&mut moments) {
+            let mut take = |kind: &str, place: &mut Tensor| {
+                let tensor = tensors.remove(&format!("{kind}.{name}")).filter(|t| t.dims() == place.dims());
+                *place = tensor.ok_or_else(|| unreadable(path, &format!("it lacks '{kind}.{name}'")))?;
+                Ok::<(), SessionError>(())
+            };
+            match moments {
+                Moments::Momentum(momentum) => take("momentum", momentum)?,
+                Moments::Adam { first, second } => {
+                    take("first", first)?;
+                    take("second", second)?;
+                }
+            }
+        }
+        Ok(Self { plan, parameters, moments, curve })
+    }
+}
+
+/// Tensors as the bytes of a safetensors file, f32, with one metadata entry; the same bytes every time.
+pub(crate) fn serialized(
+    tensors: &BTreeMap<String, Tensor>,
+    key: &str,
+    text: String,
+) -> Result<Vec<u8>, SessionError> {
+    let mut data = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let values = tensor.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        data.push((name, tensor.dims().to_vec(), bytes));
+    }
+    let failed = |error: safetensors::SafeTensorError| SessionError::Plan {
+        reason: format!("the tensors cannot be written ({error})"),
+    };
+    let views = data
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?)))
+        .collect::<Result<Vec<_>, SessionError>>()?;
+    let metadata = HashMap::from([(key.to_owned(), text)]);
+    safetensors::serialize(views, Some(metadata)).map_err(failed)
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> SessionError {
+    SessionError::Checkpoint {
+        reason: format!("this is not the state of a training run, or it is damaged; start anew without --resume ({error})"),
+        path: path.to_owned(),
+    }
+}
