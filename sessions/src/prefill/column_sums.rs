@@ -107,27 +107,28 @@ impl Rows<'_> {
         Ok(sums)
     }
 
-    /// Column sums of the rows `start..start + count`.
+    /// Column sums of the rows `start..start + count`, which see no key behind the last of them.
     fn block_sums(&self, start: usize, count: usize) -> Result<Tensor, SessionError> {
         let (heads, _, head_dim) = self.queries.dims3()?;
         let (kv_heads, tokens, _) = self.keys.dims3()?;
+        let seen = self.first_index + start + count;
         let stacked = (kv_heads, heads / kv_heads * count, head_dim);
         let queries = self.queries.narrow(1, start, count)?.contiguous()?;
         let scale = 1.0 / f64::from(head_dim as u32).sqrt();
         let logits = queries
             .reshape(stacked)?
-            .matmul(&self.keys.transpose(1, 2)?)?
+            .matmul(&self.keys.narrow(1, 0, seen)?.transpose(1, 2)?)?
             .to_dtype(DType::F32)?
-            .reshape((heads, count, tokens))?;
+            .reshape((heads, count, seen))?;
         let log_sums = self
             .log_sum_exp
             .narrow(1, start, count)?
             .unsqueeze(D::Minus1)?;
         let weights = (logits * scale)?
             .broadcast_sub(&log_sums)?
-            .broadcast_add(&self.mask(start, count, tokens)?)?
+            .broadcast_add(&self.mask(start, count, seen)?)?
             .exp()?;
-        Ok(weights.sum(1)?)
+        Ok(weights.sum(1)?.pad_with_zeros(1, 0, tokens - seen)?)
     }
 
     /// `[count, tokens]` of 0 and minus infinity.

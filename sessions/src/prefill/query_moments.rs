@@ -146,3 +146,39 @@ impl QueryMoments {
         self.head_dim
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+
+    /// The first rows are left out wherever the chunks are cut, and the moments are those of plain arithmetic.
+    #[test]
+    fn moments_do_not_depend_on_the_chunks() {
+        let model = Model::load(&ModelSource::Demo, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
+        let config = model.config();
+        let shape = (config.query_heads, 10, config.head_dim);
+        let queries = Tensor::randn(3.0_f32, 1.0, shape, &Device::Cpu).unwrap();
+        let of_chunks = |cuts: &[usize]| {
+            let mut moments = QueryMoments::new(config, 3);
+            for pair in cuts.windows(2) {
+                let chunk = queries.narrow(1, pair[0], pair[1] - pair[0]).unwrap();
+                moments.offer(0, pair[0], &chunk).unwrap();
+            }
+            assert_eq!(moments.rows(), 7);
+            (moments.layer(0).unwrap(), moments)
+        };
+        let (whole, moments) = of_chunks(&[0, 10]);
+        let (parts, _) = of_chunks(&[0, 2, 5, 10]);
+        let kept = queries.narrow(1, 3, 7).unwrap();
+        let plain = moments.without_rotation(&kept, 3).unwrap();
+        let plain: Vec<Vec<f64>> = plain.get(1).unwrap().to_vec2().unwrap();
+        let mean = |of: &dyn Fn(&Vec<f64>) -> f64| plain.iter().map(of).sum::<f64>() / 7.0;
+        let (a, b) = (mean(&|row| row[0]), mean(&|row| row[5]));
+        let covariance = mean(&|row| (row[0] - a) * (row[5] - b));
+        for found in [whole, parts] {
+            assert!((found.mean[1][0] - a).abs() < 1e-12);
+            assert!((found.covariance[1][0][5] - covariance).abs() < 1e-12);
+        }
+    }
+}

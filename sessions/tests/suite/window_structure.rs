@@ -339,6 +339,36 @@ fn accumulated_attention_adds_up_to_one_for_every_row() {
     }
 }
 
+/// Over a prompt of several prefill chunks the sums are those of a window of all its rows.
+#[test]
+fn accumulated_attention_goes_on_over_chunks() {
+    let model = demo_model();
+    let prompt = &demo_samples("demo:length=1024,question=end,samples=1")[0].prompt;
+    let ids = model.encode_prompt(prompt, false).unwrap().ids;
+    assert!(ids.len() > 512);
+    let (h2o, all_rows) = (
+        window("h2o", &model),
+        window(&format!("last:{}", ids.len()), &model),
+    );
+    let mut prefilled = prefill(&model, &ids, &[h2o.as_ref(), all_rows.as_ref()]);
+    let sums = observe(h2o.as_ref(), &model, &mut prefilled);
+    let all_rows = observe(all_rows.as_ref(), &model, &mut prefilled);
+    let keys = prefilled.keys_for_scoring(&model).unwrap();
+    let plain = |observation| keys.importance(observation, sums.scoring(), Default::default());
+    let (sums, expected) = (plain(&sums).unwrap(), plain(&all_rows).unwrap());
+    for (layer, head) in [(0, 0), (1, 3), (3, 2)] {
+        let difference = largest_difference(sums.head(layer, head), expected.head(layer, head));
+        let largest = expected
+            .head(layer, head)
+            .iter()
+            .fold(0.0_f32, |a, &b| a.max(b));
+        assert!(
+            difference <= TOLERANCE * largest,
+            "layer {layer}: {difference} of {largest}"
+        );
+    }
+}
+
 #[test]
 fn a_short_prompt_is_observed_by_every_window() {
     let model = demo_model();
