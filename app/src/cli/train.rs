@@ -68,7 +68,11 @@ fn demo_model(arguments: &TrainDemoModelArguments) -> Result<()> {
     let done = summary.curve.len();
     let last = summary.curve.get(done.saturating_sub(SHOWN_STEPS)..);
     let (loss, accuracy) = means(last.unwrap_or_default());
-    let state = if summary.is_complete { "trained" } else { "stopped early; --resume goes on" };
+    let state = if summary.is_complete {
+        "trained"
+    } else {
+        "stopped early; --resume goes on"
+    };
     output::print(&format!(
         "{state}: {done} of {} steps, loss {loss:.4}, {:.1} % of value tokens right: {out}\n",
         run.plan.steps(),
@@ -106,11 +110,14 @@ struct Watch {
 impl Watch {
     fn new() -> Result<Self> {
         let bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{pos}/{len} steps {bar:24} {msg}, {eta} left")?;
+            let style =
+                ProgressStyle::with_template("{pos}/{len} steps {bar:24} {msg}, {eta} left")?;
             Ok::<_, indicatif::style::TemplateError>(ProgressBar::new(0).with_style(style))
         });
         Ok(Self {
-            bar: bar.transpose().context("a progress bar cannot be laid out")?,
+            bar: bar
+                .transpose()
+                .context("a progress bar cannot be laid out")?,
             steps: 0,
             recent: VecDeque::new(),
             last_line: None,
@@ -119,7 +126,12 @@ impl Watch {
 
     fn take(&mut self, event: TrainingEvent) {
         match event {
-            TrainingEvent::Ready { steps_done, steps, vocabulary, parameters } => {
+            TrainingEvent::Ready {
+                steps_done,
+                steps,
+                vocabulary,
+                parameters,
+            } => {
                 self.steps = steps;
                 if let Some(bar) = &self.bar {
                     bar.set_length(steps as u64);
@@ -131,7 +143,11 @@ impl Watch {
                     parameters as f64 / 1e6
                 ));
             }
-            TrainingEvent::Step { point, tokens, elapsed_secs } => {
+            TrainingEvent::Step {
+                point,
+                tokens,
+                elapsed_secs,
+            } => {
                 self.recent.push_back((point, tokens, elapsed_secs));
                 if self.recent.len() > SHOWN_STEPS {
                     self.recent.pop_front();
@@ -158,7 +174,10 @@ impl Watch {
                 bar.set_position(point.step as u64 + 1);
                 bar.set_message(line);
             }
-            None if self.last_line.is_none_or(|shown| shown.elapsed() >= LINE_INTERVAL) => {
+            None if self
+                .last_line
+                .is_none_or(|shown| shown.elapsed() >= LINE_INTERVAL) =>
+            {
                 self.last_line = Some(Instant::now());
                 output::note(&format!("step {}/{}: {line}", point.step + 1, self.steps));
             }

@@ -66,12 +66,7 @@ impl DecoderLayer {
         Ok(Self {
             index,
             input_norm: norm("input_layernorm")?,
-            attention: AttentionWeights::load(
-                weights,
-                config,
-                index,
-                mode,
-            )?,
+            attention: AttentionWeights::load(weights, config, index, mode)?,
             post_attention_norm: norm("post_attention_layernorm")?,
             gate: feed_forward("gate_proj", [wide, hidden])?,
             up: feed_forward("up_proj", [wide, hidden])?,

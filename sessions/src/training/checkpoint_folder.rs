@@ -48,15 +48,24 @@ fn config_text(plan: &TrainingPlan, tokenizer: &Tokenizer) -> String {
 }
 
 /// The decoder's configuration, read as any checkpoint's is.
-pub(crate) fn config(plan: &TrainingPlan, tokenizer: &Tokenizer) -> Result<ModelConfig, SessionError> {
+pub(crate) fn config(
+    plan: &TrainingPlan,
+    tokenizer: &Tokenizer,
+) -> Result<ModelConfig, SessionError> {
     ModelConfig::from_json(config_text(plan, tokenizer).as_bytes())
 }
 
 /// Writes what does not change while the model is trained.
-pub(crate) fn begin(folder: &Path, plan: &TrainingPlan, tokenizer: &Tokenizer) -> Result<(), SessionError> {
-    let tokenizer_text = tokenizer.to_string(true).map_err(|error| SessionError::Tokenizer {
-        reason: format!("it cannot be written ({error})"),
-    })?;
+pub(crate) fn begin(
+    folder: &Path,
+    plan: &TrainingPlan,
+    tokenizer: &Tokenizer,
+) -> Result<(), SessionError> {
+    let tokenizer_text = tokenizer
+        .to_string(true)
+        .map_err(|error| SessionError::Tokenizer {
+            reason: format!("it cannot be written ({error})"),
+        })?;
     let tokenizer_config = json!({
         "bos_token": BEGIN,
         "eos_token": END,
@@ -64,10 +73,19 @@ pub(crate) fn begin(folder: &Path, plan: &TrainingPlan, tokenizer: &Tokenizer) -
         "model_max_length": plan.shape.max_positions,
     });
     let generation_config = json!({"bos_token_id": BEGIN_ID, "eos_token_id": END_ID});
-    write_file(&folder.join("config.json"), config_text(plan, tokenizer).as_bytes())?;
+    write_file(
+        &folder.join("config.json"),
+        config_text(plan, tokenizer).as_bytes(),
+    )?;
     write_file(&folder.join("tokenizer.json"), tokenizer_text.as_bytes())?;
-    write_file(&folder.join("tokenizer_config.json"), format!("{tokenizer_config:#}\n").as_bytes())?;
-    write_file(&folder.join("generation_config.json"), format!("{generation_config:#}\n").as_bytes())
+    write_file(
+        &folder.join("tokenizer_config.json"),
+        format!("{tokenizer_config:#}\n").as_bytes(),
+    )?;
+    write_file(
+        &folder.join("generation_config.json"),
+        format!("{generation_config:#}\n").as_bytes(),
+    )
 }
 
 /// Reads the tokenizer that [`begin`] wrote.

@@ -107,7 +107,10 @@ pub fn train_demo_model(
         decoder: &decoder,
         threads: Threads::new(std::thread::available_parallelism().map_or(1, usize::from))?,
     };
-    let last = run.stop_after_steps.unwrap_or(usize::MAX).min(run.plan.steps());
+    let last = run
+        .stop_after_steps
+        .unwrap_or(usize::MAX)
+        .min(run.plan.steps());
     let mut source = None;
     while state.steps() < last && !cancel.is_cancelled() {
         let started = Instant::now();
@@ -158,7 +161,9 @@ fn start(run: &TrainingRun, device: &Device) -> Result<(Tokenizer, TrainingState
     }
     if run.start == StartMode::New && path.exists() {
         return Err(SessionError::Checkpoint {
-            reason: "a training lies in this folder; go on with --resume, or start anew with --replace".to_owned(),
+            reason:
+                "a training lies in this folder; go on with --resume, or start anew with --replace"
+                    .to_owned(),
             path,
         });
     }
@@ -178,7 +183,12 @@ struct Trainer<'a> {
 }
 
 impl Trainer<'_> {
-    fn rows(&self, source: &RowSource<'_>, step: usize, count: usize) -> Result<Vec<Row>, SessionError> {
+    fn rows(
+        &self,
+        source: &RowSource<'_>,
+        step: usize,
+        count: usize,
+    ) -> Result<Vec<Row>, SessionError> {
         let first = step as u64 * ROWS_OF_STEP;
         let numbers: Vec<u64> = (first..first + count as u64).collect();
         self.threads.map(&numbers, |&number| source.row(number))
@@ -196,7 +206,13 @@ impl Trainer<'_> {
             // an accelerator wants everything at once
             _ => rows.len(),
         };
-        let mut gradient = of_step(self.decoder, &state.parameters, rows, part_rows, &self.threads)?;
+        let mut gradient = of_step(
+            self.decoder,
+            &state.parameters,
+            rows,
+            part_rows,
+            &self.threads,
+        )?;
         let gradient_norm = clip(&mut gradient.of_parameters, self.plan.clip_norm)?;
         let step = state.steps();
         let rate = self.plan.rate_at(step);
@@ -206,15 +222,23 @@ impl Trainer<'_> {
         };
         let parameters = state.parameters.values().zip(&gradient.of_parameters);
         let work: Vec<_> = parameters.zip(&state.moments).collect();
-        state.moments = self.threads.map(&work, |((parameter, gradient), moments)| {
-            let mut moments = (*moments).clone();
-            moments.update(parameter, gradient, step, rates)?;
-            Ok(moments)
-        })?;
-        let StepFigures { loss, values_right, values } = gradient.figures;
+        state.moments = self
+            .threads
+            .map(&work, |((parameter, gradient), moments)| {
+                let mut moments = (*moments).clone();
+                moments.update(parameter, gradient, step, rates)?;
+                Ok(moments)
+            })?;
+        let StepFigures {
+            loss,
+            values_right,
+            values,
+        } = gradient.figures;
         if !loss.is_finite() {
             return Err(SessionError::Plan {
-                reason: format!("the loss is {loss} at step {step}; the learning rates are too high, train anew with lower ones"),
+                reason: format!(
+                    "the loss is {loss} at step {step}; the learning rates are too high, train anew with lower ones"
+                ),
             });
         }
         let point = CurvePoint {

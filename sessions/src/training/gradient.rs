@@ -87,7 +87,10 @@ pub(crate) fn loss(
     total_weight: f64,
 ) -> Result<(Tensor, StepFigures), SessionError> {
     let length = rows.first().map_or(0, |row| row.ids.len());
-    let ids: Vec<u32> = rows.iter().flat_map(|row| row.ids.iter().copied()).collect();
+    let ids: Vec<u32> = rows
+        .iter()
+        .flat_map(|row| row.ids.iter().copied())
+        .collect();
     let stream = decoder.forward_sequences(&ids, rows.len())?;
     let (mut places, mut targets, mut weights, mut is_value) = (vec![], vec![], vec![], vec![]);
     for (index, row) in rows.iter().enumerate() {
@@ -104,7 +107,9 @@ pub(crate) fn loss(
     let count = targets.len();
     let best = logits.detach().argmax(D::Minus1)?.to_vec1::<u32>()?;
     let right = best.iter().zip(&targets).zip(&is_value);
-    let values_right = right.filter(|((best, target), is_value)| **is_value && best == target).count();
+    let values_right = right
+        .filter(|((best, target), is_value)| **is_value && best == target)
+        .count();
     let values = is_value.iter().filter(|is_value| **is_value).count();
     let weights = Tensor::from_vec(weights, count, device)?;
     let nats = nats(&logits, targets)?;

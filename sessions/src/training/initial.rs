@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Tensor, Var};
 
-use super::planted;
 use super::plan::TrainingPlan;
+use super::planted;
 use super::random::{Draws, Purpose};
 use crate::SessionError;
 use crate::model::{ModelConfig, Parameters};
@@ -31,7 +31,11 @@ pub(crate) fn parameters(
                     EMBEDDING_DEVIATION
                 } else {
                     let into_stream = name.contains("o_proj") || name.contains("down_proj");
-                    let size = if into_stream { EMBEDDING_DEVIATION / (2.0 * config.layers as f64).sqrt() } else { 1.0 };
+                    let size = if into_stream {
+                        EMBEDDING_DEVIATION / (2.0 * config.layers as f64).sqrt()
+                    } else {
+                        1.0
+                    };
                     size / (*inputs as f64).sqrt()
                 };
                 draws.spread(count, deviation)
@@ -58,7 +62,10 @@ pub(crate) fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let wide = config.intermediate_size;
     let queries = config.query_heads * config.head_dim;
     let keys = config.kv_heads * config.head_dim;
-    let mut shapes = vec![("model.embed_tokens.weight".to_owned(), vec![config.vocabulary, hidden])];
+    let mut shapes = vec![(
+        "model.embed_tokens.weight".to_owned(),
+        vec![config.vocabulary, hidden],
+    )];
     for layer in 0..config.layers {
         let parts: [(&str, Vec<usize>); 9] = [
             ("input_layernorm", vec![hidden]),

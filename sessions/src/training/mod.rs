@@ -10,6 +10,8 @@ mod planted;
 mod random;
 mod rows;
 mod state;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod tokenizer;
 

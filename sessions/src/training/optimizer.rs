@@ -83,7 +83,11 @@ fn orthogonalised(matrix: &Tensor) -> Result<Tensor, SessionError> {
     let (rows, columns) = matrix.dims2()?;
     let is_tall = rows > columns;
     let matrix = matrix.detach();
-    let mut x = if is_tall { matrix.t()?.contiguous()? } else { matrix };
+    let mut x = if is_tall {
+        matrix.t()?.contiguous()?
+    } else {
+        matrix
+    };
     let norm = x.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt();
     x = (x / (f64::from(norm) + 1e-7))?;
     let (a, b, c) = NEWTON_SCHULZ;
@@ -99,7 +103,13 @@ fn orthogonalised(matrix: &Tensor) -> Result<Tensor, SessionError> {
 pub(crate) fn clip(gradients: &mut [Tensor], limit: f64) -> Result<f64, SessionError> {
     let mut squares = 0.0;
     for gradient in gradients.iter() {
-        squares += f64::from(gradient.sqr()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?);
+        squares += f64::from(
+            gradient
+                .sqr()?
+                .sum_all()?
+                .to_dtype(DType::F32)?
+                .to_scalar::<f32>()?,
+        );
     }
     let norm = squares.sqrt();
     if norm > limit {
@@ -126,7 +136,9 @@ mod tests {
 
     #[test]
     fn muon_makes_singular_values_near_one() {
-        let values: Vec<f32> = (0..24).map(|i| ((i * 37 % 11) as f32 - 5.0) * 0.3).collect();
+        let values: Vec<f32> = (0..24)
+            .map(|i| ((i * 37 % 11) as f32 - 5.0) * 0.3)
+            .collect();
         for shape in [(4, 6), (6, 4)] {
             let matrix = Tensor::from_vec(values.clone(), shape, &Device::Cpu).unwrap();
             let q = orthogonalised(&matrix).unwrap();
@@ -149,17 +161,26 @@ mod tests {
     fn adam_steps_by_the_rate_at_first_and_follows_the_formula_after() {
         let parameter = Var::new(&[1.0f32, 1.0], &Device::Cpu).unwrap();
         let mut moments = Moments::new("model.norm.weight", &parameter).unwrap();
-        let rates = Rates { matrix: 0.0, vector: 0.1 };
+        let rates = Rates {
+            matrix: 0.0,
+            vector: 0.1,
+        };
         let gradient = Tensor::new(&[3.0f32, -0.5], &Device::Cpu).unwrap();
         moments.update(&parameter, &gradient, 0, rates).unwrap();
         let first = parameter.to_vec1::<f32>().unwrap();
-        assert!((first[0] - 0.9).abs() < 1e-6 && (first[1] - 1.1).abs() < 1e-6, "{first:?}");
+        assert!(
+            (first[0] - 0.9).abs() < 1e-6 && (first[1] - 1.1).abs() < 1e-6,
+            "{first:?}"
+        );
         let none = Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap();
         moments.update(&parameter, &none, 1, rates).unwrap();
         // means 0.9 * 0.1 * g / (1 - 0.81), squares 0.95 * 0.05 * g^2 / (1 - 0.9025)
         let step = 0.1 * (0.09 / 0.19) / (0.0475f64 / 0.0975).sqrt();
         let second = parameter.to_vec1::<f32>().unwrap();
-        assert!((f64::from(second[0]) - (0.9 - step)).abs() < 1e-6, "{second:?}");
+        assert!(
+            (f64::from(second[0]) - (0.9 - step)).abs() < 1e-6,
+            "{second:?}"
+        );
     }
 
     #[test]
@@ -169,7 +190,10 @@ mod tests {
             Tensor::new(&[4.0f32], &Device::Cpu).unwrap(),
         ];
         assert!((clip(&mut gradients, 1.0).unwrap() - 5.0).abs() < 1e-6);
-        let clipped: Vec<f32> = gradients.iter().map(|g| g.to_vec1::<f32>().unwrap()[0]).collect();
+        let clipped: Vec<f32> = gradients
+            .iter()
+            .map(|g| g.to_vec1::<f32>().unwrap()[0])
+            .collect();
         assert!((clipped[0] - 0.6).abs() < 1e-6 && (clipped[1] - 0.8).abs() < 1e-6);
     }
 }

@@ -160,7 +160,13 @@ impl Garden {
             clear_columns(output, columns, head * width..(head + 1) * width);
             for component in 0..width {
                 let row = hidden / 2 + head * width + component;
-                set(output, columns, row, head * width + component, EMBEDDING_DEVIATION);
+                set(
+                    output,
+                    columns,
+                    row,
+                    head * width + component,
+                    EMBEDDING_DEVIATION,
+                );
             }
         }
         Ok(())
@@ -171,7 +177,9 @@ impl Garden {
     fn plant_induction(&self, values: &mut [Value], layer: usize) -> Result<(), SessionError> {
         let (hidden, width) = (self.hidden, self.width);
         let prefix = format!("model.layers.{layer}.self_attn");
-        let slow: Vec<usize> = (0..width).filter(|row| row % (width / 2) >= width * 3 / 16).collect();
+        let slow: Vec<usize> = (0..width)
+            .filter(|row| row % (width / 2) >= width * 3 / 16)
+            .collect();
         let [before, after] = self.size_before;
         let queries = matrix(values, &format!("{prefix}.q_proj.weight"))?;
         clear_rows(queries, hidden, 0..self.per_group * width);
@@ -179,7 +187,13 @@ impl Garden {
             for &row in &slow {
                 for column in 0..hidden {
                     let read = self.identity_at(row, column) * after / before;
-                    set(queries, hidden, head * width + row, column, MATCH_STRENGTH * read);
+                    set(
+                        queries,
+                        hidden,
+                        head * width + row,
+                        column,
+                        MATCH_STRENGTH * read,
+                    );
                 }
             }
         }
@@ -197,7 +211,13 @@ impl Garden {
             for row in 0..hidden {
                 for column in 0..width {
                     let written = back * self.identity_at(column, row);
-                    set(output, self.query_heads * width, row, head * width + column, written);
+                    set(
+                        output,
+                        self.query_heads * width,
+                        row,
+                        head * width + column,
+                        written,
+                    );
                 }
             }
         }

@@ -127,12 +127,12 @@ impl<'a> RowSource<'a> {
 
     fn append(&self, text: Option<&str>, ids: &mut Vec<u32>) -> Result<(), SessionError> {
         let text = text.unwrap_or("");
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, false)
-            .map_err(|error| SessionError::Tokenizer {
-                reason: format!("a training text cannot be encoded ({error})"),
-            })?;
+        let encoding =
+            self.tokenizer
+                .encode_fast(text, false)
+                .map_err(|error| SessionError::Tokenizer {
+                    reason: format!("a training text cannot be encoded ({error})"),
+                })?;
         ids.extend_from_slice(encoding.get_ids());
         Ok(())
     }
@@ -144,7 +144,9 @@ impl<'a> RowSource<'a> {
             let weight = match kind {
                 Kind::Value => weights.values,
                 Kind::Wording => weights.wording,
-                Kind::Text if draws.unit() < weights.text_share => weights.text / weights.text_share,
+                Kind::Text if draws.unit() < weights.text_share => {
+                    weights.text / weights.text_share
+                }
                 Kind::Text => continue,
             };
             predictions.push(Prediction {
@@ -172,7 +174,12 @@ impl<'a> RowSource<'a> {
         let predictions = (period + 1..length - 1)
             .filter_map(|after| {
                 let target = *ids.get(after + 1)?;
-                Some(Prediction { after, target, weight: self.weights.wording as f32, is_value: false })
+                Some(Prediction {
+                    after,
+                    target,
+                    weight: self.weights.wording as f32,
+                    is_value: false,
+                })
             })
             .collect();
         Row { ids, predictions }

@@ -117,8 +117,11 @@ impl TrainingState {
         let mut moments = fresh_moments(&parameters)?;
         for ((name, _), moments) in parameters.iter().zip(&mut moments) {
             let mut take = |kind: &str, place: &mut Tensor| {
-                let tensor = tensors.remove(&format!("{kind}.{name}")).filter(|t| t.dims() == place.dims());
-                *place = tensor.ok_or_else(|| unreadable(path, &format!("it lacks '{kind}.{name}'")))?;
+                let tensor = tensors
+                    .remove(&format!("{kind}.{name}"))
+                    .filter(|t| t.dims() == place.dims());
+                *place =
+                    tensor.ok_or_else(|| unreadable(path, &format!("it lacks '{kind}.{name}'")))?;
                 Ok::<(), SessionError>(())
             };
             match moments {
@@ -129,7 +132,12 @@ impl TrainingState {
                 }
             }
         }
-        Ok(Self { plan, parameters, moments, curve })
+        Ok(Self {
+            plan,
+            parameters,
+            moments,
+            curve,
+        })
     }
 }
 
@@ -141,8 +149,14 @@ pub(crate) fn serialized(
 ) -> Result<Vec<u8>, SessionError> {
     let mut data = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let values = tensor.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let values = tensor
+            .to_device(&Device::Cpu)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         data.push((name, tensor.dims().to_vec(), bytes));
     }
     let failed = |error: safetensors::SafeTensorError| SessionError::Plan {
@@ -150,7 +164,12 @@ pub(crate) fn serialized(
     };
     let views = data
         .iter()
-        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?)))
+        .map(|(name, shape, bytes)| {
+            Ok((
+                name,
+                TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?,
+            ))
+        })
         .collect::<Result<Vec<_>, SessionError>>()?;
     let metadata = HashMap::from([(key.to_owned(), text)]);
     safetensors::serialize(views, Some(metadata)).map_err(failed)
@@ -158,7 +177,9 @@ pub(crate) fn serialized(
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> SessionError {
     SessionError::Checkpoint {
-        reason: format!("this is not the state of a training run, or it is damaged; start anew without --resume ({error})"),
+        reason: format!(
+            "this is not the state of a training run, or it is damaged; start anew without --resume ({error})"
+        ),
         path: path.to_owned(),
     }
 }

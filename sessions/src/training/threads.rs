@@ -70,7 +70,10 @@ mod tests {
         for count in [1, 2, 3, 20] {
             let threads = Threads::new(count).unwrap();
             let squares = threads.map(&items, |item| Ok(item * item)).unwrap();
-            assert_eq!(squares, items.iter().map(|item| item * item).collect::<Vec<_>>());
+            assert_eq!(
+                squares,
+                items.iter().map(|item| item * item).collect::<Vec<_>>()
+            );
         }
     }
 
@@ -80,7 +83,9 @@ mod tests {
         let error = threads
             .map(&[1, 2, 3], |&item| match item {
                 1 => Ok(()),
-                item => Err(SessionError::Plan { reason: format!("item {item}") }),
+                item => Err(SessionError::Plan {
+                    reason: format!("item {item}"),
+                }),
             })
             .unwrap_err();
         assert_eq!(error.to_string(), "item 2");

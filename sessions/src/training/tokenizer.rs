@@ -30,7 +30,11 @@ const DOCUMENT_LENGTH: usize = 512;
 /// # Errors
 /// [`SessionError::Tokenizer`], or what the corpus says of the mixture.
 pub(crate) fn train(plan: &TrainingPlan) -> Result<Tokenizer, SessionError> {
-    let mixture: Vec<(&str, u32)> = plan.mixture.iter().map(|(task, weight)| (task.as_str(), *weight)).collect();
+    let mixture: Vec<(&str, u32)> = plan
+        .mixture
+        .iter()
+        .map(|(task, weight)| (task.as_str(), *weight))
+        .collect();
     let corpus = TrainingCorpus::new(DOCUMENT_LENGTH, plan.seed, &mixture)?;
     let texts = (0..DOCUMENTS).map(|index| corpus.document(index).text);
     let failed = |error: tokenizers::Error| SessionError::Tokenizer {
@@ -46,7 +50,10 @@ pub(crate) fn train(plan: &TrainingPlan) -> Result<Tokenizer, SessionError> {
     let trainer = BpeTrainerBuilder::new()
         .vocab_size(plan.shape.vocabulary)
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-        .special_tokens(vec![AddedToken::from(BEGIN, true), AddedToken::from(END, true)])
+        .special_tokens(vec![
+            AddedToken::from(BEGIN, true),
+            AddedToken::from(END, true),
+        ])
         .show_progress(false)
         .build();
     tokenizer
@@ -54,8 +61,15 @@ pub(crate) fn train(plan: &TrainingPlan) -> Result<Tokenizer, SessionError> {
         .map_err(failed)?;
     let template = TemplateProcessing::builder()
         .try_single(format!("{BEGIN} $A"))
-        .and_then(|builder| builder.special_tokens(vec![(BEGIN, BEGIN_ID)]).build().map_err(|error| error.to_string()))
-        .map_err(|error| SessionError::Tokenizer { reason: format!("its template is refused ({error})") })?;
+        .and_then(|builder| {
+            builder
+                .special_tokens(vec![(BEGIN, BEGIN_ID)])
+                .build()
+                .map_err(|error| error.to_string())
+        })
+        .map_err(|error| SessionError::Tokenizer {
+            reason: format!("its template is refused ({error})"),
+        })?;
     tokenizer.with_post_processor(Some(template));
     Ok(tokenizer)
 }

@@ -15,8 +15,13 @@ struct CrossEntropy {
 
 /// Largest logit, and the sum of the exponentials after it was subtracted.
 fn largest_and_sum(row: &[f32]) -> (f32, f32) {
-    let largest = row.iter().fold(f32::NEG_INFINITY, |most, logit| most.max(*logit));
-    (largest, row.iter().map(|logit| (logit - largest).exp()).sum())
+    let largest = row
+        .iter()
+        .fold(f32::NEG_INFINITY, |most, logit| most.max(*logit));
+    (
+        largest,
+        row.iter().map(|logit| (logit - largest).exp()).sum(),
+    )
 }
 
 impl CustomOp1 for CrossEntropy {
@@ -57,6 +62,10 @@ impl CustomOp1 for CrossEntropy {
                 *wanted -= gradient;
             }
         }
-        Ok(Some(Tensor::from_vec(result, logits.shape(), logits.device())?))
+        Ok(Some(Tensor::from_vec(
+            result,
+            logits.shape(),
+            logits.device(),
+        )?))
     }
 }

@@ -25,7 +25,9 @@ impl MaskedSoftmax {
     /// The columns that a row of the flattened scores sees.
     fn visible(&self, row: usize, keys: usize) -> std::ops::Range<usize> {
         let end = (self.own_key + row % self.rows + 1).min(keys);
-        let start = self.sliding_window.map_or(0, |window| end.saturating_sub(window));
+        let start = self
+            .sliding_window
+            .map_or(0, |window| end.saturating_sub(window));
         start..end
     }
 }
@@ -39,10 +41,13 @@ impl CustomOp1 for MaskedSoftmax {
         let scores = values(storage, layout, "masked softmax")?;
         let keys = layout.shape().dims().last().copied().unwrap_or(1).max(1);
         let mut weights = vec![0.0f32; scores.len()];
-        let rows = scores.chunks_exact(keys).zip(weights.chunks_exact_mut(keys));
+        let rows = scores
+            .chunks_exact(keys)
+            .zip(weights.chunks_exact_mut(keys));
         for (row, (scores, weights)) in rows.enumerate() {
             let seen = self.visible(row, keys);
-            if let (Some(scores), Some(weights)) = (scores.get(seen.clone()), weights.get_mut(seen)) {
+            if let (Some(scores), Some(weights)) = (scores.get(seen.clone()), weights.get_mut(seen))
+            {
                 softmax(scores, self.scale, weights);
             }
         }
@@ -51,12 +56,16 @@ impl CustomOp1 for MaskedSoftmax {
 
     fn bwd(&self, _scores: &Tensor, weights: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let backward = MaskedSoftmaxBackward(*self);
-        Ok(Some(weights.apply_op2_no_bwd(&gradient.contiguous()?, &backward)?))
+        Ok(Some(
+            weights.apply_op2_no_bwd(&gradient.contiguous()?, &backward)?,
+        ))
     }
 }
 
 fn softmax(scores: &[f32], scale: f32, weights: &mut [f32]) {
-    let largest = scores.iter().fold(f32::NEG_INFINITY, |most, score| most.max(*score));
+    let largest = scores
+        .iter()
+        .fold(f32::NEG_INFINITY, |most, score| most.max(*score));
     let mut sum = 0.0;
     for (weight, score) in weights.iter_mut().zip(scores) {
         *weight = ((score - largest) * scale).exp();
@@ -85,12 +94,24 @@ impl CustomOp2 for MaskedSoftmaxBackward {
     ) -> Result<(CpuStorage, Shape)> {
         let weights = values(weights, weights_layout, "masked softmax")?;
         let gradient = values(gradient, gradient_layout, "masked softmax")?;
-        let keys = weights_layout.shape().dims().last().copied().unwrap_or(1).max(1);
+        let keys = weights_layout
+            .shape()
+            .dims()
+            .last()
+            .copied()
+            .unwrap_or(1)
+            .max(1);
         let mut result = vec![0.0f32; weights.len()];
         let rows = weights.chunks_exact(keys).zip(gradient.chunks_exact(keys));
-        for (row, ((weights, gradient), result)) in rows.zip(result.chunks_exact_mut(keys)).enumerate() {
+        for (row, ((weights, gradient), result)) in
+            rows.zip(result.chunks_exact_mut(keys)).enumerate()
+        {
             let seen = self.0.visible(row, keys);
-            let parts = (weights.get(seen.clone()), gradient.get(seen.clone()), result.get_mut(seen));
+            let parts = (
+                weights.get(seen.clone()),
+                gradient.get(seen.clone()),
+                result.get_mut(seen),
+            );
             if let (Some(weights), Some(gradient), Some(result)) = parts {
                 let mean: f32 = dot(weights, gradient);
                 for ((result, weight), gradient) in result.iter_mut().zip(weights).zip(gradient) {
@@ -106,7 +127,12 @@ impl CustomOp2 for MaskedSoftmaxBackward {
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; 8];
     let (a_parts, b_parts) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_parts.remainder().iter().zip(b_parts.remainder()).map(|(a, b)| a * b).sum();
+    let rest: f32 = a_parts
+        .remainder()
+        .iter()
+        .zip(b_parts.remainder())
+        .map(|(a, b)| a * b)
+        .sum();
     for (a, b) in a_parts.zip(b_parts) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
             *sum += a * b;

@@ -7,6 +7,8 @@
 mod cross_entropy;
 mod masked_softmax;
 mod rms_norm;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use masked_softmax::MaskedSoftmax;
@@ -15,7 +17,11 @@ pub(crate) use rms_norm::rms_norm;
 use candle_core::{CpuStorage, Error, Layout, Result};
 
 /// The values of a contiguous f32 tensor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout, operation: &'static str) -> Result<&'a [f32]> {
+fn values<'a>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+    operation: &'static str,
+) -> Result<&'a [f32]> {
     let wrong = || Error::Msg(format!("{operation}: the tensor must be contiguous"));
     let (start, end) = layout.contiguous_offsets().ok_or_else(wrong)?;
     storage.as_slice::<f32>()?.get(start..end).ok_or_else(wrong)

@@ -53,21 +53,28 @@ impl CustomOp2 for RmsNorm {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let width = weight.elem_count().max(1);
         let values = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-        let (rows_data, weight_data, gradient_data) = (values(rows)?, values(weight)?, values(gradient)?);
+        let (rows_data, weight_data, gradient_data) =
+            (values(rows)?, values(weight)?, values(gradient)?);
         if gradient_data.len() != rows_data.len() {
-            return Err(Error::Msg("RMS norm: the gradient has another shape".to_owned()));
+            return Err(Error::Msg(
+                "RMS norm: the gradient has another shape".to_owned(),
+            ));
         }
         let mut of_rows = vec![0.0f32; rows_data.len()];
         let mut of_weight = vec![0.0f32; width];
-        let parts = rows_data.chunks_exact(width).zip(gradient_data.chunks_exact(width));
+        let parts = rows_data
+            .chunks_exact(width)
+            .zip(gradient_data.chunks_exact(width));
         for ((row, gradient), result) in parts.zip(of_rows.chunks_exact_mut(width)) {
             let inverse = inverse_size(row, self.epsilon);
             for ((result, gradient), weight) in result.iter_mut().zip(gradient).zip(&weight_data) {
                 *result = gradient * weight;
             }
             let along = dot(result, row) * inverse * inverse / width as f32;
-            for ((result, value), (of_weight, gradient)) in
-                result.iter_mut().zip(row).zip(of_weight.iter_mut().zip(gradient))
+            for ((result, value), (of_weight, gradient)) in result
+                .iter_mut()
+                .zip(row)
+                .zip(of_weight.iter_mut().zip(gradient))
             {
                 *result = inverse * (*result - value * along);
                 *of_weight += gradient * value * inverse;
