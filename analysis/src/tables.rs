@@ -26,4 +26,4 @@ pub use sample::{SampleContext, SampleRow, SamplesTable};
 pub use writer::{Table, TableWriter};
 
 /// Version of the tables' columns, in each file's metadata under `schema_version`.
-pub const SCHEMA_VERSION: &str = "1";
+pub const SCHEMA_VERSION: &str = "2";

@@ -182,13 +182,14 @@ fn cost_and_samples_have_their_columns() {
         flops: 1e15,
         extra_tokens: 8,
         peak_bytes: 5_000_000_000,
+        score_kind: "attention",
     };
     writer.write(&[cost]).unwrap();
     writer.finish().unwrap();
     let file = read::<CostTable>(folder.path());
     let expected = format!(
         "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, rows u32, seconds f64, \
-         flops f64, extra_tokens u32, peak_bytes u64"
+         flops f64, extra_tokens u32, peak_bytes u64, score_kind str"
     );
     assert_eq!(columns(&file), expected);
     assert_eq!(file.counts("peak_bytes").unwrap(), [Some(5_000_000_000)]);
@@ -320,7 +321,7 @@ fn metadata_says_version_and_provenance_and_the_bytes_repeat() {
     importance_file(first.path()).unwrap();
     importance_file(second.path()).unwrap();
     let file = read::<ImportanceTable>(first.path());
-    assert_eq!(file.metadata("schema_version"), Some("1"));
+    assert_eq!(file.metadata("schema_version"), Some("2"));
     assert_eq!(file.metadata("provenance"), Some(PROVENANCE));
     assert_eq!(file.metadata("author"), None);
     let bytes = |folder: &TempDir| fs::read(folder.path().join("importance.parquet")).unwrap();
@@ -346,7 +347,7 @@ fn an_unfinished_table_leaves_nothing_and_harms_nothing() {
         .unwrap();
     assert_eq!(names(folder.path()), ["cost.parquet"]);
     let empty = read::<CostTable>(folder.path());
-    assert_eq!((empty.rows(), empty.columns().len()), (0, 13));
+    assert_eq!((empty.rows(), empty.columns().len()), (0, 14));
 }
 
 #[test]

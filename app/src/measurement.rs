@@ -9,7 +9,7 @@ use kvlens_analysis::{
     Comparison, ComparisonInput, ForcedKeep, GroupReduction, Importance, Rankings, Scoring,
     ScoringOverrides, compare,
 };
-use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord};
+use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord, ScoreKind};
 use serde::{Deserialize, Serialize};
 
 /// How to measure, beyond what each window was published with.
@@ -61,6 +61,8 @@ pub struct MeasuredWindow {
     pub oracle_mass: Arc<Importance>,
     /// Every metric at the asked budgets.
     pub comparison: Comparison,
+    /// What the window's scores are.
+    pub score_kind: ScoreKind,
     /// What the window cost.
     pub cost: Cost,
 }
@@ -141,6 +143,7 @@ fn measure_window(
         oracle_rankings: oracle.rankings,
         oracle_mass,
         comparison,
+        score_kind: window.score_kind(),
         cost: *window.cost(),
     })
 }

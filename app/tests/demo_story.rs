@@ -34,6 +34,7 @@ fn the_last_window_foresees_less_when_the_question_comes_first() {
         chat: false,
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
+        repeat_cost: 1,
     };
     let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
     let cancel = CancelFlag::default();

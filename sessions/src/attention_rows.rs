@@ -5,13 +5,15 @@ use kvlens_analysis::{AttentionRows, ForcedKeep, Importance, ReducedHead, Scorin
 use rayon::prelude::*;
 
 use crate::SessionError;
-use crate::observation::Observation;
+use crate::observation::{Evidence, Observation, QueryRows, TokenScores};
 
 /// The prompt's keys and what is needed to see them as the model did.
 #[derive(Debug, Clone)]
 pub struct PromptKeys {
     /// `[L, G, T, D]` after rotation, on the CPU in the model's dtype.
     keys: Tensor,
+    /// H.
+    query_heads: usize,
     /// L entries: keys that a query of the layer sees, itself included; `None` for all.
     sliding_windows: Vec<Option<usize>>,
 }
@@ -19,6 +21,7 @@ pub struct PromptKeys {
 impl PromptKeys {
     pub(crate) fn new(
         keys: Tensor,
+        query_heads: usize,
         sliding_windows: Vec<Option<usize>>,
     ) -> Result<Self, SessionError> {
         let (layers, ..) = keys.dims4()?;
@@ -32,6 +35,7 @@ impl PromptKeys {
         }
         Ok(Self {
             keys,
+            query_heads,
             sliding_windows,
         })
     }
@@ -41,52 +45,68 @@ impl PromptKeys {
         &self.keys
     }
 
-    /// Attention weights of one layer and key/value head on the prompt, for each of its H / G query heads:
-    /// `[W, T]` row-major, f32, zero where a row does not see a key. Not renormalised over the prompt.
-    ///
-    /// # Errors
-    /// [`SessionError::Tensor`] if observation and keys are not of the same model.
-    pub fn attention_rows(
+    /// How many keys a query of the layer sees, itself included; `None` for all.
+    pub(crate) fn sliding_window(&self, layer: usize) -> Option<usize> {
+        self.sliding_windows.get(layer).copied().flatten()
+    }
+
+    /// Logits of the query heads of one layer and key/value head on the prompt, scaled:
+    /// `[H / G * W, T]` row-major, query head by query head.
+    pub(crate) fn logits(
         &self,
-        observation: &Observation,
+        queries: &Tensor,
         layer: usize,
         kv_head: usize,
-    ) -> Result<Vec<Vec<f32>>, SessionError> {
-        let (_, kv_heads, prompt_tokens, head_dim) = self.keys.dims4()?;
-        let (_, heads, rows, _) = observation.queries().dims4()?;
+    ) -> Result<Vec<f32>, SessionError> {
+        let (_, kv_heads, _, head_dim) = self.keys.dims4()?;
+        let (_, heads, rows, _) = queries.dims4()?;
         let group = heads / kv_heads;
-        let queries = observation
-            .queries()
+        let queries = queries
             .get(layer)?
             .narrow(0, kv_head * group, group)?
             .to_dtype(DType::F32)?
             .reshape((group * rows, head_dim))?;
         let keys = self.keys.get(layer)?.get(kv_head)?.to_dtype(DType::F32)?;
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        let logits = queries
-            .matmul(&keys.t()?)?
-            .flatten_all()?
-            .to_vec1::<f32>()?;
-        let log_sums = observation
+        let scale = 1.0 / f64::from(head_dim as u32).sqrt();
+        let logits = (queries.matmul(&keys.t()?)? * scale)?;
+        Ok(logits.flatten_all()?.to_vec1()?)
+    }
+
+    /// Attention weights of one layer and key/value head on the prompt, for each of its H / G query heads:
+    /// `[W, T]` row-major, f32, zero where a row does not see a key. Not renormalised over the prompt.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if rows and keys are not of the same model.
+    pub fn attention_rows(
+        &self,
+        rows: &QueryRows,
+        layer: usize,
+        kv_head: usize,
+    ) -> Result<Vec<Vec<f32>>, SessionError> {
+        let (_, kv_heads, prompt_tokens, _) = self.keys.dims4()?;
+        let count = rows.count();
+        let group = rows.queries().dim(1)? / kv_heads;
+        let logits = self.logits(rows.queries(), layer, kv_head)?;
+        let log_sums = rows
             .log_sum_exp()
             .get(layer)?
             .narrow(0, kv_head * group, group)?
             .flatten_all()?
             .to_vec1::<f32>()?;
-        let window = self.sliding_windows.get(layer).copied().flatten();
-        let mut by_head = vec![Vec::with_capacity(rows * prompt_tokens); group];
+        let window = self.sliding_window(layer);
+        let mut by_head = vec![Vec::with_capacity(count * prompt_tokens); group];
         for (index, (logits, log_sum)) in
             logits.chunks_exact(prompt_tokens).zip(log_sums).enumerate()
         {
-            let visible = observation
+            let visible = rows
                 .visible_keys()
-                .get(index % rows)
+                .get(index % count)
                 .map_or(0, |&count| count as usize);
             let first = window.map_or(0, |window| visible.saturating_sub(window));
-            if let Some(weights) = by_head.get_mut(index / rows) {
+            if let Some(weights) = by_head.get_mut(index / count) {
                 weights.extend(logits.iter().enumerate().map(|(key, logit)| {
                     if (first..visible).contains(&key) {
-                        (logit * scale - log_sum).exp()
+                        (logit - log_sum).exp()
                     } else {
                         0.0
                     }
@@ -97,7 +117,8 @@ impl PromptKeys {
     }
 
     /// Importance of every prompt token under a scoring, for every layer and head; parallel over heads.
-    /// Pooling never crosses into the last `boundary.recent` tokens.
+    /// Pooling never crosses into the last `boundary.recent` tokens. Ready-made scores are taken as they are
+    /// in place of reduced rows: the scoring's key set and row reduction do not touch them.
     ///
     /// # Errors
     /// As [`attention_rows`](Self::attention_rows), or what the scoring refuses.
@@ -107,16 +128,32 @@ impl PromptKeys {
         scoring: Scoring,
         boundary: ForcedKeep,
     ) -> Result<Importance, SessionError> {
+        let (layers, kv_heads, ..) = self.keys.dims4()?;
+        let heads: Vec<ReducedHead> = match observation.evidence() {
+            Evidence::Queries(rows) => self.reduce(rows, scoring)?,
+            Evidence::Scores(scores) => self.ready_made(scores)?,
+        };
+        let mut heads = heads.into_iter();
+        let by_layer = (0..layers)
+            .map(|_| heads.by_ref().take(self.query_heads).collect())
+            .collect();
+        Ok(Importance::from_reduced(
+            by_layer, kv_heads, scoring, boundary,
+        )?)
+    }
+
+    /// Rows reduced to one score per token, for the L * H heads in turn.
+    fn reduce(&self, rows: &QueryRows, scoring: Scoring) -> Result<Vec<ReducedHead>, SessionError> {
         let (layers, kv_heads, prompt_tokens, _) = self.keys.dims4()?;
         let by_group: Vec<Vec<ReducedHead>> = (0..layers * kv_heads)
             .into_par_iter()
             .map(|index| {
-                self.attention_rows(observation, index / kv_heads, index % kv_heads)?
+                self.attention_rows(rows, index / kv_heads, index % kv_heads)?
                     .iter()
                     .map(|weights| {
                         let rows = AttentionRows {
                             weights,
-                            rows: observation.rows(),
+                            rows: rows.count(),
                             prompt_tokens,
                         };
                         Ok(reduce_rows(rows, scoring.keys, scoring.reduce)?)
@@ -124,13 +161,27 @@ impl PromptKeys {
                     .collect::<Result<Vec<_>, SessionError>>()
             })
             .collect::<Result<_, _>>()?;
-        let mut groups = by_group.into_iter();
-        let by_layer = (0..layers)
-            .map(|_| groups.by_ref().take(kv_heads).flatten().collect())
-            .collect();
-        Ok(Importance::from_reduced(
-            by_layer, kv_heads, scoring, boundary,
-        )?)
+        Ok(by_group.into_iter().flatten().collect())
+    }
+
+    /// Ready-made scores for the L * H heads in turn. Rows inside the prompt see nothing else, so attention
+    /// has a prompt share of 1; other scores have none (NaN).
+    fn ready_made(&self, scores: &TokenScores) -> Result<Vec<ReducedHead>, SessionError> {
+        let (layers, ..) = self.keys.dims4()?;
+        let prompt_share = if scores.kind().is_attention() {
+            1.0
+        } else {
+            f32::NAN
+        };
+        (0..layers * self.query_heads)
+            .map(|index| {
+                let (layer, head) = (index / self.query_heads, index % self.query_heads);
+                Ok(ReducedHead {
+                    scores: scores.for_query_head(layer, head, self.query_heads)?,
+                    prompt_share,
+                })
+            })
+            .collect()
     }
 }
 

@@ -7,6 +7,8 @@ mod attention_rows;
 mod cancel;
 mod capture;
 mod error;
+mod eviction;
+mod log_sum_exp;
 pub mod model;
 mod observation;
 mod prefill;
@@ -14,12 +16,19 @@ mod store;
 pub mod training;
 pub mod windows;
 
+/// The worked example of ARCHITECTURE.md must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../ARCHITECTURE.md")]
+mod architecture {}
+
 pub use attention_rows::PromptKeys;
 pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CapturePlan, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
-pub use observation::{Cost, Observation, ObservationInfo};
-pub use prefill::{Prefilled, RunControl};
+pub use observation::{
+    Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
+};
+pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
     CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleRecord, SampleState,
     Session,

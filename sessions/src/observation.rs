@@ -1,25 +1,44 @@
 //! What an observation window yields, whichever window it was.
 
-use candle_core::Tensor;
+mod query_rows;
+mod token_scores;
+
 use kvlens_analysis::{ForcedKeep, Scoring};
 use serde::{Deserialize, Serialize};
 
+pub use query_rows::QueryRows;
+pub use token_scores::{ScoreKind, TokenScores};
+
 use crate::SessionError;
-use crate::model::CapturedRows;
 
 /// What making an observation cost, beyond the prefill that every window shares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// W: rows that the window observes with.
+    /// W: rows that the window observes with; 0 where it looks at no query.
     pub rows: usize,
-    /// Wall time of making the queries, in seconds.
+    /// Wall time of making the queries (or the ready-made scores), in seconds. What a window had done for
+    /// itself during prefill is part of it.
     pub seconds: f64,
     /// Operations of making the queries and of scoring them on the prompt keys, from the shapes.
     pub flops: f64,
-    /// Tokens that were run through the model beyond the prompt.
+    /// Tokens that were run through a model beyond the prompt.
     pub extra_tokens: usize,
     /// Bytes held beyond the prompt's cache at the worst moment, from the shapes.
     pub peak_bytes: usize,
+}
+
+impl Cost {
+    /// Of doing both, one after the other: everything adds up but the peak.
+    #[must_use]
+    pub fn and_then(self, later: Self) -> Self {
+        Self {
+            rows: self.rows + later.rows,
+            seconds: self.seconds + later.seconds,
+            flops: self.flops + later.flops,
+            extra_tokens: self.extra_tokens + later.extra_tokens,
+            peak_bytes: self.peak_bytes.max(later.peak_bytes),
+        }
+    }
 }
 
 /// An observation without its tensors: what the session file keeps as text.
@@ -31,57 +50,67 @@ pub struct ObservationInfo {
     pub scoring: Scoring,
     /// Tokens that the window's eviction rule keeps whatever their score.
     pub forced_keep: ForcedKeep,
-    /// Ids of the tokens that the rows are the queries of; W entries.
+    /// Ids of the tokens that the rows are the queries of; W entries, none where the rows are no tokens.
     pub token_ids: Vec<u32>,
+    /// What the scores are, for a window that gives scores in place of queries.
+    #[serde(default)]
+    pub ready_made: Option<ScoreKind>,
     /// What it cost.
     pub cost: Cost,
 }
 
-/// The queries of one window over one prompt, with what is needed to recompute any attention weight.
-///
-/// The weight of row r of head h on prompt key j is `exp(q . k_j / sqrt(D) - log_sum_exp)` for the keys
-/// that the row sees, and 0 for others: j < `visible_keys[r]` and, on a layer with a sliding window of w
-/// keys, j >= `visible_keys[r] - w`. It is the weight that the model itself used: nothing is
-/// renormalised over the prompt.
+/// What a window observed: queries, which every scoring can be applied to, or scores that are ready.
+#[derive(Debug, Clone)]
+pub enum Evidence {
+    /// The queries of W rows.
+    Queries(QueryRows),
+    /// One score for each head and prompt token.
+    Scores(TokenScores),
+}
+
+/// What one window saw of one prompt.
 #[derive(Debug, Clone)]
 pub struct Observation {
     info: ObservationInfo,
-    queries: Tensor,
-    log_sum_exp: Tensor,
-    positions: Vec<u32>,
-    visible_keys: Vec<u32>,
+    evidence: Evidence,
 }
 
 impl Observation {
-    pub(crate) fn new(
-        info: ObservationInfo,
-        rows: CapturedRows,
-        positions: Vec<u32>,
-        visible_keys: Vec<u32>,
-    ) -> Result<Self, SessionError> {
-        let (_, _, count, _) = rows.queries.dims4()?;
-        if count == 0
-            || positions.len() != count
-            || visible_keys.len() != count
-            || info.token_ids.len() != count
-        {
-            return Err(SessionError::Plan {
-                reason: format!(
-                    "window '{}' has {count} query rows for {} positions, {} key limits and {} tokens",
-                    info.label,
-                    positions.len(),
-                    visible_keys.len(),
-                    info.token_ids.len()
-                ),
-            });
+    pub(crate) fn new(info: ObservationInfo, evidence: Evidence) -> Result<Self, SessionError> {
+        let wrong = |reason: String| {
+            Err(SessionError::Plan {
+                reason: format!("window '{}': {reason}", info.label),
+            })
+        };
+        match (&evidence, info.ready_made) {
+            (Evidence::Queries(rows), None) => {
+                let (rows, tokens) = (rows.count(), info.token_ids.len());
+                if tokens != rows && tokens != 0 {
+                    return wrong(format!("{rows} query rows for {tokens} tokens"));
+                }
+            }
+            (Evidence::Scores(scores), Some(kind)) if scores.kind() == kind => {}
+            _ => return wrong("its kind of scores is not what its description says".to_owned()),
         }
-        Ok(Self {
-            info,
-            queries: rows.queries,
-            log_sum_exp: rows.log_sum_exp,
-            positions,
-            visible_keys,
-        })
+        Ok(Self { info, evidence })
+    }
+
+    /// An observation by queries.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] if there are token ids, but not one for each row.
+    pub fn by_queries(mut info: ObservationInfo, rows: QueryRows) -> Result<Self, SessionError> {
+        info.ready_made = None;
+        Self::new(info, Evidence::Queries(rows))
+    }
+
+    /// An observation by ready-made scores.
+    ///
+    /// # Errors
+    /// None for now; a later version may refuse scores that do not fit.
+    pub fn by_scores(mut info: ObservationInfo, scores: TokenScores) -> Result<Self, SessionError> {
+        info.ready_made = Some(scores.kind());
+        Self::new(info, Evidence::Scores(scores))
     }
 
     /// The window as it was typed.
@@ -89,19 +118,38 @@ impl Observation {
         &self.info.label
     }
 
-    /// W: rows.
+    /// What it observed.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Its queries; none for a window that gives ready-made scores.
+    pub fn query_rows(&self) -> Option<&QueryRows> {
+        match &self.evidence {
+            Evidence::Queries(rows) => Some(rows),
+            Evidence::Scores(_) => None,
+        }
+    }
+
+    /// W: rows that it observed with; 0 where it looked at no query.
     pub fn rows(&self) -> usize {
-        self.positions.len()
+        self.query_rows()
+            .map_or(self.info.cost.rows, QueryRows::count)
     }
 
-    /// W rotary positions.
-    pub fn positions(&self) -> &[u32] {
-        &self.positions
+    /// How many of its query rows stand in a prompt of so many tokens.
+    pub fn rows_in_prompt(&self, prompt_tokens: usize) -> usize {
+        self.query_rows().map_or(0, |rows| {
+            let visible = rows.visible_keys().iter();
+            visible
+                .filter(|&&count| count as usize <= prompt_tokens)
+                .count()
+        })
     }
 
-    /// W counts: row r stands right behind this many tokens, itself included, and sees no later key.
-    pub fn visible_keys(&self) -> &[u32] {
-        &self.visible_keys
+    /// What its scores are: attention, for every window that gives queries.
+    pub fn score_kind(&self) -> ScoreKind {
+        self.info.ready_made.unwrap_or(ScoreKind::Attention)
     }
 
     /// The scoring that the window was published with.
@@ -114,7 +162,7 @@ impl Observation {
         self.info.forced_keep
     }
 
-    /// Ids of the tokens that the rows are the queries of.
+    /// Ids of the tokens that the rows are the queries of; none where the rows are no tokens.
     pub fn token_ids(&self) -> &[u32] {
         &self.info.token_ids
     }
@@ -124,14 +172,10 @@ impl Observation {
         &self.info.cost
     }
 
-    /// Queries after rotation, `[L, H, W, D]`, on the CPU in the model's dtype.
-    pub fn queries(&self) -> &Tensor {
-        &self.queries
-    }
-
-    /// Log-sum-exp of each row's logits over every key that it sees, prompt and beyond: `[L, H, W]`, f32.
-    pub fn log_sum_exp(&self) -> &Tensor {
-        &self.log_sum_exp
+    /// The same observation with the wall time of several runs of it.
+    pub(crate) fn with_seconds(mut self, seconds: f64) -> Self {
+        self.info.cost.seconds = seconds;
+        self
     }
 
     pub(crate) fn info(&self) -> &ObservationInfo {

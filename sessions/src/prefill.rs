@@ -1,10 +1,19 @@
 //! The one forward pass over the prompt that every window shares.
 
+mod column_sums;
+mod needs;
+mod query_moments;
+
 use candle_core::{Device, Tensor};
 
 use crate::attention_rows::PromptKeys;
 use crate::model::{CapturedRows, KvCache, Model, RowCapture};
 use crate::{CancelFlag, SessionError};
+
+pub(crate) use column_sums::ColumnSums;
+pub use needs::Needs;
+use needs::Passes;
+pub(crate) use query_moments::QueryMoments;
 
 /// Tokens that go through the layers together: bounds the activations, and is how often Cancel is looked at.
 const CHUNK_TOKENS: usize = 512;
@@ -17,34 +26,33 @@ pub struct RunControl<'a> {
     pub on_tokens: &'a mut dyn FnMut(usize, usize),
 }
 
-/// A prompt after its forward pass: the full cache, the queries of its last rows, the next token's logits.
+/// A prompt after its forward pass: the full cache, the next token's logits, and what windows asked to be
+/// kept of all or of the last rows.
 #[derive(Debug)]
 pub struct Prefilled {
     prompt_ids: Vec<u32>,
     cache: KvCache,
     last_rows: CapturedRows,
     last_logits: Tensor,
+    passes: Passes,
+    decode_ids: Option<Vec<u32>>,
 }
 
 impl Prefilled {
-    /// Runs the prompt. Keeps the queries of the last `kept_rows` tokens in every layer, and makes room for
-    /// `extra_tokens` behind the prompt.
+    /// Runs the prompt and keeps, on the way, what the windows need.
     ///
     /// # Errors
     /// [`SessionError::Cancelled`], or what the model says of the prompt.
     pub fn run(
         model: &Model,
         prompt_ids: &[u32],
-        kept_rows: usize,
-        extra_tokens: usize,
+        needs: &Needs,
         control: &mut RunControl<'_>,
     ) -> Result<Self, SessionError> {
-        let total = prompt_ids.len();
-        let mut cache = model.new_cache(total + extra_tokens)?;
-        let mut capture = RowCapture::new(
-            model.config().layers,
-            total.saturating_sub(kept_rows.max(1)),
-        );
+        let (total, layers) = (prompt_ids.len(), model.config().layers);
+        let mut cache = model.new_cache(total + needs.extra_tokens)?;
+        let mut last_rows = RowCapture::new(layers, total.saturating_sub(needs.last_rows.max(1)));
+        let mut passes = Passes::new(needs, model.config());
         let mut last_stream = None;
         for chunk in prompt_ids.chunks(CHUNK_TOKENS) {
             control.cancel.check()?;
@@ -52,9 +60,14 @@ impl Prefilled {
             let positions: Vec<u32> = (first..first + chunk.len())
                 .map(|position| position as u32)
                 .collect();
+            let mut rows = RowCapture::new(layers, first);
             let embeddings = model.embed(chunk)?;
             last_stream =
-                Some(model.forward(&embeddings, &positions, &mut cache, Some(&mut capture))?);
+                Some(model.forward(&embeddings, &positions, &mut cache, Some(&mut rows))?);
+            for (layer, (queries, log_sums)) in rows.take()?.iter().enumerate() {
+                last_rows.offer(layer, first, queries, log_sums)?;
+                passes.offer(layer, first, queries, log_sums, &cache)?;
+            }
             (control.on_tokens)(cache.len(), total);
         }
         let last_stream = last_stream.ok_or_else(|| SessionError::Plan {
@@ -63,8 +76,10 @@ impl Prefilled {
         Ok(Self {
             prompt_ids: prompt_ids.to_vec(),
             last_logits: model.last_logits(&last_stream)?,
-            last_rows: capture.finish()?,
+            last_rows: last_rows.finish()?,
             cache,
+            passes,
+            decode_ids: None,
         })
     }
 
@@ -83,9 +98,36 @@ impl Prefilled {
         &self.last_logits
     }
 
+    /// The tokens of the decode stage, once it was observed.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] before that.
+    pub fn decode_ids(&self) -> Result<&[u32], SessionError> {
+        self.decode_ids
+            .as_deref()
+            .ok_or_else(|| SessionError::Plan {
+                reason: "the tokens of the decode stage were asked for before it was observed"
+                    .to_owned(),
+            })
+    }
+
+    pub(crate) fn set_decode_ids(&mut self, ids: Vec<u32>) {
+        self.decode_ids = Some(ids);
+    }
+
     /// Queries and log-sum-exps of the last `rows` prompt tokens.
     pub(crate) fn last_rows(&self, rows: usize) -> Result<CapturedRows, SessionError> {
         self.last_rows.last(rows)
+    }
+
+    /// Attention that all prompt rows paid to each prompt token, if a window needed it.
+    pub(crate) fn column_sums(&self) -> Result<&ColumnSums, SessionError> {
+        self.passes.column_sums()
+    }
+
+    /// Mean and covariance of the queries of all prompt rows but the first `skipped`, if a window needed them.
+    pub(crate) fn query_moments(&self, skipped: usize) -> Result<&QueryMoments, SessionError> {
+        self.passes.query_moments(skipped)
     }
 
     /// The prompt's keys, for scoring observations on them.
@@ -102,7 +144,16 @@ impl Prefilled {
                     .to_device(&Device::Cpu)?)
             })
             .collect::<Result<Vec<_>, SessionError>>()?;
-        PromptKeys::new(Tensor::stack(&keys, 0)?, config.sliding_windows.clone())
+        PromptKeys::new(
+            Tensor::stack(&keys, 0)?,
+            config.query_heads,
+            config.sliding_windows.clone(),
+        )
+    }
+
+    /// The prompt's values of a layer, `[G, T, D]`, a view.
+    pub(crate) fn values(&self, layer: usize) -> Result<Tensor, SessionError> {
+        self.cache.values(layer, self.prompt_tokens())
     }
 
     /// The cache holding the prompt alone: whatever an earlier window put behind it is forgotten.

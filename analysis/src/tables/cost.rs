@@ -23,6 +23,8 @@ pub struct CostRow<'a> {
     pub extra_tokens: u32,
     /// Bytes held beyond the prompt's cache at the worst moment.
     pub peak_bytes: u64,
+    /// What the window's scores are: `attention`, or what stands in its place.
+    pub score_kind: &'a str,
 }
 
 impl Columnar for CostRow<'_> {
@@ -35,6 +37,7 @@ impl Columnar for CostRow<'_> {
             number("flops", rows, |row| row.flops),
             count("extra_tokens", rows, |row| row.extra_tokens),
             large_count("peak_bytes", rows, |row| row.peak_bytes),
+            text("score_kind", rows, |row| row.score_kind),
         ]);
         columns
     }

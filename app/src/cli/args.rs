@@ -94,6 +94,9 @@ pub struct CaptureArguments {
     /// auto, f32, f16 or bf16
     #[arg(long, value_name = "T", default_value_t)]
     pub dtype: DtypeChoice,
+    /// Run each window N times to measure its time, and keep the median
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub repeat_cost: usize,
     /// Go on with a capture that was stopped; everything else must be as it was
     #[arg(long)]
     pub resume: bool,

@@ -36,6 +36,7 @@ pub fn run(arguments: &CaptureArguments) -> Result<()> {
             chat: arguments.chat,
             device: arguments.device,
             dtype: arguments.dtype,
+            repeat_cost: arguments.repeat_cost,
         },
         out: arguments.out.clone(),
         start: if arguments.resume {
@@ -107,12 +108,12 @@ impl CaptureJob {
         }
     }
 
-    /// Each window's label and rows.
+    /// Each window's label and the prompt rows that it takes.
     fn window_rows(&self) -> Result<Vec<(String, usize)>> {
         let windows = parse_windows(&self.plan.windows)?;
         Ok(windows
             .iter()
-            .map(|window| (window.label().to_owned(), window.prompt_rows()))
+            .map(|window| (window.label().to_owned(), window.needs().last_rows))
             .collect())
     }
 

@@ -64,6 +64,7 @@ fn plan() -> CapturePlan {
         chat: false,
         device: DeviceChoice::Auto,
         dtype: DtypeChoice::Auto,
+        repeat_cost: 1,
     }
 }
 

@@ -44,7 +44,10 @@ pub fn run() -> Result<()> {
         );
     }
     for window in registered() {
-        report.line(&format!("window {}", window.syntax), window.summary);
+        report.line(&format!("window {}", window.name), window.summary);
+        if window.syntax != window.name {
+            report.line("", window.syntax);
+        }
     }
     report.line(
         "sessions",

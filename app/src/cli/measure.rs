@@ -9,6 +9,7 @@ use kvlens_sessions::{CancelFlag, CapturedSample, SampleState, Session};
 
 use super::args::MeasureArguments;
 use super::budgets::{SampleBudgets, distinct};
+use super::cost_table::CostSummary;
 use super::failure::Failure;
 use super::folders::check_can_create;
 use super::interrupt::{cancel_on_interrupt, stop_if_cancelled};
@@ -68,6 +69,7 @@ impl MeasureJob {
             job: self,
             tables: Tables::begin(&self.out, &provenance, self.importance)?,
             recall: RecallTable::new(&self.budgets),
+            costs: CostSummary::default(),
             warnings: Warnings::default(),
             progress: Progress::begin("measure")?,
         };
@@ -139,6 +141,7 @@ struct Run<'a> {
     job: &'a MeasureJob,
     tables: Tables,
     recall: RecallTable,
+    costs: CostSummary,
     warnings: Warnings,
     progress: Progress,
 }
@@ -179,6 +182,7 @@ impl Run<'_> {
             question_place: record.question_place,
         };
         self.recall.add(group, &sample, &budgets.applying)?;
+        self.costs.add(oracle_cost, &sample.windows);
         self.progress
             .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
         Ok(())
@@ -214,7 +218,8 @@ impl Run<'_> {
         let exempt = self.job.options.exempt.count(facts.prompt_tokens);
         warnings.of_exempt(facts, exempt, progress);
         for window in captured.windows() {
-            warnings.of_window(facts, window.label(), window.rows(), progress);
+            let rows = window.rows_in_prompt(facts.prompt_tokens);
+            warnings.of_window(facts, window.label(), rows, progress);
         }
     }
 
@@ -230,6 +235,6 @@ impl Run<'_> {
         }
         self.warnings.end(&self.progress);
         self.progress.end();
-        Ok(self.recall.text())
+        Ok(format!("{}\n{}\n", self.recall.text(), self.costs.text()))
     }
 }

@@ -6,6 +6,7 @@
 mod args;
 mod budgets;
 mod capture;
+mod cost_table;
 mod demo;
 mod display;
 mod doctor;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use kvlens_analysis::{Budget, ForcedKeep, Scoring};
 use kvlens_sessions::model::ModelIdentity;
-use kvlens_sessions::{CapturePlan, ModelShape, Session};
+use kvlens_sessions::{CapturePlan, ModelShape, ScoreKind, Session};
 use serde::Serialize;
 
 use crate::measurement::MeasureOptions;
@@ -44,6 +44,7 @@ struct WindowProvenance {
     scoring: Scoring,
     oracle_scoring: Scoring,
     forced_keep: ForcedKeep,
+    score_kind: ScoreKind,
 }
 
 impl<'a> Provenance<'a> {
@@ -90,6 +91,7 @@ fn of_session<'a>(session: &'a Session, options: &MeasureOptions) -> Result<Sess
         scoring: options.window_scoring(window.scoring()),
         oracle_scoring: options.oracle_scoring(window.scoring()),
         forced_keep: window.forced_keep(),
+        score_kind: window.score_kind(),
     });
     Ok(SessionProvenance {
         name: session.name(),

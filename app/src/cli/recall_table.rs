@@ -6,13 +6,14 @@ use comfy_table::{
 use kvlens_analysis::tables::summary::{Summary, SummaryRow};
 use kvlens_analysis::{AnalysisError, Budget};
 use kvlens_datasets::QuestionPlace;
+use kvlens_sessions::ScoreKind;
 
 use crate::measurement::MeasuredSample;
 
 /// Columns that still leave room for a window's label at [`WIDTH`].
 const BUDGETS_ACROSS: usize = 6;
 /// Characters of a line at most.
-const WIDTH: u16 = 80;
+pub const WIDTH: u16 = 80;
 /// A line under the header and nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 /// Fixes the draws of the bootstrap, so that the same figures give the same interval.
@@ -34,6 +35,8 @@ pub struct RecallTable {
     /// One summary for each budget, because a budget may not apply to every sample.
     columns: Vec<(Budget, Summary)>,
     groups: Vec<GroupLengths>,
+    /// Windows whose scores are no attention, and what they are.
+    not_attention: Vec<(String, ScoreKind)>,
 }
 
 struct GroupLengths {
@@ -48,6 +51,7 @@ impl RecallTable {
         Self {
             columns: budgets.iter().map(column).collect(),
             groups: Vec::new(),
+            not_attention: Vec::new(),
         }
     }
 
@@ -61,6 +65,17 @@ impl RecallTable {
         sample: &MeasuredSample,
         applying: &[Budget],
     ) -> Result<(), AnalysisError> {
+        for window in &sample.windows {
+            let known = || {
+                self.not_attention
+                    .iter()
+                    .any(|(label, _)| *label == window.label)
+            };
+            if !window.score_kind.is_attention() && !known() {
+                self.not_attention
+                    .push((window.label.clone(), window.score_kind));
+            }
+        }
         let label = self.enter(group, sample.oracle.prompt_tokens());
         for (_, summary) in self
             .columns
@@ -112,6 +127,12 @@ impl RecallTable {
         text.push_str(
             "\nMeans over layers, heads and samples; below each its 95 % interval over samples.\n",
         );
+        if !self.not_attention.is_empty() {
+            text.push_str("Not scored by attention:\n");
+            for (label, kind) in &self.not_attention {
+                text.push_str(&format!(" {label}: {kind}\n"));
+            }
+        }
         text
     }
 }

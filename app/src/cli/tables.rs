@@ -8,8 +8,8 @@ use kvlens_analysis::tables::{
     SampleContext, SampleRow, SamplesTable, Table, TableWriter, agreement_rows, overlap_rows,
 };
 use kvlens_analysis::{Budget, ForcedKeep, agreement_by_head};
-use kvlens_sessions::Cost;
 use kvlens_sessions::windows::DECODE_LABEL;
+use kvlens_sessions::{Cost, ScoreKind};
 
 use super::folders::Staging;
 use crate::measurement::{MeasuredSample, MeasuredWindow};
@@ -75,8 +75,12 @@ impl Tables {
             score: record.score,
             seconds: record.seconds,
         }])?;
-        self.cost
-            .write(&[cost_row(context, DECODE_LABEL, oracle_cost)])?;
+        self.cost.write(&[cost_row(
+            context,
+            DECODE_LABEL,
+            oracle_cost,
+            ScoreKind::Attention,
+        )])?;
         for window in &sample.windows {
             self.add_window(context, window, budgets, exempt)?;
         }
@@ -101,7 +105,8 @@ impl Tables {
             comparison,
             &window.importance,
         )?)?;
-        self.cost.write(&[cost_row(context, label, &window.cost)])?;
+        self.cost
+            .write(&[cost_row(context, label, &window.cost, window.score_kind)])?;
         Ok(())
     }
 
@@ -151,7 +156,12 @@ impl Tables {
     }
 }
 
-fn cost_row<'a>(sample: &'a SampleContext, window: &'a str, cost: &Cost) -> CostRow<'a> {
+fn cost_row<'a>(
+    sample: &'a SampleContext,
+    window: &'a str,
+    cost: &Cost,
+    score_kind: ScoreKind,
+) -> CostRow<'a> {
     CostRow {
         sample,
         window,
@@ -160,6 +170,7 @@ fn cost_row<'a>(sample: &'a SampleContext, window: &'a str, cost: &Cost) -> Cost
         flops: cost.flops,
         extra_tokens: clamped(cost.extra_tokens),
         peak_bytes: cost.peak_bytes as u64,
+        score_kind: score_kind.name(),
     }
 }
 

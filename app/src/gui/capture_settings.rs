@@ -133,6 +133,7 @@ impl CaptureSettings {
             chat: self.chat,
             device,
             dtype,
+            repeat_cost: 1,
         })
     }
 

@@ -68,7 +68,7 @@ fn prompts_that_cannot_be_read_or_run() {
         folder.path(),
         "demo",
         &["--windows", "lst:8"],
-        &["lst", "last[:W]"],
+        &["lst", "last, laq"],
     );
     capture_refused(folder.path(), "demo", &["--windows", "last:0"], &["last:0"]);
     capture_refused(
@@ -175,15 +175,15 @@ fn sessions_that_cannot_be_read() {
 
     fs::write(
         &manifest,
-        good.replace("\"format_version\": 1", "\"format_version\": 2"),
+        good.replace("\"format_version\": 2", "\"format_version\": 3"),
     )
     .unwrap();
     refused(
         folder.path(),
         &measure,
-        &["format version 2", "newer KVLens", "s.kvlens"],
+        &["format version 3", "newer KVLens", "s.kvlens"],
     );
-    refused(folder.path(), &["open", "s.kvlens"], &["format version 2"]);
+    refused(folder.path(), &["open", "s.kvlens"], &["format version 3"]);
     let resume = [
         "capture",
         "--model",
@@ -194,7 +194,7 @@ fn sessions_that_cannot_be_read() {
         "--out",
         "s.kvlens",
     ];
-    refused(folder.path(), &resume, &["format version 2"]);
+    refused(folder.path(), &resume, &["format version 3"]);
 
     fs::write(&manifest, &good[..good.len() / 2]).unwrap();
     refused(folder.path(), &measure, &["damaged", "manifest.json"]);

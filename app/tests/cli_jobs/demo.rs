@@ -13,7 +13,7 @@ const OVERLAP: &str = "window layer head head_kind budget_tokens budget_fraction
                        mass mass_of_oracle";
 const AGREEMENT: &str =
     "window layer head head_kind spearman kendall kl js cosine recall_auc prompt_share";
-const COST: &str = "window rows seconds flops extra_tokens peak_bytes";
+const COST: &str = "window rows seconds flops extra_tokens peak_bytes score_kind";
 const SAMPLES: &str = "prompt generated answer score seconds";
 
 fn expected(columns: &str) -> Vec<String> {
@@ -34,7 +34,7 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
     for line in ran.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    assert_eq!(ran.stdout.matches(" last:32 ").count(), 2, "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches(" last:32 ").count(), 3, "{}", ran.stdout);
 
     let tables = folder.path().join("kvlens-demo/tables");
     let files = [
@@ -54,7 +54,7 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         let table = read_table(&tables, file);
         assert_eq!(column_names(&table), expected(columns), "{file}");
         assert_eq!(table.rows(), rows, "{file}");
-        assert_eq!(table.metadata("schema_version"), Some("1"), "{file}");
+        assert_eq!(table.metadata("schema_version"), Some("2"), "{file}");
     }
 
     let samples = read_table(&tables, "samples.parquet");
@@ -133,7 +133,9 @@ fn doctor_reports_and_succeeds() {
         "memory",
         "display",
         "model demo",
-        "window last[:W]",
+        "window last",
+        "last[:w=32]",
+        "window laq++",
         "sessions",
     ] {
         assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);

@@ -110,6 +110,7 @@ fn measured(
         oracle_rankings: Arc::new(oracle_rankings),
         oracle_mass: Arc::new(mass),
         comparison,
+        score_kind: kvlens_sessions::ScoreKind::Attention,
         cost: window.cost,
     }
 }

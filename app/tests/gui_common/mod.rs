@@ -75,6 +75,7 @@ pub fn session() -> &'static Path {
             chat: false,
             device: DeviceChoice::Cpu,
             dtype: DtypeChoice::Auto,
+            repeat_cost: 1,
         };
         let samples = kvlens_datasets::load(&spec.parse().unwrap()).unwrap();
         let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();

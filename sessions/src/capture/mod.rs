@@ -16,8 +16,8 @@ pub use plan::CapturePlan;
 
 use crate::model::Model;
 use crate::store::{SampleState, write_file, write_sample};
-use crate::windows::{ObservationWindow, parse_windows};
-use crate::{CancelFlag, SessionError};
+use crate::windows::{Decode, DecodePlan, ObservationWindow, parse_windows};
+use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
 use prepared::{PreparedSample, prepare};
 
@@ -38,15 +38,20 @@ pub fn capture(
     on_event: &mut dyn FnMut(CaptureEvent),
     cancel: &CancelFlag,
 ) -> Result<CaptureSummary, SessionError> {
-    let windows = parse_windows(&plan.windows)?;
+    let mut windows = parse_windows(&plan.windows)?;
     plan.decode.check()?;
-    let prepared = prepare(plan, model, samples)?;
+    let needs = needs(&plan.decode, &windows);
+    let prepared = prepare(plan, model, samples, &needs)?;
+    for window in &mut windows {
+        window.prepare(model)?;
+    }
     let mut folder = SessionFolder::start(plan, model, samples, out, start)?;
     on_event(CaptureEvent::Started);
     let job = CaptureJob {
         plan,
         model,
         windows: &windows,
+        needs: &needs,
         cancel,
     };
     let mut summary = CaptureSummary::default();
@@ -84,11 +89,20 @@ pub fn capture(
     Ok(summary)
 }
 
+/// What the decode stage and all windows need of prefill.
+fn needs(decode: &DecodePlan, windows: &[Box<dyn ObservationWindow>]) -> Needs {
+    let oracle = Decode::generated(decode.clone()).needs();
+    windows
+        .iter()
+        .fold(oracle, |needs, window| needs.and(&window.needs()))
+}
+
 /// What every sample of a run shares.
 struct CaptureJob<'a> {
     plan: &'a CapturePlan,
     model: &'a Model,
     windows: &'a [Box<dyn ObservationWindow>],
+    needs: &'a Needs,
     cancel: &'a CancelFlag,
 }
 

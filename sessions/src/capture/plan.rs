@@ -23,6 +23,14 @@ pub struct CapturePlan {
     pub device: DeviceChoice,
     /// Which number format.
     pub dtype: DtypeChoice,
+    /// How often each window is run to measure its time, of which the median is kept; at least 1.
+    #[serde(default = "once")]
+    pub repeat_cost: usize,
+}
+
+/// What plans that do not say asked for.
+fn once() -> usize {
+    1
 }
 
 impl DecodePlan {

@@ -5,6 +5,7 @@ use kvlens_datasets::Sample;
 use super::plan::CapturePlan;
 use crate::SessionError;
 use crate::model::{EncodedPrompt, Model};
+use crate::prefill::Needs;
 
 /// A sample with its token ids.
 pub(crate) struct PreparedSample<'a> {
@@ -18,6 +19,7 @@ pub(crate) fn prepare<'a>(
     plan: &CapturePlan,
     model: &Model,
     samples: &'a [Sample],
+    needs: &Needs,
 ) -> Result<Vec<PreparedSample<'a>>, SessionError> {
     if samples.is_empty() {
         return Err(SessionError::Plan {
@@ -26,7 +28,7 @@ pub(crate) fn prepare<'a>(
     }
     samples
         .iter()
-        .map(|sample| prepare_one(plan, model, sample))
+        .map(|sample| prepare_one(plan, model, sample, needs))
         .collect()
 }
 
@@ -34,6 +36,7 @@ fn prepare_one<'a>(
     plan: &CapturePlan,
     model: &Model,
     sample: &'a Sample,
+    needs: &Needs,
 ) -> Result<PreparedSample<'a>, SessionError> {
     let wrong = |reason: String| SessionError::Prompt {
         sample: sample.id.clone(),
@@ -56,12 +59,19 @@ fn prepare_one<'a>(
         }
     };
     let positions = model.config().max_positions;
-    let needed = prompt.ids.len() + plan.decode.max_tokens;
+    let tokens = prompt.ids.len();
+    let needed = tokens + needs.extra_positions;
     if needed > positions {
+        let behind = if needs.extra_positions > plan.decode.max_tokens {
+            format!(
+                "{} positions that a window uses behind it",
+                needs.extra_positions
+            )
+        } else {
+            format!("{} decode tokens", plan.decode.max_tokens)
+        };
         return Err(wrong(format!(
-            "the prompt of {} tokens with {} decode tokens needs {needed} positions, but the model has {positions}; shorten one of them",
-            prompt.ids.len(),
-            plan.decode.max_tokens
+            "the prompt of {tokens} tokens with {behind} needs {needed} positions, but the model has {positions}; shorten one of them"
         )));
     }
     Ok(PreparedSample {

@@ -25,12 +25,13 @@ impl CaptureJob<'_> {
             Some(ids) => Decode::teacher_forced(self.plan.decode.clone(), ids.clone()),
             None => Decode::generated(self.plan.decode.clone()),
         };
-        let mut prefilled = self.prefill(prepared, &decode, on_event)?;
-        let oracle = self.observe(&decode, Stage::Decode, &mut prefilled, on_event)?;
+        let mut prefilled = self.prefill(prepared, on_event)?;
+        let oracle = self.observe(&decode, &Stage::Decode, &mut prefilled, on_event)?;
         let mut observations = Vec::with_capacity(self.windows.len());
         for window in self.windows {
             let stage = Stage::Window(window.label().to_owned());
-            observations.push(self.observe(window.as_ref(), stage, &mut prefilled, on_event)?);
+            let window = window.as_ref();
+            observations.push(self.observe_timed(window, &stage, &mut prefilled, on_event)?);
         }
         let keys = prefilled.keys_for_scoring(self.model)?;
         let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
@@ -40,17 +41,8 @@ impl CaptureJob<'_> {
     fn prefill(
         &self,
         prepared: &PreparedSample<'_>,
-        decode: &Decode,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<Prefilled, SessionError> {
-        let windows = || self.windows.iter().map(AsRef::as_ref);
-        let kept_rows = windows()
-            .map(ObservationWindow::prompt_rows)
-            .max()
-            .unwrap_or(0);
-        let extra_tokens = windows()
-            .map(ObservationWindow::extra_tokens)
-            .fold(decode.extra_tokens(), usize::max);
         let mut control = RunControl {
             cancel: self.cancel,
             on_tokens: &mut |done_tokens, total_tokens| {
@@ -61,19 +53,30 @@ impl CaptureJob<'_> {
                 });
             },
         };
-        Prefilled::run(
-            self.model,
-            &prepared.prompt.ids,
-            kept_rows,
-            extra_tokens,
-            &mut control,
-        )
+        Prefilled::run(self.model, &prepared.prompt.ids, self.needs, &mut control)
+    }
+
+    /// Observes as often as the plan says and keeps the median of the times.
+    fn observe_timed(
+        &self,
+        window: &dyn ObservationWindow,
+        stage: &Stage,
+        prefilled: &mut Prefilled,
+        on_event: &mut dyn FnMut(CaptureEvent),
+    ) -> Result<Observation, SessionError> {
+        let mut observation = self.observe(window, stage, prefilled, on_event)?;
+        let mut seconds = vec![observation.cost().seconds];
+        for _ in 1..self.plan.repeat_cost {
+            observation = self.observe(window, stage, prefilled, on_event)?;
+            seconds.push(observation.cost().seconds);
+        }
+        Ok(observation.with_seconds(median(seconds)))
     }
 
     fn observe(
         &self,
         window: &dyn ObservationWindow,
-        stage: Stage,
+        stage: &Stage,
         prefilled: &mut Prefilled,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<Observation, SessionError> {
@@ -123,6 +126,14 @@ impl CaptureJob<'_> {
     }
 }
 
+/// The middle value, or the mean of the two in the middle.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let upper = values.get(values.len() / 2).copied();
+    let lower = values.get(values.len().saturating_sub(1) / 2).copied();
+    upper.zip(lower).map_or(0.0, |(a, b)| (a + b) / 2.0)
+}
+
 /// The tokens that any of the byte ranges touches, as maximal runs.
 fn token_ranges(token_spans: &[Range<usize>], byte_ranges: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
@@ -142,6 +153,13 @@ fn token_ranges(token_spans: &[Range<usize>], byte_ranges: &[Range<usize>]) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_median_is_the_middle() {
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 9.0]), 3.0);
+        assert_eq!(median(vec![7.0]), 7.0);
+    }
 
     #[test]
     fn evidence_is_every_token_that_it_touches() {

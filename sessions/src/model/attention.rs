@@ -24,6 +24,8 @@ pub(crate) struct AttentionInput<'a> {
     pub(crate) first_index: usize,
     /// How many keys a query sees, itself included; `None` for all before it.
     pub(crate) sliding_window: Option<usize>,
+    /// Added to the logits of a single row: `[heads of the keys, 1, N]`, minus infinity on what it does not see.
+    pub(crate) hidden_keys: Option<&'a Tensor>,
     pub(crate) mode: ForwardMode,
 }
 
@@ -99,19 +101,21 @@ fn attend_block(
     let products = queries
         .matmul(&seen_keys.transpose(1, 2)?)?
         .to_dtype(DType::F32)?;
-    let (weights, log_sum) =
-        if input.mode == ForwardMode::Differentiable && products.device().is_cpu() {
-            let softmax = MaskedSoftmax {
-                scale: scale as f32,
-                rows,
-                own_key: input.first_index + block.rows.start - block.keys.start,
-                sliding_window: input.sliding_window,
-            };
-            (softmax.apply(&products)?, None)
-        } else {
-            let (weights, log_sum) = softmax(input, block, &(products * scale)?)?;
-            (weights, Some(log_sum))
+    let fused_gradient = input.mode == ForwardMode::Differentiable
+        && input.hidden_keys.is_none()
+        && products.device().is_cpu();
+    let (weights, log_sum) = if fused_gradient {
+        let softmax = MaskedSoftmax {
+            scale: scale as f32,
+            rows,
+            own_key: input.first_index + block.rows.start - block.keys.start,
+            sliding_window: input.sliding_window,
         };
+        (softmax.apply(&products)?, None)
+    } else {
+        let (weights, log_sum) = softmax(input, block, &(products * scale)?)?;
+        (weights, Some(log_sum))
+    };
     let context = weights
         .to_dtype(input.queries.dtype())?
         .matmul(&seen_values)?
@@ -133,6 +137,10 @@ fn softmax(
             .reshape((heads, rows, keys))?
             .broadcast_add(&mask)?
             .reshape(scores.shape())?,
+    };
+    let scores = match input.hidden_keys {
+        None => scores,
+        Some(hidden) => scores.broadcast_add(&hidden.narrow(2, block.keys.start, keys)?)?,
     };
     // the result does not depend on what is subtracted, so no gradient need pass through it
     let maxima = scores.detach().max_keepdim(D::Minus1)?;

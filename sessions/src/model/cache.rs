@@ -3,14 +3,17 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::config::ModelConfig;
+use super::evicted::Evicted;
 use crate::SessionError;
 
-/// Keys and values of every layer, `[G, capacity, D]` each, of which the first `len` tokens are filled.
+/// Keys and values of every layer, `[heads, capacity, D]` each, of which the first `len` tokens are filled.
+/// `heads` is G; an evicted cache may keep other tokens for every query head and then has H of them.
 #[derive(Debug)]
 pub struct KvCache {
     layers: Vec<LayerCache>,
     len: usize,
     capacity: usize,
+    evicted: Option<Evicted>,
 }
 
 /// One layer's keys (after rotation) and values.
@@ -33,17 +36,36 @@ impl KvCache {
     ) -> Result<Self, SessionError> {
         let shape = (config.kv_heads, capacity, config.head_dim);
         let layers = (0..config.layers)
-            .map(|_| {
-                Ok(LayerCache {
-                    keys: Tensor::zeros(shape, dtype, device)?,
-                    values: Tensor::zeros(shape, dtype, device)?,
-                })
-            })
+            .map(|_| LayerCache::new(shape, dtype, device))
             .collect::<Result<_, SessionError>>()?;
         Ok(Self {
             layers,
             len: 0,
             capacity,
+            evicted: None,
+        })
+    }
+
+    /// A cache of its own with the tokens that an eviction kept, each with the rotation that it had.
+    pub(crate) fn keeping(&self, kept: Evicted, room: usize) -> Result<Self, SessionError> {
+        let len = kept.kept_tokens();
+        let layers = self
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(layer, cached)| {
+                let gathered = LayerCache {
+                    keys: kept.gather(layer, &cached.keys)?,
+                    values: kept.gather(layer, &cached.values)?,
+                };
+                gathered.with_room(room)
+            })
+            .collect::<Result<_, SessionError>>()?;
+        Ok(Self {
+            layers,
+            len,
+            capacity: len + room,
+            evicted: Some(kept),
         })
     }
 
@@ -63,7 +85,7 @@ impl KvCache {
     }
 
     /// Writes the keys and values `[G, rows, D]` of new tokens behind the filled ones and gives back
-    /// both for all tokens so far, `[G, len + rows, D]`, without copying.
+    /// both for all tokens so far, `[heads, len + rows, D]`, without copying.
     /// The length only moves on [`advance`](Self::advance), after every layer was fed.
     pub(crate) fn append(
         &self,
@@ -73,13 +95,44 @@ impl KvCache {
     ) -> Result<(Tensor, Tensor), SessionError> {
         let rows = keys.dim(1)?;
         let cache = self.layer(layer)?;
-        cache.keys.slice_set(&keys.contiguous()?, 1, self.len)?;
-        cache.values.slice_set(&values.contiguous()?, 1, self.len)?;
+        let heads = cache.keys.dim(0)?;
         let filled = self.len + rows;
+        cache
+            .keys
+            .slice_set(&repeat_heads(keys, heads)?, 1, self.len)?;
+        cache
+            .values
+            .slice_set(&repeat_heads(values, heads)?, 1, self.len)?;
         Ok((
             cache.keys.narrow(1, 0, filled)?,
             cache.values.narrow(1, 0, filled)?,
         ))
+    }
+
+    /// How `rows` new rows of a layer with this sliding window find out which keys they do not see: by
+    /// counting back over the cache or, where the cache has gaps, from what this adds to the logits,
+    /// `[heads, 1, len + rows]`.
+    pub(crate) fn sliding_window(
+        &self,
+        layer: usize,
+        rows: usize,
+        window: Option<usize>,
+    ) -> Result<(Option<usize>, Option<Tensor>), SessionError> {
+        match (&self.evicted, window) {
+            (Some(_), Some(_)) if rows != 1 => Err(SessionError::Plan {
+                reason: format!(
+                    "{rows} rows were fed at once to an evicted cache with a sliding window; feed them one by one"
+                ),
+            }),
+            (Some(evicted), Some(window)) => {
+                let device = self.layer(layer)?.keys.device();
+                Ok((
+                    None,
+                    Some(evicted.beyond_window(layer, self.len, window, device)?),
+                ))
+            }
+            (_, window) => Ok((window, None)),
+        }
     }
 
     pub(crate) fn advance(&mut self, rows: usize) {
@@ -91,9 +144,25 @@ impl KvCache {
         self.len = self.len.min(len);
     }
 
-    /// Keys of a layer for the first `tokens` tokens, `[G, tokens, D]`, a view.
+    /// Keys of a layer for the first `tokens` tokens, `[heads, tokens, D]`, a view.
     pub(crate) fn keys(&self, layer: usize, tokens: usize) -> Result<Tensor, SessionError> {
         Ok(self.layer(layer)?.keys.narrow(1, 0, tokens)?)
+    }
+
+    /// Values of a layer for the first `tokens` tokens, `[heads, tokens, D]`, a view.
+    pub(crate) fn values(&self, layer: usize, tokens: usize) -> Result<Tensor, SessionError> {
+        Ok(self.layer(layer)?.values.narrow(1, 0, tokens)?)
+    }
+
+    /// Bytes of keys and values with all the room.
+    pub(crate) fn bytes(&self) -> usize {
+        let tensors = self
+            .layers
+            .iter()
+            .flat_map(|layer| [&layer.keys, &layer.values]);
+        tensors
+            .map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes())
+            .sum()
     }
 
     fn layer(&self, layer: usize) -> Result<&LayerCache, SessionError> {
@@ -104,4 +173,36 @@ impl KvCache {
             ),
         })
     }
+}
+
+impl LayerCache {
+    fn new(
+        shape: (usize, usize, usize),
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self, SessionError> {
+        Ok(Self {
+            keys: Tensor::zeros(shape, dtype, device)?,
+            values: Tensor::zeros(shape, dtype, device)?,
+        })
+    }
+
+    fn with_room(self, room: usize) -> Result<Self, SessionError> {
+        Ok(Self {
+            keys: self.keys.pad_with_zeros(1, 0, room)?,
+            values: self.values.pad_with_zeros(1, 0, room)?,
+        })
+    }
+}
+
+/// `[G, rows, D]` with every head as often as it takes to make `heads`, contiguous.
+fn repeat_heads(tensor: &Tensor, heads: usize) -> Result<Tensor, SessionError> {
+    let (kv_heads, rows, head_dim) = tensor.dims3()?;
+    if kv_heads == heads {
+        return Ok(tensor.contiguous()?);
+    }
+    Ok(tensor
+        .unsqueeze(1)?
+        .broadcast_as((kv_heads, heads / kv_heads, rows, head_dim))?
+        .reshape((heads, rows, head_dim))?)
 }

@@ -114,12 +114,19 @@ impl DecoderLayer {
             }
             KeySource::Sequences(_) => (0, keys.contiguous()?, values.contiguous()?),
         };
+        let (sliding_window, hidden_keys) = match source {
+            KeySource::Cache(cache) => {
+                cache.sliding_window(self.index, rows, weights.sliding_window)?
+            }
+            KeySource::Sequences(_) => (weights.sliding_window, None),
+        };
         let attended = attend(&AttentionInput {
             queries: &queries,
             keys: &keys,
             values: &values,
             first_index,
-            sliding_window: weights.sliding_window,
+            sliding_window,
+            hidden_keys: hidden_keys.as_ref(),
             mode: weights.mode,
         })?;
         if let (Some(capture), Some(log_sum_exp)) = (capture, &attended.log_sum_exp) {

@@ -12,6 +12,7 @@ mod config;
 mod config_json;
 mod decoder;
 mod device;
+mod evicted;
 mod flops;
 mod layer;
 mod norm;
@@ -28,6 +29,7 @@ pub use checkpoint::ModelSource;
 pub use config::{Family, ModelConfig};
 pub(crate) use decoder::{Decoder, ForwardMode};
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
+pub(crate) use evicted::Evicted;
 pub use rope::{RopeConfig, RopeScaling};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub use text::EncodedPrompt;
@@ -141,6 +143,11 @@ impl Model {
         self.text.encode_continuation(text)
     }
 
+    /// Whether an id means the same token to both models.
+    pub fn has_vocabulary_of(&self, other: &Self) -> bool {
+        self.text.has_vocabulary_of(&other.text)
+    }
+
     /// Text of generated ids, special tokens left out.
     ///
     /// # Errors
@@ -160,6 +167,12 @@ impl Model {
     /// Embeddings of tokens, `[R, hidden]`.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor, SessionError> {
         self.decoder.embed(ids)
+    }
+
+    /// Rows `[R, hidden]` on the model's device and in its dtype, as [`embed`](Self::embed) gives them.
+    pub(crate) fn like_embeddings(&self, rows: &Tensor) -> Result<Tensor, SessionError> {
+        let (device, dtype) = (self.decoder.device(), self.decoder.dtype());
+        Ok(rows.to_device(device)?.to_dtype(dtype)?)
     }
 
     /// See [`Decoder::forward`].

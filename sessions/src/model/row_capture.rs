@@ -62,6 +62,19 @@ impl RowCapture {
         Ok(())
     }
 
+    /// What was kept of each layer so far, on the device: `[H, r, D]` and `[H, r]`. Nothing stays.
+    pub(crate) fn take(&mut self) -> Result<Vec<(Tensor, Tensor)>, SessionError> {
+        let layers = self.layers.iter_mut().map(std::mem::take);
+        layers
+            .map(|layer| {
+                Ok((
+                    Tensor::cat(&layer.queries, 1)?,
+                    Tensor::cat(&layer.log_sum_exp, 1)?,
+                ))
+            })
+            .collect()
+    }
+
     /// Brings everything to the CPU.
     pub(crate) fn finish(self) -> Result<CapturedRows, SessionError> {
         let mut queries = Vec::with_capacity(self.layers.len());

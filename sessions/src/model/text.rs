@@ -48,6 +48,12 @@ impl TextCodec {
         &self.sha256
     }
 
+    /// Whether both tokenizers have the same tokens under the same ids.
+    pub(crate) fn has_vocabulary_of(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256
+            || self.tokenizer.get_vocab(true) == other.tokenizer.get_vocab(true)
+    }
+
     /// Encodes a prompt: as it is with the tokenizer's own special tokens, or through the chat template.
     pub(crate) fn encode_prompt(
         &self,

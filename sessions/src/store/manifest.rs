@@ -10,8 +10,9 @@ use crate::capture::CapturePlan;
 use crate::error::Context;
 use crate::model::{ModelConfig, ModelIdentity};
 
-/// Version of the folder's layout that this program writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the folder's layout that this program writes. It reads this one and those before:
+/// version 2 added ready-made scores in place of queries.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Name of the manifest in the session folder.
 pub(crate) const MANIFEST_FILE: &str = "manifest.json";

@@ -1,7 +1,8 @@
 //! One captured sample: a safetensors file whose metadata carries the texts.
 //!
 //! Tensors: `prompt_ids` u32 [T], `keys` [L, G, T, D] and, for observation i (0 is the oracle),
-//! `observation.I.queries` [L, H, W, D], `.positions` and `.visible_keys` u32 [W], `.log_sum_exp` f32 [L, H, W].
+//! `observation.I.queries` [L, H, W, D], `.positions` and `.visible_keys` u32 [W], `.log_sum_exp` f32 [L, H, W];
+//! or, for a window with ready-made scores, `observation.I.scores` f32 [L, heads, T], heads being 1, G or H.
 //! Metadata: `kvlens`, a JSON object with `record` and `observations`. One key only: the format's writer keeps
 //! metadata in a hash map, whose order would change the file's bytes from run to run.
 
@@ -20,7 +21,9 @@ use super::shape_check;
 use crate::SessionError;
 use crate::attention_rows::{PromptKeys, on_cpu};
 use crate::model::CapturedRows;
-use crate::observation::{Observation, ObservationInfo};
+use crate::observation::{
+    Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
+};
 
 /// The one metadata entry of a sample file.
 const METADATA_KEY: &str = "kvlens";
@@ -134,16 +137,18 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
         let mut put = |part: &str, tensor: Tensor| {
             tensors.insert(format!("observation.{index}.{part}"), tensor)
         };
-        put("queries", on_cpu(observation.queries())?);
-        put("log_sum_exp", on_cpu(observation.log_sum_exp())?);
-        put(
-            "positions",
-            Tensor::new(observation.positions(), &Device::Cpu)?,
-        );
-        put(
-            "visible_keys",
-            Tensor::new(observation.visible_keys(), &Device::Cpu)?,
-        );
+        match observation.evidence() {
+            Evidence::Queries(rows) => {
+                put("queries", on_cpu(rows.queries())?);
+                put("log_sum_exp", on_cpu(rows.log_sum_exp())?);
+                put("positions", Tensor::new(rows.positions(), &Device::Cpu)?);
+                let visible_keys = Tensor::new(rows.visible_keys(), &Device::Cpu)?;
+                put("visible_keys", visible_keys);
+            }
+            Evidence::Scores(scores) => {
+                put("scores", on_cpu(scores.tensor())?);
+            }
+        }
     }
     let texts = SampleTexts {
         record: sample.record.clone(),
@@ -189,17 +194,16 @@ pub(crate) fn read_sample(
             .remove(name)
             .ok_or_else(|| damaged(format!("it has no tensor '{name}'")))
     };
-    let keys = PromptKeys::new(take("keys")?, shape.sliding_windows.clone())?;
+    let keys = PromptKeys::new(
+        take("keys")?,
+        shape.query_heads,
+        shape.sliding_windows.clone(),
+    )?;
     let mut observations = Vec::with_capacity(texts.observations.len());
     for (index, info) in texts.observations.into_iter().enumerate() {
         let mut part = |part: &str| take(&format!("observation.{index}.{part}"));
-        let rows = CapturedRows {
-            queries: part("queries")?,
-            log_sum_exp: part("log_sum_exp")?,
-        };
-        let positions = part("positions")?.to_vec1()?;
-        let visible_keys = part("visible_keys")?.to_vec1()?;
-        observations.push(Observation::new(info, rows, positions, visible_keys)?);
+        let evidence = read_evidence(info.ready_made, &mut part)?;
+        observations.push(Observation::new(info, evidence)?);
     }
     let mut observations = observations.into_iter();
     let oracle = observations
@@ -208,4 +212,25 @@ pub(crate) fn read_sample(
     let sample = CapturedSample::new(texts.record, oracle, observations.collect(), keys);
     shape_check::check(&sample, shape).map_err(damaged)?;
     Ok(sample)
+}
+
+/// The tensors of one observation, asked for by the last part of their names.
+fn read_evidence(
+    ready_made: Option<ScoreKind>,
+    part: &mut dyn FnMut(&str) -> Result<Tensor, SessionError>,
+) -> Result<Evidence, SessionError> {
+    if let Some(kind) = ready_made {
+        return Ok(Evidence::Scores(TokenScores::new(kind, &part("scores")?)?));
+    }
+    let rows = CapturedRows {
+        queries: part("queries")?,
+        log_sum_exp: part("log_sum_exp")?,
+    };
+    let positions = part("positions")?.to_vec1()?;
+    let visible_keys = part("visible_keys")?.to_vec1()?;
+    Ok(Evidence::Queries(QueryRows::new(
+        rows,
+        positions,
+        visible_keys,
+    )?))
 }

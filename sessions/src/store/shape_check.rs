@@ -3,7 +3,7 @@
 
 use super::manifest::ModelShape;
 use super::sample_file::CapturedSample;
-use crate::observation::Observation;
+use crate::observation::{Evidence, Observation};
 
 /// Says what does not fit, as a part of a sentence.
 pub(super) fn check(sample: &CapturedSample, shape: &ModelShape) -> Result<(), String> {
@@ -19,26 +19,40 @@ pub(super) fn check(sample: &CapturedSample, shape: &ModelShape) -> Result<(), S
     }
     let expected = [shape.layers, shape.kv_heads, tokens, shape.head_dim];
     same("keys", sample.keys().tensor().dims(), &expected)?;
+    if sample.oracle().query_rows().is_none() {
+        return Err("its decode stage has no queries".to_owned());
+    }
     for observation in std::iter::once(sample.oracle()).chain(sample.windows()) {
-        check_observation(observation, shape)?;
+        check_observation(observation, shape, tokens)?;
     }
     check_record(sample, tokens)
 }
 
-fn check_observation(observation: &Observation, shape: &ModelShape) -> Result<(), String> {
-    let rows = [shape.layers, shape.query_heads, observation.rows()];
-    let queries = [&rows[..], &[shape.head_dim]].concat();
+fn check_observation(
+    observation: &Observation,
+    shape: &ModelShape,
+    tokens: usize,
+) -> Result<(), String> {
     let label = observation.label();
-    same(
-        &format!("queries of '{label}'"),
-        observation.queries().dims(),
-        &queries,
-    )?;
-    same(
-        &format!("log_sum_exp of '{label}'"),
-        observation.log_sum_exp().dims(),
-        &rows,
-    )
+    match observation.evidence() {
+        Evidence::Queries(rows) => {
+            let expected = [shape.layers, shape.query_heads, rows.count()];
+            let queries = [&expected[..], &[shape.head_dim]].concat();
+            let what = format!("queries of '{label}'");
+            same(&what, rows.queries().dims(), &queries)?;
+            let what = format!("log_sum_exp of '{label}'");
+            same(&what, rows.log_sum_exp().dims(), &expected)
+        }
+        Evidence::Scores(scores) => {
+            let found = scores.tensor().dims();
+            let heads = [1, shape.kv_heads, shape.query_heads];
+            let expected = heads.map(|heads| [shape.layers, heads, tokens]);
+            if expected.iter().any(|expected| found == expected) {
+                return Ok(());
+            }
+            same(&format!("scores of '{label}'"), found, &expected[2])
+        }
+    }
 }
 
 fn check_record(sample: &CapturedSample, tokens: usize) -> Result<(), String> {

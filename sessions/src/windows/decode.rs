@@ -6,16 +6,14 @@
 use std::time::Instant;
 
 use candle_transformers::generation::{LogitsProcessor, Sampling};
-use kvlens_analysis::{
-    ForcedKeep, GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring,
-};
+use kvlens_analysis::{ForcedKeep, Scoring};
 use serde::{Deserialize, Serialize};
 
 use super::{DECODE_LABEL, ObservationWindow};
 use crate::SessionError;
 use crate::model::{Model, RowCapture};
-use crate::observation::{Cost, Observation, ObservationInfo};
-use crate::prefill::{Prefilled, RunControl};
+use crate::observation::{Cost, Observation, QueryRows};
+use crate::prefill::{Needs, Prefilled, RunControl};
 
 /// How the decode stage is run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,20 +99,18 @@ impl ObservationWindow for Decode {
         DECODE_LABEL
     }
 
-    fn extra_tokens(&self) -> usize {
-        self.plan.max_tokens
+    fn needs(&self) -> Needs {
+        Needs {
+            extra_tokens: self.plan.max_tokens,
+            extra_positions: self.plan.max_tokens,
+            ..Needs::default()
+        }
     }
 
     /// Mean over the decode steps, cut to the prompt and not renormalised: LookaheadKV's s_GT and, up to
     /// scale, Judge Q's and DapQ's gold (METHODS.md, section 6).
     fn scoring(&self) -> Scoring {
-        Scoring {
-            keys: KeySet::Causal,
-            reduce: RowReduction::Mean,
-            pool: Pooling::None,
-            group: GroupReduction::None,
-            group_order: GroupOrder::PoolFirst,
-        }
+        Scoring::default()
     }
 
     fn forced_keep(&self) -> ForcedKeep {
@@ -163,6 +159,7 @@ impl ObservationWindow for Decode {
                 reason: "the model ended the text at once, so there is no decode stage; use --ignore-eos".to_owned(),
             });
         }
+        prefilled.set_decode_ids(token_ids.clone());
         self.finish(model, prompt_tokens, token_ids, capture, started)
     }
 }
@@ -178,28 +175,21 @@ impl Decode {
     ) -> Result<Observation, SessionError> {
         let config = model.config();
         let steps = token_ids.len();
-        let rows = capture.finish()?;
-        let element = rows.queries.dtype().size_in_bytes();
-        let cached = 2 * config.layers * config.kv_heads * config.head_dim * steps * element;
-        let captured = rows.queries.elem_count() * element + rows.log_sum_exp.elem_count() * 4;
         let first = prompt_tokens as u32;
         let positions: Vec<u32> = (first..first + steps as u32).collect();
         let visible_keys = positions.iter().map(|position| position + 1).collect();
-        let info = ObservationInfo {
-            label: DECODE_LABEL.to_owned(),
-            scoring: self.scoring(),
-            forced_keep: self.forced_keep(),
-            token_ids,
-            cost: Cost {
-                rows: steps,
-                seconds: started.elapsed().as_secs_f64(),
-                flops: config.forward_flops(steps, prompt_tokens, steps)
-                    + config.scoring_flops(steps, prompt_tokens),
-                extra_tokens: steps,
-                peak_bytes: cached + captured,
-            },
+        let rows = QueryRows::new(capture.finish()?, positions, visible_keys)?;
+        let element = rows.queries().dtype().size_in_bytes();
+        let cached = 2 * config.layers * config.kv_heads * config.head_dim * steps * element;
+        let cost = Cost {
+            rows: steps,
+            seconds: started.elapsed().as_secs_f64(),
+            flops: config.forward_flops(steps, prompt_tokens, steps)
+                + config.scoring_flops(steps, prompt_tokens),
+            extra_tokens: steps,
+            peak_bytes: cached + rows.bytes(),
         };
-        Observation::new(info, rows, positions, visible_keys)
+        Observation::by_queries(self.info(token_ids, cost), rows)
     }
 }
 

@@ -1,9 +1,13 @@
-//! Reading a window as it is typed: `name`, `name:32`, `name:key=value,key=value`.
+//! Reading a window as it is typed: `name`, `name:32`, `name:key=value,key=value`, `name:of=A+B`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use super::options::WindowOptions;
 use crate::SessionError;
+
+/// The option that names other windows. It takes the rest of the text, because they have options of their own.
+const MEMBERS: &str = "of";
 
 /// A window's name and options, and the text that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +15,10 @@ pub struct WindowLabel {
     text: String,
     name: String,
     /// A bare number after the colon, such as 32 in `last:32`.
-    number: Option<usize>,
-    options: BTreeMap<String, String>,
+    pub(super) number: Option<usize>,
+    pub(super) options: BTreeMap<String, String>,
+    /// What stands behind `of=`.
+    pub(super) members: Option<String>,
 }
 
 impl FromStr for WindowLabel {
@@ -36,8 +42,14 @@ impl FromStr for WindowLabel {
             name: name.to_owned(),
             number: None,
             options: BTreeMap::new(),
+            members: None,
         };
-        for part in rest.into_iter().flat_map(|rest| rest.split(',')) {
+        let (own, members) = rest.map_or((None, None), split_members);
+        if members == Some("") {
+            return Err(wrong("no window stands behind of="));
+        }
+        label.members = members.map(str::to_owned);
+        for part in own.into_iter().flat_map(|own| own.split(',')) {
             match part.split_once('=') {
                 Some((key, value)) if !key.is_empty() && !value.is_empty() => {
                     if label
@@ -72,33 +84,21 @@ impl WindowLabel {
         &self.name
     }
 
-    /// The one whole number that a window takes, given bare or as `key`, at least 1; `default` if absent.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for zero, for both spellings at once, or for any other option.
-    pub fn only_count(&self, key: &str, default: usize) -> Result<usize, SessionError> {
-        let wrong = |why: String| SessionError::Plan {
-            reason: format!("window '{}': {why}", self.text),
-        };
-        if let Some(unknown) = self.options.keys().find(|option| *option != key) {
-            return Err(wrong(format!(
-                "there is no option '{unknown}' (there is: {key})"
-            )));
-        }
-        let named = self
-            .options
-            .get(key)
-            .map(|value| {
-                value
-                    .parse::<usize>()
-                    .map_err(|_| wrong(format!("'{value}' is no whole number")))
-            })
-            .transpose()?;
-        match (self.number, named) {
-            (Some(_), Some(_)) => Err(wrong(format!("{key} is given twice"))),
-            (Some(0), _) | (_, Some(0)) => Err(wrong(format!("{key} must be at least 1"))),
-            (number, named) => Ok(number.or(named).unwrap_or(default)),
-        }
+    /// The options, to be read one by one.
+    pub fn options(&self) -> WindowOptions<'_> {
+        WindowOptions::new(self)
+    }
+}
+
+/// Parts before and behind `of=`.
+fn split_members(rest: &str) -> (Option<&str>, Option<&str>) {
+    let key = format!("{MEMBERS}=");
+    if let Some(members) = rest.strip_prefix(&key) {
+        return (None, Some(members));
+    }
+    match rest.split_once(&format!(",{key}")) {
+        Some((own, members)) => (Some(own), Some(members)),
+        None => (Some(rest), None),
     }
 }
 
@@ -107,31 +107,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_or_a_named_option_is_the_same_count() {
-        let count = |text: &str| text.parse::<WindowLabel>().unwrap().only_count("w", 32);
-        assert_eq!(count("last").unwrap(), 32);
-        assert_eq!(count("last:8").unwrap(), 8);
-        assert_eq!(count("last:w=8").unwrap(), 8);
-        assert!(
-            count("last:8,w=8")
-                .unwrap_err()
-                .to_string()
-                .contains("twice")
-        );
-        assert!(
-            count("last:0")
-                .unwrap_err()
-                .to_string()
-                .contains("at least 1")
-        );
-        assert!(count("last:n=4").unwrap_err().to_string().contains("'n'"));
-    }
-
-    #[test]
     fn nonsense_is_refused_with_the_form_that_is_meant() {
-        for text in ["", ":8", "last:", "last:x", "last:w=", "last:w=1,w=2"] {
+        for text in [
+            "",
+            ":8",
+            "last:",
+            "last:x",
+            "last:w=",
+            "last:w=1,w=2",
+            "union:of=",
+        ] {
             let error = text.parse::<WindowLabel>().unwrap_err();
             assert!(error.to_string().contains("key=value"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn members_keep_their_own_options() {
+        let label: WindowLabel = "union:by=rank,of=last:w=8+laq:n=4,budget=5%"
+            .parse()
+            .unwrap();
+        assert_eq!(label.members.as_deref(), Some("last:w=8+laq:n=4,budget=5%"));
+        assert_eq!(label.options.len(), 1);
     }
 }

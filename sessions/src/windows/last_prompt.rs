@@ -3,15 +3,13 @@
 
 use std::time::Instant;
 
-use kvlens_analysis::{
-    ForcedKeep, GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring,
-};
+use kvlens_analysis::{ForcedKeep, Scoring};
 
-use super::{ObservationWindow, WindowLabel};
+use super::{ObservationWindow, WindowLabel, snapkv_scoring};
 use crate::SessionError;
 use crate::model::Model;
-use crate::observation::{Cost, Observation, ObservationInfo};
-use crate::prefill::{Prefilled, RunControl};
+use crate::observation::{Cost, Observation, QueryRows};
+use crate::prefill::{Needs, Prefilled, RunControl};
 
 /// W of SnapKV's LongBench configurations.
 const PUBLISHED_ROWS: usize = 32;
@@ -29,9 +27,12 @@ impl LastPrompt {
     /// # Errors
     /// [`SessionError::Plan`] for other options or a W of 0.
     pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
+        let mut options = label.options();
+        let rows = options.main_count("w", PUBLISHED_ROWS)?;
+        options.finish()?;
         Ok(Self {
             label: label.text().to_owned(),
-            rows: label.only_count("w", PUBLISHED_ROWS)?,
+            rows,
         })
     }
 }
@@ -41,19 +42,16 @@ impl ObservationWindow for LastPrompt {
         &self.label
     }
 
-    fn prompt_rows(&self) -> usize {
-        self.rows
+    fn needs(&self) -> Needs {
+        Needs {
+            last_rows: self.rows,
+            ..Needs::default()
+        }
     }
 
     /// Sum over the rows, max pooling with kernel 7, each query head on its own: SnapKV's LongBench setting.
     fn scoring(&self) -> Scoring {
-        Scoring {
-            keys: KeySet::Causal,
-            reduce: RowReduction::Sum,
-            pool: Pooling::Max { kernel: 7 },
-            group: GroupReduction::None,
-            group_order: GroupOrder::PoolFirst,
-        }
+        snapkv_scoring()
     }
 
     /// SnapKV always keeps its own window.
@@ -74,25 +72,16 @@ impl ObservationWindow for LastPrompt {
         let started = Instant::now();
         let prompt_tokens = prefilled.prompt_tokens();
         let count = self.rows.min(prompt_tokens);
-        let first = prompt_tokens - count;
-        let rows = prefilled.last_rows(count)?;
-        let bytes = rows.queries.elem_count() * rows.queries.dtype().size_in_bytes()
-            + rows.log_sum_exp.elem_count() * 4;
-        let info = ObservationInfo {
-            label: self.label.clone(),
-            scoring: self.scoring(),
-            forced_keep: self.forced_keep(),
-            token_ids: prefilled.prompt_ids().iter().skip(first).copied().collect(),
-            cost: Cost {
-                rows: count,
-                seconds: started.elapsed().as_secs_f64(),
-                flops: model.config().scoring_flops(count, prompt_tokens),
-                extra_tokens: 0,
-                peak_bytes: bytes,
-            },
+        let rows = QueryRows::last_of_prompt(prefilled, count)?;
+        let cost = Cost {
+            rows: count,
+            seconds: started.elapsed().as_secs_f64(),
+            flops: model.config().scoring_flops(count, prompt_tokens),
+            extra_tokens: 0,
+            peak_bytes: rows.bytes(),
         };
-        let positions = (first as u32..prompt_tokens as u32).collect();
-        let visible_keys = (first as u32 + 1..=prompt_tokens as u32).collect();
-        Observation::new(info, rows, positions, visible_keys)
+        let first = prompt_tokens - count;
+        let token_ids = prefilled.prompt_ids().iter().skip(first).copied().collect();
+        Observation::by_queries(self.info(token_ids, cost), rows)
     }
 }

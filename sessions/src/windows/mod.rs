@@ -1,42 +1,66 @@
 //! Observation windows: who asks the prompt's keys, one file per kind of window.
 //!
-//! A window makes queries; everything after that is shared. A new window is a file beside this one that
-//! implements [`ObservationWindow`], and one entry in `registry.rs`.
+//! A window makes queries, or scores that are ready; everything after that is shared. A new window is a file
+//! beside this one that implements [`ObservationWindow`], and one entry in `registry.rs`.
 
+mod appended;
+mod dapq;
 mod decode;
+mod draft;
+mod expected_attention;
+mod greedy;
+mod h2o;
+mod key_norm;
 mod label;
 mod last_prompt;
+mod lookahead;
+mod options;
+mod pseudo_tokens;
+mod random;
 mod registry;
+mod seed;
+mod soft_tokens;
+mod streaming;
+mod tova;
+mod union;
+mod union_ranks;
 
-use kvlens_analysis::{ForcedKeep, Scoring};
+use kvlens_analysis::{ForcedKeep, Pooling, RowReduction, Scoring};
 
+pub use dapq::DapQ;
 pub use decode::{Decode, DecodePlan};
+pub use draft::Draft;
+pub use expected_attention::ExpectedAttention;
+pub use h2o::H2o;
+pub use key_norm::KeyNorm;
 pub use label::WindowLabel;
 pub use last_prompt::LastPrompt;
-pub use registry::{WindowKind, parse_windows, registered};
+pub use lookahead::Lookahead;
+pub use options::WindowOptions;
+pub use random::Random;
+pub use registry::{WindowKind, parse_window, parse_windows, registered};
+pub use soft_tokens::SoftTokens;
+pub use streaming::Streaming;
+pub use tova::Tova;
+pub use union::Union;
 
 use crate::SessionError;
 use crate::model::Model;
-use crate::observation::Observation;
-use crate::prefill::{Prefilled, RunControl};
+use crate::observation::{Cost, Observation, ObservationInfo};
+use crate::prefill::{Needs, Prefilled, RunControl};
 
 /// Label of the oracle: the decode stage itself.
 pub const DECODE_LABEL: &str = "decode";
 
 /// A set of queries, per layer and query head, whose attention over the prompt keys serves as a forecast
-/// of the decode stage (or, for [`Decode`], is the decode stage).
+/// of the decode stage (or, for [`Decode`], is the decode stage); or scores that stand in their place.
 pub trait ObservationWindow: Send {
     /// The window as it was typed.
     fn label(&self) -> &str;
 
-    /// How many of the last prompt tokens' queries prefill must keep for this window.
-    fn prompt_rows(&self) -> usize {
-        0
-    }
-
-    /// How many tokens the window may put behind the prompt: the room that the cache needs.
-    fn extra_tokens(&self) -> usize {
-        0
+    /// What prefill must keep for this window, and the room that it needs behind the prompt.
+    fn needs(&self) -> Needs {
+        Needs::default()
     }
 
     /// The scoring that the window was published with.
@@ -45,7 +69,15 @@ pub trait ObservationWindow: Send {
     /// Tokens that the window's eviction rule keeps whatever their score.
     fn forced_keep(&self) -> ForcedKeep;
 
-    /// The queries that this window observes the prompt with.
+    /// Loads what the window needs besides the prompt. Called once, before the first sample.
+    ///
+    /// # Errors
+    /// A sentence saying why the window cannot be used with this model.
+    fn prepare(&mut self, _model: &Model) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    /// The queries (or scores) that this window observes the prompt with.
     ///
     /// What it feeds to the model joins the cache behind the prompt; it takes the cache from
     /// [`Prefilled::prompt_cache`], which forgets what earlier windows left there.
@@ -58,4 +90,26 @@ pub trait ObservationWindow: Send {
         prefilled: &mut Prefilled,
         control: &mut RunControl<'_>,
     ) -> Result<Observation, SessionError>;
+
+    /// What stands beside the tensors of an observation by this window.
+    fn info(&self, token_ids: Vec<u32>, cost: Cost) -> ObservationInfo {
+        ObservationInfo {
+            label: self.label().to_owned(),
+            scoring: self.scoring(),
+            forced_keep: self.forced_keep(),
+            token_ids,
+            ready_made: None,
+            cost,
+        }
+    }
+}
+
+/// SnapKV's scoring in its LongBench configurations, which LAQ's repository takes over: sum over the rows,
+/// max pooling with kernel 7, each query head on its own.
+fn snapkv_scoring() -> Scoring {
+    Scoring {
+        reduce: RowReduction::Sum,
+        pool: Pooling::Max { kernel: 7 },
+        ..Scoring::default()
+    }
 }

@@ -1,6 +1,9 @@
 //! The windows that can be typed. A new kind of window is one entry of [`KINDS`].
 
-use super::{DECODE_LABEL, LastPrompt, ObservationWindow, WindowLabel};
+use super::{
+    DECODE_LABEL, DapQ, Draft, ExpectedAttention, H2o, KeyNorm, LastPrompt, Lookahead,
+    ObservationWindow, Random, Streaming, Tova, Union, WindowLabel,
+};
 use crate::SessionError;
 
 /// A kind of window, for help texts and choosers.
@@ -9,18 +12,109 @@ pub struct WindowKind {
     pub name: &'static str,
     /// How it is written with its options.
     pub syntax: &'static str,
+    /// A label to start from.
+    pub example: &'static str,
     /// One sentence.
     pub summary: &'static str,
+    /// Whether it can be used without options, and so stands in `all`.
+    pub has_defaults: bool,
     /// Makes the window from what was typed.
     build: fn(&WindowLabel) -> Result<Box<dyn ObservationWindow>, SessionError>,
 }
 
-const KINDS: &[WindowKind] = &[WindowKind {
-    name: "last",
-    syntax: "last[:W]",
-    summary: "the queries of the last W prompt tokens (SnapKV's observation window; W = 32)",
-    build: |label| Ok(Box::new(LastPrompt::from_label(label)?)),
-}];
+/// A kind that can be used without options.
+const fn kind(
+    name: &'static str,
+    syntax: &'static str,
+    summary: &'static str,
+    build: fn(&WindowLabel) -> Result<Box<dyn ObservationWindow>, SessionError>,
+) -> WindowKind {
+    WindowKind {
+        name,
+        syntax,
+        example: name,
+        summary,
+        has_defaults: true,
+        build,
+    }
+}
+
+const KINDS: &[WindowKind] = &[
+    kind(
+        "last",
+        "last[:w=32]",
+        "the queries of the last W prompt tokens (SnapKV)",
+        |label| Ok(Box::new(LastPrompt::from_label(label)?)),
+    ),
+    kind(
+        "laq",
+        "laq[:n=8,budget=10%,method=snapkv|h2o|streaming,stage-w=32,heads=query|kv,mask=causal|as-released]",
+        "the queries of n tokens decoded ahead on an evicted copy of the cache (Lookahead Q-Cache)",
+        |label| Ok(Box::new(Lookahead::laq(label)?)),
+    ),
+    kind(
+        "laq++",
+        "laq++[:w=8,...]",
+        "the last W prompt queries and those of laq, whose options it takes",
+        |label| Ok(Box::new(Lookahead::laq_plus_plus(label)?)),
+    ),
+    kind(
+        "dapq",
+        "dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0,pool=max:7,recent=0]",
+        "the queries of n pseudo tokens at the positions of the first decode tokens (DapQ)",
+        |label| Ok(Box::new(DapQ::from_label(label)?)),
+    ),
+    kind(
+        "draft",
+        "draft[:n=32,w=33,model=DIR,dtype=auto | budget=10%,method=...,stage-w=32,heads=query|kv]",
+        "the last W prompt queries and the model's own for tokens that a smaller model, or itself on an evicted cache, drafted (SpecKV)",
+        |label| Ok(Box::new(Draft::from_label(label)?)),
+    ),
+    kind(
+        "tova",
+        "tova",
+        "the last prompt query, averaged over the heads of a layer (TOVA)",
+        |label| Ok(Box::new(Tova::from_label(label)?)),
+    ),
+    kind(
+        "h2o",
+        "h2o[:recent=32]",
+        "the attention of all prompt queries, summed up (H2O)",
+        |label| Ok(Box::new(H2o::from_label(label)?)),
+    ),
+    kind(
+        "streaming",
+        "streaming[:sinks=4]",
+        "position alone: the first tokens and the most recent (StreamingLLM); not attention",
+        |label| Ok(Box::new(Streaming::from_label(label)?)),
+    ),
+    kind(
+        "expected",
+        "expected[:sinks=4,future=512,epsilon=0]",
+        "queries drawn as the prompt's were, at positions to come (Expected Attention); not attention",
+        |label| Ok(Box::new(ExpectedAttention::from_label(label)?)),
+    ),
+    kind(
+        "knorm",
+        "knorm",
+        "minus the norm of the key; not attention",
+        |label| Ok(Box::new(KeyNorm::from_label(label)?)),
+    ),
+    kind(
+        "random",
+        "random[:seed=0]",
+        "chance, the floor under every window; not attention",
+        |label| Ok(Box::new(Random::from_label(label)?)),
+    ),
+    WindowKind {
+        name: "union",
+        example: "union:of=last:8+laq",
+        syntax: "union:[by=rows|best-rank|mean-rank,]of=WINDOW+WINDOW...",
+        summary: "several windows as one, merged by their rows or by the places that they give",
+        has_defaults: false,
+        build: |label| Ok(Box::new(Union::from_label(label)?)),
+    },
+];
 
 /// Every kind of window, in the order of help texts.
 pub fn registered() -> &'static [WindowKind] {
@@ -34,7 +128,11 @@ pub fn registered() -> &'static [WindowKind] {
 pub fn parse_windows(labels: &[String]) -> Result<Vec<Box<dyn ObservationWindow>>, SessionError> {
     let wrong = |reason: String| Err(SessionError::Plan { reason });
     let typed = labels.iter().flat_map(|label| match label.as_str() {
-        "all" => KINDS.iter().map(|kind| kind.name.to_owned()).collect(),
+        "all" => KINDS
+            .iter()
+            .filter(|kind| kind.has_defaults)
+            .map(|kind| kind.name.to_owned())
+            .collect(),
         _ => vec![label.clone()],
     });
     let mut windows: Vec<Box<dyn ObservationWindow>> = Vec::new();
@@ -43,20 +141,7 @@ pub fn parse_windows(labels: &[String]) -> Result<Vec<Box<dyn ObservationWindow>
         if windows.iter().any(|window| window.label() == text) {
             return wrong(format!("window '{text}' is there twice"));
         }
-        if label.name() == DECODE_LABEL {
-            return wrong(
-                "the oracle 'decode' is always captured; leave it out of the windows".to_owned(),
-            );
-        }
-        let Some(kind) = KINDS.iter().find(|kind| kind.name == label.name()) else {
-            let known: Vec<_> = KINDS.iter().map(|kind| kind.syntax).collect();
-            return wrong(format!(
-                "there is no window '{}' (there is: {})",
-                label.name(),
-                known.join(", ")
-            ));
-        };
-        windows.push((kind.build)(&label)?);
+        windows.push(parse_window(&label)?);
     }
     if windows.is_empty() {
         return wrong("no window was given; give at least one, such as last:32".to_owned());
@@ -64,9 +149,43 @@ pub fn parse_windows(labels: &[String]) -> Result<Vec<Box<dyn ObservationWindow>
     Ok(windows)
 }
 
+/// Makes one window from its label.
+///
+/// # Errors
+/// [`SessionError::Plan`] for a name that is not registered or an option that is wrong.
+pub fn parse_window(label: &WindowLabel) -> Result<Box<dyn ObservationWindow>, SessionError> {
+    let wrong = |reason: String| Err(SessionError::Plan { reason });
+    if label.name() == DECODE_LABEL {
+        return wrong(
+            "the oracle 'decode' is always captured; leave it out of the windows".to_owned(),
+        );
+    }
+    match KINDS.iter().find(|kind| kind.name == label.name()) {
+        Some(kind) => (kind.build)(label),
+        None => {
+            let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            wrong(format!(
+                "there is no window '{}' (there is: {}); `kvlens doctor` lists their options",
+                label.name(),
+                known.join(", ")
+            ))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_has_an_example_that_can_be_used() {
+        for kind in registered() {
+            let label: WindowLabel = kind.example.parse().unwrap();
+            assert_eq!(label.name(), kind.name);
+            assert_eq!(parse_window(&label).unwrap().label(), kind.example);
+            assert_eq!(kind.has_defaults, kind.example == kind.name);
+        }
+    }
 
     fn parse(labels: &[&str]) -> Result<Vec<String>, String> {
         let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
@@ -86,12 +205,13 @@ mod tests {
             parse(&["last:8", "last:w=16"]).unwrap(),
             ["last:8", "last:w=16"]
         );
-        assert_eq!(parse(&["all"]).unwrap().len(), registered().len());
+        let with_defaults = registered().iter().filter(|kind| kind.has_defaults);
+        assert_eq!(parse(&["all"]).unwrap().len(), with_defaults.count());
     }
 
     #[test]
     fn unknown_doubled_and_oracle_windows_are_refused() {
-        assert!(parse(&["lats:8"]).unwrap_err().contains("last[:W]"));
+        assert!(parse(&["lats:8"]).unwrap_err().contains("last, laq"));
         assert!(parse(&["last:8", "last:8"]).unwrap_err().contains("twice"));
         assert!(parse(&["decode"]).unwrap_err().contains("always captured"));
         assert!(parse(&[]).unwrap_err().contains("no window"));

@@ -1,12 +1,14 @@
 //! What several test files share: the built-in model and a short capture.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
 use kvlens_datasets::{DataSpec, Sample, load};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::windows::{Decode, ObservationWindow, parse_window};
 use kvlens_sessions::{
-    CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, SessionError, StartMode,
-    capture,
+    CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, Needs, Observation,
+    Prefilled, QueryRows, RunControl, SessionError, StartMode, capture,
 };
 
 pub fn demo_model() -> Model {
@@ -29,6 +31,7 @@ pub fn plan(windows: &[&str], max_tokens: usize) -> CapturePlan {
         chat: false,
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
+        repeat_cost: 1,
     }
 }
 
@@ -52,4 +55,99 @@ pub fn run_capture(
         }
     };
     capture(plan, model, samples, out, mode, &mut on_event, &cancel)
+}
+
+/// Folder of the micro checkpoints and reference arrays.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// One of the micro checkpoints.
+pub fn micro_model(name: &str) -> Model {
+    let source = ModelSource::Folder(fixtures().join(name));
+    Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
+}
+
+/// Ids of the prompt that the reference arrays were made with.
+pub fn micro_prompt(model: &Model) -> Vec<u32> {
+    let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
+    model.encode_prompt(&text, false).unwrap().ids
+}
+
+/// A window that is ready for a model.
+pub fn window(label: &str, model: &Model) -> Box<dyn ObservationWindow> {
+    let mut window = parse_window(&label.parse().unwrap()).unwrap();
+    window.prepare(model).unwrap();
+    window
+}
+
+/// The oracle with so many steps, whatever the model says.
+pub fn decode(steps: usize) -> Decode {
+    Decode::generated(DecodePlan {
+        max_tokens: steps,
+        ignore_eos: true,
+        ..DecodePlan::default()
+    })
+}
+
+/// Prefill with what these windows need.
+pub fn prefill(model: &Model, ids: &[u32], windows: &[&dyn ObservationWindow]) -> Prefilled {
+    let needs = windows
+        .iter()
+        .fold(Needs::default(), |needs, window| needs.and(&window.needs()));
+    prefill_for(model, ids, &needs)
+}
+
+pub fn prefill_for(model: &Model, ids: &[u32], needs: &Needs) -> Prefilled {
+    let cancel = CancelFlag::default();
+    let mut control = RunControl {
+        cancel: &cancel,
+        on_tokens: &mut |_, _| {},
+    };
+    Prefilled::run(model, ids, needs, &mut control).unwrap()
+}
+
+/// Observes, or gives the sentence that says why not.
+pub fn try_observe(
+    window: &dyn ObservationWindow,
+    model: &Model,
+    prefilled: &mut Prefilled,
+) -> Result<Observation, String> {
+    let cancel = CancelFlag::default();
+    let mut control = RunControl {
+        cancel: &cancel,
+        on_tokens: &mut |_, _| {},
+    };
+    window
+        .observe(model, prefilled, &mut control)
+        .map_err(|error| error.to_string())
+}
+
+pub fn observe(
+    window: &dyn ObservationWindow,
+    model: &Model,
+    prefilled: &mut Prefilled,
+) -> Observation {
+    try_observe(window, model, prefilled).unwrap()
+}
+
+pub fn rows(observation: &Observation) -> &QueryRows {
+    observation.query_rows().unwrap()
+}
+
+pub fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest absolute difference; NaN counts as one.
+pub fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
+    differences.fold(0.0, |worst, difference| {
+        if difference > worst || difference.is_nan() {
+            difference
+        } else {
+            worst
+        }
+    })
 }

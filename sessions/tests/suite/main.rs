@@ -10,3 +10,5 @@ mod common;
 mod parity;
 mod sessions_on_disk;
 mod structure;
+mod window_parity;
+mod window_structure;

@@ -1,12 +1,13 @@
 //! Logits, greedy ids and attention against Hugging Face transformers (float32, eager) on micro random
 //! checkpoints. `fixtures/make_fixtures.py` says how the checkpoints and arrays were made.
 
-use std::path::{Path, PathBuf};
-
 use candle_core::{Device, Tensor};
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, KvCache, Model, ModelSource};
-use kvlens_sessions::windows::{Decode, DecodePlan, LastPrompt, ObservationWindow, WindowLabel};
-use kvlens_sessions::{CancelFlag, Observation, Prefilled, PromptKeys, RunControl};
+use kvlens_sessions::model::{KvCache, Model};
+use kvlens_sessions::{Observation, PromptKeys};
+
+use crate::common::{
+    decode, fixtures, largest_difference, micro_model, observe, prefill, rows, window as window_of,
+};
 
 /// The bound that the project promises, for logits as for attention.
 const TOLERANCE: f32 = 1e-4;
@@ -34,33 +35,12 @@ impl Reference {
     }
 }
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
-}
-
-fn load(name: &str) -> Model {
-    let source = ModelSource::Folder(fixtures().join(name));
-    Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
-}
-
-fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
-    differences.fold(0.0, |worst, difference| {
-        if difference > worst || difference.is_nan() {
-            difference
-        } else {
-            worst
-        }
-    })
-}
-
 /// Rows of an observation in the reference's order, `[W, L, H, T]`.
 fn rows_of(keys: &PromptKeys, observation: &Observation) -> Vec<f32> {
     let (layers, kv_heads, prompt_tokens, _) = keys.tensor().dims4().unwrap();
     let by_head: Vec<Vec<f32>> = (0..layers * kv_heads)
         .flat_map(|index| {
-            keys.attention_rows(observation, index / kv_heads, index % kv_heads)
+            keys.attention_rows(rows(observation), index / kv_heads, index % kv_heads)
                 .unwrap()
         })
         .collect();
@@ -73,36 +53,8 @@ fn rows_of(keys: &PromptKeys, observation: &Observation) -> Vec<f32> {
         .collect()
 }
 
-fn run(
-    model: &Model,
-    ids: &[u32],
-    steps: usize,
-    window: usize,
-) -> (Prefilled, Observation, Observation) {
-    let cancel = CancelFlag::default();
-    let mut control = RunControl {
-        cancel: &cancel,
-        on_tokens: &mut |_, _| {},
-    };
-    let plan = DecodePlan {
-        max_tokens: steps,
-        ignore_eos: true,
-        ..DecodePlan::default()
-    };
-    let mut prefilled = Prefilled::run(model, ids, window, steps, &mut control).unwrap();
-    let decode = Decode::generated(plan)
-        .observe(model, &mut prefilled, &mut control)
-        .unwrap();
-    let label: WindowLabel = format!("last:{window}").parse().unwrap();
-    let last = LastPrompt::from_label(&label)
-        .unwrap()
-        .observe(model, &mut prefilled, &mut control)
-        .unwrap();
-    (prefilled, decode, last)
-}
-
 fn check(name: &str) {
-    let model = load(name);
+    let model = micro_model(name);
     let reference = Reference::open(name);
     let ids = reference.ids("prompt_ids");
     let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
@@ -114,7 +66,13 @@ fn check(name: &str) {
 
     let generated = reference.ids("generated_ids");
     let window = reference.tensors["window_attention"].dim(0).unwrap();
-    let (prefilled, decode, last) = run(&model, &ids, generated.len(), window);
+    let (decode, last) = (
+        decode(generated.len()),
+        window_of(&format!("last:{window}"), &model),
+    );
+    let mut prefilled = prefill(&model, &ids, &[&decode, last.as_ref()]);
+    let decode = observe(&decode, &model, &mut prefilled);
+    let last = observe(last.as_ref(), &model, &mut prefilled);
     assert_eq!(decode.token_ids(), generated, "{name}: greedy ids");
     let logits: Vec<f32> = prefilled.last_logits().to_vec1().unwrap();
     let difference = largest_difference(&logits, &reference.floats("prefill_logits"));
@@ -160,7 +118,7 @@ parity! {
 #[test]
 fn decode_logits_agree_step_by_step() {
     for name in ["llama-gqa-untied", "qwen2-bias-tied"] {
-        let model = load(name);
+        let model = micro_model(name);
         let reference = Reference::open(name);
         let (ids, generated) = (reference.ids("prompt_ids"), reference.ids("generated_ids"));
         let mut cache = model.new_cache(ids.len() + generated.len()).unwrap();

@@ -184,7 +184,7 @@ fn damaged_sessions_are_refused_with_a_sentence() {
         std::fs::write(&manifest, text.replace(from, to)).unwrap();
         open_error(&out)
     };
-    assert!(edited("\"format_version\": 1", "\"format_version\": 2").contains("newer KVLens"));
+    assert!(edited("\"format_version\": 2", "\"format_version\": 3").contains("newer KVLens"));
     assert!(edited("sample-00000.safetensors", "../sample-00000.safetensors").contains("outside"));
     assert!(edited("\"samples\"", "\"simples\"").contains("damaged"));
     std::fs::write(&manifest, &text[..text.len() / 2]).unwrap();
@@ -245,4 +245,106 @@ fn hex_sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     let digest = sha2::Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Queries and ready-made scores alike come back as they were observed.
+#[test]
+fn every_window_comes_back_from_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let out = folder.path().join("a.kvlens");
+    let labels = ["all", "union:by=best-rank,of=last:8+knorm"];
+    let plan = plan(&labels, 8);
+    run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    let sample = Session::open(&out).unwrap().load_sample(0).unwrap();
+    assert_eq!(sample.windows().len(), 12);
+    for window in sample.windows() {
+        let importance = sample
+            .importance(window, window.scoring(), window.forced_keep())
+            .unwrap();
+        let share = importance.prompt_share(0, 0);
+        assert_eq!(
+            share.is_nan(),
+            !window.score_kind().is_attention(),
+            "{}",
+            window.label()
+        );
+        match window.query_rows() {
+            Some(rows) => assert_eq!(rows.count(), window.cost().rows, "{}", window.label()),
+            None => assert!(window.token_ids().is_empty(), "{}", window.label()),
+        }
+    }
+    let kinds: Vec<&str> = sample
+        .windows()
+        .iter()
+        .filter(|window| window.query_rows().is_none())
+        .map(|window| window.score_kind().name())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "attention",
+            "accumulated-attention",
+            "position",
+            "expected-attention",
+            "key-norm",
+            "random",
+            "rank"
+        ]
+    );
+}
+
+/// Version 1 knew neither ready-made scores nor repeats.
+#[test]
+fn a_session_of_the_first_format_still_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let out = folder.path().join("a.kvlens");
+    let plan = plan(&["last:8"], 4);
+    run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    let expected = importance(&Session::open(&out).unwrap(), 0);
+    let path = out.join("manifest.json");
+    let manifest = std::fs::read_to_string(&path).unwrap();
+    let older = manifest
+        .replace("\"format_version\": 2", "\"format_version\": 1")
+        .replace(",\n    \"repeat_cost\": 1", "");
+    assert!(older.len() < manifest.len() - 10);
+    std::fs::write(&path, older).unwrap();
+    let session = Session::open(&out).unwrap();
+    assert_eq!(session.manifest().plan, plan);
+    assert_eq!(importance(&session, 0), expected);
+}
+
+#[test]
+fn what_a_window_cannot_run_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let out = folder.path().join("a.kvlens");
+    for (window, word) in [
+        ("dapq:n=8,shift=5000", "positions that a window uses"),
+        ("draft:model=/no/such/folder", "/no/such/folder"),
+        (
+            "union:of=last:8+draft:model=/no/such/folder",
+            "/no/such/folder",
+        ),
+    ] {
+        let plan = plan(&[window], 4);
+        let refused = run_capture(&plan, &model, &samples, &out, StartMode::New, None);
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains(word), "'{word}' is not in: {error}");
+        assert!(!out.exists());
+    }
+}
+
+#[test]
+fn repeats_change_nothing_but_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let [once, often] = ["once.kvlens", "often.kvlens"].map(|name| folder.path().join(name));
+    let mut plan = plan(&["laq:n=2", "h2o"], 4);
+    run_capture(&plan, &model, &samples, &once, StartMode::New, None).unwrap();
+    plan.repeat_cost = 3;
+    run_capture(&plan, &model, &samples, &often, StartMode::New, None).unwrap();
+    let [once, often] = [once, often].map(|path| importance(&Session::open(&path).unwrap(), 0));
+    assert_eq!(once, often);
 }

@@ -1,33 +1,21 @@
 //! Truths that hold whatever the weights are, on the built-in model.
 
-use candle_core::Tensor;
 use kvlens_sessions::model::Model;
-use kvlens_sessions::windows::{Decode, DecodePlan, LastPrompt, ObservationWindow, WindowLabel};
-use kvlens_sessions::{CancelFlag, Observation, Prefilled, RunControl};
+use kvlens_sessions::windows::{Decode, DecodePlan, LastPrompt, WindowLabel};
+use kvlens_sessions::{Needs, Prefilled};
+
+use crate::common::{observe, rows, values};
 
 const STEPS: usize = 12;
 
-fn prefill(model: &Model, text: &str, kept_rows: usize) -> Prefilled {
+fn prefill(model: &Model, text: &str, last_rows: usize) -> Prefilled {
     let ids = model.encode_prompt(text, false).unwrap().ids;
-    let cancel = CancelFlag::default();
-    let mut control = RunControl {
-        cancel: &cancel,
-        on_tokens: &mut |_, _| {},
+    let needs = Needs {
+        last_rows,
+        extra_tokens: STEPS,
+        ..Needs::default()
     };
-    Prefilled::run(model, &ids, kept_rows, STEPS, &mut control).unwrap()
-}
-
-fn observe(
-    window: &dyn ObservationWindow,
-    model: &Model,
-    prefilled: &mut Prefilled,
-) -> Observation {
-    let cancel = CancelFlag::default();
-    let mut control = RunControl {
-        cancel: &cancel,
-        on_tokens: &mut |_, _| {},
-    };
-    window.observe(model, prefilled, &mut control).unwrap()
+    crate::common::prefill_for(model, &ids, &needs)
 }
 
 fn plan() -> DecodePlan {
@@ -39,10 +27,6 @@ fn plan() -> DecodePlan {
 
 fn last(text: &str) -> LastPrompt {
     LastPrompt::from_label(&text.parse::<WindowLabel>().unwrap()).unwrap()
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 fn prompt() -> String {
@@ -69,11 +53,11 @@ fn the_first_decode_query_stands_right_behind_the_prompt() {
     let mut prefilled = prefill(&model, &prompt(), 4);
     let tokens = u32::try_from(prefilled.prompt_tokens()).unwrap();
     let decode = observe(&Decode::generated(plan()), &model, &mut prefilled);
-    assert_eq!(decode.positions()[0], tokens);
-    assert_eq!(decode.visible_keys()[0], tokens + 1);
+    assert_eq!(rows(&decode).positions()[0], tokens);
+    assert_eq!(rows(&decode).visible_keys()[0], tokens + 1);
     let last = observe(&last("last:4"), &model, &mut prefilled);
     assert_eq!(
-        last.positions(),
+        rows(&last).positions(),
         [tokens - 4, tokens - 3, tokens - 2, tokens - 1]
     );
     assert_eq!(
@@ -89,10 +73,13 @@ fn forcing_what_the_model_generated_gives_the_same_observation() {
     let generated = observe(&Decode::generated(plan()), &model, &mut prefilled);
     let forced = Decode::teacher_forced(plan(), generated.token_ids().to_vec());
     let forced = observe(&forced, &model, &mut prefilled);
-    assert_eq!(values(forced.queries()), values(generated.queries()));
     assert_eq!(
-        values(forced.log_sum_exp()),
-        values(generated.log_sum_exp())
+        values(rows(&forced).queries()),
+        values(rows(&generated).queries())
+    );
+    assert_eq!(
+        values(rows(&forced).log_sum_exp()),
+        values(rows(&generated).log_sum_exp())
     );
 }
 
@@ -102,8 +89,8 @@ fn a_shorter_window_is_the_end_of_a_longer_one() {
     let mut prefilled = prefill(&model, &prompt(), 32);
     let long = observe(&last("last:32"), &model, &mut prefilled);
     let short = observe(&last("last:8"), &model, &mut prefilled);
-    let end_of_long = long.queries().narrow(2, 24, 8).unwrap();
-    assert_eq!(values(short.queries()), values(&end_of_long));
+    let end_of_long = rows(&long).queries().narrow(2, 24, 8).unwrap();
+    assert_eq!(values(rows(&short).queries()), values(&end_of_long));
 }
 
 #[test]
@@ -128,7 +115,7 @@ fn weights_on_the_prompt_are_those_of_the_model() {
     for (layer, kv_head) in
         (0..layers).flat_map(|layer| (0..kv_heads).map(move |head| (layer, head)))
     {
-        for weights in keys.attention_rows(&last, layer, kv_head).unwrap() {
+        for weights in keys.attention_rows(rows(&last), layer, kv_head).unwrap() {
             for row in weights.chunks_exact(tokens) {
                 let sum: f32 = row.iter().sum();
                 assert!(
@@ -137,7 +124,7 @@ fn weights_on_the_prompt_are_those_of_the_model() {
                 );
             }
         }
-        for weights in keys.attention_rows(&decode, layer, kv_head).unwrap() {
+        for weights in keys.attention_rows(rows(&decode), layer, kv_head).unwrap() {
             for row in weights.chunks_exact(tokens) {
                 let sum: f32 = row.iter().sum();
                 assert!(

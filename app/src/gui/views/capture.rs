@@ -186,21 +186,13 @@ fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
     }
     ui.menu_button("Add window", |ui| {
         for kind in kvlens_sessions::windows::registered() {
-            let text = format!("{}   {}", kind.syntax, kind.summary);
-            if ui.button(text).clicked() {
-                edited.windows.push(default_label(kind.name));
+            let text = format!("{}   {}", kind.name, kind.summary);
+            if ui.button(text).on_hover_text(kind.syntax).clicked() {
+                edited.windows.push(kind.example.to_owned());
                 ui.close();
             }
         }
     });
-}
-
-/// A label to start from; options that a window needs have a usual value.
-fn default_label(name: &str) -> String {
-    match name {
-        "last" => "last:32".to_owned(),
-        name => name.to_owned(),
-    }
 }
 
 fn decode_ui(ui: &mut Ui, edited: &mut CaptureSettings) {

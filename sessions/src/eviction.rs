@@ -1,0 +1,185 @@
+//! Cutting a copy of the prompt's cache down to a budget, as the first stage of a lookahead does.
+//!
+//! Sources: SnapKV (Li et al. 2024, arXiv 2404.14469), StreamingLLM (Xiao et al. 2023, arXiv 2309.17453), and
+//! for the sizes and the H2O variant the repository of LAQ (github.com/noforit/Lookahead_Q-Cache).
+
+use kvlens_analysis::{
+    Budget, ForcedKeep, GroupReduction, KeySet, Pooling, Rankings, RowReduction, Scoring, selection,
+};
+
+use crate::SessionError;
+use crate::model::{Evicted, KvCache, Model, ModelConfig};
+use crate::observation::{Cost, Observation, ObservationInfo, QueryRows};
+use crate::prefill::{Needs, Prefilled};
+use crate::windows::WindowOptions;
+
+/// The last W prompt tokens that SnapKV observes with in LAQ's first stage.
+const PUBLISHED_ROWS: usize = 32;
+
+/// LAQ's released script gives the first stage the budget of the final eviction. A capture serves every
+/// budget, so one has to be chosen: a tenth of the prompt.
+const DEFAULT_BUDGET: Budget = Budget::Fraction(0.1);
+
+/// Attention sinks that StreamingLLM keeps.
+const SINKS: usize = 4;
+
+/// Which tokens are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    /// Sum over the last W prompt rows, max pooling with kernel 7; the last W are always kept.
+    SnapKv,
+    /// As LAQ's repository has H2O: SnapKV without pooling.
+    H2o,
+    /// The first four tokens and the most recent ones.
+    Streaming,
+}
+
+/// Whose selection it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// Each query head keeps its own tokens: keys and values are expanded to H heads before they are cached
+    /// (as released).
+    QueryHead,
+    /// The query heads of a key/value head share what the mean of their scores selects.
+    KvHead,
+}
+
+/// An eviction with its options.
+#[derive(Debug, Clone)]
+pub(crate) struct Eviction {
+    method: Method,
+    budget: Budget,
+    rows: usize,
+    sharing: Sharing,
+}
+
+impl Eviction {
+    /// Reads `method=snapkv|h2o|streaming`, `budget=256|10%`, `stage-w=W` and `heads=query|kv`.
+    pub(crate) fn from_options(options: &mut WindowOptions<'_>) -> Result<Self, SessionError> {
+        Ok(Self {
+            budget: options.budget(DEFAULT_BUDGET)?,
+            method: options.choice(
+                "method",
+                &[
+                    ("snapkv", Method::SnapKv),
+                    ("h2o", Method::H2o),
+                    ("streaming", Method::Streaming),
+                ],
+            )?,
+            rows: options.count("stage-w", PUBLISHED_ROWS)?,
+            sharing: options.choice(
+                "heads",
+                &[("query", Sharing::QueryHead), ("kv", Sharing::KvHead)],
+            )?,
+        })
+    }
+
+    pub(crate) fn needs(&self) -> Needs {
+        Needs {
+            last_rows: match self.method {
+                Method::SnapKv | Method::H2o => self.rows,
+                Method::Streaming => 0,
+            },
+            ..Needs::default()
+        }
+    }
+
+    /// Tokens that each head keeps of a prompt.
+    pub(crate) fn kept_tokens(&self, prompt_tokens: usize) -> usize {
+        self.budget.tokens(prompt_tokens)
+    }
+
+    /// Operations of scoring the prompt.
+    pub(crate) fn flops(&self, config: &ModelConfig, prompt_tokens: usize) -> f64 {
+        config.scoring_flops(self.needs().last_rows.min(prompt_tokens), prompt_tokens)
+    }
+
+    /// A copy of the prompt's cache with what the eviction keeps, and room for `room` more tokens.
+    pub(crate) fn run(
+        &self,
+        model: &Model,
+        prefilled: &mut Prefilled,
+        room: usize,
+    ) -> Result<KvCache, SessionError> {
+        let kept = self.kept(model, prefilled)?;
+        let kept = Evicted::new(kept, prefilled.prompt_tokens())?;
+        prefilled.prompt_cache().keeping(kept, room)
+    }
+
+    /// `[L][heads][kept]`, ascending.
+    fn kept(
+        &self,
+        model: &Model,
+        prefilled: &Prefilled,
+    ) -> Result<Vec<Vec<Vec<u32>>>, SessionError> {
+        let prompt_tokens = prefilled.prompt_tokens();
+        let kept = self.kept_tokens(prompt_tokens);
+        let config = model.config();
+        let heads = match self.sharing {
+            Sharing::QueryHead => config.query_heads,
+            Sharing::KvHead => config.kv_heads,
+        };
+        if self.method == Method::Streaming {
+            let sinks = SINKS.min(kept);
+            let recent = prompt_tokens - (kept - sinks);
+            let positions: Vec<u32> = (0..sinks)
+                .chain(recent..prompt_tokens)
+                .map(|position| position as u32)
+                .collect();
+            return Ok(vec![vec![positions; heads]; config.layers]);
+        }
+        let forced_keep = ForcedKeep {
+            sinks: 0,
+            recent: self.rows,
+        };
+        let rankings = self.rank(model, prefilled, forced_keep)?;
+        Ok((0..config.layers)
+            .map(|layer| {
+                (0..heads)
+                    .map(|head| {
+                        let kept = selection(&rankings, layer, head, forced_keep, kept);
+                        let positions = kept.iter().zip(0_u32..);
+                        positions
+                            .filter_map(|(&kept, position)| kept.then_some(position))
+                            .collect()
+                    })
+                    .collect()
+            })
+            .collect())
+    }
+
+    fn rank(
+        &self,
+        model: &Model,
+        prefilled: &Prefilled,
+        forced_keep: ForcedKeep,
+    ) -> Result<Rankings, SessionError> {
+        let scoring = Scoring {
+            keys: KeySet::Causal,
+            reduce: RowReduction::Sum,
+            pool: match self.method {
+                Method::SnapKv => Pooling::Max { kernel: 7 },
+                Method::H2o | Method::Streaming => Pooling::None,
+            },
+            group: match self.sharing {
+                Sharing::QueryHead => GroupReduction::None,
+                Sharing::KvHead => GroupReduction::Mean,
+            },
+            ..Scoring::default()
+        };
+        let count = self.rows.min(prefilled.prompt_tokens());
+        let info = ObservationInfo {
+            label: "eviction".to_owned(),
+            scoring,
+            forced_keep,
+            token_ids: Vec::new(),
+            ready_made: None,
+            cost: Cost::default(),
+        };
+        let rows = QueryRows::last_of_prompt(prefilled, count)?;
+        let observation = Observation::by_queries(info, rows)?;
+        let keys = prefilled.keys_for_scoring(model)?;
+        let importance = keys.importance(&observation, scoring, forced_keep)?;
+        Ok(Rankings::of(&importance, ForcedKeep::default())?)
+    }
+}

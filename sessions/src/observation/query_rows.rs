@@ -1,0 +1,107 @@
+//! The queries of a window's rows, with what is needed to recompute any attention weight.
+
+use candle_core::Tensor;
+
+use crate::SessionError;
+use crate::model::CapturedRows;
+use crate::prefill::Prefilled;
+
+/// W rows of every layer and query head.
+///
+/// The weight of row r of head h on prompt key j is `exp(q . k_j / sqrt(D) - log_sum_exp)` for the keys
+/// that the row sees, and 0 for others: j < `visible_keys[r]` and, on a layer with a sliding window of w
+/// keys, j >= `visible_keys[r] - w`. It is the weight that the model itself used: nothing is
+/// renormalised over the prompt.
+#[derive(Debug, Clone)]
+pub struct QueryRows {
+    queries: Tensor,
+    log_sum_exp: Tensor,
+    positions: Vec<u32>,
+    visible_keys: Vec<u32>,
+}
+
+impl QueryRows {
+    pub(crate) fn new(
+        rows: CapturedRows,
+        positions: Vec<u32>,
+        visible_keys: Vec<u32>,
+    ) -> Result<Self, SessionError> {
+        let (_, _, count, _) = rows.queries.dims4()?;
+        if count == 0 || positions.len() != count || visible_keys.len() != count {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "{count} query rows for {} positions and {} key limits",
+                    positions.len(),
+                    visible_keys.len(),
+                ),
+            });
+        }
+        Ok(Self {
+            queries: rows.queries,
+            log_sum_exp: rows.log_sum_exp,
+            positions,
+            visible_keys,
+        })
+    }
+
+    /// The last `count` rows of the prompt, as prefill kept them.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] for no row or more than prefill was asked to keep.
+    pub fn last_of_prompt(prefilled: &Prefilled, count: usize) -> Result<Self, SessionError> {
+        let end = prefilled.prompt_tokens() as u32;
+        let first = end - count as u32;
+        let positions = (first..end).collect();
+        let visible_keys = (first + 1..=end).collect();
+        Self::new(prefilled.last_rows(count)?, positions, visible_keys)
+    }
+
+    /// The rows of several windows of one prompt, one after the other.
+    pub(crate) fn concatenate(parts: &[&Self]) -> Result<Self, SessionError> {
+        let queries: Vec<&Tensor> = parts.iter().map(|part| &part.queries).collect();
+        let log_sums: Vec<&Tensor> = parts.iter().map(|part| &part.log_sum_exp).collect();
+        Ok(Self {
+            queries: Tensor::cat(&queries, 2)?,
+            log_sum_exp: Tensor::cat(&log_sums, 2)?,
+            positions: parts
+                .iter()
+                .flat_map(|part| part.positions.clone())
+                .collect(),
+            visible_keys: parts
+                .iter()
+                .flat_map(|part| part.visible_keys.clone())
+                .collect(),
+        })
+    }
+
+    /// W.
+    pub fn count(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// W rotary positions.
+    pub fn positions(&self) -> &[u32] {
+        &self.positions
+    }
+
+    /// W counts: row r stands right behind this many tokens, itself included, and sees no later key.
+    pub fn visible_keys(&self) -> &[u32] {
+        &self.visible_keys
+    }
+
+    /// Queries after rotation, `[L, H, W, D]`, on the CPU in the model's dtype.
+    pub fn queries(&self) -> &Tensor {
+        &self.queries
+    }
+
+    /// Log-sum-exp of each row's logits over every key that it sees, prompt and beyond: `[L, H, W]`, f32.
+    pub fn log_sum_exp(&self) -> &Tensor {
+        &self.log_sum_exp
+    }
+
+    /// Bytes of queries and log-sum-exps.
+    pub fn bytes(&self) -> usize {
+        self.queries.elem_count() * self.queries.dtype().size_in_bytes()
+            + self.log_sum_exp.elem_count() * self.log_sum_exp.dtype().size_in_bytes()
+    }
+}

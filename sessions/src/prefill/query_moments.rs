@@ -1,0 +1,184 @@
+//! Mean and covariance of the prompt's queries before rotation, accumulated chunk by chunk.
+
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::SessionError;
+use crate::model::ModelConfig;
+
+/// First and second moments per layer and query head, in f64: the covariance is a difference of large numbers.
+#[derive(Debug)]
+pub(crate) struct QueryMoments {
+    /// First rows of the prompt that are left out.
+    skipped: usize,
+    rows: usize,
+    head_dim: usize,
+    inverse_frequencies: Vec<f32>,
+    /// L entries: sum of q, `[H, 1, D]`, and of q qT, `[H, D, D]`.
+    sums: Vec<Option<(Tensor, Tensor)>>,
+    seconds: f64,
+}
+
+/// Gaussian of the queries of one layer, before rotation.
+pub(crate) struct LayerMoments {
+    /// `[H, D]`.
+    pub(crate) mean: Vec<Vec<f64>>,
+    /// `[H, D, D]`, divided by the number of rows.
+    pub(crate) covariance: Vec<Vec<Vec<f64>>>,
+}
+
+impl QueryMoments {
+    pub(super) fn new(config: &ModelConfig, skipped: usize) -> Self {
+        Self {
+            skipped,
+            rows: 0,
+            head_dim: config.head_dim,
+            inverse_frequencies: config.rope.inverse_frequencies(config.head_dim),
+            sums: vec![None; config.layers],
+            seconds: 0.0,
+        }
+    }
+
+    /// Adds rotated rows `[H, R, D]` that stand at positions from `first_position` on.
+    pub(super) fn offer(
+        &mut self,
+        layer: usize,
+        first_position: usize,
+        queries: &Tensor,
+    ) -> Result<(), SessionError> {
+        let started = Instant::now();
+        let rows = queries.dim(1)?;
+        let left_out = self.skipped.saturating_sub(first_position).min(rows);
+        if left_out == rows {
+            return Ok(());
+        }
+        let kept = queries.narrow(1, left_out, rows - left_out)?;
+        let plain = self.without_rotation(&kept, first_position + left_out)?;
+        let sum = plain.sum_keepdim(1)?;
+        let products = plain.transpose(1, 2)?.contiguous()?.matmul(&plain)?;
+        if layer == 0 {
+            self.rows += rows - left_out;
+        }
+        if let Some(sums) = self.sums.get_mut(layer) {
+            *sums = Some(match sums.take() {
+                None => (sum, products),
+                Some((before, products_before)) => ((before + sum)?, (products_before + products)?),
+            });
+        }
+        self.seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// The queries as they were before rotation, f64 on the CPU. Angles are those of the model, in f32.
+    fn without_rotation(
+        &self,
+        queries: &Tensor,
+        first_position: usize,
+    ) -> Result<Tensor, SessionError> {
+        let (heads, rows, head_dim) = queries.dims3()?;
+        let half = head_dim / 2;
+        let mut values: Vec<f64> = queries
+            .to_device(&Device::Cpu)?
+            .to_dtype(DType::F64)?
+            .flatten_all()?
+            .to_vec1()?;
+        for (index, query) in values.chunks_exact_mut(head_dim).enumerate() {
+            let position = (first_position + index % rows) as f32;
+            let (left, right) = query.split_at_mut(half);
+            let pairs = left.iter_mut().zip(right).zip(&self.inverse_frequencies);
+            for ((a, b), frequency) in pairs {
+                let (sin, cos) = (position * frequency).sin_cos();
+                let (sin, cos) = (f64::from(sin), f64::from(cos));
+                (*a, *b) = (*a * cos + *b * sin, *b * cos - *a * sin);
+            }
+        }
+        Ok(Tensor::from_vec(
+            values,
+            (heads, rows, head_dim),
+            &Device::Cpu,
+        )?)
+    }
+
+    /// Rows that were taken in.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Mean and covariance of a layer's query heads.
+    pub(crate) fn layer(&self, layer: usize) -> Result<LayerMoments, SessionError> {
+        let Some(Some((sum, products))) = self.sums.get(layer) else {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "the prompt has no more than the {} first tokens that are left out",
+                    self.skipped
+                ),
+            });
+        };
+        let rows = self.rows as f64;
+        let mean = (sum / rows)?;
+        let outer = mean.transpose(1, 2)?.contiguous()?.matmul(&mean)?;
+        let covariance = ((products / rows)? - outer)?;
+        Ok(LayerMoments {
+            mean: mean.squeeze(1)?.to_vec2()?,
+            covariance: covariance.to_vec3()?,
+        })
+    }
+
+    /// Wall time of the accumulation, during prefill.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// Bytes of the sums.
+    pub(crate) fn bytes(&self) -> usize {
+        let elements: usize = self
+            .sums
+            .iter()
+            .flatten()
+            .map(|(sum, products)| sum.elem_count() + products.elem_count())
+            .sum();
+        elements * DType::F64.size_in_bytes()
+    }
+
+    /// D.
+    pub(crate) fn head_dim(&self) -> usize {
+        self.head_dim
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+
+    /// The first rows are left out wherever the chunks are cut, and the moments are those of plain arithmetic.
+    #[test]
+    fn moments_do_not_depend_on_the_chunks() {
+        let model = Model::load(&ModelSource::Demo, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
+        let config = model.config();
+        let shape = (config.query_heads, 10, config.head_dim);
+        let queries = Tensor::randn(3.0_f32, 1.0, shape, &Device::Cpu).unwrap();
+        let of_chunks = |cuts: &[usize]| {
+            let mut moments = QueryMoments::new(config, 3);
+            for pair in cuts.windows(2) {
+                let chunk = queries.narrow(1, pair[0], pair[1] - pair[0]).unwrap();
+                moments.offer(0, pair[0], &chunk).unwrap();
+            }
+            assert_eq!(moments.rows(), 7);
+            (moments.layer(0).unwrap(), moments)
+        };
+        let (whole, moments) = of_chunks(&[0, 10]);
+        let (parts, _) = of_chunks(&[0, 2, 5, 10]);
+        let kept = queries.narrow(1, 3, 7).unwrap();
+        let plain = moments.without_rotation(&kept, 3).unwrap();
+        let plain: Vec<Vec<f64>> = plain.get(1).unwrap().to_vec2().unwrap();
+        let mean = |of: &dyn Fn(&Vec<f64>) -> f64| plain.iter().map(of).sum::<f64>() / 7.0;
+        let (a, b) = (mean(&|row| row[0]), mean(&|row| row[5]));
+        let covariance = mean(&|row| (row[0] - a) * (row[5] - b));
+        for found in [whole, parts] {
+            assert!((found.mean[1][0] - a).abs() < 1e-12);
+            assert!((found.covariance[1][0][5] - covariance).abs() < 1e-12);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! DapQ (Tian, Su, Li and Zhang, arXiv 2603.11564): queries of a synthetic segment that stands where the
+//! first decode tokens will stand.
+//!
+//! N pseudo tokens are run behind the prompt at positions T..T+N-1, as ordinary tokens over the full cache:
+//! they see the prompt and each other. Their queries `[L, H, N, D]` observe the prompt; score of prompt token
+//! j: the sum over the N rows of their attention on j. The segment is then forgotten.
+//!
+//! From the paper, through others' notes: N = 32, the positions, the sum, content from the prompt's own
+//! beginning and end. Left open, so options with a default: where the split lies (`prefix=4`), pooling
+//! (`pool=max:7`, as its SnapKV-style peers pool), whether recent tokens are always kept (`recent=0`). Here
+//! rows see the earlier pseudo tokens; `measure --keys prompt` leaves those out of the softmax.
+//! `shift=K` moves the positions by K and leaves the content, for interventions on either alone.
+
+use std::time::Instant;
+
+use kvlens_analysis::{ForcedKeep, Pooling, RowReduction, Scoring};
+
+use super::appended::{Appended, cost_of_appended};
+use super::pseudo_tokens::Content;
+use super::{ObservationWindow, WindowLabel};
+use crate::SessionError;
+use crate::model::Model;
+use crate::observation::{Cost, Observation};
+use crate::prefill::{Needs, Prefilled, RunControl};
+
+/// N of the paper.
+const PUBLISHED_TOKENS: usize = 32;
+
+/// Pseudo tokens at the positions of the decode stage.
+#[derive(Debug, Clone)]
+pub struct DapQ {
+    label: String,
+    tokens: usize,
+    content: Content,
+    shift: i32,
+    pool: Pooling,
+    recent: usize,
+}
+
+impl DapQ {
+    /// From `dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0,pool=max:7,recent=0]`.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] for any other option, or one that the content has no use for.
+    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
+        let mut options = label.options();
+        let window = Self {
+            label: label.text().to_owned(),
+            tokens: options.main_count("n", PUBLISHED_TOKENS)?,
+            content: Content::from_options(&mut options)?,
+            shift: options.parsed("shift", 0)?,
+            pool: options.pooling(Pooling::Max { kernel: 7 })?,
+            recent: options.parsed("recent", 0)?,
+        };
+        options.finish()?;
+        Ok(window)
+    }
+
+    fn first_position(&self, prompt_tokens: usize) -> Result<u32, SessionError> {
+        (prompt_tokens as u32)
+            .checked_add_signed(self.shift)
+            .ok_or_else(|| SessionError::Plan {
+                reason: format!(
+                    "window '{}' moves its tokens before the start of a prompt of {prompt_tokens} tokens",
+                    self.label
+                ),
+            })
+    }
+}
+
+impl ObservationWindow for DapQ {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            extra_tokens: self.tokens,
+            extra_positions: self.tokens + usize::try_from(self.shift).unwrap_or(0),
+            ..Needs::default()
+        }
+    }
+
+    fn scoring(&self) -> Scoring {
+        Scoring {
+            reduce: RowReduction::Sum,
+            pool: self.pool,
+            ..Scoring::default()
+        }
+    }
+
+    fn forced_keep(&self) -> ForcedKeep {
+        ForcedKeep {
+            sinks: 0,
+            recent: self.recent,
+        }
+    }
+
+    fn observe(
+        &self,
+        model: &Model,
+        prefilled: &mut Prefilled,
+        control: &mut RunControl<'_>,
+    ) -> Result<Observation, SessionError> {
+        let started = Instant::now();
+        let prompt_tokens = prefilled.prompt_tokens();
+        let ids = self.content.ids(model, prefilled, self.tokens)?;
+        let appended = Appended {
+            embeddings: model.embed(&ids)?,
+            first_position: self.first_position(prompt_tokens)?,
+        };
+        let rows = appended.run(model, prefilled, control)?;
+        let cost = Cost {
+            seconds: started.elapsed().as_secs_f64(),
+            ..cost_of_appended(model, &rows, prompt_tokens)
+        };
+        Observation::by_queries(self.info(ids, cost), rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dapq(text: &str) -> Result<DapQ, SessionError> {
+        DapQ::from_label(&text.parse().unwrap())
+    }
+
+    #[test]
+    fn options_belong_to_their_content() {
+        let published = dapq("dapq").unwrap();
+        assert_eq!((published.tokens, published.shift), (32, 0));
+        assert_eq!(published.content, Content::PrefixSuffix { prefix: 4 });
+        assert_eq!(
+            dapq("dapq:n=8,content=random,seed=7").unwrap().content,
+            Content::Random { seed: 7 }
+        );
+        assert!(
+            dapq("dapq:seed=7")
+                .unwrap_err()
+                .to_string()
+                .contains("'seed'")
+        );
+        assert!(dapq("dapq:content=nothing").is_err());
+        assert!(dapq("dapq:pool=max:4").is_err());
+    }
+
+    #[test]
+    fn a_shift_needs_positions_behind_the_prompt_or_before_its_end() {
+        assert_eq!(
+            dapq("dapq:n=8,shift=32").unwrap().needs().extra_positions,
+            40
+        );
+        let back = dapq("dapq:n=8,shift=-4").unwrap();
+        assert_eq!(back.needs().extra_positions, 8);
+        assert_eq!(back.first_position(10).unwrap(), 6);
+        assert!(back.first_position(3).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! Decoding greedily on a cache, to look ahead or to draft.
+
+use candle_core::Tensor;
+
+use crate::SessionError;
+use crate::model::{KvCache, Model, RowCapture};
+use crate::prefill::RunControl;
+
+/// Where to decode and how far.
+pub(super) struct GreedyRun<'a> {
+    pub(super) model: &'a Model,
+    /// The token behind the prompt is the best of these, `[vocabulary]`.
+    pub(super) first_logits: Tensor,
+    /// Rotary position of the first token that is fed.
+    pub(super) first_position: u32,
+    /// Tokens to feed at most.
+    pub(super) most_tokens: usize,
+}
+
+impl GreedyRun<'_> {
+    /// Feeds the best token, then the best behind it, and so on, and gives the ids that were fed. The first
+    /// is fed whatever it is; the run ends before a later one that ends the text. Ties go to the lower id.
+    pub(super) fn run(
+        self,
+        cache: &mut KvCache,
+        mut capture: Option<&mut RowCapture>,
+        control: &mut RunControl<'_>,
+    ) -> Result<Vec<u32>, SessionError> {
+        let mut ids = vec![best(&self.first_logits)?];
+        loop {
+            control.cancel.check()?;
+            let Some(&token) = ids.last() else {
+                return Ok(ids);
+            };
+            let position = self.first_position + ids.len() as u32 - 1;
+            let stream = self.model.forward(
+                &self.model.embed(&[token])?,
+                &[position],
+                cache,
+                capture.as_deref_mut(),
+            )?;
+            (control.on_tokens)(ids.len(), self.most_tokens);
+            if ids.len() >= self.most_tokens {
+                return Ok(ids);
+            }
+            let next = best(&self.model.last_logits(&stream)?)?;
+            if self.model.is_end_of_text(next) {
+                return Ok(ids);
+            }
+            ids.push(next);
+        }
+    }
+}
+
+/// The id with the largest logit.
+fn best(logits: &Tensor) -> Result<u32, SessionError> {
+    Ok(logits.argmax(0)?.to_scalar::<u32>()?)
+}

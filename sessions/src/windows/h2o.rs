@@ -1,0 +1,92 @@
+//! H2O's heavy hitters (Zhang et al. 2023, arXiv 2306.14048): the attention that *all* prompt rows pay.
+//!
+//! Score of prompt token j, per layer and query head: the sum over i >= j of the causal attention weight of
+//! row i on j; no pooling. Accumulated block by block during prefill; T x T weights are never held.
+//! Tokens at the start are seen by more rows and gain from it, as in the original.
+//! The last `recent=32` tokens are always kept, as in KVCache-Factory. The paper halves the budget between
+//! recent and heavy tokens, which one number for all budgets cannot say.
+
+use std::time::Instant;
+
+use kvlens_analysis::{ForcedKeep, RowReduction, Scoring};
+
+use super::{ObservationWindow, WindowLabel};
+use crate::SessionError;
+use crate::model::Model;
+use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
+use crate::prefill::{ColumnSums, Needs, Prefilled, RunControl};
+
+/// Recent tokens that KVCache-Factory always keeps.
+const RECENT: usize = 32;
+
+/// Attention accumulated over the whole prompt.
+#[derive(Debug, Clone)]
+pub struct H2o {
+    label: String,
+    recent: usize,
+}
+
+impl H2o {
+    /// From `h2o[:recent=32]`.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] for any other option.
+    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
+        let mut options = label.options();
+        let recent = options.parsed("recent", RECENT)?;
+        options.finish()?;
+        Ok(Self {
+            label: label.text().to_owned(),
+            recent,
+        })
+    }
+}
+
+impl ObservationWindow for H2o {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            column_sums: true,
+            ..Needs::default()
+        }
+    }
+
+    fn scoring(&self) -> Scoring {
+        Scoring {
+            reduce: RowReduction::Sum,
+            ..Scoring::default()
+        }
+    }
+
+    fn forced_keep(&self) -> ForcedKeep {
+        ForcedKeep {
+            sinks: 0,
+            recent: self.recent,
+        }
+    }
+
+    fn observe(
+        &self,
+        model: &Model,
+        prefilled: &mut Prefilled,
+        _control: &mut RunControl<'_>,
+    ) -> Result<Observation, SessionError> {
+        let started = Instant::now();
+        let prompt_tokens = prefilled.prompt_tokens();
+        let config = model.config();
+        let sums = prefilled.column_sums()?;
+        let scores = TokenScores::new(ScoreKind::AccumulatedAttention, &sums.tensor()?)?;
+        let cost = Cost {
+            rows: prompt_tokens,
+            seconds: sums.seconds() + started.elapsed().as_secs_f64(),
+            // row i meets i + 1 keys
+            flops: config.scoring_flops(1, prompt_tokens) * (prompt_tokens + 1) as f64 / 2.0,
+            extra_tokens: 0,
+            peak_bytes: ColumnSums::block_bytes(config, prompt_tokens) + scores.bytes(),
+        };
+        Observation::by_scores(self.info(Vec::new(), cost), scores)
+    }
+}

@@ -1,0 +1,68 @@
+//! Key norm (Devoto et al. 2024, arXiv 2406.11430): tokens whose keys are short are kept.
+//!
+//! Score of prompt token j, per layer and key/value head: minus the Euclidean norm of its key `k_j` after
+//! rotation (which does not change it). No query is looked at.
+
+use std::time::Instant;
+
+use candle_core::{D, DType};
+use kvlens_analysis::{ForcedKeep, Scoring};
+
+use super::{ObservationWindow, WindowLabel};
+use crate::SessionError;
+use crate::model::Model;
+use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
+use crate::prefill::{Prefilled, RunControl};
+
+/// Minus the norm of the key.
+#[derive(Debug, Clone)]
+pub struct KeyNorm {
+    label: String,
+}
+
+impl KeyNorm {
+    /// From `knorm`.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] for any option.
+    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
+        label.options().finish()?;
+        Ok(Self {
+            label: label.text().to_owned(),
+        })
+    }
+}
+
+impl ObservationWindow for KeyNorm {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn scoring(&self) -> Scoring {
+        Scoring::default()
+    }
+
+    fn forced_keep(&self) -> ForcedKeep {
+        ForcedKeep::default()
+    }
+
+    fn observe(
+        &self,
+        model: &Model,
+        prefilled: &mut Prefilled,
+        _control: &mut RunControl<'_>,
+    ) -> Result<Observation, SessionError> {
+        let started = Instant::now();
+        let keys = prefilled.keys_for_scoring(model)?;
+        let squares = keys.tensor().to_dtype(DType::F32)?.sqr()?;
+        let scores = squares.sum(D::Minus1)?.sqrt()?.neg()?;
+        let scores = TokenScores::new(ScoreKind::KeyNorm, &scores)?;
+        let cost = Cost {
+            seconds: started.elapsed().as_secs_f64(),
+            flops: 2.0 * keys.tensor().elem_count() as f64,
+            peak_bytes: scores.bytes(),
+            ..Cost::default()
+        };
+        Observation::by_scores(self.info(Vec::new(), cost), scores)
+    }
+}
