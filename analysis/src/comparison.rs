@@ -14,6 +14,7 @@ use crate::statistics;
 use crate::tokens::ForcedKeep;
 
 mod head;
+pub(crate) use head::running_overlap;
 #[cfg(test)]
 mod tests;
 

@@ -5,9 +5,10 @@
     reason = "a test may stop at its first wrong number"
 )]
 
-use kvlens_analysis::agreement::Agreement;
+use kvlens_analysis::agreement::{Agreement, RBO_PERSISTENCE, rank_biased_overlap};
 use kvlens_analysis::pooling::Pooling;
 use kvlens_analysis::statistics::quantile_of_sorted;
+use kvlens_analysis::{ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, compare};
 use serde_json::Value;
 
 /// Both sides compute in f64; what differs is the order of at most 257 additions.
@@ -58,6 +59,7 @@ fn agreement_is_that_of_scipy() {
             ("kl", agreement.kl),
             ("js", agreement.js),
             ("cosine", agreement.cosine),
+            ("total_variation", agreement.total_variation),
         ];
         for (measure, value) in found {
             assert_near(
@@ -66,6 +68,50 @@ fn agreement_is_that_of_scipy() {
                 number(&case[measure]),
             );
         }
+    }
+}
+
+#[test]
+fn rank_biased_overlap_is_that_of_the_rbo_package() {
+    for case in cases("agreement") {
+        let (oracle, window) = (scores(&case["oracle"]), scores(&case["window"]));
+        for (persistence, expected) in case["rbo"].as_object().unwrap() {
+            let found = rank_biased_overlap(&oracle, &window, persistence.parse().unwrap());
+            let what = format!("rbo at {persistence} of {}", case["name"]);
+            assert_near(&what, found.unwrap(), number(expected));
+        }
+        let expected = number(&case["rbo"][RBO_PERSISTENCE.to_string()]);
+        let agreement = Agreement::of(&oracle, &window).unwrap();
+        assert_near("rbo of the tables", agreement.rbo, expected);
+    }
+}
+
+#[test]
+fn the_area_under_recall_is_that_of_numpy() {
+    for case in cases("agreement") {
+        let rank = |side: &str| {
+            let scores = scores(&case[side]);
+            let tokens = scores.len();
+            let importance =
+                Importance::new(1, 1, HeadKind::Query, tokens, scores, vec![1.0]).unwrap();
+            let rankings = Rankings::of(&importance, ForcedKeep::default()).unwrap();
+            (importance, rankings)
+        };
+        let ((mass, oracle), (_, window)) = (rank("oracle"), rank("window"));
+        let comparison = compare(ComparisonInput {
+            oracle: &oracle,
+            window: &window,
+            oracle_mass: &mass,
+            forced_keep: ForcedKeep::default(),
+            budgets: &[1],
+        })
+        .unwrap();
+        let what = format!("area under recall of {}", case["name"]);
+        assert_near(
+            &what,
+            comparison.head(0, 0).recall_auc,
+            number(&case["recall_auc"]),
+        );
     }
 }
 

@@ -51,7 +51,7 @@ fn share(part: f64, whole: f64) -> f64 {
 
 /// Tokens in both top-B sets for B in 0..=n, from the oracle's rank of every token and the window's
 /// order of `n` tokens.
-fn running_overlap<'a>(
+pub(crate) fn running_overlap<'a>(
     oracle_rank: &[u32],
     window_order: impl ExactSizeIterator<Item = &'a u32>,
 ) -> Vec<usize> {
