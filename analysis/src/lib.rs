@@ -10,10 +10,12 @@
 pub mod agreement;
 pub mod budget;
 pub mod comparison;
+pub mod complementarity;
 pub mod error;
 pub mod importance;
 mod order;
 pub mod pooling;
+pub mod queries;
 pub mod ranking;
 pub mod scoring;
 pub mod selection;

@@ -45,7 +45,7 @@ pub(super) fn compare_head(
 }
 
 /// A part of a whole; all of it when the whole is nothing.
-fn share(part: f64, whole: f64) -> f64 {
+pub(crate) fn share(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 1.0 } else { part / whole }
 }
 
