@@ -44,6 +44,17 @@ impl Metric {
         Self::MassOfOracle,
     ];
 
+    /// The name of the metric's column in the tables.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Recall => "recall",
+            Self::HitRate => "hit_rate",
+            Self::Jaccard => "jaccard",
+            Self::Mass => "mass",
+            Self::MassOfOracle => "mass_of_oracle",
+        }
+    }
+
     /// The metric in words.
     pub fn label(self) -> &'static str {
         match self {

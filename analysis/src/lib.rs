@@ -8,9 +8,11 @@
 //! depends on the number of threads: the same input gives the same bytes.
 
 pub mod agreement;
+pub mod allocation;
 pub mod budget;
 pub mod comparison;
 pub mod complementarity;
+pub mod drift;
 pub mod error;
 pub mod importance;
 mod order;

@@ -6,6 +6,7 @@
 )]
 
 use kvlens_analysis::agreement::{Agreement, RBO_PERSISTENCE, rank_biased_overlap};
+use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, BudgetAllocation, PYRAMID_BETA};
 use kvlens_analysis::pooling::Pooling;
 use kvlens_analysis::statistics::quantile_of_sorted;
 use kvlens_analysis::{ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, compare};
@@ -138,5 +139,45 @@ fn quantiles_are_those_of_numpy() {
     for case in cases("quantiles") {
         let found = quantile_of_sorted(&numbers(&case["values"]), number(&case["q"])).unwrap();
         assert_near("quantile", found, number(&case["quantile"]));
+    }
+}
+
+/// The released codes round down: the pyramid's step by less than a token a layer, its last layer's share by
+/// less than one, the adaptive floor by less than one and its sum to the nearest.
+#[test]
+fn allocations_are_those_of_the_released_codes_but_for_rounding() {
+    for case in cases("allocations") {
+        let size = |name: &str| case[name].as_u64().unwrap() as usize;
+        let (layers, heads) = (size("layers"), size("heads"));
+        let shares = vec![1.0; layers * heads];
+        let scores = scores(&case["scores"]);
+        let importance = Importance::new(
+            layers,
+            heads,
+            HeadKind::Query,
+            size("tokens"),
+            scores,
+            shares,
+        )
+        .unwrap();
+        let forced_keep = ForcedKeep {
+            sinks: 0,
+            recent: size("forced"),
+        };
+        let budget = size("budget");
+        let pyramid = BudgetAllocation::pyramid(&importance, forced_keep, budget, PYRAMID_BETA);
+        let adaptive =
+            BudgetAllocation::head_adaptive(&importance, forced_keep, budget, ADAPTIVE_FLOOR);
+        for (name, found, apart) in [
+            ("pyramid", pyramid.unwrap(), layers),
+            ("adaptive", adaptive.unwrap(), 1),
+        ] {
+            let released = numbers(&case[name]);
+            assert_eq!(found.tokens().len(), released.len());
+            for (&found, released) in found.tokens().iter().zip(released) {
+                let difference = (found as f64 - released).abs();
+                assert!(difference <= apart as f64, "{name}: {found} and {released}");
+            }
+        }
     }
 }
