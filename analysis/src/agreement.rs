@@ -3,15 +3,19 @@
 use rayon::prelude::*;
 
 use crate::comparison::same;
-use crate::error::AnalysisError;
+use crate::error::{AnalysisError, finite};
 use crate::importance::Importance;
 use crate::tokens::ForcedKeep;
 
 mod correlation;
 mod divergence;
+mod rank_overlap;
+mod sorted;
 
 pub use correlation::{kendall, spearman};
-pub use divergence::{cosine, js, kl};
+pub use divergence::{cosine, js, kl, total_variation};
+pub use rank_overlap::{RBO_PERSISTENCE, rank_biased_overlap};
+use sorted::Sorted;
 
 /// Every budget-free measure of one head, over the rankable tokens.
 ///
@@ -28,22 +32,42 @@ pub struct Agreement {
     pub js: f64,
     /// [`cosine`], 0..=1 for attention.
     pub cosine: f64,
+    /// [`rank_biased_overlap`] at [`RBO_PERSISTENCE`], 0..=1.
+    pub rbo: f64,
+    /// [`total_variation`], 0..=1.
+    pub total_variation: f64,
 }
 
 impl Agreement {
     /// The measures of one head's scores, given for the rankable tokens only.
     ///
     /// # Errors
-    /// [`AnalysisError::Mismatch`] when the lengths differ.
+    /// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
     pub fn of(oracle: &[f32], window: &[f32]) -> Result<Self, AnalysisError> {
+        comparable(oracle, window)?;
+        // Each side is sorted once for the three measures of order.
+        let (oracle_sorted, window_sorted) = (Sorted::of(oracle), Sorted::of(window));
         Ok(Self {
-            spearman: spearman(oracle, window)?,
-            kendall: kendall(oracle, window)?,
+            spearman: correlation::spearman_of(&oracle_sorted, &window_sorted),
+            kendall: correlation::kendall_of(&oracle_sorted, &window_sorted),
             kl: kl(oracle, window)?,
             js: js(oracle, window)?,
             cosine: cosine(oracle, window)?,
+            rbo: rank_overlap::overlap_of(&oracle_sorted, &window_sorted, RBO_PERSISTENCE),
+            total_variation: total_variation(oracle, window)?,
         })
     }
+}
+
+/// Refuses sides of different lengths and scores that are not finite.
+fn comparable(oracle: &[f32], window: &[f32]) -> Result<(), AnalysisError> {
+    same("lengths", oracle.len(), window.len())?;
+    finite("the oracle's score", oracle, |token| {
+        format!("token {token}")
+    })?;
+    finite("the window's score", window, |token| {
+        format!("token {token}")
+    })
 }
 
 /// The measures of every head, `[L, heads]`, over the tokens that are not exempt.
@@ -114,9 +138,11 @@ mod tests {
             kl,
             js,
             cosine,
+            rbo,
+            total_variation,
         } = agreement;
         assert!(
-            [spearman, kendall, kl, js, cosine]
+            [spearman, kendall, kl, js, cosine, rbo, total_variation]
                 .iter()
                 .all(|measure| measure.is_nan())
         );
@@ -126,7 +152,25 @@ mod tests {
     fn negative_scores_are_no_distribution() {
         let agreement = Agreement::of(&[-1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]).unwrap();
         assert!(agreement.kl.is_nan() && agreement.js.is_nan());
+        assert!(agreement.total_variation.is_nan());
         assert_eq!(agreement.spearman, 1.0);
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_refused_with_its_place() {
+        let measures = [spearman, kendall, kl, js, cosine, total_variation];
+        for measure in measures {
+            let refused = measure(&[0.5, 0.25, f32::NAN], &[0.5, 0.25, 0.125]).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                "the oracle's score of token 2 is NaN, not a finite number"
+            );
+        }
+        let refused = rank_biased_overlap(&[0.5], &[f32::INFINITY], 0.5).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the window's score of token 0 is inf, not a finite number"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::statistics;
 use crate::tokens::ForcedKeep;
 
 mod head;
+pub(crate) use head::{running_overlap, share};
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,17 @@ impl Metric {
         Self::Mass,
         Self::MassOfOracle,
     ];
+
+    /// The name of the metric's column in the tables.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Recall => "recall",
+            Self::HitRate => "hit_rate",
+            Self::Jaccard => "jaccard",
+            Self::Mass => "mass",
+            Self::MassOfOracle => "mass_of_oracle",
+        }
+    }
 
     /// The metric in words.
     pub fn label(self) -> &'static str {
@@ -166,20 +178,7 @@ fn check(input: &ComparisonInput<'_>) -> Result<(), AnalysisError> {
         oracle_mass,
         ..
     } = input;
-    same("layers", oracle.layers(), window.layers())?;
-    same("heads", oracle.heads(), window.heads())?;
-    same("head kinds", oracle.head_kind(), window.head_kind())?;
-    same(
-        "prompt tokens",
-        oracle.prompt_tokens(),
-        window.prompt_tokens(),
-    )?;
-    same("exempt sinks", oracle.exempt().sinks, window.exempt().sinks)?;
-    same(
-        "exempt recent tokens",
-        oracle.exempt().recent,
-        window.exempt().recent,
-    )?;
+    same_heads(oracle, window)?;
     same(
         "layers of the retained mass",
         oracle_mass.layers(),
@@ -195,9 +194,30 @@ fn check(input: &ComparisonInput<'_>) -> Result<(), AnalysisError> {
         oracle_mass.prompt_tokens(),
         window.prompt_tokens(),
     )?;
-    let prompt_tokens = oracle.prompt_tokens();
-    match input
-        .budgets
+    check_budgets(input.budgets, oracle.prompt_tokens())
+}
+
+/// Refuses rankings of other heads or other tokens.
+pub(crate) fn same_heads(oracle: &Rankings, window: &Rankings) -> Result<(), AnalysisError> {
+    same("layers", oracle.layers(), window.layers())?;
+    same("heads", oracle.heads(), window.heads())?;
+    same("head kinds", oracle.head_kind(), window.head_kind())?;
+    same(
+        "prompt tokens",
+        oracle.prompt_tokens(),
+        window.prompt_tokens(),
+    )?;
+    same("exempt sinks", oracle.exempt().sinks, window.exempt().sinks)?;
+    same(
+        "exempt recent tokens",
+        oracle.exempt().recent,
+        window.exempt().recent,
+    )
+}
+
+/// Refuses a budget outside 1..=T.
+pub(crate) fn check_budgets(budgets: &[usize], prompt_tokens: usize) -> Result<(), AnalysisError> {
+    match budgets
         .iter()
         .find(|&&budget| budget == 0 || budget > prompt_tokens)
     {
@@ -226,6 +246,34 @@ pub(crate) fn same<P: PartialEq + ToString>(
 }
 
 impl Comparison {
+    /// Comparisons of consecutive layers as one.
+    ///
+    /// So a prompt too large to hold is compared layer by layer: the importance and the rankings of one
+    /// layer are made, compared and dropped before those of the next.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Empty`] of no parts, [`AnalysisError::Mismatch`] when they differ in heads, prompt
+    /// or budgets.
+    pub fn stack(parts: Vec<Self>) -> Result<Self, AnalysisError> {
+        let mut parts = parts.into_iter();
+        let mut whole = parts
+            .next()
+            .ok_or(AnalysisError::Empty { what: "layers" })?;
+        for part in parts {
+            same("heads", whole.heads, part.heads)?;
+            same("head kinds", whole.head_kind, part.head_kind)?;
+            same("prompt tokens", whole.prompt_tokens, part.prompt_tokens)?;
+            same(
+                "budgets",
+                format!("{:?}", whole.budgets),
+                format!("{:?}", part.budgets),
+            )?;
+            whole.layers += part.layers;
+            whole.by_head.extend(part.by_head);
+        }
+        Ok(whole)
+    }
+
     /// The comparison of one head.
     ///
     /// # Panics

@@ -68,6 +68,26 @@ pub enum AnalysisError {
         /// The offending value, as text.
         value: String,
     },
+    /// A number that is not finite, where it is not a score of an importance.
+    #[error("{what} of {place} is {value}, not a finite number")]
+    NotANumber {
+        /// What the number is, in words.
+        what: &'static str,
+        /// Where it stands, as `token 3` or `window 1, sample 0, head 7`.
+        place: String,
+        /// The offending value, as text.
+        value: String,
+    },
+    /// A setting outside the values that make sense.
+    #[error("{what} must lie {bounds}, not at {value}")]
+    OutOfBounds {
+        /// The setting in words.
+        what: &'static str,
+        /// The bounds in words, as `between 0 and 1`.
+        bounds: &'static str,
+        /// The value as given.
+        value: String,
+    },
     /// A pooling kernel that has no middle, or is zero.
     #[error("a pooling kernel must be an odd number of tokens, not {kernel}")]
     Kernel {
@@ -114,4 +134,20 @@ pub enum AnalysisError {
         /// The spelling of the choices.
         expected: &'static str,
     },
+}
+
+/// Refuses a number that is not finite and says where it stands.
+pub(crate) fn finite(
+    what: &'static str,
+    values: &[f32],
+    place: impl Fn(usize) -> String,
+) -> Result<(), AnalysisError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(AnalysisError::NotANumber {
+            what,
+            place: place(index),
+            value: values[index].to_string(),
+        }),
+    }
 }

@@ -14,7 +14,9 @@ mod reduction;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use grouping::score_group;
 pub use reduction::{AttentionRows, ReducedHead, reduce_rows};
+pub(crate) use reduction::{RowReducer, check_rows};
 
 /// What one head of an importance stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,7 +87,7 @@ impl Importance {
             .collect();
         let scored: Vec<Vec<f32>> = groups
             .par_iter()
-            .map(|group| grouping::score_group(group, scoring, cut))
+            .map(|group| score_group(group, scoring, cut))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             layers: heads_by_layer.len(),

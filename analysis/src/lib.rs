@@ -8,12 +8,16 @@
 //! depends on the number of threads: the same input gives the same bytes.
 
 pub mod agreement;
+pub mod allocation;
 pub mod budget;
 pub mod comparison;
+pub mod complementarity;
+pub mod drift;
 pub mod error;
 pub mod importance;
 mod order;
 pub mod pooling;
+pub mod queries;
 pub mod ranking;
 pub mod scoring;
 pub mod selection;

@@ -35,27 +35,29 @@ impl Rankings {
         }
         let rankable = exempt.rest(prompt_tokens);
         let offset = rankable.start as u32;
-        let ranked: Vec<(Vec<u32>, Vec<u32>)> = importance
+        let all_heads = importance.layers() * importance.heads();
+        // Filled where they stay, so that the peak is the result and one head per thread.
+        let mut order = vec![0; all_heads * rankable.len()];
+        let mut rank = vec![EXEMPT; all_heads * prompt_tokens];
+        importance
             .by_head()
-            .map(|scores| {
-                let mut order = descending(&scores[rankable.clone()]);
-                let mut rank = vec![EXEMPT; prompt_tokens];
+            .zip(order.par_chunks_mut(rankable.len().max(1)))
+            .zip(rank.par_chunks_mut(prompt_tokens))
+            .for_each(|((scores, order), rank)| {
+                order.copy_from_slice(&descending(&scores[rankable.clone()]));
                 for (place, token) in order.iter_mut().enumerate() {
                     *token += offset;
                     rank[*token as usize] = place as u32;
                 }
-                (order, rank)
-            })
-            .collect();
-        let (order, rank): (Vec<_>, Vec<_>) = ranked.into_iter().unzip();
+            });
         Ok(Self {
             layers: importance.layers(),
             heads: importance.heads(),
             head_kind: importance.head_kind(),
             prompt_tokens,
             exempt,
-            order: order.concat(),
-            rank: rank.concat(),
+            order,
+            rank,
         })
     }
 

@@ -1,4 +1,4 @@
-//! The tidy Parquet tables that a measurement writes, one row per observation of a number.
+//! The tidy tables that a measurement writes, one row per observation of a number, as Parquet or CSV.
 //!
 //! Columns and their order are documented in README and carried by [`SCHEMA_VERSION`] in the metadata
 //! of every file, next to a `provenance` that the caller gives. No type of the engine that writes
@@ -6,7 +6,10 @@
 
 mod agreement;
 mod columns;
+mod complementarity;
 mod cost;
+mod csv_writer;
+mod difference;
 mod error;
 mod importance;
 mod overlap;
@@ -14,16 +17,25 @@ mod partial_file;
 mod reading;
 mod sample;
 pub mod summary;
+mod winner;
 mod writer;
 
 pub use agreement::{AgreementRow, AgreementTable, agreement_rows};
+pub use complementarity::{ComplementarityRow, ComplementarityTable, complementarity_rows};
 pub use cost::{CostRow, CostTable};
+pub use csv_writer::CsvWriter;
+pub use difference::{DifferenceRow, DifferenceTable, MapContext, difference_rows};
 pub use error::TableError;
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
 pub use reading::TableFile;
 pub use sample::{SampleContext, SampleRow, SamplesTable};
+pub use winner::{WinnerRow, WinnerTable, winner_rows};
 pub use writer::{Table, TableWriter};
 
-/// Version of the tables' columns, in each file's metadata under `schema_version`.
+/// Version of the tables' columns, in each file's metadata under `schema_version`. It grows with every
+/// change; columns are only ever added, at the end.
+///
+/// 2: `agreement` has `rbo` and `total_variation`; `cost` has
+/// `score_kind`; the tables `difference`, `winner` and `complementarity` are new.
 pub const SCHEMA_VERSION: &str = "2";

@@ -8,7 +8,7 @@
 mod common;
 
 use common::{Side, compare_sides, naive_selection, naive_top, one_head, pairs};
-use kvlens_analysis::agreement::{kendall, spearman};
+use kvlens_analysis::agreement::{js, kendall, kl, rank_biased_overlap, spearman, total_variation};
 use kvlens_analysis::comparison::{ComparisonInput, compare};
 use kvlens_analysis::importance::{Importance, ReducedHead};
 use kvlens_analysis::ranking::Rankings;
@@ -104,11 +104,31 @@ proptest! {
         let cubed: Vec<f32> = sides.window.iter().map(|score| score * score * score + 3.0).collect();
         let transformed = Side { window: cubed.clone(), ..sides.clone() };
         prop_assert_eq!(compare_sides(&sides, keep, exempt), compare_sides(&transformed, keep, exempt));
-        for measure in [spearman, kendall] {
+        let rbo = |left: &[f32], right: &[f32]| rank_biased_overlap(left, right, 0.9);
+        for measure in [spearman, kendall, rbo] {
             let before = measure(&sides.oracle, &sides.window).unwrap();
             let after = measure(&sides.oracle, &cubed).unwrap();
             prop_assert_eq!(before.to_bits(), after.to_bits());
         }
+    }
+
+    #[test]
+    fn the_new_measures_keep_their_bounds_and_symmetry(sides in pairs(), persistence in 0.01..0.999_f64) {
+        let rbo = rank_biased_overlap(&sides.oracle, &sides.window, persistence).unwrap();
+        let back = rank_biased_overlap(&sides.window, &sides.oracle, persistence).unwrap();
+        prop_assert_eq!(rbo, back);
+        prop_assert!((0.0..=1.0).contains(&rbo));
+        let with_itself = rank_biased_overlap(&sides.oracle, &sides.oracle, persistence).unwrap();
+        prop_assert!((with_itself - 1.0).abs() < 1e-12);
+
+        let distance = total_variation(&sides.oracle, &sides.window).unwrap();
+        let back = total_variation(&sides.window, &sides.oracle).unwrap();
+        prop_assert!(distance.to_bits() == back.to_bits() || distance.is_nan());
+        prop_assert!(distance.is_nan() || (0.0..=1.0).contains(&distance));
+        // Pinsker's inequality, and that js is at most ln 2 times the distance (Lin 1991, theorem 3).
+        let (kl, js) = (kl(&sides.oracle, &sides.window).unwrap(), js(&sides.oracle, &sides.window).unwrap());
+        prop_assert!(distance.is_nan() || distance <= (0.5 * kl).sqrt() + 1e-12);
+        prop_assert!(distance.is_nan() || js <= std::f64::consts::LN_2 * distance + 1e-12);
     }
 
     #[test]

@@ -5,9 +5,11 @@
     reason = "a test may stop at its first wrong number"
 )]
 
-use kvlens_analysis::agreement::Agreement;
+use kvlens_analysis::agreement::{Agreement, RBO_PERSISTENCE, rank_biased_overlap};
+use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, BudgetAllocation, PYRAMID_BETA};
 use kvlens_analysis::pooling::Pooling;
 use kvlens_analysis::statistics::quantile_of_sorted;
+use kvlens_analysis::{ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, compare};
 use serde_json::Value;
 
 /// Both sides compute in f64; what differs is the order of at most 257 additions.
@@ -58,6 +60,7 @@ fn agreement_is_that_of_scipy() {
             ("kl", agreement.kl),
             ("js", agreement.js),
             ("cosine", agreement.cosine),
+            ("total_variation", agreement.total_variation),
         ];
         for (measure, value) in found {
             assert_near(
@@ -66,6 +69,50 @@ fn agreement_is_that_of_scipy() {
                 number(&case[measure]),
             );
         }
+    }
+}
+
+#[test]
+fn rank_biased_overlap_is_that_of_the_rbo_package() {
+    for case in cases("agreement") {
+        let (oracle, window) = (scores(&case["oracle"]), scores(&case["window"]));
+        for (persistence, expected) in case["rbo"].as_object().unwrap() {
+            let found = rank_biased_overlap(&oracle, &window, persistence.parse().unwrap());
+            let what = format!("rbo at {persistence} of {}", case["name"]);
+            assert_near(&what, found.unwrap(), number(expected));
+        }
+        let expected = number(&case["rbo"][RBO_PERSISTENCE.to_string()]);
+        let agreement = Agreement::of(&oracle, &window).unwrap();
+        assert_near("rbo of the tables", agreement.rbo, expected);
+    }
+}
+
+#[test]
+fn the_area_under_recall_is_that_of_numpy() {
+    for case in cases("agreement") {
+        let rank = |side: &str| {
+            let scores = scores(&case[side]);
+            let tokens = scores.len();
+            let importance =
+                Importance::new(1, 1, HeadKind::Query, tokens, scores, vec![1.0]).unwrap();
+            let rankings = Rankings::of(&importance, ForcedKeep::default()).unwrap();
+            (importance, rankings)
+        };
+        let ((mass, oracle), (_, window)) = (rank("oracle"), rank("window"));
+        let comparison = compare(ComparisonInput {
+            oracle: &oracle,
+            window: &window,
+            oracle_mass: &mass,
+            forced_keep: ForcedKeep::default(),
+            budgets: &[1],
+        })
+        .unwrap();
+        let what = format!("area under recall of {}", case["name"]);
+        assert_near(
+            &what,
+            comparison.head(0, 0).recall_auc,
+            number(&case["recall_auc"]),
+        );
     }
 }
 
@@ -92,5 +139,45 @@ fn quantiles_are_those_of_numpy() {
     for case in cases("quantiles") {
         let found = quantile_of_sorted(&numbers(&case["values"]), number(&case["q"])).unwrap();
         assert_near("quantile", found, number(&case["quantile"]));
+    }
+}
+
+/// The released codes round down: the pyramid's step by less than a token a layer, its last layer's share by
+/// less than one, the adaptive floor by less than one and its sum to the nearest.
+#[test]
+fn allocations_are_those_of_the_released_codes_but_for_rounding() {
+    for case in cases("allocations") {
+        let size = |name: &str| case[name].as_u64().unwrap() as usize;
+        let (layers, heads) = (size("layers"), size("heads"));
+        let shares = vec![1.0; layers * heads];
+        let scores = scores(&case["scores"]);
+        let importance = Importance::new(
+            layers,
+            heads,
+            HeadKind::Query,
+            size("tokens"),
+            scores,
+            shares,
+        )
+        .unwrap();
+        let forced_keep = ForcedKeep {
+            sinks: 0,
+            recent: size("forced"),
+        };
+        let budget = size("budget");
+        let pyramid = BudgetAllocation::pyramid(&importance, forced_keep, budget, PYRAMID_BETA);
+        let adaptive =
+            BudgetAllocation::head_adaptive(&importance, forced_keep, budget, ADAPTIVE_FLOOR);
+        for (name, found, apart) in [
+            ("pyramid", pyramid.unwrap(), layers),
+            ("adaptive", adaptive.unwrap(), 1),
+        ] {
+            let released = numbers(&case[name]);
+            assert_eq!(found.tokens().len(), released.len());
+            for (&found, released) in found.tokens().iter().zip(released) {
+                let difference = (found as f64 - released).abs();
+                assert!(difference <= apart as f64, "{name}: {found} and {released}");
+            }
+        }
     }
 }

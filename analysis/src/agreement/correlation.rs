@@ -1,16 +1,20 @@
 //! Rank correlations. Undefined (NaN), as in SciPy, when one side is constant or has fewer than two values.
 
-use crate::comparison::same;
+use super::comparable;
+use super::sorted::Sorted;
 use crate::error::AnalysisError;
-use crate::order::descending;
 
 /// Spearman's rank correlation: Pearson's of the ranks, tied values sharing the mean of their ranks.
 ///
 /// # Errors
-/// [`AnalysisError::Mismatch`] when the lengths differ.
+/// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn spearman(left: &[f32], right: &[f32]) -> Result<f64, AnalysisError> {
-    same("lengths", left.len(), right.len())?;
-    let (left, right) = (average_ranks(left), average_ranks(right));
+    comparable(left, right)?;
+    Ok(spearman_of(&Sorted::of(left), &Sorted::of(right)))
+}
+
+pub(super) fn spearman_of(left: &Sorted<'_>, right: &Sorted<'_>) -> f64 {
+    let (left, right) = (left.average_ranks(), right.average_ranks());
     let middle = 0.5 * (left.len() as f64 - 1.0);
     let (mut product, mut left_square, mut right_square) = (0.0, 0.0, 0.0);
     for (l, r) in left.iter().zip(&right) {
@@ -19,34 +23,44 @@ pub fn spearman(left: &[f32], right: &[f32]) -> Result<f64, AnalysisError> {
         left_square += l * l;
         right_square += r * r;
     }
-    Ok(correlation(product, left_square, right_square))
+    correlation(product, left_square, right_square)
 }
 
-/// Kendall's tau-b by Knight's algorithm, O(n log n): sort by the left side, then count the exchanges
-/// of a merge sort by the right side.
+/// Kendall's tau-b by Knight's algorithm (JASA 61, 1966), O(n log n): sort by the left side, then count
+/// the exchanges of a merge sort by the right side.
 ///
 /// # Errors
-/// [`AnalysisError::Mismatch`] when the lengths differ.
+/// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn kendall(left: &[f32], right: &[f32]) -> Result<f64, AnalysisError> {
-    same("lengths", left.len(), right.len())?;
-    let mut pairs: Vec<(u32, u32)> = dense_ranks(left)
-        .into_iter()
-        .zip(dense_ranks(right))
+    comparable(left, right)?;
+    Ok(kendall_of(&Sorted::of(left), &Sorted::of(right)))
+}
+
+pub(super) fn kendall_of(left: &Sorted<'_>, right: &Sorted<'_>) -> f64 {
+    let all = pairs_of(left.order().len());
+    let by_token = right.dense_ranks();
+    let mut right_ranks: Vec<u32> = left
+        .order()
+        .iter()
+        .map(|&token| by_token[token as usize])
         .collect();
-    pairs.sort_unstable();
-    let all = pairs_of(pairs.len());
-    let left_ties = tied_pairs(pairs.chunk_by(|a, b| a.0 == b.0));
-    let joint_ties = tied_pairs(pairs.chunk_by(|a, b| a == b));
-    let mut right_ranks: Vec<u32> = pairs.into_iter().map(|pair| pair.1).collect();
+    let (mut left_ties, mut joint_ties, mut start) = (0, 0, 0);
+    for tied in left.ties() {
+        let run = &mut right_ranks[start..start + tied.len()];
+        run.sort_unstable();
+        left_ties += pairs_of(run.len());
+        joint_ties += tied_pairs(run);
+        start += tied.len();
+    }
     let discordant = sort_counting_exchanges(&mut right_ranks);
-    let right_ties = tied_pairs(right_ranks.chunk_by(|a, b| a == b));
+    let right_ties = tied_pairs(&right_ranks);
     let untied = all + joint_ties - left_ties - right_ties;
     let concordant_less_discordant = untied as f64 - 2.0 * discordant as f64;
-    Ok(correlation(
+    correlation(
         concordant_less_discordant,
         (all - left_ties) as f64,
         (all - right_ties) as f64,
-    ))
+    )
 }
 
 /// A covariance over the root of two variances, held within -1..=1 against rounding and exact at both ends; NaN for a
@@ -58,43 +72,14 @@ fn correlation(product: f64, left_square: f64, right_square: f64) -> f64 {
     (product / (left_square * right_square).sqrt()).clamp(-1.0, 1.0)
 }
 
-/// Zero-based ranks from the largest score down, tied scores sharing the mean of their places.
-fn average_ranks(scores: &[f32]) -> Vec<f64> {
-    let order = descending(scores);
-    let mut ranks = vec![0.0; scores.len()];
-    let mut place = 0;
-    for tied in runs_of_equals(&order, scores) {
-        let rank = place as f64 + 0.5 * (tied.len() as f64 - 1.0);
-        for &token in tied {
-            ranks[token as usize] = rank;
-        }
-        place += tied.len();
-    }
-    ranks
-}
-
-/// Ranks from the largest score down without gaps: tied scores share one, the next gets one more.
-fn dense_ranks(scores: &[f32]) -> Vec<u32> {
-    let order = descending(scores);
-    let mut ranks = vec![0; scores.len()];
-    for (rank, tied) in runs_of_equals(&order, scores).enumerate() {
-        for &token in tied {
-            ranks[token as usize] = rank as u32;
-        }
-    }
-    ranks
-}
-
-fn runs_of_equals<'a>(order: &'a [u32], scores: &'a [f32]) -> impl Iterator<Item = &'a [u32]> {
-    order.chunk_by(|&a, &b| scores[a as usize] == scores[b as usize])
-}
-
 fn pairs_of(count: usize) -> u64 {
     let count = count as u64;
     count * count.saturating_sub(1) / 2
 }
 
-fn tied_pairs<'a, P: 'a>(runs: impl Iterator<Item = &'a [P]>) -> u64 {
+/// Pairs of equal ranks among sorted ones.
+fn tied_pairs(sorted: &[u32]) -> u64 {
+    let runs = sorted.chunk_by(|a, b| a == b);
     runs.map(|run| pairs_of(run.len())).sum()
 }
 

@@ -1,6 +1,6 @@
 //! Measures of two sets of scores as vectors and, scaled to sum 1, as distributions.
 
-use crate::comparison::same;
+use super::comparable;
 use crate::error::AnalysisError;
 
 /// Kullback-Leibler divergence `sum p ln(p / q)` of the oracle `p` from the window `q` in nats, both
@@ -10,9 +10,9 @@ use crate::error::AnalysisError;
 /// gives zero adds nothing. NaN when a side holds a negative score or no mass at all.
 ///
 /// # Errors
-/// [`AnalysisError::Mismatch`] when the lengths differ.
+/// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn kl(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
-    same("lengths", oracle.len(), window.len())?;
+    comparable(oracle, window)?;
     let (Some(oracle), Some(window)) = (Distribution::of(oracle), Distribution::of(window)) else {
         return Ok(f64::NAN);
     };
@@ -27,9 +27,9 @@ pub fn kl(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
 /// from their average. It is the square of SciPy's `jensenshannon`. NaN as for [`kl`].
 ///
 /// # Errors
-/// [`AnalysisError::Mismatch`] when the lengths differ.
+/// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn js(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
-    same("lengths", oracle.len(), window.len())?;
+    comparable(oracle, window)?;
     let (Some(oracle), Some(window)) = (Distribution::of(oracle), Distribution::of(window)) else {
         return Ok(f64::NAN);
     };
@@ -45,12 +45,31 @@ pub fn js(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
     Ok((0.5 * sum).max(0.0))
 }
 
+/// Total variation distance `0.5 sum |p - q|` of both sides scaled to sum 1, 0..=1: the largest share of
+/// attention by which the two can differ on any set of tokens. NaN as for [`kl`].
+///
+/// # Errors
+/// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
+pub fn total_variation(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
+    comparable(oracle, window)?;
+    let (Some(oracle), Some(window)) = (Distribution::of(oracle), Distribution::of(window)) else {
+        return Ok(f64::NAN);
+    };
+    let sum: f64 = oracle
+        .iter()
+        .zip(window.iter())
+        .map(|(p, q)| (p - q).abs())
+        .sum();
+    // Rounding may carry two distributions without a common token a hair past 1.
+    Ok((0.5 * sum).min(1.0))
+}
+
 /// Cosine of the angle between two score vectors; NaN when one of them is zero throughout.
 ///
 /// # Errors
-/// [`AnalysisError::Mismatch`] when the lengths differ.
+/// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn cosine(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
-    same("lengths", oracle.len(), window.len())?;
+    comparable(oracle, window)?;
     let (mut product, mut oracle_square, mut window_square) = (0.0, 0.0, 0.0);
     for (&p, &q) in oracle.iter().zip(window) {
         let (p, q) = (f64::from(p), f64::from(q));

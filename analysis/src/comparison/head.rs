@@ -45,13 +45,13 @@ pub(super) fn compare_head(
 }
 
 /// A part of a whole; all of it when the whole is nothing.
-fn share(part: f64, whole: f64) -> f64 {
+pub(crate) fn share(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 1.0 } else { part / whole }
 }
 
 /// Tokens in both top-B sets for B in 0..=n, from the oracle's rank of every token and the window's
 /// order of `n` tokens.
-fn running_overlap<'a>(
+pub(crate) fn running_overlap<'a>(
     oracle_rank: &[u32],
     window_order: impl ExactSizeIterator<Item = &'a u32>,
 ) -> Vec<usize> {

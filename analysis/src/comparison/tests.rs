@@ -222,3 +222,42 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
     };
     assert_eq!(with_threads(1), with_threads(5));
 }
+
+#[test]
+fn layers_compared_apart_and_stacked_are_the_comparison_of_all() {
+    let rows: Vec<Vec<f32>> = (0..4_u32)
+        .map(|h| {
+            (0..9_u32)
+                .map(|t| ((h * 37 + t * 101) % 53) as f32)
+                .collect()
+        })
+        .collect();
+    let of_layers = |layers: &[Vec<f32>]| {
+        let shares = vec![1.0; layers.len()];
+        Importance::new(
+            layers.len() / 2,
+            2,
+            HeadKind::Query,
+            9,
+            layers.concat(),
+            shares,
+        )
+        .unwrap()
+    };
+    let reversed: Vec<Vec<f32>> = rows.iter().rev().cloned().collect();
+    let compared = |range: std::ops::Range<usize>, budgets: &[usize]| {
+        let (oracle, window) = (of_layers(&rows[range.clone()]), of_layers(&reversed[range]));
+        compare_at(&oracle, &window, NONE, NONE, budgets).unwrap()
+    };
+    let stacked = Comparison::stack(vec![compared(0..2, &[1, 5]), compared(2..4, &[1, 5])]);
+    assert_eq!(stacked.unwrap(), compared(0..4, &[1, 5]));
+    let other_budgets = Comparison::stack(vec![compared(0..2, &[1]), compared(2..4, &[5])]);
+    assert!(matches!(
+        other_budgets,
+        Err(AnalysisError::Mismatch {
+            what: "budgets",
+            ..
+        })
+    ));
+    assert!(Comparison::stack(Vec::new()).is_err());
+}

@@ -5,7 +5,7 @@ use crate::error::AnalysisError;
 use crate::scoring::{GroupOrder, GroupReduction, Scoring};
 
 /// Pools and reduces the heads of one group; pooling stops at the position `cut`.
-pub(super) fn score_group(
+pub(crate) fn score_group(
     group: &[ReducedHead],
     scoring: Scoring,
     cut: usize,

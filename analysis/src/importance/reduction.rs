@@ -38,43 +38,75 @@ pub fn reduce_rows(
     reduce: RowReduction,
 ) -> Result<ReducedHead, AnalysisError> {
     check_rows(rows)?;
-    let start = match reduce {
-        RowReduction::Mean | RowReduction::Sum => 0.0_f64,
-        RowReduction::Max => f64::NEG_INFINITY,
-    };
-    let mut scores = vec![start; rows.prompt_tokens];
-    let mut share = 0.0_f64;
+    let mut reducer = RowReducer::new(rows.prompt_tokens, keys, reduce);
     for row in rows.weights.chunks_exact(rows.prompt_tokens) {
+        reducer.push(row);
+    }
+    Ok(reducer.reduced())
+}
+
+/// Rows of one head collapsed one after the other, with a result after any of them.
+pub(crate) struct RowReducer {
+    keys: KeySet,
+    reduce: RowReduction,
+    scores: Vec<f64>,
+    share: f64,
+    rows: usize,
+}
+
+impl RowReducer {
+    pub(crate) fn new(prompt_tokens: usize, keys: KeySet, reduce: RowReduction) -> Self {
+        let start = match reduce {
+            RowReduction::Mean | RowReduction::Sum => 0.0,
+            RowReduction::Max => f64::NEG_INFINITY,
+        };
+        Self {
+            keys,
+            reduce,
+            scores: vec![start; prompt_tokens],
+            share: 0.0,
+            rows: 0,
+        }
+    }
+
+    /// Adds a row of as many weights as there are prompt tokens.
+    pub(crate) fn push(&mut self, row: &[f32]) {
         let on_prompt: f64 = row.iter().map(|&weight| f64::from(weight)).sum();
-        share += on_prompt;
-        let divisor = match keys {
+        self.share += on_prompt;
+        self.rows += 1;
+        let divisor = match self.keys {
             KeySet::Prompt if on_prompt != 0.0 => on_prompt,
             KeySet::Prompt | KeySet::Causal => 1.0,
         };
-        for (score, &weight) in scores.iter_mut().zip(row) {
+        for (score, &weight) in self.scores.iter_mut().zip(row) {
             let weight = f64::from(weight) / divisor;
-            match reduce {
+            match self.reduce {
                 RowReduction::Mean | RowReduction::Sum => *score += weight,
                 RowReduction::Max if weight > *score || weight.is_nan() => *score = weight,
                 RowReduction::Max => {}
             }
         }
     }
-    let row_count = rows.rows as f64;
-    let scale = match reduce {
-        RowReduction::Mean => row_count,
-        RowReduction::Sum | RowReduction::Max => 1.0,
-    };
-    Ok(ReducedHead {
-        scores: scores
-            .into_iter()
-            .map(|score| (score / scale) as f32)
-            .collect(),
-        prompt_share: (share / row_count) as f32,
-    })
+
+    /// The rows so far as one; there must have been one.
+    pub(crate) fn reduced(&self) -> ReducedHead {
+        let row_count = self.rows as f64;
+        let scale = match self.reduce {
+            RowReduction::Mean => row_count,
+            RowReduction::Sum | RowReduction::Max => 1.0,
+        };
+        ReducedHead {
+            scores: self
+                .scores
+                .iter()
+                .map(|score| (score / scale) as f32)
+                .collect(),
+            prompt_share: (self.share / row_count) as f32,
+        }
+    }
 }
 
-fn check_rows(rows: AttentionRows<'_>) -> Result<(), AnalysisError> {
+pub(crate) fn check_rows(rows: AttentionRows<'_>) -> Result<(), AnalysisError> {
     if rows.rows == 0 {
         return Err(AnalysisError::Empty {
             what: "rows of an observation window",

@@ -83,6 +83,8 @@ impl Columnar for AgreementRow<'_> {
             number("cosine", rows, |row| row.agreement.cosine),
             number("recall_auc", rows, |row| row.recall_auc),
             number("prompt_share", rows, |row| row.prompt_share),
+            number("rbo", rows, |row| row.agreement.rbo),
+            number("total_variation", rows, |row| row.agreement.total_variation),
         ]);
         columns
     }

@@ -1,8 +1,8 @@
 //! Columns from rows: one function per type of cell.
 
 use polars::prelude::{
-    Column, Float32Chunked, Float64Chunked, IntoColumn, NewChunkedArray, StringChunked,
-    UInt32Chunked, UInt64Chunked,
+    BooleanChunked, Column, Float32Chunked, Float64Chunked, IntoColumn, NewChunkedArray,
+    StringChunked, UInt32Chunked, UInt64Chunked,
 };
 
 /// Rows that know their columns; sealed, so that the engine's types stay inside.
@@ -46,3 +46,4 @@ column_of!(
     Float64Chunked,
     from_iter_options
 );
+column_of!(flag, bool, BooleanChunked, from_iter_values);

@@ -33,6 +33,15 @@ pub enum TableError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The CSV writer refused.
+    #[error("could not write the CSV file {}", path.display())]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// What the writer answered.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The numbers do not fit together.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),

@@ -61,7 +61,7 @@ impl TableFile {
         &self.row_groups
     }
 
-    /// Name and type of every column, in the order of the file; types as `str`, `u32`, `u64`, `f32`, `f64`.
+    /// Name and type of every column, in the order of the file; types as `str`, `u32`, `u64`, `f32`, `f64`, `bool`.
     pub fn columns(&self) -> Vec<(String, String)> {
         let named = |column: &Column| (column.name().to_string(), column.dtype().to_string());
         self.frame.columns().iter().map(named).collect()
@@ -111,6 +111,14 @@ impl TableFile {
             }
             Ok(column.cast(&DataType::Float64)?.f64()?.iter().collect())
         })
+    }
+
+    /// A column of yes or no.
+    ///
+    /// # Errors
+    /// [`TableError::Parquet`] when there is no such column or it holds something else.
+    pub fn flags(&self, name: &str) -> Result<Vec<Option<bool>>, TableError> {
+        self.cells(name, |column| Ok(column.bool()?.iter().collect()))
     }
 
     fn cells<C>(

@@ -41,7 +41,7 @@ pub struct SummaryRow {
     pub samples: usize,
     /// Mean [`Metric::Recall`].
     pub recall: f64,
-    /// 95 % bootstrap interval of the mean recall over samples; none of fewer than two samples.
+    /// [`bootstrap_interval`] of the mean recall over samples, cut to 0..=1; none of fewer than two.
     pub recall_interval: Option<Interval>,
     /// Mean [`Metric::HitRate`].
     pub hit_rate: f64,
@@ -134,7 +134,8 @@ impl Group {
             budget,
             samples: samples.len(),
             recall: over_samples(|sample| sample.recall),
-            recall_interval: bootstrap_interval(&recalls, seed),
+            recall_interval: bootstrap_interval(&recalls, seed)
+                .map(|interval| interval.within(0.0, 1.0)),
             hit_rate: over_samples(|sample| sample.hit_rate),
             mass_of_oracle: over_samples(|sample| sample.mass_of_oracle),
         }
@@ -210,12 +211,12 @@ mod tests {
         );
         assert_eq!((rows[0].hit_rate, rows[0].mass_of_oracle), (1.0, 0.75));
         assert_eq!((rows[1].hit_rate, rows[1].mass_of_oracle), (0.5, 0.25));
-        // Two samples resample to their mean or to either of them, each a quarter of the time or more.
+        // Two samples a quarter apart from their mean say nothing: Student's interval reaches 3.2 to each side.
         assert_eq!(
             rows[0].recall_interval,
             Some(Interval {
-                low: 0.25,
-                high: 0.75
+                low: 0.0,
+                high: 1.0
             })
         );
         assert_eq!(rows[2].recall_interval, None);

@@ -23,7 +23,7 @@ pub(super) const ROW_GROUP_ROWS: usize = 1 << 18;
 pub trait Table {
     /// A row; its columns are the table's.
     type Row<'a>: Columnar;
-    /// Name of the file inside the output folder.
+    /// Name of the Parquet file inside the output folder.
     const FILE_NAME: &'static str;
 }
 

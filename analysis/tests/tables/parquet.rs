@@ -1,97 +1,22 @@
-//! The tables as they lie on disk: columns, types, metadata, row groups, and nothing half-written.
-
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at its first wrong number"
-)]
+//! The tables of one sample, and how a file is written.
 
 use std::fs;
 use std::path::Path;
 
 use kvlens_analysis::agreement::agreement_by_head;
 use kvlens_analysis::budget::Budget;
-use kvlens_analysis::comparison::{Comparison, ComparisonInput, compare};
 use kvlens_analysis::importance::{HeadKind, Importance};
 use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::ForcedKeep;
 use kvlens_analysis::tables::{
-    AgreementTable, CostRow, CostTable, ImportanceInput, ImportanceTable, OverlapTable,
-    SampleContext, SampleRow, SamplesTable, Table, TableError, TableFile, TableWriter,
-    agreement_rows, overlap_rows,
+    AgreementTable, CostRow, CostTable, ImportanceInput, ImportanceTable, OverlapTable, SampleRow,
+    SamplesTable, TableError, TableFile, TableWriter, agreement_rows, overlap_rows,
 };
 use tempfile::TempDir;
 
-const PROVENANCE: &str = r#"{"kvlens":"0.1.0"}"#;
-const SAMPLE: &str = "session str, model str, dataset str, task str, sample str";
-const EXEMPT: ForcedKeep = ForcedKeep {
-    sinks: 1,
-    recent: 0,
+use super::fixtures::{
+    EXEMPT, PROVENANCE, SAMPLE, columns, compared, context, names, read, scored, some,
 };
-
-fn context() -> SampleContext {
-    SampleContext {
-        session: "first".to_owned(),
-        model: "demo".to_owned(),
-        dataset: "builtin".to_owned(),
-        task: "demo".to_owned(),
-        sample: "demo-0".to_owned(),
-        prompt_tokens: 4,
-        decode_tokens: 16,
-    }
-}
-
-/// Two layers of two heads over four tokens; the last head holds nothing.
-fn scored() -> (Importance, Rankings) {
-    let scores = [
-        [0.5, 0.25, 0.125, 0.0],
-        [0.0, 0.125, 0.25, 0.5],
-        [0.125, 0.25, 0.5, 0.0],
-        [0.0, 0.0, 0.0, 0.0],
-    ];
-    let shares = vec![0.875, 0.875, 0.875, 0.0];
-    let importance = Importance::new(2, 2, HeadKind::Kv, 4, scores.concat(), shares).unwrap();
-    let rankings = Rankings::of(&importance, EXEMPT).unwrap();
-    (importance, rankings)
-}
-
-fn compared(budgets: &[usize]) -> (Importance, Comparison) {
-    let (importance, rankings) = scored();
-    let comparison = compare(ComparisonInput {
-        oracle: &rankings,
-        window: &rankings,
-        oracle_mass: &importance,
-        forced_keep: ForcedKeep::default(),
-        budgets,
-    })
-    .unwrap();
-    (importance, comparison)
-}
-
-fn columns(file: &TableFile) -> String {
-    let named: Vec<String> = file
-        .columns()
-        .iter()
-        .map(|(name, kind)| format!("{name} {kind}"))
-        .collect();
-    named.join(", ")
-}
-
-fn read<T: Table>(folder: &Path) -> TableFile {
-    TableFile::read(&folder.join(T::FILE_NAME)).unwrap()
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
-fn some<V: Clone>(values: &[V]) -> Vec<Option<V>> {
-    values.iter().cloned().map(Some).collect()
-}
 
 #[test]
 fn overlap_has_its_columns_and_both_kinds_of_budget() {
@@ -156,7 +81,7 @@ fn agreement_has_its_columns_and_keeps_nan() {
     let expected = format!(
         "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, layer u32, head u32, \
          head_kind str, spearman f64, kendall f64, kl f64, js f64, cosine f64, recall_auc f64, \
-         prompt_share f64"
+         prompt_share f64, rbo f64, total_variation f64"
     );
     assert_eq!(columns(&file), expected);
     let spearman = file.numbers("spearman").unwrap();

@@ -1,0 +1,115 @@
+//! Every budget in one pass over a head's two rankings, beside a plain top-k for each of twenty budgets.
+//!
+//! `cargo bench -p kvlens-analysis`. One head of 32,768 tokens unless a name says otherwise; the peak of
+//! allocated memory is printed with the times.
+
+use divan::{AllocProfiler, Bencher, black_box};
+use kvlens_analysis::agreement::Agreement;
+use kvlens_analysis::{
+    BudgetGrid, Comparison, ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, compare,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+const TOKENS: usize = 32_768;
+const BUDGETS: usize = 20;
+
+fn main() {
+    divan::main();
+}
+
+fn scores(heads: usize, seed: u64) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    (0..heads * TOKENS).map(|_| random.random()).collect()
+}
+
+fn importance(heads: usize, seed: u64) -> Importance {
+    let shares = vec![1.0; heads];
+    Importance::new(
+        1,
+        heads,
+        HeadKind::Query,
+        TOKENS,
+        scores(heads, seed),
+        shares,
+    )
+    .unwrap_or_else(|refused| unreachable!("{refused}"))
+}
+
+fn budgets() -> Vec<usize> {
+    BudgetGrid::new(TOKENS, BUDGETS).map_or_else(|_| Vec::new(), |grid| grid.tokens().to_vec())
+}
+
+fn one_pass(oracle: &Importance, window: &Importance, budgets: &[usize]) -> Option<Comparison> {
+    let none = ForcedKeep::default();
+    let rank = |side| Rankings::of(side, none).ok();
+    compare(ComparisonInput {
+        oracle: &rank(oracle)?,
+        window: &rank(window)?,
+        oracle_mass: oracle,
+        forced_keep: none,
+        budgets,
+    })
+    .ok()
+}
+
+/// Sort both sides, then all five metrics at all budgets.
+#[divan::bench]
+fn all_budgets_in_one_pass(bencher: Bencher<'_, '_>) {
+    let (oracle, window, budgets) = (importance(1, 1), importance(1, 2), budgets());
+    bencher.bench_local(|| one_pass(black_box(&oracle), black_box(&window), &budgets));
+}
+
+/// A partial sort of both sides for each budget, and the recall of that budget alone.
+#[divan::bench]
+fn plain_top_k_per_budget(bencher: Bencher<'_, '_>) {
+    let (oracle, window, budgets) = (scores(1, 1), scores(1, 2), budgets());
+    bencher.bench_local(|| -> Vec<usize> {
+        let top = |scores: &[f32], budget: usize| {
+            let mut tokens: Vec<u32> = (0..TOKENS as u32).collect();
+            tokens.select_nth_unstable_by(budget - 1, |&a, &b| {
+                let (x, y) = (scores[a as usize], scores[b as usize]);
+                y.total_cmp(&x).then(a.cmp(&b))
+            });
+            let mut kept = vec![false; TOKENS];
+            for &token in &tokens[..budget] {
+                kept[token as usize] = true;
+            }
+            kept
+        };
+        budgets
+            .iter()
+            .map(|&budget| {
+                let (a, b) = (
+                    top(black_box(&oracle), budget),
+                    top(black_box(&window), budget),
+                );
+                a.iter().zip(&b).filter(|&(&a, &b)| a && b).count()
+            })
+            .collect()
+    });
+}
+
+/// Only the sort, to hold the pass against it.
+#[divan::bench]
+fn ranking_of_one_head(bencher: Bencher<'_, '_>) {
+    let side = importance(1, 1);
+    bencher.bench_local(|| Rankings::of(black_box(&side), ForcedKeep::default()));
+}
+
+/// The budget-free measures.
+#[divan::bench]
+fn agreement_of_one_head(bencher: Bencher<'_, '_>) {
+    let (oracle, window) = (scores(1, 1), scores(1, 2));
+    bencher.bench_local(|| Agreement::of(black_box(&oracle), black_box(&window)));
+}
+
+/// A layer of 32 heads on all cores: what a prompt of any number of layers holds at a time.
+#[divan::bench(sample_count = 10)]
+fn a_layer_of_32_heads(bencher: Bencher<'_, '_>) {
+    let (oracle, window, budgets) = (importance(32, 1), importance(32, 2), budgets());
+    bencher.bench_local(|| one_pass(black_box(&oracle), black_box(&window), &budgets));
+}

@@ -1,0 +1,147 @@
+//! When and where a window foresees: recall by decode step, by horizon, and by the place of the window.
+
+use crate::comparison::{check_budgets, running_overlap, share};
+use crate::error::{AnalysisError, finite};
+use crate::importance::{AttentionRows, ReducedHead, RowReducer, check_rows, score_group};
+use crate::order::descending;
+use crate::scoring::{GroupReduction, Scoring};
+use crate::tokens::ForcedKeep;
+
+mod places;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use places::{PlaceInput, PlacedRecall, recall_by_place};
+pub use steps::{DriftInput, recall_by_horizon, recall_by_step};
+
+/// The attention rows of one head of an importance, with the scoring that makes one score per token of
+/// any of them.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadRows<'a> {
+    /// The rows of each query head of the group, equally many of equally many tokens; one query head
+    /// when the scoring does not group.
+    pub query_heads: &'a [AttentionRows<'a>],
+    /// How rows become scores.
+    pub scoring: Scoring,
+    /// Pooling never crosses into the last `boundary.recent` tokens.
+    pub boundary: ForcedKeep,
+}
+
+impl<'a> HeadRows<'a> {
+    /// Checks the rows and gives their number and the number of tokens.
+    fn check(&self) -> Result<(usize, usize), AnalysisError> {
+        self.scoring.pool.check()?;
+        let first = self.query_heads.first().ok_or(AnalysisError::Empty {
+            what: "query heads",
+        })?;
+        if self.scoring.group == GroupReduction::None && self.query_heads.len() > 1 {
+            return Err(AnalysisError::OutOfBounds {
+                what: "the number of query heads without a group reduction",
+                bounds: "at 1",
+                value: self.query_heads.len().to_string(),
+            });
+        }
+        for (head, rows) in self.query_heads.iter().enumerate() {
+            check_rows(*rows)?;
+            if (rows.rows, rows.prompt_tokens) != (first.rows, first.prompt_tokens) {
+                return Err(AnalysisError::Length {
+                    what: "the attention of a query head",
+                    dimensions: format!("[rows {}, tokens {}]", first.rows, first.prompt_tokens),
+                    expected: first.rows * first.prompt_tokens,
+                    found: rows.rows * rows.prompt_tokens,
+                });
+            }
+            finite("the attention weight", rows.weights, |index| {
+                let (row, token) = (index / rows.prompt_tokens, index % rows.prompt_tokens);
+                format!("query head {head}, row {row}, token {token}")
+            })?;
+        }
+        Ok((first.rows, first.prompt_tokens))
+    }
+
+    /// A reducer for each query head, without rows yet.
+    fn reducers(&self) -> Vec<RowReducer> {
+        let Scoring { keys, reduce, .. } = self.scoring;
+        self.query_heads
+            .iter()
+            .map(|rows| RowReducer::new(rows.prompt_tokens, keys, reduce))
+            .collect()
+    }
+
+    /// Adds one row of every query head.
+    fn push(&self, reducers: &mut [RowReducer], row: usize) {
+        for (reducer, rows) in reducers.iter_mut().zip(self.query_heads) {
+            let start = row * rows.prompt_tokens;
+            reducer.push(&rows.weights[start..start + rows.prompt_tokens]);
+        }
+    }
+
+    /// One score per token of the rows that the reducers hold.
+    fn scores(&self, reducers: &[RowReducer]) -> Result<Vec<f32>, AnalysisError> {
+        let group: Vec<ReducedHead> = reducers.iter().map(RowReducer::reduced).collect();
+        let tokens = group.first().map_or(0, |head| head.scores.len());
+        let cut = tokens.saturating_sub(self.boundary.recent);
+        score_group(&group, self.scoring, cut)
+    }
+
+    /// One score per token of consecutive rows.
+    fn scores_of(&self, rows: std::ops::Range<usize>) -> Result<Vec<f32>, AnalysisError> {
+        let mut reducers = self.reducers();
+        for row in rows {
+            self.push(&mut reducers, row);
+        }
+        self.scores(&reducers)
+    }
+}
+
+/// One side ranked among the tokens that are not exempt; ranks and order count from the first of them.
+struct RankedTokens {
+    order: Vec<u32>,
+    rank: Vec<u32>,
+}
+
+impl RankedTokens {
+    fn of(scores: &[f32], exempt: ForcedKeep) -> Self {
+        let order = descending(&scores[exempt.rest(scores.len())]);
+        let mut rank = vec![0; order.len()];
+        for (place, &token) in order.iter().enumerate() {
+            rank[token as usize] = place as u32;
+        }
+        Self { order, rank }
+    }
+
+    /// Recall of this oracle by a window, at each budget; 1 when no token is rankable.
+    fn recall_by(&self, window: &Self, budgets: &[usize]) -> Vec<f32> {
+        let overlap = running_overlap(&self.rank, window.order.iter());
+        budgets
+            .iter()
+            .map(|&budget| {
+                let top = budget.min(self.order.len());
+                share(overlap[top] as f64, top as f64) as f32
+            })
+            .collect()
+    }
+}
+
+/// Refuses scores that are not one finite number per prompt token, and budgets outside 1..=T.
+fn check_side(
+    what: &'static str,
+    scores: &[f32],
+    prompt_tokens: usize,
+    budgets: &[usize],
+) -> Result<(), AnalysisError> {
+    if scores.len() != prompt_tokens {
+        return Err(AnalysisError::Length {
+            what: "an importance",
+            dimensions: format!("[tokens {prompt_tokens}]"),
+            expected: prompt_tokens,
+            found: scores.len(),
+        });
+    }
+    if u32::try_from(prompt_tokens).is_err() {
+        return Err(AnalysisError::PromptTooLong { prompt_tokens });
+    }
+    check_budgets(budgets, prompt_tokens)?;
+    finite(what, scores, |token| format!("token {token}"))
+}
