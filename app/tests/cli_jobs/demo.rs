@@ -11,8 +11,7 @@ use crate::support::{
 const SAMPLE: &str = "session model dataset task sample prompt_tokens decode_tokens";
 const OVERLAP: &str = "window layer head head_kind budget_tokens budget_fraction recall hit_rate jaccard \
                        mass mass_of_oracle";
-const AGREEMENT: &str =
-    "window layer head head_kind spearman kendall kl js cosine recall_auc prompt_share \
+const AGREEMENT: &str = "window layer head head_kind spearman kendall kl js cosine recall_auc prompt_share \
      rbo total_variation";
 const COST: &str = "window rows seconds flops extra_tokens peak_bytes score_kind";
 const SAMPLES: &str = "prompt generated answer score seconds";

@@ -1,6 +1,8 @@
 //! Heads that begin with a purpose: the first two of layer 0 look one and two tokens back, and the first
 //! key/value group of layers 1 and 2 is an induction head (Olsson et al. 2022): it looks for the token after
-//! an earlier occurrence of the current one and copies it. Everything is trained afterwards.
+//! an earlier occurrence of the current one and copies it. The weights are made for what layer 1 receives;
+//! layer 2 begins with the same ones, which match less sharply on its larger stream. Everything is trained
+//! afterwards.
 //!
 //! Without this start the phase change in which a small model learns to retrieve comes several times later.
 //!

@@ -1,12 +1,28 @@
 //! Work in parts on several threads, with results in the parts' order.
 
+use std::sync::OnceLock;
+
 use rayon::ThreadPool;
 
 use crate::SessionError;
 
 /// Pools of one thread each.
+///
+/// While they live, no matrix product of the process is shared between threads: candle's would spin on other
+/// cores that have parts of their own to do, which made training half as fast.
 pub(crate) struct Threads {
     pools: Vec<ThreadPool>,
+}
+
+/// From which size on products were shared before the first training of this process.
+static SHARED_FROM: OnceLock<usize> = OnceLock::new();
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(size) = SHARED_FROM.get() {
+            gemm::set_threading_threshold(*size);
+        }
+    }
 }
 
 impl Threads {
@@ -19,6 +35,8 @@ impl Threads {
             .map_err(|error| SessionError::Plan {
                 reason: format!("the system gives no threads to work with ({error})"),
             })?;
+        SHARED_FROM.get_or_init(gemm::get_threading_threshold);
+        gemm::set_threading_threshold(usize::MAX);
         Ok(Self { pools })
     }
 
