@@ -193,6 +193,19 @@ pub struct DemoArguments {
 pub enum TrainCommand {
     /// Train the small built-in language model anew, from generated documents
     DemoModel(TrainDemoModelArguments),
+    /// Write the card of a trained model: recipe, curve, accuracy of captured answers, recall by head
+    Card(TrainCardArguments),
+}
+
+/// `kvlens train card`
+#[derive(Debug, Args)]
+pub struct TrainCardArguments {
+    /// Sessions that were captured with the model, with the generated tasks
+    #[arg(value_name = "SESSION", required = true)]
+    pub sessions: Vec<PathBuf>,
+    /// The model's folder, in which README.md is written
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
 }
 
 /// `kvlens train demo-model`

@@ -14,6 +14,7 @@ mod failure;
 mod folders;
 mod interrupt;
 mod measure;
+mod model_card;
 mod open;
 mod output;
 mod progress;

@@ -16,6 +16,7 @@ use kvlens_sessions::{SessionError, StartMode};
 use super::args::{TrainCommand, TrainDemoModelArguments};
 use super::failure::Failure;
 use super::interrupt::cancel_on_interrupt;
+use super::model_card;
 use super::output;
 
 /// Steps that loss and accuracy are averaged over for showing.
@@ -31,6 +32,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(15);
 pub fn run(command: &TrainCommand) -> Result<()> {
     match command {
         TrainCommand::DemoModel(arguments) => demo_model(arguments),
+        TrainCommand::Card(arguments) => model_card::run(arguments),
     }
 }
 

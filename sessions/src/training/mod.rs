@@ -8,6 +8,7 @@ mod optimizer;
 mod plan;
 mod planted;
 mod random;
+mod recipe;
 mod rows;
 mod state;
 #[cfg(test)]

@@ -68,22 +68,11 @@ pub struct TrainingStage {
     /// Share of the sequences that are a repeated segment of random tokens.
     pub repeated_share: f64,
     /// Percent of the documents that open with a question.
-    #[serde(default = "half")]
     pub opening_percent: usize,
     /// Questions that a document has at most.
-    #[serde(default = "most_questions")]
     pub most_questions: usize,
     /// Another mixture than the plan's.
-    #[serde(default)]
     pub mixture: Option<Vec<(String, u32)>>,
-}
-
-fn half() -> usize {
-    50
-}
-
-fn most_questions() -> usize {
-    12
 }
 
 /// Weight of a token's loss, by what the token is.
@@ -98,57 +87,6 @@ pub struct LossWeights {
     /// Only this share of the document's and question's tokens is drawn for the loss, each with
     /// `text / text_share`: the expectation is the same and most of the output layer's work is saved.
     pub text_share: f64,
-}
-
-impl Default for TrainingPlan {
-    /// The recipe of the built-in model.
-    fn default() -> Self {
-        let stage = |sequence_tokens, steps, first_rate, last_rate, repeated_share| TrainingStage {
-            sequence_tokens,
-            steps,
-            first_rate,
-            last_rate,
-            repeated_share,
-            opening_percent: half(),
-            most_questions: most_questions(),
-            mixture: None,
-        };
-        Self {
-            seed: 1,
-            shape: TrainingShape {
-                vocabulary: 3072,
-                hidden_size: 128,
-                intermediate_size: 352,
-                layers: 4,
-                query_heads: 4,
-                kv_heads: 2,
-                head_dim: 32,
-                rope_theta: 500_000.0,
-                max_positions: 4096,
-            },
-            mixture: vec![("facts".to_owned(), 1)],
-            step_tokens: 4096,
-            stages: vec![
-                stage(96, 300, 1.0, 1.0, 0.3),
-                stage(192, 250, 1.0, 1.0, 0.1),
-                stage(288, 250, 1.0, 0.6, 0.0),
-                stage(512, 400, 0.5, 0.5, 0.0),
-                stage(1024, 700, 0.4, 0.4, 0.0),
-                stage(2048, 500, 0.4, 0.02, 0.0),
-            ],
-            matrix_learning_rate: 0.01,
-            vector_learning_rate: 0.003,
-            warmup_steps: 30,
-            clip_norm: 1.0,
-            loss_weights: LossWeights {
-                text: 0.1,
-                wording: 0.3,
-                values: 1.0,
-                text_share: 0.25,
-            },
-            planted: true,
-        }
-    }
 }
 
 impl TrainingPlan {
