@@ -53,7 +53,7 @@ enum Mixture {
 type Stage = (usize, usize, (f64, f64), f64, usize, usize, Mixture);
 
 #[rustfmt::skip]
-const STAGES: [Stage; 29] = [
+const STAGES: [Stage; 33] = [
     (96, 300, (1.0, 1.0), 0.3, 50, 12, Mixture::Plan),
     (192, 250, (1.0, 1.0), 0.1, 50, 12, Mixture::Plan),
     (288, 250, (1.0, 0.6), 0.0, 50, 12, Mixture::Plan),
@@ -83,6 +83,10 @@ const STAGES: [Stage; 29] = [
     (1024, 50, (0.08, 0.06), 0.0, 85, 3, Mixture::Opening),
     (512, 25, (0.06, 0.04), 0.0, 85, 3, Mixture::Opening),
     (288, 15, (0.04, 0.02), 0.0, 85, 3, Mixture::Opening),
+    (2048, 130, (0.2, 0.1), 0.0, 95, 2, Mixture::Opening),
+    (1024, 20, (0.1, 0.05), 0.0, 95, 2, Mixture::Opening),
+    (2048, 50, (0.05, 0.02), 0.0, 95, 2, Mixture::Opening),
+    (288, 10, (0.02, 0.02), 0.0, 95, 2, Mixture::Opening),
 ];
 
 impl Default for TrainingPlan {

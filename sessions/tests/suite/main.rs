@@ -7,6 +7,7 @@
 
 mod bad_checkpoints;
 mod common;
+mod demo_model;
 mod parity;
 mod sessions_on_disk;
 mod structure;

@@ -1,0 +1,76 @@
+//! The built-in model: the same as in transformers, and it answers.
+
+use kvlens_datasets::score;
+use kvlens_sessions::model::Model;
+use serde::Deserialize;
+
+use crate::common::{demo_model, demo_samples};
+
+#[derive(Deserialize)]
+struct Reference {
+    prompt: String,
+    ids: Vec<u32>,
+    logits: Vec<f32>,
+    greedy: Vec<u32>,
+}
+
+/// Made by `fixtures/make_demo_reference.py`.
+fn reference() -> Reference {
+    serde_json::from_str(include_str!("../fixtures/demo-reference.json")).unwrap()
+}
+
+fn best(logits: &[f32]) -> u32 {
+    let order = |a: &(usize, &f32), b: &(usize, &f32)| a.1.total_cmp(b.1);
+    logits.iter().enumerate().max_by(order).unwrap().0 as u32
+}
+
+/// Greedy tokens after the prompt, at most `steps`; ends before the end of text when `may_end`.
+fn greedy(model: &Model, prompt: &[u32], steps: usize, may_end: bool) -> Vec<u32> {
+    let mut cache = model.new_cache(prompt.len() + steps).unwrap();
+    let mut logits = model.next_logits(prompt, &mut cache).unwrap();
+    let mut generated = Vec::new();
+    while generated.len() < steps {
+        let token = best(&logits.to_vec1::<f32>().unwrap());
+        if may_end && model.is_end_of_text(token) {
+            break;
+        }
+        generated.push(token);
+        logits = model.next_logits(&[token], &mut cache).unwrap();
+    }
+    generated
+}
+
+#[test]
+fn it_is_the_same_in_transformers() {
+    let (model, reference) = (demo_model(), reference());
+    let ids = model.encode_prompt(&reference.prompt, false).unwrap().ids;
+    assert_eq!(ids, reference.ids);
+    let mut cache = model.new_cache(ids.len()).unwrap();
+    let logits = model
+        .next_logits(&ids, &mut cache)
+        .unwrap()
+        .to_vec1::<f32>()
+        .unwrap();
+    assert_eq!(logits.len(), reference.logits.len());
+    for (found, wanted) in logits.iter().zip(&reference.logits) {
+        assert!((found - wanted).abs() < 1e-4, "{found} {wanted}");
+    }
+    assert_eq!(
+        greedy(&model, &ids, reference.greedy.len(), false),
+        reference.greedy
+    );
+}
+
+/// The bound is that of the issue: nine values in ten.
+#[test]
+fn it_answers_the_built_in_prompts() {
+    let model = demo_model();
+    let mut shares = Vec::new();
+    for sample in demo_samples("demo") {
+        let ids = model.encode_prompt(&sample.prompt, false).unwrap().ids;
+        let text = model.decode_text(&greedy(&model, &ids, 64, true)).unwrap();
+        shares.push(score(&sample, &text).unwrap());
+    }
+    assert_eq!(shares.len(), 8);
+    assert!(shares.iter().sum::<f64>() >= 0.9 * 8.0, "{shares:?}");
+}
