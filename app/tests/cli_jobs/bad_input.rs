@@ -48,7 +48,7 @@ fn prompts_that_cannot_be_read_or_run() {
     write("blank.jsonl", "{\"prompt\": \"a\"}\n{\"prompt\": \"  \"}\n");
     write("broken.jsonl", "{\"prompt\": \"a\"\n");
     write("prompts.csv", "a,b");
-    write("long.txt", &" The bells rang at noon.".repeat(500));
+    write("long.txt", &" The bells rang at noon.".repeat(800));
     for (data, words) in [
         ("empty.txt", &["no prompt", "empty.txt"][..]),
         ("empty.jsonl", &["no prompt", "empty.jsonl"]),
@@ -59,11 +59,11 @@ fn prompts_that_cannot_be_read_or_run() {
         ("nonsense", &["demo", "nonsense"]),
         ("demo:length=2048", &["length=512|1024"]),
         ("demo:depth=1", &["depth", "question=start|end"]),
-        ("long.txt", &["2304", "long"]),
+        ("long.txt", &["4096", "long"]),
     ] {
         capture_refused(folder.path(), data, &[], words);
     }
-    capture_refused(folder.path(), "demo", &["--decode", "2000"], &["2304"]);
+    capture_refused(folder.path(), "demo", &["--decode", "4000"], &["4096"]);
     capture_refused(
         folder.path(),
         "demo",

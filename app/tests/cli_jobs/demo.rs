@@ -26,8 +26,8 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
     let folder = tempfile::tempdir().unwrap();
     let ran = run_ok(folder.path(), &["demo", "--no-window"]);
     for heading in [
-        "facts, question at the end, 4 samples of 470 to 997 tokens",
-        "facts, question at the start, 4 samples of 470 to 997 tokens",
+        "facts, question at the end, 4 samples of 513 to 1032 tokens",
+        "facts, question at the start, 4 samples of 513 to 1032 tokens",
     ] {
         assert!(ran.stdout.contains(heading), "{}", ran.stdout);
     }
@@ -64,7 +64,7 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         "the model answers all of these right"
     );
     let generated = texts(&samples, "generated");
-    assert!(generated[0].contains("maroon north"), "{generated:?}");
+    assert!(generated[0].contains("cyan sofa"), "{generated:?}");
     assert_eq!(
         generated[0], generated[1],
         "the question's place changes no answer"

@@ -202,7 +202,7 @@ fn prompts_that_cannot_run_leave_no_session_behind() {
     let mut sample = demo_samples("demo:length=512,samples=1").remove(0);
     for (prompt, tokens, word) in [
         (String::new(), 8, "the prompt is empty"),
-        ("noon ".repeat(3000), 8, "positions"),
+        ("noon ".repeat(5000), 8, "positions"),
         ("short".to_owned(), 5000, "5000 decode tokens"),
         ("short".to_owned(), 0, "at least 1 token"),
     ] {
