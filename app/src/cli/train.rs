@@ -97,8 +97,14 @@ fn read_plan(path: &Path) -> Result<TrainingPlan> {
 /// Mean loss and value accuracy.
 fn means(points: &[CurvePoint]) -> (f64, f64) {
     let count = points.len().max(1) as f64;
-    let sum = |value: fn(&CurvePoint) -> f64| points.iter().map(value).sum::<f64>() / count;
-    (sum(|point| point.loss), sum(|point| point.value_accuracy))
+    let mean = |value: fn(&CurvePoint) -> f32| {
+        points
+            .iter()
+            .map(|point| f64::from(value(point)))
+            .sum::<f64>()
+            / count
+    };
+    (mean(|point| point.loss), mean(|point| point.value_accuracy))
 }
 
 /// Shows the steps: a bar on a terminal, a line every few seconds elsewhere.

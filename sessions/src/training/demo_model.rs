@@ -244,9 +244,9 @@ impl Trainer<'_> {
         let point = CurvePoint {
             step,
             sequence_tokens,
-            loss,
-            value_accuracy: values_right as f64 / values.max(1) as f64,
-            gradient_norm,
+            loss: loss as f32,
+            value_accuracy: values_right as f32 / values.max(1) as f32,
+            gradient_norm: gradient_norm as f32,
         };
         state.curve.push(point);
         Ok(point)

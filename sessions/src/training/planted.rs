@@ -2,7 +2,8 @@
 //! key/value group of layers 1 and 2 is an induction head (Olsson et al. 2022): it looks for the token after
 //! an earlier occurrence of the current one and copies it. The weights are made for what layer 1 receives;
 //! layer 2 begins with the same ones, which match less sharply on its larger stream. Everything is trained
-//! afterwards.
+//! afterwards; but the query heads of one planted group begin alike and get the same gradient, so they stay
+//! alike. The built-in model has two such pairs.
 //!
 //! Without this start the phase change in which a small model learns to retrieve comes several times later.
 //!

@@ -18,7 +18,8 @@ use crate::store::write_file;
 /// The one metadata key of the file.
 const METADATA: &str = "kvlens";
 
-/// What one step had to say, before it changed the model.
+/// What one step had to say, before it changed the model. Single precision, so that JSON gives back the very
+/// same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Steps done before this one.
@@ -26,11 +27,11 @@ pub struct CurvePoint {
     /// T of the step's sequences.
     pub sequence_tokens: usize,
     /// Weighted mean cross-entropy, in nats per token.
-    pub loss: f64,
+    pub loss: f32,
     /// Value tokens whose prediction was the most probable token, of all value tokens.
-    pub value_accuracy: f64,
+    pub value_accuracy: f32,
     /// Norm of the gradient before clipping.
-    pub gradient_norm: f64,
+    pub gradient_norm: f32,
 }
 
 /// Parameters, moments and curve after some steps.

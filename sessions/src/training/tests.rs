@@ -331,7 +331,7 @@ fn training_lowers_the_loss() {
         .unwrap()
         .curve;
     let mean = |points: &[CurvePoint]| {
-        points.iter().map(|point| point.loss).sum::<f64>() / points.len() as f64
+        points.iter().map(|point| point.loss).sum::<f32>() / points.len() as f32
     };
     let (first, last) = (mean(&curve[..4]), mean(&curve[12..]));
     assert!(last < 0.95 * first, "{first} {last}");

@@ -62,7 +62,7 @@ pub fn text(model: &Path, weights_sha256: &str) -> Result<String> {
         plan.loss_weights.wording,
         plan.loss_weights.values,
         if plan.planted {
-            " Two heads of layer 0 began as previous-token heads and one key/value group of layers 1 and 2 as induction heads (planted); all were trained."
+            " Two heads of layer 0 began as previous-token heads and one key/value group of layers 1 and 2 as induction heads (planted); all were trained. The query heads of a planted group began alike and get the same gradient, so they stayed alike."
         } else {
             ""
         }
@@ -88,8 +88,12 @@ pub fn text(model: &Path, weights_sha256: &str) -> Result<String> {
         .chunk_by(|a, b| a.sequence_tokens == b.sequence_tokens)
         .flat_map(|stage| stage.chunks(CURVE_STEPS))
     {
-        let mean = |value: fn(&CurvePoint) -> f64| {
-            points.iter().map(value).sum::<f64>() / points.len() as f64
+        let mean = |value: fn(&CurvePoint) -> f32| {
+            points
+                .iter()
+                .map(|point| f64::from(value(point)))
+                .sum::<f64>()
+                / points.len() as f64
         };
         if let (Some(first), Some(last)) = (points.first(), points.last()) {
             let _ = writeln!(
