@@ -12,3 +12,4 @@ mod capture_and_measure;
 mod demo;
 mod resume;
 mod support;
+mod train;
