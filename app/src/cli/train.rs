@@ -162,7 +162,6 @@ impl Watch {
                 }
                 self.show(point);
             }
-            TrainingEvent::Saved => {}
         }
     }
 

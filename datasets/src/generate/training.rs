@@ -17,6 +17,9 @@ use crate::generate::person::People;
 /// Texts may be shorter than prompts: a small model begins with short ones.
 const LENGTHS: std::ops::RangeInclusive<usize> = 64..=16_384;
 
+/// What the weights of a mixture may add up to: each task is held as often as its weight says.
+const MIXTURE_TOTAL: std::ops::RangeInclusive<u64> = 1..=1000;
+
 /// Estimated tokens of text for each question about people, and how many questions there are at most.
 const TOKENS_PER_QUESTION: usize = 110;
 const MOST_QUESTIONS: usize = 12;
@@ -84,6 +87,15 @@ impl TrainingCorpus {
     /// # Errors
     /// An unknown task, a length out of 64 to 16,384, and when no task of the mixture fits it.
     pub fn new(length: usize, seed: u64, mixture: &[(&str, u32)]) -> Result<Self, DatasetError> {
+        let total: u64 = mixture.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        if !MIXTURE_TOTAL.contains(&total) {
+            return Err(DatasetError::OptionValue {
+                task: "training".to_owned(),
+                option: "mixture".to_owned(),
+                value: format!("weights of {total} in all"),
+                expected: "weights of 1 to 1000 in all".to_owned(),
+            });
+        }
         let mut tasks = Vec::new();
         let mut shortest = usize::MAX;
         for (name, weight) in mixture {
@@ -396,6 +408,10 @@ mod tests {
     #[test]
     fn an_unknown_task_and_a_length_without_room_are_refused() {
         assert!(TrainingCorpus::new(256, 0, &[("riddle", 1)]).is_err());
+        for weight in [0, 1001, u32::MAX] {
+            let error = TrainingCorpus::new(256, 0, &[("facts", weight)]).unwrap_err();
+            assert!(error.to_string().contains("mixture"), "{error}");
+        }
         assert!(TrainingCorpus::new(20, 0, &[("facts", 1)]).is_err());
         assert!(TrainingCorpus::new(64, 0, &[("passage", 1)]).is_err());
     }

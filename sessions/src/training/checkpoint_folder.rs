@@ -11,6 +11,7 @@ use super::plan::TrainingPlan;
 use super::state::{TrainingState, serialized};
 use super::tokenizer::{BEGIN, BEGIN_ID, END, END_ID};
 use crate::SessionError;
+use crate::error::Context;
 use crate::model::ModelConfig;
 use crate::store::write_file;
 
@@ -55,12 +56,18 @@ pub(crate) fn config(
     ModelConfig::from_json(config_text(plan, tokenizer).as_bytes())
 }
 
-/// Writes what does not change while the model is trained.
+/// Writes everything of a run that has done no step. An earlier run's state goes first: killed in between,
+/// the folder must not be resumed with parts of two runs.
 pub(crate) fn begin(
     folder: &Path,
-    plan: &TrainingPlan,
     tokenizer: &Tokenizer,
+    state: &TrainingState,
 ) -> Result<(), SessionError> {
+    let plan = &state.plan;
+    let earlier = folder.join(STATE_FILE);
+    if earlier.exists() {
+        std::fs::remove_file(&earlier).io("remove the state of an earlier training", &earlier)?;
+    }
     let tokenizer_text = tokenizer
         .to_string(true)
         .map_err(|error| SessionError::Tokenizer {
@@ -85,7 +92,8 @@ pub(crate) fn begin(
     write_file(
         &folder.join("generation_config.json"),
         format!("{generation_config:#}\n").as_bytes(),
-    )
+    )?;
+    save(folder, state)
 }
 
 /// Reads the tokenizer that [`begin`] wrote.

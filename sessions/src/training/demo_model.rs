@@ -65,8 +65,6 @@ pub enum TrainingEvent {
         /// How long it took.
         elapsed_secs: f64,
     },
-    /// The state and the model were written.
-    Saved,
 }
 
 /// How a run ended.
@@ -115,7 +113,9 @@ pub fn train_demo_model(
     while state.steps() < last && !cancel.is_cancelled() {
         let started = Instant::now();
         let step = state.steps();
-        let (stage_index, stage, _) = run.plan.stage_of(step).ok_or(SessionError::Cancelled)?;
+        let Some((stage_index, stage, _)) = run.plan.stage_of(step) else {
+            break;
+        };
         let rows = match &source {
             Some((index, rows)) if *index == stage_index => rows,
             _ => {
@@ -132,11 +132,9 @@ pub fn train_demo_model(
         });
         if state.steps().is_multiple_of(STEPS_BETWEEN_SAVES) && state.steps() < last {
             checkpoint_folder::save(&run.out, &state)?;
-            on_event(TrainingEvent::Saved);
         }
     }
     checkpoint_folder::save(&run.out, &state)?;
-    on_event(TrainingEvent::Saved);
     cancel.check()?;
     Ok(TrainingSummary {
         is_complete: state.steps() == run.plan.steps(),
@@ -171,8 +169,9 @@ fn start(run: &TrainingRun, device: &Device) -> Result<(Tokenizer, TrainingState
     let tokenizer = tokenizer::train(&run.plan)?;
     let config = checkpoint_folder::config(&run.plan, &tokenizer)?;
     let parameters = initial::parameters(&run.plan, &config, device)?;
-    checkpoint_folder::begin(&run.out, &run.plan, &tokenizer)?;
-    Ok((tokenizer, TrainingState::new(run.plan.clone(), parameters)?))
+    let state = TrainingState::new(run.plan.clone(), parameters)?;
+    checkpoint_folder::begin(&run.out, &tokenizer, &state)?;
+    Ok((tokenizer, state))
 }
 
 /// What every step needs.

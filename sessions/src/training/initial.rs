@@ -57,7 +57,7 @@ pub(crate) fn parameters(
 }
 
 /// Names and shapes of a Llama's parameters with tied embeddings, as Hugging Face stores them.
-pub(crate) fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
+fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let hidden = config.hidden_size;
     let wide = config.intermediate_size;
     let queries = config.query_heads * config.head_dim;

@@ -92,14 +92,16 @@ pub struct LossWeights {
 impl TrainingPlan {
     /// Steps of all stages.
     pub fn steps(&self) -> usize {
-        self.stages.iter().map(|stage| stage.steps).sum()
+        self.stages
+            .iter()
+            .fold(0, |sum: usize, stage| sum.saturating_add(stage.steps))
     }
 
     /// The stage that a step (from 0) belongs to: its number, the stage, and the step inside it.
     pub(crate) fn stage_of(&self, step: usize) -> Option<(usize, &TrainingStage, usize)> {
         let mut first = 0;
         for (index, stage) in self.stages.iter().enumerate() {
-            if step < first + stage.steps {
+            if step - first < stage.steps {
                 return Some((index, stage, step - first));
             }
             first += stage.steps;
@@ -140,6 +142,21 @@ impl TrainingPlan {
         if self.mixture.is_empty() {
             return wrong("a training plan needs at least one task".to_owned());
         }
+        if self.steps() == 0 {
+            return wrong("a training plan needs at least one step".to_owned());
+        }
+        if self.shape.parameters() > MOST_PARAMETERS {
+            return wrong(format!(
+                "a model of {} parameters is too large for this trainer, which takes up to {MOST_PARAMETERS}",
+                self.shape.parameters()
+            ));
+        }
+        if self.step_tokens > MOST_STEP_TOKENS {
+            return wrong(format!(
+                "a step of {} tokens is too long; at most {MOST_STEP_TOKENS}",
+                self.step_tokens
+            ));
+        }
         for stage in &self.stages {
             if stage.sequence_tokens < SHORTEST_SEQUENCE {
                 return wrong(format!(
@@ -161,6 +178,24 @@ impl TrainingPlan {
             }
         }
         Ok(())
+    }
+}
+
+/// Bounds on what is allocated from a plan before anything is trained: far above what a small model needs.
+const MOST_PARAMETERS: usize = 1 << 28;
+const MOST_STEP_TOKENS: usize = 1 << 22;
+
+impl TrainingShape {
+    /// Numbers that are trained, norms left out; the largest number where it does not fit.
+    fn parameters(&self) -> usize {
+        let heads = self.query_heads.saturating_add(self.kv_heads);
+        let attention = heads.saturating_mul(self.head_dim).saturating_mul(2);
+        let feed_forward = self.intermediate_size.saturating_mul(3);
+        let rows = attention
+            .saturating_add(feed_forward)
+            .saturating_mul(self.layers);
+        rows.saturating_add(self.vocabulary)
+            .saturating_mul(self.hidden_size)
     }
 }
 

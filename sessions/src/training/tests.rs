@@ -379,6 +379,19 @@ fn a_folder_in_use_and_other_settings_are_refused() {
 }
 
 #[test]
+fn a_run_that_replaces_another_leaves_nothing_of_it_from_the_first_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = small_plan();
+    run(&plan, folder.path(), StartMode::New, Some(2)).unwrap();
+    let mut other = plan.clone();
+    other.seed += 1;
+    run(&other, folder.path(), StartMode::Replace, Some(0)).unwrap();
+    assert!(run(&plan, folder.path(), StartMode::Resume, None).is_err());
+    let resumed = run(&other, folder.path(), StartMode::Resume, Some(1)).unwrap();
+    assert_eq!(resumed.curve.len(), 1);
+}
+
+#[test]
 fn a_damaged_state_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("training-state.safetensors"), b"nothing").unwrap();
