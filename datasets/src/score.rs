@@ -23,6 +23,12 @@ pub fn score(sample: &Sample, generated: &str) -> Option<f64> {
     Some(found as f64 / values.len() as f64)
 }
 
+/// Whether `value` stands in `generated` as [`score`] counts it.
+pub fn holds_value(generated: &str, value: &str) -> bool {
+    let value = normalised(value);
+    !value.is_empty() && holds(&normalised(generated), &value)
+}
+
 fn normalised(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()

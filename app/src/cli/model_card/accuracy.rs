@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use kvlens_datasets::{Sample, score};
+use kvlens_datasets::holds_value;
 use kvlens_sessions::SampleRecord;
 
 /// Parts that a prompt is divided into to see whether the depth of a fact matters.
@@ -39,7 +39,7 @@ impl Answers {
         counts.exact +=
             usize::from(record.answer.as_deref().map(str::trim) == Some(record.generated.trim()));
         for value in &record.values {
-            let is_right = holds(record, value);
+            let is_right = holds_value(&record.generated, value);
             counts.values += 1;
             counts.right += usize::from(is_right);
             if let Some((right, values)) =
@@ -99,21 +99,6 @@ fn nearest_power_of_two(tokens: usize) -> usize {
 
 fn percent(part: usize, whole: usize) -> String {
     format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
-}
-
-/// Whether the generated text holds the value.
-fn holds(record: &SampleRecord, value: &str) -> bool {
-    let one = Sample {
-        id: record.id.clone(),
-        dataset: record.dataset.clone(),
-        task: record.task.clone(),
-        prompt: String::new(),
-        answer: None,
-        values: vec![value.to_owned()],
-        evidence: Vec::new(),
-        question_place: record.question_place,
-    };
-    score(&one, &record.generated) == Some(1.0)
 }
 
 /// The tenth of the prompt in which the fact begins that holds the value.

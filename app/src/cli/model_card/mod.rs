@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use kvlens_sessions::Session;
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 
 use super::args::TrainCardArguments;
 use super::failure::Failure;
@@ -25,18 +26,19 @@ use head_map::HeadMaps;
 pub fn run(arguments: &TrainCardArguments) -> Result<()> {
     let mut answers = Answers::default();
     let mut maps = HeadMaps::default();
-    let mut weights: Option<String> = None;
+    let source = ModelSource::Folder(arguments.model.clone());
+    let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)?;
+    let weights = &model.identity().weights_sha256;
     for path in &arguments.sessions {
         let session = Session::open(path)?;
-        let found = &session.manifest().model.weights_sha256;
-        if weights.as_ref().is_some_and(|known| known != found) {
+        if session.manifest().model.weights_sha256 != *weights {
             return Err(Failure::BadInput(format!(
-                "the sessions were captured with different weights; a card is of one model: {}",
+                "the session was captured with other weights than those of {}: {}",
+                arguments.model.display(),
                 path.display()
             ))
             .into());
         }
-        weights = Some(found.clone());
         for index in 0..session.sample_count() {
             let captured = session.load_sample(index)?;
             answers.add(&captured.record);
@@ -45,7 +47,7 @@ pub fn run(arguments: &TrainCardArguments) -> Result<()> {
     }
     let card = format!(
         "{}{}{}",
-        recipe::text(&arguments.model, weights.as_deref().unwrap_or_default())?,
+        recipe::text(&arguments.model, weights)?,
         answers.text(),
         maps.text()
     );
@@ -54,6 +56,10 @@ pub fn run(arguments: &TrainCardArguments) -> Result<()> {
     output::print(&format!("model card: {}\n", path.display()))
 }
 
+/// Aside and renamed, so that a full disk leaves an earlier card whole.
 fn write(path: &Path, card: &str) -> Result<()> {
-    fs::write(path, card).with_context(|| format!("the card cannot be written: {}", path.display()))
+    let aside = path.with_added_extension("partial");
+    fs::write(&aside, card)
+        .and_then(|()| fs::rename(&aside, path))
+        .with_context(|| format!("the card cannot be written: {}", path.display()))
 }
