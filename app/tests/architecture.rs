@@ -115,3 +115,10 @@ fn datasets_knows_text_and_chance_only() {
         .collect();
     assert_eq!(names, ["rand_chacha", "serde", "serde_json", "thiserror"]);
 }
+
+/// Training switches off the sharing of matrix products between threads, in the one copy that candle uses.
+#[test]
+fn there_is_one_copy_of_the_matrix_product() {
+    let lock = include_str!("../../Cargo.lock");
+    assert_eq!(lock.matches("name = \"gemm\"\n").count(), 1);
+}
