@@ -61,10 +61,9 @@ pub(crate) fn attend(input: &AttentionInput<'_>) -> Result<AttentionOutput, Sess
     }
     Ok(AttentionOutput {
         context: concatenate(contexts)?,
-        log_sum_exp: match log_sums.is_empty() {
-            true => None,
-            false => Some(concatenate(log_sums)?),
-        },
+        log_sum_exp: (!log_sums.is_empty())
+            .then(|| concatenate(log_sums))
+            .transpose()?,
     })
 }
 
