@@ -193,6 +193,10 @@ pub struct DemoArguments {
 pub enum TrainCommand {
     /// Train the small built-in language model anew, from generated documents
     DemoModel(TrainDemoModelArguments),
+    /// Train Judge Q's soft tokens for a model, which stays as it is
+    JudgeQ(TrainJudgeQArguments),
+    /// Train LookaheadKV's tokens and adapters for a model, which stays as it is
+    LookaheadKv(TrainLookaheadKvArguments),
     /// Write the card of a trained model: recipe, curve, accuracy of captured answers, recall by head
     Card(TrainCardArguments),
 }
@@ -232,6 +236,88 @@ pub struct TrainDemoModelArguments {
     /// Start anew where a training lies
     #[arg(long)]
     pub replace: bool,
+}
+
+/// What both trainings of a window take.
+#[derive(Debug, Args)]
+pub struct TrainWindowArguments {
+    /// The model: `demo` (built in) or a folder in the Hugging Face layout
+    #[arg(long, value_name = "demo|DIR")]
+    pub model: ModelSource,
+    /// Training prompts, as `capture` takes them; the model responds to them itself
+    #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]
+    pub data: Vec<String>,
+    /// Prompts to look at while training; without any, every tenth training prompt is held out
+    #[arg(long, value_name = "SPEC", num_args = 1..)]
+    pub held_out: Vec<String>,
+    /// Windows that the held-out recall is shown beside
+    #[arg(long, value_name = "WINDOW", num_args = 1.., default_values_t = ["last:32".to_owned(), "last:8".to_owned()])]
+    pub baselines: Vec<String>,
+    /// Rows that are run behind the prompt
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
+    pub soft_tokens: usize,
+    /// Tokens of a response, at most
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DECODE_TOKENS, value_parser = at_least_one)]
+    pub decode: usize,
+    /// Steps of the training
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one)]
+    pub steps: usize,
+    /// Prompts of a step
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
+    pub step_prompts: usize,
+    /// Learning rate of the tokens (Adam)
+    #[arg(long, value_name = "X", default_value_t = 0.005)]
+    pub token_rate: f64,
+    /// Steps between two looks at the held-out prompts
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least_one)]
+    pub look_every: usize,
+    /// Seed of initial values and of the prompts' order
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Wrap prompts in the model's chat template
+    #[arg(long)]
+    pub chat: bool,
+    /// auto, cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "D", default_value_t)]
+    pub device: DeviceChoice,
+    /// auto, f32, f16 or bf16
+    #[arg(long, value_name = "T", default_value_t)]
+    pub dtype: DtypeChoice,
+    /// Stop after so many steps, counted from the beginning of the training; `--resume` goes on
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub stop_after_steps: Option<usize>,
+    /// Go on with a training that was stopped; everything else must be as it was
+    #[arg(long, conflicts_with = "replace")]
+    pub resume: bool,
+    /// Start anew where a training lies
+    #[arg(long)]
+    pub replace: bool,
+    /// The file to write (safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `kvlens train judge-q`
+#[derive(Debug, Args)]
+pub struct TrainJudgeQArguments {
+    #[command(flatten)]
+    pub window: TrainWindowArguments,
+}
+
+/// `kvlens train lookahead-kv`
+#[derive(Debug, Args)]
+pub struct TrainLookaheadKvArguments {
+    #[command(flatten)]
+    pub window: TrainWindowArguments,
+    /// Rank of the adapters; 0 for tokens without adapters
+    #[arg(long, value_name = "R", default_value_t = 8)]
+    pub rank: usize,
+    /// The adapters are scaled by alpha / rank
+    #[arg(long, value_name = "A", default_value_t = 32.0)]
+    pub alpha: f64,
+    /// Learning rate of the adapters (Adam)
+    #[arg(long, value_name = "X", default_value_t = 0.001)]
+    pub adapter_rate: f64,
 }
 
 /// Budgets of `measure` and of the demo.

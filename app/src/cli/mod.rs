@@ -22,6 +22,7 @@ mod provenance;
 mod recall_table;
 mod tables;
 mod train;
+mod train_window;
 mod warnings;
 
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::interrupt::cancel_on_interrupt;
 use super::model_card;
 use super::output;
+use super::train_window;
 
 /// Steps that loss and accuracy are averaged over for showing.
 const SHOWN_STEPS: usize = 20;
@@ -32,6 +33,8 @@ const LINE_INTERVAL: Duration = Duration::from_secs(15);
 pub fn run(command: &TrainCommand) -> Result<()> {
     match command {
         TrainCommand::DemoModel(arguments) => demo_model(arguments),
+        TrainCommand::JudgeQ(arguments) => train_window::judge_q(arguments),
+        TrainCommand::LookaheadKv(arguments) => train_window::lookahead_kv(arguments),
         TrainCommand::Card(arguments) => model_card::run(arguments),
     }
 }

@@ -16,7 +16,7 @@ pub use plan::CapturePlan;
 
 use crate::model::Model;
 use crate::store::{SampleState, write_file, write_sample};
-use crate::windows::{Decode, DecodePlan, ObservationWindow, parse_windows};
+use crate::windows::{Decode, DecodePlan, ObservationWindow, expand_all, parse_windows};
 use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
 use prepared::{PreparedSample, prepare};
@@ -38,13 +38,13 @@ pub fn capture(
     on_event: &mut dyn FnMut(CaptureEvent),
     cancel: &CancelFlag,
 ) -> Result<CaptureSummary, SessionError> {
-    let mut windows = parse_windows(&plan.windows)?;
     plan.decode.check()?;
-    let needs = needs(&plan.decode, &windows);
-    let prepared = prepare(plan, model, samples, &needs)?;
+    let mut windows = parse_windows(&expand_all(&plan.windows, model))?;
     for window in &mut windows {
         window.prepare(model)?;
     }
+    let needs = needs(&plan.decode, &windows);
+    let prepared = prepare(plan, model, samples, &needs)?;
     let mut folder = SessionFolder::start(plan, model, samples, out, start)?;
     on_event(CaptureEvent::Started);
     let job = CaptureJob {

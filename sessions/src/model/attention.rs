@@ -27,6 +27,8 @@ pub(crate) struct AttentionInput<'a> {
     /// Added to the logits of a single row: `[heads of the keys, 1, N]`, minus infinity on what it does not see.
     pub(crate) hidden_keys: Option<&'a Tensor>,
     pub(crate) mode: ForwardMode,
+    /// Whether the weights on what was there before the rows are to be handed out.
+    pub(crate) wants_weights: bool,
 }
 
 /// What the attention of a chunk of rows yields.
@@ -36,6 +38,18 @@ pub(crate) struct AttentionOutput {
     /// `[H, R]` f32: log of the sum over visible keys of exp(logit), with the scale applied to the logit.
     /// Training has no use for it and does without.
     pub(crate) log_sum_exp: Option<Tensor>,
+    /// `[H, R, first_index]` f32: the rows' attention on the keys before the first of them, if wanted.
+    pub(crate) weights: Option<Tensor>,
+}
+
+/// One block's share of an [`AttentionOutput`].
+struct BlockOutput {
+    /// `[H, B, D]`.
+    context: Tensor,
+    /// `[H, B]`.
+    log_sum_exp: Option<Tensor>,
+    /// `[H, B, first_index]`.
+    weights: Option<Tensor>,
 }
 
 /// Rows of a block and the keys that any of them sees.
@@ -48,22 +62,23 @@ pub(crate) fn attend(input: &AttentionInput<'_>) -> Result<AttentionOutput, Sess
     let (heads, rows, _) = input.queries.dims3()?;
     let mut contexts = Vec::new();
     let mut log_sums = Vec::new();
+    let mut weights = Vec::new();
     let mut start = 0;
     while start < rows {
         let visible = input.first_index + rows;
         let fitting = SCORE_BYTES / (heads * visible * DType::F32.size_in_bytes());
         let end = rows.min(start + fitting.clamp(1, BLOCK_ROWS));
         let block = Block::new(input, start..end);
-        let (context, log_sum) = attend_block(input, &block)?;
-        contexts.push(context);
-        log_sums.extend(log_sum);
+        let output = attend_block(input, &block)?;
+        contexts.push(output.context);
+        log_sums.extend(output.log_sum_exp);
+        weights.extend(output.weights);
         start = end;
     }
     Ok(AttentionOutput {
         context: concatenate(contexts)?,
-        log_sum_exp: (!log_sums.is_empty())
-            .then(|| concatenate(log_sums))
-            .transpose()?,
+        log_sum_exp: concatenate_any(log_sums)?,
+        weights: concatenate_any(weights)?,
     })
 }
 
@@ -80,11 +95,7 @@ impl Block {
     }
 }
 
-/// One block's context `[H, B, D]` and log-sum-exp `[H, B]`.
-fn attend_block(
-    input: &AttentionInput<'_>,
-    block: &Block,
-) -> Result<(Tensor, Option<Tensor>), SessionError> {
+fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<BlockOutput, SessionError> {
     let (heads, _, head_dim) = input.queries.dims3()?;
     let kv_heads = input.keys.dim(0)?;
     let (rows, keys) = (block.rows.len(), block.keys.len());
@@ -103,7 +114,7 @@ fn attend_block(
     let fused_gradient = input.mode == ForwardMode::Differentiable
         && input.hidden_keys.is_none()
         && products.device().is_cpu();
-    let (weights, log_sum) = if fused_gradient {
+    let (weights, log_sum_exp) = if fused_gradient {
         let softmax = MaskedSoftmax {
             scale: scale as f32,
             rows,
@@ -119,7 +130,30 @@ fn attend_block(
         .to_dtype(input.queries.dtype())?
         .matmul(&seen_values)?
         .reshape((heads, rows, head_dim))?;
-    Ok((context, log_sum))
+    let weights = input
+        .wants_weights
+        .then(|| before_the_rows(input, block, &weights.reshape((heads, rows, keys))?))
+        .transpose()?;
+    Ok(BlockOutput {
+        context,
+        log_sum_exp,
+        weights,
+    })
+}
+
+/// Weights `[H, B, keys of the block]` cut to the keys before the rows, `[H, B, first_index]`.
+fn before_the_rows(
+    input: &AttentionInput<'_>,
+    block: &Block,
+    weights: &Tensor,
+) -> Result<Tensor, SessionError> {
+    let unseen = block.keys.start.min(input.first_index);
+    let seen = input.first_index - unseen;
+    let weights = weights.narrow(2, 0, seen)?;
+    match unseen {
+        0 => Ok(weights),
+        _ => Ok(weights.pad_with_zeros(2, unseen, 0)?),
+    }
 }
 
 /// Weights `[G, stacked, keys]` and log-sum-exp `[H, B]` of scaled scores.
@@ -177,6 +211,13 @@ fn mask(
         (block.rows.len(), block.keys.len()),
         device,
     )?))
+}
+
+/// Joins blocks along their rows, if there are any.
+fn concatenate_any(blocks: Vec<Tensor>) -> Result<Option<Tensor>, SessionError> {
+    (!blocks.is_empty())
+        .then(|| concatenate(blocks))
+        .transpose()
 }
 
 /// Joins blocks along their rows.

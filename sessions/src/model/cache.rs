@@ -109,6 +109,23 @@ impl KvCache {
         ))
     }
 
+    /// Keys and values of all tokens so far with those of new ones `[G, rows, D]` behind them,
+    /// `[heads, len + rows, D]`: copies through which gradients pass, while the cache stays as it is.
+    pub(crate) fn joined(
+        &self,
+        layer: usize,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> Result<(Tensor, Tensor), SessionError> {
+        let cache = self.layer(layer)?;
+        let heads = cache.keys.dim(0)?;
+        let join = |cached: &Tensor, new: &Tensor| {
+            let filled = cached.narrow(1, 0, self.len)?;
+            Ok::<_, SessionError>(Tensor::cat(&[filled, repeat_heads(new, heads)?], 1)?)
+        };
+        Ok((join(&cache.keys, keys)?, join(&cache.values, values)?))
+    }
+
     /// How `rows` new rows of a layer with this sliding window find out which keys they do not see: by
     /// counting back over the cache or, where the cache has gaps, from what this adds to the logits,
     /// `[heads, 1, len + rows]`.

@@ -3,9 +3,10 @@
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Embedding, Linear, Module};
 
+use super::adapters::Adapters;
 use super::cache::KvCache;
 use super::config::ModelConfig;
-use super::layer::{DecoderLayer, KeySource};
+use super::layer::{Capture, DecoderLayer, KeySource, Pass};
 use super::norm::Norm;
 use super::rope::Rotation;
 use super::row_capture::RowCapture;
@@ -21,7 +22,8 @@ pub(crate) enum ForwardMode {
     Differentiable,
 }
 
-/// Embedding, layers, final norm and output layer.
+/// Embedding, layers, final norm and output layer. A clone shares the weights.
+#[derive(Clone)]
 pub(crate) struct Decoder {
     config: ModelConfig,
     embedding: Embedding,
@@ -52,12 +54,12 @@ impl Decoder {
             weights.get("lm_head.weight", &shape)?
         };
         let layers = (0..config.layers)
-            .map(|index| DecoderLayer::load(weights, &config, index, mode))
+            .map(|index| DecoderLayer::load(weights, &config, index))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             embedding: Embedding::new(embedded, config.hidden_size),
             layers,
-            final_norm: Norm::load(weights, "model.norm", config.hidden_size, &config, mode)?,
+            final_norm: Norm::load(weights, "model.norm", config.hidden_size, &config)?,
             output: Linear::new(output, None),
             inverse_frequencies: config.rope.inverse_frequencies(config.head_dim),
             mode,
@@ -65,6 +67,14 @@ impl Decoder {
             dtype: weights.dtype(),
             config,
         })
+    }
+
+    /// The same weights, run so that gradients pass.
+    pub(crate) fn differentiable(&self) -> Self {
+        Self {
+            mode: ForwardMode::Differentiable,
+            ..self.clone()
+        }
     }
 
     /// Shape and switches.
@@ -106,7 +116,8 @@ impl Decoder {
     }
 
     /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which
-    /// they join. A row sees the cache and the rows before it. Gives the residual stream `[R, hidden]`.
+    /// they join. A row sees the cache and the rows before it; `adapters` act on these rows alone. Gives the
+    /// residual stream `[R, hidden]`.
     ///
     /// # Errors
     /// [`SessionError::Plan`] if positions and rows differ in number or the cache has no room.
@@ -115,6 +126,7 @@ impl Decoder {
         embeddings: &Tensor,
         positions: &[u32],
         cache: &mut KvCache,
+        adapters: Option<&Adapters>,
         capture: Option<&mut RowCapture>,
     ) -> Result<Tensor, SessionError> {
         let rows = embeddings.dim(0)?;
@@ -127,9 +139,32 @@ impl Decoder {
                 ),
             });
         }
-        let stream = self.run_layers(embeddings, positions, &KeySource::Cache(cache), capture)?;
+        let capture = capture.map_or(Capture::Nothing, Capture::Rows);
+        let source = KeySource::Cache(cache);
+        let stream = self.run_layers(embeddings, positions, source, adapters, capture)?;
         cache.advance(rows);
         Ok(stream)
+    }
+
+    /// The attention of rows `[R, hidden]` on the tokens in the cache, behind which they are run at
+    /// `positions` as [`forward`](Self::forward) runs them, but which stays as it is: `[H, R, T]` f32 for each
+    /// layer in turn, the softmax running over all that a row sees. In differentiable mode the gradients of
+    /// embeddings and adapters pass.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the numbers of rows and positions differ.
+    pub(crate) fn attention_behind(
+        &self,
+        embeddings: &Tensor,
+        positions: &[u32],
+        cache: &KvCache,
+        adapters: Option<&Adapters>,
+    ) -> Result<Vec<Tensor>, SessionError> {
+        let mut attention = Vec::with_capacity(self.layers.len());
+        let capture = Capture::AttentionOnCache(&mut attention);
+        let source = KeySource::Behind(cache);
+        self.run_layers(embeddings, positions, source, adapters, capture)?;
+        Ok(attention)
     }
 
     /// Runs `sequences` sequences of the same length from position 0, each seeing only itself.
@@ -156,8 +191,9 @@ impl Decoder {
         self.run_layers(
             &self.embed(ids)?,
             &positions,
-            &KeySource::Sequences(sequences),
+            KeySource::Sequences(sequences),
             None,
+            Capture::Nothing,
         )
     }
 
@@ -165,26 +201,32 @@ impl Decoder {
         &self,
         embeddings: &Tensor,
         positions: &[u32],
-        source: &KeySource<'_>,
-        mut capture: Option<&mut RowCapture>,
+        source: KeySource<'_>,
+        adapters: Option<&Adapters>,
+        mut capture: Capture<'_>,
     ) -> Result<Tensor, SessionError> {
-        let rotation = Rotation::new(
-            &self.inverse_frequencies,
-            positions,
-            self.dtype,
-            &self.device,
-            self.mode,
-        )?;
+        let pass = Pass {
+            rotation: Rotation::new(
+                &self.inverse_frequencies,
+                positions,
+                self.dtype,
+                &self.device,
+                self.mode,
+            )?,
+            source,
+            mode: self.mode,
+            adapters,
+        };
         let mut stream = embeddings.clone();
         for layer in &self.layers {
-            stream = layer.forward(&stream, &rotation, source, capture.as_deref_mut())?;
+            stream = layer.forward(&stream, &pass, &mut capture)?;
         }
         Ok(stream)
     }
 
     /// Logits `[R, vocabulary]`, f32, of rows of a residual stream `[R, hidden]`.
     pub(crate) fn logits(&self, stream: &Tensor) -> Result<Tensor, SessionError> {
-        let normed = self.final_norm.forward(stream)?;
+        let normed = self.final_norm.forward(stream, self.mode)?;
         Ok(self.output.forward(&normed)?.to_dtype(DType::F32)?)
     }
 }

@@ -3,11 +3,13 @@
 //!
 //! candle-transformers' models keep their attention private, which is why this decoder is our own.
 
+mod adapters;
 mod attention;
 pub(crate) mod backward;
 mod cache;
 mod chat;
 mod checkpoint;
+mod companion;
 mod config;
 mod config_json;
 mod decoder;
@@ -24,8 +26,10 @@ mod weights;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use adapters::{Adapters, LowRank, Projection};
 pub use cache::KvCache;
 pub use checkpoint::ModelSource;
+pub(crate) use companion::Companion;
 pub use config::{Family, ModelConfig};
 pub(crate) use decoder::{Decoder, ForwardMode};
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
@@ -58,6 +62,7 @@ pub struct ModelIdentity {
 /// A loaded model with its tokenizer.
 pub struct Model {
     decoder: Decoder,
+    source: ModelSource,
     identity: ModelIdentity,
     text: TextCodec,
     eos_token_ids: Vec<u32>,
@@ -89,6 +94,7 @@ impl Model {
         let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
         let weights = Weights::open(&checkpoint.weights, &device, dtype)?;
         Ok(Self {
+            source: source.clone(),
             identity: ModelIdentity {
                 name: checkpoint.name.clone(),
                 architecture: config.family.architecture().to_owned(),
@@ -183,7 +189,18 @@ impl Model {
         cache: &mut KvCache,
         capture: Option<&mut RowCapture>,
     ) -> Result<Tensor, SessionError> {
-        self.decoder.forward(embeddings, positions, cache, capture)
+        self.decoder
+            .forward(embeddings, positions, cache, None, capture)
+    }
+
+    /// A file that was made for this model and lies beside it.
+    pub(crate) fn companion(&self, name: &str) -> Option<Companion> {
+        Companion::find(&self.source, name)
+    }
+
+    /// The layers without tokenizer and files.
+    pub(crate) fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     /// Feeds tokens behind those in the cache and gives the logits `[vocabulary]`, f32, of what follows them.

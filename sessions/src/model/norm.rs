@@ -1,4 +1,4 @@
-//! RMS norm (Zhang and Sennrich 2019) in the mode that the decoder runs in.
+//! RMS norm (Zhang and Sennrich 2019) with the kernels of a forward mode.
 
 use candle_core::Tensor;
 use candle_nn::{Module, RmsNorm};
@@ -13,7 +13,6 @@ use crate::SessionError;
 #[derive(Debug, Clone)]
 pub(crate) struct Norm {
     norm: RmsNorm,
-    mode: ForwardMode,
 }
 
 impl Norm {
@@ -23,18 +22,16 @@ impl Norm {
         name: &str,
         width: usize,
         config: &ModelConfig,
-        mode: ForwardMode,
     ) -> Result<Self, SessionError> {
         let weight = weights.get(&format!("{name}.weight"), &[width])?;
         Ok(Self {
             norm: RmsNorm::new(weight, config.rms_norm_eps),
-            mode,
         })
     }
 
     /// `[.., width]` in and out.
-    pub(crate) fn forward(&self, rows: &Tensor) -> Result<Tensor, SessionError> {
-        Ok(match self.mode {
+    pub(crate) fn forward(&self, rows: &Tensor, mode: ForwardMode) -> Result<Tensor, SessionError> {
+        Ok(match mode {
             ForwardMode::Fused => self.norm.forward(rows)?,
             ForwardMode::Differentiable if rows.device().is_cpu() => {
                 rms_norm(rows, self.norm.weight(), self.norm.eps() as f32)?

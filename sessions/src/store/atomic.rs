@@ -14,7 +14,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SessionError> 
         // the rest of a failed write must not stay; that it cannot be removed changes nothing
         let _ = std::fs::remove_file(&aside);
     }
-    written.io("write a file of the session", path)?;
+    written.io("write the file", path)?;
     sync_folder(path);
     Ok(())
 }

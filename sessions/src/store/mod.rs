@@ -5,6 +5,7 @@
 mod atomic;
 mod manifest;
 mod sample_file;
+mod serialized;
 mod session;
 mod shape_check;
 
@@ -15,3 +16,4 @@ pub use session::Session;
 pub(crate) use atomic::write_file;
 pub(crate) use manifest::MANIFEST_FILE;
 pub(crate) use sample_file::write_sample;
+pub(crate) use serialized::serialized;

@@ -8,12 +8,12 @@ use serde_json::json;
 use tokenizers::Tokenizer;
 
 use super::plan::TrainingPlan;
-use super::state::{TrainingState, serialized};
+use super::state::DemoState;
 use super::tokenizer::{BEGIN, BEGIN_ID, END, END_ID};
 use crate::SessionError;
 use crate::error::Context;
 use crate::model::ModelConfig;
-use crate::store::write_file;
+use crate::store::{serialized, write_file};
 
 /// Everything that the next step needs.
 pub(crate) const STATE_FILE: &str = "training-state.safetensors";
@@ -61,7 +61,7 @@ pub(crate) fn config(
 pub(crate) fn begin(
     folder: &Path,
     tokenizer: &Tokenizer,
-    state: &TrainingState,
+    state: &DemoState,
 ) -> Result<(), SessionError> {
     let plan = &state.plan;
     let earlier = folder.join(STATE_FILE);
@@ -105,7 +105,7 @@ pub(crate) fn read_tokenizer(folder: &Path) -> Result<Tokenizer, SessionError> {
 }
 
 /// Writes the model, the log and, last, the state.
-pub(crate) fn save(folder: &Path, state: &TrainingState) -> Result<(), SessionError> {
+pub(crate) fn save(folder: &Path, state: &DemoState) -> Result<(), SessionError> {
     let tensors: BTreeMap<String, Tensor> = state
         .parameters
         .iter()

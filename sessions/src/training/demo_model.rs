@@ -8,10 +8,10 @@ use tokenizers::Tokenizer;
 
 use super::checkpoint_folder::{self, read_tokenizer};
 use super::gradient::{StepFigures, of_step};
-use super::optimizer::{Rates, clip};
+use super::optimizer::{ADAM_EPSILON, Rates, clip};
 use super::plan::TrainingPlan;
 use super::rows::{Row, RowSource};
-use super::state::{CurvePoint, TrainingState};
+use super::state::{CurvePoint, DemoState, TrainingState};
 use super::threads::Threads;
 use super::{initial, tokenizer};
 use crate::error::Context;
@@ -143,7 +143,7 @@ pub fn train_demo_model(
 }
 
 /// A fresh tokenizer and fresh parameters, or those of the folder.
-fn start(run: &TrainingRun, device: &Device) -> Result<(Tokenizer, TrainingState), SessionError> {
+fn start(run: &TrainingRun, device: &Device) -> Result<(Tokenizer, DemoState), SessionError> {
     let path = run.out.join(checkpoint_folder::STATE_FILE);
     if run.start == StartMode::Resume {
         let mut state = TrainingState::load(&path, device)?;
@@ -196,7 +196,7 @@ impl Trainer<'_> {
     /// Moves the parameters by one step.
     fn step(
         &self,
-        state: &mut TrainingState,
+        state: &mut DemoState,
         rows: &[Row],
         sequence_tokens: usize,
     ) -> Result<CurvePoint, SessionError> {
@@ -218,6 +218,7 @@ impl Trainer<'_> {
         let rates = Rates {
             matrix: rate * self.plan.matrix_learning_rate,
             vector: rate * self.plan.vector_learning_rate,
+            adam_epsilon: ADAM_EPSILON,
         };
         let parameters = state.parameters.values().zip(&gradient.of_parameters);
         let work: Vec<_> = parameters.zip(&state.moments).collect();

@@ -1,4 +1,4 @@
-//! Training: the built-in model.
+//! Training: the built-in model, and windows for any model.
 
 mod checkpoint_folder;
 mod demo_model;
@@ -15,7 +15,13 @@ mod state;
 mod tests;
 mod threads;
 mod tokenizer;
+mod window;
 
 pub use demo_model::{TrainingEvent, TrainingRun, TrainingSummary, train_demo_model};
 pub use plan::{LossWeights, TrainingPlan, TrainingShape, TrainingStage};
 pub use state::CurvePoint;
+pub use window::{
+    Baseline, HeldOutFigures, HeldOutGroup, WindowCurvePoint, WindowTrainingData,
+    WindowTrainingEvent, WindowTrainingPlan, WindowTrainingRun, WindowTrainingSummary,
+    train_window,
+};

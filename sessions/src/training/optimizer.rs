@@ -8,9 +8,9 @@ use crate::model::Parameters;
 /// Momentum of Muon.
 const MOMENTUM: f64 = 0.95;
 
-/// Decay of Adam's two moments and what keeps its division finite.
+/// Decay of Adam's two moments and what keeps its division finite, for gradients of a usual size.
 const ADAM_DECAY: (f64, f64) = (0.9, 0.95);
-const ADAM_EPSILON: f64 = 1e-8;
+pub(crate) const ADAM_EPSILON: f64 = 1e-8;
 
 /// Coefficients of the quintic iteration that Jordan et al. 2024 ("Muon: an optimizer for hidden layers in
 /// neural networks") give for the orthogonalisation, and how often it is applied.
@@ -26,11 +26,13 @@ pub(crate) enum Moments {
     Adam { first: Tensor, second: Tensor },
 }
 
-/// Learning rates of one step.
+/// How far one step goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rates {
     pub(crate) matrix: f64,
     pub(crate) vector: f64,
+    /// What keeps Adam's division finite: far below the gradients.
+    pub(crate) adam_epsilon: f64,
 }
 
 impl Moments {
@@ -70,7 +72,7 @@ impl Moments {
                 let count = i32::try_from(step + 1).unwrap_or(i32::MAX);
                 let mean = (&*first / (1.0 - decay1.powi(count)))?;
                 let square = (&*second / (1.0 - decay2.powi(count)))?;
-                (mean.div(&(square.sqrt()? + ADAM_EPSILON)?)? * rates.vector)?
+                (mean.div(&(square.sqrt()? + rates.adam_epsilon)?)? * rates.vector)?
             }
         };
         parameter.set(&(parameter.as_tensor() - change)?.detach())?;
@@ -164,6 +166,7 @@ mod tests {
         let rates = Rates {
             matrix: 0.0,
             vector: 0.1,
+            adam_epsilon: ADAM_EPSILON,
         };
         let gradient = Tensor::new(&[3.0f32, -0.5], &Device::Cpu).unwrap();
         moments.update(&parameter, &gradient, 0, rates).unwrap();

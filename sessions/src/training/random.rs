@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) enum Purpose {
     InitialWeights = 1,
     Rows = 2,
+    PromptOrder = 3,
 }
 
 /// The draws of one purpose and one number.
@@ -40,5 +41,14 @@ impl Draws {
         (0..count)
             .map(|_| ((2.0 * self.unit() - 1.0) * half_width) as f32)
             .collect()
+    }
+
+    /// The numbers `0..count` in a random order (Fisher-Yates).
+    pub(crate) fn order(&mut self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        for last in (1..count).rev() {
+            order.swap(last, self.below(last + 1));
+        }
+        order
     }
 }

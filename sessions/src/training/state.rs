@@ -1,11 +1,11 @@
 //! A training run on disk: one file that holds everything that the next step needs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::{Moments, fresh_moments};
@@ -13,7 +13,7 @@ use super::plan::TrainingPlan;
 use crate::SessionError;
 use crate::error::Context;
 use crate::model::Parameters;
-use crate::store::write_file;
+use crate::store::{serialized, write_file};
 
 /// The one metadata key of the file.
 const METADATA: &str = "kvlens";
@@ -34,24 +34,31 @@ pub struct CurvePoint {
     pub gradient_norm: f32,
 }
 
-/// Parameters, moments and curve after some steps.
-pub(crate) struct TrainingState {
-    pub(crate) plan: TrainingPlan,
+/// A run of the built-in model's training.
+pub(crate) type DemoState = TrainingState<TrainingPlan, CurvePoint>;
+
+/// Parameters, moments and curve after some steps: P the settings of the run, C a point of its curve.
+pub(crate) struct TrainingState<P, C> {
+    pub(crate) plan: P,
     pub(crate) parameters: Parameters,
     /// In the parameters' order.
     pub(crate) moments: Vec<Moments>,
-    pub(crate) curve: Vec<CurvePoint>,
+    pub(crate) curve: Vec<C>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Metadata {
-    plan: TrainingPlan,
-    curve: Vec<CurvePoint>,
+struct Metadata<P, C> {
+    plan: P,
+    curve: Vec<C>,
 }
 
-impl TrainingState {
+impl<P, C> TrainingState<P, C>
+where
+    P: Clone + Serialize + DeserializeOwned,
+    C: Clone + Serialize + DeserializeOwned,
+{
     /// A run that has done no step.
-    pub(crate) fn new(plan: TrainingPlan, parameters: Parameters) -> Result<Self, SessionError> {
+    pub(crate) fn new(plan: P, parameters: Parameters) -> Result<Self, SessionError> {
         Ok(Self {
             moments: fresh_moments(&parameters)?,
             plan,
@@ -140,40 +147,6 @@ impl TrainingState {
             curve,
         })
     }
-}
-
-/// Tensors as the bytes of a safetensors file, f32, with one metadata entry; the same bytes every time.
-pub(crate) fn serialized(
-    tensors: &BTreeMap<String, Tensor>,
-    key: &str,
-    text: String,
-) -> Result<Vec<u8>, SessionError> {
-    let mut data = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let values = tensor
-            .to_device(&Device::Cpu)?
-            .flatten_all()?
-            .to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        data.push((name, tensor.dims().to_vec(), bytes));
-    }
-    let failed = |error: safetensors::SafeTensorError| SessionError::Plan {
-        reason: format!("the tensors cannot be written ({error})"),
-    };
-    let views = data
-        .iter()
-        .map(|(name, shape, bytes)| {
-            Ok((
-                name,
-                TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?,
-            ))
-        })
-        .collect::<Result<Vec<_>, SessionError>>()?;
-    let metadata = HashMap::from([(key.to_owned(), text)]);
-    safetensors::serialize(views, Some(metadata)).map_err(failed)
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> SessionError {

@@ -198,7 +198,7 @@ fn looks_back(
     let positions: Vec<u32> = (0..ids.len() as u32).collect();
     let embedded = decoder.embed(ids).unwrap();
     decoder
-        .forward(&embedded, &positions, &mut cache, Some(&mut capture))
+        .forward(&embedded, &positions, &mut cache, None, Some(&mut capture))
         .unwrap();
     let rows = capture.finish().unwrap();
     let group = head / (config.query_heads / config.kv_heads);
@@ -419,7 +419,7 @@ fn a_trained_folder_loads_as_a_model_and_gives_the_same_logits() {
     let logits = model
         .next_logits(&ids, &mut model.new_cache(ids.len()).unwrap())
         .unwrap();
-    let state = state::TrainingState::load(
+    let state = state::DemoState::load(
         &folder.path().join("training-state.safetensors"),
         &Device::Cpu,
     )

@@ -40,6 +40,11 @@ impl Threads {
         Ok(Self { pools })
     }
 
+    /// How many.
+    pub(crate) fn count(&self) -> usize {
+        self.pools.len()
+    }
+
     /// `work` on every item: the first pool takes the items 0, n, 2n..., the second 1, n + 1 and so on.
     ///
     /// # Errors

@@ -3,19 +3,21 @@
 use candle_core::Tensor;
 
 use crate::SessionError;
-use crate::model::{Model, RowCapture};
+use crate::model::{Adapters, Model, RowCapture};
 use crate::observation::{Cost, QueryRows};
 use crate::prefill::{Prefilled, RunControl};
 
 /// Rows to run behind the prompt.
-pub(super) struct Appended {
+pub(super) struct Appended<'a> {
     /// `[R, hidden]`.
     pub(super) embeddings: Tensor,
     /// Rotary position of the first row; the others follow.
     pub(super) first_position: u32,
+    /// Low-rank additions that act on these rows alone.
+    pub(super) adapters: Option<&'a Adapters>,
 }
 
-impl Appended {
+impl Appended<'_> {
     /// Runs the rows. A row sees the prompt and the rows before it; they go through all layers as tokens do.
     /// The prompt's own keys are not touched, and the next taker of the cache finds the rows gone.
     pub(super) fn run(
@@ -30,7 +32,14 @@ impl Appended {
         let positions: Vec<u32> = (self.first_position..).take(rows).collect();
         let mut capture = RowCapture::new(model.config().layers, prompt_tokens);
         let cache = prefilled.prompt_cache();
-        model.forward(&self.embeddings, &positions, cache, Some(&mut capture))?;
+        let decoder = model.decoder();
+        decoder.forward(
+            &self.embeddings,
+            &positions,
+            cache,
+            self.adapters,
+            Some(&mut capture),
+        )?;
         (control.on_tokens)(rows, rows);
         let visible_keys = (prompt_tokens as u32 + 1..).take(rows).collect();
         QueryRows::new(capture.finish()?, positions, visible_keys)

@@ -108,6 +108,7 @@ impl ObservationWindow for DapQ {
         let appended = Appended {
             embeddings: model.embed(&ids)?,
             first_position: self.first_position(prompt_tokens)?,
+            adapters: None,
         };
         let rows = appended.run(model, prefilled, control)?;
         let cost = Cost {

@@ -251,6 +251,7 @@ impl ObservationWindow for Draft {
         let appended = Appended {
             embeddings: model.embed(&drafted.ids)?,
             first_position: prompt_tokens as u32,
+            adapters: None,
         };
         let draft_rows = appended.run(model, prefilled, control)?;
         let mut cost = cost_of_appended(model, &draft_rows, prompt_tokens);

@@ -22,6 +22,8 @@ mod seed;
 mod soft_tokens;
 mod streaming;
 mod tova;
+mod trained;
+pub(crate) mod trained_file;
 mod union;
 mod union_ranks;
 
@@ -38,10 +40,11 @@ pub use last_prompt::LastPrompt;
 pub use lookahead::Lookahead;
 pub use options::WindowOptions;
 pub use random::Random;
-pub use registry::{WindowKind, parse_window, parse_windows, registered};
+pub use registry::{WindowKind, expand_all, parse_window, parse_windows, registered};
 pub use soft_tokens::SoftTokens;
 pub use streaming::Streaming;
 pub use tova::Tova;
+pub use trained::{Trained, TrainedMethod};
 pub use union::Union;
 
 use crate::SessionError;
@@ -54,7 +57,7 @@ pub const DECODE_LABEL: &str = "decode";
 
 /// A set of queries, per layer and query head, whose attention over the prompt keys serves as a forecast
 /// of the decode stage (or, for [`Decode`], is the decode stage); or scores that stand in their place.
-pub trait ObservationWindow: Send {
+pub trait ObservationWindow: Send + Sync {
     /// The window as it was typed.
     fn label(&self) -> &str;
 

@@ -2,9 +2,10 @@
 
 use super::{
     DECODE_LABEL, DapQ, Draft, ExpectedAttention, H2o, KeyNorm, LastPrompt, Lookahead,
-    ObservationWindow, Random, Streaming, Tova, Union, WindowLabel,
+    ObservationWindow, Random, Streaming, Tova, Trained, TrainedMethod, Union, WindowLabel,
 };
 use crate::SessionError;
+use crate::model::Model;
 
 /// A kind of window, for help texts and choosers.
 pub struct WindowKind {
@@ -65,6 +66,18 @@ const KINDS: &[WindowKind] = &[
         |label| Ok(Box::new(DapQ::from_label(label)?)),
     ),
     kind(
+        "judge-q",
+        "judge-q[:file=PATH,pool=max:7,recent=0]",
+        "the queries of soft tokens that were trained for the model (Judge Q)",
+        |label| Ok(Box::new(Trained::judge_q(label)?)),
+    ),
+    kind(
+        "lookahead-kv",
+        "lookahead-kv[:file=PATH,pool=max:7,recent=0]",
+        "the queries of tokens and low-rank adapters that were trained for the model (LookaheadKV)",
+        |label| Ok(Box::new(Trained::lookahead_kv(label)?)),
+    ),
+    kind(
         "draft",
         "draft[:n=32,w=33,model=DIR,dtype=auto | budget=10%,method=...,stage-w=32,heads=query|kv]",
         "the last W prompt queries and the model's own for tokens that a smaller model, or itself on an evicted cache, drafted (SpecKV)",
@@ -121,6 +134,36 @@ pub fn registered() -> &'static [WindowKind] {
     KINDS
 }
 
+/// The windows that `all` stands for with a model: every kind with its defaults, but no trained one whose file
+/// the model lacks. What else was typed stays.
+pub fn expand_all(labels: &[String], model: &Model) -> Vec<String> {
+    let lacks = |kind: &WindowKind| {
+        let methods = [TrainedMethod::JudgeQ, TrainedMethod::LookaheadKv];
+        let method = methods
+            .into_iter()
+            .find(|method| method.name() == kind.name);
+        method.is_some_and(|method| model.companion(&method.file_name()).is_none())
+    };
+    labels
+        .iter()
+        .flat_map(|label| match label.as_str() {
+            "all" => with_defaults()
+                .filter(|kind| !lacks(kind))
+                .map(name)
+                .collect(),
+            _ => vec![label.clone()],
+        })
+        .collect()
+}
+
+fn with_defaults() -> impl Iterator<Item = &'static WindowKind> {
+    KINDS.iter().filter(|kind| kind.has_defaults)
+}
+
+fn name(kind: &WindowKind) -> String {
+    kind.name.to_owned()
+}
+
 /// Makes windows from what was typed. `all` stands for every kind with its defaults.
 ///
 /// # Errors
@@ -128,11 +171,7 @@ pub fn registered() -> &'static [WindowKind] {
 pub fn parse_windows(labels: &[String]) -> Result<Vec<Box<dyn ObservationWindow>>, SessionError> {
     let wrong = |reason: String| Err(SessionError::Plan { reason });
     let typed = labels.iter().flat_map(|label| match label.as_str() {
-        "all" => KINDS
-            .iter()
-            .filter(|kind| kind.has_defaults)
-            .map(|kind| kind.name.to_owned())
-            .collect(),
+        "all" => with_defaults().map(name).collect(),
         _ => vec![label.clone()],
     });
     let mut windows: Vec<Box<dyn ObservationWindow>> = Vec::new();

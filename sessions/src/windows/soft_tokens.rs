@@ -13,8 +13,8 @@ use kvlens_analysis::{ForcedKeep, Pooling, Scoring};
 use super::ObservationWindow;
 use super::appended::{Appended, cost_of_appended};
 use crate::SessionError;
-use crate::model::Model;
-use crate::observation::{Cost, Observation};
+use crate::model::{Adapters, Model};
+use crate::observation::{Cost, Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};
 
 /// A window of embeddings.
@@ -23,6 +23,7 @@ pub struct SoftTokens {
     label: String,
     /// `[n, hidden]`.
     embeddings: Tensor,
+    adapters: Option<Adapters>,
 }
 
 impl SoftTokens {
@@ -40,7 +41,39 @@ impl SoftTokens {
         Ok(Self {
             label: label.to_owned(),
             embeddings,
+            adapters: None,
         })
+    }
+
+    /// With low-rank additions to the linear layers, active on these rows alone.
+    pub(crate) fn with_adapters(self, adapters: Option<Adapters>) -> Self {
+        Self { adapters, ..self }
+    }
+
+    /// Runs the rows behind the prompt.
+    pub(crate) fn run(
+        &self,
+        model: &Model,
+        prefilled: &mut Prefilled,
+        control: &mut RunControl<'_>,
+    ) -> Result<(QueryRows, Cost), SessionError> {
+        let started = Instant::now();
+        let prompt_tokens = prefilled.prompt_tokens();
+        let appended = Appended {
+            embeddings: self.embeddings.clone(),
+            first_position: prompt_tokens as u32,
+            adapters: self.adapters.as_ref(),
+        };
+        let rows = appended.run(model, prefilled, control)?;
+        let appended = cost_of_appended(model, &rows, prompt_tokens);
+        let added = self.adapters.as_ref().map_or(0, Adapters::numbers);
+        let cost = Cost {
+            seconds: started.elapsed().as_secs_f64(),
+            // a product takes a multiplication and an addition
+            flops: appended.flops + 2.0 * (rows.count() * added) as f64,
+            ..appended
+        };
+        Ok((rows, cost))
     }
 }
 
@@ -90,17 +123,7 @@ impl ObservationWindow for SoftTokens {
         prefilled: &mut Prefilled,
         control: &mut RunControl<'_>,
     ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let prompt_tokens = prefilled.prompt_tokens();
-        let appended = Appended {
-            embeddings: self.embeddings.clone(),
-            first_position: prompt_tokens as u32,
-        };
-        let rows = appended.run(model, prefilled, control)?;
-        let cost = Cost {
-            seconds: started.elapsed().as_secs_f64(),
-            ..cost_of_appended(model, &rows, prompt_tokens)
-        };
+        let (rows, cost) = self.run(model, prefilled, control)?;
         Observation::by_queries(self.info(Vec::new(), cost), rows)
     }
 }

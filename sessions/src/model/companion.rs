@@ -1,0 +1,51 @@
+//! Files that lie beside a model and were made for it, such as trained windows.
+
+use std::path::{Path, PathBuf};
+
+use super::checkpoint::ModelSource;
+use crate::SessionError;
+use crate::error::Context;
+
+/// A file beside a model.
+#[derive(Debug, Clone)]
+pub(crate) struct Companion {
+    /// Where it lies, for messages.
+    pub(crate) path: PathBuf,
+    embedded: Option<&'static [u8]>,
+}
+
+/// Files that are built into the program with its model.
+const EMBEDDED: &[(&str, &[u8])] = &[];
+
+impl Companion {
+    /// The file of this name beside the model, if there is one.
+    pub(crate) fn find(source: &ModelSource, name: &str) -> Option<Self> {
+        match source {
+            ModelSource::Demo => {
+                EMBEDDED
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, bytes)| Self {
+                        path: Path::new("built-in").join(name),
+                        embedded: Some(bytes),
+                    })
+            }
+            ModelSource::Folder(folder) => Some(Self {
+                path: folder.join(name),
+                embedded: None,
+            })
+            .filter(|companion| companion.path.is_file()),
+        }
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// [`SessionError::Io`] if it cannot be read.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, SessionError> {
+        match self.embedded {
+            Some(bytes) => Ok(bytes.to_vec()),
+            None => std::fs::read(&self.path).io("read a file beside the model", &self.path),
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! A training of a window, from nothing or from where it stopped.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use kvlens_datasets::Sample;
+use serde_json::json;
+
+use super::curve::{Baseline, HeldOutFigures, HeldOutGroup, WindowCurvePoint};
+use super::evaluation::HeldOut;
+use super::examples::{Examples, Prepared};
+use super::initial;
+use super::objective::{Rows, loss, targets};
+use super::plan::WindowTrainingPlan;
+use crate::model::{Decoder, Model, Parameters};
+use crate::prefill::Needs;
+use crate::training::optimizer::Rates;
+use crate::training::random::{Draws, Purpose};
+use crate::training::state::TrainingState;
+use crate::training::threads::Threads;
+use crate::windows::trained_file::{SOFT_TOKENS, TrainedFile, adapters_of};
+use crate::windows::{ObservationWindow, SoftTokens, Trained, parse_windows};
+use crate::{CancelFlag, SessionError, StartMode};
+
+/// The gradients of squared differences of attention are tiny, and Adam is to see them whole.
+const ADAM_EPSILON: f64 = 1e-15;
+
+/// How a run is started and when it ends.
+#[derive(Debug, Clone)]
+pub struct WindowTrainingRun {
+    /// What is trained, and how.
+    pub plan: WindowTrainingPlan,
+    /// The file of the window. The run's state lies beside it until the training is complete.
+    pub out: PathBuf,
+    /// From nothing, from the state beside the file, or from nothing where a file lies.
+    pub start: StartMode,
+    /// Steps, counted from the beginning of the training, after which to stop early.
+    pub stop_after_steps: Option<usize>,
+}
+
+/// The prompts of a run.
+#[derive(Debug, Clone)]
+pub struct WindowTrainingData {
+    /// To train on.
+    pub training: Vec<Sample>,
+    /// To look at, by what they were named.
+    pub held_out: Vec<(String, Vec<Sample>)>,
+}
+
+/// What a run tells while it goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WindowTrainingEvent {
+    /// The model responds to the prompts.
+    Responding {
+        /// Prompts done.
+        done: usize,
+        /// Training and held-out prompts.
+        prompts: usize,
+    },
+    /// Everything is there.
+    Ready {
+        /// Steps done by an earlier run.
+        steps_done: usize,
+        /// Steps in all.
+        steps: usize,
+        /// Numbers that are trained.
+        parameters: usize,
+        /// The held-out prompts.
+        groups: Vec<HeldOutGroup>,
+        /// What the other windows reach on them.
+        baselines: Vec<Baseline>,
+    },
+    /// A step was done.
+    Step {
+        /// What it said.
+        point: WindowCurvePoint,
+        /// How long it took, a look at the held-out prompts included.
+        elapsed_secs: f64,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowTrainingSummary {
+    /// Every step from the beginning of the training, earlier runs included.
+    pub curve: Vec<WindowCurvePoint>,
+    /// The held-out prompts with the parameters as they are now.
+    pub held_out: HeldOutFigures,
+    /// What the other windows reach on them.
+    pub baselines: Vec<Baseline>,
+    /// Whether all steps of the plan were done.
+    pub is_complete: bool,
+}
+
+type State = TrainingState<WindowTrainingPlan, WindowCurvePoint>;
+
+/// Trains a window for `model`, whose weights stay as they are, and writes it to `run.out`.
+///
+/// The model responds to every prompt itself; then each step runs the rows behind some prompts and moves them
+/// by the gradient of the method's loss. Curve and file depend on plan and data alone, not on the number of
+/// cores nor on where a run was stopped and resumed.
+///
+/// # Errors
+/// [`SessionError::Cancelled`] after the state was saved; a sentence for a plan that makes no training, a
+/// prompt that does not fit, an output that is there, a state of other settings.
+pub fn train_window(
+    run: &WindowTrainingRun,
+    model: &Model,
+    data: &WindowTrainingData,
+    on_event: &mut dyn FnMut(WindowTrainingEvent),
+    cancel: &CancelFlag,
+) -> Result<WindowTrainingSummary, SessionError> {
+    run.plan.check()?;
+    let mut state = start(run, model)?;
+    let trainer = Trainer::prepare(run, model, data, on_event, cancel)?;
+    let baselines = trainer.baselines(cancel)?;
+    on_event(WindowTrainingEvent::Ready {
+        steps_done: state.steps(),
+        steps: run.plan.steps,
+        parameters: state.parameters.values().map(|p| p.elem_count()).sum(),
+        groups: trainer.held_out.groups.clone(),
+        baselines: baselines.clone(),
+    });
+    let last = run
+        .stop_after_steps
+        .unwrap_or(usize::MAX)
+        .min(run.plan.steps);
+    let outcome = trainer.steps(&mut state, last, on_event, cancel);
+    state.save(&state_path(&run.out))?;
+    outcome?;
+    let held_out = trainer.look(&state.parameters, cancel)?;
+    trainer.write(&state, &baselines, &held_out)?;
+    let is_complete = state.steps() == run.plan.steps;
+    if is_complete {
+        // nothing is left to go on with; that the file stays if it cannot be removed changes nothing
+        let _ = std::fs::remove_file(state_path(&run.out));
+    }
+    Ok(WindowTrainingSummary {
+        curve: state.curve,
+        held_out,
+        baselines,
+        is_complete,
+    })
+}
+
+/// Where the state of an unfinished run lies.
+fn state_path(out: &Path) -> PathBuf {
+    out.with_added_extension("training-state")
+}
+
+/// Fresh parameters, or those of an earlier run.
+fn start(run: &WindowTrainingRun, model: &Model) -> Result<State, SessionError> {
+    let path = state_path(&run.out);
+    let refused = |reason: &str, path: &Path| SessionError::Checkpoint {
+        reason: reason.to_owned(),
+        path: path.to_owned(),
+    };
+    if run.out.is_dir() {
+        return Err(refused(
+            "the output is a folder; name a file, NAME.safetensors by custom",
+            &run.out,
+        ));
+    }
+    if run.start == StartMode::Resume {
+        let state = State::load(&path, model.decoder().device())?;
+        if state.plan != run.plan {
+            return Err(refused(
+                "this training was begun with other settings; resume it with the same ones, or start anew with --replace",
+                &path,
+            ));
+        }
+        return Ok(state);
+    }
+    if run.start == StartMode::New && (path.exists() || run.out.exists()) {
+        return Err(refused(
+            "the output is already there; give another --out, --resume to go on with a training that was stopped, or --replace",
+            &run.out,
+        ));
+    }
+    let state = State::new(run.plan.clone(), initial::parameters(&run.plan, model)?)?;
+    state.save(&path)?;
+    Ok(state)
+}
+
+/// What every step needs.
+struct Trainer<'a> {
+    run: &'a WindowTrainingRun,
+    model: &'a Model,
+    decoder: Decoder,
+    training: Examples<'a>,
+    held_out: HeldOut<'a>,
+    windows: Vec<Box<dyn ObservationWindow>>,
+    threads: Threads,
+}
+
+impl<'a> Trainer<'a> {
+    fn prepare(
+        run: &'a WindowTrainingRun,
+        model: &'a Model,
+        data: &WindowTrainingData,
+        on_event: &mut dyn FnMut(WindowTrainingEvent),
+        cancel: &CancelFlag,
+    ) -> Result<Self, SessionError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = Threads::new(match model.decoder().device() {
+            Device::Cpu => cores,
+            // an accelerator has one queue
+            _ => 1,
+        })?;
+        let mut windows = match run.plan.baselines.as_slice() {
+            [] => Vec::new(),
+            baselines => parse_windows(baselines)?,
+        };
+        for window in &mut windows {
+            window.prepare(model)?;
+        }
+        let needs = windows
+            .iter()
+            .fold(Needs::default(), |needs, window| needs.and(&window.needs()));
+        let training: Vec<&Sample> = data.training.iter().collect();
+        let looked_at: Vec<&Sample> = data.held_out.iter().flat_map(|(_, group)| group).collect();
+        if training.is_empty() || looked_at.is_empty() {
+            return Err(SessionError::Plan {
+                reason: "a training needs at least one prompt to train on and one to hold out"
+                    .to_owned(),
+            });
+        }
+        let prompts = training.len() + looked_at.len();
+        let mut respond = |before: usize, needs: Needs, samples: &[&Sample]| {
+            let mut on_done = |done| {
+                on_event(WindowTrainingEvent::Responding {
+                    done: before + done,
+                    prompts,
+                });
+            };
+            Examples::prepare(
+                model,
+                &run.plan,
+                needs,
+                samples,
+                &threads,
+                cancel,
+                &mut on_done,
+            )
+        };
+        let held_out = HeldOut {
+            model,
+            examples: respond(0, needs, &looked_at)?,
+            groups: data
+                .held_out
+                .iter()
+                .map(|(name, group)| HeldOutGroup {
+                    name: name.clone(),
+                    prompts: group.len(),
+                })
+                .collect(),
+        };
+        Ok(Self {
+            run,
+            model,
+            decoder: model.decoder().differentiable(),
+            training: respond(looked_at.len(), Needs::default(), &training)?,
+            held_out,
+            windows,
+            threads,
+        })
+    }
+
+    fn baselines(&self, cancel: &CancelFlag) -> Result<Vec<Baseline>, SessionError> {
+        self.held_out
+            .baselines(&self.windows, &self.threads, cancel)
+    }
+
+    fn steps(
+        &self,
+        state: &mut State,
+        last: usize,
+        on_event: &mut dyn FnMut(WindowTrainingEvent),
+        cancel: &CancelFlag,
+    ) -> Result<(), SessionError> {
+        while state.steps() < last {
+            cancel.check()?;
+            let started = Instant::now();
+            let is_look = state
+                .steps()
+                .is_multiple_of(self.run.plan.steps_between_evaluations);
+            let held_out = is_look
+                .then(|| self.look(&state.parameters, cancel))
+                .transpose()?;
+            if is_look {
+                state.save(&state_path(&self.run.out))?;
+            }
+            let point = self.step(state, held_out, cancel)?;
+            on_event(WindowTrainingEvent::Step {
+                point,
+                elapsed_secs: started.elapsed().as_secs_f64(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Moves the parameters by one step.
+    fn step(
+        &self,
+        state: &mut State,
+        held_out: Option<HeldOutFigures>,
+        cancel: &CancelFlag,
+    ) -> Result<WindowCurvePoint, SessionError> {
+        let (plan, step) = (&self.run.plan, state.steps());
+        let prompts = self.prompts_of(step);
+        let parts = self.threads.map(&prompts, |&index| {
+            self.training.with(index, cancel, |prepared| {
+                self.gradient(&state.parameters, prepared)
+            })
+        })?;
+        let (loss, gradient) = mean(parts)?;
+        if !loss.is_finite() {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "the loss is {loss} at step {step}; train anew with lower learning rates"
+                ),
+            });
+        }
+        let mut squares = 0.0;
+        let named = state
+            .parameters
+            .iter()
+            .zip(&mut state.moments)
+            .zip(&gradient);
+        for (((name, parameter), moments), gradient) in named {
+            squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+            let rate = if name == SOFT_TOKENS {
+                plan.token_learning_rate
+            } else {
+                plan.adapter_learning_rate
+            };
+            let rates = Rates {
+                matrix: 0.0,
+                vector: rate * plan.rate_at(step),
+                adam_epsilon: ADAM_EPSILON,
+            };
+            moments.update(parameter, gradient, step, rates)?;
+        }
+        let point = WindowCurvePoint {
+            step,
+            loss: loss as f32,
+            gradient_norm: squares.sqrt() as f32,
+            held_out,
+        };
+        state.curve.push(point.clone());
+        Ok(point)
+    }
+
+    /// Prompts of a step: all of them in a new random order each time around.
+    fn prompts_of(&self, step: usize) -> Vec<usize> {
+        let (count, each) = (self.training.count(), self.run.plan.step_prompts);
+        (step * each..(step + 1) * each)
+            .map(|place| {
+                let round = (place / count) as u64;
+                let order =
+                    Draws::new(self.run.plan.seed, Purpose::PromptOrder, round).order(count);
+                order.get(place % count).copied().unwrap_or(0)
+            })
+            .collect()
+    }
+
+    /// Loss of a prompt and its gradient, in the parameters' order.
+    fn gradient(
+        &self,
+        parameters: &Parameters,
+        prepared: &Prepared,
+    ) -> Result<(f64, Vec<Tensor>), SessionError> {
+        let loss = self.loss(&self.rows(parameters, |tensor| tensor.clone())?, prepared)?;
+        let store = loss.backward()?;
+        let gradient = parameters
+            .values()
+            .map(|parameter| match store.get(parameter.as_tensor()) {
+                Some(gradient) => Ok(gradient.detach()),
+                None => Ok(parameter.as_tensor().zeros_like()?.detach()),
+            })
+            .collect::<Result<_, SessionError>>()?;
+        Ok((f64::from(loss.to_scalar::<f32>()?), gradient))
+    }
+
+    fn loss(&self, rows: &Rows, prepared: &Prepared) -> Result<Tensor, SessionError> {
+        let targets = targets(&prepared.oracle, self.decoder.device())?;
+        prepared.locked(|prefilled| {
+            let cache = prefilled.prompt_cache();
+            loss(self.run.plan.method, &self.decoder, cache, rows, &targets)
+        })
+    }
+
+    fn rows(
+        &self,
+        parameters: &Parameters,
+        take: impl Fn(&Tensor) -> Tensor,
+    ) -> Result<Rows, SessionError> {
+        let tensors = taken(parameters, take);
+        let embeddings = tensors.get(SOFT_TOKENS).cloned();
+        Ok(Rows {
+            embeddings: embeddings.ok_or_else(|| SessionError::MissingTensor {
+                tensor: SOFT_TOKENS.to_owned(),
+                files: "the parameters in training".to_owned(),
+            })?,
+            adapters: adapters_of(
+                &tensors,
+                self.model.config(),
+                self.run.plan.adapter_alpha,
+                "the parameters in training",
+            )?,
+        })
+    }
+
+    /// Loss and recall on the held-out prompts.
+    fn look(
+        &self,
+        parameters: &Parameters,
+        cancel: &CancelFlag,
+    ) -> Result<HeldOutFigures, SessionError> {
+        let rows = self.rows(parameters, Tensor::detach)?;
+        let indices: Vec<usize> = (0..self.held_out.examples.count()).collect();
+        let losses = self.threads.map(&indices, |&index| {
+            let examples = &self.held_out.examples;
+            examples.with(index, cancel, |prepared| {
+                Ok(self.loss(&rows, prepared)?.to_scalar::<f32>()?)
+            })
+        })?;
+        let sum: f64 = losses.iter().copied().map(f64::from).sum();
+        let method = self.run.plan.method;
+        let embeddings = self.model.like_embeddings(&rows.embeddings)?;
+        let soft_tokens = SoftTokens::new(method.name(), embeddings)?.with_adapters(rows.adapters);
+        let window = Trained::of_rows(method, soft_tokens);
+        Ok(HeldOutFigures {
+            loss: (sum / losses.len().max(1) as f64) as f32,
+            recall: self.held_out.recall(&window, &self.threads, cancel)?,
+        })
+    }
+
+    fn write(
+        &self,
+        state: &State,
+        baselines: &[Baseline],
+        held_out: &HeldOutFigures,
+    ) -> Result<(), SessionError> {
+        let training = json!({
+            "program_version": env!("CARGO_PKG_VERSION"),
+            "plan": &state.plan,
+            "training_prompts": self.training.count(),
+            "held_out_groups": &self.held_out.groups,
+            "baselines": baselines,
+            "steps_done": state.steps(),
+            "held_out": held_out,
+            "curve": &state.curve,
+        });
+        TrainedFile::write(
+            &self.run.out,
+            self.run.plan.method,
+            self.model.identity(),
+            self.run.plan.adapter_alpha,
+            training,
+            &taken(&state.parameters, Tensor::detach),
+        )
+    }
+}
+
+/// The parameters as tensors by their names.
+fn taken(parameters: &Parameters, take: impl Fn(&Tensor) -> Tensor) -> BTreeMap<String, Tensor> {
+    parameters
+        .iter()
+        .map(|(name, parameter)| (name.clone(), take(parameter.as_tensor())))
+        .collect()
+}
+
+/// Mean loss and mean gradient of the prompts of a step.
+fn mean(parts: Vec<(f64, Vec<Tensor>)>) -> Result<(f64, Vec<Tensor>), SessionError> {
+    let count = parts.len().max(1) as f64;
+    let mut parts = parts.into_iter();
+    let (mut loss, mut gradient) = parts.next().ok_or_else(|| SessionError::Plan {
+        reason: "a training step needs at least one prompt".to_owned(),
+    })?;
+    for (more_loss, more) in parts {
+        loss += more_loss;
+        for (sum, more) in gradient.iter_mut().zip(&more) {
+            *sum = (&*sum + more)?;
+        }
+    }
+    for sum in &mut gradient {
+        *sum = (&*sum / count)?;
+    }
+    Ok((loss / count, gradient))
+}

@@ -1,0 +1,458 @@
+//! Trained windows as a whole: losses and gradients against torch, and runs that are the same again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor, Var};
+use kvlens_analysis::{ForcedKeep, Importance, Scoring};
+use kvlens_datasets::{DataSpec, load};
+
+use super::objective::{Rows, loss, targets};
+use super::*;
+use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource, Parameters};
+use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::windows::trained_file::{SOFT_TOKENS, adapters_of};
+use crate::windows::{
+    Decode, DecodePlan, ObservationWindow, SoftTokens, TrainedMethod, parse_window,
+};
+use crate::{CancelFlag, Observation, SessionError, StartMode};
+
+/// Of the largest number compared, as both sides compute in float32.
+const TOLERANCE: f32 = 2e-4;
+
+const ALPHA: f64 = 4.0;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn load_model(source: &ModelSource) -> Model {
+    Model::load(source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
+}
+
+fn micro_model(name: &str) -> Model {
+    load_model(&ModelSource::Folder(fixtures().join(name)))
+}
+
+fn demo_model() -> Model {
+    load_model(&ModelSource::Demo)
+}
+
+fn with_control<T>(use_it: impl FnOnce(&mut RunControl<'_>) -> T) -> T {
+    let cancel = CancelFlag::default();
+    use_it(&mut RunControl {
+        cancel: &cancel,
+        on_tokens: &mut |_, _| {},
+    })
+}
+
+fn prefill(model: &Model, ids: &[u32], extra: usize) -> Prefilled {
+    let needs = Needs {
+        extra_tokens: extra,
+        ..Needs::default()
+    };
+    with_control(|control| Prefilled::run(model, ids, &needs, control)).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn assert_close(what: &str, found: &Tensor, expected: &Tensor) {
+    let (found, expected) = (values(found), values(expected));
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+    assert!(largest > 0.0, "{what}: the reference is zero");
+    for (f, e) in found.iter().zip(&expected) {
+        assert!(
+            (f - e).abs() <= TOLERANCE * largest,
+            "{what}: {f} instead of {e}, largest {largest}"
+        );
+    }
+}
+
+/// A micro checkpoint with what torch says of it.
+struct Reference {
+    model: Model,
+    prefilled: Prefilled,
+    oracle: Importance,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Reference {
+    fn of(name: &str) -> Self {
+        let load = |kind: &str| -> BTreeMap<String, Tensor> {
+            let path = fixtures().join(format!("{name}.{kind}.safetensors"));
+            let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+            tensors.into_iter().collect()
+        };
+        let model = micro_model(name);
+        let ids = |tensor: &Tensor| -> Vec<u32> {
+            let ids = tensor.to_vec1::<i64>().unwrap();
+            ids.into_iter().map(|id| id as u32).collect()
+        };
+        let tensors = load("trained");
+        let response = ids(&tensors["response"]);
+        let prompt = ids(&load("reference")["prompt_ids"]);
+        let mut prefilled = prefill(&model, &prompt, 16);
+        let plan = DecodePlan {
+            max_tokens: response.len(),
+            ..DecodePlan::default()
+        };
+        let decode = Decode::teacher_forced(plan, response);
+        let observed =
+            with_control(|control| decode.observe(&model, &mut prefilled, control)).unwrap();
+        let keys = prefilled.keys_for_scoring(&model).unwrap();
+        let oracle = keys
+            .importance(&observed, Scoring::default(), ForcedKeep::default())
+            .unwrap();
+        Self {
+            model,
+            prefilled,
+            oracle,
+            tensors,
+        }
+    }
+
+    /// Loss and gradients by name, with or without the adapters.
+    fn run(&mut self, method: TrainedMethod, adapted: bool) -> (f32, BTreeMap<String, Tensor>) {
+        let trained: Parameters = self
+            .tensors
+            .iter()
+            .filter(|(name, _)| *name == SOFT_TOKENS || (adapted && name.starts_with("layers.")))
+            .map(|(name, tensor)| (name.clone(), Var::from_tensor(tensor).unwrap()))
+            .collect();
+        let tensors: BTreeMap<String, Tensor> = trained
+            .iter()
+            .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
+            .collect();
+        let rows = Rows {
+            embeddings: tensors[SOFT_TOKENS].clone(),
+            adapters: adapters_of(&tensors, self.model.config(), ALPHA, "test").unwrap(),
+        };
+        assert_eq!(rows.adapters.is_some(), adapted);
+        let decoder = self.model.decoder().differentiable();
+        let targets = targets(&self.oracle, &Device::Cpu).unwrap();
+        let cache = self.prefilled.prompt_cache();
+        let loss = loss(method, &decoder, cache, &rows, &targets).unwrap();
+        let store = loss.backward().unwrap();
+        let gradients = trained
+            .iter()
+            .map(|(name, var)| (name.clone(), store.get(var.as_tensor()).unwrap().clone()))
+            .collect();
+        (loss.to_scalar().unwrap(), gradients)
+    }
+}
+
+const CHECKPOINTS: [&str; 3] = [
+    "llama-gqa-untied",
+    "qwen3-qknorm-tied",
+    "mistral-swa64-untied",
+];
+
+#[test]
+fn judge_qs_loss_and_gradient_agree_with_torch() {
+    for name in CHECKPOINTS {
+        let mut reference = Reference::of(name);
+        let targets = targets(&reference.oracle, &Device::Cpu).unwrap();
+        let target = Tensor::stack(&targets, 0).unwrap();
+        assert_close("target", &target, &reference.tensors["target"]);
+        let (loss, gradients) = reference.run(TrainedMethod::JudgeQ, false);
+        let loss = Tensor::new(&[loss], &Device::Cpu).unwrap();
+        assert_close(name, &loss, &reference.tensors["judge_q.loss"]);
+        let expected = &reference.tensors["judge_q.gradient"];
+        assert_close(name, &gradients[SOFT_TOKENS], expected);
+    }
+}
+
+#[test]
+fn lookahead_kvs_loss_and_gradients_agree_with_torch() {
+    for name in CHECKPOINTS {
+        let mut reference = Reference::of(name);
+        let (loss, gradients) = reference.run(TrainedMethod::LookaheadKv, true);
+        let loss = Tensor::new(&[loss], &Device::Cpu).unwrap();
+        assert_close(name, &loss, &reference.tensors["lookahead_kv.loss"]);
+        assert!(gradients.len() > 30, "{}", gradients.len());
+        for (tensor, gradient) in &gradients {
+            let expected = &reference.tensors[&format!("lookahead_kv.gradient.{tensor}")];
+            assert_close(&format!("{name}: {tensor}"), gradient, expected);
+        }
+    }
+}
+
+fn observe(window: &SoftTokens, model: &Model, prefilled: &mut Prefilled) -> Observation {
+    with_control(|control| window.observe(model, prefilled, control)).unwrap()
+}
+
+#[test]
+fn adapters_of_zeros_are_no_adapters_and_others_change_the_queries() {
+    let mut reference = Reference::of("llama-gqa-untied");
+    let soft = || SoftTokens::new("soft", reference.tensors[SOFT_TOKENS].clone()).unwrap();
+    let config = reference.model.config();
+    let adapted = adapters_of(&reference.tensors, config, ALPHA, "test").unwrap();
+    let zeroed: BTreeMap<String, Tensor> = reference
+        .tensors
+        .iter()
+        .map(|(name, tensor)| match name.ends_with("lora_b") {
+            true => (name.clone(), tensor.zeros_like().unwrap()),
+            false => (name.clone(), tensor.clone()),
+        })
+        .collect();
+    let zeroed = adapters_of(&zeroed, config, ALPHA, "test").unwrap();
+    assert!(zeroed.is_some());
+    let windows = [
+        soft(),
+        soft().with_adapters(zeroed),
+        soft().with_adapters(adapted),
+    ];
+    let (model, prefilled) = (&reference.model, &mut reference.prefilled);
+    let [plain, zeroed, adapted] = windows.map(|window| {
+        let observed = observe(&window, model, prefilled);
+        values(observed.query_rows().unwrap().queries())
+    });
+    assert_eq!(plain, zeroed);
+    assert_ne!(plain, adapted);
+}
+
+#[test]
+fn a_training_sees_the_attention_that_the_window_observes_and_leaves_the_cache_alone() {
+    let mut reference = Reference::of("mistral-swa64-untied");
+    let embeddings = reference.tensors[SOFT_TOKENS].clone();
+    let adapters =
+        adapters_of(&reference.tensors, reference.model.config(), ALPHA, "test").unwrap();
+    let window = SoftTokens::new("soft", embeddings.clone())
+        .unwrap()
+        .with_adapters(adapters.clone());
+    let observed = observe(&window, &reference.model, &mut reference.prefilled);
+    let keys = reference
+        .prefilled
+        .keys_for_scoring(&reference.model)
+        .unwrap();
+    let scores = keys
+        .importance(&observed, Scoring::default(), ForcedKeep::default())
+        .unwrap();
+    let observed = Tensor::stack(&targets(&scores, &Device::Cpu).unwrap(), 0).unwrap();
+
+    let decoder = reference.model.decoder().differentiable();
+    let cache = reference.prefilled.prompt_cache();
+    let tokens = cache.len();
+    let before = values(&cache.keys(1, tokens).unwrap());
+    let positions: Vec<u32> = (tokens as u32..).take(5).collect();
+    let layers = decoder
+        .attention_behind(&embeddings, &positions, cache, adapters.as_ref())
+        .unwrap();
+    let means: Vec<Tensor> = layers.iter().map(|layer| layer.mean(1).unwrap()).collect();
+    assert_close("attention", &Tensor::stack(&means, 0).unwrap(), &observed);
+    assert_eq!(cache.len(), tokens);
+    assert_eq!(values(&cache.keys(1, tokens).unwrap()), before);
+}
+
+fn small_plan(method: TrainedMethod) -> WindowTrainingPlan {
+    WindowTrainingPlan {
+        data: vec!["facts".to_owned()],
+        held_out: vec!["facts".to_owned()],
+        baselines: vec!["last:8".to_owned()],
+        decode_tokens: 12,
+        soft_tokens: 4,
+        steps: 6,
+        step_prompts: 2,
+        token_learning_rate: 0.02,
+        steps_between_evaluations: 4,
+        warm_up_steps: 2,
+        ..WindowTrainingPlan::of(method)
+    }
+}
+
+fn data() -> WindowTrainingData {
+    let load = |spec: &str| load(&spec.parse::<DataSpec>().unwrap()).unwrap();
+    WindowTrainingData {
+        training: load("facts:length=160,samples=3,seed=5"),
+        held_out: vec![
+            ("one".to_owned(), load("facts:length=160,samples=2,seed=6")),
+            ("two".to_owned(), load("niah:length=160,samples=1,seed=6")),
+        ],
+    }
+}
+
+fn run(
+    plan: &WindowTrainingPlan,
+    out: &Path,
+    start: StartMode,
+    stop_after_steps: Option<usize>,
+) -> Result<WindowTrainingSummary, SessionError> {
+    let run = WindowTrainingRun {
+        plan: plan.clone(),
+        out: out.to_owned(),
+        start,
+        stop_after_steps,
+    };
+    let cancel = CancelFlag::default();
+    train_window(&run, &demo_model(), &data(), &mut |_| {}, &cancel)
+}
+
+#[test]
+fn a_run_lowers_the_loss_and_is_the_same_again_stopped_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    for method in [TrainedMethod::JudgeQ, TrainedMethod::LookaheadKv] {
+        let plan = small_plan(method);
+        let whole = folder.path().join(format!("{}-whole", method.name()));
+        let halves = folder.path().join(format!("{}-halves", method.name()));
+        let summary = run(&plan, &whole, StartMode::New, None).unwrap();
+        assert!(summary.is_complete);
+        let first = summary.curve[0].held_out.clone().unwrap();
+        assert!(summary.held_out.loss < first.loss, "{summary:?}");
+        assert_eq!(first.recall.len(), 2);
+        assert!(summary.curve[1].held_out.is_none() && summary.curve[4].held_out.is_some());
+        assert_eq!(summary.baselines[0].window, "last:8");
+
+        let stopped = run(&plan, &halves, StartMode::New, Some(3)).unwrap();
+        assert!(!stopped.is_complete && stopped.curve.len() == 3);
+        assert!(run(&plan, &halves, StartMode::New, None).is_err());
+        let other = WindowTrainingPlan {
+            seed: 9,
+            ..plan.clone()
+        };
+        let refused = run(&other, &halves, StartMode::Resume, None).unwrap_err();
+        assert!(refused.to_string().contains("other settings"), "{refused}");
+        let resumed = run(&plan, &halves, StartMode::Resume, None).unwrap();
+        assert_eq!(resumed, summary);
+        assert_eq!(
+            std::fs::read(&whole).unwrap(),
+            std::fs::read(&halves).unwrap()
+        );
+        assert!(run(&plan, &halves, StartMode::New, None).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count() % 2, 0);
+    }
+}
+
+#[test]
+fn a_cancelled_run_keeps_its_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = small_plan(TrainedMethod::JudgeQ);
+    let out = folder.path().join("judge-q.safetensors");
+    let cancel = CancelFlag::default();
+    let job = WindowTrainingRun {
+        plan: plan.clone(),
+        out: out.clone(),
+        start: StartMode::New,
+        stop_after_steps: None,
+    };
+    let mut on_event = |event: WindowTrainingEvent| {
+        if matches!(event, WindowTrainingEvent::Step { point, .. } if point.step == 1) {
+            cancel.cancel();
+        }
+    };
+    let model = demo_model();
+    let outcome = train_window(&job, &model, &data(), &mut on_event, &cancel);
+    assert!(
+        matches!(outcome, Err(SessionError::Cancelled)),
+        "{outcome:?}"
+    );
+    assert!(!out.exists());
+    let resumed = run(&plan, &out, StartMode::Resume, None).unwrap();
+    assert_eq!(resumed.curve.len(), plan.steps);
+    let unbroken = run(&plan, &folder.path().join("other"), StartMode::New, None).unwrap();
+    assert_eq!(resumed, unbroken);
+}
+
+fn prepare(label: &str, model: &Model) -> Result<Box<dyn ObservationWindow>, String> {
+    let mut window = parse_window(&label.parse().unwrap()).unwrap();
+    let prepared = window.prepare(model);
+    prepared.map_err(|error| error.to_string()).map(|()| window)
+}
+
+#[test]
+fn a_file_is_used_by_its_own_model_and_refused_by_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("judge-q.safetensors");
+    let plan = WindowTrainingPlan {
+        steps: 1,
+        ..small_plan(TrainedMethod::JudgeQ)
+    };
+    run(&plan, &out, StartMode::New, None).unwrap();
+    let label = format!("judge-q:file={},pool=none,recent=2", out.display());
+    let model = demo_model();
+    let window = prepare(&label, &model).unwrap();
+    let mut prefilled = prefill(&model, &[5, 6, 7, 8, 9, 10], 8);
+    let observed = with_control(|control| window.observe(&model, &mut prefilled, control)).unwrap();
+    assert_eq!(observed.query_rows().unwrap().count(), 4);
+    assert_eq!(observed.forced_keep().recent, 2);
+    assert_eq!(window.needs().extra_tokens, 4);
+
+    let refused = |label: &str, model: &Model| prepare(label, model).err().unwrap();
+    let other = micro_model("llama-gqa-untied");
+    let error = refused(&label, &other);
+    assert!(error.contains("another model: 'demo'"), "{error}");
+    let error = refused(&label.replace("judge-q:", "lookahead-kv:"), &model);
+    assert!(error.contains("'judge-q', not 'lookahead-kv'"), "{error}");
+    let error = refused("judge-q", &other);
+    assert!(error.contains("kvlens train judge-q"), "{error}");
+    let error = refused("judge-q:file=nowhere.safetensors", &model);
+    assert!(error.contains("nowhere.safetensors"), "{error}");
+    let bytes = std::fs::read(&out).unwrap();
+    for damaged in [
+        &bytes[..bytes.len() / 2],
+        &bytes[..4],
+        b"nothing of the kind",
+    ] {
+        std::fs::write(&out, damaged).unwrap();
+        let error = refused(&label, &model);
+        assert!(error.contains("damaged"), "{error}");
+    }
+}
+
+#[test]
+fn a_plan_that_makes_no_training_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("judge-q.safetensors");
+    let plan = small_plan(TrainedMethod::LookaheadKv);
+    let refused = [
+        (
+            WindowTrainingPlan {
+                steps: 0,
+                ..plan.clone()
+            },
+            "steps",
+        ),
+        (
+            WindowTrainingPlan {
+                soft_tokens: 1 << 20,
+                ..plan.clone()
+            },
+            "too many",
+        ),
+        (
+            WindowTrainingPlan {
+                adapter_alpha: f64::NAN,
+                ..plan.clone()
+            },
+            "alpha",
+        ),
+        (
+            WindowTrainingPlan {
+                token_learning_rate: -1.0,
+                ..plan.clone()
+            },
+            "tokens",
+        ),
+        (
+            WindowTrainingPlan {
+                baselines: vec!["lats".to_owned()],
+                ..plan.clone()
+            },
+            "lats",
+        ),
+        (
+            WindowTrainingPlan {
+                decode_tokens: 100_000,
+                ..plan
+            },
+            "positions",
+        ),
+    ];
+    for (plan, word) in refused {
+        let error = run(&plan, &out, StartMode::Replace, None).unwrap_err();
+        assert!(error.to_string().contains(word), "{word}: {error}");
+        assert!(!out.exists());
+    }
+}
