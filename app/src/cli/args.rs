@@ -265,9 +265,10 @@ pub struct TrainWindowArguments {
     /// Prompts of a step
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
     pub step_prompts: usize,
-    /// Learning rate of the tokens (Adam)
-    #[arg(long, value_name = "X", default_value_t = 0.005)]
-    pub token_rate: f64,
+    /// Learning rate of the tokens (Adam); without it 0.02 for judge-q and 0.01 for lookahead-kv, which were
+    /// found on the built-in model
+    #[arg(long, value_name = "X")]
+    pub token_rate: Option<f64>,
     /// Steps between two looks at the held-out prompts
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least_one)]
     pub look_every: usize,
@@ -316,7 +317,7 @@ pub struct TrainLookaheadKvArguments {
     #[arg(long, value_name = "A", default_value_t = 32.0)]
     pub alpha: f64,
     /// Learning rate of the adapters (Adam)
-    #[arg(long, value_name = "X", default_value_t = 0.001)]
+    #[arg(long, value_name = "X", default_value_t = 0.003)]
     pub adapter_rate: f64,
 }
 

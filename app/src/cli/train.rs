@@ -50,11 +50,7 @@ fn demo_model(arguments: &TrainDemoModelArguments) -> Result<()> {
     let run = TrainingRun {
         plan,
         out: arguments.out.clone(),
-        start: match (arguments.resume, arguments.replace) {
-            (true, _) => StartMode::Resume,
-            (_, true) => StartMode::Replace,
-            _ => StartMode::New,
-        },
+        start: start_mode(arguments.resume, arguments.replace),
         device: arguments.device,
         stop_after_steps: arguments.stop_after_steps,
     };
@@ -83,6 +79,15 @@ fn demo_model(arguments: &TrainDemoModelArguments) -> Result<()> {
         run.plan.steps(),
         accuracy * 100.0
     ))
+}
+
+/// What `--resume` and `--replace` ask for.
+pub fn start_mode(resume: bool, replace: bool) -> StartMode {
+    match (resume, replace) {
+        (true, _) => StartMode::Resume,
+        (_, true) => StartMode::Replace,
+        _ => StartMode::New,
+    }
 }
 
 fn read_plan(path: &Path) -> Result<TrainingPlan> {

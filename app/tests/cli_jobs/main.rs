@@ -13,3 +13,4 @@ mod demo;
 mod resume;
 mod support;
 mod train;
+mod train_window;

@@ -10,6 +10,7 @@ use crate::SessionError;
 use crate::error::Context;
 use crate::model::{Model, sha256_hex};
 use crate::store::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SampleEntry, SampleState};
+use crate::windows::ObservationWindow;
 
 /// What to do with a session folder that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,12 @@ impl SessionFolder {
     pub(crate) fn start(
         plan: &CapturePlan,
         model: &Model,
+        windows: &[Box<dyn ObservationWindow>],
         samples: &[Sample],
         out: &Path,
         mode: StartMode,
     ) -> Result<Self, SessionError> {
-        let fresh = new_manifest(plan, model, samples);
+        let fresh = new_manifest(plan, model, windows, samples);
         if out.exists() {
             match mode {
                 StartMode::New => {
@@ -66,6 +68,8 @@ impl SessionFolder {
             Some("plan")
         } else if found.model != fresh.model {
             Some("model")
+        } else if found.window_weights_sha256 != fresh.window_weights_sha256 {
+            Some("set of weights for a window")
         } else if found.device != fresh.device || found.dtype != fresh.dtype {
             Some("device or number format")
         } else if !same_samples(&found, &fresh) {
@@ -108,7 +112,12 @@ impl SessionFolder {
     }
 }
 
-fn new_manifest(plan: &CapturePlan, model: &Model, samples: &[Sample]) -> Manifest {
+fn new_manifest(
+    plan: &CapturePlan,
+    model: &Model,
+    windows: &[Box<dyn ObservationWindow>],
+    samples: &[Sample],
+) -> Manifest {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -118,6 +127,11 @@ fn new_manifest(plan: &CapturePlan, model: &Model, samples: &[Sample]) -> Manife
         created_unix_secs: since_1970.as_secs(),
         plan: plan.clone(),
         model: model.identity().clone(),
+        window_weights_sha256: windows
+            .iter()
+            .map(|window| (window.label().to_owned(), window.loaded_weights_sha256()))
+            .filter(|(_, loaded)| !loaded.is_empty())
+            .collect(),
         shape: model.config().into(),
         device: model.device_name(),
         dtype: model.dtype_name().to_owned(),

@@ -45,7 +45,7 @@ pub fn capture(
     }
     let needs = needs(&plan.decode, &windows);
     let prepared = prepare(plan, model, samples, &needs)?;
-    let mut folder = SessionFolder::start(plan, model, samples, out, start)?;
+    let mut folder = SessionFolder::start(plan, model, &windows, samples, out, start)?;
     on_event(CaptureEvent::Started);
     let job = CaptureJob {
         plan,

@@ -1,5 +1,6 @@
 //! `manifest.json`: what was captured, with what, and how far it is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,10 @@ pub struct Manifest {
     pub plan: CapturePlan,
     /// Name and hashes of the model.
     pub model: ModelIdentity,
+    /// SHA-256 of weights that windows loaded besides the model's own (a drafting checkpoint, trained tokens), by
+    /// the windows' labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub window_weights_sha256: BTreeMap<String, Vec<String>>,
     /// Sizes of the model.
     pub shape: ModelShape,
     /// Device that ran it.

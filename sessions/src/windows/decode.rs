@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use candle_transformers::generation::{LogitsProcessor, Sampling};
-use kvlens_analysis::{ForcedKeep, Scoring};
+use kvlens_analysis::Scoring;
 use serde::{Deserialize, Serialize};
 
 use super::{DECODE_LABEL, ObservationWindow};
@@ -111,10 +111,6 @@ impl ObservationWindow for Decode {
     /// scale, Judge Q's and DapQ's gold (METHODS.md, section 6).
     fn scoring(&self) -> Scoring {
         Scoring::default()
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep::default()
     }
 
     fn observe(

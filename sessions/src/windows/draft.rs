@@ -239,6 +239,15 @@ impl ObservationWindow for Draft {
         Ok(())
     }
 
+    fn loaded_weights_sha256(&self) -> Vec<String> {
+        match &self.drafter {
+            Drafter::Checkpoint {
+                model: Some(model), ..
+            } => vec![model.identity().weights_sha256.clone()],
+            _ => Vec::new(),
+        }
+    }
+
     fn observe(
         &self,
         model: &Model,

@@ -6,7 +6,6 @@
 use std::time::Instant;
 
 use candle_core::{D, DType};
-use kvlens_analysis::{ForcedKeep, Scoring};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
@@ -36,14 +35,6 @@ impl KeyNorm {
 impl ObservationWindow for KeyNorm {
     fn label(&self) -> &str {
         &self.label
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring::default()
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep::default()
     }
 
     fn observe(

@@ -66,11 +66,15 @@ pub trait ObservationWindow: Send + Sync {
         Needs::default()
     }
 
-    /// The scoring that the window was published with.
-    fn scoring(&self) -> Scoring;
+    /// The scoring that the window was published with: the mean over the rows of their attention, not pooled.
+    fn scoring(&self) -> Scoring {
+        Scoring::default()
+    }
 
-    /// Tokens that the window's eviction rule keeps whatever their score.
-    fn forced_keep(&self) -> ForcedKeep;
+    /// Tokens that the window's eviction rule keeps whatever their score: none.
+    fn forced_keep(&self) -> ForcedKeep {
+        ForcedKeep::default()
+    }
 
     /// Loads what the window needs besides the prompt. Called once, before the first sample.
     ///
@@ -78,6 +82,11 @@ pub trait ObservationWindow: Send + Sync {
     /// A sentence saying why the window cannot be used with this model.
     fn prepare(&mut self, _model: &Model) -> Result<(), SessionError> {
         Ok(())
+    }
+
+    /// SHA-256 of the weights that [`prepare`](Self::prepare) loaded besides the model's own, for the manifest.
+    fn loaded_weights_sha256(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The queries (or scores) that this window observes the prompt with.

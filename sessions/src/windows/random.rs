@@ -6,7 +6,6 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use kvlens_analysis::{ForcedKeep, Scoring};
 use rand::RngExt as _;
 
 use super::seed::generator;
@@ -42,14 +41,6 @@ impl Random {
 impl ObservationWindow for Random {
     fn label(&self) -> &str {
         &self.label
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring::default()
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep::default()
     }
 
     fn observe(

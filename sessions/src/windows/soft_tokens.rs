@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use candle_core::Tensor;
-use kvlens_analysis::{ForcedKeep, Pooling, Scoring};
+use kvlens_analysis::{Pooling, Scoring};
 
 use super::ObservationWindow;
 use super::appended::{Appended, cost_of_appended};
@@ -96,10 +96,6 @@ impl ObservationWindow for SoftTokens {
             pool: Pooling::Max { kernel: 7 },
             ..Scoring::default()
         }
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep::default()
     }
 
     fn prepare(&mut self, model: &Model) -> Result<(), SessionError> {

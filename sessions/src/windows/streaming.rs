@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use kvlens_analysis::{ForcedKeep, Scoring};
+use kvlens_analysis::ForcedKeep;
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
@@ -57,10 +57,6 @@ impl Streaming {
 impl ObservationWindow for Streaming {
     fn label(&self) -> &str {
         &self.label
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring::default()
     }
 
     fn forced_keep(&self) -> ForcedKeep {

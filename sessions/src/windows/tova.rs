@@ -7,7 +7,6 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use kvlens_analysis::{ForcedKeep, Scoring};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
@@ -44,14 +43,6 @@ impl ObservationWindow for Tova {
             last_rows: 1,
             ..Needs::default()
         }
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring::default()
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep::default()
     }
 
     fn observe(

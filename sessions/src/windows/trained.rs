@@ -63,6 +63,7 @@ pub struct Trained {
     pool: Pooling,
     recent: usize,
     rows: Option<SoftTokens>,
+    file_sha256: Option<String>,
 }
 
 impl Trained {
@@ -91,6 +92,7 @@ impl Trained {
             pool: options.pooling(PUBLISHED_POOLING)?,
             recent: options.parsed("recent", 0)?,
             rows: None,
+            file_sha256: None,
         };
         options.finish()?;
         Ok(window)
@@ -105,6 +107,7 @@ impl Trained {
             pool: PUBLISHED_POOLING,
             recent: 0,
             rows: Some(rows),
+            file_sha256: None,
         }
     }
 
@@ -161,11 +164,17 @@ impl ObservationWindow for Trained {
     }
 
     fn prepare(&mut self, model: &Model) -> Result<(), SessionError> {
-        let (embeddings, adapters) = self.find(model)?.for_model(model)?;
+        let file = self.find(model)?;
+        let (embeddings, adapters) = file.for_model(model)?;
         let mut rows = SoftTokens::new(&self.label, embeddings)?.with_adapters(adapters);
         rows.prepare(model)?;
         self.rows = Some(rows);
+        self.file_sha256 = Some(file.sha256);
         Ok(())
+    }
+
+    fn loaded_weights_sha256(&self) -> Vec<String> {
+        self.file_sha256.iter().cloned().collect()
     }
 
     fn observe(

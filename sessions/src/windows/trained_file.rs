@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::trained::TrainedMethod;
 use crate::SessionError;
 use crate::error::Context;
-use crate::model::{Adapters, LowRank, Model, ModelConfig, ModelIdentity, Projection};
+use crate::model::{Adapters, LowRank, Model, ModelConfig, ModelIdentity, Projection, sha256_hex};
 use crate::store::{serialized, write_file};
 
 /// The one metadata key of the file.
@@ -46,6 +46,8 @@ pub(crate) struct TrainedFile {
     pub(crate) header: TrainedHeader,
     tensors: BTreeMap<String, Tensor>,
     path: PathBuf,
+    /// Of the file's bytes.
+    pub(crate) sha256: String,
 }
 
 /// Name of one half of an adapter: `lora_a` or `lora_b`.
@@ -198,6 +200,7 @@ impl TrainedFile {
             header,
             tensors,
             path: path.to_owned(),
+            sha256: sha256_hex(bytes),
         })
     }
 

@@ -149,6 +149,13 @@ impl ObservationWindow for Union {
             .try_for_each(|member| member.prepare(model))
     }
 
+    fn loaded_weights_sha256(&self) -> Vec<String> {
+        let members = self.members.iter();
+        members
+            .flat_map(|member| member.loaded_weights_sha256())
+            .collect()
+    }
+
     fn observe(
         &self,
         model: &Model,

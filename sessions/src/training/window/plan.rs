@@ -7,7 +7,7 @@ use crate::SessionError;
 use crate::windows::TrainedMethod;
 
 /// Settings of a training. Those that the papers do not tell (METHODS.md, section 7) are learning rates, batch
-/// and steps.
+/// and steps; the defaults of those were found on the built-in model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowTrainingPlan {
     /// Which window.
@@ -58,9 +58,9 @@ const MOST_ADAPTER_RANK: usize = 1024;
 impl WindowTrainingPlan {
     /// The published settings of a method (32 tokens; LookaheadKV: rank 8, alpha 32), no data yet.
     pub fn of(method: TrainedMethod) -> Self {
-        let adapter_rank = match method {
-            TrainedMethod::JudgeQ => 0,
-            TrainedMethod::LookaheadKv => 8,
+        let (adapter_rank, token_learning_rate) = match method {
+            TrainedMethod::JudgeQ => (0, 0.02),
+            TrainedMethod::LookaheadKv => (8, 0.01),
         };
         Self {
             method,
@@ -74,8 +74,8 @@ impl WindowTrainingPlan {
             adapter_alpha: 32.0,
             steps: 2000,
             step_prompts: 8,
-            token_learning_rate: 0.005,
-            adapter_learning_rate: 0.001,
+            token_learning_rate,
+            adapter_learning_rate: 0.003,
             warm_up_steps: 50,
             steps_between_evaluations: 200,
             seed: 0,
