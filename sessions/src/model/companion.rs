@@ -15,7 +15,16 @@ pub(crate) struct Companion {
 }
 
 /// Files that are built into the program with its model.
-const EMBEDDED: &[(&str, &[u8])] = &[];
+const EMBEDDED: &[(&str, &[u8])] = &[
+    (
+        "judge-q.safetensors",
+        include_bytes!("../../builtin/demo/judge-q.safetensors"),
+    ),
+    (
+        "lookahead-kv.safetensors",
+        include_bytes!("../../builtin/demo/lookahead-kv.safetensors"),
+    ),
+];
 
 impl Companion {
     /// The file of this name beside the model, if there is one.
