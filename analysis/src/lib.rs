@@ -18,6 +18,7 @@ pub mod importance;
 mod order;
 pub mod pooling;
 pub mod queries;
+pub mod rank_density;
 pub mod ranking;
 pub mod scoring;
 pub mod selection;

@@ -165,7 +165,7 @@ fn selecting_a_head_in_the_map_changes_all_numbers() {
 
     let map = bench.get_by_label("Layer by head map").rect();
     // The map's cells begin right of the numbers of the layers, and layer 0 lies at the bottom.
-    let top_left = map.min + egui::vec2(40.0, 10.0);
+    let top_left = map.min + egui::vec2(52.0, 10.0);
     bench.hover_at(top_left);
     bench.run_steps(1);
     bench.drag_at(top_left);

@@ -45,6 +45,15 @@ impl PromptKeys {
         &self.keys
     }
 
+    /// Query heads of one key/value head, H / G.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the keys have not four dimensions.
+    pub fn group_size(&self) -> Result<usize, SessionError> {
+        let (_, kv_heads, ..) = self.keys.dims4()?;
+        Ok(self.query_heads / kv_heads.max(1))
+    }
+
     /// How many keys a query of the layer sees, itself included; `None` for all.
     pub(crate) fn sliding_window(&self, layer: usize) -> Option<usize> {
         self.sliding_windows.get(layer).copied().flatten()

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use kvlens_analysis::{
     Budget, ForcedKeep, GroupReduction, KeySet, Pooling, RowReduction, ScoringOverrides,
 };
 use kvlens_sessions::DecodePlan;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 
+use crate::gui::state::ThemeChoice;
 use crate::measurement::MeasureOptions;
 
 /// Workbench for KV-cache eviction: which prompt tokens decoding really attends to, and how well
@@ -41,9 +42,7 @@ pub enum Command {
 
 impl Default for Command {
     fn default() -> Self {
-        Self::Open(OpenArguments {
-            sessions: Vec::new(),
-        })
+        Self::Open(OpenArguments::window(Vec::new()))
     }
 }
 
@@ -53,6 +52,74 @@ pub struct OpenArguments {
     /// Session folders (NAME.kvlens)
     #[arg(value_name = "SESSION")]
     pub sessions: Vec<PathBuf>,
+    /// Play a list of commands (JSON) once the sessions are open
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// Write a picture of what is shown then, and end; needs no display
+    #[arg(long, value_name = "FILE.png")]
+    pub screenshot: Option<PathBuf>,
+    /// Size of the picture in pixels
+    #[arg(
+        long,
+        value_name = "WxH",
+        default_value = "1280x800",
+        requires = "screenshot"
+    )]
+    pub size: WindowSize,
+    /// Theme of the picture
+    #[arg(
+        long,
+        value_name = "T",
+        default_value = "light",
+        requires = "screenshot"
+    )]
+    pub theme: PictureTheme,
+}
+
+impl OpenArguments {
+    /// The window, on some sessions.
+    pub fn window(sessions: Vec<PathBuf>) -> Self {
+        Self {
+            sessions,
+            script: None,
+            screenshot: None,
+            size: WindowSize([1280, 800]),
+            theme: PictureTheme::Light,
+        }
+    }
+}
+
+/// Width and height in pixels, written `1280x800`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize(pub [usize; 2]);
+
+impl std::str::FromStr for WindowSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let side = |text: &str| text.parse().ok().filter(|side| (320..=8192).contains(side));
+        let (width, height) = text.split_once('x').unwrap_or((text, ""));
+        match (side(width), side(height)) {
+            (Some(width), Some(height)) => Ok(Self([width, height])),
+            _ => Err("it must be WIDTHxHEIGHT, each from 320 to 8192, such as 1280x800".to_owned()),
+        }
+    }
+}
+
+/// Theme of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PictureTheme {
+    Light,
+    Dark,
+}
+
+impl From<PictureTheme> for ThemeChoice {
+    fn from(theme: PictureTheme) -> Self {
+        match theme {
+            PictureTheme::Light => Self::Light,
+            PictureTheme::Dark => Self::Dark,
+        }
+    }
 }
 
 /// `kvlens capture`

@@ -83,9 +83,7 @@ fn measure_job(session: &Path, tables: &Path) -> Result<MeasureJob> {
 
 /// The demo has done its work by now, so a missing display is news and no failure.
 fn open_window(session: PathBuf) {
-    let opened = open::run(&OpenArguments {
-        sessions: vec![session],
-    });
+    let opened = open::run(&OpenArguments::window(vec![session]));
     if let Err(error) = opened {
         output::note(&failure::sentence(&error));
     }

@@ -1,11 +1,16 @@
-//! `kvlens open`: the workbench.
+//! `kvlens open`: the workbench, or a picture of it.
 
-use anyhow::{Result, bail};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use kvlens_sessions::Session;
 
 use super::args::OpenArguments;
 use super::display;
+use super::failure::Failure;
 use crate::gui;
+use crate::gui::command::Command;
+use crate::gui::headless::{self, Screenshot};
 
 /// Opens the workbench on the named sessions.
 ///
@@ -16,10 +21,35 @@ pub fn run(arguments: &OpenArguments) -> Result<()> {
     for session in &arguments.sessions {
         Session::open(session)?;
     }
+    let start = gui::Start {
+        sessions: arguments.sessions.clone(),
+        script: match &arguments.script {
+            Some(path) => read_script(path)?,
+            None => Vec::new(),
+        },
+    };
+    if let Some(out) = &arguments.screenshot {
+        let screenshot = Screenshot {
+            out: out.clone(),
+            size: arguments.size.0,
+            theme: arguments.theme.into(),
+        };
+        return headless::take(&start, &screenshot);
+    }
     if display::named().is_none() {
         bail!(display::MISSING);
     }
-    gui::run(gui::Start {
-        sessions: arguments.sessions.clone(),
+    gui::run(start)
+}
+
+fn read_script(path: &Path) -> Result<Vec<Command>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the script cannot be read: {}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::BadInput(format!(
+            "this is no script, which is a JSON list of commands such as [{{\"SetMetric\": \"mass\"}}, \"SelectAllHeads\"] ({error}): {}",
+            path.display()
+        ))
+        .into()
     })
 }

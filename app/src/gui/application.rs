@@ -47,6 +47,7 @@ impl Application {
         for session in start.sessions {
             workbench.send(Command::OpenSession(session));
         }
+        workbench.play(start.script);
         Ok(Self { workbench })
     }
 }

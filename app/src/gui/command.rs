@@ -10,7 +10,7 @@ use kvlens_analysis::{Budget, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
-use super::layout::Pane;
+use super::layout::{Pane, Preset};
 use super::state::{HeadAddress, HeatScale, SelectionChange, ThemeChoice, TokenHeat};
 use crate::measurement::MeasureOptions;
 
@@ -78,12 +78,18 @@ pub enum Command {
     ToggleCapturePanel,
     /// Show or close a pane.
     TogglePane(Pane),
+    /// Bring a pane to the front.
+    ShowPane(Pane),
     /// Put every pane back into its place.
     ResetLayout,
+    /// Put the panes where a kind of work wants them.
+    UsePreset(Preset),
     /// Empty the log.
     ClearLog,
     /// Show or close the list of shortcuts.
     ToggleShortcuts,
+    /// Show or close the command palette.
+    TogglePalette,
     /// Go back one step in what is looked at.
     Undo,
     /// Take the last undo back.
@@ -177,6 +183,18 @@ pub fn shortcuts() -> Vec<Shortcut> {
             Key::A,
             Command::SelectAllHeads,
             "Select every head",
+        ),
+        key(
+            Modifiers::COMMAND,
+            Key::K,
+            Command::TogglePalette,
+            "Command palette",
+        ),
+        key(
+            Modifiers::COMMAND,
+            Key::P,
+            Command::TogglePalette,
+            "Command palette",
         ),
         key(shift_command, Key::Z, Command::Redo, "Redo"),
         key(Modifiers::COMMAND, Key::Z, Command::Undo, "Undo"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kvlens_sessions::CancelFlag;
 use serde::{Deserialize, Serialize};
 
+use super::attention_picture::AttentionPicture;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// One row of the table of samples.
@@ -134,6 +135,10 @@ pub struct Message {
 pub struct Data {
     /// The open session.
     pub session: Option<OpenedSession>,
+    /// The attention of the head that was asked for last.
+    pub attention: Option<Arc<AttentionPicture>>,
+    /// Grows with every such picture.
+    pub attention_version: u64,
     /// Jobs in the order that the worker takes them.
     pub jobs: Vec<Job>,
     /// Every message since the start.

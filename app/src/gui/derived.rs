@@ -9,6 +9,7 @@ mod tokens;
 
 use std::collections::BTreeSet;
 
+use kvlens_analysis::rank_density::RankDensity;
 use kvlens_analysis::{Band, BudgetGrid, Comparison, Metric};
 
 use super::data::{SessionInfo, Shown};
@@ -71,6 +72,22 @@ pub struct EvidenceKept {
 
 const BUDGET_POINTS: usize = 1024;
 
+/// Bins of a rank on one side of the view of rank agreement.
+const RANK_BINS: usize = 24;
+
+/// Where the window ranks the tokens that the oracle ranks here or there, over the selected heads.
+#[derive(Clone, Debug)]
+pub struct RankAgreement {
+    /// The bins.
+    pub density: RankDensity,
+    /// `[bins, bins]`, see [`RankDensity::shares`].
+    pub shares: Vec<f32>,
+    /// Heads that were counted.
+    pub heads: usize,
+    /// Differs whenever the values do.
+    pub version: u64,
+}
+
 type HeadsKey = (u64, BTreeSet<HeadAddress>);
 type MapKey = (u64, String, Option<String>, Metric, usize);
 type TokensKey = (u64, String, BTreeSet<HeadAddress>);
@@ -90,6 +107,7 @@ pub struct Derived {
     tokens: Memo<TokensKey, TokenScores>,
     shade: Memo<(u64, TokenHeat, HeatScale), TokenShade>,
     evidence: Memo<(u64, usize), EvidenceKept>,
+    rank_agreement: Memo<TokensKey, RankAgreement>,
 }
 
 impl Derived {
@@ -133,6 +151,10 @@ impl Derived {
             head_map(info, window, minus, choices.metric, at, version)
         });
         let tokens_key = (shown.version, window.label.clone(), choices.heads.clone());
+        self.rank_agreement.renew(tokens_key.clone(), |version| {
+            let heads = selected(&window.comparison, info, &choices.heads);
+            rank_agreement(window, &heads, version)
+        });
         self.tokens.renew(tokens_key, |_| {
             TokenScores::of(
                 window,
@@ -195,6 +217,12 @@ impl Derived {
         self.shade.get()
     }
 
+    /// Ranks of oracle and window against each other.
+    #[must_use]
+    pub fn rank_agreement(&self) -> Option<&RankAgreement> {
+        self.rank_agreement.get()
+    }
+
     /// How many of the needed tokens survive at the budget.
     #[must_use]
     pub fn evidence(&self) -> EvidenceKept {
@@ -205,6 +233,26 @@ impl Derived {
     #[must_use]
     pub fn kept_version(&self) -> u64 {
         self.evidence.version()
+    }
+}
+
+fn rank_agreement(
+    window: &MeasuredWindow,
+    heads: &[(usize, usize)],
+    version: u64,
+) -> RankAgreement {
+    let mut density = RankDensity::new(window.rankings.rankable_tokens(), RANK_BINS);
+    for &(layer, head) in heads {
+        density.add(
+            window.oracle_rankings.rank(layer, head),
+            window.rankings.rank(layer, head),
+        );
+    }
+    RankAgreement {
+        shares: density.shares(),
+        density,
+        heads: heads.len(),
+        version,
     }
 }
 

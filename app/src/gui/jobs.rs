@@ -13,6 +13,7 @@ use kvlens_sessions::{
     capture,
 };
 
+use super::attention_picture::AttentionPicture;
 use super::capture_settings::CaptureSettings;
 use super::data::{Progress, SampleDetails, SampleRow, SessionInfo};
 use super::derived::budget_grid;
@@ -58,6 +59,13 @@ impl Jobs {
                 out,
                 options,
             } => self.capture(&settings, &out, options, reporter),
+            Request::Attention(key) => {
+                let captured = Session::open(&key.path)?.load_sample(key.index)?;
+                reporter.cancel.check()?;
+                let picture = AttentionPicture::read(&captured, key)?;
+                (reporter.event)(Event::AttentionRead(Arc::new(picture)));
+                Ok(())
+            }
             Request::SaveAs { from, to } => {
                 copy_session(&from, &to)?;
                 (reporter.event)(Event::Saved(to));

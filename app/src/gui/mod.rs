@@ -6,11 +6,13 @@
 //! together, once per frame. Nothing here computes what the analysis crate could.
 
 mod application;
+pub mod attention_picture;
 pub mod capture_settings;
 pub mod command;
 pub mod data;
 pub mod derived;
 mod dialogs;
+pub mod headless;
 mod heads_text;
 mod jobs;
 pub mod layout;
@@ -31,6 +33,8 @@ pub(crate) use application::sessions_folder;
 pub struct Start {
     /// Sessions to open; the last one stays on show.
     pub sessions: Vec<PathBuf>,
+    /// What is done then, command by command.
+    pub script: Vec<command::Command>,
 }
 
 /// Opens the workbench and stays until its window is closed.

@@ -7,13 +7,14 @@ mod apply;
 mod events;
 mod panes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use egui::Ui;
 use egui::util::undoer::Undoer;
 use egui_notify::Toasts;
 
+use super::attention_picture::AttentionKey;
 use super::command::{Command, Commands, shortcuts};
 use super::data::{Data, Message, Severity};
 use super::derived::Derived;
@@ -25,6 +26,7 @@ use super::views::View;
 use super::views::budget_bar::budget_bar_ui;
 use super::views::capture::capture_ui;
 use super::views::menu::menu_ui;
+use super::views::palette::{PaletteState, palette_ui};
 use super::views::shortcuts::shortcuts_ui;
 use super::views::top_bar::top_bar_ui;
 use super::views::welcome::welcome_ui;
@@ -42,10 +44,14 @@ pub struct Workbench {
     toasts: Toasts,
     commands: Commands,
     undoer: Undoer<Choices>,
+    /// What is left of a script; its next command waits until no job runs.
+    script: VecDeque<Command>,
     sessions_folder: PathBuf,
     shown_versions: u64,
     scroll_to: Option<usize>,
     shortcuts_open: bool,
+    palette: Option<PaletteState>,
+    asked_attention: Option<AttentionKey>,
     theme_applied: Option<ThemeChoice>,
 }
 
@@ -72,10 +78,13 @@ impl Workbench {
             toasts: Toasts::default().with_anchor(egui_notify::Anchor::BottomRight),
             commands: Commands::default(),
             undoer: Undoer::default(),
+            script: VecDeque::new(),
             sessions_folder,
             shown_versions: 0,
             scroll_to: None,
             shortcuts_open: false,
+            palette: None,
+            asked_attention: None,
             theme_applied: None,
         })
     }
@@ -109,6 +118,11 @@ impl Workbench {
         self.commands.send(command);
     }
 
+    /// Asks for a list of things, each when the jobs of the one before are done.
+    pub fn play(&mut self, script: Vec<Command>) {
+        self.script.extend(script);
+    }
+
     /// Takes an event in, as if the worker had sent it.
     pub fn receive(&mut self, event: Event) {
         self.take_event(event);
@@ -119,6 +133,7 @@ impl Workbench {
         self.hear(ui.ctx());
         self.take_dropped_files(ui.ctx());
         self.take_keys(ui.ctx());
+        self.next_of_script(ui.ctx());
         for command in self.commands.take() {
             self.apply(command, ui.ctx());
         }
@@ -145,6 +160,16 @@ impl Workbench {
                 ),
                 Answer::Closed => {}
             }
+            context.request_repaint();
+        }
+    }
+
+    fn next_of_script(&mut self, context: &egui::Context) {
+        if self.data.jobs.is_empty()
+            && self.commands.is_empty()
+            && let Some(command) = self.script.pop_front()
+        {
+            self.commands.send(command);
             context.request_repaint();
         }
     }
@@ -214,6 +239,9 @@ impl Workbench {
             self.derived
                 .refresh(&session.info, shown, &self.settings.choices);
         }
+        if self.layout.is_visible(Pane::Attention) {
+            self.read_attention();
+        }
     }
 
     fn draw(&mut self, ui: &mut Ui) {
@@ -256,6 +284,9 @@ impl Workbench {
         }
         if self.shortcuts_open {
             shortcuts_ui(ui, commands);
+        }
+        if let Some(palette) = &mut self.palette {
+            palette_ui(ui, &view, palette, commands);
         }
     }
 

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use kvlens_sessions::{CancelFlag, SessionError};
 
+use super::attention_picture::{AttentionKey, AttentionPicture};
 use super::capture_settings::CaptureSettings;
 use super::data::{Progress, SampleDetails, SessionInfo};
 use super::jobs::{Jobs, Reporter};
@@ -39,6 +40,8 @@ pub enum Request {
         /// How to measure.
         options: MeasureOptions,
     },
+    /// Read the attention of one head.
+    Attention(AttentionKey),
     /// Capture, then open what was captured.
     Capture {
         /// What to capture.
@@ -73,6 +76,8 @@ pub enum Event {
     },
     /// A session is open.
     SessionOpened(SessionInfo),
+    /// The attention of one head.
+    AttentionRead(Arc<AttentionPicture>),
     /// A sample is measured.
     SampleMeasured {
         /// The session's folder.

@@ -11,6 +11,7 @@ mod bad_models;
 mod capture_and_measure;
 mod demo;
 mod resume;
+mod screenshot;
 mod support;
 mod train;
 mod train_window;

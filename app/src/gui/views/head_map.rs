@@ -106,6 +106,8 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
         } else {
             "Head"
         },
+        tick: &|number| number.to_string(),
+        diagonal: false,
         selected: &selected,
     };
     let answer = matrix.show(ui, view.theme);

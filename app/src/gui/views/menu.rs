@@ -7,7 +7,7 @@ use egui::{Button, Id, PopupCloseBehavior, TextEdit, Ui};
 
 use super::View;
 use crate::gui::command::{Command, Commands, shortcut_text};
-use crate::gui::layout::Pane;
+use crate::gui::layout::{Pane, Preset};
 use crate::gui::state::ThemeChoice;
 
 /// Draws the menu bar.
@@ -170,7 +170,25 @@ fn view_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         );
     }
     ui.separator();
+    ui.menu_button("Layout", |ui| {
+        for preset in Preset::ALL {
+            entry(
+                ui,
+                preset.title(),
+                Command::UsePreset(preset),
+                true,
+                commands,
+            );
+        }
+    });
     entry(ui, "Reset layout", Command::ResetLayout, true, commands);
+    entry(
+        ui,
+        "Command palette",
+        Command::TogglePalette,
+        true,
+        commands,
+    );
     ui.separator();
     ui.menu_button("Theme", |ui| {
         for choice in ThemeChoice::ALL {

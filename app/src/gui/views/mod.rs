@@ -2,12 +2,16 @@
 //!
 //! A view reads, never writes, and computes nothing that the analysis crate could.
 
+pub mod attention;
 pub mod budget_bar;
 pub mod capture;
+pub mod cost;
 pub mod head_map;
 pub mod inspector;
 pub mod log;
 pub mod menu;
+pub mod palette;
+pub mod rank_agreement;
 pub mod recall;
 pub mod samples;
 pub mod scoring;

@@ -2,8 +2,8 @@
 
 use egui::{ComboBox, RichText, Stroke, Ui};
 use egui_plot::{
-    AxisHints, FilledArea, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints,
-    PlotUi, Points, VLine,
+    AxisHints, FilledArea, GridInput, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint,
+    PlotPoints, PlotUi, Points, VLine, uniform_grid_spacer,
 };
 use kvlens_analysis::{Budget, Metric};
 
@@ -171,8 +171,11 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .include_y(0.0)
         .include_y(1.0)
         .set_margin_fraction(egui::vec2(0.02, 0.04))
+        // room for the half of the last number that stands right of its line
+        .width(ui.available_width() - 12.0)
         .custom_x_axes(vec![axis])
-        .y_axis_label(metric.label())
+        .y_grid_spacer(share_grid())
+        .custom_y_axes(vec![share_axis(metric)])
         .x_grid_spacer(|input| octaves(input.bounds))
         .label_formatter(move |position| hover_text(position, largest))
         .show(ui, |plot| draw(plot, view, largest));
@@ -187,6 +190,18 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;
         commands.send(Command::SetBudget(Budget::Tokens(tokens)));
     }
+}
+
+/// An axis of shares, with as many digits as they have.
+pub fn share_axis(metric: Metric) -> AxisHints<'static> {
+    AxisHints::new_y()
+        .label(metric.label())
+        .formatter(|mark, _| format!("{}", (mark.value * 10.0).round() / 10.0))
+}
+
+/// Lines at tenths, halves and ones: a low plot still has numbers.
+pub fn share_grid() -> impl Fn(GridInput) -> Vec<GridMark> {
+    uniform_grid_spacer(|_| [0.1, 0.5, 1.0])
 }
 
 /// A number of tokens in as few letters as fit between two grid lines.

@@ -13,7 +13,7 @@ use super::texture::{TextureKey, cached_texture, paint_texture};
 use crate::gui::theme::{ColorMap, Theme};
 
 /// Room for the numbers of rows and columns.
-const AXIS: f32 = 30.0;
+const AXIS: f32 = 40.0;
 const AXIS_BOTTOM: f32 = 30.0;
 /// Cells do not grow beyond this, or a small model's map looks like a chessboard.
 const LARGEST_CELL: f32 = 72.0;
@@ -41,6 +41,10 @@ pub struct Matrix<'a> {
     pub row_axis: &'a str,
     /// Name of the horizontal axis.
     pub column_axis: &'a str,
+    /// What stands beside a row or under a column of this number.
+    pub tick: &'a dyn Fn(usize) -> String,
+    /// Whether a line runs from the first cell to the last.
+    pub diagonal: bool,
     /// Whether a cell carries the outline of the selection.
     pub selected: &'a dyn Fn(Cell) -> bool,
 }
@@ -111,6 +115,11 @@ impl Matrix<'_> {
         let geometry = Geometry::of(rect, self.rows, self.columns);
         self.paint_cells(ui, theme, &geometry);
         self.paint_axes(ui, &geometry);
+        if self.diagonal {
+            let ends = [geometry.cells.left_bottom(), geometry.cells.right_top()];
+            let stroke = Stroke::new(1.0, theme.selection_halo);
+            ui.painter().line_segment(ends, stroke);
+        }
         self.paint_selection(ui, theme, &geometry);
         let bar = Rect::from_min_size(
             geometry.cells.right_top() + vec2(10.0, 0.0),
@@ -155,11 +164,23 @@ impl Matrix<'_> {
         let cells = geometry.cells;
         for row in (0..self.rows).step_by(step(cells.height() / self.rows as f32, 13.0)) {
             let at = pos2(cells.left() - 4.0, geometry.rect((row, 0)).center().y);
-            painter.text(at, Align2::RIGHT_CENTER, row, font.clone(), color);
+            painter.text(
+                at,
+                Align2::RIGHT_CENTER,
+                (self.tick)(row),
+                font.clone(),
+                color,
+            );
         }
         for column in (0..self.columns).step_by(step(cells.width() / self.columns as f32, 18.0)) {
             let at = pos2(geometry.rect((0, column)).center().x, cells.bottom() + 2.0);
-            painter.text(at, Align2::CENTER_TOP, column, font.clone(), color);
+            painter.text(
+                at,
+                Align2::CENTER_TOP,
+                (self.tick)(column),
+                font.clone(),
+                color,
+            );
         }
         let below = pos2(cells.center().x, cells.bottom() + 14.0);
         painter.text(

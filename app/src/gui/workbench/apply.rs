@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use super::Workbench;
+use crate::gui::attention_picture::AttentionKey;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::command::Command;
 use crate::gui::data::{Job, Progress, Severity};
 use crate::gui::dialogs::Purpose;
 use crate::gui::layout::Layout;
 use crate::gui::state::Choices;
+use crate::gui::views::palette::PaletteState;
 use crate::gui::worker::Request;
 use kvlens_analysis::Budget;
 
@@ -62,7 +64,15 @@ impl Workbench {
                 self.settings.hide_capture = !self.settings.hide_capture;
             }
             Command::TogglePane(pane) => self.layout.toggle(pane),
+            Command::ShowPane(pane) => self.layout.show(pane),
             Command::ResetLayout => self.layout = Layout::default(),
+            Command::UsePreset(preset) => self.layout = Layout::of(preset),
+            Command::TogglePalette => {
+                self.palette = match self.palette.take() {
+                    Some(_) => None,
+                    None => Some(PaletteState::default()),
+                };
+            }
             Command::ClearLog => self.data.log.clear(),
             Command::ToggleShortcuts => self.shortcuts_open = !self.shortcuts_open,
             Command::Undo => self.undo(),
@@ -172,6 +182,32 @@ impl Workbench {
             options: self.settings.choices.measure,
         };
         self.ask(title, false, request);
+    }
+
+    /// Asks for the attention of the primary head, unless it is there or asked for.
+    pub(super) fn read_attention(&mut self) {
+        let Some(key) = self.wanted_attention() else {
+            return;
+        };
+        if self.asked_attention.as_ref() != Some(&key) {
+            self.asked_attention = Some(key.clone());
+            let title = "Reading the attention".to_owned();
+            // whoever leafs through heads wants the last one
+            for job in self.data.jobs.iter().filter(|job| job.title == title) {
+                job.cancel.cancel();
+            }
+            self.ask(title, false, Request::Attention(key));
+        }
+    }
+
+    fn wanted_attention(&self) -> Option<AttentionKey> {
+        let session = self.data.session.as_ref()?;
+        Some(AttentionKey {
+            path: session.info.path.clone(),
+            index: session.shown.as_ref()?.index,
+            head: *self.settings.choices.heads.first()?,
+            window: self.derived.window.clone()?,
+        })
     }
 
     fn step_sample(&mut self, step: i32) {

@@ -26,6 +26,10 @@ impl Workbench {
                 self.data.session = Some(OpenedSession { info, shown: None });
             }
             Event::SampleMeasured { .. } => self.take_sample(event),
+            Event::AttentionRead(picture) => {
+                self.data.attention = Some(picture);
+                self.data.attention_version += 1;
+            }
             Event::SampleDetails {
                 path,
                 index,

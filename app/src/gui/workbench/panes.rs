@@ -6,9 +6,12 @@ use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 use crate::gui::command::Commands;
 use crate::gui::layout::Pane;
 use crate::gui::views::View;
+use crate::gui::views::attention::attention_ui;
+use crate::gui::views::cost::cost_ui;
 use crate::gui::views::head_map::head_map_ui;
 use crate::gui::views::inspector::inspector_ui;
 use crate::gui::views::log::log_ui;
+use crate::gui::views::rank_agreement::rank_agreement_ui;
 use crate::gui::views::recall::recall_ui;
 use crate::gui::views::samples::samples_ui;
 use crate::gui::views::scoring::scoring_ui;
@@ -26,6 +29,9 @@ impl Behavior<Pane> for PaneBehavior<'_> {
             match pane {
                 Pane::Recall => recall_ui(ui, view, commands),
                 Pane::HeadMap => head_map_ui(ui, view, commands),
+                Pane::Attention => attention_ui(ui, view, commands),
+                Pane::RankAgreement => rank_agreement_ui(ui, view, commands),
+                Pane::Cost => cost_ui(ui, view),
                 Pane::Tokens => tokens_ui(ui, view, commands),
                 Pane::Inspector => inspector_ui(ui, view, commands),
                 Pane::Samples => samples_ui(ui, view, commands),

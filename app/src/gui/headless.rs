@@ -1,0 +1,143 @@
+//! The workbench without a window: a list of commands is played, and a picture is taken.
+//!
+//! Drawn on the CPU ([`super::offscreen`]), so documentation and tests get the same picture on every machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use egui::{Pos2, RawInput, Rect, vec2};
+
+use super::command::Command;
+use super::data::Severity;
+use super::layout::Layout;
+use super::offscreen::{OffscreenRenderer, Picture};
+use super::state::{Settings, ThemeChoice};
+use super::workbench::Workbench;
+use super::{Start, sessions_folder};
+
+/// Simulated time between two frames, in seconds.
+const FRAME_SECS: f64 = 1.0 / 60.0;
+
+/// Frames after the last command, so that animations and sizes that depend on the frame before have settled.
+const SETTLING_FRAMES: usize = 30;
+
+/// How long to leave the worker alone between two looks at it.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// A picture to take.
+#[derive(Clone, Debug)]
+pub struct Screenshot {
+    /// The PNG file to write.
+    pub out: PathBuf,
+    /// Width and height in points, which are pixels here.
+    pub size: [usize; 2],
+    /// Light or dark.
+    pub theme: ThemeChoice,
+}
+
+/// Opens the sessions, plays the commands one by one, each when the one before is done, and takes the picture.
+///
+/// # Errors
+/// What the workbench would show as an error, and when the file cannot be written.
+pub fn take(start: &Start, screenshot: &Screenshot) -> Result<()> {
+    let mut stage = Stage::new(screenshot)?;
+    let opening = start.sessions.iter().cloned().map(Command::OpenSession);
+    for command in opening.chain(start.script.iter().cloned()) {
+        stage.play(command)?;
+    }
+    for _ in 0..SETTLING_FRAMES {
+        stage.frame();
+    }
+    write(&stage.picture(), &screenshot.out)
+}
+
+/// The workbench and what it is drawn with.
+struct Stage {
+    context: egui::Context,
+    workbench: Workbench,
+    renderer: OffscreenRenderer,
+    size: [usize; 2],
+    time_secs: f64,
+}
+
+impl Stage {
+    fn new(screenshot: &Screenshot) -> Result<Self> {
+        let context = egui::Context::default();
+        let settings = Settings {
+            theme: screenshot.theme,
+            ..Settings::default()
+        };
+        let workbench = Workbench::new(&context, settings, Layout::default(), sessions_folder())?;
+        Ok(Self {
+            context,
+            workbench,
+            renderer: OffscreenRenderer::default(),
+            size: screenshot.size,
+            time_secs: 0.0,
+        })
+    }
+
+    /// Sends a command and draws frames until nothing is left to do.
+    fn play(&mut self, command: Command) -> Result<()> {
+        let said = self.workbench.data().log.len();
+        self.workbench.send(command.clone());
+        self.frame();
+        while !self.workbench.data().jobs.is_empty() {
+            std::thread::sleep(PATIENCE);
+            self.frame();
+        }
+        // what came with the last frame may have sent commands of its own
+        self.frame();
+        let mut new = self.workbench.data().log.iter().skip(said);
+        match new.find(|message| message.severity == Severity::Error) {
+            Some(message) => bail!("{} (at the command {command:?})", message.text),
+            None => Ok(()),
+        }
+    }
+
+    fn picture(&mut self) -> Picture {
+        let shapes = self.frame();
+        let primitives = self.context.tessellate(shapes, 1.0);
+        let background = self.context.global_style().visuals.panel_fill;
+        self.renderer
+            .render(&primitives, self.size, 1.0, background)
+    }
+
+    fn frame(&mut self) -> Vec<egui::epaint::ClippedShape> {
+        self.time_secs += FRAME_SECS;
+        let [width, height] = self.size;
+        let window = Rect::from_min_size(Pos2::ZERO, vec2(width as f32, height as f32));
+        let input = RawInput {
+            screen_rect: Some(window),
+            time: Some(self.time_secs),
+            focused: true,
+            ..RawInput::default()
+        };
+        let workbench = &mut self.workbench;
+        let mut output = self.context.run_ui(input, |ui| {
+            let background = ui.visuals().panel_fill;
+            ui.painter().rect_filled(window, 0.0, background);
+            workbench.ui(ui);
+        });
+        let mut delta = std::mem::take(&mut output.textures_delta);
+        self.renderer.update_textures(&delta);
+        delta.clear();
+        output.shapes
+    }
+}
+
+fn write(picture: &Picture, out: &Path) -> Result<()> {
+    let image = image::RgbaImage::from_raw(
+        picture.width as u32,
+        picture.height as u32,
+        picture.rgba.clone(),
+    )
+    .context("the picture has the wrong size")?;
+    let aside = out.with_added_extension("partial");
+    image
+        .save_with_format(&aside, image::ImageFormat::Png)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| Ok(std::fs::rename(&aside, out)?))
+        .with_context(|| format!("the picture cannot be written: {}", out.display()))
+}

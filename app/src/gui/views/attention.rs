@@ -1,0 +1,160 @@
+//! One head's attention on the prompt: the decode steps, and under them the window's rows.
+
+use egui::{Id, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+
+use super::head_map::window_ui;
+use super::{View, empty_hint};
+use crate::gui::attention_picture::{AttentionBlock, AttentionPicture};
+use crate::gui::command::{Command, Commands};
+use crate::gui::theme::ColorMap;
+use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
+
+/// Height of a block's title, and of the marks of needed tokens.
+const TITLE_HEIGHT: f32 = 16.0;
+const EVIDENCE_HEIGHT: f32 = 5.0;
+
+/// Draws the view.
+pub fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let Some((_, shown)) = view.shown() else {
+        empty_hint(ui, "Run a capture or open a session to see its attention");
+        return;
+    };
+    let Some(head) = view.settings.choices.heads.first() else {
+        empty_hint(ui, "Click a head in the map to see what it attends to");
+        return;
+    };
+    let windows = shown.sample.windows.iter();
+    let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
+    ui.horizontal_wrapped(|ui| {
+        window_ui(ui, "Window of the attention", view, &labels, commands);
+        ui.weak(format!("Layer {}, head {}", head.layer, head.head))
+            .on_hover_text(
+                "Attention of each row on each prompt token; the colour is its square root, so that small \
+                 weights show. Of several selected heads, the first",
+            );
+    });
+    let wanted = |picture: &&std::sync::Arc<AttentionPicture>| {
+        picture.key.head == *head
+            && picture.key.index == shown.index
+            && Some(&picture.key.window) == view.derived.window.as_ref()
+    };
+    let Some(picture) = view.data.attention.as_ref().filter(wanted) else {
+        empty_hint(ui, "Reading the attention");
+        return;
+    };
+    blocks_ui(ui, view, picture, commands);
+}
+
+fn blocks_ui(ui: &mut Ui, view: &View<'_>, picture: &AttentionPicture, commands: &mut Commands) {
+    let blocks: Vec<&AttentionBlock> = [Some(&picture.decode), picture.window.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter(|block| !block.positions.is_empty())
+        .collect();
+    let rows: usize = blocks.iter().map(|block| block.positions.len()).sum();
+    let titles = TITLE_HEIGHT * blocks.len() as f32;
+    let missing = if picture.window.is_none() { 18.0 } else { 0.0 };
+    let room = (ui.available_height() - titles - EVIDENCE_HEIGHT - missing - 20.0).max(40.0);
+    for block in blocks {
+        ui.add(egui::Label::new(title(block)).truncate());
+        let height = room * block.positions.len() as f32 / rows.max(1) as f32;
+        block_ui(ui, view, picture, block, height, commands);
+    }
+    if picture.window.is_none() {
+        ui.weak(format!(
+            "{} observes with ready-made scores and has no rows",
+            picture.key.window
+        ));
+    }
+    evidence_ui(ui, view, picture.tokens);
+}
+
+fn title(block: &AttentionBlock) -> String {
+    match block.positions.len() {
+        1 => format!("{}: 1 row", block.label),
+        rows => format!("{}: {rows} rows", block.label),
+    }
+}
+
+fn block_ui(
+    ui: &mut Ui,
+    view: &View<'_>,
+    picture: &AttentionPicture,
+    block: &AttentionBlock,
+    height: f32,
+    commands: &mut Commands,
+) {
+    let size = vec2(ui.available_width(), height);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let name = format!("Attention of {}", block.label);
+    response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &name));
+    paint(ui, rect, view, picture, block);
+    let Some((row, column)) = cell_at(&response, rect, block.positions.len(), picture.columns)
+    else {
+        return;
+    };
+    let tokens = picture.tokens_of(column);
+    if response.clicked() {
+        commands.send(Command::ScrollToToken(tokens.start));
+    }
+    let weight = block.weights.get(row * picture.columns + column).copied();
+    let texts = view
+        .shown()
+        .map(|(_, shown)| &shown.sample.record.token_texts);
+    response.on_hover_ui_at_pointer(|ui| {
+        let position = block.positions.get(row).copied().unwrap_or(0);
+        let own = block.texts.get(row).map_or("", String::as_str);
+        ui.label(format!("Row at position {position} {own}"));
+        let text: String = texts
+            .and_then(|texts| texts.get(tokens.clone()))
+            .map_or(String::new(), <[String]>::concat);
+        ui.label(format!("Token {} {text:?}", tokens.start));
+        ui.monospace(format!("{:.4}", weight.unwrap_or(f32::NAN)));
+    });
+}
+
+fn paint(ui: &Ui, rect: Rect, view: &View<'_>, picture: &AttentionPicture, block: &AttentionBlock) {
+    let theme = view.theme;
+    let key = TextureKey {
+        version: view.data.attention_version,
+        size: [picture.columns, block.positions.len()],
+        dark: theme.is_dark(),
+    };
+    let id = Id::unique(("attention", &block.label));
+    let texture = cached_texture(ui.ctx(), id, key, || {
+        let weights = block.weights.iter();
+        weights
+            .map(|weight| theme.map(ColorMap::Heat, weight.sqrt()))
+            .collect()
+    });
+    if let Some(texture) = texture {
+        paint_texture(ui.painter(), &texture, rect);
+    }
+}
+
+/// Row and column under the pointer.
+fn cell_at(response: &Response, rect: Rect, rows: usize, columns: usize) -> Option<(usize, usize)> {
+    let at = response.hover_pos().filter(|at| rect.contains(*at))?;
+    let share = (at - rect.min) / rect.size();
+    let place = |share: f32, count: usize| ((share * count as f32) as usize).min(count - 1);
+    Some((place(share.y, rows), place(share.x, columns)))
+}
+
+/// A bar under every span of the prompt that the answer needs.
+fn evidence_ui(ui: &mut Ui, view: &View<'_>, tokens: usize) {
+    let size = vec2(ui.available_width(), EVIDENCE_HEIGHT);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let Some((_, shown)) = view.shown() else {
+        return;
+    };
+    let place = |token: usize| rect.left() + rect.width() * token as f32 / tokens.max(1) as f32;
+    for span in &shown.sample.record.evidence_tokens {
+        let right = place(span.end).max(place(span.start) + 3.0);
+        let bar = Rect::from_min_max(
+            pos2(place(span.start), rect.top()),
+            pos2(right, rect.bottom()),
+        );
+        ui.painter().rect_filled(bar, 1.0, view.theme.evidence);
+    }
+    response.on_hover_text("Tokens that hold what the answer needs");
+}

@@ -1,0 +1,159 @@
+//! What each window costs, and what it gives for it at the budget.
+
+use egui::Ui;
+use egui_extras::{Column, TableBuilder};
+use egui_plot::{Plot, PlotPoint, Points, Text};
+use kvlens_analysis::Metric;
+use kvlens_sessions::Cost;
+
+use super::recall::{share_axis, share_grid};
+use super::{View, empty_hint};
+use crate::gui::derived::WindowBands;
+
+const ROW_HEIGHT: f32 = 18.0;
+const NUMBER_WIDTH: f32 = 56.0;
+
+/// Numbers stand at the right, so that their digits do.
+fn numbers() -> egui::Layout {
+    egui::Layout::right_to_left(egui::Align::Center)
+}
+
+/// One line of the table.
+struct Line<'a> {
+    window: &'a WindowBands,
+    cost: &'a Cost,
+    /// The metric over the selected heads at the budget.
+    value: f32,
+}
+
+/// Draws the view.
+pub fn cost_ui(ui: &mut Ui, view: &View<'_>) {
+    let lines = lines(view);
+    if lines.is_empty() {
+        empty_hint(
+            ui,
+            "Run a capture or open a session to see what its windows cost",
+        );
+        return;
+    }
+    let metric = view.settings.choices.metric;
+    ui.weak(format!(
+        "Beyond prefill and decoding; {} of the selected heads at {} tokens",
+        metric.label(),
+        view.derived.budget_tokens()
+    ));
+    let table = ROW_HEIGHT * (lines.len() as f32 + 2.5);
+    let room = ui.available_height();
+    if room - table > 140.0 {
+        plot_ui(ui, view, &lines, metric, room - table);
+    }
+    table_ui(ui, &lines, metric);
+}
+
+fn lines<'a>(view: &'a View<'_>) -> Vec<Line<'a>> {
+    let Some((_, shown)) = view.shown() else {
+        return Vec::new();
+    };
+    let metric = view.settings.choices.metric;
+    let windows = shown.sample.windows.iter().zip(view.derived.bands());
+    windows
+        .map(|(measured, window)| Line {
+            window,
+            cost: &measured.cost,
+            value: window
+                .band(metric)
+                .and_then(|band| band.mean.get(view.derived.budget_index))
+                .copied()
+                .unwrap_or(f32::NAN),
+        })
+        .collect()
+}
+
+fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, height: f32) {
+    let milliseconds = |line: &Line<'_>| line.cost.seconds * 1e3;
+    Plot::new("cost plot")
+        .height(height)
+        .x_axis_label("Milliseconds")
+        .custom_y_axes(vec![share_axis(metric)])
+        .allow_scroll(false)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_boxed_zoom(false)
+        .include_x(0.0)
+        .default_y_bounds(0.0, 1.0)
+        .include_y(0.0)
+        .include_y(1.0)
+        .y_grid_spacer(share_grid())
+        .show(ui, |plot| {
+            for line in lines {
+                let style = view.theme.series(&line.window.label, line.window.repeat);
+                let at = [milliseconds(line), f64::from(line.value)];
+                let points = Points::new(line.window.label.clone(), vec![at])
+                    .shape(style.marker)
+                    .radius(4.5)
+                    .color(style.color);
+                plot.points(points);
+                let name = Text::new(
+                    line.window.label.clone(),
+                    PlotPoint::new(at[0], at[1]),
+                    format!("  {}", line.window.label),
+                );
+                plot.text(name.color(style.color).anchor(egui::Align2::LEFT_CENTER));
+            }
+        });
+}
+
+fn table_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
+    TableBuilder::new(ui)
+        .id_salt("cost")
+        .striped(true)
+        .column(Column::remainder().at_least(80.0).clip(true))
+        .columns(Column::exact(NUMBER_WIDTH), 6)
+        .header(ROW_HEIGHT, |mut header| {
+            let titles = [
+                ("Window", "As it was typed"),
+                ("Rows", "Queries that it observes with"),
+                ("Extra", "Tokens that it runs behind the prompt"),
+                ("ms", "Wall time in milliseconds, beyond the prefill"),
+                (
+                    "MFLOP",
+                    "Floating-point operations from the shapes, in millions",
+                ),
+                ("MiB", "Peak extra memory"),
+                (metric.label(), "Mean over the selected heads at the budget"),
+            ];
+            for (title, help) in titles {
+                header.col(|ui| {
+                    let title = egui::Label::new(egui::RichText::new(title).strong()).truncate();
+                    if help.starts_with("As it") {
+                        ui.add(title).on_hover_text(help);
+                    } else {
+                        ui.with_layout(numbers(), |ui| ui.add(title).on_hover_text(help));
+                    }
+                });
+            }
+        })
+        .body(|body| {
+            body.rows(ROW_HEIGHT, lines.len(), |mut row| {
+                let Some(line) = lines.get(row.index()) else {
+                    return;
+                };
+                row.col(|ui| {
+                    ui.add(egui::Label::new(&line.window.label).truncate());
+                });
+                let cost = line.cost;
+                for text in [
+                    cost.rows.to_string(),
+                    cost.extra_tokens.to_string(),
+                    format!("{:.1}", cost.seconds * 1e3),
+                    format!("{:.1}", cost.flops / 1e6),
+                    format!("{:.2}", cost.peak_bytes as f64 / f64::from(1 << 20)),
+                    format!("{:.3}", line.value),
+                ] {
+                    row.col(|ui| {
+                        ui.with_layout(numbers(), |ui| ui.monospace(text));
+                    });
+                }
+            });
+        });
+}

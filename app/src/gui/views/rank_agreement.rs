@@ -1,0 +1,69 @@
+//! The oracle's rank against the window's: on the diagonal where they agree.
+
+use egui::{Id, Ui};
+
+use super::head_map::window_ui;
+use super::{View, empty_hint};
+use crate::gui::command::Commands;
+use crate::gui::derived::RankAgreement;
+use crate::gui::theme::ColorMap;
+use crate::gui::widgets::matrix::{Cell, Matrix};
+
+/// Draws the view.
+pub fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let (Some((_, shown)), Some(ranks)) = (view.shown(), view.derived.rank_agreement()) else {
+        empty_hint(ui, "Run a capture or open a session to see its ranks");
+        return;
+    };
+    let windows = shown.sample.windows.iter();
+    let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
+    ui.horizontal_wrapped(|ui| {
+        window_ui(ui, "Window of the ranks", view, &labels, commands);
+        let heads = match ranks.heads {
+            1 => "1 head".to_owned(),
+            heads => format!("{heads} heads"),
+        };
+        ui.weak(heads).on_hover_text(
+            "Of the tokens that the decode stage ranks in a row, the share that the window ranks in a column. \
+             Rank 1 is the most important token; both axes are logarithmic. The diagonal is agreement; \
+             what lies right of it, the window ranks too low",
+        );
+    });
+    let first_rank = |bin: usize| (ranks.density.ranks(bin).start + 1).to_string();
+    let answer = Matrix {
+        id: Id::unique("rank agreement"),
+        name: "Rank agreement".to_owned(),
+        rows: ranks.density.bins(),
+        columns: ranks.density.bins(),
+        values: &ranks.shares,
+        version: ranks.version,
+        map: ColorMap::Sequential,
+        row_axis: "Rank by the decode stage",
+        column_axis: "Rank by the window",
+        tick: &first_rank,
+        diagonal: true,
+        selected: &|_| false,
+    }
+    .show(ui, view.theme);
+    if let Some(cell) = answer.hovered {
+        answer
+            .response
+            .on_hover_ui_at_pointer(|ui| hover_ui(ui, ranks, cell));
+    }
+}
+
+fn hover_ui(ui: &mut Ui, ranks: &RankAgreement, (row, column): Cell) {
+    let text = |bin: usize| {
+        let range = ranks.density.ranks(bin);
+        match range.len() {
+            1 => format!("{}", range.end),
+            _ => format!("{} to {}", range.start + 1, range.end),
+        }
+    };
+    ui.label(format!("Decode stage: rank {}", text(row)));
+    ui.label(format!("Window: rank {}", text(column)));
+    let share = ranks.shares.get(row * ranks.density.bins() + column);
+    if let Some(share) = share.filter(|share| share.is_finite()) {
+        ui.monospace(format!("{:.1} % of these tokens", 100.0 * share));
+    }
+}

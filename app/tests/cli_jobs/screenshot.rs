@@ -1,0 +1,70 @@
+//! `kvlens open --script --screenshot`: pictures without a display.
+
+use std::fs;
+
+use crate::support::{run, run_ok};
+
+fn size_of(png: &[u8]) -> (u32, u32) {
+    assert!(png.starts_with(b"\x89PNG"));
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[test]
+fn a_script_is_played_and_the_same_picture_comes_out_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "facts:length=160,samples=1",
+    ];
+    let arguments = [&arguments[..], &["--decode", "4", "--out", "s.kvlens"]].concat();
+    run_ok(folder.path(), &arguments);
+    let script = r#"[{"SelectHeads": {"heads": [{"layer": 1, "head": 0}], "change": "Replace"}},
+                     {"SetMetric": "mass"}, {"UsePreset": "Compare"}, {"ShowPane": "Attention"}]"#;
+    fs::write(folder.path().join("script.json"), script).unwrap();
+    let shoot = |out: &str, more: &[&str]| {
+        let arguments = ["open", "s.kvlens", "--screenshot", out];
+        run_ok(folder.path(), &[&arguments[..], more].concat());
+        fs::read(folder.path().join(out)).unwrap()
+    };
+    let scripted = [
+        "--script",
+        "script.json",
+        "--size",
+        "900x600",
+        "--theme",
+        "dark",
+    ];
+    let first = shoot("a.png", &scripted);
+    assert_eq!(size_of(&first), (900, 600));
+    assert_eq!(first, shoot("b.png", &scripted));
+    let plain = shoot("c.png", &["--size", "900x600", "--theme", "dark"]);
+    assert_ne!(first, plain);
+    assert_eq!(size_of(&shoot("d.png", &[])), (1280, 800));
+}
+
+#[test]
+fn what_cannot_be_shown_is_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("bad.json"), "[\"Dance\"]").unwrap();
+    fs::write(
+        folder.path().join("lost.json"),
+        "[{\"OpenSession\": \"nowhere.kvlens\"}]",
+    )
+    .unwrap();
+    for (arguments, word) in [
+        (&["--script", "bad.json"][..], "no script"),
+        (&["--script", "lost.json"][..], "nowhere.kvlens"),
+        (&["--script", "none.json"][..], "none.json"),
+        (&["--size", "12x9"][..], "1280x800"),
+    ] {
+        let arguments = [&["open", "--screenshot", "x.png"], arguments].concat();
+        let refused = run(folder.path(), &arguments);
+        assert_ne!(refused.code, 0, "{refused:#?}");
+        assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+        assert!(!folder.path().join("x.png").exists());
+    }
+}

@@ -1,0 +1,120 @@
+//! Stories of the palette, the presets and the views of attention, ranks and cost.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may end where something is missing"
+)]
+
+mod gui_common;
+
+use std::path::Path;
+
+use egui_kittest::kittest::Queryable as _;
+use gui_common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use kvlens::gui::command::Command;
+use kvlens::gui::layout::{Pane, Preset};
+use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
+use kvlens_analysis::Metric;
+use kvlens_sessions::Session;
+
+fn opened<'a>(folder: &Path) -> Bench<'a> {
+    let mut bench = bench(folder, Settings::default());
+    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    bench
+}
+
+fn select(bench: &mut Bench<'_>, layer: usize, head: usize) {
+    inside_mut(bench).send(Command::SelectHeads {
+        heads: vec![HeadAddress { layer, head }],
+        change: SelectionChange::Replace,
+    });
+    bench.run_steps(2);
+}
+
+#[test]
+fn a_command_is_found_by_its_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::K);
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Type a command").is_some());
+    bench.get_by_label("Type a command").type_text("metjac");
+    bench.run_steps(3);
+    bench.key_press(egui::Key::Enter);
+    bench.run_steps(3);
+    assert_eq!(inside(&bench).settings().choices.metric, Metric::Jaccard);
+    assert!(bench.query_by_label("Type a command").is_none());
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::P);
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Type a command").is_some());
+    bench.key_press(egui::Key::Escape);
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Type a command").is_none());
+}
+
+#[test]
+fn the_attention_of_a_head_is_what_the_session_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Attention));
+    bench.run_steps(3);
+    let hint = "Click a head in the map to see what it attends to";
+    assert!(bench.query_by_label(hint).is_some());
+    select(&mut bench, 2, 3);
+    let of = |head: HeadAddress| {
+        move |workbench: &kvlens::gui::workbench::Workbench| {
+            let picture = workbench.data().attention.as_ref();
+            picture.is_some_and(|picture| picture.key.head == head)
+        }
+    };
+    wait_for(
+        &mut bench,
+        "the attention",
+        of(HeadAddress { layer: 2, head: 3 }),
+    );
+    assert!(bench.query_by_label("Attention of decode").is_some());
+    assert!(bench.query_by_label("Attention of last:32").is_some());
+
+    let captured = Session::open(session()).unwrap().load_sample(0).unwrap();
+    let rows = captured.oracle().query_rows().unwrap();
+    // four query heads share two key/value heads: head 3 is the second of group 1
+    let expected = &captured.keys().attention_rows(rows, 2, 1).unwrap()[1];
+    let picture = inside(&bench).data().attention.clone().unwrap();
+    assert_eq!(&picture.decode.weights, expected);
+    assert_eq!(picture.window.as_ref().unwrap().positions.len(), 32);
+
+    select(&mut bench, 0, 0);
+    wait_for(
+        &mut bench,
+        "another head",
+        of(HeadAddress { layer: 0, head: 0 }),
+    );
+}
+
+#[test]
+fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    select(&mut bench, 1, 2);
+    for preset in Preset::ALL {
+        inside_mut(&mut bench).send(Command::UsePreset(preset));
+        for pane in Pane::ALL {
+            inside_mut(&mut bench).send(Command::ShowPane(pane));
+            bench.run_steps(2);
+            assert!(
+                bench.query_all_by_label(pane.title()).count() > 0,
+                "{pane:?}"
+            );
+        }
+    }
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::RankAgreement));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Cost));
+    bench.run_steps(3);
+    assert!(bench.query_by_label("MFLOP").is_some());
+    let ranks = inside(&bench).derived().rank_agreement().unwrap();
+    let bins = ranks.density.bins();
+    let first_row: f32 = ranks.shares[..bins].iter().sum();
+    assert!((first_row - 1.0).abs() < 1e-5);
+    assert_eq!(ranks.heads, 1);
+}
