@@ -121,7 +121,11 @@ fn what_cannot_be_trained_is_refused_with_a_sentence() {
         (&["--data", "riddle"][..], "a", "riddle"),
         (&[][..], "taken", "folder"),
         (&["--resume"][..], "a", "a.training-state"),
-        (&["--decode", "9000"][..], "a", "positions"),
+        (
+            &["--data", "facts:length=8000,samples=1"][..],
+            "a",
+            "positions",
+        ),
     ] {
         let refused = run(folder.path(), &training("judge-q", out, more));
         assert_eq!(refused.code, 2, "{refused:#?}");

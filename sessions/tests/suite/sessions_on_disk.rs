@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::common::{demo_model, demo_samples, plan, run_capture};
 use kvlens_analysis::{ForcedKeep, Importance};
+use kvlens_sessions::windows::registered;
 use kvlens_sessions::{Session, SessionError, StartMode};
 
 const SAMPLES: &str = "demo:length=512";
@@ -257,7 +258,8 @@ fn every_window_comes_back_from_disk() {
     let plan = plan(&labels, 8);
     run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
     let sample = Session::open(&out).unwrap().load_sample(0).unwrap();
-    assert_eq!(sample.windows().len(), 12);
+    let with_defaults = registered().iter().filter(|kind| kind.has_defaults);
+    assert_eq!(sample.windows().len(), with_defaults.count() + 1);
     for window in sample.windows() {
         let importance = sample
             .importance(window, window.scoring(), window.forced_keep())

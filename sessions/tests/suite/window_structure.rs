@@ -195,6 +195,8 @@ fn no_window_touches_the_prompt() {
         "knorm",
         "random",
         "union:of=last:8+laq",
+        "judge-q",
+        "lookahead-kv",
     ];
     let windows: Vec<_> = labels.iter().map(|label| window(label, &model)).collect();
     let all: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
