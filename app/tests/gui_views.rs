@@ -118,3 +118,22 @@ fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
     assert!((first_row - 1.0).abs() < 1e-5);
     assert_eq!(ranks.heads, 1);
 }
+
+#[test]
+fn the_question_mark_of_a_view_explains_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.get_by_label("Help for Recall vs budget").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("What it shows").is_some());
+    assert!(bench.query_by_label_contains("|top_B(oracle)").is_some());
+    bench.get_by_label("Help for Tokens").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("framed ones").is_some());
+    bench.get_by_label("Help for Tokens").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("What it shows").is_none());
+    inside_mut(&mut bench).send(Command::ToggleHelp(None));
+    bench.run_steps(3);
+    assert!(bench.query_by_label("forced-keep tokens").is_some());
+}

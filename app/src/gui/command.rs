@@ -88,6 +88,8 @@ pub enum Command {
     ClearLog,
     /// Show or close the list of shortcuts.
     ToggleShortcuts,
+    /// Show or close the help of a view; the glossary without one.
+    ToggleHelp(Option<Pane>),
     /// Show or close the command palette.
     TogglePalette,
     /// Go back one step in what is looked at.

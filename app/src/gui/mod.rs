@@ -12,6 +12,7 @@ pub mod command;
 pub mod data;
 pub mod derived;
 mod dialogs;
+mod glossary;
 pub mod headless;
 mod heads_text;
 mod jobs;

@@ -25,6 +25,7 @@ use super::theme::Theme;
 use super::views::View;
 use super::views::budget_bar::budget_bar_ui;
 use super::views::capture::capture_ui;
+use super::views::help::{HelpPage, help_ui};
 use super::views::menu::menu_ui;
 use super::views::palette::{PaletteState, palette_ui};
 use super::views::shortcuts::shortcuts_ui;
@@ -51,6 +52,7 @@ pub struct Workbench {
     scroll_to: Option<usize>,
     shortcuts_open: bool,
     palette: Option<PaletteState>,
+    help: Option<HelpPage>,
     asked_attention: Option<AttentionKey>,
     theme_applied: Option<ThemeChoice>,
 }
@@ -84,6 +86,7 @@ impl Workbench {
             scroll_to: None,
             shortcuts_open: false,
             palette: None,
+            help: None,
             asked_attention: None,
             theme_applied: None,
         })
@@ -284,6 +287,9 @@ impl Workbench {
         }
         if self.shortcuts_open {
             shortcuts_ui(ui, commands);
+        }
+        if let Some(page) = self.help {
+            help_ui(ui, page, commands);
         }
         if let Some(palette) = &mut self.palette {
             palette_ui(ui, &view, palette, commands);

@@ -24,6 +24,13 @@ pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 true,
                 commands,
             );
+            entry(ui, "Glossary", Command::ToggleHelp(None), true, commands);
+            ui.menu_button("Views", |ui| {
+                for pane in Pane::ALL {
+                    let command = Command::ToggleHelp(Some(pane));
+                    entry(ui, pane.title(), command, true, commands);
+                }
+            });
             ui.separator();
             ui.label(concat!("KVLens ", env!("CARGO_PKG_VERSION")));
         });

@@ -117,6 +117,11 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
             add(format!("Close {}", pane.title()), Command::TogglePane(pane));
         }
     }
+    add("Glossary".to_owned(), Command::ToggleHelp(None));
+    for pane in Pane::ALL {
+        let text = format!("Help: {}", pane.title());
+        add(text, Command::ToggleHelp(Some(pane)));
+    }
     for metric in Metric::ALL {
         let text = format!("Metric: {}", metric.label());
         add(text, Command::SetMetric(metric));

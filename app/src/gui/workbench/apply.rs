@@ -10,6 +10,7 @@ use crate::gui::data::{Job, Progress, Severity};
 use crate::gui::dialogs::Purpose;
 use crate::gui::layout::Layout;
 use crate::gui::state::Choices;
+use crate::gui::views::help::HelpPage;
 use crate::gui::views::palette::PaletteState;
 use crate::gui::worker::Request;
 use kvlens_analysis::Budget;
@@ -67,6 +68,10 @@ impl Workbench {
             Command::ShowPane(pane) => self.layout.show(pane),
             Command::ResetLayout => self.layout = Layout::default(),
             Command::UsePreset(preset) => self.layout = Layout::of(preset),
+            Command::ToggleHelp(pane) => {
+                let page = pane.map_or(HelpPage::Glossary, HelpPage::Pane);
+                self.help = Some(page).filter(|page| self.help != Some(*page));
+            }
             Command::TogglePalette => {
                 self.palette = match self.palette.take() {
                     Some(_) => None,

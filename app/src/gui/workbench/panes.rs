@@ -3,7 +3,7 @@
 use egui::{Frame, Margin, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 
-use crate::gui::command::Commands;
+use crate::gui::command::{Command, Commands};
 use crate::gui::layout::Pane;
 use crate::gui::views::View;
 use crate::gui::views::attention::attention_ui;
@@ -44,6 +44,27 @@ impl Behavior<Pane> for PaneBehavior<'_> {
 
     fn tab_title_for_pane(&mut self, pane: &Pane) -> WidgetText {
         pane.title().into()
+    }
+
+    /// A `?` for the view in front of these tabs.
+    fn top_bar_right_ui(
+        &mut self,
+        tiles: &Tiles<Pane>,
+        ui: &mut Ui,
+        _tile: TileId,
+        tabs: &egui_tiles::Tabs,
+        _scroll_offset: &mut f32,
+    ) {
+        let Some(egui_tiles::Tile::Pane(pane)) = tabs.active.and_then(|tile| tiles.get(tile))
+        else {
+            return;
+        };
+        let button = ui.small_button("?").on_hover_text("What this view shows");
+        let name = format!("Help for {}", pane.title());
+        button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+        if button.clicked() {
+            self.commands.send(Command::ToggleHelp(Some(*pane)));
+        }
     }
 
     fn is_tab_closable(&self, tiles: &Tiles<Pane>, tile: TileId) -> bool {
