@@ -6,7 +6,8 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::View;
-use crate::gui::command::{Command, Commands, shortcut_text, shortcuts};
+use super::shortcuts::keys_text;
+use crate::gui::command::{Command, Commands, shortcuts};
 use crate::gui::layout::{Pane, Preset};
 use crate::gui::state::{HeatScale, ThemeChoice, TokenHeat};
 
@@ -88,7 +89,10 @@ pub fn palette_ui(ui: &Ui, view: &View<'_>, state: &mut PaletteState, commands: 
 /// One line; says whether it was clicked.
 fn entry_ui(ui: &mut Ui, entry: &Entry, is_chosen: bool, moved: bool) -> bool {
     ui.set_min_width(ui.available_width());
-    let keys = shortcut_text(&entry.command, ui.ctx());
+    let mut known = shortcuts().into_iter();
+    let keys = known
+        .find(|shortcut| shortcut.command == entry.command)
+        .map_or_else(String::new, |shortcut| keys_text(&shortcut.keys));
     let button = egui::Button::selectable(is_chosen, &entry.text).shortcut_text(keys);
     let line = ui.add_sized(vec2(ui.available_width(), 20.0), button);
     if is_chosen && moved {

@@ -18,6 +18,9 @@ const POINTS_PER_CURVE: f64 = 300.0;
 /// Low enough that two bands over each other still show both.
 const BAND_OPACITY: f32 = 0.14;
 
+/// Bands beyond so many grow fainter together, or they would hide the curves.
+const CLEAR_BANDS: f32 = 3.0;
+
 const SWATCH_WIDTH: f32 = 20.0;
 
 /// Draws the view.
@@ -261,6 +264,7 @@ fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
             .iter()
             .filter(|window| !choices.hidden_windows.contains(&window.label))
     };
+    let opacity = BAND_OPACITY * (CLEAR_BANDS / shown().count().max(1) as f32).min(1.0);
     for window in shown() {
         if let Some(band) = window.band(choices.metric) {
             let xs: Vec<f64> = octaves_of(budgets, &drawn);
@@ -269,7 +273,7 @@ fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
             let fill = theme
                 .series(&window.label, window.repeat)
                 .color
-                .gamma_multiply(BAND_OPACITY);
+                .gamma_multiply(opacity);
             plot.add(
                 FilledArea::new("", &xs, &low, &high)
                     .fill_color(fill)

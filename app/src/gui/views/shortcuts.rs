@@ -41,7 +41,7 @@ pub fn shortcuts_ui(ui: &Ui, commands: &mut Commands) {
 }
 
 /// Keys as they stand on the keyboard: `[` and not its name. Symbols that the fonts may lack stay names.
-fn keys_text(keys: &KeyboardShortcut) -> String {
+pub fn keys_text(keys: &KeyboardShortcut) -> String {
     let modifiers = ModifierNames::NAMES.format(&keys.modifiers, cfg!(target_os = "macos"));
     let symbol = keys.logical_key.symbol_or_name();
     let key = if symbol.is_ascii() {
