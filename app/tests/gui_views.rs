@@ -137,3 +137,28 @@ fn the_question_mark_of_a_view_explains_it() {
     bench.run_steps(3);
     assert!(bench.query_by_label("forced-keep tokens").is_some());
 }
+
+#[test]
+fn curves_stand_layer_by_layer_and_a_click_selects_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.get_by_label("By layer").click();
+    bench.run_steps(3);
+    let curves = inside(&bench).derived().by_layer();
+    let layers = inside(&bench).data().session.as_ref().unwrap().info.layers;
+    assert_eq!(curves.len(), layers);
+    let shown = inside(&bench).data().shown().unwrap().clone();
+    let comparison = &shown.sample.windows[1].comparison;
+    let heads: Vec<_> = (0..comparison.heads).map(|head| (2, head)).collect();
+    assert_eq!(
+        curves[2].means[1],
+        comparison.band(Metric::Recall, &heads).mean
+    );
+    bench.get_by_label("Layer 2").click();
+    bench.run_steps(3);
+    let selected = &inside(&bench).settings().choices.heads;
+    assert!(selected.len() == 4 && selected.iter().all(|head| head.layer == 2));
+    bench.get_by_label("By layer").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Curves of layer 2").is_none());
+}

@@ -49,6 +49,8 @@ pub enum Command {
     StepBudget(i32),
     /// Show another metric.
     SetMetric(Metric),
+    /// Show the curves layer by layer, or together.
+    SetByLayer(bool),
     /// Change the selected heads.
     SelectHeads {
         /// The heads that were clicked or brushed.

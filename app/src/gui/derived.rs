@@ -70,6 +70,16 @@ pub struct EvidenceKept {
     pub window: usize,
 }
 
+/// One layer's curves: the mean over its heads that are selected, or over all of them if none is.
+pub struct LayerCurves {
+    /// Which layer.
+    pub layer: usize,
+    /// Whether any of its heads is selected.
+    pub selected: bool,
+    /// The metric at every budget of the grid, window by window.
+    pub means: Vec<Vec<f32>>,
+}
+
 const BUDGET_POINTS: usize = 1024;
 
 /// Bins of a rank on one side of the view of rank agreement.
@@ -108,6 +118,7 @@ pub struct Derived {
     shade: Memo<(u64, TokenHeat, HeatScale), TokenShade>,
     evidence: Memo<(u64, usize), EvidenceKept>,
     rank_agreement: Memo<TokensKey, RankAgreement>,
+    by_layer: Memo<(u64, BTreeSet<HeadAddress>, Metric), Vec<LayerCurves>>,
 }
 
 impl Derived {
@@ -139,6 +150,12 @@ impl Derived {
             .renew((shown.version, choices.heads.clone()), |_| {
                 window_bands(&sample.windows, info, &choices.heads)
             });
+        if choices.by_layer {
+            let key = (shown.version, choices.heads.clone(), choices.metric);
+            self.by_layer.renew(key, |_| {
+                layer_curves(&sample.windows, info, &choices.heads, choices.metric)
+            });
+        }
         let map_key = (
             shown.version,
             window.label.clone(),
@@ -217,6 +234,12 @@ impl Derived {
         self.shade.get()
     }
 
+    /// Curves of every layer; asked for by [`Choices::by_layer`].
+    #[must_use]
+    pub fn by_layer(&self) -> &[LayerCurves] {
+        self.by_layer.get().map_or(&[], Vec::as_slice)
+    }
+
     /// Ranks of oracle and window against each other.
     #[must_use]
     pub fn rank_agreement(&self) -> Option<&RankAgreement> {
@@ -234,6 +257,35 @@ impl Derived {
     pub fn kept_version(&self) -> u64 {
         self.evidence.version()
     }
+}
+
+fn layer_curves(
+    windows: &[MeasuredWindow],
+    info: &SessionInfo,
+    selection: &BTreeSet<HeadAddress>,
+    metric: Metric,
+) -> Vec<LayerCurves> {
+    (0..info.layers)
+        .map(|layer| {
+            let own = |address: &&HeadAddress| address.layer == layer;
+            let mut heads: BTreeSet<HeadAddress> = selection.iter().filter(own).copied().collect();
+            let is_selected = !heads.is_empty();
+            if !is_selected {
+                heads.extend((0..info.query_heads).map(|head| HeadAddress { layer, head }));
+            }
+            LayerCurves {
+                layer,
+                selected: is_selected,
+                means: windows
+                    .iter()
+                    .map(|window| {
+                        let heads = selected(&window.comparison, info, &heads);
+                        window.comparison.band(metric, &heads).mean
+                    })
+                    .collect(),
+            }
+        })
+        .collect()
 }
 
 fn rank_agreement(

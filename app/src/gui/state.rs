@@ -128,6 +128,8 @@ pub struct Choices {
     pub window: Option<String>,
     /// Label of the window that the map subtracts.
     pub minus: Option<String>,
+    /// Whether the curves stand layer by layer.
+    pub by_layer: bool,
     /// Labels of windows whose curves are hidden.
     pub hidden_windows: BTreeSet<String>,
     /// What colours the tokens.
@@ -146,6 +148,7 @@ impl Default for Choices {
             heads: BTreeSet::new(),
             window: None,
             minus: None,
+            by_layer: false,
             hidden_windows: BTreeSet::new(),
             token_heat: TokenHeat::default(),
             heat_scale: HeatScale::default(),

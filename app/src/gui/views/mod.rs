@@ -14,6 +14,7 @@ pub mod menu;
 pub mod palette;
 pub mod rank_agreement;
 pub mod recall;
+pub mod recall_layers;
 pub mod samples;
 pub mod scoring;
 pub mod shortcuts;

@@ -130,6 +130,8 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
         let text = format!("Metric: {}", metric.label());
         add(text, Command::SetMetric(metric));
     }
+    add("Curves: by layer".to_owned(), Command::SetByLayer(true));
+    add("Curves: together".to_owned(), Command::SetByLayer(false));
     for percent in BUDGETS_PERCENT {
         let budget = Budget::Fraction(f64::from(percent) / 100.0);
         add(format!("Budget: {percent} %"), Command::SetBudget(budget));

@@ -7,6 +7,7 @@ use egui_plot::{
 };
 use kvlens_analysis::{Budget, Metric};
 
+use super::recall_layers::layers_ui;
 use super::{View, empty_hint};
 use crate::gui::command::{Command, Commands};
 use crate::gui::derived::WindowBands;
@@ -32,6 +33,14 @@ pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
     ui.horizontal_wrapped(|ui| {
         metric_ui(ui, view, commands);
+        let mut by_layer = view.settings.choices.by_layer;
+        if ui
+            .toggle_value(&mut by_layer, "By layer")
+            .on_hover_text("A small plot for each layer")
+            .clicked()
+        {
+            commands.send(Command::SetByLayer(by_layer));
+        }
         for window in bands {
             legend_entry(ui, view, window, commands);
         }
@@ -41,7 +50,11 @@ pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
         }
     });
-    plot_ui(ui, view, commands);
+    if view.settings.choices.by_layer {
+        layers_ui(ui, view, commands);
+    } else {
+        plot_ui(ui, view, commands);
+    }
 }
 
 fn metric_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -208,7 +221,7 @@ pub fn share_grid() -> impl Fn(GridInput) -> Vec<GridMark> {
 }
 
 /// A number of tokens in as few letters as fit between two grid lines.
-fn short_tokens(octave: f64) -> String {
+pub fn short_tokens(octave: f64) -> String {
     let tokens = octave.exp2();
     if tokens >= 1024.0 {
         format!("{:.0}k", tokens / 1024.0)
@@ -218,7 +231,7 @@ fn short_tokens(octave: f64) -> String {
 }
 
 /// A line at every power of two.
-fn octaves(bounds: (f64, f64)) -> Vec<GridMark> {
+pub fn octaves(bounds: (f64, f64)) -> Vec<GridMark> {
     let first = bounds.0.ceil().max(0.0) as i32;
     let last = bounds.1.floor() as i32;
     (first..=last)
@@ -250,7 +263,7 @@ fn hover_text(position: &HoverPosition<'_>, largest: usize) -> Option<String> {
 fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
     let choices = &view.settings.choices;
     let budgets = view.derived.budgets();
-    let drawn = thin_out(budgets);
+    let drawn = thin_out(budgets, POINTS_PER_CURVE);
     let theme = view.theme;
     if choices.metric == Metric::Recall
         && let Some(tokens) = view.derived.tokens()
@@ -359,7 +372,7 @@ fn random_style(theme: &Theme) -> SeriesStyle {
 }
 
 /// Places of the budgets that are drawn: all octaves get about the same number of points.
-fn thin_out(budgets: &[usize]) -> Vec<usize> {
+pub fn thin_out(budgets: &[usize], points: f64) -> Vec<usize> {
     let span = budgets.last().map_or(0.0, |last| (*last as f64).log2());
     let mut drawn = Vec::new();
     let mut next = 0.0;
@@ -367,13 +380,13 @@ fn thin_out(budgets: &[usize]) -> Vec<usize> {
         let octave = (*budget as f64).log2();
         if octave >= next || index + 1 == budgets.len() {
             drawn.push(index);
-            next = octave + span / POINTS_PER_CURVE;
+            next = octave + span / points;
         }
     }
     drawn
 }
 
-fn octaves_of(budgets: &[usize], drawn: &[usize]) -> Vec<f64> {
+pub fn octaves_of(budgets: &[usize], drawn: &[usize]) -> Vec<f64> {
     drawn
         .iter()
         .filter_map(|index| budgets.get(*index))
@@ -381,7 +394,7 @@ fn octaves_of(budgets: &[usize], drawn: &[usize]) -> Vec<f64> {
         .collect()
 }
 
-fn picked(values: &[f32], drawn: &[usize]) -> Vec<f64> {
+pub fn picked(values: &[f32], drawn: &[usize]) -> Vec<f64> {
     drawn
         .iter()
         .filter_map(|index| values.get(*index))
@@ -396,7 +409,7 @@ mod tests {
     #[test]
     fn long_curves_are_thinned_out_and_keep_both_ends() {
         let budgets: Vec<usize> = (1..=1024).collect();
-        let drawn = thin_out(&budgets);
+        let drawn = thin_out(&budgets, POINTS_PER_CURVE);
         assert!(drawn.len() <= POINTS_PER_CURVE as usize + 2);
         assert_eq!(drawn.first(), Some(&0));
         assert_eq!(drawn.last(), Some(&1023));

@@ -44,6 +44,7 @@ impl Workbench {
             Command::SetBudget(budget) => choices.budget = budget,
             Command::StepBudget(step) => self.step_budget(step),
             Command::SetMetric(metric) => choices.metric = metric,
+            Command::SetByLayer(by_layer) => choices.by_layer = by_layer,
             Command::SelectHeads { heads, change } => choices.select(&heads, change),
             Command::SelectAllHeads => choices.heads.clear(),
             Command::SetWindow(label) => choices.window = Some(label),
