@@ -13,7 +13,7 @@ mod outcome;
 #[cfg(test)]
 mod tests;
 
-pub use outcome::{AllocatedHead, AllocationInput, compare_allocation};
+pub use outcome::{AllocatedHead, AllocatedMeans, AllocationInput, compare_allocation};
 
 /// Steepness of the pyramid in `PyramidKV`'s released code: the last layer gets a twentieth.
 pub const PYRAMID_BETA: f64 = 20.0;
@@ -36,8 +36,21 @@ impl BudgetAllocation {
     /// # Errors
     /// [`AnalysisError::BudgetOutOfRange`] for a budget outside 1..=T.
     pub fn uniform(importance: &Importance, budget: usize) -> Result<Self, AnalysisError> {
-        check_budgets(&[budget], importance.prompt_tokens())?;
         let (layers, heads) = (importance.layers(), importance.heads());
+        Self::uniform_of(layers, heads, importance.prompt_tokens(), budget)
+    }
+
+    /// The same budget for every head, of heads whose scores need not be known.
+    ///
+    /// # Errors
+    /// [`AnalysisError::BudgetOutOfRange`] for a budget outside 1..=T.
+    pub fn uniform_of(
+        layers: usize,
+        heads: usize,
+        prompt_tokens: usize,
+        budget: usize,
+    ) -> Result<Self, AnalysisError> {
+        check_budgets(&[budget], prompt_tokens)?;
         Ok(Self {
             layers,
             heads,

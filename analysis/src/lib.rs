@@ -14,6 +14,7 @@ pub mod comparison;
 pub mod complementarity;
 pub mod drift;
 pub mod error;
+pub mod fidelity;
 pub mod importance;
 mod order;
 pub mod pooling;

@@ -148,7 +148,8 @@ fn measure_window(
     })
 }
 
-fn mass_scoring(scoring: Scoring) -> Scoring {
+/// How the decode stage is scored to sum retained mass from, for windows that are scored like this.
+pub fn mass_scoring(scoring: Scoring) -> Scoring {
     Scoring {
         group: match scoring.group {
             GroupReduction::None => GroupReduction::None,

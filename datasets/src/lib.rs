@@ -20,5 +20,5 @@ pub use error::DatasetError;
 pub use generate::{Generator, TrainingAnswer, TrainingCorpus, TrainingDocument};
 pub use load::{load, load_all};
 pub use sample::{QuestionPlace, Sample};
-pub use score::{holds_value, score};
+pub use score::{holds_value, score, score_values};
 pub use spec::DataSpec;

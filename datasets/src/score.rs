@@ -8,15 +8,19 @@ use crate::sample::Sample;
 ///
 /// With RULER's `outputs` as values this is its `string_match_all`, made stricter by whole words.
 pub fn score(sample: &Sample, generated: &str) -> Option<f64> {
+    score_values(&sample.values, sample.answer.as_deref(), generated)
+}
+
+/// [`score`] of a sample of which only these two are at hand.
+pub fn score_values(values: &[String], answer: Option<&str>, generated: &str) -> Option<f64> {
     let text = normalised(generated);
-    let values: Vec<String> = sample
-        .values
+    let values: Vec<String> = values
         .iter()
         .map(|value| normalised(value))
         .filter(|value| !value.is_empty())
         .collect();
     if values.is_empty() {
-        let answer = normalised(sample.answer.as_deref()?);
+        let answer = normalised(answer?);
         return Some(if text == answer { 1.0 } else { 0.0 });
     }
     let found = values.iter().filter(|value| holds(&text, value)).count();

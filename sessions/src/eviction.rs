@@ -1,8 +1,10 @@
-//! Cutting a copy of the prompt's cache down to a budget, as the first stage of a lookahead does.
+//! Cutting a copy of the prompt's cache down to a budget: what a ranking keeps, and the first stage of a
+//! lookahead, which ranks for itself.
 //!
 //! Sources: SnapKV (Li et al. 2024, arXiv 2404.14469), StreamingLLM (Xiao et al. 2023, arXiv 2309.17453), and
 //! for the sizes and the H2O variant the repository of LAQ (github.com/noforit/Lookahead_Q-Cache).
 
+use kvlens_analysis::allocation::BudgetAllocation;
 use kvlens_analysis::{
     Budget, ForcedKeep, GroupReduction, KeySet, Pooling, Rankings, RowReduction, Scoring, selection,
 };
@@ -22,6 +24,53 @@ const DEFAULT_BUDGET: Budget = Budget::Fraction(0.1);
 
 /// Attention sinks that StreamingLLM keeps.
 const SINKS: usize = 4;
+
+/// What an eviction by a ranking keeps of every head: the forced-keep tokens, then the top of the ranking, as
+/// many as the head was allotted (see [`selection`]).
+///
+/// # Errors
+/// [`SessionError::Plan`] if the allocation is not of the ranking's layers and heads.
+pub fn evict(
+    rankings: &Rankings,
+    forced_keep: ForcedKeep,
+    allocation: &BudgetAllocation,
+) -> Result<Evicted, SessionError> {
+    let heads = rankings.heads();
+    if (allocation.layers(), allocation.heads()) != (rankings.layers(), heads) {
+        return Err(SessionError::Plan {
+            reason: "the budgets of the heads are not those of the heads that were ranked"
+                .to_owned(),
+        });
+    }
+    let tokens = |layer: usize, head: usize| {
+        let tokens = allocation.tokens().get(layer * heads + head);
+        tokens.copied().unwrap_or(0)
+    };
+    let kept = selected(rankings, forced_keep, tokens);
+    Evicted::new(kept, rankings.prompt_tokens())
+}
+
+/// `[L][heads][tokens of the head]`, ascending.
+fn selected(
+    rankings: &Rankings,
+    forced_keep: ForcedKeep,
+    tokens: impl Fn(usize, usize) -> usize,
+) -> Vec<Vec<Vec<u32>>> {
+    let positions = |layer: usize, head: usize| {
+        let kept = selection(rankings, layer, head, forced_keep, tokens(layer, head));
+        let positions = kept.iter().zip(0_u32..);
+        positions
+            .filter_map(|(&kept, position)| kept.then_some(position))
+            .collect()
+    };
+    (0..rankings.layers())
+        .map(|layer| {
+            (0..rankings.heads())
+                .map(|head| positions(layer, head))
+                .collect()
+        })
+        .collect()
+}
 
 /// Which tokens are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,19 +182,7 @@ impl Eviction {
             recent: self.rows,
         };
         let rankings = self.rank(model, prefilled, forced_keep)?;
-        Ok((0..config.layers)
-            .map(|layer| {
-                (0..heads)
-                    .map(|head| {
-                        let kept = selection(&rankings, layer, head, forced_keep, kept);
-                        let positions = kept.iter().zip(0_u32..);
-                        positions
-                            .filter_map(|(&kept, position)| kept.then_some(position))
-                            .collect()
-                    })
-                    .collect()
-            })
-            .collect())
+        Ok(selected(&rankings, forced_keep, |_, _| kept))
     }
 
     fn rank(

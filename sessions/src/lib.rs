@@ -8,6 +8,7 @@ mod cancel;
 mod capture;
 mod error;
 mod eviction;
+pub mod fidelity;
 mod log_sum_exp;
 pub mod model;
 mod observation;
@@ -25,6 +26,7 @@ pub use attention_rows::PromptKeys;
 pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CapturePlan, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
+pub use eviction::evict;
 pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
 };

@@ -8,6 +8,7 @@ use crate::error::AnalysisError;
 use crate::importance::Importance;
 use crate::ranking::Rankings;
 use crate::selection::selection;
+use crate::statistics::mean;
 use crate::tokens::ForcedKeep;
 
 /// A window under an allocation against the oracle.
@@ -40,6 +41,31 @@ pub struct AllocatedHead {
     /// Decode attention on the prompt that the window's selection of `tokens` keeps, forced-keep tokens
     /// included.
     pub selected_mass: f32,
+}
+
+/// Means over the heads of all layers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AllocatedMeans {
+    /// Of [`AllocatedHead::recall`].
+    pub recall: f64,
+    /// Of [`AllocatedHead::hit_rate`].
+    pub hit_rate: f64,
+    /// Of [`AllocatedHead::selected_mass`].
+    pub selected_mass: f64,
+}
+
+impl AllocatedMeans {
+    /// NaN of no heads.
+    pub fn of(heads: &[AllocatedHead]) -> Self {
+        let mean_of = |value: fn(&AllocatedHead) -> f32| {
+            mean(heads.iter().map(|head| f64::from(value(head)))).unwrap_or(f64::NAN)
+        };
+        Self {
+            recall: mean_of(|head| head.recall),
+            hit_rate: mean_of(|head| head.hit_rate),
+            selected_mass: mean_of(|head| head.selected_mass),
+        }
+    }
 }
 
 /// Every head under an allocation, `[L, heads]`.

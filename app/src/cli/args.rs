@@ -9,6 +9,7 @@ use kvlens_analysis::{
 use kvlens_sessions::DecodePlan;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 
+use super::fidelity::FidelityArguments;
 use crate::gui::state::ThemeChoice;
 use crate::measurement::MeasureOptions;
 
@@ -31,6 +32,8 @@ pub enum Command {
     Capture(CaptureArguments),
     /// Compare every window of captured sessions with the decode stage; print recall, write Parquet
     Measure(MeasureArguments),
+    /// Evict by each window of captured sessions, decode, and compare the output with the full cache's
+    Fidelity(FidelityArguments),
     /// Capture the built-in prompts with the built-in model, measure them, and open the workbench
     Demo(DemoArguments),
     /// Train a model
@@ -202,6 +205,17 @@ pub struct MeasureArguments {
         default_value = DEFAULT_BUDGETS
     )]
     pub budgets: Vec<Budget>,
+    /// How to score and rank
+    #[command(flatten)]
+    pub scoring: ScoringArguments,
+    /// Also write importance.parquet, one row per window, head and prompt token
+    #[arg(long)]
+    pub importance: bool,
+}
+
+/// How to score and rank, where it is not as published
+#[derive(Debug, Args)]
+pub struct ScoringArguments {
     /// Leave the last R prompt tokens out of every ranking
     #[arg(long, value_name = "R", default_value_t = 0)]
     pub exempt_recent: usize,
@@ -220,12 +234,9 @@ pub struct MeasureArguments {
     /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
     #[arg(long, value_name = "causal|prompt")]
     pub keys: Option<KeySet>,
-    /// Also write importance.parquet, one row per window, head and prompt token
-    #[arg(long)]
-    pub importance: bool,
 }
 
-impl MeasureArguments {
+impl ScoringArguments {
     /// How to score and rank.
     pub fn options(&self) -> MeasureOptions {
         MeasureOptions {
@@ -396,7 +407,8 @@ pub const DEFAULT_DECODE_TOKENS: usize = 64;
 
 const DEFAULT_WINDOW: &str = "last:32";
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+/// A count of at least 1.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("it must be a whole number of at least 1".to_owned()),
         Ok(number) => Ok(number),
@@ -463,10 +475,10 @@ mod tests {
             [Budget::Tokens(64), Budget::Fraction(0.05)]
         );
         assert_eq!(
-            measure.options().overrides.pool,
+            measure.scoring.options().overrides.pool,
             Some(Pooling::Max { kernel: 7 })
         );
-        assert_eq!(measure.options().exempt.recent, 32);
+        assert_eq!(measure.scoring.options().exempt.recent, 32);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
         sessions: arguments.sessions.clone(),
         out: arguments.out.clone(),
         budgets: distinct(&arguments.budgets),
-        options: arguments.options(),
+        options: arguments.scoring.options(),
         importance: arguments.importance,
     };
     let table = job.run(&cancel_on_interrupt()?)?;
@@ -91,7 +91,10 @@ impl MeasureJob {
 }
 
 /// Opens every session; refuses the same one twice, and one without a finished sample.
-fn open_sessions(paths: &[PathBuf]) -> Result<Vec<Session>> {
+///
+/// # Errors
+/// [`Failure::BadInput`], or what opening a session refuses.
+pub fn open_sessions(paths: &[PathBuf]) -> Result<Vec<Session>> {
     let mut sessions: Vec<Session> = Vec::new();
     for path in paths {
         let session = Session::open(path)?;
@@ -110,7 +113,10 @@ fn open_sessions(paths: &[PathBuf]) -> Result<Vec<Session>> {
 }
 
 /// A budget that is larger than some prompts is left out there; one that fits none makes an empty table.
-fn refuse_useless_budgets(sessions: &[Session], budgets: &[Budget]) -> Result<()> {
+///
+/// # Errors
+/// [`Failure::BadInput`] for the latter.
+pub fn refuse_useless_budgets(sessions: &[Session], budgets: &[Budget]) -> Result<()> {
     let longest = sessions
         .iter()
         .flat_map(|session| session.manifest().finished())

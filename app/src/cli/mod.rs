@@ -11,6 +11,7 @@ mod demo;
 mod display;
 mod doctor;
 mod failure;
+mod fidelity;
 mod folders;
 mod interrupt;
 mod measure;
@@ -45,6 +46,7 @@ pub fn run() -> ExitCode {
         Command::Open(arguments) => open::run(&arguments),
         Command::Capture(arguments) => capture::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
+        Command::Fidelity(arguments) => fidelity::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Train(command) => train::run(&command),
         Command::Doctor => doctor::run(),

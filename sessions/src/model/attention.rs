@@ -24,7 +24,8 @@ pub(crate) struct AttentionInput<'a> {
     pub(crate) first_index: usize,
     /// How many keys a query sees, itself included; `None` for all before it.
     pub(crate) sliding_window: Option<usize>,
-    /// Added to the logits of a single row: `[heads of the keys, 1, N]`, minus infinity on what it does not see.
+    /// Added to the logits: `[heads of the keys, R, N]`, or `[heads of the keys, 1, N]` for all rows alike, minus
+    /// infinity on what a row does not see. That it sees nothing behind itself need not be said.
     pub(crate) hidden_keys: Option<&'a Tensor>,
     pub(crate) mode: ForwardMode,
     /// Whether the weights on what was there before the rows are to be handed out.
@@ -173,7 +174,7 @@ fn softmax(
     };
     let scores = match input.hidden_keys {
         None => scores,
-        Some(hidden) => scores.broadcast_add(&hidden.narrow(2, block.keys.start, keys)?)?,
+        Some(hidden) => hide(&scores, hidden, block)?,
     };
     // the result does not depend on what is subtracted, so no gradient need pass through it
     let maxima = scores.detach().max_keepdim(D::Minus1)?;
@@ -181,6 +182,21 @@ fn softmax(
     let sums = weights.sum_keepdim(D::Minus1)?;
     let log_sum = (maxima + sums.log()?)?.reshape((heads, rows))?;
     Ok((weights.broadcast_div(&sums)?, log_sum))
+}
+
+/// Adds to scores `[G, H / G * B, keys]` what `hidden`, `[G, R or 1, N]`, says of the block.
+fn hide(scores: &Tensor, hidden: &Tensor, block: &Block) -> Result<Tensor, SessionError> {
+    let (kv_heads, stacked, keys) = scores.dims3()?;
+    let rows = block.rows.len();
+    let hidden = hidden.narrow(2, block.keys.start, keys)?;
+    let hidden = match hidden.dim(1)? {
+        1 => hidden,
+        _ => hidden.narrow(1, block.rows.start, rows)?,
+    };
+    let added = scores
+        .reshape((kv_heads, stacked / rows, rows, keys))?
+        .broadcast_add(&hidden.unsqueeze(1)?)?;
+    Ok(added.reshape(scores.shape())?)
 }
 
 /// `[B, keys]` of 0 and minus infinity, or `None` where every row of the block sees every key of it.

@@ -46,9 +46,11 @@ impl KvCache {
         })
     }
 
-    /// A cache of its own with the tokens that an eviction kept, each with the rotation that it had.
+    /// A cache of its own with the tokens that an eviction kept, each with the rotation that it had. One that
+    /// keeps everything is laid out as this one and gives the same numbers, bit for bit.
     pub(crate) fn keeping(&self, kept: Evicted, room: usize) -> Result<Self, SessionError> {
-        let len = kept.kept_tokens();
+        let kept = kept.stored_once(self.layer(0)?.keys.dim(0)?)?;
+        let len = kept.slots();
         let layers = self
             .layers
             .iter()
@@ -65,7 +67,7 @@ impl KvCache {
             layers,
             len,
             capacity: len + room,
-            evicted: Some(kept),
+            evicted: (!kept.keeps_everything()).then_some(kept),
         })
     }
 
@@ -128,28 +130,19 @@ impl KvCache {
 
     /// How `rows` new rows of a layer with this sliding window find out which keys they do not see: by
     /// counting back over the cache or, where the cache has gaps, from what this adds to the logits,
-    /// `[heads, 1, len + rows]`.
+    /// `[heads, rows or 1, len + rows]`.
     pub(crate) fn sliding_window(
         &self,
         layer: usize,
         rows: usize,
         window: Option<usize>,
     ) -> Result<(Option<usize>, Option<Tensor>), SessionError> {
-        match (&self.evicted, window) {
-            (Some(_), Some(_)) if rows != 1 => Err(SessionError::Plan {
-                reason: format!(
-                    "{rows} rows were fed at once to an evicted cache with a sliding window; feed them one by one"
-                ),
-            }),
-            (Some(evicted), Some(window)) => {
-                let device = self.layer(layer)?.keys.device();
-                Ok((
-                    None,
-                    Some(evicted.beyond_window(layer, self.len, window, device)?),
-                ))
-            }
-            (_, window) => Ok((window, None)),
-        }
+        let Some(evicted) = &self.evicted else {
+            return Ok((window, None));
+        };
+        let device = self.layer(layer)?.keys.device();
+        let hidden = evicted.hidden_keys(layer, self.len, rows, window, device)?;
+        Ok((None, hidden))
     }
 
     pub(crate) fn advance(&mut self, rows: usize) {

@@ -33,7 +33,7 @@ pub(crate) use companion::Companion;
 pub use config::{Family, ModelConfig};
 pub(crate) use decoder::{Decoder, ForwardMode};
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
-pub(crate) use evicted::Evicted;
+pub use evicted::Evicted;
 pub use rope::{RopeConfig, RopeScaling};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub use text::EncodedPrompt;
@@ -214,6 +214,11 @@ impl Model {
             .collect();
         let stream = self.forward(&self.embed(ids)?, &positions, cache, None)?;
         self.last_logits(&stream)
+    }
+
+    /// Logits `[R, vocabulary]`, f32, of a residual stream `[R, hidden]`.
+    pub(crate) fn logits(&self, stream: &Tensor) -> Result<Tensor, SessionError> {
+        self.decoder.logits(stream)
     }
 
     /// Logits `[vocabulary]`, f32, of the last row of a residual stream `[R, hidden]`.

@@ -121,6 +121,7 @@ impl Draft {
             first_logits: prefilled.last_logits().clone(),
             first_position: prompt_tokens as u32,
             most_tokens: self.tokens,
+            ignore_eos: false,
         };
         let ids = run.run(&mut cache, None, control)?;
         let config = model.config();
@@ -159,6 +160,7 @@ impl Draft {
             first_logits: prefilled.last_logits().clone(),
             first_position: prompt_tokens as u32,
             most_tokens: self.tokens,
+            ignore_eos: false,
         };
         let cache = prefilled.prompt_cache();
         let ids = run.run(cache, None, control)?;

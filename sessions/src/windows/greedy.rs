@@ -1,4 +1,4 @@
-//! Decoding greedily on a cache, to look ahead or to draft.
+//! Decoding greedily on a cache: to look ahead, to draft, or to see what an eviction does to the answer.
 
 use candle_core::Tensor;
 
@@ -7,20 +7,22 @@ use crate::model::{KvCache, Model, RowCapture};
 use crate::prefill::RunControl;
 
 /// Where to decode and how far.
-pub(super) struct GreedyRun<'a> {
-    pub(super) model: &'a Model,
+pub(crate) struct GreedyRun<'a> {
+    pub(crate) model: &'a Model,
     /// The token behind the prompt is the best of these, `[vocabulary]`.
-    pub(super) first_logits: Tensor,
+    pub(crate) first_logits: Tensor,
     /// Rotary position of the first token that is fed.
-    pub(super) first_position: u32,
+    pub(crate) first_position: u32,
     /// Tokens to feed at most.
-    pub(super) most_tokens: usize,
+    pub(crate) most_tokens: usize,
+    /// Go on after an end-of-text token.
+    pub(crate) ignore_eos: bool,
 }
 
 impl GreedyRun<'_> {
     /// Feeds the best token, then the best behind it, and so on, and gives the ids that were fed. The first
     /// is fed whatever it is; the run ends before a later one that ends the text. Ties go to the lower id.
-    pub(super) fn run(
+    pub(crate) fn run(
         self,
         cache: &mut KvCache,
         mut capture: Option<&mut RowCapture>,
@@ -44,7 +46,7 @@ impl GreedyRun<'_> {
                 return Ok(ids);
             }
             let next = best(&self.model.last_logits(&stream)?)?;
-            if self.model.is_end_of_text(next) {
+            if !self.ignore_eos && self.model.is_end_of_text(next) {
                 return Ok(ids);
             }
             ids.push(next);

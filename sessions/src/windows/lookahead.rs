@@ -111,6 +111,7 @@ impl Lookahead {
             first_logits: prefilled.last_logits().clone(),
             first_position: prefilled.prompt_tokens() as u32,
             most_tokens: self.tokens,
+            ignore_eos: false,
         };
         let ids = run.run(&mut cache, Some(&mut capture), control)?;
         Ok(LookedAhead {

@@ -8,7 +8,7 @@ mod dapq;
 mod decode;
 mod draft;
 mod expected_attention;
-mod greedy;
+pub(crate) mod greedy;
 mod h2o;
 mod key_norm;
 mod label;

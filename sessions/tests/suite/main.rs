@@ -8,6 +8,7 @@
 mod bad_checkpoints;
 mod common;
 mod demo_model;
+mod fidelity;
 mod parity;
 mod sessions_on_disk;
 mod structure;
