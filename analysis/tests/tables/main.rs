@@ -6,6 +6,7 @@
 )]
 
 mod csv;
+mod fidelity;
 mod fixtures;
 mod parquet;
 mod windows;

@@ -63,9 +63,10 @@ pub fn text(collected: &Collected) -> Result<String> {
         ));
     }
     text.push_str(
-        "\nMeans over samples, each of them a mean over its steps; below each its 95 % interval over samples. \
-         `full`\nis the cache that is not evicted, `decode` the oracle. Correlations run over the windows \
-         of each sample,\nwithout these two, and are means over samples.\n",
+        "\nMeans over samples, of each its mean over steps; below each the 95 % interval over\n\
+         samples. `full` is the cache that is not evicted, `decode` the oracle.\n\
+         Correlations run over the windows of each sample, without these two, and are means\n\
+         over samples; that of means runs once over the windows' means.\n",
     );
     Ok(text)
 }
@@ -97,34 +98,38 @@ fn figure_tables(collected: &Collected, group: &GroupFigures, printed: &Printed)
     text
 }
 
-/// How recall, hit rate and kept mass go with KL over windows.
+/// How recall, hit rate and kept mass go with KL over the windows of each sample, and how the means do.
 fn relation_tables(collected: &Collected, relations: &[Relation]) -> String {
-    let found = |foreseen: &str, budget: usize| {
+    let found = |over: &Over, foreseen: &str, budget: usize| {
         let budget = collected.budgets.get(budget).map(ToString::to_string);
         relations.iter().find(|relation| {
-            relation.over == Over::Windows
+            relation.over == *over
                 && relation.foreseen == foreseen
                 && relation.changed == "kl"
                 && Some(&relation.budget) == budget.as_ref()
                 && !relation.spearman.is_nan()
         })
     };
+    let lines = FORESEEN
+        .map(|foreseen| (Over::Windows, foreseen))
+        .into_iter()
+        .chain([(Over::WindowMeans, FORESEEN[0])]);
+    let lines: Vec<(Over, &str)> = lines.collect();
     let all: Vec<usize> = (0..collected.budgets.len()).collect();
     let any = |&budget: &usize| {
-        FORESEEN
-            .iter()
-            .any(|foreseen| found(foreseen, budget).is_some())
+        let mut lines = lines.iter();
+        lines.any(|(over, foreseen)| found(over, foreseen, budget).is_some())
     };
     if !all.iter().any(any) {
         return String::new();
     }
     let mut text = String::from(
-        "\nDoes a window that foresees more change the output less? Spearman's correlation with KL\n",
+        "\nDoes a window that foresees more change the output less? Spearman's correlation\nwith KL\n",
     );
     for budgets in all.chunks(BUDGETS_ACROSS) {
-        let rows = FORESEEN.iter().map(|foreseen| {
+        let rows = lines.iter().map(|(over, foreseen)| {
             let cells = budgets.iter().map(|&budget| {
-                let relation = found(foreseen, budget);
+                let relation = found(over, foreseen, budget);
                 let interval = relation.and_then(|relation| relation.interval);
                 cell(
                     relation.map(|relation| relation.spearman),
@@ -134,6 +139,10 @@ fn relation_tables(collected: &Collected, relations: &[Relation]) -> String {
                 )
             });
             let name = foreseen.replace('_', " ");
+            let name = match over {
+                Over::WindowMeans => format!("{name}, of means"),
+                Over::Windows | Over::Samples(_) => name,
+            };
             std::iter::once(name).chain(cells).collect()
         });
         let table = grid(header(collected, budgets, "foreseen"), rows);

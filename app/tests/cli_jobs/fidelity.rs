@@ -1,0 +1,239 @@
+//! `kvlens fidelity`: evicting and decoding again, end to end, with what is refused and what is kept.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Ran, model_copy, names, numbers, read_table, run, run_ok, snapshot, texts};
+
+const FILES: [&str; 3] = [
+    "fidelity.parquet",
+    "fidelity_steps.parquet",
+    "recall_fidelity.parquet",
+];
+
+/// Three prompts of 128 tokens, seen through three windows.
+fn capture(folder: &Path, model: &str, more: &[&str]) {
+    let arguments = [
+        "capture",
+        "--model",
+        model,
+        "--data",
+        "facts:length=128,samples=3,seed=5",
+        "--windows",
+        "last:8",
+        "streaming",
+        "random",
+        "--decode",
+        "6",
+        "--out",
+        "s.kvlens",
+    ];
+    run_ok(folder, &[&arguments[..], more].concat());
+}
+
+fn fidelity(folder: &Path, more: &[&str]) -> Ran {
+    let arguments = ["fidelity", "s.kvlens", "--out", "t"];
+    run(folder, &[&arguments[..], more].concat())
+}
+
+fn fidelity_ok(folder: &Path, more: &[&str]) -> Ran {
+    let ran = fidelity(folder, more);
+    assert_eq!(ran.code, 0, "{more:?}: {ran:#?}");
+    ran
+}
+
+#[test]
+fn evictions_are_measured_written_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    capture(path, "demo", &[]);
+    let budgets = ["--budgets", "12,100%"];
+    let ran = fidelity_ok(path, &budgets);
+    for part in [
+        "KL divergence",
+        "Task score",
+        "full",
+        "decode",
+        "streaming",
+        "kept mass",
+    ] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    assert!(
+        ran.stdout.lines().all(|line| line.chars().count() <= 83),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stderr.contains("[3/3]"), "{}", ran.stderr);
+    assert_eq!(names(&path.join("t")), FILES);
+
+    let table = read_table(&path.join("t"), FILES[0]);
+    // the full cache once, the oracle and three windows at two budgets
+    assert_eq!(table.rows(), 3 * (1 + 4 * 2));
+    assert!(
+        table
+            .metadata("provenance")
+            .unwrap()
+            .contains("\"pyramid_beta\"")
+    );
+    let (windows, generated) = (texts(&table, "window"), texts(&table, "generated"));
+    let [shares, kl, agreement, recall, mass] =
+        ["budget_fraction", "kl", "agreement", "recall", "kept_mass"]
+            .map(|name| numbers(&table, name));
+    let full = |row: usize| (0..=row).rev().find(|&row| windows[row] == "full").unwrap();
+    for row in 0..table.rows() {
+        if shares[row] == 1.0 {
+            assert_eq!((kl[row], agreement[row]), (0.0, 1.0), "{}", windows[row]);
+            assert_eq!(generated[row], generated[full(row)]);
+            assert!((mass[row] - mass[full(row)]).abs() < 1e-6);
+        } else {
+            assert!(kl[row] > 0.0, "{}: {}", windows[row], kl[row]);
+            assert!(mass[row] < mass[full(row)]);
+        }
+        assert!(recall[row] == 1.0 || !["full", "decode"].contains(&windows[row].as_str()));
+    }
+    let steps = read_table(&path.join("t"), FILES[1]);
+    let compared: f64 = (0..table.rows())
+        .filter(|&row| windows[row] != "full")
+        .map(|row| numbers(&table, "steps")[row])
+        .sum();
+    assert_eq!(steps.rows() as f64, compared);
+
+    let first = snapshot(&path.join("t"));
+    fidelity_ok(path, &budgets);
+    assert!(
+        snapshot(&path.join("t")) == first,
+        "other figures the second time"
+    );
+}
+
+#[test]
+fn heads_may_share_and_budgets_may_move_between_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    capture(path, "demo", &[]);
+    let kl_with = |more: &[&str], kind: &str| {
+        let ran = fidelity_ok(
+            path,
+            &[&["--budgets", "12", "--limit", "1", "--decode", "4"], more].concat(),
+        );
+        assert!(ran.stderr.contains("[1/1]"), "{}", ran.stderr);
+        let table = read_table(&path.join("t"), FILES[0]);
+        assert_eq!(table.rows(), 5);
+        assert!(numbers(&table, "steps").iter().all(|&steps| steps == 4.0));
+        assert_eq!(texts(&table, "head_kind")[2], kind, "{more:?}");
+        numbers(&table, "kl")
+    };
+    let own = kl_with(&["--per", "query-head"], "query");
+    let shared = kl_with(&["--per", "kv-head"], "kv");
+    let largest = kl_with(&["--per", "kv-head", "--group", "max"], "kv");
+    let adaptive = kl_with(&["--allocation", "adaptive"], "query");
+    let pyramid = kl_with(&["--allocation", "pyramid"], "query");
+    for (index, one) in [&own, &shared, &largest, &adaptive, &pyramid]
+        .into_iter()
+        .enumerate()
+    {
+        for other in [&own, &shared, &largest, &adaptive, &pyramid]
+            .into_iter()
+            .skip(index + 1)
+        {
+            // row 2 is last:8, the first window whose heads keep different tokens
+            assert_ne!(one[2], other[2]);
+        }
+    }
+}
+
+fn refused(folder: &Path, more: &[&str], words: &[&str]) {
+    let before = snapshot(folder);
+    let ran = fidelity(folder, more);
+    assert_eq!(ran.code, 2, "{more:?}: {ran:#?}");
+    assert_eq!(ran.stdout, "", "{more:?}");
+    for word in words {
+        assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    assert!(snapshot(folder) == before, "{more:?} changed something");
+}
+
+#[test]
+fn another_model_and_contradictions_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    model_copy(&path.join("model"));
+    capture(path, "model", &[]);
+    refused(path, &["--budgets", "0"], &["budget"]);
+    refused(
+        path,
+        &["--budgets", "9999"],
+        &["larger than the longest prompt"],
+    );
+    refused(
+        path,
+        &["--per", "query-head", "--group", "mean"],
+        &["--per query-head", "--group mean"],
+    );
+    refused(
+        path,
+        &["--per", "kv-head", "--group", "none"],
+        &["--per kv-head"],
+    );
+    refused(path, &["--decode", "4090"], &["positions"]);
+    refused(path, &["--model", "missing"], &["missing"]);
+
+    let micro =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../sessions/tests/fixtures/llama-gqa-untied");
+    refused(
+        path,
+        &["--model", &micro.display().to_string()],
+        &["other weights", "'s'"],
+    );
+
+    fs::rename(path.join("model"), path.join("moved")).unwrap();
+    refused(path, &[], &["--model", "model"]);
+    fidelity_ok(
+        path,
+        &["--limit", "1", "--budgets", "12", "--model", "moved"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn samples_that_are_finished_when_it_is_stopped_are_kept() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    // generations long enough that an interrupt in the second sample comes before the third
+    capture(path, "demo", &["--ignore-eos"]);
+    let mut child = crate::support::kvlens(path)
+        .args(["fidelity", "s.kvlens", "--out", "t", "--decode", "300"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("[2/3]") {
+        assert!(
+            stderr.read_line(&mut said).unwrap() > 0,
+            "ended early: {said}"
+        );
+    }
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("1 of 3 samples"), "{said}");
+    assert_eq!(names(&path.join("t")), FILES);
+    let table = read_table(&path.join("t"), FILES[0]);
+    let mut samples = texts(&table, "sample");
+    samples.dedup();
+    assert_eq!((samples.len(), table.rows()), (1, 1 + 4 * 3));
+}
