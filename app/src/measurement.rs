@@ -76,6 +76,8 @@ pub struct MeasuredSample {
     pub oracle: Arc<Importance>,
     /// Its rankings.
     pub oracle_rankings: Arc<Rankings>,
+    /// What the mass that it retains is summed from, as for a window.
+    pub oracle_mass: Arc<Importance>,
     /// The proxy windows in the order of the plan.
     pub windows: Vec<MeasuredWindow>,
 }
@@ -96,7 +98,9 @@ pub fn measure_sample(
         exempt: options.exempt,
         ranked: Vec::new(),
     };
-    let alone = oracles.get(options.oracle_scoring(Scoring::default()))?;
+    let scoring = options.oracle_scoring(Scoring::default());
+    let alone = oracles.get(scoring)?;
+    let oracle_mass = oracles.get(mass_scoring(scoring))?.importance;
     let budgets = budgets(alone.importance.prompt_tokens());
     let windows = captured
         .windows()
@@ -110,6 +114,7 @@ pub fn measure_sample(
         record: captured.record.clone(),
         oracle: alone.importance,
         oracle_rankings: alone.rankings,
+        oracle_mass,
         windows,
     })
 }
@@ -148,8 +153,7 @@ fn measure_window(
     })
 }
 
-/// How the decode stage is scored to sum retained mass from, for windows that are scored like this.
-pub fn mass_scoring(scoring: Scoring) -> Scoring {
+fn mass_scoring(scoring: Scoring) -> Scoring {
     Scoring {
         group: match scoring.group {
             GroupReduction::None => GroupReduction::None,

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use kvlens_analysis::Budget;
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
 use kvlens_analysis::tables::SampleContext;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, Session, SessionError};
 use serde::Serialize;
 
@@ -28,11 +28,10 @@ use super::measure::{open_sessions, refuse_useless_budgets};
 use super::output;
 use super::progress::Progress;
 use super::provenance::Provenance;
-use super::recall_table::Group;
 use super::tables::clamped;
 use super::warnings::{SampleFacts, Warnings};
 use arguments::Allocation;
-use collected::Collected;
+use collected::{Collected, Group};
 use model::ModelLoader;
 use relation::relations;
 use sample::{EvictionPlan, SampleRun};
@@ -178,12 +177,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn sample(
-        &mut self,
-        session: &Session,
-        index: usize,
-        model: &kvlens_sessions::model::Model,
-    ) -> Result<()> {
+    fn sample(&mut self, session: &Session, index: usize, model: &Model) -> Result<()> {
         let captured = session.load_sample(index)?;
         let record = &captured.record;
         self.progress.sample(self.done, self.count, &record.id);
@@ -214,11 +208,11 @@ impl Run<'_> {
             .add(&context, record, plan.allocation, &windows)?;
         let group = Group {
             session: context.session,
+            model: context.model,
             task: context.task,
             question_place: record.question_place,
         };
-        self.collected
-            .add(group, &context.model, facts.prompt_tokens, &windows);
+        self.collected.add(group, facts.prompt_tokens, &windows);
         Ok(())
     }
 

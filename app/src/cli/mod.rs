@@ -13,6 +13,7 @@ mod doctor;
 mod failure;
 mod fidelity;
 mod folders;
+mod grid;
 mod interrupt;
 mod measure;
 mod model_card;

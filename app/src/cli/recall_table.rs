@@ -117,7 +117,7 @@ impl RecallTable {
             .all(|pair| matches!(pair, [a, b] if a.group.session == b.group.session));
         for (index, entry) in self.groups.iter().enumerate() {
             text.push('\n');
-            text.push_str(&entry.group.heading(&entry.prompt_tokens, !one_session));
+            text.push_str(&entry.heading(!one_session));
             text.push('\n');
             for block in columns.chunks(BUDGETS_ACROSS) {
                 text.push_str(&table(block, &index.to_string()).to_string());
@@ -137,20 +137,20 @@ impl RecallTable {
     }
 }
 
-impl Group {
-    /// What the samples are, how many, and how long.
-    pub fn heading(&self, prompt_tokens: &[usize], with_session: bool) -> String {
+impl GroupLengths {
+    fn heading(&self, with_session: bool) -> String {
+        let group = &self.group;
         let mut parts = Vec::new();
         if with_session {
-            parts.push(self.session.clone());
+            parts.push(group.session.clone());
         }
-        parts.push(self.task.clone());
-        if let Some(place) = self.question_place {
+        parts.push(group.task.clone());
+        if let Some(place) = group.question_place {
             parts.push(format!("question at the {place}"));
         }
-        let shortest = prompt_tokens.iter().min().copied().unwrap_or_default();
-        let longest = prompt_tokens.iter().max().copied().unwrap_or_default();
-        let count = match prompt_tokens.len() {
+        let shortest = self.prompt_tokens.iter().min().copied().unwrap_or_default();
+        let longest = self.prompt_tokens.iter().max().copied().unwrap_or_default();
+        let count = match self.prompt_tokens.len() {
             1 => "1 sample".to_owned(),
             count => format!("{count} samples"),
         };
@@ -164,29 +164,20 @@ impl Group {
 }
 
 fn table(columns: &[(String, Vec<SummaryRow>)], group: &str) -> Table {
-    let budgets = columns.iter().map(|(budget, _)| budget.clone());
-    let header = std::iter::once("window".to_owned()).chain(budgets);
-    let rows = window_labels(columns, group).into_iter().map(|window| {
-        let cells = columns.iter().map(move |(_, rows)| {
-            rows.iter()
-                .find(|row| row.task == group && row.window == window)
-                .map_or_else(|| "-".to_owned(), cell)
-        });
-        std::iter::once(window.to_owned()).chain(cells).collect()
-    });
-    grid(header.collect(), rows)
-}
-
-/// A table of [`WIDTH`] with a line under its header, its first column to the left and the others to the right.
-pub fn grid(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table
         .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH);
-    table.set_header(header);
-    for row in rows {
-        table.add_row(row);
+    let budgets = columns.iter().map(|(budget, _)| budget.as_str());
+    table.set_header(std::iter::once("window").chain(budgets));
+    for window in window_labels(columns, group) {
+        let cells = columns.iter().map(|(_, rows)| {
+            rows.iter()
+                .find(|row| row.task == group && row.window == window)
+                .map_or_else(|| "-".to_owned(), cell)
+        });
+        table.add_row(std::iter::once(window.to_owned()).chain(cells));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((1, 0));
@@ -289,12 +280,12 @@ mod tests {
             prompt_tokens: vec![470],
         };
         assert_eq!(
-            entry.group.heading(&entry.prompt_tokens, false),
+            entry.heading(false),
             "facts, question at the end, 1 sample of 470 tokens"
         );
         entry.prompt_tokens.push(996);
         assert_eq!(
-            entry.group.heading(&entry.prompt_tokens, true),
+            entry.heading(true),
             "s, facts, question at the end, 2 samples of 470 to 996 tokens"
         );
     }

@@ -3,9 +3,22 @@
 use kvlens_analysis::Budget;
 use kvlens_analysis::allocation::AllocatedMeans;
 use kvlens_analysis::fidelity::MeanFidelity;
+use kvlens_datasets::QuestionPlace;
 
 use super::sample::{FULL_LABEL, Outcome, WindowOutcome};
-use crate::cli::recall_table::Group;
+
+/// What samples are averaged together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Name of the session.
+    pub session: String,
+    /// Name of its model.
+    pub model: String,
+    /// The samples' task.
+    pub task: String,
+    /// Where their question stands.
+    pub question_place: Option<QuestionPlace>,
+}
 
 /// One eviction of one sample.
 #[derive(Clone, Copy)]
@@ -25,8 +38,6 @@ pub struct Figures {
 pub struct GroupFigures {
     /// Which they are.
     pub group: Group,
-    /// Name of their model.
-    pub model: String,
     /// T of each.
     pub prompt_tokens: Vec<usize>,
     /// In the order of the outcomes: the full cache, the oracle, the windows.
@@ -71,15 +82,9 @@ impl Collected {
     }
 
     /// Adds a sample. The full cache counts at every budget that applies to the sample.
-    pub fn add(
-        &mut self,
-        group: Group,
-        model: &str,
-        prompt_tokens: usize,
-        windows: &[WindowOutcome],
-    ) {
+    pub fn add(&mut self, group: Group, prompt_tokens: usize, windows: &[WindowOutcome]) {
         let budgets = self.budgets.clone();
-        let entry = self.entry(group, model);
+        let entry = self.entry(group);
         entry.prompt_tokens.push(prompt_tokens);
         let applying = |budget: &Budget| {
             let mut outcomes = windows.iter().flat_map(|window| &window.by_budget);
@@ -98,12 +103,11 @@ impl Collected {
         }
     }
 
-    fn entry(&mut self, group: Group, model: &str) -> &mut GroupFigures {
+    fn entry(&mut self, group: Group) -> &mut GroupFigures {
         let known = self.groups.iter().position(|entry| entry.group == group);
         let index = known.unwrap_or_else(|| {
             self.groups.push(GroupFigures {
                 group,
-                model: model.to_owned(),
                 prompt_tokens: Vec::new(),
                 windows: Vec::new(),
             });

@@ -144,7 +144,7 @@ fn add_group(
             let pair = Pair::of(&windows, index, foreseen, changed);
             let relation = |over, windows, samples, spearman, interval| Relation {
                 session: group.group.session.clone(),
-                model: group.model.clone(),
+                model: group.group.model.clone(),
                 group: is_group.then(|| {
                     let place = group.group.question_place.map(|place| place.label());
                     (group.group.task.clone(), place)

@@ -15,9 +15,7 @@ use kvlens_sessions::{CancelFlag, CapturedSample, DecodePlan, RunControl, Sample
 
 use super::arguments::Allocation;
 use crate::cli::progress::Progress;
-use crate::measurement::{
-    MeasureOptions, MeasuredSample, MeasuredWindow, mass_scoring, measure_sample,
-};
+use crate::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, measure_sample};
 
 /// What the cache that is not evicted is called.
 pub const FULL_LABEL: &str = "full";
@@ -95,14 +93,14 @@ impl<'a> Ranked<'a> {
         }
     }
 
-    fn of_oracle(sample: &'a MeasuredSample, oracle_mass: &'a Importance) -> Self {
+    fn of_oracle(sample: &'a MeasuredSample) -> Self {
         Self {
             label: DECODE_LABEL,
             importance: &sample.oracle,
             rankings: &sample.oracle_rankings,
             forced_keep: ForcedKeep::default(),
             oracle: &sample.oracle_rankings,
-            oracle_mass,
+            oracle_mass: &sample.oracle_mass,
         }
     }
 }
@@ -148,10 +146,7 @@ impl<'a> SampleRun<'a> {
         let options = &self.plan.options;
         // the curves at budgets are not looked at here, only what they are made from
         let sample = measure_sample(captured, options, |_| Vec::new())?;
-        let oracle = captured.oracle();
-        let oracle_scoring = mass_scoring(options.oracle_scoring(oracle.scoring()));
-        let oracle_mass = captured.importance(oracle, oracle_scoring, oracle.forced_keep())?;
-        let oracle = Ranked::of_oracle(&sample, &oracle_mass);
+        let oracle = Ranked::of_oracle(&sample);
         let mut outcomes = vec![self.full(&oracle)?];
         let windows = sample.windows.iter().map(Ranked::of_window);
         for ranked in std::iter::once(oracle).chain(windows) {

@@ -5,7 +5,7 @@ use kvlens_analysis::statistics::{Interval, bootstrap_interval, mean};
 
 use super::collected::{Collected, Figures, GroupFigures, WindowFigures};
 use super::relation::{FORESEEN, Over, Relation, relations_of};
-use crate::cli::recall_table::grid;
+use crate::cli::grid::grid;
 
 /// Columns that still leave room for a window's label.
 const BUDGETS_ACROSS: usize = 5;
@@ -52,8 +52,7 @@ pub fn text(collected: &Collected) -> Result<String> {
         .windows(2)
         .all(|pair| matches!(pair, [a, b] if a.group.session == b.group.session));
     for group in &collected.groups {
-        let heading = group.group.heading(&group.prompt_tokens, !one_session);
-        text.push_str(&format!("\n{heading}\n"));
+        text.push_str(&format!("\n{}\n", heading(group, !one_session)));
         for printed in &PRINTED {
             text.push_str(&figure_tables(collected, group, printed));
         }
@@ -69,6 +68,28 @@ pub fn text(collected: &Collected) -> Result<String> {
          over samples; that of means runs once over the windows' means.\n",
     );
     Ok(text)
+}
+
+/// What the samples are, how many, and how long.
+fn heading(figures: &GroupFigures, with_session: bool) -> String {
+    let group = &figures.group;
+    let session = with_session.then(|| group.session.clone());
+    let place = group
+        .question_place
+        .map(|place| format!("question at the {place}"));
+    let tokens = &figures.prompt_tokens;
+    let shortest = tokens.iter().min().copied().unwrap_or_default();
+    let longest = tokens.iter().max().copied().unwrap_or_default();
+    let lengths = match shortest == longest {
+        true => format!("{longest} tokens"),
+        false => format!("{shortest} to {longest} tokens"),
+    };
+    let samples = match tokens.len() {
+        1 => format!("1 sample of {lengths}"),
+        count => format!("{count} samples of {lengths}"),
+    };
+    let parts = [session, Some(group.task.clone()), place, Some(samples)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn figure_tables(collected: &Collected, group: &GroupFigures, printed: &Printed) -> String {
