@@ -10,6 +10,7 @@ mod common;
 use common::{Side, compare_sides, naive_selection, naive_top, one_head, pairs};
 use kvlens_analysis::agreement::{js, kendall, kl, rank_biased_overlap, spearman, total_variation};
 use kvlens_analysis::comparison::{ComparisonInput, compare};
+use kvlens_analysis::fidelity::{negative_log_likelihood, step_fidelity, top_token};
 use kvlens_analysis::importance::{Importance, ReducedHead};
 use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::{ForcedKeep, GroupOrder, GroupReduction, Pooling, Scoring};
@@ -52,6 +53,31 @@ proptest! {
             let of_best = if best == 0.0 { 1.0 } else { mass(&window) / best };
             prop_assert_eq!(curves.mass_of_oracle[point], of_best as f32);
         }
+    }
+
+    #[test]
+    fn next_token_distributions_keep_their_laws(
+        (full, evicted) in (1..40_usize).prop_flat_map(|tokens| (logits(tokens), logits(tokens))),
+        shift in -50.0_f32..50.0,
+    ) {
+        let step = step_fidelity(&full, &evicted).unwrap();
+        let probability = |logits: &[f32], token: usize| (-negative_log_likelihood(logits, token as u32).unwrap()).exp();
+        let (mut sum, mut distance) = (0.0, 0.0);
+        for token in 0..full.len() {
+            sum += probability(&full, token);
+            distance += (probability(&full, token) - probability(&evicted, token)).abs();
+        }
+        prop_assert!((sum - 1.0).abs() < 1e-12);
+        // Pinsker's inequality
+        prop_assert!(step.kl + 1e-12 >= 0.5 * distance * distance, "{} {}", step.kl, distance);
+        prop_assert_eq!(step_fidelity(&full, &full).unwrap().kl, 0.0);
+        let back = step_fidelity(&evicted, &full).unwrap();
+        prop_assert_eq!(step.agrees, back.agrees);
+        let top = top_token(&full).unwrap() as usize;
+        prop_assert!(full.iter().all(|&logit| logit <= full[top]));
+        prop_assert!(full[..top].iter().all(|&logit| logit < full[top]));
+        let shifted: Vec<f32> = full.iter().map(|logit| logit + shift).collect();
+        prop_assert!(step_fidelity(&full, &shifted).unwrap().kl < 1e-6);
     }
 
     #[test]
@@ -181,6 +207,12 @@ fn config() -> ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
     }
+}
+
+/// Logits with ties among them.
+fn logits(tokens: usize) -> impl Strategy<Value = Vec<f32>> {
+    let logit = prop_oneof![-30.0_f32..30.0, Just(0.0_f32)];
+    prop::collection::vec(logit, tokens)
 }
 
 fn ends() -> impl Strategy<Value = ForcedKeep> {

@@ -77,6 +77,7 @@ pub fn read() -> (SessionInfo, MeasuredSample) {
         record: kept.record,
         oracle: Arc::clone(&first.oracle_importance),
         oracle_rankings: Arc::clone(&first.oracle_rankings),
+        oracle_mass: Arc::clone(&first.oracle_mass),
         windows,
     };
     (kept.info, sample)
