@@ -44,4 +44,6 @@ pub use writer::{Table, TableWriter};
 ///
 /// 2: `agreement` has `rbo` and `total_variation`; `cost` has
 /// `score_kind`; the tables `difference`, `winner` and `complementarity` are new.
-pub const SCHEMA_VERSION: &str = "2";
+///
+/// 3: the tables `fidelity`, `fidelity_steps` and `recall_fidelity` are new.
+pub const SCHEMA_VERSION: &str = "3";

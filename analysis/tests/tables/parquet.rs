@@ -246,7 +246,7 @@ fn metadata_says_version_and_provenance_and_the_bytes_repeat() {
     importance_file(first.path()).unwrap();
     importance_file(second.path()).unwrap();
     let file = read::<ImportanceTable>(first.path());
-    assert_eq!(file.metadata("schema_version"), Some("2"));
+    assert_eq!(file.metadata("schema_version"), Some("3"));
     assert_eq!(file.metadata("provenance"), Some(PROVENANCE));
     assert_eq!(file.metadata("author"), None);
     let bytes = |folder: &TempDir| fs::read(folder.path().join("importance.parquet")).unwrap();

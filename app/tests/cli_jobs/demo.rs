@@ -54,7 +54,7 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         let table = read_table(&tables, file);
         assert_eq!(column_names(&table), expected(columns), "{file}");
         assert_eq!(table.rows(), rows, "{file}");
-        assert_eq!(table.metadata("schema_version"), Some("2"), "{file}");
+        assert_eq!(table.metadata("schema_version"), Some("3"), "{file}");
     }
 
     let samples = read_table(&tables, "samples.parquet");

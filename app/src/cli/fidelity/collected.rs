@@ -141,3 +141,79 @@ impl GroupFigures {
         &mut self.windows[index].by_budget
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kvlens_analysis::HeadKind;
+
+    use super::*;
+
+    fn outcome(budget: Budget, kl: f64) -> Outcome {
+        Outcome {
+            budget,
+            budget_tokens: 0,
+            foreseen: AllocatedMeans {
+                recall: 0.5,
+                hit_rate: 0.5,
+                selected_mass: 0.5,
+            },
+            steps: Vec::new(),
+            fidelity: MeanFidelity { kl, agreement: 1.0 },
+            answer_nll: None,
+            score: None,
+            generated: String::new(),
+        }
+    }
+
+    fn window(label: &str, by_budget: Vec<Outcome>) -> WindowOutcome {
+        WindowOutcome {
+            label: label.to_owned(),
+            head_kind: HeadKind::Query,
+            by_budget,
+        }
+    }
+
+    fn group(task: &str) -> Group {
+        Group {
+            session: "s".to_owned(),
+            model: "demo".to_owned(),
+            task: task.to_owned(),
+            question_place: None,
+        }
+    }
+
+    #[test]
+    fn a_budget_that_a_prompt_cannot_hold_counts_for_no_window_of_it() {
+        let (small, large) = (Budget::Tokens(8), Budget::Tokens(800));
+        let mut collected = Collected::new(&[small, large]);
+        let full = || window(FULL_LABEL, vec![outcome(Budget::Fraction(1.0), 0.0)]);
+        let both = vec![outcome(small, 1.0), outcome(large, 0.5)];
+        collected.add(group("a"), 1000, &[full(), window("laq", both)]);
+        let one = vec![outcome(small, 3.0)];
+        collected.add(group("a"), 100, &[full(), window("laq", one)]);
+        let entry = &collected.groups[0];
+        assert_eq!(entry.prompt_tokens, [1000, 100]);
+        let kl = |window: usize, budget: usize| -> Vec<f64> {
+            let samples = entry.windows[window].by_budget[budget].iter();
+            samples.map(|figures| figures.fidelity.kl).collect()
+        };
+        assert_eq!((kl(0, 0), kl(0, 1)), (vec![0.0, 0.0], vec![0.0]));
+        assert_eq!((kl(1, 0), kl(1, 1)), (vec![1.0, 3.0], vec![0.5]));
+    }
+
+    #[test]
+    fn groups_stay_apart_until_they_are_joined() {
+        let budget = Budget::Tokens(8);
+        let mut collected = Collected::new(&[budget]);
+        for (task, kl) in [("a", 1.0), ("b", 2.0), ("a", 3.0)] {
+            let windows = [window("laq", vec![outcome(budget, kl)])];
+            collected.add(group(task), 100, &windows);
+        }
+        let mut whole = collected.groups[0].clone();
+        assert_eq!(whole.windows[0].by_budget[0].len(), 2);
+        whole.join(&collected.groups[1]);
+        let samples = &whole.windows[0].by_budget[0];
+        let kl: Vec<f64> = samples.iter().map(|figures| figures.fidelity.kl).collect();
+        assert_eq!((kl, whole.prompt_tokens.len()), (vec![1.0, 3.0, 2.0], 3));
+    }
+}
