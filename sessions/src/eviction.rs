@@ -26,7 +26,7 @@ const DEFAULT_BUDGET: Budget = Budget::Fraction(0.1);
 const SINKS: usize = 4;
 
 /// What an eviction by a ranking keeps of every head: the forced-keep tokens, then the top of the ranking, as
-/// many as the head was allotted (see [`selection`]).
+/// many as the head was allotted (see [`selection()`]).
 ///
 /// # Errors
 /// [`SessionError::Plan`] if the allocation is not of the ranking's layers and heads.

@@ -142,7 +142,10 @@ fn add_group(
             .flat_map(|foreseen| CHANGED.map(|changed| (foreseen, changed)))
         {
             let pair = Pair::of(&windows, index, foreseen, changed);
-            let relation = |over, windows, samples, spearman, interval| Relation {
+            if pair.samples() == 0 {
+                continue;
+            }
+            let blank = Relation {
                 session: group.group.session.clone(),
                 model: group.group.model.clone(),
                 group: is_group.then(|| {
@@ -150,39 +153,15 @@ fn add_group(
                     (group.group.task.clone(), place)
                 }),
                 budget: budget.to_string(),
-                over,
+                over: Over::Windows,
                 foreseen,
                 changed,
-                windows,
-                samples,
-                spearman,
-                interval,
+                windows: windows.len(),
+                samples: pair.samples(),
+                spearman: f64::NAN,
+                interval: None,
             };
-            if pair.samples() == 0 {
-                continue;
-            }
-            for (window, (foreseen, changed)) in windows.iter().zip(pair.by_window()) {
-                let spearman = correlation_over_samples(foreseen, changed)?;
-                let over = Over::Samples(window.label.clone());
-                all.push(relation(over, 1, foreseen.len(), spearman, None));
-            }
-            let mean = correlation_over_windows(&pair.foreseen, &pair.changed, SEED)?;
-            let (count, samples) = (windows.len(), mean.samples);
-            all.push(relation(
-                Over::Windows,
-                count,
-                samples,
-                mean.spearman,
-                mean.interval,
-            ));
-            let of_means = correlation_of_means(&pair.foreseen, &pair.changed)?;
-            all.push(relation(
-                Over::WindowMeans,
-                count,
-                pair.samples(),
-                of_means,
-                None,
-            ));
+            pair.add_to(all, &windows, &blank)?;
         }
     }
     Ok(())
@@ -219,8 +198,35 @@ impl Pair {
         self.foreseen.first().map_or(0, Vec::len)
     }
 
-    fn by_window(&self) -> impl Iterator<Item = (&Vec<f64>, &Vec<f64>)> {
-        self.foreseen.iter().zip(&self.changed)
+    /// Over the samples of every window, over windows, and of the windows' means.
+    fn add_to(
+        &self,
+        all: &mut Vec<Relation>,
+        windows: &[&WindowFigures],
+        blank: &Relation,
+    ) -> Result<()> {
+        let by_window = self.foreseen.iter().zip(&self.changed);
+        for (window, (foreseen, changed)) in windows.iter().zip(by_window) {
+            all.push(Relation {
+                over: Over::Samples(window.label.clone()),
+                windows: 1,
+                spearman: correlation_over_samples(foreseen, changed)?,
+                ..blank.clone()
+            });
+        }
+        let over_windows = correlation_over_windows(&self.foreseen, &self.changed, SEED)?;
+        all.push(Relation {
+            samples: over_windows.samples,
+            spearman: over_windows.spearman,
+            interval: over_windows.interval,
+            ..blank.clone()
+        });
+        all.push(Relation {
+            over: Over::WindowMeans,
+            spearman: correlation_of_means(&self.foreseen, &self.changed)?,
+            ..blank.clone()
+        });
+        Ok(())
     }
 }
 
