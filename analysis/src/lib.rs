@@ -10,6 +10,7 @@
 pub mod agreement;
 pub mod allocation;
 pub mod budget;
+pub mod collection;
 pub mod comparison;
 pub mod complementarity;
 pub mod drift;
@@ -23,11 +24,13 @@ pub mod ranking;
 pub mod scoring;
 pub mod selection;
 pub mod statistics;
+pub mod steps;
 pub mod tables;
 mod tokens;
 
 pub use agreement::{Agreement, agreement_by_head};
 pub use budget::{Budget, BudgetGrid};
+pub use collection::{Collection, SampleGroup, SampleKey};
 pub use comparison::{
     Band, BudgetCurves, Comparison, ComparisonInput, HeadComparison, Metric, compare,
 };
@@ -37,4 +40,5 @@ pub use pooling::Pooling;
 pub use ranking::{EXEMPT, Rankings};
 pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};
 pub use selection::selection;
+pub use steps::StepRange;
 pub use tokens::ForcedKeep;

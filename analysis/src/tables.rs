@@ -12,11 +12,12 @@ mod csv_writer;
 mod difference;
 mod error;
 mod importance;
+mod output;
 mod overlap;
 mod partial_file;
 mod reading;
 mod sample;
-pub mod summary;
+mod summary;
 mod winner;
 mod writer;
 
@@ -24,12 +25,16 @@ pub use agreement::{AgreementRow, AgreementTable, agreement_rows};
 pub use complementarity::{ComplementarityRow, ComplementarityTable, complementarity_rows};
 pub use cost::{CostRow, CostTable};
 pub use csv_writer::CsvWriter;
-pub use difference::{DifferenceRow, DifferenceTable, MapContext, difference_rows};
+pub use difference::{
+    DifferenceRow, DifferenceTable, MapContext, difference_rows, overall_difference_row,
+};
 pub use error::TableError;
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
+pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
 pub use reading::TableFile;
 pub use sample::{SampleContext, SampleRow, SamplesTable};
+pub use summary::SummaryTable;
 pub use winner::{WinnerRow, WinnerTable, winner_rows};
 pub use writer::{Table, TableWriter};
 
@@ -38,4 +43,7 @@ pub use writer::{Table, TableWriter};
 ///
 /// 2: `agreement` has `rbo` and `total_variation`; `cost` has
 /// `score_kind`; the tables `difference`, `winner` and `complementarity` are new.
-pub const SCHEMA_VERSION: &str = "2";
+///
+/// 3: `overlap` and `agreement` have `score_kind`; `difference` and `winner` have `question_place`, and
+/// `difference` has a row for the means over all heads; the table `summary` is new.
+pub const SCHEMA_VERSION: &str = "3";

@@ -26,7 +26,7 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
     let budgets: Vec<Budget> = ["2", "20%", "64"]
         .map(|text| text.parse().unwrap())
         .to_vec();
-    let rows = overlap_rows(&context, "last:32", &comparison, &budgets).unwrap();
+    let rows = overlap_rows(&context, "last:32", "attention", &comparison, &budgets).unwrap();
     let mut writer = TableWriter::<OverlapTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
@@ -59,7 +59,14 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
 fn a_budget_that_was_not_compared_is_refused() {
     let context = context();
     let (_, comparison) = compared(&[1, 4]);
-    let refused = overlap_rows(&context, "last:32", &comparison, &[Budget::Tokens(2)]).unwrap_err();
+    let refused = overlap_rows(
+        &context,
+        "last:32",
+        "attention",
+        &comparison,
+        &[Budget::Tokens(2)],
+    )
+    .unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the comparison holds no curve point at a budget of 2 tokens"
@@ -72,7 +79,15 @@ fn agreement_has_its_columns_and_keeps_nan() {
     let context = context();
     let (importance, comparison) = compared(&[1]);
     let agreement = agreement_by_head(&importance, &importance, EXEMPT).unwrap();
-    let rows = agreement_rows(&context, "last:8", &agreement, &comparison, &importance).unwrap();
+    let rows = agreement_rows(
+        &context,
+        "last:8",
+        "attention",
+        &agreement,
+        &comparison,
+        &importance,
+    )
+    .unwrap();
     let mut writer = TableWriter::<AgreementTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
@@ -246,7 +261,7 @@ fn metadata_says_version_and_provenance_and_the_bytes_repeat() {
     importance_file(first.path()).unwrap();
     importance_file(second.path()).unwrap();
     let file = read::<ImportanceTable>(first.path());
-    assert_eq!(file.metadata("schema_version"), Some("2"));
+    assert_eq!(file.metadata("schema_version"), Some("3"));
     assert_eq!(file.metadata("provenance"), Some(PROVENANCE));
     assert_eq!(file.metadata("author"), None);
     let bytes = |folder: &TempDir| fs::read(folder.path().join("importance.parquet")).unwrap();

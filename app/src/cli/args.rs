@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kvlens_analysis::{
-    Budget, ForcedKeep, GroupReduction, KeySet, Pooling, RowReduction, ScoringOverrides,
-};
 use kvlens_sessions::DecodePlan;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 
+use super::measure_arguments::MeasureArguments;
 use crate::gui::state::ThemeChoice;
-use crate::measurement::MeasureOptions;
 
 /// Workbench for KV-cache eviction: which prompt tokens decoding really attends to, and how well
 /// each observation window foresees them.
@@ -185,65 +182,6 @@ impl CaptureArguments {
     }
 }
 
-/// `kvlens measure`
-#[derive(Debug, Args)]
-pub struct MeasureArguments {
-    /// Session folders (NAME.kvlens)
-    #[arg(value_name = "SESSION", required = true)]
-    pub sessions: Vec<PathBuf>,
-    /// The folder for the Parquet files; created if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Budgets in tokens or as shares of the prompt, separated by commas
-    #[arg(
-        long,
-        value_name = "BUDGETS",
-        value_delimiter = ',',
-        default_value = DEFAULT_BUDGETS
-    )]
-    pub budgets: Vec<Budget>,
-    /// Leave the last R prompt tokens out of every ranking
-    #[arg(long, value_name = "R", default_value_t = 0)]
-    pub exempt_recent: usize,
-    /// Leave the first S prompt tokens out of every ranking
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    pub exempt_sinks: usize,
-    /// Reduction over a window's rows instead of the published one: mean, sum or max
-    #[arg(long, value_name = "mean|sum|max")]
-    pub reduce: Option<RowReduction>,
-    /// Pooling along positions instead of the published one
-    #[arg(long, value_name = "none|avg:K|max:K")]
-    pub pool: Option<Pooling>,
-    /// Reduction over the query heads of a key/value head instead of the published one
-    #[arg(long, value_name = "none|mean|max")]
-    pub group: Option<GroupReduction>,
-    /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
-    #[arg(long, value_name = "causal|prompt")]
-    pub keys: Option<KeySet>,
-    /// Also write importance.parquet, one row per window, head and prompt token
-    #[arg(long)]
-    pub importance: bool,
-}
-
-impl MeasureArguments {
-    /// How to score and rank.
-    pub fn options(&self) -> MeasureOptions {
-        MeasureOptions {
-            overrides: ScoringOverrides {
-                keys: self.keys,
-                reduce: self.reduce,
-                pool: self.pool,
-                group: self.group,
-                group_order: None,
-            },
-            exempt: ForcedKeep {
-                sinks: self.exempt_sinks,
-                recent: self.exempt_recent,
-            },
-        }
-    }
-}
-
 /// `kvlens demo`
 #[derive(Debug, Args)]
 pub struct DemoArguments {
@@ -396,7 +334,8 @@ pub const DEFAULT_DECODE_TOKENS: usize = 64;
 
 const DEFAULT_WINDOW: &str = "last:32";
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+/// A count that cannot be 0.
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("it must be a whole number of at least 1".to_owned()),
         Ok(number) => Ok(number),
@@ -406,6 +345,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use kvlens_analysis::{Budget, Pooling};
 
     use super::*;
 
@@ -463,10 +403,10 @@ mod tests {
             [Budget::Tokens(64), Budget::Fraction(0.05)]
         );
         assert_eq!(
-            measure.options().overrides.pool,
+            measure.scoring.options().overrides.pool,
             Some(Pooling::Max { kernel: 7 })
         );
-        assert_eq!(measure.options().exempt.recent, 32);
+        assert_eq!(measure.scoring.options().exempt.recent, 32);
     }
 
     #[test]

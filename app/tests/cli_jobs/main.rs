@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_models;
 mod capture_and_measure;
 mod demo;
+mod measure_together;
 mod resume;
 mod screenshot;
 mod support;

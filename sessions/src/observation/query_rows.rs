@@ -1,5 +1,7 @@
 //! The queries of a window's rows, with what is needed to recompute any attention weight.
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 
 use crate::SessionError;
@@ -72,6 +74,19 @@ impl QueryRows {
                 .flat_map(|part| part.visible_keys.clone())
                 .collect(),
         })
+    }
+
+    /// Some consecutive rows of these.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Plan`] for no row.
+    pub(crate) fn range(&self, rows: Range<usize>) -> Result<Self, SessionError> {
+        let narrowed = CapturedRows {
+            queries: self.queries.narrow(2, rows.start, rows.len())?,
+            log_sum_exp: self.log_sum_exp.narrow(2, rows.start, rows.len())?,
+        };
+        let of = |all: &[u32]| all.get(rows.clone()).unwrap_or_default().to_vec();
+        Self::new(narrowed, of(&self.positions), of(&self.visible_keys))
     }
 
     /// W.
