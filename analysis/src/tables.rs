@@ -5,16 +5,20 @@
 //! them shows outside.
 
 mod agreement;
+mod allocation;
 mod columns;
 mod complementarity;
 mod cost;
 mod csv_writer;
 mod difference;
+mod drift;
 mod error;
 mod importance;
 mod output;
 mod overlap;
 mod partial_file;
+mod place;
+mod query;
 mod reading;
 mod sample;
 mod summary;
@@ -22,16 +26,20 @@ mod winner;
 mod writer;
 
 pub use agreement::{AgreementRow, AgreementTable, agreement_rows};
+pub use allocation::{AllocationRow, AllocationTable};
 pub use complementarity::{ComplementarityRow, ComplementarityTable, complementarity_rows};
 pub use cost::{CostRow, CostTable};
 pub use csv_writer::CsvWriter;
 pub use difference::{
     DifferenceRow, DifferenceTable, MapContext, difference_rows, overall_difference_row,
 };
+pub use drift::{DriftRow, DriftTable};
 pub use error::TableError;
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
+pub use place::{PlaceRow, PlaceTable};
+pub use query::{QueryRow, QueryTable};
 pub use reading::TableFile;
 pub use sample::{SampleContext, SampleRow, SamplesTable};
 pub use summary::SummaryTable;
@@ -45,5 +53,6 @@ pub use writer::{Table, TableWriter};
 /// `score_kind`; the tables `difference`, `winner` and `complementarity` are new.
 ///
 /// 3: `overlap` and `agreement` have `score_kind`; `difference` and `winner` have `question_place`, and
-/// `difference` has a row for the means over all heads; the table `summary` is new.
+/// `difference` has a row for the means over all heads; the tables `summary`, `drift`, `place`, `query` and
+/// `allocation` are new.
 pub const SCHEMA_VERSION: &str = "3";

@@ -13,6 +13,12 @@ use kvlens_analysis::{
 use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord, ScoreKind};
 use serde::{Deserialize, Serialize};
 
+pub mod allocations;
+pub mod drift;
+mod head_rows;
+pub mod places;
+pub mod queries;
+
 /// How to measure, beyond what each window was published with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]

@@ -14,9 +14,11 @@ use super::failure::{self, Failure};
 use super::folders::UNFINISHED_PREFIX;
 use super::interrupt::cancel_on_interrupt;
 use super::measure::MeasureJob;
+use super::measure_arguments::DEFAULT_SWEEP;
 use super::open;
 use super::output;
 use super::pairs::Pairs;
+use super::question_tables::Questions;
 use super::tables::{TableChoice, is_written_by_measure};
 use crate::measurement::MeasureOptions;
 
@@ -82,6 +84,10 @@ fn measure_job(session: &Path, tables: &Path) -> Result<MeasureJob> {
         metric: Metric::Recall,
         pairs: Pairs::First,
         head_tests: true,
+        questions: Questions {
+            asked: Vec::new(),
+            sweep: DEFAULT_SWEEP,
+        },
         tables: TableChoice {
             csv: false,
             importance: false,

@@ -20,6 +20,7 @@ use super::output;
 use super::pairs::Pairs;
 use super::progress::Progress;
 use super::provenance::Provenance;
+use super::question_tables::{AskedSample, Questions};
 use super::recall_table::{self, HIT_RATE_BUDGETS, SEED};
 use super::tables::{TableChoice, Tables, clamped};
 use super::warnings::{SampleFacts, Warnings};
@@ -39,6 +40,7 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
         options: arguments.scoring.options(),
         metric: arguments.metric.into(),
         head_tests: !arguments.no_head_tests,
+        questions: arguments.questions(),
         tables: TableChoice {
             csv: arguments.csv,
             importance: arguments.importance,
@@ -81,6 +83,8 @@ pub struct MeasureJob {
     pub pairs: Pairs,
     /// Whether every head is tested by itself.
     pub head_tests: bool,
+    /// What is asked beyond recall.
+    pub questions: Questions,
     /// What is written.
     pub tables: TableChoice,
 }
@@ -98,7 +102,7 @@ impl MeasureJob {
         let provenance = Provenance::new(&sessions, &self.budgets, &self.options)?.to_json()?;
         let mut run = Run {
             job: self,
-            tables: Tables::begin(&self.out, &provenance, self.tables)?,
+            tables: Tables::begin(&self.out, &provenance, self.tables, &self.questions)?,
             collection: Collection::new(
                 &self.budgets,
                 &HIT_RATE_BUDGETS.map(Budget::Tokens),
@@ -189,6 +193,17 @@ impl Run<'_> {
         let in_tokens = budgets.tokens(facts.prompt_tokens);
         self.tables
             .add_pairs(&context, &sample, &self.job.pairs, &in_tokens)?;
+        let all_answered = self.tables.add_answers(AskedSample {
+            context: &context,
+            captured,
+            measured: &sample,
+            options,
+            rope: session.manifest().shape.rope.as_ref(),
+            budgets: &in_tokens,
+        })?;
+        if !all_answered {
+            self.warnings.of_places(facts, &self.progress);
+        }
         let windows: Vec<CollectedWindow<'_>> = sample
             .windows
             .iter()

@@ -8,7 +8,9 @@ use kvlens_analysis::{
     StepRange,
 };
 
-use super::args::DEFAULT_BUDGETS;
+use super::args::{DEFAULT_BUDGETS, at_least_one};
+use super::question_tables::{Question, Questions};
+use crate::measurement::places::Sweep;
 use crate::measurement::{MeasureOptions, OracleDefinition};
 
 /// `kvlens measure`
@@ -45,6 +47,34 @@ pub struct MeasureArguments {
     /// Test differences of means alone, not of every head
     #[arg(long)]
     pub no_head_tests: bool,
+    /// Further questions, each with a table of its own
+    #[arg(long, value_name = "QUESTION", value_enum, num_args = 1..)]
+    pub also: Vec<Question>,
+    /// Queries of the window that `--also places` sweeps
+    #[arg(long, value_name = "W", default_value_t = DEFAULT_SWEEP.width, value_parser = at_least_one)]
+    pub place_width: usize,
+    /// Positions from one place of that window to the next
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SWEEP.stride, value_parser = at_least_one)]
+    pub place_stride: usize,
+}
+
+/// The last prompt window of SnapKV, moved by half its width.
+pub const DEFAULT_SWEEP: Sweep = Sweep {
+    width: 32,
+    stride: 16,
+};
+
+impl MeasureArguments {
+    /// What is asked beyond recall.
+    pub fn questions(&self) -> Questions {
+        Questions {
+            asked: self.also.clone(),
+            sweep: Sweep {
+                width: self.place_width,
+                stride: self.place_stride,
+            },
+        }
+    }
 }
 
 /// How windows and oracle are scored and ranked.

@@ -22,6 +22,7 @@ mod output;
 mod pairs;
 mod progress;
 mod provenance;
+mod question_tables;
 mod recall_table;
 mod tables;
 mod train;

@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use kvlens_analysis::collection::{Collection, HeadShape};
 use kvlens_analysis::complementarity::complementarity;
 use kvlens_analysis::tables::{
-    AgreementTable, ComplementarityTable, CostRow, CostTable, DifferenceTable, ImportanceInput,
-    ImportanceTable, MapContext, OverlapTable, SampleContext, SampleRow, SamplesTable,
-    SummaryTable, Table, TableOutput, WinnerTable, agreement_rows, complementarity_rows,
-    difference_rows, overall_difference_row, overlap_rows, winner_rows,
+    AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
+    DriftTable, ImportanceInput, ImportanceTable, MapContext, OverlapTable, PlaceTable, QueryTable,
+    SampleContext, SampleRow, SamplesTable, SummaryTable, Table, TableOutput, WinnerTable,
+    agreement_rows, complementarity_rows, difference_rows, overall_difference_row, overlap_rows,
+    winner_rows,
 };
 use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Metric, SampleGroup, agreement_by_head};
 use kvlens_sessions::windows::DECODE_LABEL;
@@ -19,6 +20,7 @@ use kvlens_sessions::{Cost, ScoreKind};
 
 use super::folders::Staging;
 use super::pairs::Pairs;
+use super::question_tables::{AskedSample, QuestionTables, Questions};
 use crate::measurement::{MeasuredSample, MeasuredWindow};
 
 /// What the tables were made of, as JSON beside them.
@@ -39,6 +41,10 @@ pub fn is_written_by_measure(name: &str) -> bool {
         names::<WinnerTable>(),
         names::<ComplementarityTable>(),
         names::<ImportanceTable>(),
+        names::<DriftTable>(),
+        names::<PlaceTable>(),
+        names::<QueryTable>(),
+        names::<AllocationTable>(),
     ];
     name == ABOUT_FILE
         || tables
@@ -67,6 +73,7 @@ pub struct Tables {
     winner: TableOutput<WinnerTable>,
     complementarity: TableOutput<ComplementarityTable>,
     importance: Option<TableOutput<ImportanceTable>>,
+    questions: QuestionTables,
     choice: TableChoice,
     // after the writers, whose files lie in it: fields are dropped in this order
     staging: Staging,
@@ -77,7 +84,12 @@ impl Tables {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn begin(out: &Path, provenance: &str, choice: TableChoice) -> Result<Self> {
+    pub fn begin(
+        out: &Path,
+        provenance: &str,
+        choice: TableChoice,
+        questions: &Questions,
+    ) -> Result<Self> {
         let staging = Staging::begin(out)?;
         let (folder, csv) = (staging.folder(), choice.csv);
         let about = folder.join(ABOUT_FILE);
@@ -96,6 +108,7 @@ impl Tables {
                 .importance
                 .then(|| TableOutput::create(folder, provenance, csv))
                 .transpose()?,
+            questions: QuestionTables::begin(folder, provenance, csv, questions)?,
             choice,
             staging,
         })
@@ -250,6 +263,14 @@ impl Tables {
         Ok(())
     }
 
+    /// Adds the answers to further questions. Says whether every one could be put to the sample.
+    ///
+    /// # Errors
+    /// What the numerics refuse; a file that cannot be written.
+    pub fn add_answers(&mut self, sample: AskedSample<'_>) -> Result<bool> {
+        self.questions.add(sample)
+    }
+
     /// The decode stage first, then the windows.
     fn add_importance(&mut self, context: &SampleContext, sample: &MeasuredSample) -> Result<()> {
         let Some(table) = &mut self.importance else {
@@ -291,11 +312,16 @@ impl Tables {
         if let Some(importance) = self.importance {
             finish(importance, csv, &mut names)?;
         }
+        self.questions.finish(csv, &mut names)?;
         self.staging.publish(&names)
     }
 }
 
-fn finish<T: Table>(table: TableOutput<T>, csv: bool, names: &mut Vec<PathBuf>) -> Result<()> {
+/// Completes a table and adds the names of its files.
+///
+/// # Errors
+/// When a file cannot be completed.
+pub fn finish<T: Table>(table: TableOutput<T>, csv: bool, names: &mut Vec<PathBuf>) -> Result<()> {
     table.finish()?;
     names.extend(TableOutput::<T>::file_names(csv));
     Ok(())

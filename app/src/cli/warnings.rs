@@ -102,6 +102,19 @@ impl Warnings {
         );
     }
 
+    /// Samples without a run of queries to sweep a window through.
+    pub fn of_places(&mut self, sample: SampleFacts<'_>, progress: &Progress) {
+        self.say(
+            "samples without queries to sweep",
+            &format!(
+                "sample '{}' keeps too few queries of the end of its prompt to move a window: capture it with \
+                 a window such as last:256, or last:N with N as long as the prompt for all of it",
+                sample.id
+            ),
+            progress,
+        );
+    }
+
     /// Rankings that are left with no token to rank.
     pub fn of_exempt(&mut self, sample: SampleFacts<'_>, exempt: usize, progress: &Progress) {
         if exempt < sample.prompt_tokens {
