@@ -15,6 +15,7 @@ pub mod comparison;
 pub mod complementarity;
 pub mod drift;
 pub mod error;
+pub mod figure;
 pub mod importance;
 mod order;
 pub mod pooling;

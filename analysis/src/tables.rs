@@ -13,6 +13,7 @@ mod csv_writer;
 mod difference;
 mod drift;
 mod error;
+mod figure;
 mod importance;
 mod output;
 mod overlap;
@@ -35,6 +36,7 @@ pub use difference::{
 };
 pub use drift::{DriftRow, DriftTable};
 pub use error::TableError;
+pub use figure::FigureTable;
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use kvlens_sessions::DecodePlan;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 
+use super::figure::FigureArguments;
 use super::measure_arguments::MeasureArguments;
 use crate::gui::state::ThemeChoice;
 
@@ -28,6 +29,8 @@ pub enum Command {
     Capture(CaptureArguments),
     /// Compare every window of captured sessions with the decode stage; print recall, write Parquet
     Measure(MeasureArguments),
+    /// Draw a figure for a paper: SVG, PDF or PNG, its numbers, and how to make them again
+    Figure(Box<FigureArguments>),
     /// Capture the built-in prompts with the built-in model, measure them, and open the workbench
     Demo(DemoArguments),
     /// Train a model

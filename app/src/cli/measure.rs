@@ -54,7 +54,7 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
 }
 
 /// The windows of all sessions, each once.
-fn window_labels(sessions: &[Session]) -> Vec<String> {
+pub fn window_labels(sessions: &[Session]) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for label in sessions
         .iter()
@@ -291,7 +291,7 @@ impl Run<'_> {
 }
 
 /// Equal where two sessions ran the same sample to the same decode stage.
-fn pairing_key(session: &Session, index: usize, captured: &CapturedSample) -> SampleKey {
+pub fn pairing_key(session: &Session, index: usize, captured: &CapturedSample) -> SampleKey {
     let entry = session.manifest().finished().nth(index);
     let sample = entry.map_or("", |entry| entry.sample_sha256.as_str());
     let mut hasher = DefaultHasher::new();

@@ -11,6 +11,7 @@ mod demo;
 mod display;
 mod doctor;
 mod failure;
+mod figure;
 mod folders;
 mod found_sessions;
 mod interrupt;
@@ -49,6 +50,7 @@ pub fn run() -> ExitCode {
         Command::Open(arguments) => open::run(&arguments),
         Command::Capture(arguments) => capture::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
+        Command::Figure(arguments) => figure::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Train(command) => train::run(&command),
         Command::Doctor => doctor::run(),
