@@ -134,7 +134,7 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         ("place", FigureKind::Place, places.collect(), text("last query of the window, from the prompt's end (tokens)", "recall")),
         ("hit-rate", FigureKind::HitRate, bars.collect(), names(&["128", "256", "512"], text("budget (tokens)", "hit rate"))),
         ("kl", FigureKind::Kl, cells("last:32", |_, _| ""), text("head", "KL of the decode stage from the window (nats)")),
-        ("queries", FigureKind::Queries, queries.collect(), names(&["dapq:content=decode", "dapq", "last:32", "random"], text("", "cosine with the decode queries"))),
+        ("queries", FigureKind::Queries, queries.collect(), names(&["dapq:content=decode,shift=-256", "dapq", "last:32", "random"], text("", "cosine with the decode queries"))),
         ("allocation", FigureKind::Allocation, allocation.collect(), budget()),
         ("cost", FigureKind::Cost, cost.collect(), text("time beyond the prefill (ms)", "recall at 64 tokens")),
     ]

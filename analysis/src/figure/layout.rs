@@ -60,6 +60,7 @@ struct Sizes {
     frame_height: f64,
     title: f64,
     tick_labels: f64,
+    names_upwards: bool,
     axis_label: f64,
 }
 
@@ -82,6 +83,8 @@ impl Sizes {
         let gaps = column_gap * (columns - 1) as f64;
         let room = style.width.points() - left - right - gaps;
         let frame_width = (room / columns as f64).max(10.0);
+        let slot = frame_width / first.x.ticks.len().max(1) as f64;
+        let names_upwards = first.x.named && widest(&first.x) + GAP > slot;
         let has_title = chart.panels.iter().any(|panel| !panel.title.is_empty());
         Self {
             text,
@@ -91,7 +94,11 @@ impl Sizes {
             frame_width,
             frame_height: frame_width * chart.aspect,
             title: if has_title { 1.5 * text } else { PAD },
-            tick_labels: TICK + GAP + small,
+            tick_labels: match names_upwards {
+                true => TICK + 2.0 * GAP + widest(&first.x),
+                false => TICK + GAP + small,
+            },
+            names_upwards,
             axis_label: 1.35 * text,
         }
     }
@@ -188,6 +195,17 @@ impl Setter<'_> {
             let x = frame.x(&panel.x, *number);
             let ends = vec![(x, bottom), (x, bottom + TICK)];
             self.scene.line(ends, Stroke::solid(INK, FRAME_LINE));
+            if with_labels && self.sizes.names_upwards {
+                let place = (x + 0.35 * self.sizes.small, bottom + TICK + GAP);
+                let style = TextStyle {
+                    size: self.sizes.small,
+                    anchor: Anchor::End,
+                    color: INK,
+                    upwards: true,
+                };
+                self.scene.text(tick.as_str(), place, style);
+                continue;
+            }
             let half = 0.5 * self.font.width(tick, self.sizes.small);
             // a label that would run into the one before it is left out
             if with_labels && x - half > free_from {
@@ -271,7 +289,7 @@ impl Setter<'_> {
             let place = (x, bottom + TICK + GAP + 0.75 * self.sizes.small);
             self.small(tick, place, Anchor::Middle);
         }
-        let below = bottom + self.sizes.tick_labels + self.sizes.text;
+        let below = bottom + TICK + GAP + self.sizes.small + self.sizes.text;
         self.text(&bar.label, (frame.left, below), Anchor::Start);
         below + GAP
     }

@@ -171,6 +171,12 @@ fn draw_cell(
             let ends = vec![(left + inset, bottom - inset), (right - inset, top + inset)];
             scene.line(ends, Stroke::solid(ink, 0.5));
         }
+        CellSign::Minus => {
+            let (reach, middle) = (0.18 * width.min(height), 0.5 * (top + bottom));
+            let center = 0.5 * (left + right);
+            let ends = vec![(center - reach, middle), (center + reach, middle)];
+            scene.line(ends, Stroke::solid(ink, 0.5));
+        }
         CellSign::Marker(marker) => {
             let middle = (0.5 * (left + right), 0.5 * (top + bottom));
             let radius = (0.25 * width.min(height)).min(1.5 * MARKER_RADIUS);

@@ -156,7 +156,7 @@ impl PageWriter {
         let mut glyphs = Vec::with_capacity(2 * text.len());
         for letter in text.chars() {
             let glyph = self.font.glyph(letter);
-            self.letters.entry(glyph).or_insert(letter);
+            self.letters.entry(glyph).or_insert(self.font.shown(letter));
             glyphs.extend(glyph.to_be_bytes());
         }
         let width = self.font.width(text, style.size);

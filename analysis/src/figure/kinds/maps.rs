@@ -35,6 +35,7 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
         let share = bar.axis.share(row.value).clamp(0.0, 1.0);
         let sign = match row.resolved {
             Some(false) => CellSign::Stroke,
+            _ if row.value < 0.0 => CellSign::Minus,
             _ => CellSign::None,
         };
         (colors.color(share as f32), sign)

@@ -381,7 +381,8 @@ impl<'a> FigureJob<'a> {
             .map(|words| format!("Means over {words}."));
         let marks = match self.kind {
             KindChoice::HeadDifference => Some(
-                "A stroke: not resolved over samples (interval spans zero, or corrected p above 0.05).".to_owned(),
+                "Dash: below zero. Slanted: not resolved over samples (interval spans zero, or corrected p above 0.05)."
+                    .to_owned(),
             ),
             KindChoice::Winner => Some(format!(
                 "Best by {} at {budget}; faint where the margin is not resolved.",
