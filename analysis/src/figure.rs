@@ -1,7 +1,7 @@
 //! Figures for papers: from rows of numbers to SVG, PDF and PNG.
 //!
-//! [`FigureRow`]s are the data of a figure and all that it shows; [`chart`] turns them into panels, marks,
-//! a legend and a colour bar; [`render`] sets those on a page of a column's width and writes it. Text stays
+//! [`FigureRow`]s are the data of a figure and all that it shows; [`chart()`] turns them into panels, marks,
+//! a legend and a colour bar; [`render()`] sets those on a page of a column's width and writes it. Text stays
 //! text, sizes are in points and millimetres, and the same rows give the same bytes on every machine.
 
 mod axis;

@@ -142,6 +142,21 @@ impl<'a> FigureJob<'a> {
         budgets
     }
 
+    /// Whether a prompt is as long as the budget of a figure that is about one.
+    fn fits(&self, prompt_tokens: usize) -> bool {
+        let has_own_budgets = matches!(
+            self.kind,
+            KindChoice::Recall
+                | KindChoice::RecallByLayer
+                | KindChoice::HitRate
+                | KindChoice::Kl
+                | KindChoice::Queries
+                | KindChoice::Allocation
+        );
+        let too_short = matches!(self.budget, Budget::Tokens(tokens) if tokens > prompt_tokens);
+        has_own_budgets || !too_short
+    }
+
     /// Goes through all samples and gives the rows with the words around them.
     ///
     /// # Errors
@@ -186,7 +201,8 @@ impl<'a> FigureJob<'a> {
         captured: &CapturedSample,
         gathering: &mut Gathering,
     ) -> Result<()> {
-        if self.options.oracle_steps(captured.oracle().rows()).is_err() {
+        let fits = self.fits(captured.record.prompt_ids.len());
+        if !fits || self.options.oracle_steps(captured.oracle().rows()).is_err() {
             return Ok(());
         }
         let measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use kvlens_analysis::agreement_by_head;
 use kvlens_analysis::figure::SeriesSamples;
-use kvlens_analysis::{Budget, HeadKind, Metric};
+use kvlens_analysis::{HeadKind, Metric};
 use kvlens_sessions::CapturedSample;
 use kvlens_sessions::model::RopeConfig;
 
@@ -237,12 +237,9 @@ impl Sampled<'_> {
 }
 
 impl FigureJob<'_> {
-    /// The metric of every head at the figure's budget; none where the prompt is shorter.
+    /// The metric of every head at the figure's budget; none where it was not compared there.
     fn map_of(&self, window: &MeasuredWindow) -> Option<Vec<f32>> {
         let comparison = &window.comparison;
-        if matches!(self.budget, Budget::Tokens(tokens) if tokens > comparison.prompt_tokens) {
-            return None;
-        }
         let tokens = self.budget.tokens(comparison.prompt_tokens);
         let index = comparison.budget_index(tokens).ok()?;
         Some(comparison.metric_map(self.metric, index))
