@@ -8,4 +8,5 @@
 mod csv;
 mod fixtures;
 mod parquet;
+mod questions;
 mod windows;

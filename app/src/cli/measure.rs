@@ -33,7 +33,7 @@ use crate::measurement::{MeasureOptions, measure_sample};
 pub fn run(arguments: &MeasureArguments) -> Result<()> {
     let sessions = open_sessions(&arguments.sessions)?;
     let job = MeasureJob {
-        pairs: Pairs::from_typed(arguments.against.as_deref(), &window_labels(&sessions))?,
+        pairs: Pairs::from_typed(arguments.against.as_deref(), &window_labels(&sessions)?)?,
         sessions: arguments.sessions.clone(),
         out: arguments.out.clone(),
         budgets: distinct(&arguments.budgets),
@@ -53,18 +53,21 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
     ))
 }
 
-/// The windows of all sessions, each once.
-pub fn window_labels(sessions: &[Session]) -> Vec<String> {
+/// The windows of all sessions, each once. The plan may say `all`, so a sample tells them: every sample of a
+/// session was observed by the same windows.
+///
+/// # Errors
+/// When a session's first sample cannot be read.
+pub fn window_labels(sessions: &[Session]) -> Result<Vec<String>> {
     let mut labels: Vec<String> = Vec::new();
-    for label in sessions
-        .iter()
-        .flat_map(|session| &session.manifest().plan.windows)
-    {
-        if !labels.contains(label) {
-            labels.push(label.clone());
+    for session in sessions {
+        for window in session.load_sample(0)?.windows() {
+            if labels.iter().all(|label| label != window.label()) {
+                labels.push(window.label().to_owned());
+            }
         }
     }
-    labels
+    Ok(labels)
 }
 
 /// A measurement with where it goes.

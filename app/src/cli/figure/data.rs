@@ -67,9 +67,9 @@ impl<'a> FigureJob<'a> {
     /// From what was typed.
     ///
     /// # Errors
-    /// [`Failure::BadInput`] for a window that no session has.
+    /// [`Failure::BadInput`] for a window that no session has; a sample that cannot be read.
     pub fn new(arguments: &'a FigureArguments, sessions: &'a [Session]) -> Result<Self> {
-        let known = window_labels(sessions);
+        let known = window_labels(sessions)?;
         for label in arguments.window.iter().chain(&arguments.against) {
             if !known.contains(label) {
                 return Err(Failure::BadInput(format!(
