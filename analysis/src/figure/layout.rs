@@ -77,15 +77,25 @@ impl Sizes {
             1.35 * text
         };
         let left = PAD + y_label + widest(&first.y) + TICK + GAP;
-        let right = PAD + 0.5 * widest(&first.x).min(4.0 * small);
+        // names that run upwards reach to no side
+        let x_label = if first.x.named {
+            small
+        } else {
+            widest(&first.x)
+        };
+        let right = PAD + 0.5 * x_label;
         // half a label of this panel and half of the next one's meet in the gap
-        let column_gap = COLUMN_GAP.max(0.5 * widest(&first.x) + 3.0 * GAP);
+        let column_gap = COLUMN_GAP.max(0.5 * x_label + 3.0 * GAP);
         let gaps = column_gap * (columns - 1) as f64;
         let room = style.width.points() - left - right - gaps;
         let frame_width = (room / columns as f64).max(10.0);
         let slot = frame_width / first.x.ticks.len().max(1) as f64;
         let names_upwards = first.x.named && widest(&first.x) + GAP > slot;
-        let has_title = chart.panels.iter().any(|panel| !panel.title.is_empty());
+        let titles = chart.panels.iter().map(|panel| {
+            let lines = wrapped(font, &panel.title, text, frame_width + 0.5 * column_gap);
+            lines.len()
+        });
+        let title_lines = titles.max().unwrap_or(0);
         Self {
             text,
             small,
@@ -93,7 +103,10 @@ impl Sizes {
             column_gap,
             frame_width,
             frame_height: frame_width * chart.aspect,
-            title: if has_title { 1.5 * text } else { PAD },
+            title: match title_lines {
+                0 => PAD,
+                lines => (0.3 + 1.2 * lines as f64) * text,
+            },
             tick_labels: match names_upwards {
                 true => TICK + 2.0 * GAP + widest(&first.x),
                 false => TICK + GAP + small,
@@ -145,12 +158,11 @@ impl Setter<'_> {
     }
 
     fn panel(&mut self, panel: &Panel, frame: &Frame, with_y: bool, with_x: bool) {
-        if !panel.title.is_empty() {
-            let place = (
-                frame.left + 0.5 * frame.width,
-                frame.top - 0.4 * self.sizes.text,
-            );
-            self.text(&panel.title, place, Anchor::Middle);
+        let room = frame.width + 0.5 * self.sizes.column_gap;
+        let lines = wrapped(self.font, &panel.title, self.sizes.text, room);
+        for (above, line) in lines.iter().rev().enumerate() {
+            let y = frame.top - (0.4 + 1.2 * above as f64) * self.sizes.text;
+            self.text(line, (frame.left + 0.5 * frame.width, y), Anchor::Middle);
         }
         self.grid(panel, frame);
         for mark in &panel.marks {
@@ -228,8 +240,11 @@ impl Setter<'_> {
         }
         if with_labels && !panel.y.label.is_empty() {
             let place = (PAD + 0.85 * self.sizes.text, frame.top + 0.5 * frame.height);
+            // a label longer than its frame is set smaller
+            let length = self.font.width(&panel.y.label, self.sizes.text);
+            let fitting = (frame.height / length).clamp(0.7, 1.0);
             let style = TextStyle {
-                size: self.sizes.text,
+                size: fitting * self.sizes.text,
                 anchor: Anchor::Middle,
                 color: INK,
                 upwards: true,
@@ -299,28 +314,12 @@ impl Setter<'_> {
             return top;
         };
         let mut y = top;
-        for line in self.wrapped(note) {
+        let room = self.scene.width - self.sizes.left - PAD;
+        for line in wrapped(self.font, note, self.sizes.small, room) {
             y += 1.3 * self.sizes.small;
             self.small(&line, (self.sizes.left, y), Anchor::Start);
         }
         y + GAP
-    }
-
-    /// A text in lines that fit the width.
-    fn wrapped(&self, text: &str) -> Vec<String> {
-        let room = self.scene.width - self.sizes.left - PAD;
-        let mut lines: Vec<String> = Vec::new();
-        for word in text.split_whitespace() {
-            let longer = match lines.last() {
-                Some(line) => format!("{line} {word}"),
-                None => word.to_owned(),
-            };
-            match lines.last_mut() {
-                Some(line) if self.font.width(&longer, self.sizes.small) <= room => *line = longer,
-                _ => lines.push(word.to_owned()),
-            }
-        }
-        lines
     }
 
     fn text(&mut self, text: &str, place: Point, anchor: Anchor) {
@@ -340,4 +339,20 @@ impl Setter<'_> {
         };
         self.scene.text(text, place, style);
     }
+}
+
+/// A text in lines that fit the room; a word longer than that stands alone.
+fn wrapped(font: &Font, text: &str, size: f64, room: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let longer = match lines.last() {
+            Some(line) => format!("{line} {word}"),
+            None => word.to_owned(),
+        };
+        match lines.last_mut() {
+            Some(line) if font.width(&longer, size) <= room => *line = longer,
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

@@ -359,7 +359,7 @@ impl<'a> FigureJob<'a> {
                 String::new(),
                 "KL of the decode stage from the window (nats)".to_owned(),
             ),
-            KindChoice::Queries => (String::new(), "cosine with the decode queries".to_owned()),
+            KindChoice::Queries => (String::new(), "cosine".to_owned()),
             KindChoice::Allocation => (
                 "mean budget of a head (tokens)".to_owned(),
                 "decode attention kept".to_owned(),

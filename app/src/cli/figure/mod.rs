@@ -8,6 +8,8 @@ mod maps;
 mod samples;
 mod written;
 
+use std::path::Path;
+
 use anyhow::Result;
 use kvlens_analysis::figure::{PageStyle, chart, render};
 use kvlens_sessions::CancelFlag;
@@ -35,9 +37,7 @@ pub fn run(arguments: &FigureArguments) -> Result<()> {
 fn make(arguments: &FigureArguments, cancel: &CancelFlag) -> Result<Vec<String>> {
     let format = format_of(&arguments.out)?;
     check_font_size(arguments.font_size)?;
-    if let Some(folder) = arguments.out.parent() {
-        check_can_create(folder)?;
-    }
+    check_can_create(folder_of(&arguments.out))?;
     let sessions = open_sessions(&arguments.sessions)?;
     let job = FigureJob::new(arguments, &sessions)?;
     let (rows, text) = job.collect(cancel)?;
@@ -55,6 +55,14 @@ fn make(arguments: &FigureArguments, cancel: &CancelFlag) -> Result<Vec<String>>
         job: &job,
     }
     .write()
+}
+
+/// The folder that a file is written to.
+fn folder_of(file: &Path) -> &Path {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// A page cannot hold letters of any size.

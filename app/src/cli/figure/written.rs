@@ -11,6 +11,7 @@ use serde_json::json;
 use super::super::failure::Failure;
 use super::super::folders::Staging;
 use super::data::FigureJob;
+use super::folder_of;
 
 /// The format that a file's ending names.
 ///
@@ -54,11 +55,7 @@ impl WrittenFigure<'_> {
             .out
             .file_name()
             .with_context(|| format!("this names no file: {}", self.out.display()))?;
-        let folder = self
-            .out
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let staging = Staging::begin(folder.unwrap_or(Path::new(".")))?;
+        let staging = Staging::begin(folder_of(self.out))?;
         let aside = staging.folder();
         let (data, about) = (
             PathBuf::from(name).with_extension("parquet"),
