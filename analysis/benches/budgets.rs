@@ -1,7 +1,7 @@
 //! Every budget in one pass over a head's two rankings, beside a plain top-k for each of twenty budgets.
 //!
-//! `cargo bench -p kvlens-analysis`. One head of 32,768 tokens unless a name says otherwise; the peak of
-//! allocated memory is printed with the times.
+//! `cargo bench --workspace --bench budgets`. One head of 32,768 tokens unless a name says otherwise; the peak
+//! of allocated memory is printed with the times. `beside_numpy.py` runs the largest one beside NumPy.
 
 use divan::{AllocProfiler, Bencher, black_box};
 use kvlens_analysis::agreement::Agreement;
@@ -112,4 +112,42 @@ fn agreement_of_one_head(bencher: Bencher<'_, '_>) {
 fn a_layer_of_32_heads(bencher: Bencher<'_, '_>) {
     let (oracle, window, budgets) = (importance(32, 1), importance(32, 2), budgets());
     bencher.bench_local(|| one_pass(black_box(&oracle), black_box(&window), &budgets));
+}
+
+/// Layers, heads of a layer and windows of a large model's prompt.
+const LAYERS: usize = 32;
+const LAYER_HEADS: usize = 32;
+const WINDOWS: usize = 8;
+
+/// A whole prompt: 1,024 heads and 8 windows on all cores, layer by layer, as a prompt too large to hold is
+/// compared. Every layer has the scores of the first one, which are made before the clock starts.
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn a_prompt_of_1024_heads_and_8_windows(bencher: Bencher<'_, '_>) {
+    let (oracle, budgets) = (importance(LAYER_HEADS, 1), budgets());
+    let windows: Vec<Importance> = (0..WINDOWS)
+        .map(|window| importance(LAYER_HEADS, 2 + window as u64))
+        .collect();
+    bencher.bench_local(|| {
+        let none = ForcedKeep::default();
+        let mut by_window: Vec<Vec<Comparison>> = vec![Vec::new(); WINDOWS];
+        for _ in 0..LAYERS {
+            let ranked = Rankings::of(black_box(&oracle), none).ok()?;
+            for (window, layers) in windows.iter().zip(&mut by_window) {
+                layers.push(
+                    compare(ComparisonInput {
+                        oracle: &ranked,
+                        window: &Rankings::of(black_box(window), none).ok()?,
+                        oracle_mass: &oracle,
+                        forced_keep: none,
+                        budgets: &budgets,
+                    })
+                    .ok()?,
+                );
+            }
+        }
+        by_window
+            .into_iter()
+            .map(|layers| Comparison::stack(layers).ok())
+            .collect::<Option<Vec<Comparison>>>()
+    });
 }

@@ -10,11 +10,13 @@
 pub mod agreement;
 pub mod allocation;
 pub mod budget;
+pub mod collection;
 pub mod comparison;
 pub mod complementarity;
 pub mod drift;
 pub mod error;
 pub mod fidelity;
+pub mod figure;
 pub mod importance;
 mod order;
 pub mod pooling;
@@ -24,11 +26,13 @@ pub mod ranking;
 pub mod scoring;
 pub mod selection;
 pub mod statistics;
+pub mod steps;
 pub mod tables;
 mod tokens;
 
 pub use agreement::{Agreement, agreement_by_head};
 pub use budget::{Budget, BudgetGrid};
+pub use collection::{Collection, SampleGroup, SampleKey};
 pub use comparison::{
     Band, BudgetCurves, Comparison, ComparisonInput, HeadComparison, Metric, compare,
 };
@@ -38,4 +42,5 @@ pub use pooling::Pooling;
 pub use ranking::{EXEMPT, Rankings};
 pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};
 pub use selection::selection;
+pub use steps::StepRange;
 pub use tokens::ForcedKeep;

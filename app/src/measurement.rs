@@ -2,15 +2,22 @@
 //! comparison of every window with the decode stage. Orchestration only; the numbers are made by
 //! `kvlens-analysis`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::{
-    Comparison, ComparisonInput, ForcedKeep, GroupReduction, Importance, Rankings, Scoring,
-    ScoringOverrides, compare,
+    Comparison, ComparisonInput, ForcedKeep, GroupReduction, Importance, KeySet, Rankings,
+    RowReduction, Scoring, ScoringOverrides, StepRange, compare,
 };
 use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord, ScoreKind};
 use serde::{Deserialize, Serialize};
+
+pub mod allocations;
+pub mod drift;
+mod head_rows;
+pub mod places;
+pub mod queries;
 
 /// How to measure, beyond what each window was published with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,16 +27,50 @@ pub struct MeasureOptions {
     pub overrides: ScoringOverrides,
     /// Tokens that no ranking contains, on either side.
     pub exempt: ForcedKeep,
+    /// What the windows are held against.
+    pub oracle: OracleDefinition,
+}
+
+/// Which attention of the decode stage counts as the truth. Heads are grouped as the window's are, because
+/// they must match to be compared; sinks and recent tokens are left out by [`MeasureOptions::exempt`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OracleDefinition {
+    /// The decode steps that it is made of.
+    pub steps: StepRange,
+    /// Reduction over them; without it that of the overrides, or the mean.
+    pub reduce: Option<RowReduction>,
+    /// Keys of their softmax; without it those of the overrides, or causal.
+    pub keys: Option<KeySet>,
 }
 
 impl MeasureOptions {
     /// How the decode stage is scored to be compared with a window: mean over the steps, causal
-    /// keys, no pooling, the group of the window; with the same overrides as every window.
+    /// keys, no pooling, the group of the window; with the same overrides as every window, and the oracle's
+    /// own definition above them.
     pub fn oracle_scoring(&self, window: Scoring) -> Scoring {
-        self.overrides.apply(Scoring {
+        let scoring = self.overrides.apply(Scoring {
             group: window.group,
             group_order: window.group_order,
             ..Scoring::default()
+        });
+        Scoring {
+            reduce: self.oracle.reduce.unwrap_or(scoring.reduce),
+            keys: self.oracle.keys.unwrap_or(scoring.keys),
+            ..scoring
+        }
+    }
+
+    /// The steps of a decode stage that the oracle is made of, from 0.
+    ///
+    /// # Errors
+    /// When the stage is too short to have one of them.
+    pub fn oracle_steps(&self, decode_steps: usize) -> Result<Range<usize>> {
+        self.oracle.steps.of(decode_steps).with_context(|| {
+            format!(
+                "the oracle's steps {} lie behind the end of a decode stage of {decode_steps} tokens",
+                self.oracle.steps
+            )
         })
     }
 
@@ -57,7 +98,7 @@ pub struct MeasuredWindow {
     /// Its rankings.
     pub oracle_rankings: Arc<Rankings>,
     /// What retained mass is summed from: mean decode attention, causal keys, unpooled, mean over
-    /// the group where heads are grouped. No override changes it.
+    /// the group where heads are grouped. Of the options, the choice of steps alone changes it.
     pub oracle_mass: Arc<Importance>,
     /// Every metric at the asked budgets.
     pub comparison: Comparison,
@@ -87,7 +128,8 @@ pub struct MeasuredSample {
 /// `budgets` gives the budgets in tokens for a prompt of T tokens, each in 1..=T.
 ///
 /// # Errors
-/// What the sample's tensors or the numerics refuse, with the window named.
+/// What the sample's tensors or the numerics refuse, with the window named; a decode stage without any of
+/// the oracle's steps.
 pub fn measure_sample(
     captured: &CapturedSample,
     options: &MeasureOptions,
@@ -95,6 +137,7 @@ pub fn measure_sample(
 ) -> Result<MeasuredSample> {
     let mut oracles = Oracles {
         captured,
+        observation: oracle_observation(captured, options)?,
         exempt: options.exempt,
         ranked: Vec::new(),
     };
@@ -117,6 +160,19 @@ pub fn measure_sample(
         oracle_mass,
         windows,
     })
+}
+
+/// The decode stage by the steps that count.
+///
+/// # Errors
+/// As [`MeasureOptions::oracle_steps`].
+pub fn oracle_observation(
+    captured: &CapturedSample,
+    options: &MeasureOptions,
+) -> Result<Observation> {
+    let oracle = captured.oracle();
+    let steps = options.oracle_steps(oracle.rows())?;
+    Ok(oracle.by_rows(steps)?)
 }
 
 fn measure_window(
@@ -172,6 +228,7 @@ struct RankedOracle {
 /// The decode stage under each scoring that some window asks for, scored and ranked once.
 struct Oracles<'a> {
     captured: &'a CapturedSample,
+    observation: Observation,
     exempt: ForcedKeep,
     ranked: Vec<(Scoring, RankedOracle)>,
 }
@@ -181,7 +238,7 @@ impl Oracles<'_> {
         if let Some((_, ranked)) = self.ranked.iter().find(|(known, _)| *known == scoring) {
             return Ok(ranked.clone());
         }
-        let oracle = self.captured.oracle();
+        let oracle = &self.observation;
         let importance = self
             .captured
             .importance(oracle, scoring, oracle.forced_keep())

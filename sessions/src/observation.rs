@@ -3,6 +3,8 @@
 mod query_rows;
 mod token_scores;
 
+use std::ops::Range;
+
 use kvlens_analysis::{ForcedKeep, Scoring};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +113,24 @@ impl Observation {
     pub fn by_scores(mut info: ObservationInfo, scores: TokenScores) -> Result<Self, SessionError> {
         info.ready_made = Some(scores.kind());
         Self::new(info, Evidence::Scores(scores))
+    }
+
+    /// The same observation by some of its rows, such as the first steps of the decode stage; ready-made
+    /// scores have no rows and stay as they are.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Plan`] for no row.
+    pub fn by_rows(&self, rows: Range<usize>) -> Result<Self, SessionError> {
+        let Evidence::Queries(all) = &self.evidence else {
+            return Ok(self.clone());
+        };
+        let mut info = self.info.clone();
+        info.token_ids = info
+            .token_ids
+            .get(rows.clone())
+            .unwrap_or_default()
+            .to_vec();
+        Self::new(info, Evidence::Queries(all.range(rows)?))
     }
 
     /// The window as it was typed.

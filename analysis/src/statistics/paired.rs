@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::{
-    Interval, WindowValues, benjamini_hochberg, bootstrap_interval, holm, mean, sign_flip_p,
+    Interval, WIN_LEVEL, WindowValues, benjamini_hochberg, bootstrap_interval, holm, mean,
+    sign_flip_p,
 };
 use crate::comparison::same;
 use crate::error::AnalysisError;
@@ -83,6 +84,14 @@ pub struct HeadDifference {
     pub p_holm: f64,
     /// Its p-value corrected over all heads by [`benjamini_hochberg`].
     pub p_benjamini_hochberg: f64,
+}
+
+impl HeadDifference {
+    /// Whether the interval excludes zero and the p-value, corrected over the map by
+    /// [`benjamini_hochberg`], is at most [`WIN_LEVEL`]: what a map of heads marks as resolved.
+    pub fn is_resolved(&self) -> bool {
+        self.difference.verdict != Verdict::NotResolved && self.p_benjamini_hochberg <= WIN_LEVEL
+    }
 }
 
 /// Compares two windows in every head, `[heads]`; every head is resampled alike.

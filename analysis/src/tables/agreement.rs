@@ -29,6 +29,8 @@ pub struct AgreementRow<'a> {
     pub recall_auc: f64,
     /// Mean share of the window rows' attention that falls on the prompt.
     pub prompt_share: f64,
+    /// What the window's scores are.
+    pub score_kind: &'a str,
 }
 
 /// The rows of one window, by layer, then head: its agreement and comparison with the oracle and its
@@ -39,6 +41,7 @@ pub struct AgreementRow<'a> {
 pub fn agreement_rows<'a>(
     sample: &'a SampleContext,
     window: &'a str,
+    score_kind: &'a str,
     agreement: &[Agreement],
     comparison: &Comparison,
     importance: &Importance,
@@ -63,6 +66,7 @@ pub fn agreement_rows<'a>(
                 agreement,
                 recall_auc: compared.recall_auc,
                 prompt_share: f64::from(importance.prompt_share(layer, head)),
+                score_kind,
             }
         })
         .collect())
@@ -85,6 +89,7 @@ impl Columnar for AgreementRow<'_> {
             number("prompt_share", rows, |row| row.prompt_share),
             number("rbo", rows, |row| row.agreement.rbo),
             number("total_variation", rows, |row| row.agreement.total_variation),
+            text("score_kind", rows, |row| row.score_kind),
         ]);
         columns
     }

@@ -46,4 +46,10 @@ column_of!(
     Float64Chunked,
     from_iter_options
 );
+column_of!(
+    optional_flag,
+    Option<bool>,
+    BooleanChunked,
+    from_iter_options
+);
 column_of!(flag, bool, BooleanChunked, from_iter_values);

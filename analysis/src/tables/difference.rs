@@ -2,13 +2,18 @@
 
 use polars::prelude::Column;
 
-use super::columns::{Columnar, count, flag, number, optional_number, text};
+use super::columns::{
+    Columnar, count, flag, number, optional_count, optional_number, optional_text, text,
+};
 use super::writer::Table;
 use crate::budget::Budget;
 use crate::comparison::{Metric, same};
 use crate::error::AnalysisError;
 use crate::importance::HeadKind;
-use crate::statistics::{HeadDifference, Verdict};
+use crate::statistics::{HeadDifference, PairedDifference, Verdict};
+
+/// `head_kind` of a row that is about the means over all heads.
+const ALL_HEADS: &str = "all";
 
 /// What a map of heads over several samples is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +22,8 @@ pub struct MapContext {
     pub model: String,
     /// Name of the task or of the group of tasks.
     pub task: String,
+    /// Where the question stands, when the data say.
+    pub question_place: Option<String>,
     /// The metric.
     pub metric: Metric,
     /// The budget as it was typed; each sample's own tokens for a percentage.
@@ -70,10 +77,10 @@ pub struct DifferenceRow<'a> {
     pub first: &'a str,
     /// Label of the second window.
     pub second: &'a str,
-    /// Layer, from 0.
-    pub layer: u32,
-    /// Head within the layer, from 0.
-    pub head: u32,
+    /// Layer, from 0; none for the means over all heads.
+    pub layer: Option<u32>,
+    /// Head within the layer, from 0; none for the means over all heads.
+    pub head: Option<u32>,
     /// The difference and its corrected p-values.
     pub difference: HeadDifference,
 }
@@ -99,12 +106,34 @@ pub fn difference_rows<'a>(
                 budget: map.budget.to_string(),
                 first,
                 second,
-                layer,
-                head,
+                layer: Some(layer),
+                head: Some(head),
                 difference,
             }
         })
         .collect())
+}
+
+/// The row of the means over all heads, which is one test and needs no correction.
+pub fn overall_difference_row<'a>(
+    map: &'a MapContext,
+    first: &'a str,
+    second: &'a str,
+    difference: PairedDifference,
+) -> DifferenceRow<'a> {
+    DifferenceRow {
+        map,
+        budget: map.budget.to_string(),
+        first,
+        second,
+        layer: None,
+        head: None,
+        difference: HeadDifference {
+            difference,
+            p_holm: difference.p,
+            p_benjamini_hochberg: difference.p,
+        },
+    }
 }
 
 impl Columnar for DifferenceRow<'_> {
@@ -114,9 +143,12 @@ impl Columnar for DifferenceRow<'_> {
         columns.extend([
             text("first", rows, |row| row.first),
             text("second", rows, |row| row.second),
-            count("layer", rows, |row| row.layer),
-            count("head", rows, |row| row.head),
-            text("head_kind", rows, |row| row.map.head_kind.name()),
+            optional_count("layer", rows, |row| row.layer),
+            optional_count("head", rows, |row| row.head),
+            text("head_kind", rows, |row| match row.head {
+                Some(_) => row.map.head_kind.name(),
+                None => ALL_HEADS,
+            }),
             number("difference", rows, |row| row.difference.difference.mean),
             optional_number("low", rows, |row| {
                 interval(row).map(|interval| interval.low)
@@ -130,12 +162,15 @@ impl Columnar for DifferenceRow<'_> {
             flag("resolved", rows, |row| {
                 row.difference.difference.verdict != Verdict::NotResolved
             }),
+            optional_text("question_place", rows, |row| {
+                row.map.question_place.as_deref()
+            }),
         ]);
         columns
     }
 }
 
-/// `difference.parquet`: one row per head of each pair of windows.
+/// `difference.parquet`: one row per head of each pair of windows, and one for the means over all heads.
 #[derive(Debug)]
 pub enum DifferenceTable {}
 

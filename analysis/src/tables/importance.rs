@@ -105,6 +105,22 @@ impl<'a> ImportanceInput<'a> {
         Ok(())
     }
 
+    /// Hands on the rows of whole heads, as many as make about a row group.
+    pub(super) fn by_row_group(
+        &self,
+        mut write: impl FnMut(&[ImportanceRow<'_>]) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
+        self.check()?;
+        let heads = self.importance.heads();
+        let heads_per_group = (ROW_GROUP_ROWS / self.importance.prompt_tokens()).max(1);
+        for layer in 0..self.importance.layers() {
+            for first in (0..heads).step_by(heads_per_group) {
+                write(&self.rows(layer, first..(first + heads_per_group).min(heads)))?;
+            }
+        }
+        Ok(())
+    }
+
     fn rows(&self, layer: usize, heads: Range<usize>) -> Vec<ImportanceRow<'a>> {
         heads.flat_map(|head| self.head_rows(layer, head)).collect()
     }
@@ -139,16 +155,9 @@ impl TableWriter<ImportanceTable> {
     /// [`TableError::Analysis`] when scores, ranks and tokens do not fit together; refusals of the
     /// file system.
     pub fn write_importance(&mut self, input: ImportanceInput<'_>) -> Result<(), TableError> {
-        input.check()?;
-        let heads = input.importance.heads();
-        let heads_per_group = (ROW_GROUP_ROWS / input.importance.prompt_tokens()).max(1);
-        for layer in 0..input.importance.layers() {
-            for first in (0..heads).step_by(heads_per_group) {
-                let last = (first + heads_per_group).min(heads);
-                self.write(&input.rows(layer, first..last))?;
-                self.close_row_group()?;
-            }
-        }
-        Ok(())
+        input.by_row_group(|rows| {
+            self.write(rows)?;
+            self.close_row_group()
+        })
     }
 }

@@ -37,6 +37,8 @@ pub struct OverlapRow<'a> {
     pub mass: f64,
     /// [`Metric::MassOfOracle`].
     pub mass_of_oracle: f64,
+    /// What the window's scores are.
+    pub score_kind: &'a str,
 }
 
 /// The rows of a comparison at the budgets that were typed, by layer, head, then budget.
@@ -46,6 +48,7 @@ pub struct OverlapRow<'a> {
 pub fn overlap_rows<'a>(
     sample: &'a SampleContext,
     window: &'a str,
+    score_kind: &'a str,
     comparison: &Comparison,
     budgets: &[Budget],
 ) -> Result<Vec<OverlapRow<'a>>, AnalysisError> {
@@ -75,6 +78,7 @@ pub fn overlap_rows<'a>(
                 jaccard: value(Metric::Jaccard),
                 mass: value(Metric::Mass),
                 mass_of_oracle: value(Metric::MassOfOracle),
+                score_kind,
             }
         }));
     }
@@ -96,6 +100,7 @@ impl Columnar for OverlapRow<'_> {
             number("jaccard", rows, |row| row.jaccard),
             number("mass", rows, |row| row.mass),
             number("mass_of_oracle", rows, |row| row.mass_of_oracle),
+            text("score_kind", rows, |row| row.score_kind),
         ]);
         columns
     }

@@ -100,6 +100,9 @@ impl Columnar for WinnerRow<'_> {
             text("usual_best", rows, |row| row.usual_best),
             number("usual_best_share", rows, |row| row.stability.share),
             number("concordance", rows, |row| row.stability.concordance),
+            optional_text("question_place", rows, |row| {
+                row.map.question_place.as_deref()
+            }),
         ]);
         columns
     }

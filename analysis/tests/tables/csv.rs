@@ -19,7 +19,15 @@ fn csv_holds_what_parquet_holds() {
     };
     let (importance, comparison) = compared(&[1]);
     let agreement = agreement_by_head(&importance, &importance, EXEMPT).unwrap();
-    let rows = agreement_rows(&sample, "last:8", &agreement, &comparison, &importance).unwrap();
+    let rows = agreement_rows(
+        &sample,
+        "last:8",
+        "attention",
+        &agreement,
+        &comparison,
+        &importance,
+    )
+    .unwrap();
     let mut writer = CsvWriter::<AgreementTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     assert_eq!(
@@ -35,10 +43,13 @@ fn csv_holds_what_parquet_holds() {
     let text = fs::read_to_string(folder.path().join("agreement.csv")).unwrap();
     let header = text.lines().next().unwrap();
     assert!(header.starts_with("session,model,dataset,task,sample,prompt_tokens"));
-    assert!(header.ends_with(",recall_auc,prompt_share,rbo,total_variation"));
+    assert!(header.ends_with(",recall_auc,prompt_share,rbo,total_variation,score_kind"));
     let first = "first,demo,builtin,\"a \"\"quoted\"\", long\ntask\",demo-0,4,16,last:8,0,0,kv,1,1,0,0,1,1,0.875,";
     assert!(text.contains(first), "{text}");
-    assert!(text.ends_with(",NaN,NaN,NaN,NaN,NaN,1,0,1,NaN\n"), "{text}");
+    assert!(
+        text.ends_with(",NaN,NaN,NaN,NaN,NaN,1,0,1,NaN,attention\n"),
+        "{text}"
+    );
     assert_eq!(text.matches("last:8").count(), 4);
 
     let about = fs::read_to_string(folder.path().join("agreement.csv.json")).unwrap();

@@ -9,4 +9,5 @@ mod csv;
 mod fidelity;
 mod fixtures;
 mod parquet;
+mod questions;
 mod windows;

@@ -26,7 +26,7 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
     let budgets: Vec<Budget> = ["2", "20%", "64"]
         .map(|text| text.parse().unwrap())
         .to_vec();
-    let rows = overlap_rows(&context, "last:32", &comparison, &budgets).unwrap();
+    let rows = overlap_rows(&context, "last:32", "attention", &comparison, &budgets).unwrap();
     let mut writer = TableWriter::<OverlapTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
@@ -35,7 +35,7 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
     let expected = format!(
         "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, layer u32, head u32, \
          head_kind str, budget_tokens u32, budget_fraction f64, recall f64, hit_rate f64, \
-         jaccard f64, mass f64, mass_of_oracle f64"
+         jaccard f64, mass f64, mass_of_oracle f64, score_kind str"
     );
     assert_eq!(columns(&file), expected);
     assert_eq!(file.rows(), 12);
@@ -59,7 +59,14 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
 fn a_budget_that_was_not_compared_is_refused() {
     let context = context();
     let (_, comparison) = compared(&[1, 4]);
-    let refused = overlap_rows(&context, "last:32", &comparison, &[Budget::Tokens(2)]).unwrap_err();
+    let refused = overlap_rows(
+        &context,
+        "last:32",
+        "attention",
+        &comparison,
+        &[Budget::Tokens(2)],
+    )
+    .unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the comparison holds no curve point at a budget of 2 tokens"
@@ -72,7 +79,15 @@ fn agreement_has_its_columns_and_keeps_nan() {
     let context = context();
     let (importance, comparison) = compared(&[1]);
     let agreement = agreement_by_head(&importance, &importance, EXEMPT).unwrap();
-    let rows = agreement_rows(&context, "last:8", &agreement, &comparison, &importance).unwrap();
+    let rows = agreement_rows(
+        &context,
+        "last:8",
+        "attention",
+        &agreement,
+        &comparison,
+        &importance,
+    )
+    .unwrap();
     let mut writer = TableWriter::<AgreementTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
@@ -81,7 +96,7 @@ fn agreement_has_its_columns_and_keeps_nan() {
     let expected = format!(
         "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, layer u32, head u32, \
          head_kind str, spearman f64, kendall f64, kl f64, js f64, cosine f64, recall_auc f64, \
-         prompt_share f64, rbo f64, total_variation f64"
+         prompt_share f64, rbo f64, total_variation f64, score_kind str"
     );
     assert_eq!(columns(&file), expected);
     let spearman = file.numbers("spearman").unwrap();

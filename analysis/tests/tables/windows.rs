@@ -9,7 +9,7 @@ use kvlens_analysis::statistics::{
 };
 use kvlens_analysis::tables::{
     ComplementarityTable, DifferenceTable, MapContext, TableWriter, WinnerTable,
-    complementarity_rows, difference_rows, winner_rows,
+    complementarity_rows, difference_rows, overall_difference_row, winner_rows,
 };
 use tempfile::TempDir;
 
@@ -19,6 +19,7 @@ fn map() -> MapContext {
     MapContext {
         model: "demo".to_owned(),
         task: "facts".to_owned(),
+        question_place: Some("end".to_owned()),
         metric: Metric::MassOfOracle,
         budget: Budget::Fraction(0.05),
         samples: 8,
@@ -43,7 +44,9 @@ fn differences_and_winners_have_their_columns() {
     let folder = TempDir::new().unwrap();
     let (map, values) = (map(), values());
     let differences = paired_differences_by_head(&values, 0, 1, 1).unwrap();
-    let rows = difference_rows(&map, "laq", "last:32", &differences).unwrap();
+    let mut rows = difference_rows(&map, "laq", "last:32", &differences).unwrap();
+    let overall = differences[3].difference;
+    rows.push(overall_difference_row(&map, "laq", "last:32", overall));
     let mut writer = TableWriter::<DifferenceTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
@@ -52,18 +55,21 @@ fn differences_and_winners_have_their_columns() {
         columns(&file),
         "model str, task str, metric str, budget str, samples u32, first str, second str, layer u32, \
          head u32, head_kind str, difference f64, low f64, high f64, p f64, p_holm f64, p_bh f64, \
-         resolved bool"
+         resolved bool, question_place str"
     );
     assert_eq!(file.text("budget").unwrap()[0].as_deref(), Some("5%"));
     assert_eq!(
         file.text("metric").unwrap()[0].as_deref(),
         Some("mass_of_oracle")
     );
-    assert_eq!(file.numbers("p").unwrap()[2..], some(&[1.0, 2.0 / 256.0]));
+    let p = [1.0, 2.0 / 256.0, 2.0 / 256.0];
+    assert_eq!(file.numbers("p").unwrap()[2..], some(&p));
+    assert_eq!(file.counts("head").unwrap()[3..], [Some(1), None]);
+    assert_eq!(file.text("head_kind").unwrap()[4].as_deref(), Some("all"));
     assert_eq!(file.numbers("p_bh").unwrap()[3], Some(8.0 / 256.0));
     assert_eq!(
         file.flags("resolved").unwrap(),
-        some(&[false, false, false, true])
+        some(&[false, false, false, true, true])
     );
 
     let winners = winners_by_head(&values, 1).unwrap();
@@ -77,7 +83,8 @@ fn differences_and_winners_have_their_columns() {
         columns(&file),
         "model str, task str, metric str, budget str, samples u32, layer u32, head u32, \
          head_kind str, window str, mean f64, runner_up str, margin f64, low f64, high f64, p f64, \
-         p_bh f64, resolved bool, usual_best str, usual_best_share f64, concordance f64"
+         p_bh f64, resolved bool, usual_best str, usual_best_share f64, concordance f64, \
+         question_place str"
     );
     assert_eq!(file.text("window").unwrap()[3].as_deref(), Some("laq"));
     assert_eq!(

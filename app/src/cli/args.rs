@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kvlens_analysis::{
-    Budget, ForcedKeep, GroupReduction, KeySet, Pooling, RowReduction, ScoringOverrides,
-};
 use kvlens_sessions::DecodePlan;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 
 use super::fidelity::FidelityArguments;
+use super::figure::FigureArguments;
+use super::measure_arguments::MeasureArguments;
 use crate::gui::state::ThemeChoice;
-use crate::measurement::MeasureOptions;
 
 /// Workbench for KV-cache eviction: which prompt tokens decoding really attends to, and how well
 /// each observation window foresees them.
@@ -34,6 +32,8 @@ pub enum Command {
     Measure(MeasureArguments),
     /// Evict by each window of captured sessions, decode, and compare the output with the full cache's
     Fidelity(FidelityArguments),
+    /// Draw a figure for a paper: SVG, PDF or PNG, its numbers, and how to make them again
+    Figure(Box<FigureArguments>),
     /// Capture the built-in prompts with the built-in model, measure them, and open the workbench
     Demo(DemoArguments),
     /// Train a model
@@ -184,73 +184,6 @@ impl CaptureArguments {
             teacher_forced: self.teacher_forced,
             temperature: self.temperature,
             seed: self.seed,
-        }
-    }
-}
-
-/// `kvlens measure`
-#[derive(Debug, Args)]
-pub struct MeasureArguments {
-    /// Session folders (NAME.kvlens)
-    #[arg(value_name = "SESSION", required = true)]
-    pub sessions: Vec<PathBuf>,
-    /// The folder for the Parquet files; created if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Budgets in tokens or as shares of the prompt, separated by commas
-    #[arg(
-        long,
-        value_name = "BUDGETS",
-        value_delimiter = ',',
-        default_value = DEFAULT_BUDGETS
-    )]
-    pub budgets: Vec<Budget>,
-    /// How to score and rank
-    #[command(flatten)]
-    pub scoring: ScoringArguments,
-    /// Also write importance.parquet, one row per window, head and prompt token
-    #[arg(long)]
-    pub importance: bool,
-}
-
-/// How to score and rank, where it is not as published
-#[derive(Debug, Args)]
-pub struct ScoringArguments {
-    /// Leave the last R prompt tokens out of every ranking
-    #[arg(long, value_name = "R", default_value_t = 0)]
-    pub exempt_recent: usize,
-    /// Leave the first S prompt tokens out of every ranking
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    pub exempt_sinks: usize,
-    /// Reduction over a window's rows instead of the published one: mean, sum or max
-    #[arg(long, value_name = "mean|sum|max")]
-    pub reduce: Option<RowReduction>,
-    /// Pooling along positions instead of the published one
-    #[arg(long, value_name = "none|avg:K|max:K")]
-    pub pool: Option<Pooling>,
-    /// Reduction over the query heads of a key/value head instead of the published one
-    #[arg(long, value_name = "none|mean|max")]
-    pub group: Option<GroupReduction>,
-    /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
-    #[arg(long, value_name = "causal|prompt")]
-    pub keys: Option<KeySet>,
-}
-
-impl ScoringArguments {
-    /// How to score and rank.
-    pub fn options(&self) -> MeasureOptions {
-        MeasureOptions {
-            overrides: ScoringOverrides {
-                keys: self.keys,
-                reduce: self.reduce,
-                pool: self.pool,
-                group: self.group,
-                group_order: None,
-            },
-            exempt: ForcedKeep {
-                sinks: self.exempt_sinks,
-                recent: self.exempt_recent,
-            },
         }
     }
 }
@@ -418,6 +351,7 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use kvlens_analysis::{Budget, Pooling};
 
     use super::*;
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use kvlens_analysis::Metric;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan, StartMode};
 
@@ -13,9 +14,12 @@ use super::failure::{self, Failure};
 use super::folders::UNFINISHED_PREFIX;
 use super::interrupt::cancel_on_interrupt;
 use super::measure::MeasureJob;
+use super::measure_arguments::DEFAULT_SWEEP;
 use super::open;
 use super::output;
-use super::tables;
+use super::pairs::Pairs;
+use super::question_tables::Questions;
+use super::tables::{TableChoice, is_written_by_measure};
 use crate::measurement::MeasureOptions;
 
 const SESSION: &str = "demo.kvlens";
@@ -42,7 +46,7 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     .run(&cancel)?;
     let recall = measure_job(&session, &tables)?.run(&cancel)?;
     output::print(&format!(
-        "{recall}\nSession: {}\nTables:  {}\n",
+        "{recall}Session: {}\nTables:  {}\n",
         session.display(),
         tables.display()
     ))?;
@@ -77,7 +81,17 @@ fn measure_job(session: &Path, tables: &Path) -> Result<MeasureJob> {
             .map(str::parse)
             .collect::<Result<_, _>>()?,
         options: MeasureOptions::default(),
-        importance: false,
+        metric: Metric::Recall,
+        pairs: Pairs::First,
+        head_tests: true,
+        questions: Questions {
+            asked: Vec::new(),
+            sweep: DEFAULT_SWEEP,
+        },
+        tables: TableChoice {
+            csv: false,
+            importance: false,
+        },
     })
 }
 
@@ -99,7 +113,7 @@ fn refuse_foreign_files(out: &Path) -> Result<()> {
     let tables = out.join(TABLES);
     if tables.exists() {
         refuse_other_names(&tables, |name| {
-            tables::FILE_NAMES.contains(&name) || name.starts_with(UNFINISHED_PREFIX)
+            is_written_by_measure(name) || name.starts_with(UNFINISHED_PREFIX)
         })?;
     }
     Ok(())

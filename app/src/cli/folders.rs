@@ -75,7 +75,7 @@ impl Staging {
     ///
     /// # Errors
     /// When one cannot be moved; those before it are in place.
-    pub fn publish(mut self, names: &[&str]) -> Result<()> {
+    pub fn publish(mut self, names: &[impl AsRef<Path>]) -> Result<()> {
         for name in names {
             let target = self.out.join(name);
             fs::rename(self.aside.join(name), &target)

@@ -1,23 +1,28 @@
 //! `kvlens measure`: every window of captured sessions against the decode stage.
 
-use std::path::{Path, PathBuf};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use kvlens_analysis::Budget;
+use kvlens_analysis::collection::CollectedWindow;
 use kvlens_analysis::tables::{ImportanceTable, SampleContext, Table};
+use kvlens_analysis::{Budget, Collection, Metric, SampleGroup, SampleKey};
 use kvlens_sessions::{CancelFlag, CapturedSample, SampleState, Session};
 
-use super::args::MeasureArguments;
 use super::budgets::{SampleBudgets, distinct};
 use super::cost_table::CostSummary;
 use super::failure::Failure;
 use super::folders::check_can_create;
+use super::found_sessions::open_sessions;
 use super::interrupt::{cancel_on_interrupt, stop_if_cancelled};
+use super::measure_arguments::MeasureArguments;
 use super::output;
+use super::pairs::Pairs;
 use super::progress::Progress;
 use super::provenance::Provenance;
-use super::recall_table::{Group, RecallTable};
-use super::tables::{Tables, clamped};
+use super::question_tables::{AskedSample, Questions};
+use super::recall_table::{self, HIT_RATE_BUDGETS, SEED};
+use super::tables::{TableChoice, Tables, clamped};
 use super::warnings::{SampleFacts, Warnings};
 use crate::measurement::{MeasureOptions, measure_sample};
 
@@ -26,12 +31,20 @@ use crate::measurement::{MeasureOptions, measure_sample};
 /// # Errors
 /// Bad input, an interrupt, tables that could not be written.
 pub fn run(arguments: &MeasureArguments) -> Result<()> {
+    let sessions = open_sessions(&arguments.sessions)?;
     let job = MeasureJob {
+        pairs: Pairs::from_typed(arguments.against.as_deref(), &window_labels(&sessions)?)?,
         sessions: arguments.sessions.clone(),
         out: arguments.out.clone(),
         budgets: distinct(&arguments.budgets),
         options: arguments.scoring.options(),
-        importance: arguments.importance,
+        metric: arguments.metric.into(),
+        head_tests: !arguments.no_head_tests,
+        questions: arguments.questions(),
+        tables: TableChoice {
+            csv: arguments.csv,
+            importance: arguments.importance,
+        },
     };
     let table = job.run(&cancel_on_interrupt()?)?;
     output::print(&format!(
@@ -40,9 +53,26 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
     ))
 }
 
+/// The windows of all sessions, each once. The plan may say `all`, so a sample tells them: every sample of a
+/// session was observed by the same windows.
+///
+/// # Errors
+/// When a session's first sample cannot be read.
+pub fn window_labels(sessions: &[Session]) -> Result<Vec<String>> {
+    let mut labels: Vec<String> = Vec::new();
+    for session in sessions {
+        for window in session.load_sample(0)?.windows() {
+            if labels.iter().all(|label| label != window.label()) {
+                labels.push(window.label().to_owned());
+            }
+        }
+    }
+    Ok(labels)
+}
+
 /// A measurement with where it goes.
 pub struct MeasureJob {
-    /// Session folders.
+    /// Session folders, or folders of sessions.
     pub sessions: Vec<PathBuf>,
     /// The folder of the tables.
     pub out: PathBuf,
@@ -50,8 +80,16 @@ pub struct MeasureJob {
     pub budgets: Vec<Budget>,
     /// How to score and rank.
     pub options: MeasureOptions,
-    /// Whether to write every score.
-    pub importance: bool,
+    /// The metric of differences and winners.
+    pub metric: Metric,
+    /// The windows that are compared with each other.
+    pub pairs: Pairs,
+    /// Whether every head is tested by itself.
+    pub head_tests: bool,
+    /// What is asked beyond recall.
+    pub questions: Questions,
+    /// What is written.
+    pub tables: TableChoice,
 }
 
 impl MeasureJob {
@@ -67,8 +105,12 @@ impl MeasureJob {
         let provenance = Provenance::new(&sessions, &self.budgets, &self.options)?.to_json()?;
         let mut run = Run {
             job: self,
-            tables: Tables::begin(&self.out, &provenance, self.importance)?,
-            recall: RecallTable::new(&self.budgets),
+            tables: Tables::begin(&self.out, &provenance, self.tables, &self.questions)?,
+            collection: Collection::new(
+                &self.budgets,
+                &HIT_RATE_BUDGETS.map(Budget::Tokens),
+                self.metric,
+            ),
             costs: CostSummary::default(),
             warnings: Warnings::default(),
             progress: Progress::begin("measure")?,
@@ -81,35 +123,13 @@ impl MeasureJob {
                 stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
                 let captured = session.load_sample(index)?;
                 run.progress.sample(done, count, &captured.record.id);
-                run.add(session, &captured)
+                run.add(session, index, &captured)
                     .with_context(|| format!("sample '{}'", captured.record.id))?;
                 done += 1;
             }
         }
-        run.finish()
+        run.finish(cancel)
     }
-}
-
-/// Opens every session; refuses the same one twice, and one without a finished sample.
-///
-/// # Errors
-/// [`Failure::BadInput`], or what opening a session refuses.
-pub fn open_sessions(paths: &[PathBuf]) -> Result<Vec<Session>> {
-    let mut sessions: Vec<Session> = Vec::new();
-    for path in paths {
-        let session = Session::open(path)?;
-        if sessions.iter().any(|known| is_same(known.path(), path)) {
-            return Err(bad_input("the session is named twice", path));
-        }
-        if session.sample_count() == 0 {
-            return Err(bad_input(
-                "the session has no finished sample; go on with its capture by --resume",
-                path,
-            ));
-        }
-        sessions.push(session);
-    }
-    Ok(sessions)
 }
 
 /// A budget that is larger than some prompts is left out there; one that fits none makes an empty table.
@@ -135,36 +155,34 @@ pub fn refuse_useless_budgets(sessions: &[Session], budgets: &[Budget]) -> Resul
     Ok(())
 }
 
-fn is_same(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-fn bad_input(sentence: &str, path: &Path) -> anyhow::Error {
-    Failure::BadInput(format!("{sentence}: {}", path.display())).into()
-}
-
 struct Run<'a> {
     job: &'a MeasureJob,
     tables: Tables,
-    recall: RecallTable,
+    collection: Collection,
     costs: CostSummary,
     warnings: Warnings,
     progress: Progress,
 }
 
 impl Run<'_> {
-    fn add(&mut self, session: &Session, captured: &CapturedSample) -> Result<()> {
+    fn add(&mut self, session: &Session, index: usize, captured: &CapturedSample) -> Result<()> {
         let record = &captured.record;
         let facts = SampleFacts {
             id: &record.id,
             prompt_tokens: record.prompt_ids.len(),
             decode_tokens: record.generated_ids.len(),
         };
+        let options = &self.job.options;
+        if options.oracle_steps(facts.decode_tokens).is_err() {
+            let steps = options.oracle.steps;
+            self.warnings.of_oracle(facts, steps, &self.progress);
+            return Ok(());
+        }
         let budgets = SampleBudgets::new(&self.job.budgets, facts.prompt_tokens);
+        let collected = SampleBudgets::new(self.collection.budgets(), facts.prompt_tokens);
         self.warn_about_sample(captured, facts, &budgets);
         self.progress.stage("measure", 0, facts.prompt_tokens);
-        let options = &self.job.options;
-        let sample = measure_sample(captured, options, |tokens| budgets.tokens(tokens))?;
+        let sample = measure_sample(captured, options, |tokens| collected.tokens(tokens))?;
         let context = SampleContext {
             session: session.name().to_owned(),
             model: session.manifest().model.name.clone(),
@@ -175,19 +193,40 @@ impl Run<'_> {
             decode_tokens: clamped(facts.decode_tokens),
         };
         let oracle_cost = captured.oracle().cost();
-        self.tables.add(
-            &context,
-            &sample,
-            oracle_cost,
-            &budgets.applying,
-            options.exempt,
-        )?;
-        let group = Group {
-            session: context.session,
+        let asked = &budgets.applying;
+        self.tables
+            .add(&context, &sample, oracle_cost, asked, options.exempt)?;
+        let in_tokens = budgets.tokens(facts.prompt_tokens);
+        self.tables
+            .add_pairs(&context, &sample, &self.job.pairs, &in_tokens)?;
+        let all_answered = self.tables.add_answers(AskedSample {
+            context: &context,
+            captured,
+            measured: &sample,
+            options,
+            rope: session.manifest().shape.rope.as_ref(),
+            budgets: &in_tokens,
+        })?;
+        if !all_answered {
+            self.warnings.of_places(facts, &self.progress);
+        }
+        let windows: Vec<CollectedWindow<'_>> = sample
+            .windows
+            .iter()
+            .map(|window| CollectedWindow {
+                label: &window.label,
+                score_kind: window.score_kind.name(),
+                comparison: &window.comparison,
+            })
+            .collect();
+        let group = SampleGroup {
+            model: context.model,
             task: context.task,
-            question_place: record.question_place,
+            question_place: record.question_place.map(|place| place.to_string()),
         };
-        self.recall.add(group, &sample, &budgets.applying)?;
+        let key = pairing_key(session, index, captured);
+        self.collection
+            .add(&group, &key, facts.prompt_tokens, &windows);
         self.costs.add(oracle_cost, &sample.windows);
         self.progress
             .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
@@ -229,11 +268,23 @@ impl Run<'_> {
         }
     }
 
-    /// Publishes the tables and gives the text for stdout.
-    fn finish(self) -> Result<String> {
-        let stale = self.job.out.join(ImportanceTable::FILE_NAME);
+    /// Adds what the samples say together, publishes the tables and gives the text for stdout.
+    fn finish(mut self, cancel: &CancelFlag) -> Result<String> {
+        let job = self.job;
+        if self.collection.groups().is_empty() {
+            return Err(Failure::BadInput(format!(
+                "no sample has any of the decode steps {}; give other --oracle-steps",
+                job.options.oracle.steps
+            ))
+            .into());
+        }
+        stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
+        self.tables
+            .add_collection(&self.collection, &job.pairs, job.head_tests, SEED)?;
+        let text = recall_table::text(&self.collection, &job.budgets, &job.pairs)?;
+        let stale = job.out.join(ImportanceTable::FILE_NAME);
         self.tables.publish()?;
-        if !self.job.importance && stale.exists() {
+        if !job.tables.importance && stale.exists() {
             self.progress.note(&format!(
                 "warning: this file is of an earlier run and was left as it is: {}",
                 stale.display()
@@ -241,6 +292,16 @@ impl Run<'_> {
         }
         self.warnings.end(&self.progress);
         self.progress.end();
-        Ok(format!("{}\n{}\n", self.recall.text(), self.costs.text()))
+        Ok(format!("{text}\n{}\n", self.costs.text()))
     }
+}
+
+/// Equal where two sessions ran the same sample to the same decode stage.
+pub fn pairing_key(session: &Session, index: usize, captured: &CapturedSample) -> SampleKey {
+    let entry = session.manifest().finished().nth(index);
+    let sample = entry.map_or("", |entry| entry.sample_sha256.as_str());
+    let mut hasher = DefaultHasher::new();
+    captured.record.prompt_ids.hash(&mut hasher);
+    captured.record.generated_ids.hash(&mut hasher);
+    format!("{sample}-{:016x}", hasher.finish())
 }

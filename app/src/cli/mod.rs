@@ -12,15 +12,20 @@ mod display;
 mod doctor;
 mod failure;
 mod fidelity;
+mod figure;
 mod folders;
+mod found_sessions;
 mod grid;
 mod interrupt;
 mod measure;
+mod measure_arguments;
 mod model_card;
 mod open;
 mod output;
+mod pairs;
 mod progress;
 mod provenance;
+mod question_tables;
 mod recall_table;
 mod tables;
 mod train;
@@ -48,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Capture(arguments) => capture::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Fidelity(arguments) => fidelity::run(&arguments),
+        Command::Figure(arguments) => figure::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Train(command) => train::run(&command),
         Command::Doctor => doctor::run(),

@@ -10,8 +10,9 @@ use crate::measurement::MeasureOptions;
 
 /// What the oracle is, in words that go with the figures.
 const ORACLE: &str = "the decode stage: queries of the generated tokens fed back at positions T, T+1, ..., \
-     scored as given here under each window (mean over the steps; softmax over every key seen, cut to the \
-     prompt without renormalising; no pooling; unless overridden); the query that produced the first \
+     those of them that options.oracle.steps names (counted from 1 there), scored as given here under each \
+     window (mean over the steps; softmax over every key seen, cut to the prompt without renormalising; no \
+     pooling; unless overridden); the query that produced the first \
      generated token belongs to the prompt";
 
 /// Everything that a reader of the tables needs to make them again.

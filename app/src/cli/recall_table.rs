@@ -1,14 +1,17 @@
-//! The table on stdout: mean recall by question place and window.
+//! The tables on stdout, by model, task and place of the question: mean recall, paired differences, hit
+//! rate at the budgets of Judge Q's table.
 
+use std::fmt::Write;
+
+use anyhow::Result;
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
 };
-use kvlens_analysis::tables::summary::{Summary, SummaryRow};
-use kvlens_analysis::{AnalysisError, Budget};
-use kvlens_datasets::QuestionPlace;
-use kvlens_sessions::ScoreKind;
+use kvlens_analysis::collection::{GroupSamples, GroupSummary, PairedMap};
+use kvlens_analysis::statistics::Verdict;
+use kvlens_analysis::{Budget, Collection, Metric, SampleGroup};
 
-use crate::measurement::MeasuredSample;
+use super::pairs::Pairs;
 
 /// Columns that still leave room for a window's label at [`WIDTH`].
 const BUDGETS_ACROSS: usize = 6;
@@ -17,166 +20,227 @@ pub const WIDTH: u16 = 80;
 /// A line under the header and nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 /// Fixes the draws of the bootstrap, so that the same figures give the same interval.
-const SEED: u64 = 0;
+pub const SEED: u64 = 0;
+/// Budgets in tokens of the hit-rate table (Judge Q reports these); those that fit no prompt are left out.
+pub const HIT_RATE_BUDGETS: [usize; 3] = [128, 256, 512];
+/// Behind a difference whose interval spans zero.
+const NOT_RESOLVED: char = '≈';
 
-/// What samples are averaged together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Name of the session.
-    pub session: String,
-    /// The samples' task.
-    pub task: String,
-    /// Where their question stands.
-    pub question_place: Option<QuestionPlace>,
-}
-
-/// Collects recall sample by sample.
-pub struct RecallTable {
-    /// One summary for each budget, because a budget may not apply to every sample.
-    columns: Vec<(Budget, Summary)>,
-    groups: Vec<GroupLengths>,
-    /// Windows whose scores are no attention, and what they are.
-    not_attention: Vec<(String, ScoreKind)>,
-}
-
-struct GroupLengths {
-    group: Group,
-    prompt_tokens: Vec<usize>,
-}
-
-impl RecallTable {
-    /// An empty table with a column for each of these budgets.
-    pub fn new(budgets: &[Budget]) -> Self {
-        let column = |budget: &Budget| (*budget, Summary::new(&[*budget]));
-        Self {
-            columns: budgets.iter().map(column).collect(),
-            groups: Vec::new(),
-            not_attention: Vec::new(),
-        }
+/// What is printed of the collected samples. `asked` are the budgets that were typed.
+///
+/// # Errors
+/// Refusals of the statistics.
+pub fn text(collection: &Collection, asked: &[Budget], pairs: &Pairs) -> Result<String> {
+    let report = Report {
+        asked,
+        metric: collection.metric(),
+        several_models: several_models(collection),
+        recall: collection.summaries(Metric::Recall, SEED),
+        hit_rate: collection.summaries(Metric::HitRate, SEED),
+        differences: collection.differences(pairs.against(collection), false, SEED)?,
+    };
+    let mut text = String::from("Mean recall of the decode stage's top tokens, by budget\n");
+    for entry in collection.groups() {
+        text.push_str(&report.group(entry));
     }
-
-    /// Adds a sample to its group.
-    ///
-    /// # Errors
-    /// When a window was not compared at a budget that applies to the sample.
-    pub fn add(
-        &mut self,
-        group: Group,
-        sample: &MeasuredSample,
-        applying: &[Budget],
-    ) -> Result<(), AnalysisError> {
-        for window in &sample.windows {
-            let known = || {
-                self.not_attention
-                    .iter()
-                    .any(|(label, _)| *label == window.label)
-            };
-            if !window.score_kind.is_attention() && !known() {
-                self.not_attention
-                    .push((window.label.clone(), window.score_kind));
-            }
-        }
-        let label = self.enter(group, sample.oracle.prompt_tokens());
-        for (_, summary) in self
-            .columns
-            .iter_mut()
-            .filter(|(budget, _)| applying.contains(budget))
-        {
-            for window in &sample.windows {
-                summary.add(&label, &window.label, &window.comparison)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts a sample in and gives the label that the summaries know its group by.
-    fn enter(&mut self, group: Group, prompt_tokens: usize) -> String {
-        let known = self.groups.iter().position(|entry| entry.group == group);
-        let index = known.unwrap_or(self.groups.len());
-        match self.groups.get_mut(index) {
-            Some(entry) => entry.prompt_tokens.push(prompt_tokens),
-            None => self.groups.push(GroupLengths {
-                group,
-                prompt_tokens: vec![prompt_tokens],
-            }),
-        }
-        index.to_string()
-    }
-
-    /// The whole text, groups in the order in which they came.
-    pub fn text(&self) -> String {
-        let columns: Vec<(String, Vec<SummaryRow>)> = self
-            .columns
-            .iter()
-            .map(|(budget, summary)| (budget.to_string(), summary.rows(SEED)))
-            .collect();
-        let mut text = String::from("Mean recall of the decode stage's top tokens, by budget\n");
-        let one_session = self
-            .groups
-            .windows(2)
-            .all(|pair| matches!(pair, [a, b] if a.group.session == b.group.session));
-        for (index, entry) in self.groups.iter().enumerate() {
-            text.push('\n');
-            text.push_str(&entry.heading(!one_session));
-            text.push('\n');
-            for block in columns.chunks(BUDGETS_ACROSS) {
-                text.push_str(&table(block, &index.to_string()).to_string());
-                text.push('\n');
-            }
-        }
-        text.push_str(
-            "\nMeans over layers, heads and samples; below each its 95 % interval over samples.\n",
+    text.push_str(
+        "\nMeans over layers, heads and samples; below each its 95 % interval over samples.\n",
+    );
+    if !report.differences.is_empty() {
+        let _ = writeln!(
+            text,
+            "Differences are paired by sample; {NOT_RESOLVED} not resolved: the interval spans zero."
         );
-        if !self.not_attention.is_empty() {
-            text.push_str("Not scored by attention:\n");
-            for (label, kind) in &self.not_attention {
-                text.push_str(&format!(" {label}: {kind}\n"));
+    }
+    text.push_str(&not_attention(collection));
+    Ok(text)
+}
+
+struct Report<'a> {
+    asked: &'a [Budget],
+    metric: Metric,
+    several_models: bool,
+    recall: Vec<GroupSummary<'a>>,
+    hit_rate: Vec<GroupSummary<'a>>,
+    differences: Vec<PairedMap<'a>>,
+}
+
+impl Report<'_> {
+    fn group(&self, entry: &GroupSamples) -> String {
+        let mut text = format!("\n{}\n", heading(entry, self.several_models));
+        let windows: Vec<&str> = entry
+            .windows()
+            .into_iter()
+            .map(|(label, _)| label)
+            .collect();
+        let recall = |window: &str, budget| {
+            cell(find(&self.recall, &entry.group, window, budget)).unwrap_or_else(dash)
+        };
+        for budgets in self.asked.chunks(BUDGETS_ACROSS) {
+            text.push_str(&table("window", budgets, &windows, recall));
+        }
+        text.push_str(&self.differences(&entry.group));
+        let hit_rates: Vec<Budget> = HIT_RATE_BUDGETS
+            .map(Budget::Tokens)
+            .into_iter()
+            .filter(|budget| {
+                let mut known = self.hit_rate.iter();
+                known.any(|found| found.group == &entry.group && found.budget == *budget)
+            })
+            .collect();
+        if !hit_rates.is_empty() {
+            let hit_rate = |window: &str, budget| {
+                find(&self.hit_rate, &entry.group, window, budget)
+                    .map_or_else(dash, |found| format!("{:.2}", found.mean))
+            };
+            text.push_str(&table("hit rate", &hit_rates, &windows, hit_rate));
+        }
+        text
+    }
+
+    /// One line for each pair, under a heading that says what is taken off.
+    fn differences(&self, group: &SampleGroup) -> String {
+        let of_group = || self.differences.iter().filter(|pair| pair.group == group);
+        let mut seconds: Vec<&str> = Vec::new();
+        for pair in of_group() {
+            if !seconds.contains(&pair.second) {
+                seconds.push(pair.second);
+            }
+        }
+        let mut text = String::new();
+        for second in seconds {
+            let mut firsts: Vec<&str> = Vec::new();
+            for pair in of_group().filter(|pair| pair.second == second) {
+                if !firsts.contains(&pair.first) {
+                    firsts.push(pair.first);
+                }
+            }
+            let difference = |first: &str, budget| {
+                of_group()
+                    .find(|pair| (pair.first, pair.second, pair.budget) == (first, second, budget))
+                    .map_or_else(dash, difference_cell)
+            };
+            let corner = format!("{} less {second}", self.metric.label());
+            for budgets in self.asked.chunks(BUDGETS_ACROSS) {
+                text.push_str(&table(&corner, budgets, &firsts, difference));
             }
         }
         text
     }
 }
 
-impl GroupLengths {
-    fn heading(&self, with_session: bool) -> String {
-        let group = &self.group;
-        let mut parts = Vec::new();
-        if with_session {
-            parts.push(group.session.clone());
+fn find<'a>(
+    summaries: &'a [GroupSummary<'a>],
+    group: &SampleGroup,
+    window: &str,
+    budget: Budget,
+) -> Option<&'a GroupSummary<'a>> {
+    summaries
+        .iter()
+        .find(|found| found.group == group && found.window == window && found.budget == budget)
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// The mean over samples and, with two samples or more, its interval on a second line.
+fn cell(summary: Option<&GroupSummary<'_>>) -> Option<String> {
+    let summary = summary?;
+    Some(match summary.interval {
+        None => format!("{:.2}", summary.mean),
+        Some(interval) => format!(
+            "{:.2}\n{:.2}-{:.2}",
+            summary.mean, interval.low, interval.high
+        ),
+    })
+}
+
+fn difference_cell(pair: &PairedMap<'_>) -> String {
+    let mark = match pair.overall.verdict {
+        Verdict::NotResolved => NOT_RESOLVED,
+        Verdict::FirstHigher | Verdict::SecondHigher => ' ',
+    };
+    // no minus before a zero
+    let rounded = (pair.overall.mean * 100.0).round() / 100.0 + 0.0;
+    format!("{rounded:+.2}{mark}")
+}
+
+fn several_models(collection: &Collection) -> bool {
+    collection.groups().windows(2).any(|pair| match pair {
+        [a, b] => a.group.model != b.group.model,
+        _ => false,
+    })
+}
+
+/// Windows whose scores are no attention, and what they are.
+fn not_attention(collection: &Collection) -> String {
+    let mut kinds: Vec<(&str, &str)> = Vec::new();
+    for window in collection.groups().iter().flat_map(GroupSamples::windows) {
+        if window.1 != "attention" && !kinds.contains(&window) {
+            kinds.push(window);
         }
-        parts.push(group.task.clone());
-        if let Some(place) = group.question_place {
-            parts.push(format!("question at the {place}"));
-        }
-        let shortest = self.prompt_tokens.iter().min().copied().unwrap_or_default();
-        let longest = self.prompt_tokens.iter().max().copied().unwrap_or_default();
-        let count = match self.prompt_tokens.len() {
-            1 => "1 sample".to_owned(),
-            count => format!("{count} samples"),
-        };
-        parts.push(if shortest == longest {
-            format!("{count} of {longest} tokens")
-        } else {
-            format!("{count} of {shortest} to {longest} tokens")
-        });
-        parts.join(", ")
+    }
+    let lines: String = kinds
+        .iter()
+        .map(|(label, kind)| format!(" {label}: {kind}\n"))
+        .collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("Not scored by attention:\n{lines}"),
     }
 }
 
-fn table(columns: &[(String, Vec<SummaryRow>)], group: &str) -> Table {
+fn heading(entry: &GroupSamples, with_model: bool) -> String {
+    let group = &entry.group;
+    let mut parts = Vec::new();
+    if with_model {
+        parts.push(group.model.clone());
+    }
+    parts.push(group.task.clone());
+    if let Some(place) = &group.question_place {
+        parts.push(format!("question at the {place}"));
+    }
+    let shortest = entry
+        .prompt_tokens
+        .iter()
+        .min()
+        .copied()
+        .unwrap_or_default();
+    let longest = entry
+        .prompt_tokens
+        .iter()
+        .max()
+        .copied()
+        .unwrap_or_default();
+    let count = match entry.prompt_tokens.len() {
+        1 => "1 sample".to_owned(),
+        count => format!("{count} samples"),
+    };
+    parts.push(if shortest == longest {
+        format!("{count} of {longest} tokens")
+    } else {
+        format!("{count} of {shortest} to {longest} tokens")
+    });
+    parts.join(", ")
+}
+
+/// A table of a line for each window and a column for each budget, ended by a line break.
+fn table(
+    corner: &str,
+    budgets: &[Budget],
+    windows: &[&str],
+    cell: impl Fn(&str, Budget) -> String,
+) -> String {
     let mut table = Table::new();
     table
         .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH);
-    let budgets = columns.iter().map(|(budget, _)| budget.as_str());
-    table.set_header(std::iter::once("window").chain(budgets));
-    for window in window_labels(columns, group) {
-        let cells = columns.iter().map(|(_, rows)| {
-            rows.iter()
-                .find(|row| row.task == group && row.window == window)
-                .map_or_else(|| "-".to_owned(), cell)
-        });
+    let header = budgets.iter().map(Budget::to_string);
+    table.set_header(std::iter::once(corner.to_owned()).chain(header));
+    for &window in windows {
+        let cells = budgets.iter().map(|&budget| cell(window, budget));
         table.add_row(std::iter::once(window.to_owned()).chain(cells));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -186,80 +250,106 @@ fn table(columns: &[(String, Vec<SummaryRow>)], group: &str) -> Table {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
-    table
-}
-
-fn window_labels<'a>(columns: &'a [(String, Vec<SummaryRow>)], group: &str) -> Vec<&'a str> {
-    let mut labels: Vec<&str> = Vec::new();
-    for row in columns.iter().flat_map(|(_, rows)| rows) {
-        if row.task == group && !labels.contains(&row.window.as_str()) {
-            labels.push(&row.window);
-        }
-    }
-    labels
-}
-
-/// The mean over samples and, with two samples or more, its interval on a second line.
-fn cell(row: &SummaryRow) -> String {
-    match row.recall_interval {
-        None => format!("{:.2}", row.recall),
-        Some(interval) => format!(
-            "{:.2}\n{:.2}-{:.2}",
-            row.recall, interval.low, interval.high
-        ),
-    }
+    format!("{table}\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use kvlens_analysis::statistics::Interval;
-    use kvlens_analysis::tables::summary::SummaryRow;
+    use kvlens_analysis::HeadKind;
+    use kvlens_analysis::collection::CollectedWindow;
+    use kvlens_analysis::comparison::{BudgetCurves, Comparison, HeadComparison};
 
     use super::*;
 
-    fn row(window: &str, recall: f64, interval: Option<(f64, f64)>) -> SummaryRow {
-        SummaryRow {
-            task: "0".to_owned(),
-            window: window.to_owned(),
-            budget: Budget::Tokens(64),
-            samples: 2,
-            recall,
-            recall_interval: interval.map(|(low, high)| Interval { low, high }),
-            hit_rate: recall,
-            mass_of_oracle: recall,
+    const BUDGETS: [Budget; 2] = [Budget::Tokens(64), Budget::Tokens(4096)];
+
+    /// One head of 470 prompt tokens, compared at 64 and 128.
+    fn comparison(recall: f32) -> Comparison {
+        let both = vec![recall; 2];
+        Comparison {
+            layers: 1,
+            heads: 1,
+            head_kind: HeadKind::Query,
+            prompt_tokens: 470,
+            budgets: vec![64, 128],
+            by_head: vec![HeadComparison {
+                curves: BudgetCurves {
+                    recall: both.clone(),
+                    hit_rate: both.clone(),
+                    jaccard: both.clone(),
+                    mass: both.clone(),
+                    mass_of_oracle: both,
+                },
+                recall_auc: 0.0,
+            }],
         }
     }
 
-    #[test]
-    fn a_cell_has_the_mean_and_below_it_the_interval() {
-        assert_eq!(cell(&row("a", 0.704, Some((0.6, 0.8)))), "0.70\n0.60-0.80");
-        assert_eq!(cell(&row("a", 0.704, None)), "0.70");
+    /// Samples of recalls of two windows, the second of which is no attention.
+    fn collected(samples: &[(f32, f32)], label: &str) -> Collection {
+        let more = [Budget::Tokens(128)];
+        let mut collection = Collection::new(&BUDGETS, &more, Metric::Recall);
+        let group = SampleGroup {
+            model: "demo".to_owned(),
+            task: "facts".to_owned(),
+            question_place: Some("end".to_owned()),
+        };
+        for (index, &(first, second)) in samples.iter().enumerate() {
+            let (first, second) = (comparison(first), comparison(second));
+            let window = |label, score_kind, comparison| CollectedWindow {
+                label,
+                score_kind,
+                comparison,
+            };
+            let windows = [
+                window(label, "attention", &first),
+                window("knorm", "key-norm", &second),
+            ];
+            collection.add(&group, &index.to_string(), 470, &windows);
+        }
+        collection
     }
 
     #[test]
-    fn a_window_without_a_figure_at_a_budget_gets_a_dash() {
-        let columns = [
-            ("64".to_owned(), vec![row("last:32", 0.5, None)]),
-            ("4096".to_owned(), Vec::new()),
-        ];
-        let text = table(&columns, "0").to_string();
-        let line = text.lines().find(|line| line.contains("last:32")).unwrap();
+    fn recall_differences_and_hit_rate_stand_under_their_group() {
+        let samples = [(0.7, 0.1), (0.72, 0.14), (0.69, 0.1), (0.71, 0.13)];
+        let collection = collected(&samples, "last:32");
+        let text = text(&collection, &BUDGETS, &Pairs::First).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        assert_eq!(
+            lines[2],
+            "facts, question at the end, 4 samples of 470 tokens"
+        );
         assert!(
-            line.contains("0.50") && line.trim_end().ends_with('-'),
+            lines[5].starts_with(" last:32") && lines[5].ends_with("0.70    -"),
+            "{text}"
+        );
+        assert!(lines[6].contains("0.68-0.73"), "{text}");
+        assert!(text.contains(" recall less last:32"), "{text}");
+        assert!(text.contains("-0.59"), "{text}");
+        assert!(text.contains("\n hit rate  128\n"), "{text}");
+        assert!(
+            text.ends_with("Not scored by attention:\n knorm: key-norm\n"),
             "{text}"
         );
     }
 
     #[test]
+    fn what_is_not_resolved_is_marked() {
+        let collection = collected(&[(0.7, 0.6), (0.5, 0.7)], "last:32");
+        let text = text(&collection, &BUDGETS, &Pairs::First).unwrap();
+        assert!(text.contains("+0.05≈"), "{text}");
+        let one = collected(&[(0.7, 0.6)], "last:32");
+        let alone = super::text(&one, &BUDGETS, &Pairs::First).unwrap();
+        assert!(alone.contains("-0.10≈"), "{alone}");
+        assert!(alone.contains("1 sample of 470 tokens"), "{alone}");
+    }
+
+    #[test]
     fn six_budgets_and_a_long_label_stay_within_eighty_columns() {
-        let rows = vec![
-            row("dapq:n=32,content=prefix-suffix", 0.123, Some((0.1, 0.2))),
-            row("last:8", 0.987, Some((0.9, 1.0))),
-        ];
-        let columns: Vec<_> = (0..BUDGETS_ACROSS)
-            .map(|_| ("131072".to_owned(), rows.clone()))
-            .collect();
-        let text = table(&columns, "0").to_string();
+        let collection = collected(&[(0.1, 0.9), (0.2, 1.0)], "dapq:n=32,content=prefix-suffix");
+        let budgets = [Budget::Tokens(64); BUDGETS_ACROSS];
+        let text = text(&collection, &budgets, &Pairs::First).unwrap();
         for line in text.lines() {
             assert!(
                 line.chars().count() <= 80,
@@ -267,26 +357,5 @@ mod tests {
                 line.chars().count()
             );
         }
-    }
-
-    #[test]
-    fn a_heading_names_place_count_and_lengths() {
-        let mut entry = GroupLengths {
-            group: Group {
-                session: "s".to_owned(),
-                task: "facts".to_owned(),
-                question_place: Some(QuestionPlace::End),
-            },
-            prompt_tokens: vec![470],
-        };
-        assert_eq!(
-            entry.heading(false),
-            "facts, question at the end, 1 sample of 470 tokens"
-        );
-        entry.prompt_tokens.push(996);
-        assert_eq!(
-            entry.heading(true),
-            "s, facts, question at the end, 2 samples of 470 to 996 tokens"
-        );
     }
 }

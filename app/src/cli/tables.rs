@@ -1,55 +1,115 @@
-//! The Parquet files of one measurement: written side by side, published together.
+//! The tables of one measurement: written side by side, published together.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use kvlens_analysis::collection::{Collection, HeadShape};
+use kvlens_analysis::complementarity::complementarity;
 use kvlens_analysis::tables::{
-    AgreementTable, CostRow, CostTable, ImportanceInput, ImportanceTable, OverlapTable,
-    SampleContext, SampleRow, SamplesTable, Table, TableWriter, agreement_rows, overlap_rows,
+    AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
+    DriftTable, ImportanceInput, ImportanceTable, MapContext, OverlapTable, PlaceTable, QueryTable,
+    SampleContext, SampleRow, SamplesTable, SummaryTable, Table, TableOutput, WinnerTable,
+    agreement_rows, complementarity_rows, difference_rows, overall_difference_row, overlap_rows,
+    winner_rows,
 };
-use kvlens_analysis::{Budget, ForcedKeep, agreement_by_head};
+use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Metric, SampleGroup, agreement_by_head};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{Cost, ScoreKind};
 
 use super::folders::Staging;
+use super::pairs::Pairs;
+use super::question_tables::{AskedSample, QuestionTables, Questions};
 use crate::measurement::{MeasuredSample, MeasuredWindow};
 
-/// Names of every file that a measurement can write.
-pub const FILE_NAMES: [&str; 5] = [
-    OverlapTable::FILE_NAME,
-    AgreementTable::FILE_NAME,
-    CostTable::FILE_NAME,
-    SamplesTable::FILE_NAME,
-    ImportanceTable::FILE_NAME,
-];
+/// What the tables were made of, as JSON beside them.
+pub const ABOUT_FILE: &str = "tables.json";
+
+/// Whether a measurement writes a file of this name.
+pub fn is_written_by_measure(name: &str) -> bool {
+    fn names<T: Table>() -> Vec<PathBuf> {
+        TableOutput::<T>::file_names(true)
+    }
+    let tables = [
+        names::<OverlapTable>(),
+        names::<AgreementTable>(),
+        names::<CostTable>(),
+        names::<SamplesTable>(),
+        names::<SummaryTable>(),
+        names::<DifferenceTable>(),
+        names::<WinnerTable>(),
+        names::<ComplementarityTable>(),
+        names::<ImportanceTable>(),
+        names::<DriftTable>(),
+        names::<PlaceTable>(),
+        names::<QueryTable>(),
+        names::<AllocationTable>(),
+    ];
+    name == ABOUT_FILE
+        || tables
+            .iter()
+            .flatten()
+            .any(|known| known.as_os_str() == name)
+}
+
+/// Which forms and which optional tables are written.
+#[derive(Clone, Copy)]
+pub struct TableChoice {
+    /// CSV beside Parquet.
+    pub csv: bool,
+    /// The table of every score.
+    pub importance: bool,
+}
 
 /// The open tables.
 pub struct Tables {
-    overlap: TableWriter<OverlapTable>,
-    agreement: TableWriter<AgreementTable>,
-    cost: TableWriter<CostTable>,
-    samples: TableWriter<SamplesTable>,
-    importance: Option<TableWriter<ImportanceTable>>,
+    overlap: TableOutput<OverlapTable>,
+    agreement: TableOutput<AgreementTable>,
+    cost: TableOutput<CostTable>,
+    samples: TableOutput<SamplesTable>,
+    summary: TableOutput<SummaryTable>,
+    difference: TableOutput<DifferenceTable>,
+    winner: TableOutput<WinnerTable>,
+    complementarity: TableOutput<ComplementarityTable>,
+    importance: Option<TableOutput<ImportanceTable>>,
+    questions: QuestionTables,
+    choice: TableChoice,
     // after the writers, whose files lie in it: fields are dropped in this order
     staging: Staging,
 }
 
 impl Tables {
-    /// Opens every table aside in the output folder, which is created if needed.
+    /// Opens every table aside in the output folder, which is created if needed. `provenance` is a JSON text.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn begin(out: &Path, provenance: &str, with_importance: bool) -> Result<Self> {
+    pub fn begin(
+        out: &Path,
+        provenance: &str,
+        choice: TableChoice,
+        questions: &Questions,
+    ) -> Result<Self> {
         let staging = Staging::begin(out)?;
-        let folder = staging.folder();
+        let (folder, csv) = (staging.folder(), choice.csv);
+        let about = folder.join(ABOUT_FILE);
+        fs::write(&about, format!("{provenance}\n"))
+            .with_context(|| format!("a file cannot be written: {}", about.display()))?;
         Ok(Self {
-            overlap: TableWriter::create(folder, provenance)?,
-            agreement: TableWriter::create(folder, provenance)?,
-            cost: TableWriter::create(folder, provenance)?,
-            samples: TableWriter::create(folder, provenance)?,
-            importance: with_importance
-                .then(|| TableWriter::create(folder, provenance))
+            overlap: TableOutput::create(folder, provenance, csv)?,
+            agreement: TableOutput::create(folder, provenance, csv)?,
+            cost: TableOutput::create(folder, provenance, csv)?,
+            samples: TableOutput::create(folder, provenance, csv)?,
+            summary: TableOutput::create(folder, provenance, csv)?,
+            difference: TableOutput::create(folder, provenance, csv)?,
+            winner: TableOutput::create(folder, provenance, csv)?,
+            complementarity: TableOutput::create(folder, provenance, csv)?,
+            importance: choice
+                .importance
+                .then(|| TableOutput::create(folder, provenance, csv))
                 .transpose()?,
+            questions: QuestionTables::begin(folder, provenance, csv, questions)?,
+            choice,
             staging,
         })
     }
@@ -95,12 +155,15 @@ impl Tables {
         exempt: ForcedKeep,
     ) -> Result<()> {
         let (label, comparison) = (window.label.as_str(), &window.comparison);
-        self.overlap
-            .write(&overlap_rows(context, label, comparison, budgets)?)?;
+        let score_kind = window.score_kind.name();
+        self.overlap.write(&overlap_rows(
+            context, label, score_kind, comparison, budgets,
+        )?)?;
         let agreement = agreement_by_head(&window.oracle_importance, &window.importance, exempt)?;
         self.agreement.write(&agreement_rows(
             context,
             label,
+            score_kind,
             &agreement,
             comparison,
             &window.importance,
@@ -108,6 +171,104 @@ impl Tables {
         self.cost
             .write(&[cost_row(context, label, &window.cost, window.score_kind)])?;
         Ok(())
+    }
+
+    /// Adds what each pair of windows keeps together, where both are held against the same oracle. Budgets
+    /// are in tokens.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn add_pairs(
+        &mut self,
+        context: &SampleContext,
+        sample: &MeasuredSample,
+        pairs: &Pairs,
+        budgets: &[usize],
+    ) -> Result<()> {
+        let labels: Vec<&str> = sample
+            .windows
+            .iter()
+            .map(|window| window.label.as_str())
+            .collect();
+        for (first, second) in pairs.of(&labels) {
+            let (Some(first), Some(second)) =
+                (sample.windows.get(first), sample.windows.get(second))
+            else {
+                continue;
+            };
+            if !Arc::ptr_eq(&first.oracle_rankings, &second.oracle_rankings) {
+                continue;
+            }
+            let oracle = &first.oracle_rankings;
+            let split = complementarity(oracle, &first.rankings, &second.rankings, budgets)?;
+            self.complementarity.write(&complementarity_rows(
+                context,
+                &first.label,
+                &second.label,
+                oracle,
+                &split,
+            )?)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what the samples say together. `maps` says whether every head is tested; `seed` fixes the draws
+    /// of the bootstrap.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or the statistics refuse a value.
+    pub fn add_collection(
+        &mut self,
+        collection: &Collection,
+        pairs: &Pairs,
+        maps: bool,
+        seed: u64,
+    ) -> Result<()> {
+        for metric in Metric::ALL {
+            let rows: Vec<_> = collection.summaries(metric, seed);
+            let rows: Vec<_> = rows.into_iter().map(Into::into).collect();
+            self.summary.write(&rows)?;
+        }
+        for pair in collection.differences(pairs.against(collection), maps, seed)? {
+            let context = map_context(pair.group, pair.metric, pair.budget, pair.samples);
+            let context = context.of(pair.shape);
+            let mut rows = vec![overall_difference_row(
+                &context,
+                pair.first,
+                pair.second,
+                pair.overall,
+            )];
+            if !pair.by_head.is_empty() {
+                rows.extend(difference_rows(
+                    &context,
+                    pair.first,
+                    pair.second,
+                    &pair.by_head,
+                )?);
+            }
+            self.difference.write(&rows)?;
+        }
+        if maps {
+            for map in collection.winners(seed)? {
+                let context = map_context(map.group, map.metric, map.budget, map.samples);
+                let context = context.of(Some(map.shape));
+                self.winner.write(&winner_rows(
+                    &context,
+                    &map.windows,
+                    &map.winners,
+                    &map.stability,
+                )?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the answers to further questions. Says whether every one could be put to the sample.
+    ///
+    /// # Errors
+    /// What the numerics refuse; a file that cannot be written.
+    pub fn add_answers(&mut self, sample: AskedSample<'_>) -> Result<bool> {
+        self.questions.add(sample)
     }
 
     /// The decode stage first, then the windows.
@@ -138,21 +299,61 @@ impl Tables {
     /// # Errors
     /// When a file cannot be completed or moved.
     pub fn publish(self) -> Result<()> {
-        let mut names = vec![
-            OverlapTable::FILE_NAME,
-            AgreementTable::FILE_NAME,
-            CostTable::FILE_NAME,
-            SamplesTable::FILE_NAME,
-        ];
-        self.overlap.finish()?;
-        self.agreement.finish()?;
-        self.cost.finish()?;
-        self.samples.finish()?;
+        let csv = self.choice.csv;
+        let mut names = vec![PathBuf::from(ABOUT_FILE)];
+        finish(self.overlap, csv, &mut names)?;
+        finish(self.agreement, csv, &mut names)?;
+        finish(self.cost, csv, &mut names)?;
+        finish(self.samples, csv, &mut names)?;
+        finish(self.summary, csv, &mut names)?;
+        finish(self.difference, csv, &mut names)?;
+        finish(self.winner, csv, &mut names)?;
+        finish(self.complementarity, csv, &mut names)?;
         if let Some(importance) = self.importance {
-            importance.finish()?;
-            names.push(ImportanceTable::FILE_NAME);
+            finish(importance, csv, &mut names)?;
         }
+        self.questions.finish(csv, &mut names)?;
         self.staging.publish(&names)
+    }
+}
+
+/// Completes a table and adds the names of its files.
+///
+/// # Errors
+/// When a file cannot be completed.
+pub fn finish<T: Table>(table: TableOutput<T>, csv: bool, names: &mut Vec<PathBuf>) -> Result<()> {
+    table.finish()?;
+    names.extend(TableOutput::<T>::file_names(csv));
+    Ok(())
+}
+
+/// A map's context but for its heads.
+struct MapPlace(MapContext);
+
+fn map_context(group: &SampleGroup, metric: Metric, budget: Budget, samples: usize) -> MapPlace {
+    MapPlace(MapContext {
+        model: group.model.clone(),
+        task: group.task.clone(),
+        question_place: group.question_place.clone(),
+        metric,
+        budget,
+        samples: clamped(samples),
+        heads: 1,
+        head_kind: HeadKind::Query,
+    })
+}
+
+impl MapPlace {
+    /// With its heads; without any the rows are about means alone.
+    fn of(self, shape: Option<HeadShape>) -> MapContext {
+        match shape {
+            Some(shape) => MapContext {
+                heads: clamped(shape.heads),
+                head_kind: shape.head_kind,
+                ..self.0
+            },
+            None => self.0,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kvlens_analysis::Budget;
+use kvlens_analysis::{Budget, StepRange};
 
 use super::progress::Progress;
 
@@ -85,6 +85,31 @@ impl Warnings {
                 sample.id,
                 sample.prompt_tokens,
                 left_out.join(", ")
+            ),
+            progress,
+        );
+    }
+
+    /// Decode stages without any of the oracle's steps.
+    pub fn of_oracle(&mut self, sample: SampleFacts<'_>, steps: StepRange, progress: &Progress) {
+        self.say(
+            "decode stages too short for the oracle",
+            &format!(
+                "sample '{}' decoded {} tokens, none of the steps {steps}: it is left out",
+                sample.id, sample.decode_tokens
+            ),
+            progress,
+        );
+    }
+
+    /// Samples without a run of queries to sweep a window through.
+    pub fn of_places(&mut self, sample: SampleFacts<'_>, progress: &Progress) {
+        self.say(
+            "samples without queries to sweep",
+            &format!(
+                "sample '{}' keeps too few queries of the end of its prompt to move a window: capture it with \
+                 a window such as last:256, or last:N with N as long as the prompt for all of it",
+                sample.id
             ),
             progress,
         );

@@ -22,6 +22,9 @@ const FRAME_SECS: f64 = 1.0 / 60.0;
 /// Frames after the last command, so that animations and sizes that depend on the frame before have settled.
 const SETTLING_FRAMES: usize = 30;
 
+/// Frames without a job after which a command counts as done.
+const QUIET_FRAMES: usize = 4;
+
 /// How long to leave the worker alone between two looks at it.
 const PATIENCE: Duration = Duration::from_millis(5);
 
@@ -82,17 +85,25 @@ impl Stage {
     fn play(&mut self, command: Command) -> Result<()> {
         let said = self.workbench.data().log.len();
         self.workbench.send(command.clone());
-        self.frame();
-        while !self.workbench.data().jobs.is_empty() {
-            std::thread::sleep(PATIENCE);
-            self.frame();
-        }
-        // what came with the last frame may have sent commands of its own
-        self.frame();
+        self.wait();
         let mut new = self.workbench.data().log.iter().skip(said);
         match new.find(|message| message.severity == Severity::Error) {
             Some(message) => bail!("{} (at the command {command:?})", message.text),
             None => Ok(()),
+        }
+    }
+
+    /// Draws frames until some in a row found no job: what one shows may start the next.
+    fn wait(&mut self) {
+        let mut quiet_frames = 0;
+        while quiet_frames < QUIET_FRAMES {
+            self.frame();
+            if self.workbench.data().jobs.is_empty() {
+                quiet_frames += 1;
+            } else {
+                quiet_frames = 0;
+                std::thread::sleep(PATIENCE);
+            }
         }
     }
 

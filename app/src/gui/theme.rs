@@ -1,52 +1,14 @@
 //! Every colour of the workbench, for the dark and the light theme.
 //!
 //! Data carries the colour and everything else is grey, so the tokens here are few: the series
-//! colours of the windows (Okabe and Ito's palette, readable with the common colour-vision
-//! deficiencies), the marks of tokens, and the three colour maps. A window keeps its colour on
-//! every screen because the colour hangs on the method's name; a second window of the same method
-//! differs by shade, dash and marker, never by colour alone.
+//! colours of the windows, which `kvlens_analysis::figure::palette` chooses for screen and paper alike,
+//! the marks of tokens, and the three colour maps.
 
 use colorous::Gradient;
 use egui::Color32;
 use egui_plot::{LineStyle, MarkerShape};
-
-/// The methods in the order of the palette; a method keeps its place for good.
-const METHODS: [&str; 12] = [
-    "last",
-    "laq",
-    "laq++",
-    "dapq",
-    "judge-q",
-    "lookahead-kv",
-    "expected",
-    "tova",
-    "h2o",
-    "streaming",
-    "knorm",
-    "random",
-];
-
-/// Okabe and Ito's seven colours without black, brightened where dark backgrounds swallow them.
-const SERIES_DARK: [Color32; 7] = [
-    Color32::from_rgb(230, 159, 0),
-    Color32::from_rgb(86, 180, 233),
-    Color32::from_rgb(0, 178, 130),
-    Color32::from_rgb(240, 228, 66),
-    Color32::from_rgb(70, 140, 220),
-    Color32::from_rgb(226, 106, 20),
-    Color32::from_rgb(214, 133, 177),
-];
-
-/// The same seven, darkened where white backgrounds wash them out.
-const SERIES_LIGHT: [Color32; 7] = [
-    Color32::from_rgb(200, 125, 0),
-    Color32::from_rgb(30, 135, 195),
-    Color32::from_rgb(0, 138, 100),
-    Color32::from_rgb(150, 138, 0),
-    Color32::from_rgb(0, 95, 160),
-    Color32::from_rgb(195, 80, 0),
-    Color32::from_rgb(178, 88, 140),
-];
+use kvlens_analysis::figure::Rgb;
+use kvlens_analysis::figure::palette::{self, Dash, Ground, Marker};
 
 /// How one window is drawn in plots, legends and tables.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,40 +121,28 @@ impl Theme {
     /// The style of the window `label`; `repeat` counts windows of the same method before it.
     #[must_use]
     pub fn series(&self, label: &str, repeat: usize) -> SeriesStyle {
-        let method = label.split(':').next().unwrap_or(label);
-        let place = METHODS
-            .iter()
-            .position(|known| *known == method)
-            .unwrap_or(METHODS.len());
-        let palette = if self.dark {
-            &SERIES_DARK
+        let ground = if self.dark {
+            Ground::Dark
         } else {
-            &SERIES_LIGHT
+            Ground::Light
         };
-        let base = palette
-            .get(place % palette.len())
-            .copied()
-            .unwrap_or(self.oracle);
+        let style = palette::series(label, repeat, ground);
         SeriesStyle {
-            color: self.shade(base, repeat),
-            line: dash(place / palette.len() + repeat),
-            marker: marker(place + repeat),
+            color: color(style.color),
+            line: match style.dash {
+                Dash::Solid => LineStyle::Solid,
+                Dash::Dashed => LineStyle::Dashed { length: 8.0 },
+                Dash::Dotted => LineStyle::Dotted { spacing: 5.0 },
+            },
+            marker: match style.marker {
+                Marker::Circle => MarkerShape::Circle,
+                Marker::Diamond => MarkerShape::Diamond,
+                Marker::Square => MarkerShape::Square,
+                Marker::Up => MarkerShape::Up,
+                Marker::Down => MarkerShape::Down,
+                Marker::Cross => MarkerShape::Cross,
+            },
         }
-    }
-
-    /// Steps away from the palette's colour, for further windows of the same method.
-    fn shade(&self, base: Color32, repeat: usize) -> Color32 {
-        let towards = if self.dark {
-            Color32::WHITE
-        } else {
-            Color32::BLACK
-        };
-        let share = match repeat % 3 {
-            0 => 0.0,
-            1 => 0.45,
-            _ => 0.7,
-        };
-        base.lerp_to_gamma(towards, share)
     }
 
     /// The colour of `value` on `map`; values outside are clamped, NaN has a colour of its own.
@@ -246,28 +196,13 @@ impl Theme {
     }
 }
 
+fn color(Rgb(red, green, blue): Rgb) -> Color32 {
+    Color32::from_rgb(red, green, blue)
+}
+
 fn sample(gradient: Gradient, t: f32) -> Color32 {
     let color = gradient.eval_continuous(f64::from(t));
     Color32::from_rgb(color.r, color.g, color.b)
-}
-
-fn dash(place: usize) -> LineStyle {
-    match place % 3 {
-        0 => LineStyle::Solid,
-        1 => LineStyle::Dashed { length: 8.0 },
-        _ => LineStyle::Dotted { spacing: 5.0 },
-    }
-}
-
-fn marker(place: usize) -> MarkerShape {
-    match place % 6 {
-        0 => MarkerShape::Circle,
-        1 => MarkerShape::Diamond,
-        2 => MarkerShape::Square,
-        3 => MarkerShape::Up,
-        4 => MarkerShape::Down,
-        _ => MarkerShape::Cross,
-    }
 }
 
 #[cfg(test)]

@@ -266,5 +266,5 @@ fn the_same_session_twice_and_an_earlier_importance_are_spoken_of() {
     measure(folder.path(), &["--importance"]);
     let again = measure(folder.path(), &[]);
     assert!(again.stderr.contains("earlier run"), "{}", again.stderr);
-    assert_eq!(names(&folder.path().join("tables")).len(), 5);
+    assert_eq!(names(&folder.path().join("tables")).len(), 10);
 }

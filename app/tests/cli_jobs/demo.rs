@@ -10,10 +10,12 @@ use crate::support::{
 /// The columns of README, in order.
 const SAMPLE: &str = "session model dataset task sample prompt_tokens decode_tokens";
 const OVERLAP: &str = "window layer head head_kind budget_tokens budget_fraction recall hit_rate jaccard \
-                       mass mass_of_oracle";
+                       mass mass_of_oracle score_kind";
 const AGREEMENT: &str = "window layer head head_kind spearman kendall kl js cosine recall_auc prompt_share \
-     rbo total_variation";
+     rbo total_variation score_kind";
 const COST: &str = "window rows seconds flops extra_tokens peak_bytes score_kind";
+const COMPLEMENTARITY: &str = "first second layer head head_kind budget_tokens both first_only \
+                               second_only neither union_tokens";
 const SAMPLES: &str = "prompt generated answer score seconds";
 
 fn expected(columns: &str) -> Vec<String> {
@@ -34,14 +36,25 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
     for line in ran.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    assert_eq!(ran.stdout.matches(" last:32 ").count(), 3, "{}", ran.stdout);
+    assert_eq!(
+        ran.stdout.matches("\n last:32 ").count(),
+        5,
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.stdout.matches("recall less last:32").count(), 2);
 
     let tables = folder.path().join("kvlens-demo/tables");
     let files = [
         "agreement.parquet",
+        "complementarity.parquet",
         "cost.parquet",
+        "difference.parquet",
         "overlap.parquet",
         "samples.parquet",
+        "summary.parquet",
+        "tables.json",
+        "winner.parquet",
     ];
     assert_eq!(names(&tables), files);
     // 8 prompts, 2 windows, 4 layers of 4 heads, 6 budgets
@@ -50,6 +63,7 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         ("agreement.parquet", AGREEMENT, 8 * 2 * 16),
         ("cost.parquet", COST, 8 * 3),
         ("samples.parquet", SAMPLES, 8),
+        ("complementarity.parquet", COMPLEMENTARITY, 8 * 16 * 6),
     ] {
         let table = read_table(&tables, file);
         assert_eq!(column_names(&table), expected(columns), "{file}");

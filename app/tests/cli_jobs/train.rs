@@ -80,7 +80,7 @@ fn a_model_is_trained_in_two_runs_captured_with_and_described() {
         "seed 3",
         "| 1 to 2 | 160 |",
         "| facts | 128 | end | 1 |",
-        "`last:8`, question at the end (1 prompts)",
+        "`last:8`, question at the end (1 prompt)",
     ] {
         assert!(card.contains(part), "'{part}' is not in:\n{card}");
     }

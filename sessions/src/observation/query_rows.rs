@@ -1,9 +1,11 @@
 //! The queries of a window's rows, with what is needed to recompute any attention weight.
 
-use candle_core::Tensor;
+use std::ops::Range;
+
+use candle_core::{DType, Tensor};
 
 use crate::SessionError;
-use crate::model::CapturedRows;
+use crate::model::{CapturedRows, RopeConfig};
 use crate::prefill::Prefilled;
 
 /// W rows of every layer and query head.
@@ -57,7 +59,10 @@ impl QueryRows {
     }
 
     /// The rows of several windows of one prompt, one after the other.
-    pub(crate) fn concatenate(parts: &[&Self]) -> Result<Self, SessionError> {
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] for rows of other models.
+    pub fn concatenate(parts: &[&Self]) -> Result<Self, SessionError> {
         let queries: Vec<&Tensor> = parts.iter().map(|part| &part.queries).collect();
         let log_sums: Vec<&Tensor> = parts.iter().map(|part| &part.log_sum_exp).collect();
         Ok(Self {
@@ -72,6 +77,19 @@ impl QueryRows {
                 .flat_map(|part| part.visible_keys.clone())
                 .collect(),
         })
+    }
+
+    /// Some consecutive rows of these.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Plan`] for no row.
+    pub fn range(&self, rows: Range<usize>) -> Result<Self, SessionError> {
+        let narrowed = CapturedRows {
+            queries: self.queries.narrow(2, rows.start, rows.len())?,
+            log_sum_exp: self.log_sum_exp.narrow(2, rows.start, rows.len())?,
+        };
+        let of = |all: &[u32]| all.get(rows.clone()).unwrap_or_default().to_vec();
+        Self::new(narrowed, of(&self.positions), of(&self.visible_keys))
     }
 
     /// W.
@@ -92,6 +110,37 @@ impl QueryRows {
     /// Queries after rotation, `[L, H, W, D]`, on the CPU in the model's dtype.
     pub fn queries(&self) -> &Tensor {
         &self.queries
+    }
+
+    /// [`Self::queries`] in single precision, row-major.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the tensor cannot be read.
+    pub fn values(&self) -> Result<Vec<f32>, SessionError> {
+        let values = self.queries.to_dtype(DType::F32)?.flatten_all()?;
+        Ok(values.to_vec1()?)
+    }
+
+    /// The queries as they were before the rotary embedding, row-major: each pair (i, i + D / 2) turned back
+    /// by its row's position times the pair's frequency. Angles are formed in f32 as the model forms them.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the tensor cannot be read.
+    pub fn unrotated(&self, rope: &RopeConfig) -> Result<Vec<f32>, SessionError> {
+        let head_dim = self.queries.dim(3)?;
+        let frequencies = rope.inverse_frequencies(head_dim);
+        let mut values = self.values()?;
+        let positions = self.positions.iter().cycle();
+        for (query, &position) in values.chunks_exact_mut(head_dim).zip(positions) {
+            let (left, right) = query.split_at_mut(head_dim / 2);
+            for ((a, b), frequency) in left.iter_mut().zip(right).zip(&frequencies) {
+                let (sin, cos) = f64::from(position as f32 * frequency).sin_cos();
+                let (x, y) = (f64::from(*a), f64::from(*b));
+                *a = (x * cos + y * sin) as f32;
+                *b = (y * cos - x * sin) as f32;
+            }
+        }
+        Ok(values)
     }
 
     /// Log-sum-exp of each row's logits over every key that it sees, prompt and beyond: `[L, H, W]`, f32.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::SessionError;
 use crate::capture::CapturePlan;
 use crate::error::Context;
-use crate::model::{ModelConfig, ModelIdentity};
+use crate::model::{ModelConfig, ModelIdentity, RopeConfig};
 
 /// Version of the folder's layout that this program writes. It reads this one and those before:
 /// version 2 added ready-made scores in place of queries.
@@ -31,6 +31,9 @@ pub struct ModelShape {
     pub head_dim: usize,
     /// L entries: keys that a query of the layer sees, itself included; null for all.
     pub sliding_windows: Vec<Option<usize>>,
+    /// How positions become angles, so that a query can be turned back; sessions of earlier programs do not say.
+    #[serde(default)]
+    pub rope: Option<RopeConfig>,
 }
 
 impl From<&ModelConfig> for ModelShape {
@@ -41,6 +44,7 @@ impl From<&ModelConfig> for ModelShape {
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
             sliding_windows: config.sliding_windows.clone(),
+            rope: Some(config.rope.clone()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Manifest, SampleState};
+use super::manifest::{MANIFEST_FILE, Manifest, SampleState};
 use super::sample_file::{CapturedSample, read_sample};
 use crate::SessionError;
 use crate::error::Context;
@@ -49,6 +49,16 @@ impl Session {
     /// What was captured, and how far it is.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// SHA-256 of the manifest, which holds those of all samples: what names the session's content.
+    ///
+    /// # Errors
+    /// [`SessionError::Io`] when the manifest cannot be read any more.
+    pub fn sha256(&self) -> Result<String, SessionError> {
+        let path = self.path.join(MANIFEST_FILE);
+        let bytes = std::fs::read(&path).io("read the session's manifest", &path)?;
+        Ok(sha256_hex(&bytes))
     }
 
     /// Finished samples.

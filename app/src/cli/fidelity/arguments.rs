@@ -9,8 +9,9 @@ use kvlens_analysis::{Budget, GroupReduction};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use serde::Serialize;
 
-use crate::cli::args::{ScoringArguments, at_least_one};
+use crate::cli::args::at_least_one;
 use crate::cli::failure::Failure;
+use crate::cli::measure_arguments::ScoringArguments;
 use crate::measurement::MeasureOptions;
 
 /// `kvlens fidelity`

@@ -62,8 +62,8 @@ impl HeadMaps {
             // writing to a String cannot fail
             let _ = write!(
                 text,
-                "\n`{window}`, question at the {place} ({} prompts):\n\n| layer | {} |\n|---|{}\n",
-                sum.samples,
+                "\n`{window}`, question at the {place} ({}):\n\n| layer | {} |\n|---|{}\n",
+                prompts(sum.samples),
                 heads.collect::<Vec<_>>().join(" | "),
                 "---|".repeat(sum.heads)
             );
@@ -79,5 +79,13 @@ impl HeadMaps {
             }
         }
         text
+    }
+}
+
+/// A count of prompts in words.
+fn prompts(count: usize) -> String {
+    match count {
+        1 => "1 prompt".to_owned(),
+        count => format!("{count} prompts"),
     }
 }

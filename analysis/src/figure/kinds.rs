@@ -1,0 +1,172 @@
+//! The kinds of figures: which axes, marks and colours a figure's rows get.
+
+mod curves;
+mod dots;
+mod maps;
+
+use super::FigureError;
+use super::chart::{Chart, ColumnWidth, LegendEntry, PageStyle};
+use super::palette::{Ground, SeriesStyle, all_series, ordered};
+use super::rows::FigureRow;
+
+/// A kind of figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FigureKind {
+    /// A metric against the budget, a curve per window with its interval.
+    Recall,
+    /// The same, a panel per layer.
+    RecallByLayer,
+    /// A metric at a budget for every layer and head, a panel per window.
+    HeadMap,
+    /// Two windows' difference for every layer and head.
+    HeadDifference,
+    /// The best window of every layer and head.
+    Winner,
+    /// Recall of single decode steps.
+    DecodeStep,
+    /// Recall of the decode stage up to a horizon.
+    Horizon,
+    /// Recall against where the window sits.
+    Place,
+    /// Hit rate at a few budgets.
+    HitRate,
+    /// Divergence of the decode stage from a window for every layer and head.
+    Kl,
+    /// Cosine of pseudo and decode queries, before and after the rotary embedding.
+    Queries,
+    /// Budgets shared out in several ways.
+    Allocation,
+    /// A metric against the time that a window takes.
+    Cost,
+}
+
+/// The words and limits of a figure.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FigureText {
+    /// What the horizontal axis shows.
+    pub x: String,
+    /// What the values are.
+    pub value: String,
+    /// Names of the places 0, 1, ... on the horizontal axis, for bars.
+    pub names: Vec<String>,
+    /// The ends of the value axis or the colour bar, instead of the kind's own.
+    pub range: Option<(f64, f64)>,
+    /// A line under the figure.
+    pub note: Option<String>,
+}
+
+/// The chart of a figure's rows.
+///
+/// # Errors
+/// [`FigureError::Empty`] without rows.
+pub fn chart(
+    kind: FigureKind,
+    rows: &[FigureRow],
+    text: &FigureText,
+    style: &PageStyle,
+) -> Result<Chart, FigureError> {
+    if rows.is_empty() {
+        return Err(FigureError::Empty);
+    }
+    let figure = Figure { rows, text, style };
+    Ok(match kind {
+        FigureKind::Recall
+        | FigureKind::RecallByLayer
+        | FigureKind::DecodeStep
+        | FigureKind::Horizon
+        | FigureKind::Place
+        | FigureKind::Allocation => curves::chart(kind, &figure),
+        FigureKind::HeadMap | FigureKind::HeadDifference | FigureKind::Kl => {
+            maps::chart(kind, &figure)
+        }
+        FigureKind::Winner => maps::winners(&figure),
+        FigureKind::HitRate | FigureKind::Queries => dots::bars(&figure),
+        FigureKind::Cost => dots::cost(&figure),
+    })
+}
+
+/// What every kind works from.
+struct Figure<'a> {
+    rows: &'a [FigureRow],
+    text: &'a FigureText,
+    style: &'a PageStyle,
+}
+
+impl<'a> Figure<'a> {
+    /// Names of the panels in the order in which they first come.
+    fn panels(&self) -> Vec<&'a str> {
+        distinct(self.rows.iter().map(|row| row.panel.as_str()))
+    }
+
+    /// Names of the series in the order in which they first come, with their styles. Windows have theirs
+    /// for good; other series are told apart by their order.
+    fn series(&self, are_windows: bool) -> Vec<(&'a str, SeriesStyle)> {
+        let names = distinct(self.rows.iter().map(|row| row.series.as_str()));
+        let styles = match are_windows {
+            true => all_series(&names, Ground::Light),
+            false => (0..names.len())
+                .map(|index| ordered(index, Ground::Light))
+                .collect(),
+        };
+        names.into_iter().zip(styles).collect()
+    }
+
+    fn of<'b>(
+        &'b self,
+        panel: &'b str,
+        series: &'b str,
+    ) -> impl Iterator<Item = &'a FigureRow> + 'b {
+        self.rows
+            .iter()
+            .filter(move |row| row.panel == panel && row.series == series)
+    }
+
+    /// Panels side by side.
+    fn columns(&self, panels: usize) -> usize {
+        let most = match self.style.width {
+            ColumnWidth::Single => 2,
+            ColumnWidth::Double => 4,
+        };
+        panels.min(most).max(1)
+    }
+
+    /// Height over width of a panel.
+    fn aspect(&self, columns: usize) -> f64 {
+        match (columns, self.style.width) {
+            (1, ColumnWidth::Single) => 0.68,
+            (1, ColumnWidth::Double) => 0.42,
+            _ => 0.85,
+        }
+    }
+
+    /// The least and the largest x.
+    fn x_range(&self) -> (f64, f64) {
+        let all = self.rows.iter().map(|row| row.x);
+        all.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
+            (low.min(x), high.max(x))
+        })
+    }
+}
+
+/// The legend of several series; a single unnamed one needs none.
+fn legend(series: &[(&str, SeriesStyle)], line: bool) -> Vec<LegendEntry> {
+    let entries = series.iter().filter(|(label, _)| !label.is_empty());
+    entries
+        .map(|&(label, style)| LegendEntry {
+            label: label.to_owned(),
+            style,
+            line,
+        })
+        .collect()
+}
+
+/// Each once, in the order of coming.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut known: Vec<&str> = Vec::new();
+    for name in names {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    known
+}

@@ -1,0 +1,73 @@
+//! Curves with bands.
+
+use super::{Figure, FigureKind, legend};
+use crate::figure::axis::Axis;
+use crate::figure::chart::{Chart, Mark, Panel};
+use crate::figure::rows::FigureRow;
+
+/// Ticks on an axis of a panel, at most.
+const TICKS: usize = 8;
+
+/// A panel for each of the rows' panels, a curve for each series.
+pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
+    let series = figure.series(are_windows(kind));
+    let names = figure.panels();
+    let columns = figure.columns(names.len());
+    let most = TICKS / columns;
+    let range = figure.x_range();
+    let x = match kind {
+        FigureKind::DecodeStep | FigureKind::Place => {
+            Axis::linear(&figure.text.x, range, most.max(3))
+        }
+        _ => Axis::powers_of_two(&figure.text.x, range, most.max(3)),
+    };
+    let y = Axis::linear(
+        &figure.text.value,
+        figure.text.range.unwrap_or((0.0, 1.0)),
+        5,
+    );
+    let panels = names.iter().map(|&name| Panel {
+        title: name.to_owned(),
+        x: x.clone(),
+        y: y.clone(),
+        marks: marks(kind, figure, name),
+    });
+    Chart {
+        panels: panels.collect(),
+        columns,
+        aspect: figure.aspect(columns),
+        legend: legend(&series, true),
+        bar: None,
+        note: figure.text.note.clone(),
+    }
+}
+
+/// Whether the series are windows, which have colours of their own.
+fn are_windows(kind: FigureKind) -> bool {
+    !matches!(kind, FigureKind::Allocation | FigureKind::Place)
+}
+
+fn marks(kind: FigureKind, figure: &Figure<'_>, panel: &str) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    if kind == FigureKind::Place {
+        marks.push(Mark::Upright { x: 0.0 });
+    }
+    let series = figure.series(are_windows(kind));
+    for (index, (label, style)) in series.into_iter().enumerate() {
+        let rows: Vec<&FigureRow> = figure
+            .of(panel, label)
+            .filter(|row| row.value.is_finite())
+            .collect();
+        let band = rows
+            .iter()
+            .filter_map(|row| Some((row.x, row.low?, row.high?)))
+            .collect();
+        marks.push(Mark::Curve {
+            style,
+            points: rows.iter().map(|row| (row.x, row.value)).collect(),
+            band,
+            first_marker: index,
+        });
+    }
+    marks
+}

@@ -1,0 +1,88 @@
+//! Bars and dots.
+
+use super::{Figure, legend};
+use crate::figure::axis::Axis;
+use crate::figure::chart::{Chart, Mark, Panel};
+use crate::figure::rows::FigureRow;
+
+/// Share of a place that its bars take.
+const FILLED: f64 = 0.8;
+
+/// Bars side by side at each named place, one for each series.
+pub(super) fn bars(figure: &Figure<'_>) -> Chart {
+    let are_windows = figure
+        .text
+        .names
+        .iter()
+        .all(|name| name.parse::<f64>().is_ok());
+    let series = figure.series(are_windows);
+    let width = FILLED / series.len().max(1) as f64;
+    let bar = |index: usize, row: &FigureRow| Mark::Bar {
+        style: series[index].1,
+        x: row.x - 0.5 * FILLED + (index as f64 + 0.5) * width,
+        width: 0.92 * width,
+        y: row.value,
+        interval: row.low.zip(row.high),
+    };
+    let names = figure.panels();
+    let columns = figure.columns(names.len());
+    let lowest = figure.rows.iter().map(|row| row.value).fold(0.0, f64::min);
+    let range = match lowest < 0.0 {
+        true => (-1.0, 1.0),
+        false => (0.0, 1.0),
+    };
+    let panels = names.iter().map(|&name| Panel {
+        title: name.to_owned(),
+        x: Axis::names(&figure.text.x, &figure.text.names),
+        y: Axis::linear(&figure.text.value, figure.text.range.unwrap_or(range), 5),
+        marks: series
+            .iter()
+            .enumerate()
+            .flat_map(|(index, (label, _))| figure.of(name, label).map(move |row| (index, row)))
+            .map(|(index, row)| bar(index, row))
+            .collect(),
+    });
+    Chart {
+        panels: panels.collect(),
+        columns,
+        aspect: figure.aspect(columns),
+        legend: legend(&series, false),
+        bar: None,
+        note: figure.text.note.clone(),
+    }
+}
+
+/// A dot for each series: what it gives against what it takes.
+pub(super) fn cost(figure: &Figure<'_>) -> Chart {
+    let series = figure.series(true);
+    let names = figure.panels();
+    let columns = figure.columns(names.len());
+    let (low, high) = figure.x_range();
+    let panels = names.iter().map(|&name| Panel {
+        title: name.to_owned(),
+        x: Axis::powers_of_ten(&figure.text.x, (low / 1.5, high * 1.5)),
+        y: Axis::linear(
+            &figure.text.value,
+            figure.text.range.unwrap_or((0.0, 1.0)),
+            5,
+        ),
+        marks: series
+            .iter()
+            .flat_map(|(label, style)| figure.of(name, label).map(move |row| (*style, row)))
+            .map(|(style, row)| Mark::Dot {
+                style,
+                x: row.x,
+                y: row.value,
+                interval: row.low.zip(row.high),
+            })
+            .collect(),
+    });
+    Chart {
+        panels: panels.collect(),
+        columns,
+        aspect: figure.aspect(columns),
+        legend: legend(&series, false),
+        bar: None,
+        note: figure.text.note.clone(),
+    }
+}

@@ -1,0 +1,214 @@
+//! Marks on the page: curves, bars, cells, markers.
+
+use super::axis::Axis;
+use super::chart::{CellSign, LegendEntry, Mark};
+use super::palette::{Dash, Marker, SeriesStyle};
+use super::scene::{Point, Rgb, Scene, Stroke};
+
+const CURVE_LINE: f64 = 1.0;
+const BAND_OPACITY: f64 = 0.18;
+const MARKER_RADIUS: f64 = 1.9;
+const INTERVAL_LINE: f64 = 0.6;
+const REFERENCE: Rgb = Rgb(120, 120, 120);
+/// Markers on one curve.
+const MARKERS: usize = 5;
+/// What a cell reaches over its neighbours.
+const SEAM: f64 = 0.08;
+/// Corners of a disc.
+const CORNERS: usize = 16;
+
+/// Where a panel stands.
+pub(super) struct Frame {
+    pub left: f64,
+    pub top: f64,
+    pub width: f64,
+    pub height: f64,
+}
+
+impl Frame {
+    pub(super) fn x(&self, axis: &Axis, number: f64) -> f64 {
+        self.left + self.width * axis.share(number).clamp(0.0, 1.0)
+    }
+
+    pub(super) fn y(&self, axis: &Axis, number: f64) -> f64 {
+        self.top + self.height * (1.0 - axis.share(number).clamp(0.0, 1.0))
+    }
+}
+
+/// Draws a mark in its frame; what lies outside of the axes is held at their ends.
+pub(super) fn draw_mark(
+    scene: &mut Scene,
+    frame: &Frame,
+    x_axis: &Axis,
+    y_axis: &Axis,
+    mark: &Mark,
+) {
+    let place = |(x, y): Point| (frame.x(x_axis, x), frame.y(y_axis, y));
+    match mark {
+        Mark::Curve {
+            style,
+            points,
+            band,
+            first_marker,
+        } => {
+            let upper = band.iter().map(|&(x, _, high)| place((x, high)));
+            let lower = band.iter().rev().map(|&(x, low, _)| place((x, low)));
+            scene.area(upper.chain(lower).collect(), style.color, BAND_OPACITY);
+            let points: Vec<Point> = points.iter().copied().map(place).collect();
+            scene.line(points.clone(), stroke(style));
+            let step = points.len().div_ceil(MARKERS).max(1);
+            for &point in points.iter().skip(first_marker % step).step_by(step) {
+                draw_marker(scene, point, style.marker, style.color, MARKER_RADIUS);
+            }
+        }
+        Mark::Bar {
+            style,
+            x,
+            width,
+            y,
+            interval,
+        } => {
+            let (left, top) = place((x - 0.5 * width, *y));
+            let (right, bottom) = place((x + 0.5 * width, y_axis.range.0.max(0.0)));
+            scene.rect((left, top), right - left, bottom - top, style.color, 0.75);
+            draw_interval(scene, *interval, |number| place((*x, number)));
+            draw_marker(
+                scene,
+                place((*x, *y)),
+                style.marker,
+                style.color,
+                MARKER_RADIUS,
+            );
+        }
+        Mark::Dot {
+            style,
+            x,
+            y,
+            interval,
+        } => {
+            draw_interval(scene, *interval, |number| place((*x, number)));
+            draw_marker(
+                scene,
+                place((*x, *y)),
+                style.marker,
+                style.color,
+                1.4 * MARKER_RADIUS,
+            );
+        }
+        Mark::Cell { x, y, fill, sign } => {
+            let (left, top) = place((x - 0.5, y + 0.5));
+            let (right, bottom) = place((x + 0.5, y - 0.5));
+            draw_cell(scene, (left, top), (right, bottom), *fill, *sign);
+        }
+        Mark::Upright { x } => {
+            let x = frame.x(x_axis, *x);
+            let ends = vec![(x, frame.top), (x, frame.top + frame.height)];
+            scene.line(ends, reference());
+        }
+        Mark::Level { y } => {
+            let y = frame.y(y_axis, *y);
+            let ends = vec![(frame.left, y), (frame.left + frame.width, y)];
+            scene.line(ends, reference());
+        }
+    }
+}
+
+fn reference() -> Stroke {
+    Stroke {
+        color: REFERENCE,
+        width: 0.7,
+        dash: vec![2.0, 1.5],
+    }
+}
+
+/// Draws the swatch of a legend entry from its left end.
+pub(super) fn draw_swatch(scene: &mut Scene, (x, y): Point, width: f64, entry: &LegendEntry) {
+    if entry.line {
+        scene.line(vec![(x, y), (x + width, y)], stroke(&entry.style));
+    }
+    let middle = (x + 0.5 * width, y);
+    let (marker, color) = (entry.style.marker, entry.style.color);
+    draw_marker(scene, middle, marker, color, 1.2 * MARKER_RADIUS);
+}
+
+fn stroke(style: &SeriesStyle) -> Stroke {
+    Stroke {
+        color: style.color,
+        width: CURVE_LINE,
+        dash: match style.dash {
+            Dash::Solid => Vec::new(),
+            Dash::Dashed => vec![4.0, 2.0],
+            Dash::Dotted => vec![1.2, 1.4],
+        },
+    }
+}
+
+fn draw_interval(scene: &mut Scene, interval: Option<Point>, place: impl Fn(f64) -> Point) {
+    if let Some((low, high)) = interval {
+        let ends = vec![place(low), place(high)];
+        scene.line(ends, Stroke::solid(Rgb::BLACK, INTERVAL_LINE));
+    }
+}
+
+fn draw_cell(
+    scene: &mut Scene,
+    (left, top): Point,
+    (right, bottom): Point,
+    fill: Rgb,
+    sign: CellSign,
+) {
+    // a little larger than the cell, so that no seam shows
+    let (width, height) = (right - left, bottom - top);
+    scene.rect((left, top), width + SEAM, height + SEAM, fill, 1.0);
+    let ink = match fill.luma() > 0.5 {
+        true => Rgb(40, 40, 40),
+        false => Rgb(235, 235, 235),
+    };
+    match sign {
+        CellSign::None => {}
+        CellSign::Stroke => {
+            let inset = 0.25 * width.min(height);
+            let ends = vec![(left + inset, bottom - inset), (right - inset, top + inset)];
+            scene.line(ends, Stroke::solid(ink, 0.5));
+        }
+        CellSign::Minus => {
+            let (reach, middle) = (0.18 * width.min(height), 0.5 * (top + bottom));
+            let center = 0.5 * (left + right);
+            let ends = vec![(center - reach, middle), (center + reach, middle)];
+            scene.line(ends, Stroke::solid(ink, 0.5));
+        }
+        CellSign::Marker(marker) => {
+            let middle = (0.5 * (left + right), 0.5 * (top + bottom));
+            let radius = (0.25 * width.min(height)).min(1.5 * MARKER_RADIUS);
+            draw_marker(scene, middle, marker, ink, radius);
+        }
+    }
+}
+
+fn draw_marker(scene: &mut Scene, (x, y): Point, marker: Marker, color: Rgb, radius: f64) {
+    let corner = |turn: f64, far: f64| {
+        let (sin, cos) = (turn * std::f64::consts::TAU).sin_cos();
+        (x + far * sin, y - far * cos)
+    };
+    let around = |count: usize, first: f64, far: f64| -> Vec<Point> {
+        (0..count)
+            .map(|index| corner(first + index as f64 / count as f64, far))
+            .collect()
+    };
+    match marker {
+        Marker::Circle => scene.area(around(CORNERS, 0.0, radius), color, 1.0),
+        Marker::Diamond => scene.area(around(4, 0.0, 1.25 * radius), color, 1.0),
+        Marker::Square => scene.area(around(4, 0.125, 1.25 * radius), color, 1.0),
+        Marker::Up => scene.area(around(3, 0.0, 1.3 * radius), color, 1.0),
+        Marker::Down => scene.area(around(3, 0.5, 1.3 * radius), color, 1.0),
+        Marker::Cross => {
+            for first in [0.125, 0.375] {
+                let ends = vec![
+                    corner(first, 1.25 * radius),
+                    corner(first + 0.5, 1.25 * radius),
+                ];
+                scene.line(ends, Stroke::solid(color, 0.5 * radius));
+            }
+        }
+    }
+}

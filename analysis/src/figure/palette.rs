@@ -1,0 +1,220 @@
+//! Colours, dashes and markers, for the screen and for paper: the one place where they are chosen.
+//!
+//! A window keeps its colour everywhere because the colour hangs on the method's name; a second window of the
+//! same method differs by shade, dash and marker. The colours are Okabe and Ito's, readable with the common
+//! colour-vision deficiencies; dashes and markers tell curves apart in grey as well.
+
+use super::scene::Rgb;
+
+/// The methods in the order of the palette; a method keeps its place for good.
+const METHODS: [&str; 14] = [
+    "last",
+    "laq",
+    "laq++",
+    "dapq",
+    "judge-q",
+    "lookahead-kv",
+    "expected",
+    "tova",
+    "h2o",
+    "streaming",
+    "knorm",
+    "random",
+    "draft",
+    "union",
+];
+
+/// What series are drawn on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// A dark screen.
+    Dark,
+    /// A light screen, or paper.
+    Light,
+}
+
+/// Okabe and Ito's seven colours without black, brightened where dark backgrounds swallow them.
+const SERIES_DARK: [Rgb; 7] = [
+    Rgb(230, 159, 0),
+    Rgb(86, 180, 233),
+    Rgb(0, 178, 130),
+    Rgb(240, 228, 66),
+    Rgb(70, 140, 220),
+    Rgb(226, 106, 20),
+    Rgb(214, 133, 177),
+];
+
+/// The same seven, darkened where white backgrounds wash them out.
+const SERIES_LIGHT: [Rgb; 7] = [
+    Rgb(200, 125, 0),
+    Rgb(30, 135, 195),
+    Rgb(0, 138, 100),
+    Rgb(150, 138, 0),
+    Rgb(0, 95, 160),
+    Rgb(195, 80, 0),
+    Rgb(178, 88, 140),
+];
+
+/// How a line is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dash {
+    /// Not at all.
+    Solid,
+    /// Into dashes.
+    Dashed,
+    /// Into dots.
+    Dotted,
+}
+
+/// The sign of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    /// A disc.
+    Circle,
+    /// A square on its corner.
+    Diamond,
+    /// A square.
+    Square,
+    /// A triangle that points up.
+    Up,
+    /// A triangle that points down.
+    Down,
+    /// Two crossed strokes.
+    Cross,
+}
+
+/// How one window is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeriesStyle {
+    /// Colour of line, marker and swatch.
+    pub color: Rgb,
+    /// Dash of the line.
+    pub dash: Dash,
+    /// Marker on the line.
+    pub marker: Marker,
+}
+
+/// The style of the window `label`; `repeat` counts windows of the same method before it.
+#[must_use]
+pub fn series(label: &str, repeat: usize, ground: Ground) -> SeriesStyle {
+    let place = place(label);
+    let (palette, far) = match ground {
+        Ground::Dark => (&SERIES_DARK, Rgb::WHITE),
+        Ground::Light => (&SERIES_LIGHT, Rgb::BLACK),
+    };
+    let share = match repeat % 3 {
+        0 => 0.0,
+        1 => 0.45,
+        _ => 0.7,
+    };
+    SeriesStyle {
+        color: palette[place % palette.len()].towards(far, share),
+        dash: dash(place / palette.len() + repeat),
+        marker: marker(place + repeat),
+    }
+}
+
+/// The style of the series number `index` where series are no windows.
+#[must_use]
+pub fn ordered(index: usize, ground: Ground) -> SeriesStyle {
+    let palette = match ground {
+        Ground::Dark => &SERIES_DARK,
+        Ground::Light => &SERIES_LIGHT,
+    };
+    SeriesStyle {
+        color: palette[index % palette.len()],
+        dash: dash(index),
+        marker: marker(index),
+    }
+}
+
+/// Styles of several windows, each counted among those of its method.
+#[must_use]
+pub fn all_series(labels: &[&str], ground: Ground) -> Vec<SeriesStyle> {
+    let styles = labels.iter().enumerate().map(|(index, label)| {
+        let before = labels.iter().take(index);
+        let repeat = before
+            .filter(|other| method(other) == method(label))
+            .count();
+        series(label, repeat, ground)
+    });
+    styles.collect()
+}
+
+fn method(label: &str) -> &str {
+    label.split(':').next().unwrap_or(label)
+}
+
+fn place(label: &str) -> usize {
+    METHODS
+        .iter()
+        .position(|known| *known == method(label))
+        .unwrap_or(METHODS.len())
+}
+
+fn dash(place: usize) -> Dash {
+    match place % 3 {
+        0 => Dash::Solid,
+        1 => Dash::Dashed,
+        _ => Dash::Dotted,
+    }
+}
+
+fn marker(place: usize) -> Marker {
+    match place % 6 {
+        0 => Marker::Circle,
+        1 => Marker::Diamond,
+        2 => Marker::Square,
+        3 => Marker::Up,
+        4 => Marker::Down,
+        _ => Marker::Cross,
+    }
+}
+
+/// Viridis, for a share in 0..=1; values outside are clamped.
+#[must_use]
+pub fn sequential(share: f32) -> Rgb {
+    let color = colorous::VIRIDIS.eval_continuous(f64::from(share.clamp(0.0, 1.0)));
+    Rgb(color.r, color.g, color.b)
+}
+
+/// RdBu: red at 0, white at a half, blue at 1; values outside are clamped.
+#[must_use]
+pub fn diverging(share: f32) -> Rgb {
+    let color = colorous::RED_BLUE.eval_continuous(f64::from(share.clamp(0.0, 1.0)));
+    Rgb(color.r, color.g, color.b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_keeps_its_colour_and_a_second_window_differs_in_everything() {
+        for ground in [Ground::Dark, Ground::Light] {
+            let styles = all_series(&["last:32", "laq", "last:8", "laq++"], ground);
+            assert_eq!(styles[0].color, series("last:64", 0, ground).color);
+            assert_ne!(styles[0].color, styles[2].color);
+            assert_ne!(styles[0].dash, styles[2].dash);
+            assert_ne!(styles[0].marker, styles[2].marker);
+            assert_ne!(styles[1].color, styles[3].color);
+        }
+    }
+
+    #[test]
+    fn no_two_methods_look_alike() {
+        let styles = all_series(&METHODS, Ground::Light);
+        for (index, style) in styles.iter().enumerate() {
+            assert!(!styles[..index].contains(style), "{}", METHODS[index]);
+        }
+    }
+
+    #[test]
+    fn the_sequential_map_gets_lighter_in_grey_too() {
+        let lumas: Vec<f32> = (0..=20)
+            .map(|step| sequential(step as f32 / 20.0).luma())
+            .collect();
+        assert!(lumas.windows(2).all(|pair| pair[0] < pair[1]), "{lumas:?}");
+        assert!(diverging(0.0).luma() < diverging(0.5).luma());
+    }
+}

@@ -1,0 +1,240 @@
+//! What every kind of figure must keep to; how they look was judged by eye.
+
+use kvlens_analysis::figure::{
+    ColumnWidth, FigureFormat, FigureKind, FigureRow, FigureText, PageStyle, chart, render,
+};
+
+fn row(panel: &str, series: &str, x: f64, value: f64) -> FigureRow {
+    FigureRow {
+        panel: panel.to_owned(),
+        series: series.to_owned(),
+        x,
+        y: None,
+        value,
+        low: Some((value - 0.06).max(0.0)),
+        high: Some((value + 0.08).min(1.0)),
+        samples: 8,
+        resolved: None,
+    }
+}
+
+const WINDOWS: [&str; 8] = [
+    "last:32", "last:8", "laq:n=8", "laq++", "dapq", "tova", "h2o", "random",
+];
+
+/// Curves of eight windows at 33 budgets from 1 to 1,024.
+fn curves(panel: &str) -> Vec<FigureRow> {
+    let of_window = |(index, window): (usize, &&str)| {
+        let window = (*window).to_owned();
+        (0..33).map(move |step| {
+            let x = 2_f64.powf(10.0 * f64::from(step) / 32.0).round();
+            let floor = 0.1 + 0.07 * index as f64;
+            row(
+                "",
+                &window,
+                x,
+                floor + (1.0 - floor) * (x / 1024.0).powf(0.7),
+            )
+        })
+    };
+    let mut rows: Vec<FigureRow> = WINDOWS.iter().enumerate().flat_map(of_window).collect();
+    for row in &mut rows {
+        row.panel = panel.to_owned();
+    }
+    rows
+}
+
+/// A map of 8 layers and 16 heads.
+fn cells(panel: &str, series: impl Fn(usize, usize) -> &'static str) -> Vec<FigureRow> {
+    (0..8 * 16)
+        .map(|index| {
+            let (layer, head) = (index / 16, index % 16);
+            let value = (layer * 5 + head * 3) % 23;
+            FigureRow {
+                y: Some(layer as f64),
+                resolved: Some((layer + head) % 3 != 0),
+                ..row(panel, series(layer, head), head as f64, value as f64 / 23.0)
+            }
+        })
+        .collect()
+}
+
+/// Every kind with rows of its sort.
+fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
+    let text = |x: &str, value: &str| FigureText {
+        x: x.to_owned(),
+        value: value.to_owned(),
+        ..FigureText::default()
+    };
+    let budget = || text("budget (tokens)", "recall");
+    let layers = ["layer 0", "layer 1", "layer 2", "layer 3"];
+    let by_layer = layers.iter().flat_map(|layer| curves(layer)).collect();
+    let two_maps = ["last:32", "laq++"]
+        .iter()
+        .flat_map(|window| cells(window, |_, _| ""))
+        .collect();
+    let mut difference = cells("laq++ less last:32", |_, _| "");
+    for row in &mut difference {
+        row.value -= 0.5;
+    }
+    difference[5].value = f64::NAN;
+    let winner = cells("", |layer, head| WINDOWS[(layer * 3 + head) % 4]);
+    let places = curves("").into_iter().map(|mut row| {
+        row.x -= 900.0;
+        row
+    });
+    let bars = WINDOWS.iter().enumerate().flat_map(|(index, window)| {
+        (0..3).map(move |place| {
+            row(
+                "",
+                window,
+                f64::from(place),
+                0.3 + 0.05 * index as f64 + 0.1 * f64::from(place),
+            )
+        })
+    });
+    let queries = (0..4).flat_map(|place| {
+        [("before rotation", 0.9), ("after rotation", 0.5)].map(|(series, value)| {
+            row("", series, f64::from(place), value - 0.2 * f64::from(place))
+        })
+    });
+    let cost = WINDOWS.iter().enumerate().map(|(index, window)| {
+        row(
+            "",
+            window,
+            0.05 * 4_f64.powi(index as i32),
+            0.2 + 0.08 * index as f64,
+        )
+    });
+    let allocation = curves("").into_iter().filter_map(|mut row| {
+        let place = WINDOWS.iter().position(|window| *window == row.series)?;
+        row.series = (*["uniform", "pyramid", "head-adaptive"].get(place)?).to_owned();
+        Some(row)
+    });
+    let names = |names: &[&str], text: FigureText| FigureText {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..text
+    };
+    vec![
+        ("recall", FigureKind::Recall, curves(""), budget()),
+        ("recall-by-layer", FigureKind::RecallByLayer, by_layer, budget()),
+        ("head-map", FigureKind::HeadMap, two_maps, text("head", "recall at 64 tokens")),
+        ("head-difference", FigureKind::HeadDifference, difference, FigureText {
+            note: Some("A stroke marks differences that are not resolved: their 95 % interval spans zero.".to_owned()),
+            ..text("head", "difference of recall at 64 tokens")
+        }),
+        ("winner", FigureKind::Winner, winner, text("head", "")),
+        ("decode-step", FigureKind::DecodeStep, curves(""), text("decode step", "recall at 64 tokens")),
+        ("horizon", FigureKind::Horizon, curves(""), text("decode steps", "recall at 64 tokens")),
+        ("place", FigureKind::Place, places.collect(), text("last query of the window, from the prompt's end (tokens)", "recall")),
+        ("hit-rate", FigureKind::HitRate, bars.collect(), names(&["128", "256", "512"], text("budget (tokens)", "hit rate"))),
+        ("kl", FigureKind::Kl, cells("last:32", |_, _| ""), text("head", "KL of the decode stage from the window (nats)")),
+        ("queries", FigureKind::Queries, queries.collect(), names(&["dapq:content=decode,shift=-256", "dapq", "last:32", "random"], text("", "cosine with the decode queries"))),
+        ("allocation", FigureKind::Allocation, allocation.collect(), budget()),
+        ("cost", FigureKind::Cost, cost.collect(), text("time beyond the prefill (ms)", "recall at 64 tokens")),
+    ]
+}
+
+fn styles() -> [PageStyle; 2] {
+    [ColumnWidth::Single, ColumnWidth::Double].map(|width| PageStyle {
+        width,
+        ..PageStyle::default()
+    })
+}
+
+#[test]
+fn every_kind_is_the_same_bytes_twice_and_small() {
+    let folder = std::env::var_os("KVLENS_FIGURES").map(std::path::PathBuf::from);
+    for (name, kind, rows, text) in examples() {
+        for style in styles() {
+            let chart = chart(kind, &rows, &text, &style).unwrap();
+            for (format, ending) in [
+                (FigureFormat::Svg, "svg"),
+                (FigureFormat::Pdf, "pdf"),
+                (FigureFormat::Png, "png"),
+            ] {
+                let bytes = render(&chart, &style, format).unwrap();
+                assert!(
+                    bytes == render(&chart, &style, format).unwrap(),
+                    "{name}.{ending}"
+                );
+                // a picture of 300 pixels per inch may be larger
+                assert!(
+                    bytes.len() < 200_000 || format == FigureFormat::Png,
+                    "{name}.{ending} has {} bytes",
+                    bytes.len()
+                );
+                // to look at them: KVLENS_FIGURES=FOLDER cargo test
+                if let Some(folder) = &folder {
+                    let file = format!("{name}-{:?}.{ending}", style.width);
+                    std::fs::write(folder.join(file), bytes).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Numbers behind an attribute of every element with some tag.
+fn attribute(svg: &str, tag: &str, name: &str) -> Vec<f64> {
+    let elements = svg.lines().filter(|line| line.starts_with(tag));
+    let values = elements.filter_map(|line| {
+        let rest = line.split_once(&format!(" {name}=\""))?.1;
+        rest.split_once('"')?.0.parse().ok()
+    });
+    values.collect()
+}
+
+#[test]
+fn text_is_text_of_the_asked_size_within_the_page() {
+    for (name, kind, rows, text) in examples() {
+        let style = PageStyle {
+            font_size: 8.0,
+            ..PageStyle::default()
+        };
+        let chart = chart(kind, &rows, &text, &style).unwrap();
+        let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap()).unwrap();
+        assert!(
+            svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"84mm\""),
+            "{name}"
+        );
+        let sizes = attribute(&svg, "<text", "font-size");
+        assert!(
+            sizes.len() > 4 && sizes.iter().all(|size| (5.6..=8.0).contains(size)),
+            "{name}: {sizes:?}"
+        );
+        let right = style.width.points();
+        for (tag, coordinate) in [("<text", "x"), ("<text", "y")] {
+            let places = attribute(&svg, tag, coordinate);
+            assert!(
+                places
+                    .iter()
+                    .all(|place| *place >= 0.0 && *place < 4.0 * right),
+                "{name}: {places:?}"
+            );
+        }
+        for x in attribute(&svg, "<text", "x") {
+            assert!(x <= right, "{name}: {x}");
+        }
+    }
+}
+
+#[test]
+fn a_pdf_carries_its_font_and_no_date() {
+    let style = PageStyle::default();
+    let text = FigureText::default();
+    let chart = chart(FigureKind::Recall, &curves(""), &text, &style).unwrap();
+    let pdf = render(&chart, &style, FigureFormat::Pdf).unwrap();
+    let readable = String::from_utf8_lossy(&pdf);
+    assert!(readable.starts_with("%PDF-"));
+    for part in ["/FontFile2", "/ToUnicode", "NotoSans-Regular", "238.11"] {
+        assert!(readable.contains(part), "{part}");
+    }
+    assert!(!readable.contains("Date"));
+}
+
+#[test]
+fn a_figure_without_rows_is_refused() {
+    let (text, style) = (FigureText::default(), PageStyle::default());
+    let refused = chart(FigureKind::Recall, &[], &text, &style).unwrap_err();
+    assert!(refused.to_string().starts_with("there is nothing to draw"));
+}

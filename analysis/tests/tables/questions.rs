@@ -1,0 +1,145 @@
+//! The tables of further questions, of means and of figures: their columns are those of README.
+
+use kvlens_analysis::allocation::AllocatedHead;
+use kvlens_analysis::collection::CollectedWindow;
+use kvlens_analysis::figure::FigureRow;
+use kvlens_analysis::importance::HeadKind;
+use kvlens_analysis::tables::{
+    AllocationRow, AllocationTable, DriftRow, DriftTable, FigureTable, PlaceRow, PlaceTable,
+    QueryRow, QueryTable, SummaryTable, Table, TableFile, TableOutput,
+};
+use kvlens_analysis::{Budget, Collection, Metric, SampleGroup};
+use tempfile::TempDir;
+
+use super::fixtures::{PROVENANCE, SAMPLE, columns, compared, context, names, read};
+
+fn written<T: Table>(rows: &[T::Row<'_>]) -> TableFile {
+    let folder = TempDir::new().unwrap();
+    let mut table = TableOutput::<T>::create(folder.path(), PROVENANCE, true).unwrap();
+    table.write(rows).unwrap();
+    table.finish().unwrap();
+    let expected: Vec<String> = TableOutput::<T>::file_names(true)
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let mut sorted = expected.clone();
+    sorted.sort();
+    assert_eq!(names(folder.path()), sorted);
+    read::<T>(folder.path())
+}
+
+fn with_sample(rest: &str) -> String {
+    format!("{SAMPLE}, prompt_tokens u32, decode_tokens u32, {rest}")
+}
+
+#[test]
+fn questions_have_their_columns() {
+    let sample = &context();
+    let (window, layer, head, head_kind) = ("laq", 1, 2, HeadKind::Kv);
+    let drift = written::<DriftTable>(&[DriftRow {
+        sample,
+        window,
+        layer,
+        head,
+        head_kind,
+        part: "step",
+        step: 3,
+        budget_tokens: 2,
+        recall: 0.5,
+    }]);
+    let expected = "window str, layer u32, head u32, head_kind str, part str, step u32, \
+                    budget_tokens u32, recall f64";
+    assert_eq!(columns(&drift), with_sample(expected));
+    let place = written::<PlaceTable>(&[PlaceRow {
+        sample,
+        width: 32,
+        layer,
+        head,
+        head_kind,
+        last_position: 9,
+        budget_tokens: 2,
+        recall: 0.5,
+        visible: 0.75,
+    }]);
+    let expected = "width u32, layer u32, head u32, head_kind str, last_position u32, \
+                    budget_tokens u32, recall f64, visible f64";
+    assert_eq!(columns(&place), with_sample(expected));
+    let query = written::<QueryTable>(&[QueryRow {
+        sample,
+        window,
+        layer,
+        head,
+        rows: 8,
+        position_gap: -40.0,
+        cosine_before_rotation: None,
+        cosine_after_rotation: 0.25,
+    }]);
+    let expected = "window str, layer u32, head u32, rows u32, position_gap f64, \
+                    cosine_before_rotation f64, cosine_after_rotation f64";
+    assert_eq!(columns(&query), with_sample(expected));
+    assert_eq!(query.numbers("cosine_before_rotation").unwrap(), [None]);
+    let allocation = written::<AllocationTable>(&[AllocationRow {
+        sample,
+        window,
+        layer,
+        head,
+        head_kind,
+        allocation: "pyramid",
+        budget_tokens: 2,
+        kept: AllocatedHead {
+            tokens: 3,
+            recall: 0.5,
+            hit_rate: 0.75,
+            selected_mass: 0.25,
+        },
+    }]);
+    let expected = "window str, layer u32, head u32, head_kind str, allocation str, \
+                    budget_tokens u32, tokens u32, recall f64, hit_rate f64, selected_mass f64";
+    assert_eq!(columns(&allocation), with_sample(expected));
+}
+
+#[test]
+fn means_and_figures_have_their_columns() {
+    let (_, comparison) = compared(&[2]);
+    let mut collection = Collection::new(&[Budget::Tokens(2)], &[], Metric::Recall);
+    let group = SampleGroup {
+        model: "demo".to_owned(),
+        task: "facts".to_owned(),
+        question_place: None,
+    };
+    let window = CollectedWindow {
+        label: "laq",
+        score_kind: "attention",
+        comparison: &comparison,
+    };
+    collection.add(&group, "a", 4, &[window]);
+    let rows: Vec<_> = collection.summaries(Metric::HitRate, 0);
+    let rows: Vec<_> = rows.into_iter().map(Into::into).collect();
+    let summary = written::<SummaryTable>(&rows);
+    assert_eq!(
+        columns(&summary),
+        "model str, task str, question_place str, window str, score_kind str, metric str, budget str, \
+         samples u32, mean f64, low f64, high f64"
+    );
+    assert_eq!(summary.text("question_place").unwrap(), [None]);
+    assert_eq!(
+        summary.numbers("low").unwrap(),
+        [None],
+        "one sample has no interval"
+    );
+    let figure = written::<FigureTable>(&[FigureRow {
+        panel: String::new(),
+        series: "laq".to_owned(),
+        x: 64.0,
+        y: None,
+        value: 0.5,
+        low: Some(0.25),
+        high: Some(0.75),
+        samples: 8,
+        resolved: None,
+    }]);
+    assert_eq!(
+        columns(&figure),
+        "panel str, series str, x f64, y f64, value f64, low f64, high f64, samples u32, resolved bool"
+    );
+}

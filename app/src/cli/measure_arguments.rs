@@ -1,0 +1,163 @@
+//! What can be typed behind `kvlens measure`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use kvlens_analysis::{
+    Budget, ForcedKeep, GroupReduction, KeySet, Metric, Pooling, RowReduction, ScoringOverrides,
+    StepRange,
+};
+
+use super::args::{DEFAULT_BUDGETS, at_least_one};
+use super::question_tables::{Question, Questions};
+use crate::measurement::places::Sweep;
+use crate::measurement::{MeasureOptions, OracleDefinition};
+
+/// `kvlens measure`
+#[derive(Debug, Args)]
+pub struct MeasureArguments {
+    /// Session folders (NAME.kvlens), or folders of sessions
+    #[arg(value_name = "SESSION", required = true)]
+    pub sessions: Vec<PathBuf>,
+    /// The folder for the tables; created if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Budgets in tokens or as shares of the prompt, separated by commas
+    #[arg(
+        long,
+        value_name = "BUDGETS",
+        value_delimiter = ',',
+        default_value = DEFAULT_BUDGETS
+    )]
+    pub budgets: Vec<Budget>,
+    #[command(flatten)]
+    pub scoring: ScoringArguments,
+    /// Also write importance.parquet, one row per window, head and prompt token
+    #[arg(long)]
+    pub importance: bool,
+    /// Also write every table as CSV
+    #[arg(long)]
+    pub csv: bool,
+    /// The window that the others are compared with, or `all` for every pair; without it, the first
+    #[arg(long, value_name = "WINDOW|all")]
+    pub against: Option<String>,
+    /// The metric of differences and winners
+    #[arg(long, value_name = "METRIC", value_enum, default_value_t)]
+    pub metric: MetricChoice,
+    /// Test differences of means alone, not of every head
+    #[arg(long)]
+    pub no_head_tests: bool,
+    /// Further questions, each with a table of its own
+    #[arg(long, value_name = "QUESTION", value_enum, num_args = 1..)]
+    pub also: Vec<Question>,
+    /// Queries of the window that `--also places` sweeps
+    #[arg(long, value_name = "W", default_value_t = DEFAULT_SWEEP.width, value_parser = at_least_one)]
+    pub place_width: usize,
+    /// Positions from one place of that window to the next
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SWEEP.stride, value_parser = at_least_one)]
+    pub place_stride: usize,
+}
+
+/// The last prompt window of SnapKV, moved by half its width.
+pub const DEFAULT_SWEEP: Sweep = Sweep {
+    width: 32,
+    stride: 16,
+};
+
+impl MeasureArguments {
+    /// What is asked beyond recall.
+    pub fn questions(&self) -> Questions {
+        Questions {
+            asked: self.also.clone(),
+            sweep: Sweep {
+                width: self.place_width,
+                stride: self.place_stride,
+            },
+        }
+    }
+}
+
+/// How windows and oracle are scored and ranked.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Scoring")]
+pub struct ScoringArguments {
+    /// Leave the last R prompt tokens out of every ranking
+    #[arg(long, value_name = "R", default_value_t = 0)]
+    pub exempt_recent: usize,
+    /// Leave the first S prompt tokens out of every ranking
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub exempt_sinks: usize,
+    /// Reduction over a window's rows instead of the published one: mean, sum or max
+    #[arg(long, value_name = "mean|sum|max")]
+    pub reduce: Option<RowReduction>,
+    /// Pooling along positions instead of the published one
+    #[arg(long, value_name = "none|avg:K|max:K")]
+    pub pool: Option<Pooling>,
+    /// Reduction over the query heads of a key/value head instead of the published one
+    #[arg(long, value_name = "none|mean|max")]
+    pub group: Option<GroupReduction>,
+    /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
+    #[arg(long, value_name = "causal|prompt")]
+    pub keys: Option<KeySet>,
+    /// Decode steps that the oracle is made of: all, the first 8, or the 5th to the 8th as 5-8
+    #[arg(long, value_name = "all|N|A-B", default_value_t)]
+    pub oracle_steps: StepRange,
+    /// Reduction over the oracle's steps alone, instead of --reduce or the mean
+    #[arg(long, value_name = "mean|sum|max")]
+    pub oracle_reduce: Option<RowReduction>,
+    /// Keys of the oracle's softmax alone, instead of --keys or causal
+    #[arg(long, value_name = "causal|prompt")]
+    pub oracle_keys: Option<KeySet>,
+}
+
+impl ScoringArguments {
+    /// How to score and rank.
+    pub fn options(&self) -> MeasureOptions {
+        MeasureOptions {
+            overrides: ScoringOverrides {
+                keys: self.keys,
+                reduce: self.reduce,
+                pool: self.pool,
+                group: self.group,
+                group_order: None,
+            },
+            exempt: ForcedKeep {
+                sinks: self.exempt_sinks,
+                recent: self.exempt_recent,
+            },
+            oracle: OracleDefinition {
+                steps: self.oracle_steps,
+                reduce: self.oracle_reduce,
+                keys: self.oracle_keys,
+            },
+        }
+    }
+}
+
+/// A metric as it is typed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum MetricChoice {
+    /// Share of the decode stage's top tokens that the window ranks as high
+    #[default]
+    Recall,
+    /// The same with the tokens that the window's rule always keeps
+    HitRate,
+    /// Tokens in both sets over tokens in either
+    Jaccard,
+    /// Decode attention that the kept tokens hold
+    Mass,
+    /// The same as a share of the best possible
+    MassOfOracle,
+}
+
+impl From<MetricChoice> for Metric {
+    fn from(choice: MetricChoice) -> Self {
+        match choice {
+            MetricChoice::Recall => Self::Recall,
+            MetricChoice::HitRate => Self::HitRate,
+            MetricChoice::Jaccard => Self::Jaccard,
+            MetricChoice::Mass => Self::Mass,
+            MetricChoice::MassOfOracle => Self::MassOfOracle,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! When a window foresees: recall of single decode steps, and of the decode stage up to a horizon.
+
+use anyhow::Result;
+use kvlens_analysis::ForcedKeep;
+use kvlens_analysis::drift::{DriftInput, recall_by_horizon, recall_by_step};
+use kvlens_sessions::CapturedSample;
+
+use super::head_rows::by_head;
+use super::{MeasureOptions, MeasuredWindow, oracle_observation};
+
+/// One window's recall over the decode stage.
+#[derive(Debug, Clone)]
+pub struct WindowDrift {
+    /// Decode steps up to each horizon, ascending: 1, 2, 4 and so on, and all.
+    pub horizons: Vec<usize>,
+    /// `[L, heads]`.
+    pub by_head: Vec<HeadDrift>,
+}
+
+/// One head's recall over the decode stage.
+#[derive(Debug, Clone)]
+pub struct HeadDrift {
+    /// Of each step alone, `[S][budgets]`.
+    pub by_step: Vec<Vec<f32>>,
+    /// Of the stage up to each horizon, `[horizons][budgets]`.
+    pub by_horizon: Vec<Vec<f32>>,
+}
+
+/// Drift of a measured window at budgets in tokens.
+///
+/// # Errors
+/// What the sample's tensors or the numerics refuse.
+pub fn window_drift(
+    captured: &CapturedSample,
+    options: &MeasureOptions,
+    window: &MeasuredWindow,
+    budgets: &[usize],
+) -> Result<WindowDrift> {
+    let oracle = oracle_observation(captured, options)?;
+    let Some(rows) = oracle.query_rows() else {
+        return Ok(WindowDrift {
+            horizons: Vec::new(),
+            by_head: Vec::new(),
+        });
+    };
+    let horizons = horizons(rows.count());
+    let scoring = options.oracle_scoring(window.scoring);
+    let nowhere = ForcedKeep::default();
+    let by_head = by_head(captured, rows, scoring, nowhere, |layer, head, decode| {
+        let input = DriftInput {
+            decode,
+            window: window.importance.head(layer, head),
+            exempt: options.exempt,
+            budgets,
+        };
+        Ok(HeadDrift {
+            by_step: recall_by_step(input)?,
+            by_horizon: recall_by_horizon(input, &horizons)?,
+        })
+    })?;
+    Ok(WindowDrift { horizons, by_head })
+}
+
+/// Powers of two, and all steps.
+fn horizons(steps: usize) -> Vec<usize> {
+    let powers = (0..usize::BITS).map(|power| 1 << power);
+    powers
+        .take_while(|&horizon| horizon < steps)
+        .chain([steps])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn horizons_double_and_end_with_all_steps() {
+        assert_eq!(horizons(1), [1]);
+        assert_eq!(horizons(8), [1, 2, 4, 8]);
+        assert_eq!(horizons(11), [1, 2, 4, 8, 11]);
+    }
+}

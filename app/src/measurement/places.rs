@@ -1,0 +1,95 @@
+//! Where a window sits: recall of W consecutive queries, swept from the prompt into the generation (the
+//! figure that motivates LAQ, arXiv 2505.20334).
+//!
+//! A session keeps the queries of its windows and of the decode stage. The sweep takes the `last:W` window
+//! with the most rows and the decode stage behind it, so `--windows last:N` with N as long as the prompt
+//! sweeps the whole of it.
+
+use anyhow::{Context, Result};
+use kvlens_analysis::ForcedKeep;
+use kvlens_analysis::drift::{PlaceInput, PlacedRecall, recall_by_place};
+use kvlens_sessions::{CapturedSample, Observation, QueryRows};
+
+use super::head_rows::by_head;
+use super::{MeasureOptions, oracle_observation};
+
+/// How a window is swept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sweep {
+    /// W: queries of one window.
+    pub width: usize,
+    /// Positions from one window to the next.
+    pub stride: usize,
+}
+
+/// Recall of every place of the window, for every query head; none where the session keeps no run of
+/// queries that ends with the prompt and is at least as long as the window.
+///
+/// The windows are scored as SnapKV scores them, but for the options' overrides.
+///
+/// # Errors
+/// What the sample's tensors or the numerics refuse.
+pub fn sweep_places(
+    captured: &CapturedSample,
+    options: &MeasureOptions,
+    sweep: Sweep,
+    budgets: &[usize],
+) -> Result<Option<Vec<Vec<PlacedRecall>>>> {
+    let prompt_tokens = captured.record.prompt_ids.len();
+    let Some(prompt_end) = longest_prompt_end(captured, prompt_tokens) else {
+        return Ok(None);
+    };
+    let decode = captured
+        .oracle()
+        .query_rows()
+        .context("the decode stage has no queries")?;
+    let rows = QueryRows::concatenate(&[prompt_end.rows, decode])?;
+    if rows.count() < sweep.width {
+        return Ok(None);
+    }
+    let scoring = options.window_scoring(prompt_end.observation.scoring());
+    let oracle = captured.importance(
+        &oracle_observation(captured, options)?,
+        options.oracle_scoring(scoring),
+        ForcedKeep::default(),
+    )?;
+    let first_position = prompt_tokens - prompt_end.rows.count();
+    // a window inside the prompt has no tokens of its own at the end that pooling would have to spare
+    let boundary = ForcedKeep::default();
+    by_head(captured, &rows, scoring, boundary, |layer, head, rows| {
+        Ok(recall_by_place(PlaceInput {
+            rows,
+            first_position,
+            width: sweep.width,
+            stride: sweep.stride,
+            oracle: oracle.head(layer, head),
+            exempt: options.exempt,
+            budgets,
+        })?)
+    })
+    .map(Some)
+}
+
+struct PromptEnd<'a> {
+    observation: &'a Observation,
+    rows: &'a QueryRows,
+}
+
+/// The window with the most rows that are the last ones of the prompt, in their order.
+fn longest_prompt_end(captured: &CapturedSample, prompt_tokens: usize) -> Option<PromptEnd<'_>> {
+    let windows = captured.windows().iter();
+    let ends = windows.filter_map(|observation| {
+        let rows = observation.query_rows()?;
+        let first = prompt_tokens.checked_sub(rows.count())? as u32;
+        let of_prompt = (first..prompt_tokens as u32).eq(rows.positions().iter().copied());
+        let sees_itself =
+            (first + 1..=prompt_tokens as u32).eq(rows.visible_keys().iter().copied());
+        (of_prompt && sees_itself).then_some(PromptEnd { observation, rows })
+    });
+    ends.reduce(
+        |longest, end| match end.rows.count() > longest.rows.count() {
+            true => end,
+            false => longest,
+        },
+    )
+}

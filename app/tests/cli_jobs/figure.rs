@@ -1,0 +1,196 @@
+//! `kvlens figure`: every kind on one session, the files beside it, and refusals.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{names, numbers, read_table, run, run_ok, texts};
+
+fn capture(folder: &Path) {
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "demo:samples=2,length=512",
+        "--out",
+        "s.kvlens",
+        "--windows",
+        "last:48",
+        "dapq",
+        "h2o",
+    ];
+    run_ok(folder, &capture);
+}
+
+const KINDS: [&str; 13] = [
+    "recall",
+    "recall-by-layer",
+    "head-map",
+    "head-difference",
+    "winner",
+    "decode-step",
+    "horizon",
+    "place",
+    "hit-rate",
+    "kl",
+    "queries",
+    "allocation",
+    "cost",
+];
+
+#[test]
+fn every_kind_comes_out_of_one_command() {
+    let folder = tempfile::tempdir().unwrap();
+    capture(folder.path());
+    for kind in KINDS {
+        let out = format!("figures/{kind}.svg");
+        let figure = [
+            "figure", "s.kvlens", "--kind", kind, "--out", &out, "--budget", "16",
+        ];
+        let ran = run_ok(folder.path(), &figure);
+        assert!(ran.stdout.contains(&out), "{}", ran.stdout);
+        let svg = fs::read_to_string(folder.path().join(&out)).unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("<text"), "{kind}");
+        assert!(svg.len() < 200_000, "{kind}: {}", svg.len());
+        let data = read_table(&folder.path().join("figures"), &format!("{kind}.parquet"));
+        assert!(data.rows() > 0, "{kind}");
+        assert!(
+            numbers(&data, "value")
+                .iter()
+                .any(|value| value.is_finite()),
+            "{kind}"
+        );
+        let about = folder.path().join(format!("figures/{kind}.json"));
+        let about: serde_json::Value = serde_json::from_slice(&fs::read(about).unwrap()).unwrap();
+        assert_eq!(about["data"], format!("{kind}.parquet"));
+        let hash = about["sessions"][0]["manifest_sha256"].as_str().unwrap();
+        assert_eq!(hash.len(), 64);
+    }
+}
+
+#[test]
+fn the_command_beside_a_figure_makes_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    capture(folder.path());
+    let figure = [
+        "figure",
+        "s.kvlens",
+        "--kind",
+        "recall",
+        "--out",
+        "one.pdf",
+        "--window",
+        "dapq",
+        "last:48",
+        "--layer",
+        "1,2",
+        "--metric",
+        "mass-of-oracle",
+        "--width",
+        "double",
+        "--oracle-steps",
+        "4",
+    ];
+    run_ok(folder.path(), &figure);
+    let picture = || fs::read(folder.path().join("one.pdf")).unwrap();
+    let (first, data) = (
+        picture(),
+        fs::read(folder.path().join("one.parquet")).unwrap(),
+    );
+    let about = fs::read(folder.path().join("one.json")).unwrap();
+    let about: serde_json::Value = serde_json::from_slice(&about).unwrap();
+    assert_eq!(about["options"]["oracle"]["steps"], "4");
+    let command = about["command"].as_str().unwrap().to_owned();
+    fs::remove_file(folder.path().join("one.pdf")).unwrap();
+    let again: Vec<&str> = command.split(' ').skip(1).collect();
+    run_ok(folder.path(), &again);
+    assert!(first == picture());
+    assert!(data == fs::read(folder.path().join("one.parquet")).unwrap());
+    let table = read_table(folder.path(), "one.parquet");
+    let mut windows = texts(&table, "series");
+    windows.dedup();
+    assert_eq!(
+        windows[..2],
+        ["dapq", "last:48"],
+        "in the order that was asked for"
+    );
+}
+
+#[test]
+fn the_curve_is_the_mean_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    capture(folder.path());
+    let figure = [
+        "figure", "s.kvlens", "--kind", "recall", "--out", "r.png", "--window", "dapq",
+    ];
+    run_ok(folder.path(), &figure);
+    let measure = [
+        "measure",
+        "s.kvlens",
+        "--out",
+        "t",
+        "--budgets",
+        "32",
+        "--metric",
+        "recall",
+    ];
+    run_ok(folder.path(), &measure);
+    let curve = read_table(folder.path(), "r.parquet");
+    let summary = read_table(&folder.path().join("t"), "summary.parquet");
+    let (metrics, windows) = (texts(&summary, "metric"), texts(&summary, "window"));
+    let budgets = texts(&summary, "budget");
+    let means = numbers(&summary, "mean");
+    // one group for each place of the question, and a panel for each
+    let expected: Vec<f64> = (0..summary.rows())
+        .filter(|&row| metrics[row] == "recall" && windows[row] == "dapq" && budgets[row] == "32")
+        .map(|row| means[row])
+        .collect();
+    let (budgets, values) = (numbers(&curve, "x"), numbers(&curve, "value"));
+    let found: Vec<f64> = (0..curve.rows())
+        .filter(|&row| budgets[row] == 32.0)
+        .map(|row| values[row])
+        .collect();
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+}
+
+#[test]
+fn what_cannot_be_drawn_is_refused_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    capture(folder.path());
+    let before = names(folder.path());
+    for (more, words) in [
+        (
+            &["--kind", "recall", "--out", "a.jpg"][..],
+            ".svg, .pdf or .png",
+        ),
+        (
+            &["--kind", "recall", "--out", "a.svg", "--window", "laq"],
+            "there are last:48, dapq, h2o",
+        ),
+        (
+            &["--kind", "recall", "--out", "a.svg", "--layer", "99"],
+            "nothing to draw",
+        ),
+        (
+            &["--kind", "head-map", "--out", "a.svg", "--budget", "90000"],
+            "nothing to draw",
+        ),
+        (
+            &["--kind", "recall", "--out", "a.svg", "--font-size", "900"],
+            "font size",
+        ),
+        (
+            &["--kind", "recall", "--out", "a.svg", "--range", "1:0"],
+            "from low to high",
+        ),
+    ] {
+        let figure = [&["figure", "s.kvlens"], more].concat();
+        let ran = run(folder.path(), &figure);
+        assert_eq!(ran.code, 2, "{more:?}: {ran:#?}");
+        assert!(ran.stderr.contains(words), "{more:?}: {}", ran.stderr);
+        assert_eq!(names(folder.path()), before, "{more:?}");
+    }
+}

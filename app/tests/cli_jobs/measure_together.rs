@@ -1,0 +1,162 @@
+//! `kvlens measure` of several samples and sessions together: means, differences, winners, CSV, and what
+//! counts as the oracle.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{names, numbers, read_table, run, run_ok, texts};
+
+fn capture(folder: &Path, out: &str, data: &str, windows: &[&str]) {
+    let mut arguments = vec!["capture", "--model", "demo", "--data", data, "--out", out];
+    arguments.push("--windows");
+    arguments.extend(windows);
+    run_ok(folder, &arguments);
+}
+
+#[test]
+fn a_folder_of_sessions_is_measured_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("runs/more")).unwrap();
+    let data = "demo:samples=2,length=512,question=end";
+    capture(folder.path(), "runs/a.kvlens", data, &["last:32"]);
+    capture(
+        folder.path(),
+        "runs/more/b.kvlens",
+        data,
+        &["last:8", "random"],
+    );
+    let apart = ["measure", "runs", "--out", "t", "--budgets", "16,20%"];
+    let ran = run_ok(folder.path(), &apart);
+    assert!(
+        ran.stdout
+            .contains("facts, question at the end, 4 samples of"),
+        "{}",
+        ran.stdout
+    );
+    let tables = folder.path().join("t");
+
+    // one session holds last:32, the other what is compared with it: paired by prompt and decode stage
+    let difference = read_table(&tables, "difference.parquet");
+    assert_eq!(difference.rows(), 2 * 2 * (1 + 16));
+    assert_eq!(texts(&difference, "second"), vec!["last:32"; 2 * 2 * 17]);
+    assert!(
+        numbers(&difference, "samples")
+            .iter()
+            .all(|count| *count == 2.0)
+    );
+
+    // the mean over heads of the heads' differences is the difference of the means
+    let (kinds, values) = (
+        texts(&difference, "head_kind"),
+        numbers(&difference, "difference"),
+    );
+    for block in 0..4 {
+        let rows = block * 17..(block + 1) * 17;
+        assert_eq!(kinds[rows.start], "all");
+        let heads = &values[rows.start + 1..rows.end];
+        let mean = heads.iter().sum::<f64>() / 16.0;
+        assert!((mean - values[rows.start]).abs() < 1e-6, "{mean}");
+    }
+
+    let summary = read_table(&tables, "summary.parquet");
+    // 5 metrics, 3 windows; 16, 20%, 128, 256 and 512 tokens, which all prompts hold
+    assert_eq!(summary.rows(), 5 * 3 * 5);
+    let winner = read_table(&tables, "winner.parquet");
+    // no session has all three windows, but the samples are the same
+    assert_eq!(winner.rows(), 2 * 16);
+
+    let twice = ["measure", "runs", "runs/a.kvlens", "--out", "u"];
+    let ran = run(folder.path(), &twice);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(ran.stderr.contains("named twice"), "{}", ran.stderr);
+}
+
+#[test]
+fn csv_stands_beside_every_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = "demo:samples=1,length=512,question=end";
+    capture(folder.path(), "s.kvlens", data, &["last:8", "h2o"]);
+    let arguments = ["measure", "s.kvlens", "--out", "t", "--csv", "--importance"];
+    run_ok(folder.path(), &arguments);
+    let tables = folder.path().join("t");
+    let all = names(&tables);
+    let parquet: Vec<&String> = all
+        .iter()
+        .filter(|name| name.ends_with(".parquet"))
+        .collect();
+    assert_eq!(parquet.len(), 9, "{all:?}");
+    for name in parquet {
+        let csv = name.replace(".parquet", ".csv");
+        let text = fs::read_to_string(tables.join(&csv)).unwrap();
+        let table = read_table(&tables, name);
+        let header: Vec<String> = table.columns().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(text.lines().next().unwrap(), header.join(","), "{csv}");
+        assert!(tables.join(csv + ".json").is_file());
+    }
+    let overlap = read_table(&tables, "overlap.parquet");
+    let kinds = texts(&overlap, "score_kind");
+    for (window, kind) in texts(&overlap, "window").iter().zip(kinds) {
+        let expected = match window.as_str() {
+            "h2o" => "accumulated-attention",
+            _ => "attention",
+        };
+        assert_eq!(kind, expected, "{window}");
+    }
+    // the session must stay outside what a later `measure FOLDER` takes for sessions
+    assert!(!tables.join("manifest.json").exists());
+    let about = fs::read_to_string(tables.join("tables.json")).unwrap();
+    let about: serde_json::Value = serde_json::from_str(&about).unwrap();
+    assert_eq!(about["options"]["oracle"]["steps"], "all");
+}
+
+#[test]
+fn the_oracle_is_what_the_flags_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = "demo:samples=1,length=512,question=end";
+    capture(folder.path(), "s.kvlens", data, &["last:8"]);
+    let recall = |out: &str, more: &[&str]| {
+        let mut arguments = vec!["measure", "s.kvlens", "--out", out, "--budgets", "16"];
+        arguments.extend(more);
+        run_ok(folder.path(), &arguments);
+        let table = read_table(&folder.path().join(out), "overlap.parquet");
+        let provenance = table.metadata("provenance").unwrap().to_owned();
+        (numbers(&table, "recall"), provenance)
+    };
+    let (all, _) = recall("all", &[]);
+    let (first, about) = recall("first", &["--oracle-steps", "1"]);
+    assert_ne!(all, first);
+    let about: serde_json::Value = serde_json::from_str(&about).unwrap();
+    assert_eq!(about["options"]["oracle"]["steps"], "1");
+    // one step is its own mean, sum and maximum
+    let (largest, about) = recall(
+        "largest",
+        &["--oracle-steps", "1-1", "--oracle-reduce", "max"],
+    );
+    assert_eq!(first, largest);
+    let about: serde_json::Value = serde_json::from_str(&about).unwrap();
+    let window = &about["sessions"][0]["windows"][0];
+    assert_eq!(window["oracle_scoring"]["reduce"], "max");
+    assert_eq!(
+        window["scoring"]["reduce"], "sum",
+        "the window keeps its own"
+    );
+    // more steps than there are end with the last
+    assert_eq!(recall("many", &["--oracle-steps", "9999"]).0, all);
+
+    let beyond = [
+        "measure",
+        "s.kvlens",
+        "--out",
+        "none",
+        "--oracle-steps",
+        "900-999",
+    ];
+    let ran = run(folder.path(), &beyond);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(ran.stderr.contains("900-999"), "{}", ran.stderr);
+    assert!(!folder.path().join("none").exists());
+    let unknown = ["measure", "s.kvlens", "--out", "none", "--against", "laq"];
+    let ran = run(folder.path(), &unknown);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(ran.stderr.contains("it has last:8"), "{}", ran.stderr);
+}
