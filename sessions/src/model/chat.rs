@@ -3,9 +3,11 @@
 //!
 //! One thing differs: the clock stands still, because the same prompt must be the same tokens on every day.
 
+use minijinja::filters::tojson;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, context};
-use serde_json::Value;
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, Value, context};
+use serde_json::Value as Json;
 
 use super::checkpoint::Checkpoint;
 use super::text::json_field;
@@ -70,12 +72,18 @@ fn environment() -> Result<Environment<'static>, Error> {
         Err::<String, _>(Error::new(ErrorKind::InvalidOperation, message))
     });
     environment.add_function("strftime_now", stopped_clock);
-    // minijinja's own escapes what HTML would misread; Python's does not
-    environment.add_filter("tojson", |value: minijinja::Value| {
-        serde_json::to_string(&value)
-            .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
-    });
+    environment.add_filter("tojson", as_json);
     Ok(environment)
+}
+
+/// minijinja's own filter escapes in texts what HTML would misread; Python's `json.dumps` does not.
+fn as_json(value: &Value, indent: Option<Value>, arguments: Kwargs) -> Result<Value, Error> {
+    match value.as_str() {
+        None => tojson(value, indent, arguments),
+        Some(text) => serde_json::to_string(text)
+            .map(Value::from_safe_string)
+            .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string())),
+    }
 }
 
 /// Formats 26 July 2024, midnight: the date that Llama 3's templates name where there is no clock.
@@ -150,14 +158,14 @@ fn python_whitespace() -> Result<SyntaxConfig, Error> {
 }
 
 /// The field is a template, or a list of named ones of which `default` is meant.
-fn default_template(value: &Value) -> Option<String> {
+fn default_template(value: &Json) -> Option<String> {
     match value {
-        Value::String(template) => Some(template.clone()),
-        Value::Array(named) => named
+        Json::String(template) => Some(template.clone()),
+        Json::Array(named) => named
             .iter()
-            .find(|entry| entry.get("name").and_then(Value::as_str) == Some("default"))
+            .find(|entry| entry.get("name").and_then(Json::as_str) == Some("default"))
             .and_then(|entry| entry.get("template"))
-            .and_then(Value::as_str)
+            .and_then(Json::as_str)
             .map(str::to_owned),
         _ => None,
     }
@@ -205,7 +213,7 @@ mod tests {
     #[test]
     fn templates_render_as_transformers_renders_them() {
         let file = include_str!("../../tests/fixtures/chat-templates.json");
-        let file: Value = serde_json::from_str(file).unwrap();
+        let file: Json = serde_json::from_str(file).unwrap();
         let prompt = file["prompt"].as_str().unwrap();
         let cases = file["cases"].as_array().unwrap();
         assert!(cases.len() >= 12);
