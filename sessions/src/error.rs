@@ -66,6 +66,19 @@ pub enum SessionError {
         files: String,
     },
 
+    /// A tensor is stored in a number format that is no plain floating point.
+    #[error(
+        "tensor '{tensor}' is stored as {found} in {files}, but only F32, F16 and BF16 weights are read; take the checkpoint that was not quantised"
+    )]
+    TensorFormat {
+        /// Name in the checkpoint.
+        tensor: String,
+        /// Format in the file, as safetensors writes it.
+        found: String,
+        /// The files that were searched.
+        files: String,
+    },
+
     /// The tokenizer is missing or cannot be used.
     #[error("tokenizer: {reason}")]
     Tokenizer {

@@ -96,6 +96,96 @@ fn truncated_weights() {
     }
 }
 
+/// A safetensors file with one tensor, the embedding, and `data` zeros behind its header.
+fn write_weights(model: &Path, entry: &str, data: usize) {
+    let header = format!("{{\"model.embed_tokens.weight\": {{{entry}}}}}");
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.resize(bytes.len() + data, 0);
+    fs::write(model.join("model.safetensors"), bytes).unwrap();
+}
+
+#[test]
+fn weights_of_an_absurd_size() {
+    let spoil = |model: &Path| {
+        let entry =
+            "\"dtype\": \"F32\", \"shape\": [4294967295, 4294967295], \"data_offsets\": [0, 64]";
+        write_weights(model, entry, 64);
+    };
+    refused(spoil, &["truncated or damaged"]);
+}
+
+#[test]
+fn weights_that_are_whole_numbers() {
+    let spoil = |model: &Path| {
+        let text = fs::read_to_string(model.join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let size = |field: &str| config[field].as_u64().unwrap() as usize;
+        let (rows, columns) = (size("vocab_size"), size("hidden_size"));
+        let data = 8 * rows * columns;
+        let entry = format!(
+            "\"dtype\": \"I64\", \"shape\": [{rows}, {columns}], \"data_offsets\": [0, {data}]"
+        );
+        write_weights(model, &entry, data);
+    };
+    refused(spoil, &["model.embed_tokens.weight", "I64", "quantised"]);
+}
+
+#[test]
+fn an_index_that_points_outside_the_folder() {
+    let spoil = |model: &Path| {
+        fs::rename(model.join("model.safetensors"), model.join("../stolen")).unwrap();
+        let index = "{\"weight_map\": {\"model.norm.weight\": \"../stolen\"}}";
+        fs::write(model.join("model.safetensors.index.json"), index).unwrap();
+    };
+    refused(spoil, &["outside the model folder", "../stolen"]);
+}
+
+#[test]
+fn a_configuration_with_absurd_numbers() {
+    for (field, number) in [
+        ("num_hidden_layers", 1_000_000_000_u64),
+        ("head_dim", 0),
+        ("vocab_size", 1 << 40),
+        ("hidden_size", u64::from(u32::MAX)),
+    ] {
+        let spoil = |model: &Path| {
+            edit_config(model, |config| {
+                config.insert(field.to_owned(), number.into());
+            });
+        };
+        refused(spoil, &[&number.to_string()]);
+    }
+}
+
+#[test]
+fn a_configuration_that_is_nested_without_end() {
+    let spoil = |model: &Path| fs::write(model.join("config.json"), "[".repeat(1 << 20)).unwrap();
+    refused(spoil, &["config.json", "recursion limit"]);
+}
+
+#[test]
+fn a_quantised_checkpoint() {
+    let spoil = |model: &Path| {
+        edit_config(model, |config| {
+            let quantised = serde_json::json!({"quant_method": "awq", "bits": 4});
+            config.insert("quantization_config".to_owned(), quantised);
+        });
+    };
+    refused(spoil, &["quantised (awq)"]);
+}
+
+#[test]
+fn a_rotation_that_is_not_computed() {
+    let spoil = |model: &Path| {
+        edit_config(model, |config| {
+            let longrope = serde_json::json!({"type": "longrope", "factor": 4.0});
+            config.insert("rope_scaling".to_owned(), longrope);
+        });
+    };
+    refused(spoil, &["longrope", "yarn"]);
+}
+
 #[test]
 fn a_shape_that_does_not_fit_the_configuration() {
     let widen = |model: &Path| {

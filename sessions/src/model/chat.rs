@@ -1,8 +1,13 @@
-//! Chat templates as Hugging Face checkpoints carry them: Jinja text, rendered by minijinja.
+//! Chat templates as Hugging Face checkpoints carry them: Jinja text, rendered by minijinja with what
+//! `chat_template_utils.py` of transformers adds to Jinja.
+//!
+//! One thing differs: the clock stands still, because the same prompt must be the same tokens on every day.
 
+use minijinja::filters::tojson;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, context};
-use serde_json::Value;
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, Value, context};
+use serde_json::Value as Json;
 
 use super::checkpoint::Checkpoint;
 use super::text::json_field;
@@ -43,28 +48,105 @@ impl ChatTemplate {
         let failed = |error: Error| SessionError::Tokenizer {
             reason: format!("the chat template cannot be rendered ({error})"),
         };
-        let mut environment = Environment::new();
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_syntax(python_whitespace().map_err(failed)?);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> Result<String, Error> {
-                Err(Error::new(ErrorKind::InvalidOperation, message))
-            },
-        );
-        let template = environment
-            .template_from_str(&self.source)
-            .map_err(failed)?;
+        let environment = environment().map_err(failed)?;
+        let source = without_generation_marks(&self.source);
+        let template = environment.template_from_str(&source).map_err(failed)?;
         template
             .render(context! {
                 messages => [context! { role => "user", content => prompt }],
+                tools => (),
+                documents => (),
                 add_generation_prompt => true,
                 bos_token => self.bos_token.clone(),
                 eos_token => self.eos_token.clone(),
             })
             .map_err(failed)
     }
+}
+
+fn environment() -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_syntax(python_whitespace()?);
+    environment.add_function("raise_exception", |message: String| {
+        Err::<String, _>(Error::new(ErrorKind::InvalidOperation, message))
+    });
+    environment.add_function("strftime_now", stopped_clock);
+    environment.add_filter("tojson", as_json);
+    Ok(environment)
+}
+
+/// minijinja's own filter escapes in texts what HTML would misread; Python's `json.dumps` does not.
+fn as_json(value: &Value, indent: Option<Value>, arguments: Kwargs) -> Result<Value, Error> {
+    match value.as_str() {
+        None => tojson(value, indent, arguments),
+        Some(text) => serde_json::to_string(text)
+            .map(Value::from_safe_string)
+            .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string())),
+    }
+}
+
+/// Formats 26 July 2024, midnight: the date that Llama 3's templates name where there is no clock.
+fn stopped_clock(format: &str) -> Result<String, Error> {
+    let mut text = String::new();
+    let mut characters = format.chars();
+    while let Some(character) = characters.next() {
+        if character != '%' {
+            text.push(character);
+            continue;
+        }
+        let directive = characters.next();
+        text.push_str(match directive {
+            Some('d') => "26",
+            Some('j') => "208",
+            Some('m') => "07",
+            Some('b') => "Jul",
+            Some('B') => "July",
+            Some('y') => "24",
+            Some('Y') => "2024",
+            Some('a') => "Fri",
+            Some('A') => "Friday",
+            Some('F') => "2024-07-26",
+            Some('H' | 'M' | 'S') => "00",
+            Some('I') => "12",
+            Some('p') => "AM",
+            Some('%') => "%",
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::InvalidOperation,
+                    format!("strftime_now does not know all of '{format}'"),
+                ));
+            }
+        });
+    }
+    Ok(text)
+}
+
+/// transformers knows `{% generation %}` blocks, which mark what an assistant said and render as what they hold:
+/// here they become conditions that always hold, with the same trimming of white space.
+fn without_generation_marks(source: &str) -> String {
+    let mut parts = source.split("{%");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str("{%");
+        let start = part.trim_start_matches(['-', '+']).trim_start();
+        let sign = part.chars().next().filter(|sign| "-+".contains(*sign));
+        let marks = [("generation", " if true "), ("endgeneration", " endif ")];
+        let replaced = marks.iter().find_map(|(word, instead)| {
+            let rest = start.strip_prefix(word)?.trim_start();
+            let closes = ["%}", "-%}", "+%}"].iter().any(|end| rest.starts_with(end));
+            closes.then_some((instead, rest))
+        });
+        match replaced {
+            Some((instead, rest)) => {
+                text.extend(sign);
+                text.push_str(instead);
+                text.push_str(rest);
+            }
+            None => text.push_str(part),
+        }
+    }
+    text
 }
 
 /// transformers renders with `trim_blocks` and `lstrip_blocks`.
@@ -76,14 +158,14 @@ fn python_whitespace() -> Result<SyntaxConfig, Error> {
 }
 
 /// The field is a template, or a list of named ones of which `default` is meant.
-fn default_template(value: &Value) -> Option<String> {
+fn default_template(value: &Json) -> Option<String> {
     match value {
-        Value::String(template) => Some(template.clone()),
-        Value::Array(named) => named
+        Json::String(template) => Some(template.clone()),
+        Json::Array(named) => named
             .iter()
-            .find(|entry| entry.get("name").and_then(Value::as_str) == Some("default"))
+            .find(|entry| entry.get("name").and_then(Json::as_str) == Some("default"))
             .and_then(|entry| entry.get("template"))
-            .and_then(Value::as_str)
+            .and_then(Json::as_str)
             .map(str::to_owned),
         _ => None,
     }
@@ -125,5 +207,29 @@ mod tests {
     fn a_list_of_templates_means_its_default() {
         let value = serde_json::json!([{"name": "tool_use", "template": "a"}, {"name": "default", "template": "b"}]);
         assert_eq!(default_template(&value).as_deref(), Some("b"));
+    }
+
+    /// `tests/fixtures/make_chat_renderings.py` says how the renderings were made.
+    #[test]
+    fn templates_render_as_transformers_renders_them() {
+        let file = include_str!("../../tests/fixtures/chat-templates.json");
+        let file: Json = serde_json::from_str(file).unwrap();
+        let prompt = file["prompt"].as_str().unwrap();
+        let cases = file["cases"].as_array().unwrap();
+        assert!(cases.len() >= 12);
+        let mut different = Vec::new();
+        for case in cases {
+            let found = render(case["template"].as_str().unwrap(), prompt);
+            if found.as_deref().ok() != case["rendered"].as_str() {
+                different.push(format!("{}: {found:?}", case["name"]));
+            }
+        }
+        assert!(different.is_empty(), "{}", different.join("\n"));
+    }
+
+    #[test]
+    fn a_date_format_that_is_not_known_is_refused() {
+        let error = render("{{ strftime_now('%Q') }}", "x").unwrap_err();
+        assert!(error.to_string().contains("%Q"), "{error}");
     }
 }

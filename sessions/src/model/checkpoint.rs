@@ -53,6 +53,9 @@ impl fmt::Display for ModelSource {
     }
 }
 
+/// Far above any file of a checkpoint but the weights; the largest tokenizers have 40 MB.
+const MOST_BYTES: u64 = 256 << 20;
+
 /// The weight files of a checkpoint.
 #[derive(Debug, Clone)]
 pub(crate) enum WeightFiles {
@@ -139,6 +142,13 @@ fn required(folder: &Path, name: &str) -> Result<Vec<u8>, SessionError> {
 
 fn optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SessionError> {
     let path = folder.join(name);
+    let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    if size > MOST_BYTES {
+        return Err(SessionError::Checkpoint {
+            reason: format!("{name} has {size} bytes; at most {MOST_BYTES} are read of it"),
+            path,
+        });
+    }
     match std::fs::read(&path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

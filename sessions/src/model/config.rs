@@ -6,71 +6,31 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::config_json::Fields;
+use super::family::Family;
+use super::layer_kinds::{rotated_layers, sliding_windows};
 use super::rope::RopeConfig;
+use super::rope_scaling::RopeScaling;
 use crate::SessionError;
 
 /// Far above any model; bounds what is allocated from a configuration before the weights are looked at.
 const MOST_LAYERS: usize = 4096;
 
-/// The families whose configurations are understood.
+/// Over what the RMS norms of queries and keys run, before rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Family {
-    /// Llama 2, 3, 3.1, 3.2 and everything that says `LlamaForCausalLM`.
-    Llama,
-    /// Mistral: Llama with a sliding window on every layer, or none.
-    Mistral,
-    /// Qwen2 and 2.5: biases on q, k and v; sliding windows from a layer on, if switched on.
-    Qwen2,
-    /// Qwen3: RMS norm on q and k per head, no biases.
-    Qwen3,
+pub enum QkNorm {
+    /// Each head on its own, with one weight `[D]` for all.
+    PerHead,
+    /// All heads together, with a weight `[H * D]` for queries and one `[G * D]` for keys.
+    AllHeads,
 }
 
-impl Family {
-    const ALL: [(Self, &'static str, &'static str); 4] = [
-        (Self::Llama, "llama", "LlamaForCausalLM"),
-        (Self::Mistral, "mistral", "MistralForCausalLM"),
-        (Self::Qwen2, "qwen2", "Qwen2ForCausalLM"),
-        (Self::Qwen3, "qwen3", "Qwen3ForCausalLM"),
-    ];
-
-    /// By `architectures[0]` or, where that is absent, by `model_type`.
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, SessionError> {
-        let architecture = fields
-            .get("architectures")
-            .and_then(Value::as_array)
-            .and_then(|names| names.first())
-            .and_then(Value::as_str);
-        let (field, name) = match (architecture, fields.text("model_type")?) {
-            (Some(architecture), _) => ("architecture", architecture),
-            (None, Some(model_type)) => ("model_type", model_type),
-            (None, None) => {
-                return Err(SessionError::Config {
-                    reason: "neither 'architectures' nor 'model_type' is there, so the family is unknown".to_owned(),
-                });
-            }
-        };
-        let known = Self::ALL
-            .iter()
-            .find(|(_, model_type, architecture)| name == *model_type || name == *architecture);
-        known
-            .map(|(family, _, _)| *family)
-            .ok_or_else(|| SessionError::Config {
-                reason: format!(
-                    "the {field} '{name}' is not supported (supported: {})",
-                    Self::ALL
-                        .map(|(_, _, architecture)| architecture)
-                        .join(", ")
-                ),
-            })
-    }
-
-    /// The architecture name that Hugging Face uses for the family.
-    pub fn architecture(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(family, _, _)| *family == self)
-            .map_or("", |(_, _, architecture)| architecture)
-    }
+/// Where the RMS norms of attention and feed-forward stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NormPlacement {
+    /// On what goes in.
+    Input,
+    /// On what comes out, before it joins the residual stream.
+    Output,
 }
 
 /// The shape and the switches of the decoder.
@@ -106,8 +66,14 @@ pub struct ModelConfig {
     pub output_bias: bool,
     /// Whether the feed-forward projections have biases.
     pub feed_forward_bias: bool,
-    /// Whether q and k are RMS-normalised per head before rotation.
-    pub qk_norm: bool,
+    /// How q and k are RMS-normalised before rotation, if they are.
+    pub qk_norm: Option<QkNorm>,
+    /// Which side of attention and feed-forward is normalised.
+    pub norm_placement: NormPlacement,
+    /// Whether q, k and v, and gate and up, are stored as one tensor each.
+    pub fused_projections: bool,
+    /// L entries: whether queries and keys of the layer are rotated.
+    pub rotated_layers: Vec<bool>,
     /// L entries: how many keys a query of the layer sees, itself included; `None` for all.
     pub sliding_windows: Vec<Option<usize>>,
     /// Ids after which generation stops, from config.json (generation_config.json goes first).
@@ -144,7 +110,18 @@ impl ModelConfig {
                 reason: format!("'num_hidden_layers' is {layers}; at most {MOST_LAYERS} are read"),
             });
         }
-        let attention_bias = fields.flag("attention_bias", false)?;
+        if let Some(quantised) = fields.object("quantization_config")? {
+            let method = quantised.get("quant_method").and_then(Value::as_str);
+            return Err(SessionError::Config {
+                reason: format!(
+                    "the weights are quantised ({}), which is not supported; take the checkpoint that was not",
+                    method.unwrap_or("by an unnamed method")
+                ),
+            });
+        }
+        let attention_bias = family != Family::Phi3 && fields.flag("attention_bias", false)?;
+        let max_positions = fields.size("max_position_embeddings")?;
+        let rope = RopeConfig::from_json(object, family.default_theta(), max_positions)?;
         if let Some(activation) = fields.text("hidden_act")?
             && activation != "silu"
         {
@@ -165,14 +142,19 @@ impl ModelConfig {
             head_dim: fields
                 .optional_size("head_dim")?
                 .unwrap_or(hidden_size / query_heads),
-            max_positions: fields.size("max_position_embeddings")?,
+            max_positions: rope.scaling.reach(max_positions),
             rms_norm_eps: fields.number("rms_norm_eps")?,
-            rope: RopeConfig::from_json(object)?,
-            tied_embeddings: fields.flag("tie_word_embeddings", false)?,
+            rope,
+            tied_embeddings: fields
+                .flag("tie_word_embeddings", family.ties_embeddings_by_default())?,
             qkv_bias: family == Family::Qwen2 || attention_bias,
             output_bias: family != Family::Qwen2 && attention_bias,
-            feed_forward_bias: fields.flag("mlp_bias", false)?,
-            qk_norm: family == Family::Qwen3,
+            feed_forward_bias: family.may_have_feed_forward_bias()
+                && fields.flag("mlp_bias", false)?,
+            qk_norm: family.qk_norm(),
+            norm_placement: family.norm_placement(),
+            fused_projections: family == Family::Phi3,
+            rotated_layers: rotated_layers(family, layers, &fields)?,
             sliding_windows: sliding_windows(family, layers, &fields)?,
             eos_token_ids: token_ids(fields.get("eos_token_id")),
             stored_dtype: match fields.text("dtype")? {
@@ -196,7 +178,22 @@ impl ModelConfig {
                 self.head_dim
             ));
         }
+        if self.family == Family::Phi3 && self.rope.scaling != RopeScaling::None {
+            return wrong(
+                "Phi-3 with rope scaling (longrope) is not supported; its short-context checkpoints and Phi-4 are"
+                    .to_owned(),
+            );
+        }
         Ok(())
+    }
+
+    /// Inverse frequencies of a layer, in radians per position: `[D / 2]`, all 0 where it does not rotate.
+    pub fn inverse_frequencies(&self, layer: usize) -> Vec<f32> {
+        if self.rotated_layers.get(layer).copied().unwrap_or(true) {
+            self.rope.inverse_frequencies(self.head_dim)
+        } else {
+            vec![0.0; self.head_dim / 2]
+        }
     }
 
     /// H / G: query heads that share one key/value head.
@@ -213,47 +210,6 @@ pub(crate) fn token_ids(value: Option<&Value>) -> Vec<u32> {
         Some(value) => as_id(value).into_iter().collect(),
         None => Vec::new(),
     }
-}
-
-/// Which layers see only the last keys. `layer_types` (transformers 5) goes before the older switches.
-fn sliding_windows(
-    family: Family,
-    layers: usize,
-    fields: &Fields<'_>,
-) -> Result<Vec<Option<usize>>, SessionError> {
-    let window = fields.optional_size("sliding_window")?;
-    if let Some(Value::Array(types)) = fields.get("layer_types") {
-        if types.len() != layers {
-            return Err(SessionError::Config {
-                reason: format!(
-                    "'layer_types' has {} entries for {layers} layers",
-                    types.len()
-                ),
-            });
-        }
-        return types
-            .iter()
-            .map(|kind| match kind.as_str() {
-                Some("full_attention") => Ok(None),
-                Some("sliding_attention") if window.is_some() => Ok(window),
-                _ => Err(SessionError::Config {
-                    reason: format!("'layer_types' holds {kind}, which is not supported"),
-                }),
-            })
-            .collect();
-    }
-    let first_sliding_layer = match family {
-        Family::Llama => layers,
-        Family::Mistral => 0,
-        Family::Qwen2 | Family::Qwen3 if fields.flag("use_sliding_window", false)? => {
-            // transformers' default for a configuration that switches windows on without the field
-            fields.optional_count("max_window_layers")?.unwrap_or(28)
-        }
-        Family::Qwen2 | Family::Qwen3 => layers,
-    };
-    Ok((0..layers)
-        .map(|layer| window.filter(|_| layer >= first_sliding_layer))
-        .collect())
 }
 
 #[cfg(test)]
@@ -275,7 +231,7 @@ mod tests {
         let config = edited(|_| {}).unwrap();
         assert_eq!(config.head_dim, 16);
         assert_eq!(config.rope.theta, 10_000.0);
-        assert!(!config.tied_embeddings && !config.qkv_bias && !config.qk_norm);
+        assert!(!config.tied_embeddings && !config.qkv_bias && config.qk_norm.is_none());
         assert_eq!(config.sliding_windows, vec![None; 4]);
     }
 
@@ -327,6 +283,70 @@ mod tests {
         };
         assert_eq!(qwen2(false), vec![None; 4]);
         assert_eq!(qwen2(true), vec![None, None, Some(32), Some(32)]);
+    }
+
+    /// The micro configuration as another family's.
+    fn of_family(architecture: &str, more: Value) -> Result<ModelConfig, SessionError> {
+        edited(|fields| {
+            fields.insert("architectures".into(), serde_json::json!([architecture]));
+            let more = more.as_object().unwrap().clone();
+            fields.extend(more);
+        })
+    }
+
+    #[test]
+    fn smollm3_rotates_all_but_every_fourth_layer_or_those_that_are_listed() {
+        let rotated = |more| {
+            of_family("SmolLM3ForCausalLM", more)
+                .unwrap()
+                .rotated_layers
+        };
+        assert_eq!(rotated(serde_json::json!({})), [true, true, true, false]);
+        assert_eq!(
+            rotated(serde_json::json!({"no_rope_layer_interval": 2})),
+            [true, false, true, false]
+        );
+        assert_eq!(
+            rotated(serde_json::json!({"no_rope_layers": [0, 1, 1, 0, 1]})),
+            [false, true, true, false]
+        );
+        let error = of_family(
+            "SmolLM3ForCausalLM",
+            serde_json::json!({"no_rope_layers": [0, 2, 1, 1]}),
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("no_rope_layers"), "{error}");
+    }
+
+    #[test]
+    fn smollm3_slides_where_it_does_not_rotate() {
+        let config = of_family(
+            "SmolLM3ForCausalLM",
+            serde_json::json!({"sliding_window": 8, "use_sliding_window": true}),
+        )
+        .unwrap();
+        assert_eq!(config.sliding_windows, [None, None, None, Some(8)]);
+        assert_eq!(config.rope.theta, 2_000_000.0);
+        assert!(config.tied_embeddings);
+        assert_eq!(config.inverse_frequencies(3), vec![0.0; 8]);
+    }
+
+    #[test]
+    fn phi3_with_longrope_is_refused() {
+        let scaling =
+            |kind: &str| serde_json::json!({"rope_scaling": {"type": kind, "factor": 4.0}});
+        for kind in ["longrope", "su", "yarn", "linear"] {
+            let error = of_family("Phi3ForCausalLM", scaling(kind)).unwrap_err();
+            assert!(error.to_string().contains("not supported"), "{error}");
+        }
+    }
+
+    #[test]
+    fn yarn_reaches_as_far_as_it_stretches() {
+        let scaling = serde_json::json!({"rope_scaling":
+            {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 256}});
+        let config = of_family("Qwen2ForCausalLM", scaling).unwrap();
+        assert_eq!(config.max_positions, 1024);
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl<'a> Fields<'a> {
             .as_u64()
             .and_then(|number| u32::try_from(number).ok())
             .map(|number| Some(number as usize))
-            .ok_or_else(|| self.wrong(name, value, "a whole number"))
+            .ok_or_else(|| self.wrong(name, value, "a whole number below 2^32"))
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<f64, SessionError> {
@@ -61,6 +61,18 @@ impl<'a> Fields<'a> {
             .filter(|number| number.is_finite() && *number > 0.0)
             .map(Some)
             .ok_or_else(|| self.wrong(name, value, "a number above 0"))
+    }
+
+    /// A finite number of at least zero.
+    pub(crate) fn amount(&self, name: &str) -> Result<Option<f64>, SessionError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value
+            .as_f64()
+            .filter(|number| number.is_finite() && *number >= 0.0)
+            .map(Some)
+            .ok_or_else(|| self.wrong(name, value, "a number of at least 0"))
     }
 
     pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, SessionError> {
@@ -104,9 +116,20 @@ impl<'a> Fields<'a> {
     fn wrong(&self, name: &str, value: &Value, expected: &str) -> SessionError {
         SessionError::Config {
             reason: format!(
-                "the field '{}{name}' is {value}, not {expected}",
-                self.prefix
+                "the field '{}{name}' is {}, not {expected}",
+                self.prefix,
+                shortened(value)
             ),
         }
+    }
+}
+
+/// A value as JSON, cut where it would no longer fit a sentence.
+fn shortened(value: &Value) -> String {
+    const MOST_CHARACTERS: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        None => text,
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
     }
 }

@@ -8,7 +8,7 @@ use super::cache::KvCache;
 use super::config::ModelConfig;
 use super::layer::{Capture, DecoderLayer, KeySource, Pass};
 use super::norm::Norm;
-use super::rope::Rotation;
+use super::rope::Rotary;
 use super::row_capture::RowCapture;
 use super::weights::Weights;
 use crate::SessionError;
@@ -30,7 +30,7 @@ pub(crate) struct Decoder {
     layers: Vec<DecoderLayer>,
     final_norm: Norm,
     output: Linear,
-    inverse_frequencies: Vec<f32>,
+    rotary: Rotary,
     mode: ForwardMode,
     device: Device,
     dtype: DType,
@@ -61,7 +61,7 @@ impl Decoder {
             layers,
             final_norm: Norm::load(weights, "model.norm", config.hidden_size, &config)?,
             output: Linear::new(output, None),
-            inverse_frequencies: config.rope.inverse_frequencies(config.head_dim),
+            rotary: Rotary::new(&config.rope, config.head_dim),
             mode,
             device: weights.device().clone(),
             dtype: weights.dtype(),
@@ -206,13 +206,9 @@ impl Decoder {
         mut capture: Capture<'_>,
     ) -> Result<Tensor, SessionError> {
         let pass = Pass {
-            rotation: Rotation::new(
-                &self.inverse_frequencies,
-                positions,
-                self.dtype,
-                &self.device,
-                self.mode,
-            )?,
+            rotation: self
+                .rotary
+                .at(positions, self.dtype, &self.device, self.mode)?,
             source,
             mode: self.mode,
             adapters,

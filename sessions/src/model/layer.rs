@@ -1,4 +1,4 @@
-//! One decoder layer: norm, attention, norm, gated feed-forward, each added to the residual stream.
+//! One decoder layer: attention and gated feed-forward, each with its norm and added to the residual stream.
 
 use candle_core::Tensor;
 use candle_nn::{Linear, Module};
@@ -6,9 +6,10 @@ use candle_nn::{Linear, Module};
 use super::adapters::{Adapters, LowRank, Projection};
 use super::attention::{AttentionInput, attend};
 use super::cache::KvCache;
-use super::config::ModelConfig;
+use super::config::{ModelConfig, NormPlacement};
 use super::decoder::ForwardMode;
-use super::norm::Norm;
+use super::norm::{BlockNorm, Norm};
+use super::projections::{AttentionWeights, FeedForwardWeights};
 use super::rope::Rotation;
 use super::row_capture::RowCapture;
 use super::weights::Weights;
@@ -46,24 +47,10 @@ pub(crate) enum Capture<'a> {
 #[derive(Clone)]
 pub(crate) struct DecoderLayer {
     index: usize,
-    input_norm: Norm,
+    attention_norm: BlockNorm,
     attention: AttentionWeights,
-    post_attention_norm: Norm,
-    gate: Linear,
-    up: Linear,
-    down: Linear,
-}
-
-#[derive(Clone)]
-struct AttentionWeights {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    query_norm: Option<Norm>,
-    key_norm: Option<Norm>,
-    head_dim: usize,
-    sliding_window: Option<usize>,
+    feed_forward_norm: BlockNorm,
+    feed_forward: FeedForwardWeights,
 }
 
 impl DecoderLayer {
@@ -72,25 +59,18 @@ impl DecoderLayer {
         config: &ModelConfig,
         index: usize,
     ) -> Result<Self, SessionError> {
-        let prefix = format!("model.layers.{index}");
-        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
-        let feed_forward = |name: &str, shape: [usize; 2]| {
-            linear(
-                weights,
-                &format!("{prefix}.mlp.{name}"),
-                shape,
-                config.feed_forward_bias,
-            )
+        let norm =
+            |name: &str| BlockNorm::load(weights, &format!("model.layers.{index}.{name}"), config);
+        let (attention_norm, feed_forward_norm) = match config.norm_placement {
+            NormPlacement::Input => ("input_layernorm", "post_attention_layernorm"),
+            NormPlacement::Output => ("post_attention_layernorm", "post_feedforward_layernorm"),
         };
-        let norm = |name: &str| Norm::load(weights, &format!("{prefix}.{name}"), hidden, config);
         Ok(Self {
             index,
-            input_norm: norm("input_layernorm")?,
+            attention_norm: norm(attention_norm)?,
             attention: AttentionWeights::load(weights, config, index)?,
-            post_attention_norm: norm("post_attention_layernorm")?,
-            gate: feed_forward("gate_proj", [wide, hidden])?,
-            up: feed_forward("up_proj", [wide, hidden])?,
-            down: feed_forward("down_proj", [hidden, wide])?,
+            feed_forward_norm: norm(feed_forward_norm)?,
+            feed_forward: FeedForwardWeights::load(weights, config, index)?,
         })
     }
 
@@ -101,13 +81,21 @@ impl DecoderLayer {
         pass: &Pass<'_>,
         capture: &mut Capture<'_>,
     ) -> Result<Tensor, SessionError> {
-        let normed = self.input_norm.forward(stream, pass.mode)?;
-        let stream = (stream + self.attend(&normed, pass, capture)?)?;
-        let normed = self.post_attention_norm.forward(&stream, pass.mode)?;
-        let gate = self.project(&self.gate, Projection::Gate, &normed, pass)?;
-        let up = self.project(&self.up, Projection::Up, &normed, pass)?;
+        let rows = self.attention_norm.input(stream, pass.mode)?;
+        let attended = self.attend(&rows, pass, capture)?;
+        let stream = (stream + self.attention_norm.output(&attended, pass.mode)?)?;
+        let rows = self.feed_forward_norm.input(&stream, pass.mode)?;
+        let fed = self.feed_forward(&rows, pass)?;
+        Ok((stream + self.feed_forward_norm.output(&fed, pass.mode)?)?)
+    }
+
+    /// SwiGLU (Shazeer 2020), `[R, hidden]` in and out.
+    fn feed_forward(&self, rows: &Tensor, pass: &Pass<'_>) -> Result<Tensor, SessionError> {
+        let weights = &self.feed_forward;
+        let gate = self.project(&weights.gate, Projection::Gate, rows, pass)?;
+        let up = self.project(&weights.up, Projection::Up, rows, pass)?;
         let gated = (candle_nn::ops::silu(&gate)? * up)?;
-        Ok((stream + self.project(&self.down, Projection::Down, &gated, pass)?)?)
+        self.project(&weights.down, Projection::Down, &gated, pass)
     }
 
     /// A linear layer with what the run's adapters add to it.
@@ -150,8 +138,11 @@ impl DecoderLayer {
         )?;
         let keys = heads(&weights.key, Projection::Key, weights.key_norm.as_ref())?;
         let values = heads(&weights.value, Projection::Value, None)?;
-        let queries = pass.rotation.apply(&queries)?;
-        let keys = pass.rotation.apply(&keys)?;
+        let (queries, keys) = if weights.rotates {
+            (pass.rotation.apply(&queries)?, pass.rotation.apply(&keys)?)
+        } else {
+            (queries, keys)
+        };
         let (first_index, keys, values) = match &pass.source {
             KeySource::Cache(cache) => {
                 let (keys, values) = cache.append(self.index, &keys, &values)?;
@@ -195,72 +186,4 @@ impl DecoderLayer {
             .reshape((rows, ()))?;
         self.project(&weights.output, Projection::Output, &merged, pass)
     }
-}
-
-impl AttentionWeights {
-    fn load(weights: &Weights, config: &ModelConfig, layer: usize) -> Result<Self, SessionError> {
-        let prefix = format!("model.layers.{layer}.self_attn");
-        let (hidden, head_dim) = (config.hidden_size, config.head_dim);
-        let (query_width, kv_width) = (config.query_heads * head_dim, config.kv_heads * head_dim);
-        let projection = |name: &str, width: usize| {
-            linear(
-                weights,
-                &format!("{prefix}.{name}"),
-                [width, hidden],
-                config.qkv_bias,
-            )
-        };
-        let head_norm = |name: &str| {
-            config
-                .qk_norm
-                .then(|| Norm::load(weights, &format!("{prefix}.{name}"), head_dim, config))
-                .transpose()
-        };
-        Ok(Self {
-            query: projection("q_proj", query_width)?,
-            key: projection("k_proj", kv_width)?,
-            value: projection("v_proj", kv_width)?,
-            output: linear(
-                weights,
-                &format!("{prefix}.o_proj"),
-                [hidden, query_width],
-                config.output_bias,
-            )?,
-            query_norm: head_norm("q_norm")?,
-            key_norm: head_norm("k_norm")?,
-            head_dim,
-            sliding_window: config.sliding_windows.get(layer).copied().flatten(),
-        })
-    }
-
-    /// Splits projected rows `[R, heads * D]` into the heads of every sequence,
-    /// `[sequences * heads, R / sequences, D]`.
-    fn heads(
-        &self,
-        projected: &Tensor,
-        sequences: usize,
-        norm: Option<&Norm>,
-        mode: ForwardMode,
-    ) -> Result<Tensor, SessionError> {
-        let rows = projected.dim(0)? / sequences;
-        let split = projected.reshape((sequences, rows, (), self.head_dim))?;
-        let split = match norm {
-            Some(norm) => norm.forward(&split, mode)?,
-            None => split,
-        };
-        Ok(split.transpose(1, 2)?.flatten(0, 1)?)
-    }
-}
-
-fn linear(
-    weights: &Weights,
-    name: &str,
-    shape: [usize; 2],
-    bias: bool,
-) -> Result<Linear, SessionError> {
-    let weight = weights.get(&format!("{name}.weight"), &shape)?;
-    let bias = bias
-        .then(|| weights.get(&format!("{name}.bias"), &shape[..1]))
-        .transpose()?;
-    Ok(Linear::new(weight, bias))
 }

@@ -15,10 +15,14 @@ mod config_json;
 mod decoder;
 mod device;
 mod evicted;
+mod family;
 mod flops;
 mod layer;
+mod layer_kinds;
 mod norm;
+mod projections;
 mod rope;
+mod rope_scaling;
 mod row_capture;
 mod text;
 mod weights;
@@ -30,11 +34,13 @@ pub(crate) use adapters::{Adapters, LowRank, Projection};
 pub use cache::KvCache;
 pub use checkpoint::ModelSource;
 pub(crate) use companion::Companion;
-pub use config::{Family, ModelConfig};
+pub use config::{ModelConfig, NormPlacement, QkNorm};
 pub(crate) use decoder::{Decoder, ForwardMode};
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
 pub use evicted::Evicted;
-pub use rope::{RopeConfig, RopeScaling};
+pub use family::Family;
+pub use rope::RopeConfig;
+pub use rope_scaling::{RopeScaling, Yarn};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub use text::EncodedPrompt;
 pub(crate) use weights::{Parameters, Weights, sha256_hex};
@@ -93,18 +99,20 @@ impl Model {
         let device = device.open()?;
         let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
         let weights = Weights::open(&checkpoint.weights, &device, dtype)?;
+        // before the hash, which takes long for large files and says nothing about one that does not fit
+        let decoder = Decoder::load(&weights, config, ForwardMode::Fused)?;
         Ok(Self {
             source: source.clone(),
             identity: ModelIdentity {
                 name: checkpoint.name.clone(),
-                architecture: config.family.architecture().to_owned(),
+                architecture: decoder.config().family.architecture().to_owned(),
                 config_sha256: sha256_hex(&checkpoint.config),
                 weights_sha256: weights_sha256(&checkpoint.weights)?,
                 tokenizer_sha256: text.sha256().to_owned(),
             },
             text,
-            eos_token_ids: eos_token_ids(&checkpoint, &config),
-            decoder: Decoder::load(&weights, config, ForwardMode::Fused)?,
+            eos_token_ids: eos_token_ids(&checkpoint, decoder.config()),
+            decoder,
         })
     }
 

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use candle_nn::{Module, RmsNorm};
 
 use super::backward::rms_norm;
-use super::config::ModelConfig;
+use super::config::{ModelConfig, NormPlacement};
 use super::decoder::ForwardMode;
 use super::weights::Weights;
 use crate::SessionError;
@@ -38,5 +38,49 @@ impl Norm {
             }
             ForwardMode::Differentiable => self.norm.forward_diff(rows)?,
         })
+    }
+}
+
+/// The norm of attention or of the feed-forward layer, on its input or on its output.
+#[derive(Debug, Clone)]
+pub(crate) struct BlockNorm {
+    norm: Norm,
+    placement: NormPlacement,
+}
+
+impl BlockNorm {
+    /// Loads `NAME.weight`, `[hidden]`.
+    pub(crate) fn load(
+        weights: &Weights,
+        name: &str,
+        config: &ModelConfig,
+    ) -> Result<Self, SessionError> {
+        Ok(Self {
+            norm: Norm::load(weights, name, config.hidden_size, config)?,
+            placement: config.norm_placement,
+        })
+    }
+
+    /// What goes into the block, `[R, hidden]`, from the residual stream.
+    pub(crate) fn input(&self, stream: &Tensor, mode: ForwardMode) -> Result<Tensor, SessionError> {
+        self.at(NormPlacement::Input, stream, mode)
+    }
+
+    /// What joins the residual stream, `[R, hidden]`, from what comes out of the block.
+    pub(crate) fn output(&self, rows: &Tensor, mode: ForwardMode) -> Result<Tensor, SessionError> {
+        self.at(NormPlacement::Output, rows, mode)
+    }
+
+    fn at(
+        &self,
+        place: NormPlacement,
+        rows: &Tensor,
+        mode: ForwardMode,
+    ) -> Result<Tensor, SessionError> {
+        if place == self.placement {
+            self.norm.forward(rows, mode)
+        } else {
+            Ok(rows.clone())
+        }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::config_json::Fields;
 use super::decoder::ForwardMode;
+use super::rope_scaling::RopeScaling;
 use crate::SessionError;
 
 /// How a checkpoint turns positions into angles.
@@ -20,54 +21,59 @@ pub struct RopeConfig {
     pub scaling: RopeScaling,
 }
 
-/// A rule that stretches wavelengths.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum RopeScaling {
-    /// Wavelengths as trained.
-    None,
-    /// Every wavelength times `factor` (position interpolation, Chen et al. 2023).
-    Linear {
-        /// How much longer.
-        factor: f64,
-    },
-    /// Llama 3.1's rule: long wavelengths times `factor`, short ones kept, a smooth band between
-    /// (`_compute_llama3_parameters` of transformers).
-    Llama3 {
-        /// How much longer the long wavelengths become.
-        factor: f64,
-        /// Wavelengths above `original_positions / low_frequency_factor` are stretched in full.
-        low_frequency_factor: f64,
-        /// Wavelengths below `original_positions / high_frequency_factor` are kept.
-        high_frequency_factor: f64,
-        /// Positions of the original training, in tokens.
-        original_positions: usize,
-    },
-}
-
 impl RopeConfig {
-    /// Reads both spellings: `rope_theta` with `rope_scaling` (published checkpoints) and
-    /// `rope_parameters` (transformers 5).
+    /// Reads both spellings: `rope_theta` with `rope_scaling` (published checkpoints) and `rope_parameters`
+    /// (transformers 5), of which `rope_scaling` goes first where it says something, as in transformers.
     ///
     /// # Errors
     /// [`SessionError::Config`] for a rule that is unknown or lacks a field.
-    pub(crate) fn from_json(config: &Map<String, Value>) -> Result<Self, SessionError> {
+    pub(crate) fn from_json(
+        config: &Map<String, Value>,
+        default_theta: f64,
+        max_positions: usize,
+    ) -> Result<Self, SessionError> {
         let fields = Fields::new(config, "");
-        let (name, parameters) = match fields.object("rope_parameters")? {
-            Some(parameters) => ("rope_parameters.", Some(parameters)),
-            None => ("rope_scaling.", fields.object("rope_scaling")?),
+        let parameters = fields.object("rope_parameters")?;
+        let scaling = fields.object("rope_scaling")?;
+        let (prefix, nested) = match scaling.filter(|scaling| !scaling.is_empty()) {
+            Some(scaling) => ("rope_scaling.", Some(scaling)),
+            None => ("rope_parameters.", parameters),
         };
-        let nested = parameters.map(|object| Fields::new(object, name));
-        let theta = match nested.as_ref().map(|n| n.optional_number("rope_theta")) {
-            Some(Ok(Some(theta))) => theta,
-            Some(Err(error)) => return Err(error),
-            // transformers' own default for a configuration without the field
-            _ => fields.optional_number("rope_theta")?.unwrap_or(10_000.0),
+        let empty = Map::new();
+        let nested = Fields::new(nested.unwrap_or(&empty), prefix);
+        if ["full_attention", "sliding_attention"]
+            .iter()
+            .any(|kind| nested.get(kind).is_some())
+        {
+            return Err(SessionError::Config {
+                reason: format!(
+                    "'{}' gives each kind of layer a rotation of its own, which is not supported",
+                    prefix.trim_end_matches('.')
+                ),
+            });
+        }
+        for place in [&fields, &nested] {
+            if place
+                .optional_number("partial_rotary_factor")?
+                .is_some_and(|share| share != 1.0)
+            {
+                return Err(SessionError::Config {
+                    reason: "'partial_rotary_factor' other than 1 is not supported: whole heads are rotated"
+                        .to_owned(),
+                });
+            }
+        }
+        let theta = match nested.optional_number("rope_theta")? {
+            Some(theta) => theta,
+            None => fields
+                .optional_number("rope_theta")?
+                .unwrap_or(default_theta),
         };
-        let scaling = match nested {
-            None => RopeScaling::None,
-            Some(nested) => RopeScaling::from_fields(&nested)?,
-        };
-        Ok(Self { theta, scaling })
+        let original_positions = fields.optional_size("original_max_position_embeddings")?;
+        Ok(Self {
+            theta,
+            scaling: RopeScaling::from_fields(&nested, theta, original_positions, max_positions)?,
+        })
     }
 
     /// Inverse frequencies, in radians per position: `[head_dim / 2]`.
@@ -76,61 +82,9 @@ impl RopeConfig {
             .map(|pair| {
                 let exponent = (2 * pair) as f64 / head_dim as f64;
                 let plain = 1.0 / self.theta.powf(exponent);
-                self.scaling.stretch(plain) as f32
+                self.scaling.stretch(plain, pair, head_dim, self.theta) as f32
             })
             .collect()
-    }
-}
-
-impl RopeScaling {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, SessionError> {
-        let kind = match fields.text("rope_type")? {
-            Some(kind) => kind,
-            None => fields.text("type")?.unwrap_or("default"),
-        };
-        match kind {
-            "default" => Ok(Self::None),
-            "linear" => Ok(Self::Linear {
-                factor: fields.number("factor")?,
-            }),
-            "llama3" => Ok(Self::Llama3 {
-                factor: fields.number("factor")?,
-                low_frequency_factor: fields.number("low_freq_factor")?,
-                high_frequency_factor: fields.number("high_freq_factor")?,
-                original_positions: fields.size("original_max_position_embeddings")?,
-            }),
-            other => Err(SessionError::Config {
-                reason: format!(
-                    "rope scaling '{other}' is not supported yet (supported: default, linear, llama3)"
-                ),
-            }),
-        }
-    }
-
-    /// The inverse frequency after scaling, from the plain one.
-    fn stretch(&self, plain: f64) -> f64 {
-        match *self {
-            Self::None => plain,
-            Self::Linear { factor } => plain / factor,
-            Self::Llama3 {
-                factor,
-                low_frequency_factor,
-                high_frequency_factor,
-                original_positions,
-            } => {
-                let wavelength = std::f64::consts::TAU / plain;
-                let turns = original_positions as f64 / wavelength;
-                if turns > high_frequency_factor {
-                    plain
-                } else if turns < low_frequency_factor {
-                    plain / factor
-                } else {
-                    let smooth = (turns - low_frequency_factor)
-                        / (high_frequency_factor - low_frequency_factor);
-                    (1.0 - smooth) * plain / factor + smooth * plain
-                }
-            }
-        }
     }
 }
 
@@ -142,31 +96,48 @@ pub(crate) struct Rotation {
     mode: ForwardMode,
 }
 
-impl Rotation {
+/// Inverse frequencies of a model and what its rotated vectors are multiplied by.
+#[derive(Debug, Clone)]
+pub(crate) struct Rotary {
+    inverse_frequencies: Vec<f32>,
+    attention_factor: f64,
+}
+
+impl Rotary {
+    pub(crate) fn new(config: &RopeConfig, head_dim: usize) -> Self {
+        Self {
+            inverse_frequencies: config.inverse_frequencies(head_dim),
+            attention_factor: config.scaling.attention_factor(),
+        }
+    }
+
     /// For `positions.len()` rows: two tables `[rows, head_dim / 2]` in `dtype` on `device`.
-    pub(crate) fn new(
-        inverse_frequencies: &[f32],
+    pub(crate) fn at(
+        &self,
         positions: &[u32],
         dtype: DType,
         device: &Device,
         mode: ForwardMode,
-    ) -> Result<Self, SessionError> {
+    ) -> Result<Rotation, SessionError> {
+        let frequencies = &self.inverse_frequencies;
         let angles: Vec<f32> = positions
             .iter()
-            .flat_map(|&position| inverse_frequencies.iter().map(move |f| position as f32 * f))
+            .flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f))
             .collect();
-        let angles = Tensor::from_vec(
-            angles,
-            (positions.len(), inverse_frequencies.len()),
-            &Device::Cpu,
-        )?;
-        Ok(Self {
-            cos: angles.cos()?.to_dtype(dtype)?.to_device(device)?,
-            sin: angles.sin()?.to_dtype(dtype)?.to_device(device)?,
+        let angles = Tensor::from_vec(angles, (positions.len(), frequencies.len()), &Device::Cpu)?;
+        let table = |of_angles: Tensor| {
+            let scaled = (of_angles * self.attention_factor)?;
+            Ok::<_, SessionError>(scaled.to_dtype(dtype)?.to_device(device)?)
+        };
+        Ok(Rotation {
+            cos: table(angles.cos()?)?,
+            sin: table(angles.sin()?)?,
             mode,
         })
     }
+}
 
+impl Rotation {
     /// Rotates `[heads, rows, head_dim]`; pairs are (i, i + head_dim / 2), as in Hugging Face weights.
     pub(crate) fn apply(&self, heads: &Tensor) -> Result<Tensor, SessionError> {
         let batched = heads.contiguous()?.unsqueeze(0)?;
@@ -184,7 +155,7 @@ mod tests {
 
     fn config(json: &str) -> RopeConfig {
         let value: Value = serde_json::from_str(json).unwrap();
-        RopeConfig::from_json(value.as_object().unwrap()).unwrap()
+        RopeConfig::from_json(value.as_object().unwrap(), 10_000.0, 4096).unwrap()
     }
 
     #[test]
@@ -215,11 +186,79 @@ mod tests {
         assert!((scaled[63] * 8.0 - plain[63]).abs() < 1e-12);
     }
 
+    /// Numbers of `_compute_yarn_parameters` for Qwen2.5's advice on long texts (1 + 0.1 ln 4).
     #[test]
-    fn an_unknown_rule_is_named() {
-        let value: Value =
-            serde_json::from_str(r#"{"rope_scaling": {"rope_type": "spiral"}}"#).unwrap();
-        let error = RopeConfig::from_json(value.as_object().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("'spiral'"), "{error}");
+    fn yarn_keeps_short_wavelengths_and_multiplies_by_its_attention_factor() {
+        let rope = |more: &str| {
+            config(&format!(
+                r#"{{"rope_theta": 1e6, "rope_scaling": {{"type": "yarn", "factor": 4.0,
+                    "original_max_position_embeddings": 32768{more}}}}}"#
+            ))
+        };
+        let plain = config(r#"{"rope_theta": 1e6}"#).inverse_frequencies(128);
+        let scaled = rope("").inverse_frequencies(128);
+        assert_eq!(scaled[0], plain[0]);
+        assert!((scaled[63] * 4.0 - plain[63]).abs() < 1e-12);
+        assert!(scaled[30] < plain[30] && scaled[30] > plain[30] / 4.0);
+        let factor = |more| rope(more).scaling.attention_factor();
+        assert!((factor("") - 1.138_629_436).abs() < 1e-9);
+        assert_eq!(factor(r#", "attention_factor": 1.5"#), 1.5);
+        assert_eq!(factor(r#", "mscale": 0.7, "mscale_all_dim": 0.7"#), 1.0);
+        assert_eq!(
+            factor(r#", "mscale": 0.7, "mscale_all_dim": 0"#),
+            factor("")
+        );
+    }
+
+    #[test]
+    fn a_field_beside_the_scaling_goes_before_the_one_inside() {
+        let rope = config(
+            r#"{"original_max_position_embeddings": 512, "rope_parameters": {"rope_type": "yarn", "factor": 4.0,
+                "original_max_position_embeddings": 1024}}"#,
+        );
+        assert!(matches!(rope.scaling, RopeScaling::Yarn(yarn) if yarn.original_positions == 512));
+    }
+
+    #[test]
+    fn the_older_spelling_goes_before_the_newer() {
+        let rope = config(
+            r#"{"rope_theta": 7.0, "rope_scaling": {"type": "linear", "factor": 2.0},
+                "rope_parameters": {"rope_type": "default", "rope_theta": 9.0}}"#,
+        );
+        assert_eq!(
+            (rope.theta, rope.scaling),
+            (7.0, RopeScaling::Linear { factor: 2.0 })
+        );
+        let rope = config(
+            r#"{"rope_theta": 7.0, "rope_scaling": null, "rope_parameters": {"rope_theta": 9.0}}"#,
+        );
+        assert_eq!((rope.theta, rope.scaling), (9.0, RopeScaling::None));
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_named() {
+        for (json, word) in [
+            (r#"{"rope_scaling": {"rope_type": "spiral"}}"#, "'spiral'"),
+            (
+                r#"{"partial_rotary_factor": 0.5}"#,
+                "'partial_rotary_factor'",
+            ),
+            (
+                r#"{"rope_parameters": {"full_attention": {}}}"#,
+                "each kind of layer",
+            ),
+            (
+                r#"{"rope_theta": 1.0, "rope_scaling": {"type": "yarn", "factor": 2.0}}"#,
+                "above 1",
+            ),
+            (
+                r#"{"rope_scaling": {"type": "dynamic"}}"#,
+                "'rope_scaling.factor'",
+            ),
+        ] {
+            let value: Value = serde_json::from_str(json).unwrap();
+            let error = RopeConfig::from_json(value.as_object().unwrap(), 1e4, 4096).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 }

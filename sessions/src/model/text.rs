@@ -30,8 +30,7 @@ pub(crate) struct TextCodec {
 
 impl TextCodec {
     pub(crate) fn open(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
-        let mut tokenizer =
-            Tokenizer::from_bytes(&checkpoint.tokenizer).map_err(|error| unreadable(&error))?;
+        let mut tokenizer = parse(&checkpoint.tokenizer)?;
         // what is measured must be the whole prompt, whatever length the file was saved with
         tokenizer
             .with_truncation(None)
@@ -130,6 +129,16 @@ impl TextCodec {
             .map_err(|error| SessionError::Tokenizer {
                 reason: format!("the generated ids cannot be turned into text ({error})"),
             })
+    }
+}
+
+/// The tokenizers crate (0.23) takes well-formed JSON for granted in some places and valid tables in others, and
+/// panics where they are not: JSON is checked before, and what remains is caught.
+fn parse(file: &[u8]) -> Result<Tokenizer, SessionError> {
+    serde_json::from_slice::<Value>(file).map_err(|error| unreadable(&error))?;
+    match std::panic::catch_unwind(|| Tokenizer::from_bytes(file)) {
+        Ok(parsed) => parsed.map_err(|error| unreadable(&error)),
+        Err(_) => Err(unreadable(&"a table in it is damaged")),
     }
 }
 

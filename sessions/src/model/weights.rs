@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
 use candle_core::{DType, Device, Tensor, Var};
+use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::WeightFiles;
@@ -70,10 +71,10 @@ impl Weights {
         self.dtype
     }
 
-    /// The tensor `name`, which must have the shape `expected`.
+    /// The tensor `name`, which must have the shape `expected` and be floating point.
     pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, SessionError> {
-        let found = self
-            .shape(name)
+        let (found, format) = self
+            .layout(name)
             .ok_or_else(|| SessionError::MissingTensor {
                 tensor: name.to_owned(),
                 files: self.files.clone(),
@@ -83,6 +84,14 @@ impl Weights {
                 tensor: name.to_owned(),
                 expected: expected.to_vec(),
                 found,
+                files: self.files.clone(),
+            });
+        }
+        // other formats are numbers that mean something only with scales stored beside them
+        if !matches!(format, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            return Err(SessionError::TensorFormat {
+                tensor: name.to_owned(),
+                found: format.to_string(),
                 files: self.files.clone(),
             });
         }
@@ -102,15 +111,19 @@ impl Weights {
             })
     }
 
-    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+    /// Shape and number format as stored.
+    fn layout(&self, name: &str) -> Option<(Vec<usize>, Dtype)> {
         let view = match &self.storage {
+            // parameters are made here, in a format of this program's choice
             Storage::Trained(parameters) => {
-                return parameters.get(name).map(|found| found.dims().to_vec());
+                return parameters
+                    .get(name)
+                    .map(|found| (found.dims().to_vec(), Dtype::F32));
             }
             Storage::Embedded(tensors) => tensors.get(name),
             Storage::Mapped(tensors) => tensors.get(name),
         };
-        view.ok().map(|view| view.shape().to_vec())
+        view.ok().map(|view| (view.shape().to_vec(), view.dtype()))
     }
 }
 

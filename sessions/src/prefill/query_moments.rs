@@ -14,7 +14,8 @@ pub(crate) struct QueryMoments {
     skipped: usize,
     rows: usize,
     head_dim: usize,
-    inverse_frequencies: Vec<f32>,
+    /// L entries: `[D / 2]`.
+    inverse_frequencies: Vec<Vec<f32>>,
     /// L entries: sum of q, `[H, 1, D]`, and of q qT, `[H, D, D]`.
     sums: Vec<Option<(Tensor, Tensor)>>,
     seconds: f64,
@@ -34,7 +35,9 @@ impl QueryMoments {
             skipped,
             rows: 0,
             head_dim: config.head_dim,
-            inverse_frequencies: config.rope.inverse_frequencies(config.head_dim),
+            inverse_frequencies: (0..config.layers)
+                .map(|layer| config.inverse_frequencies(layer))
+                .collect(),
             sums: vec![None; config.layers],
             seconds: 0.0,
         }
@@ -54,7 +57,7 @@ impl QueryMoments {
             return Ok(());
         }
         let kept = queries.narrow(1, left_out, rows - left_out)?;
-        let plain = self.without_rotation(&kept, first_position + left_out)?;
+        let plain = self.without_rotation(layer, &kept, first_position + left_out)?;
         let sum = plain.sum_keepdim(1)?;
         let products = plain.transpose(1, 2)?.contiguous()?.matmul(&plain)?;
         if layer == 0 {
@@ -70,14 +73,20 @@ impl QueryMoments {
         Ok(())
     }
 
-    /// The queries as they were before rotation, f64 on the CPU. Angles are those of the model, in f32.
+    /// The queries as they were before rotation, f64 on the CPU. Angles are those of the model, in f32. A YaRN
+    /// attention factor stays in them: rotation by angles alone then gives the model's own queries.
     fn without_rotation(
         &self,
+        layer: usize,
         queries: &Tensor,
         first_position: usize,
     ) -> Result<Tensor, SessionError> {
         let (heads, rows, head_dim) = queries.dims3()?;
         let half = head_dim / 2;
+        let frequencies = self
+            .inverse_frequencies
+            .get(layer)
+            .map_or(&[][..], Vec::as_slice);
         let mut values: Vec<f64> = queries
             .to_device(&Device::Cpu)?
             .to_dtype(DType::F64)?
@@ -86,7 +95,7 @@ impl QueryMoments {
         for (index, query) in values.chunks_exact_mut(head_dim).enumerate() {
             let position = (first_position + index % rows) as f32;
             let (left, right) = query.split_at_mut(half);
-            let pairs = left.iter_mut().zip(right).zip(&self.inverse_frequencies);
+            let pairs = left.iter_mut().zip(right).zip(frequencies);
             for ((a, b), frequency) in pairs {
                 let (sin, cos) = (position * frequency).sin_cos();
                 let (sin, cos) = (f64::from(sin), f64::from(cos));
@@ -171,7 +180,7 @@ mod tests {
         let (whole, moments) = of_chunks(&[0, 10]);
         let (parts, _) = of_chunks(&[0, 2, 5, 10]);
         let kept = queries.narrow(1, 3, 7).unwrap();
-        let plain = moments.without_rotation(&kept, 3).unwrap();
+        let plain = moments.without_rotation(0, &kept, 3).unwrap();
         let plain: Vec<Vec<f64>> = plain.get(1).unwrap().to_vec2().unwrap();
         let mean = |of: &dyn Fn(&Vec<f64>) -> f64| plain.iter().map(of).sum::<f64>() / 7.0;
         let (a, b) = (mean(&|row| row[0]), mean(&|row| row[5]));

@@ -69,13 +69,22 @@ impl ExpectedAttention {
         keys: &PromptKeys,
     ) -> Result<Tensor, SessionError> {
         let moments = prefilled.query_moments(self.sinks)?;
-        let rotation = MeanRotation::behind(config, prefilled.prompt_tokens(), self.future);
-        let heads = (0..config.layers * config.query_heads)
-            .into_par_iter()
-            .map(|index| {
-                let (layer, head) = (index / config.query_heads, index % config.query_heads);
+        let rotations: Vec<MeanRotation> = (0..config.layers)
+            .map(|layer| {
+                let frequencies = config.inverse_frequencies(layer);
+                MeanRotation::behind(&frequencies, prefilled.prompt_tokens(), self.future)
+            })
+            .collect();
+        let heads = rotations
+            .par_iter()
+            .enumerate()
+            .flat_map(|(layer, rotation)| {
+                let heads = (0..config.query_heads).into_par_iter();
+                heads.map(move |head| (layer, head, rotation))
+            })
+            .map(|(layer, head, rotation)| {
                 let kv_head = head * config.kv_heads / config.query_heads;
-                let logits = expected_logits(keys, moments, &rotation, layer, head, kv_head)?;
+                let logits = expected_logits(keys, moments, rotation, layer, head, kv_head)?;
                 let values = prefilled.values(layer)?.get(kv_head)?;
                 let norms = values.to_dtype(DType::F32)?.sqr()?.sum(D::Minus1)?.sqrt()?;
                 Ok(self.with_values(&logits, &norms.to_vec1()?))
@@ -132,8 +141,7 @@ fn expected_logits(
 }
 
 impl MeanRotation {
-    fn behind(config: &ModelConfig, prompt_tokens: usize, future: usize) -> Self {
-        let frequencies = config.rope.inverse_frequencies(config.head_dim);
+    fn behind(frequencies: &[f32], prompt_tokens: usize, future: usize) -> Self {
         let mean = |of: fn(f32) -> f32, frequency: f32| {
             let positions = prompt_tokens..prompt_tokens + future;
             let sum: f64 = positions

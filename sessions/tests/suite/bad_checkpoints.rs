@@ -44,11 +44,16 @@ impl Copy {
     }
 
     #[track_caller]
-    fn refused_with(&self, words: &[&str]) {
+    fn error(&self) -> String {
         let source = ModelSource::Folder(self.path());
-        let error = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)
+        Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)
             .unwrap_err()
-            .to_string();
+            .to_string()
+    }
+
+    #[track_caller]
+    fn refused_with(&self, words: &[&str]) {
+        let error = self.error();
         for word in words {
             assert!(error.contains(word), "'{word}' is not in: {error}");
         }
@@ -157,6 +162,181 @@ fn shards_must_be_there_and_in_the_folder() {
     copy.refused_with(&["outside the model folder"]);
 }
 
+/// A file with a safetensors header of our own and `data` zeros.
+fn write_weights(folder: &Path, header: &str, data: usize) {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.resize(bytes.len() + data, 0);
+    std::fs::write(folder.join("model.safetensors"), bytes).unwrap();
+}
+
+#[test]
+fn absurd_sizes_in_a_header_are_refused() {
+    for (shape, offsets) in [
+        ("[4294967295, 4294967295]", "[0, 64]"),
+        ("[18446744073709551615, 2]", "[0, 64]"),
+        ("[4, 4]", "[0, 18446744073709551615]"),
+        ("[4, 4]", "[64, 0]"),
+        ("[4, 4]", "[32, 96]"),
+        ("[-4, -4]", "[0, 64]"),
+    ] {
+        let copy = Copy::of(PLAIN);
+        let header = format!(
+            r#"{{"model.embed_tokens.weight": {{"dtype": "F32", "shape": {shape}, "data_offsets": {offsets}}}}}"#
+        );
+        write_weights(&copy.path(), &header, 64);
+        copy.refused_with(&["truncated or damaged"]);
+    }
+    let copy = Copy::of(PLAIN);
+    let mut bytes = (1_u64 << 40).to_le_bytes().to_vec();
+    bytes.resize(4096, b' ');
+    std::fs::write(copy.path().join("model.safetensors"), bytes).unwrap();
+    copy.refused_with(&["truncated or damaged"]);
+}
+
+#[test]
+fn weights_that_are_no_floating_point_numbers_are_refused() {
+    for (format, bytes) in [("I64", 8), ("F8_E4M3", 1), ("U8", 1), ("I32", 4)] {
+        let copy = Copy::of(PLAIN);
+        let data = 320 * 64 * bytes;
+        let header = format!(
+            r#"{{"model.embed_tokens.weight": {{"dtype": "{format}", "shape": [320, 64], "data_offsets": [0, {data}]}}}}"#
+        );
+        write_weights(&copy.path(), &header, data);
+        copy.refused_with(&["model.embed_tokens.weight", format, "quantised"]);
+    }
+}
+
+#[test]
+fn absurd_numbers_in_the_configuration_are_refused() {
+    for (from, to, word) in [
+        (
+            "\"num_hidden_layers\": 3",
+            "\"num_hidden_layers\": 1000000000",
+            "at most 4096",
+        ),
+        ("\"head_dim\": 16", "\"head_dim\": 0", "'head_dim' is 0"),
+        ("\"head_dim\": 16", "\"head_dim\": 15", "must be even"),
+        ("\"head_dim\": 16", "\"head_dim\": 4294967294", "asks for"),
+        (
+            "\"vocab_size\": 320",
+            "\"vocab_size\": 1099511627776",
+            "'vocab_size'",
+        ),
+        (
+            "\"vocab_size\": 320",
+            "\"vocab_size\": 4294967295",
+            "asks for [4294967295, 64]",
+        ),
+        (
+            "\"hidden_size\": 64",
+            "\"hidden_size\": -64",
+            "'hidden_size' is -64",
+        ),
+        (
+            "\"hidden_size\": 64",
+            "\"hidden_size\": 64.5",
+            "'hidden_size' is 64.5",
+        ),
+        (
+            "\"num_attention_heads\": 4",
+            "\"num_attention_heads\": 0",
+            "'num_attention_heads'",
+        ),
+        (
+            "\"rms_norm_eps\": 1e-05",
+            "\"rms_norm_eps\": 1e999",
+            "not a JSON file",
+        ),
+    ] {
+        let copy = Copy::of(PLAIN);
+        copy.edit("config.json", from, to);
+        copy.refused_with(&[word]);
+    }
+}
+
+#[test]
+fn deep_nesting_ends_in_a_sentence() {
+    for file in [
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors.index.json",
+    ] {
+        let copy = Copy::of(SHARDED);
+        let depth = 200_000;
+        let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        std::fs::write(copy.path().join(file), text).unwrap();
+        copy.refused_with(&["recursion limit"]);
+    }
+}
+
+#[test]
+fn quantised_checkpoints_say_so() {
+    let copy = Copy::of(PLAIN);
+    let field = r#"{"quantization_config": {"quant_method": "gptq", "bits": 4},"#;
+    let path = copy.path().join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, text.replacen('{', field, 1)).unwrap();
+    copy.refused_with(&["quantised (gptq)"]);
+}
+
+#[test]
+fn a_value_is_not_repeated_at_length() {
+    let copy = Copy::of(PLAIN);
+    let long = format!("\"hidden_size\": \"{}\"", "9".repeat(100_000));
+    copy.edit("config.json", "\"hidden_size\": 64", &long);
+    copy.refused_with(&["'hidden_size'", "..."]);
+    assert!(copy.error().len() < 300);
+}
+
+#[test]
+fn files_beyond_all_reason_are_not_read() {
+    let copy = Copy::of(PLAIN);
+    let file = std::fs::File::create(copy.path().join("config.json")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    copy.refused_with(&["config.json has 1099511627776 bytes"]);
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    let copy = Copy::of(PLAIN);
+    copy.edit(
+        "config.json",
+        "\"hidden_size\": 64",
+        "\"hidden_size\": 64, \"auto_map\": {\"a\": [1, {\"b\": null}]}, \"future_field\": 1e300",
+    );
+    let source = ModelSource::Folder(copy.path());
+    Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
+}
+
+#[test]
+fn an_index_must_be_one() {
+    for (text, word) in [
+        ("{", "not JSON"),
+        ("{}", "no 'weight_map'"),
+        (r#"{"weight_map": {}}"#, "names no files"),
+        (r#"{"weight_map": {"a": 3}}"#, "names 3 as a file"),
+        (
+            r#"{"weight_map": {"a": "/etc/passwd"}}"#,
+            "outside the model folder",
+        ),
+        (r#"{"weight_map": {"a": ".."}}"#, "outside the model folder"),
+        (r#"{"weight_map": {"a": ""}}"#, "outside the model folder"),
+        (
+            r#"{"weight_map": {"a": "config.json"}}"#,
+            "truncated or damaged",
+        ),
+        (
+            r#"{"weight_map": {"a": "model-00001-of-00003.safetensors"}}"#,
+            "no tensor",
+        ),
+    ] {
+        let copy = Copy::of(SHARDED);
+        std::fs::write(copy.path().join("model.safetensors.index.json"), text).unwrap();
+        copy.refused_with(&[word]);
+    }
+}
+
 #[test]
 fn pickles_are_refused_with_the_way_out() {
     let copy = Copy::of(PLAIN);
@@ -169,6 +349,15 @@ fn pickles_are_refused_with_the_way_out() {
 fn a_damaged_tokenizer_is_refused() {
     let copy = Copy::of(PLAIN);
     copy.cut("tokenizer.json", |length| length / 2);
+    copy.refused_with(&["tokenizer.json cannot be read"]);
+}
+
+/// What the tokenizers crate itself answers with a panic.
+#[test]
+fn a_tokenizer_with_a_damaged_table_is_refused() {
+    let copy = Copy::of(PLAIN);
+    let charsmap = r#""normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}"#;
+    copy.edit("tokenizer.json", "\"normalizer\": null", charsmap);
     copy.refused_with(&["tokenizer.json cannot be read"]);
 }
 

@@ -7,8 +7,10 @@
 
 mod bad_checkpoints;
 mod common;
+mod damaged_checkpoints;
 mod demo_model;
 mod fidelity;
+mod half_precision;
 mod parity;
 mod sessions_on_disk;
 mod structure;

@@ -12,22 +12,22 @@ use crate::common::{
 /// The bound that the project promises, for logits as for attention.
 const TOLERANCE: f32 = 1e-4;
 
-struct Reference {
+pub struct Reference {
     tensors: std::collections::HashMap<String, Tensor>,
 }
 
 impl Reference {
-    fn open(name: &str) -> Self {
+    pub fn open(name: &str) -> Self {
         let path = fixtures().join(format!("{name}.reference.safetensors"));
         let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
         Self { tensors }
     }
 
-    fn floats(&self, name: &str) -> Vec<f32> {
+    pub fn floats(&self, name: &str) -> Vec<f32> {
         self.tensors[name].flatten_all().unwrap().to_vec1().unwrap()
     }
 
-    fn ids(&self, name: &str) -> Vec<u32> {
+    pub fn ids(&self, name: &str) -> Vec<u32> {
         let ids = self.tensors[name].to_vec1::<i64>().unwrap();
         ids.into_iter()
             .map(|id| u32::try_from(id).unwrap())
@@ -36,7 +36,7 @@ impl Reference {
 }
 
 /// Rows of an observation in the reference's order, `[W, L, H, T]`.
-fn rows_of(keys: &PromptKeys, observation: &Observation) -> Vec<f32> {
+pub fn rows_of(keys: &PromptKeys, observation: &Observation) -> Vec<f32> {
     let (layers, kv_heads, prompt_tokens, _) = keys.tensor().dims4().unwrap();
     let by_head: Vec<Vec<f32>> = (0..layers * kv_heads)
         .flat_map(|index| {
@@ -53,7 +53,8 @@ fn rows_of(keys: &PromptKeys, observation: &Observation) -> Vec<f32> {
         .collect()
 }
 
-fn check(name: &str) {
+/// Compares everything and gives the largest difference: of prefill logits, decode and window attention.
+fn check(name: &str) -> [f32; 3] {
     let model = micro_model(name);
     let reference = Reference::open(name);
     let ids = reference.ids("prompt_ids");
@@ -75,28 +76,33 @@ fn check(name: &str) {
     let last = observe(last.as_ref(), &model, &mut prefilled);
     assert_eq!(decode.token_ids(), generated, "{name}: greedy ids");
     let logits: Vec<f32> = prefilled.last_logits().to_vec1().unwrap();
-    let difference = largest_difference(&logits, &reference.floats("prefill_logits"));
+    let mut worst = [0.0; 3];
+    worst[0] = largest_difference(&logits, &reference.floats("prefill_logits"));
     assert!(
-        difference <= TOLERANCE,
-        "{name}: prefill logits differ by {difference}"
+        worst[0] <= TOLERANCE,
+        "{name}: prefill logits differ by {}",
+        worst[0]
     );
 
     let keys = prefilled.keys_for_scoring(&model).unwrap();
-    for (observation, expected) in [(&decode, "decode_attention"), (&last, "window_attention")] {
+    let attention = [(&decode, "decode_attention"), (&last, "window_attention")];
+    for ((observation, expected), worst) in attention.into_iter().zip(&mut worst[1..]) {
         let difference =
             largest_difference(&rows_of(&keys, observation), &reference.floats(expected));
+        *worst = difference;
         assert!(
             difference <= TOLERANCE,
             "{name}: {expected} differs by {difference}"
         );
     }
+    worst
 }
 
 macro_rules! parity {
     ($($test:ident: $name:literal),+ $(,)?) => {
         $(#[test]
         fn $test() {
-            check($name);
+            let _ = check($name);
         })+
     };
 }
@@ -112,6 +118,12 @@ parity! {
     qwen2_stored_as_bf16: "qwen2-bias-untied-bf16",
     qwen2_with_sliding_window_on_later_layers: "qwen2-swa48-from-layer2",
     qwen3_with_normalised_queries_and_keys: "qwen3-qknorm-tied",
+    llama_with_yarn: "llama-yarn",
+    qwen2_with_yarn_in_full_and_the_newer_spelling: "qwen2-yarn-mscale-v5config",
+    llama_with_dynamic_scaling_up_to_its_last_position: "llama-dynamic",
+    smollm3_with_layers_that_do_not_rotate_and_yarn_on_the_others: "smollm3-norope-tied",
+    olmo2_with_norms_behind_its_blocks: "olmo2-postnorm",
+    phi3_with_fused_projections_and_sliding_window: "phi3-fused-swa64",
 }
 
 /// Every step's logits, from feeding the reference's ids one by one.
@@ -137,4 +149,28 @@ fn decode_logits_agree_step_by_step() {
 
 fn step(model: &Model, id: u32, cache: &mut KvCache) -> Vec<f32> {
     model.next_logits(&[id], cache).unwrap().to_vec1().unwrap()
+}
+
+/// Every checkpoint of a folder that `fixtures/make_grid.py` filled; run by hand, as its help says.
+#[test]
+#[ignore = "needs KVLENS_PARITY_GRID, a folder that fixtures/make_grid.py filled"]
+fn a_grid_of_random_configurations() {
+    let grid = std::env::var("KVLENS_PARITY_GRID").unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(grid)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .map(|path| path.display().to_string())
+        .collect();
+    names.sort();
+    assert!(!names.is_empty());
+    let mut worst = [0.0_f32; 3];
+    for name in &names {
+        let found = check(name);
+        println!("{name}: {found:?}");
+        for (worst, found) in worst.iter_mut().zip(found) {
+            *worst = worst.max(found);
+        }
+    }
+    println!("worst of {}: {worst:?}", names.len());
 }

@@ -1,0 +1,111 @@
+//! The families of checkpoints and what a family's name alone says about the decoder.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::config::{NormPlacement, QkNorm};
+use super::config_json::Fields;
+use crate::SessionError;
+
+/// The families whose configurations are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Family {
+    /// Llama 2, 3, 3.1, 3.2 and everything that says `LlamaForCausalLM`.
+    Llama,
+    /// Mistral: Llama with a sliding window on every layer, or none.
+    Mistral,
+    /// Qwen2 and 2.5: biases on q, k and v; sliding windows from a layer on, if switched on.
+    Qwen2,
+    /// Qwen3: RMS norm on q and k per head, no biases.
+    Qwen3,
+    /// SmolLM3: Llama whose every fourth layer does not rotate.
+    SmolLm3,
+    /// OLMo 2: norms behind attention and feed-forward, and on q and k over all heads.
+    Olmo2,
+    /// Phi-3 without longrope, and Phi-4: q, k and v in one tensor, gate and up in another.
+    Phi3,
+}
+
+impl Family {
+    const ALL: [(Self, &'static str, &'static str); 7] = [
+        (Self::Llama, "llama", "LlamaForCausalLM"),
+        (Self::Mistral, "mistral", "MistralForCausalLM"),
+        (Self::Qwen2, "qwen2", "Qwen2ForCausalLM"),
+        (Self::Qwen3, "qwen3", "Qwen3ForCausalLM"),
+        (Self::SmolLm3, "smollm3", "SmolLM3ForCausalLM"),
+        (Self::Olmo2, "olmo2", "Olmo2ForCausalLM"),
+        (Self::Phi3, "phi3", "Phi3ForCausalLM"),
+    ];
+
+    /// By `architectures[0]` or, where that is absent, by `model_type`.
+    pub(super) fn from_fields(fields: &Fields<'_>) -> Result<Self, SessionError> {
+        let architecture = fields
+            .get("architectures")
+            .and_then(Value::as_array)
+            .and_then(|names| names.first())
+            .and_then(Value::as_str);
+        let (field, name) = match (architecture, fields.text("model_type")?) {
+            (Some(architecture), _) => ("architecture", architecture),
+            (None, Some(model_type)) => ("model_type", model_type),
+            (None, None) => {
+                return Err(SessionError::Config {
+                    reason: "neither 'architectures' nor 'model_type' is there, so the family is unknown".to_owned(),
+                });
+            }
+        };
+        let known = Self::ALL
+            .iter()
+            .find(|(_, model_type, architecture)| name == *model_type || name == *architecture);
+        known
+            .map(|(family, _, _)| *family)
+            .ok_or_else(|| SessionError::Config {
+                reason: format!(
+                    "the {field} '{name}' is not supported (supported: {})",
+                    Self::ALL
+                        .map(|(_, _, architecture)| architecture)
+                        .join(", ")
+                ),
+            })
+    }
+
+    /// The architecture name that Hugging Face uses for the family.
+    pub fn architecture(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(family, _, _)| *family == self)
+            .map_or("", |(_, _, architecture)| architecture)
+    }
+
+    /// transformers' base of the wavelengths for a configuration without the field.
+    pub(super) fn default_theta(self) -> f64 {
+        match self {
+            Self::SmolLm3 => 2_000_000.0,
+            _ => 10_000.0,
+        }
+    }
+
+    /// transformers' choice for a configuration without the field.
+    pub(super) fn ties_embeddings_by_default(self) -> bool {
+        self == Self::SmolLm3
+    }
+
+    /// Whether `mlp_bias` means something.
+    pub(super) fn may_have_feed_forward_bias(self) -> bool {
+        matches!(self, Self::Llama | Self::SmolLm3)
+    }
+
+    pub(super) fn qk_norm(self) -> Option<QkNorm> {
+        match self {
+            Self::Qwen3 => Some(QkNorm::PerHead),
+            Self::Olmo2 => Some(QkNorm::AllHeads),
+            _ => None,
+        }
+    }
+
+    pub(super) fn norm_placement(self) -> NormPlacement {
+        match self {
+            Self::Olmo2 => NormPlacement::Output,
+            _ => NormPlacement::Input,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The weights of attention and feed-forward in one decoder layer, whether stored apart or fused.
+
+use candle_core::Tensor;
+use candle_nn::Linear;
+
+use super::config::{ModelConfig, QkNorm};
+use super::decoder::ForwardMode;
+use super::norm::Norm;
+use super::weights::Weights;
+use crate::SessionError;
+
+#[derive(Clone)]
+pub(crate) struct AttentionWeights {
+    pub(crate) query: Linear,
+    pub(crate) key: Linear,
+    pub(crate) value: Linear,
+    pub(crate) output: Linear,
+    pub(crate) query_norm: Option<Norm>,
+    pub(crate) key_norm: Option<Norm>,
+    qk_norm: Option<QkNorm>,
+    pub(crate) head_dim: usize,
+    pub(crate) sliding_window: Option<usize>,
+    /// Whether queries and keys are rotated.
+    pub(crate) rotates: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct FeedForwardWeights {
+    pub(crate) gate: Linear,
+    pub(crate) up: Linear,
+    pub(crate) down: Linear,
+}
+
+impl AttentionWeights {
+    pub(crate) fn load(
+        weights: &Weights,
+        config: &ModelConfig,
+        layer: usize,
+    ) -> Result<Self, SessionError> {
+        let prefix = format!("model.layers.{layer}.self_attn");
+        let (hidden, head_dim) = (config.hidden_size, config.head_dim);
+        let (query_width, kv_width) = (config.query_heads * head_dim, config.kv_heads * head_dim);
+        let [query, key, value] = linears(
+            weights,
+            &prefix,
+            Stored {
+                apart: ["q_proj", "k_proj", "v_proj"],
+                fused: config.fused_projections.then_some("qkv_proj"),
+                bias: config.qkv_bias,
+            },
+            [query_width, kv_width, kv_width],
+            hidden,
+        )?;
+        let norm = |name: &str, width: usize| {
+            let width = match config.qk_norm {
+                None => return Ok(None),
+                Some(QkNorm::PerHead) => head_dim,
+                Some(QkNorm::AllHeads) => width,
+            };
+            Norm::load(weights, &format!("{prefix}.{name}"), width, config).map(Some)
+        };
+        Ok(Self {
+            query,
+            key,
+            value,
+            output: linear(
+                weights,
+                &format!("{prefix}.o_proj"),
+                [hidden, query_width],
+                config.output_bias,
+            )?,
+            query_norm: norm("q_norm", query_width)?,
+            key_norm: norm("k_norm", kv_width)?,
+            qk_norm: config.qk_norm,
+            head_dim,
+            sliding_window: config.sliding_windows.get(layer).copied().flatten(),
+            rotates: config.rotated_layers.get(layer).copied().unwrap_or(true),
+        })
+    }
+
+    /// Splits projected rows `[R, heads * D]` into the heads of every sequence,
+    /// `[sequences * heads, R / sequences, D]`.
+    pub(crate) fn heads(
+        &self,
+        projected: &Tensor,
+        sequences: usize,
+        norm: Option<&Norm>,
+        mode: ForwardMode,
+    ) -> Result<Tensor, SessionError> {
+        let rows = projected.dim(0)? / sequences;
+        let split = |projected: &Tensor| projected.reshape((sequences, rows, (), self.head_dim));
+        let split = match (norm, self.qk_norm) {
+            (Some(norm), Some(QkNorm::AllHeads)) => split(&norm.forward(projected, mode)?)?,
+            (Some(norm), _) => norm.forward(&split(projected)?, mode)?,
+            (None, _) => split(projected)?,
+        };
+        Ok(split.transpose(1, 2)?.flatten(0, 1)?)
+    }
+}
+
+impl FeedForwardWeights {
+    pub(crate) fn load(
+        weights: &Weights,
+        config: &ModelConfig,
+        layer: usize,
+    ) -> Result<Self, SessionError> {
+        let prefix = format!("model.layers.{layer}.mlp");
+        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+        let bias = config.feed_forward_bias;
+        let stored = Stored {
+            apart: ["gate_proj", "up_proj"],
+            fused: config.fused_projections.then_some("gate_up_proj"),
+            bias,
+        };
+        let [gate, up] = linears(weights, &prefix, stored, [wide, wide], hidden)?;
+        let down = linear(
+            weights,
+            &format!("{prefix}.down_proj"),
+            [hidden, wide],
+            bias,
+        )?;
+        Ok(Self { gate, up, down })
+    }
+}
+
+/// How linear layers with one input are stored: under a name each, or one behind the other under one name.
+struct Stored<const N: usize> {
+    apart: [&'static str; N],
+    fused: Option<&'static str>,
+    bias: bool,
+}
+
+/// Linear layers of these output widths on `hidden` inputs. Fused ones stay views of the one tensor.
+fn linears<const N: usize>(
+    weights: &Weights,
+    prefix: &str,
+    stored: Stored<N>,
+    widths: [usize; N],
+    hidden: usize,
+) -> Result<[Linear; N], SessionError> {
+    let parts: Vec<Linear> = match stored.fused {
+        None => stored
+            .apart
+            .iter()
+            .zip(widths)
+            .map(|(name, width)| {
+                linear(
+                    weights,
+                    &format!("{prefix}.{name}"),
+                    [width, hidden],
+                    stored.bias,
+                )
+            })
+            .collect::<Result<_, _>>()?,
+        Some(name) => {
+            let shape = [widths.iter().sum(), hidden];
+            let whole = linear(weights, &format!("{prefix}.{name}"), shape, stored.bias)?;
+            split(&whole, widths)?
+        }
+    };
+    parts
+        .try_into()
+        .map_err(|parts: Vec<Linear>| SessionError::MissingTensor {
+            tensor: format!("{prefix}: {N} projections, found {}", parts.len()),
+            files: "the weights".to_owned(),
+        })
+}
+
+/// Cuts the outputs of a layer into consecutive parts.
+fn split<const N: usize>(whole: &Linear, widths: [usize; N]) -> Result<Vec<Linear>, SessionError> {
+    let mut start = 0;
+    let mut parts = Vec::with_capacity(N);
+    for width in widths {
+        let weight = whole.weight().narrow(0, start, width)?;
+        let bias = whole
+            .bias()
+            .map(|bias| bias.narrow(0, start, width))
+            .transpose()?;
+        parts.push(Linear::new(weight, bias));
+        start += width;
+    }
+    Ok(parts)
+}
+
+fn linear(
+    weights: &Weights,
+    name: &str,
+    shape: [usize; 2],
+    bias: bool,
+) -> Result<Linear, SessionError> {
+    let weight = weights.get(&format!("{name}.weight"), &shape)?;
+    let bias = bias
+        .then(|| weights.get(&format!("{name}.bias"), &shape[..1]))
+        .transpose()?;
+    Ok(Linear::new(weight, bias))
+}

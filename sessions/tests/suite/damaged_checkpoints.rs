@@ -1,0 +1,141 @@
+//! Damaged at random: every checkpoint loads or is refused with a sentence, without a panic and without an
+//! allocation out of proportion. Seeded, so that a case that fails can be made again.
+
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::common::fixtures;
+
+/// Two families whose configurations have many fields between them.
+const NAMES: [&str; 2] = ["qwen2-yarn-mscale-v5config", "smollm3-norope-tied"];
+
+const FILES: [&str; 4] = [
+    "config.json",
+    "tokenizer.json",
+    "generation_config.json",
+    "model.safetensors",
+];
+
+/// Of each file of each checkpoint. `KVLENS_DAMAGED_CASES` makes more of them, by hand.
+const CASES: u64 = 60;
+
+fn cases() -> u64 {
+    let more = std::env::var("KVLENS_DAMAGED_CASES").ok();
+    more.and_then(|more| more.parse().ok()).unwrap_or(CASES)
+}
+
+/// What a loader may reserve of address space, in KiB: far above what these models and the threads of the
+/// other tests need, far below what any number of ten digits would ask for.
+const MOST_RESERVED_KIB: u64 = 8 << 20;
+
+/// Bytes of JSON that make other values of what is there.
+const REPLACEMENTS: &[u8] = b"0919-e.\"[]{},:nut \xff\x00";
+
+/// How many bytes at the front of a file are damaged: of the weights only the header, as numbers may be any.
+fn header(file: &str, bytes: &[u8]) -> usize {
+    match (file, bytes.first_chunk::<8>()) {
+        ("model.safetensors", Some(length)) => 8 + u64::from_le_bytes(*length) as usize,
+        _ => bytes.len(),
+    }
+}
+
+/// A few flipped bits, replaced or doubled bytes, or an early end.
+fn damage(bytes: &mut Vec<u8>, within: usize, rng: &mut ChaCha8Rng) {
+    let kind = rng.random_range(0..5);
+    if kind == 0 {
+        bytes.truncate(rng.random_range(0..bytes.len()));
+        return;
+    }
+    for _ in 0..rng.random_range(1..=4) {
+        let place = rng.random_range(0..within.min(bytes.len()));
+        match kind {
+            1 | 2 => bytes[place] ^= 1 << rng.random_range(0..8),
+            3 => bytes[place] = REPLACEMENTS[rng.random_range(0..REPLACEMENTS.len())],
+            _ => bytes.insert(place, bytes[place]),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Ran,
+    Refused,
+    Fault(String),
+}
+
+/// Loads and, where that works, runs a few tokens.
+fn outcome(folder: &Path) -> Outcome {
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let source = ModelSource::Folder(folder.to_owned());
+        let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)?;
+        let prompt = model.encode_prompt("The old clerk counted three blue boxes.", false)?;
+        let mut cache = model.new_cache(prompt.ids.len() + 1)?;
+        if !prompt.ids.is_empty() {
+            model.next_logits(&prompt.ids, &mut cache)?;
+        }
+        Ok::<_, kvlens_sessions::SessionError>(())
+    }));
+    match ran {
+        Ok(Ok(())) => Outcome::Ran,
+        Ok(Err(error)) => match error.to_string() {
+            sentence if (12..2000).contains(&sentence.len()) => Outcome::Refused,
+            other => Outcome::Fault(other),
+        },
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Outcome::Fault(format!("panicked: {}", text.unwrap_or("?")))
+        }
+    }
+}
+
+/// Highest address space of the process so far, where the system says it.
+fn reserved_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmPeak:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap_or(0)
+}
+
+#[test]
+fn random_damage_is_refused_or_harmless() {
+    let before = reserved_kib();
+    let mut faults = String::new();
+    let (mut ran, mut refused) = (0, 0);
+    for name in NAMES {
+        let folder = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(fixtures().join(name)).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        for file in FILES {
+            let path = folder.path().join(file);
+            let whole = std::fs::read(&path).unwrap();
+            for seed in 0..cases() {
+                let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                let mut bytes = whole.clone();
+                damage(&mut bytes, header(file, &whole), &mut rng);
+                std::fs::write(&path, bytes).unwrap();
+                match outcome(folder.path()) {
+                    Outcome::Ran => ran += 1,
+                    Outcome::Refused => refused += 1,
+                    Outcome::Fault(fault) => {
+                        writeln!(faults, "{name}/{file}, seed {seed}: {fault}").unwrap();
+                    }
+                }
+            }
+            std::fs::write(&path, &whole).unwrap();
+        }
+        assert_eq!(outcome(folder.path()), Outcome::Ran, "the undamaged {name}");
+    }
+    assert!(faults.is_empty(), "{faults}");
+    println!("{ran} ran, {refused} were refused");
+    assert!(ran > 0 && refused > 0, "{ran} ran, {refused} were refused");
+    let reserved = reserved_kib().saturating_sub(before);
+    assert!(reserved < MOST_RESERVED_KIB, "{reserved} KiB were reserved");
+}

@@ -1,0 +1,73 @@
+//! Runs in bf16 and f16 on the CPU against the float32 references of `parity.rs`.
+//!
+//! The bound was fixed beforehand, from the unit roundoff u of the format (2^-8 and 2^-11, Higham 2002, table 2.1
+//! with one bit for rounding to nearest): a micro model rounds its residual stream some 25 times between embedding
+//! and logits, attention logits of size 2 to 4 pass their errors on by as much, and roundings add like a random
+//! walk, which makes 5 u times 4 with some room: 32 u. It holds for logits as a share of the largest, and for
+//! attention weights as they are.
+
+use candle_core::Tensor;
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+
+use crate::common::{fixtures, largest_difference, observe, prefill, values, window};
+use crate::parity::{Reference, rows_of};
+
+const ROUNDOFFS: f32 = 32.0;
+
+/// One of each way in which a decoder layer is built.
+const NAMES: [&str; 7] = [
+    "llama-gqa-tied-rope3",
+    "mistral-swa64-untied",
+    "qwen2-bias-tied",
+    "qwen3-qknorm-tied",
+    "smollm3-norope-tied",
+    "olmo2-postnorm",
+    "phi3-fused-swa64",
+];
+
+/// Largest differences of prefill logits, as a share of the largest logit, and of attention weights.
+fn differences(name: &str, dtype: DtypeChoice) -> (f32, f32) {
+    let source = ModelSource::Folder(fixtures().join(name));
+    let model = Model::load(&source, DeviceChoice::Cpu, dtype).unwrap();
+    let reference = Reference::open(name);
+    let last = window("last:8", &model);
+    let mut prefilled = prefill(&model, &reference.ids("prompt_ids"), &[last.as_ref()]);
+    let observation = observe(last.as_ref(), &model, &mut prefilled);
+    let keys = prefilled.keys_for_scoring(&model).unwrap();
+    let logits: Tensor = prefilled.last_logits().clone();
+    let expected = reference.floats("prefill_logits");
+    let largest = expected
+        .iter()
+        .fold(0.0_f32, |most, logit| most.max(logit.abs()));
+    (
+        largest_difference(&values(&logits), &expected) / largest,
+        largest_difference(
+            &rows_of(&keys, &observation),
+            &reference.floats("window_attention"),
+        ),
+    )
+}
+
+#[test]
+fn half_precision_stays_within_its_roundoff() {
+    for name in NAMES {
+        for (dtype, unit_roundoff) in [
+            (DtypeChoice::Bf16, 2.0_f32.powi(-8)),
+            (DtypeChoice::F16, 2.0_f32.powi(-11)),
+        ] {
+            let (logits, attention) = differences(name, dtype);
+            println!("{name} {dtype}: logits {logits:.5}, attention {attention:.5}");
+            let bound = ROUNDOFFS * unit_roundoff;
+            assert!(logits <= bound, "{name} {dtype}: logits differ by {logits}");
+            assert!(
+                attention <= bound,
+                "{name} {dtype}: attention differs by {attention}"
+            );
+            // a run that had fallen back to f32 would differ by far less
+            assert!(
+                logits > unit_roundoff / 100.0,
+                "{name} {dtype} ran in another format"
+            );
+        }
+    }
+}
