@@ -1,23 +1,38 @@
-//! Chat templates as Hugging Face checkpoints carry them: Jinja text, rendered by minijinja with what
-//! `chat_template_utils.py` of transformers adds to Jinja.
-//!
-//! One thing differs: the clock stands still, because the same prompt must be the same tokens on every day.
+//! Chat templates as Hugging Face checkpoints carry them: Jinja text, rendered by minijinja.
 
-use minijinja::filters::tojson;
+use std::collections::BTreeMap;
+
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value, context};
-use serde_json::Value as Json;
+use minijinja::{Environment, Error, context};
+use serde_json::Value;
 
+use super::chat_python::{install, without_generation_tags};
 use super::checkpoint::Checkpoint;
 use super::text::json_field;
 use crate::SessionError;
 
+/// What a template may use up whatever the prompt is, in minijinja's measure: steps, and 64 bytes that it makes.
+/// Templates of published checkpoints take some hundreds a turn.
+const MOST_FUEL: u64 = 1_000_000;
+
+/// What it may use up besides for each byte of the prompt, which is copied, cut and searched a few times.
+const FUEL_A_BYTE: u64 = 2;
+
+/// The tokens that transformers hands to templates under these names, where a checkpoint has them.
+const SPECIAL_TOKENS: [&str; 7] = [
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
+
 /// A checkpoint's chat template with the special tokens that it may use.
 pub(crate) struct ChatTemplate {
     source: String,
-    bos_token: Option<String>,
-    eos_token: Option<String>,
+    special_tokens: BTreeMap<&'static str, String>,
 }
 
 impl ChatTemplate {
@@ -38,115 +53,42 @@ impl ChatTemplate {
         };
         Ok(source.map(|source| Self {
             source,
-            bos_token: special_token(config, "bos_token"),
-            eos_token: special_token(config, "eos_token"),
+            special_tokens: SPECIAL_TOKENS
+                .into_iter()
+                .filter_map(|name| Some((name, special_token(config, name)?)))
+                .collect(),
         }))
     }
 
-    /// One user turn followed by the opening of the assistant's turn.
+    /// One user turn followed by the opening of the assistant's turn, without tools and documents.
+    ///
+    /// # Errors
+    /// [`SessionError::Tokenizer`] if the template is no Jinja, refuses the turn, or does not come to an end.
     pub(crate) fn render_user_turn(&self, prompt: &str) -> Result<String, SessionError> {
         let failed = |error: Error| SessionError::Tokenizer {
             reason: format!("the chat template cannot be rendered ({error})"),
         };
-        let environment = environment().map_err(failed)?;
-        let source = without_generation_marks(&self.source);
+        let mut environment = Environment::new();
+        environment.set_syntax(python_whitespace().map_err(failed)?);
+        let for_prompt = FUEL_A_BYTE.saturating_mul(prompt.len() as u64);
+        environment.set_fuel(Some(MOST_FUEL.saturating_add(for_prompt)));
+        install(&mut environment);
+        let source = without_generation_tags(&self.source);
         let template = environment.template_from_str(&source).map_err(failed)?;
+        let tokens = self.special_tokens.iter();
+        let special_tokens =
+            minijinja::Value::from_pairs(tokens.map(|(name, token)| (*name, token.as_str())));
         template
             .render(context! {
                 messages => [context! { role => "user", content => prompt }],
+                add_generation_prompt => true,
                 tools => (),
                 documents => (),
-                add_generation_prompt => true,
-                bos_token => self.bos_token.clone(),
-                eos_token => self.eos_token.clone(),
+                // a token that the checkpoint has not is undefined and prints nothing
+                ..special_tokens,
             })
             .map_err(failed)
     }
-}
-
-fn environment() -> Result<Environment<'static>, Error> {
-    let mut environment = Environment::new();
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.set_syntax(python_whitespace()?);
-    environment.add_function("raise_exception", |message: String| {
-        Err::<String, _>(Error::new(ErrorKind::InvalidOperation, message))
-    });
-    environment.add_function("strftime_now", stopped_clock);
-    environment.add_filter("tojson", as_json);
-    Ok(environment)
-}
-
-/// minijinja's own filter escapes in texts what HTML would misread; Python's `json.dumps` does not.
-fn as_json(value: &Value, indent: Option<Value>, arguments: Kwargs) -> Result<Value, Error> {
-    match value.as_str() {
-        None => tojson(value, indent, arguments),
-        Some(text) => serde_json::to_string(text)
-            .map(Value::from_safe_string)
-            .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string())),
-    }
-}
-
-/// Formats 26 July 2024, midnight: the date that Llama 3's templates name where there is no clock.
-fn stopped_clock(format: &str) -> Result<String, Error> {
-    let mut text = String::new();
-    let mut characters = format.chars();
-    while let Some(character) = characters.next() {
-        if character != '%' {
-            text.push(character);
-            continue;
-        }
-        let directive = characters.next();
-        text.push_str(match directive {
-            Some('d') => "26",
-            Some('j') => "208",
-            Some('m') => "07",
-            Some('b') => "Jul",
-            Some('B') => "July",
-            Some('y') => "24",
-            Some('Y') => "2024",
-            Some('a') => "Fri",
-            Some('A') => "Friday",
-            Some('F') => "2024-07-26",
-            Some('H' | 'M' | 'S') => "00",
-            Some('I') => "12",
-            Some('p') => "AM",
-            Some('%') => "%",
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::InvalidOperation,
-                    format!("strftime_now does not know all of '{format}'"),
-                ));
-            }
-        });
-    }
-    Ok(text)
-}
-
-/// transformers knows `{% generation %}` blocks, which mark what an assistant said and render as what they hold:
-/// here they become conditions that always hold, with the same trimming of white space.
-fn without_generation_marks(source: &str) -> String {
-    let mut parts = source.split("{%");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        text.push_str("{%");
-        let start = part.trim_start_matches(['-', '+']).trim_start();
-        let sign = part.chars().next().filter(|sign| "-+".contains(*sign));
-        let marks = [("generation", " if true "), ("endgeneration", " endif ")];
-        let replaced = marks.iter().find_map(|(word, instead)| {
-            let rest = start.strip_prefix(word)?.trim_start();
-            let closes = ["%}", "-%}", "+%}"].iter().any(|end| rest.starts_with(end));
-            closes.then_some((instead, rest))
-        });
-        match replaced {
-            Some((instead, rest)) => {
-                text.extend(sign);
-                text.push_str(instead);
-                text.push_str(rest);
-            }
-            None => text.push_str(part),
-        }
-    }
-    text
 }
 
 /// transformers renders with `trim_blocks` and `lstrip_blocks`.
@@ -158,14 +100,14 @@ fn python_whitespace() -> Result<SyntaxConfig, Error> {
 }
 
 /// The field is a template, or a list of named ones of which `default` is meant.
-fn default_template(value: &Json) -> Option<String> {
+fn default_template(value: &Value) -> Option<String> {
     match value {
-        Json::String(template) => Some(template.clone()),
-        Json::Array(named) => named
+        Value::String(template) => Some(template.clone()),
+        Value::Array(named) => named
             .iter()
-            .find(|entry| entry.get("name").and_then(Json::as_str) == Some("default"))
+            .find(|entry| entry.get("name").and_then(Value::as_str) == Some("default"))
             .and_then(|entry| entry.get("template"))
-            .and_then(Json::as_str)
+            .and_then(Value::as_str)
             .map(str::to_owned),
         _ => None,
     }
@@ -182,54 +124,76 @@ fn special_token(config: Option<&[u8]>, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn render(source: &str, prompt: &str) -> Result<String, SessionError> {
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        template: String,
+        special_tokens: BTreeMap<String, String>,
+        prompt: String,
+        rendered: Option<String>,
+        refused: Option<String>,
+    }
+
+    fn render(
+        source: &str,
+        special_tokens: &BTreeMap<String, String>,
+        prompt: &str,
+    ) -> Result<String, String> {
+        let special_tokens = SPECIAL_TOKENS
+            .into_iter()
+            .filter_map(|name| Some((name, special_tokens.get(name)?.clone())))
+            .collect();
         let template = ChatTemplate {
             source: source.to_owned(),
-            bos_token: Some("<s>".to_owned()),
-            eos_token: Some("</s>".to_owned()),
+            special_tokens,
         };
-        template.render_user_turn(prompt)
+        template
+            .render_user_turn(prompt)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Cases and renderings of transformers: `make_chat_fixtures.py`.
+    #[test]
+    fn templates_of_every_shape_are_rendered_as_transformers_does() {
+        let cases: Vec<Case> =
+            serde_json::from_str(include_str!("../../tests/fixtures/chat-templates.json")).unwrap();
+        for case in cases {
+            let rendered = render(&case.template, &case.special_tokens, &case.prompt);
+            match (&case.rendered, &case.refused) {
+                (Some(expected), _) => {
+                    assert_eq!(rendered.as_ref(), Ok(expected), "{}", case.name);
+                }
+                (None, refused) => {
+                    let (error, refused) = (rendered.unwrap_err(), refused.as_ref().unwrap());
+                    assert!(error.contains(refused), "{}: {error}", case.name);
+                }
+            }
+        }
     }
 
     #[test]
-    fn a_turn_is_rendered_with_python_methods_and_special_tokens() {
-        let source = "{{ bos_token }}{% for m in messages %}\n  {%- if m['role'] == 'user' %}[{{ m['content'].strip() }}]{% endif %}\n{%- endfor %}{% if add_generation_prompt %}>{% endif %}";
-        assert_eq!(render(source, " hello ").unwrap(), "<s>[hello]>");
+    fn a_template_that_does_not_end_is_stopped() {
+        for endless in [
+            "{% for a in range(90000) %}{% for b in range(90000) %}x{% endfor %}{% endfor %}",
+            "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+            "{% set ns = namespace(t='x' * 90) %}{% for a in range(90000) %}{% set ns.t = ns.t + ns.t %}{% endfor %}",
+        ] {
+            let error = render(endless, &BTreeMap::new(), "x").unwrap_err();
+            assert!(error.contains("cannot be rendered"), "{error}");
+        }
     }
 
     #[test]
-    fn a_template_that_refuses_says_why() {
-        let error = render("{{ raise_exception('only tools') }}", "x").unwrap_err();
-        assert!(error.to_string().contains("only tools"), "{error}");
+    fn a_prompt_of_a_million_bytes_is_rendered() {
+        let source = "{% for m in messages %}{% set t = m.content | trim %}{{ '[' + t.strip() + ']' }}{% endfor %}";
+        let prompt = "word ".repeat(200_000);
+        let rendered = render(source, &BTreeMap::new(), &prompt).unwrap();
+        assert_eq!(rendered.len(), prompt.len() + 1);
     }
 
     #[test]
     fn a_list_of_templates_means_its_default() {
         let value = serde_json::json!([{"name": "tool_use", "template": "a"}, {"name": "default", "template": "b"}]);
         assert_eq!(default_template(&value).as_deref(), Some("b"));
-    }
-
-    /// `tests/fixtures/make_chat_renderings.py` says how the renderings were made.
-    #[test]
-    fn templates_render_as_transformers_renders_them() {
-        let file = include_str!("../../tests/fixtures/chat-templates.json");
-        let file: Json = serde_json::from_str(file).unwrap();
-        let prompt = file["prompt"].as_str().unwrap();
-        let cases = file["cases"].as_array().unwrap();
-        assert!(cases.len() >= 12);
-        let mut different = Vec::new();
-        for case in cases {
-            let found = render(case["template"].as_str().unwrap(), prompt);
-            if found.as_deref().ok() != case["rendered"].as_str() {
-                different.push(format!("{}: {found:?}", case["name"]));
-            }
-        }
-        assert!(different.is_empty(), "{}", different.join("\n"));
-    }
-
-    #[test]
-    fn a_date_format_that_is_not_known_is_refused() {
-        let error = render("{{ strftime_now('%Q') }}", "x").unwrap_err();
-        assert!(error.to_string().contains("%Q"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ mod attention;
 pub(crate) mod backward;
 mod cache;
 mod chat;
+mod chat_python;
 mod checkpoint;
 mod companion;
 mod config;
