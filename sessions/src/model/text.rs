@@ -1,9 +1,11 @@
 //! Text to token ids and back, with the checkpoint's own tokenizer and chat template.
 
+use std::fmt::Display;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use super::chat::ChatTemplate;
 use super::checkpoint::Checkpoint;
@@ -80,12 +82,7 @@ impl TextCodec {
         add_special_tokens: bool,
         inside: Range<usize>,
     ) -> Result<EncodedPrompt, SessionError> {
-        let encoding = self
-            .tokenizer
-            .encode(text, add_special_tokens)
-            .map_err(|error| SessionError::Tokenizer {
-                reason: format!("the text cannot be encoded ({error})"),
-            })?;
+        let encoding = self.encode(text, add_special_tokens, "text")?;
         let mut encoded = EncodedPrompt {
             ids: encoding.get_ids().to_vec(),
             token_texts: Vec::with_capacity(encoding.len()),
@@ -113,13 +110,15 @@ impl TextCodec {
 
     /// Ids of a text that continues a prompt: no special tokens.
     pub(crate) fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, SessionError> {
-        let encoding =
-            self.tokenizer
-                .encode(text, false)
-                .map_err(|error| SessionError::Tokenizer {
-                    reason: format!("the answer cannot be encoded ({error})"),
-                })?;
+        let encoding = self.encode(text, false, "answer")?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    fn encode(&self, text: &str, special: bool, what: &str) -> Result<Encoding, SessionError> {
+        let refused = |error: &dyn Display| SessionError::Tokenizer {
+            reason: format!("the {what} cannot be encoded ({error})"),
+        };
+        caught(|| self.tokenizer.encode(text, special), refused)
     }
 
     /// Text of generated ids, special tokens left out.
@@ -132,17 +131,24 @@ impl TextCodec {
     }
 }
 
-/// The tokenizers crate (0.23) takes well-formed JSON for granted in some places and valid tables in others, and
-/// panics where they are not: JSON is checked before, and what remains is caught.
 fn parse(file: &[u8]) -> Result<Tokenizer, SessionError> {
     serde_json::from_slice::<Value>(file).map_err(|error| unreadable(&error))?;
-    match std::panic::catch_unwind(|| Tokenizer::from_bytes(file)) {
-        Ok(parsed) => parsed.map_err(|error| unreadable(&error)),
-        Err(_) => Err(unreadable(&"a table in it is damaged")),
+    caught(|| Tokenizer::from_bytes(file), unreadable)
+}
+
+/// What the tokenizers crate (0.23) gives. It takes for granted that JSON is well-formed and that tables are whole,
+/// and panics where they are not, on reading as on use.
+fn caught<T>(
+    call: impl FnOnce() -> tokenizers::Result<T>,
+    refused: impl Fn(&dyn Display) -> SessionError,
+) -> Result<T, SessionError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| refused(&error)),
+        Err(_) => Err(refused(&"a table in tokenizer.json is damaged")),
     }
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> SessionError {
+fn unreadable(error: &dyn Display) -> SessionError {
     SessionError::Tokenizer {
         reason: format!("tokenizer.json cannot be read ({error})"),
     }

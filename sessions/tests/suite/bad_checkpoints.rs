@@ -361,6 +361,24 @@ fn a_tokenizer_with_a_damaged_table_is_refused() {
     copy.refused_with(&["tokenizer.json cannot be read"]);
 }
 
+/// The same on use: a template names a special token that it does not define.
+#[test]
+fn a_tokenizer_whose_template_has_a_gap_is_refused() {
+    let copy = Copy::of(PLAIN);
+    copy.edit(
+        "tokenizer.json",
+        "\"SpecialToken\": {\n          \"id\": \"<s>\"",
+        "\"SpecialToken\": {\n          \"id\": \"<t>\"",
+    );
+    let source = ModelSource::Folder(copy.path());
+    let loaded = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32);
+    let error = loaded
+        .and_then(|model| model.encode_prompt("noon", false))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("tokenizer.json"), "{error}");
+}
+
 /// A tokenizer saved with a length limit must not cut prompts in silence.
 #[test]
 fn a_saved_truncation_cuts_nothing() {
