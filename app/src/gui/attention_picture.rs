@@ -73,6 +73,14 @@ impl AttentionPicture {
         })
     }
 
+    /// A block's weights in `columns` columns, the largest of those that share one: `[rows, columns]`,
+    /// `columns` being at most those of the picture. A screen with fewer pixels than columns would leave some out.
+    #[must_use]
+    pub fn squeezed(&self, block: &AttentionBlock, columns: usize) -> Vec<f32> {
+        let rows = block.weights.chunks_exact(self.columns);
+        rows.flat_map(|row| largest(row, columns)).collect()
+    }
+
     /// The tokens that share a column.
     #[must_use]
     pub fn tokens_of(&self, column: usize) -> Range<usize> {
@@ -82,6 +90,14 @@ impl AttentionPicture {
 
 fn tokens_of(column: usize, columns: usize, tokens: usize) -> Range<usize> {
     column * tokens / columns..(column + 1) * tokens / columns
+}
+
+/// The largest of the weights that share each of `columns` columns.
+fn largest(row: &[f32], columns: usize) -> impl Iterator<Item = f32> {
+    (0..columns).map(move |column| {
+        let shared = row.get(tokens_of(column, columns, row.len()));
+        shared.map_or(0.0, |shared| shared.iter().copied().fold(0.0, f32::max))
+    })
 }
 
 fn block(
@@ -103,12 +119,7 @@ fn block(
     let tokens = captured.record.prompt_ids.len();
     let weights = weights
         .chunks_exact(tokens.max(1))
-        .flat_map(|row| {
-            (0..columns).map(move |column| {
-                let shared = row.get(tokens_of(column, columns, tokens));
-                shared.map_or(0.0, |shared| shared.iter().copied().fold(0.0, f32::max))
-            })
-        })
+        .flat_map(|row| largest(row, columns))
         .collect();
     let texts = rows.positions().iter().map(|&position| {
         let text = captured.record.token_texts.get(position as usize);
@@ -125,6 +136,17 @@ fn block(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peak_is_never_lost_to_a_narrow_screen() {
+        let mut row = vec![0.0; 100];
+        row[37] = 0.5;
+        for columns in [1, 7, 33, 100] {
+            let squeezed: Vec<f32> = largest(&row, columns).collect();
+            assert_eq!(squeezed.len(), columns);
+            assert_eq!(squeezed.iter().filter(|weight| **weight == 0.5).count(), 1);
+        }
+    }
 
     #[test]
     fn every_token_has_one_column() {

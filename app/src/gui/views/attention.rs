@@ -115,14 +115,16 @@ fn block_ui(
 
 fn paint(ui: &Ui, rect: Rect, view: &View<'_>, picture: &AttentionPicture, block: &AttentionBlock) {
     let theme = view.theme;
+    let pixels = (rect.width() * ui.pixels_per_point()) as usize;
+    let columns = pixels.clamp(1, picture.columns);
     let key = TextureKey {
         version: view.data.attention_version,
-        size: [picture.columns, block.positions.len()],
+        size: [columns, block.positions.len()],
         dark: theme.is_dark(),
     };
     let id = Id::unique(("attention", &block.label));
     let texture = cached_texture(ui.ctx(), id, key, || {
-        let weights = block.weights.iter();
+        let weights = picture.squeezed(block, columns).into_iter();
         weights
             .map(|weight| theme.map(ColorMap::Heat, weight.sqrt()))
             .collect()
