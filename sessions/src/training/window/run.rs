@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use kvlens_datasets::Sample;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::curve::{Baseline, HeldOutFigures, HeldOutGroup, WindowCurvePoint};
@@ -14,7 +15,7 @@ use super::examples::{Examples, Prepared};
 use super::initial;
 use super::objective::{Rows, loss, targets};
 use super::plan::WindowTrainingPlan;
-use crate::model::{Decoder, Model, Parameters};
+use crate::model::{Decoder, Model, ModelIdentity, Parameters, sha256_hex};
 use crate::prefill::Needs;
 use crate::training::optimizer::Rates;
 use crate::training::random::{Draws, Purpose};
@@ -47,6 +48,14 @@ pub struct WindowTrainingData {
     pub training: Vec<Sample>,
     /// To look at, by what they were named.
     pub held_out: Vec<(String, Vec<Sample>)>,
+}
+
+impl WindowTrainingData {
+    fn sha256(&self) -> String {
+        // samples are plain text and numbers, which always have a JSON form
+        let text = serde_json::to_vec(&(&self.training, &self.held_out)).unwrap_or_default();
+        sha256_hex(&text)
+    }
 }
 
 /// What a run tells while it goes on.
@@ -94,7 +103,16 @@ pub struct WindowTrainingSummary {
     pub is_complete: bool,
 }
 
-type State = TrainingState<WindowTrainingPlan, WindowCurvePoint>;
+/// What a run must have in common with the one that it resumes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Begun {
+    plan: WindowTrainingPlan,
+    model: ModelIdentity,
+    /// SHA-256 of the prompts: a file may hold others by now.
+    data_sha256: String,
+}
+
+type State = TrainingState<Begun, WindowCurvePoint>;
 
 /// Trains a window for `model`, whose weights stay as they are, and writes it to `run.out`.
 ///
@@ -113,7 +131,7 @@ pub fn train_window(
     cancel: &CancelFlag,
 ) -> Result<WindowTrainingSummary, SessionError> {
     run.plan.check()?;
-    let mut state = start(run, model)?;
+    let mut state = start(run, model, data)?;
     let trainer = Trainer::prepare(run, model, data, on_event, cancel)?;
     let baselines = trainer.baselines(cancel)?;
     on_event(WindowTrainingEvent::Ready {
@@ -151,7 +169,16 @@ fn state_path(out: &Path) -> PathBuf {
 }
 
 /// Fresh parameters, or those of an earlier run.
-fn start(run: &WindowTrainingRun, model: &Model) -> Result<State, SessionError> {
+fn start(
+    run: &WindowTrainingRun,
+    model: &Model,
+    data: &WindowTrainingData,
+) -> Result<State, SessionError> {
+    let begun = Begun {
+        plan: run.plan.clone(),
+        model: model.identity().clone(),
+        data_sha256: data.sha256(),
+    };
     let path = state_path(&run.out);
     let refused = |reason: &str, path: &Path| SessionError::Checkpoint {
         reason: reason.to_owned(),
@@ -165,9 +192,9 @@ fn start(run: &WindowTrainingRun, model: &Model) -> Result<State, SessionError> 
     }
     if run.start == StartMode::Resume {
         let state = State::load(&path, model.decoder().device())?;
-        if state.plan != run.plan {
+        if state.plan != begun {
             return Err(refused(
-                "this training was begun with other settings; resume it with the same ones, or start anew with --replace",
+                "this training was begun with other settings, another model or other prompts; resume it with the same ones, or start anew with --replace",
                 &path,
             ));
         }
@@ -179,7 +206,7 @@ fn start(run: &WindowTrainingRun, model: &Model) -> Result<State, SessionError> 
             &run.out,
         ));
     }
-    let state = State::new(run.plan.clone(), initial::parameters(&run.plan, model)?)?;
+    let state = State::new(begun, initial::parameters(&run.plan, model)?)?;
     state.save(&path)?;
     Ok(state)
 }
@@ -446,7 +473,7 @@ impl<'a> Trainer<'a> {
     ) -> Result<(), SessionError> {
         let training = json!({
             "program_version": env!("CARGO_PKG_VERSION"),
-            "plan": &state.plan,
+            "plan": &state.plan.plan,
             "training_prompts": self.training.count(),
             "held_out_groups": &self.held_out.groups,
             "baselines": baselines,

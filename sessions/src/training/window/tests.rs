@@ -290,6 +290,23 @@ fn run(
     train_window(&run, &demo_model(), &data(), &mut |_| {}, &cancel)
 }
 
+/// What is said to resuming with another model or other prompts.
+fn resume_with(
+    plan: &WindowTrainingPlan,
+    out: &Path,
+    model: &Model,
+    data: &WindowTrainingData,
+) -> String {
+    let run = WindowTrainingRun {
+        plan: plan.clone(),
+        out: out.to_owned(),
+        start: StartMode::Resume,
+        stop_after_steps: None,
+    };
+    let outcome = train_window(&run, model, data, &mut |_| {}, &CancelFlag::default());
+    outcome.unwrap_err().to_string()
+}
+
 #[test]
 fn a_run_lowers_the_loss_and_is_the_same_again_stopped_and_resumed() {
     let folder = tempfile::tempdir().unwrap();
@@ -314,6 +331,12 @@ fn a_run_lowers_the_loss_and_is_the_same_again_stopped_and_resumed() {
         };
         let refused = run(&other, &halves, StartMode::Resume, None).unwrap_err();
         assert!(refused.to_string().contains("other settings"), "{refused}");
+        let refused = resume_with(&plan, &halves, &micro_model("llama-gqa-untied"), &data());
+        assert!(refused.contains("another model"), "{refused}");
+        let mut fewer = data();
+        fewer.training.pop();
+        let refused = resume_with(&plan, &halves, &demo_model(), &fewer);
+        assert!(refused.contains("other prompts"), "{refused}");
         let resumed = run(&plan, &halves, StartMode::Resume, None).unwrap();
         assert_eq!(resumed, summary);
         assert_eq!(
