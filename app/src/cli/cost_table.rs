@@ -1,16 +1,11 @@
 //! The second table on stdout: what each window cost, and what its scores are.
 
-use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
-};
+use comfy_table::CellAlignment;
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{Cost, ScoreKind};
 
-use super::recall_table::WIDTH;
+use super::grid::grid;
 use crate::measurement::MeasuredWindow;
-
-/// A line under the header and nothing else.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 const HEADER: [&str; 7] = ["window", "rows", "tokens", "ms", "MFLOP", "MiB", "scores"];
 
@@ -54,23 +49,10 @@ impl CostSummary {
 
     /// The table with its heading.
     pub fn text(&self) -> String {
-        let mut table = Table::new();
-        table
-            .load_style(STYLE)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(WIDTH)
-            .set_header(HEADER);
-        for entry in &self.windows {
-            table.add_row(entry.cells());
-        }
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((1, 0));
-            if (1..=5).contains(&index) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-            if index > 0 {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
+        let rows = self.windows.iter().map(|entry| entry.cells().to_vec());
+        let mut table = grid(HEADER.map(str::to_owned).to_vec(), rows);
+        if let Some(scores) = table.column_mut(HEADER.len() - 1) {
+            scores.set_cell_alignment(CellAlignment::Left);
         }
         format!(
             "Cost beyond the prefill\n\n{table}\n\nRows, tokens run through a model, time and \

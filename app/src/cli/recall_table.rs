@@ -4,21 +4,15 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
-};
 use kvlens_analysis::collection::{GroupSamples, GroupSummary, PairedMap};
 use kvlens_analysis::statistics::Verdict;
 use kvlens_analysis::{Budget, Collection, Metric, SampleGroup};
 
+use super::grid::grid;
 use super::pairs::Pairs;
 
-/// Columns that still leave room for a window's label at [`WIDTH`].
+/// Columns that still leave room for a window's label at [`WIDTH`](super::grid::WIDTH).
 const BUDGETS_ACROSS: usize = 6;
-/// Characters of a line at most.
-pub const WIDTH: u16 = 80;
-/// A line under the header and nothing else.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 /// Fixes the draws of the bootstrap, so that the same figures give the same interval.
 pub const SEED: u64 = 0;
 /// Budgets in tokens of the hit-rate table (Judge Q reports these); those that fit no prompt are left out.
@@ -232,24 +226,13 @@ fn table(
     windows: &[&str],
     cell: impl Fn(&str, Budget) -> String,
 ) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(STYLE)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH);
     let header = budgets.iter().map(Budget::to_string);
-    table.set_header(std::iter::once(corner.to_owned()).chain(header));
-    for &window in windows {
+    let header = std::iter::once(corner.to_owned()).chain(header).collect();
+    let rows = windows.iter().map(|&window| {
         let cells = budgets.iter().map(|&budget| cell(window, budget));
-        table.add_row(std::iter::once(window.to_owned()).chain(cells));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((1, 0));
-        if index > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
+        std::iter::once(window.to_owned()).chain(cells).collect()
+    });
+    let table = grid(header, rows);
     format!("{table}\n")
 }
 
