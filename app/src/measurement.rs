@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub mod allocations;
 pub mod drift;
 mod head_rows;
+pub mod head_values;
 pub mod places;
 pub mod queries;
 

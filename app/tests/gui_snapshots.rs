@@ -17,6 +17,7 @@ use std::sync::Arc;
 use egui_kittest::SnapshotOptions;
 use gui_common::{Bench, bench, fixture, inside_mut};
 use kvlens::gui::command::Command;
+use kvlens::gui::data::Slot;
 use kvlens::gui::state::{Settings, ThemeChoice, TokenHeat};
 use kvlens::gui::worker::Event;
 use kvlens_analysis::Budget;
@@ -34,8 +35,12 @@ fn full<'a>(theme: ThemeChoice) -> Bench<'a> {
     let (info, sample) = fixture::read();
     let workbench = inside_mut(&mut bench);
     let path = info.path.clone();
-    workbench.receive(Event::SessionOpened(info));
+    workbench.receive(Event::SessionOpened {
+        slot: Slot::Main,
+        info,
+    });
     workbench.receive(Event::SampleMeasured {
+        slot: Slot::Main,
         path,
         index: 1,
         options: Default::default(),

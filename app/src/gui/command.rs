@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
 use super::layout::{Pane, Preset};
-use super::state::{HeadAddress, HeatScale, SelectionChange, ThemeChoice, TokenHeat};
+use super::state::{
+    HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, ThemeChoice, TokenHeat,
+};
 use crate::measurement::MeasureOptions;
 
 /// One thing to do.
@@ -21,6 +23,12 @@ pub enum Command {
     AskForSession,
     /// Open a session folder.
     OpenSession(PathBuf),
+    /// Open a session, or the same once more, to hold the open one against.
+    OpenBeside(PathBuf),
+    /// Close that one.
+    CloseBeside,
+    /// Let the two sessions change places.
+    SwapSessions,
     /// Ask where to save the open session.
     AskForCopy,
     /// Save a copy of the open session.
@@ -41,6 +49,8 @@ pub enum Command {
     CancelJobs,
     /// Show another sample, by its number among the finished ones.
     SelectSample(usize),
+    /// Show another sample of the session beside.
+    SelectSampleBeside(usize),
     /// Show the sample so many places further down, or up if negative.
     StepSample(i32),
     /// Set the budget.
@@ -60,6 +70,12 @@ pub enum Command {
     },
     /// Select every head.
     SelectAllHeads,
+    /// Hold the others against this head, or against none.
+    Pin(Option<HeadAddress>),
+    /// Show something else in the map.
+    SetMapKind(MapKind),
+    /// Show the map of this sample, or of all.
+    SetMapScope(MapScope),
     /// Show another window in map and tokens.
     SetWindow(String),
     /// Subtract a window in the map, or none.
@@ -229,10 +245,23 @@ pub fn shortcut_text(command: &Command, context: &egui::Context) -> String {
         })
 }
 
+/// What the pointer is on; every view lets it glow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hover {
+    /// A head.
+    pub head: Option<HeadAddress>,
+    /// A prompt token.
+    pub token: Option<usize>,
+    /// Label of a window.
+    pub window: Option<String>,
+}
+
 /// The queue that views send into.
 #[derive(Debug, Default)]
 pub struct Commands {
     queue: Vec<Command>,
+    /// What the pointer is on in this frame.
+    pub hover: Hover,
 }
 
 impl Commands {

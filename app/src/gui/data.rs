@@ -7,6 +7,7 @@ use kvlens_sessions::CancelFlag;
 use serde::{Deserialize, Serialize};
 
 use super::attention_picture::AttentionPicture;
+use super::session_maps::SessionMaps;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// One row of the table of samples.
@@ -67,6 +68,15 @@ pub struct Shown {
     pub sample: Arc<MeasuredSample>,
     /// Differs for every sample that was ever shown, so that derived values know when to renew.
     pub version: u64,
+}
+
+/// Which of two sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Slot {
+    /// A: the one that all views show.
+    Main,
+    /// B: the one that it is held against.
+    Beside,
 }
 
 /// The open session with the sample on show.
@@ -135,10 +145,16 @@ pub struct Message {
 pub struct Data {
     /// The open session.
     pub session: Option<OpenedSession>,
+    /// The session that it is held against; can be the same with another sample.
+    pub beside: Option<OpenedSession>,
     /// The attention of the head that was asked for last.
     pub attention: Option<Arc<AttentionPicture>>,
     /// Grows with every such picture.
     pub attention_version: u64,
+    /// Maps over all samples, for what was asked for last.
+    pub session_maps: Option<Arc<SessionMaps>>,
+    /// Grows with every such maps.
+    pub session_maps_version: u64,
     /// Jobs in the order that the worker takes them.
     pub jobs: Vec<Job>,
     /// Every message since the start.
@@ -152,6 +168,23 @@ impl Data {
     #[must_use]
     pub fn shown(&self) -> Option<&Shown> {
         self.session.as_ref()?.shown.as_ref()
+    }
+
+    /// The session of a slot.
+    #[must_use]
+    pub fn slot(&self, slot: Slot) -> Option<&OpenedSession> {
+        match slot {
+            Slot::Main => self.session.as_ref(),
+            Slot::Beside => self.beside.as_ref(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn slot_mut(&mut self, slot: Slot) -> &mut Option<OpenedSession> {
+        match slot {
+            Slot::Main => &mut self.session,
+            Slot::Beside => &mut self.beside,
+        }
     }
 
     /// Whether the session in this folder is the open one.

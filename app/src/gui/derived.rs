@@ -4,60 +4,28 @@
 //! drag of the budget looks values up, a change of the heads renews the bands, and only another
 //! sample renews everything.
 
+mod curves;
+mod maps;
 mod memo;
+mod ranks;
 mod tokens;
 
 use std::collections::BTreeSet;
 
-use kvlens_analysis::rank_density::RankDensity;
-use kvlens_analysis::{Band, BudgetGrid, Comparison, Metric};
+use kvlens_analysis::{BudgetGrid, Metric};
 
+use super::command::Hover;
 use super::data::{SessionInfo, Shown};
-use super::state::{Choices, HeadAddress, HeatScale, TokenHeat};
+use super::session_maps::SessionMaps;
+use super::state::{Choices, HeadAddress, HeatScale, MapKind, MapScope, TokenHeat};
 use crate::measurement::MeasuredWindow;
+pub use curves::{HeadCurve, LayerCurves, WindowBands};
+use curves::{head_curve, layer_curves, selected, window_bands};
+pub use maps::{HeadMap, WinnerMap, is_tie};
 use memo::Memo;
+pub use ranks::RankAgreement;
+use ranks::rank_agreement;
 pub use tokens::{TokenScores, TokenShade};
-
-/// What a window's curves are over the selected heads, for every metric.
-pub struct WindowBands {
-    /// The window.
-    pub label: String,
-    /// How many windows of the same method stand before it.
-    pub repeat: usize,
-    /// Heads that the band is over.
-    pub heads: usize,
-    bands: Vec<(Metric, Band)>,
-}
-
-impl WindowBands {
-    /// The band of one metric at every budget of the grid.
-    #[must_use]
-    pub fn band(&self, metric: Metric) -> Option<&Band> {
-        self.bands
-            .iter()
-            .find(|(known, _)| *known == metric)
-            .map(|(_, band)| band)
-    }
-}
-
-/// A map of layers by heads, ready to be coloured.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HeadMap {
-    /// What the numbers are, for title and hover.
-    pub title: String,
-    /// L.
-    pub layers: usize,
-    /// Heads per layer of the window's scoring; H when two windows that differ in this are subtracted.
-    pub heads: usize,
-    /// Query heads that one cell stands for.
-    pub query_heads_per_cell: usize,
-    /// Whether two windows are subtracted.
-    pub difference: bool,
-    /// `[L, heads]`.
-    pub values: Vec<f32>,
-    /// Differs whenever the values do.
-    pub version: u64,
-}
 
 /// How many of the needed tokens survive at the budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,36 +38,31 @@ pub struct EvidenceKept {
     pub window: usize,
 }
 
-/// One layer's curves: the mean over its heads that are selected, or over all of them if none is.
-pub struct LayerCurves {
-    /// Which layer.
-    pub layer: usize,
-    /// Whether any of its heads is selected.
-    pub selected: bool,
-    /// The metric at every budget of the grid, window by window.
-    pub means: Vec<Vec<f32>>,
-}
-
 const BUDGET_POINTS: usize = 1024;
 
-/// Bins of a rank on one side of the view of rank agreement.
-const RANK_BINS: usize = 24;
+/// What maps show.
+#[derive(Clone, PartialEq)]
+struct MapChoices {
+    kind: MapKind,
+    scope: MapScope,
+    metric: Metric,
+    window: String,
+    minus: Option<String>,
+    hidden: BTreeSet<String>,
+}
 
-/// Where the window ranks the tokens that the oracle ranks here or there, over the selected heads.
-#[derive(Clone, Debug)]
-pub struct RankAgreement {
-    /// The bins.
-    pub density: RankDensity,
-    /// `[bins, bins]`, see [`RankDensity::shares`].
-    pub shares: Vec<f32>,
-    /// Heads that were counted.
-    pub heads: usize,
-    /// Differs whenever the values do.
-    pub version: u64,
+/// Maps of the kind that is chosen; the others are empty.
+#[derive(Default)]
+struct Maps {
+    window: Option<HeadMap>,
+    side_by_side: Vec<HeadMap>,
+    winner: Option<WinnerMap>,
 }
 
 type HeadsKey = (u64, BTreeSet<HeadAddress>);
-type MapKey = (u64, String, Option<String>, Metric, usize);
+/// Sample, maps over all samples, budget, and the choices that maps hang on.
+type MapKey = (u64, u64, usize, MapChoices);
+type CurveKey = (u64, String, Metric, Option<HeadAddress>);
 type TokensKey = (u64, String, BTreeSet<HeadAddress>);
 
 /// All derived values of the sample on show; renewed by [`Derived::refresh`] before a frame.
@@ -113,7 +76,10 @@ pub struct Derived {
     /// The window that the map subtracts.
     pub minus: Option<String>,
     bands: Memo<HeadsKey, Vec<WindowBands>>,
-    map: Memo<MapKey, HeadMap>,
+    maps: Memo<MapKey, Maps>,
+    between: Memo<(u64, u64), Option<HeadMap>>,
+    pinned: Memo<CurveKey, Option<HeadCurve>>,
+    hovered: Memo<CurveKey, Option<HeadCurve>>,
     tokens: Memo<TokensKey, TokenScores>,
     shade: Memo<(u64, TokenHeat, HeatScale), TokenShade>,
     evidence: Memo<(u64, usize), EvidenceKept>,
@@ -122,8 +88,14 @@ pub struct Derived {
 }
 
 impl Derived {
-    /// Renews what the sample and the choices ask for.
-    pub fn refresh(&mut self, info: &SessionInfo, shown: &Shown, choices: &Choices) {
+    /// Renews what the sample and the choices ask for; `all` are the maps over all samples with their version.
+    pub fn refresh(
+        &mut self,
+        info: &SessionInfo,
+        shown: &Shown,
+        choices: &Choices,
+        all: Option<(&SessionMaps, u64)>,
+    ) {
         let sample = &shown.sample;
         let Some(first) = sample.windows.first() else {
             *self = Self::default();
@@ -156,17 +128,13 @@ impl Derived {
                 layer_curves(&sample.windows, info, &choices.heads, choices.metric)
             });
         }
-        let map_key = (
-            shown.version,
-            window.label.clone(),
-            self.minus.clone(),
-            choices.metric,
-            self.budget_index,
-        );
-        let at = self.budget_index;
-        self.map.renew(map_key, |version| {
-            head_map(info, window, minus, choices.metric, at, version)
-        });
+        self.refresh_maps(info, shown, choices, [Some(window), minus], all);
+        let curve_key = (shown.version, window.label.clone(), choices.metric);
+        let (version, label, metric) = curve_key;
+        self.pinned
+            .renew((version, label, metric, choices.pinned), |_| {
+                head_curve(info, window, metric, choices.pinned)
+            });
         let tokens_key = (shown.version, window.label.clone(), choices.heads.clone());
         self.rank_agreement.renew(tokens_key.clone(), |version| {
             let heads = selected(&window.comparison, info, &choices.heads);
@@ -198,6 +166,133 @@ impl Derived {
         });
     }
 
+    fn refresh_maps(
+        &mut self,
+        info: &SessionInfo,
+        shown: &Shown,
+        choices: &Choices,
+        [window, minus]: [Option<&MeasuredWindow>; 2],
+        all: Option<(&SessionMaps, u64)>,
+    ) {
+        let Some(window) = window else { return };
+        let scope = match choices.map_kind {
+            MapKind::Beside => MapScope::Sample,
+            _ => choices.map_scope,
+        };
+        let all = all.filter(|(maps, _)| {
+            let wanted = &maps.key.gathered;
+            scope == MapScope::Session
+                && wanted.path == info.path
+                && wanted.metric == choices.metric
+        });
+        let wanted = MapChoices {
+            kind: choices.map_kind,
+            scope,
+            metric: choices.metric,
+            window: window.label.clone(),
+            minus: minus.map(|minus| minus.label.clone()),
+            hidden: choices.hidden_windows.clone(),
+        };
+        let all_version = all.map_or(0, |(_, version)| version);
+        let at = self.budget_index;
+        let key = (shown.version, all_version, at, wanted);
+        let visible: Vec<&MeasuredWindow> = shown
+            .sample
+            .windows
+            .iter()
+            .filter(|window| !choices.hidden_windows.contains(&window.label))
+            .collect();
+        self.maps.renew(key, |version| {
+            let one = |window: &MeasuredWindow, minus: Option<&MeasuredWindow>| match scope {
+                MapScope::Sample => Some(maps::sample_map(
+                    info,
+                    window,
+                    minus,
+                    choices.metric,
+                    at,
+                    version,
+                )),
+                MapScope::Session => {
+                    let minus = minus.map(|minus| minus.label.as_str());
+                    maps::session_map(all?.0, &window.label, minus, version)
+                }
+            };
+            match choices.map_kind {
+                MapKind::Window => Maps {
+                    window: one(window, minus),
+                    ..Maps::default()
+                },
+                MapKind::Beside => Maps {
+                    window: one(window, None),
+                    ..Maps::default()
+                },
+                MapKind::SideBySide => Maps {
+                    side_by_side: visible
+                        .iter()
+                        .filter_map(|window| one(window, None))
+                        .collect(),
+                    ..Maps::default()
+                },
+                MapKind::Winner => Maps {
+                    winner: match scope {
+                        MapScope::Sample => {
+                            maps::sample_winners(info, &visible, choices.metric, at, version)
+                        }
+                        MapScope::Session => {
+                            all.and_then(|(maps, _)| maps::session_winners(maps, version))
+                        }
+                    },
+                    ..Maps::default()
+                },
+            }
+        });
+    }
+
+    /// Renews what holds this session against another.
+    pub fn hold_against(&mut self, beside: &Self) {
+        let (Some(main), Some(other)) = (self.maps.get(), beside.maps.get()) else {
+            return;
+        };
+        let key = (self.maps.version(), beside.maps.version());
+        self.between.renew(key, |version| {
+            maps::between(main.window.as_ref()?, other.window.as_ref()?, version)
+        });
+    }
+
+    /// The map of the chosen window, less the same of the session beside.
+    #[must_use]
+    pub fn map_between(&self) -> Option<&HeadMap> {
+        self.between.get()?.as_ref()
+    }
+
+    /// Renews what hangs on the pointer.
+    pub fn point_at(&mut self, shown: &Shown, info: &SessionInfo, hover: &Hover) {
+        let mut windows = shown.sample.windows.iter();
+        let Some(window) = windows.find(|window| Some(&window.label) == self.window.as_ref())
+        else {
+            return;
+        };
+        let Some((_, _, metric, _)) = self.pinned.key() else {
+            return;
+        };
+        let key = (shown.version, window.label.clone(), *metric, hover.head);
+        let metric = *metric;
+        self.hovered
+            .renew(key, |_| head_curve(info, window, metric, hover.head));
+    }
+
+    /// The curve of the pinned head.
+    #[must_use]
+    pub fn pinned_curve(&self) -> Option<&HeadCurve> {
+        self.pinned.get()?.as_ref()
+    }
+
+    /// The curve of the head that the pointer is on.
+    #[must_use]
+    pub fn hovered_curve(&self) -> Option<&HeadCurve> {
+        self.hovered.get()?.as_ref()
+    }
+
     /// Token budgets at which every metric is known.
     #[must_use]
     pub fn budgets(&self) -> &[usize] {
@@ -216,10 +311,22 @@ impl Derived {
         self.bands.get().map_or(&[], Vec::as_slice)
     }
 
-    /// The map.
+    /// The map of the chosen window, if that is what is shown.
     #[must_use]
     pub fn map(&self) -> Option<&HeadMap> {
-        self.map.get()
+        self.maps.get()?.window.as_ref()
+    }
+
+    /// The maps of all visible windows, if that is what is shown.
+    #[must_use]
+    pub fn side_by_side(&self) -> &[HeadMap] {
+        self.maps.get().map_or(&[], |maps| &maps.side_by_side)
+    }
+
+    /// The map of winners, if that is what is shown.
+    #[must_use]
+    pub fn winner_map(&self) -> Option<&WinnerMap> {
+        self.maps.get()?.winner.as_ref()
     }
 
     /// Scores and ranks of the tokens.
@@ -259,55 +366,6 @@ impl Derived {
     }
 }
 
-fn layer_curves(
-    windows: &[MeasuredWindow],
-    info: &SessionInfo,
-    selection: &BTreeSet<HeadAddress>,
-    metric: Metric,
-) -> Vec<LayerCurves> {
-    (0..info.layers)
-        .map(|layer| {
-            let own = |address: &&HeadAddress| address.layer == layer;
-            let mut heads: BTreeSet<HeadAddress> = selection.iter().filter(own).copied().collect();
-            let is_selected = !heads.is_empty();
-            if !is_selected {
-                heads.extend((0..info.query_heads).map(|head| HeadAddress { layer, head }));
-            }
-            LayerCurves {
-                layer,
-                selected: is_selected,
-                means: windows
-                    .iter()
-                    .map(|window| {
-                        let heads = selected(&window.comparison, info, &heads);
-                        window.comparison.band(metric, &heads).mean
-                    })
-                    .collect(),
-            }
-        })
-        .collect()
-}
-
-fn rank_agreement(
-    window: &MeasuredWindow,
-    heads: &[(usize, usize)],
-    version: u64,
-) -> RankAgreement {
-    let mut density = RankDensity::new(window.rankings.rankable_tokens(), RANK_BINS);
-    for &(layer, head) in heads {
-        density.add(
-            window.oracle_rankings.rank(layer, head),
-            window.rankings.rank(layer, head),
-        );
-    }
-    RankAgreement {
-        shares: density.shares(),
-        density,
-        heads: heads.len(),
-        version,
-    }
-}
-
 fn count_evidence(
     tokens: &TokenScores,
     evidence: &[std::ops::Range<usize>],
@@ -328,119 +386,4 @@ fn count_evidence(
 #[must_use]
 pub fn budget_grid(prompt_tokens: usize) -> Option<BudgetGrid> {
     BudgetGrid::new(prompt_tokens, BUDGET_POINTS).ok()
-}
-
-fn window_bands(
-    windows: &[MeasuredWindow],
-    info: &SessionInfo,
-    selection: &BTreeSet<HeadAddress>,
-) -> Vec<WindowBands> {
-    let method = |label: &str| label.split(':').next().unwrap_or(label).to_owned();
-    windows
-        .iter()
-        .enumerate()
-        .map(|(index, window)| {
-            let heads = selected(&window.comparison, info, selection);
-            WindowBands {
-                label: window.label.clone(),
-                repeat: windows
-                    .iter()
-                    .take(index)
-                    .filter(|other| method(&other.label) == method(&window.label))
-                    .count(),
-                heads: heads.len(),
-                bands: Metric::ALL
-                    .into_iter()
-                    .map(|metric| (metric, window.comparison.band(metric, &heads)))
-                    .collect(),
-            }
-        })
-        .collect()
-}
-
-/// The window's own heads that the selected query heads belong to; all of them without a selection.
-fn selected(
-    comparison: &Comparison,
-    info: &SessionInfo,
-    selection: &BTreeSet<HeadAddress>,
-) -> Vec<(usize, usize)> {
-    let (layers, heads) = (comparison.layers, comparison.heads);
-    let chosen: BTreeSet<(usize, usize)> = selection
-        .iter()
-        .filter(|address| address.layer < layers && address.head < info.query_heads)
-        .map(|address| {
-            (
-                address.layer,
-                address.head * heads / info.query_heads.max(1),
-            )
-        })
-        .collect();
-    if chosen.is_empty() {
-        return (0..layers)
-            .flat_map(|layer| (0..heads).map(move |head| (layer, head)))
-            .collect();
-    }
-    chosen.into_iter().collect()
-}
-
-fn head_map(
-    info: &SessionInfo,
-    window: &MeasuredWindow,
-    minus: Option<&MeasuredWindow>,
-    metric: Metric,
-    budget_index: usize,
-    version: u64,
-) -> HeadMap {
-    let values_of = |window: &MeasuredWindow, heads: usize| {
-        let values = window.comparison.metric_map(metric, budget_index);
-        spread(&values, window.comparison.heads, heads)
-    };
-    let own = window.comparison.heads;
-    let heads = match minus {
-        Some(minus) if minus.comparison.heads != own => info.query_heads,
-        _ => own,
-    };
-    let mut values = values_of(window, heads);
-    if let Some(minus) = minus {
-        for (value, other) in values.iter_mut().zip(values_of(minus, heads)) {
-            *value -= other;
-        }
-    }
-    HeadMap {
-        title: match minus {
-            Some(minus) => format!("{} − {}", window.label, minus.label),
-            None => window.label.clone(),
-        },
-        layers: window.comparison.layers,
-        heads,
-        query_heads_per_cell: info.query_heads / heads.max(1),
-        difference: minus.is_some(),
-        values,
-        version,
-    }
-}
-
-/// Repeats the value of a shared head for each of the query heads that share it.
-fn spread(values: &[f32], from: usize, to: usize) -> Vec<f32> {
-    if from == to || from == 0 {
-        return values.to_vec();
-    }
-    values
-        .chunks_exact(from)
-        .flat_map(|layer| (0..to).filter_map(move |head| layer.get(head * from / to).copied()))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shared_heads_are_spread_over_their_query_heads() {
-        assert_eq!(
-            spread(&[1.0, 2.0, 3.0, 4.0], 2, 4),
-            [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0]
-        );
-        assert_eq!(spread(&[1.0, 2.0], 2, 2), [1.0, 2.0]);
-    }
 }

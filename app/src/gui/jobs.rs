@@ -15,7 +15,8 @@ use kvlens_sessions::{
 
 use super::attention_picture::AttentionPicture;
 use super::capture_settings::CaptureSettings;
-use super::data::{Progress, SampleDetails, SampleRow, SessionInfo};
+use super::compare_samples::Gathered;
+use super::data::{Progress, SampleDetails, SampleRow, SessionInfo, Slot};
 use super::derived::budget_grid;
 use super::worker::{Event, Request};
 use crate::measurement::{MeasureOptions, measure_sample};
@@ -39,6 +40,7 @@ struct LoadedModel {
 pub(super) struct Jobs {
     model: Option<LoadedModel>,
     unread: VecDeque<(Arc<Session>, usize)>,
+    gathered: Gathered,
 }
 
 impl Jobs {
@@ -48,12 +50,21 @@ impl Jobs {
         reporter: &Reporter<'_>,
     ) -> anyhow::Result<()> {
         match request {
-            Request::Open { path, options } => self.open(&path, options, reporter),
+            Request::Open {
+                slot,
+                path,
+                options,
+            } => self.open(slot, &path, options, reporter),
             Request::Measure {
+                slot,
                 path,
                 index,
                 options,
-            } => measure(&Session::open(&path)?, index, options, reporter),
+            } => {
+                let session = Session::open(&path)?;
+                (reporter.event)(measured(slot, &session, index, options, reporter)?);
+                Ok(())
+            }
             Request::Capture {
                 settings,
                 out,
@@ -66,6 +77,7 @@ impl Jobs {
                 (reporter.event)(Event::AttentionRead(Arc::new(picture)));
                 Ok(())
             }
+            Request::CompareSamples(key) => self.gathered.compare(*key, reporter),
             Request::SaveAs { from, to } => {
                 copy_session(&from, &to)?;
                 (reporter.event)(Event::Saved(to));
@@ -77,6 +89,7 @@ impl Jobs {
     /// Opens a session; says so only when its first sample could be measured as well.
     fn open(
         &mut self,
+        slot: Slot,
         path: &Path,
         options: MeasureOptions,
         reporter: &Reporter<'_>,
@@ -86,13 +99,15 @@ impl Jobs {
         let first = if info.samples.is_empty() {
             None
         } else {
-            Some(measured(&session, 0, options, reporter)?)
+            Some(measured(slot, &session, 0, options, reporter)?)
         };
         let session = Arc::new(session);
-        self.unread = (0..info.samples.len())
-            .map(|index| (Arc::clone(&session), index))
-            .collect();
-        (reporter.event)(Event::SessionOpened(info));
+        if slot == Slot::Main {
+            self.unread = (0..info.samples.len())
+                .map(|index| (Arc::clone(&session), index))
+                .collect();
+        }
+        (reporter.event)(Event::SessionOpened { slot, info });
         if let Some(event) = first {
             (reporter.event)(event);
         }
@@ -148,7 +163,7 @@ impl Jobs {
         );
         match outcome {
             Ok(_) => {
-                self.open(out, options, reporter)?;
+                self.open(Slot::Main, out, options, reporter)?;
                 (reporter.event)(Event::Captured {
                     path: out.to_owned(),
                     samples: samples.len(),
@@ -175,7 +190,7 @@ impl Jobs {
             }
             "Cancelled before the first sample was finished; nothing was kept".to_owned()
         } else {
-            self.open(out, options, reporter)?;
+            self.open(Slot::Main, out, options, reporter)?;
             format!("Cancelled; {finished} finished samples were kept")
         };
         (reporter.event)(Event::Cancelled { outcome });
@@ -252,17 +267,8 @@ fn details(record: &SampleRecord) -> SampleDetails {
     }
 }
 
-fn measure(
-    session: &Session,
-    index: usize,
-    options: MeasureOptions,
-    reporter: &Reporter<'_>,
-) -> anyhow::Result<()> {
-    (reporter.event)(measured(session, index, options, reporter)?);
-    Ok(())
-}
-
 fn measured(
+    slot: Slot,
     session: &Session,
     index: usize,
     options: MeasureOptions,
@@ -279,6 +285,7 @@ fn measured(
         budget_grid(prompt_tokens).map_or_else(Vec::new, |grid| grid.tokens().to_vec())
     })?;
     Ok(Event::SampleMeasured {
+        slot,
         path: session.path().to_owned(),
         index,
         options,

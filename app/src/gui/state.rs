@@ -36,6 +36,46 @@ pub enum SelectionChange {
     Toggle,
 }
 
+/// What the map of layers by heads shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MapKind {
+    /// One window, or its difference to another.
+    #[default]
+    Window,
+    /// Every visible window in a map of its own.
+    SideBySide,
+    /// The window that is best in each head.
+    Winner,
+    /// One window, less the same of the session beside.
+    Beside,
+}
+
+impl MapKind {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 4] = [Self::Window, Self::SideBySide, Self::Winner, Self::Beside];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Window => "One window",
+            Self::SideBySide => "Side by side",
+            Self::Winner => "Winner",
+            Self::Beside => "A − B",
+        }
+    }
+}
+
+/// What the map of layers by heads is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MapScope {
+    /// The sample on show.
+    #[default]
+    Sample,
+    /// All finished samples of the session.
+    Session,
+}
+
 /// What colours the tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TokenHeat {
@@ -124,6 +164,14 @@ pub struct Choices {
     pub metric: Metric,
     /// Selected heads; empty means all of them.
     pub heads: BTreeSet<HeadAddress>,
+    /// The selected head that was clicked last; views of one head show it.
+    pub primary: Option<HeadAddress>,
+    /// A head that the others are held against.
+    pub pinned: Option<HeadAddress>,
+    /// What the map shows.
+    pub map_kind: MapKind,
+    /// What the map is over.
+    pub map_scope: MapScope,
     /// Label of the window that map and tokens show; the session's first if it has no such window.
     pub window: Option<String>,
     /// Label of the window that the map subtracts.
@@ -146,6 +194,10 @@ impl Default for Choices {
             budget: Budget::Fraction(0.1),
             metric: Metric::Recall,
             heads: BTreeSet::new(),
+            primary: None,
+            pinned: None,
+            map_kind: MapKind::default(),
+            map_scope: MapScope::default(),
             window: None,
             minus: None,
             by_layer: false,
@@ -170,6 +222,14 @@ impl Choices {
             }
             SelectionChange::Add | SelectionChange::Toggle => self.heads.extend(heads),
         }
+        self.primary = heads.first().copied();
+    }
+
+    /// The head that views of one head show: the one that was clicked last, or the first selected one.
+    #[must_use]
+    pub fn primary_head(&self) -> Option<HeadAddress> {
+        let clicked = self.primary.filter(|head| self.heads.contains(head));
+        clicked.or_else(|| self.heads.first().copied())
     }
 }
 

@@ -15,11 +15,12 @@ use egui::util::undoer::Undoer;
 use egui_notify::Toasts;
 
 use super::attention_picture::AttentionKey;
-use super::command::{Command, Commands, shortcuts};
+use super::command::{Command, Commands, Hover, shortcuts};
 use super::data::{Data, Message, Severity};
 use super::derived::Derived;
 use super::dialogs::{Answer, Dialogs, Purpose};
 use super::layout::{Layout, Pane};
+use super::session_maps::SessionMapsKey;
 use super::state::{Choices, Settings, ThemeChoice};
 use super::theme::Theme;
 use super::views::View;
@@ -40,6 +41,8 @@ pub struct Workbench {
     layout: Layout,
     data: Data,
     derived: Derived,
+    /// Of the session beside.
+    derived_beside: Derived,
     worker: Worker,
     dialogs: Dialogs,
     toasts: Toasts,
@@ -54,6 +57,9 @@ pub struct Workbench {
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
     asked_attention: Option<AttentionKey>,
+    asked_maps: Option<SessionMapsKey>,
+    /// What the pointer was on in the frame before.
+    hover: Hover,
     theme_applied: Option<ThemeChoice>,
 }
 
@@ -75,6 +81,7 @@ impl Workbench {
             layout,
             data: Data::default(),
             derived: Derived::default(),
+            derived_beside: Derived::default(),
             worker: Worker::start(move || waker.request_repaint())?,
             dialogs: Dialogs::default(),
             toasts: Toasts::default().with_anchor(egui_notify::Anchor::BottomRight),
@@ -88,6 +95,8 @@ impl Workbench {
             palette: None,
             help: None,
             asked_attention: None,
+            asked_maps: None,
+            hover: Hover::default(),
             theme_applied: None,
         })
     }
@@ -114,6 +123,12 @@ impl Workbench {
     #[must_use]
     pub fn derived(&self) -> &Derived {
         &self.derived
+    }
+
+    /// What the pointer was on in the last frame.
+    #[must_use]
+    pub fn hover(&self) -> &Hover {
+        &self.hover
     }
 
     /// Asks for something, as a view would; done before the next frame.
@@ -144,7 +159,10 @@ impl Workbench {
         self.refresh(ui.ctx());
         self.draw(ui);
         self.toasts.show(ui.ctx());
-        if !self.commands.is_empty() {
+        let hover = std::mem::take(&mut self.commands.hover);
+        let moved = hover != self.hover;
+        self.hover = hover;
+        if moved || !self.commands.is_empty() {
             ui.ctx().request_repaint();
         }
     }
@@ -239,11 +257,25 @@ impl Workbench {
         if let Some(session) = &self.data.session
             && let Some(shown) = &session.shown
         {
+            let all = self.data.session_maps.as_deref();
+            let all = all.map(|maps| (maps, self.data.session_maps_version));
             self.derived
-                .refresh(&session.info, shown, &self.settings.choices);
+                .refresh(&session.info, shown, &self.settings.choices, all);
+            if let Some(beside) = &self.data.beside
+                && let Some(shown) = &beside.shown
+            {
+                let choices = &self.settings.choices;
+                self.derived_beside
+                    .refresh(&beside.info, shown, choices, None);
+                self.derived.hold_against(&self.derived_beside);
+            }
+            self.derived.point_at(shown, &session.info, &self.hover);
         }
         if self.layout.is_visible(Pane::Attention) {
             self.read_attention();
+        }
+        if self.layout.is_visible(Pane::HeadMap) {
+            self.compare_samples();
         }
     }
 
@@ -256,8 +288,15 @@ impl Workbench {
             settings: &self.settings,
             data: &self.data,
             derived: &self.derived,
+            beside: self
+                .data
+                .beside
+                .as_ref()
+                .filter(|beside| beside.shown.is_some())
+                .map(|_| &self.derived_beside),
             theme: Theme::of(ui.visuals()),
             panes: &panes,
+            hover: &self.hover,
             scroll_to: self.scroll_to.take(),
             can_undo: self.undoer.has_undo(&self.settings.choices),
             can_redo: self.undoer.has_redo(&self.settings.choices),

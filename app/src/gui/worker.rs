@@ -14,8 +14,9 @@ use kvlens_sessions::{CancelFlag, SessionError};
 
 use super::attention_picture::{AttentionKey, AttentionPicture};
 use super::capture_settings::CaptureSettings;
-use super::data::{Progress, SampleDetails, SessionInfo};
+use super::data::{Progress, SampleDetails, SessionInfo, Slot};
 use super::jobs::{Jobs, Reporter};
+use super::session_maps::{SessionMaps, SessionMapsKey};
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 const REQUEST_CAPACITY: usize = 64;
@@ -26,6 +27,8 @@ const EVENT_CAPACITY: usize = 256;
 pub enum Request {
     /// Open a session and measure its first finished sample.
     Open {
+        /// Where it shall stand.
+        slot: Slot,
         /// The folder.
         path: PathBuf,
         /// How to measure.
@@ -33,6 +36,8 @@ pub enum Request {
     },
     /// Measure one sample of a session.
     Measure {
+        /// Where it shall stand.
+        slot: Slot,
         /// The session's folder.
         path: PathBuf,
         /// Number among the finished samples.
@@ -42,6 +47,8 @@ pub enum Request {
     },
     /// Read the attention of one head.
     Attention(AttentionKey),
+    /// Compare the windows in every head over all samples of a session.
+    CompareSamples(Box<SessionMapsKey>),
     /// Capture, then open what was captured.
     Capture {
         /// What to capture.
@@ -75,11 +82,20 @@ pub enum Event {
         progress: Progress,
     },
     /// A session is open.
-    SessionOpened(SessionInfo),
+    SessionOpened {
+        /// Where it stands.
+        slot: Slot,
+        /// What is known of it.
+        info: SessionInfo,
+    },
     /// The attention of one head.
     AttentionRead(Arc<AttentionPicture>),
+    /// Maps over the samples so far.
+    SamplesCompared(Arc<SessionMaps>),
     /// A sample is measured.
     SampleMeasured {
+        /// Where it stands.
+        slot: Slot,
         /// The session's folder.
         path: PathBuf,
         /// Number among the finished samples.

@@ -26,6 +26,10 @@ impl<K: PartialEq, V> Memo<K, V> {
         self.held = Some((key, value));
     }
 
+    pub(super) fn key(&self) -> Option<&K> {
+        self.held.as_ref().map(|(key, _)| key)
+    }
+
     pub(super) fn get(&self) -> Option<&V> {
         self.held.as_ref().map(|(_, value)| value)
     }

@@ -19,7 +19,7 @@ pub fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         empty_hint(ui, "Run a capture or open a session to see its attention");
         return;
     };
-    let Some(head) = view.settings.choices.heads.first() else {
+    let Some(head) = view.settings.choices.primary_head() else {
         empty_hint(ui, "Click a head in the map to see what it attends to");
         return;
     };
@@ -30,11 +30,11 @@ pub fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         ui.weak(format!("Layer {}, head {}", head.layer, head.head))
             .on_hover_text(
                 "Attention of each row on each prompt token; the colour is its square root, so that small \
-                 weights show. Of several selected heads, the first",
+                 weights show. Of several selected heads, the one that was clicked last",
             );
     });
     let wanted = |picture: &&std::sync::Arc<AttentionPicture>| {
-        picture.key.head == *head
+        picture.key.head == head
             && picture.key.index == shown.index
             && Some(&picture.key.window) == view.derived.window.as_ref()
     };
@@ -89,11 +89,18 @@ fn block_ui(
     let name = format!("Attention of {}", block.label);
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &name));
     paint(ui, rect, view, picture, block);
+    if let Some(token) = view.hover.token {
+        let share = (token as f32 + 0.5) / picture.tokens.max(1) as f32;
+        let stroke = egui::Stroke::new(1.0, view.theme.selection.gamma_multiply(0.6));
+        let x = rect.left() + rect.width() * share;
+        ui.painter().vline(x, rect.y_range(), stroke);
+    }
     let Some((row, column)) = cell_at(&response, rect, block.positions.len(), picture.columns)
     else {
         return;
     };
     let tokens = picture.tokens_of(column);
+    commands.hover.token = Some(tokens.start);
     if response.clicked() {
         commands.send(Command::ScrollToToken(tokens.start));
     }

@@ -1,120 +1,154 @@
 //! The metric at the budget for every head: layers upwards, heads to the right.
 
-use egui::{ComboBox, Id, Ui};
+mod choosers;
+mod side_by_side;
+mod winner;
+
+use egui::{Id, Ui};
 
 use super::{View, empty_hint};
 use crate::gui::command::{Command, Commands};
 use crate::gui::derived::HeadMap;
-use crate::gui::state::{HeadAddress, SelectionChange};
+use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
 use crate::gui::theme::ColorMap;
-use crate::gui::widgets::matrix::{Cell, Matrix};
+use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix, MatrixResponse};
+pub use choosers::window_ui;
 
 /// Draws the view.
 pub fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let (Some((_, shown)), Some(map)) = (view.shown(), view.derived.map()) else {
+    let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Run a capture or open a session to see its heads");
         return;
     };
-    let labels: Vec<&str> = shown
-        .sample
-        .windows
-        .iter()
-        .map(|window| window.label.as_str())
-        .collect();
-    ui.horizontal_wrapped(|ui| {
-        window_ui(ui, "Window", view, &labels, commands);
-        if labels.len() > 1 {
-            minus_ui(ui, view, &labels, commands);
-        }
-        ui.weak(view.settings.choices.metric.label());
-    });
-    map_ui(ui, view, map, commands);
+    let windows = shown.sample.windows.iter();
+    let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
+    choosers::choosers_ui(ui, view, &labels, commands);
+    scope_ui(ui, view);
+    match view.settings.choices.map_kind {
+        MapKind::Window => match view.derived.map() {
+            Some(map) => map_ui(ui, view, map, commands),
+            None => waiting(ui),
+        },
+        MapKind::Beside => beside_ui(ui, view, commands),
+        MapKind::SideBySide => side_by_side::side_by_side_ui(ui, view, commands),
+        MapKind::Winner => match view.derived.winner_map() {
+            Some(map) => winner::winner_ui(ui, view, map, commands),
+            None => waiting(ui),
+        },
+    }
 }
 
-/// The chooser of the window that map and tokens share.
-pub fn window_ui(
-    ui: &mut Ui,
-    name: &str,
-    view: &View<'_>,
-    labels: &[&str],
-    commands: &mut Commands,
-) {
-    let current = view.derived.window.as_deref().unwrap_or("");
-    ComboBox::from_id_salt(("window", name))
-        .selected_text(current)
-        .show_ui(ui, |ui| {
-            for label in labels {
-                if ui.selectable_label(*label == current, *label).clicked() {
-                    commands.send(Command::SetWindow((*label).to_owned()));
-                }
-            }
-        })
-        .response
-        .on_hover_text("The window that map and tokens show")
-        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name));
+/// One window in A less the same in B.
+fn beside_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    match (view.beside, view.derived.map_between()) {
+        (None, _) => empty_hint(ui, "Open a second session with File > Open beside"),
+        (Some(_), None) => empty_hint(
+            ui,
+            "The session beside has no such window, or a model of another shape",
+        ),
+        (Some(_), Some(map)) => map_ui(ui, view, map, commands),
+    }
 }
 
-fn minus_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Commands) {
-    let current = view.derived.minus.as_deref();
-    ui.label("minus");
-    ComboBox::from_id_salt("minus")
-        .selected_text(current.unwrap_or("nothing"))
-        .show_ui(ui, |ui| {
-            if ui.selectable_label(current.is_none(), "nothing").clicked() {
-                commands.send(Command::SetMinus(None));
-            }
-            let others = labels
-                .iter()
-                .filter(|label| Some(**label) != view.derived.window.as_deref());
-            for label in others {
-                if ui
-                    .selectable_label(current == Some(*label), *label)
-                    .clicked()
-                {
-                    commands.send(Command::SetMinus(Some((*label).to_owned())));
-                }
-            }
-        })
-        .response
-        .on_hover_text("Show the difference to another window")
-        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Minus window"));
+fn waiting(ui: &mut Ui) {
+    empty_hint(ui, "Measuring the samples");
+}
+
+/// How many samples a map over all of them is of.
+fn scope_ui(ui: &mut Ui, view: &View<'_>) {
+    let choices = &view.settings.choices;
+    let maps = view.data.session_maps.as_ref();
+    let Some(maps) = maps.filter(|_| choices.map_scope == MapScope::Session) else {
+        return;
+    };
+    let mut text = match maps.is_complete() {
+        true => format!("{} samples", maps.samples),
+        false => format!("{} of {} samples so far", maps.samples, maps.total),
+    };
+    if maps.skipped > 0 {
+        text += &format!(", {} skipped", maps.skipped);
+    }
+    ui.weak(text).on_hover_text(
+        "Means over samples. What is struck through is not resolved: its paired 95 % interval spans zero, or its \
+         p-value, corrected over the map by Benjamini and Hochberg, is above 0.05. Fewer than six samples resolve \
+         nothing. Prompts shorter than the budget are skipped",
+    );
 }
 
 fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) {
-    let chosen = &view.settings.choices.heads;
-    let metric = view.settings.choices.metric.label();
-    let selected = |cell: Cell| {
-        addresses(map, cell)
-            .iter()
-            .any(|head| chosen.contains(head))
-    };
+    let per_cell = map.query_heads_per_cell;
+    let selected = |cell: Cell| is_selected(view, per_cell, cell);
+    let struck = |(layer, head): Cell| map.unresolved.get(layer * map.heads + head) == Some(&true);
     let matrix = Matrix {
         id: Id::unique("head map"),
         name: "Layer by head map".to_owned(),
         rows: map.layers,
         columns: map.heads,
-        values: &map.values,
+        cells: Cells::Values {
+            values: &map.values,
+            map: if map.difference {
+                ColorMap::Diverging
+            } else {
+                ColorMap::Sequential
+            },
+            color_bar: true,
+        },
         version: map.version,
-        map: if map.difference {
-            ColorMap::Diverging
-        } else {
-            ColorMap::Sequential
-        },
-        row_axis: "Layer",
-        column_axis: if map.query_heads_per_cell > 1 {
-            "Key/value head"
-        } else {
-            "Head"
-        },
+        axes: Some(["Layer", column_axis(per_cell)]),
         tick: &|number| number.to_string(),
         diagonal: false,
-        selected: &selected,
+        marks: marks(view, per_cell, &selected, &struck),
     };
     let answer = matrix.show(ui, view.theme);
-    if let Some((cells, modifiers)) = answer.picked {
+    answer_ui(&answer, view, per_cell, commands);
+    if let Some(cell) = answer.hovered {
+        answer.response.on_hover_ui_at_pointer(|ui| {
+            hover_ui(ui, view, map, cell);
+        });
+    }
+}
+
+fn column_axis(query_heads_per_cell: usize) -> &'static str {
+    if query_heads_per_cell > 1 {
+        "Key/value head"
+    } else {
+        "Head"
+    }
+}
+
+fn is_selected(view: &View<'_>, query_heads_per_cell: usize, cell: Cell) -> bool {
+    let chosen = &view.settings.choices.heads;
+    let mut heads = addresses(query_heads_per_cell, cell).into_iter();
+    heads.any(|head| chosen.contains(&head))
+}
+
+/// Selection, pin and what another view points at, as cells of this map.
+fn marks<'a>(
+    view: &View<'_>,
+    query_heads_per_cell: usize,
+    selected: &'a dyn Fn(Cell) -> bool,
+    struck: &'a dyn Fn(Cell) -> bool,
+) -> Marks<'a> {
+    let cell = |head: HeadAddress| (head.layer, head.head / query_heads_per_cell.max(1));
+    Marks {
+        selected,
+        struck,
+        pinned: view.settings.choices.pinned.map(cell),
+        glowing: view.hover.head.map(cell),
+    }
+}
+
+/// What a click, a brush or the pointer does, in every kind of map.
+fn answer_ui(
+    answer: &MatrixResponse,
+    view: &View<'_>,
+    query_heads_per_cell: usize,
+    commands: &mut Commands,
+) {
+    if let Some((cells, modifiers)) = &answer.picked {
         let heads = cells
             .iter()
-            .flat_map(|cell| addresses(map, *cell))
+            .flat_map(|cell| addresses(query_heads_per_cell, *cell))
             .collect();
         let adds = modifiers.command || modifiers.shift;
         let change = match (adds, cells.len()) {
@@ -124,18 +158,24 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
         };
         commands.send(Command::SelectHeads { heads, change });
     }
+    let first_of = |cell: Cell| addresses(query_heads_per_cell, cell).first().copied();
+    if let Some(cell) = answer.pinned {
+        let head = first_of(cell);
+        let is_it = view.settings.choices.pinned == head;
+        commands.send(Command::Pin(head.filter(|_| !is_it)));
+    }
     if let Some(cell) = answer.hovered {
-        answer.response.on_hover_ui_at_pointer(|ui| {
-            hover_ui(ui, map, cell, metric);
-        });
+        commands.hover.head = first_of(cell);
     }
 }
 
-fn hover_ui(ui: &mut Ui, map: &HeadMap, cell: Cell, metric: &str) {
+fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
     let (layer, head) = cell;
+    let index = layer * map.heads + head;
     ui.strong(format!("Layer {layer}, head {head}"));
+    let metric = view.settings.choices.metric.label();
     ui.label(format!("{} · {metric}", map.title));
-    let value = map.values.get(layer * map.heads + head).copied();
+    let value = map.values.get(index).copied();
     match value {
         Some(value) if value.is_finite() => {
             let text = if map.difference {
@@ -149,11 +189,15 @@ fn hover_ui(ui: &mut Ui, map: &HeadMap, cell: Cell, metric: &str) {
             ui.weak("no number");
         }
     }
+    if map.unresolved.get(index) == Some(&true) {
+        ui.label("not resolved over the samples");
+    }
+    ui.weak("Click selects, right-click pins");
 }
 
 /// The query heads that a cell stands for.
-fn addresses(map: &HeadMap, (layer, head): Cell) -> Vec<HeadAddress> {
-    let share = map.query_heads_per_cell.max(1);
+fn addresses(query_heads_per_cell: usize, (layer, head): Cell) -> Vec<HeadAddress> {
+    let share = query_heads_per_cell.max(1);
     (head * share..(head + 1) * share)
         .map(|head| HeadAddress { layer, head })
         .collect()
@@ -165,16 +209,7 @@ mod tests {
 
     #[test]
     fn a_shared_head_stands_for_its_query_heads() {
-        let map = HeadMap {
-            layers: 2,
-            heads: 2,
-            query_heads_per_cell: 4,
-            ..HeadMap::default()
-        };
-        let heads: Vec<usize> = addresses(&map, (1, 1))
-            .iter()
-            .map(|head| head.head)
-            .collect();
+        let heads: Vec<usize> = addresses(4, (1, 1)).iter().map(|head| head.head).collect();
         assert_eq!(heads, [4, 5, 6, 7]);
     }
 }

@@ -33,9 +33,9 @@ fn help_of(pane: Pane) -> PaneHelp {
             terms: &["recall", "hit rate", "jaccard", "retained mass", "budget"],
         },
         Pane::HeadMap => PaneHelp {
-            shows: "The metric at the budget for every layer and head, or the difference of two windows.",
-            reading: "Layer 0 lies at the bottom. In a difference, blue is where the first window is better.",
-            gestures: "Click a head, drag over a block; with Ctrl or Shift they join the selection. All other views follow it.",
+            shows: "The metric at the budget for every layer and head: of one window, of all side by side, the difference of two windows, which window wins, or this session less the one beside it (A − B).",
+            reading: "Layer 0 lies at the bottom. In a difference, blue is where the first window is better. Winners have the window's colour, fuller with the margin. Over all samples, what is struck through is not resolved: the paired 95 % interval of the difference spans zero, or its p-value, corrected over the map (Benjamini and Hochberg), is above 0.05.",
+            gestures: "Click a head, drag over a block; with Ctrl or Shift they join the selection. All other views follow it. A right-click pins a head, so that its curve and numbers stay while others are selected.",
             terms: &["recall", "query head, key/value head"],
         },
         Pane::Attention => PaneHelp {
@@ -65,7 +65,7 @@ fn help_of(pane: Pane) -> PaneHelp {
         Pane::Inspector => PaneHelp {
             shows: "Every metric at the budget for the selected heads, the needed tokens that survive, and the answer.",
             reading: "Hover a number for the middle 80 % of the heads.",
-            gestures: "Type heads as 3.5, 2.*, or all.",
+            gestures: "Type heads as 3.5, 2.*, or all. A pinned head is let go with Unpin.",
             terms: &["recall", "hit rate", "jaccard", "retained mass"],
         },
         Pane::Samples => PaneHelp {

@@ -7,8 +7,9 @@ use super::recall::{explain, swatch};
 use super::{View, empty_hint};
 use crate::gui::command::{Command, Commands};
 use crate::gui::data::Shown;
+use crate::gui::derived::Derived;
 use crate::gui::heads_text::{heads_text, parse_heads};
-use crate::gui::state::SelectionChange;
+use crate::gui::state::{HeadAddress, SelectionChange};
 
 /// Draws the view.
 pub fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -21,7 +22,11 @@ pub fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .auto_shrink(false)
         .show(ui, |ui| {
             heads_ui(ui, view, commands);
-            numbers_ui(ui, view);
+            numbers_ui(ui, view, view.derived, "");
+            if let Some(beside) = view.beside {
+                numbers_ui(ui, view, beside, " in B");
+            }
+            pinned_ui(ui, view, commands);
             evidence_ui(ui, view);
             answer_ui(ui, view, shown);
             cost_ui(ui, shown);
@@ -81,12 +86,13 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ui.weak(format!("{count} of {} query heads", layers * query_heads));
 }
 
-fn numbers_ui(ui: &mut Ui, view: &View<'_>) {
-    let at = view.derived.budget_index;
+/// The table of one session's windows.
+fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
+    let at = derived.budget_index;
     ui.add_space(6.0);
-    ui.strong(format!("At {} tokens", view.derived.budget_tokens()))
+    ui.strong(format!("At {} tokens{which}", derived.budget_tokens()))
         .on_hover_text("Mean over the selected heads; hover a number for the middle 80 % of them");
-    Grid::new("numbers")
+    Grid::new(("numbers", which))
         .num_columns(Metric::ALL.len() + 1)
         .striped(true)
         .spacing([5.0, 3.0])
@@ -97,7 +103,7 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>) {
                 ui.weak(short(metric)).on_hover_text(explain(metric));
             }
             ui.end_row();
-            for window in view.derived.bands() {
+            for window in derived.bands() {
                 let style = view.theme.series(&window.label, window.repeat);
                 ui.horizontal(|ui| {
                     ui.spacing_mut().item_spacing.x = 3.0;
@@ -110,6 +116,35 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>) {
                 ui.end_row();
             }
         });
+}
+
+/// The head that others are held against.
+fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let Some(curve) = view.derived.pinned_curve() else {
+        return;
+    };
+    ui.add_space(6.0);
+    ui.horizontal(|ui| {
+        let HeadAddress { layer, head } = curve.head;
+        ui.strong(format!("Pinned {layer}.{head}")).on_hover_text(
+            "The head that the others are held against; right-click in the map pins",
+        );
+        if ui.small_button("Unpin").clicked() {
+            commands.send(Command::Pin(None));
+        }
+    });
+    let at = view.derived.budget_index;
+    let pinned = curve.values.get(at).copied().unwrap_or(f32::NAN);
+    let label = view.derived.window.as_deref().unwrap_or_default();
+    let metric = view.settings.choices.metric;
+    let bands = view.derived.bands().iter();
+    let selected = bands
+        .filter(|window| window.label == label)
+        .find_map(|window| window.band(metric)?.mean.get(at).copied());
+    ui.label(format!("{label}: {} {pinned:.3}", metric.label()));
+    if let Some(selected) = selected {
+        ui.weak(format!("the selection has {:+.3}", selected - pinned));
+    }
 }
 
 fn number_ui(

@@ -65,6 +65,16 @@ fn file_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         true,
         commands,
     );
+    let some = view.data.session.is_some();
+    typed_path(
+        ui,
+        "Open beside",
+        "other.kvlens",
+        Command::OpenBeside,
+        some,
+        commands,
+    );
+    ui.menu_button("Recent beside", |ui| beside_menu(ui, view, commands));
     ui.menu_button("Recent sessions", |ui| {
         if view.settings.recent.is_empty() {
             ui.weak("None yet");
@@ -104,6 +114,20 @@ fn file_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     );
     ui.separator();
     entry(ui, "Quit", Command::Quit, true, commands);
+}
+
+/// Sessions to hold the open one against; the open one too, with another of its samples.
+fn beside_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let open = view.data.session.is_some();
+    for path in &view.settings.recent {
+        let text = path.display().to_string();
+        let command = Command::OpenBeside(path.clone());
+        entry(ui, &text, command, open, commands);
+    }
+    ui.separator();
+    let beside = view.data.beside.is_some();
+    entry(ui, "Swap A and B", Command::SwapSessions, beside, commands);
+    entry(ui, "Close B", Command::CloseBeside, beside, commands);
 }
 
 /// A field for a path with the button that uses it; machines without a file dialog need no other.

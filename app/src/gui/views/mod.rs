@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 
 use egui::Ui;
 
+use super::command::Hover;
 use super::data::{Data, OpenedSession, Shown};
 use super::derived::Derived;
 use super::layout::Pane;
@@ -41,10 +42,14 @@ pub struct View<'a> {
     pub data: &'a Data,
     /// What follows from both.
     pub derived: &'a Derived,
+    /// The same of the session beside, if one is open.
+    pub beside: Option<&'a Derived>,
     /// Colours.
     pub theme: &'a Theme,
     /// Panes that are in the layout.
     pub panes: &'a BTreeSet<Pane>,
+    /// What the pointer was on in the frame before.
+    pub hover: &'a Hover,
     /// A token that the text has to bring into view now.
     pub scroll_to: Option<usize>,
     /// Whether undo has somewhere to go.

@@ -9,7 +9,7 @@ use super::View;
 use super::shortcuts::keys_text;
 use crate::gui::command::{Command, Commands, shortcuts};
 use crate::gui::layout::{Pane, Preset};
-use crate::gui::state::{HeatScale, ThemeChoice, TokenHeat};
+use crate::gui::state::{HeatScale, MapKind, MapScope, ThemeChoice, TokenHeat};
 
 /// What was typed, and which line is chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,6 +109,26 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
         if shortcut.command != Command::TogglePalette {
             add(shortcut.text.to_owned(), shortcut.command);
         }
+    }
+    for kind in MapKind::ALL {
+        let text = format!("Map: {}", kind.label());
+        add(text, Command::SetMapKind(kind));
+    }
+    let (this, all) = (MapScope::Sample, MapScope::Session);
+    for (text, scope) in [("Map of this sample", this), ("Map of all samples", all)] {
+        add(text.to_owned(), Command::SetMapScope(scope));
+    }
+    let primary = view.settings.choices.primary_head();
+    if let Some(head) = primary {
+        let text = format!("Pin head {}.{}", head.layer, head.head);
+        add(text, Command::Pin(Some(head)));
+    }
+    if view.settings.choices.pinned.is_some() {
+        add("Unpin the head".to_owned(), Command::Pin(None));
+    }
+    if view.data.beside.is_some() {
+        add("Swap A and B".to_owned(), Command::SwapSessions);
+        add("Close B".to_owned(), Command::CloseBeside);
     }
     add("Run the demo".to_owned(), Command::RunDemo);
     for preset in Preset::ALL {

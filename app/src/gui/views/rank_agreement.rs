@@ -7,7 +7,7 @@ use super::{View, empty_hint};
 use crate::gui::command::Commands;
 use crate::gui::derived::RankAgreement;
 use crate::gui::theme::ColorMap;
-use crate::gui::widgets::matrix::{Cell, Matrix};
+use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
 
 /// Draws the view.
 pub fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -35,14 +35,16 @@ pub fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) 
         name: "Rank agreement".to_owned(),
         rows: ranks.density.bins(),
         columns: ranks.density.bins(),
-        values: &ranks.shares,
+        cells: Cells::Values {
+            values: &ranks.shares,
+            map: ColorMap::Sequential,
+            color_bar: true,
+        },
         version: ranks.version,
-        map: ColorMap::Sequential,
-        row_axis: "Rank by the decode stage",
-        column_axis: "Rank by the window",
+        axes: Some(["Rank by the decode stage", "Rank by the window"]),
         tick: &first_rank,
         diagonal: true,
-        selected: &|_| false,
+        marks: Marks::default(),
     }
     .show(ui, view.theme);
     if let Some(cell) = answer.hovered {

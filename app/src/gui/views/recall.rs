@@ -1,28 +1,21 @@
 //! Curves over the budget: one per window, with a band over the heads and a cross-hair.
 
-use egui::{ComboBox, RichText, Stroke, Ui};
-use egui_plot::{
-    AxisHints, FilledArea, GridInput, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint,
-    PlotPoints, PlotUi, Points, VLine, uniform_grid_spacer,
-};
+mod axes;
+mod curves;
+mod legend;
+
+use egui::{ComboBox, RichText, Ui};
+use egui_plot::{AxisHints, HoverPosition, Plot};
 use kvlens_analysis::{Budget, Metric};
 
 use super::recall_layers::layers_ui;
 use super::{View, empty_hint};
 use crate::gui::command::{Command, Commands};
-use crate::gui::derived::WindowBands;
-use crate::gui::theme::{SeriesStyle, Theme};
-
-/// Curves get no more points than a screen can show.
-const POINTS_PER_CURVE: f64 = 300.0;
-
-/// Low enough that two bands over each other still show both.
-const BAND_OPACITY: f32 = 0.14;
-
-/// Bands beyond so many grow fainter together, or they would hide the curves.
-const CLEAR_BANDS: f32 = 3.0;
-
-const SWATCH_WIDTH: f32 = 20.0;
+use axes::short_tokens;
+pub use axes::{octaves, octaves_of, picked, share_axis, share_grid, thin_out};
+use curves::{draw, random_style};
+use legend::legend_entry;
+pub use legend::{entry, swatch};
 
 /// Draws the view.
 pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -92,77 +85,6 @@ pub fn explain(metric: Metric) -> &'static str {
     }
 }
 
-/// A line in the window's style, its name and its number at the budget; a click hides the curve.
-fn legend_entry(ui: &mut Ui, view: &View<'_>, window: &WindowBands, commands: &mut Commands) {
-    let style = view.theme.series(&window.label, window.repeat);
-    let hidden = view.settings.choices.hidden_windows.contains(&window.label);
-    let value = window
-        .band(view.settings.choices.metric)
-        .and_then(|band| band.mean.get(view.derived.budget_index))
-        .map_or(String::new(), |value| format!(" {value:.3}"));
-    let color = if hidden {
-        ui.visuals().weak_text_color()
-    } else {
-        style.color
-    };
-    let mut text = RichText::new(format!("{}{value}", window.label)).color(color);
-    if hidden {
-        text = text.strikethrough();
-    }
-    let response = entry(ui, &SeriesStyle { color, ..style }, text).on_hover_text(
-        "Mean over the selected heads at the budget. Click to hide or show the curve",
-    );
-    let label = window.label.as_str();
-    response.widget_info(|| {
-        egui::WidgetInfo::selected(
-            egui::Role::CheckBox,
-            true,
-            !hidden,
-            format!("Curve {label}"),
-        )
-    });
-    if response.clicked() {
-        commands.send(Command::ToggleWindow(window.label.clone()));
-    }
-}
-
-/// A piece of line with its name: one widget, so that a row of them wraps between two, never within.
-fn entry(ui: &mut Ui, style: &SeriesStyle, text: RichText) -> egui::Response {
-    let text = egui::WidgetText::from(text);
-    let extend = Some(egui::TextWrapMode::Extend);
-    let galley = text.into_galley(ui, extend, f32::INFINITY, egui::TextStyle::Body);
-    let height = ui.spacing().interact_size.y;
-    let size = egui::vec2(SWATCH_WIDTH + 4.0 + galley.size().x, height);
-    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
-    paint_swatch(ui.painter(), rect, style);
-    let at = rect.left_center() + egui::vec2(SWATCH_WIDTH + 4.0, -galley.size().y / 2.0);
-    ui.painter().galley(at, galley, style.color);
-    response
-}
-
-/// A short piece of the window's line.
-pub fn swatch(ui: &mut Ui, style: &SeriesStyle) {
-    let (rect, _) = ui.allocate_exact_size(egui::vec2(SWATCH_WIDTH, 12.0), egui::Sense::hover());
-    paint_swatch(ui.painter(), rect, style);
-}
-
-fn paint_swatch(painter: &egui::Painter, rect: egui::Rect, style: &SeriesStyle) {
-    let left = rect.left_center();
-    let ends = [left, left + egui::vec2(SWATCH_WIDTH, 0.0)];
-    let stroke = Stroke::new(2.0, style.color);
-    match style.line {
-        LineStyle::Solid => {
-            painter.line_segment(ends, stroke);
-        }
-        LineStyle::Dashed { .. } => {
-            painter.extend(egui::Shape::dashed_line(&ends, stroke, 5.0, 3.0));
-        }
-        LineStyle::Dotted { .. } => {
-            painter.extend(egui::Shape::dotted_line(&ends, style.color, 4.0, 1.2));
-        }
-    }
-}
-
 fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let budgets = view.derived.budgets();
     let (Some(&largest), metric) = (budgets.last(), view.settings.choices.metric) else {
@@ -208,40 +130,6 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
-/// An axis of shares, with as many digits as they have.
-pub fn share_axis(metric: Metric) -> AxisHints<'static> {
-    AxisHints::new_y()
-        .label(metric.label())
-        .formatter(|mark, _| format!("{}", (mark.value * 10.0).round() / 10.0))
-}
-
-/// Lines at tenths, halves and ones: a low plot still has numbers.
-pub fn share_grid() -> impl Fn(GridInput) -> Vec<GridMark> {
-    uniform_grid_spacer(|_| [0.1, 0.5, 1.0])
-}
-
-/// A number of tokens in as few letters as fit between two grid lines.
-pub fn short_tokens(octave: f64) -> String {
-    let tokens = octave.exp2();
-    if tokens >= 1024.0 {
-        format!("{:.0}k", tokens / 1024.0)
-    } else {
-        format!("{tokens:.0}")
-    }
-}
-
-/// A line at every power of two.
-pub fn octaves(bounds: (f64, f64)) -> Vec<GridMark> {
-    let first = bounds.0.ceil().max(0.0) as i32;
-    let last = bounds.1.floor() as i32;
-    (first..=last)
-        .map(|octave| GridMark {
-            value: f64::from(octave),
-            step_size: 1.0,
-        })
-        .collect()
-}
-
 fn hover_text(position: &HoverPosition<'_>, largest: usize) -> Option<String> {
     match position {
         HoverPosition::NearDataPoint {
@@ -257,173 +145,5 @@ fn hover_text(position: &HoverPosition<'_>, largest: usize) -> Option<String> {
             ))
         }
         _ => None,
-    }
-}
-
-fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
-    let choices = &view.settings.choices;
-    let budgets = view.derived.budgets();
-    let drawn = thin_out(budgets, POINTS_PER_CURVE);
-    let theme = view.theme;
-    if choices.metric == Metric::Recall
-        && let Some(tokens) = view.derived.tokens()
-    {
-        plot.line(random_line(budgets, &drawn, tokens.rankable, theme));
-    }
-    let octave_at = (view.derived.budget_tokens() as f64).log2();
-    let shown = || {
-        view.derived
-            .bands()
-            .iter()
-            .filter(|window| !choices.hidden_windows.contains(&window.label))
-    };
-    let opacity = BAND_OPACITY * (CLEAR_BANDS / shown().count().max(1) as f32).min(1.0);
-    for window in shown() {
-        if let Some(band) = window.band(choices.metric) {
-            let xs: Vec<f64> = octaves_of(budgets, &drawn);
-            let low = picked(&band.low, &drawn);
-            let high = picked(&band.high, &drawn);
-            let fill = theme
-                .series(&window.label, window.repeat)
-                .color
-                .gamma_multiply(opacity);
-            plot.add(
-                FilledArea::new("", &xs, &low, &high)
-                    .fill_color(fill)
-                    .allow_hover(false),
-            );
-        }
-    }
-    let line = VLine::new("", octave_at)
-        .color(theme.selection.gamma_multiply(0.7))
-        .width(1.0)
-        .allow_hover(false);
-    plot.vline(line);
-    for window in shown() {
-        if let Some(band) = window.band(choices.metric) {
-            let style = theme.series(&window.label, window.repeat);
-            let points: Vec<[f64; 2]> = octaves_of(budgets, &drawn)
-                .into_iter()
-                .zip(picked(&band.mean, &drawn))
-                .map(|(x, y)| [x, y])
-                .collect();
-            plot.line(
-                Line::new(window.label.clone(), PlotPoints::from(points))
-                    .color(style.color)
-                    .style(style.line)
-                    .width(2.0),
-            );
-            if let Some(mean) = band.mean.get(view.derived.budget_index) {
-                plot.points(
-                    Points::new("", PlotPoints::from(vec![[octave_at, f64::from(*mean)]]))
-                        .shape(style.marker)
-                        .radius(5.0)
-                        .color(style.color)
-                        .allow_hover(false),
-                );
-            }
-        }
-    }
-    budget_text(plot, view, octave_at, largest);
-}
-
-/// The budget beside its cross-hair, on the side that has room.
-fn budget_text(plot: &mut PlotUi<'_>, view: &View<'_>, octave_at: f64, largest: usize) {
-    let tokens = view.derived.budget_tokens();
-    let right_half = octave_at > (largest as f64).log2() / 2.0;
-    let (anchor, text) = if right_half {
-        (egui::Align2::RIGHT_BOTTOM, format!("{tokens}  "))
-    } else {
-        (egui::Align2::LEFT_BOTTOM, format!("  {tokens}"))
-    };
-    plot.text(
-        egui_plot::Text::new(
-            "",
-            PlotPoint::new(octave_at, 0.0),
-            RichText::new(text).size(12.0),
-        )
-        .anchor(anchor)
-        .color(view.theme.selection)
-        .allow_hover(false),
-    );
-}
-
-fn random_line<'a>(budgets: &[usize], drawn: &[usize], rankable: usize, theme: &Theme) -> Line<'a> {
-    let points: Vec<[f64; 2]> = drawn
-        .iter()
-        .filter_map(|index| budgets.get(*index))
-        .map(|budget| {
-            let expected = *budget as f64 / rankable.max(1) as f64;
-            [(*budget as f64).log2(), expected.min(1.0)]
-        })
-        .collect();
-    Line::new("random", PlotPoints::from(points))
-        .color(theme.random)
-        .style(random_style(theme).line)
-        .width(1.0)
-}
-
-fn random_style(theme: &Theme) -> SeriesStyle {
-    SeriesStyle {
-        color: theme.random,
-        line: LineStyle::Dashed { length: 5.0 },
-        marker: egui_plot::MarkerShape::Circle,
-    }
-}
-
-/// Places of the budgets that are drawn: all octaves get about the same number of points.
-pub fn thin_out(budgets: &[usize], points: f64) -> Vec<usize> {
-    let span = budgets.last().map_or(0.0, |last| (*last as f64).log2());
-    let mut drawn = Vec::new();
-    let mut next = 0.0;
-    for (index, budget) in budgets.iter().enumerate() {
-        let octave = (*budget as f64).log2();
-        if octave >= next || index + 1 == budgets.len() {
-            drawn.push(index);
-            next = octave + span / points;
-        }
-    }
-    drawn
-}
-
-pub fn octaves_of(budgets: &[usize], drawn: &[usize]) -> Vec<f64> {
-    drawn
-        .iter()
-        .filter_map(|index| budgets.get(*index))
-        .map(|budget| (*budget as f64).log2())
-        .collect()
-}
-
-pub fn picked(values: &[f32], drawn: &[usize]) -> Vec<f64> {
-    drawn
-        .iter()
-        .filter_map(|index| values.get(*index))
-        .map(|value| f64::from(*value))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_curves_are_thinned_out_and_keep_both_ends() {
-        let budgets: Vec<usize> = (1..=1024).collect();
-        let drawn = thin_out(&budgets, POINTS_PER_CURVE);
-        assert!(drawn.len() <= POINTS_PER_CURVE as usize + 2);
-        assert_eq!(drawn.first(), Some(&0));
-        assert_eq!(drawn.last(), Some(&1023));
-        assert!(drawn.starts_with(&[0, 1, 2, 3]), "small budgets all stay");
-    }
-
-    #[test]
-    fn grid_lines_stand_at_powers_of_two() {
-        let marks: Vec<f64> = octaves((-0.2, 10.3))
-            .iter()
-            .map(|mark| mark.value)
-            .collect();
-        assert_eq!(marks.first(), Some(&0.0));
-        assert_eq!(marks.last(), Some(&10.0));
-        assert_eq!(marks.len(), 11);
     }
 }

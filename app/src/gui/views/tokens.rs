@@ -22,7 +22,7 @@ pub fn tokens_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     choosers_ui(ui, view, commands);
     legend_ui(ui, view);
     strip::strip_ui(ui, view, commands);
-    text::text_ui(ui, view);
+    text::text_ui(ui, view, commands);
 }
 
 fn choosers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {

@@ -15,6 +15,10 @@ pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             }
             Some(session) => session_ui(ui, session, commands),
         }
+        if let Some(beside) = &view.data.beside {
+            ui.separator();
+            beside_ui(ui, beside, commands);
+        }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if let Some(job) = view.data.jobs.first() {
                 if ui
@@ -50,27 +54,59 @@ fn session_ui(ui: &mut Ui, session: &OpenedSession, commands: &mut Commands) {
     ui.label("Sample");
     let last = info.samples.len().saturating_sub(1);
     step_button(ui, "◀", "Sample before", shown.index > 0, -1, commands);
-    let current = info
-        .samples
-        .get(shown.index)
-        .map_or("", |sample| sample.id.as_str());
-    ComboBox::from_id_salt("sample")
+    sample_box(
+        ui,
+        session,
+        "Sample",
+        shown.index,
+        Command::SelectSample,
+        commands,
+    );
+    step_button(ui, "▶", "Sample after", shown.index < last, 1, commands);
+    ui.weak(format!("{} of {}", shown.index + 1, last + 1));
+}
+
+/// The session that the open one is held against.
+fn beside_ui(ui: &mut Ui, beside: &OpenedSession, commands: &mut Commands) {
+    ui.strong(format!("B: {}", beside.info.name))
+        .on_hover_text(beside.info.path.display().to_string());
+    if let Some(shown) = &beside.shown {
+        let select = Command::SelectSampleBeside;
+        sample_box(ui, beside, "Sample of B", shown.index, select, commands);
+    }
+    let mut button = |text: &str, name: &str, command: Command| {
+        let button = ui.small_button(text).on_hover_text(name);
+        button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name));
+        if button.clicked() {
+            commands.send(command);
+        }
+    };
+    button("swap", "Swap A and B", Command::SwapSessions);
+    button("✖", "Close B", Command::CloseBeside);
+}
+
+fn sample_box(
+    ui: &mut Ui,
+    session: &OpenedSession,
+    name: &str,
+    shown: usize,
+    select: fn(usize) -> Command,
+    commands: &mut Commands,
+) {
+    let samples = &session.info.samples;
+    let current = samples.get(shown).map_or("", |sample| sample.id.as_str());
+    ComboBox::from_id_salt(name)
         .selected_text(current)
-        .width(170.0)
+        .width(150.0)
         .show_ui(ui, |ui| {
-            for (index, sample) in info.samples.iter().enumerate() {
-                if ui
-                    .selectable_label(index == shown.index, &sample.id)
-                    .clicked()
-                {
-                    commands.send(Command::SelectSample(index));
+            for (index, sample) in samples.iter().enumerate() {
+                if ui.selectable_label(index == shown, &sample.id).clicked() {
+                    commands.send(select(index));
                 }
             }
         })
         .response
-        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Sample"));
-    step_button(ui, "▶", "Sample after", shown.index < last, 1, commands);
-    ui.weak(format!("{} of {}", shown.index + 1, last + 1));
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name));
 }
 
 fn step_button(

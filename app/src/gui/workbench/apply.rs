@@ -6,10 +6,11 @@ use super::Workbench;
 use crate::gui::attention_picture::AttentionKey;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::command::Command;
-use crate::gui::data::{Job, Progress, Severity};
+use crate::gui::data::{Job, Progress, Severity, Slot};
 use crate::gui::dialogs::Purpose;
 use crate::gui::layout::Layout;
-use crate::gui::state::Choices;
+use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
+use crate::gui::state::{Choices, MapKind, MapScope};
 use crate::gui::views::help::HelpPage;
 use crate::gui::views::palette::PaletteState;
 use crate::gui::worker::Request;
@@ -23,7 +24,10 @@ impl Workbench {
             Command::AskForModel => self.dialogs.ask(Purpose::Model, "", context),
             Command::AskForPrompts => self.dialogs.ask(Purpose::Prompts, "", context),
             Command::AskForCopy => self.ask_for_copy(context),
-            Command::OpenSession(path) => self.open(path),
+            Command::OpenSession(path) => self.open(Slot::Main, path),
+            Command::OpenBeside(path) => self.open(Slot::Beside, path),
+            Command::CloseBeside => self.data.beside = None,
+            Command::SwapSessions => self.swap_sessions(),
             Command::SaveSessionAs(path) => self.save_as(path),
             Command::ClearRecent => self.settings.recent.clear(),
             Command::EditCapture(edited) => {
@@ -39,7 +43,8 @@ impl Workbench {
             }
             Command::RunCapture => self.capture(self.settings.capture.clone()),
             Command::CancelJobs => self.cancel_jobs(),
-            Command::SelectSample(index) => self.show_sample(index),
+            Command::SelectSample(index) => self.show_sample(Slot::Main, index),
+            Command::SelectSampleBeside(index) => self.show_sample(Slot::Beside, index),
             Command::StepSample(step) => self.step_sample(step),
             Command::SetBudget(budget) => choices.budget = budget,
             Command::StepBudget(step) => self.step_budget(step),
@@ -47,6 +52,9 @@ impl Workbench {
             Command::SetByLayer(by_layer) => choices.by_layer = by_layer,
             Command::SelectHeads { heads, change } => choices.select(&heads, change),
             Command::SelectAllHeads => choices.heads.clear(),
+            Command::Pin(head) => choices.pinned = head,
+            Command::SetMapKind(kind) => choices.map_kind = kind,
+            Command::SetMapScope(scope) => choices.map_scope = scope,
             Command::SetWindow(label) => choices.window = Some(label),
             Command::SetMinus(label) => choices.minus = label,
             Command::ToggleWindow(label) => {
@@ -100,13 +108,13 @@ impl Workbench {
         }
     }
 
-    fn open(&mut self, path: PathBuf) {
-        let options = self.settings.choices.measure;
-        self.ask(
-            "Opening the session".to_owned(),
-            false,
-            Request::Open { path, options },
-        );
+    fn open(&mut self, slot: Slot, path: PathBuf) {
+        let request = Request::Open {
+            slot,
+            path,
+            options: self.settings.choices.measure,
+        };
+        self.ask("Opening the session".to_owned(), false, request);
     }
 
     fn ask_for_copy(&mut self, context: &egui::Context) {
@@ -170,19 +178,24 @@ impl Workbench {
         }
     }
 
-    fn show_sample(&mut self, index: usize) {
-        let Some(session) = &self.data.session else {
+    pub(super) fn show_sample(&mut self, slot: Slot, index: usize) {
+        let Some(session) = self.data.slot(slot) else {
             return;
         };
         if index >= session.info.samples.len() {
             return;
         }
-        let title = "Measuring the sample".to_owned();
+        let title = match slot {
+            Slot::Main => "Measuring the sample",
+            Slot::Beside => "Measuring the sample of B",
+        };
+        let title = title.to_owned();
         // Whoever leafs through samples wants the last one, not all that were passed.
         for job in self.data.jobs.iter().filter(|job| job.title == title) {
             job.cancel.cancel();
         }
         let request = Request::Measure {
+            slot,
             path: session.info.path.clone(),
             index,
             options: self.settings.choices.measure,
@@ -211,8 +224,51 @@ impl Workbench {
         Some(AttentionKey {
             path: session.info.path.clone(),
             index: session.shown.as_ref()?.index,
-            head: *self.settings.choices.heads.first()?,
+            head: self.settings.choices.primary_head()?,
             window: self.derived.window.clone()?,
+        })
+    }
+
+    /// Asks for maps over all samples, unless they are there, asked for, or not wanted.
+    pub(super) fn compare_samples(&mut self) {
+        let Some(key) = self.wanted_maps() else {
+            return;
+        };
+        if self.asked_maps.as_ref() == Some(&key) {
+            return;
+        }
+        self.asked_maps = Some(key.clone());
+        let title = "Comparing all samples".to_owned();
+        // whoever drags the budget wants the last one
+        for job in self.data.jobs.iter().filter(|job| job.title == title) {
+            job.cancel.cancel();
+        }
+        self.ask(title, false, Request::CompareSamples(Box::new(key)));
+    }
+
+    fn wanted_maps(&self) -> Option<SessionMapsKey> {
+        let choices = &self.settings.choices;
+        let session = self.data.session.as_ref()?;
+        let sample = &session.shown.as_ref()?.sample;
+        if choices.map_scope != MapScope::Session {
+            return None;
+        }
+        let window = self.derived.window.clone()?;
+        let minus = self.derived.minus.clone();
+        let labels = sample.windows.iter().map(|window| window.label.clone());
+        Some(SessionMapsKey {
+            gathered: GatheredKey {
+                path: session.info.path.clone(),
+                options: choices.measure,
+                metric: choices.metric,
+                budget: choices.budget,
+            },
+            windows: labels
+                .filter(|label| !choices.hidden_windows.contains(label))
+                .collect(),
+            pair: minus
+                .filter(|_| choices.map_kind == MapKind::Window)
+                .map(|minus| [window, minus]),
         })
     }
 
@@ -220,13 +276,40 @@ impl Workbench {
         if let Some(shown) = self.data.shown()
             && let Some(index) = shown.index.checked_add_signed(step as isize)
         {
-            self.show_sample(index);
+            self.show_sample(Slot::Main, index);
         }
     }
 
     fn measure_again(&mut self) {
-        if let Some(shown) = self.data.shown() {
-            self.show_sample(shown.index);
+        for slot in [Slot::Main, Slot::Beside] {
+            let shown = self.data.slot(slot).and_then(|it| it.shown.as_ref());
+            if let Some(index) = shown.map(|shown| shown.index) {
+                self.show_sample(slot, index);
+            }
+        }
+    }
+
+    /// Lets B show the prompt that A shows. Of one session twice, each keeps its own.
+    pub(super) fn match_sample_beside(&mut self) {
+        let (Some(main), Some(beside)) = (&self.data.session, &self.data.beside) else {
+            return;
+        };
+        if main.info.path == beside.info.path {
+            return;
+        }
+        let id = main.shown.as_ref().map(|shown| &shown.sample.record.id);
+        let mut ids = beside.info.samples.iter().map(|row| &row.id);
+        let index = ids.position(|known| Some(known) == id);
+        let is_shown = beside.shown.as_ref().map(|shown| shown.index) == index;
+        if let Some(index) = index.filter(|_| !is_shown) {
+            self.show_sample(Slot::Beside, index);
+        }
+    }
+
+    fn swap_sessions(&mut self) {
+        if self.data.beside.is_some() {
+            std::mem::swap(&mut self.data.session, &mut self.data.beside);
+            self.asked_attention = None;
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the worker says becomes data.
 
 use super::Workbench;
-use crate::gui::data::{OpenedSession, Severity, Shown};
+use crate::gui::data::{Message, OpenedSession, SessionInfo, Severity, Shown, Slot};
 use crate::gui::worker::Event;
 
 impl Workbench {
@@ -13,22 +13,15 @@ impl Workbench {
                     job.progress = progress;
                 }
             }
-            Event::SessionOpened(info) => {
-                self.settings.remember(&info.path);
-                self.note(Severity::Info, format!("Opened {}", info.name));
-                for (id, reason) in &info.failed {
-                    let text = format!("{id} was not captured: {reason}");
-                    self.data.log.push(crate::gui::data::Message {
-                        severity: Severity::Warning,
-                        text,
-                    });
-                }
-                self.data.session = Some(OpenedSession { info, shown: None });
-            }
+            Event::SessionOpened { slot, info } => self.take_session(slot, info),
             Event::SampleMeasured { .. } => self.take_sample(event),
             Event::AttentionRead(picture) => {
                 self.data.attention = Some(picture);
                 self.data.attention_version += 1;
+            }
+            Event::SamplesCompared(maps) => {
+                self.data.session_maps = Some(maps);
+                self.data.session_maps_version += 1;
             }
             Event::SampleDetails {
                 path,
@@ -58,8 +51,25 @@ impl Workbench {
         }
     }
 
+    fn take_session(&mut self, slot: Slot, info: SessionInfo) {
+        self.settings.remember(&info.path);
+        self.note(Severity::Info, format!("Opened {}", info.name));
+        for (id, reason) in &info.failed {
+            let text = format!("{id} was not captured: {reason}");
+            self.data.log.push(Message {
+                severity: Severity::Warning,
+                text,
+            });
+        }
+        *self.data.slot_mut(slot) = Some(OpenedSession { info, shown: None });
+        if slot == Slot::Beside {
+            self.match_sample_beside();
+        }
+    }
+
     fn take_sample(&mut self, event: Event) {
         let Event::SampleMeasured {
+            slot,
             path,
             index,
             options,
@@ -68,7 +78,7 @@ impl Workbench {
         else {
             return;
         };
-        if let Some(session) = &mut self.data.session
+        if let Some(session) = self.data.slot_mut(slot)
             && session.info.path == path
         {
             self.shown_versions += 1;
@@ -78,6 +88,9 @@ impl Workbench {
                 sample,
                 version: self.shown_versions,
             });
+        }
+        if slot == Slot::Main {
+            self.match_sample_beside();
         }
     }
 

@@ -34,13 +34,24 @@ pub(super) fn strip_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     paint_kept(ui, kept, columns, tokens, view);
     paint_evidence(ui, rect, view, tokens.len());
     paint_sight(ui, heat.union(kept), tokens.len(), view.theme);
+    let token_at = |x: f32| {
+        let share = ((x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+        let last = tokens.len().saturating_sub(1);
+        ((share * tokens.len() as f32) as usize).min(last)
+    };
+    if let Some(pointer) = response.hover_pos() {
+        commands.hover.token = Some(token_at(pointer.x));
+    }
+    if let Some(token) = view.hover.token {
+        let share = (token as f32 + 0.5) / tokens.len().max(1) as f32;
+        let x = rect.left() + rect.width() * share;
+        let stroke = Stroke::new(1.0, view.theme.selection);
+        ui.painter().vline(x, rect.y_range(), stroke);
+    }
     if let Some(pointer) = response.interact_pointer_pos()
         && (response.clicked() || response.dragged())
     {
-        let share = ((pointer.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
-        let last = tokens.len().saturating_sub(1);
-        let token = ((share * tokens.len() as f32) as usize).min(last);
-        commands.send(Command::ScrollToToken(token));
+        commands.send(Command::ScrollToToken(token_at(pointer.x)));
     }
     response.on_hover_text(
         "The whole prompt. Above: heat. Middle: what oracle (grey) and window keep. Below: what the answer needs",

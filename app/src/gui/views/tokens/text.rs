@@ -8,6 +8,7 @@ use egui::{
 
 use super::marks::{self, Mark};
 use super::{heat_color, strip};
+use crate::gui::command::Commands;
 use crate::gui::data::Shown;
 use crate::gui::derived::{TokenScores, TokenShade};
 use crate::gui::theme::Theme;
@@ -25,7 +26,7 @@ struct CachedRows {
 }
 
 /// Draws the text.
-pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>) {
+pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let (Some((_, shown)), Some(tokens), Some(shade)) =
         (view.shown(), view.derived.tokens(), view.derived.shade())
     else {
@@ -66,9 +67,13 @@ pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>) {
             font: &font,
         };
         let hovered = response.hover_pos().and_then(|at| page.token_at(at));
+        if hovered.is_some() {
+            commands.hover.token = hovered;
+        }
+        let glowing = hovered.or(view.hover.token);
         for row in in_sight.clone() {
             for piece in rows.row(row) {
-                painted.piece(ui, page.rect_of(row, piece), piece, hovered);
+                painted.piece(ui, page.rect_of(row, piece), piece, glowing);
             }
         }
         remember_sight(ui, &rows, in_sight);
@@ -152,7 +157,7 @@ struct Painted<'a> {
 }
 
 impl Painted<'_> {
-    fn piece(&self, ui: &Ui, rect: Rect, piece: &Piece, hovered: Option<usize>) {
+    fn piece(&self, ui: &Ui, rect: Rect, piece: &Piece, glowing: Option<usize>) {
         let token = piece.token;
         let value = self.shade.values.get(token).copied().unwrap_or(f32::NAN);
         let background = heat_color(self.theme, value, self.shade.difference);
@@ -180,7 +185,7 @@ impl Painted<'_> {
         if self.is_evidence(token) {
             marks::paint(painter, letters, Mark::Evidence, self.theme);
         }
-        if hovered == Some(token) {
+        if glowing == Some(token) {
             let stroke = egui::Stroke::new(1.0, self.theme.selection);
             painter.rect_stroke(letters, 0.0, stroke, egui::StrokeKind::Outside);
         }

@@ -1,0 +1,73 @@
+//! The job behind maps over all samples: measures every sample of a session at one budget.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kvlens_sessions::Session;
+
+use super::data::Progress;
+use super::jobs::Reporter;
+use super::session_maps::{GatheredKey, SessionMaps, SessionMapsKey};
+use super::worker::Event;
+use crate::measurement::head_values::HeadValues;
+use crate::measurement::measure_sample;
+
+/// What was gathered last; another choice of windows needs no new measurement.
+#[derive(Default)]
+pub(super) struct Gathered {
+    complete: Option<(GatheredKey, HeadValues)>,
+}
+
+impl Gathered {
+    /// Sends the means after each sample, and everything at the end.
+    pub(super) fn compare(
+        &mut self,
+        key: SessionMapsKey,
+        reporter: &Reporter<'_>,
+    ) -> anyhow::Result<()> {
+        let session = Session::open(&key.gathered.path)?;
+        let total = session.sample_count();
+        let known = self.complete.take();
+        let known = known.filter(|(gathered, _)| *gathered == key.gathered);
+        let values = match known {
+            Some((_, values)) => values,
+            None => gather(&session, &key, reporter)?,
+        };
+        let maps = SessionMaps::complete(key.clone(), &values, total);
+        self.complete = Some((key.gathered, values));
+        (reporter.event)(Event::SamplesCompared(Arc::new(maps?)));
+        Ok(())
+    }
+}
+
+fn gather(
+    session: &Session,
+    key: &SessionMapsKey,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<HeadValues> {
+    let wanted = &key.gathered;
+    let shape = &session.manifest().shape;
+    let mut values = HeadValues::new(
+        [shape.layers, shape.query_heads],
+        wanted.metric,
+        wanted.budget,
+    );
+    let total = session.sample_count();
+    for index in 0..total {
+        reporter.cancel.check()?;
+        (reporter.progress)(Progress {
+            stage: "Compare all samples".to_owned(),
+            sample: Some((index + 1, total)),
+            ..Progress::default()
+        });
+        let captured = session.load_sample(index)?;
+        let id = &captured.record.id;
+        let measured = measure_sample(&captured, &wanted.options, |tokens| values.budgets(tokens));
+        values.add(&measured.with_context(|| format!("sample '{id}'"))?);
+        if values.samples() > 0 && index + 1 < total {
+            let maps = SessionMaps::means(key.clone(), &values, total)?;
+            (reporter.event)(Event::SamplesCompared(Arc::new(maps)));
+        }
+    }
+    Ok(values)
+}

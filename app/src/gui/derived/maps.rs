@@ -1,0 +1,186 @@
+//! Maps of layers by heads: of one window, of all side by side, and of who wins.
+
+use kvlens_analysis::Metric;
+use kvlens_analysis::statistics::{HeadWinner, WindowValues, winners_by_head};
+
+use crate::gui::data::SessionInfo;
+use crate::gui::session_maps::SessionMaps;
+use crate::measurement::MeasuredWindow;
+use crate::measurement::head_values::spread;
+
+/// A map of layers by heads, ready to be coloured.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeadMap {
+    /// What the numbers are, for title and hover.
+    pub title: String,
+    /// L.
+    pub layers: usize,
+    /// Heads per layer of the window's scoring; H when two windows that differ in this are subtracted.
+    pub heads: usize,
+    /// Query heads that one cell stands for.
+    pub query_heads_per_cell: usize,
+    /// Whether two windows are subtracted.
+    pub difference: bool,
+    /// `[L, heads]`.
+    pub values: Vec<f32>,
+    /// Whether a difference could as well be none, `[L, heads]`; empty where there are no samples to tell by.
+    pub unresolved: Vec<bool>,
+    /// Differs whenever the values do.
+    pub version: u64,
+}
+
+/// Who is best in each head.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WinnerMap {
+    /// L.
+    pub layers: usize,
+    /// H.
+    pub heads: usize,
+    /// Labels of the windows that take part.
+    pub windows: Vec<String>,
+    /// Winner and margin, `[L, H]`.
+    pub winners: Vec<HeadWinner>,
+    /// Whether samples tell which margins are more than chance.
+    pub tested: bool,
+    /// Differs whenever the winners do.
+    pub version: u64,
+}
+
+impl WinnerMap {
+    /// Heads that a window wins alone.
+    #[must_use]
+    pub fn wins(&self, window: usize) -> usize {
+        let alone = |winner: &&HeadWinner| winner.winner == window && !is_tie(winner);
+        self.winners.iter().filter(alone).count()
+    }
+}
+
+/// Whether winner and runner-up are equal.
+#[must_use]
+pub fn is_tie(winner: &HeadWinner) -> bool {
+    winner.runner_up.is_some() && winner.margin == 0.0
+}
+
+/// One window of the sample on show, less another one if there is one.
+pub(super) fn sample_map(
+    info: &SessionInfo,
+    window: &MeasuredWindow,
+    minus: Option<&MeasuredWindow>,
+    metric: Metric,
+    budget_index: usize,
+    version: u64,
+) -> HeadMap {
+    let values_of = |window: &MeasuredWindow, heads: usize| {
+        let values = window.comparison.metric_map(metric, budget_index);
+        spread(&values, window.comparison.heads, heads)
+    };
+    let own = window.comparison.heads;
+    let heads = match minus {
+        Some(minus) if minus.comparison.heads != own => info.query_heads,
+        _ => own,
+    };
+    let mut values = values_of(window, heads);
+    if let Some(minus) = minus {
+        for (value, other) in values.iter_mut().zip(values_of(minus, heads)) {
+            *value -= other;
+        }
+    }
+    HeadMap {
+        title: title(&window.label, minus.map(|minus| minus.label.as_str())),
+        layers: window.comparison.layers,
+        heads,
+        query_heads_per_cell: info.query_heads / heads.max(1),
+        difference: minus.is_some(),
+        values,
+        unresolved: Vec::new(),
+        version,
+    }
+}
+
+fn title(window: &str, minus: Option<&str>) -> String {
+    match minus {
+        Some(minus) => format!("{window} − {minus}"),
+        None => window.to_owned(),
+    }
+}
+
+/// The same over all samples; none for a window that they do not have.
+pub(super) fn session_map(
+    maps: &SessionMaps,
+    window: &str,
+    minus: Option<&str>,
+    version: u64,
+) -> Option<HeadMap> {
+    let mut values = maps.mean_of(window)?.to_vec();
+    if let Some(minus) = minus {
+        for (value, other) in values.iter_mut().zip(maps.mean_of(minus)?) {
+            *value -= other;
+        }
+    }
+    let is_pair = |pair: &[String; 2]| pair[0] == window && Some(pair[1].as_str()) == minus;
+    let tested = maps.key.pair.as_ref().is_some_and(is_pair);
+    let differences = maps.differences.iter().filter(|_| tested);
+    let [layers, heads] = maps.shape;
+    Some(HeadMap {
+        title: title(window, minus),
+        layers,
+        heads,
+        query_heads_per_cell: 1,
+        difference: minus.is_some(),
+        values,
+        unresolved: differences.map(|head| !head.is_resolved()).collect(),
+        version,
+    })
+}
+
+/// The same window in two sessions; none where windows or shapes differ.
+pub(super) fn between(main: &HeadMap, beside: &HeadMap, version: u64) -> Option<HeadMap> {
+    let same =
+        main.title == beside.title && (main.layers, main.heads) == (beside.layers, beside.heads);
+    let values = main.values.iter().zip(&beside.values);
+    same.then(|| HeadMap {
+        title: format!("{}, A − B", main.title),
+        difference: true,
+        values: values.map(|(a, b)| a - b).collect(),
+        version,
+        ..main.clone()
+    })
+}
+
+/// Who is best in each head of the sample on show; none of windows whose numbers do not exist.
+pub(super) fn sample_winners(
+    info: &SessionInfo,
+    windows: &[&MeasuredWindow],
+    metric: Metric,
+    budget_index: usize,
+    version: u64,
+) -> Option<WinnerMap> {
+    let values_of = |window: &&MeasuredWindow| {
+        let values = window.comparison.metric_map(metric, budget_index);
+        spread(&values, window.comparison.heads, info.query_heads)
+    };
+    let values = windows.iter().flat_map(values_of).map(f64::from).collect();
+    let heads = info.layers * info.query_heads;
+    let values = WindowValues::new(windows.len(), 1, heads, values).ok()?;
+    Some(WinnerMap {
+        layers: info.layers,
+        heads: info.query_heads,
+        windows: windows.iter().map(|window| window.label.clone()).collect(),
+        winners: winners_by_head(&values, 0).ok()?,
+        tested: false,
+        version,
+    })
+}
+
+/// Who is best in each head over all samples; none before they are all in.
+pub(super) fn session_winners(maps: &SessionMaps, version: u64) -> Option<WinnerMap> {
+    let [layers, heads] = maps.shape;
+    (!maps.winners.is_empty()).then(|| WinnerMap {
+        layers,
+        heads,
+        windows: maps.key.windows.clone(),
+        winners: maps.winners.clone(),
+        tested: maps.samples > 1,
+        version,
+    })
+}

@@ -1,0 +1,117 @@
+//! What stands above the map: what it shows, of which windows, over which samples.
+
+use egui::{ComboBox, Ui};
+
+use crate::gui::command::{Command, Commands};
+use crate::gui::state::{MapKind, MapScope};
+use crate::gui::views::View;
+
+/// Draws the choosers that fit the kind of map.
+pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Commands) {
+    let choices = &view.settings.choices;
+    ui.horizontal_wrapped(|ui| {
+        kind_ui(ui, choices.map_kind, commands);
+        if choices.map_kind == MapKind::Beside {
+            window_ui(ui, "Window", view, labels, commands);
+            ui.weak(choices.metric.label());
+            return;
+        }
+        let mut all = choices.map_scope == MapScope::Session;
+        let all_samples = ui
+            .toggle_value(&mut all, "All samples")
+            .on_hover_text(
+                "Mean over all finished samples instead of the prompt on show; differences and wins that could be \
+                 chance are struck through",
+            );
+        if all_samples.clicked() {
+            commands.send(Command::SetMapScope(match all {
+                true => MapScope::Session,
+                false => MapScope::Sample,
+            }));
+        }
+        if choices.map_kind == MapKind::Window {
+            window_ui(ui, "Window", view, labels, commands);
+            if labels.len() > 1 {
+                minus_ui(ui, view, labels, commands);
+            }
+        }
+        ui.weak(choices.metric.label());
+    });
+}
+
+fn explain_kind(kind: MapKind) -> &'static str {
+    match kind {
+        MapKind::Window => "One window, or its difference to another",
+        MapKind::SideBySide => "Every visible window in a map of its own, on one scale",
+        MapKind::Winner => "The visible window that is best in each head",
+        MapKind::Beside => "One window, less the same of the session beside",
+    }
+}
+
+fn kind_ui(ui: &mut Ui, current: MapKind, commands: &mut Commands) {
+    ComboBox::from_id_salt("map kind")
+        .selected_text(current.label())
+        .width(96.0)
+        .show_ui(ui, |ui| {
+            for kind in MapKind::ALL {
+                let choice = ui
+                    .selectable_label(kind == current, kind.label())
+                    .on_hover_text(explain_kind(kind));
+                if choice.clicked() {
+                    commands.send(Command::SetMapKind(kind));
+                }
+            }
+        })
+        .response
+        .on_hover_text(explain_kind(current))
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Kind of map"));
+}
+
+/// The chooser of the window that map and tokens share.
+pub fn window_ui(
+    ui: &mut Ui,
+    name: &str,
+    view: &View<'_>,
+    labels: &[&str],
+    commands: &mut Commands,
+) {
+    let current = view.derived.window.as_deref().unwrap_or("");
+    ComboBox::from_id_salt(("window", name))
+        .selected_text(current)
+        .show_ui(ui, |ui| {
+            for label in labels {
+                if ui.selectable_label(*label == current, *label).clicked() {
+                    commands.send(Command::SetWindow((*label).to_owned()));
+                }
+            }
+        })
+        .response
+        .on_hover_text("The window that map and tokens show")
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name));
+}
+
+fn minus_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Commands) {
+    let current = view.derived.minus.as_deref();
+    ui.label("minus");
+    ComboBox::from_id_salt("minus")
+        .selected_text(current.unwrap_or("nothing"))
+        .show_ui(ui, |ui| {
+            if ui.selectable_label(current.is_none(), "nothing").clicked() {
+                commands.send(Command::SetMinus(None));
+            }
+            let others = labels
+                .iter()
+                .filter(|label| Some(**label) != view.derived.window.as_deref());
+            for label in others {
+                if ui
+                    .selectable_label(current == Some(*label), *label)
+                    .clicked()
+                {
+                    commands.send(Command::SetMinus(Some((*label).to_owned())));
+                }
+            }
+        })
+        .response
+        .on_hover_text("Show the difference to another window")
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Minus window"));
+}

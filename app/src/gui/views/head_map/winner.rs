@@ -1,0 +1,123 @@
+//! Which window is best in each head, in the windows' own colours.
+
+use egui::{Color32, Id, Ui};
+
+use super::{answer_ui, is_selected, marks};
+use crate::gui::command::Commands;
+use crate::gui::derived::{WinnerMap, is_tie};
+use crate::gui::views::View;
+use crate::gui::views::recall::entry;
+use crate::gui::widgets::matrix::{Cell, Cells, Matrix};
+
+/// A margin of this much has the full colour.
+const FULL_MARGIN: f64 = 0.2;
+/// What is left of the colour at no margin.
+const FAINTEST: f64 = 0.35;
+
+/// Draws the map with its legend.
+pub(super) fn winner_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands: &mut Commands) {
+    legend_ui(ui, view, map, commands);
+    let colors = colors(view, map);
+    let struck = |(layer, head): Cell| {
+        let winner = map.winners.get(layer * map.heads + head);
+        map.tested && winner.is_some_and(|winner| !winner.resolved)
+    };
+    let selected = |cell: Cell| is_selected(view, 1, cell);
+    let matrix = Matrix {
+        id: Id::unique("winner map"),
+        name: "Winner in every head".to_owned(),
+        rows: map.layers,
+        columns: map.heads,
+        cells: Cells::Colors(&colors),
+        version: map.version,
+        axes: Some(["Layer", "Head"]),
+        tick: &|number| number.to_string(),
+        diagonal: false,
+        marks: marks(view, 1, &selected, &struck),
+    };
+    let answer = matrix.show(ui, view.theme);
+    answer_ui(&answer, view, 1, commands);
+    if let Some(cell) = answer.hovered {
+        answer.response.on_hover_ui_at_pointer(|ui| {
+            hover_ui(ui, view, map, cell);
+        });
+    }
+}
+
+/// The windows that win somewhere, with the number of heads.
+fn legend_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands: &mut Commands) {
+    ui.horizontal_wrapped(|ui| {
+        for (place, label) in map.windows.iter().enumerate() {
+            let wins = map.wins(place);
+            let known = view.derived.bands().iter();
+            let Some(window) = known
+                .filter(|_| wins > 0)
+                .find(|window| window.label == *label)
+            else {
+                continue;
+            };
+            let style = view.theme.series(label, window.repeat);
+            let text = egui::RichText::new(format!("{label} {wins}")).color(style.color);
+            let name = entry(ui, &style, text).on_hover_text("Heads in which this window is best");
+            if name.hovered() {
+                commands.hover.window = Some(label.clone());
+            }
+        }
+        let ties = map.winners.iter().filter(|winner| is_tie(winner)).count();
+        if ties > 0 {
+            ui.weak(format!("tied {ties}"))
+                .on_hover_text("Heads in which the best two are equal; grey");
+        }
+    });
+}
+
+fn colors(view: &View<'_>, map: &WinnerMap) -> Vec<Color32> {
+    let series: Vec<Color32> = map
+        .windows
+        .iter()
+        .map(|label| {
+            let bands = view.derived.bands();
+            let window = bands.iter().find(|window| window.label == *label);
+            let repeat = window.map_or(0, |window| window.repeat);
+            view.theme.series(label, repeat).color
+        })
+        .collect();
+    map.winners
+        .iter()
+        .map(|winner| {
+            if is_tie(winner) {
+                return view.theme.missing_value;
+            }
+            let share = FAINTEST + (1.0 - FAINTEST) * (winner.margin / FULL_MARGIN).min(1.0);
+            let full = series.get(winner.winner).copied();
+            let full = full.unwrap_or(view.theme.missing_value);
+            view.theme.paper.lerp_to_gamma(full, share as f32)
+        })
+        .collect()
+}
+
+fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, (layer, head): Cell) {
+    ui.strong(format!("Layer {layer}, head {head}"));
+    let Some(winner) = map.winners.get(layer * map.heads + head) else {
+        return;
+    };
+    let label = |place: usize| map.windows.get(place).map_or("", String::as_str);
+    let metric = view.settings.choices.metric.label();
+    ui.label(format!(
+        "{} · {metric} {:.3}",
+        label(winner.winner),
+        winner.mean
+    ));
+    if let Some(second) = winner.runner_up {
+        ui.label(format!("{:+.3} over {}", winner.margin, label(second)));
+    }
+    if let Some(interval) = winner.interval {
+        ui.weak(format!(
+            "95 % from {:+.3} to {:+.3}",
+            interval.low, interval.high
+        ));
+    }
+    if map.tested && !winner.resolved {
+        ui.label("not resolved over the samples");
+    }
+}

@@ -1,0 +1,192 @@
+//! What is drawn into the plot: bands, curves, single heads, the other session, the cross-hair.
+
+use egui::{Color32, RichText};
+use egui_plot::{FilledArea, Line, LineStyle, PlotPoint, PlotPoints, PlotUi, Points, VLine};
+use kvlens_analysis::Metric;
+
+use super::axes::{POINTS_PER_CURVE, octaves_of, picked, thin_out};
+use crate::gui::derived::{Derived, HeadCurve, WindowBands};
+use crate::gui::theme::{SeriesStyle, Theme};
+use crate::gui::views::View;
+
+/// Low enough that two bands over each other still show both.
+const BAND_OPACITY: f32 = 0.14;
+
+/// Bands beyond so many grow fainter together, or they would hide the curves.
+const CLEAR_BANDS: f32 = 3.0;
+
+/// What is left of the other curves while the pointer is on one.
+const DIMMED: f32 = 0.35;
+
+/// The budgets of one session's curves, and which of them are drawn.
+struct Axis<'a> {
+    budgets: &'a [usize],
+    drawn: Vec<usize>,
+    octaves: Vec<f64>,
+}
+
+impl<'a> Axis<'a> {
+    fn of(derived: &'a Derived) -> Self {
+        let budgets = derived.budgets();
+        let drawn = thin_out(budgets, POINTS_PER_CURVE);
+        Self {
+            budgets,
+            octaves: octaves_of(budgets, &drawn),
+            drawn,
+        }
+    }
+
+    fn curve<'p>(&self, name: String, values: &[f32]) -> Line<'p> {
+        let points = self.octaves.iter().zip(picked(values, &self.drawn));
+        let points: Vec<[f64; 2]> = points.map(|(x, y)| [*x, y]).collect();
+        Line::new(name, PlotPoints::from(points))
+    }
+}
+
+pub(super) fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
+    let metric = view.settings.choices.metric;
+    let axis = Axis::of(view.derived);
+    if metric == Metric::Recall
+        && let Some(tokens) = view.derived.tokens()
+    {
+        plot.line(random_line(&axis, tokens.rankable, view.theme));
+    }
+    let octave_at = (view.derived.budget_tokens() as f64).log2();
+    bands(plot, view, &axis);
+    let line = VLine::new("", octave_at)
+        .color(view.theme.selection.gamma_multiply(0.7))
+        .width(1.0)
+        .allow_hover(false);
+    plot.vline(line);
+    if let Some(beside) = view.beside {
+        other_session(plot, view, beside);
+    }
+    for window in visible(view) {
+        window_curve(plot, view, &axis, window, octave_at);
+    }
+    heads(plot, view, &axis);
+    budget_text(plot, view, octave_at, largest);
+}
+
+fn visible<'a>(view: &'a View<'_>) -> impl Iterator<Item = &'a WindowBands> {
+    let hidden = &view.settings.choices.hidden_windows;
+    let bands = view.derived.bands().iter();
+    bands.filter(|window| !hidden.contains(&window.label))
+}
+
+/// The window's colour, fainter while the pointer is on another window.
+fn color_of(view: &View<'_>, window: &WindowBands) -> Color32 {
+    let color = view.theme.series(&window.label, window.repeat).color;
+    match &view.hover.window {
+        Some(label) if *label != window.label => color.gamma_multiply(DIMMED),
+        _ => color,
+    }
+}
+
+fn bands(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis<'_>) {
+    let metric = view.settings.choices.metric;
+    let opacity = BAND_OPACITY * (CLEAR_BANDS / visible(view).count().max(1) as f32).min(1.0);
+    for window in visible(view) {
+        let Some(band) = window.band(metric) else {
+            continue;
+        };
+        let low = picked(&band.low, &axis.drawn);
+        let high = picked(&band.high, &axis.drawn);
+        let fill = color_of(view, window).gamma_multiply(opacity);
+        let area = FilledArea::new("", &axis.octaves, &low, &high);
+        plot.add(area.fill_color(fill).allow_hover(false));
+    }
+}
+
+fn window_curve(
+    plot: &mut PlotUi<'_>,
+    view: &View<'_>,
+    axis: &Axis<'_>,
+    window: &WindowBands,
+    octave_at: f64,
+) {
+    let Some(band) = window.band(view.settings.choices.metric) else {
+        return;
+    };
+    let style = view.theme.series(&window.label, window.repeat);
+    let color = color_of(view, window);
+    let glows = view.hover.window.as_ref() == Some(&window.label);
+    let curve = axis.curve(window.label.clone(), &band.mean).color(color);
+    plot.line(curve.style(style.line).width(if glows { 4.0 } else { 2.0 }));
+    if let Some(mean) = band.mean.get(view.derived.budget_index) {
+        let point = PlotPoints::from(vec![[octave_at, f64::from(*mean)]]);
+        let point = Points::new("", point).shape(style.marker).color(color);
+        plot.points(point.radius(5.0).allow_hover(false));
+    }
+}
+
+/// The same windows in the session beside this one.
+fn other_session(plot: &mut PlotUi<'_>, view: &View<'_>, beside: &Derived) {
+    let choices = &view.settings.choices;
+    let axis = Axis::of(beside);
+    for window in beside.bands() {
+        if choices.hidden_windows.contains(&window.label) {
+            continue;
+        }
+        if let Some(band) = window.band(choices.metric) {
+            let name = format!("{} (B)", window.label);
+            let curve = axis.curve(name, &band.mean).color(color_of(view, window));
+            plot.line(curve.style(LineStyle::Dashed { length: 3.0 }).width(1.2));
+        }
+    }
+}
+
+/// The pinned head, and the one that the pointer is on.
+fn heads(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis<'_>) {
+    let window = view.derived.window.as_deref().unwrap_or_default();
+    let mut head = |curve: &HeadCurve, what: &str, line: LineStyle| {
+        let HeadCurve { head, values } = curve;
+        let name = format!("{what} {}.{}, {window}", head.layer, head.head);
+        let curve = axis.curve(name, values).color(view.theme.selection);
+        plot.line(curve.style(line).width(1.0));
+    };
+    if let Some(curve) = view.derived.pinned_curve() {
+        head(curve, "pinned", LineStyle::Dashed { length: 6.0 });
+    }
+    if let Some(curve) = view.derived.hovered_curve() {
+        head(curve, "head", LineStyle::Solid);
+    }
+}
+
+/// The budget beside its cross-hair, on the side that has room.
+fn budget_text(plot: &mut PlotUi<'_>, view: &View<'_>, octave_at: f64, largest: usize) {
+    let tokens = view.derived.budget_tokens();
+    let right_half = octave_at > (largest as f64).log2() / 2.0;
+    let (anchor, text) = if right_half {
+        (egui::Align2::RIGHT_BOTTOM, format!("{tokens}  "))
+    } else {
+        (egui::Align2::LEFT_BOTTOM, format!("  {tokens}"))
+    };
+    plot.text(
+        egui_plot::Text::new(
+            "",
+            PlotPoint::new(octave_at, 0.0),
+            RichText::new(text).size(12.0),
+        )
+        .anchor(anchor)
+        .color(view.theme.selection)
+        .allow_hover(false),
+    );
+}
+
+fn random_line<'p>(axis: &Axis<'_>, rankable: usize, theme: &Theme) -> Line<'p> {
+    let expected = |budget: &usize| (*budget as f32 / rankable.max(1) as f32).min(1.0);
+    let values: Vec<f32> = axis.budgets.iter().map(expected).collect();
+    axis.curve("random".to_owned(), &values)
+        .color(theme.random)
+        .style(random_style(theme).line)
+        .width(1.0)
+}
+
+pub(super) fn random_style(theme: &Theme) -> SeriesStyle {
+    SeriesStyle {
+        color: theme.random,
+        line: LineStyle::Dashed { length: 5.0 },
+        marker: egui_plot::MarkerShape::Circle,
+    }
+}

@@ -1,0 +1,90 @@
+//! Names of the curves, with their numbers at the budget.
+
+use egui::{RichText, Stroke, Ui};
+use egui_plot::LineStyle;
+
+use crate::gui::command::{Command, Commands};
+use crate::gui::derived::WindowBands;
+use crate::gui::theme::SeriesStyle;
+use crate::gui::views::View;
+
+const SWATCH_WIDTH: f32 = 20.0;
+
+/// A line in the window's style, its name and its number at the budget; a click hides the curve.
+pub(super) fn legend_entry(
+    ui: &mut Ui,
+    view: &View<'_>,
+    window: &WindowBands,
+    commands: &mut Commands,
+) {
+    let style = view.theme.series(&window.label, window.repeat);
+    let hidden = view.settings.choices.hidden_windows.contains(&window.label);
+    let value = window
+        .band(view.settings.choices.metric)
+        .and_then(|band| band.mean.get(view.derived.budget_index))
+        .map_or(String::new(), |value| format!(" {value:.3}"));
+    let color = if hidden {
+        ui.visuals().weak_text_color()
+    } else {
+        style.color
+    };
+    let mut text = RichText::new(format!("{}{value}", window.label)).color(color);
+    if hidden {
+        text = text.strikethrough();
+    }
+    let response = entry(ui, &SeriesStyle { color, ..style }, text).on_hover_text(
+        "Mean over the selected heads at the budget. Click to hide or show the curve",
+    );
+    let label = window.label.as_str();
+    response.widget_info(|| {
+        egui::WidgetInfo::selected(
+            egui::Role::CheckBox,
+            true,
+            !hidden,
+            format!("Curve {label}"),
+        )
+    });
+    if response.hovered() {
+        commands.hover.window = Some(window.label.clone());
+    }
+    if response.clicked() {
+        commands.send(Command::ToggleWindow(window.label.clone()));
+    }
+}
+
+/// A piece of line with its name: one widget, so that a row of them wraps between two, never within.
+pub fn entry(ui: &mut Ui, style: &SeriesStyle, text: RichText) -> egui::Response {
+    let text = egui::WidgetText::from(text);
+    let extend = Some(egui::TextWrapMode::Extend);
+    let galley = text.into_galley(ui, extend, f32::INFINITY, egui::TextStyle::Body);
+    let height = ui.spacing().interact_size.y;
+    let size = egui::vec2(SWATCH_WIDTH + 4.0 + galley.size().x, height);
+    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
+    paint_swatch(ui.painter(), rect, style);
+    let at = rect.left_center() + egui::vec2(SWATCH_WIDTH + 4.0, -galley.size().y / 2.0);
+    ui.painter().galley(at, galley, style.color);
+    response
+}
+
+/// A short piece of the window's line.
+pub fn swatch(ui: &mut Ui, style: &SeriesStyle) {
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(SWATCH_WIDTH, 12.0), egui::Sense::hover());
+    paint_swatch(ui.painter(), rect, style);
+}
+
+fn paint_swatch(painter: &egui::Painter, rect: egui::Rect, style: &SeriesStyle) {
+    let left = rect.left_center();
+    let ends = [left, left + egui::vec2(SWATCH_WIDTH, 0.0)];
+    let stroke = Stroke::new(2.0, style.color);
+    match style.line {
+        LineStyle::Solid => {
+            painter.line_segment(ends, stroke);
+        }
+        LineStyle::Dashed { .. } => {
+            painter.extend(egui::Shape::dashed_line(&ends, stroke, 5.0, 3.0));
+        }
+        LineStyle::Dotted { .. } => {
+            painter.extend(egui::Shape::dotted_line(&ends, style.color, 4.0, 1.2));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! How a matrix is painted: cells, numbers beside them, marks and outlines.
+
+use egui::{Align2, Color32, FontId, Rect, Stroke, Ui, pos2, vec2};
+
+use super::geometry::{AXIS_NAME, Geometry, TICKS};
+use super::{Cell, Cells, Matrix};
+use crate::gui::theme::Theme;
+use crate::gui::widgets::color_bar::{BAR_WIDTH, color_bar};
+use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
+
+impl Matrix<'_> {
+    pub(super) fn paint(&self, ui: &Ui, theme: &Theme, geometry: &Geometry, hovered: Option<Cell>) {
+        self.paint_cells(ui, theme, geometry);
+        self.paint_axes(ui, geometry);
+        if self.diagonal {
+            let ends = [geometry.cells.left_bottom(), geometry.cells.right_top()];
+            let stroke = Stroke::new(1.0, theme.selection_halo);
+            ui.painter().line_segment(ends, stroke);
+        }
+        self.paint_struck(ui, theme, geometry);
+        self.paint_selection(ui, theme, geometry);
+        if let Some(cell) = self.marks.pinned.filter(|cell| self.has(*cell)) {
+            paint_pin(ui, theme, geometry, cell);
+        }
+        if let Cells::Values {
+            map,
+            color_bar: true,
+            ..
+        } = self.cells
+        {
+            let bar = Rect::from_min_size(
+                geometry.cells.right_top() + vec2(10.0, 0.0),
+                vec2(BAR_WIDTH, geometry.cells.height()),
+            );
+            color_bar(ui, bar, map, theme);
+        }
+        let glowing = self.marks.glowing.filter(|cell| self.has(*cell));
+        if let Some(cell) = hovered.or(glowing) {
+            paint_cross_hair(ui, theme, geometry, cell);
+        }
+    }
+
+    fn has(&self, (row, column): Cell) -> bool {
+        row < self.rows && column < self.columns
+    }
+
+    /// The colours from the top row down, as a texture has them.
+    fn colors(&self, theme: &Theme) -> Vec<Color32> {
+        let columns = self.columns.max(1);
+        match self.cells {
+            Cells::Values { values, map, .. } => values
+                .chunks_exact(columns)
+                .rev()
+                .flatten()
+                .map(|value| theme.map(map, *value))
+                .collect(),
+            Cells::Colors(colors) => colors
+                .chunks_exact(columns)
+                .rev()
+                .flatten()
+                .copied()
+                .collect(),
+        }
+    }
+
+    fn paint_cells(&self, ui: &Ui, theme: &Theme, geometry: &Geometry) {
+        let key = TextureKey {
+            version: self.version,
+            size: [self.columns, self.rows],
+            dark: theme.is_dark(),
+        };
+        let texture = cached_texture(ui.ctx(), self.id, key, || self.colors(theme));
+        if let Some(texture) = texture {
+            paint_texture(ui.painter(), &texture, geometry.cells);
+        }
+    }
+
+    /// A line across the cells that are not to be trusted.
+    fn paint_struck(&self, ui: &Ui, theme: &Theme, geometry: &Geometry) {
+        for row in 0..self.rows {
+            for column in (0..self.columns).filter(|column| (self.marks.struck)((row, *column))) {
+                let rect = geometry.rect((row, column)).shrink(1.0);
+                let ends = [rect.left_bottom(), rect.right_top()];
+                for (width, color) in [(2.5, theme.selection_halo), (1.0, theme.selection)] {
+                    ui.painter().line_segment(ends, Stroke::new(width, color));
+                }
+            }
+        }
+    }
+
+    fn paint_axes(&self, ui: &Ui, geometry: &Geometry) {
+        let painter = ui.painter();
+        let color = ui.visuals().weak_text_color();
+        let font = FontId::proportional(10.0);
+        let cells = geometry.cells;
+        for row in (0..self.rows).step_by(step(cells.height() / self.rows as f32, 13.0)) {
+            let at = pos2(cells.left() - 4.0, geometry.rect((row, 0)).center().y);
+            painter.text(
+                at,
+                Align2::RIGHT_CENTER,
+                (self.tick)(row),
+                font.clone(),
+                color,
+            );
+        }
+        for column in (0..self.columns).step_by(step(cells.width() / self.columns as f32, 18.0)) {
+            let at = pos2(geometry.rect((0, column)).center().x, cells.bottom() + 2.0);
+            painter.text(
+                at,
+                Align2::CENTER_TOP,
+                (self.tick)(column),
+                font.clone(),
+                color,
+            );
+        }
+        let Some([row_axis, column_axis]) = self.axes else {
+            return;
+        };
+        let below = pos2(cells.center().x, cells.bottom() + 14.0);
+        painter.text(below, Align2::CENTER_TOP, column_axis, font.clone(), color);
+        let beside = painter.layout_no_wrap(row_axis.to_owned(), font, color);
+        let at = pos2(
+            cells.left() - AXIS_NAME - TICKS,
+            cells.center().y + beside.size().x / 2.0,
+        );
+        let upright = egui::epaint::TextShape::new(at, beside, color)
+            .with_angle(-std::f32::consts::FRAC_PI_2);
+        painter.add(upright);
+    }
+
+    /// Outlines the selection as one shape: only the edges where it ends.
+    fn paint_selection(&self, ui: &Ui, theme: &Theme, geometry: &Geometry) {
+        let is_selected = |row: isize, column: isize| {
+            let (Ok(row), Ok(column)) = (usize::try_from(row), usize::try_from(column)) else {
+                return false;
+            };
+            row < self.rows && column < self.columns && (self.marks.selected)((row, column))
+        };
+        let under = Stroke::new(4.0, theme.selection_halo);
+        for stroke in [under, Stroke::new(2.0, theme.selection)] {
+            for row in 0..self.rows as isize {
+                for column in 0..self.columns as isize {
+                    if !is_selected(row, column) {
+                        continue;
+                    }
+                    let rect = geometry.rect((row as usize, column as usize));
+                    let edges = [
+                        ((1, 0), [rect.left_top(), rect.right_top()]),
+                        ((-1, 0), [rect.left_bottom(), rect.right_bottom()]),
+                        ((0, -1), [rect.left_top(), rect.left_bottom()]),
+                        ((0, 1), [rect.right_top(), rect.right_bottom()]),
+                    ];
+                    for ((up, right), edge) in edges {
+                        if !is_selected(row + up, column + right) {
+                            ui.painter().line_segment(edge, stroke);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every how many cells a number fits.
+fn step(cell: f32, text: f32) -> usize {
+    [1, 2, 4, 8, 16, 32]
+        .into_iter()
+        .find(|step| cell * *step as f32 >= text)
+        .unwrap_or(64)
+}
+
+fn paint_cross_hair(ui: &Ui, theme: &Theme, geometry: &Geometry, cell: Cell) {
+    let rect = geometry.rect(cell);
+    let stroke = Stroke::new(1.0, theme.selection.gamma_multiply(0.5));
+    let painter = ui.painter();
+    painter.hline(geometry.cells.x_range(), rect.center().y, stroke);
+    painter.vline(rect.center().x, geometry.cells.y_range(), stroke);
+    painter.rect_stroke(
+        rect,
+        0.0,
+        Stroke::new(1.0, theme.selection),
+        egui::StrokeKind::Inside,
+    );
+}
+
+/// A ring in the cell that others are compared with.
+fn paint_pin(ui: &Ui, theme: &Theme, geometry: &Geometry, cell: Cell) {
+    let rect = geometry.rect(cell);
+    let radius = (rect.width().min(rect.height()) * 0.28).clamp(2.0, 9.0);
+    let painter = ui.painter();
+    for (width, color) in [(4.0, theme.selection_halo), (2.0, theme.selection)] {
+        painter.circle_stroke(rect.center(), radius, Stroke::new(width, color));
+    }
+}
