@@ -7,6 +7,7 @@ use kvlens_sessions::CancelFlag;
 use serde::{Deserialize, Serialize};
 
 use super::attention_picture::AttentionPicture;
+use super::questions::Answers;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// One row of the table of samples.
@@ -57,7 +58,7 @@ pub struct SessionInfo {
 }
 
 /// The sample on show.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Shown {
     /// Its number among the session's finished samples.
     pub index: usize,
@@ -139,6 +140,8 @@ pub struct Data {
     pub attention: Option<Arc<AttentionPicture>>,
     /// Grows with every such picture.
     pub attention_version: u64,
+    /// Answers to questions beyond the measurement of a sample.
+    pub answers: Answers,
     /// Jobs in the order that the worker takes them.
     pub jobs: Vec<Job>,
     /// Every message since the start.

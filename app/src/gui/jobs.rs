@@ -17,6 +17,7 @@ use super::attention_picture::AttentionPicture;
 use super::capture_settings::CaptureSettings;
 use super::data::{Progress, SampleDetails, SampleRow, SessionInfo};
 use super::derived::budget_grid;
+use super::questions;
 use super::worker::{Event, Request};
 use crate::measurement::{MeasureOptions, measure_sample};
 
@@ -66,6 +67,7 @@ impl Jobs {
                 (reporter.event)(Event::AttentionRead(Arc::new(picture)));
                 Ok(())
             }
+            Request::Question(question) => questions::answer(*question, reporter),
             Request::SaveAs { from, to } => {
                 copy_session(&from, &to)?;
                 (reporter.event)(Event::Saved(to));

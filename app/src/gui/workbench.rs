@@ -6,6 +6,7 @@
 mod apply;
 mod events;
 mod panes;
+mod questions;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use super::views::top_bar::top_bar_ui;
 use super::views::welcome::welcome_ui;
 use super::worker::{Event, Worker};
 use panes::PaneBehavior;
+use questions::AskedQuestions;
 
 /// The workbench.
 pub struct Workbench {
@@ -54,6 +56,7 @@ pub struct Workbench {
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
     asked_attention: Option<AttentionKey>,
+    asked: AskedQuestions,
     theme_applied: Option<ThemeChoice>,
 }
 
@@ -88,6 +91,7 @@ impl Workbench {
             palette: None,
             help: None,
             asked_attention: None,
+            asked: AskedQuestions::default(),
             theme_applied: None,
         })
     }
@@ -245,6 +249,7 @@ impl Workbench {
         if self.layout.is_visible(Pane::Attention) {
             self.read_attention();
         }
+        self.refresh_questions();
     }
 
     fn draw(&mut self, ui: &mut Ui) {

@@ -16,6 +16,7 @@ use super::attention_picture::{AttentionKey, AttentionPicture};
 use super::capture_settings::CaptureSettings;
 use super::data::{Progress, SampleDetails, SessionInfo};
 use super::jobs::{Jobs, Reporter};
+use super::questions::{Answer, Question};
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 const REQUEST_CAPACITY: usize = 64;
@@ -51,6 +52,8 @@ pub enum Request {
         /// How to measure the first sample.
         options: MeasureOptions,
     },
+    /// Answer a question beyond the measurement of a sample.
+    Question(Box<Question>),
     /// Copy a session.
     SaveAs {
         /// The session's folder.
@@ -78,6 +81,8 @@ pub enum Event {
     SessionOpened(SessionInfo),
     /// The attention of one head.
     AttentionRead(Arc<AttentionPicture>),
+    /// An answer to a question, or what is known of it so far.
+    Answered(Answer),
     /// A sample is measured.
     SampleMeasured {
         /// The session's folder.

@@ -30,6 +30,7 @@ impl Workbench {
                 self.data.attention = Some(picture);
                 self.data.attention_version += 1;
             }
+            Event::Answered(answer) => self.data.answers.take(answer),
             Event::SampleDetails {
                 path,
                 index,
