@@ -148,6 +148,31 @@ pub struct Band {
     pub high: Vec<f32>,
 }
 
+impl Band {
+    /// Mean, 10th and 90th percentile of the curves of some heads at each of `points` points; a curve that
+    /// ends before is left out there.
+    #[must_use]
+    pub fn of(curves: &[&[f32]], points: usize) -> Self {
+        let mut band = Self {
+            mean: Vec::with_capacity(points),
+            low: Vec::with_capacity(points),
+            high: Vec::with_capacity(points),
+        };
+        for index in 0..points {
+            let of_heads = curves.iter().filter_map(|curve| curve.get(index));
+            let mut values: Vec<f64> = of_heads.map(|value| f64::from(*value)).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            let mean = statistics::mean(values.iter().copied());
+            band.mean.push(mean.unwrap_or(f64::NAN) as f32);
+            for (percentile, side) in [(0.1, &mut band.low), (0.9, &mut band.high)] {
+                let value = statistics::quantile_of_sorted(&values, percentile);
+                side.push(value.unwrap_or(f64::NAN) as f32);
+            }
+        }
+        band
+    }
+}
+
 /// Compares every head of a window with the oracle's, in parallel over heads.
 ///
 /// # Errors
@@ -325,22 +350,6 @@ impl Comparison {
             .filter(|&&(layer, head)| layer < self.layers && head < self.heads)
             .map(|&(layer, head)| self.head(layer, head).curves.of(metric))
             .collect();
-        let points = self.budgets.len();
-        let mut band = Band {
-            mean: Vec::with_capacity(points),
-            low: Vec::with_capacity(points),
-            high: Vec::with_capacity(points),
-        };
-        for index in 0..points {
-            let mut values: Vec<f64> = curves.iter().map(|curve| f64::from(curve[index])).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            let mean = statistics::mean(values.iter().copied());
-            band.mean.push(mean.unwrap_or(f64::NAN) as f32);
-            for (percentile, side) in [(0.1, &mut band.low), (0.9, &mut band.high)] {
-                let value = statistics::quantile_of_sorted(&values, percentile);
-                side.push(value.unwrap_or(f64::NAN) as f32);
-            }
-        }
-        band
+        Band::of(&curves, self.budgets.len())
     }
 }

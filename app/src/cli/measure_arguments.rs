@@ -59,10 +59,7 @@ pub struct MeasureArguments {
 }
 
 /// The last prompt window of SnapKV, moved by half its width.
-pub const DEFAULT_SWEEP: Sweep = Sweep {
-    width: 32,
-    stride: 16,
-};
+pub const DEFAULT_SWEEP: Sweep = Sweep::by_halves(32);
 
 impl MeasureArguments {
     /// What is asked beyond recall.

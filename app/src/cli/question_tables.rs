@@ -141,7 +141,13 @@ fn write_drift(
     sample: AskedSample<'_>,
     window: &MeasuredWindow,
 ) -> Result<()> {
-    let drift = window_drift(sample.captured, sample.options, window, sample.budgets)?;
+    let drift = window_drift(
+        sample.captured,
+        sample.options,
+        window,
+        sample.budgets,
+        &mut |_, _| Ok(()),
+    )?;
     let heads = window.comparison.heads;
     for (index, by_head) in drift.by_head.iter().enumerate() {
         let HeadDrift {
@@ -247,7 +253,13 @@ fn write_places(
     sample: AskedSample<'_>,
     sweep: Sweep,
 ) -> Result<bool> {
-    let places = sweep_places(sample.captured, sample.options, sweep, sample.budgets)?;
+    let places = sweep_places(
+        sample.captured,
+        sample.options,
+        sweep,
+        sample.budgets,
+        &mut |_, _| Ok(()),
+    )?;
     let Some(places) = places else {
         return Ok(false);
     };

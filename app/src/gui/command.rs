@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
 use super::layout::{Pane, Preset};
+use super::question_choices::DriftChoices;
+use super::questions::QuestionKind;
 use super::state::{
     HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, ThemeChoice, TokenHeat,
 };
@@ -88,6 +90,10 @@ pub enum Command {
     SetHeatScale(HeatScale),
     /// Score importance otherwise.
     SetMeasureOptions(MeasureOptions),
+    /// Show another part of the drift.
+    SetDrift(DriftChoices),
+    /// Have a question answered, again if it was cancelled.
+    Ask(QuestionKind),
     /// Bring a token into view.
     ScrollToToken(usize),
     /// Light or dark.

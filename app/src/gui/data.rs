@@ -7,6 +7,7 @@ use kvlens_sessions::CancelFlag;
 use serde::{Deserialize, Serialize};
 
 use super::attention_picture::AttentionPicture;
+use super::questions::Answers;
 use super::session_maps::SessionMaps;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
@@ -58,7 +59,7 @@ pub struct SessionInfo {
 }
 
 /// The sample on show.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Shown {
     /// Its number among the session's finished samples.
     pub index: usize,
@@ -155,6 +156,8 @@ pub struct Data {
     pub session_maps: Option<Arc<SessionMaps>>,
     /// Grows with every such maps.
     pub session_maps_version: u64,
+    /// Answers to questions beyond the measurement of a sample.
+    pub answers: Answers,
     /// Jobs in the order that the worker takes them.
     pub jobs: Vec<Job>,
     /// Every message since the start.

@@ -5,6 +5,7 @@
 //! sample renews everything.
 
 mod curves;
+pub mod drift;
 mod maps;
 mod memo;
 mod ranks;
@@ -20,7 +21,7 @@ use super::session_maps::SessionMaps;
 use super::state::{Choices, HeadAddress, HeatScale, MapKind, MapScope, TokenHeat};
 use crate::measurement::MeasuredWindow;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
-use curves::{head_curve, layer_curves, selected, window_bands};
+use curves::{head_curve, layer_curves, repeat, selected, selected_heads, window_bands};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use memo::Memo;
 pub use ranks::RankAgreement;
@@ -85,6 +86,8 @@ pub struct Derived {
     evidence: Memo<(u64, usize), EvidenceKept>,
     rank_agreement: Memo<TokensKey, RankAgreement>,
     by_layer: Memo<(u64, BTreeSet<HeadAddress>, Metric), Vec<LayerCurves>>,
+    drift: Memo<drift::DriftKey, drift::DriftCurves>,
+    places: Memo<drift::PlacesKey, drift::PlacesCurves>,
 }
 
 impl Derived {

@@ -14,7 +14,7 @@ pub struct Term {
 }
 
 /// The terms, in the order in which they build on each other.
-pub const TERMS: [Term; 19] = [
+pub const TERMS: [Term; 21] = [
     Term {
         name: "KV cache",
         text: "Keys and values of all tokens so far, kept so that a new token need not run them again. It grows with the prompt, so methods evict what will hardly be attended to.",
@@ -104,6 +104,18 @@ pub const TERMS: [Term; 19] = [
         text: "The tokens of the prompt that hold what the answer needs, known for generated prompts.",
         formula: "",
         source: "kvlens-datasets",
+    },
+    Term {
+        name: "drift",
+        text: "What decoding attends to moves while it goes on. Recall of step i takes that single step's row of attention as the oracle; recall up to step n the mean of the first n.",
+        formula: "|top_B(row i of decode) and top_B(window)| / B",
+        source: "DESIGN.md; the question behind LAQ, arXiv 2505.20334",
+    },
+    Term {
+        name: "recall by place",
+        text: "W queries in a row are taken as the window, wherever they stand: recall rises towards the end of the prompt and is highest in the generation.",
+        formula: "window = queries p - W + 1 ... p",
+        source: "LAQ, arXiv 2505.20334, motivation figure",
     },
     Term {
         name: "LAQ, LAQ++",

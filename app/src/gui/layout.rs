@@ -14,6 +14,8 @@ pub enum Pane {
     Attention,
     /// The oracle's rank against the window's.
     RankAgreement,
+    /// Recall over decode steps, and by the place of a window.
+    Drift,
     /// What each window costs.
     Cost,
     /// The prompt as text.
@@ -30,11 +32,12 @@ pub enum Pane {
 
 impl Pane {
     /// Every pane in the order of the menu.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Recall,
         Self::HeadMap,
         Self::Attention,
         Self::RankAgreement,
+        Self::Drift,
         Self::Cost,
         Self::Tokens,
         Self::Inspector,
@@ -51,6 +54,7 @@ impl Pane {
             Self::HeadMap => "Layer × head map",
             Self::Attention => "Attention",
             Self::RankAgreement => "Rank agreement",
+            Self::Drift => "Drift",
             Self::Cost => "Cost",
             Self::Tokens => "Tokens",
             Self::Inspector => "Inspector",
@@ -172,7 +176,7 @@ impl Layout {
 fn explore(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::Recall, Pane::RankAgreement, Pane::Cost]);
     let map = tabs(tiles, &[Pane::HeadMap, Pane::Attention]);
-    let tokens = tabs(tiles, &[Pane::Tokens]);
+    let tokens = tabs(tiles, &[Pane::Tokens, Pane::Drift]);
     let inspector = tabs(tiles, &[Pane::Inspector]);
     let tables = tabs(tiles, &[Pane::Samples, Pane::Scoring, Pane::Log]);
     let plots = split(tiles, LinearDir::Horizontal, &[(recall, 1.0), (map, 1.0)]);
@@ -189,7 +193,7 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
 fn compare(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::Recall]);
     let map = tabs(tiles, &[Pane::HeadMap]);
-    let ranks = tabs(tiles, &[Pane::RankAgreement, Pane::Attention]);
+    let ranks = tabs(tiles, &[Pane::RankAgreement, Pane::Drift, Pane::Attention]);
     let cost = tabs(tiles, &[Pane::Cost, Pane::Inspector]);
     let below = tabs(
         tiles,
@@ -206,7 +210,7 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
 
 /// The text over the whole width, one plot beside it.
 fn teach(tiles: &mut Tiles<Pane>) -> TileId {
-    let tokens = tabs(tiles, &[Pane::Tokens]);
+    let tokens = tabs(tiles, &[Pane::Tokens, Pane::Drift]);
     let plot = tabs(
         tiles,
         &[

@@ -19,6 +19,8 @@ mod heads_text;
 mod jobs;
 pub mod layout;
 pub mod offscreen;
+pub mod question_choices;
+pub mod questions;
 pub mod session_maps;
 pub mod state;
 pub mod theme;

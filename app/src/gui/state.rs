@@ -10,6 +10,7 @@ use kvlens_analysis::{Budget, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
+use super::question_choices::DriftChoices;
 use crate::measurement::MeasureOptions;
 
 /// How many sessions the list of recent ones keeps.
@@ -186,6 +187,8 @@ pub struct Choices {
     pub heat_scale: HeatScale,
     /// How importance is scored, where that differs from the windows' published scoring.
     pub measure: MeasureOptions,
+    /// What the drift view shows.
+    pub drift: DriftChoices,
 }
 
 impl Default for Choices {
@@ -205,6 +208,7 @@ impl Default for Choices {
             token_heat: TokenHeat::default(),
             heat_scale: HeatScale::default(),
             measure: MeasureOptions::default(),
+            drift: DriftChoices::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod apply;
 mod events;
 mod panes;
+mod questions;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ use super::views::top_bar::top_bar_ui;
 use super::views::welcome::welcome_ui;
 use super::worker::{Event, Worker};
 use panes::PaneBehavior;
+use questions::AskedQuestions;
 
 /// The workbench.
 pub struct Workbench {
@@ -60,6 +62,7 @@ pub struct Workbench {
     asked_maps: Option<SessionMapsKey>,
     /// What the pointer was on in the frame before.
     hover: Hover,
+    asked: AskedQuestions,
     theme_applied: Option<ThemeChoice>,
 }
 
@@ -97,6 +100,7 @@ impl Workbench {
             asked_attention: None,
             asked_maps: None,
             hover: Hover::default(),
+            asked: AskedQuestions::default(),
             theme_applied: None,
         })
     }
@@ -277,6 +281,7 @@ impl Workbench {
         if self.layout.is_visible(Pane::HeadMap) {
             self.compare_samples();
         }
+        self.refresh_questions();
     }
 
     fn draw(&mut self, ui: &mut Ui) {

@@ -16,6 +16,7 @@ use super::attention_picture::{AttentionKey, AttentionPicture};
 use super::capture_settings::CaptureSettings;
 use super::data::{Progress, SampleDetails, SessionInfo, Slot};
 use super::jobs::{Jobs, Reporter};
+use super::questions::{Answer, Question};
 use super::session_maps::{SessionMaps, SessionMapsKey};
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
@@ -58,6 +59,8 @@ pub enum Request {
         /// How to measure the first sample.
         options: MeasureOptions,
     },
+    /// Answer a question beyond the measurement of a sample.
+    Question(Box<Question>),
     /// Copy a session.
     SaveAs {
         /// The session's folder.
@@ -92,6 +95,8 @@ pub enum Event {
     AttentionRead(Arc<AttentionPicture>),
     /// Maps over the samples so far.
     SamplesCompared(Arc<SessionMaps>),
+    /// An answer to a question, or what is known of it so far.
+    Answered(Answer),
     /// A sample is measured.
     SampleMeasured {
         /// Where it stands.

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use kvlens_analysis::ForcedKeep;
-use kvlens_analysis::drift::{DriftInput, recall_by_horizon, recall_by_step};
+use kvlens_analysis::drift::{DriftInput, HeadRows, recall_by_horizon, recall_by_step};
 use kvlens_sessions::CapturedSample;
 
-use super::head_rows::by_head;
+use super::head_rows::{OnHead, by_head};
 use super::{MeasureOptions, MeasuredWindow, oracle_observation};
 
 /// One window's recall over the decode stage.
@@ -29,12 +29,13 @@ pub struct HeadDrift {
 /// Drift of a measured window at budgets in tokens.
 ///
 /// # Errors
-/// What the sample's tensors or the numerics refuse.
+/// What the sample's tensors or the numerics refuse, and what `on_head` does.
 pub fn window_drift(
     captured: &CapturedSample,
     options: &MeasureOptions,
     window: &MeasuredWindow,
     budgets: &[usize],
+    on_head: OnHead<'_>,
 ) -> Result<WindowDrift> {
     let oracle = oracle_observation(captured, options)?;
     let Some(rows) = oracle.query_rows() else {
@@ -46,7 +47,7 @@ pub fn window_drift(
     let horizons = horizons(rows.count());
     let scoring = options.oracle_scoring(window.scoring);
     let nowhere = ForcedKeep::default();
-    let by_head = by_head(captured, rows, scoring, nowhere, |layer, head, decode| {
+    let ask = |layer: usize, head: usize, decode: HeadRows<'_>| {
         let input = DriftInput {
             decode,
             window: window.importance.head(layer, head),
@@ -57,7 +58,8 @@ pub fn window_drift(
             by_step: recall_by_step(input)?,
             by_horizon: recall_by_horizon(input, &horizons)?,
         })
-    })?;
+    };
+    let by_head = by_head(captured, rows, scoring, nowhere, on_head, ask)?;
     Ok(WindowDrift { horizons, by_head })
 }
 

@@ -7,10 +7,10 @@
 
 use anyhow::{Context, Result};
 use kvlens_analysis::ForcedKeep;
-use kvlens_analysis::drift::{PlaceInput, PlacedRecall, recall_by_place};
+use kvlens_analysis::drift::{HeadRows, PlaceInput, PlacedRecall, recall_by_place};
 use kvlens_sessions::{CapturedSample, Observation, QueryRows};
 
-use super::head_rows::by_head;
+use super::head_rows::{OnHead, by_head};
 use super::{MeasureOptions, oracle_observation};
 
 /// How a window is swept.
@@ -22,18 +22,30 @@ pub struct Sweep {
     pub stride: usize,
 }
 
+impl Sweep {
+    /// A window of `width` queries that is moved by half its width.
+    #[must_use]
+    pub const fn by_halves(width: usize) -> Self {
+        Self {
+            width,
+            stride: if width > 1 { width / 2 } else { 1 },
+        }
+    }
+}
+
 /// Recall of every place of the window, for every query head; none where the session keeps no run of
 /// queries that ends with the prompt and is at least as long as the window.
 ///
 /// The windows are scored as SnapKV scores them, but for the options' overrides.
 ///
 /// # Errors
-/// What the sample's tensors or the numerics refuse.
+/// What the sample's tensors or the numerics refuse, and what `on_head` does.
 pub fn sweep_places(
     captured: &CapturedSample,
     options: &MeasureOptions,
     sweep: Sweep,
     budgets: &[usize],
+    on_head: OnHead<'_>,
 ) -> Result<Option<Vec<Vec<PlacedRecall>>>> {
     let prompt_tokens = captured.record.prompt_ids.len();
     let Some(prompt_end) = longest_prompt_end(captured, prompt_tokens) else {
@@ -56,7 +68,7 @@ pub fn sweep_places(
     let first_position = prompt_tokens - prompt_end.rows.count();
     // a window inside the prompt has no tokens of its own at the end that pooling would have to spare
     let boundary = ForcedKeep::default();
-    by_head(captured, &rows, scoring, boundary, |layer, head, rows| {
+    let ask = |layer: usize, head: usize, rows: HeadRows<'_>| {
         Ok(recall_by_place(PlaceInput {
             rows,
             first_position,
@@ -66,8 +78,14 @@ pub fn sweep_places(
             exempt: options.exempt,
             budgets,
         })?)
-    })
-    .map(Some)
+    };
+    by_head(captured, &rows, scoring, boundary, on_head, ask).map(Some)
+}
+
+/// How many queries at the end of the prompt the session keeps for such a sweep; 0 where none.
+pub fn prompt_queries(captured: &CapturedSample) -> usize {
+    let prompt_tokens = captured.record.prompt_ids.len();
+    longest_prompt_end(captured, prompt_tokens).map_or(0, |end| end.rows.count())
 }
 
 struct PromptEnd<'a> {

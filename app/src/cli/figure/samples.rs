@@ -79,7 +79,9 @@ impl Sampled<'_> {
     ) -> Result<()> {
         let budget = [job.budget.tokens(self.prompt_tokens())];
         for window in self.windows(job) {
-            let drift = window_drift(self.captured, &job.options, window, &budget)?;
+            let drift = window_drift(self.captured, &job.options, window, &budget, &mut |_, _| {
+                Ok(())
+            })?;
             let heads = window.comparison.heads;
             let steps: Vec<usize> = match by_step {
                 false => drift.horizons.clone(),
@@ -107,7 +109,13 @@ impl Sampled<'_> {
     /// Recall by place, relative to the prompt's last token. Says whether the sample has the queries.
     pub fn push_places(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) -> Result<bool> {
         let budget = [job.budget.tokens(self.prompt_tokens())];
-        let places = sweep_places(self.captured, &job.options, job.sweep, &budget)?;
+        let places = sweep_places(
+            self.captured,
+            &job.options,
+            job.sweep,
+            &budget,
+            &mut |_, _| Ok(()),
+        )?;
         let Some(places) = places else {
             return Ok(false);
         };

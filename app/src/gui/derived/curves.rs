@@ -54,7 +54,7 @@ pub(super) fn window_bands(
     info: &SessionInfo,
     selection: &BTreeSet<HeadAddress>,
 ) -> Vec<WindowBands> {
-    let method = |label: &str| label.split(':').next().unwrap_or(label).to_owned();
+    let labels: Vec<&str> = windows.iter().map(|window| window.label.as_str()).collect();
     windows
         .iter()
         .enumerate()
@@ -62,11 +62,7 @@ pub(super) fn window_bands(
             let heads = selected(&window.comparison, info, selection);
             WindowBands {
                 label: window.label.clone(),
-                repeat: windows
-                    .iter()
-                    .take(index)
-                    .filter(|other| method(&other.label) == method(&window.label))
-                    .count(),
+                repeat: repeat(&labels, index),
                 heads: heads.len(),
                 bands: Metric::ALL
                     .into_iter()
@@ -77,13 +73,30 @@ pub(super) fn window_bands(
         .collect()
 }
 
+/// How many windows of the same method stand before a window.
+pub(super) fn repeat(labels: &[&str], index: usize) -> usize {
+    let method = |label: &str| label.split(':').next().unwrap_or(label).to_owned();
+    let own = labels.get(index).map(|label| method(label));
+    let before = labels.iter().take(index);
+    before.filter(|label| Some(method(label)) == own).count()
+}
+
 /// The window's own heads that the selected query heads belong to; all of them without a selection.
 pub(super) fn selected(
     comparison: &Comparison,
     info: &SessionInfo,
     selection: &BTreeSet<HeadAddress>,
 ) -> Vec<(usize, usize)> {
-    let (layers, heads) = (comparison.layers, comparison.heads);
+    selected_heads(comparison.layers, comparison.heads, info, selection)
+}
+
+/// Of `[layers, heads]` those that the selected query heads belong to; all of them without a selection.
+pub(super) fn selected_heads(
+    layers: usize,
+    heads: usize,
+    info: &SessionInfo,
+    selection: &BTreeSet<HeadAddress>,
+) -> Vec<(usize, usize)> {
     let chosen: BTreeSet<(usize, usize)> = selection
         .iter()
         .filter(|address| address.layer < layers && address.head < info.query_heads)

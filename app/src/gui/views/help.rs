@@ -50,6 +50,12 @@ fn help_of(pane: Pane) -> PaneHelp {
             gestures: "Hover for ranks and share.",
             terms: &["ranking", "oracle", "importance"],
         },
+        Pane::Drift => PaneHelp {
+            shows: "How long windows foresee: recall of single decode steps, or of the decode stage up to a step; and recall of W queries in a row by the place where they sit in prompt and generation.",
+            reading: "A falling curve is a window that foresees the beginning of the answer better than its end. By place, the vertical line is the prompt's last token: left of it the dashed curve bounds what the queries can see; right of it the queries belong to the oracle, so recall is a bound and no forecast.",
+            gestures: "The chooser takes steps, horizons or places; a click on a name hides its curve; a click into the places brings that token into the text.",
+            terms: &["drift", "recall by place", "recall", "budget"],
+        },
         Pane::Cost => PaneHelp {
             shows: "What each window costs beyond prefill and decoding, and what it reaches for it at the budget.",
             reading: "In the plot, up and left is better.",

@@ -6,6 +6,7 @@ pub mod attention;
 pub mod budget_bar;
 pub mod capture;
 pub mod cost;
+pub mod drift;
 pub mod head_map;
 pub mod help;
 pub mod inspector;

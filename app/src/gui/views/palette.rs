@@ -9,6 +9,7 @@ use super::View;
 use super::shortcuts::keys_text;
 use crate::gui::command::{Command, Commands, shortcuts};
 use crate::gui::layout::{Pane, Preset};
+use crate::gui::question_choices::{DriftChoices, DriftPart};
 use crate::gui::state::{HeatScale, MapKind, MapScope, ThemeChoice, TokenHeat};
 
 /// What was typed, and which line is chosen.
@@ -155,6 +156,13 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
     for percent in BUDGETS_PERCENT {
         let budget = Budget::Fraction(f64::from(percent) / 100.0);
         add(format!("Budget: {percent} %"), Command::SetBudget(budget));
+    }
+    for part in DriftPart::ALL {
+        let drift = DriftChoices {
+            part,
+            ..view.settings.choices.drift
+        };
+        add(format!("Drift: {}", part.label()), Command::SetDrift(drift));
     }
     for heat in TokenHeat::ALL {
         let text = format!("Token colours: {}", heat.label());

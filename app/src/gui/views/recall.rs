@@ -15,7 +15,7 @@ use axes::short_tokens;
 pub use axes::{octaves, octaves_of, picked, share_axis, share_grid, thin_out};
 use curves::{draw, random_style};
 use legend::legend_entry;
-pub use legend::{entry, swatch};
+pub use legend::{entry, swatch, window_entry};
 
 /// Draws the view.
 pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {

@@ -1,6 +1,8 @@
 //! Widgets of our own: pictures made of numbers, with a hover that looks the number up.
 
 pub mod color_bar;
+pub mod copy_button;
+pub mod line_plot;
 pub mod matrix;
 pub mod segmented;
 pub mod texture;

@@ -68,6 +68,8 @@ impl Workbench {
                 choices.measure = options;
                 self.measure_again();
             }
+            Command::SetDrift(drift) => choices.drift = drift,
+            Command::Ask(kind) => self.ask_again(kind),
             Command::ScrollToToken(token) => self.scroll_to = Some(token),
             Command::SetTheme(theme) => self.settings.theme = theme,
             Command::ToggleCapturePanel => {
@@ -95,7 +97,7 @@ impl Workbench {
         }
     }
 
-    fn ask(&mut self, title: String, captures: bool, request: Request) {
+    pub(super) fn ask(&mut self, title: String, captures: bool, request: Request) {
         match self.worker.ask(request) {
             Ok((id, cancel)) => self.data.jobs.push(Job {
                 id,

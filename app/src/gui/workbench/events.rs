@@ -23,6 +23,7 @@ impl Workbench {
                 self.data.session_maps = Some(maps);
                 self.data.session_maps_version += 1;
             }
+            Event::Answered(answer) => self.data.answers.take(answer),
             Event::SampleDetails {
                 path,
                 index,

@@ -8,6 +8,7 @@ use crate::gui::layout::Pane;
 use crate::gui::views::View;
 use crate::gui::views::attention::attention_ui;
 use crate::gui::views::cost::cost_ui;
+use crate::gui::views::drift::drift_ui;
 use crate::gui::views::head_map::head_map_ui;
 use crate::gui::views::inspector::inspector_ui;
 use crate::gui::views::log::log_ui;
@@ -31,6 +32,7 @@ impl Behavior<Pane> for PaneBehavior<'_> {
                 Pane::HeadMap => head_map_ui(ui, view, commands),
                 Pane::Attention => attention_ui(ui, view, commands),
                 Pane::RankAgreement => rank_agreement_ui(ui, view, commands),
+                Pane::Drift => drift_ui(ui, view, commands),
                 Pane::Cost => cost_ui(ui, view),
                 Pane::Tokens => tokens_ui(ui, view, commands),
                 Pane::Inspector => inspector_ui(ui, view, commands),

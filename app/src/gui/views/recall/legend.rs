@@ -17,12 +17,25 @@ pub(super) fn legend_entry(
     window: &WindowBands,
     commands: &mut Commands,
 ) {
-    let style = view.theme.series(&window.label, window.repeat);
-    let hidden = view.settings.choices.hidden_windows.contains(&window.label);
     let value = window
         .band(view.settings.choices.metric)
         .and_then(|band| band.mean.get(view.derived.budget_index))
         .map_or(String::new(), |value| format!(" {value:.3}"));
+    let help = "Mean over the selected heads at the budget. Click to hide or show the curve";
+    window_entry(ui, view, window, &value, help, commands);
+}
+
+/// A window in a legend, with what stands behind its name; a click hides its curve in every view.
+pub fn window_entry(
+    ui: &mut Ui,
+    view: &View<'_>,
+    window: &WindowBands,
+    value: &str,
+    help: &str,
+    commands: &mut Commands,
+) {
+    let style = view.theme.series(&window.label, window.repeat);
+    let hidden = view.settings.choices.hidden_windows.contains(&window.label);
     let color = if hidden {
         ui.visuals().weak_text_color()
     } else {
@@ -32,9 +45,7 @@ pub(super) fn legend_entry(
     if hidden {
         text = text.strikethrough();
     }
-    let response = entry(ui, &SeriesStyle { color, ..style }, text).on_hover_text(
-        "Mean over the selected heads at the budget. Click to hide or show the curve",
-    );
+    let response = entry(ui, &SeriesStyle { color, ..style }, text).on_hover_text(help);
     let label = window.label.as_str();
     response.widget_info(|| {
         egui::WidgetInfo::selected(

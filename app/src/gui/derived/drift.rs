@@ -1,0 +1,211 @@
+//! Recall by decode step and by the window's place, over the selected heads and at the budget.
+
+use std::collections::BTreeSet;
+
+use kvlens_analysis::Band;
+
+use super::{Derived, selected_heads};
+use crate::gui::data::SessionInfo;
+use crate::gui::question_choices::DriftPart;
+use crate::gui::questions::Answers;
+use crate::gui::questions::drift::DriftAnswer;
+use crate::gui::questions::places::PlacesAnswer;
+use crate::gui::state::{Choices, HeadAddress};
+
+/// One window's curve.
+#[derive(Clone, Debug)]
+pub struct DriftCurve {
+    /// The window.
+    pub label: String,
+    /// How many windows of the same method stand before it.
+    pub repeat: usize,
+    /// Heads that the band is over.
+    pub heads: usize,
+    /// Recall at every step or horizon.
+    pub band: Band,
+}
+
+/// Recall of every window over the decode stage.
+#[derive(Clone, Debug)]
+pub struct DriftCurves {
+    /// Version of the measured sample that they are of.
+    pub shown_version: u64,
+    /// The budget that they are at; another one than the workbench's while that is still being measured.
+    pub budget_tokens: usize,
+    /// Decode steps counted from 1, each or the last of a horizon.
+    pub steps: Vec<usize>,
+    /// The windows that are done.
+    pub curves: Vec<DriftCurve>,
+    /// Windows that were asked for.
+    pub asked_windows: usize,
+}
+
+/// Recall of a window by its place.
+#[derive(Clone, Debug)]
+pub struct PlacesCurves {
+    /// Version of the measured sample that they are of.
+    pub shown_version: u64,
+    /// W.
+    pub width: usize,
+    /// The budget that they are at.
+    pub budget_tokens: usize,
+    /// Queries at the end of the prompt that the session keeps.
+    pub prompt_queries: usize,
+    /// Position of the window's last row, ascending.
+    pub positions: Vec<usize>,
+    /// Recall at every place.
+    pub recall: Band,
+    /// Share of the decode stage's top tokens that lie at or before the window.
+    pub in_reach: Band,
+    /// Heads that the bands are over.
+    pub heads: usize,
+}
+
+pub(super) type DriftKey = (u64, BTreeSet<HeadAddress>, usize, DriftPart);
+pub(super) type PlacesKey = (u64, BTreeSet<HeadAddress>, usize);
+
+impl Derived {
+    /// Renews what the drift view draws.
+    pub fn refresh_drift(&mut self, info: &SessionInfo, choices: &Choices, answers: &Answers) {
+        let wanted = self.budget_tokens();
+        if choices.drift.part == DriftPart::Places {
+            if let Some(answer) = &answers.places {
+                let at = nearest(&answer.budgets, wanted);
+                let key = (answers.version, choices.heads.clone(), at);
+                self.places
+                    .renew(key, |_| places_curves(answer, info, &choices.heads, at));
+            }
+        } else if let Some(answer) = &answers.drift {
+            let at = nearest(&answer.budgets, wanted);
+            let part = choices.drift.part;
+            let key = (answers.version, choices.heads.clone(), at, part);
+            self.drift
+                .renew(key, |_| drift_curves(answer, info, choices, at));
+        }
+    }
+
+    /// Recall over the decode stage, as far as it was asked for.
+    #[must_use]
+    pub fn drift(&self) -> Option<&DriftCurves> {
+        self.drift.get()
+    }
+
+    /// Recall by place, as far as it was asked for.
+    #[must_use]
+    pub fn places(&self) -> Option<&PlacesCurves> {
+        self.places.get()
+    }
+}
+
+/// Place of the budget that is closest to the wanted one.
+fn nearest(budgets: &[usize], wanted: usize) -> usize {
+    let places = budgets.iter().enumerate();
+    places
+        .min_by_key(|(_, budget)| budget.abs_diff(wanted))
+        .map_or(0, |(place, _)| place)
+}
+
+fn drift_curves(
+    answer: &DriftAnswer,
+    info: &SessionInfo,
+    choices: &Choices,
+    at: usize,
+) -> DriftCurves {
+    let by_step = choices.drift.part == DriftPart::Steps;
+    let steps = answer.windows.first().map_or_else(Vec::new, |window| {
+        let first = window.drift.by_head.first();
+        match by_step {
+            true => (1..=first.map_or(0, |head| head.by_step.len())).collect(),
+            false => window.drift.horizons.clone(),
+        }
+    });
+    let labels: Vec<&str> = answer
+        .windows
+        .iter()
+        .map(|window| window.label.as_str())
+        .collect();
+    let curves = answer.windows.iter().enumerate().map(|(index, window)| {
+        let heads = selected_heads(window.layers, window.heads, info, &choices.heads);
+        let of_heads: Vec<Vec<f32>> = heads
+            .iter()
+            .filter_map(|(layer, head)| window.drift.by_head.get(layer * window.heads + head))
+            .map(|head| match by_step {
+                true => at_budget(&head.by_step, at),
+                false => at_budget(&head.by_horizon, at),
+            })
+            .collect();
+        DriftCurve {
+            label: window.label.clone(),
+            repeat: super::repeat(&labels, index),
+            heads: heads.len(),
+            band: band(&of_heads, steps.len()),
+        }
+    });
+    DriftCurves {
+        shown_version: answer.shown_version,
+        budget_tokens: answer.budgets.get(at).copied().unwrap_or(0),
+        curves: curves.collect(),
+        steps,
+        asked_windows: answer.asked_windows,
+    }
+}
+
+fn places_curves(
+    answer: &PlacesAnswer,
+    info: &SessionInfo,
+    selection: &BTreeSet<HeadAddress>,
+    at: usize,
+) -> PlacesCurves {
+    let heads_per_layer = answer.by_head.len() / answer.layers.max(1);
+    let heads = selected_heads(answer.layers, heads_per_layer, info, selection);
+    let chosen: Vec<_> = heads
+        .iter()
+        .filter_map(|(layer, head)| answer.by_head.get(layer * heads_per_layer + head))
+        .collect();
+    let positions: Vec<usize> = chosen.first().map_or_else(Vec::new, |places| {
+        places.iter().map(|place| place.last_position).collect()
+    });
+    let over_heads = |of: fn(&kvlens_analysis::drift::PlacedRecall) -> &Vec<f32>| {
+        let curves: Vec<Vec<f32>> = chosen
+            .iter()
+            .map(|places| {
+                let values = places.iter().map(|place| of(place).get(at).copied());
+                values.map(|value| value.unwrap_or(f32::NAN)).collect()
+            })
+            .collect();
+        band(&curves, positions.len())
+    };
+    PlacesCurves {
+        shown_version: answer.shown_version,
+        width: answer.width,
+        budget_tokens: answer.budgets.get(at).copied().unwrap_or(0),
+        prompt_queries: answer.prompt_queries,
+        recall: over_heads(|place| &place.recall),
+        in_reach: over_heads(|place| &place.visible),
+        positions,
+        heads: chosen.len(),
+    }
+}
+
+fn at_budget(points: &[Vec<f32>], at: usize) -> Vec<f32> {
+    let values = points.iter().map(|budgets| budgets.get(at).copied());
+    values.map(|value| value.unwrap_or(f32::NAN)).collect()
+}
+
+fn band(curves: &[Vec<f32>], points: usize) -> Band {
+    let curves: Vec<&[f32]> = curves.iter().map(Vec::as_slice).collect();
+    Band::of(&curves, points)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_budget_is_the_one_itself_where_it_is_known() {
+        assert_eq!(nearest(&[1, 8, 64, 512], 64), 2);
+        assert_eq!(nearest(&[1, 8, 64, 512], 70), 2);
+        assert_eq!(nearest(&[1, 8, 64, 512], 4000), 3);
+        assert_eq!(nearest(&[], 3), 0);
+    }
+}

@@ -1,0 +1,174 @@
+//! Questions beyond the measurement of a sample: what is asked, how the worker answers, and the answers.
+//!
+//! A view that lacks an answer only shows that it does. [`super::workbench`] asks for it while the view is in
+//! sight, or when a button says so; the worker answers part by part, so that a long answer can be seen growing.
+
+pub mod drift;
+pub mod places;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kvlens_sessions::{CapturedSample, Session};
+
+use super::data::{Progress, Shown};
+use super::jobs::Reporter;
+use super::worker::Event;
+use drift::DriftAnswer;
+use places::PlacesAnswer;
+
+/// The sample that a question is about.
+#[derive(Clone, Debug)]
+pub struct AskedSample {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// The sample as it was measured.
+    pub shown: Shown,
+}
+
+impl AskedSample {
+    /// Its tensors.
+    fn load(&self) -> anyhow::Result<CapturedSample> {
+        Ok(Session::open(&self.path)?.load_sample(self.shown.index)?)
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// When windows foresee: recall by decode step and horizon, at budgets in tokens.
+    Drift {
+        /// The sample.
+        sample: AskedSample,
+        /// Ascending, each in 1..=T.
+        budgets: Vec<usize>,
+    },
+    /// Where a window foresees: recall by the place of a window, at budgets in tokens.
+    Places {
+        /// The sample.
+        sample: AskedSample,
+        /// W: queries of the window.
+        width: usize,
+        /// Ascending, each in 1..=T.
+        budgets: Vec<usize>,
+    },
+}
+
+/// Names of questions, for commands and for the jobs that answer them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum QuestionKind {
+    /// [`Question::Drift`].
+    Drift,
+    /// [`Question::Places`].
+    Places,
+}
+
+impl QuestionKind {
+    /// What its job is called.
+    #[must_use]
+    pub fn job_title(self) -> &'static str {
+        match self {
+            Self::Drift => "Measuring the drift",
+            Self::Places => "Sweeping a window",
+        }
+    }
+}
+
+/// An answer, or what is known of it so far.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To [`Question::Drift`].
+    Drift(Arc<DriftAnswer>),
+    /// To [`Question::Places`].
+    Places(Arc<PlacesAnswer>),
+}
+
+/// The latest answer to each question.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// To [`Question::Drift`].
+    pub drift: Option<Arc<DriftAnswer>>,
+    /// To [`Question::Places`].
+    pub places: Option<Arc<PlacesAnswer>>,
+    /// Grows with every answer.
+    pub version: u64,
+}
+
+impl Answers {
+    /// Takes an answer in.
+    pub fn take(&mut self, answer: Answer) {
+        self.version += 1;
+        match answer {
+            Answer::Drift(answer) => self.drift = Some(answer),
+            Answer::Places(answer) => self.places = Some(answer),
+        }
+    }
+}
+
+/// Answers a question, on the worker.
+pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Result<()> {
+    match question {
+        Question::Drift { sample, budgets } => drift::answer(&sample, &budgets, reporter),
+        Question::Places {
+            sample,
+            width,
+            budgets,
+        } => places::answer(&sample, width, budgets, reporter),
+    }
+}
+
+impl Reporter<'_> {
+    fn answer(&self, answer: Answer) {
+        (self.event)(Event::Answered(answer));
+    }
+
+    /// For work that goes head by head: tells how far it is, and stops it when that was asked for.
+    fn on_head(&self, stage: &str, done: usize, total: usize) -> anyhow::Result<()> {
+        self.cancel.check()?;
+        (self.progress)(Progress {
+            stage: stage.to_owned(),
+            tokens: Some((done, total)),
+            ..Progress::default()
+        });
+        Ok(())
+    }
+}
+
+/// Numbers that an answer may hold: 64 MiB of them.
+const MOST_NUMBERS: usize = 16 << 20;
+
+/// The budgets to ask for at once. As many of a prompt's budgets as an answer has room for, so that the budget
+/// can be dragged without asking again, and always the wanted one.
+#[must_use]
+pub fn budgets_to_ask(
+    prompt_tokens: usize,
+    numbers_per_budget: usize,
+    all: &[usize],
+    wanted: usize,
+) -> Vec<usize> {
+    let room = MOST_NUMBERS / numbers_per_budget.max(1);
+    let mut budgets = match kvlens_analysis::BudgetGrid::new(prompt_tokens, room) {
+        Ok(grid) if room < all.len() => grid.tokens().to_vec(),
+        _ => all.to_vec(),
+    };
+    if let Err(place) = budgets.binary_search(&wanted) {
+        budgets.insert(place, wanted);
+    }
+    budgets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_budget_is_asked_for_where_there_is_room_and_the_wanted_one_always() {
+        let all: Vec<usize> = (1..=1000).collect();
+        assert_eq!(budgets_to_ask(1000, 1000, &all, 100), all);
+        let few = budgets_to_ask(1000, MOST_NUMBERS / 20, &all, 777);
+        assert!(few.len() <= 21, "{few:?}");
+        assert!(few.contains(&777) && few.contains(&1) && few.contains(&1000));
+        assert!(few.is_sorted());
+        assert!(budgets_to_ask(1000, usize::MAX, &all, 777).contains(&777));
+    }
+}

@@ -1,0 +1,68 @@
+//! Where a window foresees: recall of W consecutive queries by the place where they sit.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kvlens_analysis::drift::PlacedRecall;
+
+use super::{Answer, AskedSample};
+use crate::gui::jobs::Reporter;
+use crate::measurement::places::{Sweep, prompt_queries, sweep_places};
+
+/// A window swept from the prompt into the generation.
+#[derive(Clone, Debug)]
+pub struct PlacesAnswer {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// Number among the finished samples.
+    pub index: usize,
+    /// Version of the measured sample.
+    pub shown_version: u64,
+    /// W.
+    pub width: usize,
+    /// Budgets in tokens, ascending.
+    pub budgets: Vec<usize>,
+    /// Queries at the end of the prompt that the session keeps; 0 where it keeps none that can be swept.
+    pub prompt_queries: usize,
+    /// L.
+    pub layers: usize,
+    /// `[L, heads]`, and for each head every place; nothing where the session keeps fewer queries than W.
+    pub by_head: Vec<Vec<PlacedRecall>>,
+}
+
+pub(super) fn answer(
+    sample: &AskedSample,
+    width: usize,
+    budgets: Vec<usize>,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<()> {
+    let captured = sample.load()?;
+    let stage = format!("Sweep of {width} queries");
+    let by_head = sweep_places(
+        &captured,
+        &sample.shown.options,
+        Sweep::by_halves(width),
+        &budgets,
+        &mut |done, total| reporter.on_head(&stage, done, total),
+    )?;
+    reporter.answer(Answer::Places(Arc::new(PlacesAnswer {
+        path: sample.path.clone(),
+        index: sample.shown.index,
+        shown_version: sample.shown.version,
+        width,
+        budgets,
+        prompt_queries: prompt_queries(&captured),
+        layers: sample.shown.sample.oracle.layers(),
+        by_head: by_head.unwrap_or_default(),
+    })));
+    Ok(())
+}
+
+/// Numbers that a sweep holds for each budget, at most: the whole prompt and the generation.
+pub(crate) fn numbers_per_budget(sample: &AskedSample, width: usize) -> usize {
+    let measured = &sample.shown.sample;
+    let queries = measured.record.prompt_ids.len() + measured.record.generated_ids.len();
+    let places = queries / Sweep::by_halves(width).stride + 1;
+    // recall and the share in reach
+    2 * places * measured.oracle.layers() * measured.oracle.heads()
+}

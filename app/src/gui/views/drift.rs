@@ -1,0 +1,327 @@
+//! When and where windows foresee: recall against the decode step, and against the place of a window.
+
+use egui::{ComboBox, Response, RichText, Ui};
+
+use super::recall::{entry, window_entry};
+use super::{View, empty_hint};
+use crate::gui::command::{Command, Commands};
+use crate::gui::data::Job;
+use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
+use crate::gui::question_choices::{DriftChoices, DriftPart};
+use crate::gui::questions::QuestionKind;
+use crate::gui::theme::SeriesStyle;
+use crate::gui::views::capture::progress_ui;
+use crate::gui::widgets::copy_button::copy_button;
+use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::segmented::segmented;
+
+/// Widths of the swept window.
+const WIDTHS: [usize; 6] = [4, 8, 16, 32, 64, 128];
+
+/// Draws the view.
+pub fn drift_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let Some((_, shown)) = view.shown() else {
+        empty_hint(
+            ui,
+            "Run a capture or open a session to see how long its windows foresee",
+        );
+        return;
+    };
+    if shown.sample.windows.is_empty() {
+        empty_hint(ui, "This session has no windows; capture with --windows");
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        part_ui(ui, view, commands);
+        match view.settings.choices.drift.part {
+            DriftPart::Places => places_legend(ui, view, commands),
+            DriftPart::Steps | DriftPart::Horizons => steps_legend(ui, view, commands),
+        }
+    });
+    match view.settings.choices.drift.part {
+        DriftPart::Places => places_ui(ui, view, shown.version, commands),
+        DriftPart::Steps | DriftPart::Horizons => steps_ui(ui, view, shown.version, commands),
+    }
+}
+
+fn part_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let choices = view.settings.choices.drift;
+    let describe = |response: Response, part: DriftPart| response.on_hover_text(explain(part));
+    let picked = segmented(
+        ui,
+        choices.part,
+        &DriftPart::ALL,
+        DriftPart::label,
+        describe,
+    );
+    if let Some(part) = picked {
+        commands.send(Command::SetDrift(DriftChoices { part, ..choices }));
+    }
+}
+
+fn explain(part: DriftPart) -> &'static str {
+    match part {
+        DriftPart::Steps => "Recall of what each decode step by itself attends to most",
+        DriftPart::Horizons => "Recall of the decode stage cut after a step, as if it ended there",
+        DriftPart::Places => {
+            "Recall by W queries in a row, moved through the prompt into the generation"
+        }
+    }
+}
+
+fn steps_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    for window in view.derived.bands() {
+        let help = "Click to hide or show the curve in every view";
+        window_entry(ui, view, window, "", help, commands);
+    }
+    if let Some(curves) = view.derived.drift() {
+        copy_button(ui, "Copy the drift", || steps_text(view, curves));
+    }
+}
+
+fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands) {
+    let kind = QuestionKind::Drift;
+    let curves = view.derived.drift();
+    let is_of_sample = curves.is_some_and(|curves| curves.shown_version == version);
+    let is_whole =
+        is_of_sample && curves.is_some_and(|curves| curves.curves.len() == curves.asked_windows);
+    let job = job_of(view, kind);
+    if !is_whole {
+        state_ui(ui, job, kind, commands);
+    }
+    let Some(curves) = curves else { return };
+    let by_step = view.settings.choices.drift.part == DriftPart::Steps;
+    let place = |step: usize| match by_step {
+        true => step as f64,
+        false => (step as f64).log2(),
+    };
+    let last = curves.steps.last().copied().unwrap_or(1);
+    let hidden = &view.settings.choices.hidden_windows;
+    let plotted = curves
+        .curves
+        .iter()
+        .filter(|curve| !hidden.contains(&curve.label));
+    let plot = LinePlot {
+        name: "Recall over the decode steps",
+        height: height_left(ui),
+        x: PlotAxis {
+            label: match by_step {
+                true => "Decode step".to_owned(),
+                false => "Decode steps up to".to_owned(),
+            },
+            low: if by_step { 1.0 } else { 0.0 },
+            high: place(last).max(if by_step { 2.0 } else { 1.0 }),
+            numbers: match by_step {
+                true => AxisNumbers::Whole,
+                false => AxisNumbers::Octaves,
+            },
+        },
+        y: recall_axis(curves.budget_tokens),
+        curves: plotted
+            .map(|curve| PlotCurve {
+                name: curve.label.clone(),
+                style: view.theme.series(&curve.label, curve.repeat),
+                xs: curves.steps.iter().map(|step| place(*step)).collect(),
+                ys: widened(&curve.band.mean),
+                band: Some((widened(&curve.band.low), widened(&curve.band.high))),
+            })
+            .collect(),
+        vertical: None,
+        faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
+    };
+    plot.show(ui, view.theme);
+}
+
+fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let choices = view.settings.choices.drift;
+    ComboBox::from_id_salt("width of the swept window")
+        .selected_text(format!("{} queries", choices.sweep_width))
+        .width(84.0)
+        .show_ui(ui, |ui| {
+            for width in WIDTHS {
+                let chosen = width == choices.sweep_width;
+                if ui.selectable_label(chosen, width.to_string()).clicked() {
+                    commands.send(Command::SetDrift(DriftChoices {
+                        sweep_width: width,
+                        ..choices
+                    }));
+                }
+            }
+        })
+        .response
+        .on_hover_text("W: queries of the window, which is moved by half its width")
+        .widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Width of the swept window")
+        });
+    for (name, style, help) in [
+        (
+            "recall",
+            recall_style(view),
+            "Mean over the selected heads, the band their middle 80 %",
+        ),
+        (
+            "in reach",
+            reach_style(view),
+            "Share of the decode stage's top tokens at or before the window's last query: it cannot see the rest",
+        ),
+    ] {
+        entry(ui, &style, RichText::new(name).color(style.color)).on_hover_text(help);
+    }
+    if let Some(curves) = view.derived.places() {
+        copy_button(ui, "Copy the sweep", || places_text(curves));
+    }
+}
+
+fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands) {
+    let kind = QuestionKind::Places;
+    let curves = view.derived.places();
+    let width = view.settings.choices.drift.sweep_width;
+    let is_of_sample =
+        curves.is_some_and(|curves| curves.shown_version == version && curves.width == width);
+    let job = job_of(view, kind);
+    if !is_of_sample {
+        state_ui(ui, job, kind, commands);
+    }
+    let Some(curves) = curves else { return };
+    let prompt_tokens = prompt_tokens(view);
+    let (Some(&first), Some(&last)) = (curves.positions.first(), curves.positions.last()) else {
+        if is_of_sample {
+            empty_hint(ui, &too_few(curves));
+        }
+        return;
+    };
+    if curves.prompt_queries < prompt_tokens {
+        ui.add(egui::Label::new(RichText::new(kept_text(curves, prompt_tokens)).weak()).truncate())
+            .on_hover_text(kept_text(curves, prompt_tokens));
+    }
+    let xs: Vec<f64> = curves.positions.iter().map(|at| *at as f64).collect();
+    let curve = |name: &str, style, band: &kvlens_analysis::Band, with_band: bool| PlotCurve {
+        name: name.to_owned(),
+        style,
+        xs: xs.clone(),
+        ys: widened(&band.mean),
+        band: with_band.then(|| (widened(&band.low), widened(&band.high))),
+    };
+    let plot = LinePlot {
+        name: "Recall by the place of the window",
+        height: height_left(ui),
+        x: PlotAxis {
+            label: "Last query's position; the line ends the prompt".to_owned(),
+            low: first as f64,
+            high: last as f64,
+            numbers: AxisNumbers::Whole,
+        },
+        y: recall_axis(curves.budget_tokens),
+        curves: vec![
+            curve("in reach", reach_style(view), &curves.in_reach, false),
+            curve("recall", recall_style(view), &curves.recall, true),
+        ],
+        vertical: Some(prompt_tokens as f64 - 1.0),
+        faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
+    };
+    let (response, at) = plot.show(ui, view.theme);
+    if let Some(at) = at.filter(|at| response.clicked() && *at >= 0.0) {
+        let token = (at.round() as usize).min(prompt_tokens.saturating_sub(1));
+        commands.send(Command::ScrollToToken(token));
+    }
+}
+
+/// What stands above a plot that is not whole: progress, or a button that starts the work.
+fn state_ui(ui: &mut Ui, job: Option<&Job>, kind: QuestionKind, commands: &mut Commands) {
+    match job {
+        Some(job) => progress_ui(ui, &job.progress),
+        None => {
+            ui.horizontal(|ui| {
+                ui.weak("Not measured to the end");
+                if ui.button(kind.job_title()).clicked() {
+                    commands.send(Command::Ask(kind));
+                }
+            });
+        }
+    }
+}
+
+fn job_of<'a>(view: &View<'a>, kind: QuestionKind) -> Option<&'a Job> {
+    let mut jobs = view.data.jobs.iter();
+    jobs.find(|job| job.title == kind.job_title())
+}
+
+fn prompt_tokens(view: &View<'_>) -> usize {
+    let shown = view.data.shown();
+    shown.map_or(0, |shown| shown.sample.record.prompt_ids.len())
+}
+
+fn too_few(curves: &PlacesCurves) -> String {
+    format!(
+        "This session keeps too few queries for a window of {}; capture with the window last:{} to sweep it",
+        curves.width,
+        curves.width.max(32)
+    )
+}
+
+fn kept_text(curves: &PlacesCurves, prompt_tokens: usize) -> String {
+    format!(
+        "The session keeps the prompt's last {} queries; capture with the window last:{prompt_tokens} to sweep the whole prompt",
+        curves.prompt_queries
+    )
+}
+
+fn recall_axis(budget_tokens: usize) -> PlotAxis {
+    PlotAxis {
+        label: format!("recall at {budget_tokens}"),
+        low: 0.0,
+        high: 1.0,
+        numbers: AxisNumbers::Shares,
+    }
+}
+
+fn recall_style(view: &View<'_>) -> SeriesStyle {
+    view.theme.series("last", 0)
+}
+
+fn reach_style(view: &View<'_>) -> SeriesStyle {
+    SeriesStyle {
+        color: view.theme.oracle,
+        line: egui_plot::LineStyle::Dashed { length: 6.0 },
+        marker: egui_plot::MarkerShape::Diamond,
+    }
+}
+
+fn widened(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
+
+/// The curves as a table that a spreadsheet takes.
+fn steps_text(view: &View<'_>, curves: &DriftCurves) -> String {
+    let part = match view.settings.choices.drift.part {
+        DriftPart::Steps => "step",
+        DriftPart::Horizons | DriftPart::Places => "horizon",
+    };
+    let mut text = format!("window\tbudget_tokens\t{part}\trecall\tlow\thigh\n");
+    for curve in &curves.curves {
+        let band = &curve.band;
+        let values = band.mean.iter().zip(&band.low).zip(&band.high);
+        for (step, ((mean, low), high)) in curves.steps.iter().zip(values) {
+            text.push_str(&format!(
+                "{}\t{}\t{step}\t{mean}\t{low}\t{high}\n",
+                curve.label, curves.budget_tokens
+            ));
+        }
+    }
+    text
+}
+
+fn places_text(curves: &PlacesCurves) -> String {
+    let mut text =
+        String::from("width\tbudget_tokens\tlast_position\trecall\tlow\thigh\tvisible\n");
+    let recall = &curves.recall;
+    let values = recall.mean.iter().zip(&recall.low).zip(&recall.high);
+    let values = values.zip(&curves.in_reach.mean);
+    for (position, (((mean, low), high), visible)) in curves.positions.iter().zip(values) {
+        text.push_str(&format!(
+            "{}\t{}\t{position}\t{mean}\t{low}\t{high}\t{visible}\n",
+            curves.width, curves.budget_tokens
+        ));
+    }
+    text
+}

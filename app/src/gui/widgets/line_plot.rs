@@ -1,0 +1,301 @@
+//! Curves over one axis with bands, markers and a hover that says their numbers; not to be panned or zoomed.
+
+use egui::{Response, Role, Ui, WidgetInfo, vec2};
+use egui_plot::{
+    AxisHints, FilledArea, GridInput, GridMark, HoverPosition, Line, Plot, PlotBounds, PlotPoints,
+    PlotUi, Points, VLine, uniform_grid_spacer,
+};
+
+use crate::gui::theme::{SeriesStyle, Theme};
+
+/// Low enough that two bands over each other still show both.
+const BAND_OPACITY: f32 = 0.14;
+
+/// Bands beyond so many grow fainter together, or they would hide the curves.
+const CLEAR_BANDS: f32 = 3.0;
+
+/// Curves of more points have a marker at some of them only.
+const MOST_MARKERS: usize = 12;
+
+/// Grid lines with a number that an axis of whole or any numbers has at most.
+const MOST_LABELS: f64 = 8.0;
+
+/// How much of its colour a curve keeps that is out of date.
+const FADED: f32 = 0.35;
+
+/// What numbers an axis has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AxisNumbers {
+    /// Shares, with lines at tenths.
+    Shares,
+    /// Logarithms to base 2 of whole numbers, with lines at powers of two.
+    Octaves,
+    /// Whole numbers.
+    Whole,
+}
+
+/// An axis.
+#[derive(Clone, Debug)]
+pub struct PlotAxis {
+    /// Its name.
+    pub label: String,
+    /// The number at its start.
+    pub low: f64,
+    /// The number at its end.
+    pub high: f64,
+    /// What numbers it has.
+    pub numbers: AxisNumbers,
+}
+
+/// A curve.
+#[derive(Clone, Debug)]
+pub struct PlotCurve {
+    /// For the hover.
+    pub name: String,
+    /// Colour, dash and marker.
+    pub style: SeriesStyle,
+    /// Places on the horizontal axis.
+    pub xs: Vec<f64>,
+    /// Heights.
+    pub ys: Vec<f64>,
+    /// Lower and upper edge of a band around it.
+    pub band: Option<(Vec<f64>, Vec<f64>)>,
+}
+
+/// A plot.
+pub struct LinePlot<'a> {
+    /// What a screen reader says; also tells the plots apart.
+    pub name: &'a str,
+    /// Points of the screen.
+    pub height: f32,
+    /// The horizontal axis.
+    pub x: PlotAxis,
+    /// The vertical axis.
+    pub y: PlotAxis,
+    /// The curves, the first at the bottom.
+    pub curves: Vec<PlotCurve>,
+    /// Where a vertical line stands.
+    pub vertical: Option<f64>,
+    /// Whether the curves are out of date.
+    pub faded: bool,
+}
+
+impl LinePlot<'_> {
+    /// Draws the plot; gives its response and the place under the pointer.
+    pub fn show(self, ui: &mut Ui, theme: &Theme) -> (Response, Option<f64>) {
+        let bounds = self.bounds();
+        let (x, y) = (self.x.clone(), self.y.clone());
+        let plot = Plot::new(("line plot", self.name))
+            // room for the half of the last number that stands right of its line
+            .width((ui.available_width() - 12.0).max(40.0))
+            .height(self.height)
+            .allow_drag(false)
+            .allow_zoom(false)
+            .allow_scroll(false)
+            .allow_boxed_zoom(false)
+            .allow_double_click_reset(false)
+            .show_crosshair(false)
+            .custom_x_axes(vec![axis_hints(AxisHints::new_x(), &self.x)])
+            .custom_y_axes(vec![axis_hints(AxisHints::new_y(), &self.y)])
+            .x_grid_spacer(spacer(self.x.numbers))
+            .y_grid_spacer(spacer(self.y.numbers))
+            .label_formatter(move |position| hover_text(position, &x, &y));
+        let name = self.name.to_owned();
+        let answer = plot.show(ui, |plot| {
+            plot.set_plot_bounds(bounds);
+            self.draw(plot, theme);
+        });
+        let response = answer.response;
+        response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &name));
+        let at = response
+            .hover_pos()
+            .map(|pointer| answer.transform.value_from_position(pointer).x);
+        (response, at)
+    }
+
+    fn bounds(&self) -> PlotBounds {
+        let (x, y) = (&self.x, &self.y);
+        let width = (x.high - x.low).max(1e-9);
+        let height = (y.high - y.low).max(1e-9);
+        PlotBounds::from_min_max(
+            [x.low - 0.02 * width, y.low - 0.04 * height],
+            [x.high + 0.02 * width, y.high + 0.04 * height],
+        )
+    }
+
+    fn draw(&self, plot: &mut PlotUi<'_>, theme: &Theme) {
+        let strength = if self.faded { FADED } else { 1.0 };
+        let bands = self.curves.iter().filter(|curve| curve.band.is_some());
+        let crowd = (CLEAR_BANDS / bands.count().max(1) as f32).min(1.0);
+        for curve in &self.curves {
+            if let Some((low, high)) = &curve.band {
+                let color = curve.style.color.gamma_multiply(BAND_OPACITY * crowd);
+                let area = FilledArea::new("", &curve.xs, low, high);
+                plot.add(area.fill_color(color).allow_hover(false));
+            }
+        }
+        if let Some(at) = self.vertical {
+            let color = theme.selection.gamma_multiply(0.7);
+            plot.vline(
+                VLine::new("", at)
+                    .color(color)
+                    .width(1.0)
+                    .allow_hover(false),
+            );
+        }
+        for curve in &self.curves {
+            draw_curve(plot, curve, strength);
+        }
+    }
+}
+
+fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32) {
+    let color = curve.style.color.gamma_multiply(strength);
+    let points: Vec<[f64; 2]> = curve
+        .xs
+        .iter()
+        .zip(&curve.ys)
+        .map(|(x, y)| [*x, *y])
+        .filter(|point| point.iter().all(|number| number.is_finite()))
+        .collect();
+    let every = points.len().div_ceil(MOST_MARKERS).max(1);
+    let marked: Vec<[f64; 2]> = points.iter().copied().step_by(every).collect();
+    plot.line(
+        Line::new(curve.name.clone(), PlotPoints::from(points))
+            .color(color)
+            .style(curve.style.line)
+            .width(2.0),
+    );
+    plot.points(
+        Points::new("", PlotPoints::from(marked))
+            .shape(curve.style.marker)
+            .radius(3.5)
+            .color(color)
+            .allow_hover(false),
+    );
+}
+
+fn axis_hints<'a>(hints: AxisHints<'a>, axis: &PlotAxis) -> AxisHints<'a> {
+    let numbers = axis.numbers;
+    let hints = hints
+        .label(axis.label.clone())
+        .formatter(move |mark, _| mark_text(mark, numbers));
+    match numbers {
+        AxisNumbers::Octaves => hints.label_spacing(20.0..=21.0),
+        AxisNumbers::Whole => hints.label_spacing(24.0..=32.0),
+        AxisNumbers::Shares => hints,
+    }
+}
+
+fn mark_text(mark: GridMark, numbers: AxisNumbers) -> String {
+    match numbers {
+        AxisNumbers::Octaves => short_whole(mark.value.exp2()),
+        AxisNumbers::Whole if mark.value.fract().abs() > 1e-6 => String::new(),
+        AxisNumbers::Whole => short_whole(mark.value),
+        AxisNumbers::Shares => format!("{}", (mark.value * 10.0).round() / 10.0),
+    }
+}
+
+/// A whole number in as few letters as fit between two grid lines.
+fn short_whole(number: f64) -> String {
+    if number >= 1024.0 && (number / 1024.0).fract() == 0.0 {
+        format!("{:.0}k", number / 1024.0)
+    } else {
+        format!("{number:.0}")
+    }
+}
+
+fn spacer(numbers: AxisNumbers) -> Box<dyn Fn(GridInput) -> Vec<GridMark>> {
+    match numbers {
+        AxisNumbers::Shares => Box::new(uniform_grid_spacer(|_| [0.1, 0.5, 1.0])),
+        AxisNumbers::Octaves => Box::new(|input| octaves(input.bounds)),
+        AxisNumbers::Whole => Box::new(uniform_grid_spacer(|input| {
+            let step = round_step((input.bounds.1 - input.bounds.0) / MOST_LABELS).max(1.0);
+            [step, 5.0 * step, 10.0 * step]
+        })),
+    }
+}
+
+/// The smallest of 1, 2 and 5 times a power of ten that is at least so large.
+fn round_step(least: f64) -> f64 {
+    let power = 10_f64.powf(least.max(1e-12).log10().floor());
+    let times = [1.0, 2.0, 5.0].into_iter();
+    let mut steps = times.map(|times| times * power);
+    steps
+        .find(|step| *step >= least * (1.0 - 1e-9))
+        .unwrap_or(10.0 * power)
+}
+
+/// A line at every power of two.
+fn octaves(bounds: (f64, f64)) -> Vec<GridMark> {
+    let first = bounds.0.ceil().max(0.0) as i32;
+    (first..=bounds.1.floor() as i32)
+        .map(|octave| GridMark {
+            value: f64::from(octave),
+            step_size: 1.0,
+        })
+        .collect()
+}
+
+fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Option<String> {
+    match position {
+        HoverPosition::NearDataPoint {
+            plot_name,
+            position,
+            ..
+        } if !plot_name.is_empty() => {
+            let at = match x.numbers {
+                AxisNumbers::Octaves => format!("{:.0}", position.x.exp2()),
+                AxisNumbers::Whole => format!("{:.0}", position.x),
+                AxisNumbers::Shares => format!("{:.3}", position.x),
+            };
+            Some(format!(
+                "{plot_name}\n{}: {at}\n{}: {:.3}",
+                x.label, y.label, position.y
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The height that a plot may take, so that it never grows past its pane.
+#[must_use]
+pub fn height_left(ui: &Ui) -> f32 {
+    let left = ui.available_size() - vec2(0.0, ui.spacing().item_spacing.y);
+    left.y.max(60.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(value: f64, numbers: AxisNumbers) -> String {
+        let mark = GridMark {
+            value,
+            step_size: 1.0,
+        };
+        mark_text(mark, numbers)
+    }
+
+    #[test]
+    fn numbers_have_as_many_letters_as_they_need() {
+        assert_eq!(mark(10.0, AxisNumbers::Octaves), "1k");
+        assert_eq!(mark(9.0, AxisNumbers::Octaves), "512");
+        assert_eq!(mark(1000.0, AxisNumbers::Whole), "1000");
+        assert_eq!(mark(0.5, AxisNumbers::Whole), "");
+        assert_eq!(mark(0.30000000000000004, AxisNumbers::Shares), "0.3");
+    }
+
+    #[test]
+    fn grid_lines_stand_at_round_numbers() {
+        for (least, step) in [
+            (0.9, 1.0),
+            (1.0, 1.0),
+            (2.1, 5.0),
+            (7.0, 10.0),
+            (0.03, 0.05),
+        ] {
+            assert!((round_step(least) - step).abs() < 1e-9, "{least}");
+        }
+    }
+}
