@@ -131,6 +131,43 @@ impl ScoringArguments {
     }
 }
 
+/// The flags that ask for these options.
+pub fn scoring_words(options: &MeasureOptions) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut flag = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            words.extend([name.to_owned(), value]);
+        }
+    };
+    let count = |count: usize| (count > 0).then(|| count.to_string());
+    let text = |value: Option<&dyn std::fmt::Display>| value.map(|value| value.to_string());
+    let MeasureOptions {
+        overrides,
+        exempt,
+        oracle,
+    } = options;
+    flag("--exempt-recent", count(exempt.recent));
+    flag("--exempt-sinks", count(exempt.sinks));
+    flag(
+        "--reduce",
+        text(overrides.reduce.as_ref().map(|it| it as _)),
+    );
+    flag("--pool", text(overrides.pool.as_ref().map(|it| it as _)));
+    flag("--group", text(overrides.group.as_ref().map(|it| it as _)));
+    flag("--keys", text(overrides.keys.as_ref().map(|it| it as _)));
+    let steps = (oracle.steps != StepRange::default()).then(|| oracle.steps.to_string());
+    flag("--oracle-steps", steps);
+    flag(
+        "--oracle-reduce",
+        text(oracle.reduce.as_ref().map(|it| it as _)),
+    );
+    flag(
+        "--oracle-keys",
+        text(oracle.keys.as_ref().map(|it| it as _)),
+    );
+    words
+}
+
 /// A metric as it is typed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum MetricChoice {

@@ -10,6 +10,7 @@ use kvlens_analysis::{Budget, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
+use super::export::ExportSettings;
 use super::layout::{Pane, Preset};
 use super::question_choices::DriftChoices;
 use super::questions::QuestionKind;
@@ -96,6 +97,14 @@ pub enum Command {
     Ask(QuestionKind),
     /// Bring a token into view.
     ScrollToToken(usize),
+    /// Open the export dialog, for what a view shows, or close it.
+    ToggleExport(Option<Pane>),
+    /// Change the fields of the export dialog.
+    EditExport(ExportSettings),
+    /// Ask where to write the figure.
+    AskForExport,
+    /// Make a figure: the words of the command behind `kvlens`.
+    Export(Vec<String>),
     /// Light or dark.
     SetTheme(ThemeChoice),
     /// Show or fold away the capture panel.
@@ -155,6 +164,12 @@ pub fn shortcuts() -> Vec<Shortcut> {
             Key::S,
             Command::AskForCopy,
             "Save the session as",
+        ),
+        key(
+            Modifiers::COMMAND,
+            Key::E,
+            Command::ToggleExport(None),
+            "Export a figure",
         ),
         key(
             Modifiers::COMMAND,

@@ -19,6 +19,8 @@ pub enum Purpose {
     Model,
     /// A file of prompts.
     Prompts,
+    /// Where to write a figure.
+    Export,
 }
 
 /// What came of a dialog.
@@ -93,6 +95,10 @@ fn show(purpose: Purpose, suggestion: &str) -> Answer {
         Purpose::Model => dialog.set_title("Choose a checkpoint folder").pick_folder(),
         Purpose::Copy => dialog
             .set_title("Save the session as")
+            .set_file_name(suggestion)
+            .save_file(),
+        Purpose::Export => dialog
+            .set_title("Export the figure as")
             .set_file_name(suggestion)
             .save_file(),
         Purpose::Prompts => dialog

@@ -18,6 +18,7 @@ use super::capture_settings::CaptureSettings;
 use super::compare_samples::Gathered;
 use super::data::{Progress, SampleDetails, SampleRow, SessionInfo, Slot};
 use super::derived::budget_grid;
+use super::export;
 use super::questions;
 use super::worker::{Event, Request};
 use crate::measurement::{MeasureOptions, measure_sample};
@@ -80,6 +81,7 @@ impl Jobs {
             }
             Request::CompareSamples(key) => self.gathered.compare(*key, reporter),
             Request::Question(question) => questions::answer(*question, reporter),
+            Request::Export(words) => export::export(&words, reporter),
             Request::SaveAs { from, to } => {
                 copy_session(&from, &to)?;
                 (reporter.event)(Event::Saved(to));

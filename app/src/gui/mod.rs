@@ -13,6 +13,7 @@ mod compare_samples;
 pub mod data;
 pub mod derived;
 mod dialogs;
+pub mod export;
 mod glossary;
 pub mod headless;
 mod heads_text;

@@ -10,6 +10,7 @@ use kvlens_analysis::{Budget, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
+use super::export::ExportSettings;
 use super::question_choices::DriftChoices;
 use crate::measurement::MeasureOptions;
 
@@ -245,6 +246,8 @@ pub struct Settings {
     pub choices: Choices,
     /// What the next capture will do.
     pub capture: CaptureSettings,
+    /// What the next exported figure is.
+    pub export: ExportSettings,
     /// Light or dark.
     pub theme: ThemeChoice,
     /// Sessions that were opened, the latest first.

@@ -20,6 +20,7 @@ use super::command::{Command, Commands, Hover, shortcuts};
 use super::data::{Data, Message, Severity};
 use super::derived::Derived;
 use super::dialogs::{Answer, Dialogs, Purpose};
+use super::export::ExportSettings;
 use super::layout::{Layout, Pane};
 use super::session_maps::SessionMapsKey;
 use super::state::{Choices, Settings, ThemeChoice};
@@ -27,6 +28,7 @@ use super::theme::Theme;
 use super::views::View;
 use super::views::budget_bar::budget_bar_ui;
 use super::views::capture::capture_ui;
+use super::views::export::export_ui;
 use super::views::help::{HelpPage, help_ui};
 use super::views::menu::menu_ui;
 use super::views::palette::{PaletteState, palette_ui};
@@ -56,6 +58,7 @@ pub struct Workbench {
     shown_versions: u64,
     scroll_to: Option<usize>,
     shortcuts_open: bool,
+    export_open: bool,
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
     asked_attention: Option<AttentionKey>,
@@ -95,6 +98,7 @@ impl Workbench {
             shown_versions: 0,
             scroll_to: None,
             shortcuts_open: false,
+            export_open: false,
             palette: None,
             help: None,
             asked_attention: None,
@@ -208,6 +212,10 @@ impl Workbench {
                 capture.model = path.display().to_string();
                 Command::EditCapture(capture)
             }
+            Purpose::Export => Command::EditExport(ExportSettings {
+                out: path.display().to_string(),
+                ..self.settings.export.clone()
+            }),
             Purpose::Prompts => {
                 capture.data = path.display().to_string();
                 Command::EditCapture(capture)
@@ -328,6 +336,9 @@ impl Workbench {
                 };
                 layout.tree_mut().ui(&mut behavior, ui);
             });
+        }
+        if self.export_open {
+            export_ui(ui, &view, commands);
         }
         if self.shortcuts_open {
             shortcuts_ui(ui, commands);

@@ -61,6 +61,8 @@ pub enum Request {
     },
     /// Answer a question beyond the measurement of a sample.
     Question(Box<Question>),
+    /// Make a figure: the words of the command behind `kvlens`.
+    Export(Vec<String>),
     /// Copy a session.
     SaveAs {
         /// The session's folder.
@@ -125,6 +127,8 @@ pub enum Event {
     Warning(String),
     /// A session was copied.
     Saved(PathBuf),
+    /// A figure was made; the names of its files.
+    Exported(Vec<String>),
     /// A capture ended well.
     Captured {
         /// The session's folder.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use kvlens_analysis::Budget;
 use kvlens_analysis::figure::{ColumnWidth, FigureKind};
+use serde::{Deserialize, Serialize};
 
 use super::super::args::at_least_one;
 use super::super::measure_arguments::{DEFAULT_SWEEP, MetricChoice, ScoringArguments};
@@ -55,12 +56,14 @@ pub struct FigureArguments {
     /// Positions from one place of that window to the next
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SWEEP.stride, value_parser = at_least_one)]
     pub place_stride: usize,
+    /// How windows and oracle are scored
     #[command(flatten)]
     pub scoring: ScoringArguments,
 }
 
 /// A kind as it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum KindChoice {
     /// The metric against the budget, a curve per window with its 95 % interval over samples
     Recall,
@@ -90,6 +93,15 @@ pub enum KindChoice {
     Cost,
 }
 
+impl KindChoice {
+    /// The word of the command line.
+    #[must_use]
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 impl From<KindChoice> for FigureKind {
     fn from(choice: KindChoice) -> Self {
         match choice {
@@ -111,7 +123,8 @@ impl From<KindChoice> for FigureKind {
 }
 
 /// A width as it is typed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WidthChoice {
     /// 84 mm
     #[default]

@@ -9,7 +9,7 @@ use kvlens_sessions::{CancelFlag, CapturedSample, Session};
 use super::super::failure::Failure;
 use super::super::interrupt::stop_if_cancelled;
 use super::super::measure::{pairing_key, window_labels};
-use super::super::progress::Progress;
+use super::super::progress::Watch;
 use super::super::recall_table::{HIT_RATE_BUDGETS, SEED};
 use super::arguments::{FigureArguments, KindChoice};
 use super::groups::{ByGroup, joined};
@@ -161,34 +161,36 @@ impl<'a> FigureJob<'a> {
     ///
     /// # Errors
     /// An interrupt, samples that cannot be read, [`Failure::BadInput`] where nothing can be shown.
-    pub fn collect(&self, cancel: &CancelFlag) -> Result<(Vec<FigureRow>, FigureText)> {
+    pub fn collect(
+        &self,
+        cancel: &CancelFlag,
+        watch: &mut dyn Watch,
+    ) -> Result<(Vec<FigureRow>, FigureText)> {
         let mut gathering = Gathering {
             groups: ByGroup::default(),
             collection: Collection::new(&[self.budget], &[], self.metric),
             head_kinds: Vec::new(),
             without_queries: 0,
         };
-        let mut progress = Progress::begin("draw")?;
         let count = self.sessions.iter().map(Session::sample_count).sum();
         let mut done = 0;
         for session in self.sessions {
             for index in 0..session.sample_count() {
                 stop_if_cancelled(cancel, "stopped; no file was written")?;
                 let captured = session.load_sample(index)?;
-                progress.sample(done, count, &captured.record.id);
+                watch.sample(done, count, &captured.record.id);
                 self.gather(session, index, &captured, &mut gathering)
                     .with_context(|| format!("sample '{}'", captured.record.id))?;
                 done += 1;
             }
         }
         if gathering.without_queries > 0 {
-            progress.note(&format!(
+            watch.note(&format!(
                 "warning: {} of {count} samples keep too few queries of the end of their prompts to move a \
                  window; capture with a window such as last:256, or last:N with N as long as the prompt",
                 gathering.without_queries
             ));
         }
-        progress.end();
         let rows = self.rows(&gathering)?;
         let text = self.text(&gathering, &rows);
         Ok((self.placed(rows), text))

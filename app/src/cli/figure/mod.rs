@@ -1,6 +1,7 @@
 //! `kvlens figure`: a picture for a paper, its numbers, and how to make both again.
 
 mod arguments;
+pub mod command;
 mod data;
 mod groups;
 mod heads;
@@ -14,13 +15,15 @@ use anyhow::Result;
 use kvlens_analysis::figure::{PageStyle, chart, render};
 use kvlens_sessions::CancelFlag;
 
-pub use arguments::FigureArguments;
+pub use arguments::{FigureArguments, KindChoice, WidthChoice};
+use command::command_line;
 
 use super::failure::Failure;
 use super::folders::check_can_create;
 use super::found_sessions::open_sessions;
 use super::interrupt::cancel_on_interrupt;
 use super::output;
+use super::progress::{Progress, Watch};
 use data::FigureJob;
 use written::{WrittenFigure, format_of};
 
@@ -29,18 +32,28 @@ use written::{WrittenFigure, format_of};
 /// # Errors
 /// Bad input, an interrupt, files that could not be written.
 pub fn run(arguments: &FigureArguments) -> Result<()> {
-    let written = make(arguments, &cancel_on_interrupt()?)?;
-    output::print(&format!("Figure written: {}\n", written.join(", ")))
+    let cancel = cancel_on_interrupt()?;
+    let mut progress = Progress::begin("draw")?;
+    let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let typed: Vec<String> = typed.skip(1).collect();
+    let written = make(arguments, &typed, &cancel, &mut progress);
+    progress.end();
+    output::print(&format!("Figure written: {}\n", written?.join(", ")))
 }
 
-/// Makes the figure and gives the names of its files.
-fn make(arguments: &FigureArguments, cancel: &CancelFlag) -> Result<Vec<String>> {
+/// Makes the figure and gives the names of its files; `typed` are the words of the command behind `kvlens`.
+fn make(
+    arguments: &FigureArguments,
+    typed: &[String],
+    cancel: &CancelFlag,
+    watch: &mut dyn Watch,
+) -> Result<Vec<String>> {
     let format = format_of(&arguments.out)?;
     check_font_size(arguments.font_size)?;
     check_can_create(folder_of(&arguments.out))?;
     let sessions = open_sessions(&arguments.sessions)?;
     let job = FigureJob::new(arguments, &sessions)?;
-    let (rows, text) = job.collect(cancel)?;
+    let (rows, text) = job.collect(cancel, watch)?;
     let style = PageStyle {
         width: arguments.width.into(),
         font_size: arguments.font_size,
@@ -50,6 +63,7 @@ fn make(arguments: &FigureArguments, cancel: &CancelFlag) -> Result<Vec<String>>
     let picture = render(&chart, &style, format)?;
     WrittenFigure {
         out: &arguments.out,
+        command: command_line(typed),
         picture: &picture,
         rows: &rows,
         job: &job,

@@ -37,6 +37,8 @@ pub fn format_of(out: &Path) -> Result<FigureFormat> {
 pub struct WrittenFigure<'a> {
     /// The picture's file.
     pub out: &'a Path,
+    /// The command that makes it again.
+    pub command: String,
     /// Its bytes.
     pub picture: &'a [u8],
     /// Its numbers.
@@ -98,7 +100,7 @@ impl WrittenFigure<'_> {
         });
         Ok(json!({
             "kvlens_version": env!("CARGO_PKG_VERSION"),
-            "command": command(),
+            "command": self.command,
             "picture": picture,
             "data": data.display().to_string(),
             "windows": self.job.windows,
@@ -109,37 +111,9 @@ impl WrittenFigure<'_> {
     }
 }
 
-/// The command that was typed, as a shell takes it.
-fn command() -> String {
-    let mut arguments = std::env::args_os().skip(1);
-    let quoted = arguments
-        .by_ref()
-        .map(|argument| quoted(&argument.to_string_lossy()));
-    std::iter::once("kvlens".to_owned())
-        .chain(quoted)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn quoted(argument: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=:,./+%@".contains(letter);
-    match !argument.is_empty() && argument.chars().all(plain) {
-        true => argument.to_owned(),
-        false => format!("'{}'", argument.replace('\'', "'\\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arguments_are_quoted_for_a_shell() {
-        assert_eq!(quoted("laq++:n=8"), "laq++:n=8");
-        assert_eq!(quoted("my run.kvlens"), "'my run.kvlens'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 
     #[test]
     fn the_ending_names_the_format() {

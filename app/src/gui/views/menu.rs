@@ -104,6 +104,13 @@ fn file_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         open,
         commands,
     );
+    entry(
+        ui,
+        "Export a figure…",
+        Command::ToggleExport(None),
+        open,
+        commands,
+    );
     ui.separator();
     entry(
         ui,

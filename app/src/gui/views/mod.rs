@@ -7,6 +7,7 @@ pub mod budget_bar;
 pub mod capture;
 pub mod cost;
 pub mod drift;
+pub mod export;
 pub mod head_map;
 pub mod help;
 pub mod inspector;

@@ -8,6 +8,7 @@ use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::command::Command;
 use crate::gui::data::{Job, Progress, Severity, Slot};
 use crate::gui::dialogs::Purpose;
+use crate::gui::export::ExportSettings;
 use crate::gui::layout::Layout;
 use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
 use crate::gui::state::{Choices, MapKind, MapScope};
@@ -71,6 +72,17 @@ impl Workbench {
             Command::SetDrift(drift) => choices.drift = drift,
             Command::Ask(kind) => self.ask_again(kind),
             Command::ScrollToToken(token) => self.scroll_to = Some(token),
+            Command::ToggleExport(pane) => {
+                if let Some(pane) = pane {
+                    self.settings.export.kind = ExportSettings::kind_of(pane, choices);
+                }
+                self.export_open = pane.is_some() || !self.export_open;
+            }
+            Command::EditExport(edited) => self.settings.export = edited,
+            Command::AskForExport => self.ask_for_export(context),
+            Command::Export(words) => {
+                self.ask("Exporting".to_owned(), false, Request::Export(words));
+            }
             Command::SetTheme(theme) => self.settings.theme = theme,
             Command::ToggleCapturePanel => {
                 self.settings.hide_capture = !self.settings.hide_capture;
@@ -123,6 +135,14 @@ impl Workbench {
         if let Some(session) = &self.data.session {
             let name = format!("{}.kvlens", session.info.name);
             self.dialogs.ask(Purpose::Copy, &name, context);
+        }
+    }
+
+    fn ask_for_export(&mut self, context: &egui::Context) {
+        if let Some(session) = &self.data.session {
+            let path = self.settings.export.path(&session.info.path);
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            self.dialogs.ask(Purpose::Export, &name, context);
         }
     }
 

@@ -41,6 +41,9 @@ impl Workbench {
             Event::Saved(path) => {
                 self.note(Severity::Success, format!("Saved as {}", path.display()));
             }
+            Event::Exported(files) => {
+                self.note(Severity::Success, format!("Exported {}", files.join(", ")));
+            }
             Event::Captured { path, samples } => {
                 let name = path.file_name().unwrap_or(path.as_os_str());
                 let text = format!("Captured {samples} samples into {}", name.display());

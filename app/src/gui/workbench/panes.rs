@@ -4,6 +4,7 @@ use egui::{Frame, Margin, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 
 use crate::gui::command::{Command, Commands};
+use crate::gui::export::ExportSettings;
 use crate::gui::layout::Pane;
 use crate::gui::views::View;
 use crate::gui::views::attention::attention_ui;
@@ -61,6 +62,17 @@ impl Behavior<Pane> for PaneBehavior<'_> {
         else {
             return;
         };
+        let has_figure = ExportSettings::has_figure(*pane);
+        if has_figure {
+            let export = ui
+                .small_button("⬇")
+                .on_hover_text("Export a figure of this view");
+            let name = format!("Export {}", pane.title());
+            export.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+            if export.clicked() {
+                self.commands.send(Command::ToggleExport(Some(*pane)));
+            }
+        }
         let button = ui.small_button("?").on_hover_text("What this view shows");
         let name = format!("Help for {}", pane.title());
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));

@@ -1,0 +1,158 @@
+//! The export dialog: a figure of the session, its numbers, and the command that makes both again.
+
+use clap::ValueEnum as _;
+use egui::{Align2, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, Window};
+
+use super::View;
+use crate::cli::figure::command::command_line;
+use crate::cli::figure::{KindChoice, WidthChoice};
+use crate::gui::command::{Command, Commands};
+use crate::gui::data::OpenedSession;
+use crate::gui::export::{ExportFormat, ExportSettings, block_of};
+use crate::gui::widgets::segmented::segmented;
+
+/// Draws the dialog.
+pub fn export_ui(ui: &Ui, view: &View<'_>, commands: &mut Commands) {
+    let mut open = true;
+    Window::new("Export a figure")
+        .open(&mut open)
+        .collapsible(false)
+        .resizable(false)
+        .default_width(460.0)
+        .anchor(Align2::CENTER_CENTER, egui::Vec2::ZERO)
+        .show(ui.ctx(), |ui| match &view.data.session {
+            Some(session) => fields_ui(ui, view, session, commands),
+            None => {
+                ui.weak("Open a session to export its figures");
+            }
+        });
+    if !open {
+        commands.send(Command::ToggleExport(None));
+    }
+}
+
+fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &mut Commands) {
+    let mut settings = view.settings.export.clone();
+    Grid::new("export")
+        .num_columns(2)
+        .spacing([12.0, 6.0])
+        .show(ui, |ui| {
+            ui.label("Figure");
+            kind_ui(ui, &mut settings.kind);
+            ui.end_row();
+            ui.label("Format");
+            let formats = &ExportFormat::ALL;
+            let chosen = segmented(
+                ui,
+                settings.format,
+                formats,
+                ExportFormat::ending,
+                |it, _| it,
+            );
+            settings.format = chosen.unwrap_or(settings.format);
+            ui.end_row();
+            ui.label("Width");
+            let widths = [WidthChoice::Single, WidthChoice::Double];
+            let chosen = segmented(ui, settings.width, &widths, width_text, |it, _| it);
+            settings.width = chosen.unwrap_or(settings.width);
+            ui.end_row();
+            let name = ui.label("Text");
+            let points = DragValue::new(&mut settings.font_size)
+                .range(4.0..=24.0)
+                .speed(0.25)
+                .suffix(" pt");
+            ui.add(points).labelled_by(name.id);
+            ui.end_row();
+            let name = ui.label("File");
+            ui.horizontal(|ui| {
+                let suggested = settings.path(&session.info.path).display().to_string();
+                let field = TextEdit::singleline(&mut settings.out).hint_text(suggested);
+                ui.add(field.desired_width(270.0)).labelled_by(name.id);
+                if ui.button("Browse…").clicked() {
+                    commands.send(Command::AskForExport);
+                }
+            });
+            ui.end_row();
+        });
+    scope_ui(ui, view, session);
+    command_ui(ui, view, session, &settings, commands);
+    if settings != view.settings.export {
+        commands.send(Command::EditExport(settings));
+    }
+}
+
+fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
+    let help = |kind: KindChoice| {
+        let value = kind.to_possible_value();
+        let help = value.as_ref().and_then(|value| value.get_help());
+        help.map_or_else(String::new, ToString::to_string)
+    };
+    ui.vertical(|ui| {
+        ComboBox::from_id_salt("kind of figure")
+            .selected_text(kind.name())
+            .width(180.0)
+            .show_ui(ui, |ui| {
+                for choice in KindChoice::value_variants() {
+                    ui.selectable_value(kind, *choice, choice.name())
+                        .on_hover_text(help(*choice));
+                }
+            })
+            .response
+            .widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Kind of figure")
+            });
+        ui.add(egui::Label::new(RichText::new(help(*kind)).weak()).wrap());
+    });
+}
+
+fn width_text(width: WidthChoice) -> &'static str {
+    match width {
+        WidthChoice::Single => "one column, 84 mm",
+        WidthChoice::Double => "two columns, 174 mm",
+    }
+}
+
+/// What the figure takes from the views.
+fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
+    let choices = &view.settings.choices;
+    let samples = session.info.samples.len();
+    ui.weak(format!(
+        "Over all {samples} samples of the session, with the visible windows, and the budget, metric and scoring \
+         of the views"
+    ));
+    if block_of(&choices.heads).is_none() {
+        let text =
+            "The selected heads are no block of layers and heads; the figure takes all heads";
+        ui.label(RichText::new(text).color(view.theme.warning));
+    }
+}
+
+fn command_ui(
+    ui: &mut Ui,
+    view: &View<'_>,
+    session: &OpenedSession,
+    settings: &ExportSettings,
+    commands: &mut Commands,
+) {
+    let bands = view.derived.bands();
+    let windows: Vec<&str> = bands.iter().map(|window| window.label.as_str()).collect();
+    let request = settings.request(&session.info.path, &windows, &view.settings.choices);
+    let words = request.words();
+    let line = command_line(&words);
+    ui.separator();
+    ui.label("The same from the command line");
+    ui.add(egui::Label::new(RichText::new(&line).monospace().small()).wrap());
+    ui.horizontal(|ui| {
+        let export = ui
+            .add_enabled(view.shown().is_some(), egui::Button::new("Export"))
+            .on_hover_text(
+                "Writes the picture, its numbers (.parquet) and how to make them again (.json)",
+            );
+        if export.clicked() {
+            commands.send(Command::Export(words));
+        }
+        if ui.button("Copy command").clicked() {
+            ui.ctx().copy_text(line);
+        }
+    });
+}

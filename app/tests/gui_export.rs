@@ -1,0 +1,103 @@
+//! Stories of taking results away: a figure with its numbers, and the command that makes both again.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may end where something is missing"
+)]
+
+mod gui_common;
+
+use std::path::Path;
+
+use assert_cmd::Command as Program;
+use egui_kittest::kittest::Queryable as _;
+use gui_common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use kvlens::gui::command::Command;
+use kvlens::gui::data::Severity;
+use kvlens::gui::export::{ExportFormat, ExportSettings};
+use kvlens::gui::layout::Pane;
+use kvlens::gui::state::Settings;
+
+fn opened<'a>(folder: &Path, export: ExportSettings) -> Bench<'a> {
+    let settings = Settings {
+        export,
+        ..Settings::default()
+    };
+    let mut bench = bench(folder, settings);
+    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    bench
+}
+
+fn to(out: &Path, format: ExportFormat) -> ExportSettings {
+    ExportSettings {
+        format,
+        out: out.display().to_string(),
+        ..ExportSettings::default()
+    }
+}
+
+fn said(bench: &Bench<'_>, severity: Severity) -> Option<String> {
+    let log = inside(bench).data().log.iter();
+    let mut found = log.filter(|message| message.severity == severity);
+    found.next().map(|message| message.text.clone())
+}
+
+#[test]
+fn a_figure_and_its_numbers_are_exported_and_the_command_makes_them_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("recall.svg");
+    let mut bench = opened(folder.path(), to(&out, ExportFormat::Svg));
+    bench.get_by_label("Export Recall vs budget").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("kvlens figure").is_some());
+    bench.get_by_label("Export").click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "the figure", |workbench| {
+        let log = &workbench.data().log;
+        log.iter().any(|message| message.severity != Severity::Info)
+    });
+    assert_eq!(said(&bench, Severity::Error), None);
+    assert!(
+        said(&bench, Severity::Success)
+            .unwrap()
+            .contains("recall.parquet")
+    );
+    let drawn = std::fs::read(&out).unwrap();
+
+    let about = std::fs::read(out.with_extension("json")).unwrap();
+    let about: serde_json::Value = serde_json::from_slice(&about).unwrap();
+    let command = about["command"].as_str().unwrap();
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    std::fs::remove_file(&out).unwrap();
+    let mut program = Program::cargo_bin("kvlens").unwrap();
+    program.args(words).assert().success();
+    assert_eq!(std::fs::read(&out).unwrap(), drawn, "the same bytes again");
+}
+
+#[test]
+fn the_dialog_offers_what_the_view_shows_and_refuses_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("file");
+    std::fs::write(&nowhere, "no folder").unwrap();
+    let out = nowhere.join("map.pdf");
+    let mut bench = opened(folder.path(), to(&out, ExportFormat::Pdf));
+    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::HeadMap)));
+    bench.run_steps(3);
+    assert_eq!(inside(&bench).settings().export.kind.name(), "head-map");
+    bench.get_by_label("Export").click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "the refusal", |workbench| {
+        let log = &workbench.data().log;
+        log.iter()
+            .any(|message| message.severity == Severity::Error)
+    });
+    let reason = said(&bench, Severity::Error).unwrap();
+    assert!(reason.starts_with("Exporting: "), "{reason}");
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::E);
+    bench.run_steps(3);
+    assert!(
+        bench.query_by_label("Copy command").is_none(),
+        "Ctrl+E closes"
+    );
+}
