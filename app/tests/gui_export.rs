@@ -16,7 +16,9 @@ use kvlens::gui::command::Command;
 use kvlens::gui::data::Severity;
 use kvlens::gui::export::{ExportFormat, ExportSettings};
 use kvlens::gui::layout::Pane;
-use kvlens::gui::state::Settings;
+use kvlens::gui::numbers::HAVE_NUMBERS;
+use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
+use kvlens_analysis::Metric;
 
 fn opened<'a>(folder: &Path, export: ExportSettings) -> Bench<'a> {
     let settings = Settings {
@@ -48,7 +50,9 @@ fn a_figure_and_its_numbers_are_exported_and_the_command_makes_them_again() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("recall.svg");
     let mut bench = opened(folder.path(), to(&out, ExportFormat::Svg));
-    bench.get_by_label("Export Recall vs budget").click();
+    bench.get_by_label("Take away Recall vs budget").click();
+    bench.run_steps(3);
+    bench.get_by_label("Export a figure…").click();
     bench.run_steps(3);
     assert!(bench.query_by_label_contains("kvlens figure").is_some());
     bench.get_by_label("Export").click();
@@ -100,4 +104,51 @@ fn the_dialog_offers_what_the_view_shows_and_refuses_in_a_sentence() {
         bench.query_by_label("Copy command").is_none(),
         "Ctrl+E closes"
     );
+}
+
+#[test]
+fn the_numbers_of_every_view_are_copied_as_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path(), ExportSettings::default());
+    inside_mut(&mut bench).send(Command::SelectHeads {
+        heads: vec![HeadAddress { layer: 1, head: 0 }],
+        change: SelectionChange::Replace,
+    });
+    bench.run_steps(2);
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Attention));
+    wait_for(&mut bench, "the attention", |workbench| {
+        workbench.data().attention.is_some() && workbench.data().jobs.is_empty()
+    });
+    for pane in HAVE_NUMBERS {
+        inside_mut(&mut bench).send(Command::CopyNumbers(pane));
+        bench.step();
+        let commands = &bench.output().platform_output.commands;
+        let text = commands.iter().find_map(|command| match command {
+            egui::OutputCommand::CopyText(text) => Some(text.clone()),
+            _ => None,
+        });
+        let text = text.unwrap_or_else(|| panic!("{pane:?} copies nothing"));
+        let mut lines = text.lines().map(|line| line.split('\t').count());
+        let columns = lines.next().unwrap();
+        assert!(columns > 1 && lines.clone().count() > 1, "{pane:?}");
+        assert!(lines.all(|cells| cells == columns), "{pane:?} is ragged");
+    }
+}
+
+#[test]
+fn the_copied_curve_is_the_one_that_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path(), ExportSettings::default());
+    inside_mut(&mut bench).send(Command::CopyNumbers(Pane::Recall));
+    bench.step();
+    let commands = bench.output().platform_output.commands.clone();
+    let Some(egui::OutputCommand::CopyText(text)) = commands.first() else {
+        panic!("nothing was copied");
+    };
+    let bands = inside(&bench).derived().bands();
+    let band = bands[0].band(Metric::Recall).unwrap();
+    let line = text.lines().nth(33).unwrap();
+    let cells: Vec<f32> = line.split('\t').map(|cell| cell.parse().unwrap()).collect();
+    assert_eq!(cells[..2], [33.0, band.mean[32]]);
+    assert_eq!(cells[2..4], [band.low[32], band.high[32]]);
 }

@@ -105,6 +105,12 @@ pub enum Command {
     AskForExport,
     /// Make a figure: the words of the command behind `kvlens`.
     Export(Vec<String>),
+    /// Copy what a view shows as a table of text.
+    CopyNumbers(Pane),
+    /// Copy a picture of a view.
+    CopyPicture(Pane),
+    /// Save a picture of a view beside the session.
+    SavePicture(Pane),
     /// Light or dark.
     SetTheme(ThemeChoice),
     /// Show or fold away the capture panel.

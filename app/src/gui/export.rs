@@ -14,6 +14,9 @@ use crate::cli::figure::command::{FigureRequest, run_words};
 use crate::cli::figure::{KindChoice, WidthChoice};
 use crate::cli::progress::Watch;
 
+/// The views that a figure can be made of.
+pub const HAVE_FIGURES: [Pane; 4] = [Pane::Recall, Pane::HeadMap, Pane::Drift, Pane::Cost];
+
 /// The file format of an exported figure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExportFormat {
@@ -70,15 +73,6 @@ impl Default for ExportSettings {
 }
 
 impl ExportSettings {
-    /// Whether a figure can be made of what a view shows.
-    #[must_use]
-    pub fn has_figure(pane: Pane) -> bool {
-        matches!(
-            pane,
-            Pane::Recall | Pane::HeadMap | Pane::Cost | Pane::Drift
-        )
-    }
-
     /// The figure that is nearest to what a view shows.
     #[must_use]
     pub fn kind_of(pane: Pane, choices: &Choices) -> KindChoice {

@@ -4,8 +4,10 @@
 //! the window around it.
 
 mod apply;
+mod dropped;
 mod events;
 mod panes;
+mod picture;
 mod questions;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -22,6 +24,7 @@ use super::derived::Derived;
 use super::dialogs::{Answer, Dialogs, Purpose};
 use super::export::ExportSettings;
 use super::layout::{Layout, Pane};
+use super::numbers::numbers;
 use super::session_maps::SessionMapsKey;
 use super::state::{Choices, Settings, ThemeChoice};
 use super::theme::Theme;
@@ -36,7 +39,9 @@ use super::views::shortcuts::shortcuts_ui;
 use super::views::top_bar::top_bar_ui;
 use super::views::welcome::welcome_ui;
 use super::worker::{Event, Worker};
+use dropped::dropped_command;
 use panes::PaneBehavior;
+use picture::WantedPicture;
 use questions::AskedQuestions;
 
 /// The workbench.
@@ -59,6 +64,10 @@ pub struct Workbench {
     scroll_to: Option<usize>,
     shortcuts_open: bool,
     export_open: bool,
+    /// A view whose picture was asked for.
+    picture: Option<WantedPicture>,
+    /// A view whose numbers shall be copied.
+    numbers_wanted: Option<Pane>,
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
     asked_attention: Option<AttentionKey>,
@@ -99,6 +108,8 @@ impl Workbench {
             scroll_to: None,
             shortcuts_open: false,
             export_open: false,
+            picture: None,
+            numbers_wanted: None,
             palette: None,
             help: None,
             asked_attention: None,
@@ -157,6 +168,7 @@ impl Workbench {
     /// Draws one frame into the whole of `ui`.
     pub fn ui(&mut self, ui: &mut Ui) {
         self.hear(ui.ctx());
+        self.take_picture(ui.ctx());
         self.take_dropped_files(ui.ctx());
         self.take_keys(ui.ctx());
         self.next_of_script(ui.ctx());
@@ -227,8 +239,16 @@ impl Workbench {
     fn take_dropped_files(&mut self, context: &egui::Context) {
         let dropped = context.input(|input| input.raw.dropped_files.clone());
         for file in dropped {
-            let path = file.path().to_owned();
-            self.commands.send(Command::OpenSession(path));
+            match dropped_command(file.path(), &self.settings.capture) {
+                Some(command) => self.commands.send(command),
+                None => self.note(
+                    Severity::Error,
+                    format!(
+                        "{} is no session, checkpoint or file of prompts",
+                        file.path().display()
+                    ),
+                ),
+            }
         }
     }
 
@@ -314,6 +334,14 @@ impl Workbench {
             can_undo: self.undoer.has_undo(&self.settings.choices),
             can_redo: self.undoer.has_redo(&self.settings.choices),
         };
+        if let Some(text) = self
+            .numbers_wanted
+            .take()
+            .and_then(|pane| numbers(pane, &view))
+        {
+            ui.ctx().copy_text(text);
+            self.toasts.info("Copied; paste into a spreadsheet");
+        }
         let commands = &mut self.commands;
         egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));
         egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));

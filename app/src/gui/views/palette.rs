@@ -9,6 +9,7 @@ use super::View;
 use super::shortcuts::keys_text;
 use crate::gui::command::{Command, Commands, shortcuts};
 use crate::gui::layout::{Pane, Preset};
+use crate::gui::numbers::HAVE_NUMBERS;
 use crate::gui::question_choices::{DriftChoices, DriftPart};
 use crate::gui::state::{HeatScale, MapKind, MapScope, ThemeChoice, TokenHeat};
 
@@ -130,6 +131,10 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
     if view.data.beside.is_some() {
         add("Swap A and B".to_owned(), Command::SwapSessions);
         add("Close B".to_owned(), Command::CloseBeside);
+    }
+    for pane in HAVE_NUMBERS {
+        let text = format!("Copy numbers of {}", pane.title());
+        add(text, Command::CopyNumbers(pane));
     }
     add("Run the demo".to_owned(), Command::RunDemo);
     for preset in Preset::ALL {

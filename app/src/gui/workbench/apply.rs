@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Workbench;
+use super::picture::PictureUse;
 use crate::gui::attention_picture::AttentionKey;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::command::Command;
@@ -83,6 +84,9 @@ impl Workbench {
             Command::Export(words) => {
                 self.ask("Exporting".to_owned(), false, Request::Export(words));
             }
+            Command::CopyNumbers(pane) => self.numbers_wanted = Some(pane),
+            Command::CopyPicture(pane) => self.ask_for_picture(pane, PictureUse::Copy, context),
+            Command::SavePicture(pane) => self.ask_for_picture(pane, PictureUse::Save, context),
             Command::SetTheme(theme) => self.settings.theme = theme,
             Command::ToggleCapturePanel => {
                 self.settings.hide_capture = !self.settings.hide_capture;

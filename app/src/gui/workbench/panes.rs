@@ -4,8 +4,9 @@ use egui::{Frame, Margin, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 
 use crate::gui::command::{Command, Commands};
-use crate::gui::export::ExportSettings;
+use crate::gui::export::HAVE_FIGURES;
 use crate::gui::layout::Pane;
+use crate::gui::numbers::HAVE_NUMBERS;
 use crate::gui::views::View;
 use crate::gui::views::attention::attention_ui;
 use crate::gui::views::cost::cost_ui;
@@ -19,14 +20,37 @@ use crate::gui::views::samples::samples_ui;
 use crate::gui::views::scoring::scoring_ui;
 use crate::gui::views::tokens::tokens_ui;
 
+use super::picture::remember_place;
+
 pub(super) struct PaneBehavior<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) commands: &'a mut Commands,
 }
 
+impl PaneBehavior<'_> {
+    /// What can be taken away from a view.
+    fn menu_ui(&mut self, ui: &mut Ui, pane: Pane) {
+        let mut entry = |ui: &mut Ui, text: &str, command: Command| {
+            if ui.button(text).clicked() {
+                self.commands.send(command);
+                ui.close();
+            }
+        };
+        if HAVE_FIGURES.contains(&pane) {
+            entry(ui, "Export a figure…", Command::ToggleExport(Some(pane)));
+        }
+        if HAVE_NUMBERS.contains(&pane) {
+            entry(ui, "Copy numbers", Command::CopyNumbers(pane));
+        }
+        entry(ui, "Copy picture", Command::CopyPicture(pane));
+        entry(ui, "Save picture", Command::SavePicture(pane));
+    }
+}
+
 impl Behavior<Pane> for PaneBehavior<'_> {
     fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, pane: &mut Pane) -> UiResponse {
         Frame::new().inner_margin(Margin::same(6)).show(ui, |ui| {
+            remember_place(ui, *pane);
             let (view, commands) = (self.view, &mut *self.commands);
             match pane {
                 Pane::Recall => recall_ui(ui, view, commands),
@@ -62,23 +86,18 @@ impl Behavior<Pane> for PaneBehavior<'_> {
         else {
             return;
         };
-        let has_figure = ExportSettings::has_figure(*pane);
-        if has_figure {
-            let export = ui
-                .small_button("⬇")
-                .on_hover_text("Export a figure of this view");
-            let name = format!("Export {}", pane.title());
-            export.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
-            if export.clicked() {
-                self.commands.send(Command::ToggleExport(Some(*pane)));
-            }
-        }
         let button = ui.small_button("?").on_hover_text("What this view shows");
         let name = format!("Help for {}", pane.title());
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
         if button.clicked() {
             self.commands.send(Command::ToggleHelp(Some(*pane)));
         }
+        let menu = ui.menu_button("☰", |ui| self.menu_ui(ui, *pane));
+        let name = format!("Take away {}", pane.title());
+        let menu = menu
+            .response
+            .on_hover_text("Copy, save or export this view");
+        menu.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
     }
 
     fn is_tab_closable(&self, tiles: &Tiles<Pane>, tile: TileId) -> bool {

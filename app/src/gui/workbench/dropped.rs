@@ -1,0 +1,61 @@
+//! What a dropped file or folder is for.
+
+use std::path::Path;
+
+use crate::gui::capture_settings::{CaptureSettings, PromptSource};
+use crate::gui::command::Command;
+
+/// The command for a path: a session is opened, a checkpoint becomes the model of the next capture, a text file
+/// its prompts. Nothing for anything else.
+pub(super) fn dropped_command(path: &Path, capture: &CaptureSettings) -> Option<Command> {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let ending = ending.map(str::to_ascii_lowercase);
+    let text = path.display().to_string();
+    let is_checkpoint = path.join("config.json").is_file() || ending.as_deref() == Some("gguf");
+    match ending.as_deref() {
+        Some("txt" | "jsonl") => Some(Command::EditCapture(CaptureSettings {
+            source: PromptSource::File,
+            data: text,
+            ..capture.clone()
+        })),
+        _ if is_checkpoint => Some(Command::EditCapture(CaptureSettings {
+            model: text,
+            ..capture.clone()
+        })),
+        // a damaged session is a session too: opening it says what is wrong with it
+        _ if path.is_dir() => Some(Command::OpenSession(path.to_owned())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_goes_where_it_belongs() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str, file: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join(file), "{}").unwrap();
+            path
+        };
+        let capture = CaptureSettings::default();
+        let of = |path: &Path| dropped_command(path, &capture);
+        let session = make("run.kvlens", "manifest.json");
+        assert_eq!(of(&session), Some(Command::OpenSession(session.clone())));
+        let checkpoint = make("llama", "config.json");
+        let Some(Command::EditCapture(edited)) = of(&checkpoint) else {
+            panic!("a checkpoint is a model");
+        };
+        assert_eq!(edited.model, checkpoint.display().to_string());
+        assert_eq!(edited.data, capture.data);
+        let Some(Command::EditCapture(edited)) = of(Path::new("my prompts.JSONL")) else {
+            panic!("a text file has prompts");
+        };
+        assert_eq!(edited.source, PromptSource::File);
+        assert_eq!(edited.data, "my prompts.JSONL");
+        assert_eq!(of(Path::new("holiday.jpg")), None);
+    }
+}
