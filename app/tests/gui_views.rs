@@ -162,3 +162,48 @@ fn curves_stand_layer_by_layer_and_a_click_selects_one() {
     bench.run_steps(3);
     assert!(bench.query_by_label("Curves of layer 2").is_none());
 }
+
+#[test]
+fn a_lesson_captures_what_it_needs_and_its_steps_set_the_views() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    bench.get_by_label("Why the last window misses").click();
+    bench.run_steps(3);
+    assert!(
+        bench
+            .query_by_label_contains("Guess from the end of the prompt")
+            .is_some()
+    );
+    wait_for(&mut bench, "the lesson's prompts", |workbench| {
+        shows_a_sample(workbench) && workbench.data().shown().unwrap().index == 0
+    });
+    bench.run_steps(30);
+    let place = |bench: &Bench<'_>| {
+        let session = inside(bench).data().session.as_ref().unwrap();
+        let index = session.shown.as_ref().unwrap().index;
+        session.info.samples[index].id.clone()
+    };
+    assert!(place(&bench).contains("end"));
+    assert_eq!(inside(&bench).derived().window.as_deref(), Some("last:8"));
+    bench.get_by_label("Next").click();
+    bench.run_steps(3);
+    assert!(
+        bench
+            .query_by_label_contains("Ask at the start instead")
+            .is_some()
+    );
+    wait_for(&mut bench, "the other prompt", |workbench| {
+        let shown = workbench.data().shown().unwrap();
+        workbench.data().jobs.is_empty() && shown.index == 1
+    });
+    assert!(place(&bench).contains("start"));
+    let kept = inside(&bench).derived().evidence();
+    assert!(
+        kept.window < kept.oracle,
+        "{kept:?}: the lesson would be wrong"
+    );
+    bench.get_by_label("End the lesson").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Try it").is_none());
+}

@@ -131,6 +131,12 @@ pub enum Command {
     ToggleHelp(Option<Pane>),
     /// Show or close the command palette.
     TogglePalette,
+    /// Begin a tour, by its number in the menu.
+    StartLesson(usize),
+    /// Go so many steps on in it, or set the views of the same step again.
+    StepLesson(i32),
+    /// End it.
+    CloseLesson,
     /// Go back one step in what is looked at.
     Undo,
     /// Take the last undo back.

@@ -98,7 +98,7 @@ impl Stage {
         let mut quiet_frames = 0;
         while quiet_frames < QUIET_FRAMES {
             self.frame();
-            if self.workbench.data().jobs.is_empty() {
+            if self.workbench.is_idle() {
                 quiet_frames += 1;
             } else {
                 quiet_frames = 0;

@@ -19,6 +19,7 @@ pub mod headless;
 mod heads_text;
 mod jobs;
 pub mod layout;
+pub mod lessons;
 pub mod numbers;
 pub mod offscreen;
 pub mod question_choices;

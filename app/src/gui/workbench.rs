@@ -24,6 +24,7 @@ use super::derived::Derived;
 use super::dialogs::{Answer, Dialogs, Purpose};
 use super::export::ExportSettings;
 use super::layout::{Layout, Pane};
+use super::lessons::LessonPlace;
 use super::numbers::numbers;
 use super::session_maps::SessionMapsKey;
 use super::state::{Choices, Settings, ThemeChoice};
@@ -33,6 +34,7 @@ use super::views::budget_bar::budget_bar_ui;
 use super::views::capture::capture_ui;
 use super::views::export::export_ui;
 use super::views::help::{HelpPage, help_ui};
+use super::views::lesson::lesson_ui;
 use super::views::menu::menu_ui;
 use super::views::palette::{PaletteState, palette_ui};
 use super::views::shortcuts::shortcuts_ui;
@@ -70,6 +72,7 @@ pub struct Workbench {
     numbers_wanted: Option<Pane>,
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
+    lesson: Option<LessonPlace>,
     asked_attention: Option<AttentionKey>,
     asked_maps: Option<SessionMapsKey>,
     /// What the pointer was on in the frame before.
@@ -112,6 +115,7 @@ impl Workbench {
             numbers_wanted: None,
             palette: None,
             help: None,
+            lesson: None,
             asked_attention: None,
             asked_maps: None,
             hover: Hover::default(),
@@ -153,6 +157,12 @@ impl Workbench {
     /// Asks for something, as a view would; done before the next frame.
     pub fn send(&mut self, command: Command) {
         self.commands.send(command);
+    }
+
+    /// Whether no job runs and nothing is left of a script.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.data.jobs.is_empty() && self.script.is_empty()
     }
 
     /// Asks for a list of things, each when the jobs of the one before are done.
@@ -345,7 +355,12 @@ impl Workbench {
         let commands = &mut self.commands;
         egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));
         egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
-        if !self.settings.hide_capture {
+        if let Some(place) = self.lesson {
+            egui::Panel::left("lesson panel")
+                .default_size(270.0)
+                .size_range(230.0..=480.0)
+                .show(ui, |ui| lesson_ui(ui, &view, place, commands));
+        } else if !self.settings.hide_capture {
             egui::Panel::left("capture panel")
                 .default_size(240.0)
                 .size_range(210.0..=420.0)

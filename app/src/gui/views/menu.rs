@@ -8,6 +8,7 @@ use egui::{Button, Id, PopupCloseBehavior, TextEdit, Ui};
 use super::View;
 use crate::gui::command::{Command, Commands, shortcut_text};
 use crate::gui::layout::{Pane, Preset};
+use crate::gui::lessons::lessons;
 use crate::gui::state::ThemeChoice;
 
 /// Draws the menu bar.
@@ -25,6 +26,17 @@ pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 commands,
             );
             entry(ui, "Glossary", Command::ToggleHelp(None), true, commands);
+            ui.menu_button("Lessons", |ui| {
+                for (number, lesson) in lessons().iter().enumerate() {
+                    entry(
+                        ui,
+                        lesson.title,
+                        Command::StartLesson(number),
+                        true,
+                        commands,
+                    );
+                }
+            });
             ui.menu_button("Views", |ui| {
                 for pane in Pane::ALL {
                     let command = Command::ToggleHelp(Some(pane));

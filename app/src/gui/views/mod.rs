@@ -11,6 +11,7 @@ pub mod export;
 pub mod head_map;
 pub mod help;
 pub mod inspector;
+pub mod lesson;
 pub mod log;
 pub mod menu;
 pub mod palette;

@@ -9,6 +9,7 @@ use super::View;
 use super::shortcuts::keys_text;
 use crate::gui::command::{Command, Commands, shortcuts};
 use crate::gui::layout::{Pane, Preset};
+use crate::gui::lessons::lessons;
 use crate::gui::numbers::HAVE_NUMBERS;
 use crate::gui::question_choices::{DriftChoices, DriftPart};
 use crate::gui::state::{HeatScale, MapKind, MapScope, ThemeChoice, TokenHeat};
@@ -135,6 +136,10 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
     for pane in HAVE_NUMBERS {
         let text = format!("Copy numbers of {}", pane.title());
         add(text, Command::CopyNumbers(pane));
+    }
+    for (number, lesson) in lessons().iter().enumerate() {
+        let text = format!("Lesson: {}", lesson.title);
+        add(text, Command::StartLesson(number));
     }
     add("Run the demo".to_owned(), Command::RunDemo);
     for preset in Preset::ALL {

@@ -5,6 +5,7 @@ use egui::{Button, RichText, Ui, vec2};
 use super::View;
 use super::capture::progress_ui;
 use crate::gui::command::{Command, Commands};
+use crate::gui::lessons::lessons;
 
 /// Draws the page.
 pub fn welcome_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -34,6 +35,13 @@ pub fn welcome_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             commands.send(Command::AskForSession);
         }
         ui.weak("or drop a .kvlens folder here");
+        ui.add_space(12.0);
+        ui.weak("New to KV-cache eviction? Take a lesson");
+        for (number, lesson) in lessons().iter().enumerate() {
+            if ui.link(lesson.title).on_hover_text(lesson.aim).clicked() {
+                commands.send(Command::StartLesson(number));
+            }
+        }
         recent_ui(ui, view, commands);
     });
 }

@@ -11,6 +11,7 @@ use crate::gui::data::{Job, Progress, Severity, Slot};
 use crate::gui::dialogs::Purpose;
 use crate::gui::export::ExportSettings;
 use crate::gui::layout::Layout;
+use crate::gui::lessons::{LESSON_WINDOWS, LessonPlace, fits, lessons};
 use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
 use crate::gui::state::{Choices, MapKind, MapScope};
 use crate::gui::views::help::HelpPage;
@@ -107,6 +108,13 @@ impl Workbench {
             }
             Command::ClearLog => self.data.log.clear(),
             Command::ToggleShortcuts => self.shortcuts_open = !self.shortcuts_open,
+            Command::StartLesson(lesson) => self.show_lesson(LessonPlace { lesson, step: 0 }),
+            Command::StepLesson(steps) => {
+                if let Some(place) = self.lesson.and_then(|place| place.moved(steps)) {
+                    self.show_lesson(place);
+                }
+            }
+            Command::CloseLesson => self.lesson = None,
             Command::Undo => self.undo(),
             Command::Redo => self.redo(),
             Command::Quit => context.send_viewport_cmd(egui::ViewportCommand::Close),
@@ -196,6 +204,25 @@ impl Workbench {
             number += 1;
         }
         numbered(number)
+    }
+
+    /// Sets the views of a step; captures the prompts of the tours first if they are not there.
+    fn show_lesson(&mut self, place: LessonPlace) {
+        let Some(lesson) = lessons().into_iter().nth(place.lesson) else {
+            return;
+        };
+        let Some(step) = lesson.steps.into_iter().nth(place.step) else {
+            return;
+        };
+        self.lesson = Some(place);
+        self.script.clear();
+        if !fits(&self.data) {
+            self.capture(CaptureSettings {
+                windows: LESSON_WINDOWS.map(str::to_owned).to_vec(),
+                ..CaptureSettings::default()
+            });
+        }
+        self.script.extend(step.commands);
     }
 
     fn cancel_jobs(&mut self) {

@@ -1,0 +1,69 @@
+//! The panel of a tour: what the step says, what to try, and where to go on.
+
+use egui::{Button, ProgressBar, RichText, ScrollArea, Ui};
+
+use super::View;
+use crate::gui::command::{Command, Commands};
+use crate::gui::lessons::{LessonPlace, filled, fits, lessons};
+
+/// Draws the panel.
+pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: LessonPlace, commands: &mut Commands) {
+    let Some(lesson) = lessons().into_iter().nth(place.lesson) else {
+        return;
+    };
+    let Some(step) = lesson.steps.get(place.step) else {
+        return;
+    };
+    ui.horizontal(|ui| {
+        ui.heading(lesson.title);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let close = ui.small_button("✖").on_hover_text("End the lesson");
+            close.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::Button, true, "End the lesson")
+            });
+            if close.clicked() {
+                commands.send(Command::CloseLesson);
+            }
+        });
+    });
+    ui.weak(lesson.aim);
+    let count = lesson.steps.len();
+    let share = (place.step + 1) as f32 / count as f32;
+    ui.add(ProgressBar::new(share).desired_height(4.0));
+    ui.add_space(8.0);
+    let foot = 40.0;
+    ScrollArea::vertical()
+        .id_salt("lesson")
+        .max_height((ui.available_height() - foot).max(60.0))
+        .auto_shrink(false)
+        .show(ui, |ui| {
+            ui.label(
+                RichText::new(format!("{}. {}", place.step + 1, step.title))
+                    .strong()
+                    .size(16.0),
+            );
+            ui.add_space(4.0);
+            if !fits(view.data) {
+                ui.weak("The built-in model is captured first; this takes a few seconds");
+                ui.spinner();
+                return;
+            }
+            let fill = |text: &str| filled(text, view.derived, &view.settings.choices);
+            ui.label(RichText::new(fill(step.text)).size(14.0));
+            ui.add_space(10.0);
+            ui.label(RichText::new("Try it").strong());
+            ui.label(RichText::new(fill(step.try_it)).size(14.0));
+        });
+    ui.horizontal(|ui| {
+        let mut go = |ui: &mut Ui, text: &str, steps: i32| {
+            let possible = place.moved(steps).is_some();
+            if ui.add_enabled(possible, Button::new(text)).clicked() {
+                commands.send(Command::StepLesson(steps));
+            }
+        };
+        go(ui, "Back", -1);
+        go(ui, "Show again", 0);
+        go(ui, "Next", 1);
+        ui.weak(format!("{} of {count}", place.step + 1));
+    });
+}
