@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
 use super::layout::{Pane, Preset};
-use super::question_choices::DriftChoices;
+use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
 use super::questions::QuestionKind;
 use super::state::{HeadAddress, HeatScale, SelectionChange, ThemeChoice, TokenHeat};
 use crate::measurement::MeasureOptions;
@@ -76,6 +76,10 @@ pub enum Command {
     SetMeasureOptions(MeasureOptions),
     /// Show another part of the drift.
     SetDrift(DriftChoices),
+    /// Show the layers' queries before or after the rotary embedding.
+    SetQueries(QueryPart),
+    /// Change what the fidelity view shows and measures.
+    SetFidelity(FidelityChoices),
     /// Have a question answered, again if it was cancelled.
     Ask(QuestionKind),
     /// Bring a token into view.

@@ -5,7 +5,9 @@
 //! sample renews everything.
 
 pub mod drift;
+pub mod fidelity;
 mod memo;
+pub mod queries;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -122,6 +124,8 @@ pub struct Derived {
     by_layer: Memo<(u64, BTreeSet<HeadAddress>, Metric), Vec<LayerCurves>>,
     drift: Memo<drift::DriftKey, drift::DriftCurves>,
     places: Memo<drift::PlacesKey, drift::PlacesCurves>,
+    queries: Memo<queries::QueriesKey, queries::QueryLines>,
+    fidelity: Memo<fidelity::FidelityKey, fidelity::FidelityCurves>,
 }
 
 impl Derived {
