@@ -153,23 +153,25 @@ impl Band {
     /// ends before is left out there.
     #[must_use]
     pub fn of(curves: &[&[f32]], points: usize) -> Self {
-        let mut band = Self {
-            mean: Vec::with_capacity(points),
-            low: Vec::with_capacity(points),
-            high: Vec::with_capacity(points),
-        };
-        for index in 0..points {
+        let at_point = |index: usize| {
             let of_heads = curves.iter().filter_map(|curve| curve.get(index));
             let mut values: Vec<f64> = of_heads.map(|value| f64::from(*value)).collect();
             values.sort_unstable_by(f64::total_cmp);
             let mean = statistics::mean(values.iter().copied());
-            band.mean.push(mean.unwrap_or(f64::NAN) as f32);
-            for (percentile, side) in [(0.1, &mut band.low), (0.9, &mut band.high)] {
-                let value = statistics::quantile_of_sorted(&values, percentile);
-                side.push(value.unwrap_or(f64::NAN) as f32);
-            }
+            [
+                mean,
+                statistics::quantile_of_sorted(&values, 0.1),
+                statistics::quantile_of_sorted(&values, 0.9),
+            ]
+            .map(|value| value.unwrap_or(f64::NAN) as f32)
+        };
+        let at_points: Vec<[f32; 3]> = (0..points).into_par_iter().map(at_point).collect();
+        let side = |side: usize| at_points.iter().map(|values| values[side]).collect();
+        Self {
+            mean: side(0),
+            low: side(1),
+            high: side(2),
         }
-        band
     }
 }
 

@@ -15,10 +15,22 @@ use serde::{Deserialize, Serialize};
 
 pub mod allocations;
 pub mod drift;
+pub mod fidelity;
 mod head_rows;
 pub mod head_values;
+pub mod interventions;
 pub mod places;
 pub mod queries;
+pub mod session_model;
+
+/// Told how far work on a sample is.
+pub trait StageProgress {
+    /// A stage of the work is at `done` of `total` tokens.
+    fn stage(&mut self, name: &str, done: usize, total: usize);
+
+    /// A line that is worth keeping, such as a warning.
+    fn note(&self, line: &str);
+}
 
 /// How to measure, beyond what each window was published with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Stories of the views that ask further questions of a sample: drift.
+//! Stories of the views that ask further questions of a sample: drift and query similarity.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@ mod gui_common;
 use std::path::Path;
 
 use egui_kittest::kittest::Queryable as _;
-use gui_common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use gui_common::{Bench, bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
 use kvlens::gui::command::Command;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::question_choices::{DriftChoices, DriftPart};
@@ -18,26 +18,18 @@ use kvlens::gui::questions::QuestionKind;
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
 use kvlens::measurement::drift::window_drift;
+use kvlens::measurement::interventions::Intervention;
 use kvlens::measurement::places::{Sweep, sweep_places};
+use kvlens::measurement::queries::window_queries;
 use kvlens_analysis::Budget;
 use kvlens_sessions::{CapturedSample, Session};
 
 fn opened<'a>(folder: &Path, pane: Pane) -> Bench<'a> {
-    let mut bench = bench(folder, Settings::default());
-    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
-    wait_for(&mut bench, "the session", shows_a_sample);
-    inside_mut(&mut bench).send(Command::ShowPane(pane));
-    bench.run_steps(2);
-    bench
+    opened_at(folder, session(), pane)
 }
 
 fn captured() -> CapturedSample {
     Session::open(session()).unwrap().load_sample(0).unwrap()
-}
-
-fn send(bench: &mut Bench<'_>, command: Command) {
-    inside_mut(bench).send(command);
-    bench.run_steps(3);
 }
 
 fn drift_is_known(workbench: &Workbench) -> bool {
@@ -46,16 +38,6 @@ fn drift_is_known(workbench: &Workbench) -> bool {
             .derived()
             .drift()
             .is_some_and(|curves| curves.curves.len() == curves.asked_windows)
-}
-
-/// The clipboard after the last frame.
-fn copied(bench: &Bench<'_>) -> String {
-    let commands = &bench.output().platform_output.commands;
-    let text = commands.iter().find_map(|command| match command {
-        egui::OutputCommand::CopyText(text) => Some(text.clone()),
-        _ => None,
-    });
-    text.unwrap()
 }
 
 #[test]
@@ -222,4 +204,87 @@ fn without_a_session_the_views_say_what_to_do() {
             .is_some()
     );
     assert!(bench.query_by_label("recall by place").is_some());
+    send(&mut bench, Command::ToggleHelp(Some(Pane::Queries)));
+    assert!(bench.query_by_label("query similarity").is_some());
+}
+
+#[test]
+fn queries_are_compared_as_in_the_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path(), Pane::Queries);
+    wait_for(&mut bench, "the cosines", |workbench| {
+        workbench.derived().queries().is_some()
+    });
+    let rope = Session::open(session())
+        .unwrap()
+        .manifest()
+        .shape
+        .rope
+        .clone();
+    let captured = captured();
+    let expected = window_queries(&captured, &captured.windows()[0], rope.as_ref());
+    let expected = expected.unwrap().unwrap();
+    let (before, after) = (expected.before_rotation.unwrap(), expected.after_rotation);
+    let said = |when: &str, cosine: f64| format!("Cosine {when} RoPE of last:32: {cosine:.3}");
+    assert!(
+        bench
+            .query_by_label(&said("before", before.mean()))
+            .is_some()
+    );
+    assert!(bench.query_by_label(&said("after", after.mean())).is_some());
+
+    let head = HeadAddress { layer: 1, head: 2 };
+    let one_head = Command::SelectHeads {
+        heads: vec![head],
+        change: SelectionChange::Replace,
+    };
+    send(&mut bench, one_head);
+    let of_head = after.by_head()[4 + 2];
+    assert!(bench.query_by_label(&said("after", of_head)).is_some());
+    bench.get_by_label("Copy the cosines").click();
+    bench.step();
+    let text = copied(&bench);
+    let line = text.lines().nth(1).unwrap();
+    assert!(line.starts_with("last:32\t\t"), "{line}");
+    let copied: f32 = line.rsplit('\t').next().unwrap().parse().unwrap();
+    assert_eq!(copied, of_head as f32);
+}
+
+#[test]
+fn interventions_keep_what_they_do_not_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path(), Pane::Queries);
+    wait_for(&mut bench, "the cosines", |workbench| {
+        workbench.derived().queries().is_some()
+    });
+    bench.get_by_label("Run the interventions").click();
+    wait_for(&mut bench, "the interventions", |workbench| {
+        let lines = workbench.derived().queries();
+        lines.is_some_and(|lines| lines.has_interventions)
+    });
+    assert!(bench.query_by_label("Run the interventions").is_none());
+    let lines = inside(&bench).derived().queries().unwrap();
+    let line = |wanted: Intervention| {
+        let mut lines = lines.lines.iter();
+        lines
+            .find(|line| line.intervention == Some(wanted))
+            .unwrap()
+    };
+    let cosines = |wanted: Intervention| {
+        let line = line(wanted);
+        let before = line.before.as_ref().unwrap().selected.mean;
+        (before, line.after.selected.mean)
+    };
+    // the same tokens at the same positions are the decode stage itself
+    let (before, after) = cosines(Intervention::Nothing);
+    assert!(before > 0.9999 && after > 0.9999, "{before} {after}");
+    // a rotation by the same angle leaves angles between vectors alone
+    let (before, after) = cosines(Intervention::OtherContent);
+    assert!((before - after).abs() < 1e-3, "{before} {after}");
+    assert!(after < 0.9999);
+    // another angle does not
+    let (before, after) = cosines(Intervention::OtherPositions);
+    assert!(after < before, "{before} {after}");
+    assert!(line(Intervention::OtherPositions).position_gap < -100.0);
+    assert_eq!(line(Intervention::OtherContent).position_gap, 0.0);
 }

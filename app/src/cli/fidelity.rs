@@ -1,10 +1,8 @@
 //! `kvlens fidelity`: evict by each window, decode, and see what became of the output.
 
 mod arguments;
-mod collected;
 mod model;
 mod relation;
-mod sample;
 mod tables;
 mod text;
 
@@ -31,11 +29,11 @@ use super::progress::Progress;
 use super::provenance::Provenance;
 use super::tables::clamped;
 use super::warnings::{SampleFacts, Warnings};
+use crate::measurement::fidelity::collected::{Collected, Group};
+use crate::measurement::fidelity::{EvictionPlan, SampleRun};
 use arguments::Allocation;
-use collected::{Collected, Group};
 use model::ModelLoader;
 use relation::relations;
-use sample::{EvictionPlan, SampleRun};
 use tables::FidelityTables;
 
 /// What the columns are, in words that go with the figures.
@@ -55,9 +53,10 @@ pub fn run(arguments: &FidelityArguments) -> Result<()> {
         budgets: distinct(&arguments.budgets),
         plan: EvictionPlan {
             options: arguments.options()?,
-            allocation: arguments.allocation,
+            allocation: arguments.allocation.kind(),
             decode: arguments.decode,
         },
+        allocation: arguments.allocation,
         limit: arguments.limit.unwrap_or(usize::MAX),
         model: arguments.model.clone(),
         device: arguments.device,
@@ -77,6 +76,8 @@ struct FidelityJob {
     /// Each once.
     budgets: Vec<Budget>,
     plan: EvictionPlan,
+    /// As it was typed.
+    allocation: Allocation,
     /// Samples of each session at most.
     limit: usize,
     model: Option<ModelSource>,
@@ -138,7 +139,7 @@ impl FidelityJob {
             measured: Provenance::new(sessions, &self.budgets, &self.plan.options)?,
             fidelity: Eviction {
                 definition: DEFINITION,
-                allocation: self.plan.allocation,
+                allocation: self.allocation,
                 pyramid_beta: PYRAMID_BETA,
                 adaptive_floor: ADAPTIVE_FLOOR,
                 decode: self.plan.decode,
@@ -206,7 +207,7 @@ impl Run<'_> {
             decode_tokens: clamped(facts.decode_tokens),
         };
         self.tables
-            .add(&context, record, plan.allocation, &windows)?;
+            .add(&context, record, self.job.allocation, &windows)?;
         let group = Group {
             session: context.session,
             model: context.model,

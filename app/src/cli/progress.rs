@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::output;
+use crate::measurement::StageProgress;
 
 /// Who is told how far a job over samples is.
 pub trait Watch {
@@ -102,6 +103,16 @@ impl Progress {
             bars.tokens.finish_and_clear();
             bars.samples.finish_and_clear();
         }
+    }
+}
+
+impl StageProgress for Progress {
+    fn stage(&mut self, name: &str, done: usize, total: usize) {
+        Self::stage(self, name, done, total);
+    }
+
+    fn note(&self, line: &str) {
+        Self::note(self, line);
     }
 }
 

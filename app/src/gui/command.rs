@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
 use super::layout::{Pane, Preset};
-use super::question_choices::DriftChoices;
+use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
 use super::questions::QuestionKind;
 use super::state::{
     HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, ThemeChoice, TokenHeat,
@@ -93,6 +93,10 @@ pub enum Command {
     SetMeasureOptions(MeasureOptions),
     /// Show another part of the drift.
     SetDrift(DriftChoices),
+    /// Show the layers' queries before or after the rotary embedding.
+    SetQueries(QueryPart),
+    /// Change what the fidelity view shows and measures.
+    SetFidelity(FidelityChoices),
     /// Have a question answered, again if it was cancelled.
     Ask(QuestionKind),
     /// Bring a token into view.

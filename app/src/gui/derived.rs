@@ -6,8 +6,10 @@
 
 mod curves;
 pub mod drift;
+pub mod fidelity;
 mod maps;
 mod memo;
+pub mod queries;
 mod ranks;
 mod tokens;
 
@@ -88,6 +90,8 @@ pub struct Derived {
     by_layer: Memo<(u64, BTreeSet<HeadAddress>, Metric), Vec<LayerCurves>>,
     drift: Memo<drift::DriftKey, drift::DriftCurves>,
     places: Memo<drift::PlacesKey, drift::PlacesCurves>,
+    queries: Memo<queries::QueriesKey, queries::QueryLines>,
+    fidelity: Memo<fidelity::FidelityKey, fidelity::FidelityCurves>,
 }
 
 impl Derived {

@@ -14,7 +14,7 @@ pub struct Term {
 }
 
 /// The terms, in the order in which they build on each other.
-pub const TERMS: [Term; 21] = [
+pub const TERMS: [Term; 27] = [
     Term {
         name: "KV cache",
         text: "Keys and values of all tokens so far, kept so that a new token need not run them again. It grows with the prompt, so methods evict what will hardly be attended to.",
@@ -116,6 +116,42 @@ pub const TERMS: [Term; 21] = [
         text: "W queries in a row are taken as the window, wherever they stand: recall rises towards the end of the prompt and is highest in the generation.",
         formula: "window = queries p - W + 1 ... p",
         source: "LAQ, arXiv 2505.20334, motivation figure",
+    },
+    Term {
+        name: "query similarity",
+        text: "Cosine of a window's i-th query with that of decode step i, for each layer and query head; before the rotary embedding, where only content counts, and after it.",
+        formula: "q . q' / (|q| |q'|)",
+        source: "DapQ, arXiv 2603.11564, Table 1",
+    },
+    Term {
+        name: "interventions",
+        text: "The decode tokens run behind the prompt again with one thing changed: other tokens at their positions, or the same tokens nearer to the start. With nothing changed the cosine is 1.",
+        formula: "",
+        source: "DapQ, arXiv 2603.11564, Table 1 and appendix A.1",
+    },
+    Term {
+        name: "fidelity",
+        text: "What eviction does to the output. Both caches are fed the same tokens; the divergence of the evicted cache's next-token distribution q from the full cache's p is averaged over the steps.",
+        formula: "KL = sum p ln(p / q), in nats",
+        source: "Kullback and Leibler 1951; the token that comes out of the prompt itself is left out",
+    },
+    Term {
+        name: "top-1 agreement",
+        text: "Share of the decode steps at which full and evicted cache find the same token most likely.",
+        formula: "mean of [argmax p = argmax q]",
+        source: "",
+    },
+    Term {
+        name: "answer likelihood",
+        text: "Mean negative log-likelihood of the reference answer's tokens behind the evicted cache: the logarithm of the answer's perplexity.",
+        formula: "-1/n sum ln q(answer_i)",
+        source: "",
+    },
+    Term {
+        name: "task score",
+        text: "Share of the wanted values that a free greedy generation names.",
+        formula: "",
+        source: "RULER, arXiv 2404.06654, string match",
     },
     Term {
         name: "LAQ, LAQ++",

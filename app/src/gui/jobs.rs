@@ -80,7 +80,7 @@ impl Jobs {
                 Ok(())
             }
             Request::CompareSamples(key) => self.gathered.compare(*key, reporter),
-            Request::Question(question) => questions::answer(*question, reporter),
+            Request::Question(question) => questions::answer(*question, self, reporter),
             Request::Export(words) => export::export(&words, reporter),
             Request::SaveAs { from, to } => {
                 copy_session(&from, &to)?;
@@ -201,8 +201,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// The model, loaded unless it is the one of the capture before.
-    fn model(
+    /// The model, loaded unless it is the one of the job before.
+    pub(super) fn model(
         &mut self,
         source: &ModelSource,
         device: DeviceChoice,
@@ -341,7 +341,7 @@ fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// Turns the capture's events into progress with speed and time left.
-struct Meter<'a> {
+pub(super) struct Meter<'a> {
     reporter: &'a Reporter<'a>,
     sample: Option<(usize, usize)>,
     stage: String,
@@ -350,7 +350,7 @@ struct Meter<'a> {
 }
 
 impl<'a> Meter<'a> {
-    fn new(reporter: &'a Reporter<'a>) -> Self {
+    pub(super) fn new(reporter: &'a Reporter<'a>) -> Self {
         Self {
             reporter,
             sample: None,
@@ -364,8 +364,7 @@ impl<'a> Meter<'a> {
         match event {
             CaptureEvent::Started => {}
             CaptureEvent::SampleStarted { index, count, .. } => {
-                self.sample = Some((index + 1, count));
-                self.stage.clear();
+                self.begin_sample(index, count);
             }
             CaptureEvent::Progress {
                 stage,
@@ -381,7 +380,13 @@ impl<'a> Meter<'a> {
         }
     }
 
-    fn progress(&mut self, stage: String, done: usize, total: usize) {
+    /// Work on one of several samples begins; `index` counts from 0.
+    pub(super) fn begin_sample(&mut self, index: usize, count: usize) {
+        self.sample = Some((index + 1, count));
+        self.stage.clear();
+    }
+
+    pub(super) fn progress(&mut self, stage: String, done: usize, total: usize) {
         if stage != self.stage {
             self.stage = stage;
             self.began = Instant::now();

@@ -16,6 +16,10 @@ pub enum Pane {
     RankAgreement,
     /// Recall over decode steps, and by the place of a window.
     Drift,
+    /// Windows' queries against those of the decode stage.
+    Queries,
+    /// What eviction does to the output.
+    Fidelity,
     /// What each window costs.
     Cost,
     /// The prompt as text.
@@ -32,12 +36,14 @@ pub enum Pane {
 
 impl Pane {
     /// Every pane in the order of the menu.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Recall,
         Self::HeadMap,
         Self::Attention,
         Self::RankAgreement,
         Self::Drift,
+        Self::Queries,
+        Self::Fidelity,
         Self::Cost,
         Self::Tokens,
         Self::Inspector,
@@ -55,6 +61,8 @@ impl Pane {
             Self::Attention => "Attention",
             Self::RankAgreement => "Rank agreement",
             Self::Drift => "Drift",
+            Self::Queries => "Query similarity",
+            Self::Fidelity => "Fidelity",
             Self::Cost => "Cost",
             Self::Tokens => "Tokens",
             Self::Inspector => "Inspector",
@@ -176,7 +184,10 @@ impl Layout {
 fn explore(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::Recall, Pane::RankAgreement, Pane::Cost]);
     let map = tabs(tiles, &[Pane::HeadMap, Pane::Attention]);
-    let tokens = tabs(tiles, &[Pane::Tokens, Pane::Drift]);
+    let tokens = tabs(
+        tiles,
+        &[Pane::Tokens, Pane::Drift, Pane::Queries, Pane::Fidelity],
+    );
     let inspector = tabs(tiles, &[Pane::Inspector]);
     let tables = tabs(tiles, &[Pane::Samples, Pane::Scoring, Pane::Log]);
     let plots = split(tiles, LinearDir::Horizontal, &[(recall, 1.0), (map, 1.0)]);
@@ -193,8 +204,16 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
 fn compare(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::Recall]);
     let map = tabs(tiles, &[Pane::HeadMap]);
-    let ranks = tabs(tiles, &[Pane::RankAgreement, Pane::Drift, Pane::Attention]);
-    let cost = tabs(tiles, &[Pane::Cost, Pane::Inspector]);
+    let ranks = tabs(
+        tiles,
+        &[
+            Pane::RankAgreement,
+            Pane::Drift,
+            Pane::Queries,
+            Pane::Attention,
+        ],
+    );
+    let cost = tabs(tiles, &[Pane::Cost, Pane::Fidelity, Pane::Inspector]);
     let below = tabs(
         tiles,
         &[Pane::Samples, Pane::Tokens, Pane::Scoring, Pane::Log],
@@ -210,7 +229,10 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
 
 /// The text over the whole width, one plot beside it.
 fn teach(tiles: &mut Tiles<Pane>) -> TileId {
-    let tokens = tabs(tiles, &[Pane::Tokens, Pane::Drift]);
+    let tokens = tabs(
+        tiles,
+        &[Pane::Tokens, Pane::Drift, Pane::Queries, Pane::Fidelity],
+    );
     let plot = tabs(
         tiles,
         &[

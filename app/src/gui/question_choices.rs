@@ -1,5 +1,6 @@
 //! What the views of further questions are set to; undo goes back over it as over every choice.
 
+use kvlens_analysis::Budget;
 use serde::{Deserialize, Serialize};
 
 /// What the drift view plots recall against.
@@ -45,5 +46,163 @@ impl Default for DriftChoices {
             part: DriftPart::default(),
             sweep_width: 32,
         }
+    }
+}
+
+/// Which queries the layer profile is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueryPart {
+    /// Before the rotary embedding.
+    #[default]
+    BeforeRotation,
+    /// After it, as the model attends.
+    AfterRotation,
+}
+
+impl QueryPart {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 2] = [Self::BeforeRotation, Self::AfterRotation];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::BeforeRotation => "Before RoPE",
+            Self::AfterRotation => "After RoPE",
+        }
+    }
+}
+
+/// What the fidelity view plots its metric against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FidelityPlot {
+    /// The budget.
+    #[default]
+    Budget,
+    /// Recall of what the cache kept.
+    Recall,
+}
+
+impl FidelityPlot {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 2] = [Self::Budget, Self::Recall];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Budget => "By budget",
+            Self::Recall => "By recall",
+        }
+    }
+}
+
+/// What became of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FidelityMetric {
+    /// Divergence of the next token's distribution.
+    #[default]
+    Divergence,
+    /// Share of the steps at which the most likely token stays.
+    Agreement,
+    /// Negative log-likelihood of the reference answer.
+    AnswerNll,
+    /// Score of the greedy generation.
+    Score,
+}
+
+impl FidelityMetric {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 4] = [
+        Self::Divergence,
+        Self::Agreement,
+        Self::AnswerNll,
+        Self::Score,
+    ];
+
+    /// Text of the chooser and of the axis.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Divergence => "KL, nats",
+            Self::Agreement => "top-1 agreement",
+            Self::AnswerNll => "answer NLL, nats",
+            Self::Score => "task score",
+        }
+    }
+}
+
+/// What the fidelity view shows, and what its button measures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FidelityChoices {
+    /// What the metric is plotted against.
+    pub plot: FidelityPlot,
+    /// The metric.
+    pub metric: FidelityMetric,
+    /// Every sample of the session, not only the open one.
+    pub all_samples: bool,
+    /// Budgets in tokens or as shares of the prompt, separated by commas.
+    pub budgets: String,
+}
+
+impl Default for FidelityChoices {
+    fn default() -> Self {
+        Self {
+            plot: FidelityPlot::default(),
+            metric: FidelityMetric::default(),
+            all_samples: false,
+            budgets: "2%, 5%, 10%, 20%, 50%".to_owned(),
+        }
+    }
+}
+
+impl FidelityChoices {
+    /// The typed budgets, each once, in the order of typing.
+    ///
+    /// # Errors
+    /// A sentence about the part that is no budget, or about there being none.
+    pub fn parsed_budgets(&self) -> Result<Vec<Budget>, String> {
+        let mut budgets = Vec::new();
+        for part in self.budgets.split(',').map(str::trim) {
+            if part.is_empty() {
+                continue;
+            }
+            let budget: Budget = part
+                .parse()
+                .map_err(|error: kvlens_analysis::AnalysisError| error.to_string())?;
+            if !budgets.contains(&budget) {
+                budgets.push(budget);
+            }
+        }
+        match budgets.is_empty() {
+            true => Err("type a budget, such as 64 or 5%".to_owned()),
+            false => Ok(budgets),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Vec<Budget>, String> {
+        FidelityChoices {
+            budgets: text.to_owned(),
+            ..FidelityChoices::default()
+        }
+        .parsed_budgets()
+    }
+
+    #[test]
+    fn budgets_are_typed_with_commas_and_repetitions_are_dropped() {
+        let budgets = parsed("64, 5%,64,").unwrap();
+        assert_eq!(budgets, [Budget::Tokens(64), Budget::Fraction(0.05)]);
+        assert!(parsed("64, some").unwrap_err().contains("some"));
+        assert!(parsed(" , ").is_err());
+        assert_eq!(
+            FidelityChoices::default().parsed_budgets().unwrap().len(),
+            5
+        );
     }
 }

@@ -4,18 +4,26 @@
 //! sight, or when a button says so; the worker answers part by part, so that a long answer can be seen growing.
 
 pub mod drift;
+pub mod fidelity;
+mod model;
 pub mod places;
+pub mod queries;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kvlens_sessions::model::ModelSource;
 use kvlens_sessions::{CapturedSample, Session};
 
 use super::data::{Progress, Shown};
-use super::jobs::Reporter;
+use super::jobs::{Jobs, Meter, Reporter};
 use super::worker::Event;
+use crate::measurement::StageProgress;
 use drift::DriftAnswer;
+use fidelity::{FidelityPart, FidelityQuestion, FidelityResults};
 use places::PlacesAnswer;
+use queries::{InterventionsAnswer, QueriesAnswer};
 
 /// The sample that a question is about.
 #[derive(Clone, Debug)]
@@ -52,6 +60,24 @@ pub enum Question {
         /// Ascending, each in 1..=T.
         budgets: Vec<usize>,
     },
+    /// How alike the windows' queries are to those of the decode stage.
+    Queries {
+        /// The session's folder.
+        path: PathBuf,
+        /// Number among the finished samples.
+        index: usize,
+    },
+    /// What position and content do to the queries, each alone; needs the model.
+    Interventions {
+        /// The session's folder.
+        path: PathBuf,
+        /// Number among the finished samples.
+        index: usize,
+        /// Where the model may be if it is no longer where the session found it.
+        elsewhere: Option<ModelSource>,
+    },
+    /// What eviction does to the output; needs the model.
+    Fidelity(FidelityQuestion),
 }
 
 /// Names of questions, for commands and for the jobs that answer them.
@@ -61,6 +87,12 @@ pub enum QuestionKind {
     Drift,
     /// [`Question::Places`].
     Places,
+    /// [`Question::Queries`].
+    Queries,
+    /// [`Question::Interventions`].
+    Interventions,
+    /// [`Question::Fidelity`].
+    Fidelity,
 }
 
 impl QuestionKind {
@@ -70,6 +102,9 @@ impl QuestionKind {
         match self {
             Self::Drift => "Measuring the drift",
             Self::Places => "Sweeping a window",
+            Self::Queries => "Comparing queries",
+            Self::Interventions => "Running the interventions",
+            Self::Fidelity => "Measuring fidelity",
         }
     }
 }
@@ -81,6 +116,12 @@ pub enum Answer {
     Drift(Arc<DriftAnswer>),
     /// To [`Question::Places`].
     Places(Arc<PlacesAnswer>),
+    /// To [`Question::Queries`].
+    Queries(Arc<QueriesAnswer>),
+    /// To [`Question::Interventions`].
+    Interventions(Arc<InterventionsAnswer>),
+    /// To [`Question::Fidelity`].
+    Fidelity(FidelityPart),
 }
 
 /// The latest answer to each question.
@@ -90,6 +131,14 @@ pub struct Answers {
     pub drift: Option<Arc<DriftAnswer>>,
     /// To [`Question::Places`].
     pub places: Option<Arc<PlacesAnswer>>,
+    /// To [`Question::Queries`].
+    pub queries: Option<Arc<QueriesAnswer>>,
+    /// To [`Question::Interventions`].
+    pub interventions: Option<Arc<InterventionsAnswer>>,
+    /// To every [`Question::Fidelity`] about the session.
+    pub fidelity: FidelityResults,
+    /// Why a question had no answer when it was asked last, by the title of its job.
+    pub failures: BTreeMap<String, String>,
     /// Grows with every answer.
     pub version: u64,
 }
@@ -101,12 +150,19 @@ impl Answers {
         match answer {
             Answer::Drift(answer) => self.drift = Some(answer),
             Answer::Places(answer) => self.places = Some(answer),
+            Answer::Queries(answer) => self.queries = Some(answer),
+            Answer::Interventions(answer) => self.interventions = Some(answer),
+            Answer::Fidelity(part) => self.fidelity.take(part),
         }
     }
 }
 
 /// Answers a question, on the worker.
-pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Result<()> {
+pub(super) fn answer(
+    question: Question,
+    jobs: &mut Jobs,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<()> {
     match question {
         Question::Drift { sample, budgets } => drift::answer(&sample, &budgets, reporter),
         Question::Places {
@@ -114,6 +170,13 @@ pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Res
             width,
             budgets,
         } => places::answer(&sample, width, budgets, reporter),
+        Question::Queries { path, index } => queries::answer(path, index, reporter),
+        Question::Interventions {
+            path,
+            index,
+            elsewhere,
+        } => queries::answer_interventions(jobs, path, index, elsewhere.as_ref(), reporter),
+        Question::Fidelity(question) => fidelity::answer(jobs, &question, reporter),
     }
 }
 
@@ -131,6 +194,36 @@ impl Reporter<'_> {
             ..Progress::default()
         });
         Ok(())
+    }
+}
+
+/// Tells the screen how far work on samples is.
+struct SampleProgress<'a> {
+    reporter: &'a Reporter<'a>,
+    meter: Meter<'a>,
+}
+
+impl<'a> SampleProgress<'a> {
+    fn new(reporter: &'a Reporter<'a>) -> Self {
+        Self {
+            reporter,
+            meter: Meter::new(reporter),
+        }
+    }
+
+    /// Work on one of several samples begins; `index` counts from 0.
+    fn begin_sample(&mut self, index: usize, count: usize) {
+        self.meter.begin_sample(index, count);
+    }
+}
+
+impl StageProgress for SampleProgress<'_> {
+    fn stage(&mut self, name: &str, done: usize, total: usize) {
+        self.meter.progress(name.to_owned(), done, total);
+    }
+
+    fn note(&self, line: &str) {
+        (self.reporter.event)(Event::Warning(line.to_owned()));
     }
 }
 

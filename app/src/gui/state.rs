@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
-use super::question_choices::DriftChoices;
+use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
 use crate::measurement::MeasureOptions;
 
 /// How many sessions the list of recent ones keeps.
@@ -190,6 +190,10 @@ pub struct Choices {
     pub measure: MeasureOptions,
     /// What the drift view shows.
     pub drift: DriftChoices,
+    /// Which queries the view of query similarity profiles.
+    pub queries: QueryPart,
+    /// What the fidelity view shows and measures.
+    pub fidelity: FidelityChoices,
 }
 
 impl Default for Choices {
@@ -210,6 +214,8 @@ impl Default for Choices {
             heat_scale: HeatScale::default(),
             measure: MeasureOptions::default(),
             drift: DriftChoices::default(),
+            queries: QueryPart::default(),
+            fidelity: FidelityChoices::default(),
         }
     }
 }

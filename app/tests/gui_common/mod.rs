@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use egui_kittest::{Harness, TestRenderer};
-use kvlens::gui::layout::Layout;
+use kvlens::gui::command::Command;
+use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::offscreen::OffscreenRenderer;
 use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
@@ -120,6 +121,32 @@ pub fn bench<'a>(folder: &Path, settings: Settings) -> Bench<'a> {
             },
             None,
         )
+}
+
+/// A workbench with a session's first sample on show and one pane in front.
+pub fn opened_at<'a>(folder: &Path, session: &Path, pane: Pane) -> Bench<'a> {
+    let mut bench = bench(folder, Settings::default());
+    inside_mut(&mut bench).send(Command::OpenSession(session.to_owned()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    inside_mut(&mut bench).send(Command::ShowPane(pane));
+    bench.run_steps(2);
+    bench
+}
+
+/// Sends a command and draws what follows at once.
+pub fn send(bench: &mut Bench<'_>, command: Command) {
+    inside_mut(bench).send(command);
+    bench.run_steps(3);
+}
+
+/// What the last frame put on the clipboard.
+pub fn copied(bench: &Bench<'_>) -> String {
+    let commands = &bench.output().platform_output.commands;
+    let text = commands.iter().find_map(|command| match command {
+        egui::OutputCommand::CopyText(text) => Some(text.clone()),
+        _ => None,
+    });
+    text.unwrap()
 }
 
 /// The workbench inside.

@@ -13,6 +13,7 @@ use crate::cli::args::at_least_one;
 use crate::cli::failure::Failure;
 use crate::cli::measure_arguments::ScoringArguments;
 use crate::measurement::MeasureOptions;
+use crate::measurement::allocations::AllocationKind;
 
 /// `kvlens fidelity`
 #[derive(Debug, Args)]
@@ -91,6 +92,17 @@ impl Allocation {
             Self::Uniform => "uniform",
             Self::Pyramid => "pyramid",
             Self::Adaptive => "adaptive",
+        }
+    }
+}
+
+impl Allocation {
+    /// What the word means.
+    pub fn kind(self) -> AllocationKind {
+        match self {
+            Self::Uniform => AllocationKind::Uniform,
+            Self::Pyramid => AllocationKind::Pyramid,
+            Self::Adaptive => AllocationKind::HeadAdaptive,
         }
     }
 }

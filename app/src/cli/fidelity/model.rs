@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use kvlens_sessions::Session;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelIdentity, ModelSource};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 
 use crate::cli::failure::Failure;
+use crate::measurement::session_model::difference;
 
 /// Loads the models of sessions, one at a time.
 pub struct ModelLoader {
@@ -81,18 +82,5 @@ fn check(loaded: &Loaded, session: &Session) -> Result<()> {
             loaded.source
         ))
         .into()),
-    }
-}
-
-/// What differs between two models; their names may.
-fn difference(found: &ModelIdentity, expected: &ModelIdentity) -> Option<&'static str> {
-    if found.weights_sha256 != expected.weights_sha256 {
-        Some("weights")
-    } else if found.config_sha256 != expected.config_sha256 {
-        Some("settings (config.json)")
-    } else if found.tokenizer_sha256 != expected.tokenizer_sha256 {
-        Some("tokens (tokenizer.json)")
-    } else {
-        None
     }
 }

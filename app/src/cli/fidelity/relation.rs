@@ -8,9 +8,9 @@ use kvlens_analysis::statistics::Interval;
 use kvlens_analysis::tables::RecallFidelityRow;
 use kvlens_sessions::windows::DECODE_LABEL;
 
-use super::collected::{Collected, Figures, GroupFigures, WindowFigures};
-use super::sample::FULL_LABEL;
 use crate::cli::tables::clamped;
+use crate::measurement::fidelity::FULL_LABEL;
+use crate::measurement::fidelity::collected::{Collected, Figures, GroupFigures, WindowFigures};
 
 /// Fixes the draws of the bootstrap.
 const SEED: u64 = 0;

@@ -11,9 +11,9 @@ use kvlens_sessions::SampleRecord;
 
 use super::arguments::Allocation;
 use super::relation::Relation;
-use super::sample::{FULL_LABEL, Outcome, WindowOutcome};
 use crate::cli::folders::Staging;
 use crate::cli::tables::clamped;
+use crate::measurement::fidelity::{FULL_LABEL, Outcome, WindowOutcome};
 
 /// Every table of one run.
 pub struct FidelityTables {

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use kvlens_analysis::statistics::{Interval, bootstrap_interval, mean};
 
-use super::collected::{Collected, Figures, GroupFigures, WindowFigures};
 use super::relation::{FORESEEN, Over, Relation, relations_of};
 use crate::cli::grid::grid;
+use crate::measurement::fidelity::collected::{Collected, Figures, GroupFigures, WindowFigures};
 
 /// Columns that still leave room for a window's label.
 const BUDGETS_ACROSS: usize = 5;

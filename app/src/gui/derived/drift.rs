@@ -113,10 +113,10 @@ fn drift_curves(
 ) -> DriftCurves {
     let by_step = choices.drift.part == DriftPart::Steps;
     let steps = answer.windows.first().map_or_else(Vec::new, |window| {
-        let first = window.drift.by_head.first();
+        let first = window.by_head.first();
         match by_step {
-            true => (1..=first.map_or(0, |head| head.by_step.len())).collect(),
-            false => window.drift.horizons.clone(),
+            true => (1..=first.map_or(0, |head| head.steps(at).len())).collect(),
+            false => window.horizons.clone(),
         }
     });
     let labels: Vec<&str> = answer
@@ -126,19 +126,19 @@ fn drift_curves(
         .collect();
     let curves = answer.windows.iter().enumerate().map(|(index, window)| {
         let heads = selected_heads(window.layers, window.heads, info, &choices.heads);
-        let of_heads: Vec<Vec<f32>> = heads
+        let of_heads: Vec<&[f32]> = heads
             .iter()
-            .filter_map(|(layer, head)| window.drift.by_head.get(layer * window.heads + head))
+            .filter_map(|(layer, head)| window.by_head.get(layer * window.heads + head))
             .map(|head| match by_step {
-                true => at_budget(&head.by_step, at),
-                false => at_budget(&head.by_horizon, at),
+                true => head.steps(at),
+                false => head.horizons(at),
             })
             .collect();
         DriftCurve {
             label: window.label.clone(),
             repeat: super::repeat(&labels, index),
             heads: heads.len(),
-            band: band(&of_heads, steps.len()),
+            band: Band::of(&of_heads, steps.len()),
         }
     });
     DriftCurves {
@@ -173,7 +173,8 @@ fn places_curves(
                 values.map(|value| value.unwrap_or(f32::NAN)).collect()
             })
             .collect();
-        band(&curves, positions.len())
+        let curves: Vec<&[f32]> = curves.iter().map(Vec::as_slice).collect();
+        Band::of(&curves, positions.len())
     };
     PlacesCurves {
         shown_version: answer.shown_version,
@@ -185,16 +186,6 @@ fn places_curves(
         positions,
         heads: chosen.len(),
     }
-}
-
-fn at_budget(points: &[Vec<f32>], at: usize) -> Vec<f32> {
-    let values = points.iter().map(|budgets| budgets.get(at).copied());
-    values.map(|value| value.unwrap_or(f32::NAN)).collect()
-}
-
-fn band(curves: &[Vec<f32>], points: usize) -> Band {
-    let curves: Vec<&[f32]> = curves.iter().map(Vec::as_slice).collect();
-    Band::of(&curves, points)
 }
 
 #[cfg(test)]

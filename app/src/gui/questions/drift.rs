@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Answer, AskedSample};
 use crate::gui::jobs::Reporter;
-use crate::measurement::drift::{WindowDrift, window_drift};
+use crate::measurement::drift::{HeadDrift, window_drift};
 
 /// The drift of a sample's windows, or of those that are done.
 #[derive(Clone, Debug)]
@@ -33,8 +33,58 @@ pub struct DriftOfWindow {
     pub layers: usize,
     /// Heads of a layer that the window's scoring tells apart.
     pub heads: usize,
-    /// The numbers.
-    pub drift: WindowDrift,
+    /// Decode steps up to each horizon, ascending.
+    pub horizons: Vec<usize>,
+    /// `[L, heads]`.
+    pub by_head: Vec<HeadCurves>,
+}
+
+/// One head's recall, laid out so that the curve at one budget is one slice: a drag of the budget reads it for
+/// every head of every window.
+#[derive(Clone, Debug)]
+pub struct HeadCurves {
+    /// Of each step alone, `[budgets, S]`.
+    by_step: Vec<f32>,
+    /// Of the stage up to each horizon, `[budgets, horizons]`.
+    by_horizon: Vec<f32>,
+    budgets: usize,
+}
+
+impl HeadCurves {
+    fn of(drift: &HeadDrift, budgets: usize) -> Self {
+        let by_budget = |points: &[Vec<f32>]| -> Vec<f32> {
+            let at = |at: usize| {
+                points
+                    .iter()
+                    .filter_map(move |point| point.get(at).copied())
+            };
+            (0..budgets).flat_map(at).collect()
+        };
+        Self {
+            by_step: by_budget(&drift.by_step),
+            by_horizon: by_budget(&drift.by_horizon),
+            budgets,
+        }
+    }
+
+    /// Recall of each step alone at a budget, `[S]`.
+    #[must_use]
+    pub fn steps(&self, budget: usize) -> &[f32] {
+        self.curve(&self.by_step, budget)
+    }
+
+    /// Recall up to each horizon at a budget, `[horizons]`.
+    #[must_use]
+    pub fn horizons(&self, budget: usize) -> &[f32] {
+        self.curve(&self.by_horizon, budget)
+    }
+
+    fn curve<'a>(&self, curves: &'a [f32], budget: usize) -> &'a [f32] {
+        let points = curves.len() / self.budgets.max(1);
+        curves
+            .get(budget * points..(budget + 1) * points)
+            .unwrap_or_default()
+    }
 }
 
 pub(super) fn answer(
@@ -65,7 +115,12 @@ pub(super) fn answer(
             label: window.label.clone(),
             layers: window.comparison.layers,
             heads: window.comparison.heads,
-            drift,
+            horizons: drift.horizons,
+            by_head: drift
+                .by_head
+                .iter()
+                .map(|head| HeadCurves::of(head, budgets.len()))
+                .collect(),
         }));
         reporter.answer(Answer::Drift(Arc::new(answer.clone())));
     }
@@ -83,4 +138,22 @@ pub(crate) fn numbers_per_budget(sample: &AskedSample) -> usize {
         .iter()
         .map(|window| window.comparison.layers * window.comparison.heads);
     heads.sum::<usize>() * points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_holds_every_step_at_one_budget() {
+        let drift = HeadDrift {
+            by_step: vec![vec![0.1, 0.2], vec![0.3, 0.4], vec![0.5, 0.6]],
+            by_horizon: vec![vec![0.7, 0.8]],
+        };
+        let curves = HeadCurves::of(&drift, 2);
+        assert_eq!(curves.steps(0), [0.1, 0.3, 0.5]);
+        assert_eq!(curves.steps(1), [0.2, 0.4, 0.6]);
+        assert_eq!(curves.horizons(1), [0.8]);
+        assert!(curves.steps(2).is_empty());
+    }
 }

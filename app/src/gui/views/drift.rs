@@ -2,6 +2,7 @@
 
 use egui::{ComboBox, Response, RichText, Ui};
 
+use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
 use super::{View, empty_hint};
 use crate::gui::command::{Command, Commands};
@@ -87,6 +88,7 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
         is_of_sample && curves.is_some_and(|curves| curves.curves.len() == curves.asked_windows);
     let job = job_of(view, kind);
     if !is_whole {
+        error_ui(ui, view, kind);
         state_ui(ui, job, kind, commands);
     }
     let Some(curves) = curves else { return };
@@ -124,9 +126,11 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
                 xs: curves.steps.iter().map(|step| place(*step)).collect(),
                 ys: widened(&curve.band.mean),
                 band: Some((widened(&curve.band.low), widened(&curve.band.high))),
+                has_line: true,
             })
             .collect(),
         vertical: None,
+        horizontal: None,
         faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
     };
     plot.show(ui, view.theme);
@@ -180,6 +184,7 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
         curves.is_some_and(|curves| curves.shown_version == version && curves.width == width);
     let job = job_of(view, kind);
     if !is_of_sample {
+        error_ui(ui, view, kind);
         state_ui(ui, job, kind, commands);
     }
     let Some(curves) = curves else { return };
@@ -201,6 +206,7 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
         xs: xs.clone(),
         ys: widened(&band.mean),
         band: with_band.then(|| (widened(&band.low), widened(&band.high))),
+        has_line: true,
     };
     let plot = LinePlot {
         name: "Recall by the place of the window",
@@ -217,6 +223,7 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
             curve("recall", recall_style(view), &curves.recall, true),
         ],
         vertical: Some(prompt_tokens as f64 - 1.0),
+        horizontal: None,
         faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
     };
     let (response, at) = plot.show(ui, view.theme);
@@ -239,11 +246,6 @@ fn state_ui(ui: &mut Ui, job: Option<&Job>, kind: QuestionKind, commands: &mut C
             });
         }
     }
-}
-
-fn job_of<'a>(view: &View<'a>, kind: QuestionKind) -> Option<&'a Job> {
-    let mut jobs = view.data.jobs.iter();
-    jobs.find(|job| job.title == kind.job_title())
 }
 
 fn prompt_tokens(view: &View<'_>) -> usize {

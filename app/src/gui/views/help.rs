@@ -56,6 +56,25 @@ fn help_of(pane: Pane) -> PaneHelp {
             gestures: "The chooser takes steps, horizons or places; a click on a name hides its curve; a click into the places brings that token into the text.",
             terms: &["drift", "recall by place", "recall", "budget"],
         },
+        Pane::Queries => PaneHelp {
+            shows: "Cosine of each window's queries with those of the decode stage, the first with the first and so on, before and after the rotary embedding; a profile over the layers below or beside it.",
+            reading: "Before RoPE only content counts, after it position as well: a window whose queries stand at the decode stage's positions (gap 0) loses little by the rotation. The interventions change one of the two alone.",
+            gestures: "The chooser takes the profile before or after RoPE; hover a number for the middle 80 % of the heads; the button runs the model for the interventions.",
+            terms: &["query similarity", "interventions", "DapQ", "decode stage"],
+        },
+        Pane::Fidelity => PaneHelp {
+            shows: "What happens to the output when the cache keeps what each window ranks first: the model is run again on the full and on the evicted cache, with the same tokens.",
+            reading: "The grey curve is the oracle: what the best ranking would keep. A window is good where its curve meets it at a small budget. Against recall, points on one falling line say that recall foretells the damage.",
+            gestures: "Choose samples and budgets and press the button; results come window by window and stay while the session is open. Cancel keeps what is done. Only shown windows are measured.",
+            terms: &[
+                "fidelity",
+                "top-1 agreement",
+                "answer likelihood",
+                "task score",
+                "budget",
+                "recall",
+            ],
+        },
         Pane::Cost => PaneHelp {
             shows: "What each window costs beyond prefill and decoding, and what it reaches for it at the budget.",
             reading: "In the plot, up and left is better.",

@@ -11,7 +11,10 @@ use crate::gui::command::{Command, Commands, shortcuts};
 use crate::gui::layout::{Pane, Preset};
 use crate::gui::lessons::lessons;
 use crate::gui::numbers::HAVE_NUMBERS;
-use crate::gui::question_choices::{DriftChoices, DriftPart};
+use crate::gui::question_choices::{
+    DriftChoices, DriftPart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
+};
+use crate::gui::questions::QuestionKind;
 use crate::gui::state::{HeatScale, MapKind, MapScope, ThemeChoice, TokenHeat};
 
 /// What was typed, and which line is chosen.
@@ -174,6 +177,26 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
         };
         add(format!("Drift: {}", part.label()), Command::SetDrift(drift));
     }
+    for part in QueryPart::ALL {
+        let text = format!("Query similarity: {}", part.label());
+        add(text, Command::SetQueries(part));
+    }
+    for metric in FidelityMetric::ALL {
+        let fidelity = FidelityChoices {
+            metric,
+            ..view.settings.choices.fidelity.clone()
+        };
+        let text = format!("Fidelity metric: {}", metric.label());
+        add(text, Command::SetFidelity(fidelity));
+    }
+    for plot in FidelityPlot::ALL {
+        let fidelity = FidelityChoices {
+            plot,
+            ..view.settings.choices.fidelity.clone()
+        };
+        let text = format!("Fidelity: {}", plot.label());
+        add(text, Command::SetFidelity(fidelity));
+    }
     for heat in TokenHeat::ALL {
         let text = format!("Token colours: {}", heat.label());
         add(text, Command::SetTokenHeat(heat));
@@ -193,6 +216,12 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
         add(text, Command::OpenSession(path.clone()));
     }
     if let Some((session, shown)) = view.shown() {
+        for (text, kind) in [
+            ("Measure fidelity", QuestionKind::Fidelity),
+            ("Run the interventions", QuestionKind::Interventions),
+        ] {
+            add(text.to_owned(), Command::Ask(kind));
+        }
         for window in &shown.sample.windows {
             let label = window.label.clone();
             add(

@@ -2,8 +2,8 @@
 
 use egui::{Response, Role, Ui, WidgetInfo, vec2};
 use egui_plot::{
-    AxisHints, FilledArea, GridInput, GridMark, HoverPosition, Line, Plot, PlotBounds, PlotPoints,
-    PlotUi, Points, VLine, uniform_grid_spacer,
+    AxisHints, FilledArea, GridInput, GridMark, HLine, HoverPosition, Line, Plot, PlotBounds,
+    PlotPoints, PlotUi, Points, VLine, uniform_grid_spacer,
 };
 
 use crate::gui::theme::{SeriesStyle, Theme};
@@ -20,6 +20,10 @@ const MOST_MARKERS: usize = 12;
 /// Grid lines with a number that an axis of whole or any numbers has at most.
 const MOST_LABELS: f64 = 8.0;
 
+/// Height of the horizontal axis, and about the width of a letter of an axis's name.
+const BELOW_PLOT: f32 = 40.0;
+const LETTER_WIDTH: f32 = 7.0;
+
 /// How much of its colour a curve keeps that is out of date.
 const FADED: f32 = 0.35;
 
@@ -32,6 +36,8 @@ pub enum AxisNumbers {
     Octaves,
     /// Whole numbers.
     Whole,
+    /// Any numbers.
+    Any,
 }
 
 /// An axis.
@@ -60,6 +66,8 @@ pub struct PlotCurve {
     pub ys: Vec<f64>,
     /// Lower and upper edge of a band around it.
     pub band: Option<(Vec<f64>, Vec<f64>)>,
+    /// Whether a line joins its points, rather than each standing for itself.
+    pub has_line: bool,
 }
 
 /// A plot.
@@ -76,6 +84,8 @@ pub struct LinePlot<'a> {
     pub curves: Vec<PlotCurve>,
     /// Where a vertical line stands.
     pub vertical: Option<f64>,
+    /// Where a horizontal line stands.
+    pub horizontal: Option<f64>,
     /// Whether the curves are out of date.
     pub faded: bool,
 }
@@ -96,7 +106,7 @@ impl LinePlot<'_> {
             .allow_double_click_reset(false)
             .show_crosshair(false)
             .custom_x_axes(vec![axis_hints(AxisHints::new_x(), &self.x)])
-            .custom_y_axes(vec![axis_hints(AxisHints::new_y(), &self.y)])
+            .custom_y_axes(vec![axis_hints(AxisHints::new_y(), &self.drawn_y())])
             .x_grid_spacer(spacer(self.x.numbers))
             .y_grid_spacer(spacer(self.y.numbers))
             .label_formatter(move |position| hover_text(position, &x, &y));
@@ -111,6 +121,19 @@ impl LinePlot<'_> {
             .hover_pos()
             .map(|pointer| answer.transform.value_from_position(pointer).x);
         (response, at)
+    }
+
+    /// The vertical axis, without its name where that would be longer than the axis.
+    fn drawn_y(&self) -> PlotAxis {
+        let room = self.height - BELOW_PLOT;
+        let needed = self.y.label.chars().count() as f32 * LETTER_WIDTH;
+        PlotAxis {
+            label: match needed <= room {
+                true => self.y.label.clone(),
+                false => String::new(),
+            },
+            ..self.y.clone()
+        }
     }
 
     fn bounds(&self) -> PlotBounds {
@@ -143,6 +166,11 @@ impl LinePlot<'_> {
                     .allow_hover(false),
             );
         }
+        if let Some(at) = self.horizontal {
+            let line = HLine::new("", at).color(theme.random).width(1.0);
+            let dashed = line.style(egui_plot::LineStyle::Dashed { length: 6.0 });
+            plot.hline(dashed.allow_hover(false));
+        }
         for curve in &self.curves {
             draw_curve(plot, curve, strength);
         }
@@ -158,6 +186,11 @@ fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32) {
         .map(|(x, y)| [*x, *y])
         .filter(|point| point.iter().all(|number| number.is_finite()))
         .collect();
+    if !curve.has_line {
+        let dots = Points::new(curve.name.clone(), PlotPoints::from(points));
+        plot.points(dots.shape(curve.style.marker).radius(5.0).color(color));
+        return;
+    }
     let every = points.len().div_ceil(MOST_MARKERS).max(1);
     let marked: Vec<[f64; 2]> = points.iter().copied().step_by(every).collect();
     plot.line(
@@ -179,20 +212,25 @@ fn axis_hints<'a>(hints: AxisHints<'a>, axis: &PlotAxis) -> AxisHints<'a> {
     let numbers = axis.numbers;
     let hints = hints
         .label(axis.label.clone())
-        .formatter(move |mark, _| mark_text(mark, numbers));
+        .formatter(move |mark, range| mark_text(mark, numbers, range.end() - range.start()));
     match numbers {
         AxisNumbers::Octaves => hints.label_spacing(20.0..=21.0),
         AxisNumbers::Whole => hints.label_spacing(24.0..=32.0),
-        AxisNumbers::Shares => hints,
+        AxisNumbers::Shares | AxisNumbers::Any => hints,
     }
 }
 
-fn mark_text(mark: GridMark, numbers: AxisNumbers) -> String {
+fn mark_text(mark: GridMark, numbers: AxisNumbers, span: f64) -> String {
     match numbers {
         AxisNumbers::Octaves => short_whole(mark.value.exp2()),
         AxisNumbers::Whole if mark.value.fract().abs() > 1e-6 => String::new(),
         AxisNumbers::Whole => short_whole(mark.value),
         AxisNumbers::Shares => format!("{}", (mark.value * 10.0).round() / 10.0),
+        AxisNumbers::Any => {
+            let decimals = -round_step(span / MOST_LABELS).log10().floor();
+            let decimals = decimals.clamp(0.0, 6.0) as usize;
+            format!("{:.decimals$}", mark.value)
+        }
     }
 }
 
@@ -211,6 +249,10 @@ fn spacer(numbers: AxisNumbers) -> Box<dyn Fn(GridInput) -> Vec<GridMark>> {
         AxisNumbers::Octaves => Box::new(|input| octaves(input.bounds)),
         AxisNumbers::Whole => Box::new(uniform_grid_spacer(|input| {
             let step = round_step((input.bounds.1 - input.bounds.0) / MOST_LABELS).max(1.0);
+            [step, 5.0 * step, 10.0 * step]
+        })),
+        AxisNumbers::Any => Box::new(uniform_grid_spacer(|input| {
+            let step = round_step((input.bounds.1 - input.bounds.0) / MOST_LABELS);
             [step, 5.0 * step, 10.0 * step]
         })),
     }
@@ -247,7 +289,7 @@ fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Optio
             let at = match x.numbers {
                 AxisNumbers::Octaves => format!("{:.0}", position.x.exp2()),
                 AxisNumbers::Whole => format!("{:.0}", position.x),
-                AxisNumbers::Shares => format!("{:.3}", position.x),
+                AxisNumbers::Shares | AxisNumbers::Any => format!("{:.3}", position.x),
             };
             Some(format!(
                 "{plot_name}\n{}: {at}\n{}: {:.3}",
@@ -269,21 +311,24 @@ pub fn height_left(ui: &Ui) -> f32 {
 mod tests {
     use super::*;
 
-    fn mark(value: f64, numbers: AxisNumbers) -> String {
+    fn mark(value: f64, numbers: AxisNumbers, span: f64) -> String {
         let mark = GridMark {
             value,
             step_size: 1.0,
         };
-        mark_text(mark, numbers)
+        mark_text(mark, numbers, span)
     }
 
     #[test]
     fn numbers_have_as_many_letters_as_they_need() {
-        assert_eq!(mark(10.0, AxisNumbers::Octaves), "1k");
-        assert_eq!(mark(9.0, AxisNumbers::Octaves), "512");
-        assert_eq!(mark(1000.0, AxisNumbers::Whole), "1000");
-        assert_eq!(mark(0.5, AxisNumbers::Whole), "");
-        assert_eq!(mark(0.30000000000000004, AxisNumbers::Shares), "0.3");
+        assert_eq!(mark(10.0, AxisNumbers::Octaves, 10.0), "1k");
+        assert_eq!(mark(9.0, AxisNumbers::Octaves, 10.0), "512");
+        assert_eq!(mark(1000.0, AxisNumbers::Whole, 1000.0), "1000");
+        assert_eq!(mark(0.5, AxisNumbers::Whole, 3.0), "");
+        assert_eq!(mark(0.30000000000000004, AxisNumbers::Shares, 1.0), "0.3");
+        assert_eq!(mark(0.002, AxisNumbers::Any, 0.01), "0.002");
+        assert_eq!(mark(1.5, AxisNumbers::Any, 3.0), "1.5");
+        assert_eq!(mark(200.0, AxisNumbers::Any, 400.0), "200");
     }
 
     #[test]

@@ -72,6 +72,8 @@ impl Workbench {
                 self.measure_again();
             }
             Command::SetDrift(drift) => choices.drift = drift,
+            Command::SetQueries(part) => choices.queries = part,
+            Command::SetFidelity(fidelity) => choices.fidelity = fidelity,
             Command::Ask(kind) => self.ask_again(kind),
             Command::ScrollToToken(token) => self.scroll_to = Some(token),
             Command::ToggleExport(pane) => {

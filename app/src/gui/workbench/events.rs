@@ -105,6 +105,10 @@ impl Workbench {
             Some(known) => format!("{}: {reason}", known.title),
             None => reason.clone(),
         };
+        if let Some(known) = known {
+            let failures = &mut self.data.answers.failures;
+            failures.insert(known.title.clone(), reason.clone());
+        }
         if known.is_some_and(|known| known.captures) {
             self.data.capture_error = Some(reason);
         }

@@ -11,9 +11,11 @@ use crate::gui::views::View;
 use crate::gui::views::attention::attention_ui;
 use crate::gui::views::cost::cost_ui;
 use crate::gui::views::drift::drift_ui;
+use crate::gui::views::fidelity::fidelity_ui;
 use crate::gui::views::head_map::head_map_ui;
 use crate::gui::views::inspector::inspector_ui;
 use crate::gui::views::log::log_ui;
+use crate::gui::views::queries::queries_ui;
 use crate::gui::views::rank_agreement::rank_agreement_ui;
 use crate::gui::views::recall::recall_ui;
 use crate::gui::views::samples::samples_ui;
@@ -58,6 +60,8 @@ impl Behavior<Pane> for PaneBehavior<'_> {
                 Pane::Attention => attention_ui(ui, view, commands),
                 Pane::RankAgreement => rank_agreement_ui(ui, view, commands),
                 Pane::Drift => drift_ui(ui, view, commands),
+                Pane::Queries => queries_ui(ui, view, commands),
+                Pane::Fidelity => fidelity_ui(ui, view, commands),
                 Pane::Cost => cost_ui(ui, view),
                 Pane::Tokens => tokens_ui(ui, view, commands),
                 Pane::Inspector => inspector_ui(ui, view, commands),

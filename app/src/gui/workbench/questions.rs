@@ -1,8 +1,13 @@
 //! Asks the worker what the views in sight lack.
 
+use std::path::PathBuf;
+
+use kvlens_sessions::model::ModelSource;
+
 use super::Workbench;
 use crate::gui::layout::Pane;
 use crate::gui::question_choices::DriftPart;
+use crate::gui::questions::fidelity::FidelityQuestion;
 use crate::gui::questions::{AskedSample, Question, QuestionKind, budgets_to_ask, drift, places};
 use crate::gui::worker::Request;
 
@@ -11,6 +16,7 @@ use crate::gui::worker::Request;
 pub(super) struct AskedQuestions {
     drift: Option<AskedCurves>,
     places: Option<AskedCurves>,
+    queries: Option<(PathBuf, usize)>,
 }
 
 /// A question whose answer holds for some budgets.
@@ -51,6 +57,19 @@ impl Workbench {
                 self.derived.refresh_drift(&session.info, choices, answers);
             }
         }
+        if self.layout.is_visible(Pane::Queries) {
+            self.ask_queries();
+            let heads = &self.settings.choices.heads;
+            self.derived.refresh_queries(heads, &self.data.answers);
+        }
+        if self.layout.is_visible(Pane::Fidelity)
+            && let Some(shown) = self.data.shown()
+        {
+            let shown = (shown.index, shown.version);
+            let (choices, answers) = (&self.settings.choices.fidelity, &self.data.answers);
+            self.derived
+                .refresh_fidelity(choices, shown, &answers.fidelity, answers.version);
+        }
     }
 
     /// Puts a question that a button asked for, or puts it again after it was cancelled.
@@ -58,6 +77,9 @@ impl Workbench {
         match kind {
             QuestionKind::Drift => self.asked.drift = None,
             QuestionKind::Places => self.asked.places = None,
+            QuestionKind::Queries => self.asked.queries = None,
+            QuestionKind::Interventions => self.ask_interventions(),
+            QuestionKind::Fidelity => self.ask_fidelity(),
         }
     }
 
@@ -109,9 +131,70 @@ impl Workbench {
         }
     }
 
+    fn ask_queries(&mut self) {
+        let Some(sample) = self.sample_place() else {
+            return;
+        };
+        if self.asked.queries.as_ref() != Some(&sample) {
+            self.asked.queries = Some(sample.clone());
+            let (path, index) = sample;
+            self.put(QuestionKind::Queries, Question::Queries { path, index });
+        }
+    }
+
+    fn ask_interventions(&mut self) {
+        if let Some((path, index)) = self.sample_place() {
+            let question = Question::Interventions {
+                path,
+                index,
+                elsewhere: self.model_of_panel(),
+            };
+            self.put(QuestionKind::Interventions, question);
+        }
+    }
+
+    /// Asks for the windows whose curves are shown.
+    fn ask_fidelity(&mut self) {
+        let choices = &self.settings.choices;
+        let (Some(session), Ok(budgets)) = (&self.data.session, choices.fidelity.parsed_budgets())
+        else {
+            return;
+        };
+        let Some(shown) = &session.shown else {
+            return;
+        };
+        let windows = shown.sample.windows.iter().map(|window| &window.label);
+        let is_shown = |label: &&String| !choices.hidden_windows.contains(*label);
+        let question = FidelityQuestion {
+            path: session.info.path.clone(),
+            samples: match choices.fidelity.all_samples {
+                true => (0..session.info.samples.len()).collect(),
+                false => vec![shown.index],
+            },
+            options: shown.options,
+            budgets,
+            windows: windows.filter(is_shown).cloned().collect(),
+            elsewhere: self.model_of_panel(),
+        };
+        self.put(QuestionKind::Fidelity, Question::Fidelity(question));
+    }
+
+    /// The session and the number of the open sample.
+    fn sample_place(&self) -> Option<(PathBuf, usize)> {
+        let session = self.data.session.as_ref()?;
+        Some((session.info.path.clone(), session.shown.as_ref()?.index))
+    }
+
+    /// What the capture panel names as the model, for a session whose own has moved.
+    fn model_of_panel(&self) -> Option<ModelSource> {
+        let typed = self.settings.capture.model.trim();
+        (!typed.is_empty()).then(|| ModelSource::from(typed.to_owned()))
+    }
+
     /// Asks, instead of an earlier question of the same kind.
     fn put(&mut self, kind: QuestionKind, question: Question) {
         let title = kind.job_title();
+        self.data.answers.failures.remove(title);
         for job in self.data.jobs.iter().filter(|job| job.title == title) {
             job.cancel.cancel();
         }

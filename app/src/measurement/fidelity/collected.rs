@@ -5,7 +5,7 @@ use kvlens_analysis::allocation::AllocatedMeans;
 use kvlens_analysis::fidelity::MeanFidelity;
 use kvlens_datasets::QuestionPlace;
 
-use super::sample::{FULL_LABEL, Outcome, WindowOutcome};
+use super::{FULL_LABEL, Outcome, WindowOutcome};
 
 /// What samples are averaged together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Group {
 }
 
 /// One eviction of one sample.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figures {
     /// What was foreseen.
     pub foreseen: AllocatedMeans,
@@ -62,7 +62,8 @@ pub struct Collected {
 }
 
 impl Figures {
-    fn of(outcome: &Outcome) -> Self {
+    /// Of an eviction, without its steps and its text.
+    pub fn of(outcome: &Outcome) -> Self {
         Self {
             foreseen: outcome.foreseen,
             fidelity: outcome.fidelity,

@@ -13,9 +13,10 @@ use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CancelFlag, CapturedSample, DecodePlan, RunControl, SampleRecord, evict};
 
-use super::arguments::Allocation;
-use crate::cli::progress::Progress;
-use crate::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, measure_sample};
+use super::allocations::AllocationKind;
+use super::{MeasureOptions, MeasuredSample, MeasuredWindow, StageProgress, measure_sample};
+
+pub mod collected;
 
 /// What the cache that is not evicted is called.
 pub const FULL_LABEL: &str = "full";
@@ -25,7 +26,7 @@ pub struct EvictionPlan {
     /// How to score and rank.
     pub options: MeasureOptions,
     /// How a budget is shared out.
-    pub allocation: Allocation,
+    pub allocation: AllocationKind,
     /// Tokens to generate, and steps to compare, at most, instead of the session's.
     pub decode: Option<usize>,
 }
@@ -68,7 +69,7 @@ pub struct SampleRun<'a> {
     record: &'a SampleRecord,
     test: FidelityTest<'a>,
     cancel: &'a CancelFlag,
-    progress: &'a mut Progress,
+    progress: &'a mut dyn StageProgress,
 }
 
 /// What an eviction goes by.
@@ -116,7 +117,7 @@ impl<'a> SampleRun<'a> {
         model: &'a Model,
         record: &'a SampleRecord,
         cancel: &'a CancelFlag,
-        progress: &'a mut Progress,
+        progress: &'a mut dyn StageProgress,
     ) -> Result<Self> {
         let continuation = continuation_plan(plan, decode, model, record, progress)?;
         let mut control = RunControl {
@@ -138,25 +139,41 @@ impl<'a> SampleRun<'a> {
     ///
     /// # Errors
     /// As [`begin`](Self::begin), and what the numerics refuse.
-    pub fn run(
+    pub fn run(self, captured: &CapturedSample, budgets: &[Budget]) -> Result<Vec<WindowOutcome>> {
+        let mut outcomes = Vec::new();
+        self.run_some(captured, budgets, |_| true, &mut |outcome| {
+            outcomes.push(outcome);
+        })?;
+        Ok(outcomes)
+    }
+
+    /// The full cache, the oracle, and the windows of the labels that are `wanted`; each is handed on as soon
+    /// as it is done.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_some(
         mut self,
         captured: &CapturedSample,
         budgets: &[Budget],
-    ) -> Result<Vec<WindowOutcome>> {
+        wanted: impl Fn(&str) -> bool,
+        on_outcome: &mut dyn FnMut(WindowOutcome),
+    ) -> Result<()> {
         let options = &self.plan.options;
         // the curves at budgets are not looked at here, only what they are made from
         let sample = measure_sample(captured, options, |_| Vec::new())?;
         let oracle = Ranked::of_oracle(&sample);
-        let mut outcomes = vec![self.full(&oracle)?];
+        on_outcome(self.full(&oracle)?);
         let windows = sample.windows.iter().map(Ranked::of_window);
+        let windows = windows.filter(|window| wanted(window.label));
         for ranked in std::iter::once(oracle).chain(windows) {
             let label = ranked.label;
             let outcome = self
                 .window(&ranked, budgets)
                 .with_context(|| format!("window '{label}'"))?;
-            outcomes.push(outcome);
+            on_outcome(outcome);
         }
-        Ok(outcomes)
+        Ok(())
     }
 
     fn full(&self, oracle: &Ranked<'_>) -> Result<WindowOutcome> {
@@ -210,11 +227,11 @@ impl<'a> SampleRun<'a> {
         let forced = ranked.forced_keep.union(self.plan.options.exempt);
         let importance = ranked.importance;
         Ok(match self.plan.allocation {
-            Allocation::Uniform => BudgetAllocation::uniform(importance, tokens)?,
-            Allocation::Pyramid => {
+            AllocationKind::Uniform => BudgetAllocation::uniform(importance, tokens)?,
+            AllocationKind::Pyramid => {
                 BudgetAllocation::pyramid(importance, forced, tokens, PYRAMID_BETA)?
             }
-            Allocation::Adaptive => {
+            AllocationKind::HeadAdaptive => {
                 BudgetAllocation::head_adaptive(importance, forced, tokens, ADAPTIVE_FLOOR)?
             }
         })
@@ -261,7 +278,7 @@ fn continuation_plan(
     decode: &DecodePlan,
     model: &Model,
     record: &SampleRecord,
-    progress: &Progress,
+    progress: &dyn StageProgress,
 ) -> Result<ContinuationPlan> {
     let most_tokens = plan.decode.unwrap_or(decode.max_tokens);
     let generated = record.generated_ids.iter().copied();

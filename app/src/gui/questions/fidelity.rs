@@ -1,0 +1,212 @@
+//! What eviction does to the output: the model run again on evicted caches, sample by sample.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use kvlens_analysis::Budget;
+use kvlens_sessions::model::ModelSource;
+use kvlens_sessions::{Session, SessionError};
+
+use super::{Answer, SampleProgress};
+use crate::gui::jobs::{Jobs, Reporter};
+use crate::gui::worker::Event;
+use crate::measurement::MeasureOptions;
+use crate::measurement::allocations::AllocationKind;
+use crate::measurement::fidelity::collected::Figures;
+use crate::measurement::fidelity::{EvictionPlan, SampleRun, WindowOutcome};
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct FidelityQuestion {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// The samples, by their numbers among the finished ones.
+    pub samples: Vec<usize>,
+    /// How to score and rank.
+    pub options: MeasureOptions,
+    /// Each once.
+    pub budgets: Vec<Budget>,
+    /// Labels of the windows to evict by.
+    pub windows: Vec<String>,
+    /// Where the model may be if it is no longer where the session found it.
+    pub elsewhere: Option<ModelSource>,
+}
+
+/// One window of one sample, or the oracle, or the full cache.
+#[derive(Clone, Debug)]
+pub struct FidelityPart {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// How it was scored.
+    pub options: MeasureOptions,
+    /// Its numbers.
+    pub points: Vec<FidelityPoint>,
+}
+
+/// One eviction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FidelityPoint {
+    /// Number of the sample among the finished ones.
+    pub index: usize,
+    /// Label of the window, `decode` for the oracle, `full` for the cache that is not evicted.
+    pub label: String,
+    /// The budget as it was asked for.
+    pub budget: Budget,
+    /// The budget on the sample's prompt.
+    pub budget_tokens: usize,
+    /// What came of it.
+    pub figures: Figures,
+}
+
+/// Everything that was measured of a session under one scoring.
+#[derive(Clone, Debug, Default)]
+pub struct FidelityResults {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// How it was scored.
+    pub options: MeasureOptions,
+    /// In the order in which they came; each sample, window and budget once.
+    pub points: Vec<FidelityPoint>,
+}
+
+impl FidelityResults {
+    /// Takes in what was measured; results of another session or scoring make room for it.
+    pub fn take(&mut self, part: FidelityPart) {
+        if !self.is_of(&part.path, &part.options) {
+            *self = Self {
+                path: part.path,
+                options: part.options,
+                points: Vec::new(),
+            };
+        }
+        for point in part.points {
+            self.points.retain(|known| {
+                (known.index, &known.label, known.budget)
+                    != (point.index, &point.label, point.budget)
+            });
+            self.points.push(point);
+        }
+    }
+
+    /// Whether these are of a session under a scoring.
+    #[must_use]
+    pub fn is_of(&self, path: &Path, options: &MeasureOptions) -> bool {
+        self.path == path && self.options == *options
+    }
+}
+
+pub(super) fn answer(
+    jobs: &mut Jobs,
+    question: &FidelityQuestion,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<()> {
+    let session = Session::open(&question.path)?;
+    let model = jobs.session_model(&session, question.elsewhere.as_ref(), reporter)?;
+    let mut progress = SampleProgress::new(reporter);
+    let plan = EvictionPlan {
+        options: question.options,
+        allocation: AllocationKind::Uniform,
+        decode: None,
+    };
+    let mut done = 0;
+    let mut measure_all = || -> anyhow::Result<()> {
+        for (number, &index) in question.samples.iter().enumerate() {
+            reporter.cancel.check()?;
+            progress.begin_sample(number, question.samples.len());
+            let captured = session.load_sample(index)?;
+            let record = &captured.record;
+            let tokens = record.prompt_ids.len();
+            let fits =
+                |budget: &Budget| !matches!(*budget, Budget::Tokens(asked) if asked > tokens);
+            let budgets: Vec<Budget> = question.budgets.iter().copied().filter(fits).collect();
+            let decode = &session.manifest().plan.decode;
+            SampleRun::begin(&plan, decode, model, record, reporter.cancel, &mut progress)
+                .and_then(|run| {
+                    run.run_some(
+                        &captured,
+                        &budgets,
+                        |label| question.windows.iter().any(|wanted| wanted == label),
+                        &mut |outcome| {
+                            let part = part(question, index, &outcome);
+                            reporter.answer(Answer::Fidelity(part));
+                        },
+                    )
+                })
+                .with_context(|| format!("sample '{}'", record.id))?;
+            done += 1;
+        }
+        Ok(())
+    };
+    match measure_all() {
+        Err(error) if matches!(error.downcast_ref(), Some(SessionError::Cancelled)) => {
+            let outcome = format!(
+                "Cancelled after {done} of {} samples; what was measured is kept",
+                question.samples.len()
+            );
+            (reporter.event)(Event::Cancelled { outcome });
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+fn part(question: &FidelityQuestion, index: usize, outcome: &WindowOutcome) -> FidelityPart {
+    let points = outcome.by_budget.iter().map(|evicted| FidelityPoint {
+        index,
+        label: outcome.label.clone(),
+        budget: evicted.budget,
+        budget_tokens: evicted.budget_tokens,
+        figures: Figures::of(evicted),
+    });
+    FidelityPart {
+        path: question.path.clone(),
+        options: question.options,
+        points: points.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kvlens_analysis::allocation::AllocatedMeans;
+    use kvlens_analysis::fidelity::MeanFidelity;
+
+    use super::*;
+
+    fn part_of(path: &str, kl: f64) -> FidelityPart {
+        let figures = Figures {
+            foreseen: AllocatedMeans {
+                recall: 0.5,
+                hit_rate: 0.5,
+                selected_mass: 0.5,
+            },
+            fidelity: MeanFidelity { kl, agreement: 1.0 },
+            answer_nll: None,
+            score: None,
+        };
+        FidelityPart {
+            path: PathBuf::from(path),
+            options: MeasureOptions::default(),
+            points: vec![FidelityPoint {
+                index: 0,
+                label: "last:32".to_owned(),
+                budget: Budget::Fraction(0.1),
+                budget_tokens: 10,
+                figures,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_second_measurement_replaces_the_first_and_another_session_everything() {
+        let mut results = FidelityResults::default();
+        results.take(part_of("a", 1.0));
+        results.take(part_of("a", 2.0));
+        assert_eq!(results.points.len(), 1);
+        assert_eq!(results.points[0].figures.fidelity.kl, 2.0);
+        let mut other = part_of("b", 3.0);
+        other.points[0].label = "laq".to_owned();
+        results.take(other);
+        assert_eq!(results.points.len(), 1);
+        assert_eq!(results.points[0].label, "laq");
+    }
+}

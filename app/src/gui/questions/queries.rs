@@ -1,0 +1,92 @@
+//! How alike the windows' queries are to those of the decode stage, and what position and content do alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kvlens_sessions::model::ModelSource;
+use kvlens_sessions::{ModelShape, Session};
+
+use super::{Answer, SampleProgress};
+use crate::gui::jobs::{Jobs, Reporter};
+use crate::measurement::interventions::{IntervenedQueries, intervene};
+use crate::measurement::queries::{WindowQueries, window_queries};
+
+/// The cosines of a sample's windows.
+#[derive(Clone, Debug)]
+pub struct QueriesAnswer {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// Number among the finished samples.
+    pub index: usize,
+    /// L.
+    pub layers: usize,
+    /// H.
+    pub heads: usize,
+    /// Windows that have queries, in the sample's order.
+    pub windows: Vec<(String, WindowQueries)>,
+    /// Labels of the windows that observe without queries.
+    pub without_queries: Vec<String>,
+}
+
+/// The cosines of the interventions on a sample.
+#[derive(Clone, Debug)]
+pub struct InterventionsAnswer {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// Number among the finished samples.
+    pub index: usize,
+    /// Each intervention.
+    pub found: Vec<IntervenedQueries>,
+}
+
+pub(super) fn answer(path: PathBuf, index: usize, reporter: &Reporter<'_>) -> anyhow::Result<()> {
+    let session = Session::open(&path)?;
+    let captured = session.load_sample(index)?;
+    let shape = &session.manifest().shape;
+    let mut answer = QueriesAnswer {
+        path,
+        index,
+        layers: shape.layers,
+        heads: shape.query_heads,
+        windows: Vec::new(),
+        without_queries: Vec::new(),
+    };
+    for window in captured.windows() {
+        reporter.cancel.check()?;
+        let label = window.label().to_owned();
+        match window_queries(&captured, window, shape.rope.as_ref())? {
+            Some(queries) => answer.windows.push((label, queries)),
+            None => answer.without_queries.push(label),
+        }
+    }
+    reporter.answer(Answer::Queries(Arc::new(answer)));
+    Ok(())
+}
+
+pub(super) fn answer_interventions(
+    jobs: &mut Jobs,
+    path: PathBuf,
+    index: usize,
+    elsewhere: Option<&ModelSource>,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<()> {
+    let session = Session::open(&path)?;
+    let captured = session.load_sample(index)?;
+    let model = jobs.session_model(&session, elsewhere, reporter)?;
+    // a session of an earlier program does not say how positions become angles; its model does
+    let rope = ModelShape::from(model.config()).rope;
+    let mut progress = SampleProgress::new(reporter);
+    let found = intervene(
+        model,
+        &captured,
+        rope.as_ref(),
+        reporter.cancel,
+        &mut progress,
+    )?;
+    reporter.answer(Answer::Interventions(Arc::new(InterventionsAnswer {
+        path,
+        index,
+        found,
+    })));
+    Ok(())
+}

@@ -1,0 +1,381 @@
+//! What eviction really does to the output, against the budget or against recall.
+
+use egui::{Button, ComboBox, Response, RichText, Role, TextEdit, Ui, WidgetInfo};
+
+use super::capture::progress_ui;
+use super::question_state::{error_ui, job_of};
+use super::recall::{entry, window_entry};
+use super::{View, empty_hint};
+use crate::gui::command::{Command, Commands};
+use crate::gui::data::Shown;
+use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
+use crate::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
+use crate::gui::questions::QuestionKind;
+use crate::gui::theme::SeriesStyle;
+use crate::gui::widgets::copy_button::copy_button;
+use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::segmented::segmented;
+
+/// Width of the field of budgets.
+const BUDGETS_WIDTH: f32 = 150.0;
+
+/// Draws the view.
+pub fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let Some((session, shown)) = view.shown() else {
+        empty_hint(
+            ui,
+            "Run a capture or open a session to see what eviction does to its answers",
+        );
+        return;
+    };
+    if shown.sample.windows.is_empty() {
+        empty_hint(
+            ui,
+            "This session has no windows to evict by; capture with --windows",
+        );
+        return;
+    }
+    let results = &view.data.answers.fidelity;
+    let is_current = results.is_of(&session.info.path, &shown.options);
+    let curves = view.derived.fidelity().filter(|_| is_current);
+    let has_curves = curves.is_some_and(|curves| curves.samples > 0);
+    let mut choices = view.settings.choices.fidelity.clone();
+    ui.horizontal_wrapped(|ui| run_ui(ui, view, &mut choices, commands));
+    error_ui(ui, view, QuestionKind::Fidelity);
+    if let Some(job) = job_of(view, QuestionKind::Fidelity) {
+        progress_ui(ui, &job.progress);
+    }
+    if let Some(curves) = curves.filter(|_| has_curves) {
+        ui.horizontal_wrapped(|ui| {
+            plot_choices_ui(ui, &mut choices);
+            legend_ui(ui, view, commands);
+            facts_ui(ui, view, curves);
+            copy_button(ui, "Copy the fidelity", || text(view));
+        });
+    }
+    if choices != view.settings.choices.fidelity {
+        commands.send(Command::SetFidelity(choices.clone()));
+    }
+    match curves.filter(|_| has_curves) {
+        Some(curves) if !curves.curves.is_empty() => plot_ui(ui, view, shown, curves),
+        Some(_) => empty_hint(ui, missing_metric(choices.metric)),
+        None => empty_hint(ui, &nothing_measured(view, choices.all_samples, is_current)),
+    }
+}
+
+/// What is measured: samples, budgets, and the button.
+fn run_ui(ui: &mut Ui, view: &View<'_>, choices: &mut FidelityChoices, commands: &mut Commands) {
+    let describe = |response: Response, all: bool| {
+        response.on_hover_text(match all {
+            true => "Measure and show every sample of the session, as means",
+            false => "Measure and show the open sample",
+        })
+    };
+    let name = |all: bool| if all { "All samples" } else { "This sample" };
+    if let Some(all) = segmented(ui, choices.all_samples, &[false, true], name, describe) {
+        choices.all_samples = all;
+    }
+    let label = ui.label("Budgets");
+    let parsed = choices.parsed_budgets();
+    let color = parsed.is_err().then_some(view.theme.error);
+    let field = TextEdit::singleline(&mut choices.budgets)
+        .desired_width(BUDGETS_WIDTH)
+        .hint_text("5%, 64")
+        .text_color_opt(color);
+    let field = ui.add(field).labelled_by(label.id);
+    let help = match &parsed {
+        Ok(_) => "Budgets in tokens or as shares of the prompt, separated by commas",
+        Err(reason) => reason,
+    };
+    field.on_hover_text(help);
+    let is_running = job_of(view, QuestionKind::Fidelity).is_some();
+    if is_running {
+        if ui
+            .button("Cancel fidelity")
+            .on_hover_text("What is measured stays")
+            .clicked()
+        {
+            commands.send(Command::CancelJobs);
+        }
+        return;
+    }
+    let button = ui
+        .add_enabled(parsed.is_ok(), Button::new("Measure fidelity"))
+        .on_hover_text(
+            "Loads the model and decodes once for each shown window and budget, on what the window would keep",
+        )
+        .on_disabled_hover_text("Type the budgets first, such as 5%, 10%");
+    if button.clicked() {
+        commands.send(Command::Ask(QuestionKind::Fidelity));
+    }
+}
+
+fn plot_choices_ui(ui: &mut Ui, choices: &mut FidelityChoices) {
+    let describe = |response: Response, plot: FidelityPlot| {
+        response.on_hover_text(match plot {
+            FidelityPlot::Budget => "The metric at every budget, a curve for each window",
+            FidelityPlot::Recall => {
+                "A point for each window and budget: does foreseeing more change the output less?"
+            }
+        })
+    };
+    let plots = FidelityPlot::ALL;
+    if let Some(plot) = segmented(ui, choices.plot, &plots, FidelityPlot::label, describe) {
+        choices.plot = plot;
+    }
+    ComboBox::from_id_salt("fidelity metric")
+        .selected_text(choices.metric.label())
+        .show_ui(ui, |ui| {
+            for metric in FidelityMetric::ALL {
+                ui.selectable_value(&mut choices.metric, metric, metric.label())
+                    .on_hover_text(explain(metric));
+            }
+        })
+        .response
+        .on_hover_text(explain(choices.metric))
+        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Fidelity metric"));
+}
+
+fn explain(metric: FidelityMetric) -> &'static str {
+    match metric {
+        FidelityMetric::Divergence => {
+            "How far the evicted cache's next-token distribution is from the full cache's, mean over the steps; 0 is no change"
+        }
+        FidelityMetric::Agreement => {
+            "Share of the steps at which both caches find the same token most likely"
+        }
+        FidelityMetric::AnswerNll => {
+            "Mean negative log-likelihood of the reference answer's tokens; lower is likelier"
+        }
+        FidelityMetric::Score => {
+            "Share of the task that the free generation on the evicted cache gets right"
+        }
+    }
+}
+
+fn legend_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let oracle = oracle_style(view);
+    entry(ui, &oracle, RichText::new("decode").color(oracle.color))
+        .on_hover_text("The oracle: what the decode stage itself would keep");
+    for window in view.derived.bands() {
+        let help = "Click to hide or show the curve in every view; only shown windows are measured";
+        window_entry(ui, view, window, "", help, commands);
+    }
+}
+
+/// What the curves are means of, and what their points say together.
+fn facts_ui(ui: &mut Ui, view: &View<'_>, curves: &FidelityCurves) {
+    let choices = &view.settings.choices.fidelity;
+    let samples = match curves.samples {
+        1 => "1 sample".to_owned(),
+        samples => format!("{samples} samples"),
+    };
+    ui.weak(samples)
+        .on_hover_text("Points are means over samples; a band is the 95 % interval of the mean");
+    if choices.plot == FidelityPlot::Recall && curves.spearman.is_finite() {
+        ui.weak(format!("Spearman {:.2}", curves.spearman))
+            .on_hover_text(
+                "Correlation of the ranks of recall and metric over the windows' points, without the oracle",
+            );
+    }
+    if curves.full.is_some() && has_full_line(choices.metric) {
+        ui.weak("dashed: full cache");
+    }
+}
+
+fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &FidelityCurves) {
+    let choices = &view.settings.choices.fidelity;
+    let hidden = &view.settings.choices.hidden_windows;
+    let visible: Vec<&FidelityCurve> = curves
+        .curves
+        .iter()
+        .filter(|curve| !hidden.contains(&curve.label))
+        .collect();
+    let full = curves.full.filter(|_| has_full_line(choices.metric));
+    let y = metric_axis(choices.metric, &visible, full);
+    let plot = match choices.plot {
+        FidelityPlot::Budget => LinePlot {
+            name: "Fidelity against the budget",
+            height: height_left(ui),
+            x: budget_axis(view, shown, &visible),
+            y,
+            curves: visible
+                .iter()
+                .map(|curve| over_budget(view, curve))
+                .collect(),
+            vertical: Some((view.derived.budget_tokens().max(1) as f64).log2()),
+            horizontal: full,
+            faded: false,
+        },
+        FidelityPlot::Recall => LinePlot {
+            name: "Fidelity against recall",
+            height: height_left(ui),
+            x: PlotAxis {
+                label: "recall of what the cache kept".to_owned(),
+                low: 0.0,
+                high: 1.0,
+                numbers: AxisNumbers::Shares,
+            },
+            y,
+            curves: visible.iter().flat_map(|curve| dots(view, curve)).collect(),
+            vertical: None,
+            horizontal: full,
+            faded: false,
+        },
+    };
+    plot.show(ui, view.theme);
+}
+
+/// KL and agreement of the full cache with itself are 0 and 1, and need no line.
+fn has_full_line(metric: FidelityMetric) -> bool {
+    matches!(metric, FidelityMetric::AnswerNll | FidelityMetric::Score)
+}
+
+/// From the smallest to the largest measured budget, with room for the workbench's own.
+fn budget_axis(view: &View<'_>, shown: &Shown, curves: &[&FidelityCurve]) -> PlotAxis {
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let octaves: Vec<f64> = points.map(|point| point.budget_tokens.log2()).collect();
+    let own = (view.derived.budget_tokens().max(1) as f64).log2();
+    let whole = (shown.sample.record.prompt_ids.len().max(2) as f64).log2();
+    PlotAxis {
+        label: "Budget in tokens".to_owned(),
+        low: octaves.iter().copied().fold(own, f64::min).floor(),
+        high: octaves
+            .iter()
+            .copied()
+            .fold(own, f64::max)
+            .min(whole.ceil()),
+        numbers: AxisNumbers::Octaves,
+    }
+}
+
+fn metric_axis(metric: FidelityMetric, curves: &[&FidelityCurve], full: Option<f64>) -> PlotAxis {
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let upper = points.map(|point| point.interval.map_or(point.value, |interval| interval.high));
+    let largest = upper.chain(full).fold(0.0, f64::max);
+    let is_share = metric.largest().is_finite();
+    PlotAxis {
+        label: metric.label().to_owned(),
+        low: 0.0,
+        high: match is_share {
+            true => 1.0,
+            false => largest.max(1e-6),
+        },
+        numbers: match is_share {
+            true => AxisNumbers::Shares,
+            false => AxisNumbers::Any,
+        },
+    }
+}
+
+fn over_budget(view: &View<'_>, curve: &FidelityCurve) -> PlotCurve {
+    let has_band = curve.points.iter().any(|point| point.interval.is_some());
+    let edge = |of: fn(&kvlens_analysis::statistics::Interval) -> f64| -> Vec<f64> {
+        let points = curve.points.iter();
+        points
+            .map(|point| point.interval.as_ref().map_or(point.value, of))
+            .collect()
+    };
+    PlotCurve {
+        name: curve.label.clone(),
+        style: style_of(view, curve),
+        xs: curve
+            .points
+            .iter()
+            .map(|point| point.budget_tokens.log2())
+            .collect(),
+        ys: curve.points.iter().map(|point| point.value).collect(),
+        band: has_band.then(|| {
+            (
+                edge(|interval| interval.low),
+                edge(|interval| interval.high),
+            )
+        }),
+        has_line: true,
+    }
+}
+
+/// Each budget for itself, so that the hover can name it.
+fn dots(view: &View<'_>, curve: &FidelityCurve) -> Vec<PlotCurve> {
+    let dots = curve.points.iter().map(|point| PlotCurve {
+        name: format!("{} at {}", curve.label, point.budget),
+        style: style_of(view, curve),
+        xs: vec![point.recall],
+        ys: vec![point.value],
+        band: None,
+        has_line: false,
+    });
+    dots.collect()
+}
+
+fn style_of(view: &View<'_>, curve: &FidelityCurve) -> SeriesStyle {
+    match curve.is_oracle {
+        true => oracle_style(view),
+        false => view.theme.series(&curve.label, curve.repeat),
+    }
+}
+
+fn oracle_style(view: &View<'_>) -> SeriesStyle {
+    SeriesStyle {
+        color: view.theme.oracle,
+        line: egui_plot::LineStyle::Solid,
+        marker: egui_plot::MarkerShape::Cross,
+    }
+}
+
+fn missing_metric(metric: FidelityMetric) -> &'static str {
+    match metric {
+        FidelityMetric::Divergence | FidelityMetric::Agreement => {
+            "Nothing was measured yet for the shown samples"
+        }
+        FidelityMetric::AnswerNll => {
+            "These prompts have no reference answer; choose another metric"
+        }
+        FidelityMetric::Score => "These prompts cannot be scored; choose another metric",
+    }
+}
+
+fn nothing_measured(view: &View<'_>, all_samples: bool, is_current: bool) -> String {
+    if job_of(view, QuestionKind::Fidelity).is_some() {
+        return "The first results come soon".to_owned();
+    }
+    let what = match (all_samples, is_current) {
+        (true, _) => "No sample was measured yet",
+        (false, true) => "This sample was not measured yet",
+        (false, false) => "This sample was not measured yet under this scoring",
+    };
+    format!("{what}: press 'Measure fidelity'")
+}
+
+/// Every eviction as a row that a spreadsheet takes, in the columns of fidelity.parquet.
+fn text(view: &View<'_>) -> String {
+    let mut text = String::from(
+        "sample\twindow\tbudget\tbudget_tokens\trecall\thit_rate\tkept_mass\tkl\tagreement\tanswer_nll\tscore\n",
+    );
+    let samples = view
+        .data
+        .session
+        .as_ref()
+        .map(|session| &session.info.samples);
+    let optional = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    for point in &view.data.answers.fidelity.points {
+        let id = samples
+            .and_then(|samples| samples.get(point.index))
+            .map_or("", |sample| sample.id.as_str());
+        let figures = &point.figures;
+        text.push_str(&format!(
+            "{id}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
+            point.label,
+            point.budget,
+            point.budget_tokens,
+            figures.foreseen.recall,
+            figures.foreseen.hit_rate,
+            figures.foreseen.selected_mass,
+            figures.fidelity.kl,
+            figures.fidelity.agreement,
+            optional(figures.answer_nll),
+            optional(figures.score),
+        ));
+    }
+    text
+}
