@@ -9,14 +9,15 @@ use anyhow::{Context as _, bail};
 use kvlens_datasets::QuestionPlace;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{
-    CancelFlag, CaptureEvent, SampleRecord, SampleState, Session, SessionError, Stage, StartMode,
-    capture,
+    CancelFlag, CaptureEvent, CapturePlan, SampleRecord, SampleState, Session, SessionError, Stage,
+    StartMode, capture,
 };
 
 use super::attention_picture::AttentionPicture;
 use super::capture_settings::CaptureSettings;
 use super::data::{Progress, SampleDetails, SampleRow, SessionInfo};
 use super::derived::budget_grid;
+use super::model_jobs::{estimate, fetch_model, foresee_memory};
 use super::worker::{Event, Request};
 use crate::measurement::{MeasureOptions, measure_sample};
 
@@ -32,6 +33,12 @@ struct LoadedModel {
     device: DeviceChoice,
     dtype: DtypeChoice,
     model: Model,
+}
+
+impl LoadedModel {
+    fn is_of(&self, plan: &CapturePlan) -> bool {
+        self.source == plan.model && self.device == plan.device && self.dtype == plan.dtype
+    }
 }
 
 /// What stays between two jobs.
@@ -64,6 +71,12 @@ impl Jobs {
                 reporter.cancel.check()?;
                 let picture = AttentionPicture::read(&captured, key)?;
                 (reporter.event)(Event::AttentionRead(Arc::new(picture)));
+                Ok(())
+            }
+            Request::Estimate { settings } => {
+                reporter.cancel.check()?;
+                let said = estimate(&settings).unwrap_or_else(|error| format!("{error:#}"));
+                (reporter.event)(Event::Estimated(said));
                 Ok(())
             }
             Request::SaveAs { from, to } => {
@@ -131,11 +144,17 @@ impl Jobs {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make the folder {}", parent.display()))?;
         }
+        fetch_model(&plan.model, reporter)?;
         (reporter.progress)(Progress {
             stage: "Load the model".to_owned(),
             ..Progress::default()
         });
-        let model = self.model(&plan.model, plan.device, plan.dtype)?;
+        // another model gives its memory back before this one asks for its own
+        self.model = self.model.take().filter(|loaded| loaded.is_of(&plan));
+        let memory = foresee_memory(&plan, &samples, self.model.is_some())?;
+        (reporter.event)(Event::Note(memory));
+        let model = self.model(&plan)?;
+        (reporter.event)(Event::ModelLoaded(plan.model.to_string()));
         let mut meter = Meter::new(reporter);
         let outcome = capture(
             &plan,
@@ -183,23 +202,14 @@ impl Jobs {
     }
 
     /// The model, loaded unless it is the one of the capture before.
-    fn model(
-        &mut self,
-        source: &ModelSource,
-        device: DeviceChoice,
-        dtype: DtypeChoice,
-    ) -> anyhow::Result<&Model> {
-        let fits = |loaded: &LoadedModel| {
-            loaded.source == *source && loaded.device == device && loaded.dtype == dtype
-        };
-        // Give the old model's memory back before the new one asks for its own.
-        let loaded = match self.model.take().filter(fits) {
+    fn model(&mut self, plan: &CapturePlan) -> anyhow::Result<&Model> {
+        let loaded = match self.model.take() {
             Some(loaded) => loaded,
             None => LoadedModel {
-                source: source.clone(),
-                device,
-                dtype,
-                model: Model::load(source, device, dtype)?,
+                source: plan.model.clone(),
+                device: plan.device,
+                dtype: plan.dtype,
+                model: Model::load(&plan.model, plan.device, plan.dtype)?,
             },
         };
         Ok(&self.model.insert(loaded).model)
@@ -385,6 +395,7 @@ impl<'a> Meter<'a> {
             tokens: Some((done, total)),
             tokens_per_second: speed,
             seconds_left: speed.map(|speed| total.saturating_sub(done) as f64 / speed),
+            ..Progress::default()
         });
     }
 }

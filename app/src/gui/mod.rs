@@ -17,6 +17,7 @@ pub mod headless;
 mod heads_text;
 mod jobs;
 pub mod layout;
+mod model_jobs;
 pub mod offscreen;
 pub mod state;
 pub mod theme;

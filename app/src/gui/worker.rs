@@ -51,6 +51,11 @@ pub enum Request {
         /// How to measure the first sample.
         options: MeasureOptions,
     },
+    /// Estimate what a capture would take.
+    Estimate {
+        /// What to capture.
+        settings: Box<CaptureSettings>,
+    },
     /// Copy a session.
     SaveAs {
         /// The session's folder.
@@ -104,6 +109,10 @@ pub enum Event {
     Warning(String),
     /// A session was copied.
     Saved(PathBuf),
+    /// What a capture would take in memory, or why that cannot be said.
+    Estimated(String),
+    /// A capture begins with this model, which could be loaded.
+    ModelLoaded(String),
     /// A capture ended well.
     Captured {
         /// The session's folder.
