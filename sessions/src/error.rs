@@ -111,6 +111,31 @@ pub enum SessionError {
         reason: String,
     },
 
+    /// A model on the hub that cannot be had.
+    #[error("model '{id}' (no such folder is here, so it was looked for on the hub): {reason}")]
+    Hub {
+        /// As it was asked for.
+        id: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+
+    /// A connection to the hub that could not be made, or broke.
+    #[error("model '{id}' (no such folder is here, so it was looked for on the hub): {reason}")]
+    HubConnection {
+        /// As it was asked for.
+        id: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+
+    /// A run that takes more memory than there is.
+    #[error("{reason}")]
+    Memory {
+        /// How much, of how much, and what would fit.
+        reason: String,
+    },
+
     /// A session folder that cannot be opened, resumed or written.
     #[error("{reason}: {}", path.display())]
     Session {

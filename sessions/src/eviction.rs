@@ -10,6 +10,7 @@ use kvlens_analysis::{
 };
 
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape};
 use crate::model::{Evicted, KvCache, Model, ModelConfig};
 use crate::observation::{Cost, Observation, ObservationInfo, QueryRows};
 use crate::prefill::{Needs, Prefilled};
@@ -141,6 +142,21 @@ impl Eviction {
     /// Operations of scoring the prompt.
     pub(crate) fn flops(&self, config: &ModelConfig, prompt_tokens: usize) -> f64 {
         config.scoring_flops(self.needs().last_rows.min(prompt_tokens), prompt_tokens)
+    }
+
+    /// Ranking the prompt, then decoding `room` tokens on what is kept.
+    pub(crate) fn memory(&self, run: &RunShape<'_>, room: usize) -> Memory {
+        let heads = match self.sharing {
+            Sharing::QueryHead => run.config.query_heads,
+            Sharing::KvHead => run.config.kv_heads,
+        };
+        let ranking = match self.needs().last_rows.min(run.prompt_tokens) {
+            0 => Memory::default(),
+            rows => run.ranked(rows),
+        };
+        let slots = self.kept_tokens(run.prompt_tokens).saturating_add(room);
+        let cache = run.beside_the_model(run.cache(heads, slots));
+        ranking.max(cache + run.forward(1, slots))
     }
 
     /// A copy of the prompt's cache with what the eviction keeps, and room for `room` more tokens.

@@ -16,7 +16,7 @@ use needs::Passes;
 pub(crate) use query_moments::QueryMoments;
 
 /// Tokens that go through the layers together: bounds the activations, and is how often Cancel is looked at.
-const CHUNK_TOKENS: usize = 512;
+pub(crate) const CHUNK_TOKENS: usize = 512;
 
 /// Whether to stop, and where to tell how far a job is.
 pub struct RunControl<'a> {

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kvlens_sessions::DecodePlan;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 
 use super::fidelity::FidelityArguments;
@@ -125,24 +124,33 @@ impl From<PictureTheme> for ThemeChoice {
     }
 }
 
-/// `kvlens capture`
-#[derive(Debug, Args)]
+/// `kvlens capture`. What is not given is the plan file's or, without one, what the help says.
+#[derive(Debug, Default, Args)]
 pub struct CaptureArguments {
-    /// The model: `demo` (built in) or a folder in the Hugging Face layout
-    #[arg(long, value_name = "demo|DIR")]
-    pub model: ModelSource,
+    /// A plan file (TOML) with several models and data: one session for each model and each data entry, in the
+    /// folder --out. Its keys are named as these flags; a flag that is given takes the place of the key
+    #[arg(long, value_name = "FILE.toml")]
+    pub plan: Option<PathBuf>,
+    /// The model: `demo` (built in), a folder in the Hugging Face layout, or a hub id such as
+    /// `ORG/NAME[@REVISION]`, which is looked for in the local hub cache and fetched if it is not there
+    #[arg(
+        long,
+        value_name = "demo|DIR|ORG/NAME",
+        required_unless_present = "plan"
+    )]
+    pub model: Option<ModelSource>,
     /// Prompts: `demo[:question=start|end,length=512|1024,samples=N]`, a generated task such as
     /// `niah:length=1024,samples=16` (`kvlens doctor` lists them), a .txt file (one prompt) or a .jsonl
     /// file (one prompt a line)
-    #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]
+    #[arg(long, value_name = "SPEC", required_unless_present = "plan", num_args = 1..)]
     pub data: Vec<String>,
     /// Observation windows such as `last:32`, or `all` with their default options; the decode stage
-    /// is always captured
-    #[arg(long, value_name = "WINDOW", num_args = 1.., default_values_t = [DEFAULT_WINDOW.to_owned()])]
+    /// is always captured [default: last:32]
+    #[arg(long, value_name = "WINDOW", num_args = 1..)]
     pub windows: Vec<String>,
-    /// Tokens of the decode stage, at most
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_DECODE_TOKENS, value_parser = at_least_one)]
-    pub decode: usize,
+    /// Tokens of the decode stage, at most [default: 64]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub decode: Option<usize>,
     /// Go on after an end-of-text token
     #[arg(long)]
     pub ignore_eos: bool,
@@ -152,40 +160,35 @@ pub struct CaptureArguments {
     /// Sample at this temperature; greedy without it
     #[arg(long, value_name = "X")]
     pub temperature: Option<f64>,
-    /// Seed of the sampling
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of the sampling [default: 0]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
     /// Wrap prompts in the model's chat template
     #[arg(long)]
     pub chat: bool,
-    /// auto, cpu, cuda, cuda:N or metal
-    #[arg(long, value_name = "D", default_value_t)]
-    pub device: DeviceChoice,
-    /// auto, f32, f16 or bf16
-    #[arg(long, value_name = "T", default_value_t)]
-    pub dtype: DtypeChoice,
-    /// Run each window N times to measure its time, and keep the median
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
-    pub repeat_cost: usize,
+    /// auto, cpu, cuda, cuda:N or metal [default: auto]
+    #[arg(long, value_name = "D")]
+    pub device: Option<DeviceChoice>,
+    /// auto, f32, f16 or bf16 [default: auto]
+    #[arg(long, value_name = "T")]
+    pub dtype: Option<DtypeChoice>,
+    /// Run each window N times to measure its time, and keep the median [default: 1]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub repeat_cost: Option<usize>,
+    /// Print what the capture would take in memory and on disk, and end: no weights are read, nothing is run
+    /// or written
+    #[arg(long)]
+    pub estimate: bool,
     /// Go on with a capture that was stopped; everything else must be as it was
     #[arg(long)]
     pub resume: bool,
-    /// The session folder to write, NAME.kvlens by custom
-    #[arg(long, value_name = "SESSION")]
-    pub out: PathBuf,
-}
-
-impl CaptureArguments {
-    /// How the decode stage is run.
-    pub fn decode_plan(&self) -> DecodePlan {
-        DecodePlan {
-            max_tokens: self.decode,
-            ignore_eos: self.ignore_eos,
-            teacher_forced: self.teacher_forced,
-            temperature: self.temperature,
-            seed: self.seed,
-        }
-    }
+    /// The session folder to write, NAME.kvlens by custom; with --plan, the folder for the sessions
+    #[arg(
+        long,
+        value_name = "SESSION",
+        required_unless_present_any = ["estimate", "plan"]
+    )]
+    pub out: Option<PathBuf>,
 }
 
 /// `kvlens demo`
@@ -252,8 +255,8 @@ pub struct TrainDemoModelArguments {
 /// What both trainings of a window take.
 #[derive(Debug, Args)]
 pub struct TrainWindowArguments {
-    /// The model: `demo` (built in) or a folder in the Hugging Face layout
-    #[arg(long, value_name = "demo|DIR")]
+    /// The model: `demo` (built in), a folder in the Hugging Face layout, or a hub id
+    #[arg(long, value_name = "demo|DIR|ORG/NAME")]
     pub model: ModelSource,
     /// Training prompts, as `capture` takes them; the model responds to them itself
     #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]
@@ -338,7 +341,8 @@ pub const DEFAULT_BUDGETS: &str = "64,128,256,5%,10%,20%";
 /// Tokens of the decode stage unless told otherwise.
 pub const DEFAULT_DECODE_TOKENS: usize = 64;
 
-const DEFAULT_WINDOW: &str = "last:32";
+/// The window of a capture that names none.
+pub const DEFAULT_WINDOW: &str = "last:32";
 
 /// A count of at least 1.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
@@ -382,7 +386,7 @@ mod tests {
         };
         assert_eq!(capture.data, ["demo", "a.txt"]);
         assert_eq!(capture.windows, ["last:32", "last:8"]);
-        assert_eq!(capture.decode, 64);
+        assert_eq!(capture.decode, None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use kvlens_datasets::{DataSpec, Sample, load_all};
+use kvlens_sessions::estimate::CaptureEstimator;
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::parse_windows;
 use kvlens_sessions::{
@@ -12,12 +13,16 @@ use kvlens_sessions::{
 };
 
 use super::args::CaptureArguments;
-use super::failure::Failure;
+use super::capture_grid::cells;
+use super::failure::{self, Failure};
+use super::fetch::{fetch_model, require_model};
 use super::folders::check_can_create;
 use super::interrupt::cancel_on_interrupt;
+use super::memory_table::{memory_line, memory_table};
 use super::output;
 use super::progress::Progress;
 use super::warnings::{SampleFacts, Warnings};
+use crate::system_memory::available_memory;
 
 /// What makes a folder a session.
 const MANIFEST_FILE: &str = "manifest.json";
@@ -27,34 +32,67 @@ const MANIFEST_FILE: &str = "manifest.json";
 /// # Errors
 /// Bad input, an interrupt, samples that could not be captured.
 pub fn run(arguments: &CaptureArguments) -> Result<()> {
-    let job = CaptureJob {
-        plan: CapturePlan {
-            model: arguments.model.clone(),
-            data: arguments.data.clone(),
-            windows: arguments.windows.clone(),
-            decode: arguments.decode_plan(),
-            chat: arguments.chat,
-            device: arguments.device,
-            dtype: arguments.dtype,
-            repeat_cost: arguments.repeat_cost,
-        },
-        out: arguments.out.clone(),
-        start: if arguments.resume {
-            StartMode::Resume
-        } else {
-            StartMode::New
-        },
+    let cells = cells(arguments)?;
+    if arguments.estimate {
+        return cells.iter().try_for_each(|cell| print_estimate(&cell.plan));
+    }
+    let start = if arguments.resume {
+        StartMode::Resume
+    } else {
+        StartMode::New
     };
-    let summary = job.run(&cancel_on_interrupt()?)?;
-    let out = arguments.out.display();
-    let before = match summary.already_finished {
-        0 => String::new(),
-        count => format!(", {count} were there already"),
-    };
-    output::print(&format!(
-        "captured {}{before}: {out}\n",
-        samples(summary.finished)
-    ))
+    let jobs = cells.into_iter().filter_map(|cell| {
+        let (plan, out) = (cell.plan, cell.out?);
+        Some(CaptureJob { plan, out, start })
+    });
+    run_all(&jobs.collect::<Vec<_>>(), &cancel_on_interrupt()?)
+}
+
+/// Runs captures one after the other. One that fails is named, and the others go on.
+fn run_all(jobs: &[CaptureJob], cancel: &CancelFlag) -> Result<()> {
+    // what can be refused cheaply is refused before the first of them runs
+    for job in jobs {
+        job.check()?;
+    }
+    let mut model = ModelSlot::default();
+    let mut failed = 0;
+    for job in jobs {
+        match job.run_with(&mut model, cancel) {
+            Ok(summary) => output::print(&job.summary_line(summary))?,
+            Err(error) if jobs.len() == 1 || cancel.is_cancelled() => return Err(error),
+            Err(error) => {
+                failed += 1;
+                output::note(&failure::sentence(&error));
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => bail!(
+            "{failed} of {} captures failed, as said above; --resume goes on with them",
+            jobs.len()
+        ),
+    }
+}
+
+/// Prints what the plan would take, and refuses it if that cannot be had.
+fn print_estimate(plan: &CapturePlan) -> Result<()> {
+    let samples = load_samples(plan)?;
+    require_model(&plan.model)?;
+    let available = available_memory();
+    let estimator = CaptureEstimator::open(plan)?;
+    let estimate = estimator.estimate(&samples)?;
+    output::print(&memory_table(&estimate, available))?;
+    Ok(estimator.check(&estimate, available)?)
+}
+
+fn load_samples(plan: &CapturePlan) -> Result<Vec<Sample>> {
+    let specs = plan
+        .data
+        .iter()
+        .map(|spec| spec.parse())
+        .collect::<Result<Vec<DataSpec>, _>>()?;
+    Ok(load_all(&specs)?)
 }
 
 fn samples(count: usize) -> String {
@@ -81,14 +119,29 @@ impl CaptureJob {
     /// Bad input; [`Failure::Interrupted`] after a cancel; an error when samples could not be
     /// captured, each of which was named on stderr.
     pub fn run(&self, cancel: &CancelFlag) -> Result<CaptureSummary> {
+        self.check()?;
+        self.run_with(&mut ModelSlot::default(), cancel)
+    }
+
+    /// Refuses what can be refused without the model.
+    fn check(&self) -> Result<()> {
+        self.window_rows()?;
+        load_samples(&self.plan)?;
+        self.check_output()
+    }
+
+    fn run_with(&self, slot: &mut ModelSlot, cancel: &CancelFlag) -> Result<CaptureSummary> {
         let windows = self.window_rows()?;
-        let samples = self.samples()?;
-        self.check_output()?;
-        let model = Model::load(&self.plan.model, self.plan.device, self.plan.dtype)?;
+        let samples = load_samples(&self.plan)?;
+        fetch_model(&self.plan.model, cancel)?;
+        slot.make_room_for(&self.plan);
+        let memory = self.foresee_memory(&samples, slot)?;
+        let model = slot.load(&self.plan)?;
+        output::note(&memory);
         let mut watch = Watch::new(windows)?;
         let outcome = capture(
             &self.plan,
-            &model,
+            model,
             &samples,
             &self.out,
             self.start,
@@ -117,14 +170,25 @@ impl CaptureJob {
             .collect())
     }
 
-    fn samples(&self) -> Result<Vec<Sample>> {
-        let specs = self
-            .plan
-            .data
-            .iter()
-            .map(|spec| spec.parse())
-            .collect::<Result<Vec<DataSpec>, _>>()?;
-        Ok(load_all(&specs)?)
+    /// Refuses what cannot fit; gives a line on what the capture takes.
+    fn foresee_memory(&self, samples: &[Sample], slot: &ModelSlot) -> Result<String> {
+        let mut available = available_memory();
+        let estimator = CaptureEstimator::open(&self.plan)?;
+        let mut estimate = estimator.estimate(samples)?;
+        if slot.loaded.is_some() {
+            estimate.count_weights_as_available(&mut available);
+        }
+        estimator.check(&estimate, available)?;
+        Ok(memory_line(&estimate, available))
+    }
+
+    fn summary_line(&self, summary: CaptureSummary) -> String {
+        let before = match summary.already_finished {
+            0 => String::new(),
+            count => format!(", {count} were there already"),
+        };
+        let out = self.out.display();
+        format!("captured {}{before}: {out}\n", samples(summary.finished))
     }
 
     /// Refuses an output before the model is loaded, which may take long.
@@ -146,6 +210,32 @@ impl CaptureJob {
             }
         }
         check_can_create(&self.out)
+    }
+}
+
+/// The model of the capture before, which the next one may take over.
+#[derive(Default)]
+struct ModelSlot {
+    loaded: Option<(CapturePlan, Model)>,
+}
+
+impl ModelSlot {
+    /// Another model gives its memory back before this plan's asks for its own.
+    fn make_room_for(&mut self, plan: &CapturePlan) {
+        let of = |plan: &CapturePlan| (plan.model.clone(), plan.device, plan.dtype);
+        let loaded = self.loaded.take();
+        self.loaded = loaded.filter(|(before, _)| of(before) == of(plan));
+    }
+
+    fn load(&mut self, plan: &CapturePlan) -> Result<&Model> {
+        let (_, model) = match self.loaded.take() {
+            Some(loaded) => self.loaded.insert(loaded),
+            None => {
+                let model = Model::load(&plan.model, plan.device, plan.dtype)?;
+                self.loaded.insert((plan.clone(), model))
+            }
+        };
+        Ok(model)
     }
 }
 

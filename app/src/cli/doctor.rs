@@ -4,12 +4,13 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use kvlens_datasets::builtin_tasks;
+use kvlens_sessions::estimate::readable_bytes;
 use kvlens_sessions::model::devices;
 use kvlens_sessions::windows::registered;
-use sysinfo::System;
 
 use super::{display, output};
 use crate::gui;
+use crate::system_memory::available_memory;
 
 /// Prints the report.
 ///
@@ -125,16 +126,13 @@ fn processor_features() -> Vec<&'static str> {
 }
 
 fn memory() -> String {
-    const GIB: f64 = (1_u64 << 30) as f64;
-    match System::new() {
-        Ok(mut system) => {
-            system.refresh_memory();
-            format!(
-                "{:.1} GiB, {:.1} GiB of it available",
-                system.total_memory() as f64 / GIB,
-                system.available_memory() as f64 / GIB
-            )
-        }
-        Err(error) => format!("cannot be told ({error})"),
+    let memory = available_memory();
+    match (memory.host_total_bytes, memory.host_bytes) {
+        (Some(total), Some(available)) => format!(
+            "{}, {} of it available",
+            readable_bytes(total as f64),
+            readable_bytes(available as f64)
+        ),
+        _ => "cannot be told".to_owned(),
     }
 }

@@ -39,7 +39,7 @@ impl PromptSource {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CaptureSettings {
-    /// `demo` or the folder of a checkpoint.
+    /// `demo`, the folder of a checkpoint, or a hub id.
     pub model: String,
     /// Where the prompts come from.
     pub source: PromptSource,

@@ -100,6 +100,10 @@ pub struct Progress {
     pub tokens: Option<(usize, usize)>,
     /// Speed of this stage.
     pub tokens_per_second: Option<f64>,
+    /// Bytes that are here, of how many, where a model is fetched.
+    pub bytes: Option<(u64, u64)>,
+    /// Speed of the download.
+    pub bytes_per_second: Option<f64>,
     /// Time that this stage still needs.
     pub seconds_left: Option<f64>,
 }
@@ -164,6 +168,8 @@ pub struct Data {
     pub log: Vec<Message>,
     /// Why the last capture did not start or finish; shown in the capture panel.
     pub capture_error: Option<String>,
+    /// What the capture of the panel would take in memory, once it was estimated.
+    pub capture_memory: Option<String>,
 }
 
 impl Data {

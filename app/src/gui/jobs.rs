@@ -19,6 +19,7 @@ use super::compare_samples::Gathered;
 use super::data::{Progress, SampleDetails, SampleRow, SessionInfo, Slot};
 use super::derived::budget_grid;
 use super::export;
+use super::model_jobs::{estimate, fetch_model, foresee_memory};
 use super::questions;
 use super::worker::{Event, Request};
 use crate::measurement::{MeasureOptions, measure_sample};
@@ -35,6 +36,12 @@ struct LoadedModel {
     device: DeviceChoice,
     dtype: DtypeChoice,
     model: Model,
+}
+
+impl LoadedModel {
+    fn is_of(&self, source: &ModelSource, device: DeviceChoice, dtype: DtypeChoice) -> bool {
+        self.source == *source && self.device == device && self.dtype == dtype
+    }
 }
 
 /// What stays between two jobs.
@@ -82,6 +89,12 @@ impl Jobs {
             Request::CompareSamples(key) => self.gathered.compare(*key, reporter),
             Request::Question(question) => questions::answer(*question, self, reporter),
             Request::Export(words) => export::export(&words, reporter),
+            Request::Estimate { settings } => {
+                reporter.cancel.check()?;
+                let said = estimate(&settings).unwrap_or_else(|error| format!("{error:#}"));
+                (reporter.event)(Event::Estimated(said));
+                Ok(())
+            }
             Request::SaveAs { from, to } => {
                 copy_session(&from, &to)?;
                 (reporter.event)(Event::Saved(to));
@@ -150,11 +163,18 @@ impl Jobs {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make the folder {}", parent.display()))?;
         }
+        fetch_model(&plan.model, reporter)?;
         (reporter.progress)(Progress {
             stage: "Load the model".to_owned(),
             ..Progress::default()
         });
+        // another model gives its memory back before this one asks for its own
+        let fits = |loaded: &LoadedModel| loaded.is_of(&plan.model, plan.device, plan.dtype);
+        self.model = self.model.take().filter(fits);
+        let memory = foresee_memory(&plan, &samples, self.model.is_some())?;
+        (reporter.event)(Event::Note(memory));
         let model = self.model(&plan.model, plan.device, plan.dtype)?;
+        (reporter.event)(Event::ModelLoaded(plan.model.to_string()));
         let mut meter = Meter::new(reporter);
         let outcome = capture(
             &plan,
@@ -208,10 +228,8 @@ impl Jobs {
         device: DeviceChoice,
         dtype: DtypeChoice,
     ) -> anyhow::Result<&Model> {
-        let fits = |loaded: &LoadedModel| {
-            loaded.source == *source && loaded.device == device && loaded.dtype == dtype
-        };
-        // Give the old model's memory back before the new one asks for its own.
+        // another model gives its memory back before this one asks for its own
+        let fits = |loaded: &LoadedModel| loaded.is_of(source, device, dtype);
         let loaded = match self.model.take().filter(fits) {
             Some(loaded) => loaded,
             None => LoadedModel {
@@ -401,6 +419,7 @@ impl<'a> Meter<'a> {
             tokens: Some((done, total)),
             tokens_per_second: speed,
             seconds_left: speed.map(|speed| total.saturating_sub(done) as f64 / speed),
+            ..Progress::default()
         });
     }
 }

@@ -20,6 +20,7 @@ mod heads_text;
 mod jobs;
 pub mod layout;
 pub mod lessons;
+mod model_jobs;
 pub mod numbers;
 pub mod offscreen;
 pub mod question_choices;

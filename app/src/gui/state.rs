@@ -14,7 +14,7 @@ use super::export::ExportSettings;
 use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
 use crate::measurement::MeasureOptions;
 
-/// How many sessions the list of recent ones keeps.
+/// How many entries the lists of recent sessions and models keep.
 const RECENT_SESSIONS: usize = 10;
 
 /// One query head of the model. Windows that score per key/value head or per layer are looked up by
@@ -258,6 +258,8 @@ pub struct Settings {
     pub theme: ThemeChoice,
     /// Sessions that were opened, the latest first.
     pub recent: Vec<PathBuf>,
+    /// Models that were captured with, as they were typed, the latest first.
+    pub recent_models: Vec<String>,
     /// Whether the capture panel is folded away.
     pub hide_capture: bool,
 }
@@ -268,6 +270,13 @@ impl Settings {
         self.recent.retain(|known| known != session);
         self.recent.insert(0, session.to_owned());
         self.recent.truncate(RECENT_SESSIONS);
+    }
+
+    /// Puts a model at the head of the list of recent ones.
+    pub fn remember_model(&mut self, model: &str) {
+        self.recent_models.retain(|known| known != model);
+        self.recent_models.insert(0, model.to_owned());
+        self.recent_models.truncate(RECENT_SESSIONS);
     }
 }
 
@@ -303,5 +312,14 @@ mod tests {
         assert_eq!(settings.recent[0], Path::new("1.kvlens"));
         assert_eq!(settings.recent[1], Path::new("0.kvlens"));
         assert_eq!(settings.recent[2], Path::new("11.kvlens"));
+    }
+
+    #[test]
+    fn a_model_that_is_used_again_comes_first_again() {
+        let mut settings = Settings::default();
+        for model in ["demo", "org/name", "demo"] {
+            settings.remember_model(model);
+        }
+        assert_eq!(settings.recent_models, ["demo", "org/name"]);
     }
 }

@@ -63,6 +63,11 @@ pub enum Request {
     Question(Box<Question>),
     /// Make a figure: the words of the command behind `kvlens`.
     Export(Vec<String>),
+    /// Estimate what a capture would take.
+    Estimate {
+        /// What to capture.
+        settings: Box<CaptureSettings>,
+    },
     /// Copy a session.
     SaveAs {
         /// The session's folder.
@@ -129,6 +134,10 @@ pub enum Event {
     Saved(PathBuf),
     /// A figure was made; the names of its files.
     Exported(Vec<String>),
+    /// What a capture would take in memory, or why that cannot be said.
+    Estimated(String),
+    /// A capture begins with this model, which could be loaded.
+    ModelLoaded(String),
     /// A capture ended well.
     Captured {
         /// The session's folder.

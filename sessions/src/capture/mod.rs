@@ -19,6 +19,7 @@ use crate::store::{SampleState, write_file, write_sample};
 use crate::windows::{Decode, DecodePlan, ObservationWindow, expand_all, parse_windows};
 use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
+pub(crate) use prepared::check_positions;
 use prepared::{PreparedSample, prepare};
 
 /// Runs `plan` with a loaded model on `samples` and writes the session `out`.
@@ -39,11 +40,12 @@ pub fn capture(
     cancel: &CancelFlag,
 ) -> Result<CaptureSummary, SessionError> {
     plan.decode.check()?;
-    let mut windows = parse_windows(&expand_all(&plan.windows, model))?;
+    let mut windows = parse_windows(&expand_all(&plan.windows, model.source()))?;
     for window in &mut windows {
         window.prepare(model)?;
     }
-    let needs = needs(&plan.decode, &windows);
+    let references: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
+    let needs = needs(&plan.decode, &references);
     let prepared = prepare(plan, model, samples, &needs)?;
     let mut folder = SessionFolder::start(plan, model, &windows, samples, out, start)?;
     on_event(CaptureEvent::Started);
@@ -90,7 +92,7 @@ pub fn capture(
 }
 
 /// What the decode stage and all windows need of prefill.
-fn needs(decode: &DecodePlan, windows: &[Box<dyn ObservationWindow>]) -> Needs {
+pub(crate) fn needs(decode: &DecodePlan, windows: &[&dyn ObservationWindow]) -> Needs {
     let oracle = Decode::generated(decode.clone()).needs();
     windows
         .iter()

@@ -59,24 +59,38 @@ fn prepare_one<'a>(
         }
     };
     let positions = model.config().max_positions;
-    let tokens = prompt.ids.len();
-    let needed = tokens + needs.extra_positions;
-    if needed > positions {
-        let behind = if needs.extra_positions > plan.decode.max_tokens {
-            format!(
-                "{} positions that a window uses behind it",
-                needs.extra_positions
-            )
-        } else {
-            format!("{} decode tokens", plan.decode.max_tokens)
-        };
-        return Err(wrong(format!(
-            "the prompt of {tokens} tokens with {behind} needs {needed} positions, but the model has {positions}; shorten one of them"
-        )));
-    }
+    check_positions(sample, prompt.ids.len(), plan, needs, positions)?;
     Ok(PreparedSample {
         sample,
         prompt,
         answer_ids,
+    })
+}
+
+/// Refuses a prompt of so many tokens that, with what stands behind it, passes the model's positions.
+pub(crate) fn check_positions(
+    sample: &Sample,
+    tokens: usize,
+    plan: &CapturePlan,
+    needs: &Needs,
+    positions: usize,
+) -> Result<(), SessionError> {
+    let needed = tokens.saturating_add(needs.extra_positions);
+    if needed <= positions {
+        return Ok(());
+    }
+    let behind = if needs.extra_positions > plan.decode.max_tokens {
+        format!(
+            "{} positions that a window uses behind it",
+            needs.extra_positions
+        )
+    } else {
+        format!("{} decode tokens", plan.decode.max_tokens)
+    };
+    Err(SessionError::Prompt {
+        sample: sample.id.clone(),
+        reason: format!(
+            "the prompt of {tokens} tokens with {behind} needs {needed} positions, but the model has {positions}; shorten one of them"
+        ),
     })
 }

@@ -11,10 +11,10 @@ use super::decoder::ForwardMode;
 use crate::SessionError;
 
 /// Bound on the scores of one block, in bytes.
-const SCORE_BYTES: usize = 32 << 20;
+pub(crate) const SCORE_BYTES: usize = 32 << 20;
 
 /// Upper bound of rows in one block: more rows would waste work on keys that the first of them cannot see.
-const BLOCK_ROWS: usize = 128;
+pub(crate) const BLOCK_ROWS: usize = 128;
 
 /// Queries `[H, R, D]` at cache indices `first_index..first_index + R`, against all keys so far `[G, N, D]`.
 pub(crate) struct AttentionInput<'a> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::SessionError;
 use crate::error::Context;
+use crate::hub;
 
 /// Where a model comes from. Written as `demo` or as a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +17,7 @@ use crate::error::Context;
 pub enum ModelSource {
     /// The model that is built into the program.
     Demo,
-    /// A folder with `config.json`, `tokenizer.json` and `*.safetensors`.
+    /// A folder with `config.json`, `tokenizer.json` and `*.safetensors`, or a hub id: see [`crate::hub::hub_id`].
     Folder(PathBuf),
 }
 
@@ -82,7 +83,14 @@ impl Checkpoint {
     pub(crate) fn find(source: &ModelSource) -> Result<Self, SessionError> {
         match source {
             ModelSource::Demo => Ok(Self::demo()),
-            ModelSource::Folder(folder) => Self::in_folder(folder),
+            ModelSource::Folder(folder) => {
+                let (folder, name) = hub::located(folder);
+                let found = Self::in_folder(&folder)?;
+                Ok(Self {
+                    name: name.unwrap_or(found.name),
+                    ..found
+                })
+            }
         }
     }
 
@@ -105,7 +113,7 @@ impl Checkpoint {
     fn in_folder(folder: &Path) -> Result<Self, SessionError> {
         if !folder.is_dir() {
             return Err(SessionError::Checkpoint {
-                reason: "there is no such model folder; give 'demo' or a folder with config.json, tokenizer.json and *.safetensors"
+                reason: "there is no such model folder, nor a model of that name in the local hub cache; give 'demo' or a folder with config.json, tokenizer.json and *.safetensors"
                     .to_owned(),
                 path: folder.to_owned(),
             });

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::ModelSource;
 use crate::SessionError;
 use crate::error::Context;
+use crate::hub;
 
 /// A file beside a model.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ impl Companion {
                     })
             }
             ModelSource::Folder(folder) => Some(Self {
-                path: folder.join(name),
+                path: hub::located(folder).0.join(name),
                 embedded: None,
             })
             .filter(|companion| companion.path.is_file()),

@@ -172,12 +172,17 @@ pub(crate) fn device_name(device: &Device) -> String {
 impl DtypeChoice {
     /// The format that a model stored as `stored` runs in on `device`.
     pub(crate) fn resolve(self, device: &Device, stored: Option<&str>) -> DType {
+        self.resolve_on(device.is_cpu(), stored)
+    }
+
+    /// As [`resolve`](Self::resolve), for a device that need not be open.
+    pub(crate) fn resolve_on(self, cpu: bool, stored: Option<&str>) -> DType {
         match self {
             Self::F32 => DType::F32,
             Self::F16 => DType::F16,
             Self::Bf16 => DType::BF16,
             // candle's CPU kernels gain nothing from half precision
-            Self::Auto if device.is_cpu() => DType::F32,
+            Self::Auto if cpu => DType::F32,
             Self::Auto => match stored {
                 Some("bfloat16") => DType::BF16,
                 Some("float16") => DType::F16,
@@ -185,6 +190,20 @@ impl DtypeChoice {
             },
         }
     }
+}
+
+/// Bytes of a GPU's memory that can be had; none for the CPU, or where the driver cannot tell.
+#[cfg(feature = "cuda")]
+pub(crate) fn free_device_memory(device: &Device) -> Option<u64> {
+    let device = device.as_cuda_device().ok()?;
+    let (free, _) = device.cuda_stream().context().mem_get_info().ok()?;
+    Some(free as u64)
+}
+
+/// Bytes of a GPU's memory that can be had: no device that is built in can tell.
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn free_device_memory(_device: &Device) -> Option<u64> {
+    None
 }
 
 /// What `kvlens doctor` says of one kind of device.

@@ -32,23 +32,28 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use adapters::{Adapters, LowRank, Projection};
+pub(crate) use attention::{
+    BLOCK_ROWS as ATTENTION_BLOCK_ROWS, SCORE_BYTES as ATTENTION_SCORE_BYTES,
+};
 pub use cache::KvCache;
 pub use checkpoint::ModelSource;
+pub(crate) use checkpoint::{Checkpoint, WeightFiles};
 pub(crate) use companion::Companion;
 pub use config::{ModelConfig, NormPlacement, QkNorm};
 pub(crate) use decoder::{Decoder, ForwardMode};
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
+pub(crate) use device::{device_name, free_device_memory};
 pub use evicted::Evicted;
 pub use family::Family;
 pub use rope::RopeConfig;
 pub use rope_scaling::{RopeScaling, Yarn};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub use text::EncodedPrompt;
-pub(crate) use weights::{Parameters, Weights, sha256_hex};
+pub(crate) use text::TextCodec;
+pub(crate) use weights::{Parameters, Weights, hex, sha256_hex};
 
 use crate::SessionError;
-use checkpoint::Checkpoint;
-use text::{TextCodec, json_field};
+use text::json_field;
 use weights::weights_sha256;
 
 /// What tells one model from another, for the manifest.
@@ -202,9 +207,9 @@ impl Model {
             .forward(embeddings, positions, cache, None, capture)
     }
 
-    /// A file that was made for this model and lies beside it.
-    pub(crate) fn companion(&self, name: &str) -> Option<Companion> {
-        Companion::find(&self.source, name)
+    /// Where it was loaded from.
+    pub(crate) fn source(&self) -> &ModelSource {
+        &self.source
     }
 
     /// The layers without tokenizer and files.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DECODE_LABEL, ObservationWindow};
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::{Model, RowCapture};
 use crate::observation::{Cost, Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};
@@ -111,6 +112,17 @@ impl ObservationWindow for Decode {
     /// scale, Judge Q's and DapQ's gold (METHODS.md, section 6).
     fn scoring(&self) -> Scoring {
         Scoring::default()
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let steps = self.plan.max_tokens;
+        let one_step = run.forward(1, run.prompt_tokens.saturating_add(steps));
+        // rows of every step, joined, and joined over the layers
+        let rows = Memory::on_host(3.0 * run.rows(steps));
+        Ok(WindowMemory {
+            working: one_step + rows,
+            ..run.observed_by_rows(steps, 0)
+        })
     }
 
     fn observe(

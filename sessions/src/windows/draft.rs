@@ -20,6 +20,7 @@ use super::appended::{Appended, cost_of_appended};
 use super::greedy::GreedyRun;
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape, WindowMemory, drafter_memory};
 use crate::eviction::Eviction;
 use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use crate::observation::{Observation, QueryRows};
@@ -248,6 +249,22 @@ impl ObservationWindow for Draft {
             } => vec![model.identity().weights_sha256.clone()],
             _ => Vec::new(),
         }
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let prompt_rows = self.prompt_rows.min(run.prompt_tokens);
+        let rows = run.observed_by_rows(prompt_rows.saturating_add(self.tokens), self.tokens);
+        let (loaded, drafting) = match &self.drafter {
+            Drafter::Evicted(eviction) => (Memory::default(), eviction.memory(run, self.tokens)),
+            Drafter::Checkpoint { source, dtype, .. } => {
+                drafter_memory(source, *dtype, self.tokens, run)?
+            }
+        };
+        Ok(WindowMemory {
+            loaded,
+            working: drafting.max(rows.working),
+            ..rows
+        })
     }
 
     fn observe(

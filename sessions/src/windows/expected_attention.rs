@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
+use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::{Model, ModelConfig};
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Needs, Prefilled, QueryMoments, RunControl};
@@ -199,6 +200,19 @@ impl ObservationWindow for ExpectedAttention {
             sinks: self.sinks,
             recent: 0,
         }
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let config = run.config;
+        let double = DType::F64.size_in_bytes() as f64;
+        let (tokens, width) = (run.prompt_tokens as f64, config.head_dim as f64);
+        // on every thread: the keys, their products with the covariance, and those with the keys; and the
+        // covariances of a layer, as a tensor and as rows
+        let products = 3.0 * tokens * width * double;
+        let moments = 2.0 * config.query_heads as f64 * width * width * double;
+        let threads = Memory::on_host(run.threads as f64 * (products + moments));
+        let scores = Memory::on_host(2.0 * run.scores(config.query_heads));
+        Ok(run.observed_by_scores(config.query_heads, run.copied_keys() + threads + scores))
     }
 
     fn observe(

@@ -12,6 +12,7 @@ use kvlens_analysis::{ForcedKeep, RowReduction, Scoring};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{ColumnSums, Needs, Prefilled, RunControl};
@@ -66,6 +67,11 @@ impl ObservationWindow for H2o {
             sinks: 0,
             recent: self.recent,
         }
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let heads = run.config.query_heads;
+        Ok(run.observed_by_scores(heads, Memory::on_host(run.scores(heads))))
     }
 
     fn observe(

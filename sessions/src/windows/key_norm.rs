@@ -9,6 +9,7 @@ use candle_core::{D, DType};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Prefilled, RunControl};
@@ -35,6 +36,19 @@ impl KeyNorm {
 impl ObservationWindow for KeyNorm {
     fn label(&self) -> &str {
         &self.label
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let single_precision =
+            run.keys() * DType::F32.size_in_bytes() as f64 / run.element_bytes as f64;
+        // the keys in single precision, unless they are, and their squares
+        let copies = if run.element_bytes == DType::F32.size_in_bytes() {
+            1.0
+        } else {
+            2.0
+        };
+        let squares = Memory::on_host(copies * single_precision);
+        Ok(run.observed_by_scores(run.config.kv_heads, run.copied_keys() + squares))
     }
 
     fn observe(

@@ -19,6 +19,7 @@ use kvlens_analysis::{ForcedKeep, KeySet, Scoring};
 use super::greedy::GreedyRun;
 use super::{ObservationWindow, WindowLabel, snapkv_scoring};
 use crate::SessionError;
+use crate::estimate::{RunShape, WindowMemory};
 use crate::eviction::Eviction;
 use crate::log_sum_exp::LooseRows;
 use crate::model::{CapturedRows, KvCache, Model, RowCapture};
@@ -230,6 +231,17 @@ impl ObservationWindow for Lookahead {
             sinks: 0,
             recent: self.prompt_rows,
         }
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let prompt_rows = self.prompt_rows.min(run.prompt_tokens);
+        let rows = run.observed_by_rows(prompt_rows.saturating_add(self.tokens), 0);
+        let first_stage = self.eviction.memory(run, self.tokens);
+        let second_stage = run.weighed(self.tokens) + rows.working;
+        Ok(WindowMemory {
+            working: first_stage.max(second_stage),
+            ..rows
+        })
     }
 
     fn observe(

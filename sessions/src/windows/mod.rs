@@ -48,6 +48,7 @@ pub use trained::{Trained, TrainedMethod};
 pub use union::Union;
 
 use crate::SessionError;
+use crate::estimate::{RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ObservationInfo};
 use crate::prefill::{Needs, Prefilled, RunControl};
@@ -87,6 +88,18 @@ pub trait ObservationWindow: Send + Sync {
     /// SHA-256 of the weights that [`prepare`](Self::prepare) loaded besides the model's own, for the manifest.
     fn loaded_weights_sha256(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Memory that the window takes besides what all windows share, from the shapes. Unless a window says
+    /// otherwise: the rows of its [`needs`](Self::needs), and running those that it puts behind the prompt.
+    ///
+    /// # Errors
+    /// A sentence saying why what it loads besides the model cannot be found or read.
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let needs = self.needs();
+        let of_prompt = needs.last_rows.min(run.prompt_tokens);
+        let rows = of_prompt.saturating_add(needs.extra_tokens);
+        Ok(run.observed_by_rows(rows, needs.extra_tokens))
     }
 
     /// The queries (or scores) that this window observes the prompt with.

@@ -11,6 +11,7 @@ use rand::RngExt as _;
 use super::seed::generator;
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Prefilled, RunControl};
@@ -41,6 +42,11 @@ impl Random {
 impl ObservationWindow for Random {
     fn label(&self) -> &str {
         &self.label
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let heads = run.config.query_heads;
+        Ok(run.observed_by_scores(heads, Memory::on_host(run.scores(heads))))
     }
 
     fn observe(

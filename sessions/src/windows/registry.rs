@@ -5,7 +5,7 @@ use super::{
     ObservationWindow, Random, Streaming, Tova, Trained, TrainedMethod, Union, WindowLabel,
 };
 use crate::SessionError;
-use crate::model::Model;
+use crate::model::{Companion, ModelSource};
 
 /// A kind of window, for help texts and choosers.
 pub struct WindowKind {
@@ -136,13 +136,13 @@ pub fn registered() -> &'static [WindowKind] {
 
 /// The windows that `all` stands for with a model: every kind with its defaults, but no trained one whose file
 /// the model lacks. What else was typed stays.
-pub fn expand_all(labels: &[String], model: &Model) -> Vec<String> {
+pub fn expand_all(labels: &[String], model: &ModelSource) -> Vec<String> {
     let lacks = |kind: &WindowKind| {
         let methods = [TrainedMethod::JudgeQ, TrainedMethod::LookaheadKv];
         let method = methods
             .into_iter()
             .find(|method| method.name() == kind.name);
-        method.is_some_and(|method| model.companion(&method.file_name()).is_none())
+        method.is_some_and(|method| Companion::find(model, &method.file_name()).is_none())
     };
     labels
         .iter()

@@ -11,6 +11,7 @@ use kvlens_analysis::ForcedKeep;
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Prefilled, RunControl};
@@ -64,6 +65,10 @@ impl ObservationWindow for Streaming {
             sinks: self.sinks,
             recent: 0,
         }
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        Ok(run.observed_by_scores(1, Memory::on_host(run.scores(1))))
     }
 
     fn observe(

@@ -10,6 +10,7 @@ use candle_core::{Device, Tensor};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, QueryRows, ScoreKind, TokenScores};
 use crate::prefill::{Needs, Prefilled, RunControl};
@@ -43,6 +44,12 @@ impl ObservationWindow for Tova {
             last_rows: 1,
             ..Needs::default()
         }
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        // the means, while their parts are still there
+        let means = Memory::on_host(2.0 * run.scores(1));
+        Ok(run.observed_by_scores(1, run.weighed(1) + means))
     }
 
     fn observe(

@@ -19,10 +19,12 @@ use std::path::PathBuf;
 use kvlens_analysis::{ForcedKeep, Pooling, Scoring};
 use serde::{Deserialize, Serialize};
 
-use super::trained_file::TrainedFile;
+use super::trained_file::{TrainedFile, TrainedSize};
 use super::{ObservationWindow, SoftTokens, WindowLabel};
 use crate::SessionError;
-use crate::model::Model;
+use crate::error::Context;
+use crate::estimate::{RunShape, WindowMemory};
+use crate::model::{Companion, Model, ModelSource};
 use crate::observation::Observation;
 use crate::prefill::{Needs, Prefilled, RunControl};
 
@@ -111,19 +113,19 @@ impl Trained {
         }
     }
 
-    /// The file that the label names, or the one beside the model.
-    fn find(&self, model: &Model) -> Result<TrainedFile, SessionError> {
+    /// The bytes of the file that the label names, or of the one beside the model, and where it lies.
+    fn read(&self, source: &ModelSource) -> Result<(Vec<u8>, PathBuf), SessionError> {
         if let Some(path) = &self.file {
-            return TrainedFile::read(path, self.method, model);
+            let bytes = std::fs::read(path).io("read the trained window", path)?;
+            return Ok((bytes, path.clone()));
         }
         let name = self.method.file_name();
-        match model.companion(&name) {
-            Some(found) => TrainedFile::from_bytes(&found.read()?, &found.path, self.method, model),
+        match Companion::find(source, &name) {
+            Some(found) => Ok((found.read()?, found.path)),
             None => Err(SessionError::Plan {
                 reason: format!(
-                    "window '{}' needs weights that were trained for the model '{}': make them with `kvlens train {}` and put them beside it as {name}, or name them with file=PATH",
+                    "window '{}' needs weights that were trained for the model '{source}': make them with `kvlens train {}` and put them beside it as {name}, or name them with file=PATH",
                     self.label,
-                    model.identity().name,
                     self.method.name()
                 ),
             }),
@@ -164,7 +166,8 @@ impl ObservationWindow for Trained {
     }
 
     fn prepare(&mut self, model: &Model) -> Result<(), SessionError> {
-        let file = self.find(model)?;
+        let (bytes, path) = self.read(model.source())?;
+        let file = TrainedFile::from_bytes(&bytes, &path, self.method, model)?;
         let (embeddings, adapters) = file.for_model(model)?;
         let mut rows = SoftTokens::new(&self.label, embeddings)?.with_adapters(adapters);
         rows.prepare(model)?;
@@ -175,6 +178,16 @@ impl ObservationWindow for Trained {
 
     fn loaded_weights_sha256(&self) -> Vec<String> {
         self.file_sha256.iter().cloned().collect()
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let (bytes, path) = self.read(run.source)?;
+        let size = TrainedSize::of(&bytes, &path)?;
+        let loaded = (size.numbers * run.element_bytes) as f64;
+        Ok(WindowMemory {
+            loaded: run.beside_the_model(loaded),
+            ..run.observed_by_rows(size.rows, size.rows)
+        })
     }
 
     fn observe(

@@ -15,7 +15,6 @@ use serde_json::Value;
 
 use super::trained::TrainedMethod;
 use crate::SessionError;
-use crate::error::Context;
 use crate::model::{Adapters, LowRank, Model, ModelConfig, ModelIdentity, Projection, sha256_hex};
 use crate::store::{serialized, write_file};
 
@@ -141,20 +140,10 @@ impl TrainedFile {
         write_file(path, &serialized(tensors, METADATA, text)?)
     }
 
-    /// Reads a file of this method that was made for this model.
+    /// Takes the bytes of a file of this method that was made for this model; `path` names it in messages.
     ///
     /// # Errors
     /// [`SessionError::Checkpoint`] for a file that is damaged, of another method, or for other weights.
-    pub(crate) fn read(
-        path: &Path,
-        method: TrainedMethod,
-        model: &Model,
-    ) -> Result<Self, SessionError> {
-        let bytes = std::fs::read(path).io("read the trained window", path)?;
-        Self::from_bytes(&bytes, path, method, model)
-    }
-
-    /// As [`read`](Self::read), from the bytes of the file that `path` names in messages.
     pub(crate) fn from_bytes(
         bytes: &[u8],
         path: &Path,
@@ -228,6 +217,34 @@ impl TrainedFile {
             .collect::<Result<BTreeMap<_, _>, SessionError>>()?;
         let adapters = adapters_of(&tensors, model.config(), self.header.adapter_alpha, &files)?;
         Ok((model.like_embeddings(soft_tokens)?, adapters))
+    }
+}
+
+/// How large a trained window is, without its tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TrainedSize {
+    /// n: rows that it runs behind the prompt.
+    pub(crate) rows: usize,
+    /// Numbers of soft tokens and adapters.
+    pub(crate) numbers: usize,
+}
+
+impl TrainedSize {
+    /// # Errors
+    /// [`SessionError::Checkpoint`] for a file that is damaged.
+    pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<Self, SessionError> {
+        let (_, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| damaged(path, &error))?;
+        let soft_tokens = metadata.info(SOFT_TOKENS);
+        let rows = soft_tokens.and_then(|tensor| tensor.shape.first().copied());
+        let tensors = metadata.tensors();
+        Ok(Self {
+            rows: rows.unwrap_or(0),
+            numbers: tensors
+                .values()
+                .map(|tensor| tensor.shape.iter().product::<usize>())
+                .sum(),
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use super::registry::parse_window;
 use super::union_ranks::{RankMerge, merge_ranks};
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
+use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};
@@ -154,6 +155,29 @@ impl ObservationWindow for Union {
         members
             .flat_map(|member| member.loaded_weights_sha256())
             .collect()
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let mut all = WindowMemory::default();
+        for member in &self.members {
+            let member = member.memory(run)?;
+            let before = Memory::on_host(all.observation_bytes);
+            all.loaded = all.loaded + member.loaded;
+            all.working = all.working.max(before + member.working);
+            all.observation_bytes += member.observation_bytes;
+        }
+        let members = Memory::on_host(all.observation_bytes);
+        if self.merge == Merge::Rows {
+            all.working = all.working.max(members + members);
+            return Ok(all);
+        }
+        let heads = run.config.query_heads;
+        // order and places of every member, and the last one's scores or the merged ones
+        let rankings = Memory::on_host(2.0 * self.members.len() as f64 * run.scores(heads));
+        let rows = self.needs().last_rows.min(run.prompt_tokens);
+        all.working = all.working.max(members + rankings + run.ranked(rows));
+        all.observation_bytes = run.scores(heads);
+        Ok(all)
     }
 
     fn observe(

@@ -11,6 +11,7 @@ mod damaged_checkpoints;
 mod demo_model;
 mod fidelity;
 mod half_precision;
+mod hub;
 mod parity;
 mod sessions_on_disk;
 mod structure;

@@ -2,6 +2,8 @@
 
 use egui::{Button, ComboBox, DragValue, Grid, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
 
+use kvlens_sessions::estimate::readable_bytes;
+
 use super::View;
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{Command, Commands};
@@ -27,7 +29,7 @@ pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.add_enabled_ui(view.data.capture_job().is_none(), |ui| {
-                model_ui(ui, &mut edited, commands);
+                model_ui(ui, &mut edited, &view.settings.recent_models, commands);
                 prompts_ui(ui, &mut edited, commands);
                 windows_ui(ui, &mut edited);
                 decode_ui(ui, &mut edited);
@@ -62,10 +64,32 @@ fn path_ui(ui: &mut Ui, path: &mut String, hint: &str, name: egui::Id) -> bool {
     .inner
 }
 
-fn model_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands) {
-    let title = section(ui, "Model").on_hover_text("demo, or the folder of a checkpoint");
-    if path_ui(ui, &mut edited.model, "demo or a folder", title.id) {
+fn model_ui(
+    ui: &mut Ui,
+    edited: &mut CaptureSettings,
+    recent_models: &[String],
+    commands: &mut Commands,
+) {
+    let title = section(ui, "Model").on_hover_text(
+        "demo, the folder of a checkpoint, or a hub id such as org/name, which is fetched if it is not here",
+    );
+    if path_ui(
+        ui,
+        &mut edited.model,
+        "demo, a folder or org/name",
+        title.id,
+    ) {
         commands.send(Command::AskForModel);
+    }
+    if !recent_models.is_empty() {
+        ui.menu_button("Recent models", |ui| {
+            for model in recent_models {
+                if ui.button(model).clicked() {
+                    edited.model.clone_from(model);
+                    ui.close();
+                }
+            }
+        });
     }
     Grid::new("device").num_columns(2).show(ui, |ui| {
         choice(
@@ -227,6 +251,8 @@ fn out_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
 fn run_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if let Some(error) = &view.data.capture_error {
         ui.label(RichText::new(error).color(view.theme.error));
+    } else if let Some(memory) = &view.data.capture_memory {
+        ui.weak(memory);
     }
     match view.data.capture_job() {
         Some(job) => running_ui(ui, job, commands),
@@ -268,8 +294,11 @@ pub fn progress_ui(ui: &mut Ui, progress: &Progress) {
         &progress.stage
     };
     ui.label(format!("{stage}{sample}"));
-    let share = progress
+    let of_tokens = progress
         .tokens
+        .map(|(done, total)| (done as u64, total as u64));
+    let share = of_tokens
+        .or(progress.bytes)
         .map(|(done, total)| done as f32 / total.max(1) as f32);
     let bar = match share {
         Some(share) => ProgressBar::new(share),
@@ -283,6 +312,13 @@ pub fn progress_ui(ui: &mut Ui, progress: &Progress) {
     }
     if let Some(speed) = progress.tokens_per_second {
         facts.push(format!("{speed:.0} tokens/s"));
+    }
+    if let Some((done, total)) = progress.bytes {
+        let [done, total] = [done, total].map(|bytes| readable_bytes(bytes as f64));
+        facts.push(format!("{done} of {total}"));
+    }
+    if let Some(speed) = progress.bytes_per_second {
+        facts.push(format!("{}/s", readable_bytes(speed)));
     }
     if let Some(seconds) = progress.seconds_left {
         facts.push(format!("{seconds:.0} s left"));

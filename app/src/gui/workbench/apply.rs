@@ -36,6 +36,7 @@ impl Workbench {
             Command::EditCapture(edited) => {
                 self.settings.capture = edited;
                 self.data.capture_error = None;
+                self.estimate_memory();
             }
             Command::RunDemo => {
                 let windows = self.settings.capture.windows.clone();
@@ -170,6 +171,20 @@ impl Workbench {
             false,
             Request::SaveAs { from, to },
         );
+    }
+
+    /// Asks what the panel's capture would take, unless it is no plan yet.
+    fn estimate_memory(&mut self) {
+        self.data.capture_memory = None;
+        let title = "Estimating the memory".to_owned();
+        // whoever types wants to know of what stands there in the end
+        for job in self.data.jobs.iter().filter(|job| job.title == title) {
+            job.cancel.cancel();
+        }
+        if self.settings.capture.plan().is_ok() {
+            let settings = Box::new(self.settings.capture.clone());
+            self.ask(title, false, Request::Estimate { settings });
+        }
     }
 
     fn capture(&mut self, settings: CaptureSettings) {

@@ -38,6 +38,8 @@ impl Workbench {
             }
             Event::Note(text) => self.note(Severity::Info, text),
             Event::Warning(text) => self.note(Severity::Warning, text),
+            Event::Estimated(text) => self.data.capture_memory = Some(text),
+            Event::ModelLoaded(model) => self.settings.remember_model(&model),
             Event::Saved(path) => {
                 self.note(Severity::Success, format!("Saved as {}", path.display()));
             }

@@ -1,0 +1,251 @@
+//! What `kvlens capture` is to run: one capture, or those of a plan file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::{CapturePlan, DecodePlan};
+
+use super::args::{CaptureArguments, DEFAULT_DECODE_TOKENS, DEFAULT_WINDOW};
+use super::failure::Failure;
+use super::plan_file::{Entry, PlanFile};
+
+/// A capture and its session's folder; none where only an estimate was asked for.
+#[derive(Debug, PartialEq)]
+pub struct Cell {
+    pub plan: CapturePlan,
+    pub out: Option<PathBuf>,
+}
+
+/// The captures in their order: model by model, and for each model the data in turn.
+///
+/// # Errors
+/// [`Failure::BadInput`] for a plan file that cannot be used, or that leaves something open.
+pub fn cells(arguments: &CaptureArguments) -> Result<Vec<Cell>> {
+    match &arguments.plan {
+        None => Ok(vec![single(arguments)?]),
+        Some(path) => of_plan(arguments, PlanFile::read(path)?),
+    }
+}
+
+fn single(arguments: &CaptureArguments) -> Result<Cell> {
+    let common = Common::of(arguments, &PlanFile::default())?;
+    // the command line is refused without a model
+    let model = arguments.model.clone().unwrap_or(ModelSource::Demo);
+    Ok(Cell {
+        plan: common.plan(&model, &arguments.data),
+        out: arguments.out.clone(),
+    })
+}
+
+fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>> {
+    let common = Common::of(arguments, &file)?;
+    let lacks = |key: &str| Failure::BadInput(format!("the plan names no {key}, nor does --{key}"));
+    let models: Vec<ModelSource> = match &arguments.model {
+        Some(model) => vec![model.clone()],
+        None => file.model.into_iter().map(ModelSource::from).collect(),
+    };
+    let data: Vec<Vec<String>> = if arguments.data.is_empty() {
+        file.data.into_iter().map(Entry::into_texts).collect()
+    } else {
+        vec![arguments.data.clone()]
+    };
+    let out = arguments.out.clone().or(file.out);
+    if models.is_empty() {
+        return Err(lacks("model").into());
+    }
+    if data.is_empty() || data.iter().any(Vec::is_empty) {
+        return Err(lacks("data").into());
+    }
+    if out.is_none() && !arguments.estimate {
+        return Err(lacks("out").into());
+    }
+    let mut names = Vec::new();
+    let mut cells = Vec::new();
+    for model in &models {
+        for data in &data {
+            let name = unused(format!("{}-{}", model_stem(model), data_stem(data)), &names);
+            cells.push(Cell {
+                plan: common.plan(model, data),
+                out: out.as_ref().map(|out| out.join(format!("{name}.kvlens"))),
+            });
+            names.push(name);
+        }
+    }
+    Ok(cells)
+}
+
+/// What all cells share.
+struct Common {
+    windows: Vec<String>,
+    decode: DecodePlan,
+    chat: bool,
+    device: DeviceChoice,
+    dtype: DtypeChoice,
+    repeat_cost: usize,
+}
+
+impl Common {
+    /// A flag goes before the file.
+    fn of(arguments: &CaptureArguments, file: &PlanFile) -> Result<Self> {
+        let mut windows = arguments.windows.clone();
+        if windows.is_empty() {
+            windows.clone_from(&file.windows);
+        }
+        if windows.is_empty() {
+            windows.push(DEFAULT_WINDOW.to_owned());
+        }
+        let temperature = arguments.temperature.or(file.temperature);
+        let teacher_forced = arguments.teacher_forced || file.teacher_forced;
+        if teacher_forced && temperature.is_some() {
+            return Err(Failure::BadInput(
+                "a teacher-forced decode stage has nothing to sample; leave out the temperature"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let device = file.device.as_deref().map(str::parse).transpose()?;
+        let dtype = file.dtype.as_deref().map(str::parse).transpose()?;
+        let tokens = arguments.decode.or(file.decode);
+        Ok(Self {
+            windows,
+            decode: DecodePlan {
+                max_tokens: tokens.unwrap_or(DEFAULT_DECODE_TOKENS),
+                ignore_eos: arguments.ignore_eos || file.ignore_eos,
+                teacher_forced,
+                temperature,
+                seed: arguments.seed.or(file.seed).unwrap_or(0),
+            },
+            chat: arguments.chat || file.chat,
+            device: arguments.device.or(device).unwrap_or_default(),
+            dtype: arguments.dtype.or(dtype).unwrap_or_default(),
+            repeat_cost: arguments
+                .repeat_cost
+                .or(file.repeat_cost)
+                .unwrap_or(1)
+                .max(1),
+        })
+    }
+
+    fn plan(&self, model: &ModelSource, data: &[String]) -> CapturePlan {
+        CapturePlan {
+            model: model.clone(),
+            data: data.to_vec(),
+            windows: self.windows.clone(),
+            decode: self.decode.clone(),
+            chat: self.chat,
+            device: self.device,
+            dtype: self.dtype,
+            repeat_cost: self.repeat_cost,
+        }
+    }
+}
+
+/// The last part of a model's path or id.
+fn model_stem(model: &ModelSource) -> String {
+    let text = model.to_string();
+    let last = Path::new(&text).file_name();
+    file_name(&last.map_or(text.clone(), |last| last.to_string_lossy().into_owned()))
+}
+
+/// What was typed, files without their folder and ending.
+fn data_stem(data: &[String]) -> String {
+    let stems = data.iter().map(|spec| {
+        let is_file = [".txt", ".jsonl", ".parquet"]
+            .iter()
+            .any(|ending| spec.ends_with(ending));
+        let stem = Path::new(spec).file_stem().filter(|_| is_file);
+        stem.map_or(spec.clone(), |stem| stem.to_string_lossy().into_owned())
+    });
+    file_name(&stems.collect::<Vec<_>>().join("+"))
+}
+
+/// With a hyphen for every character that is not at home in a file's name.
+fn file_name(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_alphanumeric() || matches!(c, '.' | '_' | '+') {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
+}
+
+/// The name, with the first number that makes it differ from the others.
+fn unused(name: String, others: &[String]) -> String {
+    if !others.contains(&name) {
+        return name;
+    }
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut free = numbered.filter(|name| !others.contains(name));
+    free.next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells_of(plan: &str, arguments: CaptureArguments) -> Result<Vec<Cell>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.toml");
+        std::fs::write(&path, plan).unwrap();
+        let arguments = CaptureArguments {
+            plan: Some(path),
+            ..arguments
+        };
+        cells(&arguments).map_err(|error| error.to_string())
+    }
+
+    fn names(cells: &[Cell]) -> Vec<String> {
+        let outs = cells.iter().filter_map(|cell| cell.out.as_ref());
+        outs.map(|out| out.display().to_string()).collect()
+    }
+
+    const PLAN: &str = "model = ['demo', 'org/name@v1', 'other/demo']\n\
+        data = ['niah:length=512,samples=2', ['x/a.jsonl', 'b.txt']]\nout = 'runs'\ndecode = 8\nseed = 3";
+
+    #[test]
+    fn a_grid_has_a_session_of_its_own_for_each_model_and_data() {
+        let cells = cells_of(PLAN, CaptureArguments::default()).unwrap();
+        assert_eq!(
+            names(&cells),
+            [
+                "runs/demo-niah-length-512-samples-2.kvlens",
+                "runs/demo-a+b.kvlens",
+                "runs/name-v1-niah-length-512-samples-2.kvlens",
+                "runs/name-v1-a+b.kvlens",
+                "runs/demo-niah-length-512-samples-2-2.kvlens",
+                "runs/demo-a+b-2.kvlens",
+            ]
+        );
+        assert_eq!(cells[0].plan.decode.max_tokens, 8);
+        assert_eq!(cells[0].plan.windows, ["last:32"]);
+    }
+
+    #[test]
+    fn flags_take_the_place_of_keys() {
+        let flags = CaptureArguments {
+            model: Some(ModelSource::Demo),
+            data: vec!["demo".to_owned()],
+            decode: Some(4),
+            out: Some("elsewhere".into()),
+            ..CaptureArguments::default()
+        };
+        let cells = cells_of(PLAN, flags).unwrap();
+        assert_eq!(names(&cells), ["elsewhere/demo-demo.kvlens"]);
+        assert_eq!(cells[0].plan.decode.max_tokens, 4);
+        assert_eq!(cells[0].plan.decode.seed, 3);
+    }
+
+    #[test]
+    fn a_plan_that_leaves_something_open_is_refused() {
+        let refused = |plan: &str| cells_of(plan, CaptureArguments::default()).unwrap_err();
+        assert!(refused("data = ['demo']\nout = 'x'").contains("--model"));
+        assert!(refused("model = ['demo']\nout = 'x'").contains("--data"));
+        assert!(refused("model = ['demo']\ndata = ['demo']").contains("--out"));
+        assert!(refused("device = 'tpu'").contains("tpu"));
+        assert!(refused("teacher-forced = true\ntemperature = 0.5").contains("nothing to sample"));
+    }
+}

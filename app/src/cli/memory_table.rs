@@ -1,0 +1,92 @@
+//! What a capture will take, as a table and as a line.
+
+use kvlens_sessions::estimate::{AvailableMemory, Memory, MemoryEstimate, readable_bytes};
+
+use super::grid::grid;
+
+/// Parts, stages and the peak, for stdout.
+pub fn memory_table(estimate: &MemoryEstimate, available: AvailableMemory) -> String {
+    let on_gpu = estimate.peak().device > 0.0;
+    let parts = estimate.parts.iter().map(|part| {
+        let mut cells = vec![part.name.to_owned()];
+        cells.extend(amounts(part.memory, on_gpu));
+        cells
+    });
+    let stages = estimate.stages.iter().map(|stage| {
+        let mut cells = vec![stage.stage.to_string()];
+        cells.extend(amounts(stage.own, on_gpu));
+        cells.extend(amounts(stage.together, on_gpu));
+        cells
+    });
+    format!(
+        "{} of at most {} prompt and {} decode tokens, {} on {}\n{}\n\n{}\n\n{}\n",
+        samples(estimate.samples),
+        estimate.prompt_tokens,
+        estimate.decode_tokens,
+        estimate.dtype,
+        estimate.device,
+        grid(
+            header("stands over several stages", &["bytes"], on_gpu),
+            parts
+        ),
+        grid(header("stage", &["its own", "together"], on_gpu), stages),
+        memory_line(estimate, available)
+    )
+}
+
+fn samples(count: usize) -> String {
+    match count {
+        1 => "1 sample".to_owned(),
+        _ => format!("{count} samples"),
+    }
+}
+
+/// On a GPU every amount has two columns.
+fn header(first: &str, amounts: &[&str], on_gpu: bool) -> Vec<String> {
+    let mut cells = vec![first.to_owned()];
+    for amount in amounts {
+        if on_gpu {
+            cells.push(format!("{amount}, device"));
+            cells.push(format!("{amount}, host"));
+        } else {
+            cells.push((*amount).to_owned());
+        }
+    }
+    cells
+}
+
+fn amounts(memory: Memory, on_gpu: bool) -> Vec<String> {
+    let host = readable_bytes(memory.host);
+    if on_gpu {
+        vec![readable_bytes(memory.device), host]
+    } else {
+        vec![host]
+    }
+}
+
+/// The peak against what there is, and the session on disk.
+pub fn memory_line(estimate: &MemoryEstimate, available: AvailableMemory) -> String {
+    let peak = estimate.peak();
+    let host = of_limit(peak.host, available.host_bytes);
+    let memory = if peak.device > 0.0 {
+        let device = of_limit(peak.device, estimate.device_free_bytes);
+        format!("{device} of the device and {host} beside it")
+    } else {
+        host
+    };
+    format!(
+        "memory: {memory}, highest at '{}'; session on disk: {}",
+        estimate.peak_stage(),
+        readable_bytes(estimate.session_bytes)
+    )
+}
+
+fn of_limit(needed: f64, limit: Option<u64>) -> String {
+    let needed = readable_bytes(needed);
+    limit.map_or(needed.clone(), |limit| {
+        format!(
+            "{needed} of {} that can be had",
+            readable_bytes(limit as f64)
+        )
+    })
+}

@@ -1,0 +1,144 @@
+//! A plan file: several captures as a grid, in TOML.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use toml::Table;
+
+use super::failure::Failure;
+
+/// Keys, each named as the flag of `kvlens capture` that it stands for.
+const KEYS: [&str; 13] = [
+    "model",
+    "data",
+    "windows",
+    "decode",
+    "ignore-eos",
+    "teacher-forced",
+    "temperature",
+    "seed",
+    "chat",
+    "device",
+    "dtype",
+    "repeat-cost",
+    "out",
+];
+
+/// What a plan file says.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct PlanFile {
+    pub model: Vec<String>,
+    /// Each entry is a session's data: one SPEC or several.
+    pub data: Vec<Entry>,
+    pub windows: Vec<String>,
+    pub decode: Option<usize>,
+    pub ignore_eos: bool,
+    pub teacher_forced: bool,
+    pub temperature: Option<f64>,
+    pub seed: Option<u64>,
+    pub chat: bool,
+    pub device: Option<String>,
+    pub dtype: Option<String>,
+    pub repeat_cost: Option<usize>,
+    pub out: Option<PathBuf>,
+}
+
+/// One text, or several that belong together.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Entry {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Entry {
+    /// All of its texts.
+    pub fn into_texts(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Several(texts) => texts,
+        }
+    }
+}
+
+impl PlanFile {
+    /// Reads a plan file.
+    ///
+    /// # Errors
+    /// [`Failure::BadInput`] for what is no TOML, a key that is not known, or a value of another kind.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("the plan cannot be read: {}", path.display()))?;
+        let refused = |reason: &str| {
+            let reason = reason.trim().replace('\n', " ");
+            Failure::BadInput(format!("the plan: {reason}: {}", path.display()))
+        };
+        let in_line = |error: &toml::de::Error| {
+            let line = error.span().map(|span| {
+                let before = text.get(..span.start).unwrap_or_default();
+                before.matches('\n').count() + 1
+            });
+            let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+            refused(&format!("{place}{}", error.message()))
+        };
+        let table: Table = toml::from_str(&text).map_err(|error| in_line(&error))?;
+        if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(refused(&unknown_key(unknown)).into());
+        }
+        Ok(toml::from_str(&text).map_err(|error| in_line(&error))?)
+    }
+}
+
+/// Names the key that was probably meant.
+fn unknown_key(key: &str) -> String {
+    let near = KEYS
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(key, known), known))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    let nearest = near.map_or("", |(_, known)| known);
+    format!(
+        "there is no key '{key}', the nearest is '{nearest}' (known: {})",
+        KEYS.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<PlanFile, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.toml");
+        fs::write(&path, text).unwrap();
+        PlanFile::read(&path).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn entries_of_data_are_one_or_several() {
+        let plan = read("model = ['demo']\ndata = ['a', ['b', 'c']]\nignore-eos = true").unwrap();
+        let data: Vec<_> = plan.data.into_iter().map(Entry::into_texts).collect();
+        assert_eq!(data, [vec!["a"], vec!["b", "c"]]);
+        assert!(plan.ignore_eos);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        let unknown = read("models = ['demo']").unwrap_err();
+        assert!(
+            unknown.contains("'models', the nearest is 'model'"),
+            "{unknown}"
+        );
+        assert!(
+            read("ignore_eos = true")
+                .unwrap_err()
+                .contains("'ignore-eos'")
+        );
+        let kind = read("model = ['demo']\ndecode = 'many'").unwrap_err();
+        assert!(kind.contains("line 2"), "{kind}");
+        assert!(read("model = [").unwrap_err().contains("line 1"));
+        assert!(read("decode = -1").is_err());
+    }
+}

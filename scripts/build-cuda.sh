@@ -1,0 +1,60 @@
+#!/bin/sh
+# Builds the program with CUDA. Needs neither a GPU nor NVIDIA's installer: the compiler and the libraries come from
+# NVIDIA's own wheels on PyPI (about 1.5 GB), into a cache folder outside the clone.
+#
+# Usage: scripts/build-cuda.sh [cargo arguments, such as --offline]
+#   CUDA_COMPUTE_CAP      of the card, without the point: 80 A100, 86 RTX 30, 89 RTX 40 and L4, 90 H100 (default)
+#   KVLENS_CUDA_TOOLKIT   where the toolkit is put together (default ~/.cache/kvlens/cuda-13.0)
+#   CARGO_TARGET_DIR      where the build goes (default target/cuda, apart from builds without CUDA)
+#   PYTHON                a Python with pip (default python3)
+#
+# The program wants, where it runs: a driver for CUDA 13, and CUDA 13's libcublas, libcurand and libnvrtc, which lie
+# in the toolkit's lib folder and in a PyTorch for CUDA 13 (nvidia/cu13/lib); name either in LD_LIBRARY_PATH.
+
+set -eu
+
+TOOLKIT=${KVLENS_CUDA_TOOLKIT:-$HOME/.cache/kvlens/cuda-13.0}
+PYTHON=${PYTHON:-python3}
+CLONE=$(cd "$(dirname "$0")/.." && pwd)
+
+# nvcc 13.0 and what candle's kernels and cudarc link against, versions that belong together
+WHEELS="nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-runtime==13.0.96
+nvidia-cuda-cccl==13.0.85 nvidia-cuda-nvrtc==13.0.88 nvidia-cuda-culibos==13.0.85 nvidia-curand==10.4.0.35
+nvidia-cublas==13.0.2.14"
+
+# Lays the wheels' files out as a toolkit: bin, include, lib, nvvm, and lib64 for those who look there.
+fetch_toolkit() {
+    aside=$TOOLKIT.partial
+    rm -rf "$aside"
+    mkdir -p "$aside/wheels"
+    # shellcheck disable=SC2086 # one argument for each wheel
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --target "$aside/wheels" $WHEELS
+    mv "$aside"/wheels/nvidia/cu13/* "$aside"
+    rm -rf "$aside/wheels"
+    ln -s lib "$aside/lib64"
+    # the linker looks for names without a version, which wheels leave out
+    for library in "$aside"/lib/lib*.so.*; do
+        name=${library%%.so.*}.so
+        [ -e "$name" ] || ln -s "$(basename "$library")" "$name"
+    done
+    # the driver's library is there where the program runs; an empty one satisfies the linker here
+    mkdir -p "$aside/lib/stubs"
+    echo | cc -shared -x c - -o "$aside/lib/stubs/libcuda.so"
+    rm -rf "$TOOLKIT"
+    mv "$aside" "$TOOLKIT"
+}
+
+if [ ! -x "$TOOLKIT/bin/nvcc" ]; then
+    echo "putting the CUDA toolkit together in $TOOLKIT"
+    fetch_toolkit
+fi
+
+export CUDA_HOME="$TOOLKIT" CUDA_PATH="$TOOLKIT" CUDA_ROOT="$TOOLKIT"
+export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-90}"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CLONE/target/cuda}"
+export PATH="$TOOLKIT/bin:$PATH"
+export LIBRARY_PATH="$TOOLKIT/lib:$TOOLKIT/lib/stubs${LIBRARY_PATH:+:$LIBRARY_PATH}"
+
+cd "$CLONE"
+cargo build --release --features cuda "$@"
+echo "built $CARGO_TARGET_DIR/release/kvlens for compute capability $CUDA_COMPUTE_CAP"

@@ -1,0 +1,195 @@
+//! The estimate of a capture's memory against the largest resident set of a process that runs it.
+//!
+//! `cargo bench --workspace --bench estimate`. Every case is a checkpoint of random weights that is written,
+//! captured by a child process of its own (this program again, which is told so by an environment variable), and
+//! removed. Linux alone says how large a process was (`VmHWM`).
+
+mod support;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kvlens_sessions::estimate::CaptureEstimator;
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, SessionError, StartMode, capture};
+use support::{Shape, sample};
+
+/// Tells the child its checkpoint's folder.
+const CHILD: &str = "KVLENS_BENCH_CHECKPOINT";
+
+const DECODE_TOKENS: usize = 16;
+
+struct Case {
+    name: &'static str,
+    shape: Shape,
+    prompt_tokens: usize,
+    windows: &'static [&'static str],
+    dtype: DtypeChoice,
+}
+
+const LAST: &[&str] = &["last:32"];
+const MANY: &[&str] = &[
+    "last:32", "laq", "dapq", "draft", "tova", "h2o", "expected", "knorm", "random",
+];
+
+fn cases() -> Vec<Case> {
+    let llama = Shape {
+        layers: 12,
+        hidden: 768,
+        query_heads: 12,
+        kv_heads: 4,
+        head_dim: 64,
+        intermediate: 2048,
+        vocabulary: 32_000,
+    };
+    let wide = Shape {
+        layers: 4,
+        hidden: 2048,
+        query_heads: 16,
+        kv_heads: 16,
+        head_dim: 128,
+        intermediate: 5504,
+        vocabulary: 16_000,
+    };
+    let small = Shape {
+        layers: 16,
+        hidden: 512,
+        query_heads: 16,
+        kv_heads: 2,
+        intermediate: 1024,
+        vocabulary: 8_000,
+        ..llama
+    };
+    let case = |name, shape, prompt_tokens, windows, dtype| Case {
+        name,
+        shape,
+        prompt_tokens,
+        windows,
+        dtype,
+    };
+    let (f32, bf16) = (DtypeChoice::F32, DtypeChoice::Bf16);
+    vec![
+        case("12 layers, 12/4 heads of 64", llama, 512, LAST, f32),
+        case("12 layers, 12/4 heads of 64", llama, 2048, LAST, f32),
+        case("12 layers, 12/4 heads of 64", llama, 4096, MANY, f32),
+        case("12 layers, 12/4 heads of 64", llama, 4096, LAST, bf16),
+        case("4 layers, 16/16 heads of 128", wide, 4096, LAST, f32),
+        case("16 layers, 16/2 heads of 64", small, 8192, LAST, f32),
+        case("16 layers, 16/2 heads of 64", small, 8192, MANY, f32),
+    ]
+}
+
+fn main() {
+    let outcome = match std::env::var_os(CHILD) {
+        Some(folder) => run_child(&PathBuf::from(folder)),
+        None => run_all(),
+    };
+    if let Err(reason) = outcome {
+        eprintln!("{reason}");
+        std::process::exit(1);
+    }
+}
+
+fn run_all() -> Result<(), String> {
+    println!("case | prompt tokens | windows | estimate | largest resident set | off by");
+    for (index, case) in cases().iter().enumerate() {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        case.shape
+            .write(folder.path())
+            .map_err(|error| error.to_string())?;
+        let estimate = CaptureEstimator::open(&case.plan(folder.path()))
+            .and_then(|estimator| estimator.estimate(&[sample(case.prompt_tokens)]))
+            .map_err(|error| error.to_string())?;
+        let foreseen = estimate.peak_resident_bytes();
+        let measured = measure(index, folder.path())?;
+        println!(
+            "{}, {} | {} | {} | {:.0} MB | {:.0} MB | {:+.1} %",
+            case.name,
+            estimate.dtype,
+            case.prompt_tokens,
+            case.windows.len(),
+            foreseen / 1e6,
+            measured / 1e6,
+            100.0 * (foreseen / measured - 1.0)
+        );
+    }
+    Ok(())
+}
+
+/// The largest resident set of a child that captures case number `index`, in bytes.
+fn measure(index: usize, folder: &Path) -> Result<f64, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new(program)
+        .env(CHILD, folder)
+        .arg(index.to_string())
+        .output()
+        .map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let said = said.trim();
+    said.parse().map_err(|_| {
+        let mut reason = format!("case {index} failed: {said}");
+        // writing to a string cannot fail
+        let _ = write!(reason, " {}", String::from_utf8_lossy(&output.stderr));
+        reason
+    })
+}
+
+fn run_child(folder: &Path) -> Result<(), String> {
+    let index = std::env::args().find_map(|argument| argument.parse::<usize>().ok());
+    let cases = cases();
+    let case = index.and_then(|index| cases.get(index));
+    let case = case.ok_or("the child was told no case")?;
+    run_capture(case, folder).map_err(|error| error.to_string())?;
+    println!("{}", largest_resident_set()?);
+    Ok(())
+}
+
+fn run_capture(case: &Case, folder: &Path) -> Result<(), SessionError> {
+    let plan = case.plan(folder);
+    let model = Model::load(&plan.model, plan.device, plan.dtype)?;
+    capture(
+        &plan,
+        &model,
+        &[sample(case.prompt_tokens)],
+        &folder.join("s.kvlens"),
+        StartMode::New,
+        &mut |_| {},
+        &CancelFlag::default(),
+    )?;
+    Ok(())
+}
+
+impl Case {
+    fn plan(&self, folder: &Path) -> CapturePlan {
+        CapturePlan {
+            model: ModelSource::Folder(folder.to_owned()),
+            data: vec!["random".to_owned()],
+            windows: self
+                .windows
+                .iter()
+                .map(|&window| window.to_owned())
+                .collect(),
+            decode: DecodePlan {
+                max_tokens: DECODE_TOKENS,
+                ignore_eos: true,
+                ..DecodePlan::default()
+            },
+            chat: false,
+            device: DeviceChoice::Cpu,
+            dtype: self.dtype,
+            repeat_cost: 1,
+        }
+    }
+}
+
+/// Of this process so far, in bytes.
+fn largest_resident_set() -> Result<u64, String> {
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB"));
+    let kilobytes: Option<u64> = kilobytes.and_then(|number| number.trim().parse().ok());
+    kilobytes
+        .map(|kilobytes| kilobytes * 1024)
+        .ok_or_else(|| "the system does not say how large the process was".to_owned())
+}

@@ -1,0 +1,154 @@
+//! Checkpoints of random weights of a wanted shape, and prompts of a wanted length, for benchmarks and tests.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Result, Write};
+use std::path::Path;
+
+use kvlens_datasets::Sample;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// Words that the tokenizer knows, and so the smallest vocabulary.
+const WORDS: usize = 512;
+
+/// A Llama's sizes.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// L.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// H.
+    pub query_heads: usize,
+    /// G.
+    pub kv_heads: usize,
+    /// D.
+    pub head_dim: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate: usize,
+    /// Rows of the embedding, which is the output layer too.
+    pub vocabulary: usize,
+}
+
+impl Shape {
+    /// Names and shapes of all tensors.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let (hidden, wide) = (self.hidden, self.intermediate);
+        let (queries, keys) = (
+            self.query_heads * self.head_dim,
+            self.kv_heads * self.head_dim,
+        );
+        let vocabulary = self.vocabulary.max(WORDS);
+        let mut tensors = vec![
+            (
+                "model.embed_tokens.weight".to_owned(),
+                vec![vocabulary, hidden],
+            ),
+            ("model.norm.weight".to_owned(), vec![hidden]),
+        ];
+        for layer in 0..self.layers {
+            for (name, shape) in [
+                ("input_layernorm", vec![hidden]),
+                ("post_attention_layernorm", vec![hidden]),
+                ("self_attn.q_proj", vec![queries, hidden]),
+                ("self_attn.k_proj", vec![keys, hidden]),
+                ("self_attn.v_proj", vec![keys, hidden]),
+                ("self_attn.o_proj", vec![hidden, queries]),
+                ("mlp.gate_proj", vec![wide, hidden]),
+                ("mlp.up_proj", vec![wide, hidden]),
+                ("mlp.down_proj", vec![hidden, wide]),
+            ] {
+                tensors.push((format!("model.layers.{layer}.{name}.weight"), shape));
+            }
+        }
+        tensors
+    }
+
+    /// Writes a folder in the Hugging Face layout, f32 weights drawn with a fixed seed.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let config = serde_json::json!({
+            "architectures": ["LlamaForCausalLM"],
+            "hidden_size": self.hidden,
+            "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.query_heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head_dim,
+            "vocab_size": self.vocabulary.max(WORDS),
+            "max_position_embeddings": 131_072,
+            "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": true,
+            "torch_dtype": "float32",
+        });
+        std::fs::write(folder.join("config.json"), config.to_string())?;
+        std::fs::write(folder.join("tokenizer.json"), tokenizer().to_string())?;
+        self.write_weights(&folder.join("model.safetensors"))
+    }
+
+    fn write_weights(&self, path: &Path) -> Result<()> {
+        let tensors = self.tensors();
+        let mut header = serde_json::Map::new();
+        let mut start = 0;
+        for (name, shape) in &tensors {
+            let end = start + 4 * shape.iter().product::<usize>();
+            let entry =
+                serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+            header.insert(name.clone(), entry);
+            start = end;
+        }
+        let mut header = serde_json::Value::from(header).to_string();
+        // tensors begin at a multiple of eight bytes, as everybody writes them
+        while !header.len().is_multiple_of(8) {
+            header.push(' ');
+        }
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        for (_, shape) in &tensors {
+            // norms are near 1, and matrices keep the size of what they are given
+            let (centre, width) = match shape.as_slice() {
+                [_, columns] => (0.0, (3.0 / *columns as f32).sqrt()),
+                _ => (1.0, 0.1),
+            };
+            for _ in 0..shape.iter().product::<usize>() {
+                let number: f32 = centre + width * (2.0 * random.random::<f32>() - 1.0);
+                file.write_all(&number.to_le_bytes())?;
+            }
+        }
+        file.flush()
+    }
+}
+
+/// One token for each word, parted by spaces.
+fn tokenizer() -> serde_json::Value {
+    let vocabulary: serde_json::Map<String, serde_json::Value> = (0..WORDS)
+        .map(|word| (format!("w{word}"), word.into()))
+        .collect();
+    serde_json::json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "w0"},
+    })
+}
+
+/// A prompt of so many tokens.
+pub fn sample(prompt_tokens: usize) -> Sample {
+    let mut prompt = String::new();
+    for token in 0..prompt_tokens {
+        // writing to a string cannot fail
+        let _ = write!(prompt, "w{} ", (token * 7 + token / 11) % WORDS);
+    }
+    Sample {
+        id: "random".to_owned(),
+        dataset: "random".to_owned(),
+        task: "text".to_owned(),
+        prompt,
+        answer: None,
+        values: Vec::new(),
+        evidence: Vec::new(),
+        question_place: None,
+    }
+}

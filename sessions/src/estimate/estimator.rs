@@ -1,0 +1,262 @@
+//! A capture plan and its prompts to amounts of memory.
+
+use candle_core::{DType, Device};
+use kvlens_datasets::Sample;
+
+use super::fit::AvailableMemory;
+use super::memory::Memory;
+use super::shape::RunShape;
+use super::stages::{MemoryPart, SampleStages, StageMemory, UnloadedModel, WEIGHTS_PART};
+use crate::SessionError;
+use crate::capture::{CapturePlan, check_positions, needs};
+use crate::model::{Checkpoint, TextCodec, device_name, free_device_memory};
+use crate::prefill::Needs;
+use crate::windows::{Decode, DecodePlan, ObservationWindow, expand_all, parse_windows};
+
+/// What a capture takes. Memory is that of its longest prompt, with which it stands highest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryEstimate {
+    /// T of the longest prompt.
+    pub prompt_tokens: usize,
+    /// S at most.
+    pub decode_tokens: usize,
+    /// The device, as `--device` writes it.
+    pub device: String,
+    /// The number format, such as `f32`.
+    pub dtype: &'static str,
+    /// What stands over several stages.
+    pub parts: Vec<MemoryPart>,
+    /// The stages in their order.
+    pub stages: Vec<StageMemory>,
+    /// Samples of the session.
+    pub samples: usize,
+    /// All files of the session together, on disk.
+    pub session_bytes: f64,
+    /// Bytes of the device's memory that can be had; none for the CPU, or where it cannot be told.
+    pub device_free_bytes: Option<u64>,
+}
+
+impl MemoryEstimate {
+    /// The most that is needed, on the device and beside it.
+    pub fn peak(&self) -> Memory {
+        let stages = self.stages.iter();
+        stages.fold(Memory::default(), |peak, stage| peak.max(stage.together))
+    }
+
+    /// What the weights take.
+    fn weights(&self) -> Memory {
+        let mut parts = self.parts.iter();
+        let weights = parts.find(|part| part.name == WEIGHTS_PART);
+        weights.map_or_else(Memory::default, |part| part.memory)
+    }
+
+    /// For a model that is loaded already: what its weights take is not asked for again.
+    pub fn count_weights_as_available(&mut self, available: &mut AvailableMemory) {
+        let weights = self.weights();
+        let add = |bytes: &mut Option<u64>, loaded: f64| {
+            if let Some(bytes) = bytes {
+                *bytes = bytes.saturating_add(loaded as u64);
+            }
+        };
+        add(&mut available.host_bytes, weights.host);
+        add(&mut self.device_free_bytes, weights.device);
+    }
+
+    /// The most that the process shows of the computer's own memory (its largest resident set), in bytes.
+    pub fn peak_resident_bytes(&self) -> f64 {
+        let stages = self.stages.iter();
+        stages.fold(0.0, |peak, stage| {
+            peak.max(stage.together.host + stage.reclaimable)
+        })
+    }
+
+    /// The stage that needs most.
+    pub fn peak_stage(&self) -> String {
+        let highest = self
+            .stages
+            .iter()
+            .max_by(|a, b| a.together.total().total_cmp(&b.together.total()));
+        highest.map_or_else(String::new, |stage| stage.stage.to_string())
+    }
+}
+
+/// Another run than the one that was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Variation {
+    pub(super) prompt_tokens: usize,
+    pub(super) decode_tokens: usize,
+    pub(super) dtype: DType,
+    pub(super) windows: Vec<String>,
+}
+
+/// A plan with its model's sizes and its tokenizer, without the weights.
+pub struct CaptureEstimator {
+    plan: CapturePlan,
+    model: UnloadedModel,
+    text: TextCodec,
+    windows: Vec<Box<dyn ObservationWindow>>,
+    device: Device,
+    dtype: DType,
+}
+
+impl CaptureEstimator {
+    /// Looks at the checkpoint of a plan.
+    ///
+    /// # Errors
+    /// A sentence for a checkpoint or a window that is unusable, as far as that shows without the weights.
+    pub fn open(plan: &CapturePlan) -> Result<Self, SessionError> {
+        plan.decode.check()?;
+        let checkpoint = Checkpoint::find(&plan.model)?;
+        let model = UnloadedModel::of(&checkpoint)?;
+        let device = plan.device.open()?;
+        let stored = model.config.stored_dtype.as_deref();
+        Ok(Self {
+            dtype: plan.dtype.resolve(&device, stored),
+            windows: parse_windows(&expand_all(&plan.windows, &plan.model))?,
+            text: TextCodec::open(&checkpoint)?,
+            plan: plan.clone(),
+            model,
+            device,
+        })
+    }
+
+    /// Estimates the capture of these samples.
+    ///
+    /// # Errors
+    /// A prompt that cannot be encoded, or that passes the model's positions with what stands behind it; what a
+    /// window says of the files that it needs.
+    pub fn estimate(&self, samples: &[Sample]) -> Result<MemoryEstimate, SessionError> {
+        let windows: Vec<&dyn ObservationWindow> = self.windows.iter().map(AsRef::as_ref).collect();
+        let needs = needs(&self.plan.decode, &windows);
+        let mut estimate = self.of_longest(self.longest(samples, &needs)?)?;
+        estimate.samples = samples.len();
+        for sample in samples {
+            let tokens = self.prompt_tokens(sample)?;
+            estimate.session_bytes +=
+                self.with_stages(&self.asked(tokens), |stages| stages.file_bytes())?;
+        }
+        Ok(estimate)
+    }
+
+    /// Tokens of the longest prompt, each of which must fit the model's positions.
+    fn longest(&self, samples: &[Sample], needs: &Needs) -> Result<usize, SessionError> {
+        let mut longest = 0;
+        for sample in samples {
+            let tokens = self.prompt_tokens(sample)?;
+            let positions = self.model.config.max_positions;
+            check_positions(sample, tokens, &self.plan, needs, positions)?;
+            longest = longest.max(tokens);
+        }
+        Ok(longest)
+    }
+
+    fn prompt_tokens(&self, sample: &Sample) -> Result<usize, SessionError> {
+        let encoded = self.text.encode_prompt(&sample.prompt, self.plan.chat)?;
+        Ok(encoded.ids.len())
+    }
+
+    fn of_longest(&self, prompt_tokens: usize) -> Result<MemoryEstimate, SessionError> {
+        let asked = self.asked(prompt_tokens);
+        Ok(MemoryEstimate {
+            prompt_tokens,
+            decode_tokens: self.plan.decode.max_tokens,
+            device: device_name(&self.device),
+            dtype: self.dtype.as_str(),
+            parts: self.with_stages(&asked, |stages| Ok(stages.parts()))?,
+            stages: self.with_stages(&asked, |stages| stages.stages())?,
+            samples: 0,
+            session_bytes: 0.0,
+            device_free_bytes: free_device_memory(&self.device),
+        })
+    }
+
+    /// The run as the plan has it.
+    fn asked(&self, prompt_tokens: usize) -> Variation {
+        Variation {
+            prompt_tokens,
+            decode_tokens: self.plan.decode.max_tokens,
+            dtype: self.dtype,
+            windows: self.window_labels(),
+        }
+    }
+
+    pub(super) fn decode_tokens(&self) -> usize {
+        self.plan.decode.max_tokens
+    }
+
+    pub(super) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    pub(super) fn window_labels(&self) -> Vec<String> {
+        let windows = self.windows.iter();
+        windows.map(|window| window.label().to_owned()).collect()
+    }
+
+    /// The most that another run needs.
+    pub(super) fn peak(&self, variation: &Variation) -> Result<Memory, SessionError> {
+        let stages = self.with_stages(variation, |stages| stages.stages())?;
+        let stages = stages.into_iter();
+        Ok(stages.fold(Memory::default(), |peak, stage| peak.max(stage.together)))
+    }
+
+    /// The window that takes most by itself.
+    pub(super) fn heaviest_window(
+        &self,
+        variation: &Variation,
+    ) -> Result<Option<String>, SessionError> {
+        let run = self.run(variation);
+        let mut heaviest: Option<(f64, String)> = None;
+        for window in self.windows_of(variation) {
+            let memory = window.memory(&run)?;
+            let bytes = (memory.loaded + memory.working).total() + memory.observation_bytes;
+            if heaviest.as_ref().is_none_or(|(most, _)| bytes > *most) {
+                heaviest = Some((bytes, window.label().to_owned()));
+            }
+        }
+        Ok(heaviest.map(|(_, label)| label))
+    }
+
+    fn windows_of(&self, variation: &Variation) -> Vec<&dyn ObservationWindow> {
+        let windows = self.windows.iter().map(AsRef::as_ref);
+        windows
+            .filter(|window| {
+                variation
+                    .windows
+                    .iter()
+                    .any(|label| label == window.label())
+            })
+            .collect()
+    }
+
+    fn run(&self, variation: &Variation) -> RunShape<'_> {
+        RunShape {
+            config: &self.model.config,
+            source: &self.plan.model,
+            prompt_tokens: variation.prompt_tokens,
+            element_bytes: variation.dtype.size_in_bytes(),
+            on_gpu: !self.device.is_cpu(),
+            threads: rayon::current_num_threads(),
+        }
+    }
+
+    fn with_stages<T>(
+        &self,
+        variation: &Variation,
+        of: impl Fn(&SampleStages<'_>) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let windows = self.windows_of(variation);
+        let plan = DecodePlan {
+            max_tokens: variation.decode_tokens,
+            ..self.plan.decode.clone()
+        };
+        let needs = needs(&plan, &windows);
+        of(&SampleStages {
+            run: self.run(variation),
+            model: &self.model,
+            needs: &needs,
+            decode: &Decode::generated(plan),
+            windows: &windows,
+        })
+    }
+}

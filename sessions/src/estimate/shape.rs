@@ -1,0 +1,144 @@
+//! How much one run holds, from the shapes. Every figure is in bytes.
+
+use super::memory::{Memory, WindowMemory};
+use crate::model::{ATTENTION_BLOCK_ROWS, ATTENTION_SCORE_BYTES, ModelConfig, ModelSource};
+
+/// Numbers of log-sum-exps, scores and attention weights are single precision whatever the model's are.
+const F32_BYTES: f64 = 4.0;
+
+/// One sample of a capture: a model, and a prompt of T tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct RunShape<'a> {
+    /// The model's shape.
+    pub config: &'a ModelConfig,
+    /// Where the model comes from, for what lies beside it.
+    pub source: &'a ModelSource,
+    /// T.
+    pub prompt_tokens: usize,
+    /// Bytes of one number of weights, cache and activations.
+    pub element_bytes: usize,
+    /// Whether the model lies on a device with memory of its own.
+    pub on_gpu: bool,
+    /// Threads that score heads at the same time.
+    pub threads: usize,
+}
+
+fn product(factors: &[usize]) -> f64 {
+    factors.iter().map(|&factor| factor as f64).product()
+}
+
+impl RunShape<'_> {
+    /// Bytes that lie where the model lies.
+    pub fn beside_the_model(&self, bytes: f64) -> Memory {
+        if self.on_gpu {
+            Memory {
+                device: bytes,
+                host: 0.0,
+            }
+        } else {
+            Memory::on_host(bytes)
+        }
+    }
+
+    /// Queries `[L, H, rows, D]` in the model's format and log-sum-exps `[L, H, rows]`.
+    pub fn rows(&self, rows: usize) -> f64 {
+        let row = (self.config.head_dim * self.element_bytes) as f64 + F32_BYTES;
+        product(&[self.config.layers, self.config.query_heads, rows]) * row
+    }
+
+    /// Scores `[L, heads, T]`.
+    pub fn scores(&self, heads: usize) -> f64 {
+        product(&[self.config.layers, heads, self.prompt_tokens]) * F32_BYTES
+    }
+
+    /// The prompt's keys `[L, G, T, D]`.
+    pub fn keys(&self) -> f64 {
+        self.cache(self.config.kv_heads, self.prompt_tokens) / 2.0
+    }
+
+    /// Keys and values `[L, heads, tokens, D]`.
+    pub fn cache(&self, heads: usize, tokens: usize) -> f64 {
+        let token = product(&[2, self.config.head_dim, self.element_bytes]);
+        product(&[self.config.layers, heads, tokens]) * token
+    }
+
+    /// Making a copy of the prompt's keys to score rows on, which comes from a GPU layer by layer.
+    pub fn copied_keys(&self) -> Memory {
+        let copies = if self.on_gpu { 2.0 } else { 1.0 };
+        Memory::on_host(copies * self.keys())
+    }
+
+    /// Running `rows` rows behind others so that they see `keys` keys: the widest layer's activations, without
+    /// the queries that are kept of them.
+    pub fn forward(&self, rows: usize, keys: usize) -> Memory {
+        let config = self.config;
+        let element = self.element_bytes;
+        // embeddings, the residual stream, that of the chunk before, and the normed stream
+        let streams = product(&[4, rows, config.hidden_size, element]);
+        let (queries, keys_and_values) = (config.query_heads, 4 * config.kv_heads);
+        // heads before rotation, the contexts of the blocks, keys and values before and after rotation
+        let heads = product(&[
+            rows,
+            2 * queries + keys_and_values,
+            config.head_dim,
+            element,
+        ]);
+        // gate, its activation, up, and the product
+        let feed_forward = product(&[4, rows, config.intermediate_size, element]);
+        let attention = heads + self.attention_block(rows, keys);
+        self.beside_the_model(streams + attention.max(feed_forward))
+    }
+
+    /// Scores of one block of rows: scaled, masked, as weights and normalised, with the mask.
+    pub fn attention_block(&self, rows: usize, keys: usize) -> f64 {
+        let row = product(&[self.config.query_heads, keys]) * F32_BYTES;
+        let fitting = (ATTENTION_SCORE_BYTES as f64 / row).floor();
+        let rows = fitting.clamp(1.0, ATTENTION_BLOCK_ROWS.min(rows.max(1)) as f64);
+        4.0 * rows * row + rows * keys as f64 * F32_BYTES
+    }
+
+    /// Turning `rows` rows into a ranking of every head: the keys, a group's weights on every thread, and
+    /// reduced, pooled and joined scores (later scores, order and places).
+    pub fn ranked(&self, rows: usize) -> Memory {
+        let reduced = Memory::on_host(3.0 * self.scores(self.config.query_heads));
+        self.weighed(rows) + reduced
+    }
+
+    /// The keys, and the weights of `rows` rows on them for as many key/value heads as there are threads.
+    pub fn weighed(&self, rows: usize) -> Memory {
+        let group = product(&[self.config.group_size(), rows, self.prompt_tokens]) * F32_BYTES;
+        let widened = match self.element_bytes {
+            4 => 0.0,
+            _ => product(&[self.prompt_tokens, self.config.head_dim]) * F32_BYTES,
+        };
+        let threads = self.threads as f64;
+        self.copied_keys() + Memory::on_host(threads * (2.0 * group + widened))
+    }
+
+    /// A window that keeps `rows` rows, `appended` of which it runs behind the prompt.
+    pub fn observed_by_rows(&self, rows: usize, appended: usize) -> WindowMemory {
+        let kept = self.rows(rows);
+        let working = match appended {
+            0 => Memory::on_host(kept),
+            // rows of each layer, and joined over the layers
+            _ => {
+                let keys = self.prompt_tokens.saturating_add(appended);
+                self.forward(appended, keys) + Memory::on_host(2.0 * kept)
+            }
+        };
+        WindowMemory {
+            working,
+            observation_bytes: kept,
+            ..WindowMemory::default()
+        }
+    }
+
+    /// A window that keeps scores of so many heads a layer, and takes `working` to make them.
+    pub fn observed_by_scores(&self, heads: usize, working: Memory) -> WindowMemory {
+        WindowMemory {
+            working,
+            observation_bytes: self.scores(heads),
+            ..WindowMemory::default()
+        }
+    }
+}

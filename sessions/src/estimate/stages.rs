@@ -1,0 +1,293 @@
+//! The stages of a capture, with what stands in memory together in each.
+
+use super::memory::{Memory, WindowMemory};
+use super::shape::RunShape;
+use super::weights::WeightSize;
+use crate::SessionError;
+use crate::model::{Checkpoint, DtypeChoice, ModelConfig, ModelSource};
+use crate::prefill::{CHUNK_TOKENS, Needs};
+use crate::windows::ObservationWindow;
+
+/// What the program itself takes, with its threads and their buffers for products, in bytes; measured.
+const PROGRAM_BYTES: f64 = 40e6;
+
+/// Name of the part that is the weights.
+pub(super) const WEIGHTS_PART: &str = "weights";
+
+/// Name of the part that is the program itself.
+pub const PROGRAM_PART: &str = "program";
+
+/// What a tokenizer takes for each byte of its tokenizer.json; measured.
+const TOKENIZER_FACTOR: f64 = 7.0;
+
+/// Text of one prompt token in a sample's file: its id twice, its piece, its share of the prompt, in bytes.
+const TEXT_BYTES_PER_TOKEN: f64 = 30.0;
+
+/// A moment of a capture at which memory stands highest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemoryStage {
+    /// The weights are read.
+    Load,
+    /// The prompt runs.
+    Prefill,
+    /// The decode stage.
+    Decode,
+    /// A window observes, by its label.
+    Window(String),
+    /// The sample is gathered and written.
+    Write,
+}
+
+impl std::fmt::Display for MemoryStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Load => "load",
+            Self::Prefill => "prefill",
+            Self::Decode => "decode",
+            Self::Window(label) => label,
+            Self::Write => "write",
+        })
+    }
+}
+
+/// A stage with its memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageMemory {
+    /// Which.
+    pub stage: MemoryStage,
+    /// What the stage itself takes at its worst moment, beside what stands there already.
+    pub own: Memory,
+    /// Everything that stands together then.
+    pub together: Memory,
+    /// What the process shows beside that without needing it: pages of mapped files, which the system takes
+    /// back when memory is short. In bytes of the computer's own memory.
+    pub reclaimable: f64,
+}
+
+/// Something that stands in memory over several stages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryPart {
+    /// What it is.
+    pub name: &'static str,
+    /// How much it takes.
+    pub memory: Memory,
+}
+
+/// A model that is not loaded.
+pub(super) struct UnloadedModel {
+    pub(super) config: ModelConfig,
+    pub(super) weights: WeightSize,
+    /// Of tokenizer.json.
+    pub(super) tokenizer_bytes: f64,
+}
+
+impl UnloadedModel {
+    pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
+        let config = ModelConfig::from_json(&checkpoint.config)?;
+        Ok(Self {
+            weights: WeightSize::of(&checkpoint.weights, &config)?,
+            tokenizer_bytes: checkpoint.tokenizer.len() as f64,
+            config,
+        })
+    }
+
+    /// Weights on the device and tokenizer beside it.
+    fn loaded(&self, run: &RunShape<'_>) -> Memory {
+        let weights = self.weights.numbers * run.element_bytes as f64;
+        run.beside_the_model(weights) + Memory::on_host(TOKENIZER_FACTOR * self.tokenizer_bytes)
+    }
+}
+
+/// One sample of a capture, by its shapes.
+pub(super) struct SampleStages<'a> {
+    pub(super) run: RunShape<'a>,
+    pub(super) model: &'a UnloadedModel,
+    pub(super) needs: &'a Needs,
+    pub(super) decode: &'a dyn ObservationWindow,
+    pub(super) windows: &'a [&'a dyn ObservationWindow],
+}
+
+impl SampleStages<'_> {
+    /// What stands over several stages.
+    pub(super) fn parts(&self) -> Vec<MemoryPart> {
+        let part = |name, memory| MemoryPart { name, memory };
+        let tokenizer = Memory::on_host(TOKENIZER_FACTOR * self.model.tokenizer_bytes);
+        let weights = self.model.weights.numbers * self.run.element_bytes as f64;
+        vec![
+            part(WEIGHTS_PART, self.run.beside_the_model(weights)),
+            part("tokenizer", tokenizer),
+            part(PROGRAM_PART, Memory::on_host(PROGRAM_BYTES)),
+            part("key/value cache", self.cache()),
+            part("kept of the prompt for windows", self.kept_of_prompt()),
+        ]
+    }
+
+    /// Every stage in its order.
+    pub(super) fn stages(&self) -> Result<Vec<StageMemory>, SessionError> {
+        let decode = self.decode.memory(&self.run)?;
+        let windows = self
+            .windows
+            .iter()
+            .map(|window| Ok((window.label().to_owned(), window.memory(&self.run)?)))
+            .collect::<Result<Vec<_>, SessionError>>()?;
+        let loaded_by_windows: Memory = windows.iter().map(|(_, window)| window.loaded).sum();
+        let program = Memory::on_host(PROGRAM_BYTES);
+        let loaded = program + self.model.loaded(&self.run) + loaded_by_windows;
+        let standing = loaded + self.cache() + self.kept_of_prompt();
+        let mut stages = vec![self.load(loaded), self.prefill(loaded)];
+        let mut observed = 0.0;
+        let mut observe = |stage, window: &WindowMemory| {
+            let before = standing + Memory::on_host(observed);
+            observed += window.observation_bytes;
+            stages.push(of_stage(stage, window.working, before));
+        };
+        observe(MemoryStage::Decode, &decode);
+        for (label, window) in &windows {
+            observe(MemoryStage::Window(label.clone()), window);
+        }
+        stages.push(self.write(loaded, standing, observed));
+        Ok(stages)
+    }
+
+    /// Bytes of the sample's file.
+    pub(super) fn file_bytes(&self) -> Result<f64, SessionError> {
+        let mut bytes = self.decode.memory(&self.run)?.observation_bytes;
+        for window in self.windows {
+            bytes += window.memory(&self.run)?.observation_bytes;
+        }
+        let texts = TEXT_BYTES_PER_TOKEN * self.run.prompt_tokens as f64;
+        Ok(bytes + self.run.keys() + texts)
+    }
+
+    fn cache(&self) -> Memory {
+        let tokens = self
+            .run
+            .prompt_tokens
+            .saturating_add(self.needs.extra_tokens);
+        let heads = self.run.config.kv_heads;
+        self.run.beside_the_model(self.run.cache(heads, tokens))
+    }
+
+    fn last_rows(&self) -> usize {
+        self.needs.last_rows.clamp(1, self.run.prompt_tokens.max(1))
+    }
+
+    /// What prefill leaves for the windows: its last rows, sums of attention, moments of the queries.
+    fn kept_of_prompt(&self) -> Memory {
+        Memory::on_host(self.run.rows(self.last_rows())) + self.passes()
+    }
+
+    fn passes(&self) -> Memory {
+        let config = self.run.config;
+        let sums = match self.needs.column_sums {
+            true => self.run.scores(config.query_heads),
+            false => 0.0,
+        };
+        let (heads, width) = (config.query_heads as f64, config.head_dim as f64);
+        // sums of q and of q qT, in double precision
+        let moments = config.layers as f64 * heads * width * (width + 1.0) * 8.0;
+        self.run.beside_the_model(sums)
+            + Memory::on_host(self.needs.query_moments.len() as f64 * moments)
+    }
+
+    fn load(&self, loaded: Memory) -> StageMemory {
+        let weights = &self.model.weights;
+        let converted = weights.stored_element_bytes != self.run.element_bytes as f64;
+        let own = match converted {
+            true => self.run.beside_the_model(weights.largest_bytes),
+            false => Memory::default(),
+        };
+        StageMemory {
+            reclaimable: weights.mapped_bytes,
+            ..of_stage(MemoryStage::Load, own, loaded)
+        }
+    }
+
+    fn prefill(&self, loaded: Memory) -> StageMemory {
+        let (run, tokens) = (&self.run, self.run.prompt_tokens);
+        let chunk = CHUNK_TOKENS.min(tokens);
+        // queries of a chunk are kept whole as long as any of its rows is
+        let last_chunk = tokens.saturating_sub(1) / CHUNK_TOKENS;
+        let first_chunk = (tokens - self.last_rows().min(tokens)) / CHUNK_TOKENS;
+        let kept = tokens - first_chunk * CHUNK_TOKENS;
+        let rows = if first_chunk < last_chunk {
+            kept.max(chunk)
+        } else {
+            chunk
+        };
+        let forward = run.forward(chunk, tokens);
+        let sums = match self.needs.column_sums {
+            true => run.attention_block(chunk, tokens),
+            false => 0.0,
+        };
+        let running = forward.max(run.beside_the_model(sums) + self.moments_of_chunk(chunk));
+        // pieces of several chunks are joined, and then those of all layers
+        let joined = if first_chunk < last_chunk { 2.0 } else { 1.0 };
+        let joining = Memory::on_host(joined * run.rows(self.last_rows()));
+        let own = run.beside_the_model(run.rows(rows)) + running.max(joining);
+        let standing = loaded + self.cache() + self.passes();
+        of_stage(MemoryStage::Prefill, own, standing)
+    }
+
+    /// A layer's queries in double precision: turned back, as numbers, transposed.
+    fn moments_of_chunk(&self, chunk: usize) -> Memory {
+        let config = self.run.config;
+        let queries = chunk as f64 * config.query_heads as f64 * config.head_dim as f64;
+        match self.needs.query_moments.is_empty() {
+            true => Memory::default(),
+            false => Memory::on_host(3.0 * queries * 8.0),
+        }
+    }
+
+    /// First the keys are copied beside the cache; then cache and model's rows are gone, and the file's bytes
+    /// stand beside what they are made of.
+    fn write(&self, loaded: Memory, standing: Memory, observed: f64) -> StageMemory {
+        let gathered = Memory::on_host(observed);
+        let copying = self.run.copied_keys();
+        let keys = self.run.keys();
+        let file = Memory::on_host(keys + observed + keys + keys);
+        let first = of_stage(MemoryStage::Write, copying, standing + gathered);
+        let second = of_stage(MemoryStage::Write, file, loaded + gathered);
+        StageMemory {
+            own: if first.together.total() > second.together.total() {
+                first.own
+            } else {
+                second.own
+            },
+            together: first.together.max(second.together),
+            ..first
+        }
+    }
+}
+
+fn of_stage(stage: MemoryStage, own: Memory, standing: Memory) -> StageMemory {
+    StageMemory {
+        stage,
+        own,
+        together: standing + own,
+        reclaimable: 0.0,
+    }
+}
+
+/// A drafting checkpoint: what it takes from before the first sample on, and drafting `tokens` tokens.
+pub(crate) fn drafter_memory(
+    source: &ModelSource,
+    dtype: DtypeChoice,
+    tokens: usize,
+    run: &RunShape<'_>,
+) -> Result<(Memory, Memory), SessionError> {
+    let model = UnloadedModel::of(&Checkpoint::find(source)?)?;
+    let dtype = dtype.resolve_on(!run.on_gpu, model.config.stored_dtype.as_deref());
+    let own = RunShape {
+        config: &model.config,
+        source,
+        element_bytes: dtype.size_in_bytes(),
+        ..*run
+    };
+    let chunk = CHUNK_TOKENS.min(run.prompt_tokens);
+    let room = run.prompt_tokens.saturating_add(tokens);
+    let cache = own.beside_the_model(own.cache(model.config.kv_heads, room));
+    let rows = own.beside_the_model(own.rows(chunk));
+    let drafting = cache + rows + own.forward(chunk, run.prompt_tokens);
+    Ok((model.loaded(&own), drafting))
+}

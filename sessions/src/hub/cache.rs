@@ -1,0 +1,90 @@
+//! The local hub cache, laid out as huggingface_hub lays it out: `models--ORG--NAME` with `refs/REVISION` (a
+//! commit), `snapshots/COMMIT/FILE` (links) and `blobs/HASH`.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::id::HubId;
+use crate::SessionError;
+use crate::error::Context;
+
+/// A folder of repositories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubCache {
+    folder: PathBuf,
+}
+
+impl HubCache {
+    /// A cache in this folder, which need not be there.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn repository(&self, id: &HubId) -> PathBuf {
+        self.folder.join(id.cache_folder())
+    }
+
+    /// The folder of the id's revision as it was last fetched, complete or not.
+    pub(super) fn snapshot(&self, id: &HubId) -> Option<PathBuf> {
+        let repository = self.repository(id);
+        let commit = std::fs::read_to_string(repository.join("refs").join(id.revision()));
+        let commit = commit.unwrap_or_else(|_| id.revision().to_owned());
+        let folder = repository.join("snapshots").join(commit.trim());
+        folder.is_dir().then_some(folder)
+    }
+
+    /// The folder of a commit, whether it is there or not.
+    pub(super) fn snapshot_of(&self, id: &HubId, commit: &str) -> PathBuf {
+        self.repository(id).join("snapshots").join(commit)
+    }
+
+    /// Where the contents of this hash lie once they are complete.
+    pub(super) fn blob(&self, id: &HubId, hash: &str) -> PathBuf {
+        self.repository(id).join("blobs").join(hash)
+    }
+
+    /// Remembers which commit a revision is.
+    pub(super) fn set_revision(&self, id: &HubId, commit: &str) -> Result<(), SessionError> {
+        let path = self.repository(id).join("refs").join(id.revision());
+        make_parent(&path)?;
+        crate::store::write_file(&path, commit.as_bytes())
+    }
+
+    /// Puts the contents of a hash into a snapshot under the file's name.
+    pub(super) fn link(
+        &self,
+        id: &HubId,
+        commit: &str,
+        file: &str,
+        hash: &str,
+    ) -> Result<(), SessionError> {
+        let path = self.snapshot_of(id, commit).join(file);
+        make_parent(&path)?;
+        let up = "../".repeat(2 + file.matches('/').count());
+        match symlink(&self.blob(id, hash), &format!("{up}blobs/{hash}"), &path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            linked => linked.io("put a downloaded file into the hub cache", &path),
+        }
+    }
+}
+
+pub(super) fn make_parent(path: &Path) -> Result<(), SessionError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).io("make a folder in the hub cache", folder)
+}
+
+#[cfg(unix)]
+fn symlink(_blob: &Path, relative: &str, path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(relative, path)
+}
+
+/// Links take a right there that few users have.
+#[cfg(not(unix))]
+fn symlink(blob: &Path, _relative: &str, path: &Path) -> std::io::Result<()> {
+    std::fs::copy(blob, path).map(drop)
+}

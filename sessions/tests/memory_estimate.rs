@@ -1,0 +1,233 @@
+//! The estimate of a capture's memory against what a capture really allocates. One test alone in its program,
+//! because the allocator counts for all threads together.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../benches/support/mod.rs"]
+mod support;
+
+use std::path::Path;
+
+use kvlens_sessions::estimate::{CaptureEstimator, MemoryEstimate, PROGRAM_PART};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
+use peak_alloc::PeakAlloc;
+use support::{Shape, sample};
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// The bound that the estimate promises.
+const TOLERANCE: f64 = 0.15;
+
+struct Case {
+    /// What stands highest in it.
+    stage: &'static str,
+    shape: Shape,
+    prompt_tokens: usize,
+    decode_tokens: usize,
+    windows: &'static [&'static str],
+    dtype: DtypeChoice,
+}
+
+const SMALL: Shape = Shape {
+    layers: 4,
+    hidden: 128,
+    query_heads: 8,
+    kv_heads: 2,
+    head_dim: 32,
+    intermediate: 256,
+    vocabulary: 1000,
+};
+
+fn cases() -> Vec<Case> {
+    let case = |stage, shape, prompt_tokens, windows| Case {
+        stage,
+        shape,
+        prompt_tokens,
+        decode_tokens: 4,
+        windows,
+        dtype: DtypeChoice::F32,
+    };
+    let deep = Shape {
+        layers: 100,
+        hidden: 32,
+        query_heads: 4,
+        head_dim: 8,
+        intermediate: 32,
+        ..SMALL
+    };
+    vec![
+        // blocks of attention, and a chunk's queries
+        case(
+            "prefill",
+            Shape {
+                query_heads: 16,
+                ..SMALL
+            },
+            1500,
+            &["last:8"],
+        ),
+        // the queries of the whole prompt
+        case(
+            "prefill",
+            Shape {
+                layers: 32,
+                head_dim: 64,
+                ..SMALL
+            },
+            1200,
+            &["last:5000"],
+        ),
+        // activations of a wide layer
+        case(
+            "prefill",
+            Shape {
+                intermediate: 8192,
+                ..SMALL
+            },
+            600,
+            &["last:8"],
+        ),
+        // the embedding as it is stored beside what it becomes
+        Case {
+            dtype: DtypeChoice::Bf16,
+            ..case(
+                "load",
+                Shape {
+                    vocabulary: 60_000,
+                    ..SMALL
+                },
+                64,
+                &["last:8"],
+            )
+        },
+        // keys, as they are gathered and as they are written
+        case(
+            "write",
+            Shape {
+                layers: 24,
+                query_heads: 2,
+                head_dim: 128,
+                ..SMALL
+            },
+            2000,
+            &["last:8"],
+        ),
+        // a ranking of every head
+        case("laq:stage-w=256", deep, 2000, &["laq:stage-w=256"]),
+        // scores of many windows
+        case(
+            "write",
+            Shape {
+                query_heads: 8,
+                kv_heads: 1,
+                ..deep
+            },
+            1500,
+            &[
+                "h2o",
+                "expected",
+                "random",
+                "random:seed=1",
+                "random:seed=2",
+            ],
+        ),
+        // squares of the keys in single precision
+        Case {
+            dtype: DtypeChoice::Bf16,
+            ..case(
+                "knorm",
+                Shape {
+                    layers: 16,
+                    kv_heads: 8,
+                    head_dim: 64,
+                    ..SMALL
+                },
+                1500,
+                &["knorm"],
+            )
+        },
+    ]
+}
+
+/// Bytes that a capture allocates at its peak, beyond what stood before.
+fn measured(plan: &CapturePlan, prompt_tokens: usize, out: &Path) -> f64 {
+    let samples = [sample(prompt_tokens)];
+    let before = ALLOCATED.current_usage();
+    ALLOCATED.reset_peak_usage();
+    let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
+    capture(
+        plan,
+        &model,
+        &samples,
+        out,
+        StartMode::New,
+        &mut |_| {},
+        &CancelFlag::default(),
+    )
+    .unwrap();
+    (ALLOCATED.peak_usage() - before) as f64
+}
+
+/// What the allocator can see of it: not the program itself.
+fn allocated(estimate: &MemoryEstimate) -> f64 {
+    let program = estimate.parts.iter().find(|part| part.name == PROGRAM_PART);
+    estimate.peak().host - program.unwrap().memory.host
+}
+
+#[test]
+fn the_peak_is_foreseen_within_fifteen_per_cent() {
+    let mut report = String::new();
+    let mut wrong = 0;
+    for (index, case) in cases().iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        case.shape.write(folder.path()).unwrap();
+        let plan = CapturePlan {
+            model: ModelSource::Folder(folder.path().to_owned()),
+            data: vec!["random".to_owned()],
+            windows: case
+                .windows
+                .iter()
+                .map(|&window| window.to_owned())
+                .collect(),
+            decode: DecodePlan {
+                max_tokens: case.decode_tokens,
+                ignore_eos: true,
+                ..DecodePlan::default()
+            },
+            chat: false,
+            device: DeviceChoice::Cpu,
+            dtype: case.dtype,
+            repeat_cost: 1,
+        };
+        let samples = [sample(case.prompt_tokens)];
+        let estimate = CaptureEstimator::open(&plan)
+            .unwrap()
+            .estimate(&samples)
+            .unwrap();
+        let out = folder.path().join("s.kvlens");
+        let measured = measured(&plan, case.prompt_tokens, &out);
+        let foreseen = allocated(&estimate);
+        let file = std::fs::metadata(out.join("sample-00000.safetensors"))
+            .unwrap()
+            .len() as f64;
+        let off = foreseen / measured - 1.0;
+        let off_disk = estimate.session_bytes / file - 1.0;
+        if off.abs() > TOLERANCE
+            || off_disk.abs() > TOLERANCE
+            || estimate.peak_stage() != case.stage
+        {
+            wrong += 1;
+        }
+        report += &format!(
+            "{index}: {} of {:.1} MB measured, {:.1} foreseen, {:+.1} %, file {:+.1} %\n",
+            estimate.peak_stage(),
+            measured / 1e6,
+            foreseen / 1e6,
+            100.0 * off,
+            100.0 * off_disk
+        );
+    }
+    assert_eq!(wrong, 0, "\n{report}");
+}

@@ -1,0 +1,421 @@
+//! Models from a hub that stands in this process: what is fetched, and what is said when it cannot be.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use kvlens_sessions::hub::{DownloadProgress, HubCache, HubId, HubSettings};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::{CancelFlag, SessionError};
+use sha2::{Digest, Sha256};
+
+use crate::common::fixtures;
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// What the server does besides answering.
+#[derive(Default)]
+struct Mischief {
+    /// Ends the connection after so many bytes of a file, once.
+    cut_after: Option<usize>,
+    /// Refuses whoever does not show this token.
+    token: Option<&'static str>,
+    /// Answers everything with this status.
+    status: Option<u16>,
+}
+
+/// A hub with one repository `org/tiny`.
+struct Server {
+    address: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(
+        files: BTreeMap<String, Vec<u8>>,
+        listing: serde_json::Value,
+        mischief: Mischief,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            let mut mischief = mischief;
+            for stream in listener.incoming() {
+                // a client that went away ends its own conversation alone
+                let _ = answer(stream.unwrap(), &files, &listing, &mut mischief, &log);
+            }
+        });
+        Self { address, requests }
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    fn settings(&self, cache: &Path) -> HubSettings {
+        HubSettings {
+            cache: HubCache::new(cache.to_owned()),
+            endpoint: self.address.clone(),
+            token: None,
+            offline: false,
+        }
+    }
+}
+
+fn answer(
+    mut stream: TcpStream,
+    files: &BTreeMap<String, Vec<u8>>,
+    listing: &serde_json::Value,
+    mischief: &mut Mischief,
+    log: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let (mut path, mut offset, mut token) = (String::new(), None, None);
+    for line in BufReader::new(stream.try_clone()?).lines() {
+        let line = line?;
+        let lower = line.to_ascii_lowercase();
+        if let Some(rest) = line.strip_prefix("GET ") {
+            path = rest.split(' ').next().unwrap_or_default().to_owned();
+        } else if let Some(range) = lower.strip_prefix("range: bytes=") {
+            offset = range.trim_end_matches('-').parse::<usize>().ok();
+        } else if lower.starts_with("authorization: bearer ") {
+            token = line.rsplit(' ').next().map(str::to_owned);
+        } else if line.is_empty() {
+            break;
+        }
+    }
+    log.lock().unwrap().push(match offset {
+        Some(offset) => format!("{path} from {offset}"),
+        None => path.clone(),
+    });
+    let mut refuse = |status: u16| {
+        write!(
+            stream,
+            "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    };
+    if let Some(status) = mischief.status {
+        return refuse(status);
+    }
+    if mischief.token.is_some() && mischief.token != token.as_deref() {
+        return refuse(401);
+    }
+    let listing = listing.to_string().into_bytes();
+    let body = if path.starts_with("/api/models/org/tiny/revision/main") {
+        Some(&listing)
+    } else {
+        let name = path.strip_prefix(&format!("/org/tiny/resolve/{COMMIT}/"));
+        name.and_then(|name| files.get(name))
+    };
+    let Some(body) = body else {
+        return refuse(404);
+    };
+    let start = offset.unwrap_or(0);
+    let status = if start > 0 { 206 } else { 200 };
+    let body = &body[start..];
+    write!(
+        stream,
+        "HTTP/1.1 {status} OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
+    let is_weights = path.ends_with(".safetensors");
+    match mischief.cut_after.take_if(|_| is_weights) {
+        Some(bytes) => stream.write_all(&body[..bytes]),
+        None => stream.write_all(body),
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// As the hub lists a repository: large files by git-lfs, with their SHA-256.
+fn listing(files: &BTreeMap<String, Vec<u8>>) -> serde_json::Value {
+    let siblings: Vec<_> = files
+        .iter()
+        .map(|(name, bytes)| {
+            let large = serde_json::json!({"sha256": sha256(bytes), "size": bytes.len()});
+            let lfs = name.contains("safetensors") && !name.ends_with(".json");
+            serde_json::json!({
+                "rfilename": name,
+                "size": bytes.len(),
+                // git's own hash is another one; that it is hexadecimal is all that counts
+                "blobId": &sha256(bytes)[..40],
+                "lfs": if lfs { large } else { serde_json::Value::Null },
+            })
+        })
+        .collect();
+    serde_json::json!({"sha": COMMIT, "siblings": siblings, "gated": false})
+}
+
+/// A micro checkpoint, and what is not to be fetched.
+fn repository() -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let bytes = std::fs::read(fixtures().join("llama-gqa-untied").join(name)).unwrap();
+        files.insert(name.to_owned(), bytes);
+    }
+    files.insert("pytorch_model.bin".to_owned(), b"pickle".to_vec());
+    files.insert("README.md".to_owned(), b"card".to_vec());
+    files
+}
+
+fn id() -> HubId {
+    "org/tiny".parse().unwrap()
+}
+
+fn download(settings: &HubSettings, id: &HubId) -> Result<std::path::PathBuf, SessionError> {
+    settings.download(id, &CancelFlag::default(), &mut |_| {})
+}
+
+fn error(settings: &HubSettings, id: &HubId) -> String {
+    download(settings, id).unwrap_err().to_string()
+}
+
+fn load(folder: &Path) -> Model {
+    let source = ModelSource::Folder(folder.to_owned());
+    Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
+}
+
+#[test]
+fn a_model_is_fetched_once_into_the_layout_of_huggingface_hub() {
+    let files = repository();
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    let cache = tempfile::tempdir().unwrap();
+    let settings = server.settings(cache.path());
+    assert_eq!(settings.complete(&id()), None);
+    let mut last = None;
+    let mut on_progress = |progress: DownloadProgress<'_>| {
+        last = Some((progress.done_bytes, progress.total_bytes));
+    };
+    let folder = settings
+        .download(&id(), &CancelFlag::default(), &mut on_progress)
+        .unwrap();
+    let wanted: usize = ["config.json", "tokenizer.json", "model.safetensors"]
+        .map(|name| files[name].len())
+        .iter()
+        .sum();
+    assert_eq!(last, Some((wanted as u64, wanted as u64)));
+    let repository = cache.path().join("models--org--tiny");
+    assert_eq!(folder, repository.join("snapshots").join(COMMIT));
+    let revision = std::fs::read_to_string(repository.join("refs/main")).unwrap();
+    assert_eq!(revision, COMMIT);
+    let blob = repository
+        .join("blobs")
+        .join(sha256(&files["model.safetensors"]));
+    assert_eq!(
+        folder.join("model.safetensors").canonicalize().unwrap(),
+        blob.canonicalize().unwrap()
+    );
+    assert_eq!(
+        load(&folder).identity().weights_sha256,
+        sha256(&files["model.safetensors"])
+    );
+    assert_eq!(settings.complete(&id()), Some(folder));
+    let asked = server.requests().join("\n");
+    assert!(
+        !asked.contains("pytorch_model") && !asked.contains("README"),
+        "{asked}"
+    );
+}
+
+#[test]
+fn a_connection_that_breaks_is_gone_on_with() {
+    let files = repository();
+    let cut = Mischief {
+        cut_after: Some(1000),
+        ..Mischief::default()
+    };
+    let server = Server::start(files.clone(), listing(&files), cut);
+    let cache = tempfile::tempdir().unwrap();
+    let folder = download(&server.settings(cache.path()), &id()).unwrap();
+    assert_eq!(
+        std::fs::read(folder.join("model.safetensors")).unwrap(),
+        files["model.safetensors"]
+    );
+    let asked = server.requests();
+    assert!(
+        asked
+            .last()
+            .unwrap()
+            .ends_with("model.safetensors from 1000"),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn a_cancelled_download_is_gone_on_with_by_the_next() {
+    let files = repository();
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    let cache = tempfile::tempdir().unwrap();
+    let settings = server.settings(cache.path());
+    let cancel = CancelFlag::default();
+    let stop = cancel.clone();
+    let outcome = settings.download(&id(), &cancel, &mut |progress| {
+        if progress.file == "model.safetensors" {
+            stop.cancel();
+        }
+    });
+    assert!(
+        matches!(outcome, Err(SessionError::Cancelled)),
+        "{outcome:?}"
+    );
+    assert_eq!(settings.local(&id()), None, "half a checkpoint is none");
+    let before = server.requests().len();
+    let folder = download(&settings, &id()).unwrap();
+    assert_eq!(load(&folder).identity().name, COMMIT);
+    let asked = &server.requests()[before..];
+    assert!(
+        !asked.iter().any(|path| path.ends_with("config.json")),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn an_earlier_part_of_a_file_is_kept() {
+    let files = repository();
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    let cache = tempfile::tempdir().unwrap();
+    let blobs = cache.path().join("models--org--tiny/blobs");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let weights = &files["model.safetensors"];
+    let aside = blobs.join(format!("{}.incomplete", sha256(weights)));
+    std::fs::write(&aside, &weights[..777]).unwrap();
+    let folder = download(&server.settings(cache.path()), &id()).unwrap();
+    assert_eq!(
+        &std::fs::read(folder.join("model.safetensors")).unwrap(),
+        weights
+    );
+    assert!(
+        server
+            .requests()
+            .iter()
+            .any(|path| path.ends_with("from 777"))
+    );
+    // what was kept may be wrong: then nothing of it stays
+    let cache = tempfile::tempdir().unwrap();
+    let blobs = cache.path().join("models--org--tiny/blobs");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let aside = blobs.join(format!("{}.incomplete", sha256(weights)));
+    std::fs::write(&aside, vec![7; 777]).unwrap();
+    let settings = server.settings(cache.path());
+    assert!(error(&settings, &id()).contains("SHA-256 differs"));
+    assert!(!aside.exists());
+    assert!(download(&settings, &id()).is_ok());
+}
+
+#[test]
+fn what_the_hub_refuses_is_said_with_what_to_do() {
+    for (status, words) in [
+        (401, &["private or gated", "HF_TOKEN"][..]),
+        (403, &["gated", "ask for it on"]),
+        (404, &["no such model", "'main'", "no such folder is here"]),
+        (429, &["wait"]),
+        (500, &["500"]),
+    ] {
+        let refusing = Mischief {
+            status: Some(status),
+            ..Mischief::default()
+        };
+        let server = Server::start(BTreeMap::new(), serde_json::Value::Null, refusing);
+        let cache = tempfile::tempdir().unwrap();
+        let said = error(&server.settings(cache.path()), &id());
+        for word in words {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+        assert_eq!(said.lines().count(), 1);
+        assert!(!said.contains("hf_secret"));
+    }
+}
+
+#[test]
+fn the_token_opens_what_is_gated() {
+    let files = repository();
+    let gated = Mischief {
+        token: Some("hf_secret"),
+        ..Mischief::default()
+    };
+    let server = Server::start(files.clone(), listing(&files), gated);
+    let cache = tempfile::tempdir().unwrap();
+    let mut settings = server.settings(cache.path());
+    assert!(error(&settings, &id()).contains("HF_TOKEN"));
+    settings.token = Some("hf_wrong".to_owned());
+    assert!(error(&settings, &id()).contains("does not take the token"));
+    settings.token = Some("hf_secret".to_owned());
+    assert!(download(&settings, &id()).is_ok());
+}
+
+#[test]
+fn without_a_network_it_says_so() {
+    let cache = tempfile::tempdir().unwrap();
+    let nobody = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let mut settings = HubSettings {
+        cache: HubCache::new(cache.path().to_owned()),
+        endpoint: nobody,
+        token: None,
+        offline: false,
+    };
+    assert!(error(&settings, &id()).contains("cannot be reached"));
+    settings.offline = true;
+    assert!(error(&settings, &id()).contains("HF_HUB_OFFLINE"));
+    settings.offline = false;
+    let portal = Server::start(
+        BTreeMap::new(),
+        serde_json::json!("sign in"),
+        Mischief::default(),
+    );
+    settings.endpoint = portal.address;
+    assert!(error(&settings, &id()).contains("HF_ENDPOINT"));
+}
+
+#[test]
+fn repositories_without_safetensors_say_what_they_have() {
+    let said = |names: &[&str], id: &str| {
+        let files: BTreeMap<String, Vec<u8>> = names
+            .iter()
+            .map(|&name| (name.to_owned(), name.as_bytes().to_vec()))
+            .collect();
+        let server = Server::start(files.clone(), listing(&files), Mischief::default());
+        let cache = tempfile::tempdir().unwrap();
+        let outcome = download(&server.settings(cache.path()), &id.parse().unwrap());
+        match outcome {
+            Ok(path) => String::from_utf8(std::fs::read(path).unwrap()).unwrap(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let pickle = ["config.json", "tokenizer.json", "pytorch_model.bin"];
+    assert!(said(&pickle, "org/tiny").contains("safe_serialization"));
+    let gguf = ["tiny.Q4_K_M.gguf", "tiny.Q8_0.gguf"];
+    assert!(said(&gguf, "org/tiny").contains("org/tiny:FILE.gguf"));
+    assert!(said(&gguf, "org/tiny:other.gguf").contains("tiny.Q8_0.gguf"));
+    assert_eq!(said(&gguf, "org/tiny:tiny.Q8_0.gguf"), "tiny.Q8_0.gguf");
+    assert!(said(&["model.safetensors", "config.json"], "org/tiny").contains("tokenizer.json"));
+}
+
+#[test]
+fn shards_come_by_their_index_which_may_not_lead_elsewhere() {
+    let mut files = repository();
+    let weights = files.remove("model.safetensors").unwrap();
+    files.insert("model-00001-of-00001.safetensors".to_owned(), weights);
+    let index = |file: &str| {
+        let map = serde_json::json!({"weight_map": {"model.norm.weight": file}});
+        map.to_string().into_bytes()
+    };
+    let name = "model.safetensors.index.json".to_owned();
+    let cache = tempfile::tempdir().unwrap();
+    files.insert(name.clone(), index("../../config.json"));
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    assert!(error(&server.settings(cache.path()), &id()).contains("which is not there"));
+    files.insert(name, index("model-00001-of-00001.safetensors"));
+    let cache = tempfile::tempdir().unwrap();
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    let folder = download(&server.settings(cache.path()), &id()).unwrap();
+    assert!(load(&folder).config().layers > 0);
+}
