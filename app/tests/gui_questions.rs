@@ -8,15 +8,18 @@
 mod gui_common;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;
 use gui_common::{Bench, bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
 use kvlens::gui::command::Command;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::question_choices::{DriftChoices, DriftPart};
-use kvlens::gui::questions::QuestionKind;
+use kvlens::gui::questions::drift::DriftAnswer;
+use kvlens::gui::questions::{Answer, QuestionKind};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
+use kvlens::gui::worker::Event;
 use kvlens::measurement::drift::window_drift;
 use kvlens::measurement::interventions::Intervention;
 use kvlens::measurement::places::{Sweep, sweep_places};
@@ -190,6 +193,60 @@ fn a_cancelled_drift_says_so_and_goes_on_when_asked() {
     bench.get_by_label(title).click();
     wait_for(&mut bench, "the drift", drift_is_known);
     assert!(bench.query_by_label("Not measured to the end").is_none());
+}
+
+#[test]
+fn a_drift_that_was_stopped_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path(), Pane::Drift);
+    wait_for(&mut bench, "the drift", drift_is_known);
+    let whole = inside(&bench).data().answers.drift.clone().unwrap();
+    let mut half = DriftAnswer::clone(&whole);
+    half.windows.truncate(1);
+    let event = Event::Answered(Answer::Drift(Arc::new(half)));
+    inside_mut(&mut bench).receive(event);
+    bench.run_steps(2);
+    let title = QuestionKind::Drift.job_title();
+    bench.get_by_label(title).click();
+    wait_for(&mut bench, "the rest", drift_is_known);
+    let again = inside(&bench).data().answers.drift.clone().unwrap();
+    assert!(Arc::ptr_eq(&again.windows[0], &whole.windows[0]));
+    assert!(!Arc::ptr_eq(&again.windows[1], &whole.windows[1]));
+}
+
+#[test]
+fn a_drift_gives_way_to_what_is_clicked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path(), Pane::Drift);
+    wait_for(&mut bench, "the drift", drift_is_known);
+    // the capture keeps the worker busy, so the order of what waits behind it can be seen
+    inside_mut(&mut bench).send(Command::RunDemo);
+    inside_mut(&mut bench).send(Command::SetDrift(DriftChoices {
+        part: DriftPart::Places,
+        sweep_width: 16,
+    }));
+    bench.step();
+    inside_mut(&mut bench).send(Command::SelectSample(1));
+    bench.run_steps(2);
+    let waiting: Vec<(&str, bool)> = inside(&bench)
+        .data()
+        .jobs
+        .iter()
+        .map(|job| (job.title.as_str(), job.cancel.is_cancelled()))
+        .collect();
+    let sweep = QuestionKind::Places.job_title();
+    assert_eq!(
+        waiting[1..],
+        [
+            (sweep, true),
+            ("Measuring the sample", false),
+            (sweep, false)
+        ]
+    );
+    inside_mut(&mut bench).send(Command::CancelJobs);
+    wait_for(&mut bench, "the end", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
 }
 
 #[test]

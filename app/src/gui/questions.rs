@@ -20,7 +20,7 @@ use super::data::{Progress, Shown};
 use super::jobs::{Jobs, Meter, Reporter};
 use super::worker::Event;
 use crate::measurement::StageProgress;
-use drift::DriftAnswer;
+use drift::{DriftAnswer, DriftOfWindow};
 use fidelity::{FidelityPart, FidelityQuestion, FidelityResults};
 use places::PlacesAnswer;
 use queries::{InterventionsAnswer, QueriesAnswer};
@@ -50,6 +50,8 @@ pub enum Question {
         sample: AskedSample,
         /// Ascending, each in 1..=T.
         budgets: Vec<usize>,
+        /// Windows that are done already: the first ones of the sample.
+        known: Vec<Arc<DriftOfWindow>>,
     },
     /// Where a window foresees: recall by the place of a window, at budgets in tokens.
     Places {
@@ -164,7 +166,11 @@ pub(super) fn answer(
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
     match question {
-        Question::Drift { sample, budgets } => drift::answer(&sample, &budgets, reporter),
+        Question::Drift {
+            sample,
+            budgets,
+            known,
+        } => drift::answer(&sample, &budgets, known, reporter),
         Question::Places {
             sample,
             width,

@@ -90,6 +90,7 @@ impl HeadCurves {
 pub(super) fn answer(
     sample: &AskedSample,
     budgets: &[usize],
+    known: Vec<Arc<DriftOfWindow>>,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
     let captured = sample.load()?;
@@ -99,10 +100,10 @@ pub(super) fn answer(
         index: sample.shown.index,
         shown_version: sample.shown.version,
         budgets: budgets.to_vec(),
-        windows: Vec::with_capacity(windows.len()),
+        windows: known,
         asked_windows: windows.len(),
     };
-    for window in windows {
+    for window in windows.iter().skip(answer.windows.len()) {
         let stage = format!("Drift of {}", window.label);
         let drift = window_drift(
             &captured,

@@ -116,9 +116,16 @@ pub(super) fn answer(
             let captured = session.load_sample(index)?;
             let record = &captured.record;
             let tokens = record.prompt_ids.len();
-            let fits =
-                |budget: &Budget| !matches!(*budget, Budget::Tokens(asked) if asked > tokens);
-            let budgets: Vec<Budget> = question.budgets.iter().copied().filter(fits).collect();
+            let too_large =
+                |budget: &Budget| matches!(*budget, Budget::Tokens(asked) if asked > tokens);
+            let all = question.budgets.iter().copied();
+            let (left_out, budgets): (Vec<Budget>, Vec<Budget>) = all.partition(too_large);
+            for budget in left_out {
+                (reporter.event)(Event::Warning(format!(
+                    "The budget of {budget} tokens is left out for {}, whose prompt has {tokens}",
+                    record.id
+                )));
+            }
             let decode = &session.manifest().plan.decode;
             SampleRun::begin(&plan, decode, model, record, reporter.cancel, &mut progress)
                 .and_then(|run| {

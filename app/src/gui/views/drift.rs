@@ -13,7 +13,9 @@ use crate::gui::questions::QuestionKind;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::line_plot::{
+    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left, widened,
+};
 use crate::gui::widgets::segmented::segmented;
 
 /// Widths of the swept window.
@@ -287,10 +289,6 @@ fn reach_style(view: &View<'_>) -> SeriesStyle {
         line: egui_plot::LineStyle::Dashed { length: 6.0 },
         marker: egui_plot::MarkerShape::Diamond,
     }
-}
-
-fn widened(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|value| f64::from(*value)).collect()
 }
 
 /// The curves as a table that a spreadsheet takes.

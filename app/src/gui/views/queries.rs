@@ -14,7 +14,9 @@ use crate::gui::question_choices::QueryPart;
 use crate::gui::questions::QuestionKind;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::line_plot::{
+    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left, widened,
+};
 use crate::gui::widgets::segmented::segmented;
 use crate::measurement::interventions::Intervention;
 
@@ -347,10 +349,6 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, part: QueryPart)
         faded: false,
     };
     plot.show(ui, view.theme);
-}
-
-fn widened(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|value| f64::from(*value)).collect()
 }
 
 /// The table as a spreadsheet takes it.

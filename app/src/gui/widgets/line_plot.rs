@@ -300,6 +300,12 @@ fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Optio
     }
 }
 
+/// Numbers as a plot takes them.
+#[must_use]
+pub fn widened(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
+
 /// The height that a plot may take, so that it never grows past its pane.
 #[must_use]
 pub fn height_left(ui: &Ui) -> f32 {

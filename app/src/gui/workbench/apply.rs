@@ -125,6 +125,9 @@ impl Workbench {
     }
 
     pub(super) fn ask(&mut self, title: String, captures: bool, request: Request) {
+        if !matches!(request, Request::Question(_)) {
+            self.give_way();
+        }
         match self.worker.ask(request) {
             Ok((id, cancel)) => self.data.jobs.push(Job {
                 id,

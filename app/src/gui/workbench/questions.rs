@@ -100,7 +100,15 @@ impl Workbench {
         if wanted.is_due(self.asked.drift, known, is_running) {
             self.asked.drift = Some(wanted);
             let budgets = self.budgets_to_ask(&sample, drift::numbers_per_budget(&sample));
-            self.put(QuestionKind::Drift, Question::Drift { sample, budgets });
+            let answer = self.data.answers.drift.as_ref().filter(|answer| {
+                answer.shown_version == wanted.shown_version && answer.budgets == budgets
+            });
+            let question = Question::Drift {
+                known: answer.map_or_else(Vec::new, |answer| answer.windows.clone()),
+                sample,
+                budgets,
+            };
+            self.put(QuestionKind::Drift, question);
         }
     }
 
@@ -191,8 +199,28 @@ impl Workbench {
         (!typed.is_empty()).then(|| ModelSource::from(typed.to_owned()))
     }
 
+    /// Lets a request of another kind go first: what views ask for by themselves is stopped, and asked again
+    /// behind it. The worker is one thread, and whoever clicks should not wait for a long sweep.
+    pub(super) fn give_way(&mut self) {
+        for (kind, asked) in [
+            (QuestionKind::Drift, &mut self.asked.drift),
+            (QuestionKind::Places, &mut self.asked.places),
+        ] {
+            let mut jobs = self.data.jobs.iter();
+            let running =
+                jobs.find(|job| job.title == kind.job_title() && !job.cancel.is_cancelled());
+            if let Some(job) = running {
+                job.cancel.cancel();
+                *asked = None;
+            }
+        }
+    }
+
     /// Asks, instead of an earlier question of the same kind.
     fn put(&mut self, kind: QuestionKind, question: Question) {
+        if !matches!(kind, QuestionKind::Drift | QuestionKind::Places) {
+            self.give_way();
+        }
         let title = kind.job_title();
         self.data.answers.failures.remove(title);
         for job in self.data.jobs.iter().filter(|job| job.title == title) {
