@@ -9,10 +9,12 @@ use crate::tokens::ForcedKeep;
 
 mod correlation;
 mod divergence;
+mod exchanges;
 mod rank_overlap;
 mod sorted;
 
 pub use correlation::{kendall, spearman};
+use divergence::Divergences;
 pub use divergence::{cosine, js, kl, total_variation};
 pub use rank_overlap::{RBO_PERSISTENCE, rank_biased_overlap};
 use sorted::Sorted;
@@ -47,14 +49,19 @@ impl Agreement {
         comparable(oracle, window)?;
         // Each side is sorted once for the three measures of order.
         let (oracle_sorted, window_sorted) = (Sorted::of(oracle), Sorted::of(window));
+        let Divergences {
+            kl,
+            js,
+            total_variation,
+        } = Divergences::of(oracle, window);
         Ok(Self {
             spearman: correlation::spearman_of(&oracle_sorted, &window_sorted),
             kendall: correlation::kendall_of(&oracle_sorted, &window_sorted),
-            kl: kl(oracle, window)?,
-            js: js(oracle, window)?,
+            kl,
+            js,
             cosine: cosine(oracle, window)?,
             rbo: rank_overlap::overlap_of(&oracle_sorted, &window_sorted, RBO_PERSISTENCE),
-            total_variation: total_variation(oracle, window)?,
+            total_variation,
         })
     }
 }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::AnalysisError;
 
+mod ascending;
+pub(crate) use ascending::AscendingBudgets;
+
 /// A budget as a person types it: `64` tokens or `5%` of the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

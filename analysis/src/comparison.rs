@@ -1,8 +1,7 @@
 //! How well a window's ranking foresees the oracle's, at every budget.
 //!
-//! Each head is ranked once. A token lies in both top-B sets when the larger of its two ranks is below
-//! B, so a histogram of that larger rank and its running sum give the overlap at all budgets in one
-//! pass over the tokens.
+//! Each head is ranked once; the overlap at all budgets then takes one pass over its tokens
+//! ([`crate::overlap`]).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -14,9 +13,11 @@ use crate::statistics;
 use crate::tokens::ForcedKeep;
 
 mod head;
-pub(crate) use head::{running_overlap, share};
+mod log_axis;
 #[cfg(test)]
 mod tests;
+
+use head::HeadComparer;
 
 /// A number that tells how much of the oracle a window foresees at a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -184,9 +185,10 @@ pub fn compare(input: ComparisonInput<'_>) -> Result<Comparison, AnalysisError> 
     check(&input)?;
     let ComparisonInput { oracle, window, .. } = input;
     let (layers, heads) = (oracle.layers(), oracle.heads());
+    let comparer = HeadComparer::new(input);
     let by_head = (0..layers * heads)
         .into_par_iter()
-        .map(|index| head::compare_head(&input, index / heads, index % heads))
+        .map(|index| comparer.compare(index / heads, index % heads))
         .collect();
     Ok(Comparison {
         layers,

@@ -5,8 +5,9 @@
 
 use rayon::prelude::*;
 
-use crate::comparison::{check_budgets, running_overlap, same_heads, share};
+use crate::comparison::{check_budgets, same_heads};
 use crate::error::AnalysisError;
+use crate::overlap::{overlap_along, recall, share};
 use crate::ranking::Rankings;
 
 /// The oracle's top B split by which of two windows keep its tokens; the four shares sum to 1.
@@ -68,32 +69,32 @@ fn split_head(
     let oracle_rank = oracle.rank(layer, head);
     let first_rank = first.rank(layer, head);
     let second_order = second.order(layer, head);
-    let by_first = running_overlap(oracle_rank, first.order(layer, head).iter());
-    let by_second = running_overlap(oracle_rank, second_order.iter());
-    let of_windows = running_overlap(first_rank, second_order.iter());
+    let by_first = overlap_along(first.order(layer, head), oracle_rank);
+    let by_second = overlap_along(second_order, oracle_rank);
+    let of_windows = overlap_along(second_order, first_rank);
     // A token is in all three top-B sets when the largest of its ranks is below B.
     let larger: Vec<u32> = oracle_rank
         .iter()
         .zip(first_rank)
         .map(|(a, b)| *a.max(b))
         .collect();
-    let by_both = running_overlap(&larger, second_order.iter());
+    let by_both = overlap_along(second_order, &larger);
     budgets
         .iter()
         .map(|&budget| {
             let top = budget.min(oracle.rankable_tokens());
             let (a, b, both) = (by_first[top], by_second[top], by_both[top]);
-            let of_top = |count: usize| match top {
+            let of_top = |count: u32| match top {
                 0 => 0.0,
-                _ => (count as f64 / top as f64) as f32,
+                _ => (f64::from(count) / top as f64) as f32,
             };
             Complementarity {
                 budget,
-                both: share(both as f64, top as f64) as f32,
+                both: share(f64::from(both), top as f64) as f32,
                 first_only: of_top(a - both),
                 second_only: of_top(b - both),
-                neither: of_top(top + both - a - b),
-                union_tokens: 2 * top - of_windows[top],
+                neither: of_top(top as u32 + both - a - b),
+                union_tokens: 2 * top - of_windows[top] as usize,
             }
         })
         .collect()
@@ -128,14 +129,9 @@ pub fn union_recall(
                     *best = rank.min(*best);
                 }
             }
-            let overlap = running_overlap(&best, oracle.order(layer, head).iter());
-            budgets
-                .iter()
-                .map(|budget| {
-                    let top = *budget.min(&oracle.rankable_tokens());
-                    share(overlap[top] as f64, top as f64) as f32
-                })
-                .collect()
+            let overlap = overlap_along(oracle.order(layer, head), &best);
+            let at_budget = |&budget: &usize| recall(&overlap, budget);
+            budgets.iter().map(at_budget).collect()
         })
         .collect())
 }

@@ -1,9 +1,11 @@
 //! When and where a window foresees: recall by decode step, by horizon, and by the place of the window.
 
-use crate::comparison::{check_budgets, running_overlap, share};
+use crate::budget::AscendingBudgets;
+use crate::comparison::check_budgets;
 use crate::error::{AnalysisError, finite};
 use crate::importance::{AttentionRows, ReducedHead, RowReducer, check_rows, score_group};
 use crate::order::descending;
+use crate::overlap::recall_between;
 use crate::scoring::{GroupReduction, Scoring};
 use crate::tokens::ForcedKeep;
 
@@ -97,6 +99,7 @@ impl<'a> HeadRows<'a> {
 
 /// One side ranked among the tokens that are not exempt; ranks and order count from the first of them.
 struct RankedTokens {
+    exempt: ForcedKeep,
     order: Vec<u32>,
     rank: Vec<u32>,
 }
@@ -108,19 +111,18 @@ impl RankedTokens {
         for (place, &token) in order.iter().enumerate() {
             rank[token as usize] = place as u32;
         }
-        Self { order, rank }
+        Self {
+            exempt,
+            order,
+            rank,
+        }
     }
 
-    /// Recall of this oracle by a window, at each budget; 1 when no token is rankable.
-    fn recall_by(&self, window: &Self, budgets: &[usize]) -> Vec<f32> {
-        let overlap = running_overlap(&self.rank, window.order.iter());
-        budgets
-            .iter()
-            .map(|&budget| {
-                let top = budget.min(self.order.len());
-                share(overlap[top] as f64, top as f64) as f32
-            })
-            .collect()
+    /// Recall between this side and the scores of the other, at each budget, whichever of the two is the
+    /// oracle; 1 when no token is rankable.
+    fn recall_with(&self, other: &[f32], budgets: &[usize]) -> Vec<f32> {
+        let budgets = AscendingBudgets::new(budgets, self.rank.len());
+        recall_between(&self.rank, &other[self.exempt.rest(other.len())], &budgets)
     }
 }
 

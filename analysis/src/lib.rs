@@ -19,6 +19,7 @@ pub mod fidelity;
 pub mod figure;
 pub mod importance;
 mod order;
+pub mod overlap;
 pub mod pooling;
 pub mod queries;
 pub mod rank_density;
@@ -38,6 +39,7 @@ pub use comparison::{
 };
 pub use error::AnalysisError;
 pub use importance::{AttentionRows, HeadKind, Importance, ReducedHead, reduce_rows};
+pub use overlap::recall_by_head;
 pub use pooling::Pooling;
 pub use ranking::{EXEMPT, Rankings};
 pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};

@@ -1,65 +1,48 @@
 //! Sorting scores once, in a way that is the same everywhere.
 
-/// Keys below which sorting by comparison is faster than counting digits.
-const FEWEST_TO_COUNT: usize = 1024;
+mod digits;
 
-/// Bits of one digit, and the digits that the 32 bits of a score have.
-const DIGIT_BITS: usize = 11;
-const DIGITS: usize = 3;
-const VALUES: usize = 1 << DIGIT_BITS;
+use std::cell::Cell;
+use std::mem::take;
 
-/// Indices of the scores from the largest to the smallest, ties by the lower index.
+use digits::DigitSort;
+
+thread_local! {
+    /// The buffers of this thread's last sort. They are taken out while they are in use.
+    static BUFFERS: Cell<DigitSort> = Cell::default();
+}
+
+/// Sorts scores from the largest to the smallest; equal scores keep the order that they came in. `label`
+/// names the score at an index.
 ///
-/// Scores are finite and their count fits in `u32`; both are held by the callers. Score and index are
-/// packed into one integer, so the sort handles integers and no two keys are equal.
+/// Scores are finite and their count fits in `u32`; both are held by the callers.
+pub(crate) fn in_descending_order(scores: &[f32], label: impl Fn(usize) -> u32) -> SortedLabels {
+    let mut buffers = BUFFERS.take();
+    buffers.sort(scores, label);
+    SortedLabels(buffers)
+}
+
+/// Indices of the scores from the largest to the smallest, ties by the lower index. Conditions as above.
 pub(crate) fn descending(scores: &[f32]) -> Vec<u32> {
-    let mut keys: Vec<u64> = scores
+    in_descending_order(scores, |index| index as u32)
         .iter()
-        .enumerate()
-        .map(|(index, &score)| (u64::from(!ascending_bits(score)) << 32) | index as u64)
-        .collect();
-    if keys.len() < FEWEST_TO_COUNT {
-        keys.sort_unstable();
-    } else {
-        sort_by_digits(&mut keys);
-    }
-    keys.into_iter().map(|key| key as u32).collect()
+        .collect()
 }
 
-/// Radix sort by the upper half of the keys, least digit first. It is stable, and the keys come by
-/// ascending index, so ties stay in that order.
-fn sort_by_digits(keys: &mut Vec<u64>) {
-    let digit = |key: u64, place: usize| (key >> (32 + place * DIGIT_BITS)) as usize % VALUES;
-    let mut counts = vec![[0_usize; VALUES]; DIGITS];
-    for &key in keys.iter() {
-        for (place, counts) in counts.iter_mut().enumerate() {
-            counts[digit(key, place)] += 1;
-        }
-    }
-    let mut sorted = vec![0; keys.len()];
-    for (place, counts) in counts.iter_mut().enumerate() {
-        if counts.contains(&keys.len()) {
-            continue;
-        }
-        let mut start = 0;
-        for count in counts.iter_mut() {
-            start += std::mem::replace(count, start);
-        }
-        for &key in keys.iter() {
-            let slot = &mut counts[digit(key, place)];
-            sorted[*slot] = key;
-            *slot += 1;
-        }
-        std::mem::swap(keys, &mut sorted);
+/// The labels of sorted scores. They lie in the buffers of this thread, which are given back in the end.
+pub(crate) struct SortedLabels(DigitSort);
+
+impl SortedLabels {
+    /// Best first.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = u32> {
+        self.0.labels()
     }
 }
 
-/// Bits that order as the numbers do, with both zeros equal.
-fn ascending_bits(score: f32) -> u32 {
-    const SIGN: u32 = 1 << 31;
-    // Adding zero turns -0.0 into 0.0, which must tie with it.
-    let bits = (score + 0.0).to_bits();
-    if bits & SIGN == 0 { bits | SIGN } else { !bits }
+impl Drop for SortedLabels {
+    fn drop(&mut self) {
+        BUFFERS.set(take(&mut self.0));
+    }
 }
 
 #[cfg(test)]
@@ -90,21 +73,54 @@ mod tests {
     }
 
     #[test]
-    fn many_scores_are_sorted_as_few_are() {
-        let state = std::iter::successors(Some(1_u32), |x| Some(x.wrapping_mul(747_796_405) ^ 77));
-        let scores: Vec<f32> = state
+    fn labels_follow_their_scores_and_do_not_decide_ties() {
+        let scores = [0.5, 2.0, 0.5, 1.0];
+        let labels = [7, 3, 1, 9];
+        let sorted = in_descending_order(&scores, |index| labels[index]);
+        // A second sort at the same time takes buffers of its own.
+        assert_eq!(descending(&scores), [1, 3, 0, 2]);
+        assert_eq!(sorted.iter().collect::<Vec<u32>>(), [3, 9, 7, 1]);
+    }
+
+    /// Finite numbers of all magnitudes.
+    fn any_numbers() -> impl Iterator<Item = f32> {
+        std::iter::successors(Some(1_u32), |x| Some(x.wrapping_mul(747_796_405) ^ 77))
             .map(|bits| f32::from_bits(bits.rotate_left(9)))
             .filter(|score| score.is_finite())
-            .take(5000)
-            .collect();
+    }
+
+    fn assert_sorted(scores: &[f32]) {
+        let mut expected: Vec<u32> = (0..scores.len() as u32).collect();
+        expected.sort_by(|&a, &b| {
+            let (x, y) = (scores[a as usize], scores[b as usize]);
+            y.partial_cmp(&x).unwrap()
+        });
+        assert_eq!(descending(scores), expected);
+    }
+
+    #[test]
+    fn many_scores_are_sorted_as_few_are() {
+        let scores: Vec<f32> = any_numbers().take(5000).collect();
         let rounded: Vec<f32> = scores.iter().map(|score| score.signum() * 0.25).collect();
         for scores in [scores, rounded, vec![0.5; 2000]] {
-            let mut expected: Vec<u32> = (0..scores.len() as u32).collect();
-            expected.sort_by(|&a, &b| {
-                let (x, y) = (scores[a as usize], scores[b as usize]);
-                y.partial_cmp(&x).unwrap()
-            });
-            assert_eq!(descending(&scores), expected);
+            assert_sorted(&scores);
         }
+    }
+
+    #[test]
+    fn scores_that_lie_too_close_for_their_digits_are_sorted_as_well() {
+        // One score far away leaves the others a single value of the digits that are looked at.
+        let close: Vec<f32> = any_numbers()
+            .take(5000)
+            .map(|score| f32::from_bits(1.0_f32.to_bits() + (score.to_bits() & 0x3ff)))
+            .chain([f32::MIN])
+            .collect();
+        assert_sorted(&close);
+        // Pairs that differ in their last bit alone, in an order that is wrong for half of them.
+        let pairs: Vec<f32> = any_numbers()
+            .take(3000)
+            .flat_map(|score| [score, f32::from_bits(score.to_bits() ^ 1)])
+            .collect();
+        assert_sorted(&pairs);
     }
 }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::error::AnalysisError;
 use crate::importance::{HeadKind, Importance};
-use crate::order::descending;
+use crate::order::in_descending_order;
 use crate::tokens::ForcedKeep;
 
 /// Rank of a token that is exempt from ranking.
@@ -44,10 +44,11 @@ impl Rankings {
             .zip(order.par_chunks_mut(rankable.len().max(1)))
             .zip(rank.par_chunks_mut(prompt_tokens))
             .for_each(|((scores, order), rank)| {
-                order.copy_from_slice(&descending(&scores[rankable.clone()]));
-                for (place, token) in order.iter_mut().enumerate() {
-                    *token += offset;
-                    rank[*token as usize] = place as u32;
+                let scores = &scores[rankable.clone()];
+                let best_first = in_descending_order(scores, |token| token as u32 + offset);
+                for ((slot, token), place) in order.iter_mut().zip(best_first.iter()).zip(0..) {
+                    *slot = token;
+                    rank[token as usize] = place;
                 }
             });
         Ok(Self {

@@ -1,6 +1,7 @@
 //! Rank correlations. Undefined (NaN), as in SciPy, when one side is constant or has fewer than two values.
 
 use super::comparable;
+use super::exchanges::descending_pairs;
 use super::sorted::Sorted;
 use crate::error::AnalysisError;
 
@@ -26,8 +27,8 @@ pub(super) fn spearman_of(left: &Sorted<'_>, right: &Sorted<'_>) -> f64 {
     correlation(product, left_square, right_square)
 }
 
-/// Kendall's tau-b by Knight's algorithm (JASA 61, 1966), O(n log n): sort by the left side, then count
-/// the exchanges of a merge sort by the right side.
+/// Kendall's tau-b as by Knight (JASA 61, 1966): sort by the left side, then count the pairs that the right
+/// side has in the opposite order.
 ///
 /// # Errors
 /// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
@@ -38,7 +39,7 @@ pub fn kendall(left: &[f32], right: &[f32]) -> Result<f64, AnalysisError> {
 
 pub(super) fn kendall_of(left: &Sorted<'_>, right: &Sorted<'_>) -> f64 {
     let all = pairs_of(left.order().len());
-    let by_token = right.dense_ranks();
+    let by_token = right.first_ranks();
     let mut right_ranks: Vec<u32> = left
         .order()
         .iter()
@@ -52,8 +53,9 @@ pub(super) fn kendall_of(left: &Sorted<'_>, right: &Sorted<'_>) -> f64 {
         joint_ties += tied_pairs(run);
         start += tied.len();
     }
-    let discordant = sort_counting_exchanges(&mut right_ranks);
-    let right_ties = tied_pairs(&right_ranks);
+    tell_ties_apart(&mut right_ranks);
+    let discordant = descending_pairs(&right_ranks);
+    let right_ties: u64 = right.ties().map(|tied| pairs_of(tied.len())).sum();
     let untied = all + joint_ties - left_ties - right_ties;
     let concordant_less_discordant = untied as f64 - 2.0 * discordant as f64;
     correlation(
@@ -83,38 +85,12 @@ fn tied_pairs(sorted: &[u32]) -> u64 {
     runs.map(|run| pairs_of(run.len())).sum()
 }
 
-/// Sorts ascending and counts the pairs that stood in strictly descending order.
-fn sort_counting_exchanges(ranks: &mut [u32]) -> u64 {
-    let mut buffer = ranks.to_vec();
-    let mut exchanges = 0;
-    let mut width = 1;
-    while width < ranks.len() {
-        for (block, merged) in ranks.chunks(2 * width).zip(buffer.chunks_mut(2 * width)) {
-            let (left, right) = block.split_at(width.min(block.len()));
-            exchanges += merge_counting_exchanges(left, right, merged);
-        }
-        ranks.copy_from_slice(&buffer);
-        width *= 2;
+/// Gives tied ranks, which are the first of their places, all of these places in the order in which they stand.
+fn tell_ties_apart(ranks: &mut [u32]) {
+    let mut taken = vec![0; ranks.len()];
+    for rank in ranks {
+        let earlier = &mut taken[*rank as usize];
+        *rank += *earlier;
+        *earlier += 1;
     }
-    exchanges
-}
-
-fn merge_counting_exchanges(left: &[u32], right: &[u32], merged: &mut [u32]) -> u64 {
-    let (mut l, mut r, mut exchanges) = (0, 0, 0);
-    for slot in merged {
-        let take_left = match (left.get(l), right.get(r)) {
-            (Some(a), Some(b)) => a <= b,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if take_left {
-            *slot = left[l];
-            l += 1;
-        } else {
-            *slot = right[r];
-            r += 1;
-            exchanges += (left.len() - l) as u64;
-        }
-    }
-    exchanges
 }

@@ -13,14 +13,7 @@ use crate::error::AnalysisError;
 /// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn kl(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
     comparable(oracle, window)?;
-    let (Some(oracle), Some(window)) = (Distribution::of(oracle), Distribution::of(window)) else {
-        return Ok(f64::NAN);
-    };
-    Ok(oracle
-        .iter()
-        .zip(window.iter())
-        .map(|(p, q)| relative_entropy(p, q))
-        .sum())
+    Ok(Divergences::of(oracle, window).kl)
 }
 
 /// Jensen-Shannon divergence in nats, 0..=ln 2: the mean divergence of both sides, scaled to sum 1,
@@ -30,19 +23,7 @@ pub fn kl(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
 /// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn js(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
     comparable(oracle, window)?;
-    let (Some(oracle), Some(window)) = (Distribution::of(oracle), Distribution::of(window)) else {
-        return Ok(f64::NAN);
-    };
-    let sum: f64 = oracle
-        .iter()
-        .zip(window.iter())
-        .map(|(p, q)| {
-            let middle = 0.5 * (p + q);
-            relative_entropy(p, middle) + relative_entropy(q, middle)
-        })
-        .sum();
-    // Rounding may leave a divergence of equal sides a hair below zero.
-    Ok((0.5 * sum).max(0.0))
+    Ok(Divergences::of(oracle, window).js)
 }
 
 /// Total variation distance `0.5 sum |p - q|` of both sides scaled to sum 1, 0..=1: the largest share of
@@ -52,16 +33,7 @@ pub fn js(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
 /// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn total_variation(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
     comparable(oracle, window)?;
-    let (Some(oracle), Some(window)) = (Distribution::of(oracle), Distribution::of(window)) else {
-        return Ok(f64::NAN);
-    };
-    let sum: f64 = oracle
-        .iter()
-        .zip(window.iter())
-        .map(|(p, q)| (p - q).abs())
-        .sum();
-    // Rounding may carry two distributions without a common token a hair past 1.
-    Ok((0.5 * sum).min(1.0))
+    Ok(Divergences::of(oracle, window).total_variation)
 }
 
 /// Cosine of the angle between two score vectors; NaN when one of them is zero throughout.
@@ -83,22 +55,48 @@ pub fn cosine(oracle: &[f32], window: &[f32]) -> Result<f64, AnalysisError> {
     Ok((product / (oracle_square * window_square).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// Scores without a negative one, read as shares of their sum.
-struct Distribution<'a> {
-    scores: &'a [f32],
-    sum: f64,
+/// The three measures of distributions, which share a sweep over the tokens.
+pub(super) struct Divergences {
+    pub(super) kl: f64,
+    pub(super) js: f64,
+    pub(super) total_variation: f64,
 }
 
-impl<'a> Distribution<'a> {
-    fn of(scores: &'a [f32]) -> Option<Self> {
-        let sum: f64 = scores.iter().map(|&score| f64::from(score)).sum();
-        let proper = sum > 0.0 && scores.iter().all(|&score| score >= 0.0);
-        proper.then_some(Self { scores, sum })
-    }
+impl Divergences {
+    const UNDEFINED: Self = Self {
+        kl: f64::NAN,
+        js: f64::NAN,
+        total_variation: f64::NAN,
+    };
 
-    fn iter(&self) -> impl Iterator<Item = f64> {
-        self.scores.iter().map(|&score| f64::from(score) / self.sum)
+    /// Of two sides of finite scores, equally many.
+    pub(super) fn of(oracle: &[f32], window: &[f32]) -> Self {
+        let (Some(oracle_mass), Some(window_mass)) = (mass(oracle), mass(window)) else {
+            return Self::UNDEFINED;
+        };
+        let (mut kl, mut js, mut distance) = (0.0, 0.0, 0.0);
+        for (&p, &q) in oracle.iter().zip(window) {
+            let (p, q) = (f64::from(p) / oracle_mass, f64::from(q) / window_mass);
+            let middle = 0.5 * (p + q);
+            kl += relative_entropy(p, q);
+            js += relative_entropy(p, middle) + relative_entropy(q, middle);
+            distance += (p - q).abs();
+        }
+        Self {
+            kl,
+            // Rounding may leave a divergence of equal sides a hair below zero, and carry two distributions
+            // without a common token a hair past a distance of 1.
+            js: (0.5 * js).max(0.0),
+            total_variation: (0.5 * distance).min(1.0),
+        }
     }
+}
+
+/// The sum of scores that can be read as shares of it: none is negative, not all are zero.
+fn mass(scores: &[f32]) -> Option<f64> {
+    let sum: f64 = scores.iter().map(|&score| f64::from(score)).sum();
+    let proper = sum > 0.0 && scores.iter().all(|&score| score >= 0.0);
+    proper.then_some(sum)
 }
 
 fn relative_entropy(p: f64, q: f64) -> f64 {

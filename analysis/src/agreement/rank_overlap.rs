@@ -2,8 +2,8 @@
 
 use super::comparable;
 use super::sorted::Sorted;
-use crate::comparison::running_overlap;
 use crate::error::AnalysisError;
+use crate::overlap::overlap_along;
 
 /// Persistence of the rank-biased overlap that [`Agreement`](super::Agreement) and the tables hold.
 ///
@@ -48,11 +48,11 @@ pub(super) fn overlap_of(oracle: &Sorted<'_>, window: &Sorted<'_>, persistence: 
     if oracle.order().is_empty() {
         return f64::NAN;
     }
-    let overlap = running_overlap(&oracle.ranks(), window.order().iter());
+    let overlap = overlap_along(window.order(), &oracle.ranks());
     // Weights p^(d-1) (1 - p) for d in 1..=N and p^N for what follows: they sum to 1.
     let (mut weight, mut sum) = (1.0 - persistence, 0.0);
     for (depth, &shared) in overlap.iter().enumerate().skip(1) {
-        sum += weight * shared as f64 / depth as f64;
+        sum += weight * f64::from(shared) / depth as f64;
         weight *= persistence;
     }
     let rest = weight / (1.0 - persistence);

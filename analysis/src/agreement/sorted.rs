@@ -41,13 +41,15 @@ impl<'a> Sorted<'a> {
         ranks
     }
 
-    /// Ranks from the largest score down without gaps: tied scores share one, the next gets one more.
-    pub(super) fn dense_ranks(&self) -> Vec<u32> {
+    /// Ranks from the largest score down, tied scores sharing the first of their places.
+    pub(super) fn first_ranks(&self) -> Vec<u32> {
         let mut ranks = vec![0; self.scores.len()];
-        for (rank, tied) in self.ties().enumerate() {
+        let mut place = 0;
+        for tied in self.ties() {
             for &token in tied {
-                ranks[token as usize] = rank as u32;
+                ranks[token as usize] = place;
             }
+            place += tied.len() as u32;
         }
         ranks
     }

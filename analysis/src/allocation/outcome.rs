@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use super::BudgetAllocation;
-use crate::comparison::{same, same_heads, share};
+use crate::comparison::{same, same_heads};
 use crate::error::AnalysisError;
 use crate::importance::Importance;
+use crate::overlap::share;
 use crate::ranking::Rankings;
 use crate::selection::selection;
 use crate::statistics::mean;

@@ -61,29 +61,33 @@ struct Place<'a> {
 
 impl Collection {
     /// Every other window less the window `against` (or every later one less every earlier one, without
-    /// it), by group, pair, then budget; budgets at which a pair shares no sample are left out.
+    /// it), by group, pair, then budget; budgets at which a pair shares no sample are left out. Each is made
+    /// when it is asked for, so that whoever asks can stop in between.
     ///
     /// # Errors
-    /// Refusals of the statistics underneath.
+    /// Each may be refused by the statistics underneath.
     pub fn differences(
         &self,
         against: Option<&str>,
         maps: bool,
         seed: u64,
-    ) -> Collected<Vec<PairedMap<'_>>> {
-        let mut differences = Vec::new();
-        for entry in &self.groups {
-            for (first, second) in entry.pairs(against) {
-                for (index, &budget) in self.mapped_budgets().iter().enumerate() {
-                    let place = Place {
-                        entry,
-                        budget: (index, budget),
-                    };
-                    differences.extend(self.difference(place, first, second, maps, seed)?);
-                }
-            }
-        }
-        Ok(differences)
+    ) -> impl Iterator<Item = Collected<PairedMap<'_>>> {
+        let pairs = self.groups.iter().flat_map(move |entry| {
+            let pairs = entry.pairs(against).into_iter();
+            pairs.map(move |pair| (entry, pair))
+        });
+        pairs.flat_map(move |(entry, (first, second))| {
+            self.places(entry).filter_map(move |place| {
+                self.difference(place, first, second, maps, seed)
+                    .transpose()
+            })
+        })
+    }
+
+    /// A group at every budget that has maps.
+    fn places<'a>(&'a self, entry: &'a GroupSamples) -> impl Iterator<Item = Place<'a>> {
+        let budgets = self.mapped_budgets().iter().copied().enumerate();
+        budgets.map(move |budget| Place { entry, budget })
     }
 
     fn difference<'a>(
@@ -123,40 +127,46 @@ impl Collection {
     }
 
     /// The winner of every head, by group, kind of heads, then budget, on the samples that all windows of
-    /// those heads share; where fewer than two windows share a sample there is no map.
+    /// those heads share; where fewer than two windows share a sample there is no map. Each is made when it is
+    /// asked for.
     ///
     /// # Errors
-    /// Refusals of the statistics underneath.
-    pub fn winners(&self, seed: u64) -> Collected<Vec<WinnerMap<'_>>> {
-        let mut maps = Vec::new();
-        for entry in &self.groups {
-            for shape in entry.shapes() {
-                let windows: Vec<&WindowSamples> = entry
-                    .windows
-                    .iter()
-                    .filter(|window| window.shape == shape)
-                    .collect();
-                for (index, &budget) in self.mapped_budgets().iter().enumerate() {
-                    let shared = shared_points(&windows, index);
-                    let samples = shared.first().map_or(0, Vec::len);
-                    if windows.len() < 2 || samples == 0 {
-                        continue;
-                    }
-                    let values = values(&shared)?;
-                    maps.push(WinnerMap {
-                        group: &entry.group,
-                        metric: self.metric,
-                        budget,
-                        windows: windows.iter().map(|window| window.label.as_str()).collect(),
-                        samples,
-                        shape,
-                        winners: winners_by_head(&values, seed)?,
-                        stability: stability_by_head(&values),
-                    });
-                }
-            }
+    /// Each may be refused by the statistics underneath.
+    pub fn winners(&self, seed: u64) -> impl Iterator<Item = Collected<WinnerMap<'_>>> {
+        let shapes = self.groups.iter().flat_map(|entry| {
+            let shapes = entry.shapes().into_iter();
+            shapes.map(move |shape| (entry, shape))
+        });
+        shapes.flat_map(move |(entry, shape)| {
+            self.places(entry)
+                .filter_map(move |place| self.winner(place, shape, seed).transpose())
+        })
+    }
+
+    fn winner<'a>(
+        &'a self,
+        Place { entry, budget }: Place<'a>,
+        shape: HeadShape,
+        seed: u64,
+    ) -> Collected<Option<WinnerMap<'a>>> {
+        let of_shape = entry.windows.iter().filter(|window| window.shape == shape);
+        let windows: Vec<&WindowSamples> = of_shape.collect();
+        let shared = shared_points(&windows, budget.0);
+        let samples = shared.first().map_or(0, Vec::len);
+        if windows.len() < 2 || samples == 0 {
+            return Ok(None);
         }
-        Ok(maps)
+        let values = values(&shared)?;
+        Ok(Some(WinnerMap {
+            group: &entry.group,
+            metric: self.metric,
+            budget: budget.1,
+            windows: windows.iter().map(|window| window.label.as_str()).collect(),
+            samples,
+            shape,
+            winners: winners_by_head(&values, seed)?,
+            stability: stability_by_head(&values),
+        }))
     }
 
     /// The map of one window: the mean over samples of every head, `[L, heads]`, for each group that has

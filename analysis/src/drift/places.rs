@@ -77,10 +77,9 @@ pub fn recall_by_place(input: PlaceInput<'_>) -> Result<Vec<PlacedRecall>, Analy
         .filter(|(_, last)| last % input.stride == last_of_prompt % input.stride)
         .map(|(end, last_position)| {
             let scores = input.rows.scores_of(end - input.width..end)?;
-            let window = RankedTokens::of(&scores, input.exempt);
             Ok(PlacedRecall {
                 last_position,
-                recall: oracle.recall_by(&window, input.budgets),
+                recall: oracle.recall_with(&scores, input.budgets),
                 visible: input.visible(&oracle, last_position),
             })
         })
@@ -98,7 +97,7 @@ impl PlaceInput<'_> {
                     .iter()
                     .filter(|&&token| token as usize + offset <= last_position)
                     .count();
-                crate::comparison::share(seen as f64, top.len() as f64) as f32
+                crate::overlap::share(seen as f64, top.len() as f64) as f32
             })
             .collect()
     }

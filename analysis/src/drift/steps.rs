@@ -30,7 +30,7 @@ pub fn recall_by_step(input: DriftInput<'_>) -> Result<Vec<Vec<f32>>, AnalysisEr
         .into_par_iter()
         .map(|step| {
             let scores = input.decode.scores_of(step..step + 1)?;
-            Ok(RankedTokens::of(&scores, input.exempt).recall_by(&window, input.budgets))
+            Ok(window.recall_with(&scores, input.budgets))
         })
         .collect()
 }
@@ -63,7 +63,7 @@ pub fn recall_by_horizon(
             continue;
         }
         let scores = input.decode.scores(&reducers)?;
-        let reached = RankedTokens::of(&scores, input.exempt).recall_by(&window, input.budgets);
+        let reached = window.recall_with(&scores, input.budgets);
         for (slot, _) in recall
             .iter_mut()
             .zip(horizons)

@@ -278,9 +278,10 @@ impl Run<'_> {
             ))
             .into());
         }
-        stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
+        let go_on = || stop_if_cancelled(cancel, "stopped; no table was written or changed");
         self.tables
-            .add_collection(&self.collection, &job.pairs, job.head_tests, SEED)?;
+            .add_collection(&self.collection, &job.pairs, job.head_tests, SEED, go_on)?;
+        go_on()?;
         let text = recall_table::text(&self.collection, &job.budgets, &job.pairs)?;
         let stale = job.out.join(ImportanceTable::FILE_NAME);
         self.tables.publish()?;

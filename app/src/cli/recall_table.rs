@@ -31,7 +31,9 @@ pub fn text(collection: &Collection, asked: &[Budget], pairs: &Pairs) -> Result<
         several_models: several_models(collection),
         recall: collection.summaries(Metric::Recall, SEED),
         hit_rate: collection.summaries(Metric::HitRate, SEED),
-        differences: collection.differences(pairs.against(collection), false, SEED)?,
+        differences: collection
+            .differences(pairs.against(collection), false, SEED)
+            .collect::<Result<_, _>>()?,
     };
     let mut text = String::from("Mean recall of the decode stage's top tokens, by budget\n");
     for entry in collection.groups() {

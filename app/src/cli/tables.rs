@@ -23,6 +23,9 @@ use super::pairs::Pairs;
 use super::question_tables::{AskedSample, QuestionTables, Questions};
 use crate::measurement::{MeasuredSample, MeasuredWindow};
 
+#[cfg(test)]
+mod tests;
+
 /// What the tables were made of, as JSON beside them.
 pub const ABOUT_FILE: &str = "tables.json";
 
@@ -213,23 +216,27 @@ impl Tables {
     }
 
     /// Adds what the samples say together. `maps` says whether every head is tested; `seed` fixes the draws
-    /// of the bootstrap.
+    /// of the bootstrap. `go_on` is asked before each map, which may take seconds, and ends the work by an error.
     ///
     /// # Errors
-    /// When a file cannot be written, or the statistics refuse a value.
+    /// That error; when a file cannot be written, or the statistics refuse a value.
     pub fn add_collection(
         &mut self,
         collection: &Collection,
         pairs: &Pairs,
         maps: bool,
         seed: u64,
+        go_on: impl Fn() -> Result<()>,
     ) -> Result<()> {
         for metric in Metric::ALL {
+            go_on()?;
             let rows: Vec<_> = collection.summaries(metric, seed);
             let rows: Vec<_> = rows.into_iter().map(Into::into).collect();
             self.summary.write(&rows)?;
         }
-        for pair in collection.differences(pairs.against(collection), maps, seed)? {
+        for pair in collection.differences(pairs.against(collection), maps, seed) {
+            let pair = pair?;
+            go_on()?;
             let context = map_context(pair.group, pair.metric, pair.budget, pair.samples);
             let context = context.of(pair.shape);
             let mut rows = vec![overall_difference_row(
@@ -249,7 +256,9 @@ impl Tables {
             self.difference.write(&rows)?;
         }
         if maps {
-            for map in collection.winners(seed)? {
+            for map in collection.winners(seed) {
+                let map = map?;
+                go_on()?;
                 let context = map_context(map.group, map.metric, map.budget, map.samples);
                 let context = context.of(Some(map.shape));
                 self.winner.write(&winner_rows(

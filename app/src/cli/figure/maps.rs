@@ -91,7 +91,7 @@ pub fn difference_rows(
     windows: &[String],
     against: &str,
 ) -> anyhow::Result<Vec<FigureRow>> {
-    let pairs = collection.differences(Some(against), true, SEED)?;
+    let pairs = collection.differences(Some(against), true, SEED);
     let groups: Vec<_> = collection
         .groups()
         .iter()
@@ -99,11 +99,12 @@ pub fn difference_rows(
         .collect();
     let names = panel_names(&groups);
     let mut rows = Vec::new();
-    for pair in pairs
-        .iter()
-        .filter(|pair| windows.iter().any(|label| label == pair.first))
-    {
+    for pair in pairs {
+        let pair = pair?;
         let Some(shape) = pair.shape else { continue };
+        if windows.iter().all(|label| label != pair.first) {
+            continue;
+        }
         let group = groups.iter().position(|group| *group == pair.group);
         let group = group
             .and_then(|index| names.get(index))
@@ -134,7 +135,7 @@ pub fn difference_rows(
 /// # Errors
 /// Refusals of the statistics.
 pub fn winner_rows(collection: &Collection) -> anyhow::Result<Vec<FigureRow>> {
-    let maps = collection.winners(SEED)?;
+    let maps = collection.winners(SEED).collect::<Result<Vec<_>, _>>()?;
     let groups: Vec<_> = collection
         .groups()
         .iter()

@@ -1,6 +1,6 @@
 //! How windows do on prompts that nothing was trained on.
 
-use kvlens_analysis::{Comparison, ComparisonInput, ForcedKeep, Metric, Rankings, compare};
+use kvlens_analysis::{ForcedKeep, Rankings, recall_by_head, statistics};
 
 use super::curve::{Baseline, HeldOutGroup};
 use super::examples::{Examples, Prepared};
@@ -67,20 +67,23 @@ impl HeldOut<'_> {
         prepared: &Prepared,
         cancel: &CancelFlag,
     ) -> Result<Vec<f64>, SessionError> {
-        let comparison =
-            prepared.locked(|prefilled| self.compare(window, prefilled, prepared, cancel))?;
+        let by_head = prepared
+            .locked(|prefilled| self.recall_by_head(window, prefilled, prepared, cancel))?;
         Ok((0..BUDGETS.len())
-            .map(|budget| comparison.mean(Metric::Recall, budget))
+            .map(|budget| {
+                let heads = by_head.iter().map(|recall| f64::from(recall[budget]));
+                statistics::mean(heads).unwrap_or(f64::NAN)
+            })
             .collect())
     }
 
-    fn compare(
+    fn recall_by_head(
         &self,
         window: &dyn ObservationWindow,
         prefilled: &mut Prefilled,
         prepared: &Prepared,
         cancel: &CancelFlag,
-    ) -> Result<Comparison, SessionError> {
+    ) -> Result<Vec<Vec<f32>>, SessionError> {
         let mut control = RunControl {
             cancel,
             on_tokens: &mut |_, _| {},
@@ -88,15 +91,9 @@ impl HeldOut<'_> {
         let observed = window.observe(self.model, prefilled, &mut control)?;
         let keys = prefilled.keys_for_scoring(self.model)?;
         let importance = keys.importance(&observed, observed.scoring(), observed.forced_keep())?;
-        let nothing_exempt = ForcedKeep::default();
-        let tokens = importance.prompt_tokens();
-        Ok(compare(ComparisonInput {
-            oracle: &Rankings::of(&prepared.oracle, nothing_exempt)?,
-            window: &Rankings::of(&importance, nothing_exempt)?,
-            oracle_mass: &prepared.oracle,
-            forced_keep: observed.forced_keep(),
-            budgets: &BUDGETS.map(|budget| budget.tokens(tokens)),
-        })?)
+        let oracle = Rankings::of(&prepared.oracle, ForcedKeep::default())?;
+        let budgets = BUDGETS.map(|budget| budget.tokens(importance.prompt_tokens()));
+        Ok(recall_by_head(&oracle, &importance, &budgets)?)
     }
 }
 
