@@ -4,6 +4,7 @@
 //! drag of the budget looks values up, a change of the heads renews the bands, and only another
 //! sample renews everything.
 
+mod background;
 mod curves;
 pub mod drift;
 pub mod fidelity;
@@ -14,6 +15,7 @@ mod ranks;
 mod tokens;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kvlens_analysis::{BudgetGrid, Metric};
 
@@ -22,6 +24,7 @@ use super::data::{SessionInfo, Shown};
 use super::session_maps::SessionMaps;
 use super::state::{Choices, HeadAddress, HeatScale, MapKind, MapScope, TokenHeat};
 use crate::measurement::MeasuredWindow;
+use background::Background;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
 use curves::{head_curve, layer_curves, repeat, selected, selected_heads, window_bands};
 pub use maps::{HeadMap, WinnerMap, is_tie};
@@ -72,6 +75,8 @@ type TokensKey = (u64, String, BTreeSet<HeadAddress>);
 #[derive(Default)]
 pub struct Derived {
     grid: Option<BudgetGrid>,
+    /// Version of the sample on show.
+    shown_version: u64,
     /// Place of the budget in the grid of budgets.
     pub budget_index: usize,
     /// The window that map and tokens show.
@@ -83,10 +88,10 @@ pub struct Derived {
     between: Memo<(u64, u64), Option<HeadMap>>,
     pinned: Memo<CurveKey, Option<HeadCurve>>,
     hovered: Memo<CurveKey, Option<HeadCurve>>,
-    tokens: Memo<TokensKey, TokenScores>,
+    tokens: Background<TokensKey, (TokenScores, u64)>,
     shade: Memo<(u64, TokenHeat, HeatScale), TokenShade>,
     evidence: Memo<(u64, usize), EvidenceKept>,
-    rank_agreement: Memo<TokensKey, RankAgreement>,
+    rank_agreement: Background<TokensKey, Option<RankAgreement>>,
     by_layer: Memo<(u64, BTreeSet<HeadAddress>, Metric), Vec<LayerCurves>>,
     drift: Memo<drift::DriftKey, drift::DriftCurves>,
     places: Memo<drift::PlacesKey, drift::PlacesCurves>,
@@ -143,34 +148,52 @@ impl Derived {
                 head_curve(info, window, metric, choices.pinned)
             });
         let tokens_key = (shown.version, window.label.clone(), choices.heads.clone());
-        self.rank_agreement.renew(tokens_key.clone(), |version| {
-            let heads = selected(&window.comparison, info, &choices.heads);
-            rank_agreement(window, &heads, version)
-        });
-        self.tokens.renew(tokens_key, |_| {
-            TokenScores::of(
-                window,
-                &selected(&window.comparison, info, &choices.heads),
-                shown.options.exempt,
-            )
-        });
-        let shade_key = (
-            self.tokens.version(),
-            choices.token_heat,
-            choices.heat_scale,
-        );
-        let tokens = self.tokens.get();
+        let heads = selected(&window.comparison, info, &choices.heads);
+        let place = sample
+            .windows
+            .iter()
+            .position(|known| known.label == window.label);
+        self.refresh_tokens(shown, tokens_key, place.unwrap_or_default(), heads);
+        let tokens = self.tokens.held().map(|(_, held)| held);
+        let tokens_version = tokens.map_or(0, |(_, version)| *version);
+        let tokens = tokens.map(|(tokens, _)| tokens);
+        let shade_key = (tokens_version, choices.token_heat, choices.heat_scale);
         self.shade.renew(shade_key, |version| {
             tokens.map_or_else(TokenShade::default, |tokens| {
                 tokens.shade(choices.token_heat, choices.heat_scale, version)
             })
         });
         let budget = self.budget_tokens();
-        self.evidence.renew((self.tokens.version(), budget), |_| {
+        self.evidence.renew((tokens_version, budget), |_| {
             tokens.map_or_else(EvidenceKept::default, |tokens| {
                 count_evidence(tokens, &sample.record.evidence_tokens, budget)
             })
         });
+    }
+
+    /// Means and ranks over the selected heads; of many heads of a long prompt they are on their way for a while.
+    fn refresh_tokens(
+        &mut self,
+        shown: &Shown,
+        key: TokensKey,
+        place: usize,
+        heads: Vec<(usize, usize)>,
+    ) {
+        let scores = heads.len() * shown.sample.record.prompt_ids.len();
+        let exempt = shown.options.exempt;
+        let (sample, own) = (Arc::clone(&shown.sample), heads.clone());
+        self.rank_agreement
+            .renew(key.clone(), scores, move |version| {
+                let window = sample.windows.get(place)?;
+                Some(rank_agreement(window, &own, version))
+            });
+        let sample = Arc::clone(&shown.sample);
+        self.tokens.renew(key, scores, move |version| {
+            let window = sample.windows.get(place);
+            let tokens = window.map(|window| TokenScores::of(window, &heads, exempt));
+            (tokens.unwrap_or_default(), version)
+        });
+        self.shown_version = shown.version;
     }
 
     fn refresh_maps(
@@ -339,7 +362,8 @@ impl Derived {
     /// Scores and ranks of the tokens.
     #[must_use]
     pub fn tokens(&self) -> Option<&TokenScores> {
-        self.tokens.get()
+        let (key, (tokens, _)) = self.tokens.held()?;
+        (key.0 == self.shown_version).then_some(tokens)
     }
 
     /// The tokens' heat.
@@ -354,10 +378,17 @@ impl Derived {
         self.by_layer.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Whether something of the choices is still on its way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.tokens.is_busy() || self.rank_agreement.is_busy()
+    }
+
     /// Ranks of oracle and window against each other.
     #[must_use]
     pub fn rank_agreement(&self) -> Option<&RankAgreement> {
-        self.rank_agreement.get()
+        let (key, ranks) = self.rank_agreement.held()?;
+        ranks.as_ref().filter(|_| key.0 == self.shown_version)
     }
 
     /// How many of the needed tokens survive at the budget.

@@ -46,6 +46,9 @@ use panes::PaneBehavior;
 use picture::WantedPicture;
 use questions::AskedQuestions;
 
+/// How soon to look again for what is computed aside.
+const BUSY_REPAINT: std::time::Duration = std::time::Duration::from_millis(30);
+
 /// The workbench.
 pub struct Workbench {
     settings: Settings,
@@ -162,7 +165,7 @@ impl Workbench {
     /// Whether no job runs and nothing is left of a script.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.data.jobs.is_empty() && self.script.is_empty()
+        self.data.jobs.is_empty() && self.script.is_empty() && !self.derived.is_busy()
     }
 
     /// Asks for a list of things, each when the jobs of the one before are done.
@@ -192,6 +195,9 @@ impl Workbench {
         let hover = std::mem::take(&mut self.commands.hover);
         let moved = hover != self.hover;
         self.hover = hover;
+        if self.derived.is_busy() {
+            ui.ctx().request_repaint_after(BUSY_REPAINT);
+        }
         if moved || !self.commands.is_empty() {
             ui.ctx().request_repaint();
         }

@@ -12,7 +12,11 @@ use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
 /// Draws the view.
 pub fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let (Some((_, shown)), Some(ranks)) = (view.shown(), view.derived.rank_agreement()) else {
-        empty_hint(ui, "Run a capture or open a session to see its ranks");
+        let hint = match view.shown() {
+            Some(_) => "Ranking the tokens",
+            None => "Run a capture or open a session to see its ranks",
+        };
+        empty_hint(ui, hint);
         return;
     };
     let windows = shown.sample.windows.iter();

@@ -16,7 +16,11 @@ use crate::gui::widgets::segmented::segmented;
 /// Draws the view.
 pub fn tokens_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if view.shown().is_none() || view.derived.tokens().is_none() {
-        empty_hint(ui, "Run a capture or open a session to read its prompt");
+        let hint = match view.shown() {
+            Some(_) => "Ranking the tokens",
+            None => "Run a capture or open a session to read its prompt",
+        };
+        empty_hint(ui, hint);
         return;
     }
     choosers_ui(ui, view, commands);

@@ -1,0 +1,109 @@
+//! A value that is computed anew when its key changes, on a thread of its own where that would hold up a frame.
+
+use std::thread::JoinHandle;
+
+/// More scores than this are not gone through within a frame.
+const QUICK_SCORES: usize = 1 << 20;
+
+/// One remembered value, and the one that is on its way.
+pub(super) struct Background<K, V> {
+    held: Option<(K, V)>,
+    running: Option<(K, JoinHandle<V>)>,
+    version: u64,
+}
+
+impl<K, V> Default for Background<K, V> {
+    fn default() -> Self {
+        Self {
+            held: None,
+            running: None,
+            version: 0,
+        }
+    }
+}
+
+impl<K: PartialEq, V: Send + 'static> Background<K, V> {
+    /// Computes the value unless it is the one for `key`, or on its way; `scores` says how many it goes through, and
+    /// `compute` is given the new version. Of several keys that come while one is computed, the last is taken next.
+    pub(super) fn renew(
+        &mut self,
+        key: K,
+        scores: usize,
+        compute: impl FnOnce(u64) -> V + Send + 'static,
+    ) {
+        self.take_finished();
+        if self.running.is_some() || self.held.as_ref().is_some_and(|(held, _)| *held == key) {
+            return;
+        }
+        self.version += 1;
+        let version = self.version;
+        if scores <= QUICK_SCORES {
+            self.held = Some((key, compute(version)));
+            return;
+        }
+        let builder = std::thread::Builder::new().name("kvlens-derived".to_owned());
+        // without another thread to be had, the old value stays until the next frame tries again
+        if let Ok(thread) = builder.spawn(move || compute(version)) {
+            self.running = Some((key, thread));
+        }
+    }
+
+    fn take_finished(&mut self) {
+        let is_finished = |(_, thread): &(K, JoinHandle<V>)| thread.is_finished();
+        if !self.running.as_ref().is_some_and(is_finished) {
+            return;
+        }
+        if let Some((key, thread)) = self.running.take()
+            && let Ok(value) = thread.join()
+        {
+            self.held = Some((key, value));
+        }
+    }
+
+    /// The last value, and the key that it is for.
+    pub(super) fn held(&self) -> Option<(&K, &V)> {
+        self.held.as_ref().map(|(key, value)| (key, value))
+    }
+
+    /// Whether a newer value is on its way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.running.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_quick_value_is_there_at_once_and_renewed_only_for_another_key() {
+        let mut value = Background::default();
+        for (key, version) in [(1, 1), (1, 1), (2, 2)] {
+            value.renew(key, 10, |version| version);
+            assert_eq!(value.held(), Some((&key, &version)));
+            assert!(!value.is_busy());
+        }
+    }
+
+    #[test]
+    fn a_slow_value_leaves_the_old_one_until_it_is_there() {
+        let mut value = Background::default();
+        value.renew(1, 10, |_| "quick");
+        let (go, wait) = channel::<()>();
+        let slow = move |_| {
+            // ends with the sender, whatever the test does
+            let _ = wait.recv();
+            "slow"
+        };
+        value.renew(2, QUICK_SCORES + 1, slow);
+        assert!(value.is_busy());
+        assert_eq!(value.held(), Some((&1, &"quick")));
+        drop(go);
+        while value.is_busy() {
+            value.renew(2, QUICK_SCORES + 1, |_| "never");
+        }
+        assert_eq!(value.held(), Some((&2, &"slow")));
+    }
+}
