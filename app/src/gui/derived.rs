@@ -83,7 +83,7 @@ pub struct Derived {
     pub window: Option<String>,
     /// The window that the map subtracts.
     pub minus: Option<String>,
-    bands: Memo<HeadsKey, Vec<WindowBands>>,
+    bands: Background<HeadsKey, Vec<WindowBands>>,
     maps: Memo<MapKey, Maps>,
     between: Memo<(u64, u64), Option<HeadMap>>,
     pinned: Memo<CurveKey, Option<HeadCurve>>,
@@ -130,10 +130,7 @@ impl Derived {
             .as_ref()
             .map_or(0, |grid| grid.nearest_index(wanted));
 
-        self.bands
-            .renew((shown.version, choices.heads.clone()), |_| {
-                window_bands(&sample.windows, info, &choices.heads)
-            });
+        self.refresh_bands(info, shown, choices);
         if choices.by_layer {
             let key = (shown.version, choices.heads.clone(), choices.metric);
             self.by_layer.renew(key, |_| {
@@ -171,6 +168,21 @@ impl Derived {
         });
     }
 
+    fn refresh_bands(&mut self, info: &SessionInfo, shown: &Shown, choices: &Choices) {
+        let heads = match choices.heads.len() {
+            0 => info.layers * info.query_heads,
+            heads => heads,
+        };
+        let scores = heads * self.budgets().len() * shown.sample.windows.len();
+        let (sample, info) = (Arc::clone(&shown.sample), info.clone());
+        let selection = choices.heads.clone();
+        let key = (shown.version, selection.clone());
+        self.bands.renew(key, scores, move |_| {
+            window_bands(&sample.windows, &info, &selection)
+        });
+        self.shown_version = shown.version;
+    }
+
     /// Means and ranks over the selected heads; of many heads of a long prompt they are on their way for a while.
     fn refresh_tokens(
         &mut self,
@@ -193,7 +205,6 @@ impl Derived {
             let tokens = window.map(|window| TokenScores::of(window, &heads, exempt));
             (tokens.unwrap_or_default(), version)
         });
-        self.shown_version = shown.version;
     }
 
     fn refresh_maps(
@@ -338,7 +349,9 @@ impl Derived {
     /// Bands of every window.
     #[must_use]
     pub fn bands(&self) -> &[WindowBands] {
-        self.bands.get().map_or(&[], Vec::as_slice)
+        let held = self.bands.held();
+        let held = held.filter(|(key, _)| key.0 == self.shown_version);
+        held.map_or(&[], |(_, bands)| bands)
     }
 
     /// The map of the chosen window, if that is what is shown.
@@ -381,7 +394,7 @@ impl Derived {
     /// Whether something of the choices is still on its way.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.tokens.is_busy() || self.rank_agreement.is_busy()
+        self.tokens.is_busy() || self.rank_agreement.is_busy() || self.bands.is_busy()
     }
 
     /// Ranks of oracle and window against each other.

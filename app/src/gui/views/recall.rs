@@ -21,7 +21,11 @@ pub use legend::{entry, swatch, window_entry};
 pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let bands = view.derived.bands();
     if view.shown().is_none() || bands.is_empty() {
-        empty_hint(ui, "Run a capture or open a session to see its curves");
+        let hint = match view.shown() {
+            Some(_) => "Averaging the curves",
+            None => "Run a capture or open a session to see its curves",
+        };
+        empty_hint(ui, hint);
         return;
     }
     ui.horizontal_wrapped(|ui| {
