@@ -207,3 +207,32 @@ fn a_lesson_captures_what_it_needs_and_its_steps_set_the_views() {
     bench.run_steps(3);
     assert!(bench.query_by_label("Try it").is_none());
 }
+
+#[test]
+fn escape_closes_what_is_open_before_it_stops_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.get_by_label("Edit").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("Redo").is_some());
+    bench.key_press(egui::Key::Escape);
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("Redo").is_none());
+    for open in [
+        Command::ToggleExport(None),
+        Command::ToggleShortcuts,
+        Command::ToggleHelp(None),
+    ] {
+        let titles = ["Copy command", "Budget one step down", "forced-keep tokens"];
+        inside_mut(&mut bench).send(open.clone());
+        bench.run_steps(3);
+        let is_open = |bench: &Bench<'_>| {
+            let mut titles = titles.iter();
+            titles.any(|title| bench.query_by_label(title).is_some())
+        };
+        assert!(is_open(&bench), "{open:?}");
+        bench.key_press(egui::Key::Escape);
+        bench.run_steps(3);
+        assert!(!is_open(&bench), "{open:?}");
+    }
+}

@@ -115,7 +115,13 @@ impl ExportSettings {
             KindChoice::HeadDifference => choices.minus.clone(),
             _ => None,
         };
-        let (layers, heads) = block_of(&choices.heads).unwrap_or_default();
+        let is_map = matches!(
+            self.kind,
+            KindChoice::HeadMap | KindChoice::HeadDifference | KindChoice::Winner | KindChoice::Kl
+        );
+        // a map shows every head
+        let chosen = block_of(&choices.heads).filter(|_| !is_map);
+        let (layers, heads) = chosen.unwrap_or_default();
         FigureRequest {
             session: session.to_owned(),
             kind: self.kind,
@@ -199,5 +205,11 @@ mod tests {
         choices.hidden_windows.clear();
         let request = settings.request(session, &["last:32", "last:8"], &choices);
         assert!(request.windows.is_empty(), "all windows need no flag");
+        let map = ExportSettings {
+            kind: KindChoice::HeadMap,
+            ..ExportSettings::default()
+        };
+        let request = map.request(session, &["last:32"], &choices);
+        assert!(request.layers.is_empty(), "a map shows every head");
     }
 }

@@ -274,8 +274,7 @@ impl Workbench {
         for shortcut in shortcuts() {
             // Keys without Ctrl belong to whatever has the focus; Ctrl+A and Ctrl+Z to a text field.
             let taken = if shortcut.command == Command::CancelJobs {
-                // Escape closes menus and leaves fields, as everywhere, before it stops jobs.
-                focused || self.data.jobs.is_empty() || egui::Popup::is_any_open(context)
+                self.escape_closes_something(context) || focused || self.data.jobs.is_empty()
             } else if shortcut.keys.modifiers.command {
                 typing && matches!(shortcut.keys.logical_key, egui::Key::A | egui::Key::Z)
             } else {
@@ -285,6 +284,23 @@ impl Workbench {
                 self.commands.send(shortcut.command);
             }
         }
+    }
+
+    /// Escape closes menus and windows, and leaves fields, as everywhere, before it stops jobs.
+    fn escape_closes_something(&mut self, context: &egui::Context) -> bool {
+        // the palette takes its own Escape, and a field that is left keeps it
+        if self.palette.is_some() || !context.input(|input| input.key_pressed(egui::Key::Escape)) {
+            return false;
+        }
+        if egui::Popup::is_any_open(context) {
+            egui::Popup::close_all(context);
+            return true;
+        }
+        let was_open = self.export_open || self.shortcuts_open || self.help.is_some();
+        self.export_open = false;
+        self.shortcuts_open = false;
+        self.help = None;
+        was_open
     }
 
     fn apply_theme(&mut self, context: &egui::Context) {

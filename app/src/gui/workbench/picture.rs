@@ -98,7 +98,12 @@ impl Workbench {
     /// Beside the session, under a name that is free.
     fn save_picture(&self, pane: Pane, picture: &ColorImage) -> Result<PathBuf> {
         let session = self.data.session.as_ref().context("no session is open")?;
-        let stem = pane.title().to_lowercase().replace([' ', '×'], "-");
+        let title = pane.title().to_lowercase();
+        let words = title.split(|letter: char| !letter.is_alphanumeric());
+        let words: Vec<&str> = words
+            .filter(|word| !word.is_empty() && *word != "×")
+            .collect();
+        let stem = words.join("-");
         let mut path = session.info.path.with_extension(format!("{stem}.png"));
         let mut number = 1;
         while path.exists() {

@@ -92,9 +92,9 @@ pub fn window_ui(
 
 fn minus_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Commands) {
     let current = view.derived.minus.as_deref();
-    ui.label("minus");
+    let text = current.map_or("minus nothing".to_owned(), |label| format!("minus {label}"));
     ComboBox::from_id_salt("minus")
-        .selected_text(current.unwrap_or("nothing"))
+        .selected_text(text)
         .show_ui(ui, |ui| {
             if ui.selectable_label(current.is_none(), "nothing").clicked() {
                 commands.send(Command::SetMinus(None));
