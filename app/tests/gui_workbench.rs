@@ -400,3 +400,42 @@ fn the_question_mark_lists_every_key() {
         );
     }
 }
+
+#[test]
+fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    let edited = |model: &str| CaptureSettings {
+        model: model.to_owned(),
+        data: "demo:samples=1".to_owned(),
+        source: kvlens::gui::capture_settings::PromptSource::File,
+        decode_tokens: 4,
+        ..CaptureSettings::default()
+    };
+    inside_mut(&mut bench).send(Command::EditCapture(edited("no/such-model")));
+    wait_for(&mut bench, "what will be fetched", |workbench| {
+        let said = workbench
+            .data()
+            .capture_memory
+            .as_deref()
+            .unwrap_or_default();
+        said == "no/such-model will be fetched from the hub"
+    });
+    inside_mut(&mut bench).send(Command::EditCapture(edited("demo")));
+    wait_for(&mut bench, "the estimate", |workbench| {
+        let said = workbench
+            .data()
+            .capture_memory
+            .as_deref()
+            .unwrap_or_default();
+        said.starts_with("Memory: ") && said.contains("session: ")
+    });
+    bench.run_steps(2);
+    assert!(bench.query_by_label_contains("Memory: ").is_some());
+    assert!(bench.query_by_label("Recent models").is_none());
+    inside_mut(&mut bench).send(Command::RunCapture);
+    wait_for(&mut bench, "the capture", shows_a_sample);
+    assert_eq!(inside(&bench).settings().recent_models, ["demo"]);
+    bench.run_steps(2);
+    assert!(bench.query_by_label("Recent models").is_some());
+}

@@ -137,8 +137,7 @@ impl CaptureJob {
         slot.make_room_for(&self.plan);
         let memory = self.foresee_memory(&samples, slot)?;
         let model = slot.load(&self.plan)?;
-        output::note(&memory);
-        let mut watch = Watch::new(windows)?;
+        let mut watch = Watch::new(windows, memory)?;
         let outcome = capture(
             &self.plan,
             model,
@@ -250,6 +249,8 @@ fn interrupted(out: &Path, count: usize) -> Failure {
 
 /// Turns a capture's news into progress and warnings.
 struct Watch {
+    /// What the capture takes, told once it was accepted.
+    memory: String,
     progress: Progress,
     warnings: Warnings,
     windows: Vec<(String, usize)>,
@@ -258,8 +259,9 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(windows: Vec<(String, usize)>) -> Result<Self> {
+    fn new(windows: Vec<(String, usize)>, memory: String) -> Result<Self> {
         Ok(Self {
+            memory,
             progress: Progress::begin("capture").context("the capture cannot start")?,
             warnings: Warnings::default(),
             windows,
@@ -270,7 +272,7 @@ impl Watch {
 
     fn take(&mut self, event: CaptureEvent) {
         match event {
-            CaptureEvent::Started => {}
+            CaptureEvent::Started => self.progress.note(&self.memory),
             CaptureEvent::SampleStarted { index, count, id } => {
                 (self.prompt_tokens, self.decode_tokens) = (0, 0);
                 self.progress.sample(index, count, &id);

@@ -14,6 +14,9 @@ use crate::model::{ModelConfig, WeightFiles};
 /// As the safetensors crate has it: a longer header is a damaged file.
 const MOST_HEADER_BYTES: u64 = 100_000_000;
 
+/// The token embedding, whose shape is the configuration's.
+const EMBEDDING: &str = "model.embed_tokens.weight";
+
 /// Bytes before the header, which say how long it is.
 const LENGTH_BYTES: usize = 8;
 
@@ -41,18 +44,24 @@ impl WeightSize {
             WeightFiles::Embedded(bytes) => {
                 let (_, header) = SafeTensors::read_metadata(bytes)
                     .map_err(|error| damaged(Path::new("built-in"), &error))?;
-                size.add(&header, config, false);
+                size.add(&header, config, None)?;
             }
             WeightFiles::Files(paths) => {
                 for path in paths {
-                    size.add(&read_header(path)?, config, true);
+                    size.add(&read_header(path)?, config, Some(path))?;
                 }
             }
         }
         Ok(size)
     }
 
-    fn add(&mut self, header: &Metadata, config: &ModelConfig, mapped: bool) {
+    /// `file` is where they are mapped from.
+    fn add(
+        &mut self,
+        header: &Metadata,
+        config: &ModelConfig,
+        file: Option<&Path>,
+    ) -> Result<(), SessionError> {
         for name in header.offset_keys() {
             // an output layer that is the embedding is not loaded a second time
             if config.tied_embeddings && name == "lm_head.weight" {
@@ -61,11 +70,14 @@ impl WeightSize {
             let Some(tensor) = header.info(&name) else {
                 continue;
             };
+            if name == EMBEDDING {
+                check_embedding(&tensor.shape, config, file)?;
+            }
             let (start, end) = tensor.data_offsets;
             let bytes = end.saturating_sub(start) as f64;
             let element_bytes = tensor.dtype.bitsize() as f64 / 8.0;
             self.numbers += bytes / element_bytes;
-            if mapped {
+            if file.is_some() {
                 self.mapped_bytes += bytes;
             }
             if bytes > self.largest_bytes {
@@ -73,7 +85,28 @@ impl WeightSize {
                 self.stored_element_bytes = element_bytes;
             }
         }
+        Ok(())
     }
+}
+
+/// A configuration that is not of these weights would give figures that mean nothing.
+fn check_embedding(
+    found: &[usize],
+    config: &ModelConfig,
+    file: Option<&Path>,
+) -> Result<(), SessionError> {
+    let expected = [config.vocabulary, config.hidden_size];
+    if found == expected {
+        return Ok(());
+    }
+    Err(SessionError::TensorShape {
+        tensor: EMBEDDING.to_owned(),
+        expected: expected.to_vec(),
+        found: found.to_vec(),
+        files: file.map_or("the built-in model".to_owned(), |file| {
+            file.display().to_string()
+        }),
+    })
 }
 
 /// The header of a safetensors file, whose tensors must all be there.

@@ -1,7 +1,7 @@
 //! Models on the Hugging Face hub: found in the local hub cache, or downloaded into it.
 //!
-//! hf-hub, the hub's own crate, was looked at first: its current version brings an asynchronous runtime and can
-//! neither be cancelled nor hashes what it fetched, so requests are made with ureq here.
+//! hf-hub, the hub's own crate, was looked at first: version 1.0 brings an asynchronous runtime, and in the blocking
+//! 0.5 a download cannot be stopped; so requests are made with ureq here.
 
 mod cache;
 mod client;
