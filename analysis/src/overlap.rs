@@ -3,8 +3,6 @@
 //! A token lies in both top-B sets when the larger of its two ranks is below B, so a histogram of that
 //! larger rank and its running sum give the overlap at all budgets.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use crate::budget::AscendingBudgets;
@@ -65,16 +63,15 @@ pub(crate) fn recall_between(
     for (rank, place) in sorted.iter().zip(0..) {
         with_larger_rank[rank.max(place) as usize] += 1;
     }
-    let shared = |sum: &mut u32, ranks: Range<usize>| {
-        let counts = with_larger_rank[ranks]
-            .iter()
-            .map(|&count| u32::from(count));
-        *sum += counts.sum::<u32>();
-    };
-    let at_budgets = budgets.sums(shared).into_iter();
-    at_budgets
-        .map(|(shared, top)| share(f64::from(shared), top as f64) as f32)
-        .collect()
+    let mut recall = vec![0.0; budgets.count()];
+    let mut shared = 0;
+    for (added, asked) in budgets.steps() {
+        let top = added.end;
+        let counts = with_larger_rank[added].iter().copied();
+        shared += counts.map(u32::from).sum::<u32>();
+        recall[asked] = share(f64::from(shared), top as f64) as f32;
+    }
+    recall
 }
 
 /// Tokens that the top B of two rankings share, for B in 0..=N, from the tokens of one of them, best first, and

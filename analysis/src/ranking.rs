@@ -37,8 +37,13 @@ impl Rankings {
         let offset = rankable.start as u32;
         let all_heads = importance.layers() * importance.heads();
         // Filled where they stay, so that the peak is the result and one head per thread.
+        // Zeroed memory costs nothing before a thread writes to it.
         let mut order = vec![0; all_heads * rankable.len()];
-        let mut rank = vec![EXEMPT; all_heads * prompt_tokens];
+        let mut rank = vec![0; all_heads * prompt_tokens];
+        rank.par_chunks_mut(prompt_tokens).for_each(|rank| {
+            rank[..rankable.start].fill(EXEMPT);
+            rank[rankable.end..].fill(EXEMPT);
+        });
         importance
             .by_head()
             .zip(order.par_chunks_mut(rankable.len().max(1)))

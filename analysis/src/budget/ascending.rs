@@ -14,21 +14,19 @@ impl AscendingBudgets {
         Self(ascending)
     }
 
-    /// What the top of a ranking holds at each budget, in the order that was asked for, with the number of
-    /// tokens of that top. `add` adds what lies at a range of ranks; those behind the largest budget are not
-    /// looked at.
-    pub(crate) fn sums<S: Copy + Default>(
-        &self,
-        mut add: impl FnMut(&mut S, Range<usize>),
-    ) -> Vec<(S, usize)> {
-        let mut sums = vec![(S::default(), 0); self.0.len()];
-        let (mut sum, mut start) = (S::default(), 0);
-        for &(top, asked) in &self.0 {
-            add(&mut sum, start..top);
-            sums[asked] = (sum, top);
-            start = top;
-        }
-        sums
+    /// For each budget the ranks that it adds to those of the budget before, and its place among the asked ones.
+    /// The end of the ranks is the number of tokens at that budget; ranks behind the largest budget do not come.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
+        self.0.iter().scan(0, |start, &(top, asked)| {
+            let added = *start..top;
+            *start = top;
+            Some((added, asked))
+        })
+    }
+
+    /// Number of budgets.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -37,10 +35,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_come_as_asked_and_end_with_the_ranking() {
-        let held = [1, 2, 4, 8];
-        let sums = AscendingBudgets::new(&[3, 1, 9, 3], 4)
-            .sums(|sum: &mut i32, ranks| *sum += held[ranks].iter().sum::<i32>());
-        assert_eq!(sums, [(7, 3), (1, 1), (15, 4), (7, 3)]);
+    fn steps_ascend_and_end_with_the_ranking() {
+        let budgets = AscendingBudgets::new(&[3, 1, 9, 3], 4);
+        let steps: Vec<(Range<usize>, usize)> = budgets.steps().collect();
+        assert_eq!(steps, [(0..1, 1), (1..3, 0), (3..3, 3), (3..4, 2)]);
+        assert_eq!(budgets.count(), 4);
     }
 }

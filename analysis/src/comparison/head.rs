@@ -32,17 +32,21 @@ impl<'a> HeadComparer<'a> {
         let overlap = overlap_along(window_order, oracle.rank(layer, head));
         let mass = self.input.oracle_mass.head(layer, head);
         let oracle_order = oracle.order(layer, head);
-        let masses = self.budgets.sums(|(kept, best): &mut (f64, f64), ranks| {
-            let tokens = window_order[ranks.clone()].iter().zip(&oracle_order[ranks]);
+        let mut masses = vec![(0.0, 0.0); self.budgets.count()];
+        let (mut kept, mut best) = (0.0, 0.0);
+        for (added, asked) in self.budgets.steps() {
+            let tokens = window_order[added.clone()].iter().zip(&oracle_order[added]);
             for (&of_window, &of_oracle) in tokens {
-                *kept += f64::from(mass[of_window as usize]);
-                *best += f64::from(mass[of_oracle as usize]);
+                kept += f64::from(mass[of_window as usize]);
+                best += f64::from(mass[of_oracle as usize]);
             }
-        });
+            masses[asked] = (kept, best);
+        }
         let selected = Selected::of(&self.input, &overlap, layer, head);
 
         let mut curves = BudgetCurves::default();
-        for (&budget, ((kept, best), top)) in self.input.budgets.iter().zip(masses) {
+        for (&budget, (kept, best)) in self.input.budgets.iter().zip(masses) {
+            let top = budget.min(window_order.len());
             let (shared, either) = (overlap[top], 2 * top as u32 - overlap[top]);
             curves.recall.push(recall(&overlap, budget));
             curves.hit_rate.push(selected.hit_rate(budget) as f32);

@@ -1,10 +1,14 @@
 //! Colours, dashes and markers, for the screen and for paper: the one place where they are chosen.
 //!
 //! A window keeps its colour everywhere because the colour hangs on the method's name; a second window of the
-//! same method differs by shade, dash and marker. The colours are Okabe and Ito's, readable with the common
-//! colour-vision deficiencies; dashes and markers tell curves apart in grey as well.
+//! same method differs by shade, dash and marker. The colours are Okabe and Ito's, so far as they stay apart on
+//! their ground for readers with the common colour-vision deficiencies, which a test simulates; dashes and markers
+//! tell curves apart in grey as well.
 
 use super::scene::Rgb;
+
+#[cfg(test)]
+mod color_blindness;
 
 /// The methods in the order of the palette; a method keeps its place for good.
 const METHODS: [&str; 14] = [
@@ -33,23 +37,25 @@ pub enum Ground {
     Light,
 }
 
-/// Okabe and Ito's seven colours without black, brightened where dark backgrounds swallow them.
+/// Okabe and Ito's seven colours without black, brightened where dark backgrounds swallow them and moved where two
+/// of them would meet for a colour-blind reader.
 const SERIES_DARK: [Rgb; 7] = [
     Rgb(230, 159, 0),
     Rgb(86, 180, 233),
-    Rgb(0, 178, 130),
+    Rgb(30, 140, 100),
     Rgb(240, 228, 66),
     Rgb(70, 140, 220),
     Rgb(226, 106, 20),
-    Rgb(214, 133, 177),
+    Rgb(190, 110, 160),
 ];
 
-/// The same seven, darkened where white backgrounds wash them out.
+/// The same seven, darkened where white backgrounds wash them out; a darkened yellow is the orange of a reader without
+/// red or green cones, so it is an olive that is darker than all others.
 const SERIES_LIGHT: [Rgb; 7] = [
     Rgb(200, 125, 0),
     Rgb(30, 135, 195),
-    Rgb(0, 138, 100),
-    Rgb(150, 138, 0),
+    Rgb(21, 133, 83),
+    Rgb(84, 80, 40),
     Rgb(0, 95, 160),
     Rgb(195, 80, 0),
     Rgb(178, 88, 140),

@@ -7,7 +7,7 @@ use polars::prelude::Column;
 use super::columns::{Columnar, count, optional_count, score, text};
 use super::error::TableError;
 use super::sample::{SampleContext, name_columns};
-use super::writer::{ROW_GROUP_ROWS, Table, TableWriter};
+use super::writer::{Table, TableWriter};
 use crate::comparison::same;
 use crate::error::AnalysisError;
 use crate::importance::{HeadKind, Importance};
@@ -63,6 +63,8 @@ pub enum ImportanceTable {}
 impl Table for ImportanceTable {
     type Row<'a> = ImportanceRow<'a>;
     const FILE_NAME: &'static str = "importance.parquet";
+    /// Its rows come a row group at a time.
+    const ROW_GROUP_ROWS: usize = 1 << 18;
 }
 
 /// One window's scores and ranks of one sample.
@@ -112,7 +114,8 @@ impl<'a> ImportanceInput<'a> {
     ) -> Result<(), TableError> {
         self.check()?;
         let heads = self.importance.heads();
-        let heads_per_group = (ROW_GROUP_ROWS / self.importance.prompt_tokens()).max(1);
+        let heads_per_group =
+            (ImportanceTable::ROW_GROUP_ROWS / self.importance.prompt_tokens()).max(1);
         for layer in 0..self.importance.layers() {
             for first in (0..heads).step_by(heads_per_group) {
                 write(&self.rows(layer, first..(first + heads_per_group).min(heads)))?;

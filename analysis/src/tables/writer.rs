@@ -16,15 +16,15 @@ use super::columns::Columnar;
 use super::error::TableError;
 use super::partial_file::PartialFile;
 
-/// Rows after which a row group is closed (as many as polars closes one at).
-pub(super) const ROW_GROUP_ROWS: usize = 1 << 18;
-
 /// One of the tables: its rows and the name of its file.
 pub trait Table {
     /// A row; its columns are the table's.
     type Row<'a>: Columnar;
     /// Name of the Parquet file inside the output folder.
     const FILE_NAME: &'static str;
+    /// Rows after which a row group is closed. Those of every open table wait in memory, at half a kilobyte a row or
+    /// more where they come a few at a time, so there are fewer of them than polars takes (2^18).
+    const ROW_GROUP_ROWS: usize = 1 << 15;
 }
 
 /// Writes one table, row group by row group, aside; [`Self::finish`] gives the file its name.
@@ -80,11 +80,11 @@ impl<T: Table> TableWriter<T> {
     /// # Errors
     /// [`TableError::Parquet`] when the file cannot be written.
     pub fn write(&mut self, rows: &[T::Row<'_>]) -> Result<(), TableError> {
-        for rows in rows.chunks(ROW_GROUP_ROWS) {
+        for rows in rows.chunks(T::ROW_GROUP_ROWS) {
             let stacked = data_frame(T::Row::columns(rows))
                 .and_then(|frame| self.buffered.vstack_mut_owned(frame).map(|_| ()));
             stacked.map_err(|source| refused("write", self.file.path(), source))?;
-            if self.buffered.height() >= ROW_GROUP_ROWS {
+            if self.buffered.height() >= T::ROW_GROUP_ROWS {
                 self.close_row_group()?;
             }
         }
