@@ -122,7 +122,7 @@ fn record() -> SampleRecord {
             .map(ToString::to_string)
             .collect(),
         generated_ids: vec![0; STEPS],
-        evidence_tokens: vec![60_000..60_020],
+        evidence_tokens: std::iter::once(60_000..60_020).collect(),
         seconds: 0.0,
     }
 }
