@@ -58,7 +58,9 @@ fn waiting(ui: &mut Ui) {
 fn scope_ui(ui: &mut Ui, view: &View<'_>) {
     let choices = &view.settings.choices;
     let maps = view.data.session_maps.as_ref();
-    let Some(maps) = maps.filter(|_| choices.map_scope == MapScope::Session) else {
+    let is_over_samples =
+        choices.map_scope == MapScope::Session && choices.map_kind != MapKind::Beside;
+    let Some(maps) = maps.filter(|_| is_over_samples) else {
         return;
     };
     let mut text = match maps.is_complete() {
