@@ -17,6 +17,7 @@ use kvlens::gui::command::Command;
 use kvlens::gui::data::Severity;
 use kvlens::gui::state::{HeadAddress, Settings, ThemeChoice};
 use kvlens_analysis::{Budget, Metric};
+use kvlens_sessions::Session;
 
 /// A workbench with the shared session on show.
 fn opened<'a>(folder: &Path) -> Bench<'a> {
@@ -45,6 +46,13 @@ fn the_demo_runs_from_the_empty_state() {
     bench.run_steps(3);
     assert!(inside(&bench).data().capture_job().is_some());
     assert!(bench.query_all_by_label("Cancel").count() > 0);
+    wait_for(&mut bench, "the first sample", |workbench| {
+        workbench.data().shown().is_some()
+    });
+    assert!(
+        inside(&bench).data().capture_job().is_some(),
+        "the first sample is shown while the others are captured"
+    );
     wait_for(&mut bench, "the demo", shows_a_sample);
 
     let session = inside(&bench).data().session.as_ref().unwrap();
@@ -261,6 +269,24 @@ fn a_running_capture_is_cancelled() {
         "{log:?}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_capture_that_is_cancelled_in_the_middle_keeps_what_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    bench.get_by_label("Run the demo").click();
+    wait_for(&mut bench, "the first sample", |workbench| {
+        workbench.data().shown().is_some()
+    });
+    inside_mut(&mut bench).send(Command::CancelJobs);
+    wait_for(&mut bench, "the cancel", shows_a_sample);
+    let session = inside(&bench).data().session.as_ref().unwrap();
+    let kept = session.info.samples.len();
+    assert!((1..8).contains(&kept), "{kept}");
+    let on_disk = Session::open(&session.info.path).unwrap();
+    assert_eq!(on_disk.sample_count(), kept);
 }
 
 #[test]

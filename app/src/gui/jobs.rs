@@ -19,6 +19,7 @@ use super::compare_samples::Gathered;
 use super::data::{Progress, SampleDetails, SampleRow, SessionInfo, Slot};
 use super::derived::budget_grid;
 use super::export;
+use super::growing::Growing;
 use super::model_jobs::{estimate, fetch_model, foresee_memory};
 use super::questions;
 use super::worker::{Event, Request};
@@ -120,15 +121,19 @@ impl Jobs {
         };
         let session = Arc::new(session);
         if slot == Slot::Main {
-            self.unread = (0..info.samples.len())
-                .map(|index| (Arc::clone(&session), index))
-                .collect();
+            self.read_details_of(&session);
         }
         (reporter.event)(Event::SessionOpened { slot, info });
         if let Some(event) = first {
             (reporter.event)(event);
         }
         Ok(())
+    }
+
+    /// Leaves the rows of the table of samples to be read when nothing else is to be done.
+    fn read_details_of(&mut self, session: &Arc<Session>) {
+        let rows = 0..session.sample_count();
+        self.unread = rows.map(|index| (Arc::clone(session), index)).collect();
     }
 
     /// Reads one more of the rows that the table of samples still lacks.
@@ -176,18 +181,30 @@ impl Jobs {
         let model = self.model(&plan.model, plan.device, plan.dtype)?;
         (reporter.event)(Event::ModelLoaded(plan.model.to_string()));
         let mut meter = Meter::new(reporter);
+        let mut growing = Growing::new(out, options);
         let outcome = capture(
             &plan,
             model,
             &samples,
             out,
             StartMode::New,
-            &mut |event| meter.take(event),
+            &mut |event| {
+                let is_finished = matches!(event, CaptureEvent::SampleFinished { .. });
+                meter.take(event);
+                if is_finished {
+                    growing.sample_finished(reporter);
+                }
+            },
             reporter.cancel,
         );
         match outcome {
             Ok(_) => {
-                self.open(Slot::Main, out, options, reporter)?;
+                if growing.is_shown() {
+                    growing.sample_finished(reporter);
+                    self.read_details_of(&Arc::new(Session::open(out)?));
+                } else {
+                    self.open(Slot::Main, out, options, reporter)?;
+                }
                 (reporter.event)(Event::Captured {
                     path: out.to_owned(),
                     samples: samples.len(),
@@ -243,7 +260,7 @@ impl Jobs {
     }
 }
 
-fn describe(session: &Session) -> SessionInfo {
+pub(super) fn describe(session: &Session) -> SessionInfo {
     let manifest = session.manifest();
     let mut samples = Vec::new();
     let mut failed = Vec::new();
@@ -289,7 +306,7 @@ fn details(record: &SampleRecord) -> SampleDetails {
     }
 }
 
-fn measured(
+pub(super) fn measured(
     slot: Slot,
     session: &Session,
     index: usize,

@@ -15,6 +15,7 @@ pub mod derived;
 mod dialogs;
 pub mod export;
 mod glossary;
+mod growing;
 pub mod headless;
 mod heads_text;
 mod jobs;

@@ -98,6 +98,8 @@ pub enum Event {
         /// What is known of it.
         info: SessionInfo,
     },
+    /// More samples of the session are finished.
+    SessionGrew(SessionInfo),
     /// The attention of one head.
     AttentionRead(Arc<AttentionPicture>),
     /// Maps over the samples so far.

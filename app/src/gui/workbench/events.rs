@@ -14,6 +14,7 @@ impl Workbench {
                 }
             }
             Event::SessionOpened { slot, info } => self.take_session(slot, info),
+            Event::SessionGrew(info) => self.grow_session(info),
             Event::SampleMeasured { .. } => self.take_sample(event),
             Event::AttentionRead(picture) => {
                 self.data.attention = Some(picture);
@@ -71,6 +72,21 @@ impl Workbench {
         if slot == Slot::Beside {
             self.match_sample_beside();
         }
+    }
+
+    /// Takes more samples in; what is on show stays.
+    fn grow_session(&mut self, mut info: SessionInfo) {
+        let Some(session) = &mut self.data.session else {
+            return;
+        };
+        if session.info.path != info.path {
+            return;
+        }
+        for row in &mut info.samples {
+            let known = session.info.samples.iter().find(|known| known.id == row.id);
+            row.details = known.and_then(|known| known.details.clone());
+        }
+        session.info = info;
     }
 
     fn take_sample(&mut self, event: Event) {
