@@ -128,8 +128,8 @@ impl From<PictureTheme> for ThemeChoice {
 /// `kvlens capture`
 #[derive(Debug, Args)]
 pub struct CaptureArguments {
-    /// The model: `demo` (built in) or a folder in the Hugging Face layout
-    #[arg(long, value_name = "demo|DIR")]
+    /// The model: `demo` (built in), a folder in the Hugging Face layout, or a .gguf file
+    #[arg(long, value_name = "demo|DIR|FILE.gguf")]
     pub model: ModelSource,
     /// Prompts: `demo[:question=start|end,length=512|1024,samples=N]`, a generated task such as
     /// `niah:length=1024,samples=16` (`kvlens doctor` lists them), a .txt file (one prompt) or a .jsonl

@@ -1,12 +1,14 @@
-//! Finding the files of a checkpoint: the built-in one, or a folder in the Hugging Face layout.
+//! Finding the files of a checkpoint: the built-in one, a folder in the Hugging Face layout, or one GGUF file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::gguf;
 use crate::SessionError;
 use crate::error::Context;
 
@@ -18,6 +20,8 @@ pub enum ModelSource {
     Demo,
     /// A folder with `config.json`, `tokenizer.json` and `*.safetensors`.
     Folder(PathBuf),
+    /// One `.gguf` file with weights, configuration and tokenizer.
+    Gguf(PathBuf),
 }
 
 impl From<String> for ModelSource {
@@ -25,7 +29,16 @@ impl From<String> for ModelSource {
         if text == "demo" {
             Self::Demo
         } else {
-            Self::Folder(PathBuf::from(text))
+            Self::from(PathBuf::from(text))
+        }
+    }
+}
+
+impl From<PathBuf> for ModelSource {
+    fn from(path: PathBuf) -> Self {
+        match path.extension() {
+            Some(extension) if extension.eq_ignore_ascii_case("gguf") => Self::Gguf(path),
+            _ => Self::Folder(path),
         }
     }
 }
@@ -48,7 +61,7 @@ impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Demo => f.write_str("demo"),
-            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Folder(path) | Self::Gguf(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -63,12 +76,14 @@ pub(crate) enum WeightFiles {
     Embedded(&'static [u8]),
     /// One file, or the shards that the index names, sorted by name.
     Files(Vec<PathBuf>),
+    /// One GGUF file, by its header.
+    Gguf(Arc<gguf::Header>),
 }
 
 /// The parts of a checkpoint, small ones read, weights only located.
 #[derive(Debug, Clone)]
 pub(crate) struct Checkpoint {
-    /// Short name for tables: the folder's name.
+    /// Short name for tables: that of the folder, or of the file without its ending.
     pub(crate) name: String,
     pub(crate) config: Vec<u8>,
     pub(crate) tokenizer: Vec<u8>,
@@ -83,6 +98,7 @@ impl Checkpoint {
         match source {
             ModelSource::Demo => Ok(Self::demo()),
             ModelSource::Folder(folder) => Self::in_folder(folder),
+            ModelSource::Gguf(path) => gguf::checkpoint(path),
         }
     }
 
@@ -105,7 +121,7 @@ impl Checkpoint {
     fn in_folder(folder: &Path) -> Result<Self, SessionError> {
         if !folder.is_dir() {
             return Err(SessionError::Checkpoint {
-                reason: "there is no such model folder; give 'demo' or a folder with config.json, tokenizer.json and *.safetensors"
+                reason: "there is no such model folder; give 'demo', a folder with config.json, tokenizer.json and *.safetensors, or a .gguf file"
                     .to_owned(),
                 path: folder.to_owned(),
             });
@@ -140,7 +156,7 @@ fn required(folder: &Path, name: &str) -> Result<Vec<u8>, SessionError> {
     })
 }
 
-fn optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SessionError> {
+pub(super) fn optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SessionError> {
     let path = folder.join(name);
     let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if size > MOST_BYTES {

@@ -39,12 +39,17 @@ impl Companion {
                         embedded: Some(bytes),
                     })
             }
-            ModelSource::Folder(folder) => Some(Self {
-                path: folder.join(name),
-                embedded: None,
-            })
-            .filter(|companion| companion.path.is_file()),
+            ModelSource::Folder(folder) => Self::in_folder(folder, name),
+            ModelSource::Gguf(path) => Self::in_folder(path.parent()?, name),
         }
+    }
+
+    fn in_folder(folder: &Path, name: &str) -> Option<Self> {
+        Some(Self {
+            path: folder.join(name),
+            embedded: None,
+        })
+        .filter(|companion| companion.path.is_file())
     }
 
     /// Its bytes.
