@@ -33,7 +33,7 @@ pub enum SessionError {
         path: PathBuf,
     },
 
-    /// `config.json` lacks a field or has a value that makes no model.
+    /// `config.json`, or the header of a GGUF file in its words, lacks a field or has a value that makes no model.
     #[error("config.json: {reason}")]
     Config {
         /// The field and what is wrong with it.
@@ -42,7 +42,7 @@ pub enum SessionError {
 
     /// A tensor that the configuration asks for is not in the weight files.
     #[error(
-        "the weights have no tensor '{tensor}' in {files}; the checkpoint does not fit its config.json"
+        "the weights have no tensor '{tensor}' in {files}; the checkpoint does not fit its configuration"
     )]
     MissingTensor {
         /// Name in the checkpoint.
@@ -53,7 +53,7 @@ pub enum SessionError {
 
     /// A tensor has another shape than the configuration says.
     #[error(
-        "tensor '{tensor}' has shape {found:?} in {files}, but config.json asks for {expected:?}"
+        "tensor '{tensor}' has shape {found:?} in {files}, but the configuration asks for {expected:?}"
     )]
     TensorShape {
         /// Name in the checkpoint.

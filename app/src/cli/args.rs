@@ -131,11 +131,11 @@ pub struct CaptureArguments {
     /// folder --out. Its keys are named as these flags; a flag that is given takes the place of the key
     #[arg(long, value_name = "FILE.toml")]
     pub plan: Option<PathBuf>,
-    /// The model: `demo` (built in), a folder in the Hugging Face layout, or a hub id such as
+    /// The model: `demo` (built in), a folder in the Hugging Face layout, a .gguf file, or a hub id such as
     /// `ORG/NAME[@REVISION]`, which is looked for in the local hub cache and fetched if it is not there
     #[arg(
         long,
-        value_name = "demo|DIR|ORG/NAME",
+        value_name = "demo|DIR|FILE.gguf|ORG/NAME",
         required_unless_present = "plan"
     )]
     pub model: Option<ModelSource>,

@@ -95,7 +95,8 @@ impl UnloadedModel {
 
     /// Weights on the device and tokenizer beside it.
     fn loaded(&self, run: &RunShape<'_>) -> Memory {
-        let weights = self.weights.numbers * run.element_bytes as f64;
+        let weights =
+            self.weights.numbers * run.element_bytes as f64 + self.weights.quantised_bytes;
         run.beside_the_model(weights) + Memory::on_host(TOKENIZER_FACTOR * self.tokenizer_bytes)
     }
 }
@@ -114,7 +115,8 @@ impl SampleStages<'_> {
     pub(super) fn parts(&self) -> Vec<MemoryPart> {
         let part = |name, memory| MemoryPart { name, memory };
         let tokenizer = Memory::on_host(TOKENIZER_FACTOR * self.model.tokenizer_bytes);
-        let weights = self.model.weights.numbers * self.run.element_bytes as f64;
+        let loaded = &self.model.weights;
+        let weights = loaded.numbers * self.run.element_bytes as f64 + loaded.quantised_bytes;
         vec![
             part(WEIGHTS_PART, self.run.beside_the_model(weights)),
             part("tokenizer", tokenizer),

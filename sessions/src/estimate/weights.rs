@@ -9,6 +9,7 @@ use safetensors::tensor::Metadata;
 
 use crate::SessionError;
 use crate::error::Context;
+use crate::model::gguf::Header;
 use crate::model::{ModelConfig, WeightFiles};
 
 /// As the safetensors crate has it: a longer header is a damaged file.
@@ -23,8 +24,10 @@ const LENGTH_BYTES: usize = 8;
 /// The tensors that a decoder loads.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct WeightSize {
-    /// Numbers in all of them.
+    /// Numbers in all of them that are loaded as numbers.
     pub(crate) numbers: f64,
+    /// Bytes of matrices that stay quantised, as stored.
+    pub(crate) quantised_bytes: f64,
     /// Bytes that lie in memory-mapped files.
     pub(crate) mapped_bytes: f64,
     /// Bytes of the largest one, as stored.
@@ -51,8 +54,24 @@ impl WeightSize {
                     size.add(&read_header(path)?, config, Some(path))?;
                 }
             }
+            WeightFiles::Gguf(header) => size.add_quantised(header, config),
         }
         Ok(size)
+    }
+
+    /// Matrices stay as they are stored; the embedding is looked up row by row and therefore turned into numbers.
+    fn add_quantised(&mut self, header: &Header, config: &ModelConfig) {
+        for tensor in header.tensors() {
+            let is_embedding = tensor.name == "token_embd.weight";
+            let stays = tensor.is_quantised && (!is_embedding || config.tied_embeddings);
+            if stays {
+                self.quantised_bytes += tensor.bytes as f64;
+            }
+            if is_embedding || !tensor.is_quantised {
+                self.numbers += tensor.numbers as f64;
+            }
+            self.largest_bytes = self.largest_bytes.max(tensor.bytes as f64);
+        }
     }
 
     /// `file` is where they are mapped from.

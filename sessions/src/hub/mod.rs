@@ -33,7 +33,7 @@ pub struct DownloadProgress<'a> {
 
 /// The hub id that a model's name is: whatever looks like one and is no path that is there.
 pub fn hub_id(source: &ModelSource) -> Option<HubId> {
-    let ModelSource::Folder(path) = source else {
+    let (ModelSource::Folder(path) | ModelSource::Gguf(path)) = source else {
         return None;
     };
     if path.exists() {
@@ -91,7 +91,7 @@ impl HubSettings {
 
 /// Where a model's files lie, and the name that tables use: what was typed, or its place in the local hub cache.
 pub(crate) fn located(path: &Path) -> (PathBuf, Option<String>) {
-    let source = ModelSource::Folder(path.to_owned());
+    let source = ModelSource::from(path.to_owned());
     let found = hub_id(&source).and_then(|id| {
         let local = HubSettings::from_environment().local(&id)?;
         Some((local, Some(id.name().to_owned())))

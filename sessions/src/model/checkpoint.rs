@@ -1,12 +1,14 @@
-//! Finding the files of a checkpoint: the built-in one, or a folder in the Hugging Face layout.
+//! Finding the files of a checkpoint: the built-in one, a folder in the Hugging Face layout, or one GGUF file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::gguf;
 use crate::SessionError;
 use crate::error::Context;
 use crate::hub;
@@ -19,6 +21,8 @@ pub enum ModelSource {
     Demo,
     /// A folder with `config.json`, `tokenizer.json` and `*.safetensors`, or a hub id: see [`crate::hub::hub_id`].
     Folder(PathBuf),
+    /// One `.gguf` file with weights, configuration and tokenizer.
+    Gguf(PathBuf),
 }
 
 impl From<String> for ModelSource {
@@ -26,7 +30,16 @@ impl From<String> for ModelSource {
         if text == "demo" {
             Self::Demo
         } else {
-            Self::Folder(PathBuf::from(text))
+            Self::from(PathBuf::from(text))
+        }
+    }
+}
+
+impl From<PathBuf> for ModelSource {
+    fn from(path: PathBuf) -> Self {
+        match path.extension() {
+            Some(extension) if extension.eq_ignore_ascii_case("gguf") => Self::Gguf(path),
+            _ => Self::Folder(path),
         }
     }
 }
@@ -49,7 +62,7 @@ impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Demo => f.write_str("demo"),
-            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Folder(path) | Self::Gguf(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -64,12 +77,14 @@ pub(crate) enum WeightFiles {
     Embedded(&'static [u8]),
     /// One file, or the shards that the index names, sorted by name.
     Files(Vec<PathBuf>),
+    /// One GGUF file, by its header.
+    Gguf(Arc<gguf::Header>),
 }
 
 /// The parts of a checkpoint, small ones read, weights only located.
 #[derive(Debug, Clone)]
 pub(crate) struct Checkpoint {
-    /// Short name for tables: the folder's name.
+    /// Short name for tables: that of the folder, or of the file without its ending.
     pub(crate) name: String,
     pub(crate) config: Vec<u8>,
     pub(crate) tokenizer: Vec<u8>,
@@ -91,6 +106,7 @@ impl Checkpoint {
                     ..found
                 })
             }
+            ModelSource::Gguf(path) => gguf::checkpoint(&hub::located(path).0),
         }
     }
 
@@ -113,7 +129,7 @@ impl Checkpoint {
     fn in_folder(folder: &Path) -> Result<Self, SessionError> {
         if !folder.is_dir() {
             return Err(SessionError::Checkpoint {
-                reason: "there is no such model folder, nor a model of that name in the local hub cache; give 'demo' or a folder with config.json, tokenizer.json and *.safetensors"
+                reason: "there is no such model folder, nor a model of that name in the local hub cache; give 'demo', a folder with config.json, tokenizer.json and *.safetensors, or a .gguf file"
                     .to_owned(),
                 path: folder.to_owned(),
             });
@@ -148,7 +164,7 @@ fn required(folder: &Path, name: &str) -> Result<Vec<u8>, SessionError> {
     })
 }
 
-fn optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SessionError> {
+pub(super) fn optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SessionError> {
     let path = folder.join(name);
     let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if size > MOST_BYTES {

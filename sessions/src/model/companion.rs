@@ -40,12 +40,17 @@ impl Companion {
                         embedded: Some(bytes),
                     })
             }
-            ModelSource::Folder(folder) => Some(Self {
-                path: hub::located(folder).0.join(name),
-                embedded: None,
-            })
-            .filter(|companion| companion.path.is_file()),
+            ModelSource::Folder(folder) => Self::in_folder(&hub::located(folder).0, name),
+            ModelSource::Gguf(path) => Self::in_folder(hub::located(path).0.parent()?, name),
         }
+    }
+
+    fn in_folder(folder: &Path, name: &str) -> Option<Self> {
+        Some(Self {
+            path: folder.join(name),
+            embedded: None,
+        })
+        .filter(|companion| companion.path.is_file())
     }
 
     /// Its bytes.

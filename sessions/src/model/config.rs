@@ -178,6 +178,15 @@ impl ModelConfig {
                 self.head_dim
             ));
         }
+        if let RopeScaling::Factors { factors } = &self.rope.scaling
+            && factors.len() != self.head_dim / 2
+        {
+            return wrong(format!(
+                "rope scaling has {} factors for heads of {} pairs",
+                factors.len(),
+                self.head_dim / 2
+            ));
+        }
         if self.family == Family::Phi3 && self.rope.scaling != RopeScaling::None {
             return wrong(
                 "Phi-3 with rope scaling (longrope) is not supported; its short-context checkpoints and Phi-4 are"

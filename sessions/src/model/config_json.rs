@@ -63,6 +63,18 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| self.wrong(name, value, "a number above 0"))
     }
 
+    /// A list of finite numbers above zero.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f64>, SessionError> {
+        let value = self
+            .get(name)
+            .ok_or_else(|| self.missing(name, "a list of numbers"))?;
+        let numbers = value.as_array().and_then(|numbers| {
+            let finite = |n: &Value| n.as_f64().filter(|n| n.is_finite() && *n > 0.0);
+            numbers.iter().map(finite).collect()
+        });
+        numbers.ok_or_else(|| self.wrong(name, value, "a list of numbers above 0"))
+    }
+
     /// A finite number of at least zero.
     pub(crate) fn amount(&self, name: &str) -> Result<Option<f64>, SessionError> {
         let Some(value) = self.get(name) else {

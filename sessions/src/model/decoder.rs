@@ -1,12 +1,12 @@
 //! The stack of layers between token ids and logits, without tokenizer or files.
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{Embedding, Linear, Module};
 
 use super::adapters::Adapters;
 use super::cache::KvCache;
 use super::config::ModelConfig;
 use super::layer::{Capture, DecoderLayer, KeySource, Pass};
+use super::linear::{Linear, Matrix};
 use super::norm::Norm;
 use super::rope::Rotary;
 use super::row_capture::RowCapture;
@@ -26,11 +26,12 @@ pub(crate) enum ForwardMode {
 #[derive(Clone)]
 pub(crate) struct Decoder {
     config: ModelConfig,
-    embedding: Embedding,
+    embedding: Matrix,
     layers: Vec<DecoderLayer>,
     final_norm: Norm,
     output: Linear,
     rotary: Rotary,
+    is_quantised: bool,
     mode: ForwardMode,
     device: Device,
     dtype: DType,
@@ -47,20 +48,21 @@ impl Decoder {
         mode: ForwardMode,
     ) -> Result<Self, SessionError> {
         let shape = [config.vocabulary, config.hidden_size];
-        let embedded = weights.get("model.embed_tokens.weight", &shape)?;
+        let embedded = weights.matrix("model.embed_tokens.weight", shape)?;
         let output = if config.tied_embeddings {
             embedded.clone()
         } else {
-            weights.get("lm_head.weight", &shape)?
+            weights.matrix("lm_head.weight", shape)?
         };
         let layers = (0..config.layers)
             .map(|index| DecoderLayer::load(weights, &config, index))
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            embedding: Embedding::new(embedded, config.hidden_size),
+            embedding: embedded,
             layers,
             final_norm: Norm::load(weights, "model.norm", config.hidden_size, &config)?,
             output: Linear::new(output, None),
+            is_quantised: weights.is_quantised(),
             rotary: Rotary::new(&config.rope, config.head_dim),
             mode,
             device: weights.device().clone(),
@@ -70,10 +72,29 @@ impl Decoder {
     }
 
     /// The same weights, run so that gradients pass.
-    pub(crate) fn differentiable(&self) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] for quantised weights, which pass none.
+    pub(crate) fn differentiable(&self) -> Result<Self, SessionError> {
+        if self.is_quantised {
+            return Err(SessionError::Plan {
+                reason: "a quantised model passes no gradient, so nothing can be trained on it; train on the \
+                    checkpoint that was not quantised"
+                    .to_owned(),
+            });
+        }
+        Ok(Self {
             mode: ForwardMode::Differentiable,
             ..self.clone()
+        })
+    }
+
+    /// How the weights are held and what they are computed in: `f32`, `bf16` or the name of a mix of quantised
+    /// formats, such as `q4_k_m`.
+    pub(crate) fn format_name(&self) -> &str {
+        match &self.config.stored_dtype {
+            Some(mix) if self.is_quantised => mix,
+            _ => self.dtype.as_str(),
         }
     }
 
@@ -112,7 +133,7 @@ impl Decoder {
             });
         }
         let ids = Tensor::new(ids, &self.device)?;
-        Ok(self.embedding.forward(&ids)?)
+        self.embedding.rows(&ids, self.dtype)
     }
 
     /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which

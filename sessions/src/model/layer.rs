@@ -1,13 +1,13 @@
 //! One decoder layer: attention and gated feed-forward, each with its norm and added to the residual stream.
 
 use candle_core::Tensor;
-use candle_nn::{Linear, Module};
 
 use super::adapters::{Adapters, LowRank, Projection};
 use super::attention::{AttentionInput, attend};
 use super::cache::KvCache;
 use super::config::{ModelConfig, NormPlacement};
 use super::decoder::ForwardMode;
+use super::linear::Linear;
 use super::norm::{BlockNorm, Norm};
 use super::projections::{AttentionWeights, FeedForwardWeights};
 use super::rope::Rotation;

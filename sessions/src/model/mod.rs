@@ -1,4 +1,4 @@
-//! The decoder: Hugging Face checkpoints of several families, run by one implementation that hands out
+//! The decoder: Hugging Face checkpoints and GGUF files of several families, run by one implementation that hands out
 //! the queries and log-sum-exps of chosen rows.
 //!
 //! candle-transformers' models keep their attention private, which is why this decoder is our own.
@@ -18,8 +18,10 @@ mod device;
 mod evicted;
 mod family;
 mod flops;
+pub(crate) mod gguf;
 mod layer;
 mod layer_kinds;
+mod linear;
 mod norm;
 mod projections;
 mod rope;
@@ -59,15 +61,15 @@ use weights::weights_sha256;
 /// What tells one model from another, for the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelIdentity {
-    /// Short name for tables: `demo` or the folder's name.
+    /// Short name for tables: `demo`, or the name of the folder or file.
     pub name: String,
     /// Architecture name as Hugging Face spells it.
     pub architecture: String,
-    /// SHA-256 of config.json.
+    /// SHA-256 of config.json, or of what a GGUF file's header says in its words.
     pub config_sha256: String,
     /// SHA-256 over all weight files in the order of their names.
     pub weights_sha256: String,
-    /// SHA-256 of tokenizer.json.
+    /// SHA-256 of tokenizer.json, or of what a GGUF file's header says in its words.
     pub tokenizer_sha256: String,
 }
 
@@ -104,7 +106,7 @@ impl Model {
         let text = TextCodec::open(&checkpoint)?;
         let device = device.open()?;
         let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
-        let weights = Weights::open(&checkpoint.weights, &device, dtype)?;
+        let weights = Weights::open(&checkpoint.weights, config.head_dim, &device, dtype)?;
         // before the hash, which takes long for large files and says nothing about one that does not fit
         let decoder = Decoder::load(&weights, config, ForwardMode::Fused)?;
         Ok(Self {
@@ -137,9 +139,9 @@ impl Model {
         device::device_name(self.decoder.device())
     }
 
-    /// The number format in use, such as `f32`.
-    pub fn dtype_name(&self) -> &'static str {
-        self.decoder.dtype().as_str()
+    /// The number format in use, such as `f32`, or `q4_k_m` for quantised weights.
+    pub fn dtype_name(&self) -> &str {
+        self.decoder.format_name()
     }
 
     /// Whether generation ends with this token.

@@ -1,10 +1,10 @@
 //! The weights of attention and feed-forward in one decoder layer, whether stored apart or fused.
 
 use candle_core::Tensor;
-use candle_nn::Linear;
 
 use super::config::{ModelConfig, QkNorm};
 use super::decoder::ForwardMode;
+use super::linear::Linear;
 use super::norm::Norm;
 use super::weights::Weights;
 use crate::SessionError;
@@ -171,12 +171,7 @@ fn split<const N: usize>(whole: &Linear, widths: [usize; N]) -> Result<Vec<Linea
     let mut start = 0;
     let mut parts = Vec::with_capacity(N);
     for width in widths {
-        let weight = whole.weight().narrow(0, start, width)?;
-        let bias = whole
-            .bias()
-            .map(|bias| bias.narrow(0, start, width))
-            .transpose()?;
-        parts.push(Linear::new(weight, bias));
+        parts.push(whole.part(start, width)?);
         start += width;
     }
     Ok(parts)
@@ -188,7 +183,7 @@ fn linear(
     shape: [usize; 2],
     bias: bool,
 ) -> Result<Linear, SessionError> {
-    let weight = weights.get(&format!("{name}.weight"), &shape)?;
+    let weight = weights.matrix(&format!("{name}.weight"), shape)?;
     let bias = bias
         .then(|| weights.get(&format!("{name}.bias"), &shape[..1]))
         .transpose()?;

@@ -25,6 +25,12 @@ pub enum RopeScaling {
         /// How much longer at twice the positions.
         factor: f64,
     },
+    /// Each pair's wavelength times a factor of its own: what Llama 3.1's rule comes down to in a GGUF file
+    /// (`rope_freqs.weight`).
+    Factors {
+        /// One for each pair, `[D / 2]`.
+        factors: Vec<f64>,
+    },
     /// YaRN (Peng et al. 2023, arXiv 2309.00071): long wavelengths times `factor`, short ones kept, a ramp over
     /// the pairs between, and rotated vectors times an attention factor (`_compute_yarn_parameters`).
     Yarn(Yarn),
@@ -84,6 +90,9 @@ impl RopeScaling {
             "dynamic" => Ok(Self::Dynamic {
                 factor: fields.number("factor")?,
             }),
+            "factors" => Ok(Self::Factors {
+                factors: fields.numbers("factors")?,
+            }),
             "yarn" if theta <= 1.0 => Err(SessionError::Config {
                 reason: format!("yarn needs a 'rope_theta' above 1, not {theta}"),
             }),
@@ -111,6 +120,7 @@ impl RopeScaling {
         match self {
             Self::None | Self::Dynamic { .. } => plain,
             Self::Linear { factor } => plain / factor,
+            Self::Factors { factors } => plain / factors.get(pair).copied().unwrap_or(1.0),
             Self::Yarn(yarn) => {
                 let kept = yarn.kept_share(pair, head_dim, theta);
                 plain / yarn.factor * (1.0 - kept) + plain * kept

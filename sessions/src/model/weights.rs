@@ -1,7 +1,9 @@
-//! Reading tensors from safetensors files, memory-mapped, with errors that name tensor, shapes and file.
+//! Reading tensors from safetensors files, memory-mapped, or from a GGUF file, with errors that name tensor, shapes
+//! and file.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
 use candle_core::{DType, Device, Tensor, Var};
@@ -9,6 +11,8 @@ use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::WeightFiles;
+use super::gguf::{GgufTensors, Header};
+use super::linear::Matrix;
 use crate::SessionError;
 use crate::error::Context;
 
@@ -19,6 +23,11 @@ enum Storage {
     Trained(Parameters),
     Embedded(SliceSafetensors<'static>),
     Mapped(MmapedSafetensors),
+    Gguf {
+        tensors: GgufTensors<Arc<Header>>,
+        /// Width of a head, by which rows are ordered.
+        head_dim: usize,
+    },
 }
 
 /// The tensors of a checkpoint, loaded one by one into the model's dtype on its device.
@@ -31,8 +40,10 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
+    /// `head_dim` is the width of a head.
     pub(crate) fn open(
         files: &WeightFiles,
+        head_dim: usize,
         device: &Device,
         dtype: DType,
     ) -> Result<Self, SessionError> {
@@ -43,6 +54,11 @@ impl Weights {
                 (Storage::Embedded(tensors), "the built-in model".to_owned())
             }
             WeightFiles::Files(paths) => (Storage::Mapped(map(paths)?), names(paths)),
+            WeightFiles::Gguf(header) => {
+                let tensors = GgufTensors::of_checkpoint(header)?;
+                let name = header.path().display().to_string();
+                (Storage::Gguf { tensors, head_dim }, name)
+            }
         };
         Ok(Self {
             storage,
@@ -71,22 +87,34 @@ impl Weights {
         self.dtype
     }
 
-    /// The tensor `name`, which must have the shape `expected` and be floating point.
-    pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, SessionError> {
-        let (found, format) = self
-            .layout(name)
-            .ok_or_else(|| SessionError::MissingTensor {
-                tensor: name.to_owned(),
-                files: self.files.clone(),
-            })?;
-        if found != expected {
-            return Err(SessionError::TensorShape {
-                tensor: name.to_owned(),
-                expected: expected.to_vec(),
-                found,
-                files: self.files.clone(),
-            });
+    /// Whether some matrices stay quantised.
+    pub(crate) fn is_quantised(&self) -> bool {
+        matches!(&self.storage, Storage::Gguf { tensors, .. } if tensors.header().is_quantised())
+    }
+
+    /// The matrix `name` of shape `expected`, as floating point unless it is stored quantised.
+    pub(crate) fn matrix(&self, name: &str, expected: [usize; 2]) -> Result<Matrix, SessionError> {
+        if let Storage::Gguf { tensors, head_dim } = &self.storage
+            && let Some((found, format)) = tensors.layout(name)
+            && format.block_size() > 1
+        {
+            self.check_shape(name, found, &expected)?;
+            let quantised = tensors.load(name, *head_dim, &self.device)?;
+            return Ok(Matrix::Quantised(Arc::new(quantised)));
         }
+        self.get(name, &expected).map(Matrix::Dense)
+    }
+
+    /// The tensor `name`, which must have the shape `expected`, as floating point.
+    pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, SessionError> {
+        if let Storage::Gguf { tensors, head_dim } = &self.storage {
+            let (found, _) = tensors.layout(name).ok_or_else(|| self.missing(name))?;
+            self.check_shape(name, found, expected)?;
+            let stored = tensors.load(name, *head_dim, &self.device)?;
+            return Ok(stored.dequantize(&self.device)?.to_dtype(self.dtype)?);
+        }
+        let (found, format) = self.layout(name).ok_or_else(|| self.missing(name))?;
+        self.check_shape(name, found, expected)?;
         // other formats are numbers that mean something only with scales stored beside them
         if !matches!(format, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16) {
             return Err(SessionError::TensorFormat {
@@ -102,6 +130,7 @@ impl Weights {
                 .ok_or_else(|| candle_core::Error::Msg(format!("no parameter '{name}'"))),
             Storage::Embedded(tensors) => tensors.load(name, &self.device),
             Storage::Mapped(tensors) => tensors.load(name, &self.device),
+            Storage::Gguf { .. } => Err(candle_core::Error::Msg("a GGUF file".to_owned())),
         };
         loaded
             .and_then(|tensor| tensor.to_dtype(self.dtype))
@@ -109,6 +138,30 @@ impl Weights {
                 context: format!("cannot load tensor '{name}' from {}", self.files),
                 source,
             })
+    }
+
+    fn missing(&self, name: &str) -> SessionError {
+        SessionError::MissingTensor {
+            tensor: name.to_owned(),
+            files: self.files.clone(),
+        }
+    }
+
+    fn check_shape(
+        &self,
+        name: &str,
+        found: Vec<usize>,
+        expected: &[usize],
+    ) -> Result<(), SessionError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(SessionError::TensorShape {
+            tensor: name.to_owned(),
+            expected: expected.to_vec(),
+            found,
+            files: self.files.clone(),
+        })
     }
 
     /// Shape and number format as stored.
@@ -122,6 +175,7 @@ impl Weights {
             }
             Storage::Embedded(tensors) => tensors.get(name),
             Storage::Mapped(tensors) => tensors.get(name),
+            Storage::Gguf { .. } => return None,
         };
         view.ok().map(|view| (view.shape().to_vec(), view.dtype()))
     }
@@ -169,14 +223,23 @@ pub(crate) fn weights_sha256(files: &WeightFiles) -> Result<String, SessionError
         WeightFiles::Files(paths) => {
             let mut hasher = Sha256::new();
             for path in paths {
-                let file = std::fs::File::open(path).io("open the weights", path)?;
-                let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
-                std::io::copy(&mut reader, &mut HashWriter(&mut hasher))
-                    .io("read the weights", path)?;
+                hash_file(path, &mut hasher)?;
             }
             Ok(hex(&hasher.finalize()))
         }
+        WeightFiles::Gguf(header) => {
+            let mut hasher = Sha256::new();
+            hash_file(header.path(), &mut hasher)?;
+            Ok(hex(&hasher.finalize()))
+        }
     }
+}
+
+fn hash_file(path: &Path, hasher: &mut Sha256) -> Result<(), SessionError> {
+    let file = std::fs::File::open(path).io("open the weights", path)?;
+    let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
+    std::io::copy(&mut reader, &mut HashWriter(hasher)).io("read the weights", path)?;
+    Ok(())
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

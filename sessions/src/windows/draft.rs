@@ -11,7 +11,6 @@
 //! From the repository: w = 33, the maxima, the kernel. Left open: how long the draft is (there as long as the
 //! answer may get; here `n=32`).
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use kvlens_analysis::{ForcedKeep, GroupReduction, Pooling, RowReduction, Scoring};
@@ -73,9 +72,7 @@ impl Draft {
         let drafter = match options.text("model") {
             None => Drafter::Evicted(Eviction::from_options(&mut options)?),
             Some(path) => Drafter::Checkpoint {
-                source: path
-                    .parse()
-                    .unwrap_or(ModelSource::Folder(PathBuf::from(path))),
+                source: ModelSource::from(path.to_owned()),
                 dtype: options.parsed("dtype", DtypeChoice::Auto)?,
                 model: None,
             },

@@ -2,9 +2,11 @@
 //! allocation out of proportion. Seeded, so that a case that fails can be made again.
 
 use std::fmt::Write as _;
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use candle_core::quantized::gguf_file::Content;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,6 +42,11 @@ const REPLACEMENTS: &[u8] = b"0919-e.\"[]{},:nut \xff\x00";
 fn header(file: &str, bytes: &[u8]) -> usize {
     match (file, bytes.first_chunk::<8>()) {
         ("model.safetensors", Some(length)) => 8 + u64::from_le_bytes(*length) as usize,
+        ("model.gguf", _) => {
+            Content::read(&mut Cursor::new(bytes))
+                .unwrap()
+                .tensor_data_offset as usize
+        }
         _ => bytes.len(),
     }
 }
@@ -69,10 +76,9 @@ enum Outcome {
 }
 
 /// Loads and, where that works, runs a few tokens.
-fn outcome(folder: &Path) -> Outcome {
+fn outcome(source: &ModelSource) -> Outcome {
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        let source = ModelSource::Folder(folder.to_owned());
-        let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)?;
+        let model = Model::load(source, DeviceChoice::Cpu, DtypeChoice::F32)?;
         let prompt = model.encode_prompt("The old clerk counted three blue boxes.", false)?;
         let mut cache = model.new_cache(prompt.ids.len() + 1)?;
         if !prompt.ids.is_empty() {
@@ -104,38 +110,89 @@ fn reserved_kib() -> u64 {
 
 #[test]
 fn random_damage_is_refused_or_harmless() {
-    let before = reserved_kib();
-    let mut faults = String::new();
-    let (mut ran, mut refused) = (0, 0);
+    let mut damaged = Damaged::new();
     for name in NAMES {
         let folder = tempfile::tempdir().unwrap();
         for entry in std::fs::read_dir(fixtures().join(name)).unwrap() {
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
         }
+        let source = ModelSource::Folder(folder.path().to_owned());
         for file in FILES {
-            let path = folder.path().join(file);
-            let whole = std::fs::read(&path).unwrap();
-            for seed in 0..cases() {
-                let mut rng = ChaCha8Rng::seed_from_u64(seed);
-                let mut bytes = whole.clone();
-                damage(&mut bytes, header(file, &whole), &mut rng);
-                std::fs::write(&path, bytes).unwrap();
-                match outcome(folder.path()) {
-                    Outcome::Ran => ran += 1,
-                    Outcome::Refused => refused += 1,
-                    Outcome::Fault(fault) => {
-                        writeln!(faults, "{name}/{file}, seed {seed}: {fault}").unwrap();
-                    }
+            damaged.try_file(&source, &folder.path().join(file), file, cases());
+        }
+        assert_eq!(outcome(&source), Outcome::Ran, "the undamaged {name}");
+    }
+    damaged.assert_harmless();
+}
+
+/// A file in which weights, configuration and tokenizer stand one behind the other; more cases, as one is many.
+#[test]
+fn random_damage_of_gguf_files_is_refused_or_harmless() {
+    let mut damaged = Damaged::new();
+    for name in ["qwen3-qknorm-tied", "sentence-piece"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.gguf");
+        std::fs::copy(fixtures().join(format!("gguf/{name}.gguf")), &path).unwrap();
+        let source = ModelSource::from(path.clone());
+        damaged.try_file(&source, &path, "model.gguf", 4 * cases());
+        assert_eq!(outcome(&source), Outcome::Ran, "the undamaged {name}");
+    }
+    damaged.assert_harmless();
+}
+
+/// What became of damaged files so far.
+struct Damaged {
+    reserved_before_kib: u64,
+    faults: String,
+    ran: usize,
+    refused: usize,
+}
+
+impl Damaged {
+    fn new() -> Self {
+        Self {
+            reserved_before_kib: reserved_kib(),
+            faults: String::new(),
+            ran: 0,
+            refused: 0,
+        }
+    }
+
+    /// Damages one file of a checkpoint in many ways, and puts it back.
+    fn try_file(&mut self, source: &ModelSource, path: &Path, file: &str, cases: u64) {
+        let whole = std::fs::read(path).unwrap();
+        let header = header(file, &whole);
+        for seed in 0..cases {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut bytes = whole.clone();
+            damage(&mut bytes, header, &mut rng);
+            std::fs::write(path, bytes).unwrap();
+            match outcome(source) {
+                Outcome::Ran => self.ran += 1,
+                Outcome::Refused => self.refused += 1,
+                Outcome::Fault(fault) => {
+                    writeln!(self.faults, "{source}/{file}, seed {seed}: {fault}").unwrap();
                 }
             }
-            std::fs::write(&path, &whole).unwrap();
         }
-        assert_eq!(outcome(folder.path()), Outcome::Ran, "the undamaged {name}");
+        std::fs::write(path, &whole).unwrap();
     }
-    assert!(faults.is_empty(), "{faults}");
-    println!("{ran} ran, {refused} were refused");
-    assert!(ran > 0 && refused > 0, "{ran} ran, {refused} were refused");
-    let reserved = reserved_kib().saturating_sub(before);
-    assert!(reserved < MOST_RESERVED_KIB, "{reserved} KiB were reserved");
+
+    fn assert_harmless(&self) {
+        let Self {
+            faults,
+            ran,
+            refused,
+            ..
+        } = self;
+        assert!(faults.is_empty(), "{faults}");
+        println!("{ran} ran, {refused} were refused");
+        assert!(
+            *ran > 0 && *refused > 0,
+            "{ran} ran, {refused} were refused"
+        );
+        let reserved = reserved_kib().saturating_sub(self.reserved_before_kib);
+        assert!(reserved < MOST_RESERVED_KIB, "{reserved} KiB were reserved");
+    }
 }

@@ -10,6 +10,7 @@ mod common;
 mod damaged_checkpoints;
 mod demo_model;
 mod fidelity;
+mod gguf;
 mod half_precision;
 mod hub;
 mod parity;

@@ -131,8 +131,9 @@ pub fn train_window(
     cancel: &CancelFlag,
 ) -> Result<WindowTrainingSummary, SessionError> {
     run.plan.check()?;
+    let decoder = model.decoder().differentiable()?;
     let mut state = start(run, model, data)?;
-    let trainer = Trainer::prepare(run, model, data, on_event, cancel)?;
+    let trainer = Trainer::prepare(run, model, decoder, data, on_event, cancel)?;
     let baselines = trainer.baselines(cancel)?;
     on_event(WindowTrainingEvent::Ready {
         steps_done: state.steps(),
@@ -226,6 +227,7 @@ impl<'a> Trainer<'a> {
     fn prepare(
         run: &'a WindowTrainingRun,
         model: &'a Model,
+        decoder: Decoder,
         data: &WindowTrainingData,
         on_event: &mut dyn FnMut(WindowTrainingEvent),
         cancel: &CancelFlag,
@@ -287,7 +289,7 @@ impl<'a> Trainer<'a> {
         Ok(Self {
             run,
             model,
-            decoder: model.decoder().differentiable(),
+            decoder,
             training: respond(looked_at.len(), Needs::default(), &training)?,
             held_out,
             windows,

@@ -131,7 +131,7 @@ impl Reference {
             adapters: adapters_of(&tensors, self.model.config(), ALPHA, "test").unwrap(),
         };
         assert_eq!(rows.adapters.is_some(), adapted);
-        let decoder = self.model.decoder().differentiable();
+        let decoder = self.model.decoder().differentiable().unwrap();
         let targets = targets(&self.oracle, &Device::Cpu).unwrap();
         let cache = self.prefilled.prompt_cache();
         let loss = loss(method, &decoder, cache, &rows, &targets).unwrap();
@@ -233,7 +233,7 @@ fn a_training_sees_the_attention_that_the_window_observes_and_leaves_the_cache_a
         .unwrap();
     let observed = Tensor::stack(&targets(&scores, &Device::Cpu).unwrap(), 0).unwrap();
 
-    let decoder = reference.model.decoder().differentiable();
+    let decoder = reference.model.decoder().differentiable().unwrap();
     let cache = reference.prefilled.prompt_cache();
     let tokens = cache.len();
     let before = values(&cache.keys(1, tokens).unwrap());

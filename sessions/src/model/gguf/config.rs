@@ -1,0 +1,187 @@
+//! A GGUF header as the `config.json` that says the same.
+
+use candle_core::quantized::GgmlDType;
+use serde_json::{Map, Value, json};
+
+use super::header::Header;
+use super::tensors::GgufTensors;
+use crate::SessionError;
+
+/// Architectures of GGUF files and what Hugging Face calls them.
+const ARCHITECTURES: [(&str, &str); 3] = [
+    ("llama", "LlamaForCausalLM"),
+    ("qwen2", "Qwen2ForCausalLM"),
+    ("qwen3", "Qwen3ForCausalLM"),
+];
+
+/// `general.file_type` by its numbers in llama.cpp's `llama_ftype`.
+const FILE_TYPES: [(usize, &str); 17] = [
+    (0, "float32"),
+    (1, "float16"),
+    (2, "q4_0"),
+    (3, "q4_1"),
+    (7, "q8_0"),
+    (8, "q5_0"),
+    (9, "q5_1"),
+    (10, "q2_k"),
+    (11, "q3_k_s"),
+    (12, "q3_k_m"),
+    (13, "q3_k_l"),
+    (14, "q4_k_s"),
+    (15, "q4_k_m"),
+    (16, "q5_k_s"),
+    (17, "q5_k_m"),
+    (18, "q6_k"),
+    (32, "bfloat16"),
+];
+
+/// What stands in the header, in the fields and words of Hugging Face.
+pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
+    let architecture = header
+        .text("general.architecture")?
+        .ok_or_else(|| header.missing("general.architecture"))?;
+    let (_, huggingface) = ARCHITECTURES
+        .iter()
+        .find(|(name, _)| *name == architecture)
+        .ok_or_else(|| {
+            header.wrong(format!(
+                "the architecture '{architecture}' is not supported in a GGUF file (supported: {})",
+                ARCHITECTURES.map(|(name, _)| name).join(", ")
+            ))
+        })?;
+    let key = |name: &str| format!("{architecture}.{name}");
+    if header.count(&key("expert_count"))?.is_some_and(|n| n > 0) {
+        return Err(header.wrong("mixtures of experts are not supported".to_owned()));
+    }
+    let heads = header.required_count(&key("attention.head_count"))?;
+    let hidden = header.required_count(&key("embedding_length"))?;
+    let mut config = json!({
+        "architectures": [huggingface],
+        "vocab_size": vocabulary(header)?,
+        "hidden_size": hidden,
+        "intermediate_size": header.required_count(&key("feed_forward_length"))?,
+        "num_hidden_layers": header.required_count(&key("block_count"))?,
+        "num_attention_heads": heads,
+        "num_key_value_heads": header.count(&key("attention.head_count_kv"))?.unwrap_or(heads),
+        "head_dim": head_dim(header, architecture)?,
+        "max_position_embeddings": header.required_count(&key("context_length"))?,
+        "rms_norm_eps": header.number(&key("attention.layer_norm_rms_epsilon"))?,
+        "rope_theta": header.number(&key("rope.freq_base"))?,
+        "rope_scaling": rope_scaling(header, architecture)?,
+        "tie_word_embeddings": header.tensor("output.weight").is_none(),
+        "eos_token_id": end_of_text(header)?,
+        "dtype": stored_dtype(header)?,
+    });
+    if let Some(fields) = config.as_object_mut() {
+        add_llama_fields(header, architecture, fields)?;
+    }
+    Ok(config)
+}
+
+/// Mistral goes by `llama`, with a sliding window or none; some of Llama's relatives have biases.
+fn add_llama_fields(
+    header: &Header,
+    architecture: &str,
+    fields: &mut Map<String, Value>,
+) -> Result<(), SessionError> {
+    if architecture != "llama" {
+        return Ok(());
+    }
+    let window = header.count("llama.attention.sliding_window")?;
+    if let Some(window) = window.filter(|&window| window > 0) {
+        fields.insert("architectures".to_owned(), json!(["MistralForCausalLM"]));
+        fields.insert("sliding_window".to_owned(), window.into());
+    }
+    let biased = header.tensor("blk.0.attn_q.bias").is_some();
+    fields.insert("attention_bias".to_owned(), biased.into());
+    Ok(())
+}
+
+/// Rows of the embedding: the metadata need not say them, and the tokens may be fewer.
+fn vocabulary(header: &Header) -> Result<usize, SessionError> {
+    let embedding = header.tensor("token_embd.weight");
+    embedding
+        .and_then(|info| info.shape.dims().first().copied())
+        .ok_or_else(|| header.missing("token_embd.weight"))
+}
+
+/// Width of a head, all of which must rotate.
+fn head_dim(header: &Header, architecture: &str) -> Result<Option<usize>, SessionError> {
+    let count = |name: &str| header.count(&format!("{architecture}.{name}"));
+    let (keys, values) = (
+        count("attention.key_length")?,
+        count("attention.value_length")?,
+    );
+    let rotated = count("rope.dimension_count")?;
+    let heads = count("attention.head_count")?.filter(|&heads| heads > 0);
+    let plain = count("embedding_length")?
+        .zip(heads)
+        .map(|(hidden, heads)| hidden / heads);
+    let width = keys.or(plain);
+    for (other, name) in [
+        (values, "attention.value_length"),
+        (rotated, "rope.dimension_count"),
+    ] {
+        if other.is_some_and(|other| Some(other) != width) {
+            return Err(header.wrong(format!(
+                "'{architecture}.{name}' differs from the width of a head, which is not supported"
+            )));
+        }
+    }
+    Ok(width)
+}
+
+/// `rope.scaling.*`, or the factors that Llama 3.1's rule comes down to, which files carry as a tensor.
+fn rope_scaling(header: &Header, architecture: &str) -> Result<Value, SessionError> {
+    if header.tensor("rope_freqs.weight").is_some() {
+        let factors = GgufTensors::of_header(header)?.factors("rope_freqs.weight")?;
+        return Ok(json!({"rope_type": "factors", "factors": factors}));
+    }
+    let key = |name: &str| format!("{architecture}.rope.scaling.{name}");
+    let kind = header.text(&key("type"))?.unwrap_or("none");
+    let factor = header.number(&key("factor"))?;
+    match kind {
+        "none" => Ok(Value::Null),
+        "linear" => Ok(json!({"rope_type": "linear", "factor": factor})),
+        "yarn" => Ok(json!({
+            "rope_type": "yarn",
+            "factor": factor,
+            "original_max_position_embeddings": header.count(&key("original_context_length"))?,
+            "beta_fast": header.number(&key("yarn_beta_fast"))?,
+            "beta_slow": header.number(&key("yarn_beta_slow"))?,
+        })),
+        other => Err(header.wrong(format!(
+            "rope scaling '{other}' is not supported in a GGUF file (supported: none, linear, yarn)"
+        ))),
+    }
+}
+
+/// End of text, and end of a turn where the file knows one.
+fn end_of_text(header: &Header) -> Result<Vec<usize>, SessionError> {
+    let mut ids = Vec::new();
+    for name in ["eos", "eot", "eom"] {
+        let id = header.count(&format!("tokenizer.ggml.{name}_token_id"))?;
+        ids.extend(id.filter(|id| !ids.contains(id)));
+    }
+    Ok(ids)
+}
+
+/// The name of the file's mix of formats, or of its main one.
+fn stored_dtype(header: &Header) -> Result<Option<String>, SessionError> {
+    let file_type = header.count("general.file_type")?;
+    let named = FILE_TYPES
+        .iter()
+        .find(|(number, _)| Some(*number) == file_type)
+        .map(|(_, name)| (*name).to_owned());
+    Ok(named.or_else(|| header.main_format().map(format_name)))
+}
+
+fn format_name(dtype: GgmlDType) -> String {
+    match dtype {
+        GgmlDType::F32 => "float32".to_owned(),
+        GgmlDType::F16 => "float16".to_owned(),
+        GgmlDType::BF16 => "bfloat16".to_owned(),
+        // Q4_0, Q4K
+        other => format!("{other:?}").to_lowercase().replace('k', "_k"),
+    }
+}
