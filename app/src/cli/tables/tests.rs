@@ -29,7 +29,7 @@ fn collection() -> Collection {
                 comparison,
             })
             .collect();
-        collection.add(&group, &sample.to_owned(), 10, &windows);
+        collection.add(&group, sample, 10, &windows);
     }
     collection
 }
