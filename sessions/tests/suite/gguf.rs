@@ -8,7 +8,7 @@ use candle_core::quantized::gguf_file::{Content, Value, write};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use kvlens_sessions::StartMode;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource, RopeScaling};
 use tempfile::tempdir;
 
 use crate::common::{
@@ -261,6 +261,26 @@ fn a_tokenizer_beside_the_file_goes_first() {
     let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
     let model = try_load(&path).unwrap();
     assert_eq!(model.encode_prompt(&text, false).unwrap().ids, ids);
+}
+
+#[test]
+fn yarn_is_read_from_its_keys() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let mut parts = Parts::read("qwen2-bias-tied");
+    parts.set("qwen2.rope.scaling.type", Value::String("yarn".into()));
+    parts.set("qwen2.rope.scaling.factor", Value::F32(4.0));
+    parts.set("qwen2.rope.scaling.original_context_length", Value::U32(48));
+    parts.write(&path);
+    let model = try_load(&path).unwrap();
+    let RopeScaling::Yarn(yarn) = &model.config().rope.scaling else {
+        panic!("{:?}", model.config().rope);
+    };
+    assert_eq!((yarn.factor, yarn.original_positions), (4.0, 48));
+    parts.set("qwen2.rope.scaling.attn_factor", Value::F32(0.5));
+    parts.write(&path);
+    let refused = try_load(&path).unwrap_err();
+    assert!(refused.contains("attn_factor"), "{refused}");
 }
 
 /// What loading says of a file with these parts.

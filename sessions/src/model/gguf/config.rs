@@ -137,6 +137,12 @@ fn rope_scaling(header: &Header, architecture: &str) -> Result<Value, SessionErr
         let factors = GgufTensors::of_header(header)?.factors("rope_freqs.weight")?;
         return Ok(json!({"rope_type": "factors", "factors": factors}));
     }
+    for name in ["scale_linear", "scaling.attn_factor"] {
+        let key = format!("{architecture}.rope.{name}");
+        if header.number(&key)?.is_some_and(|factor| factor != 1.0) {
+            return Err(header.wrong(format!("'{key}' other than 1 is not supported")));
+        }
+    }
     let key = |name: &str| format!("{architecture}.rope.scaling.{name}");
     let kind = header.text(&key("type"))?.unwrap_or("none");
     let factor = header.number(&key("factor"))?;

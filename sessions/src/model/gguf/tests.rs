@@ -100,6 +100,12 @@ fn what_the_header_says_is_what_config_json_says() {
         config.stored_dtype = expected.config().stored_dtype.clone();
         // a list of factors and the rule that makes them; their frequencies are compared
         config.rope = expected.config().rope.clone();
+        // GGUF stores it in f32
+        assert_eq!(
+            config.rms_norm_eps as f32,
+            expected.config().rms_norm_eps as f32
+        );
+        config.rms_norm_eps = expected.config().rms_norm_eps;
         config.eos_token_ids = expected.config().eos_token_ids.clone();
         assert_eq!(&config, expected.config(), "{name}");
         for (found, expected) in found
