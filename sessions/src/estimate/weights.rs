@@ -20,73 +20,118 @@ const EMBEDDING: &str = "model.embed_tokens.weight";
 /// Bytes before the header, which say how long it is.
 const LENGTH_BYTES: usize = 8;
 
-/// The tensors that a decoder loads.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// The output layer, where it is not the embedding.
+const OUTPUT: &str = "lm_head.weight";
+
+/// One tensor as it lies on disk.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct StoredTensor {
+    numbers: f64,
+    bytes: f64,
+    /// Bytes of it that are memory-mapped.
+    mapped_bytes: f64,
+}
+
+/// The tensors that a decoder loads, in the order in which it does.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct WeightSize {
-    /// Numbers in all of them.
-    pub(crate) numbers: f64,
-    /// Bytes that lie in memory-mapped files.
-    pub(crate) mapped_bytes: f64,
-    /// Bytes of the largest one, as stored.
-    pub(crate) largest_bytes: f64,
-    /// Bytes of one number as most of them are stored.
-    pub(crate) stored_element_bytes: f64,
+    tensors: Vec<StoredTensor>,
+}
+
+/// The worst moments of loading, in bytes, with what of the weights is loaded by then.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Loading {
+    /// Of what is needed.
+    pub(crate) needed: f64,
+    /// With the pages of mapped files that were read.
+    pub(crate) resident: f64,
 }
 
 impl WeightSize {
     /// Reads no tensor.
     ///
     /// # Errors
-    /// [`SessionError::Checkpoint`] for a header that is damaged.
+    /// [`SessionError::Checkpoint`] for a header that is damaged, [`SessionError::TensorShape`] for an embedding
+    /// that is not the configuration's.
     pub(crate) fn of(files: &WeightFiles, config: &ModelConfig) -> Result<Self, SessionError> {
-        let mut size = Self::default();
+        let mut named = Vec::new();
         match files {
             WeightFiles::Embedded(bytes) => {
                 let (_, header) = SafeTensors::read_metadata(bytes)
                     .map_err(|error| damaged(Path::new("built-in"), &error))?;
-                size.add(&header, config, None)?;
+                add_tensors(&mut named, &header, config, None)?;
             }
             WeightFiles::Files(paths) => {
                 for path in paths {
-                    size.add(&read_header(path)?, config, Some(path))?;
+                    add_tensors(&mut named, &read_header(path)?, config, Some(path))?;
                 }
             }
         }
-        Ok(size)
+        // embedding and output layer come first; a stable sort leaves the others as they are
+        named.sort_by_key(|(name, _)| match name.as_str() {
+            EMBEDDING => 0,
+            OUTPUT => 1,
+            _ => 2,
+        });
+        Ok(Self {
+            tensors: named.into_iter().map(|(_, tensor)| tensor).collect(),
+        })
     }
 
-    /// `file` is where they are mapped from.
-    fn add(
-        &mut self,
-        header: &Metadata,
-        config: &ModelConfig,
-        file: Option<&Path>,
-    ) -> Result<(), SessionError> {
-        for name in header.offset_keys() {
-            // an output layer that is the embedding is not loaded a second time
-            if config.tied_embeddings && name == "lm_head.weight" {
-                continue;
-            }
-            let Some(tensor) = header.info(&name) else {
-                continue;
-            };
-            if name == EMBEDDING {
-                check_embedding(&tensor.shape, config, file)?;
-            }
-            let (start, end) = tensor.data_offsets;
-            let bytes = end.saturating_sub(start) as f64;
-            let element_bytes = tensor.dtype.bitsize() as f64 / 8.0;
-            self.numbers += bytes / element_bytes;
-            if file.is_some() {
-                self.mapped_bytes += bytes;
-            }
-            if bytes > self.largest_bytes {
-                self.largest_bytes = bytes;
-                self.stored_element_bytes = element_bytes;
-            }
-        }
-        Ok(())
+    /// Numbers in all of them.
+    pub(crate) fn numbers(&self) -> f64 {
+        self.tensors.iter().map(|tensor| tensor.numbers).sum()
     }
+
+    /// Loads one tensor after the other into numbers of so many bytes; one that is stored otherwise lies in
+    /// memory both ways for a moment.
+    pub(crate) fn loading(&self, element_bytes: f64) -> Loading {
+        let (mut loaded, mut mapped) = (0.0, 0.0);
+        let mut worst = Loading::default();
+        for tensor in &self.tensors {
+            let bytes = tensor.numbers * element_bytes;
+            let converted = if bytes == tensor.bytes {
+                0.0
+            } else {
+                tensor.bytes
+            };
+            loaded += bytes;
+            mapped += tensor.mapped_bytes;
+            worst.needed = worst.needed.max(loaded + converted);
+            worst.resident = worst.resident.max(loaded + converted + mapped);
+        }
+        worst
+    }
+}
+
+/// `file` is where they are mapped from.
+fn add_tensors(
+    named: &mut Vec<(String, StoredTensor)>,
+    header: &Metadata,
+    config: &ModelConfig,
+    file: Option<&Path>,
+) -> Result<(), SessionError> {
+    for name in header.offset_keys() {
+        // an output layer that is the embedding is not loaded a second time
+        if config.tied_embeddings && name == OUTPUT {
+            continue;
+        }
+        let Some(tensor) = header.info(&name) else {
+            continue;
+        };
+        if name == EMBEDDING {
+            check_embedding(&tensor.shape, config, file)?;
+        }
+        let (start, end) = tensor.data_offsets;
+        let bytes = end.saturating_sub(start) as f64;
+        let stored = StoredTensor {
+            numbers: bytes * 8.0 / tensor.dtype.bitsize() as f64,
+            bytes,
+            mapped_bytes: if file.is_some() { bytes } else { 0.0 },
+        };
+        named.push((name, stored));
+    }
+    Ok(())
 }
 
 /// A configuration that is not of these weights would give figures that mean nothing.
