@@ -46,7 +46,7 @@ const CASES: [Case; 2] = [
     },
     Case {
         name: "1b",
-        prompt_tokens_at_most: 1024,
+        prompt_tokens_at_most: 512,
         decode_tokens: 16,
         repeats: 5,
     },
@@ -87,7 +87,7 @@ impl Case {
     }
 
     fn prefill(&self, model: &Model, ids: &[u32]) -> Outcome<()> {
-        let repeats = self.repeats.min(5);
+        let repeats = self.repeats.min(3);
         let seconds = median(repeats, || {
             run_prefill(model, ids, &self.window())?;
             Ok(())

@@ -70,13 +70,12 @@ fn cases() -> Vec<Case> {
     };
     let (f32, bf16) = (DtypeChoice::F32, DtypeChoice::Bf16);
     vec![
-        case("12 layers, 12/4 heads of 64", llama, 512, LAST, f32),
-        case("12 layers, 12/4 heads of 64", llama, 2048, LAST, f32),
+        case("16 layers, 16/2 heads of 64", small, 8192, LAST, f32),
+        case("16 layers, 16/2 heads of 64", small, 4096, MANY, f32),
         case("12 layers, 12/4 heads of 64", llama, 4096, MANY, f32),
         case("12 layers, 12/4 heads of 64", llama, 4096, LAST, bf16),
         case("4 layers, 16/16 heads of 128", wide, 4096, LAST, f32),
-        case("16 layers, 16/2 heads of 64", small, 8192, LAST, f32),
-        case("16 layers, 16/2 heads of 64", small, 8192, MANY, f32),
+        case("12 layers, 12/4 heads of 64", llama, 512, LAST, f32),
     ]
 }
 

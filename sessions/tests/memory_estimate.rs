@@ -65,7 +65,7 @@ fn cases() -> Vec<Case> {
                 query_heads: 16,
                 ..SMALL
             },
-            1500,
+            1000,
             &["last:8"],
         ),
         // the queries of the whole prompt
@@ -76,7 +76,7 @@ fn cases() -> Vec<Case> {
                 head_dim: 64,
                 ..SMALL
             },
-            1200,
+            700,
             &["last:5000"],
         ),
         // activations of a wide layer
@@ -111,11 +111,11 @@ fn cases() -> Vec<Case> {
                 head_dim: 128,
                 ..SMALL
             },
-            2000,
+            1200,
             &["last:8"],
         ),
         // a ranking of every head
-        case("laq:stage-w=512", deep, 1200, &["laq:stage-w=512"]),
+        case("laq:stage-w=512", deep, 1000, &["laq:stage-w=512"]),
         // scores of many windows
         case(
             "write",
@@ -124,7 +124,7 @@ fn cases() -> Vec<Case> {
                 kv_heads: 1,
                 ..deep
             },
-            1200,
+            1000,
             &[
                 "h2o",
                 "expected",
@@ -146,7 +146,7 @@ fn cases() -> Vec<Case> {
                     head_dim: 64,
                     ..SMALL
                 },
-                1500,
+                1000,
                 &["knorm"],
             )
         },

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use kvlens_datasets::builtin_tasks;
 use kvlens_sessions::estimate::readable_bytes;
+use kvlens_sessions::hub::HubSettings;
 use kvlens_sessions::model::devices;
 use kvlens_sessions::windows::registered;
 
@@ -36,6 +37,12 @@ pub fn run() -> Result<()> {
     report.line(
         "model demo",
         "built in: a small Llama that finds facts in prompts of up to 1,024 tokens",
+    );
+    let hub = HubSettings::from_environment();
+    let network = if hub.offline { ", offline" } else { "" };
+    report.line(
+        "hub cache",
+        &format!("{}{network}", hub.cache.folder().display()),
     );
     for task in builtin_tasks() {
         let options = task.options.join(", ");

@@ -95,8 +95,7 @@ impl UnloadedModel {
 
     /// Weights on the device and tokenizer beside it.
     fn loaded(&self, run: &RunShape<'_>) -> Memory {
-        let weights =
-            self.weights.numbers * run.element_bytes as f64 + self.weights.quantised_bytes;
+        let weights = self.weights.bytes(run.element_bytes as f64);
         run.beside_the_model(weights) + Memory::on_host(TOKENIZER_FACTOR * self.tokenizer_bytes)
     }
 }
@@ -115,8 +114,7 @@ impl SampleStages<'_> {
     pub(super) fn parts(&self) -> Vec<MemoryPart> {
         let part = |name, memory| MemoryPart { name, memory };
         let tokenizer = Memory::on_host(TOKENIZER_FACTOR * self.model.tokenizer_bytes);
-        let loaded = &self.model.weights;
-        let weights = loaded.numbers * self.run.element_bytes as f64 + loaded.quantised_bytes;
+        let weights = self.model.weights.bytes(self.run.element_bytes as f64);
         vec![
             part(WEIGHTS_PART, self.run.beside_the_model(weights)),
             part("tokenizer", tokenizer),
@@ -195,14 +193,12 @@ impl SampleStages<'_> {
     }
 
     fn load(&self, loaded: Memory) -> StageMemory {
-        let weights = &self.model.weights;
-        let converted = weights.stored_element_bytes != self.run.element_bytes as f64;
-        let own = match converted {
-            true => self.run.beside_the_model(weights.largest_bytes),
-            false => Memory::default(),
-        };
+        let element_bytes = self.run.element_bytes as f64;
+        let loading = self.model.weights.loading(element_bytes);
+        let weights = self.model.weights.bytes(element_bytes);
+        let own = self.run.beside_the_model(loading.needed - weights);
         StageMemory {
-            reclaimable: weights.mapped_bytes,
+            reclaimable: loading.resident - loading.needed,
             ..of_stage(MemoryStage::Load, own, loaded)
         }
     }

@@ -21,91 +21,151 @@ const EMBEDDING: &str = "model.embed_tokens.weight";
 /// Bytes before the header, which say how long it is.
 const LENGTH_BYTES: usize = 8;
 
-/// The tensors that a decoder loads.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// The output layer, where it is not the embedding.
+const OUTPUT: &str = "lm_head.weight";
+
+/// One tensor as it lies on disk.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct StoredTensor {
+    /// Numbers that it is loaded as; none of a matrix that stays quantised.
+    numbers: f64,
+    /// Bytes that stay as they are stored.
+    kept_bytes: f64,
+    bytes: f64,
+    /// Bytes of it that are memory-mapped.
+    mapped_bytes: f64,
+}
+
+/// The tensors that a decoder loads, in the order in which it does.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct WeightSize {
-    /// Numbers in all of them that are loaded as numbers.
-    pub(crate) numbers: f64,
-    /// Bytes of matrices that stay quantised, as stored.
-    pub(crate) quantised_bytes: f64,
-    /// Bytes that lie in memory-mapped files.
-    pub(crate) mapped_bytes: f64,
-    /// Bytes of the largest one, as stored.
-    pub(crate) largest_bytes: f64,
-    /// Bytes of one number as most of them are stored.
-    pub(crate) stored_element_bytes: f64,
+    tensors: Vec<StoredTensor>,
+}
+
+/// The worst moments of loading, in bytes, with what of the weights is loaded by then.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Loading {
+    /// Of what is needed.
+    pub(crate) needed: f64,
+    /// With the pages of mapped files that were read.
+    pub(crate) resident: f64,
 }
 
 impl WeightSize {
     /// Reads no tensor.
     ///
     /// # Errors
-    /// [`SessionError::Checkpoint`] for a header that is damaged.
+    /// [`SessionError::Checkpoint`] for a header that is damaged, [`SessionError::TensorShape`] for an embedding
+    /// that is not the configuration's.
     pub(crate) fn of(files: &WeightFiles, config: &ModelConfig) -> Result<Self, SessionError> {
-        let mut size = Self::default();
+        let mut named = Vec::new();
         match files {
             WeightFiles::Embedded(bytes) => {
                 let (_, header) = SafeTensors::read_metadata(bytes)
                     .map_err(|error| damaged(Path::new("built-in"), &error))?;
-                size.add(&header, config, None)?;
+                add_tensors(&mut named, &header, config, None)?;
             }
             WeightFiles::Files(paths) => {
                 for path in paths {
-                    size.add(&read_header(path)?, config, Some(path))?;
+                    add_tensors(&mut named, &read_header(path)?, config, Some(path))?;
                 }
             }
-            WeightFiles::Gguf(header) => size.add_quantised(header, config),
+            WeightFiles::Gguf(header) => add_quantised(&mut named, header),
         }
-        Ok(size)
+        // embedding and output layer come first; a stable sort leaves the others as they are
+        named.sort_by_key(|(name, _)| match name.as_str() {
+            EMBEDDING => 0,
+            OUTPUT => 1,
+            _ => 2,
+        });
+        Ok(Self {
+            tensors: named.into_iter().map(|(_, tensor)| tensor).collect(),
+        })
     }
 
-    /// Matrices stay as they are stored; the embedding is looked up row by row and therefore turned into numbers.
-    fn add_quantised(&mut self, header: &Header, config: &ModelConfig) {
-        for tensor in header.tensors() {
-            let is_embedding = tensor.name == "token_embd.weight";
-            let stays = tensor.is_quantised && (!is_embedding || config.tied_embeddings);
-            if stays {
-                self.quantised_bytes += tensor.bytes as f64;
-            }
-            if is_embedding || !tensor.is_quantised {
-                self.numbers += tensor.numbers as f64;
-            }
-            self.largest_bytes = self.largest_bytes.max(tensor.bytes as f64);
-        }
+    /// Bytes of all of them, loaded into numbers of so many bytes where they do not stay quantised.
+    pub(crate) fn bytes(&self, element_bytes: f64) -> f64 {
+        let tensors = self.tensors.iter();
+        tensors.map(|tensor| tensor.loaded(element_bytes)).sum()
     }
 
-    /// `file` is where they are mapped from.
-    fn add(
-        &mut self,
-        header: &Metadata,
-        config: &ModelConfig,
-        file: Option<&Path>,
-    ) -> Result<(), SessionError> {
-        for name in header.offset_keys() {
-            // an output layer that is the embedding is not loaded a second time
-            if config.tied_embeddings && name == "lm_head.weight" {
-                continue;
-            }
-            let Some(tensor) = header.info(&name) else {
-                continue;
+    /// Loads one tensor after the other into numbers of so many bytes; one that is stored otherwise lies in
+    /// memory both ways for a moment.
+    pub(crate) fn loading(&self, element_bytes: f64) -> Loading {
+        let (mut loaded, mut mapped) = (0.0, 0.0);
+        let mut worst = Loading::default();
+        for tensor in &self.tensors {
+            let bytes = tensor.loaded(element_bytes);
+            // a quantised matrix is read first, and then laid out for its product
+            let converted = if bytes == tensor.bytes && tensor.kept_bytes == 0.0 {
+                0.0
+            } else {
+                tensor.bytes
             };
-            if name == EMBEDDING {
-                check_embedding(&tensor.shape, config, file)?;
-            }
-            let (start, end) = tensor.data_offsets;
-            let bytes = end.saturating_sub(start) as f64;
-            let element_bytes = tensor.dtype.bitsize() as f64 / 8.0;
-            self.numbers += bytes / element_bytes;
-            if file.is_some() {
-                self.mapped_bytes += bytes;
-            }
-            if bytes > self.largest_bytes {
-                self.largest_bytes = bytes;
-                self.stored_element_bytes = element_bytes;
-            }
+            loaded += bytes;
+            mapped += tensor.mapped_bytes;
+            worst.needed = worst.needed.max(loaded + converted);
+            worst.resident = worst.resident.max(loaded + converted + mapped);
         }
-        Ok(())
+        worst
     }
+}
+
+impl StoredTensor {
+    fn loaded(&self, element_bytes: f64) -> f64 {
+        self.numbers * element_bytes + self.kept_bytes
+    }
+}
+
+/// In the order of their names; none is mapped.
+fn add_quantised(named: &mut Vec<(String, StoredTensor)>, header: &Header) {
+    let mut tensors: Vec<_> = header.tensors().collect();
+    tensors.sort_by_key(|tensor| tensor.name);
+    for tensor in tensors {
+        let bytes = tensor.bytes as f64;
+        let (numbers, kept_bytes) = match tensor.is_quantised {
+            true => (0.0, bytes),
+            false => (tensor.numbers as f64, 0.0),
+        };
+        let stored = StoredTensor {
+            numbers,
+            kept_bytes,
+            bytes,
+            mapped_bytes: 0.0,
+        };
+        named.push((tensor.name.to_owned(), stored));
+    }
+}
+
+/// `file` is where they are mapped from.
+fn add_tensors(
+    named: &mut Vec<(String, StoredTensor)>,
+    header: &Metadata,
+    config: &ModelConfig,
+    file: Option<&Path>,
+) -> Result<(), SessionError> {
+    for name in header.offset_keys() {
+        // an output layer that is the embedding is not loaded a second time
+        if config.tied_embeddings && name == OUTPUT {
+            continue;
+        }
+        let Some(tensor) = header.info(&name) else {
+            continue;
+        };
+        if name == EMBEDDING {
+            check_embedding(&tensor.shape, config, file)?;
+        }
+        let (start, end) = tensor.data_offsets;
+        let bytes = end.saturating_sub(start) as f64;
+        let stored = StoredTensor {
+            numbers: bytes * 8.0 / tensor.dtype.bitsize() as f64,
+            kept_bytes: 0.0,
+            bytes,
+            mapped_bytes: if file.is_some() { bytes } else { 0.0 },
+        };
+        named.push((name, stored));
+    }
+    Ok(())
 }
 
 /// A configuration that is not of these weights would give figures that mean nothing.

@@ -15,6 +15,7 @@ use kvlens_sessions::windows::TrainedMethod;
 
 use super::args::{TrainJudgeQArguments, TrainLookaheadKvArguments, TrainWindowArguments};
 use super::failure::Failure;
+use super::fetch::fetch_model;
 use super::interrupt::cancel_on_interrupt;
 use super::output;
 use super::train::start_mode;
@@ -75,9 +76,10 @@ fn run(arguments: &TrainWindowArguments, plan: WindowTrainingPlan) -> Result<()>
         start: start_mode(arguments.resume, arguments.replace),
         stop_after_steps: arguments.stop_after_steps,
     };
+    let cancel = cancel_on_interrupt()?;
+    fetch_model(&arguments.model, &cancel)?;
     let model = Model::load(&arguments.model, arguments.device, arguments.dtype)?;
     let mut watch = Watch::new()?;
-    let cancel = cancel_on_interrupt()?;
     let outcome = train_window(&run, &model, &data, &mut |event| watch.take(event), &cancel);
     watch.end();
     let out = run.out.display();
