@@ -236,3 +236,75 @@ fn escape_closes_what_is_open_before_it_stops_jobs() {
         assert!(!is_open(&bench), "{open:?}");
     }
 }
+
+#[test]
+fn undo_brings_the_panes_back_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    // a step of undo is what has stood still for a second
+    bench.run_steps(150);
+    inside_mut(&mut bench).send(Command::TogglePane(Pane::Tokens));
+    bench.run_steps(150);
+    assert!(!inside(&bench).layout().has(Pane::Tokens));
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Z);
+    bench.run_steps(3);
+    assert!(inside(&bench).layout().has(Pane::Tokens));
+    inside_mut(&mut bench).send(Command::Redo);
+    bench.run_steps(3);
+    assert!(!inside(&bench).layout().has(Pane::Tokens));
+}
+
+#[test]
+fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(Command::SelectSample(1));
+    wait_for(&mut bench, "the question at the start", |workbench| {
+        shows_a_sample(workbench) && workbench.data().shown().unwrap().index == 1
+    });
+    inside_mut(&mut bench).send(Command::SetWindow("last:8".to_owned()));
+    inside_mut(&mut bench).send(Command::SetBudget(kvlens_analysis::Budget::Fraction(0.1)));
+    bench.run_steps(3);
+    let map = inside(&bench).derived().map().unwrap().clone();
+    // per head: needed tokens among the best of the decode stage, and among those of the window
+    let shown = inside(&bench).data().shown().unwrap().clone();
+    let budget = inside(&bench).derived().budget_tokens();
+    let window = &shown.sample.windows[1];
+    assert_eq!(window.label, "last:8");
+    let kept = |rankings: &kvlens_analysis::Rankings, head: usize| {
+        let ranks = rankings.rank(head / map.heads, head % map.heads);
+        let needed = shown
+            .sample
+            .record
+            .evidence_tokens
+            .iter()
+            .cloned()
+            .flatten();
+        needed
+            .filter(|token| (ranks[*token] as usize) < budget)
+            .count()
+    };
+    let missed = |head: &usize| {
+        kept(&window.oracle_rankings, *head) as i64 - kept(&window.rankings, *head) as i64
+    };
+    let worst = (0..map.values.len()).max_by_key(missed).unwrap();
+    assert!(missed(&worst) > 0, "the window misses nothing");
+    let brightest = map.values.iter().copied().fold(0.0, f32::max);
+    assert!(
+        map.values[worst] < brightest,
+        "the head that misses most is not the brightest"
+    );
+
+    select(&mut bench, worst / map.heads, worst % map.heads);
+    let evidence = inside(&bench).derived().evidence();
+    assert_eq!(
+        (evidence.oracle, evidence.window),
+        (
+            kept(&window.oracle_rankings, worst),
+            kept(&window.rankings, worst)
+        ),
+        "the inspector counts the same tokens"
+    );
+    let text = format!("oracle {} of {}", evidence.oracle, evidence.needed);
+    assert!(bench.query_by_label(&text).is_some(), "{text}");
+}

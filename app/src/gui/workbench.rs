@@ -6,6 +6,7 @@
 mod apply;
 mod dropped;
 mod events;
+mod look;
 mod panes;
 mod picture;
 mod questions;
@@ -27,7 +28,7 @@ use super::layout::{Layout, Pane};
 use super::lessons::LessonPlace;
 use super::numbers::numbers;
 use super::session_maps::SessionMapsKey;
-use super::state::{Choices, Settings, ThemeChoice};
+use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
 use super::views::View;
 use super::views::budget_bar::budget_bar_ui;
@@ -42,6 +43,7 @@ use super::views::top_bar::top_bar_ui;
 use super::views::welcome::welcome_ui;
 use super::worker::{Event, Worker};
 use dropped::dropped_command;
+use look::Look;
 use panes::PaneBehavior;
 use picture::WantedPicture;
 use questions::AskedQuestions;
@@ -61,7 +63,7 @@ pub struct Workbench {
     dialogs: Dialogs,
     toasts: Toasts,
     commands: Commands,
-    undoer: Undoer<Choices>,
+    undoer: Undoer<Look>,
     /// What is left of a script; its next command waits until no job runs.
     script: VecDeque<Command>,
     sessions_folder: PathBuf,
@@ -317,7 +319,8 @@ impl Workbench {
 
     fn refresh(&mut self, context: &egui::Context) {
         let time = context.input(|input| input.time);
-        self.undoer.feed_state(time, &self.settings.choices);
+        let look = self.look();
+        self.undoer.feed_state(time, &look);
         if let Some(session) = &self.data.session
             && let Some(shown) = &session.shown
         {
@@ -349,6 +352,7 @@ impl Workbench {
             .into_iter()
             .filter(|pane| self.layout.has(*pane))
             .collect();
+        let look = self.look();
         let view = View {
             settings: &self.settings,
             data: &self.data,
@@ -363,8 +367,8 @@ impl Workbench {
             panes: &panes,
             hover: &self.hover,
             scroll_to: self.scroll_to.take(),
-            can_undo: self.undoer.has_undo(&self.settings.choices),
-            can_redo: self.undoer.has_redo(&self.settings.choices),
+            can_undo: self.undoer.has_undo(&look),
+            can_redo: self.undoer.has_redo(&look),
         };
         if let Some(text) = self
             .numbers_wanted

@@ -97,17 +97,27 @@ pub fn session() -> &'static Path {
 
 /// A workbench of 1280 by 800 that keeps its captures in `folder`.
 pub fn bench<'a>(folder: &Path, settings: Settings) -> Bench<'a> {
+    bench_of(folder, settings, Layout::default(), [1280.0, 800.0])
+}
+
+/// A workbench with its panes in their places, in a window of this size.
+pub fn bench_of<'a>(
+    folder: &Path,
+    settings: Settings,
+    layout: Layout,
+    size: [f32; 2],
+) -> Bench<'a> {
     let folder = folder.to_owned();
-    let mut settings = Some(settings);
+    let mut start = Some((settings, layout));
     Harness::builder()
-        .with_size([1280.0, 800.0])
+        .with_size(size)
         .with_render_cursor(false)
         .renderer(CpuRenderer::default())
         .build_ui_state(
             move |ui, bench: &mut Option<Workbench>| {
                 let bench = bench.get_or_insert_with(|| {
-                    let settings = settings.take().unwrap_or_default();
-                    Workbench::new(ui.ctx(), settings, Layout::default(), folder.clone()).unwrap()
+                    let (settings, layout) = start.take().unwrap();
+                    Workbench::new(ui.ctx(), settings, layout, folder.clone()).unwrap()
                 });
                 // The harness leaves a margin that the program's window does not have.
                 let window = ui.ctx().content_rect();

@@ -13,7 +13,7 @@ use crate::gui::export::ExportSettings;
 use crate::gui::layout::Layout;
 use crate::gui::lessons::{LESSON_WINDOWS, LessonPlace, fits, lessons};
 use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
-use crate::gui::state::{Choices, MapKind, MapScope};
+use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::help::HelpPage;
 use crate::gui::views::palette::PaletteState;
 use crate::gui::worker::Request;
@@ -281,7 +281,8 @@ impl Workbench {
         let Some(key) = self.wanted_attention() else {
             return;
         };
-        if self.asked_attention.as_ref() != Some(&key) {
+        let is_here = self.data.attention.as_ref().is_some_and(|it| it.key == key);
+        if !is_here && self.asked_attention.as_ref() != Some(&key) {
             self.asked_attention = Some(key.clone());
             let title = "Reading the attention".to_owned();
             // whoever leafs through heads wants the last one
@@ -353,7 +354,7 @@ impl Workbench {
         }
     }
 
-    fn measure_again(&mut self) {
+    pub(super) fn measure_again(&mut self) {
         for slot in [Slot::Main, Slot::Beside] {
             let shown = self.data.slot(slot).and_then(|it| it.shown.as_ref());
             if let Some(index) = shown.map(|shown| shown.index) {
@@ -398,28 +399,6 @@ impl Workbench {
             .min(last);
         if let Some(tokens) = budgets.get(index) {
             self.settings.choices.budget = Budget::Tokens(*tokens);
-        }
-    }
-
-    fn undo(&mut self) {
-        if let Some(choices) = self.undoer.undo(&self.settings.choices) {
-            let choices = choices.clone();
-            self.restore(choices);
-        }
-    }
-
-    fn redo(&mut self) {
-        if let Some(choices) = self.undoer.redo(&self.settings.choices) {
-            let choices = choices.clone();
-            self.restore(choices);
-        }
-    }
-
-    fn restore(&mut self, choices: Choices) {
-        let scored_otherwise = choices.measure != self.settings.choices.measure;
-        self.settings.choices = choices;
-        if scored_otherwise {
-            self.measure_again();
         }
     }
 }
