@@ -1,8 +1,8 @@
 //! Pictures of single views, each alone in a window: empty and full, dark and light, small and large.
 //!
-//! They are drawn on the CPU from the kept sample, as those of the whole workbench. Drift, query similarity and
-//! fidelity are pictured empty only: their numbers come from a session's tensors or from running the model, and
-//! would differ in the last digits from machine to machine.
+//! They are drawn on the CPU from the kept sample, as those of the whole workbench. What else would come from a
+//! session's tensors or from running the model (attention, drift, query similarity, fidelity) is made up, so that
+//! no machine draws another digit.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +10,8 @@
 )]
 
 mod gui_common;
+#[path = "gui_common/made_up.rs"]
+mod made_up;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,9 +27,6 @@ use kvlens::gui::worker::Event;
 
 const SMALL: [f32; 2] = [480.0, 320.0];
 const LARGE: [f32; 2] = [960.0, 600.0];
-
-/// Views whose numbers come from a file or the model.
-const FROM_A_FILE: [Pane; 3] = [Pane::Drift, Pane::Queries, Pane::Fidelity];
 
 const HEAD: HeadAddress = HeadAddress { layer: 2, head: 1 };
 
@@ -69,9 +68,16 @@ fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
     let mut bench = bench_of(Path::new("nowhere"), settings(theme), only(pane), size);
     let (path, tokens, window) = show_the_sample(&mut bench);
     let workbench = inside_mut(&mut bench);
-    if pane == Pane::Attention {
-        let picture = attention(path, tokens, window);
-        workbench.receive(Event::AttentionRead(Arc::new(picture)));
+    let version = workbench.data().shown().unwrap().version;
+    match pane {
+        Pane::Attention => {
+            let picture = attention(path, tokens, window);
+            workbench.receive(Event::AttentionRead(Arc::new(picture)));
+        }
+        Pane::Drift => workbench.receive(Event::Answered(made_up::drift(path, version, tokens))),
+        Pane::Queries => workbench.receive(Event::Answered(made_up::queries(path))),
+        Pane::Fidelity => workbench.receive(Event::Answered(made_up::fidelity(path))),
+        _ => {}
     }
     workbench.send(Command::Pin(Some(HeadAddress { layer: 1, head: 3 })));
     workbench.send(Command::SelectHeads {
@@ -169,9 +175,6 @@ fn every_view_without_a_sample() {
 fn every_view_with_a_sample() {
     let mut pictures = Pictures::default();
     for pane in Pane::ALL {
-        if FROM_A_FILE.contains(&pane) {
-            continue;
-        }
         each_theme_and_size(|theme, size| {
             let mut bench = full(pane, theme, size);
             pictures.compare(&mut bench, &name(pane, "full", theme, size));

@@ -51,7 +51,9 @@ pub struct HeadCurves {
 }
 
 impl HeadCurves {
-    fn of(drift: &HeadDrift, budgets: usize) -> Self {
+    /// Lays one head's drift at so many budgets out.
+    #[must_use]
+    pub fn of(drift: &HeadDrift, budgets: usize) -> Self {
         let by_budget = |points: &[Vec<f32>]| -> Vec<f32> {
             let at = |at: usize| {
                 points

@@ -12,6 +12,8 @@ pub fn shortcuts_ui(ui: &Ui, commands: &mut Commands) {
         .collapsible(false)
         .resizable(false)
         .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
+        .vscroll(true)
+        .max_height(ui.ctx().content_rect().height() - 80.0)
         .show(ui.ctx(), |ui| {
             Grid::new("shortcuts")
                 .num_columns(2)

@@ -97,7 +97,11 @@ impl Workbench {
             .filter(|answer| answer.shown_version == wanted.shown_version)
             .map(|answer| answer.budgets.as_slice());
         let is_running = self.is_asking(QuestionKind::Drift);
-        if wanted.is_due(self.asked.drift, known, is_running) {
+        let is_here = answer.is_some_and(|answer| {
+            known.is_some_and(|known| known.contains(&wanted.budget_tokens))
+                && answer.windows.len() == answer.asked_windows
+        });
+        if !is_here && wanted.is_due(self.asked.drift, known, is_running) {
             self.asked.drift = Some(wanted);
             let budgets = self.budgets_to_ask(&sample, drift::numbers_per_budget(&sample));
             let answer = self.data.answers.drift.as_ref().filter(|answer| {
@@ -143,7 +147,9 @@ impl Workbench {
         let Some(sample) = self.sample_place() else {
             return;
         };
-        if self.asked.queries.as_ref() != Some(&sample) {
+        let answer = self.data.answers.queries.as_ref();
+        let is_here = answer.is_some_and(|it| (&it.path, it.index) == (&sample.0, sample.1));
+        if !is_here && self.asked.queries.as_ref() != Some(&sample) {
             self.asked.queries = Some(sample.clone());
             let (path, index) = sample;
             self.put(QuestionKind::Queries, Question::Queries { path, index });

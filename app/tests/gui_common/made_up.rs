@@ -1,0 +1,124 @@
+//! Answers with made-up numbers, for pictures that must be the same on every machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kvlens::gui::questions::Answer;
+use kvlens::gui::questions::drift::{DriftAnswer, DriftOfWindow, HeadCurves};
+use kvlens::gui::questions::fidelity::{FidelityPart, FidelityPoint};
+use kvlens::gui::questions::queries::QueriesAnswer;
+use kvlens::measurement::drift::HeadDrift;
+use kvlens::measurement::fidelity::collected::Figures;
+use kvlens::measurement::queries::WindowQueries;
+use kvlens_analysis::Budget;
+use kvlens_analysis::allocation::AllocatedMeans;
+use kvlens_analysis::fidelity::MeanFidelity;
+use kvlens_analysis::queries::{QueryCosine, QueryVectors, query_cosine};
+
+const WINDOWS: [&str; 2] = ["last:32", "last:8"];
+const LAYERS: usize = 4;
+const HEADS: usize = 4;
+const STEPS: usize = 20;
+
+/// Recall that falls with the steps, at every budget.
+pub fn drift(path: PathBuf, shown_version: u64, tokens: usize) -> Answer {
+    let budgets: Vec<usize> = (1..=tokens).collect();
+    let horizons = vec![1, 2, 4, 8, 16, 20];
+    let window = |(place, label): (usize, &&str)| {
+        let start = 0.7 - 0.2 * place as f32;
+        let at = |step: usize| vec![start - 0.02 * step as f32; budgets.len()];
+        let head = HeadDrift {
+            by_step: (0..STEPS).map(at).collect(),
+            by_horizon: horizons.iter().map(|horizon| at(horizon / 2)).collect(),
+        };
+        Arc::new(DriftOfWindow {
+            label: (*label).to_owned(),
+            layers: LAYERS,
+            heads: HEADS,
+            horizons: horizons.clone(),
+            by_head: vec![HeadCurves::of(&head, budgets.len()); LAYERS * HEADS],
+        })
+    };
+    Answer::Drift(Arc::new(DriftAnswer {
+        path,
+        index: 1,
+        shown_version,
+        windows: WINDOWS.iter().enumerate().map(window).collect(),
+        asked_windows: WINDOWS.len(),
+        budgets,
+    }))
+}
+
+/// Cosines that fall from layer to layer.
+pub fn queries(path: PathBuf) -> Answer {
+    let windows = WINDOWS.iter().enumerate().map(|(place, label)| {
+        let queries = WindowQueries {
+            rows: 1,
+            position_gap: -8.0 * (place as f64 + 1.0),
+            before_rotation: Some(cosine(0.3 + 0.1 * place as f32)),
+            after_rotation: cosine(0.5 + 0.1 * place as f32),
+        };
+        ((*label).to_owned(), queries)
+    });
+    Answer::Queries(Arc::new(QueriesAnswer {
+        path,
+        index: 1,
+        layers: LAYERS,
+        heads: HEADS,
+        windows: windows.collect(),
+        without_queries: vec!["h2o".to_owned()],
+    }))
+}
+
+fn cosine(turn: f32) -> QueryCosine {
+    let heads = LAYERS * HEADS;
+    let straight: Vec<f32> = (0..heads).flat_map(|_| [1.0, 0.0]).collect();
+    let turned: Vec<f32> = (0..heads)
+        .flat_map(|head| [1.0, turn * (1 + head / HEADS) as f32])
+        .collect();
+    let side = |values| QueryVectors {
+        layers: LAYERS,
+        heads: HEADS,
+        rows: 1,
+        head_dim: 2,
+        values,
+    };
+    query_cosine(side(&straight), side(&turned)).unwrap()
+}
+
+/// Divergence that falls with the budget.
+pub fn fidelity(path: PathBuf) -> Answer {
+    let labels = ["decode", "last:32", "last:8"];
+    let point = |(place, label): (usize, &&str), tokens: usize| {
+        let kl = (place as f64 + 0.2) * 16.0 / tokens as f64;
+        FidelityPoint {
+            index: 1,
+            label: (*label).to_owned(),
+            budget: Budget::Tokens(tokens),
+            budget_tokens: tokens,
+            figures: Figures {
+                foreseen: AllocatedMeans {
+                    recall: 1.0 - 0.25 * place as f64,
+                    hit_rate: 0.5,
+                    selected_mass: 0.5,
+                },
+                fidelity: MeanFidelity {
+                    kl,
+                    agreement: 1.0 - kl / 40.0,
+                },
+                answer_nll: Some(kl / 2.0),
+                score: Some(1.0),
+            },
+        }
+    };
+    let budgets = [16, 32, 64, 128, 256];
+    let points = labels
+        .iter()
+        .enumerate()
+        .flat_map(|label| budgets.map(|tokens| point(label, tokens)));
+    Answer::Fidelity(FidelityPart {
+        path,
+        options: Default::default(),
+        points: points.collect(),
+    })
+}
