@@ -12,7 +12,7 @@ use std::path::Path;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use gui_common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
-use kvlens::gui::capture_settings::CaptureSettings;
+use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
 use kvlens::gui::command::Command;
 use kvlens::gui::data::Severity;
 use kvlens::gui::state::{HeadAddress, Settings, ThemeChoice};
@@ -464,4 +464,38 @@ fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
     assert_eq!(inside(&bench).settings().recent_models, ["demo"]);
     bench.run_steps(2);
     assert!(bench.query_by_label("Recent models").is_some());
+}
+
+#[test]
+fn the_curves_of_a_longer_prompt_are_seen_to_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    inside_mut(&mut bench).send(Command::EditCapture(CaptureSettings {
+        source: PromptSource::Text,
+        text: "The code of Karin is yellow.".to_owned(),
+        windows: vec!["last:2".to_owned()],
+        ..CaptureSettings::default()
+    }));
+    inside_mut(&mut bench).send(Command::RunCapture);
+    wait_for(&mut bench, "the short prompt", shows_a_sample);
+    bench.run_steps(3);
+    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    wait_for(&mut bench, "the long prompt", |workbench| {
+        let shown = workbench.data().shown();
+        workbench.data().jobs.is_empty()
+            && shown.is_some_and(|shown| shown.sample.record.prompt_ids.len() > 400)
+    });
+    bench.run_steps(3);
+    let plot = bench.get_by_label("Curves over the budget").rect();
+    let at = plot.right_center() - egui::vec2(3.0, 0.0);
+    bench.drag_at(at);
+    bench.run_steps(2);
+    bench.drop_at(at);
+    bench.run_steps(3);
+    let budget = inside(&bench).derived().budget_tokens();
+    assert!(
+        budget > 400,
+        "the right end of the curves is at {budget} tokens"
+    );
 }

@@ -90,8 +90,9 @@ pub fn explain(metric: Metric) -> &'static str {
 }
 
 fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let budgets = view.derived.budgets();
-    let (Some(&largest), metric) = (budgets.last(), view.settings.choices.metric) else {
+    let beside = view.beside.map_or(&[][..], |beside| beside.budgets());
+    let budgets = view.derived.budgets().iter().chain(beside);
+    let (Some(&largest), metric) = (budgets.max(), view.settings.choices.metric) else {
         return;
     };
     let top = (largest as f64).log2().max(1.0);
@@ -99,7 +100,8 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .label("Budget in tokens")
         .formatter(|mark, _| short_tokens(mark.value))
         .label_spacing(20.0..=21.0);
-    let response = Plot::new("recall")
+    // a plot remembers its bounds: one that shows other budgets is another plot
+    let response = Plot::new(("recall", largest))
         .allow_drag(false)
         .allow_zoom(false)
         .allow_scroll(false)

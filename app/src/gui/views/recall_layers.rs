@@ -69,7 +69,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, layer: &LayerCurves, width: f32) -> boo
         .last()
         .map_or(1.0, |last| (*last as f64).log2().max(1.0));
     let hidden = &view.settings.choices.hidden_windows;
-    let plot = Plot::new(("curves of layer", layer.layer))
+    let plot = Plot::new(("curves of layer", layer.layer, top.to_bits()))
         .width(width)
         .height(PLOT_HEIGHT)
         .show_axes(false)
