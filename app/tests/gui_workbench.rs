@@ -341,7 +341,7 @@ fn what_cannot_run_is_said_in_the_panel() {
     let error = inside(&bench).data().capture_error.clone().unwrap();
     assert!(error.contains("nonsense"));
     assert!(bench.query_all_by_label_contains("nonsense").count() > 0);
-    assert!(inside(&bench).data().jobs.is_empty());
+    assert!(inside(&bench).data().capture_job().is_none());
 }
 
 #[test]
@@ -498,4 +498,52 @@ fn the_curves_of_a_longer_prompt_are_seen_to_their_end() {
         budget > 400,
         "the right end of the curves is at {budget} tokens"
     );
+}
+
+#[test]
+fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sessions/tests/fixtures");
+    for model in ["qwen2-bias-tied", "gguf/llama-gqa-tied-rope3.gguf"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bench = bench(folder.path(), Settings::default());
+        // a model of random weights says what no font can draw
+        bench
+            .ctx
+            .set_missing_glyph_policy(egui::MissingGlyphPolicy::Tofu);
+        bench.run_steps(2);
+        let model = fixtures.join(model);
+        inside_mut(&mut bench).send(Command::EditCapture(CaptureSettings {
+            model: model.display().to_string(),
+            source: PromptSource::Text,
+            text: "The ferry stood in the shade, and the code of Karin is yellow.".to_owned(),
+            windows: vec!["last:8".to_owned(), "laq:n=4".to_owned()],
+            decode_tokens: 8,
+            ignore_eos: true,
+            ..CaptureSettings::default()
+        }));
+        bench.run_steps(2);
+        bench.get_by_label("Run").click();
+        bench.run_steps(2);
+        wait_for(&mut bench, "the capture", |workbench| {
+            shows_a_sample(workbench) || workbench.data().capture_error.is_some()
+        });
+        assert_eq!(inside(&bench).data().capture_error, None, "{model:?}");
+        let shown = inside(&bench).data().shown().unwrap().clone();
+        assert_eq!(shown.sample.record.generated_ids.len(), 8);
+
+        // one head, two windows, one less the other
+        let heads = vec![HeadAddress { layer: 1, head: 1 }];
+        let change = kvlens::gui::state::SelectionChange::Replace;
+        inside_mut(&mut bench).send(Command::SelectHeads { heads, change });
+        inside_mut(&mut bench).send(Command::SetWindow("laq:n=4".to_owned()));
+        inside_mut(&mut bench).send(Command::SetMinus(Some("last:8".to_owned())));
+        inside_mut(&mut bench).send(Command::SetBudget(Budget::Tokens(4)));
+        bench.run_steps(3);
+        let laq = inspector_number(&bench, "recall of laq:n=4");
+        let last = inspector_number(&bench, "recall of last:8");
+        let map = inside(&bench).derived().map().unwrap();
+        // heads that share keys share a cell
+        let cell = map.heads + 1 / map.query_heads_per_cell;
+        assert!((map.values[cell] - (laq - last)).abs() < 2e-3, "{model:?}");
+    }
 }

@@ -115,12 +115,23 @@ pub struct Job {
     pub id: u64,
     /// What it does, for the progress line.
     pub title: String,
-    /// Whether it runs the model; such a job shows in the capture panel.
-    pub captures: bool,
+    /// Where it shows.
+    pub kind: JobKind,
     /// How far it is.
     pub progress: Progress,
     /// Stops it.
     pub cancel: CancelFlag,
+}
+
+/// What a job is to the one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// Runs the model; shows in the capture panel as well.
+    Capture,
+    /// Nobody asked for it and it takes a moment: not shown.
+    Unasked,
+    /// Anything else.
+    Asked,
 }
 
 /// How bad a message is.
@@ -207,6 +218,12 @@ impl Data {
     /// The running or waiting capture.
     #[must_use]
     pub fn capture_job(&self) -> Option<&Job> {
-        self.jobs.iter().find(|job| job.captures)
+        self.jobs.iter().find(|job| job.kind == JobKind::Capture)
+    }
+
+    /// The first job that somebody waits for.
+    #[must_use]
+    pub fn job_on_show(&self) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.kind != JobKind::Unasked)
     }
 }

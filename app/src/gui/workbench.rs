@@ -99,7 +99,7 @@ impl Workbench {
         sessions_folder: PathBuf,
     ) -> anyhow::Result<Self> {
         let waker = context.clone();
-        Ok(Self {
+        let mut workbench = Self {
             settings,
             layout,
             data: Data::default(),
@@ -126,7 +126,9 @@ impl Workbench {
             hover: Hover::default(),
             asked: AskedQuestions::default(),
             theme_applied: None,
-        })
+        };
+        workbench.estimate_memory();
+        Ok(workbench)
     }
 
     /// What is kept between two runs.

@@ -1,6 +1,9 @@
 //! The capture panel: what to run, and how far it is.
 
-use egui::{Button, ComboBox, DragValue, Grid, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
+use egui::text::LayoutJob;
+use egui::{
+    Button, ComboBox, DragValue, Grid, ProgressBar, RichText, ScrollArea, TextEdit, TextStyle, Ui,
+};
 
 use kvlens_sessions::estimate::readable_bytes;
 
@@ -249,10 +252,11 @@ fn out_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
 }
 
 fn run_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    if let Some(error) = &view.data.capture_error {
-        ui.label(RichText::new(error).color(view.theme.error));
-    } else if let Some(memory) = &view.data.capture_memory {
-        ui.weak(memory);
+    match &view.data.capture_error {
+        Some(error) => {
+            ui.label(RichText::new(error).color(view.theme.error));
+        }
+        None => memory_ui(ui, view.data.capture_memory.as_deref().unwrap_or_default()),
     }
     match view.data.capture_job() {
         Some(job) => running_ui(ui, job, commands),
@@ -265,6 +269,23 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         }
     }
     ui.add_space(4.0);
+}
+
+/// What the capture would take, in two rows, so that the button below stays where it is when the text comes.
+fn memory_ui(ui: &mut Ui, memory: &str) {
+    let font = TextStyle::Body.resolve(ui.style());
+    let mut text = LayoutJob::simple(
+        memory.to_owned(),
+        font.clone(),
+        ui.visuals().weak_text_color(),
+        ui.available_width(),
+    );
+    text.wrap.max_rows = 2;
+    let height = 2.0 * ui.fonts_mut(|fonts| fonts.row_height(&font));
+    ui.scope(|ui| {
+        ui.set_min_height(height);
+        ui.label(text).on_hover_text(memory);
+    });
 }
 
 fn running_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {

@@ -11,6 +11,9 @@ use crate::gui::derived::Derived;
 use crate::gui::heads_text::{heads_text, parse_heads};
 use crate::gui::state::{HeadAddress, SelectionChange};
 
+/// Room for a window's swatch and label in the table of numbers.
+const LABEL_WIDTH: f32 = 104.0;
+
 /// Draws the view.
 pub fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
@@ -108,7 +111,9 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                 ui.horizontal(|ui| {
                     ui.spacing_mut().item_spacing.x = 3.0;
                     swatch(ui, &style);
-                    ui.label(&window.label);
+                    // a long label would push the last numbers out of sight
+                    ui.set_max_width(LABEL_WIDTH);
+                    ui.add(egui::Label::new(&window.label).truncate());
                 });
                 for metric in Metric::ALL {
                     number_ui(ui, view, window, metric, at);

@@ -20,7 +20,7 @@ pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             beside_ui(ui, beside, commands);
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if let Some(job) = view.data.jobs.first() {
+            if let Some(job) = view.data.job_on_show() {
                 if ui
                     .button("Cancel job")
                     .on_hover_text("Stop what runs")

@@ -16,7 +16,7 @@ pub fn welcome_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         ui.label("Which prompt tokens does decoding really attend to,");
         ui.label("and how well does each observation window foresee them?");
         ui.add_space(24.0);
-        if let Some(job) = view.data.jobs.first() {
+        if let Some(job) = view.data.job_on_show() {
             ui.label(&job.title);
             progress_ui(ui, &job.progress);
             if ui.button("Cancel").clicked() {

@@ -7,7 +7,7 @@ use super::picture::PictureUse;
 use crate::gui::attention_picture::AttentionKey;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::command::Command;
-use crate::gui::data::{Job, Progress, Severity, Slot};
+use crate::gui::data::{Job, JobKind, Progress, Severity, Slot};
 use crate::gui::dialogs::Purpose;
 use crate::gui::export::ExportSettings;
 use crate::gui::layout::Layout;
@@ -86,7 +86,11 @@ impl Workbench {
             Command::EditExport(edited) => self.settings.export = edited,
             Command::AskForExport => self.ask_for_export(context),
             Command::Export(words) => {
-                self.ask("Exporting".to_owned(), false, Request::Export(words));
+                self.ask(
+                    "Exporting".to_owned(),
+                    JobKind::Asked,
+                    Request::Export(words),
+                );
             }
             Command::CopyNumbers(pane) => self.numbers_wanted = Some(pane),
             Command::CopyPicture(pane) => self.ask_for_picture(pane, PictureUse::Copy, context),
@@ -124,7 +128,7 @@ impl Workbench {
         }
     }
 
-    pub(super) fn ask(&mut self, title: String, captures: bool, request: Request) {
+    pub(super) fn ask(&mut self, title: String, kind: JobKind, request: Request) {
         if !matches!(request, Request::Question(_)) {
             self.give_way();
         }
@@ -132,7 +136,7 @@ impl Workbench {
             Ok((id, cancel)) => self.data.jobs.push(Job {
                 id,
                 title,
-                captures,
+                kind,
                 progress: Progress::default(),
                 cancel,
             }),
@@ -146,7 +150,7 @@ impl Workbench {
             path,
             options: self.settings.choices.measure,
         };
-        self.ask("Opening the session".to_owned(), false, request);
+        self.ask("Opening the session".to_owned(), JobKind::Asked, request);
     }
 
     fn ask_for_copy(&mut self, context: &egui::Context) {
@@ -171,14 +175,14 @@ impl Workbench {
         let from = session.info.path.clone();
         self.ask(
             "Saving the session".to_owned(),
-            false,
+            JobKind::Asked,
             Request::SaveAs { from, to },
         );
     }
 
-    /// Asks what the panel's capture would take, unless it is no plan yet.
-    fn estimate_memory(&mut self) {
-        self.data.capture_memory = None;
+    /// Asks what the panel's capture would take, unless it is no plan yet. Until the answer comes the last one
+    /// stays, so that nothing jumps while somebody types.
+    pub(super) fn estimate_memory(&mut self) {
         let title = "Estimating the memory".to_owned();
         // whoever types wants to know of what stands there in the end
         for job in self.data.jobs.iter().filter(|job| job.title == title) {
@@ -186,7 +190,9 @@ impl Workbench {
         }
         if self.settings.capture.plan().is_ok() {
             let settings = Box::new(self.settings.capture.clone());
-            self.ask(title, false, Request::Estimate { settings });
+            self.ask(title, JobKind::Unasked, Request::Estimate { settings });
+        } else {
+            self.data.capture_memory = None;
         }
     }
 
@@ -210,7 +216,7 @@ impl Workbench {
             out,
             options,
         };
-        self.ask("Capturing".to_owned(), true, request);
+        self.ask("Capturing".to_owned(), JobKind::Capture, request);
     }
 
     /// A folder of the program's own that is not there yet.
@@ -273,7 +279,7 @@ impl Workbench {
             index,
             options: self.settings.choices.measure,
         };
-        self.ask(title, false, request);
+        self.ask(title, JobKind::Asked, request);
     }
 
     /// Asks for the attention of the primary head, unless it is there or asked for.
@@ -289,7 +295,7 @@ impl Workbench {
             for job in self.data.jobs.iter().filter(|job| job.title == title) {
                 job.cancel.cancel();
             }
-            self.ask(title, false, Request::Attention(key));
+            self.ask(title, JobKind::Asked, Request::Attention(key));
         }
     }
 
@@ -317,7 +323,11 @@ impl Workbench {
         for job in self.data.jobs.iter().filter(|job| job.title == title) {
             job.cancel.cancel();
         }
-        self.ask(title, false, Request::CompareSamples(Box::new(key)));
+        self.ask(
+            title,
+            JobKind::Asked,
+            Request::CompareSamples(Box::new(key)),
+        );
     }
 
     fn wanted_maps(&self) -> Option<SessionMapsKey> {

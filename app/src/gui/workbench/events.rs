@@ -1,7 +1,7 @@
 //! What the worker says becomes data.
 
 use super::Workbench;
-use crate::gui::data::{Message, OpenedSession, SessionInfo, Severity, Shown, Slot};
+use crate::gui::data::{JobKind, Message, OpenedSession, SessionInfo, Severity, Shown, Slot};
 use crate::gui::worker::Event;
 
 impl Workbench {
@@ -127,7 +127,7 @@ impl Workbench {
             let failures = &mut self.data.answers.failures;
             failures.insert(known.title.clone(), reason.clone());
         }
-        if known.is_some_and(|known| known.captures) {
+        if known.is_some_and(|known| known.kind == JobKind::Capture) {
             self.data.capture_error = Some(reason);
         }
         self.note(Severity::Error, text);

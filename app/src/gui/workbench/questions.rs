@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use kvlens_sessions::model::ModelSource;
 
 use super::Workbench;
+use crate::gui::data::JobKind;
 use crate::gui::layout::Pane;
 use crate::gui::question_choices::DriftPart;
 use crate::gui::questions::fidelity::FidelityQuestion;
@@ -234,7 +235,7 @@ impl Workbench {
         }
         self.ask(
             title.to_owned(),
-            false,
+            JobKind::Asked,
             Request::Question(Box::new(question)),
         );
     }
