@@ -11,8 +11,8 @@ use crate::gui::derived::Derived;
 use crate::gui::heads_text::{heads_text, parse_heads};
 use crate::gui::state::{HeadAddress, SelectionChange};
 
-/// Room for a window's swatch and label in the table of numbers.
-const LABEL_WIDTH: f32 = 104.0;
+/// Room for a window's label in the table of numbers.
+const LABEL_WIDTH: f32 = 80.0;
 
 /// Draws the view.
 pub fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -112,8 +112,10 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                     ui.spacing_mut().item_spacing.x = 3.0;
                     swatch(ui, &style);
                     // a long label would push the last numbers out of sight
-                    ui.set_max_width(LABEL_WIDTH);
-                    ui.add(egui::Label::new(&window.label).truncate());
+                    ui.scope(|ui| {
+                        ui.set_max_width(LABEL_WIDTH);
+                        ui.add(egui::Label::new(&window.label).truncate());
+                    });
                 });
                 for metric in Metric::ALL {
                     number_ui(ui, view, window, metric, at);
