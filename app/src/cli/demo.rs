@@ -20,11 +20,11 @@ use super::output;
 use super::pairs::Pairs;
 use super::question_tables::Questions;
 use super::tables::{TableChoice, is_written_by_measure};
+use crate::demo::DEMO_WINDOWS;
 use crate::measurement::MeasureOptions;
 
 const SESSION: &str = "demo.kvlens";
 const TABLES: &str = "tables";
-const WINDOWS: [&str; 2] = ["last:32", "last:8"];
 /// From the size of one of the facts that the answer needs, so that missing one shows.
 const BUDGETS: &str = "16,32,64,128,10%,20%";
 
@@ -60,7 +60,7 @@ fn plan() -> CapturePlan {
     CapturePlan {
         model: ModelSource::Demo,
         data: vec!["demo".to_owned()],
-        windows: WINDOWS.map(str::to_owned).to_vec(),
+        windows: DEMO_WINDOWS.map(str::to_owned).to_vec(),
         decode: DecodePlan {
             max_tokens: DEFAULT_DECODE_TOKENS,
             ..DecodePlan::default()

@@ -8,6 +8,9 @@ use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan};
 use serde::{Deserialize, Serialize};
 
+/// What the panel begins with: windows that any model has, as nothing needs to be trained for them.
+const FIRST_WINDOWS: [&str; 4] = ["last:32", "last:8", "laq:n=8", "dapq:n=32"];
+
 /// Where the prompts come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PromptSource {
@@ -77,7 +80,7 @@ impl Default for CaptureSettings {
             data: String::new(),
             text: String::new(),
             answer: String::new(),
-            windows: vec!["last:32".to_owned(), "last:8".to_owned()],
+            windows: FIRST_WINDOWS.map(str::to_owned).to_vec(),
             decode_tokens: 64,
             ignore_eos: false,
             teacher_forced: false,

@@ -11,6 +11,7 @@ use super::command::Command;
 use super::data::Data;
 use super::derived::Derived;
 use super::state::Choices;
+use crate::demo::DEMO_WINDOWS;
 pub use content::lessons;
 
 /// A tour.
@@ -54,16 +55,6 @@ impl LessonPlace {
     }
 }
 
-/// The windows that the tours speak of.
-pub const LESSON_WINDOWS: [&str; 6] = [
-    "last:8",
-    "last:32",
-    "laq:n=8",
-    "dapq:n=32",
-    "judge-q",
-    "lookahead-kv",
-];
-
 /// The first built-in prompts: the same facts with the question at the end and at the start.
 const DEMO_SAMPLES: [&str; 2] = ["facts-512-end-0", "facts-512-start-0"];
 
@@ -82,7 +73,7 @@ pub fn fits(data: &Data) -> bool {
     };
     let ids = session.info.samples.iter().map(|row| row.id.as_str());
     let are_demo = ids.take(DEMO_SAMPLES.len()).eq(DEMO_SAMPLES);
-    session.info.model == "demo" && are_demo && LESSON_WINDOWS.iter().all(has)
+    session.info.model == "demo" && are_demo && DEMO_WINDOWS.iter().all(has)
 }
 
 /// The text with what is on the screen in the place of `{window}`, `{budget}`, `{tokens}`, `{metric}`, `{value}`

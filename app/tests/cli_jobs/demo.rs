@@ -57,13 +57,13 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         "winner.parquet",
     ];
     assert_eq!(names(&tables), files);
-    // 8 prompts, 2 windows, 4 layers of 4 heads, 6 budgets
+    // 8 prompts, 6 windows, 4 layers of 4 heads, 6 budgets
     for (file, columns, rows) in [
-        ("overlap.parquet", OVERLAP, 8 * 2 * 16 * 6),
-        ("agreement.parquet", AGREEMENT, 8 * 2 * 16),
-        ("cost.parquet", COST, 8 * 3),
+        ("overlap.parquet", OVERLAP, 8 * 6 * 16 * 6),
+        ("agreement.parquet", AGREEMENT, 8 * 6 * 16),
+        ("cost.parquet", COST, 8 * 7),
         ("samples.parquet", SAMPLES, 8),
-        ("complementarity.parquet", COMPLEMENTARITY, 8 * 16 * 6),
+        ("complementarity.parquet", COMPLEMENTARITY, 8 * 5 * 16 * 6),
     ] {
         let table = read_table(&tables, file);
         assert_eq!(column_names(&table), expected(columns), "{file}");

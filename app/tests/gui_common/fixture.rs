@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kvlens::demo::DEMO_WINDOWS;
 use kvlens::gui::data::{SampleDetails, SampleRow, SessionInfo};
 use kvlens::gui::derived::budget_grid;
 use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, measure_sample};
@@ -118,7 +119,8 @@ fn measured(
 
 /// Measures the sample anew from a captured session and keeps it.
 pub fn renew() {
-    let session = Session::open(super::session()).unwrap();
+    let (_folder, path) = super::captured(&DEMO_WINDOWS);
+    let session = Session::open(&path).unwrap();
     let captured = session.load_sample(INDEX).unwrap();
     let options = MeasureOptions::default();
     let sample = measure_sample(&captured, &options, |tokens| vec![tokens]).unwrap();

@@ -58,41 +58,44 @@ impl TestRenderer for CpuRenderer {
 /// A session of four prompts, captured once for all tests of a binary.
 pub fn session() -> &'static Path {
     static SESSION: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = SESSION.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("demo.kvlens");
-        let spec = "demo:length=512";
-        let plan = CapturePlan {
-            model: ModelSource::Demo,
-            data: vec![spec.to_owned()],
-            windows: vec!["last:32".to_owned(), "last:8".to_owned()],
-            decode: DecodePlan {
-                max_tokens: 24,
-                ignore_eos: false,
-                teacher_forced: false,
-                temperature: None,
-                seed: 0,
-            },
-            chat: false,
-            device: DeviceChoice::Cpu,
-            dtype: DtypeChoice::Auto,
-            repeat_cost: 1,
-        };
-        let samples = kvlens_datasets::load(&spec.parse().unwrap()).unwrap();
-        let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
-        capture(
-            &plan,
-            &model,
-            &samples,
-            &path,
-            StartMode::New,
-            &mut |_| {},
-            &CancelFlag::default(),
-        )
-        .unwrap();
-        (folder, path)
-    });
+    let (_, path) = SESSION.get_or_init(|| captured(&["last:32", "last:8"]));
     path
+}
+
+/// A session of four prompts and these windows, in a folder that must be kept.
+pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demo.kvlens");
+    let spec = "demo:length=512";
+    let plan = CapturePlan {
+        model: ModelSource::Demo,
+        data: vec![spec.to_owned()],
+        windows: windows.iter().map(|&label| label.to_owned()).collect(),
+        decode: DecodePlan {
+            max_tokens: 24,
+            ignore_eos: false,
+            teacher_forced: false,
+            temperature: None,
+            seed: 0,
+        },
+        chat: false,
+        device: DeviceChoice::Cpu,
+        dtype: DtypeChoice::Auto,
+        repeat_cost: 1,
+    };
+    let samples = kvlens_datasets::load(&spec.parse().unwrap()).unwrap();
+    let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
+    capture(
+        &plan,
+        &model,
+        &samples,
+        &path,
+        StartMode::New,
+        &mut |_| {},
+        &CancelFlag::default(),
+    )
+    .unwrap();
+    (folder, path)
 }
 
 /// A workbench of 1280 by 800 that keeps its captures in `folder`.

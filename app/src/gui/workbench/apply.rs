@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Workbench;
 use super::picture::PictureUse;
+use crate::demo::DEMO_WINDOWS;
 use crate::gui::attention_picture::AttentionKey;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::command::Command;
@@ -11,7 +12,7 @@ use crate::gui::data::{Job, JobKind, Progress, Severity, Slot};
 use crate::gui::dialogs::Purpose;
 use crate::gui::export::ExportSettings;
 use crate::gui::layout::Layout;
-use crate::gui::lessons::{LESSON_WINDOWS, LessonPlace, fits, lessons};
+use crate::gui::lessons::{LessonPlace, fits, lessons};
 use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::help::HelpPage;
@@ -39,9 +40,8 @@ impl Workbench {
                 self.estimate_memory();
             }
             Command::RunDemo => {
-                let windows = self.settings.capture.windows.clone();
                 self.capture(CaptureSettings {
-                    windows,
+                    windows: DEMO_WINDOWS.map(str::to_owned).to_vec(),
                     ..CaptureSettings::default()
                 });
             }
@@ -244,7 +244,7 @@ impl Workbench {
         self.script.clear();
         if !fits(&self.data) {
             self.capture(CaptureSettings {
-                windows: LESSON_WINDOWS.map(str::to_owned).to_vec(),
+                windows: DEMO_WINDOWS.map(str::to_owned).to_vec(),
                 ..CaptureSettings::default()
             });
         }

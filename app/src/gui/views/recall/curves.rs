@@ -83,10 +83,15 @@ fn color_of(view: &View<'_>, window: &WindowBands) -> Color32 {
     }
 }
 
+/// Every window's band, or that of the window alone which the pointer is on.
 fn bands(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis<'_>) {
     let metric = view.settings.choices.metric;
-    let opacity = BAND_OPACITY * (CLEAR_BANDS / visible(view).count().max(1) as f32).min(1.0);
-    for window in visible(view) {
+    let hovered = view.hover.window.as_ref();
+    let shown: Vec<&WindowBands> = visible(view)
+        .filter(|window| hovered.is_none_or(|label| *label == window.label))
+        .collect();
+    let opacity = BAND_OPACITY * (CLEAR_BANDS / shown.len().max(1) as f32).min(1.0);
+    for window in shown {
         let Some(band) = window.band(metric) else {
             continue;
         };
