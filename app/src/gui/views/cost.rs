@@ -11,7 +11,8 @@ use super::{View, empty_hint};
 use crate::gui::derived::WindowBands;
 
 const ROW_HEIGHT: f32 = 18.0;
-const NUMBER_WIDTH: f32 = 56.0;
+const NUMBER_WIDTH: f32 = 46.0;
+const NAME_HEIGHT: f32 = 15.0;
 
 /// Numbers stand at the right, so that their digits do.
 fn numbers() -> egui::Layout {
@@ -70,7 +71,8 @@ fn lines<'a>(view: &'a View<'_>) -> Vec<Line<'a>> {
 }
 
 fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, height: f32) {
-    let milliseconds = |line: &Line<'_>| line.cost.seconds * 1e3;
+    let longest = lines.iter().map(milliseconds).fold(0.0, f64::max);
+    let names = name_heights(lines, longest, f64::from(NAME_HEIGHT / height));
     Plot::new("cost plot")
         .height(height)
         .x_axis_label("Milliseconds")
@@ -85,7 +87,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
         .include_y(1.0)
         .y_grid_spacer(share_grid())
         .show(ui, |plot| {
-            for line in lines {
+            for (line, name_height) in lines.iter().zip(names) {
                 let style = view.theme.series(&line.window.label, line.window.repeat);
                 let at = [milliseconds(line), f64::from(line.value)];
                 let points = Points::new(line.window.label.clone(), vec![at])
@@ -93,21 +95,53 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
                     .radius(4.5)
                     .color(style.color);
                 plot.points(points);
-                let name = Text::new(
-                    line.window.label.clone(),
-                    PlotPoint::new(at[0], at[1]),
-                    format!("  {}", line.window.label),
-                );
-                plot.text(name.color(style.color).anchor(egui::Align2::LEFT_CENTER));
+                let label = &line.window.label;
+                let (name, anchor) = match is_far_right(line, longest) {
+                    true => (format!("{label}  "), egui::Align2::RIGHT_CENTER),
+                    false => (format!("  {label}"), egui::Align2::LEFT_CENTER),
+                };
+                let beside = PlotPoint::new(at[0], name_height);
+                let name = Text::new(label.clone(), beside, name).color(style.color);
+                plot.text(name.anchor(anchor));
             }
         });
 }
 
+fn milliseconds(line: &Line<'_>) -> f64 {
+    line.cost.seconds * 1e3
+}
+
+/// Whether the name has to stand at the left of its point to be seen whole.
+fn is_far_right(line: &Line<'_>, longest: f64) -> bool {
+    milliseconds(line) > 0.6 * longest
+}
+
+/// Where each line's name stands on the axis of the metric: beside its point, or so far above it that it leaves
+/// `gap` to the name below on the same side of the plot.
+fn name_heights(lines: &[Line<'_>], longest: f64, gap: f64) -> Vec<f64> {
+    let mut heights: Vec<f64> = lines.iter().map(|line| f64::from(line.value)).collect();
+    let mut upwards: Vec<usize> = (0..lines.len()).collect();
+    upwards.sort_by(|&a, &b| lines[a].value.total_cmp(&lines[b].value));
+    let mut below = [f64::NEG_INFINITY; 2];
+    for index in upwards {
+        let below = &mut below[usize::from(is_far_right(&lines[index], longest))];
+        heights[index] = heights[index].max(*below + gap);
+        *below = heights[index];
+    }
+    heights
+}
+
 fn table_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
+    egui::ScrollArea::horizontal()
+        .id_salt("cost table")
+        .show(ui, |ui| numbers_ui(ui, lines, metric));
+}
+
+fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
     TableBuilder::new(ui)
         .id_salt("cost")
         .striped(true)
-        .column(Column::remainder().at_least(80.0).clip(true))
+        .column(Column::remainder().at_least(84.0).clip(true))
         .columns(Column::exact(NUMBER_WIDTH), 6)
         .header(ROW_HEIGHT, |mut header| {
             let titles = [
