@@ -37,17 +37,24 @@ fetch_toolkit() {
         name=${library%%.so.*}.so
         [ -e "$name" ] || ln -s "$(basename "$library")" "$name"
     done
-    # the driver's library is there where the program runs; an empty one satisfies the linker here
-    mkdir -p "$aside/lib/stubs"
-    echo | cc -shared -x c - -o "$aside/lib/stubs/libcuda.so"
     rm -rf "$TOOLKIT"
     mv "$aside" "$TOOLKIT"
+}
+
+# The driver's library is there where the program runs. For the linker here, one by the names in the toolkit's header,
+# whose functions all say CUDA_ERROR_NO_DEVICE: named as libcuda.so.1 it lets the program run without a driver, too.
+make_driver_stub() {
+    mkdir -p "$TOOLKIT/lib/stubs"
+    cc -E -P "$TOOLKIT/include/cuda.h" | grep -oE '\bcu[A-Z][A-Za-z0-9_]* *\(' | tr -d ' (' | sort -u |
+        sed 's/.*/int &(void) { return 100; }/' |
+        cc -shared -Wl,-soname,libcuda.so.1 -x c - -o "$TOOLKIT/lib/stubs/libcuda.so"
 }
 
 if [ ! -x "$TOOLKIT/bin/nvcc" ]; then
     echo "putting the CUDA toolkit together in $TOOLKIT"
     fetch_toolkit
 fi
+make_driver_stub
 
 export CUDA_HOME="$TOOLKIT" CUDA_PATH="$TOOLKIT" CUDA_ROOT="$TOOLKIT"
 export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-90}"

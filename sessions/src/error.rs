@@ -167,8 +167,17 @@ impl From<candle_core::Error> for SessionError {
     fn from(source: candle_core::Error) -> Self {
         Self::Tensor {
             context: "the tensor library failed".to_owned(),
-            source,
+            source: without_backtrace(source),
         }
+    }
+}
+
+/// What candle said without the stack that it adds where `RUST_BACKTRACE` is set: forty lines that tell a user
+/// nothing.
+pub(crate) fn without_backtrace(error: candle_core::Error) -> candle_core::Error {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => without_backtrace(*inner),
+        error => error,
     }
 }
 
@@ -187,5 +196,23 @@ impl<T> Context<T> for std::io::Result<T> {
             path: path.to_owned(),
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_candle_says_stays_one_line() {
+        let said = candle_core::Error::Msg("no kernel for this".to_owned());
+        let traced = candle_core::Error::WithBacktrace {
+            inner: Box::new(said),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        assert_eq!(
+            SessionError::from(traced).to_string(),
+            "the tensor library failed: no kernel for this"
+        );
     }
 }

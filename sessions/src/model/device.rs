@@ -7,6 +7,7 @@ use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
+use crate::error::without_backtrace;
 
 /// The device that was asked for. Written as `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,11 +138,11 @@ impl DeviceChoice {
             Self::Cuda(_) if !cfg!(feature = "cuda") => Err(failed(
                 "this program was built without CUDA; build it with `cargo build --release --features cuda`, or use cpu".to_owned(),
             )),
-            Self::Cuda(ordinal) => Device::new_cuda(ordinal).map_err(|error| failed(format!("the card does not open ({error})"))),
+            Self::Cuda(ordinal) => Device::new_cuda(ordinal).map_err(|error| failed(format!("the card does not open ({})", without_backtrace(error)))),
             Self::Metal if !cfg!(feature = "metal") => Err(failed(
                 "this program was built without Metal; build it with `cargo build --release --features metal`, or use cpu".to_owned(),
             )),
-            Self::Metal => Device::new_metal(0).map_err(|error| failed(format!("the GPU does not open ({error})"))),
+            Self::Metal => Device::new_metal(0).map_err(|error| failed(format!("the GPU does not open ({})", without_backtrace(error)))),
         }
     }
 }

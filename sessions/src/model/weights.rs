@@ -15,6 +15,7 @@ use super::gguf::{GgufTensors, Header};
 use super::linear::Matrix;
 use crate::SessionError;
 use crate::error::Context;
+use crate::error::without_backtrace;
 
 /// Parameters that are being trained, by their names in a checkpoint.
 pub(crate) type Parameters = BTreeMap<String, Var>;
@@ -136,7 +137,7 @@ impl Weights {
             .and_then(|tensor| tensor.to_dtype(self.dtype))
             .map_err(|source| SessionError::Tensor {
                 context: format!("cannot load tensor '{name}' from {}", self.files),
-                source,
+                source: without_backtrace(source),
             })
     }
 

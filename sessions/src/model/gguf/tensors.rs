@@ -12,6 +12,7 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use super::header::Header;
 use crate::SessionError;
 use crate::error::Context;
+use crate::error::without_backtrace;
 
 /// Parts of tensor names: Hugging Face's and GGUF's, inside a layer.
 const IN_LAYER: [(&str, &str); 11] = [
@@ -110,7 +111,7 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
                     "cannot load tensor '{stored}' from {}",
                     self.header.path().display()
                 ),
-                source,
+                source: without_backtrace(source),
             }
         })
     }
