@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use egui_kittest::SnapshotOptions;
-use gui_common::{Bench, bench, fixture, inside_mut};
+use gui_common::{Bench, bench, fixture, inside_mut, settle};
 use kvlens::gui::command::Command;
 use kvlens::gui::data::Slot;
 use kvlens::gui::state::{Settings, ThemeChoice, TokenHeat};
@@ -48,7 +48,7 @@ fn full<'a>(theme: ThemeChoice) -> Bench<'a> {
     });
     workbench.send(Command::SetBudget(Budget::Fraction(0.1)));
     workbench.send(Command::SetTokenHeat(TokenHeat::Difference));
-    bench.run_steps(6);
+    settle(&mut bench);
     bench
 }
 
@@ -79,7 +79,7 @@ fn the_full_workbench_in_the_light() {
 
 fn empty(theme: ThemeChoice, name: &str) {
     let mut bench = bench(Path::new("nowhere"), settings(theme));
-    bench.run_steps(4);
+    settle(&mut bench);
     compare(&mut bench, name);
 }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui_kittest::{SnapshotOptions, SnapshotResults};
-use gui_common::{Bench, bench_of, fixture, inside, inside_mut};
+use gui_common::{Bench, bench_of, fixture, inside, inside_mut, settle};
 use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
 use kvlens::gui::command::Command;
 use kvlens::gui::data::{SessionInfo, Slot};
@@ -227,7 +227,7 @@ fn the_whole_workbench_on_a_large_screen() {
         };
         let mut bench = bench_of(Path::new("nowhere"), settings, Layout::default(), large);
         show_the_sample(&mut bench);
-        bench.run_steps(6);
+        settle(&mut bench);
         let name = format!("views/workbench-{}-2560", theme.label().to_lowercase());
         pictures.compare(&mut bench, &name);
     }

@@ -212,7 +212,7 @@ mod tests {
         let plan = CaptureSettings::default().plan().unwrap();
         assert_eq!(plan.model, ModelSource::Demo);
         assert_eq!(plan.data, ["demo"]);
-        assert_eq!(plan.windows, ["last:32", "last:8"]);
+        assert_eq!(plan.windows, FIRST_WINDOWS);
         assert_eq!(CaptureSettings::default().session_stem(), "demo");
     }
 

@@ -15,6 +15,7 @@ use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::offscreen::OffscreenRenderer;
 use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
+use kvlens::gui::worker::Event;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 use tempfile::TempDir;
@@ -185,6 +186,15 @@ pub fn wait_for(bench: &mut Bench<'_>, what: &str, done: impl Fn(&Workbench) -> 
         assert!(began.elapsed() < PATIENCE, "gave up waiting: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits for what the workbench asks of its own accord. The memory that it is told of depends on the threads of the
+/// machine, which must not show in a picture, so a made-up text takes its place.
+pub fn settle(bench: &mut Bench<'_>) {
+    wait_for(bench, "the worker", Workbench::is_idle);
+    let memory = "Memory: 44 MiB at 'prefill'; session: 8.5 MiB".to_owned();
+    inside_mut(bench).receive(Event::Estimated(memory));
+    bench.run_steps(4);
 }
 
 /// Whether the worker has nothing to do and a sample is on show.

@@ -1,7 +1,7 @@
 //! How much one run holds, from the shapes. Every figure is in bytes.
 
 use super::memory::{Memory, WindowMemory};
-use crate::model::{ATTENTION_BLOCK_ROWS, ATTENTION_SCORE_BYTES, ModelConfig, ModelSource};
+use crate::model::{ModelConfig, ModelSource, ScoreBlocks};
 
 /// Numbers of log-sum-exps, scores and attention weights are single precision whatever the model's are.
 const F32_BYTES: f64 = 4.0;
@@ -92,8 +92,8 @@ impl RunShape<'_> {
     /// Scores of one block of rows: scaled, masked, as weights and normalised, with the mask.
     pub fn attention_block(&self, rows: usize, keys: usize) -> f64 {
         let row = product(&[self.config.query_heads, keys]) * F32_BYTES;
-        let fitting = (ATTENTION_SCORE_BYTES as f64 / row).floor();
-        let rows = fitting.clamp(1.0, ATTENTION_BLOCK_ROWS.min(rows.max(1)) as f64);
+        let fitting = ScoreBlocks::on(self.on_gpu).rows(self.config.query_heads, keys);
+        let rows = fitting.min(rows.max(1)) as f64;
         4.0 * rows * row + rows * keys as f64 * F32_BYTES
     }
 

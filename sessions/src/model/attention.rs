@@ -1,20 +1,15 @@
 //! Scaled dot-product attention in query blocks, with grouped heads and the log-sum-exp of chosen rows.
 //!
 //! Nothing of size T x T is held: a block of queries meets only the keys that it can see, and a block is
-//! made small enough that its scores stay within [`SCORE_BYTES`]. Query heads of one key/value head are
+//! made small enough that its scores stay within what [`ScoreBlocks`] says. Query heads of one key/value head are
 //! stacked as rows of one product, so keys are never copied per head.
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use super::backward::MaskedSoftmax;
 use super::decoder::ForwardMode;
+use super::score_blocks::{ScoreBlocks, causal_mask};
 use crate::SessionError;
-
-/// Bound on the scores of one block, in bytes.
-pub(crate) const SCORE_BYTES: usize = 32 << 20;
-
-/// Upper bound of rows in one block: more rows would waste work on keys that the first of them cannot see.
-pub(crate) const BLOCK_ROWS: usize = 128;
 
 /// Queries `[H, R, D]` at cache indices `first_index..first_index + R`, against all keys so far `[G, N, D]`.
 pub(crate) struct AttentionInput<'a> {
@@ -65,10 +60,10 @@ pub(crate) fn attend(input: &AttentionInput<'_>) -> Result<AttentionOutput, Sess
     let mut log_sums = Vec::new();
     let mut weights = Vec::new();
     let mut start = 0;
+    let visible = input.first_index + rows;
+    let block_rows = ScoreBlocks::of(input.queries.device()).rows(heads, visible);
     while start < rows {
-        let visible = input.first_index + rows;
-        let fitting = SCORE_BYTES / (heads * visible * DType::F32.size_in_bytes());
-        let end = rows.min(start + fitting.clamp(1, BLOCK_ROWS));
+        let end = rows.min(start + block_rows);
         let block = Block::new(input, start..end);
         let output = attend_block(input, &block)?;
         contexts.push(output.context);
@@ -165,7 +160,7 @@ fn softmax(
 ) -> Result<(Tensor, Tensor), SessionError> {
     let (rows, keys) = (block.rows.len(), block.keys.len());
     let heads = input.queries.dim(0)?;
-    let scores = match mask(input, block, input.queries.device())? {
+    let scores = match mask(input, block)? {
         None => scores.clone(),
         Some(mask) => scores
             .reshape((heads, rows, keys))?
@@ -200,33 +195,13 @@ fn hide(scores: &Tensor, hidden: &Tensor, block: &Block) -> Result<Tensor, Sessi
 }
 
 /// `[B, keys]` of 0 and minus infinity, or `None` where every row of the block sees every key of it.
-fn mask(
-    input: &AttentionInput<'_>,
-    block: &Block,
-    device: &Device,
-) -> Result<Option<Tensor>, SessionError> {
+fn mask(input: &AttentionInput<'_>, block: &Block) -> Result<Option<Tensor>, SessionError> {
     if block.rows.len() == 1 {
         return Ok(None);
     }
-    let mut values = Vec::with_capacity(block.rows.len() * block.keys.len());
-    for row in block.rows.clone() {
-        let query = input.first_index + row;
-        let first_seen = input
-            .sliding_window
-            .map_or(0, |window| (query + 1).saturating_sub(window));
-        values.extend(block.keys.clone().map(|key| {
-            if (first_seen..=query).contains(&key) {
-                0.0f32
-            } else {
-                f32::NEG_INFINITY
-            }
-        }));
-    }
-    Ok(Some(Tensor::from_vec(
-        values,
-        (block.rows.len(), block.keys.len()),
-        device,
-    )?))
+    let queries = input.first_index + block.rows.start..input.first_index + block.rows.end;
+    let device = input.queries.device();
+    causal_mask(queries, block.keys.clone(), input.sliding_window, device).map(Some)
 }
 
 /// Joins blocks along their rows, if there are any.

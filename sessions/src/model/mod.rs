@@ -27,6 +27,7 @@ mod projections;
 mod rope;
 mod rope_scaling;
 mod row_capture;
+mod score_blocks;
 mod text;
 mod weights;
 
@@ -34,9 +35,6 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use adapters::{Adapters, LowRank, Projection};
-pub(crate) use attention::{
-    BLOCK_ROWS as ATTENTION_BLOCK_ROWS, SCORE_BYTES as ATTENTION_SCORE_BYTES,
-};
 pub use cache::KvCache;
 pub use checkpoint::ModelSource;
 pub(crate) use checkpoint::{Checkpoint, WeightFiles};
@@ -50,6 +48,7 @@ pub use family::Family;
 pub use rope::RopeConfig;
 pub use rope_scaling::{RopeScaling, Yarn};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
+pub(crate) use score_blocks::{ScoreBlocks, causal_mask};
 pub use text::EncodedPrompt;
 pub(crate) use text::TextCodec;
 pub(crate) use weights::{Parameters, Weights, hex, sha256_hex};

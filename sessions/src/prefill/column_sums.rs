@@ -5,13 +5,7 @@ use std::time::Instant;
 use candle_core::{D, DType, Device, Tensor};
 
 use crate::SessionError;
-use crate::model::ModelConfig;
-
-/// Bound on the weights of one block, in bytes, as in the forward pass: nothing of size T x T is held.
-const BLOCK_BYTES: usize = 32 << 20;
-
-/// Upper bound of rows in one block.
-const BLOCK_ROWS: usize = 128;
+use crate::model::{ModelConfig, ScoreBlocks, causal_mask};
 
 /// Column sums of the causal attention matrix, per layer and query head.
 #[derive(Debug)]
@@ -88,9 +82,15 @@ impl ColumnSums {
     }
 
     /// Bytes of the largest block of weights over a prompt of so many tokens.
-    pub(crate) fn block_bytes(config: &ModelConfig, prompt_tokens: usize) -> usize {
-        let row = config.query_heads * prompt_tokens * DType::F32.size_in_bytes();
-        row * (BLOCK_BYTES / row.max(1)).clamp(1, BLOCK_ROWS)
+    pub(crate) fn block_bytes(&self, config: &ModelConfig, prompt_tokens: usize) -> usize {
+        let heads = config.query_heads;
+        let is_gpu = self
+            .layers
+            .iter()
+            .flatten()
+            .any(|sums| !sums.device().is_cpu());
+        ScoreBlocks::row_bytes(heads, prompt_tokens)
+            * ScoreBlocks::on(is_gpu).rows(heads, prompt_tokens)
     }
 }
 
@@ -98,8 +98,7 @@ impl Rows<'_> {
     fn column_sums(&self) -> Result<Tensor, SessionError> {
         let (heads, rows, _) = self.queries.dims3()?;
         let tokens = self.keys.dim(1)?;
-        let fitting = BLOCK_BYTES / (heads * tokens * DType::F32.size_in_bytes());
-        let step = fitting.clamp(1, BLOCK_ROWS);
+        let step = ScoreBlocks::of(self.queries.device()).rows(heads, tokens);
         let mut sums = Tensor::zeros((heads, tokens), DType::F32, self.queries.device())?;
         for start in (0..rows).step_by(step) {
             sums = (sums + self.block_sums(start, step.min(rows - start))?)?;
@@ -124,33 +123,16 @@ impl Rows<'_> {
             .log_sum_exp
             .narrow(1, start, count)?
             .unsqueeze(D::Minus1)?;
+        let mask = causal_mask(
+            seen - count..seen,
+            0..seen,
+            self.sliding_window,
+            self.queries.device(),
+        )?;
         let weights = (logits * scale)?
             .broadcast_sub(&log_sums)?
-            .broadcast_add(&self.mask(start, count, seen)?)?
+            .broadcast_add(&mask)?
             .exp()?;
         Ok(weights.sum(1)?.pad_with_zeros(1, 0, tokens - seen)?)
-    }
-
-    /// `[count, tokens]` of 0 and minus infinity.
-    fn mask(&self, start: usize, count: usize, tokens: usize) -> Result<Tensor, SessionError> {
-        let mut values = Vec::with_capacity(count * tokens);
-        for row in start..start + count {
-            let query = self.first_index + row;
-            let first_seen = self
-                .sliding_window
-                .map_or(0, |window| (query + 1).saturating_sub(window));
-            values.extend((0..tokens).map(|key| {
-                if (first_seen..=query).contains(&key) {
-                    0.0_f32
-                } else {
-                    f32::NEG_INFINITY
-                }
-            }));
-        }
-        Ok(Tensor::from_vec(
-            values,
-            (count, tokens),
-            self.queries.device(),
-        )?)
     }
 }

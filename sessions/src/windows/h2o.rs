@@ -15,7 +15,7 @@ use crate::SessionError;
 use crate::estimate::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
-use crate::prefill::{ColumnSums, Needs, Prefilled, RunControl};
+use crate::prefill::{Needs, Prefilled, RunControl};
 
 /// Recent tokens that KVCache-Factory always keeps.
 const RECENT: usize = 32;
@@ -91,7 +91,7 @@ impl ObservationWindow for H2o {
             // row i meets i + 1 keys
             flops: config.scoring_flops(1, prompt_tokens) * (prompt_tokens + 1) as f64 / 2.0,
             extra_tokens: 0,
-            peak_bytes: ColumnSums::block_bytes(config, prompt_tokens) + scores.bytes(),
+            peak_bytes: sums.block_bytes(config, prompt_tokens) + scores.bytes(),
         };
         Observation::by_scores(self.info(Vec::new(), cost), scores)
     }
