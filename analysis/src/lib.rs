@@ -19,7 +19,7 @@ pub mod fidelity;
 pub mod figure;
 pub mod importance;
 mod order;
-pub mod overlap;
+mod overlap;
 pub mod pooling;
 pub mod queries;
 pub mod rank_density;
@@ -30,6 +30,7 @@ pub mod statistics;
 pub mod steps;
 pub mod tables;
 mod tokens;
+pub mod tops;
 
 pub use agreement::{Agreement, agreement_by_head};
 pub use budget::{Budget, BudgetGrid};
@@ -39,10 +40,10 @@ pub use comparison::{
 };
 pub use error::AnalysisError;
 pub use importance::{AttentionRows, HeadKind, Importance, ReducedHead, reduce_rows};
-pub use overlap::recall_by_head;
 pub use pooling::Pooling;
 pub use ranking::{EXEMPT, Rankings};
 pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};
 pub use selection::selection;
 pub use steps::StepRange;
 pub use tokens::ForcedKeep;
+pub use tops::OracleTops;

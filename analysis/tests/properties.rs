@@ -14,7 +14,7 @@ use kvlens_analysis::fidelity::{negative_log_likelihood, step_fidelity, top_toke
 use kvlens_analysis::importance::{Importance, ReducedHead};
 use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::{ForcedKeep, GroupOrder, GroupReduction, Pooling, Scoring};
-use kvlens_analysis::{HeadKind, recall_by_head, selection};
+use kvlens_analysis::{HeadKind, OracleTops, selection};
 use proptest::prelude::*;
 
 proptest! {
@@ -58,8 +58,8 @@ proptest! {
     #[test]
     fn recall_without_a_ranking_is_that_of_the_rankings(sides in pairs(), exempt in ends()) {
         let budgets: Vec<usize> = (1..=sides.oracle.len()).rev().collect();
-        let oracle = Rankings::of(&one_head(&sides.oracle), exempt).unwrap();
-        let mut alone = recall_by_head(&oracle, &one_head(&sides.window), &budgets).unwrap();
+        let oracle = OracleTops::of(&one_head(&sides.oracle), exempt, &budgets).unwrap();
+        let mut alone = oracle.recall_by_head(&one_head(&sides.window)).unwrap();
         alone[0].reverse();
         let comparison = compare_sides(&sides, ForcedKeep::default(), exempt);
         prop_assert_eq!(&alone[0], &comparison.head(0, 0).curves.recall);
