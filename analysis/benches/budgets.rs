@@ -51,7 +51,7 @@ fn one_pass(oracle: &Importance, window: &Importance, budgets: &[usize]) -> Opti
         oracle: &rank(oracle)?,
         window: &rank(window)?,
         oracle_mass: oracle,
-        forced_keep: none,
+        keep_rule: none.into(),
         budgets,
     })
     .ok()
@@ -171,7 +171,7 @@ fn five_metrics_of_1024_heads_and_8_windows(bencher: Bencher<'_, '_>) {
                         oracle: &ranked,
                         window: &Rankings::of(black_box(window), none).ok()?,
                         oracle_mass: &oracle,
-                        forced_keep: none,
+                        keep_rule: none.into(),
                         budgets: &budgets,
                     })
                     .ok()?,

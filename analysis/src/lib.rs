@@ -18,6 +18,7 @@ pub mod error;
 pub mod fidelity;
 pub mod figure;
 pub mod importance;
+pub mod keep_rule;
 mod order;
 mod overlap;
 pub mod pooling;
@@ -40,6 +41,7 @@ pub use comparison::{
 };
 pub use error::AnalysisError;
 pub use importance::{AttentionRows, HeadKind, Importance, ReducedHead, reduce_rows};
+pub use keep_rule::{KeepRule, KeptRecent};
 pub use pooling::Pooling;
 pub use ranking::{EXEMPT, Rankings};
 pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};

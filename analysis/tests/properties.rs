@@ -14,7 +14,7 @@ use kvlens_analysis::fidelity::{negative_log_likelihood, step_fidelity, top_toke
 use kvlens_analysis::importance::{Importance, ReducedHead};
 use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::{ForcedKeep, GroupOrder, GroupReduction, Pooling, Scoring};
-use kvlens_analysis::{HeadKind, OracleTops, selection};
+use kvlens_analysis::{HeadKind, KeepRule, OracleTops, selection};
 use proptest::prelude::*;
 
 proptest! {
@@ -52,6 +52,32 @@ proptest! {
             let best = mass(&oracle);
             let of_best = if best == 0.0 { 1.0 } else { mass(&window) / best };
             prop_assert_eq!(curves.mass_of_oracle[point], of_best as f32);
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_budget_is_forced_anew_at_every_budget(
+        sides in pairs(), keep in ends(), exempt in ends(), percent in 0..=100_u8,
+    ) {
+        let tokens = sides.oracle.len();
+        let budgets: Vec<usize> = (1..=tokens).rev().collect();
+        let rule = KeepRule { fixed: keep, recent_percent: percent };
+        let rank = |scores: &[f32]| Rankings::of(&one_head(scores), exempt).unwrap();
+        let comparison = compare(ComparisonInput {
+            oracle: &rank(&sides.oracle),
+            window: &rank(&sides.window),
+            oracle_mass: &one_head(&sides.mass),
+            keep_rule: rule,
+            budgets: &budgets,
+        })
+        .unwrap();
+        for (&budget, &hit_rate) in budgets.iter().zip(&comparison.head(0, 0).curves.hit_rate) {
+            let recent = budget * usize::from(percent) / 100;
+            let forced = keep.union(exempt).union(ForcedKeep { sinks: 0, recent });
+            let oracle = naive_selection(&sides.oracle, forced, budget);
+            let window = naive_selection(&sides.window, forced, budget);
+            let hits = oracle.intersection(&window).count();
+            prop_assert_eq!(hit_rate, (hits as f64 / budget as f64) as f32, "budget {}", budget);
         }
     }
 
@@ -314,7 +340,7 @@ fn a_random_ranking_recalls_the_budget_share() {
         oracle: &rank(&oracle),
         window: &rank(&window),
         oracle_mass: &oracle,
-        forced_keep: ForcedKeep::default(),
+        keep_rule: ForcedKeep::default().into(),
         budgets: &budgets,
     })
     .unwrap();
