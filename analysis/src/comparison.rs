@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::AnalysisError;
 use crate::importance::{HeadKind, Importance};
+use crate::keep_rule::KeepRule;
 use crate::ranking::Rankings;
 use crate::statistics;
-use crate::tokens::ForcedKeep;
 
 mod head;
 mod log_axis;
@@ -115,8 +115,8 @@ pub struct ComparisonInput<'a> {
     /// Attention of the decode stage for the retained mass: mean over rows, causal keys, unpooled; the
     /// mean over the group where heads are grouped.
     pub oracle_mass: &'a Importance,
-    /// Tokens that the window's eviction rule always keeps.
-    pub forced_keep: ForcedKeep,
+    /// Tokens that the window's eviction rule keeps whatever their score.
+    pub keep_rule: KeepRule,
     /// Budgets in tokens, each in 1..=T, in any order.
     pub budgets: &'a [usize],
 }

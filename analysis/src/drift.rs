@@ -4,10 +4,9 @@ use crate::budget::AscendingBudgets;
 use crate::comparison::check_budgets;
 use crate::error::{AnalysisError, finite};
 use crate::importance::{AttentionRows, ReducedHead, RowReducer, check_rows, score_group};
-use crate::order::descending;
-use crate::overlap::recall_between;
 use crate::scoring::{GroupReduction, Scoring};
 use crate::tokens::ForcedKeep;
+use crate::tops::HeadTops;
 
 mod places;
 mod steps;
@@ -97,32 +96,29 @@ impl<'a> HeadRows<'a> {
     }
 }
 
-/// One side ranked among the tokens that are not exempt; ranks and order count from the first of them.
-struct RankedTokens {
+/// One side of a head, which recall is asked with again and again.
+struct TopTokens {
     exempt: ForcedKeep,
-    order: Vec<u32>,
-    rank: Vec<u32>,
+    budgets: AscendingBudgets,
+    tops: HeadTops,
 }
 
-impl RankedTokens {
-    fn of(scores: &[f32], exempt: ForcedKeep) -> Self {
-        let order = descending(&scores[exempt.rest(scores.len())]);
-        let mut rank = vec![0; order.len()];
-        for (place, &token) in order.iter().enumerate() {
-            rank[token as usize] = place as u32;
-        }
+impl TopTokens {
+    fn of(scores: &[f32], exempt: ForcedKeep, budgets: &[usize]) -> Self {
+        let rankable = exempt.rest(scores.len());
+        let budgets = AscendingBudgets::new(budgets, rankable.len());
         Self {
             exempt,
-            order,
-            rank,
+            tops: HeadTops::of(&scores[rankable], &budgets),
+            budgets,
         }
     }
 
     /// Recall between this side and the scores of the other, at each budget, whichever of the two is the
     /// oracle; 1 when no token is rankable.
-    fn recall_with(&self, other: &[f32], budgets: &[usize]) -> Vec<f32> {
-        let budgets = AscendingBudgets::new(budgets, self.rank.len());
-        recall_between(&self.rank, &other[self.exempt.rest(other.len())], &budgets)
+    fn recall_with(&self, other: &[f32]) -> Vec<f32> {
+        let rankable = self.exempt.rest(other.len());
+        self.tops.recall_with(&other[rankable], &self.budgets)
     }
 }
 

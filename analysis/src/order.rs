@@ -1,11 +1,13 @@
 //! Sorting scores once, in a way that is the same everywhere.
 
 mod digits;
+mod levels;
 
 use std::cell::Cell;
 use std::mem::take;
 
 use digits::DigitSort;
+pub(crate) use levels::{MOST_TOPS, levels};
 
 thread_local! {
     /// The buffers of this thread's last sort. They are taken out while they are in use.

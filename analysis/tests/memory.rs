@@ -36,7 +36,7 @@ fn compared(layers: usize) -> (Comparison, usize) {
             oracle: &Rankings::of(&oracle, none).unwrap(),
             window: &Rankings::of(&window, none).unwrap(),
             oracle_mass: &oracle,
-            forced_keep: none,
+            keep_rule: none.into(),
             budgets: &BUDGETS,
         })
         .unwrap()

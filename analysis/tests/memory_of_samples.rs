@@ -41,7 +41,7 @@ fn compared(sample: usize) -> Comparison {
         oracle: &Rankings::of(&oracle, none).unwrap(),
         window: &Rankings::of(&window, none).unwrap(),
         oracle_mass: &oracle,
-        forced_keep: none,
+        keep_rule: none.into(),
         budgets: &BUDGETS.map(|budget| budget.tokens(TOKENS)),
     })
     .unwrap()

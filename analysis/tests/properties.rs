@@ -14,7 +14,7 @@ use kvlens_analysis::fidelity::{negative_log_likelihood, step_fidelity, top_toke
 use kvlens_analysis::importance::{Importance, ReducedHead};
 use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::{ForcedKeep, GroupOrder, GroupReduction, Pooling, Scoring};
-use kvlens_analysis::{HeadKind, recall_by_head, selection};
+use kvlens_analysis::{HeadKind, KeepRule, OracleTops, selection};
 use proptest::prelude::*;
 
 proptest! {
@@ -56,10 +56,36 @@ proptest! {
     }
 
     #[test]
+    fn a_share_of_the_budget_is_forced_anew_at_every_budget(
+        sides in pairs(), keep in ends(), exempt in ends(), percent in 0..=100_u8,
+    ) {
+        let tokens = sides.oracle.len();
+        let budgets: Vec<usize> = (1..=tokens).rev().collect();
+        let rule = KeepRule { fixed: keep, recent_percent: percent };
+        let rank = |scores: &[f32]| Rankings::of(&one_head(scores), exempt).unwrap();
+        let comparison = compare(ComparisonInput {
+            oracle: &rank(&sides.oracle),
+            window: &rank(&sides.window),
+            oracle_mass: &one_head(&sides.mass),
+            keep_rule: rule,
+            budgets: &budgets,
+        })
+        .unwrap();
+        for (&budget, &hit_rate) in budgets.iter().zip(&comparison.head(0, 0).curves.hit_rate) {
+            let recent = budget * usize::from(percent) / 100;
+            let forced = keep.union(exempt).union(ForcedKeep { sinks: 0, recent });
+            let oracle = naive_selection(&sides.oracle, forced, budget);
+            let window = naive_selection(&sides.window, forced, budget);
+            let hits = oracle.intersection(&window).count();
+            prop_assert_eq!(hit_rate, (hits as f64 / budget as f64) as f32, "budget {}", budget);
+        }
+    }
+
+    #[test]
     fn recall_without_a_ranking_is_that_of_the_rankings(sides in pairs(), exempt in ends()) {
         let budgets: Vec<usize> = (1..=sides.oracle.len()).rev().collect();
-        let oracle = Rankings::of(&one_head(&sides.oracle), exempt).unwrap();
-        let mut alone = recall_by_head(&oracle, &one_head(&sides.window), &budgets).unwrap();
+        let oracle = OracleTops::of(&one_head(&sides.oracle), exempt, &budgets).unwrap();
+        let mut alone = oracle.recall_by_head(&one_head(&sides.window)).unwrap();
         alone[0].reverse();
         let comparison = compare_sides(&sides, ForcedKeep::default(), exempt);
         prop_assert_eq!(&alone[0], &comparison.head(0, 0).curves.recall);
@@ -314,7 +340,7 @@ fn a_random_ranking_recalls_the_budget_share() {
         oracle: &rank(&oracle),
         window: &rank(&window),
         oracle_mass: &oracle,
-        forced_keep: ForcedKeep::default(),
+        keep_rule: ForcedKeep::default().into(),
         budgets: &budgets,
     })
     .unwrap();

@@ -103,7 +103,7 @@ fn the_area_under_recall_is_that_of_numpy() {
             oracle: &oracle,
             window: &window,
             oracle_mass: &mass,
-            forced_keep: ForcedKeep::default(),
+            keep_rule: ForcedKeep::default().into(),
             budgets: &[1],
         })
         .unwrap();

@@ -74,14 +74,14 @@ fn sample() -> MeasuredSample {
         oracle: &oracle_rankings,
         window: &rankings,
         oracle_mass: &oracle,
-        forced_keep: none,
+        keep_rule: none.into(),
         budgets: &budgets,
     })
     .unwrap_or_else(|refused| unreachable!("{refused}"));
     let windows = WINDOWS.map(|label| MeasuredWindow {
         label: label.to_owned(),
         scoring: Scoring::default(),
-        forced_keep: none,
+        keep_rule: none.into(),
         importance: Arc::clone(&window),
         rankings: Arc::clone(&rankings),
         oracle_importance: Arc::clone(&oracle),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::{
-    Comparison, ComparisonInput, ForcedKeep, GroupReduction, Importance, KeySet, Rankings,
-    RowReduction, Scoring, ScoringOverrides, StepRange, compare,
+    Comparison, ComparisonInput, ForcedKeep, GroupReduction, Importance, KeepRule, KeptRecent,
+    KeySet, Rankings, RowReduction, Scoring, ScoringOverrides, StepRange, compare,
 };
 use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord, ScoreKind};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub struct MeasureOptions {
     pub overrides: ScoringOverrides,
     /// Tokens that no ranking contains, on either side.
     pub exempt: ForcedKeep,
+    /// Replaces the most recent tokens that each window's eviction rule keeps whatever their score.
+    pub keep_recent: Option<KeptRecent>,
     /// What the windows are held against.
     pub oracle: OracleDefinition,
 }
@@ -91,6 +93,14 @@ impl MeasureOptions {
     pub fn window_scoring(&self, published: Scoring) -> Scoring {
         self.overrides.apply(published)
     }
+
+    /// What a window's eviction rule keeps whatever the score.
+    pub fn keep_rule(&self, published: KeepRule) -> KeepRule {
+        match self.keep_recent {
+            Some(recent) => published.with_recent(recent),
+            None => published,
+        }
+    }
 }
 
 /// One window of one sample against the decode stage.
@@ -100,8 +110,8 @@ pub struct MeasuredWindow {
     pub label: String,
     /// The scoring in use: the published one with the overrides.
     pub scoring: Scoring,
-    /// Tokens that the window's eviction rule keeps whatever their score.
-    pub forced_keep: ForcedKeep,
+    /// Tokens that the window's eviction rule keeps whatever their score: the published rule with the options.
+    pub keep_rule: KeepRule,
     /// The window's importance under `scoring`.
     pub importance: Arc<Importance>,
     /// The window's rankings of the tokens that are not exempt.
@@ -200,17 +210,18 @@ fn measure_window(
     let oracle_mass = oracles.get(mass_scoring(scoring))?.importance;
     let importance = captured.importance(window, scoring, window.forced_keep())?;
     let rankings = Rankings::of(&importance, options.exempt)?;
+    let keep_rule = options.keep_rule(window.keep_rule());
     let comparison = compare(ComparisonInput {
         oracle: &oracle.rankings,
         window: &rankings,
         oracle_mass: &oracle_mass,
-        forced_keep: window.forced_keep(),
+        keep_rule,
         budgets,
     })?;
     Ok(MeasuredWindow {
         label: window.label().to_owned(),
         scoring,
-        forced_keep: window.forced_keep(),
+        keep_rule,
         importance: Arc::new(importance),
         rankings: Arc::new(rankings),
         oracle_importance: oracle.importance,

@@ -224,7 +224,7 @@ impl Eviction {
         let info = ObservationInfo {
             label: "eviction".to_owned(),
             scoring,
-            forced_keep,
+            keep_rule: forced_keep.into(),
             token_ids: Vec::new(),
             ready_made: None,
             cost: Cost::default(),

@@ -5,7 +5,7 @@ mod token_scores;
 
 use std::ops::Range;
 
-use kvlens_analysis::{ForcedKeep, Scoring};
+use kvlens_analysis::{ForcedKeep, KeepRule, Scoring};
 use serde::{Deserialize, Serialize};
 
 pub use query_rows::QueryRows;
@@ -51,7 +51,9 @@ pub struct ObservationInfo {
     /// The scoring that the window was published with.
     pub scoring: Scoring,
     /// Tokens that the window's eviction rule keeps whatever their score.
-    pub forced_keep: ForcedKeep,
+    /// Sessions of older programs have it by this name, without a share of the budget.
+    #[serde(rename = "forced_keep")]
+    pub keep_rule: KeepRule,
     /// Ids of the tokens that the rows are the queries of; W entries, none where the rows are no tokens.
     pub token_ids: Vec<u32>,
     /// What the scores are, for a window that gives scores in place of queries.
@@ -177,9 +179,14 @@ impl Observation {
         self.info.scoring
     }
 
-    /// Tokens that the window's rule keeps whatever their score.
+    /// Tokens that the window's rule keeps at every budget, whatever their score.
     pub fn forced_keep(&self) -> ForcedKeep {
-        self.info.forced_keep
+        self.info.keep_rule.fixed
+    }
+
+    /// Tokens that the window's rule keeps whatever their score.
+    pub fn keep_rule(&self) -> KeepRule {
+        self.info.keep_rule
     }
 
     /// Ids of the tokens that the rows are the queries of; none where the rows are no tokens.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::comparison::{ComparisonInput, Metric, compare};
 use crate::importance::HeadKind;
+use crate::keep_rule::KeepRule;
 use crate::ranking::Rankings;
 
 const NONE: ForcedKeep = ForcedKeep {
@@ -96,9 +97,12 @@ fn every_allocation_gives_out_the_same_and_no_head_more_than_the_prompt() {
 #[test]
 fn the_uniform_allocation_gives_recall_and_hit_rate_of_the_comparison() {
     let (oracle, window) = (importance(2, 3, 40, 2), importance(2, 3, 40, 3));
-    let forced_keep = ForcedKeep {
-        sinks: 1,
-        recent: 4,
+    let keep_rule = KeepRule {
+        fixed: ForcedKeep {
+            sinks: 1,
+            recent: 4,
+        },
+        recent_percent: 50,
     };
     let rank = |side: &Importance| Rankings::of(side, NONE).unwrap();
     let (oracle_rankings, window_rankings) = (rank(&oracle), rank(&window));
@@ -107,7 +111,7 @@ fn the_uniform_allocation_gives_recall_and_hit_rate_of_the_comparison() {
             oracle: &oracle_rankings,
             window: &window_rankings,
             oracle_mass: &oracle,
-            forced_keep,
+            keep_rule,
             budgets: &[budget],
         })
         .unwrap();
@@ -116,7 +120,7 @@ fn the_uniform_allocation_gives_recall_and_hit_rate_of_the_comparison() {
             oracle: &oracle_rankings,
             window: &window_rankings,
             oracle_mass: &oracle,
-            forced_keep,
+            forced_keep: keep_rule.at(budget),
             allocation: &allocation,
         })
         .unwrap();

@@ -3,7 +3,11 @@
 use std::ops::Range;
 
 /// Budgets as places in a ranking, ascending, and where each was among the budgets that were asked for.
-pub(crate) struct AscendingBudgets(Vec<(usize, usize)>);
+#[derive(Debug, Clone)]
+pub(crate) struct AscendingBudgets {
+    tops: Vec<usize>,
+    asked: Vec<usize>,
+}
 
 impl AscendingBudgets {
     /// A budget past the rankable tokens means all of them.
@@ -11,13 +15,20 @@ impl AscendingBudgets {
         let tops = budgets.iter().map(|&budget| budget.min(rankable));
         let mut ascending: Vec<(usize, usize)> = tops.zip(0..).collect();
         ascending.sort_unstable();
-        Self(ascending)
+        let (tops, asked) = ascending.into_iter().unzip();
+        Self { tops, asked }
+    }
+
+    /// The budgets, ascending.
+    pub(crate) fn tops(&self) -> &[usize] {
+        &self.tops
     }
 
     /// For each budget the ranks that it adds to those of the budget before, and its place among the asked ones.
     /// The end of the ranks is the number of tokens at that budget; ranks behind the largest budget do not come.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
-        self.0.iter().scan(0, |start, &(top, asked)| {
+        let places = self.tops.iter().zip(&self.asked);
+        places.scan(0, |start, (&top, &asked)| {
             let added = *start..top;
             *start = top;
             Some((added, asked))
@@ -26,7 +37,7 @@ impl AscendingBudgets {
 
     /// Number of budgets.
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.tops.len()
     }
 }
 
@@ -39,6 +50,7 @@ mod tests {
         let budgets = AscendingBudgets::new(&[3, 1, 9, 3], 4);
         let steps: Vec<(Range<usize>, usize)> = budgets.steps().collect();
         assert_eq!(steps, [(0..1, 1), (1..3, 0), (3..3, 3), (3..4, 2)]);
+        assert_eq!(budgets.tops(), [1, 3, 3, 4]);
         assert_eq!(budgets.count(), 4);
     }
 }

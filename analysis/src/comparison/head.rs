@@ -7,6 +7,7 @@ use super::log_axis::LogAxis;
 use super::{BudgetCurves, ComparisonInput, HeadComparison};
 use crate::budget::AscendingBudgets;
 use crate::overlap::{overlap_along, recall, running_overlap, share};
+use crate::tokens::ForcedKeep;
 
 /// An input that was checked, with what is the same for all of its heads.
 pub(super) struct HeadComparer<'a> {
@@ -42,7 +43,13 @@ impl<'a> HeadComparer<'a> {
             }
             masses[asked] = (kept, best);
         }
-        let selected = Selected::of(&self.input, &overlap, layer, head);
+        let mut selected = Selected {
+            input: &self.input,
+            layer,
+            head,
+            ranked: &overlap,
+            last: None,
+        };
 
         let mut curves = BudgetCurves::default();
         for (&budget, (kept, best)) in self.input.budgets.iter().zip(masses) {
@@ -63,37 +70,47 @@ impl<'a> HeadComparer<'a> {
     }
 }
 
-/// Overlap of whole selections: forced tokens are on both sides, the rest competes for what is left.
+/// Overlap of whole selections of one head: forced tokens are on both sides, the rest competes for what is left.
 struct Selected<'a> {
-    forced: usize,
-    overlap: Cow<'a, [u32]>,
+    input: &'a ComparisonInput<'a>,
+    layer: usize,
+    head: usize,
+    /// Overlap of the rankings as they are.
+    ranked: &'a [u32],
+    /// Forced tokens of the last budget that was asked, and the overlap among the others.
+    last: Option<(ForcedKeep, Cow<'a, [u32]>)>,
 }
 
 impl<'a> Selected<'a> {
-    /// `ranked` is the overlap of the rankings.
-    fn of(input: &ComparisonInput<'_>, ranked: &'a [u32], layer: usize, head: usize) -> Self {
-        let prompt_tokens = input.window.prompt_tokens();
-        let exempt = input.window.exempt();
-        let forced_keep = input.forced_keep.union(exempt);
-        let rest = forced_keep.rest(prompt_tokens);
-        let overlap = if rest == exempt.rest(prompt_tokens) {
-            Cow::Borrowed(ranked)
-        } else {
-            Cow::Owned(overlap_within(&rest, input, layer, head))
-        };
-        Self {
-            forced: forced_keep.count(prompt_tokens),
-            overlap,
-        }
-    }
-
-    fn hit_rate(&self, budget: usize) -> f64 {
-        if budget <= self.forced {
+    fn hit_rate(&mut self, budget: usize) -> f64 {
+        let exempt = self.input.window.exempt();
+        let forced_keep = self.input.keep_rule.at(budget).union(exempt);
+        let forced = forced_keep.count(self.input.window.prompt_tokens());
+        if budget <= forced {
             return 1.0;
         }
-        let others = (budget - self.forced).min(self.overlap.len() - 1);
-        let kept = self.forced + self.overlap[others] as usize;
+        let overlap = self.overlap_beside(forced_keep);
+        let others = (budget - forced).min(overlap.len() - 1);
+        let kept = forced + overlap[others] as usize;
         share(kept as f64, budget as f64)
+    }
+
+    /// Overlap among the tokens that are not forced. Most rules force the same tokens at every budget.
+    fn overlap_beside(&mut self, forced_keep: ForcedKeep) -> &[u32] {
+        let known = self.last.take().filter(|(of, _)| *of == forced_keep);
+        let found = known.unwrap_or_else(|| (forced_keep, self.overlap_without(forced_keep)));
+        let (_, overlap) = self.last.insert(found);
+        overlap
+    }
+
+    fn overlap_without(&self, forced_keep: ForcedKeep) -> Cow<'a, [u32]> {
+        let prompt_tokens = self.input.window.prompt_tokens();
+        let rest = forced_keep.rest(prompt_tokens);
+        if rest == self.input.window.exempt().rest(prompt_tokens) {
+            Cow::Borrowed(self.ranked)
+        } else {
+            Cow::Owned(overlap_within(&rest, self.input, self.layer, self.head))
+        }
     }
 }
 

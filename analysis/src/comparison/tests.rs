@@ -1,6 +1,7 @@
 //! Curves by hand and refusals; the properties are in the crate's tests folder.
 
 use super::*;
+use crate::ForcedKeep;
 
 const NONE: ForcedKeep = ForcedKeep {
     sinks: 0,
@@ -32,7 +33,7 @@ fn compare_at(
         oracle: &Rankings::of(oracle, exempt).unwrap(),
         window: &Rankings::of(window, exempt).unwrap(),
         oracle_mass: oracle,
-        forced_keep,
+        keep_rule: forced_keep.into(),
         budgets,
     })
 }
@@ -165,7 +166,7 @@ fn sides_that_do_not_match_are_refused() {
         oracle: &Rankings::of(&one, NONE).unwrap(),
         window: &Rankings::of(&one, exempt).unwrap(),
         oracle_mass: &one,
-        forced_keep: NONE,
+        keep_rule: NONE.into(),
         budgets: &[1],
     });
     assert!(matches!(
@@ -179,7 +180,7 @@ fn sides_that_do_not_match_are_refused() {
         oracle: &Rankings::of(&one, NONE).unwrap(),
         window: &Rankings::of(&one, NONE).unwrap(),
         oracle_mass: &two,
-        forced_keep: NONE,
+        keep_rule: NONE.into(),
         budgets: &[1],
     });
     assert!(matches!(refused, Err(AnalysisError::Mismatch { .. })));

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::{HeadRows, RankedTokens, check_side};
+use super::{HeadRows, TopTokens, check_side};
 use crate::error::AnalysisError;
+use crate::order::descending;
 use crate::tokens::ForcedKeep;
 
 /// Consecutive rows of one head that a window slides over, and the oracle of the same head.
@@ -69,7 +70,8 @@ pub fn recall_by_place(input: PlaceInput<'_>) -> Result<Vec<PlacedRecall>, Analy
             what: "positions from one window to the next",
         });
     }
-    let oracle = RankedTokens::of(input.oracle, input.exempt);
+    let oracle = TopTokens::of(input.oracle, input.exempt, input.budgets);
+    let oracle_order = descending(&input.oracle[input.exempt.rest(prompt_tokens)]);
     let last_of_prompt = prompt_tokens - 1;
     (input.width..=rows)
         .into_par_iter()
@@ -79,20 +81,21 @@ pub fn recall_by_place(input: PlaceInput<'_>) -> Result<Vec<PlacedRecall>, Analy
             let scores = input.rows.scores_of(end - input.width..end)?;
             Ok(PlacedRecall {
                 last_position,
-                recall: oracle.recall_with(&scores, input.budgets),
-                visible: input.visible(&oracle, last_position),
+                recall: oracle.recall_with(&scores),
+                visible: input.visible(&oracle_order, last_position),
             })
         })
         .collect()
 }
 
 impl PlaceInput<'_> {
-    fn visible(&self, oracle: &RankedTokens, last_position: usize) -> Vec<f32> {
+    /// `oracle_order` counts the tokens from the first that is rankable.
+    fn visible(&self, oracle_order: &[u32], last_position: usize) -> Vec<f32> {
         let offset = self.exempt.rest(self.oracle.len()).start;
         self.budgets
             .iter()
             .map(|&budget| {
-                let top = &oracle.order[..budget.min(oracle.order.len())];
+                let top = &oracle_order[..budget.min(oracle_order.len())];
                 let seen = top
                     .iter()
                     .filter(|&&token| token as usize + offset <= last_position)

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{HeadRows, RankedTokens, check_side};
+use super::{HeadRows, TopTokens, check_side};
 use crate::error::AnalysisError;
 use crate::tokens::ForcedKeep;
 
@@ -25,12 +25,12 @@ pub struct DriftInput<'a> {
 /// # Errors
 /// Rows, window and budgets that do not fit, weights and scores that are not finite.
 pub fn recall_by_step(input: DriftInput<'_>) -> Result<Vec<Vec<f32>>, AnalysisError> {
-    let (steps, window) = input.ranked_window()?;
+    let (steps, window) = input.window_tops()?;
     (0..steps)
         .into_par_iter()
         .map(|step| {
             let scores = input.decode.scores_of(step..step + 1)?;
-            Ok(window.recall_with(&scores, input.budgets))
+            Ok(window.recall_with(&scores))
         })
         .collect()
 }
@@ -44,7 +44,7 @@ pub fn recall_by_horizon(
     input: DriftInput<'_>,
     horizons: &[usize],
 ) -> Result<Vec<Vec<f32>>, AnalysisError> {
-    let (steps, window) = input.ranked_window()?;
+    let (steps, window) = input.window_tops()?;
     if let Some(wrong) = horizons
         .iter()
         .find(|&&horizon| horizon == 0 || horizon > steps)
@@ -63,7 +63,7 @@ pub fn recall_by_horizon(
             continue;
         }
         let scores = input.decode.scores(&reducers)?;
-        let reached = window.recall_with(&scores, input.budgets);
+        let reached = window.recall_with(&scores);
         for (slot, _) in recall
             .iter_mut()
             .zip(horizons)
@@ -76,7 +76,7 @@ pub fn recall_by_horizon(
 }
 
 impl DriftInput<'_> {
-    fn ranked_window(&self) -> Result<(usize, RankedTokens), AnalysisError> {
+    fn window_tops(&self) -> Result<(usize, TopTokens), AnalysisError> {
         let (steps, prompt_tokens) = self.decode.check()?;
         check_side(
             "the window's score",
@@ -84,6 +84,6 @@ impl DriftInput<'_> {
             prompt_tokens,
             self.budgets,
         )?;
-        Ok((steps, RankedTokens::of(self.window, self.exempt)))
+        Ok((steps, TopTokens::of(self.window, self.exempt, self.budgets)))
     }
 }

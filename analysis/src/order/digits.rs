@@ -29,15 +29,15 @@ pub(super) struct DigitSort {
     misplaced: Vec<u32>,
 }
 
-fn label_of(entry: u64) -> u32 {
+pub(super) fn label_of(entry: u64) -> u32 {
     entry as u32
 }
 
-fn key_of(entry: u64) -> u32 {
+pub(super) fn key_of(entry: u64) -> u32 {
     (entry >> 32) as u32
 }
 
-fn entry(key: u32, label: u32) -> u64 {
+pub(super) fn entry(key: u32, label: u32) -> u64 {
     (u64::from(key) << 32) | u64::from(label)
 }
 
@@ -225,7 +225,7 @@ fn sort_cell_at(sorted: &mut [u64], place: usize, digits: Digits) {
 const SIGN: u32 = 1 << 31;
 
 /// A number that orders as the score does, with both zeros equal.
-fn ascending(score: f32) -> i32 {
+pub(super) fn ascending(score: f32) -> i32 {
     // Adding zero turns -0.0 into 0.0, which must tie with it.
     let bits = (score + 0.0).to_bits() as i32;
     // Of negative numbers, all bits but the sign are turned round.

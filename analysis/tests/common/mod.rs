@@ -48,7 +48,7 @@ pub fn compare_sides(sides: &Side, forced_keep: ForcedKeep, exempt: ForcedKeep) 
         oracle: &Rankings::of(&one_head(&sides.oracle), exempt).unwrap(),
         window: &Rankings::of(&one_head(&sides.window), exempt).unwrap(),
         oracle_mass: &one_head(&sides.mass),
-        forced_keep,
+        keep_rule: forced_keep.into(),
         budgets: &budgets,
     })
     .unwrap()

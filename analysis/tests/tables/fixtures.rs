@@ -48,7 +48,7 @@ pub fn compared(budgets: &[usize]) -> (Importance, Comparison) {
         oracle: &rankings,
         window: &rankings,
         oracle_mass: &importance,
-        forced_keep: ForcedKeep::default(),
+        keep_rule: ForcedKeep::default().into(),
         budgets,
     })
     .unwrap();

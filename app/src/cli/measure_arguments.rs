@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use kvlens_analysis::{
-    Budget, ForcedKeep, GroupReduction, KeySet, Metric, Pooling, RowReduction, ScoringOverrides,
-    StepRange,
+    Budget, ForcedKeep, GroupReduction, KeptRecent, KeySet, Metric, Pooling, RowReduction,
+    ScoringOverrides, StepRange,
 };
 
 use super::args::{DEFAULT_BUDGETS, at_least_one};
@@ -84,6 +84,10 @@ pub struct ScoringArguments {
     /// Leave the first S prompt tokens out of every ranking
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub exempt_sinks: usize,
+    /// Recent tokens that every window's eviction rule keeps, instead of the published ones: so many, or a share
+    /// of each budget (H2O's split is 50%). Counts in hit rate and in fidelity
+    #[arg(long, value_name = "N|P%")]
+    pub keep_recent: Option<KeptRecent>,
     /// Reduction over a window's rows instead of the published one: mean, sum or max
     #[arg(long, value_name = "mean|sum|max")]
     pub reduce: Option<RowReduction>,
@@ -122,6 +126,7 @@ impl ScoringArguments {
                 sinks: self.exempt_sinks,
                 recent: self.exempt_recent,
             },
+            keep_recent: self.keep_recent,
             oracle: OracleDefinition {
                 steps: self.oracle_steps,
                 reduce: self.oracle_reduce,
@@ -144,10 +149,15 @@ pub fn scoring_words(options: &MeasureOptions) -> Vec<String> {
     let MeasureOptions {
         overrides,
         exempt,
+        keep_recent,
         oracle,
     } = options;
     flag("--exempt-recent", count(exempt.recent));
     flag("--exempt-sinks", count(exempt.sinks));
+    flag(
+        "--keep-recent",
+        keep_recent.map(|recent| recent.to_string()),
+    );
     flag(
         "--reduce",
         text(overrides.reduce.as_ref().map(|it| it as _)),

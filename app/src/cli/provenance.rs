@@ -1,7 +1,7 @@
 //! Where a table's figures come from, as JSON in the file's metadata.
 
 use anyhow::{Context, Result};
-use kvlens_analysis::{Budget, ForcedKeep, Scoring};
+use kvlens_analysis::{Budget, KeepRule, Scoring};
 use kvlens_sessions::model::ModelIdentity;
 use kvlens_sessions::{CapturePlan, ModelShape, ScoreKind, Session};
 use serde::Serialize;
@@ -44,7 +44,9 @@ struct WindowProvenance {
     window: String,
     scoring: Scoring,
     oracle_scoring: Scoring,
-    forced_keep: ForcedKeep,
+    /// By the name that readers of older tables know.
+    #[serde(rename = "forced_keep")]
+    keep_rule: KeepRule,
     score_kind: ScoreKind,
 }
 
@@ -91,7 +93,7 @@ fn of_session<'a>(session: &'a Session, options: &MeasureOptions) -> Result<Sess
         window: window.label().to_owned(),
         scoring: options.window_scoring(window.scoring()),
         oracle_scoring: options.oracle_scoring(window.scoring()),
-        forced_keep: window.forced_keep(),
+        keep_rule: options.keep_rule(window.keep_rule()),
         score_kind: window.score_kind(),
     });
     Ok(SessionProvenance {

@@ -50,7 +50,7 @@ pub fn allocate(
     kind: AllocationKind,
     budget: usize,
 ) -> Result<Vec<AllocatedHead>> {
-    let (importance, forced) = (&window.importance, window.forced_keep);
+    let (importance, forced) = (&window.importance, window.keep_rule.at(budget));
     let allocation = match kind {
         AllocationKind::Uniform => BudgetAllocation::uniform(importance, budget)?,
         AllocationKind::Pyramid => {

@@ -6,7 +6,7 @@ use kvlens_analysis::allocation::{
     compare_allocation,
 };
 use kvlens_analysis::fidelity::{MeanFidelity, StepFidelity};
-use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Importance, Rankings};
+use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Importance, KeepRule, Rankings};
 use kvlens_datasets::score_values;
 use kvlens_sessions::fidelity::{Continuation, ContinuationPlan, FidelityTest};
 use kvlens_sessions::model::Model;
@@ -77,7 +77,7 @@ struct Ranked<'a> {
     label: &'a str,
     importance: &'a Importance,
     rankings: &'a Rankings,
-    forced_keep: ForcedKeep,
+    keep_rule: KeepRule,
     oracle: &'a Rankings,
     oracle_mass: &'a Importance,
 }
@@ -88,7 +88,7 @@ impl<'a> Ranked<'a> {
             label: &window.label,
             importance: &window.importance,
             rankings: &window.rankings,
-            forced_keep: window.forced_keep,
+            keep_rule: window.keep_rule,
             oracle: &window.oracle_rankings,
             oracle_mass: &window.oracle_mass,
         }
@@ -99,10 +99,15 @@ impl<'a> Ranked<'a> {
             label: DECODE_LABEL,
             importance: &sample.oracle,
             rankings: &sample.oracle_rankings,
-            forced_keep: ForcedKeep::default(),
+            keep_rule: KeepRule::default(),
             oracle: &sample.oracle_rankings,
             oracle_mass: &sample.oracle_mass,
         }
+    }
+
+    /// Tokens that every head keeps, by the budget that was asked for.
+    fn forced_keep(&self, allocation: &BudgetAllocation) -> ForcedKeep {
+        self.keep_rule.at(allocation.budget())
     }
 }
 
@@ -213,7 +218,11 @@ impl<'a> SampleRun<'a> {
 
     fn evict(&mut self, ranked: &Ranked<'_>, budget: Budget) -> Result<Outcome> {
         let allocation = self.allocate(ranked, budget.tokens(self.prompt_tokens()))?;
-        let kept = evict(ranked.rankings, ranked.forced_keep, &allocation)?;
+        let kept = evict(
+            ranked.rankings,
+            ranked.forced_keep(&allocation),
+            &allocation,
+        )?;
         let mut control = RunControl {
             cancel: self.cancel,
             on_tokens: &mut |_, _| {},
@@ -224,7 +233,7 @@ impl<'a> SampleRun<'a> {
 
     fn allocate(&self, ranked: &Ranked<'_>, tokens: usize) -> Result<BudgetAllocation> {
         // what is exempt from the ranking is kept as what is forced
-        let forced = ranked.forced_keep.union(self.plan.options.exempt);
+        let forced = ranked.keep_rule.at(tokens).union(self.plan.options.exempt);
         let importance = ranked.importance;
         Ok(match self.plan.allocation {
             AllocationKind::Uniform => BudgetAllocation::uniform(importance, tokens)?,
@@ -248,7 +257,7 @@ impl<'a> SampleRun<'a> {
             oracle: ranked.oracle,
             window: ranked.rankings,
             oracle_mass: ranked.oracle_mass,
-            forced_keep: ranked.forced_keep,
+            forced_keep: ranked.forced_keep(allocation),
             allocation,
         })?;
         let steps = self.test.compare(continuation)?;

@@ -14,6 +14,7 @@ mod estimate;
 mod fidelity;
 mod figure;
 mod hub;
+mod keep_recent;
 mod measure_together;
 mod plan;
 mod questions;

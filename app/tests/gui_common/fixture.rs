@@ -98,14 +98,14 @@ fn measured(
         oracle: &oracle_rankings,
         window: &rankings,
         oracle_mass: &mass,
-        forced_keep: window.forced_keep,
+        keep_rule: window.forced_keep.into(),
         budgets: budget_grid(tokens).unwrap().tokens(),
     })
     .unwrap();
     MeasuredWindow {
         label: window.label.clone(),
         scoring: window.scoring,
-        forced_keep: window.forced_keep,
+        keep_rule: window.forced_keep.into(),
         importance: Arc::new(importance),
         rankings: Arc::new(rankings),
         oracle_importance: Arc::new(oracle),
@@ -143,7 +143,7 @@ pub fn renew() {
         windows.push(KeptWindow {
             label: window.label.clone(),
             scoring: window.scoring,
-            forced_keep: window.forced_keep,
+            forced_keep: window.keep_rule.fixed,
             // No time of any machine may reach a picture.
             cost: Cost {
                 seconds: 0.0,

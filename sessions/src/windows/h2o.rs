@@ -3,12 +3,13 @@
 //! Score of prompt token j, per layer and query head: the sum over i >= j of the causal attention weight of
 //! row i on j; no pooling. Accumulated block by block during prefill; T x T weights are never held.
 //! Tokens at the start are seen by more rows and gain from it, as in the original.
-//! The last `recent=32` tokens are always kept, as in KVCache-Factory. The paper halves the budget between
-//! recent and heavy tokens, which one number for all budgets cannot say.
+//! The last `recent=32` tokens are always kept, as in KVCache-Factory. `recent=50%` is the published split: half
+//! of any budget goes to the most recent tokens, the rest to heavy hitters among the others (the authors'
+//! repository sizes both parts by ratios of the cache and runs them with equal ones).
 
 use std::time::Instant;
 
-use kvlens_analysis::{ForcedKeep, RowReduction, Scoring};
+use kvlens_analysis::{ForcedKeep, KeepRule, KeptRecent, RowReduction, Scoring};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
@@ -18,17 +19,17 @@ use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Needs, Prefilled, RunControl};
 
 /// Recent tokens that KVCache-Factory always keeps.
-const RECENT: usize = 32;
+const RECENT: KeptRecent = KeptRecent::Tokens(32);
 
 /// Attention accumulated over the whole prompt.
 #[derive(Debug, Clone)]
 pub struct H2o {
     label: String,
-    recent: usize,
+    recent: KeptRecent,
 }
 
 impl H2o {
-    /// From `h2o[:recent=32]`.
+    /// From `h2o[:recent=32|50%]`: recent tokens that are always kept, or their share of the budget.
     ///
     /// # Errors
     /// [`SessionError::Plan`] for any other option.
@@ -63,10 +64,11 @@ impl ObservationWindow for H2o {
     }
 
     fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep {
-            sinks: 0,
-            recent: self.recent,
-        }
+        self.keep_rule().fixed
+    }
+
+    fn keep_rule(&self) -> KeepRule {
+        KeepRule::default().with_recent(self.recent)
     }
 
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {

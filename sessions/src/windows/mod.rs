@@ -27,7 +27,7 @@ pub(crate) mod trained_file;
 mod union;
 mod union_ranks;
 
-use kvlens_analysis::{ForcedKeep, Pooling, RowReduction, Scoring};
+use kvlens_analysis::{ForcedKeep, KeepRule, Pooling, RowReduction, Scoring};
 
 pub use dapq::DapQ;
 pub use decode::{Decode, DecodePlan};
@@ -72,9 +72,14 @@ pub trait ObservationWindow: Send + Sync {
         Scoring::default()
     }
 
-    /// Tokens that the window's eviction rule keeps whatever their score: none.
+    /// Tokens that the window's eviction rule keeps at every budget, whatever their score: none.
     fn forced_keep(&self) -> ForcedKeep {
         ForcedKeep::default()
+    }
+
+    /// All that the rule keeps whatever the score, where that depends on the budget.
+    fn keep_rule(&self) -> KeepRule {
+        self.forced_keep().into()
     }
 
     /// Loads what the window needs besides the prompt. Called once, before the first sample.
@@ -121,7 +126,7 @@ pub trait ObservationWindow: Send + Sync {
         ObservationInfo {
             label: self.label().to_owned(),
             scoring: self.scoring(),
-            forced_keep: self.forced_keep(),
+            keep_rule: self.keep_rule(),
             token_ids,
             ready_made: None,
             cost,

@@ -91,7 +91,7 @@ const KINDS: &[WindowKind] = &[
     ),
     kind(
         "h2o",
-        "h2o[:recent=32]",
+        "h2o[:recent=32|50%]",
         "the attention of all prompt queries, summed up (H2O)",
         |label| Ok(Box::new(H2o::from_label(label)?)),
     ),

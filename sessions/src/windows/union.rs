@@ -8,7 +8,7 @@
 //!
 //! What any member always keeps is always kept.
 
-use kvlens_analysis::{ForcedKeep, Scoring};
+use kvlens_analysis::{ForcedKeep, KeepRule, Scoring};
 
 use super::registry::parse_window;
 use super::union_ranks::{RankMerge, merge_ranks};
@@ -144,6 +144,14 @@ impl ObservationWindow for Union {
             })
     }
 
+    fn keep_rule(&self) -> KeepRule {
+        self.members
+            .iter()
+            .fold(KeepRule::default(), |rule, member| {
+                rule.union(member.keep_rule())
+            })
+    }
+
     fn prepare(&mut self, model: &Model) -> Result<(), SessionError> {
         self.members
             .iter_mut()
@@ -239,5 +247,8 @@ mod tests {
         assert_eq!((needs.last_rows, needs.extra_tokens), (8, 4));
         assert!(needs.column_sums);
         assert_eq!(union.forced_keep().recent, 8);
+        let label = "union:of=last:8+h2o:recent=50%".parse().unwrap();
+        let rule = Union::from_label(&label).unwrap().keep_rule();
+        assert_eq!([10, 64].map(|budget| rule.at(budget).recent), [8, 32]);
     }
 }

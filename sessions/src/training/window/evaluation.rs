@@ -1,6 +1,6 @@
 //! How windows do on prompts that nothing was trained on.
 
-use kvlens_analysis::{ForcedKeep, Rankings, recall_by_head, statistics};
+use kvlens_analysis::{ForcedKeep, OracleTops, statistics};
 
 use super::curve::{Baseline, HeldOutGroup};
 use super::examples::{Examples, Prepared};
@@ -91,9 +91,9 @@ impl HeldOut<'_> {
         let observed = window.observe(self.model, prefilled, &mut control)?;
         let keys = prefilled.keys_for_scoring(self.model)?;
         let importance = keys.importance(&observed, observed.scoring(), observed.forced_keep())?;
-        let oracle = Rankings::of(&prepared.oracle, ForcedKeep::default())?;
         let budgets = BUDGETS.map(|budget| budget.tokens(importance.prompt_tokens()));
-        Ok(recall_by_head(&oracle, &importance, &budgets)?)
+        let oracle = OracleTops::of(&prepared.oracle, ForcedKeep::default(), &budgets)?;
+        Ok(oracle.recall_by_head(&importance)?)
     }
 }
 
