@@ -14,6 +14,8 @@ use gui_common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait
 use kvlens::gui::command::Command;
 use kvlens::gui::layout::{Pane, Preset};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
+use kvlens::gui::workbench::Workbench;
+use kvlens::measurement::{MeasureOptions, OracleDefinition, measure_sample};
 use kvlens_analysis::Metric;
 use kvlens_sessions::Session;
 
@@ -307,4 +309,59 @@ fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
     );
     let text = format!("oracle {} of {}", evidence.oracle, evidence.needed);
     assert!(bench.query_by_label(&text).is_some(), "{text}");
+}
+
+fn type_into(bench: &mut Bench<'_>, label: &str, text: &str) {
+    bench.get_by_label(label).focus();
+    bench.run_steps(2);
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    bench.run_steps(2);
+    bench.get_by_label(label).type_text(text);
+    bench.run_steps(2);
+    bench.key_press(egui::Key::Enter);
+    bench.run_steps(2);
+}
+
+#[test]
+fn the_oracle_and_what_is_kept_are_defined_in_the_scoring_view() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Scoring));
+    bench.run_steps(4);
+    type_into(&mut bench, "Decode steps", "nonsense");
+    let options = inside(&bench).settings().choices.measure;
+    assert_eq!(options, MeasureOptions::default());
+
+    type_into(&mut bench, "Decode steps", "2-4");
+    type_into(&mut bench, "Keep recent", "50%");
+    let options = MeasureOptions {
+        keep_recent: Some("50%".parse().unwrap()),
+        oracle: OracleDefinition {
+            steps: "2-4".parse().unwrap(),
+            ..OracleDefinition::default()
+        },
+        ..MeasureOptions::default()
+    };
+    assert_eq!(inside(&bench).settings().choices.measure, options);
+    wait_for(&mut bench, "the new numbers", |workbench| {
+        workbench.is_idle() && workbench.data().shown().unwrap().options == options
+    });
+    let captured = Session::open(session()).unwrap().load_sample(0).unwrap();
+    let budgets = inside(&bench).derived().budgets().to_vec();
+    let expected = measure_sample(&captured, &options, |_| budgets.clone()).unwrap();
+    let published = MeasureOptions::default();
+    let otherwise = measure_sample(&captured, &published, |_| budgets.clone()).unwrap();
+    let shown = &inside(&bench).data().shown().unwrap().sample;
+    assert_eq!(shown.windows[0].comparison, expected.windows[0].comparison);
+    assert_ne!(shown.windows[0].comparison, otherwise.windows[0].comparison);
+
+    // steps behind the end of the decode stage: said, and the good numbers stay
+    type_into(&mut bench, "Decode steps", "900-999");
+    wait_for(&mut bench, "the refusal", Workbench::is_idle);
+    let said = &inside(&bench).data().log.last().unwrap().text;
+    assert!(
+        said.contains("lie behind the end of a decode stage"),
+        "{said}"
+    );
+    assert_eq!(inside(&bench).data().shown().unwrap().options, options);
 }

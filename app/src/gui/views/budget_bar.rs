@@ -1,10 +1,11 @@
 //! The budget: one slider on a logarithmic scale, and the number as it was typed.
 
-use egui::{Id, RichText, Slider, TextEdit, Ui};
+use egui::{Id, RichText, Slider, Ui};
 use kvlens_analysis::Budget;
 
 use super::View;
 use crate::gui::command::{Command, Commands};
+use crate::gui::widgets::typed::TypedField;
 
 /// Draws the bar.
 pub fn budget_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -37,26 +38,19 @@ pub fn budget_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 /// The budget as text: `64` or `5%`.
 fn entry_ui(ui: &mut Ui, view: &View<'_>, name: Id, commands: &mut Commands) {
-    let draft_id = Id::unique("budget draft");
-    let asked = view.settings.choices.budget.to_string();
-    let mut text: String = ui
-        .data(|data| data.get_temp(draft_id))
-        .unwrap_or_else(|| asked.clone());
-    let parsed: Result<Budget, _> = text.parse();
-    let field = TextEdit::singleline(&mut text)
-        .desired_width(56.0)
-        .text_color_opt(parsed.is_err().then_some(view.theme.error));
-    let mut response = ui.add(field).labelled_by(name);
-    response = match &parsed {
-        Ok(_) => response.on_hover_text("A number of tokens such as 64, or a share such as 5%"),
-        Err(error) => response.on_hover_text(error.to_string()),
+    let field = TypedField {
+        id: "budget draft",
+        label: name,
+        current: view.settings.choices.budget.to_string(),
+        hint: "",
+        help: "A number of tokens such as 64, or a share such as 5%",
+        width: 56.0,
+        error: view.theme.error,
     };
-    if response.lost_focus() {
-        if let Ok(budget) = parsed {
-            commands.send(Command::SetBudget(budget));
-        }
-        ui.data_mut(|data| data.remove::<String>(draft_id));
-    } else if response.has_focus() {
-        ui.data_mut(|data| data.insert_temp(draft_id, text));
+    let typed = field.show(ui, |text| {
+        text.parse::<Budget>().map_err(|error| error.to_string())
+    });
+    if let Some(budget) = typed {
+        commands.send(Command::SetBudget(budget));
     }
 }

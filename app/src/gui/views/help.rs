@@ -100,7 +100,7 @@ fn help_of(pane: Pane) -> PaneHelp {
             terms: &["decode stage"],
         },
         Pane::Scoring => PaneHelp {
-            shows: "How attention becomes importance, where that shall differ from what each window was published with.",
+            shows: "How attention becomes importance and what the oracle is made of, where that shall differ from what each window was published with.",
             reading: "A change measures the sample again; the model does not run.",
             gestures: "Undo takes a change back.",
             terms: &[

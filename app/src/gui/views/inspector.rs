@@ -1,6 +1,6 @@
 //! Numbers of the selection at the budget, and the sample's own facts.
 
-use egui::{Grid, Id, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Grid, RichText, ScrollArea, Ui};
 use kvlens_analysis::Metric;
 
 use super::recall::{explain, swatch};
@@ -10,6 +10,7 @@ use crate::gui::data::Shown;
 use crate::gui::derived::Derived;
 use crate::gui::heads_text::{heads_text, parse_heads};
 use crate::gui::state::{HeadAddress, SelectionChange};
+use crate::gui::widgets::typed::TypedField;
 
 /// Room for a window's label in the table of numbers.
 const LABEL_WIDTH: f32 = 80.0;
@@ -43,35 +44,22 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     };
     let heads = &view.settings.choices.heads;
     let (layers, query_heads) = (session.info.layers, session.info.query_heads);
-    let draft_id = Id::unique("heads draft");
     ui.horizontal(|ui| {
         let name = ui.strong("Heads");
-        let current = heads_text(heads);
-        let mut text: String = ui
-            .data(|data| data.get_temp(draft_id))
-            .unwrap_or_else(|| current.clone());
-        let parsed = parse_heads(&text, layers, query_heads);
-        let field = TextEdit::singleline(&mut text)
-            .hint_text("all")
-            .desired_width((ui.available_width() - 46.0).max(60.0))
-            .text_color_opt(parsed.is_err().then_some(view.theme.error));
-        let response = ui.add(field).labelled_by(name.id);
-        let response = match &parsed {
-            Ok(_) => response.on_hover_text(
-                "Layer.head, such as 3.5, or a whole layer 3.*; several with commas; all",
-            ),
-            Err(reason) => response.on_hover_text(reason),
+        let field = TypedField {
+            id: "heads draft",
+            label: name.id,
+            current: heads_text(heads),
+            hint: "all",
+            help: "Layer.head, such as 3.5, or a whole layer 3.*; several with commas; all",
+            width: (ui.available_width() - 46.0).max(60.0),
+            error: view.theme.error,
         };
-        if response.lost_focus() {
-            if let Ok(heads) = parsed {
-                commands.send(Command::SelectHeads {
-                    heads,
-                    change: SelectionChange::Replace,
-                });
-            }
-            ui.data_mut(|data| data.remove::<String>(draft_id));
-        } else if response.has_focus() {
-            ui.data_mut(|data| data.insert_temp(draft_id, text));
+        if let Some(heads) = field.show(ui, |text| parse_heads(text, layers, query_heads)) {
+            commands.send(Command::SelectHeads {
+                heads,
+                change: SelectionChange::Replace,
+            });
         }
         if ui
             .add_enabled(!heads.is_empty(), egui::Button::new("All"))

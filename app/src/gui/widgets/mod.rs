@@ -6,3 +6,4 @@ pub mod line_plot;
 pub mod matrix;
 pub mod segmented;
 pub mod texture;
+pub mod typed;
