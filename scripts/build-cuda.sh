@@ -6,6 +6,8 @@
 #   CUDA_COMPUTE_CAP      of the card, without the point: 80 A100, 86 RTX 30, 89 RTX 40 and L4, 90 H100 (default)
 #   KVLENS_CUDA_TOOLKIT   where the toolkit is put together (default ~/.cache/kvlens/cuda-13.0)
 #   CARGO_TARGET_DIR      where the build goes (default target/cuda, apart from builds without CUDA)
+#   KVLENS_FLASH_ATTENTION=1   builds candle's flash attention, too (`--attention flash`); its 53 kernels take about
+#                         three hours of one core
 #   PYTHON                a Python with pip (default python3)
 #
 # The program wants, where it runs: a driver for CUDA 13, and CUDA 13's libcublas, libcurand and libnvrtc, which lie
@@ -21,6 +23,10 @@ CLONE=$(cd "$(dirname "$0")/.." && pwd)
 WHEELS="nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-runtime==13.0.96
 nvidia-cuda-cccl==13.0.85 nvidia-cuda-nvrtc==13.0.88 nvidia-cuda-culibos==13.0.85 nvidia-curand==10.4.0.35
 nvidia-cublas==13.0.2.14"
+
+# what candle-flash-attn is built with, and NVIDIA's wheel of that version
+CUTLASS_COMMIT=7d49e6c7e2f8896c47f586706e67e1fb215529dc
+CUTLASS_WHEEL=nvidia-cutlass==3.5.0.0
 
 # Lays the wheels' files out as a toolkit: bin, include, lib, nvvm, and lib64 for those who look there.
 fetch_toolkit() {
@@ -41,6 +47,19 @@ fetch_toolkit() {
     mv "$aside" "$TOOLKIT"
 }
 
+# Lays CUTLASS out as the checkout that candle-flash-attn's build looks for before it asks GitHub.
+fetch_cutlass() {
+    checkout=$CUDAFORGE_HOME/git/checkouts/cutlass-$(echo $CUTLASS_COMMIT | cut -c1-16)
+    if [ ! -d "$checkout/include" ]; then
+        rm -rf "$checkout" "$checkout.wheel"
+        "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --target "$checkout.wheel" $CUTLASS_WHEEL
+        git init --quiet "$checkout"
+        echo $CUTLASS_COMMIT >"$checkout/.git/HEAD"
+        mv "$checkout.wheel/cutlass_library/source/include" "$checkout"
+        rm -rf "$checkout.wheel"
+    fi
+}
+
 # The driver's library is there where the program runs. For the linker here, one by the names in the toolkit's header,
 # whose functions all say CUDA_ERROR_NO_DEVICE: named as libcuda.so.1 it lets the program run without a driver, too.
 make_driver_stub() {
@@ -56,6 +75,13 @@ if [ ! -x "$TOOLKIT/bin/nvcc" ]; then
 fi
 make_driver_stub
 
+FEATURES=cuda
+if [ "${KVLENS_FLASH_ATTENTION:-0}" = 1 ]; then
+    FEATURES=flash-attn
+    export CUDAFORGE_HOME="$TOOLKIT/cudaforge"
+    fetch_cutlass
+fi
+
 export CUDA_HOME="$TOOLKIT" CUDA_PATH="$TOOLKIT" CUDA_ROOT="$TOOLKIT"
 export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-90}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CLONE/target/cuda}"
@@ -63,5 +89,5 @@ export PATH="$TOOLKIT/bin:$PATH"
 export LIBRARY_PATH="$TOOLKIT/lib:$TOOLKIT/lib/stubs${LIBRARY_PATH:+:$LIBRARY_PATH}"
 
 cd "$CLONE"
-cargo build --release --features cuda "$@"
+cargo build --release --features $FEATURES "$@"
 echo "built $CARGO_TARGET_DIR/release/kvlens for compute capability $CUDA_COMPUTE_CAP"

@@ -51,8 +51,13 @@ impl Prefilled {
     ) -> Result<Self, SessionError> {
         let (total, layers) = (prompt_ids.len(), model.config().layers);
         let mut cache = model.new_cache(total + needs.extra_tokens)?;
-        let mut last_rows = RowCapture::new(layers, total.saturating_sub(needs.last_rows.max(1)));
+        let first_of_last = total.saturating_sub(needs.last_rows.max(1));
+        let mut last_rows = RowCapture::new(layers, first_of_last);
         let mut passes = Passes::new(needs, model.config());
+        let first_wanted = match passes.want_all_rows() {
+            true => 0,
+            false => first_of_last,
+        };
         let mut last_stream = None;
         for chunk in prompt_ids.chunks(CHUNK_TOKENS) {
             control.cancel.check()?;
@@ -60,13 +65,16 @@ impl Prefilled {
             let positions: Vec<u32> = (first..first + chunk.len())
                 .map(|position| position as u32)
                 .collect();
-            let mut rows = RowCapture::new(layers, first);
+            let first_kept = first.max(first_wanted);
+            let mut rows = RowCapture::new(layers, first_kept);
             let embeddings = model.embed(chunk)?;
             last_stream =
                 Some(model.forward(&embeddings, &positions, &mut cache, Some(&mut rows))?);
-            for (layer, (queries, log_sums)) in rows.take()?.iter().enumerate() {
-                last_rows.offer(layer, first, queries, log_sums)?;
-                passes.offer(layer, first, queries, log_sums, &cache)?;
+            if rows.wants_rows_before(cache.len()) {
+                for (layer, (queries, log_sums)) in rows.take()?.iter().enumerate() {
+                    last_rows.offer(layer, first_kept, queries, log_sums)?;
+                    passes.offer(layer, first_kept, queries, log_sums, &cache)?;
+                }
             }
             (control.on_tokens)(cache.len(), total);
         }

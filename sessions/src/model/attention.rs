@@ -8,6 +8,7 @@ use candle_core::{D, DType, Tensor};
 
 use super::backward::MaskedSoftmax;
 use super::decoder::ForwardMode;
+use super::flash;
 use super::score_blocks::{ScoreBlocks, causal_mask};
 use crate::SessionError;
 
@@ -23,6 +24,8 @@ pub(crate) struct AttentionInput<'a> {
     /// infinity on what a row does not see. That it sees nothing behind itself need not be said.
     pub(crate) hidden_keys: Option<&'a Tensor>,
     pub(crate) mode: ForwardMode,
+    /// Whether the log-sum-exps of the rows are to be handed out.
+    pub(crate) wants_log_sum_exp: bool,
     /// Whether the weights on what was there before the rows are to be handed out.
     pub(crate) wants_weights: bool,
 }
@@ -32,7 +35,7 @@ pub(crate) struct AttentionOutput {
     /// `[H, R, D]`, in the queries' dtype.
     pub(crate) context: Tensor,
     /// `[H, R]` f32: log of the sum over visible keys of exp(logit), with the scale applied to the logit.
-    /// Training has no use for it and does without.
+    /// Where it is not wanted it may be missing.
     pub(crate) log_sum_exp: Option<Tensor>,
     /// `[H, R, first_index]` f32: the rows' attention on the keys before the first of them, if wanted.
     pub(crate) weights: Option<Tensor>,
@@ -55,6 +58,13 @@ struct Block {
 }
 
 pub(crate) fn attend(input: &AttentionInput<'_>) -> Result<AttentionOutput, SessionError> {
+    if let Some(context) = flash::context(input)? {
+        return Ok(AttentionOutput {
+            context,
+            log_sum_exp: None,
+            weights: None,
+        });
+    }
     let (heads, rows, _) = input.queries.dims3()?;
     let mut contexts = Vec::new();
     let mut log_sums = Vec::new();

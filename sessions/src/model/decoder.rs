@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use super::adapters::Adapters;
 use super::cache::KvCache;
 use super::config::ModelConfig;
+use super::flash::AttentionKernel;
 use super::layer::{Capture, DecoderLayer, KeySource, Pass};
 use super::linear::{Linear, Matrix};
 use super::norm::Norm;
@@ -18,6 +19,8 @@ use crate::SessionError;
 pub(crate) enum ForwardMode {
     /// candle's fused norm and rotation, which pass no gradient on.
     Fused,
+    /// As `Fused`, and the attention of rows of which nothing is kept by a flash kernel where there is one.
+    Flash,
     /// Plain operations throughout, so that gradients reach every parameter.
     Differentiable,
 }
@@ -87,6 +90,15 @@ impl Decoder {
             mode: ForwardMode::Differentiable,
             ..self.clone()
         })
+    }
+
+    /// The same weights, run with this kernel for rows of which nothing is kept.
+    pub(crate) fn with_attention(self, kernel: AttentionKernel) -> Self {
+        let mode = match kernel {
+            AttentionKernel::Blocks => ForwardMode::Fused,
+            AttentionKernel::Flash => ForwardMode::Flash,
+        };
+        Self { mode, ..self }
     }
 
     /// How the weights are held and what they are computed in: `f32`, `bf16` or the name of a mix of quantised

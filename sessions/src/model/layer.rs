@@ -43,6 +43,16 @@ pub(crate) enum Capture<'a> {
     AttentionOnCache(&'a mut Vec<Tensor>),
 }
 
+impl Capture<'_> {
+    /// Whether something is to be kept of rows that end before a cache index.
+    fn wants_rows_before(&self, end: usize) -> bool {
+        match self {
+            Self::Rows(rows) => rows.wants_rows_before(end),
+            Self::Nothing | Self::AttentionOnCache(_) => false,
+        }
+    }
+}
+
 /// Weights of one layer.
 #[derive(Clone)]
 pub(crate) struct DecoderLayer {
@@ -168,6 +178,7 @@ impl DecoderLayer {
             sliding_window,
             hidden_keys: hidden_keys.as_ref(),
             mode: pass.mode,
+            wants_log_sum_exp: capture.wants_rows_before(first_index + rows),
             wants_weights: matches!(capture, Capture::AttentionOnCache(_)),
         })?;
         match (capture, &attended.log_sum_exp, attended.weights) {

@@ -17,6 +17,7 @@ mod decoder;
 mod device;
 mod evicted;
 mod family;
+mod flash;
 mod flops;
 pub(crate) mod gguf;
 mod layer;
@@ -45,6 +46,7 @@ pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
 pub(crate) use device::{device_name, free_device_memory};
 pub use evicted::Evicted;
 pub use family::Family;
+pub use flash::AttentionKernel;
 pub use rope::RopeConfig;
 pub use rope_scaling::{RopeScaling, Yarn};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
@@ -121,6 +123,15 @@ impl Model {
             eos_token_ids: eos_token_ids(&checkpoint, decoder.config()),
             decoder,
         })
+    }
+
+    /// The same model, run with this kernel for prompt rows of which nothing is kept.
+    #[must_use]
+    pub fn with_attention(self, kernel: AttentionKernel) -> Self {
+        Self {
+            decoder: self.decoder.with_attention(kernel),
+            ..self
+        }
     }
 
     /// Shape and switches.

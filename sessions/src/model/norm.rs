@@ -32,7 +32,7 @@ impl Norm {
     /// `[.., width]` in and out.
     pub(crate) fn forward(&self, rows: &Tensor, mode: ForwardMode) -> Result<Tensor, SessionError> {
         Ok(match mode {
-            ForwardMode::Fused => self.norm.forward(rows)?,
+            ForwardMode::Fused | ForwardMode::Flash => self.norm.forward(rows)?,
             ForwardMode::Differentiable if rows.device().is_cpu() => {
                 rms_norm(rows, self.norm.weight(), self.norm.eps() as f32)?
             }

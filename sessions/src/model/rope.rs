@@ -142,7 +142,7 @@ impl Rotation {
     pub(crate) fn apply(&self, heads: &Tensor) -> Result<Tensor, SessionError> {
         let batched = heads.contiguous()?.unsqueeze(0)?;
         let rotate = match self.mode {
-            ForwardMode::Fused => candle_nn::rotary_emb::rope,
+            ForwardMode::Fused | ForwardMode::Flash => candle_nn::rotary_emb::rope,
             ForwardMode::Differentiable => candle_nn::rotary_emb::rope_slow,
         };
         Ok(rotate(&batched, &self.cos, &self.sin)?.squeeze(0)?)

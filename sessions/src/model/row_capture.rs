@@ -40,6 +40,11 @@ impl RowCapture {
         }
     }
 
+    /// Whether any row before a cache index is to be kept.
+    pub(crate) fn wants_rows_before(&self, end: usize) -> bool {
+        self.first_index < end
+    }
+
     /// Offers the rows of one layer, `[H, R, D]` and `[H, R]`, that stand at `first_index..first_index + R`.
     pub(crate) fn offer(
         &mut self,

@@ -56,6 +56,11 @@ impl Passes {
         }
     }
 
+    /// Whether they take in every row of the prompt.
+    pub(super) fn want_all_rows(&self) -> bool {
+        self.column_sums.is_some() || !self.query_moments.is_empty()
+    }
+
     /// Takes in a layer's rows `[H, R, D]` and `[H, R]` at cache indices from `first_index` on, whose keys
     /// are in the cache.
     pub(super) fn offer(

@@ -1,7 +1,8 @@
 //! The built-in model: the same as in transformers, and it answers.
 
 use kvlens_datasets::score;
-use kvlens_sessions::model::Model;
+use kvlens_sessions::model::{AttentionKernel, Model};
+use kvlens_sessions::{CancelFlag, Needs, Prefilled, QueryRows, RunControl};
 use serde::Deserialize;
 
 use crate::common::{demo_model, demo_samples};
@@ -73,4 +74,45 @@ fn it_answers_the_built_in_prompts() {
     }
     assert_eq!(shares.len(), 8);
     assert!(shares.iter().sum::<f64>() >= 0.9 * 8.0, "{shares:?}");
+}
+
+fn largest_difference(one: &[f32], other: &[f32]) -> f32 {
+    assert_eq!(one.len(), other.len());
+    let differences = one.iter().zip(other).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, f32::max)
+}
+
+/// 1,032 tokens in three chunks: of the first nothing is kept, so that its attention goes to the flash kernel; the
+/// 32 last rows reach into the second.
+#[test]
+fn a_flash_kernel_changes_nothing_that_is_kept() {
+    let sample = demo_samples("demo:length=1024,samples=1").remove(0);
+    let run = |kernel: AttentionKernel| {
+        let model = demo_model().with_attention(kernel);
+        let ids = model.encode_prompt(&sample.prompt, false).unwrap().ids;
+        let needs = Needs {
+            last_rows: 32,
+            ..Needs::default()
+        };
+        let prefilled = Prefilled::run(
+            &model,
+            &ids,
+            &needs,
+            &mut RunControl {
+                cancel: &CancelFlag::default(),
+                on_tokens: &mut |_, _| {},
+            },
+        )
+        .unwrap();
+        let rows = QueryRows::last_of_prompt(&prefilled, 32).unwrap();
+        let logits = prefilled.last_logits().to_vec1::<f32>().unwrap();
+        let log_sums = rows.log_sum_exp().flatten_all().unwrap();
+        let log_sums = log_sums.to_vec1::<f32>().unwrap();
+        (logits, rows.values().unwrap(), log_sums)
+    };
+    let (blocks, flash) = (run(AttentionKernel::Blocks), run(AttentionKernel::Flash));
+    assert!(largest_difference(&blocks.0, &flash.0) < 1e-4);
+    assert!(largest_difference(&blocks.1, &flash.1) < 1e-4);
+    assert!(largest_difference(&blocks.2, &flash.2) < 1e-4);
+    assert_ne!(blocks.1, flash.1, "the kernel did not run");
 }
