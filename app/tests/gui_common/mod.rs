@@ -15,7 +15,7 @@ use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::offscreen::OffscreenRenderer;
 use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 use tempfile::TempDir;
 
@@ -79,6 +79,7 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
             seed: 0,
         },
         chat: false,
+        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::Auto,
         repeat_cost: 1,
