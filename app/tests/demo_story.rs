@@ -4,7 +4,7 @@
 use kvlens::measurement::{MeasureOptions, measure_sample};
 use kvlens_analysis::Metric;
 use kvlens_datasets::{DataSpec, QuestionPlace, load};
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Session, StartMode, capture};
 
 /// About the size of one fact.
@@ -32,6 +32,7 @@ fn the_last_window_foresees_less_when_the_question_comes_first() {
         windows: vec!["last:8".to_owned()],
         decode: DecodePlan::default(),
         chat: false,
+        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
         repeat_cost: 1,

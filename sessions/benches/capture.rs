@@ -79,7 +79,7 @@ impl Case {
             }
         };
         let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)?;
-        let mut ids = model.encode_prompt(&prompt, false)?.ids;
+        let mut ids = model.encode_prompt(&prompt, None)?.ids;
         ids.truncate(self.prompt_tokens_at_most);
         println!("{}, {} prompt tokens, f32", self.name, ids.len());
         self.prefill(&model, &ids)?;

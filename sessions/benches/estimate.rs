@@ -4,14 +4,17 @@
 //! captured by a child process of its own (this program again, which is told so by an environment variable), and
 //! removed. Linux alone says how large a process was (`VmHWM`).
 
+#[path = "support/gguf.rs"]
+mod gguf;
 mod support;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use candle_core::quantized::GgmlDType;
 use kvlens_sessions::estimate::CaptureEstimator;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, SessionError, StartMode, capture};
 use support::{Shape, sample};
 
@@ -25,7 +28,16 @@ struct Case {
     shape: Shape,
     prompt_tokens: usize,
     windows: &'static [&'static str],
-    dtype: DtypeChoice,
+    format: Format,
+}
+
+/// How the weights are stored and what they are run in.
+#[derive(Clone, Copy)]
+enum Format {
+    /// f32 in safetensors, run in another format or as they are.
+    Safetensors(DtypeChoice),
+    /// In blocks of a GGUF file, which stay as they are.
+    Gguf(GgmlDType),
 }
 
 const LAST: &[&str] = &["last:32"];
@@ -61,19 +73,27 @@ fn cases() -> Vec<Case> {
         vocabulary: 8_000,
         ..llama
     };
-    let case = |name, shape, prompt_tokens, windows, dtype| Case {
+    let case = |name, shape, prompt_tokens, windows, format| Case {
         name,
         shape,
         prompt_tokens,
         windows,
-        dtype,
+        format,
     };
-    let (f32, bf16) = (DtypeChoice::F32, DtypeChoice::Bf16);
+    let f32 = Format::Safetensors(DtypeChoice::F32);
+    let bf16 = Format::Safetensors(DtypeChoice::Bf16);
+    let f16 = Format::Safetensors(DtypeChoice::F16);
+    let (q8_0, q4_k) = (Format::Gguf(GgmlDType::Q8_0), Format::Gguf(GgmlDType::Q4K));
     vec![
         case("16 layers, 16/2 heads of 64", small, 8192, LAST, f32),
         case("16 layers, 16/2 heads of 64", small, 4096, MANY, f32),
         case("12 layers, 12/4 heads of 64", llama, 4096, MANY, f32),
         case("12 layers, 12/4 heads of 64", llama, 4096, LAST, bf16),
+        case("12 layers, 12/4 heads of 64", llama, 4096, LAST, f16),
+        case("12 layers, 12/4 heads of 64", llama, 4096, LAST, q8_0),
+        case("12 layers, 12/4 heads of 64", llama, 4096, LAST, q4_k),
+        case("4 layers, 16/16 heads of 128", wide, 4096, LAST, bf16),
+        case("4 layers, 16/16 heads of 128", wide, 4096, LAST, q4_k),
         case("4 layers, 16/16 heads of 128", wide, 4096, LAST, f32),
         case("12 layers, 12/4 heads of 64", llama, 512, LAST, f32),
     ]
@@ -94,9 +114,7 @@ fn run_all() -> Result<(), String> {
     println!("case | prompt tokens | windows | estimate | largest resident set | off by");
     for (index, case) in cases().iter().enumerate() {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        case.shape
-            .write(folder.path())
-            .map_err(|error| error.to_string())?;
+        case.write(folder.path())?;
         let estimate = CaptureEstimator::open(&case.plan(folder.path()))
             .and_then(|estimator| estimator.estimate(&[sample(case.prompt_tokens)]))
             .map_err(|error| error.to_string())?;
@@ -105,7 +123,7 @@ fn run_all() -> Result<(), String> {
         println!(
             "{}, {} | {} | {} | {:.0} MB | {:.0} MB | {:+.1} %",
             case.name,
-            estimate.dtype,
+            case.format_name(),
             case.prompt_tokens,
             case.windows.len(),
             foreseen / 1e6,
@@ -160,9 +178,31 @@ fn run_capture(case: &Case, folder: &Path) -> Result<(), SessionError> {
 }
 
 impl Case {
+    fn write(&self, folder: &Path) -> Result<(), String> {
+        match self.format {
+            Format::Safetensors(_) => self.shape.write(folder).map_err(|error| error.to_string()),
+            Format::Gguf(format) => self
+                .shape
+                .write_gguf(folder, format)
+                .map(|_| ())
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    fn format_name(&self) -> String {
+        match self.format {
+            Format::Safetensors(dtype) => dtype.to_string(),
+            Format::Gguf(format) => format!("{format:?} in GGUF"),
+        }
+    }
+
     fn plan(&self, folder: &Path) -> CapturePlan {
+        let (model, dtype) = match self.format {
+            Format::Safetensors(dtype) => (folder.to_owned(), dtype),
+            Format::Gguf(_) => (folder.join("model.gguf"), DtypeChoice::Auto),
+        };
         CapturePlan {
-            model: ModelSource::Folder(folder.to_owned()),
+            model: ModelSource::from(model),
             data: vec!["random".to_owned()],
             windows: self
                 .windows
@@ -175,8 +215,9 @@ impl Case {
                 ..DecodePlan::default()
             },
             chat: false,
+            chat_variables: ChatVariables::default(),
             device: DeviceChoice::Cpu,
-            dtype: self.dtype,
+            dtype,
             repeat_cost: 1,
         }
     }

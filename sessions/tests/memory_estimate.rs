@@ -9,7 +9,7 @@ mod support;
 use std::path::Path;
 
 use kvlens_sessions::estimate::{CaptureEstimator, MemoryEstimate, PROGRAM_PART};
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 use peak_alloc::PeakAlloc;
 use support::{Shape, sample};
@@ -199,6 +199,7 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
                 ..DecodePlan::default()
             },
             chat: false,
+            chat_variables: ChatVariables::default(),
             device: DeviceChoice::Cpu,
             dtype: case.dtype,
             repeat_cost: 1,

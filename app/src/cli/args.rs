@@ -166,6 +166,10 @@ pub struct CaptureArguments {
     /// Wrap prompts in the model's chat template
     #[arg(long)]
     pub chat: bool,
+    /// Tell the chat template something besides, such as `enable_thinking=false` for Qwen3; a value that is no
+    /// JSON is a text. Repeat it for further variables
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub chat_variable: Vec<String>,
     /// auto, cpu, cuda, cuda:N or metal [default: auto]
     #[arg(long, value_name = "D")]
     pub device: Option<DeviceChoice>,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan};
 
 use super::args::{CaptureArguments, DEFAULT_DECODE_TOKENS, DEFAULT_WINDOW};
@@ -80,6 +80,7 @@ struct Common {
     windows: Vec<String>,
     decode: DecodePlan,
     chat: bool,
+    chat_variables: ChatVariables,
     device: DeviceChoice,
     dtype: DtypeChoice,
     repeat_cost: usize,
@@ -104,6 +105,18 @@ impl Common {
             )
             .into());
         }
+        let chat = arguments.chat || file.chat;
+        let chat_variables = match arguments.chat_variable.is_empty() {
+            true => ChatVariables::parse(&file.chat_variable)?,
+            false => ChatVariables::parse(&arguments.chat_variable)?,
+        };
+        if !chat && !chat_variables.is_empty() {
+            return Err(Failure::BadInput(
+                "a chat variable is for the model's chat template, which is not asked for; add --chat"
+                    .to_owned(),
+            )
+            .into());
+        }
         let device = file.device.as_deref().map(str::parse).transpose()?;
         let dtype = file.dtype.as_deref().map(str::parse).transpose()?;
         let tokens = arguments.decode.or(file.decode);
@@ -116,7 +129,8 @@ impl Common {
                 temperature,
                 seed: arguments.seed.or(file.seed).unwrap_or(0),
             },
-            chat: arguments.chat || file.chat,
+            chat,
+            chat_variables,
             device: arguments.device.or(device).unwrap_or_default(),
             dtype: arguments.dtype.or(dtype).unwrap_or_default(),
             repeat_cost: arguments
@@ -134,6 +148,7 @@ impl Common {
             windows: self.windows.clone(),
             decode: self.decode.clone(),
             chat: self.chat,
+            chat_variables: self.chat_variables.clone(),
             device: self.device,
             dtype: self.dtype,
             repeat_cost: self.repeat_cost,
@@ -240,12 +255,30 @@ mod tests {
     }
 
     #[test]
+    fn chat_variables_are_the_flags_or_else_the_files() {
+        let plan = format!("{PLAN}\nchat = true\nchat-variable = ['enable_thinking=false']");
+        let of = |arguments| cells_of(&plan, arguments).unwrap().swap_remove(0).plan;
+        let variables = |text: &str| ChatVariables::parse(&[text.to_owned()]).unwrap();
+        assert_eq!(
+            of(CaptureArguments::default()).chat_variables,
+            variables("enable_thinking=false")
+        );
+        let flags = CaptureArguments {
+            chat_variable: vec!["effort=low".to_owned()],
+            ..CaptureArguments::default()
+        };
+        assert_eq!(of(flags).chat_variables, variables("effort=low"));
+    }
+
+    #[test]
     fn a_plan_that_leaves_something_open_is_refused() {
         let refused = |plan: &str| cells_of(plan, CaptureArguments::default()).unwrap_err();
         assert!(refused("data = ['demo']\nout = 'x'").contains("--model"));
         assert!(refused("model = ['demo']\nout = 'x'").contains("--data"));
         assert!(refused("model = ['demo']\ndata = ['demo']").contains("--out"));
         assert!(refused("device = 'tpu'").contains("tpu"));
+        assert!(refused("chat-variable = ['a=1']").contains("add --chat"));
+        assert!(refused("chat = true\nchat-variable = ['a']").contains("has no '='"));
         assert!(refused("teacher-forced = true\ntemperature = 0.5").contains("nothing to sample"));
     }
 }

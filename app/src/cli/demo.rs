@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kvlens_analysis::Metric;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan, StartMode};
 
 use super::args::{DEFAULT_DECODE_TOKENS, DemoArguments, OpenArguments};
@@ -66,6 +66,7 @@ fn plan() -> CapturePlan {
             ..DecodePlan::default()
         },
         chat: false,
+        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Auto,
         dtype: DtypeChoice::Auto,
         repeat_cost: 1,

@@ -10,7 +10,7 @@ use toml::Table;
 use super::failure::Failure;
 
 /// Keys, each named as the flag of `kvlens capture` that it stands for.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "model",
     "data",
     "windows",
@@ -20,6 +20,7 @@ const KEYS: [&str; 13] = [
     "temperature",
     "seed",
     "chat",
+    "chat-variable",
     "device",
     "dtype",
     "repeat-cost",
@@ -40,6 +41,8 @@ pub struct PlanFile {
     pub temperature: Option<f64>,
     pub seed: Option<u64>,
     pub chat: bool,
+    /// Each as `NAME=VALUE`.
+    pub chat_variable: Vec<String>,
     pub device: Option<String>,
     pub dtype: Option<String>,
     pub repeat_cost: Option<usize>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use kvlens_datasets::{DataSpec, Sample};
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan};
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +134,7 @@ impl CaptureSettings {
                 seed: self.seed,
             },
             chat: self.chat,
+            chat_variables: ChatVariables::default(),
             device,
             dtype,
             repeat_cost: 1,

@@ -9,6 +9,7 @@
 mod bad_input;
 mod bad_models;
 mod capture_and_measure;
+mod chat;
 mod demo;
 mod estimate;
 mod fidelity;

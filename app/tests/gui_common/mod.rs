@@ -16,7 +16,7 @@ use kvlens::gui::offscreen::OffscreenRenderer;
 use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
 use kvlens::gui::worker::Event;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 use tempfile::TempDir;
 
@@ -80,6 +80,7 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
             seed: 0,
         },
         chat: false,
+        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::Auto,
         repeat_cost: 1,

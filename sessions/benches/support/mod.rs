@@ -33,7 +33,7 @@ pub struct Shape {
 
 impl Shape {
     /// Names and shapes of all tensors.
-    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let (hidden, wide) = (self.hidden, self.intermediate);
         let (queries, keys) = (
             self.query_heads * self.head_dim,
@@ -122,7 +122,7 @@ impl Shape {
 }
 
 /// One token for each word, parted by spaces.
-fn tokenizer() -> serde_json::Value {
+pub fn tokenizer() -> serde_json::Value {
     let vocabulary: serde_json::Map<String, serde_json::Value> = (0..WORDS)
         .map(|word| (format!("w{word}"), word.into()))
         .collect();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
-use crate::model::{DeviceChoice, DtypeChoice, ModelSource};
+use crate::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
 use crate::windows::DecodePlan;
 
 /// The whole of a capture, as it stands in the manifest.
@@ -19,6 +19,9 @@ pub struct CapturePlan {
     pub decode: DecodePlan,
     /// Wrap prompts in the checkpoint's chat template.
     pub chat: bool,
+    /// What the chat template is told besides, where prompts go through it.
+    #[serde(default, skip_serializing_if = "ChatVariables::is_empty")]
+    pub chat_variables: ChatVariables,
     /// Which device.
     pub device: DeviceChoice,
     /// Which number format.
@@ -31,6 +34,13 @@ pub struct CapturePlan {
 /// What plans that do not say asked for.
 fn once() -> usize {
     1
+}
+
+impl CapturePlan {
+    /// The variables of the chat template, if prompts go through it.
+    pub(crate) fn chat(&self) -> Option<&ChatVariables> {
+        self.chat.then_some(&self.chat_variables)
+    }
 }
 
 impl DecodePlan {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, Error, context};
 use serde_json::Value;
 
 use super::chat_python::{install, without_generation_tags};
+use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
 use super::text::json_field;
 use crate::SessionError;
@@ -27,6 +29,24 @@ const SPECIAL_TOKENS: [&str; 7] = [
     "pad_token",
     "cls_token",
     "mask_token",
+];
+
+/// Every name that means something in a template already: the turns, the switches, the special tokens and
+/// transformers' functions.
+pub(super) const TEMPLATE_NAMES: [&str; 13] = [
+    "messages",
+    "add_generation_prompt",
+    "tools",
+    "documents",
+    "raise_exception",
+    "strftime_now",
+    SPECIAL_TOKENS[0],
+    SPECIAL_TOKENS[1],
+    SPECIAL_TOKENS[2],
+    SPECIAL_TOKENS[3],
+    SPECIAL_TOKENS[4],
+    SPECIAL_TOKENS[5],
+    SPECIAL_TOKENS[6],
 ];
 
 /// A checkpoint's chat template with the special tokens that it may use.
@@ -60,11 +80,16 @@ impl ChatTemplate {
         }))
     }
 
-    /// One user turn followed by the opening of the assistant's turn, without tools and documents.
+    /// One user turn followed by the opening of the assistant's turn, without tools and documents. `variables`
+    /// are for what a template of its own asks, such as whether the model is to think first.
     ///
     /// # Errors
     /// [`SessionError::Tokenizer`] if the template is no Jinja, refuses the turn, or does not come to an end.
-    pub(crate) fn render_user_turn(&self, prompt: &str) -> Result<String, SessionError> {
+    pub(crate) fn render_user_turn(
+        &self,
+        prompt: &str,
+        variables: &ChatVariables,
+    ) -> Result<String, SessionError> {
         let failed = |error: Error| SessionError::Tokenizer {
             reason: format!("the chat template cannot be rendered ({error})"),
         };
@@ -76,8 +101,10 @@ impl ChatTemplate {
         let source = without_generation_tags(&self.source);
         let template = environment.template_from_str(&source).map_err(failed)?;
         let tokens = self.special_tokens.iter();
-        let special_tokens =
-            minijinja::Value::from_pairs(tokens.map(|(name, token)| (*name, token.as_str())));
+        let tokens = tokens.map(|(name, token)| (*name, token.as_str().into()));
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name, minijinja::Value::from(Serde(value.clone()))));
         template
             .render(context! {
                 messages => [context! { role => "user", content => prompt }],
@@ -85,7 +112,7 @@ impl ChatTemplate {
                 tools => (),
                 documents => (),
                 // a token that the checkpoint has not is undefined and prints nothing
-                ..special_tokens,
+                ..minijinja::Value::from_pairs(tokens.chain(variables)),
             })
             .map_err(failed)
     }
@@ -129,6 +156,7 @@ mod tests {
         name: String,
         template: String,
         special_tokens: BTreeMap<String, String>,
+        variables: ChatVariables,
         prompt: String,
         rendered: Option<String>,
         refused: Option<String>,
@@ -137,6 +165,7 @@ mod tests {
     fn render(
         source: &str,
         special_tokens: &BTreeMap<String, String>,
+        variables: &ChatVariables,
         prompt: &str,
     ) -> Result<String, String> {
         let special_tokens = SPECIAL_TOKENS
@@ -148,7 +177,7 @@ mod tests {
             special_tokens,
         };
         template
-            .render_user_turn(prompt)
+            .render_user_turn(prompt, variables)
             .map_err(|error| error.to_string())
     }
 
@@ -158,7 +187,12 @@ mod tests {
         let cases: Vec<Case> =
             serde_json::from_str(include_str!("../../tests/fixtures/chat-templates.json")).unwrap();
         for case in cases {
-            let rendered = render(&case.template, &case.special_tokens, &case.prompt);
+            let rendered = render(
+                &case.template,
+                &case.special_tokens,
+                &case.variables,
+                &case.prompt,
+            );
             match (&case.rendered, &case.refused) {
                 (Some(expected), _) => {
                     assert_eq!(rendered.as_ref(), Ok(expected), "{}", case.name);
@@ -178,7 +212,8 @@ mod tests {
             "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
             "{% set ns = namespace(t='x' * 90) %}{% for a in range(90000) %}{% set ns.t = ns.t + ns.t %}{% endfor %}",
         ] {
-            let error = render(endless, &BTreeMap::new(), "x").unwrap_err();
+            let error =
+                render(endless, &BTreeMap::new(), &ChatVariables::default(), "x").unwrap_err();
             assert!(error.contains("cannot be rendered"), "{error}");
         }
     }
@@ -187,7 +222,8 @@ mod tests {
     fn a_prompt_of_a_million_bytes_is_rendered() {
         let source = "{% for m in messages %}{% set t = m.content | trim %}{{ '[' + t.strip() + ']' }}{% endfor %}";
         let prompt = "word ".repeat(200_000);
-        let rendered = render(source, &BTreeMap::new(), &prompt).unwrap();
+        let rendered =
+            render(source, &BTreeMap::new(), &ChatVariables::default(), &prompt).unwrap();
         assert_eq!(rendered.len(), prompt.len() + 1);
     }
 

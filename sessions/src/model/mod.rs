@@ -9,6 +9,7 @@ pub(crate) mod backward;
 mod cache;
 mod chat;
 mod chat_python;
+mod chat_variables;
 mod checkpoint;
 mod companion;
 mod config;
@@ -37,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use adapters::{Adapters, LowRank, Projection};
 pub use cache::KvCache;
+pub use chat_variables::ChatVariables;
 pub use checkpoint::ModelSource;
 pub(crate) use checkpoint::{Checkpoint, WeightFiles};
 pub(crate) use companion::Companion;
@@ -159,11 +161,16 @@ impl Model {
         self.eos_token_ids.contains(&token)
     }
 
-    /// A prompt's token ids and pieces. With `chat`, through the checkpoint's chat template.
+    /// A prompt's token ids and pieces. With `chat`, through the checkpoint's chat template, which
+    /// is given these variables.
     ///
     /// # Errors
     /// [`SessionError::Tokenizer`] if the tokenizer or the template refuses the text.
-    pub fn encode_prompt(&self, prompt: &str, chat: bool) -> Result<EncodedPrompt, SessionError> {
+    pub fn encode_prompt(
+        &self,
+        prompt: &str,
+        chat: Option<&ChatVariables>,
+    ) -> Result<EncodedPrompt, SessionError> {
         self.text.encode_prompt(prompt, chat)
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokenizers::{Encoding, Tokenizer};
 
 use super::chat::ChatTemplate;
+use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
 use super::weights::sha256_hex;
 use crate::SessionError;
@@ -55,20 +56,21 @@ impl TextCodec {
             || self.tokenizer.get_vocab(true) == other.tokenizer.get_vocab(true)
     }
 
-    /// Encodes a prompt: as it is with the tokenizer's own special tokens, or through the chat template.
+    /// Encodes a prompt: as it is with the tokenizer's own special tokens, or, with variables for it, through the
+    /// chat template.
     pub(crate) fn encode_prompt(
         &self,
         prompt: &str,
-        chat: bool,
+        chat: Option<&ChatVariables>,
     ) -> Result<EncodedPrompt, SessionError> {
-        if !chat {
+        let Some(variables) = chat else {
             return self.encode_with_spans(prompt, true, 0..prompt.len());
-        }
+        };
         let template = self.chat.as_ref().ok_or_else(|| SessionError::Tokenizer {
             reason: "the checkpoint has no chat template (tokenizer_config.json or chat_template.jinja); run without --chat"
                 .to_owned(),
         })?;
-        let rendered = template.render_user_turn(prompt)?;
+        let rendered = template.render_user_turn(prompt, variables)?;
         let inside = rendered
             .find(prompt)
             .map_or(0..0, |start| start..start + prompt.len());

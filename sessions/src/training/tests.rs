@@ -413,7 +413,7 @@ fn a_trained_folder_loads_as_a_model_and_gives_the_same_logits() {
         crate::model::Model::load(&source, DeviceChoice::Cpu, crate::model::DtypeChoice::F32)
             .unwrap();
     let ids = model
-        .encode_prompt(" Question: Report the city of Ivy Garner.", false)
+        .encode_prompt(" Question: Report the city of Ivy Garner.", None)
         .unwrap()
         .ids;
     let logits = model

@@ -149,7 +149,7 @@ mod tests {
     fn a_soft_token_set_to_the_embedding_of_a_token_is_that_token() {
         let model = demo_model();
         let ids = model
-            .encode_prompt("The harbor was quiet.", false)
+            .encode_prompt("The harbor was quiet.", None)
             .unwrap()
             .ids;
         let last = model.embed(&ids[ids.len() - 4..]).unwrap();

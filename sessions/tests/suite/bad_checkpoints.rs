@@ -373,7 +373,7 @@ fn a_tokenizer_whose_template_has_a_gap_is_refused() {
     let source = ModelSource::Folder(copy.path());
     let loaded = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32);
     let error = loaded
-        .and_then(|model| model.encode_prompt("noon", false))
+        .and_then(|model| model.encode_prompt("noon", None))
         .unwrap_err()
         .to_string();
     assert!(error.contains("tokenizer.json"), "{error}");
@@ -388,7 +388,7 @@ fn a_saved_truncation_cuts_nothing() {
     let source = ModelSource::Folder(copy.path());
     let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
     let text = "The old clerk counted three blue boxes near the harbour at noon.";
-    assert!(model.encode_prompt(text, false).unwrap().ids.len() > 8);
+    assert!(model.encode_prompt(text, None).unwrap().ids.len() > 8);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 use kvlens_datasets::{DataSpec, Sample, load};
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::windows::{Decode, ObservationWindow, parse_window};
 use kvlens_sessions::{
     CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, Needs, Observation,
@@ -29,6 +29,7 @@ pub fn plan(windows: &[&str], max_tokens: usize) -> CapturePlan {
             ..DecodePlan::default()
         },
         chat: false,
+        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
         repeat_cost: 1,
@@ -71,7 +72,7 @@ pub fn micro_model(name: &str) -> Model {
 /// Ids of the prompt that the reference arrays were made with.
 pub fn micro_prompt(model: &Model) -> Vec<u32> {
     let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
-    model.encode_prompt(&text, false).unwrap().ids
+    model.encode_prompt(&text, None).unwrap().ids
 }
 
 /// A window that is ready for a model.

@@ -44,7 +44,7 @@ fn greedy(model: &Model, prompt: &[u32], steps: usize, may_end: bool) -> Vec<u32
 #[test]
 fn it_is_the_same_in_transformers() {
     let (model, reference) = (demo_model(), reference());
-    let ids = model.encode_prompt(&reference.prompt, false).unwrap().ids;
+    let ids = model.encode_prompt(&reference.prompt, None).unwrap().ids;
     assert_eq!(ids, reference.ids);
     let mut cache = model.new_cache(ids.len()).unwrap();
     let logits = model
@@ -68,7 +68,7 @@ fn it_answers_the_built_in_prompts() {
     let model = demo_model();
     let mut shares = Vec::new();
     for sample in demo_samples("demo") {
-        let ids = model.encode_prompt(&sample.prompt, false).unwrap().ids;
+        let ids = model.encode_prompt(&sample.prompt, None).unwrap().ids;
         let text = model.decode_text(&greedy(&model, &ids, 64, true)).unwrap();
         shares.push(score(&sample, &text).unwrap());
     }

@@ -140,7 +140,7 @@ fn at_budget(rankings: &Rankings, forced_keep: ForcedKeep, budget: usize) -> Evi
 fn evicting_nothing_changes_no_bit() {
     let demo_prompt = &demo_samples("demo:length=512,question=end,samples=1")[0].prompt;
     let demo = demo_model();
-    let demo_ids = demo.encode_prompt(demo_prompt, false).unwrap().ids;
+    let demo_ids = demo.encode_prompt(demo_prompt, None).unwrap().ids;
     let mut cases = vec![(demo, demo_ids)];
     for name in [
         "llama-gqa-untied",
@@ -174,7 +174,7 @@ fn evicting_nothing_changes_no_bit() {
 fn the_full_cache_generates_what_the_decode_stage_did() {
     let model = demo_model();
     let prompt = &demo_samples("demo:length=512,question=start,samples=1")[0].prompt;
-    let ids = model.encode_prompt(prompt, false).unwrap().ids;
+    let ids = model.encode_prompt(prompt, None).unwrap().ids;
     let (_, _, plan) = ranked(&model, &ids, "last:8");
     let expected = plan.step_ids.clone();
     // with other tokens forced, the generation does not follow them

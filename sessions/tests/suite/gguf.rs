@@ -260,7 +260,7 @@ fn a_tokenizer_beside_the_file_goes_first() {
     let ids = Reference::open("qwen2-bias-tied").ids("prompt_ids");
     let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
     let model = try_load(&path).unwrap();
-    assert_eq!(model.encode_prompt(&text, false).unwrap().ids, ids);
+    assert_eq!(model.encode_prompt(&text, None).unwrap().ids, ids);
 }
 
 #[test]

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use kvlens_sessions::hub::{DownloadProgress, HubCache, HubId, HubSettings};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
-use kvlens_sessions::{CancelFlag, SessionError};
+use kvlens_sessions::{CancelFlag, Needs, SessionError};
 use sha2::{Digest, Sha256};
 
-use crate::common::fixtures;
+use crate::common::{fixtures, prefill_for, values};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -139,7 +139,7 @@ fn listing(files: &BTreeMap<String, Vec<u8>>) -> serde_json::Value {
         .iter()
         .map(|(name, bytes)| {
             let large = serde_json::json!({"sha256": sha256(bytes), "size": bytes.len()});
-            let lfs = name.contains("safetensors") && !name.ends_with(".json");
+            let lfs = name.ends_with(".safetensors") || name.ends_with(".gguf");
             serde_json::json!({
                 "rfilename": name,
                 "size": bytes.len(),
@@ -168,7 +168,7 @@ fn id() -> HubId {
     "org/tiny".parse().unwrap()
 }
 
-fn download(settings: &HubSettings, id: &HubId) -> Result<std::path::PathBuf, SessionError> {
+fn download(settings: &HubSettings, id: &HubId) -> Result<PathBuf, SessionError> {
     settings.download(id, &CancelFlag::default(), &mut |_| {})
 }
 
@@ -397,6 +397,42 @@ fn repositories_without_safetensors_say_what_they_have() {
     assert!(said(&gguf, "org/tiny:other.gguf").contains("tiny.Q8_0.gguf"));
     assert_eq!(said(&gguf, "org/tiny:tiny.Q8_0.gguf"), "tiny.Q8_0.gguf");
     assert!(said(&["model.safetensors", "config.json"], "org/tiny").contains("tokenizer.json"));
+}
+
+/// The file of the fixtures, and nothing else of the repository that would not be needed.
+#[test]
+fn a_gguf_file_is_fetched_by_its_name_and_runs() {
+    let path = fixtures().join("gguf/llama-gqa-tied-rope3.gguf");
+    let mut files = BTreeMap::new();
+    for name in ["tiny.F16.gguf", "tiny.Q8_0.gguf"] {
+        files.insert(name.to_owned(), std::fs::read(&path).unwrap());
+    }
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    let cache = tempfile::tempdir().unwrap();
+    let settings = server.settings(cache.path());
+    let id: HubId = "org/tiny:tiny.F16.gguf".parse().unwrap();
+    assert_eq!(settings.complete(&id), None);
+    let fetched = download(&settings, &id).unwrap();
+    assert_eq!(settings.complete(&id).as_ref(), Some(&fetched));
+    let asked = server.requests().join("\n");
+    assert!(!asked.contains("Q8_0"), "{asked}");
+
+    let model = |path: PathBuf| {
+        Model::load(
+            &ModelSource::from(path),
+            DeviceChoice::Cpu,
+            DtypeChoice::Auto,
+        )
+        .unwrap()
+    };
+    let (fetched, local) = (model(fetched), model(path));
+    assert_eq!(fetched.identity().name, "tiny.F16");
+    let logits = |model: &Model| {
+        let ids = model.encode_prompt("Two blue boxes.", None).unwrap().ids;
+        let prefilled = prefill_for(model, &ids, &Needs::default());
+        values(prefilled.last_logits())
+    };
+    assert_eq!(logits(&fetched), logits(&local));
 }
 
 #[test]

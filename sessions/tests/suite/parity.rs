@@ -60,7 +60,7 @@ fn check(name: &str) -> [f32; 3] {
     let ids = reference.ids("prompt_ids");
     let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
     assert_eq!(
-        model.encode_prompt(&text, false).unwrap().ids,
+        model.encode_prompt(&text, None).unwrap().ids,
         ids,
         "{name}: prompt ids"
     );

@@ -9,7 +9,7 @@ use crate::common::{observe, rows, values};
 const STEPS: usize = 12;
 
 fn prefill(model: &Model, text: &str, last_rows: usize) -> Prefilled {
-    let ids = model.encode_prompt(text, false).unwrap().ids;
+    let ids = model.encode_prompt(text, None).unwrap().ids;
     let needs = Needs {
         last_rows,
         extra_tokens: STEPS,

@@ -26,7 +26,7 @@ const STEPS: usize = 8;
 
 fn prompt_ids(model: &Model) -> Vec<u32> {
     let prompt = &demo_samples("demo:length=512,question=end,samples=1")[0].prompt;
-    model.encode_prompt(prompt, false).unwrap().ids
+    model.encode_prompt(prompt, None).unwrap().ids
 }
 
 /// The decode stage, then each of these windows, on one prefill.
@@ -359,7 +359,7 @@ fn accumulated_attention_adds_up_to_one_for_every_row() {
 fn accumulated_attention_goes_on_over_chunks() {
     let model = demo_model();
     let prompt = &demo_samples("demo:length=1024,question=end,samples=1")[0].prompt;
-    let ids = model.encode_prompt(prompt, false).unwrap().ids;
+    let ids = model.encode_prompt(prompt, None).unwrap().ids;
     assert!(ids.len() > 512);
     let (h2o, all_rows) = (
         window("h2o", &model),
@@ -388,7 +388,7 @@ fn accumulated_attention_goes_on_over_chunks() {
 fn a_short_prompt_is_observed_by_every_window() {
     let model = demo_model();
     let ids = model
-        .encode_prompt("Nobody was in a hurry.", false)
+        .encode_prompt("Nobody was in a hurry.", None)
         .unwrap()
         .ids;
     assert!(ids.len() < 16);

@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use super::checkpoint;
 use crate::model::linear::Matrix;
 use crate::model::weights::Weights;
-use crate::model::{DeviceChoice, DtypeChoice, Model, ModelConfig, ModelSource};
+use crate::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelConfig, ModelSource};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -119,9 +119,10 @@ fn what_the_header_says_is_what_config_json_says() {
         assert!(found.is_end_of_text(1) && !found.is_end_of_text(0));
         assert_eq!(found.dtype_name(), format);
         assert_eq!(found.identity().name, name);
+        let chat = ChatVariables::default();
         assert_eq!(
-            found.encode_prompt("Hi", true).unwrap().ids,
-            expected.encode_prompt("Hi", true).unwrap().ids,
+            found.encode_prompt("Hi", Some(&chat)).unwrap().ids,
+            expected.encode_prompt("Hi", Some(&chat)).unwrap().ids,
             "{name}: the chat template"
         );
     }
@@ -141,7 +142,7 @@ fn texts_become_the_ids_of_the_checkpoints_own_tokenizers() {
     for (name, ids) in &tokens.ids {
         let model = load(name);
         for (text, ids) in tokens.texts.iter().zip(ids) {
-            let found = model.encode_prompt(text, false).unwrap().ids;
+            let found = model.encode_prompt(text, None).unwrap().ids;
             assert_eq!(&found, ids, "{name}: {text:?}");
         }
     }

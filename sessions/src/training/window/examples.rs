@@ -6,7 +6,7 @@ use kvlens_analysis::Importance;
 use kvlens_datasets::Sample;
 
 use super::plan::WindowTrainingPlan;
-use crate::model::Model;
+use crate::model::{ChatVariables, Model};
 use crate::prefill::{Needs, Prefilled, RunControl};
 use crate::training::threads::Threads;
 use crate::windows::{Decode, DecodePlan, ObservationWindow};
@@ -101,6 +101,8 @@ impl<'a> Examples<'a> {
             sample: sample.id.clone(),
             reason,
         };
+        let variables = ChatVariables::default();
+        let chat = chat.then_some(&variables);
         let prompt_ids = self.model.encode_prompt(&sample.prompt, chat)?.ids;
         let needed = prompt_ids.len() + self.needs.extra_positions;
         let positions = self.model.config().max_positions;
