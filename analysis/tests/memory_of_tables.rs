@@ -1,11 +1,6 @@
 //! What a table holds that gets its rows one at a time. One test in a file of its own: the allocator counts
 //! everything that the process allocates.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at its first wrong number"
-)]
-
 use kvlens_analysis::tables::{CostRow, CostTable, SampleContext, TableFile, TableWriter};
 use peak_alloc::PeakAlloc;
 
