@@ -91,4 +91,6 @@ pub enum SamplesTable {}
 impl Table for SamplesTable {
     type Row<'a> = SampleRow<'a>;
     const FILE_NAME: &'static str = "samples.parquet";
+    /// A row holds a whole prompt, which may be half a megabyte.
+    const ROW_GROUP_ROWS: usize = 64;
 }

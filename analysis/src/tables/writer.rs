@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use polars::prelude::{
-    BatchedWriter, Column, DataFrame, KeyValueMetadata, ParquetWriter, PolarsResult,
+    BatchedWriter, Column, DataFrame, DataType, IntoColumn, KeyValueMetadata, NewChunkedArray,
+    ParquetWriter, PolarsResult, StringChunked,
 };
 
 use super::SCHEMA_VERSION;
@@ -22,8 +23,8 @@ pub trait Table {
     type Row<'a>: Columnar;
     /// Name of the Parquet file inside the output folder.
     const FILE_NAME: &'static str;
-    /// Rows after which a row group is closed. Those of every open table wait in memory, at half a kilobyte a row or
-    /// more where they come a few at a time, so there are fewer of them than polars takes (2^18).
+    /// Rows after which a row group is closed. Those of every open table wait in memory, so there are fewer of them
+    /// than polars takes (2^18).
     const ROW_GROUP_ROWS: usize = 1 << 15;
 }
 
@@ -33,6 +34,8 @@ pub trait Table {
 pub struct TableWriter<T: Table> {
     parquet: BatchedWriter<BufWriter<File>>,
     buffered: DataFrame,
+    /// Batches that were appended since the buffered rows were last put together.
+    loose_batches: usize,
     file: PartialFile,
     table: PhantomData<T>,
 }
@@ -70,6 +73,7 @@ impl<T: Table> TableWriter<T> {
         Ok(Self {
             parquet,
             buffered,
+            loose_batches: 0,
             file,
             table: PhantomData,
         })
@@ -84,10 +88,22 @@ impl<T: Table> TableWriter<T> {
             let stacked = data_frame(T::Row::columns(rows))
                 .and_then(|frame| self.buffered.vstack_mut_owned(frame).map(|_| ()));
             stacked.map_err(|source| refused("write", self.file.path(), source))?;
+            self.loose_batches += 1;
             if self.buffered.height() >= T::ROW_GROUP_ROWS {
                 self.close_row_group()?;
+            } else if self.loose_batches >= MOST_LOOSE_BATCHES {
+                self.put_together()?;
             }
         }
+        Ok(())
+    }
+
+    /// Copies the waiting rows into one batch.
+    fn put_together(&mut self) -> Result<(), TableError> {
+        let columns = self.buffered.columns().iter().map(copied_together);
+        let joined = columns.collect::<PolarsResult<_>>().and_then(data_frame);
+        self.buffered = joined.map_err(|source| refused("write", self.file.path(), source))?;
+        self.loose_batches = 0;
         Ok(())
     }
 
@@ -100,6 +116,7 @@ impl<T: Table> TableWriter<T> {
         let mut group = std::mem::replace(&mut self.buffered, empty);
         // The engine makes one row group of each chunk, and a chunk of each appended batch.
         group.rechunk_mut();
+        self.loose_batches = 0;
         self.parquet
             .write_batch(&group)
             .map_err(|source| refused("write", self.file.path(), source))
@@ -116,6 +133,21 @@ impl<T: Table> TableWriter<T> {
             .map_err(|source| refused("finish", self.file.path(), source))?;
         self.file.commit()
     }
+}
+
+/// Batches of waiting rows that are kept as they came. Each has a block of 8 KiB for every column of text, whatever
+/// the number of its rows.
+const MOST_LOOSE_BATCHES: usize = 32;
+
+/// A column in one piece. Rechunking alone would keep the blocks of text that it came in.
+fn copied_together(column: &Column) -> PolarsResult<Column> {
+    Ok(match column.dtype() {
+        DataType::String => {
+            StringChunked::from_iter_options(column.name().clone(), column.str()?.iter())
+                .into_column()
+        }
+        _ => column.rechunk(),
+    })
 }
 
 fn data_frame(columns: Vec<Column>) -> PolarsResult<DataFrame> {
