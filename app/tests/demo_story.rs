@@ -4,7 +4,9 @@
 use kvlens::measurement::{MeasureOptions, measure_sample};
 use kvlens_analysis::Metric;
 use kvlens_datasets::{DataSpec, QuestionPlace, load};
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{
+    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
+};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Session, StartMode, capture};
 
 /// About the size of one fact.
@@ -35,6 +37,7 @@ fn the_last_window_foresees_less_when_the_question_comes_first() {
         chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
+        attention: AttentionKernel::Blocks,
         repeat_cost: 1,
     };
     let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();

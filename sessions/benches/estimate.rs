@@ -14,7 +14,9 @@ use std::process::Command;
 
 use candle_core::quantized::GgmlDType;
 use kvlens_sessions::estimate::CaptureEstimator;
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{
+    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
+};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, SessionError, StartMode, capture};
 use support::{Shape, sample};
 
@@ -218,6 +220,7 @@ impl Case {
             chat_variables: ChatVariables::default(),
             device: DeviceChoice::Cpu,
             dtype,
+            attention: AttentionKernel::Blocks,
             repeat_cost: 1,
         }
     }

@@ -9,7 +9,9 @@ mod support;
 use std::path::Path;
 
 use kvlens_sessions::estimate::{CaptureEstimator, MemoryEstimate, PROGRAM_PART};
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{
+    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
+};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 use peak_alloc::PeakAlloc;
 use support::{Shape, sample};
@@ -202,6 +204,7 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
             chat_variables: ChatVariables::default(),
             device: DeviceChoice::Cpu,
             dtype: case.dtype,
+            attention: AttentionKernel::Blocks,
             repeat_cost: 1,
         };
         let samples = [sample(case.prompt_tokens)];

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
 
 use super::fidelity::FidelityArguments;
 use super::figure::FigureArguments;
@@ -176,6 +176,10 @@ pub struct CaptureArguments {
     /// auto, f32, f16 or bf16 [default: auto]
     #[arg(long, value_name = "T")]
     pub dtype: Option<DtypeChoice>,
+    /// How the attention of prompt rows is computed of which nothing is kept: blocks, or flash where there is such
+    /// a kernel (CUDA, f16 or bf16, built with `flash-attn`) [default: blocks]
+    #[arg(long, value_name = "KERNEL")]
+    pub attention: Option<AttentionKernel>,
     /// Run each window N times to measure its time, and keep the median [default: 1]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub repeat_cost: Option<usize>,

@@ -230,7 +230,8 @@ impl ModelSlot {
         let (_, model) = match self.loaded.take() {
             Some(loaded) => self.loaded.insert(loaded),
             None => {
-                let model = Model::load(&plan.model, plan.device, plan.dtype)?;
+                let model = Model::load(&plan.model, plan.device, plan.dtype)?
+                    .with_attention(plan.attention);
                 self.loaded.insert((plan.clone(), model))
             }
         };

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{
+    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
+};
 use kvlens_sessions::{CapturePlan, DecodePlan};
 
 use super::args::{CaptureArguments, DEFAULT_DECODE_TOKENS, DEFAULT_WINDOW};
@@ -83,6 +85,7 @@ struct Common {
     chat_variables: ChatVariables,
     device: DeviceChoice,
     dtype: DtypeChoice,
+    attention: AttentionKernel,
     repeat_cost: usize,
 }
 
@@ -119,6 +122,7 @@ impl Common {
         }
         let device = file.device.as_deref().map(str::parse).transpose()?;
         let dtype = file.dtype.as_deref().map(str::parse).transpose()?;
+        let attention = file.attention.as_deref().map(str::parse).transpose()?;
         let tokens = arguments.decode.or(file.decode);
         Ok(Self {
             windows,
@@ -133,6 +137,7 @@ impl Common {
             chat_variables,
             device: arguments.device.or(device).unwrap_or_default(),
             dtype: arguments.dtype.or(dtype).unwrap_or_default(),
+            attention: arguments.attention.or(attention).unwrap_or_default(),
             repeat_cost: arguments
                 .repeat_cost
                 .or(file.repeat_cost)
@@ -151,6 +156,7 @@ impl Common {
             chat_variables: self.chat_variables.clone(),
             device: self.device,
             dtype: self.dtype,
+            attention: self.attention,
             repeat_cost: self.repeat_cost,
         }
     }
@@ -245,6 +251,7 @@ mod tests {
             model: Some(ModelSource::Demo),
             data: vec!["demo".to_owned()],
             decode: Some(4),
+            attention: Some(AttentionKernel::Flash),
             out: Some("elsewhere".into()),
             ..CaptureArguments::default()
         };
@@ -252,6 +259,12 @@ mod tests {
         assert_eq!(names(&cells), ["elsewhere/demo-demo.kvlens"]);
         assert_eq!(cells[0].plan.decode.max_tokens, 4);
         assert_eq!(cells[0].plan.decode.seed, 3);
+        assert_eq!(cells[0].plan.attention, AttentionKernel::Flash);
+        let of_file = cells_of(
+            &format!("attention = 'flash'\n{PLAN}"),
+            CaptureArguments::default(),
+        );
+        assert_eq!(of_file.unwrap()[0].plan.attention, AttentionKernel::Flash);
     }
 
     #[test]

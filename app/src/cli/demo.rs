@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kvlens_analysis::Metric;
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{
+    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
+};
 use kvlens_sessions::{CapturePlan, DecodePlan, StartMode};
 
 use super::args::{DEFAULT_DECODE_TOKENS, DemoArguments, OpenArguments};
@@ -69,6 +71,7 @@ fn plan() -> CapturePlan {
         chat_variables: ChatVariables::default(),
         device: DeviceChoice::Auto,
         dtype: DtypeChoice::Auto,
+        attention: AttentionKernel::Blocks,
         repeat_cost: 1,
     }
 }

@@ -10,7 +10,7 @@ use toml::Table;
 use super::failure::Failure;
 
 /// Keys, each named as the flag of `kvlens capture` that it stands for.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "model",
     "data",
     "windows",
@@ -23,6 +23,7 @@ const KEYS: [&str; 14] = [
     "chat-variable",
     "device",
     "dtype",
+    "attention",
     "repeat-cost",
     "out",
 ];
@@ -45,6 +46,7 @@ pub struct PlanFile {
     pub chat_variable: Vec<String>,
     pub device: Option<String>,
     pub dtype: Option<String>,
+    pub attention: Option<String>,
     pub repeat_cost: Option<usize>,
     pub out: Option<PathBuf>,
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use kvlens_datasets::{DataSpec, Sample};
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{
+    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
+};
 use kvlens_sessions::{CapturePlan, DecodePlan};
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,8 @@ pub struct CaptureSettings {
     pub teacher_forced: bool,
     /// Whether the chat template is applied.
     pub chat: bool,
+    /// What the template is told besides, as `NAME=VALUE` with spaces between.
+    pub chat_variables: String,
     /// Seed of everything that is random.
     pub seed: u64,
     /// `auto`, `cpu`, `cuda:N` or `metal`.
@@ -85,6 +89,7 @@ impl Default for CaptureSettings {
             ignore_eos: false,
             teacher_forced: false,
             chat: false,
+            chat_variables: String::new(),
             seed: 0,
             device: "auto".to_owned(),
             dtype: "auto".to_owned(),
@@ -94,6 +99,16 @@ impl Default for CaptureSettings {
 }
 
 impl CaptureSettings {
+    /// None where no template is applied.
+    fn chat_variables(&self) -> anyhow::Result<ChatVariables> {
+        if !self.chat {
+            return Ok(ChatVariables::default());
+        }
+        let words = self.chat_variables.split_whitespace();
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        Ok(ChatVariables::parse(&words)?)
+    }
+
     /// The plan, checked as far as that goes without loading anything.
     ///
     /// # Errors
@@ -134,9 +149,10 @@ impl CaptureSettings {
                 seed: self.seed,
             },
             chat: self.chat,
-            chat_variables: ChatVariables::default(),
+            chat_variables: self.chat_variables()?,
             device,
             dtype,
+            attention: AttentionKernel::Blocks,
             repeat_cost: 1,
         })
     }
@@ -263,5 +279,26 @@ mod tests {
         assert_eq!(samples.len(), 1);
         assert_eq!(samples[0].prompt, " two  spaces\n");
         assert_eq!(samples[0].answer.as_deref(), Some("yes"));
+    }
+
+    #[test]
+    fn chat_variables_count_where_the_template_is_applied() {
+        let settings = |chat: bool, variables: &str| CaptureSettings {
+            chat,
+            chat_variables: variables.to_owned(),
+            ..CaptureSettings::default()
+        };
+        let plan = settings(true, "enable_thinking=false effort=low")
+            .plan()
+            .unwrap();
+        let expected = ["enable_thinking=false", "effort=low"].map(str::to_owned);
+        assert_eq!(
+            plan.chat_variables,
+            ChatVariables::parse(&expected).unwrap()
+        );
+        let plan = settings(false, "enable_thinking").plan().unwrap();
+        assert_eq!(plan.chat_variables, ChatVariables::default());
+        let refused = settings(true, "enable_thinking").plan().unwrap_err();
+        assert!(refused.to_string().contains("has no '='"), "{refused}");
     }
 }

@@ -16,7 +16,9 @@ use kvlens::gui::offscreen::OffscreenRenderer;
 use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
 use kvlens::gui::worker::Event;
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{
+    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
+};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 use tempfile::TempDir;
 
@@ -83,6 +85,7 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
         chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::Auto,
+        attention: AttentionKernel::Blocks,
         repeat_cost: 1,
     };
     let samples = kvlens_datasets::load(&spec.parse().unwrap()).unwrap();

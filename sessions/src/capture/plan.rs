@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
-use crate::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
+use crate::model::{AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
 use crate::windows::DecodePlan;
 
 /// The whole of a capture, as it stands in the manifest.
@@ -26,6 +26,9 @@ pub struct CapturePlan {
     pub device: DeviceChoice,
     /// Which number format.
     pub dtype: DtypeChoice,
+    /// How prompt rows of which nothing is kept meet their keys.
+    #[serde(default, skip_serializing_if = "AttentionKernel::is_default")]
+    pub attention: AttentionKernel,
     /// How often each window is run to measure its time, of which the median is kept; at least 1.
     #[serde(default = "once")]
     pub repeat_cost: usize,

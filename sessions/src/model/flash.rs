@@ -25,6 +25,13 @@ pub enum AttentionKernel {
     Flash,
 }
 
+impl AttentionKernel {
+    /// Whether it is the one that plans which do not say have.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl fmt::Display for AttentionKernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -67,7 +67,7 @@ impl TextCodec {
             return self.encode_with_spans(prompt, true, 0..prompt.len());
         };
         let template = self.chat.as_ref().ok_or_else(|| SessionError::Tokenizer {
-            reason: "the checkpoint has no chat template (tokenizer_config.json or chat_template.jinja); run without --chat"
+            reason: "the checkpoint has no chat template (tokenizer_config.json or chat_template.jinja); leave the template off"
                 .to_owned(),
         })?;
         let rendered = template.render_user_turn(prompt, variables)?;

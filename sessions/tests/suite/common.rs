@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 use kvlens_datasets::{DataSpec, Sample, load};
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{
+    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
+};
 use kvlens_sessions::windows::{Decode, ObservationWindow, parse_window};
 use kvlens_sessions::{
     CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, Needs, Observation,
@@ -32,6 +34,7 @@ pub fn plan(windows: &[&str], max_tokens: usize) -> CapturePlan {
         chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
+        attention: AttentionKernel::Blocks,
         repeat_cost: 1,
     }
 }

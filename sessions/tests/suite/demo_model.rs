@@ -89,7 +89,7 @@ fn a_flash_kernel_changes_nothing_that_is_kept() {
     let sample = demo_samples("demo:length=1024,samples=1").remove(0);
     let run = |kernel: AttentionKernel| {
         let model = demo_model().with_attention(kernel);
-        let ids = model.encode_prompt(&sample.prompt, false).unwrap().ids;
+        let ids = model.encode_prompt(&sample.prompt, None).unwrap().ids;
         let needs = Needs {
             last_rows: 32,
             ..Needs::default()

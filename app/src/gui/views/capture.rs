@@ -177,6 +177,16 @@ fn prompts_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands
         }
     }
     ui.checkbox(&mut edited.chat, "Apply the chat template");
+    if edited.chat {
+        let name = ui.label("Chat variables");
+        ui.add(
+            TextEdit::singleline(&mut edited.chat_variables)
+                .hint_text("enable_thinking=false")
+                .desired_width(f32::INFINITY),
+        )
+        .labelled_by(name.id)
+        .on_hover_text("What the template is told besides: NAME=VALUE, with spaces between");
+    }
 }
 
 fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
