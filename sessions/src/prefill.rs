@@ -50,9 +50,9 @@ impl Prefilled {
         control: &mut RunControl<'_>,
     ) -> Result<Self, SessionError> {
         let (total, layers) = (prompt_ids.len(), model.config().layers);
-        let mut cache = model.new_cache(total + needs.extra_tokens)?;
+        let mut cache = model.new_cache(total, needs.extra_tokens)?;
         let mut last_rows = RowCapture::new(layers, total.saturating_sub(needs.last_rows.max(1)));
-        let mut passes = Passes::new(needs, model.config());
+        let mut passes = Passes::new(needs, model.config(), total);
         let mut last_stream = None;
         for chunk in prompt_ids.chunks(CHUNK_TOKENS) {
             control.cancel.check()?;
