@@ -1,7 +1,6 @@
 //! How well a window's ranking foresees the oracle's, at every budget.
 //!
-//! Each head is ranked once; the overlap at all budgets then takes one pass over its tokens
-//! ([`crate::overlap`]).
+//! Each head is ranked once; the overlap at all budgets then takes one pass over its tokens.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

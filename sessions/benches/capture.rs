@@ -73,7 +73,7 @@ impl Case {
                 (ModelSource::Demo, prompt.unwrap_or_default())
             }
             _ => {
-                ONE_BILLION.write(folder.path())?;
+                ONE_BILLION.write(folder.path(), DtypeChoice::F32)?;
                 let source = ModelSource::Folder(folder.path().to_owned());
                 (source, sample(self.prompt_tokens_at_most).prompt)
             }

@@ -36,8 +36,11 @@ struct Case {
 /// How the weights are stored and what they are run in.
 #[derive(Clone, Copy)]
 enum Format {
-    /// f32 in safetensors, run in another format or as they are.
-    Safetensors(DtypeChoice),
+    /// In safetensors, run in another format or as they are.
+    Safetensors {
+        stored: DtypeChoice,
+        run: DtypeChoice,
+    },
     /// In blocks of a GGUF file, which stay as they are.
     Gguf(GgmlDType),
 }
@@ -63,7 +66,7 @@ fn cases() -> Vec<Case> {
         query_heads: 16,
         kv_heads: 16,
         head_dim: 128,
-        intermediate: 5504,
+        intermediate: 5632,
         vocabulary: 16_000,
     };
     let small = Shape {
@@ -82,20 +85,36 @@ fn cases() -> Vec<Case> {
         windows,
         format,
     };
-    let f32 = Format::Safetensors(DtypeChoice::F32);
-    let bf16 = Format::Safetensors(DtypeChoice::Bf16);
-    let f16 = Format::Safetensors(DtypeChoice::F16);
+    let converted = |run| Format::Safetensors {
+        stored: DtypeChoice::F32,
+        run,
+    };
+    let f32 = converted(DtypeChoice::F32);
+    let bf16 = converted(DtypeChoice::Bf16);
+    let f16 = converted(DtypeChoice::F16);
+    let stored_bf16 = Format::Safetensors {
+        stored: DtypeChoice::Bf16,
+        run: DtypeChoice::Bf16,
+    };
     let (q8_0, q4_k) = (Format::Gguf(GgmlDType::Q8_0), Format::Gguf(GgmlDType::Q4K));
     vec![
         case("16 layers, 16/2 heads of 64", small, 8192, LAST, f32),
         case("16 layers, 16/2 heads of 64", small, 4096, MANY, f32),
         case("12 layers, 12/4 heads of 64", llama, 4096, MANY, f32),
         case("12 layers, 12/4 heads of 64", llama, 4096, LAST, bf16),
+        case(
+            "12 layers, 12/4 heads of 64",
+            llama,
+            4096,
+            LAST,
+            stored_bf16,
+        ),
         case("12 layers, 12/4 heads of 64", llama, 4096, LAST, f16),
         case("12 layers, 12/4 heads of 64", llama, 4096, LAST, q8_0),
         case("12 layers, 12/4 heads of 64", llama, 4096, LAST, q4_k),
         case("4 layers, 16/16 heads of 128", wide, 4096, LAST, bf16),
         case("4 layers, 16/16 heads of 128", wide, 4096, LAST, q4_k),
+        case("4 layers, 16/16 heads of 128", wide, 4096, MANY, q8_0),
         case("4 layers, 16/16 heads of 128", wide, 4096, LAST, f32),
         case("12 layers, 12/4 heads of 64", llama, 512, LAST, f32),
     ]
@@ -182,7 +201,10 @@ fn run_capture(case: &Case, folder: &Path) -> Result<(), SessionError> {
 impl Case {
     fn write(&self, folder: &Path) -> Result<(), String> {
         match self.format {
-            Format::Safetensors(_) => self.shape.write(folder).map_err(|error| error.to_string()),
+            Format::Safetensors { stored, .. } => self
+                .shape
+                .write(folder, stored)
+                .map_err(|error| error.to_string()),
             Format::Gguf(format) => self
                 .shape
                 .write_gguf(folder, format)
@@ -193,14 +215,15 @@ impl Case {
 
     fn format_name(&self) -> String {
         match self.format {
-            Format::Safetensors(dtype) => dtype.to_string(),
+            Format::Safetensors { stored, run } if stored == run => run.to_string(),
+            Format::Safetensors { stored, run } => format!("{stored} run in {run}"),
             Format::Gguf(format) => format!("{format:?} in GGUF"),
         }
     }
 
     fn plan(&self, folder: &Path) -> CapturePlan {
         let (model, dtype) = match self.format {
-            Format::Safetensors(dtype) => (folder.to_owned(), dtype),
+            Format::Safetensors { run, .. } => (folder.to_owned(), run),
             Format::Gguf(_) => (folder.join("model.gguf"), DtypeChoice::Auto),
         };
         CapturePlan {

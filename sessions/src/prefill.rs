@@ -50,10 +50,10 @@ impl Prefilled {
         control: &mut RunControl<'_>,
     ) -> Result<Self, SessionError> {
         let (total, layers) = (prompt_ids.len(), model.config().layers);
-        let mut cache = model.new_cache(total + needs.extra_tokens)?;
+        let mut cache = model.new_cache(total, needs.extra_tokens)?;
         let first_of_last = total.saturating_sub(needs.last_rows.max(1));
         let mut last_rows = RowCapture::new(layers, first_of_last);
-        let mut passes = Passes::new(needs, model.config());
+        let mut passes = Passes::new(needs, model.config(), total);
         let first_wanted = match passes.want_all_rows() {
             true => 0,
             false => first_of_last,

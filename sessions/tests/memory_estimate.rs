@@ -3,11 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../benches/support/gguf.rs"]
+mod gguf;
 #[path = "../benches/support/mod.rs"]
 mod support;
 
 use std::path::Path;
 
+use candle_core::quantized::GgmlDType;
 use kvlens_sessions::estimate::{CaptureEstimator, MemoryEstimate, PROGRAM_PART};
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
@@ -30,6 +33,10 @@ struct Case {
     decode_tokens: usize,
     windows: &'static [&'static str],
     dtype: DtypeChoice,
+    /// How safetensors are stored.
+    stored: DtypeChoice,
+    /// The format of a GGUF file, instead of safetensors.
+    gguf: Option<GgmlDType>,
 }
 
 const SMALL: Shape = Shape {
@@ -50,6 +57,26 @@ fn cases() -> Vec<Case> {
         decode_tokens: 4,
         windows,
         dtype: DtypeChoice::F32,
+        stored: DtypeChoice::F32,
+        gguf: None,
+    };
+    // wide enough that weights, in both layouts that they have, are most of what stands
+    let quantised = |format| Case {
+        dtype: DtypeChoice::Auto,
+        gguf: Some(format),
+        ..case(
+            "prefill",
+            Shape {
+                hidden: 768,
+                head_dim: 64,
+                query_heads: 4,
+                intermediate: 3072,
+                vocabulary: 2000,
+                ..SMALL
+            },
+            256,
+            &["last:8"],
+        )
     };
     let deep = Shape {
         layers: 60,
@@ -152,6 +179,22 @@ fn cases() -> Vec<Case> {
                 &["knorm"],
             )
         },
+        // products of bf16, whose sides are made f32 first: here the output layer
+        Case {
+            dtype: DtypeChoice::Bf16,
+            stored: DtypeChoice::Bf16,
+            ..case(
+                "prefill",
+                Shape {
+                    vocabulary: 60_000,
+                    ..SMALL
+                },
+                64,
+                &["last:8"],
+            )
+        },
+        quantised(GgmlDType::Q8_0),
+        quantised(GgmlDType::Q4K),
     ]
 }
 
@@ -186,9 +229,15 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
     let mut wrong = 0;
     for (index, case) in cases().iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
-        case.shape.write(folder.path()).unwrap();
+        let model = match case.gguf {
+            Some(format) => case.shape.write_gguf(folder.path(), format).unwrap(),
+            None => {
+                case.shape.write(folder.path(), case.stored).unwrap();
+                folder.path().to_owned()
+            }
+        };
         let plan = CapturePlan {
-            model: ModelSource::Folder(folder.path().to_owned()),
+            model: ModelSource::from(model),
             data: vec!["random".to_owned()],
             windows: case
                 .windows

@@ -39,8 +39,11 @@ pub fn window_queries(
         .map(|(&a, &b)| f64::from(a) - f64::from(b))
         .sum::<f64>()
         / count as f64;
+    let prompt_tokens = captured.record.prompt_ids.len();
     let before_rotation = match rope {
-        Some(rope) => Some(cosine(&rows, &decode, |rows| rows.unrotated(rope))?),
+        Some(rope) => Some(cosine(&rows, &decode, |rows| {
+            rows.unrotated(rope, prompt_tokens)
+        })?),
         None => None,
     };
     Ok(Some(WindowQueries {

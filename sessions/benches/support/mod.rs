@@ -6,6 +6,7 @@ use std::io::{BufWriter, Result, Write};
 use std::path::Path;
 
 use kvlens_datasets::Sample;
+use kvlens_sessions::model::DtypeChoice;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -65,8 +66,9 @@ impl Shape {
         tensors
     }
 
-    /// Writes a folder in the Hugging Face layout, f32 weights drawn with a fixed seed.
-    pub fn write(&self, folder: &Path) -> Result<()> {
+    /// Writes a folder in the Hugging Face layout, weights drawn with a fixed seed and stored as bf16 or else f32.
+    pub fn write(&self, folder: &Path, stored: DtypeChoice) -> Result<()> {
+        let is_bf16 = stored == DtypeChoice::Bf16;
         let config = serde_json::json!({
             "architectures": ["LlamaForCausalLM"],
             "hidden_size": self.hidden,
@@ -79,21 +81,22 @@ impl Shape {
             "max_position_embeddings": 131_072,
             "rms_norm_eps": 1e-5,
             "tie_word_embeddings": true,
-            "torch_dtype": "float32",
+            "torch_dtype": if is_bf16 { "bfloat16" } else { "float32" },
         });
         std::fs::write(folder.join("config.json"), config.to_string())?;
         std::fs::write(folder.join("tokenizer.json"), tokenizer().to_string())?;
-        self.write_weights(&folder.join("model.safetensors"))
+        self.write_weights(&folder.join("model.safetensors"), is_bf16)
     }
 
-    fn write_weights(&self, path: &Path) -> Result<()> {
+    fn write_weights(&self, path: &Path, is_bf16: bool) -> Result<()> {
+        let (format, bytes) = if is_bf16 { ("BF16", 2) } else { ("F32", 4) };
         let tensors = self.tensors();
         let mut header = serde_json::Map::new();
         let mut start = 0;
         for (name, shape) in &tensors {
-            let end = start + 4 * shape.iter().product::<usize>();
+            let end = start + bytes * shape.iter().product::<usize>();
             let entry =
-                serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+                serde_json::json!({"dtype": format, "shape": shape, "data_offsets": [start, end]});
             header.insert(name.clone(), entry);
             start = end;
         }
@@ -114,7 +117,8 @@ impl Shape {
             };
             for _ in 0..shape.iter().product::<usize>() {
                 let number: f32 = centre + width * (2.0 * random.random::<f32>() - 1.0);
-                file.write_all(&number.to_le_bytes())?;
+                // bf16 is the upper half of f32
+                file.write_all(&number.to_le_bytes()[4 - bytes..])?;
             }
         }
         file.flush()

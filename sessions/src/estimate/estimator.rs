@@ -6,7 +6,9 @@ use kvlens_datasets::Sample;
 use super::fit::AvailableMemory;
 use super::memory::Memory;
 use super::shape::RunShape;
-use super::stages::{MemoryPart, SampleStages, StageMemory, UnloadedModel, WEIGHTS_PART};
+use super::stages::{
+    MemoryPart, REPACKED_PART, SampleStages, StageMemory, UnloadedModel, WEIGHTS_PART,
+};
 use crate::SessionError;
 use crate::capture::{CapturePlan, check_positions, needs};
 use crate::model::{Checkpoint, TextCodec, device_name, free_device_memory};
@@ -45,9 +47,9 @@ impl MemoryEstimate {
 
     /// What the weights take.
     fn weights(&self) -> Memory {
-        let mut parts = self.parts.iter();
-        let weights = parts.find(|part| part.name == WEIGHTS_PART);
-        weights.map_or_else(Memory::default, |part| part.memory)
+        let parts = self.parts.iter();
+        let of_weights = parts.filter(|part| [WEIGHTS_PART, REPACKED_PART].contains(&part.name));
+        of_weights.map(|part| part.memory).sum()
     }
 
     /// For a model that is loaded already: what its weights take is not asked for again.
@@ -236,6 +238,7 @@ impl CaptureEstimator {
             prompt_tokens: variation.prompt_tokens,
             element_bytes: variation.dtype.size_in_bytes(),
             on_gpu: !self.device.is_cpu(),
+            widens_products: self.device.is_cpu() && variation.dtype == DType::BF16,
             threads: rayon::current_num_threads(),
         }
     }

@@ -8,6 +8,7 @@
 mod estimator;
 mod fit;
 mod memory;
+mod repacked;
 mod shape;
 mod stages;
 mod weights;

@@ -19,6 +19,8 @@ pub struct RunShape<'a> {
     pub element_bytes: usize,
     /// Whether the model lies on a device with memory of its own.
     pub on_gpu: bool,
+    /// Whether both sides of a product are made single precision first, as candle does with bf16 on the CPU.
+    pub widens_products: bool,
     /// Threads that score heads at the same time.
     pub threads: usize,
 }
@@ -85,8 +87,34 @@ impl RunShape<'_> {
         ]);
         // gate, its activation, up, and the product
         let feed_forward = product(&[4, rows, config.intermediate_size, element]);
-        let attention = heads + self.attention_block(rows, keys);
-        self.beside_the_model(streams + attention.max(feed_forward))
+        let attention = heads + self.attention_block(rows, keys) + self.widened_cache(keys);
+        let feed_forward = feed_forward + self.widened_feed_forward(rows);
+        let widest = attention.max(feed_forward).max(self.widened_output());
+        self.beside_the_model(streams + widest)
+    }
+
+    /// A layer's keys or values, as a product takes them.
+    fn widened_cache(&self, keys: usize) -> f64 {
+        self.widened(&[self.config.kv_heads, keys, self.config.head_dim])
+    }
+
+    /// One of the feed-forward's matrices, all of a tensor that holds two, with what goes in and comes out.
+    fn widened_feed_forward(&self, rows: usize) -> f64 {
+        let (hidden, wide) = (self.config.hidden_size, self.config.intermediate_size);
+        let stored = if self.config.fused_projections { 2 } else { 1 };
+        self.widened(&[stored, hidden, wide]) + self.widened(&[rows, hidden + wide])
+    }
+
+    /// The output layer, which sees the last row alone.
+    fn widened_output(&self) -> f64 {
+        self.widened(&[self.config.vocabulary, self.config.hidden_size])
+    }
+
+    fn widened(&self, sides: &[usize]) -> f64 {
+        match self.widens_products {
+            true => product(sides) * F32_BYTES,
+            false => 0.0,
+        }
     }
 
     /// Scores of one block of rows: scaled, masked, as weights and normalised, with the mask.

@@ -1,5 +1,7 @@
 //! The stages of a capture, with what stands in memory together in each.
 
+use candle_core::DType;
+
 use super::memory::{Memory, WindowMemory};
 use super::shape::RunShape;
 use super::weights::WeightSize;
@@ -14,6 +16,9 @@ const PROGRAM_BYTES: f64 = 24e6;
 
 /// Name of the part that is the weights.
 pub(super) const WEIGHTS_PART: &str = "weights";
+
+/// Name of the part that is their second layout.
+pub(super) const REPACKED_PART: &str = "weights laid out for the processor";
 
 /// Name of the part that is the program itself.
 pub const PROGRAM_PART: &str = "program";
@@ -93,6 +98,14 @@ impl UnloadedModel {
         })
     }
 
+    /// What the weights take besides from their first products on.
+    fn repacked(&self, run: &RunShape<'_>) -> Memory {
+        match run.on_gpu {
+            true => Memory::default(),
+            false => Memory::on_host(self.weights.repacked_bytes()),
+        }
+    }
+
     /// Weights on the device and tokenizer beside it.
     fn loaded(&self, run: &RunShape<'_>) -> Memory {
         let weights = self.weights.bytes(run.element_bytes as f64);
@@ -115,13 +128,18 @@ impl SampleStages<'_> {
         let part = |name, memory| MemoryPart { name, memory };
         let tokenizer = Memory::on_host(TOKENIZER_FACTOR * self.model.tokenizer_bytes);
         let weights = self.model.weights.bytes(self.run.element_bytes as f64);
-        vec![
+        let mut parts = vec![
             part(WEIGHTS_PART, self.run.beside_the_model(weights)),
             part("tokenizer", tokenizer),
             part(PROGRAM_PART, Memory::on_host(PROGRAM_BYTES)),
             part("key/value cache", self.cache()),
             part("kept of the prompt for windows", self.kept_of_prompt()),
-        ]
+        ];
+        let repacked = self.model.repacked(&self.run);
+        if repacked.total() > 0.0 {
+            parts.insert(1, part(REPACKED_PART, repacked));
+        }
+        parts
     }
 
     /// Every stage in its order.
@@ -134,9 +152,10 @@ impl SampleStages<'_> {
             .collect::<Result<Vec<_>, SessionError>>()?;
         let loaded_by_windows: Memory = windows.iter().map(|(_, window)| window.loaded).sum();
         let program = Memory::on_host(PROGRAM_BYTES);
-        let loaded = program + self.model.loaded(&self.run) + loaded_by_windows;
+        let read = program + self.model.loaded(&self.run) + loaded_by_windows;
+        let loaded = read + self.model.repacked(&self.run);
         let standing = loaded + self.cache() + self.kept_of_prompt();
-        let mut stages = vec![self.load(loaded), self.prefill(loaded)];
+        let mut stages = vec![self.load(read), self.prefill(loaded)];
         let mut observed = 0.0;
         let mut observe = |stage, window: &WindowMemory| {
             let before = standing + Memory::on_host(observed);
@@ -282,6 +301,7 @@ pub(crate) fn drafter_memory(
         config: &model.config,
         source,
         element_bytes: dtype.size_in_bytes(),
+        widens_products: !run.on_gpu && dtype == DType::BF16,
         ..*run
     };
     let chunk = CHUNK_TOKENS.min(run.prompt_tokens);
@@ -289,5 +309,5 @@ pub(crate) fn drafter_memory(
     let cache = own.beside_the_model(own.cache(model.config.kv_heads, room));
     let rows = own.beside_the_model(own.rows(chunk));
     let drafting = cache + rows + own.forward(chunk, run.prompt_tokens);
-    Ok((model.loaded(&own), drafting))
+    Ok((model.loaded(&own) + model.repacked(&own), drafting))
 }

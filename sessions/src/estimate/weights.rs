@@ -7,9 +7,10 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
 
+use super::repacked::repacked_bytes;
 use crate::SessionError;
 use crate::error::Context;
-use crate::model::gguf::Header;
+use crate::model::gguf::{Header, TensorSize};
 use crate::model::{ModelConfig, WeightFiles};
 
 /// As the safetensors crate has it: a longer header is a damaged file.
@@ -34,6 +35,8 @@ struct StoredTensor {
     bytes: f64,
     /// Bytes of it that are memory-mapped.
     mapped_bytes: f64,
+    /// Bytes that it takes besides from its first product on, on the CPU.
+    repacked_bytes: f64,
 }
 
 /// The tensors that a decoder loads, in the order in which it does.
@@ -89,6 +92,12 @@ impl WeightSize {
         tensors.map(|tensor| tensor.loaded(element_bytes)).sum()
     }
 
+    /// Bytes that they take besides from their first products on, on the CPU.
+    pub(crate) fn repacked_bytes(&self) -> f64 {
+        let tensors = self.tensors.iter();
+        tensors.map(|tensor| tensor.repacked_bytes).sum()
+    }
+
     /// Loads one tensor after the other into numbers of so many bytes; one that is stored otherwise lies in
     /// memory both ways for a moment.
     pub(crate) fn loading(&self, element_bytes: f64) -> Loading {
@@ -96,7 +105,7 @@ impl WeightSize {
         let mut worst = Loading::default();
         for tensor in &self.tensors {
             let bytes = tensor.loaded(element_bytes);
-            // a quantised matrix is read first, and then laid out for its product
+            // a quantised matrix is read first, and then copied into its blocks
             let converted = if bytes == tensor.bytes && tensor.kept_bytes == 0.0 {
                 0.0
             } else {
@@ -132,9 +141,24 @@ fn add_quantised(named: &mut Vec<(String, StoredTensor)>, header: &Header) {
             kept_bytes,
             bytes,
             mapped_bytes: 0.0,
+            repacked_bytes: repacked(&tensor, header),
         };
         named.push((tensor.name.to_owned(), stored));
     }
+}
+
+/// An embedding is multiplied only where it is the output layer too, which sees one row at a time.
+fn repacked(tensor: &TensorSize<'_>, header: &Header) -> f64 {
+    const EMBEDDING: &str = "token_embd.weight";
+    const OUTPUT: &str = "output.weight";
+    let is_tied = || header.tensors().all(|tensor| tensor.name != OUTPUT);
+    let [rows, columns] = match tensor.matrix {
+        Some(_) if tensor.name == EMBEDDING && !is_tied() => return 0.0,
+        Some(matrix) => matrix,
+        None => return 0.0,
+    };
+    let many_rows = !matches!(tensor.name, EMBEDDING | OUTPUT);
+    repacked_bytes(tensor.format, rows, columns, many_rows)
 }
 
 /// `file` is where they are mapped from.
@@ -162,6 +186,7 @@ fn add_tensors(
             kept_bytes: 0.0,
             bytes,
             mapped_bytes: if file.is_some() { bytes } else { 0.0 },
+            repacked_bytes: 0.0,
         };
         named.push((name, stored));
     }

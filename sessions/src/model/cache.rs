@@ -13,6 +13,7 @@ pub struct KvCache {
     layers: Vec<LayerCache>,
     len: usize,
     capacity: usize,
+    prompt_tokens: usize,
     evicted: Option<Evicted>,
 }
 
@@ -24,16 +25,18 @@ pub(crate) struct LayerCache {
 }
 
 impl KvCache {
-    /// Room for `capacity` tokens.
+    /// Room for a prompt of `prompt_tokens` tokens and so many behind it.
     ///
     /// # Errors
     /// [`SessionError::Tensor`] if the device has not that much memory.
     pub(crate) fn new(
         config: &ModelConfig,
-        capacity: usize,
+        prompt_tokens: usize,
+        tokens_behind: usize,
         dtype: DType,
         device: &Device,
     ) -> Result<Self, SessionError> {
+        let capacity = prompt_tokens.saturating_add(tokens_behind);
         let shape = (config.kv_heads, capacity, config.head_dim);
         let layers = (0..config.layers)
             .map(|_| LayerCache::new(shape, dtype, device))
@@ -42,6 +45,7 @@ impl KvCache {
             layers,
             len: 0,
             capacity,
+            prompt_tokens,
             evicted: None,
         })
     }
@@ -67,6 +71,7 @@ impl KvCache {
             layers,
             len,
             capacity: len + room,
+            prompt_tokens: self.prompt_tokens,
             evicted: (!kept.keeps_everything()).then_some(kept),
         })
     }
@@ -79,6 +84,11 @@ impl KvCache {
     /// Whether nothing was fed yet.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// T: tokens of the whole prompt, whatever an eviction left of it; with it goes how everything is rotated.
+    pub(crate) fn prompt_tokens(&self) -> usize {
+        self.prompt_tokens
     }
 
     /// Tokens that still fit.

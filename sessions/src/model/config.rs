@@ -178,28 +178,45 @@ impl ModelConfig {
                 self.head_dim
             ));
         }
-        if let RopeScaling::Factors { factors } = &self.rope.scaling
-            && factors.len() != self.head_dim / 2
-        {
-            return wrong(format!(
-                "rope scaling has {} factors for heads of {} pairs",
-                factors.len(),
-                self.head_dim / 2
-            ));
-        }
-        if self.family == Family::Phi3 && self.rope.scaling != RopeScaling::None {
-            return wrong(
-                "Phi-3 with rope scaling (longrope) is not supported; its short-context checkpoints and Phi-4 are"
-                    .to_owned(),
-            );
-        }
-        Ok(())
+        self.check_rope().or_else(wrong)
     }
 
-    /// Inverse frequencies of a layer, in radians per position: `[D / 2]`, all 0 where it does not rotate.
-    pub fn inverse_frequencies(&self, layer: usize) -> Vec<f32> {
+    fn check_rope(&self) -> Result<(), String> {
+        let width = self.rope.rotated_width(self.head_dim);
+        let share = self.rope.rotated_share;
+        if width == 0 || !width.is_multiple_of(2) || share > 1.0 {
+            return Err(format!(
+                "'partial_rotary_factor' {share} is no even part of the {} numbers of a head",
+                self.head_dim
+            ));
+        }
+        if width != self.head_dim && self.family != Family::Phi3 {
+            return Err(format!(
+                "'partial_rotary_factor' other than 1 is not supported for {}",
+                self.family.architecture()
+            ));
+        }
+        for factors in self.rope.scaling.factors() {
+            if factors.len() != width / 2 {
+                return Err(format!(
+                    "rope scaling has {} factors for heads of {} rotated pairs",
+                    factors.len(),
+                    width / 2
+                ));
+            }
+        }
+        match self.rope.scaling {
+            RopeScaling::None | RopeScaling::LongRope(_) => Ok(()),
+            _ if self.family != Family::Phi3 => Ok(()),
+            _ => Err("Phi-3 with a rope scaling other than longrope is not supported".to_owned()),
+        }
+    }
+
+    /// Inverse frequencies of a layer for a prompt of T tokens and what comes behind it, in radians per position:
+    /// `[D / 2]`, all 0 where the layer does not rotate.
+    pub fn inverse_frequencies(&self, layer: usize, prompt_tokens: usize) -> Vec<f32> {
         if self.rotated_layers.get(layer).copied().unwrap_or(true) {
-            self.rope.inverse_frequencies(self.head_dim)
+            self.rope.inverse_frequencies(self.head_dim, prompt_tokens)
         } else {
             vec![0.0; self.head_dim / 2]
         }
@@ -337,16 +354,59 @@ mod tests {
         assert_eq!(config.sliding_windows, [None, None, None, Some(8)]);
         assert_eq!(config.rope.theta, 2_000_000.0);
         assert!(config.tied_embeddings);
-        assert_eq!(config.inverse_frequencies(3), vec![0.0; 8]);
+        assert_eq!(config.inverse_frequencies(3, 1), vec![0.0; 8]);
     }
 
     #[test]
-    fn phi3_with_longrope_is_refused() {
+    fn phi3_scales_by_longrope_alone() {
         let scaling =
             |kind: &str| serde_json::json!({"rope_scaling": {"type": kind, "factor": 4.0}});
-        for kind in ["longrope", "su", "yarn", "linear"] {
+        for kind in ["yarn", "linear"] {
             let error = of_family("Phi3ForCausalLM", scaling(kind)).unwrap_err();
             assert!(error.to_string().contains("not supported"), "{error}");
+        }
+    }
+
+    fn long_rope(factors: usize, more: Value) -> Result<ModelConfig, SessionError> {
+        let mut fields = serde_json::json!({"original_max_position_embeddings": 64,
+            "rope_scaling": {"type": "su", "short_factor": vec![1.0; factors], "long_factor": vec![4.0; factors]}});
+        let more = more.as_object().unwrap().clone();
+        fields.as_object_mut().unwrap().extend(more);
+        of_family("Phi3ForCausalLM", fields)
+    }
+
+    #[test]
+    fn longrope_takes_the_set_of_the_prompts_length() {
+        let config = long_rope(8, serde_json::json!({})).unwrap();
+        let frequencies = |prompt_tokens| config.inverse_frequencies(0, prompt_tokens);
+        assert_eq!(frequencies(64)[0], 1.0);
+        assert_eq!(frequencies(65)[0], 0.25);
+        // sqrt(1 + ln(256 / 64) / ln 64), as 64 is 4 to the third
+        let factor = config.rope.scaling.attention_factor();
+        assert!((factor - (4.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_part_of_a_head_is_rotated_for_phi3_alone() {
+        let part = serde_json::json!({"partial_rotary_factor": 0.75});
+        let config = long_rope(6, part.clone()).unwrap();
+        let frequencies = config.inverse_frequencies(0, 1);
+        assert_eq!(frequencies[6..], [0.0, 0.0]);
+        assert!((f64::from(frequencies[1]) - 1e4_f64.powf(-2.0 / 12.0)).abs() < 1e-7);
+        for (refused, word) in [
+            (long_rope(8, part.clone()), "factors for heads"),
+            (of_family("LlamaForCausalLM", part), "LlamaForCausalLM"),
+            (
+                long_rope(8, serde_json::json!({"partial_rotary_factor": 1.5})),
+                "no even part",
+            ),
+            (
+                long_rope(8, serde_json::json!({"partial_rotary_factor": 0.1})),
+                "no even part",
+            ),
+        ] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
         }
     }
 

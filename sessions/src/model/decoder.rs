@@ -123,9 +123,14 @@ impl Decoder {
         self.dtype
     }
 
-    /// An empty cache with room for `capacity` tokens.
-    pub(crate) fn new_cache(&self, capacity: usize) -> Result<KvCache, SessionError> {
-        KvCache::new(&self.config, capacity, self.dtype, &self.device)
+    /// An empty cache with room for a prompt of `prompt_tokens` tokens and so many behind it.
+    pub(crate) fn new_cache(
+        &self,
+        prompt_tokens: usize,
+        tokens_behind: usize,
+    ) -> Result<KvCache, SessionError> {
+        let (dtype, device) = (self.dtype, &self.device);
+        KvCache::new(&self.config, prompt_tokens, tokens_behind, dtype, device)
     }
 
     /// Embeddings of tokens, `[R, hidden]`.
@@ -238,10 +243,15 @@ impl Decoder {
         adapters: Option<&Adapters>,
         mut capture: Capture<'_>,
     ) -> Result<Tensor, SessionError> {
+        let prompt_tokens = match &source {
+            KeySource::Cache(cache) | KeySource::Behind(cache) => cache.prompt_tokens(),
+            KeySource::Sequences(_) => positions.len(),
+        };
+        let (dtype, device) = (self.dtype, &self.device);
         let pass = Pass {
             rotation: self
                 .rotary
-                .at(positions, self.dtype, &self.device, self.mode)?,
+                .at(positions, prompt_tokens, dtype, device, self.mode)?,
             source,
             mode: self.mode,
             adapters,

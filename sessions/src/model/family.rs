@@ -22,7 +22,8 @@ pub enum Family {
     SmolLm3,
     /// OLMo 2: norms behind attention and feed-forward, and on q and k over all heads.
     Olmo2,
-    /// Phi-3 without longrope, and Phi-4: q, k and v in one tensor, gate and up in another.
+    /// Phi-3 and Phi-4, mini or not: q, k and v in one tensor, gate and up in another; longrope, and heads of which
+    /// a part is not rotated.
     Phi3,
 }
 

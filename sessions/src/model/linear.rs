@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use candle_core::quantized::{QMatMul, QTensor};
 use candle_core::{DType, Tensor};
 use candle_nn::Module;
@@ -25,6 +26,47 @@ impl Matrix {
             Self::Quantised(matrix) => matrix.embedding(indices)?.to_dtype(dtype)?,
         })
     }
+
+    /// Consecutive rows `start..start + count`: a view, or a copy of quantised ones.
+    fn part(&self, start: usize, count: usize) -> Result<Self, SessionError> {
+        match self {
+            Self::Dense(matrix) => Ok(Self::Dense(matrix.narrow(0, start, count)?)),
+            Self::Quantised(matrix) => quantised_rows(matrix, start..start + count),
+        }
+    }
+
+    /// A copy with rows in this order.
+    fn reordered(&self, order: &[u32]) -> Result<Self, SessionError> {
+        match self {
+            Self::Dense(matrix) => {
+                let order = Tensor::new(order, matrix.device())?;
+                Ok(Self::Dense(matrix.index_select(&order, 0)?))
+            }
+            Self::Quantised(matrix) => {
+                quantised_rows(matrix, order.iter().map(|&row| row as usize))
+            }
+        }
+    }
+}
+
+/// A copy of some rows, as they are stored: no block of numbers reaches over the end of a row.
+fn quantised_rows(
+    matrix: &QTensor,
+    wanted: impl ExactSizeIterator<Item = usize>,
+) -> Result<Matrix, SessionError> {
+    let (rows, width) = matrix.shape().dims2()?;
+    let (bytes, count) = (matrix.data()?, wanted.len());
+    let row_bytes = bytes.len() / rows.max(1);
+    let mut taken = Vec::with_capacity(count * row_bytes);
+    for row in wanted {
+        let bytes = bytes.get(row * row_bytes..(row + 1) * row_bytes);
+        taken.extend_from_slice(bytes.ok_or_else(|| {
+            candle_core::Error::Msg(format!("row {row} of a matrix with {rows} rows"))
+        })?);
+    }
+    let format = matrix.dtype();
+    let taken = qtensor_from_ggml(format, &taken, vec![count, width], &matrix.device())?;
+    Ok(Matrix::Quantised(Arc::new(taken)))
 }
 
 /// `W x + b`. candle's product with a quantised matrix rounds x to 8 bits in blocks (of 32 numbers, or of 256
@@ -58,20 +100,27 @@ impl Linear {
         }
     }
 
-    /// Consecutive outputs `start..start + width`, as a view.
+    /// Consecutive outputs `start..start + width`.
     ///
     /// # Errors
-    /// [`SessionError::Config`] for a quantised matrix, which no view can cut.
+    /// [`SessionError::Tensor`] if there are not so many.
     pub(crate) fn part(&self, start: usize, width: usize) -> Result<Self, SessionError> {
-        let Matrix::Dense(weight) = &self.weight else {
-            return Err(SessionError::Config {
-                reason: "fused projections are not supported where they are quantised".to_owned(),
-            });
-        };
         let bias = self.bias.as_ref();
         Ok(Self {
-            weight: Matrix::Dense(weight.narrow(0, start, width)?),
+            weight: self.weight.part(start, width)?,
             bias: bias.map(|bias| bias.narrow(0, start, width)).transpose()?,
+        })
+    }
+
+    /// The same with outputs in this order.
+    pub(crate) fn reordered(&self, order: &[u32]) -> Result<Self, SessionError> {
+        let bias = self.bias.as_ref().map(|bias| {
+            let order = Tensor::new(order, bias.device())?;
+            bias.index_select(&order, 0)
+        });
+        Ok(Self {
+            weight: self.weight.reordered(order)?,
+            bias: bias.transpose()?,
         })
     }
 }
@@ -120,6 +169,23 @@ mod tests {
             let difference = (linear.forward(&rows).unwrap() - &expected).unwrap();
             let share = largest(&difference) / largest(&expected);
             assert!(share < 1e-4, "{format:?}: {share}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_quantised_matrix_are_its_rows() {
+        for format in [GgmlDType::Q8_0, GgmlDType::Q4K] {
+            let whole = QTensor::quantize(&numbers(7, 512, 1.37), format).unwrap();
+            let dense = whole.dequantize(&Device::Cpu).unwrap();
+            let linear = Linear::new(Matrix::Quantised(Arc::new(whole)), None);
+            let part = linear.part(2, 3).unwrap();
+            let Matrix::Quantised(part) = part.weight else {
+                panic!("{format:?} became floating point");
+            };
+            let difference =
+                (part.dequantize(&Device::Cpu).unwrap() - dense.narrow(0, 2, 3).unwrap()).unwrap();
+            assert_eq!(largest(&difference), 0.0);
+            assert!(linear.part(5, 3).is_err());
         }
     }
 

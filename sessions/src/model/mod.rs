@@ -50,7 +50,7 @@ pub use evicted::Evicted;
 pub use family::Family;
 pub use flash::AttentionKernel;
 pub use rope::RopeConfig;
-pub use rope_scaling::{RopeScaling, Yarn};
+pub use rope_scaling::{LongRope, RopeScaling, Yarn};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub(crate) use score_blocks::{ScoreBlocks, causal_mask};
 pub use text::EncodedPrompt;
@@ -195,12 +195,17 @@ impl Model {
         self.text.decode(ids)
     }
 
-    /// An empty cache with room for `capacity` tokens.
+    /// An empty cache with room for a prompt of `prompt_tokens` tokens (T) and so many behind it. With LongRoPE it is
+    /// T that decides how all of them are rotated.
     ///
     /// # Errors
     /// [`SessionError::Tensor`] if the device has not that much memory.
-    pub fn new_cache(&self, capacity: usize) -> Result<KvCache, SessionError> {
-        self.decoder.new_cache(capacity)
+    pub fn new_cache(
+        &self,
+        prompt_tokens: usize,
+        tokens_behind: usize,
+    ) -> Result<KvCache, SessionError> {
+        self.decoder.new_cache(prompt_tokens, tokens_behind)
     }
 
     /// Embeddings of tokens, `[R, hidden]`.

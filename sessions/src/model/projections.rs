@@ -51,6 +51,15 @@ impl AttentionWeights {
             [query_width, kv_width, kv_width],
             hidden,
         )?;
+        let rotated = config.rope.rotated_width(head_dim);
+        let in_order = |linear: Linear, heads: usize| match rotated == head_dim {
+            true => Ok(linear),
+            false => linear.reordered(&rotated_pairs_apart(rotated, head_dim, heads)),
+        };
+        let (query, key) = (
+            in_order(query, config.query_heads)?,
+            in_order(key, config.kv_heads)?,
+        );
         let norm = |name: &str, width: usize| {
             let width = match config.qk_norm {
                 None => return Ok(None),
@@ -123,6 +132,24 @@ impl FeedForwardWeights {
     }
 }
 
+/// Where each row of queries or keys comes from so that the pair of number i is i + D / 2, as the rotation takes it,
+/// though only the first `rotated` numbers of a head rotate, of which i goes with i + `rotated` / 2. The rest keeps
+/// its order at the end of both halves. What queries and keys do together does not depend on an order that both have.
+fn rotated_pairs_apart(rotated: usize, head_dim: usize, heads: usize) -> Vec<u32> {
+    let (half, resting) = (rotated / 2, (head_dim - rotated) / 2);
+    let of_half = |first: usize, rest: usize| (first..first + half).chain(rest..rest + resting);
+    let of_head: Vec<usize> = of_half(0, rotated)
+        .chain(of_half(half, rotated + resting))
+        .collect();
+    (0..heads)
+        .flat_map(|head| {
+            of_head
+                .iter()
+                .map(move |row| (head * head_dim + row) as u32)
+        })
+        .collect()
+}
+
 /// How linear layers with one input are stored: under a name each, or one behind the other under one name.
 struct Stored<const N: usize> {
     apart: [&'static str; N],
@@ -188,4 +215,18 @@ fn linear(
         .then(|| weights.get(&format!("{name}.bias"), &shape[..1]))
         .transpose()?;
     Ok(Linear::new(weight, bias))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_rotate_stands_behind_what_does() {
+        assert_eq!(
+            rotated_pairs_apart(4, 8, 2),
+            [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]
+        );
+        assert_eq!(rotated_pairs_apart(6, 8, 1), [0, 1, 2, 6, 3, 4, 5, 7]);
+    }
 }

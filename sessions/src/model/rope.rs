@@ -19,6 +19,14 @@ pub struct RopeConfig {
     pub theta: f64,
     /// Stretching of the wavelengths for longer contexts.
     pub scaling: RopeScaling,
+    /// Share of a head that is rotated (`partial_rotary_factor`); 1 but for Phi-4-mini.
+    #[serde(default = "whole_heads")]
+    pub rotated_share: f64,
+}
+
+/// What sessions of earlier programs say of it.
+fn whole_heads() -> f64 {
+    1.0
 }
 
 impl RopeConfig {
@@ -52,17 +60,12 @@ impl RopeConfig {
                 ),
             });
         }
-        for place in [&fields, &nested] {
-            if place
+        let rotated_share = match nested.optional_number("partial_rotary_factor")? {
+            Some(share) => share,
+            None => fields
                 .optional_number("partial_rotary_factor")?
-                .is_some_and(|share| share != 1.0)
-            {
-                return Err(SessionError::Config {
-                    reason: "'partial_rotary_factor' other than 1 is not supported: whole heads are rotated"
-                        .to_owned(),
-                });
-            }
-        }
+                .unwrap_or_else(whole_heads),
+        };
         let theta = match nested.optional_number("rope_theta")? {
             Some(theta) => theta,
             None => fields
@@ -73,18 +76,31 @@ impl RopeConfig {
         Ok(Self {
             theta,
             scaling: RopeScaling::from_fields(&nested, theta, original_positions, max_positions)?,
+            rotated_share,
         })
     }
 
-    /// Inverse frequencies, in radians per position: `[head_dim / 2]`.
-    pub fn inverse_frequencies(&self, head_dim: usize) -> Vec<f32> {
-        (0..head_dim / 2)
+    /// How much of a head of `head_dim` numbers is rotated.
+    pub(super) fn rotated_width(&self, head_dim: usize) -> usize {
+        // a share of whole numbers, such as 80 / 96, must not lose one of them to rounding
+        ((head_dim as f64 * self.rotated_share + 1e-6) as usize).min(head_dim)
+    }
+
+    /// Inverse frequencies of a prompt of T tokens and what comes behind it, in radians per position:
+    /// `[head_dim / 2]`, 0 for the last pairs where not the whole head is rotated. Only with LongRoPE they depend
+    /// on T ([`LongRope`](super::rope_scaling::LongRope)).
+    pub fn inverse_frequencies(&self, head_dim: usize, prompt_tokens: usize) -> Vec<f32> {
+        let width = self.rotated_width(head_dim);
+        let mut frequencies: Vec<f32> = (0..width / 2)
             .map(|pair| {
-                let exponent = (2 * pair) as f64 / head_dim as f64;
+                let exponent = (2 * pair) as f64 / width as f64;
                 let plain = 1.0 / self.theta.powf(exponent);
-                self.scaling.stretch(plain, pair, head_dim, self.theta) as f32
+                let scaling = &self.scaling;
+                scaling.stretch(plain, pair, width, self.theta, prompt_tokens) as f32
             })
-            .collect()
+            .collect();
+        frequencies.resize(head_dim / 2, 0.0);
+        frequencies
     }
 }
 
@@ -96,37 +112,42 @@ pub(crate) struct Rotation {
     mode: ForwardMode,
 }
 
-/// Inverse frequencies of a model and what its rotated vectors are multiplied by.
+/// A model's rotation and the width of its heads.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotary {
-    inverse_frequencies: Vec<f32>,
-    attention_factor: f64,
+    config: RopeConfig,
+    head_dim: usize,
 }
 
 impl Rotary {
     pub(crate) fn new(config: &RopeConfig, head_dim: usize) -> Self {
         Self {
-            inverse_frequencies: config.inverse_frequencies(head_dim),
-            attention_factor: config.scaling.attention_factor(),
+            config: config.clone(),
+            head_dim,
         }
     }
 
-    /// For `positions.len()` rows: two tables `[rows, head_dim / 2]` in `dtype` on `device`.
+    /// For `positions.len()` rows of a prompt of so many tokens, or behind it: two tables `[rows, head_dim / 2]` in
+    /// `dtype` on `device`.
     pub(crate) fn at(
         &self,
         positions: &[u32],
+        prompt_tokens: usize,
         dtype: DType,
         device: &Device,
         mode: ForwardMode,
     ) -> Result<Rotation, SessionError> {
-        let frequencies = &self.inverse_frequencies;
+        let frequencies = self
+            .config
+            .inverse_frequencies(self.head_dim, prompt_tokens);
         let angles: Vec<f32> = positions
             .iter()
             .flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f))
             .collect();
         let angles = Tensor::from_vec(angles, (positions.len(), frequencies.len()), &Device::Cpu)?;
+        let factors = Tensor::new(self.factors(), &Device::Cpu)?;
         let table = |of_angles: Tensor| {
-            let scaled = (of_angles * self.attention_factor)?;
+            let scaled = of_angles.broadcast_mul(&factors)?;
             Ok::<_, SessionError>(scaled.to_dtype(dtype)?.to_device(device)?)
         };
         Ok(Rotation {
@@ -134,6 +155,14 @@ impl Rotary {
             sin: table(angles.sin()?)?,
             mode,
         })
+    }
+
+    /// By what each pair is multiplied, `[head_dim / 2]`: nothing happens to one that is not rotated.
+    fn factors(&self) -> Vec<f32> {
+        let rotated = self.config.rotated_width(self.head_dim) / 2;
+        let mut factors = vec![self.config.scaling.attention_factor() as f32; rotated];
+        factors.resize(self.head_dim / 2, 1.0);
+        factors
     }
 }
 
@@ -179,8 +208,8 @@ mod tests {
         );
         let plain = config(r#"{"rope_theta": 5e5}"#);
         let (scaled, plain) = (
-            scaled.inverse_frequencies(128),
-            plain.inverse_frequencies(128),
+            scaled.inverse_frequencies(128, 1),
+            plain.inverse_frequencies(128, 1),
         );
         assert_eq!(scaled[0], plain[0]);
         assert!((scaled[63] * 8.0 - plain[63]).abs() < 1e-12);
@@ -195,8 +224,8 @@ mod tests {
                     "original_max_position_embeddings": 32768{more}}}}}"#
             ))
         };
-        let plain = config(r#"{"rope_theta": 1e6}"#).inverse_frequencies(128);
-        let scaled = rope("").inverse_frequencies(128);
+        let plain = config(r#"{"rope_theta": 1e6}"#).inverse_frequencies(128, 1);
+        let scaled = rope("").inverse_frequencies(128, 1);
         assert_eq!(scaled[0], plain[0]);
         assert!((scaled[63] * 4.0 - plain[63]).abs() < 1e-12);
         assert!(scaled[30] < plain[30] && scaled[30] > plain[30] / 4.0);
@@ -240,8 +269,8 @@ mod tests {
         for (json, word) in [
             (r#"{"rope_scaling": {"rope_type": "spiral"}}"#, "'spiral'"),
             (
-                r#"{"partial_rotary_factor": 0.5}"#,
-                "'partial_rotary_factor'",
+                r#"{"rope_scaling": {"type": "longrope", "long_factor": [1.0]}}"#,
+                "'rope_scaling.short_factor'",
             ),
             (
                 r#"{"rope_parameters": {"full_attention": {}}}"#,

@@ -34,6 +34,9 @@ pub enum RopeScaling {
     /// YaRN (Peng et al. 2023, arXiv 2309.00071): long wavelengths times `factor`, short ones kept, a ramp over
     /// the pairs between, and rotated vectors times an attention factor (`_compute_yarn_parameters`).
     Yarn(Yarn),
+    /// LongRoPE (Ding et al. 2024, arXiv 2402.13753): a factor for each pair's wavelength, of two sets
+    /// (`_compute_longrope_parameters`).
+    LongRope(LongRope),
     /// Llama 3.1's rule: long wavelengths times `factor`, short ones kept, a smooth band between
     /// (`_compute_llama3_parameters` of transformers).
     Llama3 {
@@ -46,6 +49,26 @@ pub enum RopeScaling {
         /// Positions of the original training, in tokens.
         original_positions: usize,
     },
+}
+
+/// The numbers of LongRoPE.
+///
+/// Which set of factors rotates is decided once, by the prompt: its own length, T, against the original positions.
+/// Whatever comes behind the prompt is rotated as the prompt was. In transformers each forward pass decides by the
+/// last position that it has seen, and where a generation passes the original positions, Phi-3 throws its cache
+/// away and runs the prompt again with the other set. Both are the same wherever T and T + S lie on one side.
+/// Where they do not, the keys that a window ranked would be others in the middle of the decode stage; and had the
+/// decode stage or a window a say in the choice, observing would change what is observed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LongRope {
+    /// One for each rotated pair, for prompts of at most `original_positions` tokens.
+    pub short_factors: Vec<f64>,
+    /// The same for longer prompts.
+    pub long_factors: Vec<f64>,
+    /// By what rotated queries and keys are multiplied, whatever the prompt.
+    pub attention_factor: f64,
+    /// Positions of the original training, in tokens.
+    pub original_positions: usize,
 }
 
 /// The numbers of YaRN.
@@ -93,6 +116,11 @@ impl RopeScaling {
             "factors" => Ok(Self::Factors {
                 factors: fields.numbers("factors")?,
             }),
+            "longrope" | "su" => Ok(Self::LongRope(LongRope::from_fields(
+                fields,
+                original()?,
+                max_positions,
+            )?)),
             "yarn" if theta <= 1.0 => Err(SessionError::Config {
                 reason: format!("yarn needs a 'rope_theta' above 1, not {theta}"),
             }),
@@ -109,20 +137,30 @@ impl RopeScaling {
             }),
             other => Err(SessionError::Config {
                 reason: format!(
-                    "rope scaling '{other}' is not supported (supported: default, linear, dynamic, yarn, llama3)"
+                    "rope scaling '{other}' is not supported (supported: default, linear, dynamic, yarn, longrope, llama3)"
                 ),
             }),
         }
     }
 
-    /// The inverse frequency of a pair after scaling, from the plain one.
-    pub(super) fn stretch(&self, plain: f64, pair: usize, head_dim: usize, theta: f64) -> f64 {
+    /// The inverse frequency of a pair after scaling, from the plain one. `width` is that of the rotated part of a
+    /// head.
+    pub(super) fn stretch(
+        &self,
+        plain: f64,
+        pair: usize,
+        width: usize,
+        theta: f64,
+        prompt_tokens: usize,
+    ) -> f64 {
+        let by_factor = |factors: &[f64]| plain / factors.get(pair).copied().unwrap_or(1.0);
         match self {
             Self::None | Self::Dynamic { .. } => plain,
             Self::Linear { factor } => plain / factor,
-            Self::Factors { factors } => plain / factors.get(pair).copied().unwrap_or(1.0),
+            Self::Factors { factors } => by_factor(factors),
+            Self::LongRope(long_rope) => by_factor(long_rope.factors(prompt_tokens)),
             Self::Yarn(yarn) => {
-                let kept = yarn.kept_share(pair, head_dim, theta);
+                let kept = yarn.kept_share(pair, width, theta);
                 plain / yarn.factor * (1.0 - kept) + plain * kept
             }
             Self::Llama3 {
@@ -150,7 +188,17 @@ impl RopeScaling {
     pub fn attention_factor(&self) -> f64 {
         match self {
             Self::Yarn(yarn) => yarn.attention_factor,
+            Self::LongRope(long_rope) => long_rope.attention_factor,
             _ => 1.0,
+        }
+    }
+
+    /// The lists of factors, each of which must have one for every rotated pair.
+    pub(super) fn factors(&self) -> Vec<&[f64]> {
+        match self {
+            Self::Factors { factors } => vec![factors],
+            Self::LongRope(long_rope) => vec![&long_rope.short_factors, &long_rope.long_factors],
+            _ => Vec::new(),
         }
     }
 
@@ -163,6 +211,38 @@ impl RopeScaling {
                 max_positions.max(stretched.min(f64::from(u32::MAX)) as usize)
             }
             _ => max_positions,
+        }
+    }
+}
+
+impl LongRope {
+    fn from_fields(
+        fields: &Fields<'_>,
+        original_positions: usize,
+        max_positions: usize,
+    ) -> Result<Self, SessionError> {
+        let stretch = match fields.optional_number("factor")? {
+            Some(factor) => factor,
+            None => max_positions as f64 / original_positions as f64,
+        };
+        let attention_factor = match fields.optional_number("attention_factor")? {
+            Some(attention_factor) => attention_factor,
+            None if stretch <= 1.0 || original_positions <= 1 => 1.0,
+            None => (1.0 + stretch.ln() / (original_positions as f64).ln()).sqrt(),
+        };
+        Ok(Self {
+            short_factors: fields.numbers("short_factor")?,
+            long_factors: fields.numbers("long_factor")?,
+            attention_factor,
+            original_positions,
+        })
+    }
+
+    fn factors(&self, prompt_tokens: usize) -> &[f64] {
+        if prompt_tokens > self.original_positions {
+            &self.long_factors
+        } else {
+            &self.short_factors
         }
     }
 }

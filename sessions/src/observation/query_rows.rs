@@ -121,14 +121,18 @@ impl QueryRows {
         Ok(values.to_vec1()?)
     }
 
-    /// The queries as they were before the rotary embedding, row-major: each pair (i, i + D / 2) turned back
+    /// The queries as they were before the rotary embedding of a prompt of T tokens, row-major: each pair (i, i + D / 2) turned back
     /// by its row's position times the pair's frequency. Angles are formed in f32 as the model forms them.
     ///
     /// # Errors
     /// [`SessionError::Tensor`] if the tensor cannot be read.
-    pub fn unrotated(&self, rope: &RopeConfig) -> Result<Vec<f32>, SessionError> {
+    pub fn unrotated(
+        &self,
+        rope: &RopeConfig,
+        prompt_tokens: usize,
+    ) -> Result<Vec<f32>, SessionError> {
         let head_dim = self.queries.dim(3)?;
-        let frequencies = rope.inverse_frequencies(head_dim);
+        let frequencies = rope.inverse_frequencies(head_dim, prompt_tokens);
         let mut values = self.values()?;
         let positions = self.positions.iter().cycle();
         for (query, &position) in values.chunks_exact_mut(head_dim).zip(positions) {

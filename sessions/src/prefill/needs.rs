@@ -45,13 +45,16 @@ pub(super) struct Passes {
 }
 
 impl Passes {
-    pub(super) fn new(needs: &Needs, config: &ModelConfig) -> Self {
+    pub(super) fn new(needs: &Needs, config: &ModelConfig, prompt_tokens: usize) -> Self {
         Self {
             column_sums: needs.column_sums.then(|| ColumnSums::new(config)),
             query_moments: needs
                 .query_moments
                 .iter()
-                .map(|&skipped| (skipped, QueryMoments::new(config, skipped)))
+                .map(|&skipped| {
+                    let moments = QueryMoments::new(config, prompt_tokens, skipped);
+                    (skipped, moments)
+                })
                 .collect(),
         }
     }

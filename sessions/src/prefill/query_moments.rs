@@ -30,13 +30,13 @@ pub(crate) struct LayerMoments {
 }
 
 impl QueryMoments {
-    pub(super) fn new(config: &ModelConfig, skipped: usize) -> Self {
+    pub(super) fn new(config: &ModelConfig, prompt_tokens: usize, skipped: usize) -> Self {
         Self {
             skipped,
             rows: 0,
             head_dim: config.head_dim,
             inverse_frequencies: (0..config.layers)
-                .map(|layer| config.inverse_frequencies(layer))
+                .map(|layer| config.inverse_frequencies(layer, prompt_tokens))
                 .collect(),
             sums: vec![None; config.layers],
             seconds: 0.0,
@@ -73,8 +73,8 @@ impl QueryMoments {
         Ok(())
     }
 
-    /// The queries as they were before rotation, f64 on the CPU. Angles are those of the model, in f32. A YaRN
-    /// attention factor stays in them: rotation by angles alone then gives the model's own queries.
+    /// The queries as they were before rotation, f64 on the CPU. Angles are those of the model, in f32. An
+    /// attention factor (YaRN, LongRoPE) stays in them: rotation by angles alone then gives the model's own queries.
     fn without_rotation(
         &self,
         layer: usize,
@@ -169,7 +169,7 @@ mod tests {
         let shape = (config.query_heads, 10, config.head_dim);
         let queries = Tensor::randn(3.0_f32, 1.0, shape, &Device::Cpu).unwrap();
         let of_chunks = |cuts: &[usize]| {
-            let mut moments = QueryMoments::new(config, 3);
+            let mut moments = QueryMoments::new(config, 10, 3);
             for pair in cuts.windows(2) {
                 let chunk = queries.narrow(1, pair[0], pair[1] - pair[0]).unwrap();
                 moments.offer(0, pair[0], &chunk).unwrap();

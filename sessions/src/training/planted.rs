@@ -111,7 +111,7 @@ impl Garden {
             width,
             query_heads: config.query_heads,
             per_group: config.query_heads / config.kv_heads,
-            frequencies: config.rope.inverse_frequencies(width),
+            frequencies: config.rope.inverse_frequencies(width, 1),
             identity,
             size_before,
         }

@@ -193,7 +193,7 @@ fn looks_back(
 ) -> f64 {
     let (layer, head) = place;
     let config = decoder.config();
-    let mut cache = decoder.new_cache(ids.len()).unwrap();
+    let mut cache = decoder.new_cache(ids.len(), 0).unwrap();
     let mut capture = RowCapture::new(config.layers, 0);
     let positions: Vec<u32> = (0..ids.len() as u32).collect();
     let embedded = decoder.embed(ids).unwrap();
@@ -417,7 +417,7 @@ fn a_trained_folder_loads_as_a_model_and_gives_the_same_logits() {
         .unwrap()
         .ids;
     let logits = model
-        .next_logits(&ids, &mut model.new_cache(ids.len()).unwrap())
+        .next_logits(&ids, &mut model.new_cache(ids.len(), 0).unwrap())
         .unwrap();
     let state = state::DemoState::load(
         &folder.path().join("training-state.safetensors"),

@@ -72,8 +72,9 @@ impl ExpectedAttention {
         let moments = prefilled.query_moments(self.sinks)?;
         let rotations: Vec<MeanRotation> = (0..config.layers)
             .map(|layer| {
-                let frequencies = config.inverse_frequencies(layer);
-                MeanRotation::behind(&frequencies, prefilled.prompt_tokens(), self.future)
+                let prompt_tokens = prefilled.prompt_tokens();
+                let frequencies = config.inverse_frequencies(layer, prompt_tokens);
+                MeanRotation::behind(&frequencies, prompt_tokens, self.future)
             })
             .collect();
         let heads = rotations

@@ -80,7 +80,7 @@ fn outcome(source: &ModelSource) -> Outcome {
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let model = Model::load(source, DeviceChoice::Cpu, DtypeChoice::F32)?;
         let prompt = model.encode_prompt("The old clerk counted three blue boxes.", None)?;
-        let mut cache = model.new_cache(prompt.ids.len() + 1)?;
+        let mut cache = model.new_cache(prompt.ids.len(), 1)?;
         if !prompt.ids.is_empty() {
             model.next_logits(&prompt.ids, &mut cache)?;
         }

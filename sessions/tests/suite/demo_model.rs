@@ -27,7 +27,7 @@ fn best(logits: &[f32]) -> u32 {
 
 /// Greedy tokens after the prompt, at most `steps`; ends before the end of text when `may_end`.
 fn greedy(model: &Model, prompt: &[u32], steps: usize, may_end: bool) -> Vec<u32> {
-    let mut cache = model.new_cache(prompt.len() + steps).unwrap();
+    let mut cache = model.new_cache(prompt.len(), steps).unwrap();
     let mut logits = model.next_logits(prompt, &mut cache).unwrap();
     let mut generated = Vec::new();
     while generated.len() < steps {
@@ -46,7 +46,7 @@ fn it_is_the_same_in_transformers() {
     let (model, reference) = (demo_model(), reference());
     let ids = model.encode_prompt(&reference.prompt, None).unwrap().ids;
     assert_eq!(ids, reference.ids);
-    let mut cache = model.new_cache(ids.len()).unwrap();
+    let mut cache = model.new_cache(ids.len(), 0).unwrap();
     let logits = model
         .next_logits(&ids, &mut cache)
         .unwrap()

@@ -39,7 +39,14 @@ fn try_load(path: &Path) -> Result<Model, String> {
 
 #[test]
 fn floating_point_files_agree_with_transformers() {
-    for name in ["llama-gqa-tied-rope3", "qwen2-bias-tied"] {
+    for name in [
+        "llama-gqa-tied-rope3",
+        "qwen2-bias-tied",
+        "smollm3-norope4",
+        "olmo2-postnorm",
+        "phi3-fused-swa64",
+        "phi3-longrope-partial",
+    ] {
         let model = try_load(&path_of(name)).unwrap();
         let reference = Reference::open(name);
         let generated = reference.ids("generated_ids");
@@ -97,6 +104,17 @@ impl Parts {
         &mut found.unwrap().1
     }
 
+    /// The same with its matrices in this format.
+    fn quantised(mut self, format: GgmlDType) -> Self {
+        for (_, tensor) in &mut self.tensors {
+            if tensor.rank() == 2 {
+                let plain = tensor.dequantize(&Device::Cpu).unwrap();
+                *tensor = QTensor::quantize(&plain, format).unwrap();
+            }
+        }
+        self
+    }
+
     /// The same numbers as plain f32.
     fn dequantised(mut self) -> Self {
         for (_, tensor) in &mut self.tensors {
@@ -150,6 +168,15 @@ fn quantised_files_run_as_their_dequantised_weights() {
     for name in ["mistral-swa64-untied", "qwen3-qknorm-tied"] {
         let (quantised, plain) = (Parts::read(name), Parts::read(name).dequantised());
         assert_close_to_dequantised(name, &quantised, &plain);
+    }
+}
+
+/// What is stored fused is cut apart where it is quantised, and rows of heads that rotate in part are moved.
+#[test]
+fn quantised_projections_that_are_fused_run_as_their_dequantised_weights() {
+    for name in ["phi3-fused-swa64", "phi3-longrope-partial"] {
+        let quantised = || Parts::read(name).quantised(GgmlDType::Q8_0);
+        assert_close_to_dequantised(name, &quantised(), &quantised().dequantised());
     }
 }
 
@@ -263,6 +290,32 @@ fn a_tokenizer_beside_the_file_goes_first() {
     assert_eq!(model.encode_prompt(&text, None).unwrap().ids, ids);
 }
 
+#[derive(serde::Deserialize)]
+struct Cuts {
+    texts: Vec<String>,
+    ids: std::collections::BTreeMap<String, Vec<Vec<u32>>>,
+}
+
+/// By every name that the file may give to it, with a vocabulary in which a merge may reach over any cut.
+#[test]
+fn texts_are_cut_as_the_tokenizers_package_cuts_them() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let cuts = std::fs::read(fixtures().join("gguf/cuts.json")).unwrap();
+    let cuts: Cuts = serde_json::from_slice(&cuts).unwrap();
+    assert_eq!(cuts.ids.len(), 8);
+    for (name, ids) in &cuts.ids {
+        let mut parts = Parts::read("byte-level");
+        parts.set("tokenizer.ggml.pre", Value::String(name.clone()));
+        parts.write(&path);
+        let model = try_load(&path).unwrap();
+        for (text, ids) in cuts.texts.iter().zip(ids) {
+            let found = model.encode_prompt(text, None).unwrap().ids;
+            assert_eq!(&found, ids, "{name}: {text:?}");
+        }
+    }
+}
+
 #[test]
 fn yarn_is_read_from_its_keys() {
     let folder = tempdir().unwrap();
@@ -285,9 +338,13 @@ fn yarn_is_read_from_its_keys() {
 
 /// What loading says of a file with these parts.
 fn refusal(change: impl FnOnce(&mut Parts)) -> String {
+    refusal_of("llama-gqa-tied-rope3", change)
+}
+
+fn refusal_of(name: &str, change: impl FnOnce(&mut Parts)) -> String {
     let folder = tempdir().unwrap();
     let path = folder.path().join("model.gguf");
-    let mut parts = Parts::read("llama-gqa-tied-rope3");
+    let mut parts = Parts::read(name);
     change(&mut parts);
     parts.write(&path);
     try_load(&path).unwrap_err()
@@ -336,12 +393,25 @@ fn files_that_make_no_model_are_refused_with_a_sentence() {
             refusal(|parts| parts.set("split.count", Value::U16(3))),
         ),
         (
-            "rope.dimension_count",
+            "partial_rotary_factor",
             refusal(|parts| parts.set("llama.rope.dimension_count", Value::U32(8))),
         ),
         (
-            "cuts text as 'tekken'",
-            refusal(|parts| parts.set("tokenizer.ggml.pre", Value::String("tekken".into()))),
+            "cuts text as 'falcon'",
+            refusal(|parts| parts.set("tokenizer.ggml.pre", Value::String("falcon".into()))),
+        ),
+        (
+            "OLMo 3",
+            refusal_of("olmo2-postnorm", |parts| {
+                parts.set("olmo2.attention.sliding_window", Value::U32(64));
+            }),
+        ),
+        (
+            "'phi3.rope.scaling.original_context_length'",
+            refusal_of("phi3-longrope-partial", |parts| {
+                let key = "phi3.rope.scaling.original_context_length";
+                parts.metadata.retain(|(known, _)| known != key);
+            }),
         ),
         (
             "factors for heads",

@@ -13,6 +13,7 @@ mod fidelity;
 mod gguf;
 mod half_precision;
 mod hub;
+mod long_rope;
 mod parity;
 mod sessions_on_disk;
 mod structure;

@@ -124,6 +124,9 @@ parity! {
     smollm3_with_layers_that_do_not_rotate_and_yarn_on_the_others: "smollm3-norope-tied",
     olmo2_with_norms_behind_its_blocks: "olmo2-postnorm",
     phi3_with_fused_projections_and_sliding_window: "phi3-fused-swa64",
+    phi3_with_longrope_and_a_prompt_that_is_short_to_the_end: "phi3-longrope-short",
+    phi3_with_longrope_of_a_part_of_each_head_and_a_prompt_that_is_long: "phi3-longrope-partial",
+    smollm3_with_its_own_interval_of_layers_that_do_not_rotate: "smollm3-norope4",
 }
 
 /// Every step's logits, from feeding the reference's ids one by one.
@@ -133,7 +136,7 @@ fn decode_logits_agree_step_by_step() {
         let model = micro_model(name);
         let reference = Reference::open(name);
         let (ids, generated) = (reference.ids("prompt_ids"), reference.ids("generated_ids"));
-        let mut cache = model.new_cache(ids.len() + generated.len()).unwrap();
+        let mut cache = model.new_cache(ids.len(), generated.len()).unwrap();
         model.next_logits(&ids, &mut cache).unwrap();
         let logits: Vec<f32> = generated
             .iter()

@@ -8,10 +8,13 @@ use super::tensors::GgufTensors;
 use crate::SessionError;
 
 /// Architectures of GGUF files and what Hugging Face calls them.
-const ARCHITECTURES: [(&str, &str); 3] = [
+const ARCHITECTURES: [(&str, &str); 6] = [
     ("llama", "LlamaForCausalLM"),
     ("qwen2", "Qwen2ForCausalLM"),
     ("qwen3", "Qwen3ForCausalLM"),
+    ("smollm3", "SmolLM3ForCausalLM"),
+    ("olmo2", "Olmo2ForCausalLM"),
+    ("phi3", "Phi3ForCausalLM"),
 ];
 
 /// `general.file_type` by its numbers in llama.cpp's `llama_ftype`.
@@ -68,33 +71,48 @@ pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
         "rms_norm_eps": header.number(&key("attention.layer_norm_rms_epsilon"))?,
         "rope_theta": header.number(&key("rope.freq_base"))?,
         "rope_scaling": rope_scaling(header, architecture)?,
+        "partial_rotary_factor": rotated_share(header, architecture)?,
         "tie_word_embeddings": header.tensor("output.weight").is_none(),
         "eos_token_id": end_of_text(header)?,
         "dtype": stored_dtype(header)?,
     });
     if let Some(fields) = config.as_object_mut() {
-        add_llama_fields(header, architecture, fields)?;
+        add_sliding_window(header, architecture, fields)?;
+        add_biases(header, architecture, fields);
     }
     Ok(config)
 }
 
-/// Mistral goes by `llama`, with a sliding window or none; some of Llama's relatives have biases.
-fn add_llama_fields(
+/// Mistral goes by `llama`, with a sliding window or none, as Phi-3 has one or none; OLMo 2 with one is OLMo 3.
+fn add_sliding_window(
     header: &Header,
     architecture: &str,
     fields: &mut Map<String, Value>,
 ) -> Result<(), SessionError> {
-    if architecture != "llama" {
+    if !matches!(architecture, "llama" | "phi3" | "olmo2") {
         return Ok(());
     }
-    let window = header.count("llama.attention.sliding_window")?;
-    if let Some(window) = window.filter(|&window| window > 0) {
-        fields.insert("architectures".to_owned(), json!(["MistralForCausalLM"]));
-        fields.insert("sliding_window".to_owned(), window.into());
+    let window = header.count(&format!("{architecture}.attention.sliding_window"))?;
+    let Some(window) = window.filter(|&window| window > 0) else {
+        return Ok(());
+    };
+    if architecture == "olmo2" {
+        return Err(header
+            .wrong("olmo2 with a sliding window is OLMo 3, which is not supported".to_owned()));
     }
-    let biased = header.tensor("blk.0.attn_q.bias").is_some();
-    fields.insert("attention_bias".to_owned(), biased.into());
+    if architecture == "llama" {
+        fields.insert("architectures".to_owned(), json!(["MistralForCausalLM"]));
+    }
+    fields.insert("sliding_window".to_owned(), window.into());
     Ok(())
+}
+
+/// Some of Llama's relatives have biases.
+fn add_biases(header: &Header, architecture: &str, fields: &mut Map<String, Value>) {
+    if architecture == "llama" {
+        let biased = header.tensor("blk.0.attn_q.bias").is_some();
+        fields.insert("attention_bias".to_owned(), biased.into());
+    }
 }
 
 /// Rows of the embedding: the metadata need not say them, and the tokens may be fewer.
@@ -105,30 +123,33 @@ fn vocabulary(header: &Header) -> Result<usize, SessionError> {
         .ok_or_else(|| header.missing("token_embd.weight"))
 }
 
-/// Width of a head, all of which must rotate.
+/// Width of a head.
 fn head_dim(header: &Header, architecture: &str) -> Result<Option<usize>, SessionError> {
     let count = |name: &str| header.count(&format!("{architecture}.{name}"));
     let (keys, values) = (
         count("attention.key_length")?,
         count("attention.value_length")?,
     );
-    let rotated = count("rope.dimension_count")?;
     let heads = count("attention.head_count")?.filter(|&heads| heads > 0);
     let plain = count("embedding_length")?
         .zip(heads)
         .map(|(hidden, heads)| hidden / heads);
     let width = keys.or(plain);
-    for (other, name) in [
-        (values, "attention.value_length"),
-        (rotated, "rope.dimension_count"),
-    ] {
-        if other.is_some_and(|other| Some(other) != width) {
-            return Err(header.wrong(format!(
-                "'{architecture}.{name}' differs from the width of a head, which is not supported"
-            )));
-        }
+    if values.is_some_and(|values| Some(values) != width) {
+        return Err(header.wrong(format!(
+            "'{architecture}.attention.value_length' differs from the width of a head, which is not supported"
+        )));
     }
     Ok(width)
+}
+
+/// How much of a head is rotated.
+fn rotated_share(header: &Header, architecture: &str) -> Result<Option<f64>, SessionError> {
+    let rotated = header.count(&format!("{architecture}.rope.dimension_count"))?;
+    let width = head_dim(header, architecture)?.filter(|&width| width > 0);
+    Ok(rotated
+        .zip(width)
+        .map(|(rotated, width)| rotated as f64 / width as f64))
 }
 
 /// `rope.scaling.*`, or the factors that Llama 3.1's rule comes down to, which files carry as a tensor.
@@ -136,6 +157,9 @@ fn rope_scaling(header: &Header, architecture: &str) -> Result<Value, SessionErr
     if header.tensor("rope_freqs.weight").is_some() {
         let factors = GgufTensors::of_header(header)?.factors("rope_freqs.weight")?;
         return Ok(json!({"rope_type": "factors", "factors": factors}));
+    }
+    if header.tensor("rope_factors_long.weight").is_some() {
+        return long_rope(header, architecture);
     }
     for name in ["scale_linear", "scaling.attn_factor"] {
         let key = format!("{architecture}.rope.{name}");
@@ -160,6 +184,19 @@ fn rope_scaling(header: &Header, architecture: &str) -> Result<Value, SessionErr
             "rope scaling '{other}' is not supported in a GGUF file (supported: none, linear, yarn)"
         ))),
     }
+}
+
+/// LongRoPE's two sets of factors, which files carry as tensors.
+fn long_rope(header: &Header, architecture: &str) -> Result<Value, SessionError> {
+    let key = |name: &str| format!("{architecture}.rope.scaling.{name}");
+    let tensors = GgufTensors::of_header(header)?;
+    Ok(json!({
+        "rope_type": "longrope",
+        "short_factor": tensors.factors("rope_factors_short.weight")?,
+        "long_factor": tensors.factors("rope_factors_long.weight")?,
+        "original_max_position_embeddings": header.required_count(&key("original_context_length"))?,
+        "attention_factor": header.number(&key("attn_factor"))?,
+    }))
 }
 
 /// End of text, and end of a turn where the file knows one.

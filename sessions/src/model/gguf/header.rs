@@ -25,6 +25,10 @@ pub(crate) struct TensorSize<'a> {
     pub(crate) bytes: usize,
     /// Whether the numbers are stored in blocks of less than 16 bits.
     pub(crate) is_quantised: bool,
+    /// How they are stored.
+    pub(crate) format: GgmlDType,
+    /// Rows and columns, if it is a matrix.
+    pub(crate) matrix: Option<[usize; 2]>,
 }
 
 /// The header of one file.
@@ -99,6 +103,8 @@ impl Header {
                 numbers,
                 bytes: (numbers / format.block_size()).saturating_mul(format.type_size()),
                 is_quantised: format.block_size() > 1,
+                format,
+                matrix: info.shape.dims().try_into().ok(),
             }
         })
     }

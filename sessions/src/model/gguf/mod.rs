@@ -6,6 +6,7 @@
 mod config;
 mod header;
 mod merges;
+mod pre_tokenizer;
 mod tensors;
 mod tokenizer;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-pub(crate) use header::Header;
+pub(crate) use header::{Header, TensorSize};
 pub(super) use tensors::GgufTensors;
 
 use super::checkpoint::{Checkpoint, WeightFiles, optional};

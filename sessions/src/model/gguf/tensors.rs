@@ -15,19 +15,32 @@ use crate::error::Context;
 use crate::error::without_backtrace;
 
 /// Parts of tensor names: Hugging Face's and GGUF's, inside a layer.
-const IN_LAYER: [(&str, &str); 11] = [
+const IN_LAYER: [(&str, &str); 13] = [
     ("input_layernorm", "attn_norm"),
     ("post_attention_layernorm", "ffn_norm"),
+    ("self_attn.qkv_proj", "attn_qkv"),
     ("self_attn.q_proj", "attn_q"),
     ("self_attn.k_proj", "attn_k"),
     ("self_attn.v_proj", "attn_v"),
     ("self_attn.o_proj", "attn_output"),
     ("self_attn.q_norm", "attn_q_norm"),
     ("self_attn.k_norm", "attn_k_norm"),
+    // llama.cpp gives a fused gate and up projection the name of the latter
+    ("mlp.gate_up_proj", "ffn_up"),
     ("mlp.gate_proj", "ffn_gate"),
     ("mlp.up_proj", "ffn_up"),
     ("mlp.down_proj", "ffn_down"),
 ];
+
+/// The same for the norms of OLMo 2, which are on what comes out; one of them has the name that the norm before
+/// the feed-forward has elsewhere.
+const OUTPUT_NORMS: [(&str, &str); 2] = [
+    ("post_attention_layernorm", "post_attention_norm"),
+    ("post_feedforward_layernorm", "post_ffw_norm"),
+];
+
+/// Architectures whose query and key rows llama.cpp's converter moves.
+const MOVED_ROWS: [&str; 2] = ["llama", "smollm3"];
 
 /// The same outside of layers.
 const OUTSIDE: [(&str, &str); 3] = [
@@ -83,7 +96,7 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
 
     /// Shape and format of a tensor by Hugging Face's name.
     pub(in crate::model) fn layout(&self, name: &str) -> Option<(Vec<usize>, GgmlDType)> {
-        let info = self.header.tensor(&gguf_name(name)?)?;
+        let info = self.header.tensor(&self.stored_name(name)?)?;
         Some((info.shape.dims().to_vec(), info.ggml_dtype))
     }
 
@@ -95,14 +108,14 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
         head_dim: usize,
         device: &Device,
     ) -> Result<QTensor, SessionError> {
-        let stored = gguf_name(name).unwrap_or_else(|| name.to_owned());
+        let stored = self.stored_name(name).unwrap_or_else(|| name.to_owned());
         let info = self.info(&stored)?;
         let mut bytes = self.bytes(&stored, info)?;
         let dims = info.shape.dims().to_vec();
         let of_heads = ["attn_q.", "attn_k."]
             .iter()
             .any(|part| stored.contains(part));
-        if of_heads && self.header.text("general.architecture")? == Some("llama") {
+        if of_heads && MOVED_ROWS.contains(&self.architecture()) {
             bytes = pairs_apart(&bytes, dims.first().copied().unwrap_or(0), head_dim);
         }
         qtensor_from_ggml(info.ggml_dtype, &bytes, dims, device).map_err(|source| {
@@ -114,6 +127,16 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
                 source: without_backtrace(source),
             }
         })
+    }
+
+    fn architecture(&self) -> &str {
+        // one that is no text was refused when the configuration was read
+        let name = self.header.text("general.architecture");
+        name.ok().flatten().unwrap_or_default()
+    }
+
+    fn stored_name(&self, name: &str) -> Option<String> {
+        gguf_name(name, self.architecture())
     }
 
     fn info(&self, name: &str) -> Result<&TensorInfo, SessionError> {
@@ -152,7 +175,7 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
 }
 
 /// `model.layers.3.mlp.up_proj.weight` is `blk.3.ffn_up.weight`.
-fn gguf_name(name: &str) -> Option<String> {
+fn gguf_name(name: &str, architecture: &str) -> Option<String> {
     let (stem, kind) = name.rsplit_once('.')?;
     let translated = |table: &[(&'static str, &'static str)], part: &str| {
         let entry = table.iter().find(|(ours, _)| *ours == part);
@@ -161,10 +184,9 @@ fn gguf_name(name: &str) -> Option<String> {
     match stem.strip_prefix("model.layers.") {
         Some(in_layer) => {
             let (layer, part) = in_layer.split_once('.')?;
-            Some(format!(
-                "blk.{layer}.{}.{kind}",
-                translated(&IN_LAYER, part)?
-            ))
+            let of_output = translated(&OUTPUT_NORMS, part).filter(|_| architecture == "olmo2");
+            let part = of_output.or_else(|| translated(&IN_LAYER, part))?;
+            Some(format!("blk.{layer}.{part}.{kind}"))
         }
         None => Some(format!("{}.{kind}", translated(&OUTSIDE, stem)?)),
     }
@@ -195,16 +217,24 @@ mod tests {
 
     #[test]
     fn names_are_translated() {
-        for (ours, theirs) in [
-            ("model.embed_tokens.weight", Some("token_embd.weight")),
-            ("lm_head.weight", Some("output.weight")),
+        let norm = "model.layers.3.post_attention_layernorm.weight";
+        for (ours, architecture, theirs) in [
+            (
+                "model.embed_tokens.weight",
+                "llama",
+                Some("token_embd.weight"),
+            ),
+            ("lm_head.weight", "llama", Some("output.weight")),
             (
                 "model.layers.12.self_attn.q_proj.bias",
+                "qwen2",
                 Some("blk.12.attn_q.bias"),
             ),
-            ("model.layers.0.mlp.qkv.weight", None),
+            ("model.layers.0.mlp.qkv.weight", "llama", None),
+            (norm, "smollm3", Some("blk.3.ffn_norm.weight")),
+            (norm, "olmo2", Some("blk.3.post_attention_norm.weight")),
         ] {
-            assert_eq!(gguf_name(ours).as_deref(), theirs, "{ours}");
+            assert_eq!(gguf_name(ours, architecture).as_deref(), theirs, "{ours}");
         }
     }
 

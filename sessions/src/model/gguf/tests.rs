@@ -91,6 +91,10 @@ fn what_the_header_says_is_what_config_json_says() {
         ("mistral-swa64-untied", "q8_0"),
         ("qwen2-bias-tied", "f32"),
         ("qwen3-qknorm-tied", "q4_0"),
+        ("smollm3-norope4", "f32"),
+        ("olmo2-postnorm", "f32"),
+        ("phi3-fused-swa64", "f32"),
+        ("phi3-longrope-partial", "f32"),
     ] {
         let found = load(name);
         let folder = fixture("..").join(name);
@@ -100,6 +104,8 @@ fn what_the_header_says_is_what_config_json_says() {
         config.stored_dtype = expected.config().stored_dtype.clone();
         // a list of factors and the rule that makes them; their frequencies are compared
         config.rope = expected.config().rope.clone();
+        let factor = |model: &Model| model.config().rope.scaling.attention_factor() as f32;
+        assert_eq!(factor(&found), factor(&expected), "{name}");
         // GGUF stores it in f32
         assert_eq!(
             config.rms_norm_eps as f32,
@@ -108,13 +114,13 @@ fn what_the_header_says_is_what_config_json_says() {
         config.rms_norm_eps = expected.config().rms_norm_eps;
         config.eos_token_ids = expected.config().eos_token_ids.clone();
         assert_eq!(&config, expected.config(), "{name}");
-        for (found, expected) in found
-            .config()
-            .inverse_frequencies(0)
-            .iter()
-            .zip(expected.config().inverse_frequencies(0))
-        {
-            assert!((found - expected).abs() <= 1e-6 * expected, "{name}");
+        // with LongRoPE a short prompt and a long one
+        for prompt_tokens in [8, 100] {
+            let frequencies = |model: &Model| model.config().inverse_frequencies(0, prompt_tokens);
+            let (found, expected) = (frequencies(&found), frequencies(&expected));
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() <= 1e-6 * expected, "{name}");
+            }
         }
         assert!(found.is_end_of_text(1) && !found.is_end_of_text(0));
         assert_eq!(found.dtype_name(), format);
@@ -138,7 +144,7 @@ struct Tokens {
 fn texts_become_the_ids_of_the_checkpoints_own_tokenizers() {
     let tokens: Tokens =
         serde_json::from_slice(&std::fs::read(fixture("tokens.json")).unwrap()).unwrap();
-    assert_eq!(tokens.ids.len(), 5);
+    assert_eq!(tokens.ids.len(), 9);
     for (name, ids) in &tokens.ids {
         let model = load(name);
         for (text, ids) in tokens.texts.iter().zip(ids) {

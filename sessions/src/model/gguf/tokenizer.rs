@@ -4,10 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::header::Header;
 use super::merges::merges_by_score;
+use super::pre_tokenizer::PreTokenizer;
 use crate::SessionError;
-
-const PATTERN_BEFORE_DIGITS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|";
-const PATTERN_BEHIND_DIGITS: &str = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// Kinds of tokens, `tokenizer.ggml.token_type`.
 const CONTROL: usize = 3;
@@ -48,8 +46,7 @@ struct Parts {
     adds_bos: bool,
 }
 
-/// Byte-level BPE with merges (GPT-2, Llama 3, Qwen). How text is cut before it goes by `tokenizer.ggml.pre`;
-/// the patterns are those of the published `tokenizer.json` files.
+/// Byte-level BPE with merges (GPT-2, Llama 3, Qwen). How text is cut before it goes by `tokenizer.ggml.pre`.
 fn byte_level(header: &Header, tokens: &[&str]) -> Result<Parts, SessionError> {
     let merges = header
         .texts("tokenizer.ggml.merges")?
@@ -58,41 +55,23 @@ fn byte_level(header: &Header, tokens: &[&str]) -> Result<Parts, SessionError> {
     let merges = merges.ok_or_else(|| {
         header.wrong("an entry of 'tokenizer.ggml.merges' is no pair of pieces".to_owned())
     })?;
-    let pre = header.text("tokenizer.ggml.pre")?.unwrap_or("default");
-    let (digits, is_llama3) = match pre {
-        "gpt-2" | "gpt2" | "default" => (None, false),
-        "llama-bpe" | "llama3" | "llama-v3" => (Some(r"\p{N}{1,3}"), true),
-        "qwen2" => (Some(r"\p{N}"), false),
-        other => {
-            return Err(unsupported(
-                header,
-                &format!("that cuts text as '{other}' does"),
-            ));
-        }
-    };
-    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
-        "use_regex": digits.is_none()});
-    let pre_tokenizer = match digits {
-        None => bytes,
-        Some(digits) => {
-            let pattern = format!("{PATTERN_BEFORE_DIGITS}{digits}{PATTERN_BEHIND_DIGITS}");
-            json!({"type": "Sequence", "pretokenizers": [
-                {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false},
-                bytes,
-            ]})
-        }
-    };
+    let name = header.text("tokenizer.ggml.pre")?.unwrap_or("default");
+    let pre_tokenizer = PreTokenizer::of(name)
+        .ok_or_else(|| unsupported(header, &format!("that cuts text as '{name}' does")))?;
     Ok(Parts {
-        normalizer: match pre {
-            "qwen2" => json!({"type": "NFC"}),
-            _ => Value::Null,
+        normalizer: match pre_tokenizer.composes {
+            true => json!({"type": "NFC"}),
+            false => Value::Null,
         },
-        pre_tokenizer,
+        pre_tokenizer: pre_tokenizer.json(),
         decoder: json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true,
             "use_regex": true}),
-        // a piece that is a token is not taken apart in Llama 3, as in its tokenizer.json
-        model: bpe(tokens, &merges, json!({"ignore_merges": is_llama3})),
-        adds_bos: is_llama3,
+        model: bpe(
+            tokens,
+            &merges,
+            json!({"ignore_merges": pre_tokenizer.ignores_merges}),
+        ),
+        adds_bos: pre_tokenizer.adds_bos,
     })
 }
 
