@@ -120,7 +120,7 @@ fn cases() -> Vec<Case> {
         ),
         // the embedding as it is stored beside what it becomes
         Case {
-            dtype: DtypeChoice::Bf16,
+            dtype: DtypeChoice::F16,
             ..case(
                 "load",
                 Shape {

@@ -14,9 +14,9 @@ mod color_blindness;
 const METHODS: [&str; 14] = [
     "last",
     "laq",
-    "laq++",
-    "dapq",
     "judge-q",
+    "dapq",
+    "laq++",
     "lookahead-kv",
     "expected",
     "tova",

@@ -179,11 +179,11 @@ fn a_quantised_checkpoint() {
 fn a_rotation_that_is_not_computed() {
     let spoil = |model: &Path| {
         edit_config(model, |config| {
-            let longrope = serde_json::json!({"type": "longrope", "factor": 4.0});
-            config.insert("rope_scaling".to_owned(), longrope);
+            let spiral = serde_json::json!({"type": "spiral", "factor": 4.0});
+            config.insert("rope_scaling".to_owned(), spiral);
         });
     };
-    refused(spoil, &["longrope", "yarn"]);
+    refused(spoil, &["'spiral'", "yarn"]);
 }
 
 #[test]
