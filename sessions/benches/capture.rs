@@ -52,7 +52,13 @@ const CASES: [Case; 2] = [
     },
 ];
 
+#[expect(
+    unsafe_code,
+    reason = "the number of threads is told by the environment"
+)]
 fn main() -> Outcome<()> {
+    // SAFETY: nothing was started yet
+    unsafe { kvlens_sessions::settle_number_of_threads() };
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let named = |name: &str| asked.iter().any(|argument| argument == name);
     let any = CASES.iter().any(|case| named(case.name));

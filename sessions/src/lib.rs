@@ -16,6 +16,7 @@ pub mod model;
 mod observation;
 mod prefill;
 mod store;
+mod threads;
 pub mod training;
 pub mod windows;
 
@@ -37,4 +38,5 @@ pub use store::{
     CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleRecord, SampleState,
     Session,
 };
+pub use threads::{THREADS_VARIABLE, settle_number_of_threads};
 pub use windows::DecodePlan;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use kvlens_datasets::builtin_tasks;
+use kvlens_sessions::THREADS_VARIABLE;
 use kvlens_sessions::estimate::readable_bytes;
 use kvlens_sessions::hub::HubSettings;
 use kvlens_sessions::model::devices;
@@ -22,6 +23,7 @@ pub fn run() -> Result<()> {
     report.line("kvlens", env!("CARGO_PKG_VERSION"));
     report.line("built in", &features());
     report.line("processor", &processor());
+    report.line("threads", &threads());
     report.line("memory", &memory());
     for device in devices() {
         let state = if device.usable { "" } else { "no: " };
@@ -88,15 +90,26 @@ fn features() -> String {
     )
 }
 
+/// As told to whoever multiplies matrices, by the user or at this program's start.
+fn threads() -> String {
+    match std::env::var(THREADS_VARIABLE) {
+        Ok(count) => format!("{count} share the work ({THREADS_VARIABLE})"),
+        Err(_) => format!("not settled ({THREADS_VARIABLE})"),
+    }
+}
+
 fn processor() -> String {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let hardware_threads = std::thread::available_parallelism().map_or(1, usize::from);
     let features = processor_features();
     let features = if features.is_empty() {
         "no vector extension that was looked for".to_owned()
     } else {
         features.join(" ")
     };
-    format!("{}, {threads} threads, {features}", std::env::consts::ARCH)
+    format!(
+        "{}, {hardware_threads} hardware threads, {features}",
+        std::env::consts::ARCH
+    )
 }
 
 #[cfg(target_arch = "x86_64")]

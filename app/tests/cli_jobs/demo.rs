@@ -157,6 +157,24 @@ fn doctor_reports_and_succeeds() {
     assert_eq!(ran.stderr, "");
 }
 
+/// candle counts the cores anew before every product of matrices where nothing says how many threads there are.
+#[test]
+fn the_number_of_threads_is_settled_at_the_start() {
+    const VARIABLE: &str = "RAYON_NUM_THREADS";
+    let folder = tempfile::tempdir().unwrap();
+    let threads = |told: Option<&str>| {
+        let mut command = kvlens(folder.path());
+        command.arg("doctor").env_remove(VARIABLE);
+        command.envs(told.map(|count| (VARIABLE, count)));
+        let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let line = output.lines().find(|line| line.starts_with("threads"));
+        let count = line.unwrap().split_whitespace().nth(1);
+        count.unwrap().to_owned()
+    };
+    assert!(threads(None).parse::<usize>().unwrap() >= 1);
+    assert_eq!(threads(Some("1")), "1");
+}
+
 #[test]
 fn a_closed_pipe_is_no_crash() {
     let folder = tempfile::tempdir().unwrap();

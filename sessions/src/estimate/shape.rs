@@ -117,12 +117,18 @@ impl RunShape<'_> {
         }
     }
 
-    /// Scores of one block of rows: scaled, masked, as weights and normalised, with the mask.
+    /// What one block of rows takes: its products and their weights, on a GPU scaled, masked and normalised one after
+    /// the other, with the mask. Weights of 16 bits are made from those of 32, and widened again for a product.
     pub fn attention_block(&self, rows: usize, keys: usize) -> f64 {
         let row = product(&[self.config.query_heads, keys]) * F32_BYTES;
         let fitting = ScoreBlocks::on(self.on_gpu).rows(self.config.query_heads, keys);
         let rows = fitting.min(rows.max(1)) as f64;
-        4.0 * rows * row + rows * keys as f64 * F32_BYTES
+        let mask = rows * keys as f64 * F32_BYTES;
+        match (self.on_gpu, self.widens_products) {
+            (true, _) => 4.0 * rows * row + mask,
+            (false, true) => 2.5 * rows * row,
+            (false, false) => 2.0 * rows * row,
+        }
     }
 
     /// Turning `rows` rows into a ranking of every head: the keys, a group's weights on every thread, and

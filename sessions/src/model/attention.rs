@@ -6,9 +6,9 @@
 
 use candle_core::{D, DType, Tensor};
 
-use super::backward::MaskedSoftmax;
 use super::decoder::ForwardMode;
 use super::flash;
+use super::one_sweep::MaskedSoftmax;
 use super::score_blocks::{ScoreBlocks, causal_mask};
 use crate::SessionError;
 
@@ -117,21 +117,13 @@ fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<BlockOutput
     let products = queries
         .matmul(&seen_keys.transpose(1, 2)?)?
         .to_dtype(DType::F32)?;
-    let fused_gradient = input.mode == ForwardMode::Differentiable
-        && input.hidden_keys.is_none()
-        && products.device().is_cpu();
-    let (weights, log_sum_exp) = if fused_gradient {
-        let softmax = MaskedSoftmax {
-            scale: scale as f32,
-            rows,
-            own_key: input.first_index + block.rows.start - block.keys.start,
-            sliding_window: input.sliding_window,
-        };
-        (softmax.apply(&products)?, None)
+    let (weights, log_sum_exp) = if input.hidden_keys.is_none() && products.device().is_cpu() {
+        softmax_in_one_sweep(input, block, &products, scale)?
     } else {
-        let (weights, log_sum) = softmax(input, block, &(products * scale)?)?;
+        let (weights, log_sum) = softmax(input, block, &(&products * scale)?)?;
         (weights, Some(log_sum))
     };
+    drop(products);
     let context = weights
         .to_dtype(input.queries.dtype())?
         .matmul(&seen_values)?
@@ -160,6 +152,27 @@ fn before_the_rows(
         0 => Ok(weights),
         _ => Ok(weights.pad_with_zeros(2, unseen, 0)?),
     }
+}
+
+/// Weights `[G, stacked, keys]` of products, and their log-sum-exp `[H, B]` where no gradient is wanted.
+fn softmax_in_one_sweep(
+    input: &AttentionInput<'_>,
+    block: &Block,
+    products: &Tensor,
+    scale: f64,
+) -> Result<(Tensor, Option<Tensor>), SessionError> {
+    let softmax = MaskedSoftmax {
+        scale: scale as f32,
+        rows: block.rows.len(),
+        own_key: input.first_index + block.rows.start - block.keys.start,
+        sliding_window: input.sliding_window,
+    };
+    if input.mode == ForwardMode::Differentiable {
+        return Ok((softmax.apply(products)?, None));
+    }
+    let (weights, log_sums) = softmax.with_log_sums(products)?;
+    let log_sums = log_sums.reshape((input.queries.dim(0)?, block.rows.len()))?;
+    Ok((weights, Some(log_sums)))
 }
 
 /// Weights `[G, stacked, keys]` and log-sum-exp `[H, B]` of scaled scores.

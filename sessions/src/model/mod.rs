@@ -5,7 +5,6 @@
 
 mod adapters;
 mod attention;
-pub(crate) mod backward;
 mod cache;
 mod chat;
 mod chat_python;
@@ -25,6 +24,7 @@ mod layer;
 mod layer_kinds;
 mod linear;
 mod norm;
+pub(crate) mod one_sweep;
 mod projections;
 mod rope;
 mod rope_scaling;

@@ -3,9 +3,9 @@
 use candle_core::Tensor;
 use candle_nn::{Module, RmsNorm};
 
-use super::backward::rms_norm;
 use super::config::{ModelConfig, NormPlacement};
 use super::decoder::ForwardMode;
+use super::one_sweep::rms_norm;
 use super::weights::Weights;
 use crate::SessionError;
 

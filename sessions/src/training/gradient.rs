@@ -5,7 +5,7 @@ use candle_core::{D, Tensor};
 use super::rows::Row;
 use super::threads::Threads;
 use crate::SessionError;
-use crate::model::backward::cross_entropy;
+use crate::model::one_sweep::cross_entropy;
 use crate::model::{Decoder, Parameters};
 
 /// What a step says of the model before it changes it.

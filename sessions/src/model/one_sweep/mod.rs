@@ -1,7 +1,7 @@
-//! Operations with a backward pass in one sweep, for training on the CPU.
+//! Operations in one sweep over memory, on the CPU, each with a backward pass for training.
 //!
-//! candle's fused kernels pass no gradient on, and its plain operations need ten to twenty sweeps over memory
-//! where one will do. The results agree with the plain operations, which run on every other device; gradients
+//! candle's plain operations need ten to twenty sweeps where one will do, and its fused kernels, where it has any,
+//! pass no gradient on. The results agree with the plain operations, which run on every other device; gradients
 //! are checked against finite differences.
 
 mod cross_entropy;

@@ -87,6 +87,13 @@ fn masked_softmax_is_the_plain_one() {
             &gradient(&found, &scores),
             &gradient(&wanted, &scores),
         );
+        let (beside, log_sums) = softmax.with_log_sums(scores.as_tensor()).unwrap();
+        assert_eq!(values(&beside.contiguous().unwrap()), values(&found));
+        assert_close(
+            "log-sum-exps",
+            &values(&log_sums.contiguous().unwrap()),
+            &values(&masked.log_sum_exp(D::Minus1).unwrap()),
+        );
     }
 }
 

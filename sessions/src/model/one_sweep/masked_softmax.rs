@@ -1,8 +1,12 @@
 //! Softmax over the keys that each row sees.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
 
 use super::values;
+
+/// Scores that one thread takes at least: fewer are done before another one wakes up.
+const SCORES_OF_A_TASK: usize = 1 << 15;
 
 /// `softmax(scale * scores)` over the visible keys of each row, 0 elsewhere: scores `[.., rows, keys]`.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +26,43 @@ impl MaskedSoftmax {
         scores.contiguous()?.apply_op1(self)
     }
 
+    /// The weights, and of each row the log of the sum over visible keys of `exp(scale * score)`, `[.., rows, 1]`.
+    /// They pass no gradient on.
+    pub(crate) fn with_log_sums(self, scores: &Tensor) -> Result<(Tensor, Tensor)> {
+        let keys = scores.dim(D::Minus1)?;
+        let both = scores.contiguous()?.apply_op1_no_bwd(&WithLogSums(self))?;
+        Ok((
+            both.narrow(D::Minus1, 0, keys)?,
+            both.narrow(D::Minus1, keys, 1)?,
+        ))
+    }
+
+    /// Goes through rows of `keys` scores; `store` gets each row's place in rows of `width` numbers, the weights at
+    /// its begin, and its log-sum-exp.
+    fn sweep(
+        &self,
+        scores: &[f32],
+        keys: usize,
+        width: usize,
+        store: impl Fn(&mut [f32], f32) + Sync,
+    ) -> Vec<f32> {
+        let mut results = vec![0.0f32; scores.len() / keys * width];
+        scores
+            .par_chunks_exact(keys)
+            .zip(results.par_chunks_exact_mut(width))
+            .enumerate()
+            .with_min_len((SCORES_OF_A_TASK / keys).max(1))
+            .for_each(|(row, (scores, result))| {
+                let seen = self.visible(row, keys);
+                let places = (scores.get(seen.clone()), result.get_mut(seen));
+                if let (Some(scores), Some(weights)) = places {
+                    let log_sum = softmax(scores, self.scale, weights);
+                    store(result, log_sum);
+                }
+            });
+        results
+    }
+
     /// The columns that a row of the flattened scores sees.
     fn visible(&self, row: usize, keys: usize) -> std::ops::Range<usize> {
         let end = (self.own_key + row % self.rows + 1).min(keys);
@@ -39,18 +80,8 @@ impl CustomOp1 for MaskedSoftmax {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let scores = values(storage, layout, "masked softmax")?;
-        let keys = layout.shape().dims().last().copied().unwrap_or(1).max(1);
-        let mut weights = vec![0.0f32; scores.len()];
-        let rows = scores
-            .chunks_exact(keys)
-            .zip(weights.chunks_exact_mut(keys));
-        for (row, (scores, weights)) in rows.enumerate() {
-            let seen = self.visible(row, keys);
-            if let (Some(scores), Some(weights)) = (scores.get(seen.clone()), weights.get_mut(seen))
-            {
-                softmax(scores, self.scale, weights);
-            }
-        }
+        let keys = columns(layout);
+        let weights = self.sweep(scores, keys, keys, |_, _| {});
         Ok((CpuStorage::F32(weights), layout.shape().clone()))
     }
 
@@ -62,7 +93,36 @@ impl CustomOp1 for MaskedSoftmax {
     }
 }
 
-fn softmax(scores: &[f32], scale: f32, weights: &mut [f32]) {
+/// The weights with the rows' log-sum-exps in a column behind them, as an operation has one result.
+struct WithLogSums(MaskedSoftmax);
+
+impl CustomOp1 for WithLogSums {
+    fn name(&self) -> &'static str {
+        "masked softmax with log-sum-exps"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let scores = values(storage, layout, "masked softmax")?;
+        let keys = columns(layout);
+        let both = self.0.sweep(scores, keys, keys + 1, |row, log_sum| {
+            if let Some(last) = row.last_mut() {
+                *last = log_sum;
+            }
+        });
+        let mut dims = layout.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = keys + 1;
+        }
+        Ok((CpuStorage::F32(both), dims.into()))
+    }
+}
+
+fn columns(layout: &Layout) -> usize {
+    layout.dims().last().copied().unwrap_or(1).max(1)
+}
+
+/// Writes the weights and returns the log-sum-exp of `scale * scores`.
+fn softmax(scores: &[f32], scale: f32, weights: &mut [f32]) -> f32 {
     let largest = scores
         .iter()
         .fold(f32::NEG_INFINITY, |most, score| most.max(*score));
@@ -75,6 +135,7 @@ fn softmax(scores: &[f32], scale: f32, weights: &mut [f32]) {
     for weight in weights {
         *weight *= share;
     }
+    largest * scale + sum.ln()
 }
 
 /// From weights and their gradient to the scores' gradient.
@@ -94,13 +155,7 @@ impl CustomOp2 for MaskedSoftmaxBackward {
     ) -> Result<(CpuStorage, Shape)> {
         let weights = values(weights, weights_layout, "masked softmax")?;
         let gradient = values(gradient, gradient_layout, "masked softmax")?;
-        let keys = weights_layout
-            .shape()
-            .dims()
-            .last()
-            .copied()
-            .unwrap_or(1)
-            .max(1);
+        let keys = columns(weights_layout);
         let mut result = vec![0.0f32; weights.len()];
         let rows = weights.chunks_exact(keys).zip(gradient.chunks_exact(keys));
         for (row, ((weights, gradient), result)) in
