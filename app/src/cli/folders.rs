@@ -1,6 +1,6 @@
 //! Output folders: found unwritable before the work starts, filled aside, complete or not at all.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,8 @@ pub struct Staging {
     aside: PathBuf,
     /// Folders that were created on the way, deepest first.
     created: Vec<PathBuf>,
+    /// Tells other runs that this one goes on, where the system can lock folders.
+    _lock: Option<File>,
 }
 
 impl Staging {
@@ -57,18 +59,26 @@ impl Staging {
             .take_while(|ancestor| !ancestor.exists())
             .map(Path::to_owned)
             .collect();
-        let staging = Self {
+        remove_abandoned(out);
+        let mut staging = Self {
             out: out.to_owned(),
             aside: out.join(format!("{UNFINISHED_PREFIX}{}", std::process::id())),
             created,
+            _lock: None,
         };
         fs::create_dir_all(&staging.aside).map_err(|error| unwritable(out, &error))?;
+        staging._lock = locked(&staging.aside);
         Ok(staging)
     }
 
     /// The folder to write files to for now.
     pub fn folder(&self) -> &Path {
         &self.aside
+    }
+
+    /// The output folder.
+    pub fn target(&self) -> &Path {
+        &self.out
     }
 
     /// Moves these files, all of them written, to the output folder.
@@ -83,6 +93,25 @@ impl Staging {
         }
         self.created.clear();
         Ok(())
+    }
+}
+
+/// The folder, if nobody else holds it.
+fn locked(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    folder.try_lock().ok()?;
+    Some(folder)
+}
+
+/// Removes what killed runs left in an output folder.
+fn remove_abandoned(out: &Path) {
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(UNFINISHED_PREFIX)
+            && let Some(_held) = locked(&entry.path())
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -109,6 +138,22 @@ mod tests {
         assert_eq!(super::super::failure::exit_code(&error), 2);
         assert!(check_can_create(&folder.path().join("a/b/c")).is_ok());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_killed_run_left_is_removed_but_not_what_a_running_one_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let unfinished = |name: &str| folder.path().join(format!("{UNFINISHED_PREFIX}{name}"));
+        for name in ["killed", "running"] {
+            fs::create_dir(unfinished(name)).unwrap();
+            fs::write(unfinished(name).join("x"), "1").unwrap();
+        }
+        let _running = locked(&unfinished("running")).unwrap();
+        let staging = Staging::begin(folder.path()).unwrap();
+        assert!(!unfinished("killed").exists());
+        assert!(unfinished("running").join("x").exists());
+        drop(staging);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::CollectedWindow;
-use kvlens_analysis::tables::{ImportanceTable, SampleContext, Table};
+use kvlens_analysis::tables::SampleContext;
 use kvlens_analysis::{Budget, Collection, Metric, SampleGroup, SampleKey};
 use kvlens_sessions::{CancelFlag, CapturedSample, SampleState, Session};
 
@@ -283,12 +283,12 @@ impl Run<'_> {
             .add_collection(&self.collection, &job.pairs, job.head_tests, SEED, go_on)?;
         go_on()?;
         let text = recall_table::text(&self.collection, &job.budgets, &job.pairs)?;
-        let stale = job.out.join(ImportanceTable::FILE_NAME);
-        self.tables.publish()?;
-        if !job.tables.importance && stale.exists() {
+        let earlier = self.tables.publish()?;
+        if !earlier.is_empty() {
             self.progress.note(&format!(
-                "warning: this file is of an earlier run and was left as it is: {}",
-                stale.display()
+                "warning: left as they are, of an earlier run: {} in {}",
+                earlier.join(", "),
+                job.out.display()
             ));
         }
         self.warnings.end(&self.progress);

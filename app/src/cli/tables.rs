@@ -303,11 +303,12 @@ impl Tables {
         Ok(())
     }
 
-    /// Completes every file, then gives all of them their names in the output folder.
+    /// Completes every file, then gives all of them their names in the output folder. Tells the files that an
+    /// earlier measurement left there and this one does not write, in the order of their names.
     ///
     /// # Errors
     /// When a file cannot be completed or moved.
-    pub fn publish(self) -> Result<()> {
+    pub fn publish(self) -> Result<Vec<String>> {
         let csv = self.choice.csv;
         let mut names = vec![PathBuf::from(ABOUT_FILE)];
         finish(self.overlap, csv, &mut names)?;
@@ -322,8 +323,23 @@ impl Tables {
             finish(importance, csv, &mut names)?;
         }
         self.questions.finish(csv, &mut names)?;
-        self.staging.publish(&names)
+        let earlier = others(self.staging.target(), &names);
+        self.staging.publish(&names)?;
+        Ok(earlier)
     }
+}
+
+/// Files of a measurement in a folder, but for those of these names.
+fn others(folder: &Path, names: &[PathBuf]) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut others: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            is_written_by_measure(name) && !names.iter().any(|new| new.as_os_str() == name.as_str())
+        })
+        .collect();
+    others.sort();
+    others
 }
 
 /// Completes a table and adds the names of its files.

@@ -22,6 +22,11 @@ const FRAME_SECS: f64 = 1.0 / 60.0;
 /// Frames after the last command, so that animations and sizes that depend on the frame before have settled.
 const SETTLING_FRAMES: usize = 30;
 
+/// Sides of the texture that holds the glyphs: while commands are played, and for the picture. With another size it is
+/// filled anew, in the order of the last frames; until then it goes by what the worker finished first, and where a
+/// glyph lies can change the rounding of a pixel.
+const GLYPH_TEXTURE_SIDES: [usize; 2] = [2048, 4096];
+
 /// Frames without a job after which a command counts as done.
 const QUIET_FRAMES: usize = 4;
 
@@ -49,6 +54,8 @@ pub fn take(start: &Start, screenshot: &Screenshot) -> Result<()> {
     for command in opening.chain(start.script.iter().cloned()) {
         stage.play(command)?;
     }
+    let [_, side] = GLYPH_TEXTURE_SIDES;
+    stage.glyph_texture_side = side;
     for _ in 0..SETTLING_FRAMES {
         stage.frame();
     }
@@ -61,6 +68,7 @@ struct Stage {
     workbench: Workbench,
     renderer: OffscreenRenderer,
     size: [usize; 2],
+    glyph_texture_side: usize,
     time_secs: f64,
 }
 
@@ -72,11 +80,13 @@ impl Stage {
             ..Settings::default()
         };
         let workbench = Workbench::new(&context, settings, Layout::default(), sessions_folder())?;
+        let [glyph_texture_side, _] = GLYPH_TEXTURE_SIDES;
         Ok(Self {
             context,
             workbench,
             renderer: OffscreenRenderer::default(),
             size: screenshot.size,
+            glyph_texture_side,
             time_secs: 0.0,
         })
     }
@@ -121,6 +131,7 @@ impl Stage {
         let window = Rect::from_min_size(Pos2::ZERO, vec2(width as f32, height as f32));
         let input = RawInput {
             screen_rect: Some(window),
+            max_texture_side: Some(self.glyph_texture_side),
             time: Some(self.time_secs),
             focused: true,
             ..RawInput::default()
@@ -146,9 +157,13 @@ fn write(picture: &Picture, out: &Path) -> Result<()> {
     )
     .context("the picture has the wrong size")?;
     let aside = out.with_added_extension("partial");
-    image
+    let written = image
         .save_with_format(&aside, image::ImageFormat::Png)
         .map_err(anyhow::Error::from)
-        .and_then(|()| Ok(std::fs::rename(&aside, out)?))
-        .with_context(|| format!("the picture cannot be written: {}", out.display()))
+        .and_then(|()| Ok(std::fs::rename(&aside, out)?));
+    if written.is_err() {
+        // the rest of a failed write must not stay; that it cannot be removed changes nothing
+        let _ = std::fs::remove_file(&aside);
+    }
+    written.with_context(|| format!("the picture cannot be written: {}", out.display()))
 }

@@ -254,7 +254,7 @@ fn exempt_tokens_have_no_rank() {
 }
 
 #[test]
-fn the_same_session_twice_and_an_earlier_importance_are_spoken_of() {
+fn the_same_session_twice_and_tables_of_an_earlier_run_are_spoken_of() {
     let folder = tempfile::tempdir().unwrap();
     capture(folder.path(), "demo:samples=1", &[]);
     let twice = run(
@@ -263,8 +263,26 @@ fn the_same_session_twice_and_an_earlier_importance_are_spoken_of() {
     );
     assert_eq!(twice.code, 2, "{twice:#?}");
     assert!(!folder.path().join("t").exists());
-    measure(folder.path(), &["--importance"]);
+    let first = measure(folder.path(), &["--importance", "--also", "drift", "--csv"]);
+    assert!(!first.stderr.contains("earlier run"), "{}", first.stderr);
+    let before = names(&folder.path().join("tables"));
     let again = measure(folder.path(), &[]);
-    assert!(again.stderr.contains("earlier run"), "{}", again.stderr);
-    assert_eq!(names(&folder.path().join("tables")).len(), 10);
+    let said = again
+        .stderr
+        .lines()
+        .find(|line| line.contains("earlier run"));
+    for left in [
+        "importance.parquet",
+        "drift.parquet",
+        "overlap.csv,",
+        "overlap.csv.json",
+    ] {
+        assert!(said.unwrap().contains(left), "{left}: {}", again.stderr);
+    }
+    assert!(
+        !said.unwrap().contains("overlap.parquet"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(names(&folder.path().join("tables")), before);
 }

@@ -1,5 +1,6 @@
 //! The session folder of a running capture.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +10,7 @@ use super::plan::CapturePlan;
 use crate::SessionError;
 use crate::error::Context;
 use crate::model::{Model, sha256_hex};
-use crate::store::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SampleEntry, SampleState};
+use crate::store::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SampleEntry, SampleState, is_intact};
 use crate::windows::ObservationWindow;
 
 /// What to do with a session folder that is already there.
@@ -27,6 +28,8 @@ pub enum StartMode {
 pub(crate) struct SessionFolder {
     path: PathBuf,
     manifest: Manifest,
+    /// Kept as long as the capture runs.
+    _lock: Option<File>,
 }
 
 impl SessionFolder {
@@ -39,56 +42,31 @@ impl SessionFolder {
         mode: StartMode,
     ) -> Result<Self, SessionError> {
         let fresh = new_manifest(plan, model, windows, samples);
-        if out.exists() {
-            match mode {
-                StartMode::New => {
-                    return Err(refused(
-                        out,
-                        "the output is already there; give another --out, or --resume to go on with it",
-                    ));
-                }
-                StartMode::Resume if out.join(MANIFEST_FILE).is_file() => {
-                    return Self::resume(fresh, out);
-                }
-                StartMode::Resume => require_empty(out)?,
-                StartMode::Replace => remove_session(out)?,
-            }
+        if out.exists() && mode == StartMode::New {
+            return Err(refused(
+                out,
+                "the output is already there; give another --out, or --resume to go on with it",
+            ));
         }
         std::fs::create_dir_all(out).io("create the session folder", out)?;
-        fresh.write(out)?;
+        let lock = lock(out)?;
+        let manifest = match mode {
+            StartMode::Resume if out.join(MANIFEST_FILE).is_file() => resumed(fresh, out)?,
+            StartMode::New | StartMode::Resume => {
+                require_empty(out)?;
+                fresh
+            }
+            StartMode::Replace => {
+                remove_session(out)?;
+                fresh
+            }
+        };
+        manifest.write(out)?;
         Ok(Self {
             path: out.to_owned(),
-            manifest: fresh,
+            manifest,
+            _lock: lock,
         })
-    }
-
-    fn resume(fresh: Manifest, out: &Path) -> Result<Self, SessionError> {
-        let found = Manifest::read(out)?;
-        let differing = if found.plan != fresh.plan {
-            Some("plan")
-        } else if found.model != fresh.model {
-            Some("model")
-        } else if found.window_weights_sha256 != fresh.window_weights_sha256 {
-            Some("set of weights for a window")
-        } else if found.device != fresh.device || found.dtype != fresh.dtype {
-            Some("device or number format")
-        } else if !same_samples(&found, &fresh) {
-            Some("samples")
-        } else {
-            None
-        };
-        match differing {
-            Some(part) => Err(refused(
-                out,
-                &format!(
-                    "the session was begun with another {part}, so it cannot be resumed; give another --out"
-                ),
-            )),
-            None => Ok(Self {
-                path: out.to_owned(),
-                manifest: found,
-            }),
-        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -110,6 +88,55 @@ impl SessionFolder {
         }
         self.manifest.write(&self.path)
     }
+}
+
+/// Keeps other captures out of a folder until the file is dropped. Not every system can lock a folder; there, nothing
+/// does.
+fn lock(out: &Path) -> Result<Option<File>, SessionError> {
+    let Ok(folder) = File::open(out) else {
+        return Ok(None);
+    };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::Error(_)) => Ok(None),
+        Err(TryLockError::WouldBlock) => Err(refused(
+            out,
+            "another capture is writing this session; wait for it, or give another --out",
+        )),
+    }
+}
+
+/// The manifest to go on with, if it is of the same capture: samples whose files are missing or damaged are to be
+/// captured again.
+fn resumed(fresh: Manifest, out: &Path) -> Result<Manifest, SessionError> {
+    let mut found = Manifest::read(out)?;
+    let differing = if found.plan != fresh.plan {
+        Some("plan")
+    } else if found.model != fresh.model {
+        Some("model")
+    } else if found.window_weights_sha256 != fresh.window_weights_sha256 {
+        Some("set of weights for a window")
+    } else if found.device != fresh.device || found.dtype != fresh.dtype {
+        Some("device or number format")
+    } else if !same_samples(&found, &fresh) {
+        Some("samples")
+    } else {
+        None
+    };
+    if let Some(part) = differing {
+        let reason = format!(
+            "the session was begun with another {part}, so it cannot be resumed; give another --out"
+        );
+        return Err(refused(out, &reason));
+    }
+    for entry in &mut found.samples {
+        if let SampleState::Finished { file, sha256, .. } = &entry.state
+            && !is_intact(&out.join(file), sha256)
+        {
+            entry.state = SampleState::Pending;
+        }
+    }
+    Ok(found)
 }
 
 fn new_manifest(

@@ -46,7 +46,7 @@ pub fn capture(
     }
     let references: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
     let needs = needs(&plan.decode, &references);
-    let prepared = prepare(plan, model, samples, &needs)?;
+    let prepared = prepare(plan, model, samples, &needs, &references)?;
     let mut folder = SessionFolder::start(plan, model, &windows, samples, out, start)?;
     on_event(CaptureEvent::Started);
     let job = CaptureJob {

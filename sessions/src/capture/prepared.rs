@@ -6,6 +6,7 @@ use super::plan::CapturePlan;
 use crate::SessionError;
 use crate::model::{EncodedPrompt, Model};
 use crate::prefill::Needs;
+use crate::windows::ObservationWindow;
 
 /// A sample with its token ids.
 pub(crate) struct PreparedSample<'a> {
@@ -20,6 +21,7 @@ pub(crate) fn prepare<'a>(
     model: &Model,
     samples: &'a [Sample],
     needs: &Needs,
+    windows: &[&dyn ObservationWindow],
 ) -> Result<Vec<PreparedSample<'a>>, SessionError> {
     if samples.is_empty() {
         return Err(SessionError::Plan {
@@ -28,7 +30,7 @@ pub(crate) fn prepare<'a>(
     }
     samples
         .iter()
-        .map(|sample| prepare_one(plan, model, sample, needs))
+        .map(|sample| prepare_one(plan, model, sample, needs, windows))
         .collect()
 }
 
@@ -37,6 +39,7 @@ fn prepare_one<'a>(
     model: &Model,
     sample: &'a Sample,
     needs: &Needs,
+    windows: &[&dyn ObservationWindow],
 ) -> Result<PreparedSample<'a>, SessionError> {
     let wrong = |reason: String| SessionError::Prompt {
         sample: sample.id.clone(),
@@ -60,6 +63,10 @@ fn prepare_one<'a>(
     };
     let positions = model.config().max_positions;
     check_positions(sample, prompt.ids.len(), plan, needs, positions)?;
+    windows
+        .iter()
+        .try_for_each(|window| window.check_prompt(prompt.ids.len()))
+        .map_err(|error| wrong(error.to_string()))?;
     Ok(PreparedSample {
         sample,
         prompt,

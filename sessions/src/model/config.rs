@@ -120,7 +120,9 @@ impl ModelConfig {
             });
         }
         let attention_bias = family != Family::Phi3 && fields.flag("attention_bias", false)?;
-        let max_positions = fields.size("max_position_embeddings")?;
+        let max_positions = fields
+            .optional_size("max_position_embeddings")?
+            .unwrap_or_else(|| family.default_positions());
         let rope = RopeConfig::from_json(object, family.default_theta(), max_positions)?;
         if let Some(activation) = fields.text("hidden_act")?
             && activation != "silu"
@@ -141,9 +143,12 @@ impl ModelConfig {
                 .unwrap_or(query_heads),
             head_dim: fields
                 .optional_size("head_dim")?
+                .or_else(|| family.default_head_dim())
                 .unwrap_or(hidden_size / query_heads),
             max_positions: rope.scaling.reach(max_positions),
-            rms_norm_eps: fields.number("rms_norm_eps")?,
+            rms_norm_eps: fields
+                .optional_number("rms_norm_eps")?
+                .unwrap_or_else(|| family.default_rms_norm_eps()),
             rope,
             tied_embeddings: fields
                 .flag("tie_word_embeddings", family.ties_embeddings_by_default())?,
@@ -355,6 +360,31 @@ mod tests {
         assert_eq!(config.rope.theta, 2_000_000.0);
         assert!(config.tied_embeddings);
         assert_eq!(config.inverse_frequencies(3, 1), vec![0.0; 8]);
+    }
+
+    /// Read off transformers 5.2's configurations without fields.
+    #[test]
+    fn what_a_configuration_does_not_say_is_what_transformers_takes() {
+        let minimal = |architecture: &str| {
+            let json = serde_json::json!({"architectures": [architecture], "vocab_size": 100, "hidden_size": 64,
+                "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4});
+            ModelConfig::from_json(json.to_string().as_bytes()).unwrap()
+        };
+        for (architecture, positions, eps, head_dim, window) in [
+            ("LlamaForCausalLM", 2_048, 1e-6, 16, None),
+            ("MistralForCausalLM", 131_072, 1e-6, 16, Some(4_096)),
+            ("Qwen2ForCausalLM", 32_768, 1e-6, 16, None),
+            ("Qwen3ForCausalLM", 32_768, 1e-6, 128, None),
+            ("SmolLM3ForCausalLM", 32_768, 1e-6, 16, None),
+            ("Olmo2ForCausalLM", 2_048, 1e-5, 16, None),
+            ("Phi3ForCausalLM", 4_096, 1e-5, 16, None),
+        ] {
+            let config = minimal(architecture);
+            assert_eq!(config.max_positions, positions, "{architecture}");
+            assert_eq!(config.rms_norm_eps, eps, "{architecture}");
+            assert_eq!(config.head_dim, head_dim, "{architecture}");
+            assert_eq!(config.sliding_windows, [window; 2], "{architecture}");
+        }
     }
 
     #[test]

@@ -21,6 +21,11 @@ impl<'a> Fields<'a> {
         self.object.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether a field is there, be it null.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.object.contains_key(name)
+    }
+
     pub(crate) fn size(&self, name: &str) -> Result<usize, SessionError> {
         self.optional_size(name)?
             .ok_or_else(|| self.missing(name, "a whole number"))

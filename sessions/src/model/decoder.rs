@@ -25,6 +25,13 @@ pub(crate) enum ForwardMode {
     Differentiable,
 }
 
+/// The token embedding.
+const EMBEDDING: &str = "model.embed_tokens.weight";
+
+/// The output layer. A checkpoint that says that it is the embedding, and yet holds another one, is taken at what it
+/// holds, as transformers 5 does.
+const OUTPUT: &str = "lm_head.weight";
+
 /// Embedding, layers, final norm and output layer. A clone shares the weights.
 #[derive(Clone)]
 pub(crate) struct Decoder {
@@ -51,11 +58,11 @@ impl Decoder {
         mode: ForwardMode,
     ) -> Result<Self, SessionError> {
         let shape = [config.vocabulary, config.hidden_size];
-        let embedded = weights.matrix("model.embed_tokens.weight", shape)?;
-        let output = if config.tied_embeddings {
+        let embedded = weights.matrix(EMBEDDING, shape)?;
+        let output = if config.tied_embeddings && !weights.differ(EMBEDDING, OUTPUT) {
             embedded.clone()
         } else {
-            weights.matrix("lm_head.weight", shape)?
+            weights.matrix(OUTPUT, shape)?
         };
         let layers = (0..config.layers)
             .map(|index| DecoderLayer::load(weights, &config, index))

@@ -85,6 +85,34 @@ impl Family {
         }
     }
 
+    /// transformers' positions for a configuration without the field.
+    pub(super) fn default_positions(self) -> usize {
+        match self {
+            Self::Llama | Self::Olmo2 => 2_048,
+            Self::Phi3 => 4_096,
+            Self::Qwen2 | Self::Qwen3 | Self::SmolLm3 => 32_768,
+            Self::Mistral => 131_072,
+        }
+    }
+
+    /// transformers' addend of the norms for a configuration without the field.
+    pub(super) fn default_rms_norm_eps(self) -> f64 {
+        match self {
+            Self::Olmo2 | Self::Phi3 => 1e-5,
+            _ => 1e-6,
+        }
+    }
+
+    /// transformers' head size for a configuration without the field, where it is not what the hidden size gives.
+    pub(super) fn default_head_dim(self) -> Option<usize> {
+        (self == Self::Qwen3).then_some(128)
+    }
+
+    /// transformers' sliding window, in keys, for a configuration that does not even say null.
+    pub(super) fn default_sliding_window(self) -> Option<usize> {
+        (self == Self::Mistral).then_some(4_096)
+    }
+
     /// transformers' choice for a configuration without the field.
     pub(super) fn ties_embeddings_by_default(self) -> bool {
         self == Self::SmolLm3

@@ -12,7 +12,10 @@ pub(super) fn sliding_windows(
     layers: usize,
     fields: &Fields<'_>,
 ) -> Result<Vec<Option<usize>>, SessionError> {
-    let window = fields.optional_size("sliding_window")?;
+    let window = match fields.says("sliding_window") {
+        true => fields.optional_size("sliding_window")?,
+        false => family.default_sliding_window(),
+    };
     if let Some(Value::Array(types)) = fields.get("layer_types") {
         if types.len() != layers {
             return Err(SessionError::Config {

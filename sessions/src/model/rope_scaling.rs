@@ -255,7 +255,11 @@ impl Yarn {
     ) -> Result<Self, SessionError> {
         let factor = match fields.optional_number("factor")? {
             Some(factor) => factor,
-            None => max_positions as f64 / original_positions as f64,
+            None if max_positions > original_positions => {
+                max_positions as f64 / original_positions as f64
+            }
+            // says what is missing
+            None => fields.number("factor")?,
         };
         // a zero counts as absent in all of these, as it does in Python
         let given = |name: &str| Ok::<_, SessionError>(fields.amount(name)?.filter(|n| *n > 0.0));

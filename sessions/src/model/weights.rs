@@ -8,6 +8,7 @@ use std::sync::Arc;
 use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
 use candle_core::{DType, Device, Tensor, Var};
 use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::WeightFiles;
@@ -139,6 +140,23 @@ impl Weights {
                 context: format!("cannot load tensor '{name}' from {}", self.files),
                 source: without_backtrace(source),
             })
+    }
+
+    /// Whether both tensors are there and are not the same.
+    pub(crate) fn differ(&self, first: &str, second: &str) -> bool {
+        let same = |views: (TensorView<'_>, TensorView<'_>)| {
+            let (first, second) = views;
+            (first.shape(), first.dtype(), first.data())
+                == (second.shape(), second.dtype(), second.data())
+        };
+        let views = |name| match &self.storage {
+            Storage::Embedded(tensors) => tensors.get(name).ok(),
+            Storage::Mapped(tensors) => tensors.get(name).ok(),
+            Storage::Gguf { .. } | Storage::Trained(_) => None,
+        };
+        views(first)
+            .zip(views(second))
+            .is_some_and(|views| !same(views))
     }
 
     fn missing(&self, name: &str) -> SessionError {

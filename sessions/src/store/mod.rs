@@ -17,3 +17,4 @@ pub(crate) use atomic::write_file;
 pub(crate) use manifest::MANIFEST_FILE;
 pub(crate) use sample_file::write_sample;
 pub(crate) use serialized::serialized;
+pub(crate) use session::is_intact;

@@ -84,14 +84,27 @@ impl Session {
             });
         };
         let path = self.path.join(file);
-        let bytes = std::fs::read(&path).io("read a sample of the session", &path)?;
-        if sha256_hex(&bytes) != *sha256 {
-            return Err(SessionError::Session {
-                reason: "the sample file is not the one that was written (its SHA-256 differs); it is truncated or was changed"
-                    .to_owned(),
-                path,
-            });
-        }
+        let bytes = read_intact(&path, sha256)?;
         read_sample(&bytes, &path, &self.manifest.shape)
     }
+}
+
+/// Whether a sample's file is the one that was written.
+pub(crate) fn is_intact(path: &Path, sha256: &str) -> bool {
+    read_intact(path, sha256).is_ok()
+}
+
+fn read_intact(path: &Path, sha256: &str) -> Result<Vec<u8>, SessionError> {
+    let broken = |what: String| SessionError::Session {
+        reason: format!(
+            "the sample file {what}; the command that captured the session, with --resume, captures it again"
+        ),
+        path: path.to_owned(),
+    };
+    let bytes = std::fs::read(path).map_err(|error| broken(format!("cannot be read ({error})")))?;
+    if sha256_hex(&bytes) != *sha256 {
+        let what = "is not the one that was written (its SHA-256 differs): truncated, or changed";
+        return Err(broken(what.to_owned()));
+    }
+    Ok(bytes)
 }

@@ -73,6 +73,10 @@ impl ObservationWindow for DapQ {
         &self.label
     }
 
+    fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
+        self.first_position(prompt_tokens).map(|_| ())
+    }
+
     fn needs(&self) -> Needs {
         Needs {
             extra_tokens: self.tokens,

@@ -69,10 +69,15 @@ impl ExpectedAttention {
         prefilled: &Prefilled,
         keys: &PromptKeys,
     ) -> Result<Tensor, SessionError> {
+        let prompt_tokens = prefilled.prompt_tokens();
+        let shape = (config.layers, config.query_heads, prompt_tokens);
+        if prompt_tokens <= self.sinks {
+            // nothing but sinks, which are kept: there is no query to expect anything of, and nothing to rank
+            return Ok(Tensor::zeros(shape, DType::F32, &Device::Cpu)?);
+        }
         let moments = prefilled.query_moments(self.sinks)?;
         let rotations: Vec<MeanRotation> = (0..config.layers)
             .map(|layer| {
-                let prompt_tokens = prefilled.prompt_tokens();
                 let frequencies = config.inverse_frequencies(layer, prompt_tokens);
                 MeanRotation::behind(&frequencies, prompt_tokens, self.future)
             })
@@ -92,7 +97,6 @@ impl ExpectedAttention {
                 Ok(self.with_values(&logits, &norms.to_vec1()?))
             })
             .collect::<Result<Vec<Vec<f32>>, SessionError>>()?;
-        let shape = (config.layers, config.query_heads, prefilled.prompt_tokens());
         Ok(Tensor::from_vec(heads.concat(), shape, &Device::Cpu)?)
     }
 
@@ -180,6 +184,10 @@ impl MeanRotation {
 impl ObservationWindow for ExpectedAttention {
     fn label(&self) -> &str {
         &self.label
+    }
+
+    fn gives_rows(&self) -> bool {
+        false
     }
 
     fn needs(&self) -> Needs {

@@ -49,6 +49,10 @@ impl ObservationWindow for H2o {
         &self.label
     }
 
+    fn gives_rows(&self) -> bool {
+        false
+    }
+
     fn needs(&self) -> Needs {
         Needs {
             column_sums: true,

@@ -38,6 +38,10 @@ impl ObservationWindow for KeyNorm {
         &self.label
     }
 
+    fn gives_rows(&self) -> bool {
+        false
+    }
+
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
         let single_precision =
             run.keys() * DType::F32.size_in_bytes() as f64 / run.element_bytes as f64;

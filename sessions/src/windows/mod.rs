@@ -82,6 +82,19 @@ pub trait ObservationWindow: Send + Sync {
         self.forced_keep().into()
     }
 
+    /// Whether it observes by rows of queries, and not by scores that are ready.
+    fn gives_rows(&self) -> bool {
+        true
+    }
+
+    /// Whether it can observe a prompt of T tokens at all; asked before anything runs.
+    ///
+    /// # Errors
+    /// A sentence saying why not.
+    fn check_prompt(&self, _prompt_tokens: usize) -> Result<(), SessionError> {
+        Ok(())
+    }
+
     /// Loads what the window needs besides the prompt. Called once, before the first sample.
     ///
     /// # Errors

@@ -44,6 +44,10 @@ impl ObservationWindow for Random {
         &self.label
     }
 
+    fn gives_rows(&self) -> bool {
+        false
+    }
+
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
         let heads = run.config.query_heads;
         Ok(run.observed_by_scores(heads, Memory::on_host(run.scores(heads))))

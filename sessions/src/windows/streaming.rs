@@ -60,6 +60,10 @@ impl ObservationWindow for Streaming {
         &self.label
     }
 
+    fn gives_rows(&self) -> bool {
+        false
+    }
+
     fn forced_keep(&self) -> ForcedKeep {
         ForcedKeep {
             sinks: self.sinks,

@@ -39,6 +39,10 @@ impl ObservationWindow for Tova {
         &self.label
     }
 
+    fn gives_rows(&self) -> bool {
+        false
+    }
+
     fn needs(&self) -> Needs {
         Needs {
             last_rows: 1,

@@ -62,6 +62,17 @@ impl Union {
             return Err(options.wrong("name at least two windows, as in union:of=last:8+laq:n=8"));
         }
         options.finish()?;
+        if merge == Merge::Rows
+            && let Some(member) = windows.iter().find(|member| !member.gives_rows())
+        {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "window '{}': '{}' gives scores and no rows; merge it with by=best-rank or by=mean-rank",
+                    label.text(),
+                    member.label()
+                ),
+            });
+        }
         Ok(Self {
             label: label.text().to_owned(),
             merge,
@@ -80,18 +91,11 @@ impl Union {
         observed: &[Observation],
         cost: Cost,
     ) -> Result<Observation, SessionError> {
-        let rows = observed
+        // every member has rows: that was asked when the label was read
+        let rows: Vec<&QueryRows> = observed
             .iter()
-            .map(|member| {
-                member.query_rows().ok_or_else(|| SessionError::Plan {
-                    reason: format!(
-                        "window '{}': '{}' gives scores and no rows; merge it with by=best-rank or by=mean-rank",
-                        self.label,
-                        member.label()
-                    ),
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+            .filter_map(Observation::query_rows)
+            .collect();
         let merged = QueryRows::concatenate(&rows)?;
         let token_ids: Vec<u32> = observed
             .iter()
@@ -121,6 +125,16 @@ fn split_members(text: &str) -> Vec<&str> {
 impl ObservationWindow for Union {
     fn label(&self) -> &str {
         &self.label
+    }
+
+    fn gives_rows(&self) -> bool {
+        self.merge == Merge::Rows
+    }
+
+    fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
+        self.members
+            .iter()
+            .try_for_each(|member| member.check_prompt(prompt_tokens))
     }
 
     fn needs(&self) -> Needs {

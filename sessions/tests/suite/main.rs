@@ -17,5 +17,6 @@ mod long_rope;
 mod parity;
 mod sessions_on_disk;
 mod structure;
+mod tied_embeddings;
 mod window_parity;
 mod window_structure;

@@ -152,6 +152,43 @@ fn a_session_is_never_overwritten_or_resumed_with_another_plan() {
 }
 
 #[test]
+fn a_resumed_capture_makes_good_what_was_lost_or_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=3"));
+    let (plan, out) = (plan(&["last:8"], 4), folder.path().join("a.kvlens"));
+    run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    let wanted = [0, 1, 2].map(|index| importance(&Session::open(&out).unwrap(), index));
+    let file = |index: usize| out.join(format!("sample-0000{index}.safetensors"));
+    std::fs::remove_file(file(0)).unwrap();
+    std::fs::write(file(2), "half").unwrap();
+    for index in [0, 2] {
+        let error = Session::open(&out).unwrap().load_sample(index).unwrap_err();
+        assert!(error.to_string().contains("--resume"), "{error}");
+    }
+    let resumed = run_capture(&plan, &model, &samples, &out, StartMode::Resume, None).unwrap();
+    assert_eq!((resumed.already_finished, resumed.finished), (1, 2));
+    let found = [0, 1, 2].map(|index| importance(&Session::open(&out).unwrap(), index));
+    assert_eq!(found, wanted);
+}
+
+#[cfg(unix)]
+#[test]
+fn two_captures_do_not_write_one_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let (plan, out) = (plan(&["last:8"], 4), folder.path().join("a.kvlens"));
+    run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    let other = std::fs::File::open(&out).unwrap();
+    other.lock().unwrap();
+    for mode in [StartMode::Resume, StartMode::Replace] {
+        let refused = run_capture(&plan, &model, &samples, &out, mode, None).unwrap_err();
+        assert!(refused.to_string().contains("another capture"), "{refused}");
+    }
+    drop(other);
+    run_capture(&plan, &model, &samples, &out, StartMode::Resume, None).unwrap();
+}
+
+#[test]
 fn damaged_sessions_are_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
@@ -324,6 +361,8 @@ fn what_a_window_cannot_run_is_refused_before_anything_is_written() {
     let out = folder.path().join("a.kvlens");
     for (window, word) in [
         ("dapq:n=8,shift=5000", "positions that a window uses"),
+        ("dapq:n=8,shift=-5000", "before the start of a prompt"),
+        ("union:of=last:8+random", "scores and no rows"),
         ("draft:model=/no/such/folder", "/no/such/folder"),
         (
             "union:of=last:8+draft:model=/no/such/folder",
