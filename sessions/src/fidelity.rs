@@ -40,7 +40,8 @@ impl<'m> FidelityTest<'m> {
         control: &mut RunControl<'_>,
     ) -> Result<Self, SessionError> {
         let room = plan.room();
-        let (needed, positions) = (prompt_ids.len() + room, model.config().max_positions);
+        let needed = prompt_ids.len().saturating_add(room);
+        let positions = model.config().max_positions;
         if plan.step_ids.is_empty() || needed > positions {
             return Err(SessionError::Plan {
                 reason: match plan.step_ids.is_empty() {

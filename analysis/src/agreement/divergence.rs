@@ -83,7 +83,7 @@ impl Divergences {
             distance += (p - q).abs();
         }
         Self {
-            kl,
+            kl: kl.max(0.0),
             // Rounding may leave a divergence of equal sides a hair below zero, and carry two distributions
             // without a common token a hair past a distance of 1.
             js: (0.5 * js).max(0.0),

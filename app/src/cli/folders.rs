@@ -22,7 +22,7 @@ pub fn check_can_create(path: &Path) -> Result<()> {
         .ancestors()
         .find(|ancestor| ancestor.exists())
         .unwrap_or(&absolute);
-    let probe = there.join(format!("{UNFINISHED_PREFIX}{}", std::process::id()));
+    let probe = there.join(format!(".kvlens-probe-{}", std::process::id()));
     fs::create_dir(&probe)
         .and_then(|()| fs::remove_dir(&probe))
         .map_err(|error| unwritable(path, &error))

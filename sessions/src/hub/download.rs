@@ -129,6 +129,12 @@ impl<'a> Download<'a> {
         blob: &Path,
     ) -> Result<(), SessionError> {
         let aside = blob.with_added_extension("incomplete");
+        // an empty file has nothing to fetch, and is there all the same
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&aside)
+            .io("write a downloaded file", &aside)?;
         let mut fruitless = 0;
         loop {
             let before = length(&aside);

@@ -35,7 +35,9 @@ pub(crate) struct AttentionOutput {
     /// `[H, R, D]`, in the queries' dtype.
     pub(crate) context: Tensor,
     /// `[H, R]` f32: log of the sum over visible keys of exp(logit), with the scale applied to the logit.
-    /// Where it is not wanted it may be missing.
+    /// Where it is not wanted it may be missing. Where it is, logits are formed in single precision from queries and
+    /// keys as they are, which is how whoever scores the rows forms them again; a model of 16 bits has its own
+    /// rounded.
     pub(crate) log_sum_exp: Option<Tensor>,
     /// `[H, R, first_index]` f32: the rows' attention on the keys before the first of them, if wanted.
     pub(crate) weights: Option<Tensor>,
@@ -114,16 +116,18 @@ fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<BlockOutput
         .reshape((kv_heads, stacked, head_dim))?;
     let seen_keys = input.keys.narrow(1, block.keys.start, keys)?;
     let seen_values = input.values.narrow(1, block.keys.start, keys)?;
-    let products = queries
-        .matmul(&seen_keys.transpose(1, 2)?)?
-        .to_dtype(DType::F32)?;
-    let (weights, log_sum_exp) = if input.hidden_keys.is_none() && products.device().is_cpu() {
-        softmax_in_one_sweep(input, block, &products, scale)?
-    } else {
-        let (weights, log_sum) = softmax(input, block, &(&products * scale)?)?;
-        (weights, Some(log_sum))
+    let seen_keys = seen_keys.transpose(1, 2)?;
+    let log_sums_of_kept = match input.wants_log_sum_exp && queries.dtype() != DType::F32 {
+        true => {
+            let queries = queries.to_dtype(DType::F32)?;
+            let products = queries.matmul(&seen_keys.to_dtype(DType::F32)?)?;
+            weigh(input, block, products, scale)?.1
+        }
+        false => None,
     };
-    drop(products);
+    let products = queries.matmul(&seen_keys)?.to_dtype(DType::F32)?;
+    let (weights, log_sum_exp) = weigh(input, block, products, scale)?;
+    let log_sum_exp = log_sums_of_kept.or(log_sum_exp);
     let context = weights
         .to_dtype(input.queries.dtype())?
         .matmul(&seen_values)?
@@ -154,13 +158,17 @@ fn before_the_rows(
     }
 }
 
-/// Weights `[G, stacked, keys]` of products, and their log-sum-exp `[H, B]` where no gradient is wanted.
-fn softmax_in_one_sweep(
+/// Weights `[G, stacked, keys]` of products of queries and keys, and their log-sum-exp `[H, B]` where it is at hand.
+fn weigh(
     input: &AttentionInput<'_>,
     block: &Block,
-    products: &Tensor,
+    products: Tensor,
     scale: f64,
 ) -> Result<(Tensor, Option<Tensor>), SessionError> {
+    if input.hidden_keys.is_some() || !products.device().is_cpu() {
+        let (weights, log_sums) = softmax(input, block, &(products * scale)?)?;
+        return Ok((weights, Some(log_sums)));
+    }
     let softmax = MaskedSoftmax {
         scale: scale as f32,
         rows: block.rows.len(),
@@ -168,9 +176,9 @@ fn softmax_in_one_sweep(
         sliding_window: input.sliding_window,
     };
     if input.mode == ForwardMode::Differentiable {
-        return Ok((softmax.apply(products)?, None));
+        return Ok((softmax.apply(&products)?, None));
     }
-    let (weights, log_sums) = softmax.with_log_sums(products)?;
+    let (weights, log_sums) = softmax.with_log_sums(&products)?;
     let log_sums = log_sums.reshape((input.queries.dim(0)?, block.rows.len()))?;
     Ok((weights, Some(log_sums)))
 }

@@ -50,6 +50,8 @@ pub use evicted::Evicted;
 pub use family::Family;
 pub use flash::AttentionKernel;
 pub use rope::RopeConfig;
+#[cfg(test)]
+pub(crate) use rope::Rotary;
 pub use rope_scaling::{LongRope, RopeScaling, Yarn};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub(crate) use score_blocks::{ScoreBlocks, causal_mask};

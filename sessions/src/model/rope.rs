@@ -102,6 +102,14 @@ impl RopeConfig {
         frequencies.resize(head_dim / 2, 0.0);
         frequencies
     }
+
+    /// By what each pair is multiplied, `[head_dim / 2]`: nothing happens to one that is not rotated.
+    pub(crate) fn factors(&self, head_dim: usize) -> Vec<f32> {
+        let rotated = self.rotated_width(head_dim) / 2;
+        let mut factors = vec![self.scaling.attention_factor() as f32; rotated];
+        factors.resize(head_dim / 2, 1.0);
+        factors
+    }
 }
 
 /// The cosines and sines of a few positions.
@@ -145,7 +153,7 @@ impl Rotary {
             .flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f))
             .collect();
         let angles = Tensor::from_vec(angles, (positions.len(), frequencies.len()), &Device::Cpu)?;
-        let factors = Tensor::new(self.factors(), &Device::Cpu)?;
+        let factors = Tensor::new(self.config.factors(self.head_dim), &Device::Cpu)?;
         let table = |of_angles: Tensor| {
             let scaled = of_angles.broadcast_mul(&factors)?;
             Ok::<_, SessionError>(scaled.to_dtype(dtype)?.to_device(device)?)
@@ -155,14 +163,6 @@ impl Rotary {
             sin: table(angles.sin()?)?,
             mode,
         })
-    }
-
-    /// By what each pair is multiplied, `[head_dim / 2]`: nothing happens to one that is not rotated.
-    fn factors(&self) -> Vec<f32> {
-        let rotated = self.config.rotated_width(self.head_dim) / 2;
-        let mut factors = vec![self.config.scaling.attention_factor() as f32; rotated];
-        factors.resize(self.head_dim / 2, 1.0);
-        factors
     }
 }
 

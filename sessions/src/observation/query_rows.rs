@@ -12,8 +12,8 @@ use crate::prefill::Prefilled;
 ///
 /// The weight of row r of head h on prompt key j is `exp(q . k_j / sqrt(D) - log_sum_exp)` for the keys
 /// that the row sees, and 0 for others: j < `visible_keys[r]` and, on a layer with a sliding window of w
-/// keys, j >= `visible_keys[r] - w`. It is the weight that the model itself used: nothing is
-/// renormalised over the prompt.
+/// keys, j >= `visible_keys[r] - w`. It is the weight that the model itself used (of 16 bits:
+/// but for the rounding of its logits): nothing is renormalised over the prompt.
 #[derive(Debug, Clone)]
 pub struct QueryRows {
     queries: Tensor,
@@ -121,8 +121,9 @@ impl QueryRows {
         Ok(values.to_vec1()?)
     }
 
-    /// The queries as they were before the rotary embedding of a prompt of T tokens, row-major: each pair (i, i + D / 2) turned back
-    /// by its row's position times the pair's frequency. Angles are formed in f32 as the model forms them.
+    /// The queries as they were before the rotary embedding of a prompt of T tokens, row-major: each pair (i, i + D / 2) turned
+    /// back by its row's position times the pair's frequency, and freed of what the scaling multiplies it by. Angles
+    /// are formed in f32 as the model forms them.
     ///
     /// # Errors
     /// [`SessionError::Tensor`] if the tensor cannot be read.
@@ -133,13 +134,16 @@ impl QueryRows {
     ) -> Result<Vec<f32>, SessionError> {
         let head_dim = self.queries.dim(3)?;
         let frequencies = rope.inverse_frequencies(head_dim, prompt_tokens);
+        let factors = rope.factors(head_dim);
         let mut values = self.values()?;
         let positions = self.positions.iter().cycle();
         for (query, &position) in values.chunks_exact_mut(head_dim).zip(positions) {
             let (left, right) = query.split_at_mut(head_dim / 2);
-            for ((a, b), frequency) in left.iter_mut().zip(right).zip(&frequencies) {
+            let pairs = left.iter_mut().zip(right).zip(&frequencies);
+            for (((a, b), frequency), factor) in pairs.zip(&factors) {
                 let (sin, cos) = f64::from(position as f32 * frequency).sin_cos();
-                let (x, y) = (f64::from(*a), f64::from(*b));
+                let factor = f64::from(*factor);
+                let (x, y) = (f64::from(*a) / factor, f64::from(*b) / factor);
                 *a = (x * cos + y * sin) as f32;
                 *b = (y * cos - x * sin) as f32;
             }
@@ -156,5 +160,60 @@ impl QueryRows {
     pub fn bytes(&self) -> usize {
         self.queries.elem_count() * self.queries.dtype().size_in_bytes()
             + self.log_sum_exp.elem_count() * self.log_sum_exp.dtype().size_in_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::{ForwardMode, Rotary};
+
+    fn unrotated_is_what_was_rotated(config: &Value) {
+        const HEAD_DIM: usize = 8;
+        let rope = RopeConfig::from_json(config.as_object().unwrap(), 10_000.0, 4096).unwrap();
+        let positions = vec![0, 3, 500];
+        let plain: Vec<f32> = (0..2 * 3 * HEAD_DIM)
+            .map(|index| ((index * 37 + 11) % 23) as f32 / 10.0 - 1.0)
+            .collect();
+        let heads = Tensor::from_vec(plain.clone(), (2, 3, HEAD_DIM), &Device::Cpu).unwrap();
+        let rotation = Rotary::new(&rope, HEAD_DIM)
+            .at(
+                &positions,
+                400,
+                DType::F32,
+                &Device::Cpu,
+                ForwardMode::Fused,
+            )
+            .unwrap();
+        let rows = CapturedRows {
+            queries: rotation.apply(&heads).unwrap().unsqueeze(0).unwrap(),
+            log_sum_exp: Tensor::zeros((1, 2, 3), DType::F32, &Device::Cpu).unwrap(),
+        };
+        let rows = QueryRows::new(rows, positions, vec![400; 3]).unwrap();
+        let found = rows.unrotated(&rope, 400).unwrap();
+        for (found, plain) in found.iter().zip(&plain) {
+            // products of f32, of numbers up to 1.3
+            assert!(
+                (found - plain).abs() < 1e-5,
+                "{config}: {found}, not {plain}"
+            );
+        }
+    }
+
+    #[test]
+    fn rotated_queries_are_turned_back_and_freed_of_the_scalings_factor() {
+        let yarn = json!({"rope_type": "yarn", "factor": 4.0, "attention_factor": 1.7,
+            "original_max_position_embeddings": 1024});
+        let longrope = json!({"type": "longrope", "short_factor": [1.0, 1.2, 1.5],
+            "long_factor": [1.0, 2.0, 4.0]});
+        unrotated_is_what_was_rotated(&json!({}));
+        unrotated_is_what_was_rotated(&json!({"rope_scaling": yarn}));
+        unrotated_is_what_was_rotated(
+            &json!({"rope_scaling": longrope, "partial_rotary_factor": 0.75,
+            "original_max_position_embeddings": 1024}),
+        );
     }
 }

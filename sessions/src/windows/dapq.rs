@@ -80,7 +80,9 @@ impl ObservationWindow for DapQ {
     fn needs(&self) -> Needs {
         Needs {
             extra_tokens: self.tokens,
-            extra_positions: self.tokens + usize::try_from(self.shift).unwrap_or(0),
+            extra_positions: self
+                .tokens
+                .saturating_add(usize::try_from(self.shift).unwrap_or(0)),
             ..Needs::default()
         }
     }

@@ -163,8 +163,16 @@ impl ObservationWindow for Decode {
             (control.on_tokens)(token_ids.len(), self.plan.max_tokens);
         }
         if token_ids.is_empty() {
+            let reason = match self.forced_ids {
+                Some(_) => {
+                    "the reference answer has no tokens, so there is no decode stage to force"
+                }
+                None => {
+                    "the model ended the text at once, so there is no decode stage; use --ignore-eos"
+                }
+            };
             return Err(SessionError::Plan {
-                reason: "the model ended the text at once, so there is no decode stage; use --ignore-eos".to_owned(),
+                reason: reason.to_owned(),
             });
         }
         prefilled.set_decode_ids(token_ids.clone());

@@ -71,3 +71,24 @@ fn half_precision_stays_within_its_roundoff() {
         }
     }
 }
+
+/// A row of the prompt sees prompt tokens alone, so what it gives them adds up to 1: to the rounding of single
+/// precision, since log-sum-exps are not those of rounded logits.
+#[test]
+fn weights_of_a_row_add_up_to_one_in_half_precision() {
+    for name in NAMES {
+        for dtype in [DtypeChoice::Bf16, DtypeChoice::F16] {
+            let source = ModelSource::Folder(fixtures().join(name));
+            let model = Model::load(&source, DeviceChoice::Cpu, dtype).unwrap();
+            let ids = Reference::open(name).ids("prompt_ids");
+            let last = window("last:8", &model);
+            let mut prefilled = prefill(&model, &ids, &[last.as_ref()]);
+            let observation = observe(last.as_ref(), &model, &mut prefilled);
+            let keys = prefilled.keys_for_scoring(&model).unwrap();
+            for row in rows_of(&keys, &observation).chunks_exact(ids.len()) {
+                let sum: f32 = row.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-4, "{name} {dtype}: {sum}");
+            }
+        }
+    }
+}
