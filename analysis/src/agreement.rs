@@ -77,7 +77,7 @@ fn comparable(oracle: &[f32], window: &[f32]) -> Result<(), AnalysisError> {
     })
 }
 
-/// The measures of every head, `[L, heads]`, over the tokens that are not exempt.
+/// The measures of every head, `[L, heads]`, over the tokens that are not exempt and that a decode step sees.
 ///
 /// # Errors
 /// [`AnalysisError::Mismatch`] when the sides differ in layers, heads or tokens.
@@ -95,10 +95,17 @@ pub fn agreement_by_head(
         window.prompt_tokens(),
     )?;
     let rankable = exempt.rest(oracle.prompt_tokens());
+    let visible = |head: usize| {
+        let first = oracle.first_visible(head / oracle.heads());
+        first.clamp(rankable.start, rankable.end)..rankable.end
+    };
     oracle
         .by_head()
         .zip(window.by_head())
-        .map(|(oracle, window)| Agreement::of(&oracle[rankable.clone()], &window[rankable.clone()]))
+        .enumerate()
+        .map(|(head, (oracle, window))| {
+            Agreement::of(&oracle[visible(head)], &window[visible(head)])
+        })
         .collect()
 }
 
@@ -129,6 +136,15 @@ mod tests {
         // The shares are 1/6, 2/6, 3/6 against their reverse.
         assert!((by_head[1].kl - 3.0_f64.ln() / 3.0).abs() < 1e-15);
         assert!((by_head[1].cosine - 10.0 / 14.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn tokens_that_no_decode_step_sees_take_no_part() {
+        let oracle = importance(&[0.0, 0.0, 3.0, 1.0, 2.0], 1);
+        let window = importance(&[7.0, 9.0, 1.0, 3.0, 2.0], 1);
+        let seen = |side: Importance| side.with_first_visible(vec![2]).unwrap();
+        let found = agreement_by_head(&seen(oracle), &seen(window), ForcedKeep::default()).unwrap();
+        assert_eq!((found[0].spearman, found[0].kendall), (-1.0, -1.0));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl FromStr for Budget {
         match text.trim().strip_suffix('%') {
             Some(percent) => match percent.trim_end().parse::<f64>() {
                 Ok(percent) if percent > 0.0 && percent <= 100.0 => {
-                    Ok(Self::Fraction(percent / 100.0))
+                    Ok(Self::Fraction(hundredth(percent)))
                 }
                 _ => Err(unknown()),
             },
@@ -150,9 +150,20 @@ impl BudgetGrid {
     }
 }
 
+/// The number nearest to what was typed: 33.3 / 100 is a hair below 0.333.
+fn hundredth(percent: f64) -> f64 {
+    format!("{percent}e-2").parse().unwrap_or(percent / 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_the_number_nearest_to_what_was_typed() {
+        assert_eq!("33.3%".parse(), Ok(Budget::Fraction(0.333)));
+        assert_eq!("0.7 %".parse(), Ok(Budget::Fraction(0.007)));
+    }
 
     #[test]
     fn budgets_parse_and_display_as_typed() {

@@ -56,6 +56,8 @@ pub struct Importance {
     prompt_tokens: usize,
     scores: Vec<f32>,
     prompt_share: Vec<f32>,
+    /// By layer: tokens before this one are seen by no decode step.
+    first_visible: Vec<usize>,
 }
 
 impl Importance {
@@ -102,7 +104,35 @@ impl Importance {
                 .iter()
                 .map(|group| grouping::mean_share(group))
                 .collect(),
+            first_visible: vec![0; heads_by_layer.len()],
         })
+    }
+
+    /// The same on layers of which some see only the last keys: `first_visible`, `[L]`, holds the first position that
+    /// a decode step sees. Tokens before it are ranked behind all others, by their positions, whatever their scores,
+    /// and take no part in [`agreement_by_head`](crate::agreement_by_head).
+    ///
+    /// # Errors
+    /// [`AnalysisError::Length`] for another number of layers.
+    pub fn with_first_visible(self, first_visible: Vec<usize>) -> Result<Self, AnalysisError> {
+        if first_visible.len() != self.layers {
+            return Err(AnalysisError::Length {
+                what: "the first visible tokens of an importance",
+                dimensions: format!("[layers {}]", self.layers),
+                expected: self.layers,
+                found: first_visible.len(),
+            });
+        }
+        Ok(Self {
+            first_visible,
+            ..self
+        })
+    }
+
+    /// The first position of a layer that a decode step sees, at most T.
+    pub fn first_visible(&self, layer: usize) -> usize {
+        let first = self.first_visible.get(layer).copied().unwrap_or(0);
+        first.min(self.prompt_tokens)
     }
 
     /// Scores that do not come from attention rows: `scores` is `[L, heads, T]`, `prompt_share` `[L, heads]`.
@@ -154,6 +184,7 @@ impl Importance {
             prompt_tokens,
             scores,
             prompt_share,
+            first_visible: vec![0; layers],
         })
     }
 
@@ -189,14 +220,16 @@ impl Importance {
             }
             share += f64::from(self.prompt_share(layer, head));
         }
-        Self::new(
+        let mean = Self::new(
             1,
             1,
             HeadKind::Layer,
             self.prompt_tokens,
             sums.into_iter().map(|sum| (sum / count) as f32).collect(),
             vec![(share / count) as f32],
-        )
+        )?;
+        let firsts = heads.iter().map(|&(layer, _)| self.first_visible(layer));
+        mean.with_first_visible(vec![firsts.min().unwrap_or(0)])
     }
 
     /// Mean over the window's rows of the attention of one head that falls on the prompt.

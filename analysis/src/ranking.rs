@@ -10,7 +10,8 @@ use crate::tokens::ForcedKeep;
 /// Rank of a token that is exempt from ranking.
 pub const EXEMPT: u32 = u32::MAX;
 
-/// The ranking of every head: best token first, ties by the lower position.
+/// The ranking of every head: best token first, ties by the lower position. On a layer with a sliding window the
+/// tokens that no decode step sees come last, by their positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rankings {
     layers: usize,
@@ -34,7 +35,6 @@ impl Rankings {
             return Err(AnalysisError::PromptTooLong { prompt_tokens });
         }
         let rankable = exempt.rest(prompt_tokens);
-        let offset = rankable.start as u32;
         let all_heads = importance.layers() * importance.heads();
         // Filled where they stay, so that the peak is the result and one head per thread.
         // Zeroed memory costs nothing before a thread writes to it.
@@ -48,10 +48,16 @@ impl Rankings {
             .by_head()
             .zip(order.par_chunks_mut(rankable.len().max(1)))
             .zip(rank.par_chunks_mut(prompt_tokens))
-            .for_each(|((scores, order), rank)| {
-                let scores = &scores[rankable.clone()];
+            .enumerate()
+            .for_each(|(head, ((scores, order), rank))| {
+                let visible = importance.first_visible(head / importance.heads());
+                let visible = visible.clamp(rankable.start, rankable.end);
+                let offset = visible as u32;
+                let scores = &scores[visible..rankable.end];
                 let best_first = in_descending_order(scores, |token| token as u32 + offset);
-                for ((slot, token), place) in order.iter_mut().zip(best_first.iter()).zip(0..) {
+                let unseen = rankable.start as u32..offset;
+                let tokens = best_first.iter().chain(unseen);
+                for ((slot, token), place) in order.iter_mut().zip(tokens).zip(0..) {
                     *slot = token;
                     rank[token as usize] = place;
                 }
@@ -144,6 +150,27 @@ mod tests {
         assert_eq!(rankings.order(0, 0), [1, 2, 0, 3]);
         assert_eq!(rankings.rank(0, 0), [2, 0, 1, 3]);
         assert_eq!(rankings.order(0, 1), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn what_a_layer_does_not_see_comes_last_by_position() {
+        let scores = vec![9.0, 8.0, 0.1, 0.3, 9.0, 0.0, 0.0, 0.2];
+        let seen = |first: usize, exempt: ForcedKeep| {
+            let seen = importance(scores.clone())
+                .with_first_visible(vec![first])
+                .unwrap();
+            Rankings::of(&seen, exempt).unwrap()
+        };
+        let rankings = seen(2, ForcedKeep::default());
+        assert_eq!(rankings.order(0, 0), [3, 2, 0, 1]);
+        assert_eq!(rankings.rank(0, 0), [2, 3, 1, 0]);
+        assert_eq!(rankings.order(0, 1), [3, 2, 0, 1]);
+        let exempt = ForcedKeep {
+            sinks: 1,
+            recent: 1,
+        };
+        assert_eq!(seen(2, exempt).order(0, 0), [2, 1]);
+        assert_eq!(seen(9, exempt).order(0, 0), [1, 2]);
     }
 
     #[test]

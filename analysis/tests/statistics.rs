@@ -139,6 +139,17 @@ fn the_interval_covers_bounded_data() {
     assert!((0.93..=0.97).contains(&share), "{share}");
 }
 
+/// Eight samples are the fewest that are resampled; there the interval is cut to their range.
+#[test]
+fn the_interval_of_eight_samples_covers_normal_and_bounded_data() {
+    let share = coverage(8, 0.0, normal);
+    assert!((0.93..=0.97).contains(&share), "{share}");
+    let share = coverage(8, 2.0 / 3.0, |random| {
+        random.random::<f64>().max(random.random::<f64>())
+    });
+    assert!((0.93..=0.97).contains(&share), "{share}");
+}
+
 /// Student's interval of the few: right for normal data, whatever their number.
 #[test]
 fn the_interval_of_four_samples_covers_normal_data() {

@@ -6,6 +6,7 @@
 mod attention_rows;
 mod cancel;
 mod capture;
+mod caught_panic;
 mod error;
 pub mod estimate;
 mod eviction;

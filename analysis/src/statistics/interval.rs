@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Resamples of a bootstrap; one less than 2000, so that the tails fall on whole ranks.
 pub const RESAMPLES: usize = 1999;
@@ -44,7 +45,9 @@ impl Interval {
 ///
 /// This method was chosen by its coverage: at 30 samples the percentile and the `BCa` interval cover the
 /// mean of an exponential distribution 92 times in 100, this one 95 times, and normal data as well. Its
-/// price is width. With fewer than [`FEWEST_TO_RESAMPLE`] samples, or when so many resamples are constant
+/// price is width: one sample far from the others makes the tail on its side long, since resamples without it
+/// scatter little. So it is cut to the samples' own range, which the mean leaves once in 128 data sets of eight
+/// samples where it is the median too. With fewer than [`FEWEST_TO_RESAMPLE`] samples, or when so many resamples are constant
 /// that a tail has no end, it is Student's t interval. Not finite or fewer than two samples: none.
 ///
 /// The seed fixes the draws: equally many samples are resampled alike, whatever their values. The interval
@@ -61,14 +64,30 @@ pub fn bootstrap_interval(samples: &[f64], seed: u64) -> Option<Interval> {
             high: whole.mean,
         });
     }
-    let student = student_t(samples.len() - 1);
-    let (low, high) = match samples.len() < FEWEST_TO_RESAMPLE {
-        true => (-student, student),
-        false => studentised_tails(samples, &whole, seed).unwrap_or((-student, student)),
-    };
-    Some(Interval {
+    let tails = (samples.len() >= FEWEST_TO_RESAMPLE)
+        .then(|| studentised_tails(samples, &whole, seed))
+        .flatten();
+    let around_the_mean = |(low, high): (f64, f64)| Interval {
         low: whole.mean - high * standard_error,
         high: whole.mean - low * standard_error,
+    };
+    Some(match tails {
+        Some(tails) => {
+            let (least, most) = range(samples);
+            around_the_mean(tails).within(least, most)
+        }
+        None => {
+            let student = student_t(samples.len() - 1)?;
+            around_the_mean((-student, student))
+        }
+    })
+}
+
+/// The smallest and the largest value.
+fn range(samples: &[f64]) -> (f64, f64) {
+    let start = (f64::INFINITY, f64::NEG_INFINITY);
+    samples.iter().fold(start, |(least, most), &value| {
+        (least.min(value), most.max(value))
     })
 }
 
@@ -128,34 +147,10 @@ impl Moments {
     }
 }
 
-/// The 97.5th percentile of Student's t: exact for few degrees of freedom, then the expansion in their
-/// inverse (Abramowitz and Stegun 26.7.5), which is right within 5e-5.
-fn student_t(freedom: usize) -> f64 {
-    const EXACT: [f64; 6] = [
-        12.706_204_736_174_698,
-        4.302_652_729_749_464,
-        3.182_446_305_283_708,
-        2.776_445_105_197_793,
-        2.570_581_835_636_315,
-        2.446_911_851_144_979,
-    ];
-    if let Some(&exact) = freedom.checked_sub(1).and_then(|index| EXACT.get(index)) {
-        return exact;
-    }
-    let (z, inverse) = (1.959_963_984_540_054_f64, 1.0 / freedom as f64);
-    let square = z * z;
-    let terms = [
-        z,
-        z * (square + 1.0) / 4.0,
-        z * (3.0 + square * (16.0 + square * 5.0)) / 96.0,
-        z * (-15.0 + square * (17.0 + square * (19.0 + square * 3.0))) / 384.0,
-        z * (-945.0 + square * (-1920.0 + square * (1482.0 + square * (776.0 + square * 79.0))))
-            / 92_160.0,
-    ];
-    terms
-        .iter()
-        .rev()
-        .fold(0.0, |sum, term| sum * inverse + term)
+/// The 97.5th percentile of Student's t; none for no degree of freedom.
+fn student_t(freedom: usize) -> Option<f64> {
+    let distribution = StudentsT::new(0.0, 1.0, freedom as f64).ok()?;
+    Some(distribution.inverse_cdf(0.5 * (1.0 + LEVEL)))
 }
 
 #[cfg(test)]
@@ -203,9 +198,21 @@ mod tests {
         let mut samples = vec![0.0; 30];
         samples[4] = 3.0;
         let interval = bootstrap_interval(&samples, 1).unwrap();
-        let reach = student_t(29) * 0.1;
+        let reach = student_t(29).unwrap() * 0.1;
         assert!((interval.low - (0.1 - reach)).abs() < 1e-12);
         assert!((interval.high - (0.1 + reach)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_sample_far_off_does_not_carry_the_interval_past_it() {
+        let samples = [0.41, 0.52, 0.53, 0.525, 0.535, 0.53, 0.52, 0.54];
+        let whole = Moments::of(samples.iter().copied());
+        let (_, high) = studentised_tails(&samples, &whole, 1).unwrap();
+        assert!(
+            whole.mean - high * whole.standard_error() < 0.41,
+            "the case shows nothing"
+        );
+        assert_eq!(bootstrap_interval(&samples, 1).unwrap().low, 0.41);
     }
 
     #[test]
@@ -230,7 +237,10 @@ mod tests {
             (29, 2.045_229_642_133),
             (1000, 1.962_339_080_8),
         ] {
-            assert!((student_t(freedom) - expected).abs() < 5e-5, "{freedom}");
+            assert!(
+                (student_t(freedom).unwrap() - expected).abs() < 1e-9,
+                "{freedom}"
+            );
         }
     }
 

@@ -159,8 +159,10 @@ impl Columnar for DifferenceRow<'_> {
             number("p", rows, |row| row.difference.difference.p),
             number("p_holm", rows, |row| row.difference.p_holm),
             number("p_bh", rows, |row| row.difference.p_benjamini_hochberg),
-            flag("resolved", rows, |row| {
-                row.difference.difference.verdict != Verdict::NotResolved
+            flag("resolved", rows, |row| match row.head {
+                // one of many, whose p-values are corrected for that
+                Some(_) => row.difference.is_resolved(),
+                None => row.difference.difference.verdict != Verdict::NotResolved,
             }),
             optional_text("question_place", rows, |row| {
                 row.map.question_place.as_deref()

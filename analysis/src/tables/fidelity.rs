@@ -18,7 +18,7 @@ pub struct FidelityRow<'a> {
     pub window: &'a str,
     /// What the heads are that each keep tokens of their own.
     pub head_kind: HeadKind,
-    /// How the budget was shared out over heads: `uniform`, `pyramid` or `adaptive`.
+    /// How the budget was shared out over heads: `uniform`, `pyramid` or `head-adaptive`.
     pub allocation: &'a str,
     /// The budget in tokens of this prompt; with forced-keep tokens counted, the mean over heads.
     pub budget_tokens: u32,

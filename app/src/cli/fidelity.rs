@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use kvlens_analysis::Budget;
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
-use kvlens_analysis::tables::SampleContext;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, Session, SessionError};
 use serde::Serialize;
@@ -24,10 +23,11 @@ use super::folders::check_can_create;
 use super::found_sessions::open_sessions;
 use super::interrupt::cancel_on_interrupt;
 use super::measure::refuse_useless_budgets;
+use super::model_names::ModelNames;
 use super::output;
 use super::progress::Progress;
 use super::provenance::Provenance;
-use super::tables::clamped;
+use super::tables::sample_context;
 use super::warnings::{SampleFacts, Warnings};
 use crate::measurement::fidelity::collected::{Collected, Group};
 use crate::measurement::fidelity::{EvictionPlan, SampleRun};
@@ -115,6 +115,7 @@ impl FidelityJob {
         refuse_useless_budgets(&sessions, &self.budgets)?;
         let mut run = Run {
             job: self,
+            model_names: ModelNames::of(&sessions),
             tables: FidelityTables::begin(&self.out, &self.provenance(&sessions)?)?,
             collected: Collected::new(&self.budgets),
             warnings: Warnings::default(),
@@ -155,6 +156,7 @@ impl FidelityJob {
 
 struct Run<'a> {
     job: &'a FidelityJob,
+    model_names: ModelNames,
     tables: FidelityTables,
     collected: Collected,
     warnings: Warnings,
@@ -197,15 +199,7 @@ impl Run<'_> {
             SampleRun::begin(plan, decode, model, record, self.cancel, &mut self.progress)
                 .and_then(|run| run.run(&captured, &budgets.applying))
                 .with_context(|| format!("sample '{}'", record.id))?;
-        let context = SampleContext {
-            session: session.name().to_owned(),
-            model: session.manifest().model.name.clone(),
-            dataset: record.dataset.clone(),
-            task: record.task.clone(),
-            sample: record.id.clone(),
-            prompt_tokens: clamped(facts.prompt_tokens),
-            decode_tokens: clamped(facts.decode_tokens),
-        };
+        let context = sample_context(session, self.model_names.name(session), record);
         self.tables
             .add(&context, record, self.job.allocation, &windows)?;
         let group = Group {

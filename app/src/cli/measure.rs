@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::CollectedWindow;
-use kvlens_analysis::tables::SampleContext;
 use kvlens_analysis::{Budget, Collection, Metric, SampleGroup, SampleKey};
 use kvlens_sessions::{CancelFlag, CapturedSample, SampleState, Session};
 
@@ -16,13 +15,14 @@ use super::folders::check_can_create;
 use super::found_sessions::open_sessions;
 use super::interrupt::{cancel_on_interrupt, stop_if_cancelled};
 use super::measure_arguments::MeasureArguments;
+use super::model_names::ModelNames;
 use super::output;
 use super::pairs::Pairs;
 use super::progress::Progress;
 use super::provenance::Provenance;
 use super::question_tables::{AskedSample, Questions};
 use super::recall_table::{self, HIT_RATE_BUDGETS, SEED};
-use super::tables::{TableChoice, Tables, clamped};
+use super::tables::{TableChoice, Tables, sample_context};
 use super::warnings::{SampleFacts, Warnings};
 use crate::measurement::{MeasureOptions, measure_sample};
 
@@ -105,6 +105,7 @@ impl MeasureJob {
         let provenance = Provenance::new(&sessions, &self.budgets, &self.options)?.to_json()?;
         let mut run = Run {
             job: self,
+            model_names: ModelNames::of(&sessions),
             tables: Tables::begin(&self.out, &provenance, self.tables, &self.questions)?,
             collection: Collection::new(
                 &self.budgets,
@@ -157,6 +158,7 @@ pub fn refuse_useless_budgets(sessions: &[Session], budgets: &[Budget]) -> Resul
 
 struct Run<'a> {
     job: &'a MeasureJob,
+    model_names: ModelNames,
     tables: Tables,
     collection: Collection,
     costs: CostSummary,
@@ -180,18 +182,11 @@ impl Run<'_> {
         }
         let budgets = SampleBudgets::new(&self.job.budgets, facts.prompt_tokens);
         let collected = SampleBudgets::new(self.collection.budgets(), facts.prompt_tokens);
-        self.warn_about_sample(captured, facts, &budgets);
+        let sliding_windows = &session.manifest().shape.sliding_windows;
+        self.warn_about_sample(captured, facts, &budgets, sliding_windows);
         self.progress.stage("measure", 0, facts.prompt_tokens);
         let sample = measure_sample(captured, options, |tokens| collected.tokens(tokens))?;
-        let context = SampleContext {
-            session: session.name().to_owned(),
-            model: session.manifest().model.name.clone(),
-            dataset: record.dataset.clone(),
-            task: record.task.clone(),
-            sample: record.id.clone(),
-            prompt_tokens: clamped(facts.prompt_tokens),
-            decode_tokens: clamped(facts.decode_tokens),
-        };
+        let context = sample_context(session, self.model_names.name(session), record);
         let oracle_cost = captured.oracle().cost();
         let asked = &budgets.applying;
         self.tables
@@ -256,10 +251,12 @@ impl Run<'_> {
         captured: &CapturedSample,
         facts: SampleFacts<'_>,
         budgets: &SampleBudgets,
+        sliding_windows: &[Option<usize>],
     ) {
         let (warnings, progress) = (&mut self.warnings, &self.progress);
         warnings.of_budgets(facts, &budgets.left_out, progress);
         warnings.of_decode_stage(facts, progress);
+        warnings.of_sliding_layers(facts, sliding_windows, progress);
         let exempt = self.job.options.exempt.count(facts.prompt_tokens);
         warnings.of_exempt(facts, exempt, progress);
         for window in captured.windows() {
@@ -297,11 +294,13 @@ impl Run<'_> {
     }
 }
 
-/// Equal where two sessions ran the same sample to the same decode stage.
+/// Equal where two sessions ran the same sample, by the same model in the same number format, to the same decode stage.
 pub fn pairing_key(session: &Session, index: usize, captured: &CapturedSample) -> SampleKey {
     let entry = session.manifest().finished().nth(index);
     let sample = entry.map_or("", |entry| entry.sample_sha256.as_str());
     let mut hasher = DefaultHasher::new();
+    session.manifest().model.weights_sha256.hash(&mut hasher);
+    session.manifest().dtype.hash(&mut hasher);
     captured.record.prompt_ids.hash(&mut hasher);
     captured.record.generated_ids.hash(&mut hasher);
     format!("{sample}-{:016x}", hasher.finish())

@@ -23,6 +23,7 @@ mod measure;
 mod measure_arguments;
 mod memory_table;
 mod model_card;
+mod model_names;
 mod open;
 mod output;
 mod pairs;

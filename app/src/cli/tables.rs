@@ -16,7 +16,7 @@ use kvlens_analysis::tables::{
 };
 use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Metric, SampleGroup, agreement_by_head};
 use kvlens_sessions::windows::DECODE_LABEL;
-use kvlens_sessions::{Cost, ScoreKind};
+use kvlens_sessions::{Cost, SampleRecord, ScoreKind, Session};
 
 use super::folders::Staging;
 use super::pairs::Pairs;
@@ -397,6 +397,19 @@ fn cost_row<'a>(
         extra_tokens: clamped(cost.extra_tokens),
         peak_bytes: cost.peak_bytes as u64,
         score_kind: score_kind.name(),
+    }
+}
+
+/// What a sample's rows in every table begin with.
+pub fn sample_context(session: &Session, model: String, record: &SampleRecord) -> SampleContext {
+    SampleContext {
+        session: session.name().to_owned(),
+        model,
+        dataset: record.dataset.clone(),
+        task: record.task.clone(),
+        sample: record.id.clone(),
+        prompt_tokens: clamped(record.prompt_ids.len()),
+        decode_tokens: clamped(record.generated_ids.len()),
     }
 }
 

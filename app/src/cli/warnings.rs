@@ -67,6 +67,30 @@ impl Warnings {
         );
     }
 
+    /// Layers of which the decode stage does not see the whole prompt. `sliding_windows` is `[L]`.
+    pub fn of_sliding_layers(
+        &mut self,
+        sample: SampleFacts<'_>,
+        sliding_windows: &[Option<usize>],
+        progress: &Progress,
+    ) {
+        let sliding = sliding_windows.iter().flatten();
+        let short = sliding.filter(|&&window| window <= sample.prompt_tokens);
+        let (count, layers) = (short.count(), sliding_windows.len());
+        if count == 0 {
+            return;
+        }
+        self.say(
+            "prompts longer than a sliding window",
+            &format!(
+                "sample '{}' has {} prompt tokens, more than {count} of the {layers} layers see: \
+                 there the rankings are over what the first decode step sees, and all else comes last",
+                sample.id, sample.prompt_tokens
+            ),
+            progress,
+        );
+    }
+
     /// Budgets that are larger than the prompt.
     pub fn of_budgets(
         &mut self,

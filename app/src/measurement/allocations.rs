@@ -8,6 +8,9 @@ use kvlens_analysis::allocation::{
     compare_allocation,
 };
 
+use kvlens_analysis::error::AnalysisError;
+use kvlens_analysis::{ForcedKeep, Importance};
+
 use super::MeasuredWindow;
 
 /// A way to share a budget out.
@@ -35,6 +38,28 @@ impl AllocationKind {
     }
 }
 
+impl AllocationKind {
+    /// Shares `budget` tokens a head out over layers and heads, by the scores of what is not kept anyway: `kept` are
+    /// the tokens that the eviction rule forces, and those that are exempt from the ranking.
+    ///
+    /// # Errors
+    /// A budget outside 1..=T.
+    pub fn share_out(
+        self,
+        importance: &Importance,
+        kept: ForcedKeep,
+        budget: usize,
+    ) -> Result<BudgetAllocation, AnalysisError> {
+        match self {
+            Self::Uniform => BudgetAllocation::uniform(importance, budget),
+            Self::Pyramid => BudgetAllocation::pyramid(importance, kept, budget, PYRAMID_BETA),
+            Self::HeadAdaptive => {
+                BudgetAllocation::head_adaptive(importance, kept, budget, ADAPTIVE_FLOOR)
+            }
+        }
+    }
+}
+
 impl fmt::Display for AllocationKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -50,16 +75,9 @@ pub fn allocate(
     kind: AllocationKind,
     budget: usize,
 ) -> Result<Vec<AllocatedHead>> {
-    let (importance, forced) = (&window.importance, window.keep_rule.at(budget));
-    let allocation = match kind {
-        AllocationKind::Uniform => BudgetAllocation::uniform(importance, budget)?,
-        AllocationKind::Pyramid => {
-            BudgetAllocation::pyramid(importance, forced, budget, PYRAMID_BETA)?
-        }
-        AllocationKind::HeadAdaptive => {
-            BudgetAllocation::head_adaptive(importance, forced, budget, ADAPTIVE_FLOOR)?
-        }
-    };
+    let forced = window.keep_rule.at(budget);
+    let kept = forced.union(window.rankings.exempt());
+    let allocation = kind.share_out(&window.importance, kept, budget)?;
     Ok(compare_allocation(AllocationInput {
         oracle: &window.oracle_rankings,
         window: &window.rankings,

@@ -2,8 +2,7 @@
 
 use anyhow::{Context, Result};
 use kvlens_analysis::allocation::{
-    ADAPTIVE_FLOOR, AllocatedMeans, AllocationInput, BudgetAllocation, PYRAMID_BETA,
-    compare_allocation,
+    AllocatedMeans, AllocationInput, BudgetAllocation, compare_allocation,
 };
 use kvlens_analysis::fidelity::{MeanFidelity, StepFidelity};
 use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Importance, KeepRule, Rankings};
@@ -234,16 +233,8 @@ impl<'a> SampleRun<'a> {
     fn allocate(&self, ranked: &Ranked<'_>, tokens: usize) -> Result<BudgetAllocation> {
         // what is exempt from the ranking is kept as what is forced
         let forced = ranked.keep_rule.at(tokens).union(self.plan.options.exempt);
-        let importance = ranked.importance;
-        Ok(match self.plan.allocation {
-            AllocationKind::Uniform => BudgetAllocation::uniform(importance, tokens)?,
-            AllocationKind::Pyramid => {
-                BudgetAllocation::pyramid(importance, forced, tokens, PYRAMID_BETA)?
-            }
-            AllocationKind::HeadAdaptive => {
-                BudgetAllocation::head_adaptive(importance, forced, tokens, ADAPTIVE_FLOOR)?
-            }
-        })
+        let allocation = self.plan.allocation;
+        Ok(allocation.share_out(ranked.importance, forced, tokens)?)
     }
 
     fn outcome(

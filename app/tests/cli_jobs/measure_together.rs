@@ -71,6 +71,85 @@ fn a_folder_of_sessions_is_measured_as_one() {
     assert!(ran.stderr.contains("named twice"), "{}", ran.stderr);
 }
 
+/// Means of both together would be of no model.
+#[test]
+fn models_of_one_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for dtype in ["f32", "bf16"] {
+        let out = format!("runs/{dtype}.kvlens");
+        let arguments = [
+            "capture",
+            "--model",
+            "demo",
+            "--data",
+            "demo:samples=1,length=512",
+        ];
+        run_ok(
+            folder.path(),
+            &[&arguments[..], &["--dtype", dtype, "--out", &out]].concat(),
+        );
+    }
+    run_ok(folder.path(), &["measure", "runs", "--out", "t"]);
+    let summary = read_table(&folder.path().join("t"), "summary.parquet");
+    let mut models = texts(&summary, "model");
+    models.sort();
+    models.dedup();
+    assert_eq!(models, ["demo bf16", "demo f32"]);
+    run_ok(folder.path(), &["measure", "runs/f32.kvlens", "--out", "u"]);
+    let alone = read_table(&folder.path().join("u"), "summary.parquet");
+    assert!(texts(&alone, "model").iter().all(|model| model == "demo"));
+}
+
+#[test]
+fn layers_that_see_only_the_last_keys_are_spoken_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sessions/tests/fixtures");
+    let model = fixtures.join("mistral-swa64-untied");
+    fs::copy(fixtures.join("prompt.txt"), folder.path().join("p.txt")).unwrap();
+    let arguments = [
+        "capture",
+        "--model",
+        model.to_str().unwrap(),
+        "--data",
+        "p.txt",
+    ];
+    let more = [
+        "--decode",
+        "8",
+        "--windows",
+        "last:8",
+        "knorm",
+        "--out",
+        "s.kvlens",
+    ];
+    run_ok(folder.path(), &[&arguments[..], &more].concat());
+    let ran = run_ok(
+        folder.path(),
+        &["measure", "s.kvlens", "--out", "t", "--importance"],
+    );
+    assert!(ran.stderr.contains("layers see"), "{}", ran.stderr);
+    let table = read_table(&folder.path().join("t"), "importance.parquet");
+    let (positions, ranks) = (numbers(&table, "position"), numbers(&table, "rank"));
+    let tokens = positions
+        .iter()
+        .fold(0.0_f64, |most, &position| most.max(position))
+        + 1.0;
+    // a query behind the prompt sees itself and 63 keys before it
+    let first_visible = tokens + 1.0 - 64.0;
+    assert!(
+        first_visible > 8.0,
+        "the prompt is too short to show anything"
+    );
+    for (position, rank) in positions.iter().zip(&ranks) {
+        let comes_last = *rank >= tokens - first_visible;
+        assert_eq!(
+            comes_last,
+            *position < first_visible,
+            "{position}: rank {rank}"
+        );
+    }
+}
+
 #[test]
 fn csv_stands_beside_every_table() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
 use tokenizers::{Encoding, Tokenizer};
@@ -12,6 +11,7 @@ use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
 use super::weights::sha256_hex;
 use crate::SessionError;
+use crate::caught_panic::unless_it_panics;
 
 /// A prompt as the model sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,10 +71,25 @@ impl TextCodec {
                 .to_owned(),
         })?;
         let rendered = template.render_user_turn(prompt, variables)?;
+        match rendered.find(prompt) {
+            Some(start) => self.encode_with_spans(&rendered, false, start..start + prompt.len()),
+            None => self.encode_trimmed(prompt, &rendered),
+        }
+    }
+
+    /// Most templates trim what they are given.
+    fn encode_trimmed(&self, prompt: &str, rendered: &str) -> Result<EncodedPrompt, SessionError> {
+        let (trimmed, cut) = (prompt.trim(), prompt.len() - prompt.trim_start().len());
         let inside = rendered
-            .find(prompt)
-            .map_or(0..0, |start| start..start + prompt.len());
-        self.encode_with_spans(&rendered, false, inside)
+            .find(trimmed)
+            .map_or(0..0, |start| start..start + trimmed.len());
+        let mut encoded = self.encode_with_spans(rendered, false, inside)?;
+        for span in &mut encoded.byte_spans {
+            if span.start < span.end {
+                *span = span.start + cut..span.end + cut;
+            }
+        }
+        Ok(encoded)
     }
 
     /// `inside` is where in `text` the sample's prompt stands.
@@ -144,9 +159,9 @@ fn caught<T>(
     call: impl FnOnce() -> tokenizers::Result<T>,
     refused: impl Fn(&dyn Display) -> SessionError,
 ) -> Result<T, SessionError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(|error| refused(&error)),
-        Err(_) => Err(refused(&"a table in tokenizer.json is damaged")),
+    match unless_it_panics(call) {
+        Some(result) => result.map_err(|error| refused(&error)),
+        None => Err(refused(&"a table in tokenizer.json is damaged")),
     }
 }
 

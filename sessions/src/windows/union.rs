@@ -255,13 +255,17 @@ mod tests {
 
     #[test]
     fn needs_and_forced_tokens_are_those_of_all_members() {
-        let label = "union:of=last:8+dapq:n=4+h2o:recent=3".parse().unwrap();
+        let label = "union:by=mean-rank,of=last:8+dapq:n=4+h2o:recent=3"
+            .parse()
+            .unwrap();
         let union = Union::from_label(&label).unwrap();
         let needs = union.needs();
         assert_eq!((needs.last_rows, needs.extra_tokens), (8, 4));
         assert!(needs.column_sums);
         assert_eq!(union.forced_keep().recent, 8);
-        let label = "union:of=last:8+h2o:recent=50%".parse().unwrap();
+        let label = "union:by=mean-rank,of=last:8+h2o:recent=50%"
+            .parse()
+            .unwrap();
         let rule = Union::from_label(&label).unwrap().keep_rule();
         assert_eq!([10, 64].map(|budget| rule.at(budget).recent), [8, 32]);
     }

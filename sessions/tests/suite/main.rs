@@ -18,5 +18,6 @@ mod parity;
 mod sessions_on_disk;
 mod structure;
 mod tied_embeddings;
+mod trimmed_prompts;
 mod window_parity;
 mod window_structure;

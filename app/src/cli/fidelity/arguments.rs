@@ -86,17 +86,6 @@ pub enum Allocation {
 }
 
 impl Allocation {
-    /// The word that is typed, and that stands in the tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Uniform => "uniform",
-            Self::Pyramid => "pyramid",
-            Self::Adaptive => "adaptive",
-        }
-    }
-}
-
-impl Allocation {
     /// What the word means.
     pub fn kind(self) -> AllocationKind {
         match self {
@@ -107,9 +96,11 @@ impl Allocation {
     }
 }
 
+/// The word that is typed.
 impl fmt::Display for Allocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        let value = self.to_possible_value();
+        f.pad(value.as_ref().map_or("", |value| value.get_name()))
     }
 }
 

@@ -94,7 +94,7 @@ fn row<'a>(
         sample,
         window: &window.label,
         head_kind: window.head_kind,
-        allocation: allocation.name(),
+        allocation: allocation.kind().name(),
         budget_tokens: clamped(outcome.budget_tokens),
         budget_fraction: budget_fraction(sample, outcome),
         foreseen: outcome.foreseen,

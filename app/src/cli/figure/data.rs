@@ -9,6 +9,7 @@ use kvlens_sessions::{CancelFlag, CapturedSample, Session};
 use super::super::failure::Failure;
 use super::super::interrupt::stop_if_cancelled;
 use super::super::measure::{pairing_key, window_labels};
+use super::super::model_names::ModelNames;
 use super::super::progress::Watch;
 use super::super::recall_table::{HIT_RATE_BUDGETS, SEED};
 use super::arguments::{FigureArguments, KindChoice};
@@ -57,6 +58,7 @@ struct Gathered {
 
 /// Everything that is gathered.
 struct Gathering {
+    model_names: ModelNames,
     groups: ByGroup<Gathered>,
     collection: Collection,
     head_kinds: Vec<HeadKind>,
@@ -168,6 +170,7 @@ impl<'a> FigureJob<'a> {
     ) -> Result<(Vec<FigureRow>, FigureText)> {
         let mut gathering = Gathering {
             groups: ByGroup::default(),
+            model_names: ModelNames::of(self.sessions),
             collection: Collection::new(&[self.budget], &[], self.metric),
             head_kinds: Vec::new(),
             without_queries: 0,
@@ -209,7 +212,7 @@ impl<'a> FigureJob<'a> {
         }
         let measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;
         let group = SampleGroup {
-            model: session.manifest().model.name.clone(),
+            model: gathering.model_names.name(session),
             task: captured.record.task.clone(),
             question_place: captured
                 .record

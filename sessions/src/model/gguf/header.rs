@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 
 use crate::SessionError;
+use crate::caught_panic::unless_it_panics;
 use crate::error::Context;
 
 /// How much of a file is taken for its header, which bounds what a header can make the reader allocate. That of
@@ -223,13 +223,13 @@ impl Header {
 fn parse(front: &[u8]) -> Result<Content, String> {
     const ADVICE: &str = "the GGUF header cannot be read: the file is truncated or damaged, or holds a format \
         other than F32, F16, BF16, Q4_0 to Q8_0 and Q2_K to Q6_K";
-    match catch_unwind(|| Content::read(&mut Cursor::new(front))) {
-        Ok(content) => content.map_err(|error| {
+    match unless_it_panics(|| Content::read(&mut Cursor::new(front))) {
+        Some(content) => content.map_err(|error| {
             // where RUST_BACKTRACE is set candle writes one behind its sentence
             let error = error.to_string();
             format!("{ADVICE} ({})", error.lines().next().unwrap_or_default())
         }),
-        Err(_) => Err(format!("{ADVICE} (its numbers make no sense)")),
+        None => Err(format!("{ADVICE} (its numbers make no sense)")),
     }
 }
 
