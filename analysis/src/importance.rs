@@ -79,10 +79,8 @@ impl Importance {
         scoring.pool.check()?;
         let layout = Layout::of(&heads_by_layer, kv_heads)?;
         let cut = layout.prompt_tokens.saturating_sub(boundary.recent);
-        let group_size = match scoring.group {
-            GroupReduction::None => 1,
-            GroupReduction::Mean | GroupReduction::Max => layout.query_heads / kv_heads,
-        };
+        let sharing_heads = layout.query_heads / kv_heads;
+        let group_size = scoring.group.size(layout.query_heads, sharing_heads);
         let groups: Vec<&[ReducedHead]> = heads_by_layer
             .iter()
             .flat_map(|heads| heads.chunks(group_size))
@@ -97,6 +95,7 @@ impl Importance {
             head_kind: match scoring.group {
                 GroupReduction::None => HeadKind::Query,
                 GroupReduction::Mean | GroupReduction::Max => HeadKind::Kv,
+                GroupReduction::Layer => HeadKind::Layer,
             },
             prompt_tokens: layout.prompt_tokens,
             scores: scored.concat(),

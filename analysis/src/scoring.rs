@@ -70,7 +70,7 @@ words!(RowReduction, "the row reduction", "mean, sum or max", {
     Max => "max",
 });
 
-/// How the query heads that share one key/value head collapse to one score.
+/// How query heads that keep the same tokens collapse to one score: those of one key/value head, or all of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupReduction {
@@ -81,13 +81,27 @@ pub enum GroupReduction {
     Mean,
     /// Largest of the group.
     Max,
+    /// Mean over all query heads of the layer, which then ranks the tokens once.
+    Layer,
 }
 
-words!(GroupReduction, "the group reduction", "none, mean or max", {
+words!(GroupReduction, "the group reduction", "none, mean, max or layer", {
     None => "none",
     Mean => "mean",
     Max => "max",
+    Layer => "layer",
 });
+
+impl GroupReduction {
+    /// How many query heads become one, of H in a layer and H / G that share a key/value head.
+    pub fn size(self, query_heads: usize, sharing_heads: usize) -> usize {
+        match self {
+            Self::None => 1,
+            Self::Mean | Self::Max => sharing_heads,
+            Self::Layer => query_heads,
+        }
+    }
+}
 
 /// Whether pooling along positions comes before or after the group reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -116,7 +130,7 @@ pub struct Scoring {
     pub reduce: RowReduction,
     /// Pooling along positions.
     pub pool: Pooling,
-    /// Reduction over the query heads of one key/value head.
+    /// Reduction over the query heads of one key/value head, or of a layer.
     pub group: GroupReduction,
     /// Which of pooling and group reduction comes first.
     pub group_order: GroupOrder,

@@ -236,8 +236,8 @@ fn measure_window(
 fn mass_scoring(scoring: Scoring) -> Scoring {
     Scoring {
         group: match scoring.group {
-            GroupReduction::None => GroupReduction::None,
-            GroupReduction::Mean | GroupReduction::Max => GroupReduction::Mean,
+            GroupReduction::Max => GroupReduction::Mean,
+            group => group,
         },
         ..Scoring::default()
     }

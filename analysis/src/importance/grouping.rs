@@ -1,4 +1,4 @@
-//! The query heads that share a key/value head collapsed to one.
+//! The query heads that share a key/value head, or a layer, collapsed to one.
 
 use super::ReducedHead;
 use crate::error::AnalysisError;
@@ -32,7 +32,7 @@ fn reduce_group(heads: &[&[f32]], group: GroupReduction) -> Vec<f32> {
     (0..tokens)
         .map(|token| match group {
             GroupReduction::Max => of_token(token).fold(f32::NEG_INFINITY, f32::max),
-            GroupReduction::None | GroupReduction::Mean => {
+            GroupReduction::None | GroupReduction::Mean | GroupReduction::Layer => {
                 (of_token(token).map(f64::from).sum::<f64>() / size) as f32
             }
         })

@@ -94,8 +94,9 @@ pub struct ScoringArguments {
     /// Pooling along positions instead of the published one
     #[arg(long, value_name = "none|avg:K|max:K")]
     pub pool: Option<Pooling>,
-    /// Reduction over the query heads of a key/value head instead of the published one
-    #[arg(long, value_name = "none|mean|max")]
+    /// Reduction over the query heads of a key/value head (mean, max), or of a layer (layer: their mean), instead of
+    /// the published one
+    #[arg(long, value_name = "none|mean|max|layer")]
     pub group: Option<GroupReduction>,
     /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
     #[arg(long, value_name = "causal|prompt")]

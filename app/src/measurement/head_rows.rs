@@ -9,7 +9,7 @@ use kvlens_sessions::{CapturedSample, QueryRows};
 pub type OnHead<'a> = &'a mut dyn FnMut(usize, usize) -> Result<()>;
 
 /// Hands the rows of every head of a scoring to `ask`, by layer, then head; gives the answers `[L, heads]`.
-/// Only the rows of one key/value head are held at a time, `[H / G, W, T]`.
+/// Only the rows of one key/value head are held at a time, `[H / G, W, T]`, or of one layer where that is one head.
 ///
 /// # Errors
 /// Rows that are not of the sample's model, and what `on_head` and `ask` refuse.
@@ -22,12 +22,20 @@ pub fn by_head<A>(
     mut ask: impl FnMut(usize, usize, HeadRows<'_>) -> Result<A>,
 ) -> Result<Vec<A>> {
     let (layers, kv_heads, prompt_tokens, _) = captured.keys().tensor().dims4()?;
+    let kv_heads_together = match scoring.group {
+        GroupReduction::Layer => kv_heads.max(1),
+        GroupReduction::None | GroupReduction::Mean | GroupReduction::Max => 1,
+    };
     let mut answers = Vec::new();
     for layer in 0..layers {
-        for kv_head in 0..kv_heads {
-            on_head(layer * kv_heads + kv_head, layers * kv_heads)?;
-            let weights = captured.keys().attention_rows(rows, layer, kv_head)?;
-            let group: Vec<AttentionRows<'_>> = weights
+        let mut head = 0;
+        for first in (0..kv_heads).step_by(kv_heads_together) {
+            let mut weights = Vec::new();
+            for kv_head in first..first + kv_heads_together {
+                on_head(layer * kv_heads + kv_head, layers * kv_heads)?;
+                weights.extend(captured.keys().attention_rows(rows, layer, kv_head)?);
+            }
+            let together: Vec<AttentionRows<'_>> = weights
                 .iter()
                 .map(|weights| AttentionRows {
                     weights,
@@ -35,18 +43,15 @@ pub fn by_head<A>(
                     prompt_tokens,
                 })
                 .collect();
-            let size = match scoring.group {
-                GroupReduction::None => 1,
-                GroupReduction::Mean | GroupReduction::Max => group.len().max(1),
-            };
-            for (place, query_heads) in group.chunks(size).enumerate() {
+            let size = scoring.group.size(together.len(), together.len()).max(1);
+            for query_heads in together.chunks(size) {
                 let rows = HeadRows {
                     query_heads,
                     scoring,
                     boundary,
                 };
-                let head = kv_head * group.len() / size + place;
                 answers.push(ask(layer, head, rows)?);
+                head += 1;
             }
         }
     }

@@ -129,11 +129,12 @@ fn heads_may_share_and_budgets_may_move_between_them() {
     let largest = kl_with(&["--per", "kv-head", "--group", "max"], "kv");
     let adaptive = kl_with(&["--allocation", "adaptive"], "query");
     let pyramid = kl_with(&["--allocation", "pyramid"], "query");
-    for (index, one) in [&own, &shared, &largest, &adaptive, &pyramid]
+    let of_layers = kl_with(&["--group", "layer"], "layer");
+    for (index, one) in [&own, &shared, &largest, &adaptive, &pyramid, &of_layers]
         .into_iter()
         .enumerate()
     {
-        for other in [&own, &shared, &largest, &adaptive, &pyramid]
+        for other in [&own, &shared, &largest, &adaptive, &pyramid, &of_layers]
             .into_iter()
             .skip(index + 1)
         {

@@ -151,6 +151,70 @@ fn layers_that_see_only_the_last_keys_are_spoken_of() {
 }
 
 #[test]
+fn a_layer_can_rank_its_tokens_once_for_all_heads() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = "demo:samples=1,length=512,question=end";
+    capture(folder.path(), "s.kvlens", data, &["last:200", "tova"]);
+    let arguments = [
+        "measure",
+        "s.kvlens",
+        "--out",
+        "t",
+        "--group",
+        "layer",
+        "--importance",
+    ];
+    let also = ["--also", "drift", "places", "allocation", "--budgets", "16"];
+    run_ok(folder.path(), &[&arguments[..], &also].concat());
+    let tables = folder.path().join("t");
+    for name in [
+        "overlap",
+        "agreement",
+        "drift",
+        "place",
+        "allocation",
+        "importance",
+    ] {
+        let table = read_table(&tables, &format!("{name}.parquet"));
+        assert!(table.rows() > 0, "{name}");
+        assert!(
+            texts(&table, "head_kind")
+                .iter()
+                .all(|kind| kind == "layer"),
+            "{name}"
+        );
+        assert!(
+            numbers(&table, "head").iter().all(|head| *head == 0.0),
+            "{name}"
+        );
+    }
+    let of_layers = read_table(&tables, "importance.parquet");
+    let alone = [
+        "measure",
+        "s.kvlens",
+        "--out",
+        "u",
+        "--group",
+        "none",
+        "--importance",
+    ];
+    run_ok(folder.path(), &alone);
+    let of_heads = read_table(&folder.path().join("u"), "importance.parquet");
+    // both begin with the decode stage, layer by layer: 4 heads for one, and their mean
+    let tokens = 1 + numbers(&of_layers, "position")
+        .iter()
+        .fold(0, |most, &at| most.max(at as usize));
+    let (layers, heads) = (numbers(&of_layers, "score"), numbers(&of_heads, "score"));
+    for layer in 0..4 {
+        for token in 0..tokens {
+            let head = |head: usize| heads[(layer * 4 + head) * tokens + token];
+            let mean = (0..4).map(head).sum::<f64>() / 4.0;
+            assert!((layers[layer * tokens + token] - mean).abs() < 1e-7);
+        }
+    }
+}
+
+#[test]
 fn csv_stands_beside_every_table() {
     let folder = tempfile::tempdir().unwrap();
     let data = "demo:samples=1,length=512,question=end";

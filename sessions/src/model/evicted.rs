@@ -19,7 +19,7 @@ pub struct Evicted {
 
 impl Evicted {
     /// `kept` is `[L][heads][kept]`, positions below `prompt_tokens` (T) in ascending order. As heads, a layer
-    /// has its H query heads or its G key/value heads.
+    /// has its H query heads, its G key/value heads, or one for all of them.
     ///
     /// # Errors
     /// [`SessionError::Plan`] if a layer has no heads or another number of them than the first, or positions
@@ -71,9 +71,16 @@ impl Evicted {
     /// tokens, so that these are cached once.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if the heads are neither the key/value heads nor a multiple of them.
+    /// [`SessionError::Plan`] if the heads are neither the key/value heads nor a multiple of them, nor one.
     pub(super) fn stored_once(self, kv_heads: usize) -> Result<Self, SessionError> {
         let heads = self.kept.first().map_or(0, Vec::len);
+        if heads == 1 && kv_heads > 1 {
+            let for_all = |layer: Vec<Vec<u32>>| layer.into_iter().cycle().take(kv_heads).collect();
+            return Ok(Self {
+                kept: self.kept.into_iter().map(for_all).collect(),
+                ..self
+            });
+        }
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
             return Err(SessionError::Plan {
                 reason: format!(

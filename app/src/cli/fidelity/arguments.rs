@@ -128,12 +128,11 @@ impl FidelityArguments {
                 ))
                 .into());
             }
-            (Some(PerHead::KvHead), Some(GroupReduction::None)) => {
-                return Err(Failure::BadInput(
+            (Some(PerHead::KvHead), Some(group)) => {
+                return Err(Failure::BadInput(format!(
                     "--per kv-head needs the query heads of a key/value head ranked together, but --group \
-                     none ranks them alone; leave one of them out"
-                        .to_owned(),
-                )
+                     {group} does not; leave one of them out"
+                ))
                 .into());
             }
         };

@@ -256,8 +256,9 @@ impl FigureJob<'_> {
 
 /// What the cells of a map are.
 pub fn head_label(kinds: &[HeadKind]) -> &'static str {
-    match kinds.first() {
-        Some(HeadKind::Kv) if kinds.iter().all(|kind| *kind == HeadKind::Kv) => "key/value head",
+    match kinds {
+        [HeadKind::Kv] => "key/value head",
+        [HeadKind::Layer] => "all heads",
         _ => "head",
     }
 }

@@ -93,9 +93,12 @@ fn scoring_of_all(ui: &mut Ui, options: &mut MeasureOptions) {
             GroupReduction::None,
             GroupReduction::Mean,
             GroupReduction::Max,
+            GroupReduction::Layer,
         ],
     )
-    .on_hover_text("How query heads that share keys and values become one ranking");
+    .on_hover_text(
+        "How query heads that share keys and values, or all of a layer, become one ranking",
+    );
     number(ui, "Exempt sinks", &mut options.exempt.sinks)
         .on_hover_text("First tokens that no ranking contains");
     number(ui, "Exempt recent", &mut options.exempt.recent)
