@@ -12,11 +12,12 @@ use std::path::Path;
 use egui_kittest::kittest::Queryable as _;
 use gui_common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
 use kvlens::gui::command::Command;
-use kvlens::gui::data::Slot;
+use kvlens::gui::data::{Severity, Slot};
 use kvlens::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
+use kvlens::gui::worker::Event;
 use kvlens::measurement::{MeasureOptions, measure_sample};
-use kvlens_analysis::{Budget, Metric};
+use kvlens_analysis::{Budget, ForcedKeep, Metric};
 use kvlens_sessions::Session;
 
 fn opened<'a>(folder: &Path) -> Bench<'a> {
@@ -78,6 +79,92 @@ fn the_map_of_all_samples_is_their_mean_and_says_what_is_not_resolved() {
     let map = inside(&bench).derived().map().unwrap();
     assert!(map.unresolved.is_empty());
     assert_eq!(map.values[0], first[0][0] - second[0][0]);
+}
+
+#[test]
+fn a_map_of_all_samples_at_another_budget_or_scoring_is_not_shown_and_can_be_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, Command::SetMapScope(MapScope::Session));
+    wait_for(&mut bench, "all samples", all_compared);
+    let old = inside(&bench).data().session_maps.clone().unwrap();
+    let at_32 = inside(&bench).derived().map().unwrap().values.clone();
+    let exempt_sinks = MeasureOptions {
+        exempt: ForcedKeep {
+            sinks: 4,
+            recent: 0,
+        },
+        ..MeasureOptions::default()
+    };
+    for change in [
+        Command::SetBudget(Budget::Tokens(64)),
+        Command::SetMeasureOptions(exempt_sinks),
+    ] {
+        send(&mut bench, change.clone());
+        wait_for(&mut bench, "all samples", all_compared);
+        let new = inside(&bench).derived().map().unwrap().values.clone();
+        assert_ne!(new, at_32, "{change:?} makes another map");
+        // as if the job of the new choice had been cancelled, and only the old one's maps were there
+        inside_mut(&mut bench).receive(Event::SamplesCompared(old.clone()));
+        bench.run_steps(2);
+        assert!(inside(&bench).derived().map().is_none(), "{change:?}");
+        assert!(bench.query_by_label("4 samples").is_none());
+        bench.get_by_label("Measure all samples").click();
+        bench.run_steps(2);
+        wait_for(&mut bench, "all samples again", |workbench| {
+            all_compared(workbench) && workbench.derived().map().is_some()
+        });
+        assert_eq!(inside(&bench).derived().map().unwrap().values, new);
+        assert!(bench.query_by_label("4 samples").is_some());
+    }
+}
+
+#[test]
+fn a_cancelled_map_of_all_samples_is_made_again_only_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(Command::SetMapScope(MapScope::Session));
+    bench.step();
+    inside_mut(&mut bench).send(Command::CancelJobs);
+    wait_for(&mut bench, "the cancel", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    bench.run_steps(3);
+    assert!(inside(&bench).data().jobs.is_empty());
+    if inside(&bench).derived().map().is_none() {
+        bench.get_by_label("Measure all samples").click();
+        bench.run_steps(2);
+    }
+    wait_for(&mut bench, "all samples", all_compared);
+    assert!(inside(&bench).derived().map().is_some());
+}
+
+#[test]
+fn all_samples_have_means_though_every_window_is_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    for label in ["last:32", "last:8"] {
+        send(&mut bench, Command::ToggleWindow(label.to_owned()));
+    }
+    send(&mut bench, Command::SetMapScope(MapScope::Session));
+    wait_for(&mut bench, "the job", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    let log = &inside(&bench).data().log;
+    let error = log.iter().find(|line| line.severity == Severity::Error);
+    assert_eq!(error, None);
+    assert!(all_compared(inside(&bench)));
+    assert!(inside(&bench).derived().map().is_some());
+    send(&mut bench, Command::SetMapKind(MapKind::Winner));
+    wait_for(&mut bench, "the job", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    assert!(
+        bench
+            .query_by_label_contains("Every window is hidden")
+            .is_some()
+    );
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub enum Command {
     Pin(Option<HeadAddress>),
     /// Show something else in the map.
     SetMapKind(MapKind),
-    /// Show the map of this sample, or of all.
+    /// Show the map of this sample, or of all; measures them again where that was stopped.
     SetMapScope(MapScope),
     /// Show another window in map and tokens.
     SetWindow(String),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention_picture::AttentionPicture;
 use super::questions::Answers;
-use super::session_maps::SessionMaps;
+use super::session_maps::{COMPARE_TITLE, SessionMaps};
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// One row of the table of samples.
@@ -219,6 +219,13 @@ impl Data {
     #[must_use]
     pub fn capture_job(&self) -> Option<&Job> {
         self.jobs.iter().find(|job| job.kind == JobKind::Capture)
+    }
+
+    /// Whether maps over all samples are on their way.
+    #[must_use]
+    pub fn is_comparing_samples(&self) -> bool {
+        let mut jobs = self.jobs.iter();
+        jobs.any(|job| job.title == COMPARE_TITLE && !job.cancel.is_cancelled())
     }
 
     /// The first job that somebody waits for.

@@ -21,7 +21,7 @@ use kvlens_analysis::{BudgetGrid, Metric};
 
 use super::command::Hover;
 use super::data::{SessionInfo, Shown};
-use super::session_maps::SessionMaps;
+use super::session_maps::{GatheredKey, SessionMaps};
 use super::state::{Choices, HeadAddress, HeatScale, MapKind, MapScope, TokenHeat};
 use crate::measurement::MeasuredWindow;
 use background::Background;
@@ -220,12 +220,10 @@ impl Derived {
             MapKind::Beside => MapScope::Sample,
             _ => choices.map_scope,
         };
-        let all = all.filter(|(maps, _)| {
-            let wanted = &maps.key.gathered;
-            scope == MapScope::Session
-                && wanted.path == info.path
-                && wanted.metric == choices.metric
-        });
+        // maps of an earlier budget or scoring look the same, but are not what stands above them
+        let gathered = GatheredKey::of(&info.path, choices);
+        let all =
+            all.filter(|(maps, _)| scope == MapScope::Session && maps.key.gathered == gathered);
         let wanted = MapChoices {
             kind: choices.map_kind,
             scope,
@@ -280,7 +278,7 @@ impl Derived {
                             maps::sample_winners(info, &visible, choices.metric, at, version)
                         }
                         MapScope::Session => {
-                            all.and_then(|(maps, _)| maps::session_winners(maps, version))
+                            all.and_then(|(maps, _)| maps::session_winners(maps, &visible, version))
                         }
                     },
                     ..Maps::default()

@@ -1,14 +1,18 @@
 //! Maps over all samples of a session, as the worker makes them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use kvlens_analysis::statistics::{HeadDifference, HeadWinner};
 use kvlens_analysis::statistics::{paired_differences_by_head, winners_by_head};
 use kvlens_analysis::{Budget, Metric};
 
+use super::state::Choices;
 use crate::measurement::MeasureOptions;
 use crate::measurement::head_values::HeadValues;
+
+/// Title of the job that makes them.
+pub const COMPARE_TITLE: &str = "Comparing all samples";
 
 /// Resampling starts from the same number everywhere.
 const SEED: u64 = 0;
@@ -24,6 +28,19 @@ pub struct GatheredKey {
     pub metric: Metric,
     /// The budget.
     pub budget: Budget,
+}
+
+impl GatheredKey {
+    /// What a session's maps are made of under the choices.
+    #[must_use]
+    pub fn of(session: &Path, choices: &Choices) -> Self {
+        Self {
+            path: session.to_owned(),
+            options: choices.measure,
+            metric: choices.metric,
+            budget: choices.budget,
+        }
+    }
 }
 
 /// What is made of it.
@@ -52,7 +69,7 @@ pub struct SessionMaps {
     pub total: usize,
     /// Labels and means of all windows, `[L * H]`.
     pub means: Vec<(String, Vec<f32>)>,
-    /// The best of [`SessionMapsKey::windows`] in every head; empty until all samples are in.
+    /// The best of [`SessionMapsKey::windows`] in every head; empty until all samples are in, and without windows.
     pub winners: Vec<HeadWinner>,
     /// First less second of [`SessionMapsKey::pair`] in every head; empty until all samples are in.
     pub differences: Vec<HeadDifference>,
@@ -87,7 +104,10 @@ impl SessionMaps {
     /// # Errors
     /// As [`SessionMaps::means`], and refusals of the statistics.
     pub fn complete(key: SessionMapsKey, gathered: &HeadValues, total: usize) -> Result<Self> {
-        let winners = winners_by_head(&gathered.of(&key.windows)?, SEED)?;
+        let winners = match key.windows.is_empty() {
+            true => Vec::new(),
+            false => winners_by_head(&gathered.of(&key.windows)?, SEED)?,
+        };
         let differences = match &key.pair {
             Some(pair) => paired_differences_by_head(&gathered.of(pair)?, 0, 1, SEED)?,
             None => Vec::new(),

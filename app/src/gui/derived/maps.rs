@@ -172,10 +172,16 @@ pub(super) fn sample_winners(
     })
 }
 
-/// Who is best in each head over all samples; none before they are all in.
-pub(super) fn session_winners(maps: &SessionMaps, version: u64) -> Option<WinnerMap> {
+/// Who of the `visible` windows is best in each head over all samples; none before they are all in.
+pub(super) fn session_winners(
+    maps: &SessionMaps,
+    visible: &[&MeasuredWindow],
+    version: u64,
+) -> Option<WinnerMap> {
     let [layers, heads] = maps.shape;
-    (!maps.winners.is_empty()).then(|| WinnerMap {
+    let labels = visible.iter().map(|window| &window.label);
+    let is_of_these = labels.eq(&maps.key.windows);
+    (is_of_these && !maps.winners.is_empty()).then(|| WinnerMap {
         layers,
         heads,
         windows: maps.key.windows.clone(),

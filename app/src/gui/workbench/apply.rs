@@ -13,7 +13,7 @@ use crate::gui::dialogs::Purpose;
 use crate::gui::export::ExportSettings;
 use crate::gui::layout::Layout;
 use crate::gui::lessons::{LessonPlace, fits, lessons};
-use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
+use crate::gui::session_maps::{COMPARE_TITLE, GatheredKey, SessionMapsKey};
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::help::HelpPage;
 use crate::gui::views::palette::PaletteState;
@@ -58,7 +58,13 @@ impl Workbench {
             Command::SelectAllHeads => choices.heads.clear(),
             Command::Pin(head) => choices.pinned = head,
             Command::SetMapKind(kind) => choices.map_kind = kind,
-            Command::SetMapScope(scope) => choices.map_scope = scope,
+            Command::SetMapScope(scope) => {
+                choices.map_scope = scope;
+                // what was cancelled or failed is asked again
+                if !self.data.is_comparing_samples() {
+                    self.asked_maps = None;
+                }
+            }
             Command::SetWindow(label) => choices.window = Some(label),
             Command::SetMinus(label) => choices.minus = label,
             Command::ToggleWindow(label) => {
@@ -318,13 +324,15 @@ impl Workbench {
             return;
         }
         self.asked_maps = Some(key.clone());
-        let title = "Comparing all samples".to_owned();
+        self.data.answers.failures.remove(COMPARE_TITLE);
         // whoever drags the budget wants the last one
-        for job in self.data.jobs.iter().filter(|job| job.title == title) {
-            job.cancel.cancel();
+        for job in &self.data.jobs {
+            if job.title == COMPARE_TITLE {
+                job.cancel.cancel();
+            }
         }
         self.ask(
-            title,
+            COMPARE_TITLE.to_owned(),
             JobKind::Asked,
             Request::CompareSamples(Box::new(key)),
         );
@@ -341,12 +349,7 @@ impl Workbench {
         let minus = self.derived.minus.clone();
         let labels = sample.windows.iter().map(|window| window.label.clone());
         Some(SessionMapsKey {
-            gathered: GatheredKey {
-                path: session.info.path.clone(),
-                options: choices.measure,
-                metric: choices.metric,
-                budget: choices.budget,
-            },
+            gathered: GatheredKey::of(&session.info.path, choices),
             windows: labels
                 .filter(|label| !choices.hidden_windows.contains(label))
                 .collect(),

@@ -2,12 +2,12 @@
 
 use egui::{Id, RichText, ScrollArea, Ui, Vec2, vec2};
 
-use super::{answer_ui, hover_ui, is_selected, marks, waiting};
+use super::{answer_ui, hover_ui, is_selected, marks, missing_ui};
 use crate::gui::command::{Command, Commands};
 use crate::gui::derived::HeadMap;
 use crate::gui::state::MapKind;
 use crate::gui::theme::ColorMap;
-use crate::gui::views::{View, empty_hint};
+use crate::gui::views::View;
 use crate::gui::widgets::matrix::{Cell, Cells, Matrix};
 
 const TITLE_HEIGHT: f32 = 20.0;
@@ -19,16 +19,7 @@ const SMALLEST: Vec2 = vec2(110.0, 90.0);
 pub(super) fn side_by_side_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let maps = view.derived.side_by_side();
     if maps.is_empty() {
-        let windows = view.derived.bands();
-        let hidden = &view.settings.choices.hidden_windows;
-        if windows.iter().all(|window| hidden.contains(&window.label)) {
-            empty_hint(
-                ui,
-                "Every window is hidden; click one in the legend of the curves",
-            );
-        } else {
-            waiting(ui);
-        }
+        missing_ui(ui, view, commands);
         return;
     }
     let room = ui.available_size();
