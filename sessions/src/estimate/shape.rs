@@ -117,18 +117,32 @@ impl RunShape<'_> {
         }
     }
 
-    /// What one block of rows takes: its products and their weights, on a GPU scaled, masked and normalised one after
-    /// the other, with the mask. Weights of 16 bits are made from those of 32, and widened again for a product.
+    /// What one block of rows takes: on the CPU its products and their weights, of which those of 16 bits are made
+    /// from those of 32 and widened again for a product.
     pub fn attention_block(&self, rows: usize, keys: usize) -> f64 {
-        let row = product(&[self.config.query_heads, keys]) * F32_BYTES;
-        let fitting = ScoreBlocks::on(self.on_gpu).rows(self.config.query_heads, keys);
-        let rows = fitting.min(rows.max(1)) as f64;
-        let mask = rows * keys as f64 * F32_BYTES;
+        let scores = self.block_scores(rows, keys);
         match (self.on_gpu, self.widens_products) {
-            (true, _) => 4.0 * rows * row + mask,
-            (false, true) => 2.5 * rows * row,
-            (false, false) => 2.0 * rows * row,
+            (true, _) => self.block_in_steps(rows, keys),
+            (false, true) => 2.5 * scores,
+            (false, false) => 2.0 * scores,
         }
+    }
+
+    /// One block of rows whose scores are scaled, masked, as weights and normalised, one after the other, with the
+    /// mask.
+    pub fn block_in_steps(&self, rows: usize, keys: usize) -> f64 {
+        let mask = product(&[self.block_rows(rows, keys), keys]) * F32_BYTES;
+        4.0 * self.block_scores(rows, keys) + mask
+    }
+
+    fn block_scores(&self, rows: usize, keys: usize) -> f64 {
+        let rows = self.block_rows(rows, keys);
+        product(&[rows, self.config.query_heads, keys]) * F32_BYTES
+    }
+
+    fn block_rows(&self, rows: usize, keys: usize) -> usize {
+        let fitting = ScoreBlocks::on(self.on_gpu).rows(self.config.query_heads, keys);
+        fitting.min(rows.max(1))
     }
 
     /// Turning `rows` rows into a ranking of every head: the keys, a group's weights on every thread, and

@@ -236,7 +236,7 @@ impl SampleStages<'_> {
         };
         let forward = run.forward(chunk, tokens);
         let sums = match self.needs.column_sums {
-            true => run.attention_block(chunk, tokens),
+            true => run.block_in_steps(chunk, tokens),
             false => 0.0,
         };
         let running = forward.max(run.beside_the_model(sums) + self.moments_of_chunk(chunk));
