@@ -9,7 +9,7 @@ use egui::{Id, RichText, Ui};
 use super::{View, empty_hint};
 use crate::gui::command::{Command, Commands};
 use crate::gui::derived::HeadMap;
-use crate::gui::session_maps::{COMPARE_TITLE, GatheredKey};
+use crate::gui::session_maps::{COMPARE_TITLE, GatheredKey, SessionMaps};
 use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix, MatrixResponse};
@@ -24,17 +24,17 @@ pub fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let windows = shown.sample.windows.iter();
     let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
     choosers::choosers_ui(ui, view, &labels, commands);
-    scope_ui(ui, view);
+    scope_ui(ui, view, commands);
     match view.settings.choices.map_kind {
         MapKind::Window => match view.derived.map() {
             Some(map) => map_ui(ui, view, map, commands),
-            None => missing_ui(ui, view, commands),
+            None => missing_ui(ui, view),
         },
         MapKind::Beside => beside_ui(ui, view, commands),
         MapKind::SideBySide => side_by_side::side_by_side_ui(ui, view, commands),
         MapKind::Winner => match view.derived.winner_map() {
             Some(map) => winner::winner_ui(ui, view, map, commands),
-            None => missing_ui(ui, view, commands),
+            None => missing_ui(ui, view),
         },
     }
 }
@@ -51,50 +51,49 @@ fn beside_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
-/// What stands where there is no map: why, and how to get one.
-fn missing_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+/// What stands where there is no map: why, and what to do.
+fn missing_ui(ui: &mut Ui, view: &View<'_>) {
     let choices = &view.settings.choices;
     let hidden = &choices.hidden_windows;
     let mut windows = view.derived.bands().iter();
-    if choices.map_kind != MapKind::Window
-        && windows.all(|window| hidden.contains(&window.label))
-    {
-        empty_hint(
-            ui,
-            "Every window is hidden; click one in the legend of the curves",
-        );
+    let is_of_visible = choices.map_kind != MapKind::Window;
+    let hint = if is_of_visible && windows.all(|window| hidden.contains(&window.label)) {
+        "Every window is hidden; click one in the legend of the curves"
     } else if choices.map_scope == MapScope::Sample || view.data.is_comparing_samples() {
-        empty_hint(ui, "Measuring the samples");
+        "Measuring the samples"
     } else {
-        not_measured_ui(ui, view, commands);
-    }
+        "Not all samples are measured at this budget and scoring"
+    };
+    empty_hint(ui, hint);
 }
 
-/// After a cancel or a failure: measures the samples only when asked to.
-fn not_measured_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    ui.vertical_centered(|ui| {
-        ui.add_space(ui.available_height() * 0.4);
-        ui.weak("The samples are not measured at this budget and scoring");
-        if let Some(reason) = view.data.answers.failures.get(COMPARE_TITLE) {
-            ui.label(RichText::new(reason).color(view.theme.error));
-        }
-        if ui.button("Measure all samples").clicked() {
-            commands.send(Command::SetMapScope(MapScope::Session));
-        }
-    });
-}
-
-/// How many samples a map over all of them is of.
-fn scope_ui(ui: &mut Ui, view: &View<'_>) {
+/// How many samples a map over all of them is of, and a way to the rest if their measurement was stopped.
+fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let choices = &view.settings.choices;
-    let (Some(maps), Some((session, _))) = (&view.data.session_maps, view.shown()) else {
+    let Some((session, _)) = view.shown() else {
         return;
     };
-    let is_over_samples =
-        choices.map_scope == MapScope::Session && choices.map_kind != MapKind::Beside;
-    if !is_over_samples || maps.key.gathered != GatheredKey::of(&session.info.path, choices) {
+    if choices.map_scope == MapScope::Sample || choices.map_kind == MapKind::Beside {
         return;
     }
+    let wanted = GatheredKey::of(&session.info.path, choices);
+    let maps = view.data.session_maps.as_ref();
+    let maps = maps.filter(|maps| maps.key.gathered == wanted);
+    if let Some(maps) = maps {
+        samples_ui(ui, maps);
+    }
+    if view.data.is_comparing_samples() || maps.is_some_and(|maps| maps.is_complete()) {
+        return;
+    }
+    if let Some(reason) = view.data.answers.failures.get(COMPARE_TITLE) {
+        ui.label(RichText::new(reason).color(view.theme.error));
+    }
+    if ui.button("Measure all samples").clicked() {
+        commands.send(Command::SetMapScope(MapScope::Session));
+    }
+}
+
+fn samples_ui(ui: &mut Ui, maps: &SessionMaps) {
     let mut text = match maps.is_complete() {
         true => format!("{} samples", maps.samples),
         false => format!("{} of {} samples so far", maps.samples, maps.total),

@@ -19,7 +19,7 @@ const SMALLEST: Vec2 = vec2(110.0, 90.0);
 pub(super) fn side_by_side_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let maps = view.derived.side_by_side();
     if maps.is_empty() {
-        missing_ui(ui, view, commands);
+        missing_ui(ui, view);
         return;
     }
     let room = ui.available_size();
