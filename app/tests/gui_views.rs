@@ -273,8 +273,10 @@ fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
     let budget = inside(&bench).derived().budget_tokens();
     let window = &shown.sample.windows[1];
     assert_eq!(window.label, "last:8");
+    let forced_keep = window.keep_rule.at(budget);
     let kept = |rankings: &kvlens_analysis::Rankings, head: usize| {
-        let ranks = rankings.rank(head / map.heads, head % map.heads);
+        let (layer, head) = (head / map.heads, head % map.heads);
+        let kept = kvlens_analysis::selection(rankings, layer, head, forced_keep, budget);
         let needed = shown
             .sample
             .record
@@ -282,9 +284,7 @@ fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
             .iter()
             .cloned()
             .flatten();
-        needed
-            .filter(|token| (ranks[*token] as usize) < budget)
-            .count()
+        needed.filter(|token| kept[*token]).count()
     };
     let missed = |head: &usize| {
         kept(&window.oracle_rankings, *head) as i64 - kept(&window.rankings, *head) as i64
@@ -307,6 +307,16 @@ fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
         ),
         "the inspector counts the same tokens"
     );
+    // what both sides keep of the whole prompt is what the hit rate counts
+    let derived = inside(&bench).derived();
+    let tokens = 0..derived.tokens().unwrap().len();
+    let marked = derived.kept().unwrap();
+    let by_window = tokens.clone().filter(|token| marked.by_window(*token));
+    assert_eq!(by_window.count(), budget);
+    let by_both = tokens.filter(|token| marked.by_window(*token) && marked.by_oracle(*token));
+    let hit_rates = &window.comparison;
+    let hit_rates = hit_rates.metric_map(Metric::HitRate, derived.budget_index);
+    assert_eq!(by_both.count() as f32 / budget as f32, hit_rates[worst]);
     let text = format!("oracle {} of {}", evidence.oracle, evidence.needed);
     assert!(bench.query_by_label(&text).is_some(), "{text}");
 }

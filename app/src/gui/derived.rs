@@ -8,6 +8,7 @@ mod background;
 mod curves;
 pub mod drift;
 pub mod fidelity;
+mod kept;
 mod maps;
 mod memo;
 pub mod queries;
@@ -27,22 +28,12 @@ use crate::measurement::MeasuredWindow;
 use background::Background;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
 use curves::{head_curve, layer_curves, repeat, selected, selected_heads, window_bands};
+pub use kept::{EvidenceKept, KeptTokens};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use memo::Memo;
 pub use ranks::RankAgreement;
 use ranks::rank_agreement;
 pub use tokens::{TokenScores, TokenShade};
-
-/// How many of the needed tokens survive at the budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EvidenceKept {
-    /// Tokens that hold what the answer needs.
-    pub needed: usize,
-    /// Those that the oracle keeps.
-    pub oracle: usize,
-    /// Those that the window keeps.
-    pub window: usize,
-}
 
 const BUDGET_POINTS: usize = 1024;
 
@@ -90,7 +81,7 @@ pub struct Derived {
     hovered: Memo<CurveKey, Option<HeadCurve>>,
     tokens: Background<TokensKey, (TokenScores, u64)>,
     shade: Memo<(u64, TokenHeat, HeatScale), TokenShade>,
-    evidence: Memo<(u64, usize), EvidenceKept>,
+    kept: Memo<(u64, usize), (KeptTokens, EvidenceKept)>,
     rank_agreement: Background<TokensKey, Option<RankAgreement>>,
     by_layer: Memo<(u64, BTreeSet<HeadAddress>, Metric), Vec<LayerCurves>>,
     drift: Memo<drift::DriftKey, drift::DriftCurves>,
@@ -161,10 +152,10 @@ impl Derived {
             })
         });
         let budget = self.budget_tokens();
-        self.evidence.renew((tokens_version, budget), |_| {
-            tokens.map_or_else(EvidenceKept::default, |tokens| {
-                count_evidence(tokens, &sample.record.evidence_tokens, budget)
-            })
+        self.kept.renew((tokens_version, budget), |_| {
+            let kept = tokens.map_or_else(KeptTokens::default, |tokens| tokens.kept(budget));
+            let evidence = kept.of_evidence(&sample.record.evidence_tokens);
+            (kept, evidence)
         });
     }
 
@@ -402,31 +393,23 @@ impl Derived {
         ranks.as_ref().filter(|_| key.0 == self.shown_version)
     }
 
+    /// What the window's rule keeps at the budget.
+    #[must_use]
+    pub fn kept(&self) -> Option<&KeptTokens> {
+        self.kept.get().map(|(kept, _)| kept)
+    }
+
     /// How many of the needed tokens survive at the budget.
     #[must_use]
     pub fn evidence(&self) -> EvidenceKept {
-        self.evidence.get().copied().unwrap_or_default()
+        self.kept.get().map(|(_, kept)| *kept).unwrap_or_default()
     }
 
     /// Differs whenever another set of tokens is kept.
     #[must_use]
     pub fn kept_version(&self) -> u64 {
-        self.evidence.version()
+        self.kept.version()
     }
-}
-
-fn count_evidence(
-    tokens: &TokenScores,
-    evidence: &[std::ops::Range<usize>],
-    budget: usize,
-) -> EvidenceKept {
-    let mut kept = EvidenceKept::default();
-    for token in evidence.iter().cloned().flatten() {
-        kept.needed += 1;
-        kept.oracle += usize::from(tokens.oracle_keeps(token, budget));
-        kept.window += usize::from(tokens.window_keeps(token, budget));
-    }
-    kept
 }
 
 /// The budgets at which a sample is measured; up to this many prompt tokens that is every budget.

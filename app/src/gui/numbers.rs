@@ -186,9 +186,9 @@ fn ranks(view: &View<'_>) -> Option<String> {
 fn tokens(view: &View<'_>) -> Option<String> {
     let (_, shown) = view.shown()?;
     let scores = view.derived.tokens()?;
+    let kept = view.derived.kept()?;
     let record = &shown.sample.record;
     let window = view.derived.window.as_deref().unwrap_or_default();
-    let budget = view.derived.budget_tokens();
     let of_window = |what: &str| format!("{window} {what}");
     let header = [
         "position".to_owned(),
@@ -216,7 +216,7 @@ fn tokens(view: &View<'_>) -> Option<String> {
             rank(scores.oracle_rank(token)),
             score(scores.window_score(token)),
             rank(scores.window_rank(token)),
-            scores.window_keeps(token, budget).to_string(),
+            kept.by_window(token).to_string(),
             needed.to_string(),
         ]);
     }

@@ -1,7 +1,11 @@
 //! Scores, ranks and heat of the prompt tokens under the selected heads.
 
-use kvlens_analysis::{EXEMPT, ForcedKeep, Importance, Rankings};
+use std::ops::Range;
+use std::sync::Arc;
 
+use kvlens_analysis::{EXEMPT, ForcedKeep, Importance, KeepRule, Rankings, selection};
+
+use super::kept::KeptTokens;
 use crate::gui::state::{HeatScale, TokenHeat};
 use crate::measurement::MeasuredWindow;
 
@@ -10,17 +14,20 @@ use crate::measurement::MeasuredWindow;
 pub struct TokenScores {
     oracle: Side,
     window: Side,
+    /// What the window's eviction rule keeps whatever the score.
+    keep_rule: KeepRule,
     /// Tokens that can be ranked at all.
     pub rankable: usize,
     /// Heads that the mean is over.
     pub heads: usize,
 }
 
-/// One side's importance of every prompt token, with its ranks (0 is best).
+/// One side's importance of every prompt token, with its ranking.
 #[derive(Clone, Debug, Default)]
 struct Side {
     scores: Vec<f32>,
-    ranks: Vec<u32>,
+    /// Rankings, and the layer and head in them.
+    ranked: Option<(Arc<Rankings>, (usize, usize))>,
 }
 
 /// The heat of every token, on the scale and for the side that was asked for.
@@ -51,6 +58,7 @@ impl TokenScores {
         Self {
             oracle,
             window: own,
+            keep_rule: window.keep_rule,
             rankable: window.rankings.rankable_tokens(),
             heads: heads.len(),
         }
@@ -92,35 +100,19 @@ impl TokenScores {
         self.window.scores.get(token).copied()
     }
 
-    /// Whether the oracle's best `budget` tokens have this one; exempt tokens are kept anyway.
-    #[must_use]
-    pub fn oracle_keeps(&self, token: usize, budget: usize) -> bool {
-        self.oracle_rank(token).is_none_or(|rank| rank < budget)
-    }
-
-    /// Whether the window's best `budget` tokens have this one; exempt tokens are kept anyway.
-    #[must_use]
-    pub fn window_keeps(&self, token: usize, budget: usize) -> bool {
-        self.window_rank(token).is_none_or(|rank| rank < budget)
-    }
-
-    /// For each of `columns` equal parts of the prompt, the share of its tokens that oracle and
-    /// window keep at the budget.
-    #[must_use]
-    pub fn kept_strips(&self, budget: usize, columns: usize) -> (Vec<f32>, Vec<f32>) {
-        let share = |keeps: &dyn Fn(usize) -> bool| {
-            (0..columns)
-                .map(|column| {
-                    let part = part(column, columns, self.len());
-                    let count = part.clone().filter(|token| keeps(*token)).count();
-                    count as f32 / part.len().max(1) as f32
-                })
-                .collect()
+    /// What the window's rule keeps at a budget by either side's scores.
+    pub(super) fn kept(&self, budget_tokens: usize) -> KeptTokens {
+        let forced_keep = self.keep_rule.at(budget_tokens);
+        let kept = |side: &Side| match &side.ranked {
+            Some((rankings, (layer, head))) => {
+                selection(rankings, *layer, *head, forced_keep, budget_tokens)
+            }
+            None => Vec::new(),
         };
-        (
-            share(&|token| self.oracle_keeps(token, budget)),
-            share(&|token| self.window_keeps(token, budget)),
-        )
+        KeptTokens {
+            oracle: kept(&self.oracle),
+            window: kept(&self.window),
+        }
     }
 
     /// The heat of every token.
@@ -161,7 +153,7 @@ impl TokenShade {
 }
 
 /// The tokens of one of `columns` equal parts.
-fn part(column: usize, columns: usize, tokens: usize) -> std::ops::Range<usize> {
+pub(super) fn part(column: usize, columns: usize, tokens: usize) -> Range<usize> {
     column * tokens / columns..(column + 1) * tokens / columns
 }
 
@@ -177,8 +169,16 @@ fn strongest(values: &[f32]) -> f32 {
 }
 
 impl Side {
+    /// 0 is best.
+    fn ranks(&self) -> &[u32] {
+        let ranked = self.ranked.as_ref();
+        ranked.map_or(&[], |(rankings, (layer, head))| {
+            rankings.rank(*layer, *head)
+        })
+    }
+
     fn rank(&self, token: usize) -> Option<usize> {
-        let rank = self.ranks.get(token).copied()?;
+        let rank = self.ranks().get(token).copied()?;
         (rank != EXEMPT).then_some(rank as usize)
     }
 
@@ -186,7 +186,7 @@ impl Side {
         match scale {
             HeatScale::LogRank => {
                 let span = (rankable.max(2) as f32).ln();
-                (0..self.ranks.len())
+                (0..self.ranks().len())
                     .map(|token| {
                         self.rank(token)
                             .map_or(f32::NAN, |rank| 1.0 - ((rank + 1) as f32).ln() / span)
@@ -212,60 +212,83 @@ impl Side {
 /// The head's own ranking, or for several heads the ranking of their mean importance.
 fn side(
     importance: &Importance,
-    rankings: &Rankings,
+    rankings: &Arc<Rankings>,
     heads: &[(usize, usize)],
     exempt: ForcedKeep,
 ) -> Side {
     if let [(layer, head)] = *heads {
         return Side {
             scores: importance.head(layer, head).to_vec(),
-            ranks: rankings.rank(layer, head).to_vec(),
+            ranked: Some((Arc::clone(rankings), (layer, head))),
         };
     }
     let Ok(mean) = importance.mean_over_heads(heads) else {
         return Side::default();
     };
+    let rankings = Rankings::of(&mean, exempt).ok();
     Side {
         scores: mean.head(0, 0).to_vec(),
-        ranks: Rankings::of(&mean, exempt)
-            .map_or_else(|_| Vec::new(), |rankings| rankings.rank(0, 0).to_vec()),
+        ranked: rankings.map(|rankings| (Arc::new(rankings), (0, 0))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kvlens_analysis::HeadKind;
 
-    fn scores(oracle: [u32; 4], window: [u32; 4]) -> TokenScores {
-        let side = |ranks: [u32; 4]| Side {
-            scores: ranks
-                .iter()
-                .map(|rank| 1.0 / (*rank as f32 + 1.0))
-                .collect(),
-            ranks: ranks.to_vec(),
+    /// One head; both sides are given by the order in which they rank the tokens.
+    fn scores(oracle: [u32; 4], window: [u32; 4], exempt: ForcedKeep) -> TokenScores {
+        let side = |ranks: [u32; 4]| {
+            let scores = ranks.map(|rank| 1.0 / (rank as f32 + 1.0)).to_vec();
+            let importance = Importance::new(1, 1, HeadKind::Query, 4, scores, vec![1.0]).unwrap();
+            let rankings = Arc::new(Rankings::of(&importance, exempt).unwrap());
+            super::side(&importance, &rankings, &[(0, 0)], exempt)
         };
         TokenScores {
             oracle: side(oracle),
             window: side(window),
+            keep_rule: KeepRule::default(),
             rankable: 4,
             heads: 1,
         }
     }
 
+    fn recent(recent: usize) -> ForcedKeep {
+        ForcedKeep { sinks: 0, recent }
+    }
+
     #[test]
-    fn a_token_is_kept_when_its_rank_is_below_the_budget() {
-        let tokens = scores([0, 1, 2, 3], [3, 2, 1, EXEMPT]);
-        assert!(tokens.oracle_keeps(0, 1));
-        assert!(!tokens.oracle_keeps(1, 1));
-        assert!(!tokens.window_keeps(0, 3));
-        assert!(tokens.window_keeps(0, 4));
-        assert!(tokens.window_keeps(3, 1), "exempt tokens stay in the cache");
-        assert_eq!(tokens.window_rank(3), None);
+    fn the_best_tokens_are_kept() {
+        let tokens = scores([0, 1, 2, 3], [3, 2, 1, 0], ForcedKeep::default());
+        let kept = tokens.kept(1);
+        assert_eq!(kept.oracle, [true, false, false, false]);
+        assert_eq!(kept.window, [false, false, false, true]);
+    }
+
+    #[test]
+    fn what_the_rule_keeps_is_kept_first_and_counts_towards_the_budget() {
+        let rule = KeepRule {
+            fixed: recent(1),
+            ..KeepRule::default()
+        };
+        let mut tokens = scores([0, 1, 2, 3], [1, 0, 2, 3], ForcedKeep::default());
+        tokens.keep_rule = rule;
+        let kept = tokens.kept(2);
+        assert_eq!(kept.oracle, [true, false, false, true]);
+        assert_eq!(kept.window, [false, true, false, true]);
+        let exempt = scores([0, 1, 2, 3], [1, 0, 2, 3], recent(1));
+        assert_eq!(exempt.window_rank(3), None);
+        assert_eq!(
+            exempt.kept(2).window,
+            kept.window,
+            "exempt tokens are no gift on top of the budget"
+        );
     }
 
     #[test]
     fn heat_runs_from_one_for_the_best_token_to_zero_for_the_worst() {
-        let tokens = scores([0, 1, 2, 3], [3, 2, 1, 0]);
+        let tokens = scores([0, 1, 2, 3], [3, 2, 1, 0], ForcedKeep::default());
         let shade = tokens.shade(TokenHeat::Oracle, HeatScale::LogRank, 1);
         assert_eq!(shade.values[0], 1.0);
         assert_eq!(shade.values[3], 0.0);

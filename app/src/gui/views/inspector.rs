@@ -182,7 +182,8 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>) {
     }
     ui.add_space(6.0);
     ui.strong("Needed tokens kept").on_hover_text(
-        "Of the tokens that hold what the answer needs, by mean importance of the selected heads",
+        "Of the tokens that hold what the answer needs, what the window's eviction rule keeps, by mean importance of \
+         the selected heads",
     );
     let window = view.derived.window.as_deref().unwrap_or("window");
     ui.label(format!("oracle {} of {}", kept.oracle, kept.needed));

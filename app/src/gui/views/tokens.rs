@@ -99,14 +99,19 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>) {
             view.theme,
             &format!("kept by {window}"),
             marks::Mark::Kept,
-            &format!("Among the best {budget} tokens of {window}"),
+            &format!(
+                "Stays in a cache of {budget} tokens: what the rule of {window} keeps whatever the score, then the \
+                 best of the others"
+            ),
         );
         entry_ui(
             ui,
             view.theme,
             "missed",
             marks::Mark::Missed,
-            &format!("Among the oracle's best {budget} tokens, but not among those of {window}"),
+            &format!(
+                "Would stay by the oracle's scores under the same rule, but not by those of {window}"
+            ),
         );
         entry_ui(
             ui,

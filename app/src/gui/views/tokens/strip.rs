@@ -4,7 +4,7 @@ use egui::{Color32, Id, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, p
 
 use super::heat_color;
 use crate::gui::command::{Command, Commands};
-use crate::gui::derived::{TokenScores, TokenShade};
+use crate::gui::derived::{KeptTokens, TokenShade};
 use crate::gui::theme::Theme;
 use crate::gui::views::View;
 use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
@@ -20,7 +20,10 @@ pub(super) fn sight_id() -> Id {
 
 /// Draws the strip; a click or drag brings that place of the text into view.
 pub(super) fn strip_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let (Some(tokens), Some(shade)) = (view.derived.tokens(), view.derived.shade()) else {
+    let derived = view.derived;
+    let (Some(tokens), Some(shade), Some(kept_tokens)) =
+        (derived.tokens(), derived.shade(), derived.kept())
+    else {
         return;
     };
     let height = HEAT_HEIGHT + 2.0 * KEPT_HEIGHT + EVIDENCE_HEIGHT;
@@ -31,7 +34,7 @@ pub(super) fn strip_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let heat = Rect::from_min_size(rect.min, vec2(rect.width(), HEAT_HEIGHT));
     paint_heat(ui, heat, columns, shade, view.theme);
     let kept = Rect::from_min_size(heat.left_bottom(), vec2(rect.width(), 2.0 * KEPT_HEIGHT));
-    paint_kept(ui, kept, columns, tokens, view);
+    paint_kept(ui, kept, columns, kept_tokens, view);
     paint_evidence(ui, rect, view, tokens.len());
     paint_sight(ui, heat.union(kept), tokens.len(), view.theme);
     let token_at = |x: f32| {
@@ -77,8 +80,7 @@ fn paint_heat(ui: &Ui, rect: Rect, columns: usize, shade: &TokenShade, theme: &T
 }
 
 /// Two rows: where the oracle keeps a token, and where the window does.
-fn paint_kept(ui: &Ui, rect: Rect, columns: usize, tokens: &TokenScores, view: &View<'_>) {
-    let budget = view.derived.budget_tokens();
+fn paint_kept(ui: &Ui, rect: Rect, columns: usize, kept: &KeptTokens, view: &View<'_>) {
     let theme = view.theme;
     let key = TextureKey {
         version: view.derived.kept_version(),
@@ -86,7 +88,7 @@ fn paint_kept(ui: &Ui, rect: Rect, columns: usize, tokens: &TokenScores, view: &
         dark: theme.is_dark(),
     };
     let texture = cached_texture(ui.ctx(), Id::unique("kept strip"), key, || {
-        let (oracle, window) = tokens.kept_strips(budget, columns);
+        let (oracle, window) = kept.strips(columns);
         let row = |kept: Vec<f32>, color: Color32| {
             kept.into_iter()
                 .map(move |share| theme.paper.lerp_to_gamma(color, share.sqrt()))

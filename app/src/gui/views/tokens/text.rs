@@ -10,7 +10,7 @@ use super::marks::{self, Mark};
 use super::{heat_color, strip};
 use crate::gui::command::Commands;
 use crate::gui::data::Shown;
-use crate::gui::derived::{TokenScores, TokenShade};
+use crate::gui::derived::{KeptTokens, TokenScores, TokenShade};
 use crate::gui::theme::Theme;
 use crate::gui::views::token_rows::{Piece, TokenRows};
 use crate::gui::views::{View, empty_hint};
@@ -27,9 +27,13 @@ struct CachedRows {
 
 /// Draws the text.
 pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let (Some((_, shown)), Some(tokens), Some(shade)) =
-        (view.shown(), view.derived.tokens(), view.derived.shade())
-    else {
+    let derived = view.derived;
+    let (Some((_, shown)), Some(tokens), Some(shade), Some(kept)) = (
+        view.shown(),
+        derived.tokens(),
+        derived.shade(),
+        derived.kept(),
+    ) else {
         return;
     };
     let font = TextStyle::Monospace.resolve(ui.style());
@@ -62,7 +66,8 @@ pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             shown,
             tokens,
             shade,
-            budget: view.derived.budget_tokens(),
+            kept,
+            budget: derived.budget_tokens(),
             theme: view.theme,
             font: &font,
         };
@@ -151,6 +156,7 @@ struct Painted<'a> {
     shown: &'a Shown,
     tokens: &'a TokenScores,
     shade: &'a TokenShade,
+    kept: &'a KeptTokens,
     budget: usize,
     theme: &'a Theme,
     font: &'a FontId,
@@ -164,8 +170,8 @@ impl Painted<'_> {
         let letters = rect.with_max_y(rect.max.y - ROW_GAP + 1.0);
         let painter = ui.painter();
         painter.rect_filled(letters, 0.0, background);
-        let kept = self.tokens.window_keeps(token, self.budget);
-        let missed = !kept && self.tokens.oracle_keeps(token, self.budget);
+        let kept = self.kept.by_window(token);
+        let missed = !kept && self.kept.by_oracle(token);
         let mut color = Theme::text_on(background);
         if !kept && !missed {
             color = color.gamma_multiply(0.72);
@@ -224,10 +230,7 @@ impl Painted<'_> {
             ui.monospace(score(self.tokens.window_score(token)));
             ui.end_row();
         });
-        let fate = match (
-            self.tokens.oracle_keeps(token, self.budget),
-            self.tokens.window_keeps(token, self.budget),
-        ) {
+        let fate = match (self.kept.by_oracle(token), self.kept.by_window(token)) {
             (true, true) => "kept, as the oracle would",
             (true, false) => "missed: the oracle would keep it",
             (false, true) => "kept, though the oracle would not",
