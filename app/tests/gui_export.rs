@@ -17,6 +17,7 @@ use kvlens::gui::data::Severity;
 use kvlens::gui::export::{ExportFormat, ExportSettings};
 use kvlens::gui::layout::Pane;
 use kvlens::gui::numbers::HAVE_NUMBERS;
+use kvlens::gui::question_choices::{DriftChoices, DriftPart};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens_analysis::Metric;
 
@@ -104,6 +105,33 @@ fn the_dialog_offers_what_the_view_shows_and_refuses_in_a_sentence() {
         bench.query_by_label("Copy command").is_none(),
         "Ctrl+E closes"
     );
+}
+
+#[test]
+fn a_figure_of_the_drift_view_is_of_the_part_that_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("places.svg");
+    let mut bench = opened(folder.path(), to(&out, ExportFormat::Svg));
+    inside_mut(&mut bench).send(Command::SetDrift(DriftChoices {
+        part: DriftPart::Places,
+        sweep_width: 8,
+    }));
+    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::Drift)));
+    bench.run_steps(3);
+    assert_eq!(inside(&bench).settings().export.kind.name(), "place");
+    assert!(
+        bench
+            .query_by_label_contains("--place-width=8 --place-stride=4")
+            .is_some()
+    );
+    bench.get_by_label("Export").click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "the figure", |workbench| {
+        let log = &workbench.data().log;
+        log.iter().any(|message| message.severity != Severity::Info)
+    });
+    assert_eq!(said(&bench, Severity::Error), None);
+    assert!(out.exists());
 }
 
 #[test]

@@ -8,14 +8,22 @@ use serde::{Deserialize, Serialize};
 use super::data::Progress;
 use super::jobs::Reporter;
 use super::layout::Pane;
+use super::question_choices::DriftPart;
 use super::state::{Choices, HeadAddress, MapKind};
 use super::worker::Event;
 use crate::cli::figure::command::{FigureRequest, run_words};
 use crate::cli::figure::{KindChoice, WidthChoice};
 use crate::cli::progress::Watch;
+use crate::measurement::places::Sweep;
 
 /// The views that a figure can be made of.
-pub const HAVE_FIGURES: [Pane; 4] = [Pane::Recall, Pane::HeadMap, Pane::Drift, Pane::Cost];
+pub const HAVE_FIGURES: [Pane; 5] = [
+    Pane::Recall,
+    Pane::HeadMap,
+    Pane::Drift,
+    Pane::Queries,
+    Pane::Cost,
+];
 
 /// The file format of an exported figure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +91,12 @@ impl ExportSettings {
                 _ => KindChoice::HeadMap,
             },
             Pane::Cost => KindChoice::Cost,
-            Pane::Drift => KindChoice::DecodeStep,
+            Pane::Drift => match choices.drift.part {
+                DriftPart::Steps => KindChoice::DecodeStep,
+                DriftPart::Horizons => KindChoice::Horizon,
+                DriftPart::Places => KindChoice::Place,
+            },
+            Pane::Queries => KindChoice::Queries,
             _ if choices.by_layer => KindChoice::RecallByLayer,
             _ => KindChoice::Recall,
         }
@@ -142,6 +155,20 @@ impl ExportSettings {
     }
 }
 
+impl ExportSettings {
+    /// The words of the command that makes the figure; one of places sweeps the same window as the drift view.
+    #[must_use]
+    pub fn words(&self, session: &Path, windows: &[&str], choices: &Choices) -> Vec<String> {
+        let mut words = self.request(session, windows, choices).words();
+        if self.kind == KindChoice::Place {
+            let sweep = Sweep::by_halves(choices.drift.sweep_width);
+            words.push(format!("--place-width={}", sweep.width));
+            words.push(format!("--place-stride={}", sweep.stride));
+        }
+        words
+    }
+}
+
 /// The layers and heads of a selection, if it has all of these heads in all of these layers.
 #[must_use]
 pub fn block_of(selection: &BTreeSet<HeadAddress>) -> Option<(Vec<usize>, Vec<usize>)> {
@@ -189,6 +216,21 @@ mod tests {
         assert_eq!(block_of(&block), Some((vec![0, 3], vec![1, 2])));
         assert_eq!(block_of(&[head(0, 1), head(3, 2)].into()), None);
         assert_eq!(block_of(&BTreeSet::new()), Some((vec![], vec![])));
+    }
+
+    #[test]
+    fn the_figure_is_of_the_part_that_the_view_shows() {
+        let mut choices = Choices::default();
+        for (part, kind) in [
+            (DriftPart::Steps, KindChoice::DecodeStep),
+            (DriftPart::Horizons, KindChoice::Horizon),
+            (DriftPart::Places, KindChoice::Place),
+        ] {
+            choices.drift.part = part;
+            assert_eq!(ExportSettings::kind_of(Pane::Drift, &choices), kind);
+        }
+        let queries = ExportSettings::kind_of(Pane::Queries, &choices);
+        assert_eq!(queries, KindChoice::Queries);
     }
 
     #[test]

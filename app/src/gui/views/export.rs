@@ -136,8 +136,7 @@ fn command_ui(
 ) {
     let bands = view.derived.bands();
     let windows: Vec<&str> = bands.iter().map(|window| window.label.as_str()).collect();
-    let request = settings.request(&session.info.path, &windows, &view.settings.choices);
-    let words = request.words();
+    let words = settings.words(&session.info.path, &windows, &view.settings.choices);
     let line = command_line(&words);
     ui.separator();
     ui.label("The same from the command line");
