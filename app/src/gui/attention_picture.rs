@@ -1,5 +1,6 @@
 //! One head's attention on the prompt, made small enough for a screen: what the worker reads for the view.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -30,7 +31,7 @@ pub struct AttentionBlock {
     pub label: String,
     /// Position of each row.
     pub positions: Vec<u32>,
-    /// Text of each row's token; empty where it is no token.
+    /// Text of each row's token; empty where it is no token, or one whose text is not kept.
     pub texts: Vec<String>,
     /// `[rows, columns]`: attention weights, the largest of a column's tokens.
     pub weights: Vec<f32>,
@@ -121,16 +122,46 @@ fn block(
         .chunks_exact(tokens.max(1))
         .flat_map(|row| largest(row, columns))
         .collect();
-    let texts = rows.positions().iter().map(|&position| {
-        let text = captured.record.token_texts.get(position as usize);
-        text.cloned().unwrap_or_default()
-    });
+    let texts = PromptTexts::of(&captured.record.prompt_ids, &captured.record.token_texts);
+    let mut ids = observation.token_ids().iter();
+    let texts = rows
+        .positions()
+        .iter()
+        .map(|position| texts.get(*ids.next()?, *position as usize))
+        .map(|text: Option<&str>| text.unwrap_or_default().to_owned());
     Ok(Some(AttentionBlock {
         label: observation.label().to_owned(),
         positions: rows.positions().to_vec(),
         texts: texts.collect(),
         weights,
     }))
+}
+
+/// Texts of tokens, as far as the prompt has them: a session keeps no others.
+struct PromptTexts<'a> {
+    ids: &'a [u32],
+    texts: &'a [String],
+    /// Nothing for a token that stands there with several texts, such as a part of a letter.
+    by_id: BTreeMap<u32, Option<&'a str>>,
+}
+
+impl<'a> PromptTexts<'a> {
+    fn of(ids: &'a [u32], texts: &'a [String]) -> Self {
+        let mut by_id = BTreeMap::new();
+        for (id, text) in ids.iter().zip(texts) {
+            let known = by_id.entry(*id).or_insert(Some(text.as_str()));
+            *known = known.filter(|known| known == text);
+        }
+        Self { ids, texts, by_id }
+    }
+
+    /// Text of a row's token. A row at a position of the prompt may be of another token than stands there.
+    fn get(&self, id: u32, position: usize) -> Option<&'a str> {
+        match self.texts.get(position) {
+            Some(text) if self.ids.get(position) == Some(&id) => Some(text),
+            _ => *self.by_id.get(&id)?,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +177,18 @@ mod tests {
             assert_eq!(squeezed.len(), columns);
             assert_eq!(squeezed.iter().filter(|weight| **weight == 0.5).count(), 1);
         }
+    }
+
+    #[test]
+    fn a_row_has_the_text_of_its_own_token_or_none() {
+        let prompt = ["a", "b", "é", "", "a"].map(str::to_owned);
+        let texts = PromptTexts::of(&[10, 11, 12, 12, 10], &prompt);
+        assert_eq!(texts.get(11, 1), Some("b"), "a row of the prompt");
+        assert_eq!(texts.get(12, 2), Some("é"));
+        assert_eq!(texts.get(11, 5), Some("b"), "generated, known by its id");
+        assert_eq!(texts.get(10, 1), Some("a"), "moved into the prompt");
+        assert_eq!(texts.get(99, 1), None, "never the text of another token");
+        assert_eq!(texts.get(12, 6), None, "a part of a letter");
     }
 
     #[test]
