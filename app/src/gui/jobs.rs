@@ -223,16 +223,24 @@ impl Jobs {
         options: MeasureOptions,
         reporter: &Reporter<'_>,
     ) -> anyhow::Result<()> {
-        let finished = Session::open(out).map_or(0, |session| session.sample_count());
-        let outcome = if finished == 0 {
-            if out.exists() {
+        let nothing = "Cancelled before the first sample was finished; nothing was kept".to_owned();
+        let outcome = match Session::open(out).map(|session| session.sample_count()) {
+            Ok(0) => {
                 std::fs::remove_dir_all(out)
                     .with_context(|| format!("cannot clear {}", out.display()))?;
+                nothing
             }
-            "Cancelled before the first sample was finished; nothing was kept".to_owned()
-        } else {
-            self.open(Slot::Main, out, options, reporter)?;
-            format!("Cancelled; {finished} finished samples were kept")
+            Ok(finished) => {
+                self.open(Slot::Main, out, options, reporter)?;
+                format!("Cancelled; {finished} finished samples were kept")
+            }
+            Err(_) if matches!(out.try_exists(), Ok(false)) => nothing,
+            // finished samples may lie there
+            Err(error) => {
+                format!(
+                    "Cancelled; what was captured was left as it is, but cannot be read: {error}"
+                )
+            }
         };
         (reporter.event)(Event::Cancelled { outcome });
         Ok(())
@@ -446,5 +454,38 @@ fn stage_name(stage: &Stage) -> String {
         Stage::Prefill => "Prefill".to_owned(),
         Stage::Window(label) => format!("Window {label}"),
         Stage::Decode => "Decode".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn samples_of_a_session_that_cannot_be_read_are_not_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run.kvlens");
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(out.join("manifest.json"), "{").unwrap();
+        std::fs::write(out.join("sample-00000.safetensors"), "finished").unwrap();
+        let outcomes = RefCell::new(Vec::new());
+        let reporter = Reporter {
+            event: &|event| {
+                if let Event::Cancelled { outcome } = event {
+                    outcomes.borrow_mut().push(outcome);
+                }
+            },
+            progress: &|_| {},
+            cancel: &CancelFlag::default(),
+        };
+        let options = MeasureOptions::default();
+        Jobs::default()
+            .keep_what_is_done(&out, options, &reporter)
+            .unwrap();
+        assert!(out.join("sample-00000.safetensors").exists());
+        let outcomes = outcomes.into_inner();
+        assert!(outcomes[0].contains("cannot be read"), "{outcomes:?}");
     }
 }
