@@ -153,9 +153,7 @@ impl ExportSettings {
             options: choices.measure,
         }
     }
-}
 
-impl ExportSettings {
     /// The words of the command that makes the figure; one of places sweeps the same window as the drift view.
     #[must_use]
     pub fn words(&self, session: &Path, windows: &[&str], choices: &Choices) -> Vec<String> {

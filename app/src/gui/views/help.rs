@@ -83,7 +83,7 @@ fn help_of(pane: Pane) -> PaneHelp {
         },
         Pane::Tokens => PaneHelp {
             shows: "The prompt as text: colour is the importance by the decode stage, by the window, or the difference.",
-            reading: "Underlined tokens are kept by the window, dotted ones the oracle keeps and the window misses, framed ones hold what the answer needs.",
+            reading: "Underlined tokens are what the window's eviction rule keeps: those that it keeps whatever the score, then the best of the others. Dotted ones the same rule would keep by the oracle's scores and misses by the window's; framed ones hold what the answer needs.",
             gestures: "Hover for both ranks; click or drag in the strip to move through the prompt.",
             terms: &["importance", "pooling", "needed tokens"],
         },
