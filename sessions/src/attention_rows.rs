@@ -137,7 +137,7 @@ impl PromptKeys {
         scoring: Scoring,
         boundary: ForcedKeep,
     ) -> Result<Importance, SessionError> {
-        let (layers, kv_heads, prompt_tokens, _) = self.keys.dims4()?;
+        let (layers, kv_heads, ..) = self.keys.dims4()?;
         let heads: Vec<ReducedHead> = match observation.evidence() {
             Evidence::Queries(rows) => self.reduce(rows, scoring)?,
             Evidence::Scores(scores) => self.ready_made(scores)?,
@@ -146,15 +146,23 @@ impl PromptKeys {
         let by_layer = (0..layers)
             .map(|_| heads.by_ref().take(self.query_heads).collect())
             .collect();
-        // the first decode step stands right behind the prompt; later ones see no token that it does not
-        let first_visible = (0..layers).map(|layer| {
-            self.sliding_window(layer)
-                .map_or(0, |window| (prompt_tokens + 1).saturating_sub(window))
-        });
-        Ok(
-            Importance::from_reduced(by_layer, kv_heads, scoring, boundary)?
-                .with_first_visible(first_visible.collect())?,
-        )
+        Ok(Importance::from_reduced(
+            by_layer, kv_heads, scoring, boundary,
+        )?)
+    }
+
+    /// The first position of each layer, `[L]`, that the decode stage sees. Its first step stands right behind the
+    /// prompt; later ones see no token that it does not.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the keys have not four dimensions.
+    pub fn first_visible(&self) -> Result<Vec<usize>, SessionError> {
+        let (.., prompt_tokens, _) = self.keys.dims4()?;
+        let windows = self.sliding_windows.iter();
+        let first = |window: &Option<usize>| {
+            window.map_or(0, |window| (prompt_tokens + 1).saturating_sub(window))
+        };
+        Ok(windows.map(first).collect())
     }
 
     /// Rows reduced to one score per token, for the L * H heads in turn.

@@ -108,7 +108,8 @@ impl CapturedSample {
         &self.keys
     }
 
-    /// Importance of every prompt token by one of the observations.
+    /// Importance of every prompt token by one of the observations. It knows what the decode stage sees of every layer
+    /// ([`PromptKeys::first_visible`]), so that rankings leave the rest for last.
     ///
     /// # Errors
     /// What [`PromptKeys::importance`] refuses.
@@ -118,7 +119,8 @@ impl CapturedSample {
         scoring: Scoring,
         boundary: ForcedKeep,
     ) -> Result<Importance, SessionError> {
-        self.keys.importance(observation, scoring, boundary)
+        let importance = self.keys.importance(observation, scoring, boundary)?;
+        Ok(importance.with_first_visible(self.keys.first_visible()?)?)
     }
 }
 
