@@ -271,6 +271,23 @@ mod tests {
     }
 
     #[test]
+    fn the_two_places_of_each_document_share_its_name_and_no_others_do() {
+        let samples = demo(&[]);
+        let names: Vec<&str> = samples
+            .iter()
+            .map(|sample| sample.document.as_deref().unwrap())
+            .collect();
+        for pair in names.chunks_exact(2) {
+            assert_eq!(pair[0], pair[1]);
+        }
+        let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(distinct.len(), 4);
+        let lengths: Vec<_> = samples.iter().map(|sample| sample.asked_length).collect();
+        assert_eq!(lengths[0], Some(512));
+        assert_eq!(lengths[7], Some(1024));
+    }
+
+    #[test]
     fn zero_samples_and_other_lengths_are_refused() {
         for (key, value) in [("samples", "0"), ("length", "2048"), ("samples", "-1")] {
             let options = BTreeMap::from([(key.to_owned(), value.to_owned())]);

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::DatasetError;
-use crate::sample::{QuestionPlace, Sample};
+use crate::sample::{QuestionPlace, Sample, document_name};
 
 type Object = Map<String, Value>;
 
@@ -75,6 +75,8 @@ pub(crate) fn sample(
         answer,
         values,
         question_place,
+        document: fields.document()?,
+        ..Sample::default()
     })
 }
 
@@ -139,6 +141,14 @@ impl<'a> Fields<'a> {
             return Err(self.bad("has an empty prompt"));
         }
         Ok((prompt, place))
+    }
+
+    /// The name of the context, where it is a field of its own that a question is asked about.
+    fn document(&self) -> Result<Option<String>, DatasetError> {
+        if self.first(&["prompt", "text"]).is_some() {
+            return Ok(None);
+        }
+        Ok(self.text(&["context"])?.map(document_name))
     }
 
     fn question_place(&self) -> Result<Option<QuestionPlace>, DatasetError> {

@@ -98,10 +98,7 @@ fn load_file(path: &Path) -> Result<Vec<Sample>, DatasetError> {
             dataset,
             task: "text".to_owned(),
             prompt: text,
-            answer: None,
-            values: Vec::new(),
-            evidence: Vec::new(),
-            question_place: None,
+            ..Sample::default()
         }])
     }
 }

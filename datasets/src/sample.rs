@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Where the question stands in a prompt: before the text that it asks about, or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,7 +41,9 @@ impl fmt::Display for QuestionPlace {
 }
 
 /// One prompt with what is known of its right answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// The default is a sample of which nothing is known, its prompt included: for `..Sample::default()`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Unique among the samples that were loaded together.
     pub id: String,
@@ -58,4 +61,61 @@ pub struct Sample {
     pub evidence: Vec<Range<usize>>,
     /// Where the question stands, when that is known.
     pub question_place: Option<QuestionPlace>,
+    /// A short name of the document that the question is about, made of its text: equal wherever the question
+    /// stands, equal for several questions about one document, different for different documents. `None` where
+    /// document and question cannot be told apart.
+    #[serde(default)]
+    pub document: Option<String>,
+    /// The length that was asked of a generator, in the tokens that it counts by.
+    #[serde(default)]
+    pub asked_length: Option<usize>,
+    /// Where what the answer needs was asked to stand: 0 at the start of the document, 1 at its end.
+    #[serde(default)]
+    pub depth: Option<f64>,
+}
+
+/// The name of a document ([`Sample::document`]): the first 64 bits of the SHA-256 of its text, in hexadecimal.
+pub(crate) fn document_name(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_named_by_its_text() {
+        // `printf 'abc' | sha256sum` begins with these digits (the example of FIPS 180-2)
+        assert_eq!(document_name("abc"), "ba7816bf8f01cfea");
+        assert_ne!(document_name("abc"), document_name("abc "));
+    }
+
+    #[test]
+    fn samples_written_before_documents_were_named_are_read() {
+        let old = r#"{"id":"a","dataset":"d","task":"t","prompt":"p","answer":null,"values":[],"evidence":[],"question_place":"end"}"#;
+        let sample: Sample = serde_json::from_str(old).unwrap();
+        assert_eq!(sample.question_place, Some(QuestionPlace::End));
+        assert_eq!(
+            (sample.document, sample.asked_length, sample.depth),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn a_sample_is_written_and_read_back() {
+        let sample = Sample {
+            prompt: "p".to_owned(),
+            document: Some("ba7816bf8f01cfea".to_owned()),
+            asked_length: Some(512),
+            depth: Some(0.25),
+            ..Sample::default()
+        };
+        let text = serde_json::to_string(&sample).unwrap();
+        assert_eq!(serde_json::from_str::<Sample>(&text).unwrap(), sample);
+    }
 }

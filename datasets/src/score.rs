@@ -79,8 +79,7 @@ mod tests {
             prompt: "p".into(),
             answer: answer.map(str::to_owned),
             values: values.iter().map(|value| (*value).to_owned()).collect(),
-            evidence: Vec::new(),
-            question_place: None,
+            ..Sample::default()
         }
     }
 

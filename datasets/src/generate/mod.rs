@@ -24,7 +24,7 @@ use std::ops::Range;
 
 use crate::builtin::{self, BuiltInTask};
 use crate::error::DatasetError;
-use crate::sample::{QuestionPlace, Sample};
+use crate::sample::{QuestionPlace, Sample, document_name};
 use document::Document;
 use options::Settings;
 use random::Random;
@@ -102,6 +102,9 @@ impl Generator {
                 .map(|span| shifted(span, offset))
                 .collect(),
             question_place: self.settings.place,
+            document: Some(document_name(&document.text)),
+            asked_length: Some(length),
+            depth: (self.task == Task::Niah).then(|| self.settings.depth_of(index)),
         }
     }
 

@@ -48,6 +48,18 @@ fn the_question_can_be_put_first() {
 }
 
 #[test]
+fn a_context_is_named_whatever_is_asked_of_it_and_wherever() {
+    let name = |line: &str| read(line).unwrap().document;
+    let end = name(r#"{"context": "Ann did.", "question": "Who?"}"#);
+    assert!(end.is_some());
+    let start = r#"{"context": "Ann did.", "question": "Who?", "question_place": "start"}"#;
+    assert_eq!(name(start), end);
+    assert_eq!(name(r#"{"context": "Ann did.", "question": "What?"}"#), end);
+    assert_ne!(name(r#"{"context": "Bo did.", "question": "Who?"}"#), end);
+    assert_eq!(name(r#"{"prompt": "Ann did. Who?"}"#), None);
+}
+
+#[test]
 fn ruler_fields_are_known() {
     let sample =
         read(r#"{"index": 7, "input": "Find it.", "outputs": ["12", "34"], "length": 2}"#).unwrap();
