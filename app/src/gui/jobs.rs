@@ -304,12 +304,10 @@ pub(super) fn describe(session: &Session) -> SessionInfo {
 fn details(record: &SampleRecord) -> SampleDetails {
     SampleDetails {
         task: record.task.clone(),
-        question_place: match record.question_place {
-            Some(QuestionPlace::Start) => "start",
-            Some(QuestionPlace::End) => "end",
-            None => "",
-        }
-        .to_owned(),
+        question_place: record
+            .question_place
+            .map_or("", QuestionPlace::label)
+            .to_owned(),
         score: record.score,
     }
 }
