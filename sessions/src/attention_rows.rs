@@ -4,8 +4,8 @@ use candle_core::{DType, Device, Tensor};
 use kvlens_analysis::{AttentionRows, ForcedKeep, Importance, ReducedHead, Scoring, reduce_rows};
 use rayon::prelude::*;
 
-use crate::SessionError;
 use crate::observation::{Evidence, Observation, QueryRows, TokenScores};
+use crate::{CancelFlag, SessionError};
 
 /// The prompt's keys and what is needed to see them as the model did.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct PromptKeys {
     query_heads: usize,
     /// L entries: keys that a query of the layer sees, itself included; `None` for all.
     sliding_windows: Vec<Option<usize>>,
+    /// Looked at before each group of heads: on a long prompt, scoring is the longest part of a window.
+    cancel: CancelFlag,
 }
 
 impl PromptKeys {
@@ -37,7 +39,23 @@ impl PromptKeys {
             keys,
             query_heads,
             sliding_windows,
+            cancel: CancelFlag::default(),
         })
+    }
+
+    /// The same keys, on which nothing is scored any more once the flag is raised.
+    #[must_use]
+    pub fn stopped_by(self, cancel: &CancelFlag) -> Self {
+        Self {
+            cancel: cancel.clone(),
+            ..self
+        }
+    }
+
+    /// # Errors
+    /// [`SessionError::Cancelled`] once whoever scores on these keys is to stop.
+    pub(crate) fn check_cancel(&self) -> Result<(), SessionError> {
+        self.cancel.check()
     }
 
     /// Keys after rotation, `[L, G, T, D]`.
@@ -67,6 +85,7 @@ impl PromptKeys {
         layer: usize,
         kv_head: usize,
     ) -> Result<Vec<f32>, SessionError> {
+        self.cancel.check()?;
         let (_, kv_heads, _, head_dim) = self.keys.dims4()?;
         let (_, heads, rows, _) = queries.dims4()?;
         let group = heads / kv_heads;

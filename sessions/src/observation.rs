@@ -159,13 +159,12 @@ impl Observation {
             .map_or(self.info.cost.rows, QueryRows::count)
     }
 
-    /// How many of its query rows stand in a prompt of so many tokens.
+    /// How many of its query rows stand in a prompt of so many tokens, by their positions.
     pub fn rows_in_prompt(&self, prompt_tokens: usize) -> usize {
         self.query_rows().map_or(0, |rows| {
-            let visible = rows.visible_keys().iter();
-            visible
-                .filter(|&&count| count as usize <= prompt_tokens)
-                .count()
+            let positions = rows.positions().iter();
+            let inside = positions.filter(|&&position| (position as usize) < prompt_tokens);
+            inside.count()
         })
     }
 

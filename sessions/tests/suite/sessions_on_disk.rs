@@ -378,6 +378,30 @@ fn what_a_window_cannot_run_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn a_drafter_with_too_few_positions_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = crate::common::fixtures().join("llama-gqa-untied");
+    let drafter = folder.path().join("drafter");
+    std::fs::create_dir(&drafter).unwrap();
+    for entry in std::fs::read_dir(&checkpoint).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), drafter.join(entry.file_name())).unwrap();
+    }
+    let config = std::fs::read_to_string(drafter.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["max_position_embeddings"] = 64.into();
+    std::fs::write(drafter.join("config.json"), config.to_string()).unwrap();
+    let window = format!("draft:model={}", drafter.display());
+    let model = crate::common::micro_model("llama-gqa-untied");
+    let out = folder.path().join("a.kvlens");
+    let plan = plan(&[&window], 4);
+    let samples = demo_samples(SAMPLES);
+    let error = run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap_err();
+    assert!(error.to_string().contains("has 64 positions"), "{error}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn repeats_change_nothing_but_the_time() {
     let folder = tempfile::tempdir().unwrap();
     let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));

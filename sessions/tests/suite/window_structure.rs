@@ -4,11 +4,13 @@ use candle_core::Tensor;
 use kvlens_analysis::Rankings;
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::parse_window;
-use kvlens_sessions::{Observation, Prefilled, ScoreKind};
+use kvlens_sessions::{
+    CancelFlag, Needs, Observation, Prefilled, QueryRows, RunControl, ScoreKind, SessionError,
+};
 
 use crate::common::{
     decode, demo_model, demo_samples, largest_difference, micro_model, micro_prompt, observe,
-    prefill, rows, values, window,
+    prefill, prefill_for, rows, values, window,
 };
 
 /// For the same arithmetic in blocks of other shapes, of the largest number compared or of 1.
@@ -247,6 +249,51 @@ fn laq_plus_plus_is_the_union_of_laq_and_the_last_window() {
 }
 
 #[test]
+fn the_union_that_begins_with_laq_scores_as_laq_plus_plus() {
+    let model = demo_model();
+    let labels = ["laq++:w=8,n=4", "union:of=laq:n=4+last:8"];
+    let (prefilled, _, both) = observed(&model, &labels);
+    let (plus, union) = (&both[0], &both[1]);
+    assert_eq!(plus.scoring(), union.scoring());
+    assert_eq!(plus.forced_keep(), union.forced_keep());
+    let keys = prefilled.keys_for_scoring(&model).unwrap();
+    let of = |observation: &Observation| {
+        let scored = keys.importance(
+            observation,
+            observation.scoring(),
+            observation.forced_keep(),
+        );
+        scored.unwrap().head(1, 1).to_vec()
+    };
+    // the same rows in another order
+    assert!(largest_difference(&of(plus), &of(union)) < 1e-5);
+}
+
+#[test]
+fn rows_stand_in_the_prompt_by_their_positions() {
+    let model = demo_model();
+    let labels = ["laq++:w=8,n=4,mask=as-released", "last:8"];
+    let (prefilled, _, both) = observed(&model, &labels);
+    // under the released mask all twelve rows see no more than the prompt
+    let tokens = prefilled.prompt_tokens();
+    assert_eq!(both[0].rows_in_prompt(tokens), 8);
+    assert_eq!(both[1].rows_in_prompt(tokens), 8);
+}
+
+#[test]
+fn more_rows_than_the_prompt_has_are_refused() {
+    let model = demo_model();
+    let needs = Needs {
+        last_rows: 50,
+        ..Needs::default()
+    };
+    let prefilled = prefill_for(&model, &[5, 6, 7], &needs);
+    assert!(QueryRows::last_of_prompt(&prefilled, 3).is_ok());
+    let refused = QueryRows::last_of_prompt(&prefilled, 4).unwrap_err();
+    assert!(matches!(refused, SessionError::Plan { .. }), "{refused}");
+}
+
+#[test]
 fn a_union_by_rank_holds_the_top_of_every_member() {
     let model = demo_model();
     let labels = ["tova", "h2o", "union:by=best-rank,of=tova+h2o"];
@@ -439,4 +486,43 @@ fn costs_follow_from_the_shapes() {
     assert_eq!(all[1].cost().peak_bytes, cache + rows_of_laq);
     assert_eq!(all[3].cost().flops, 0.0);
     assert_eq!(all[4].cost().rows, tokens);
+}
+
+/// On a long prompt scoring is the longest part of a window that looks at no new token.
+#[test]
+fn a_raised_flag_ends_the_scoring_of_every_window_that_scores() {
+    let model = demo_model();
+    let labels = [
+        "tova",
+        "knorm",
+        "expected",
+        "union:by=best-rank,of=last:8+h2o",
+        "laq",
+        "draft",
+    ];
+    let windows: Vec<_> = labels.iter().map(|label| window(label, &model)).collect();
+    let references: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
+    let mut prefilled = prefill(&model, &prompt_ids(&model), &references);
+    let cancel = CancelFlag::default();
+    cancel.cancel();
+    let keys = prefilled
+        .keys_for_scoring(&model)
+        .unwrap()
+        .stopped_by(&cancel);
+    for window in &windows {
+        let mut control = RunControl {
+            cancel: &cancel,
+            on_tokens: &mut |_, _| {},
+        };
+        let stopped = window.observe(&model, &mut prefilled, &mut control);
+        assert!(
+            matches!(stopped, Err(SessionError::Cancelled)),
+            "{}",
+            window.label()
+        );
+    }
+    let last = window("last:8", &model);
+    let observed = observe(last.as_ref(), &model, &mut prefilled);
+    let stopped = keys.importance(&observed, observed.scoring(), observed.forced_keep());
+    assert!(matches!(stopped, Err(SessionError::Cancelled)));
 }
