@@ -96,7 +96,7 @@ struct Point {
     /// Means over the heads, in the order of [`Metric::ALL`].
     means: [f64; Metric::ALL.len()],
     /// The collection's metric, `[L, heads]`; empty at a budget without maps.
-    by_head: Vec<f32>,
+    by_head: Vec<f64>,
 }
 
 impl Collection {

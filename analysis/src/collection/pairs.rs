@@ -254,7 +254,7 @@ fn values(shared: &[Vec<&Point>]) -> Collected<WindowValues> {
         .iter()
         .flatten()
         .flat_map(|point| &point.by_head)
-        .map(|&value| f64::from(value))
+        .copied()
         .collect();
     WindowValues::new(shared.len(), samples, heads, all)
 }

@@ -40,11 +40,9 @@ impl Columnar for AllocationRow<'_> {
             text("allocation", rows, |row| row.allocation),
             count("budget_tokens", rows, |row| row.budget_tokens),
             count("tokens", rows, |row| row.kept.tokens as u32),
-            number("recall", rows, |row| f64::from(row.kept.recall)),
-            number("hit_rate", rows, |row| f64::from(row.kept.hit_rate)),
-            number("selected_mass", rows, |row| {
-                f64::from(row.kept.selected_mass)
-            }),
+            number("recall", rows, |row| row.kept.recall),
+            number("hit_rate", rows, |row| row.kept.hit_rate),
+            number("selected_mass", rows, |row| row.kept.selected_mass),
         ]);
         columns
     }

@@ -66,10 +66,10 @@ impl Columnar for ComplementarityRow<'_> {
             count("head", rows, |row| row.head),
             text("head_kind", rows, |row| row.head_kind.name()),
             count("budget_tokens", rows, |row| row.split.budget as u32),
-            number("both", rows, |row| f64::from(row.split.both)),
-            number("first_only", rows, |row| f64::from(row.split.first_only)),
-            number("second_only", rows, |row| f64::from(row.split.second_only)),
-            number("neither", rows, |row| f64::from(row.split.neither)),
+            number("both", rows, |row| row.split.both),
+            number("first_only", rows, |row| row.split.first_only),
+            number("second_only", rows, |row| row.split.second_only),
+            number("neither", rows, |row| row.split.neither),
             count("union_tokens", rows, |row| row.split.union_tokens as u32),
         ]);
         columns

@@ -11,7 +11,7 @@ use super::writer::{Table, TableWriter};
 use crate::comparison::same;
 use crate::error::AnalysisError;
 use crate::importance::{HeadKind, Importance};
-use crate::ranking::{EXEMPT, Rankings};
+use crate::ranking::{Rankings, UNRANKED};
 
 /// One prompt token as one head of one window scores it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -144,7 +144,7 @@ impl<'a> ImportanceInput<'a> {
                 position: position as u32,
                 token_id,
                 score,
-                rank: (rank != EXEMPT).then_some(rank),
+                rank: (rank != UNRANKED).then_some(rank),
             },
         )
     }

@@ -64,7 +64,7 @@ pub fn overlap_rows<'a>(
     let mut rows = Vec::with_capacity(comparison.by_head.len() * points.len());
     for (index, head) in comparison.by_head.iter().enumerate() {
         rows.extend(points.iter().map(|&(budget, point)| {
-            let value = |metric| f64::from(head.curves.of(metric)[point]);
+            let value = |metric| head.curves.of(metric)[point];
             OverlapRow {
                 sample,
                 window,
