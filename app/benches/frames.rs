@@ -14,10 +14,10 @@ use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPict
 use kvlens::gui::command::Command;
 use kvlens::gui::data::{SampleRow, SessionInfo, Slot};
 use kvlens::gui::derived::budget_grid;
+use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::state::{HeadAddress, MapKind, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
-use kvlens::gui::worker::Event;
 use kvlens::measurement::{MeasuredSample, MeasuredWindow};
 use kvlens_analysis::{
     Budget, ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, Scoring, compare,

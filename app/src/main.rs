@@ -9,5 +9,5 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // SAFETY: nothing was started yet
     unsafe { kvlens_sessions::settle_number_of_threads() };
-    kvlens::cli::run()
+    kvlens::cli::run(kvlens::open_window)
 }

@@ -8,6 +8,7 @@
 )]
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
@@ -124,4 +125,126 @@ fn datasets_knows_text_and_chance_only() {
 fn there_is_one_copy_of_the_matrix_product() {
     let lock = include_str!("../../Cargo.lock");
     assert_eq!(lock.matches("name = \"gemm\"\n").count(), 1);
+}
+
+/// The rooms of this crate, from the lowest; a room uses those before it and no other.
+const ROOMS: [(&str, &[&str]); 7] = [
+    ("demo", &[]),
+    ("system_memory", &[]),
+    ("measurement", &[]),
+    ("jobs", &["measurement", "system_memory"]),
+    ("cli", &["demo", "jobs", "measurement", "system_memory"]),
+    ("gui", &["demo", "jobs", "measurement"]),
+    ("window", &["gui", "jobs"]),
+];
+
+/// Libraries that one room alone may name.
+const LIBRARIES_OF: [(&str, &[&str]); 2] = [
+    ("cli", &["clap", "comfy_table", "indicatif", "ctrlc"]),
+    (
+        "gui",
+        &[
+            "egui",
+            "eframe",
+            "egui_plot",
+            "egui_tiles",
+            "egui_extras",
+            "egui_notify",
+            "rfd",
+        ],
+    ),
+];
+
+/// Every source file of a room, with its text.
+fn sources(room: &str) -> Vec<(PathBuf, String)> {
+    let src = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let mut files = vec![src.join(format!("{room}.rs"))];
+    let mut folders = vec![src.join(room)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|it| it == "rs");
+    let files: Vec<_> = files
+        .into_iter()
+        .filter(|path| path.is_file() && is_source(path))
+        .map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap()))
+        .collect();
+    assert!(!files.is_empty(), "no room {room}");
+    files
+}
+
+/// The lines of code, without comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+}
+
+/// Whether a line names `root::...` as the start of a path.
+fn names_path(line: &str, root: &str) -> bool {
+    let start = format!("{root}::");
+    line.match_indices(&start).any(|(place, _)| {
+        let before = line[..place].chars().next_back();
+        !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == ':')
+    })
+}
+
+#[test]
+fn every_room_uses_the_rooms_below_it_and_no_other() {
+    for (room, below) in ROOMS {
+        let others = ROOMS.map(|(other, _)| other);
+        let forbidden = others
+            .into_iter()
+            .filter(|other| *other != room && !below.contains(other));
+        let forbidden: Vec<String> = forbidden.map(|other| format!("crate::{other}")).collect();
+        for (path, text) in sources(room) {
+            for line in code(&text) {
+                assert!(
+                    !line.contains("use crate::{") && !line.contains("use super::super::super::{"),
+                    "{}: name each room in a line of its own: {line}",
+                    path.display()
+                );
+                for other in &forbidden {
+                    let is_named = line.match_indices(other.as_str()).any(|(place, _)| {
+                        let behind = line[place + other.len()..].chars().next();
+                        !behind.is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
+                    });
+                    assert!(!is_named, "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_window_and_the_command_line_keep_their_libraries_to_themselves() {
+    for (home, libraries) in LIBRARIES_OF {
+        for (room, _) in ROOMS {
+            if room == home {
+                continue;
+            }
+            for (path, text) in sources(room) {
+                for line in code(&text) {
+                    for library in libraries {
+                        let is_named =
+                            names_path(line, library) || line.trim() == format!("use {library};");
+                        assert!(!is_named, "{}: {line}", path.display());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn paths_are_told_from_other_words() {
+    assert!(names_path("use clap::Args;", "clap"));
+    assert!(names_path("    x: &egui::Context,", "egui"));
+    assert!(!names_path("use kvlens_egui::x", "egui"));
+    assert!(!names_path("a::clap::b", "clap"));
 }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
 
 use super::fidelity::FidelityArguments;
 use super::figure::FigureArguments;
 use super::measure_arguments::MeasureArguments;
-use crate::gui::state::ThemeChoice;
+use crate::jobs::window::PictureTheme;
 
 /// Workbench for KV-cache eviction: which prompt tokens decoding really attends to, and how well
 /// each observation window foresees them.
@@ -108,19 +109,13 @@ impl std::str::FromStr for WindowSize {
     }
 }
 
-/// Theme of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PictureTheme {
-    Light,
-    Dark,
-}
+impl ValueEnum for PictureTheme {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl From<PictureTheme> for ThemeChoice {
-    fn from(theme: PictureTheme) -> Self {
-        match theme {
-            PictureTheme::Light => Self::Light,
-            PictureTheme::Dark => Self::Dark,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
     }
 }
 
@@ -129,11 +124,12 @@ impl From<PictureTheme> for ThemeChoice {
 pub struct CaptureArguments {
     /// A plan file (TOML) with several models and data: one session for each model and each data entry, in the
     /// folder --out. Its keys are named as these flags; a flag that is given takes the place of the key
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(help_heading = "Model and prompts", long, value_name = "FILE.toml")]
     pub plan: Option<PathBuf>,
     /// The model: `demo` (built in), a folder in the Hugging Face layout, a .gguf file, or a hub id such as
     /// `ORG/NAME[@REVISION]`, which is looked for in the local hub cache and fetched if it is not there
     #[arg(
+        help_heading = "Model and prompts",
         long,
         value_name = "demo|DIR|FILE.gguf|ORG/NAME",
         required_unless_present = "plan"
@@ -142,56 +138,61 @@ pub struct CaptureArguments {
     /// Prompts: `demo[:question=start|end,length=512|1024,samples=N]`, a generated task such as
     /// `niah:length=1024,samples=16` (`kvlens doctor` lists them), a .txt file (one prompt) or a .jsonl
     /// file (one prompt a line)
-    #[arg(long, value_name = "SPEC", required_unless_present = "plan", num_args = 1..)]
+    #[arg(help_heading = "Model and prompts", long, value_name = "SPEC", required_unless_present = "plan", num_args = 1..)]
     pub data: Vec<String>,
     /// Observation windows such as `last:32`, or `all` with their default options; the decode stage
     /// is always captured [default: last:32]
-    #[arg(long, value_name = "WINDOW", num_args = 1..)]
+    #[arg(help_heading = "Windows and decode stage", long, value_name = "WINDOW", num_args = 1..)]
     pub windows: Vec<String>,
     /// Tokens of the decode stage, at most [default: 64]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(help_heading = "Windows and decode stage", long, value_name = "N", value_parser = at_least_one)]
     pub decode: Option<usize>,
     /// Go on after an end-of-text token
-    #[arg(long)]
+    #[arg(help_heading = "Windows and decode stage", long)]
     pub ignore_eos: bool,
     /// Feed each sample's reference answer instead of what the model generates
-    #[arg(long, conflicts_with = "temperature")]
+    #[arg(
+        help_heading = "Windows and decode stage",
+        long,
+        conflicts_with = "temperature"
+    )]
     pub teacher_forced: bool,
     /// Sample at this temperature; greedy without it
-    #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Windows and decode stage", long, value_name = "X")]
     pub temperature: Option<f64>,
     /// Seed of the sampling [default: 0]
-    #[arg(long, value_name = "S")]
+    #[arg(help_heading = "Windows and decode stage", long, value_name = "S")]
     pub seed: Option<u64>,
     /// Wrap prompts in the model's chat template
-    #[arg(long)]
+    #[arg(help_heading = "Model and prompts", long)]
     pub chat: bool,
     /// Tell the chat template something besides, such as `enable_thinking=false` for Qwen3; a value that is no
     /// JSON is a text. Repeat it for further variables
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(help_heading = "Model and prompts", long, value_name = "NAME=VALUE")]
     pub chat_variable: Vec<String>,
     /// auto, cpu, cuda, cuda:N or metal [default: auto]
-    #[arg(long, value_name = "D")]
+    #[arg(help_heading = "How it runs", long, value_name = "D")]
     pub device: Option<DeviceChoice>,
     /// auto, f32, f16 or bf16 [default: auto]
-    #[arg(long, value_name = "T")]
+    #[arg(help_heading = "How it runs", long, value_name = "T")]
     pub dtype: Option<DtypeChoice>,
     /// How the attention of prompt rows is computed of which nothing is kept: blocks, or flash where there is such
     /// a kernel (CUDA, f16 or bf16, built with `flash-attn`) [default: blocks]
-    #[arg(long, value_name = "KERNEL")]
+    #[arg(help_heading = "How it runs", long, value_name = "KERNEL")]
     pub attention: Option<AttentionKernel>,
     /// Run each window N times to measure its time, and keep the median [default: 1]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(help_heading = "How it runs", long, value_name = "N", value_parser = at_least_one)]
     pub repeat_cost: Option<usize>,
     /// Print what the capture would take in memory and on disk, and end: no weights are read, nothing is run
     /// or written
-    #[arg(long)]
+    #[arg(help_heading = "Session", long)]
     pub estimate: bool,
     /// Go on with a capture that was stopped; everything else must be as it was
-    #[arg(long)]
+    #[arg(help_heading = "Session", long)]
     pub resume: bool,
     /// The session folder to write, NAME.kvlens by custom; with --plan, the folder for the sessions
     #[arg(
+        help_heading = "Session",
         long,
         value_name = "SESSION",
         required_unless_present_any = ["estimate", "plan"]

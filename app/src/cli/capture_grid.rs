@@ -9,8 +9,8 @@ use kvlens_sessions::model::{
 use kvlens_sessions::{CapturePlan, DecodePlan};
 
 use super::args::{CaptureArguments, DEFAULT_DECODE_TOKENS, DEFAULT_WINDOW};
-use super::failure::Failure;
 use super::plan_file::{Entry, PlanFile};
+use crate::jobs::failure::Failure;
 
 /// A capture and its session's folder; none where only an estimate was asked for.
 #[derive(Debug, PartialEq)]

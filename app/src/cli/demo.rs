@@ -11,18 +11,21 @@ use kvlens_sessions::model::{
 use kvlens_sessions::{CapturePlan, DecodePlan, StartMode};
 
 use super::args::{DEFAULT_DECODE_TOKENS, DemoArguments, OpenArguments};
-use super::capture::CaptureJob;
-use super::failure::{self, Failure};
-use super::folders::UNFINISHED_PREFIX;
+use super::capture::run_one;
+use super::failure;
 use super::interrupt::cancel_on_interrupt;
-use super::measure::MeasureJob;
-use super::measure_arguments::DEFAULT_SWEEP;
+use super::measure::measured_text;
 use super::open;
 use super::output;
-use super::pairs::Pairs;
-use super::question_tables::Questions;
-use super::tables::{TableChoice, is_written_by_measure};
 use crate::demo::DEMO_WINDOWS;
+use crate::jobs::capture::CaptureRequest;
+use crate::jobs::failure::Failure;
+use crate::jobs::folders::UNFINISHED_PREFIX;
+use crate::jobs::measure::{
+    DEFAULT_SWEEP, MeasureRequest, Pairs, Questions, TableChoice, is_written_by_measure,
+};
+use crate::jobs::models::Models;
+use crate::jobs::window::OpenWindow;
 use crate::measurement::MeasureOptions;
 
 const SESSION: &str = "demo.kvlens";
@@ -35,25 +38,27 @@ const BUDGETS: &str = "16,32,64,128,10%,20%";
 /// # Errors
 /// A folder that holds something else, an interrupt, a failed capture or measurement. Not a missing
 /// display.
-pub fn run(arguments: &DemoArguments) -> Result<()> {
+pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
     refuse_foreign_files(&arguments.out)?;
     let session = arguments.out.join(SESSION);
     let tables = arguments.out.join(TABLES);
     let cancel = cancel_on_interrupt()?;
-    CaptureJob {
+    let capture = CaptureRequest {
         plan: plan(),
+        samples: None,
         out: session.clone(),
         start: StartMode::Replace,
-    }
-    .run(&cancel)?;
-    let recall = measure_job(&session, &tables)?.run(&cancel)?;
+    };
+    capture.check()?;
+    run_one(&capture, &mut Models::default(), &cancel)?;
+    let recall = measured_text(&measurement(&session, &tables)?, &cancel)?;
     output::print(&format!(
         "{recall}Session: {}\nTables:  {}\n",
         session.display(),
         tables.display()
     ))?;
     if !arguments.no_window {
-        open_window(session);
+        open_window(session, window);
     }
     Ok(())
 }
@@ -76,8 +81,8 @@ fn plan() -> CapturePlan {
     }
 }
 
-fn measure_job(session: &Path, tables: &Path) -> Result<MeasureJob> {
-    Ok(MeasureJob {
+fn measurement(session: &Path, tables: &Path) -> Result<MeasureRequest> {
+    Ok(MeasureRequest {
         sessions: vec![session.to_owned()],
         out: tables.to_owned(),
         budgets: BUDGETS
@@ -100,8 +105,8 @@ fn measure_job(session: &Path, tables: &Path) -> Result<MeasureJob> {
 }
 
 /// The demo has done its work by now, so a missing display is news and no failure.
-fn open_window(session: PathBuf) {
-    let opened = open::run(&OpenArguments::window(vec![session]));
+fn open_window(session: PathBuf, window: OpenWindow) {
+    let opened = open::run(&OpenArguments::window(vec![session]), window);
     if let Err(error) = opened {
         output::note(&failure::sentence(&error));
     }

@@ -10,8 +10,9 @@ use kvlens_sessions::hub::HubSettings;
 use kvlens_sessions::model::devices;
 use kvlens_sessions::windows::registered;
 
-use super::{display, output};
-use crate::gui;
+use super::output;
+use crate::jobs::display;
+use crate::jobs::folders::sessions_folder;
 use crate::system_memory::available_memory;
 
 /// Prints the report.
@@ -63,7 +64,7 @@ pub fn run() -> Result<()> {
         "sessions",
         &format!(
             "go where --out says; the demo's to kvlens-demo in the current folder; the workbench's to {}",
-            gui::sessions_folder().display()
+            sessions_folder().display()
         ),
     );
     output::print(&report.text)

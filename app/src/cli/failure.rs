@@ -1,6 +1,5 @@
 //! Which exit code and which sentence an error ends with.
 
-use std::fmt;
 use std::io::ErrorKind;
 
 use clap::error::ErrorKind as UsageKind;
@@ -8,27 +7,11 @@ use kvlens_analysis::AnalysisError;
 use kvlens_datasets::DatasetError;
 use kvlens_sessions::SessionError;
 
+use crate::jobs::failure::Failure;
+
 const FAILED: u8 = 1;
 const BAD_INPUT: u8 = 2;
 const INTERRUPTED: u8 = 130;
-
-/// Refusals and ends that the libraries do not name.
-#[derive(Debug)]
-pub enum Failure {
-    /// What was asked for cannot be done; the sentence says what to do, with any path last.
-    BadInput(String),
-    /// Ctrl-C; the sentence says what is kept and how to go on.
-    Interrupted(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::BadInput(sentence) | Self::Interrupted(sentence)) = self;
-        f.write_str(sentence)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// The code for what clap reports: help and version are no failure.
 pub fn usage_code(error: &clap::Error) -> u8 {

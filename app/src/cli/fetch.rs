@@ -5,36 +5,35 @@ use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use kvlens_sessions::SessionError;
 use kvlens_sessions::estimate::readable_bytes;
-use kvlens_sessions::hub::{DownloadProgress, HubSettings, hub_id};
+use kvlens_sessions::hub::{DownloadProgress, HubSettings};
 use kvlens_sessions::model::ModelSource;
-use kvlens_sessions::{CancelFlag, SessionError};
 
-use super::failure::Failure;
 use super::output;
+use crate::jobs::failure::Failure;
+use crate::jobs::fetch::{missing, run as fetch};
+use crate::jobs::{Cancel, Watch};
+use crate::measurement::StageProgress;
 
 /// Sees that a model is here: one that is a hub id and not complete in the local hub cache is downloaded.
 ///
 /// # Errors
 /// What the hub says; [`Failure::Interrupted`] after a cancel.
-pub fn fetch_model(source: &ModelSource, cancel: &CancelFlag) -> Result<()> {
-    let Some(id) = hub_id(source) else {
+pub fn fetch_model(source: &ModelSource, cancel: &Cancel) -> Result<()> {
+    let Some(id) = missing(source) else {
         return Ok(());
     };
-    let settings = HubSettings::from_environment();
-    if settings.complete(&id).is_some() {
-        return Ok(());
-    }
     let mut bar = Bar::new(&id.to_string())?;
-    let outcome = settings.download(&id, cancel, &mut |progress| bar.show(progress));
+    let outcome = fetch(source, &mut bar, cancel);
     bar.end();
     match outcome {
         Err(SessionError::Cancelled) => Err(Failure::Interrupted(format!(
             "stopped; what was fetched of the model is kept, and the same command goes on with it: {}",
-            settings.cache.folder().display()
+            HubSettings::from_environment().cache.folder().display()
         ))
         .into()),
-        outcome => Ok(outcome.map(drop)?),
+        outcome => Ok(outcome?),
     }
 }
 
@@ -43,12 +42,9 @@ pub fn fetch_model(source: &ModelSource, cancel: &CancelFlag) -> Result<()> {
 /// # Errors
 /// [`Failure::BadInput`].
 pub fn require_model(source: &ModelSource) -> Result<()> {
-    let Some(id) = hub_id(source) else {
-        return Ok(());
-    };
-    match HubSettings::from_environment().complete(&id) {
-        Some(_) => Ok(()),
-        None => Err(Failure::BadInput(format!(
+    match missing(source) {
+        None => Ok(()),
+        Some(id) => Err(Failure::BadInput(format!(
             "the model '{id}' is neither a folder nor complete in the local hub cache; a capture without --estimate fetches it"
         ))
         .into()),
@@ -113,5 +109,21 @@ impl Bar {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl StageProgress for Bar {
+    fn stage(&mut self, _name: &str, _done: usize, _total: usize) {}
+
+    fn note(&self, line: &str) {
+        output::note(line);
+    }
+}
+
+impl Watch for Bar {
+    fn sample(&mut self, _index: usize, _count: usize, _id: &str) {}
+
+    fn fetching(&mut self, progress: DownloadProgress<'_>) {
+        self.show(progress);
     }
 }

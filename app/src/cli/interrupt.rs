@@ -1,17 +1,15 @@
 //! Ctrl-C: the first one asks the work to stop after its current step, the second ends the program.
 
-use anyhow::{Context, Result};
-use kvlens_sessions::CancelFlag;
-
-use super::failure::Failure;
 use super::output;
+use crate::jobs::Cancel;
+use anyhow::{Context, Result};
 
 /// Ties Ctrl-C (and a polite kill) to a flag. To be called once in a run of the program.
 ///
 /// # Errors
 /// When the system refuses the handler.
-pub fn cancel_on_interrupt() -> Result<CancelFlag> {
-    let flag = CancelFlag::default();
+pub fn cancel_on_interrupt() -> Result<Cancel> {
+    let flag = Cancel::default();
     let handler = flag.clone();
     ctrlc::set_handler(move || {
         if handler.is_cancelled() {
@@ -23,15 +21,4 @@ pub fn cancel_on_interrupt() -> Result<CancelFlag> {
     })
     .context("Ctrl-C cannot be handled")?;
     Ok(flag)
-}
-
-/// Ends a job that was asked to stop.
-///
-/// # Errors
-/// [`Failure::Interrupted`] with `kept`, which says what is kept and how to go on.
-pub fn stop_if_cancelled(flag: &CancelFlag, kept: &str) -> Result<()> {
-    if flag.is_cancelled() {
-        return Err(Failure::Interrupted(kept.to_owned()).into());
-    }
-    Ok(())
 }

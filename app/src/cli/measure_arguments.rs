@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kvlens_analysis::{
     Budget, ForcedKeep, GroupReduction, KeptRecent, KeySet, Metric, Pooling, RowReduction,
@@ -9,7 +10,8 @@ use kvlens_analysis::{
 };
 
 use super::args::{DEFAULT_BUDGETS, at_least_one};
-use super::question_tables::{Question, Questions};
+use crate::jobs::figure::metric_word;
+use crate::jobs::measure::{DEFAULT_SWEEP, Question, Questions};
 use crate::measurement::places::Sweep;
 use crate::measurement::{MeasureOptions, OracleDefinition};
 
@@ -30,8 +32,6 @@ pub struct MeasureArguments {
         default_value = DEFAULT_BUDGETS
     )]
     pub budgets: Vec<Budget>,
-    #[command(flatten)]
-    pub scoring: ScoringArguments,
     /// Also write importance.parquet, one row per window, head and prompt token
     #[arg(long)]
     pub importance: bool,
@@ -56,10 +56,10 @@ pub struct MeasureArguments {
     /// Positions from one place of that window to the next
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SWEEP.stride, value_parser = at_least_one)]
     pub place_stride: usize,
+    // last, as its heading holds for whatever comes behind
+    #[command(flatten)]
+    pub scoring: ScoringArguments,
 }
-
-/// The last prompt window of SnapKV, moved by half its width.
-pub const DEFAULT_SWEEP: Sweep = Sweep::by_halves(32);
 
 impl MeasureArguments {
     /// What is asked beyond recall.
@@ -137,72 +137,52 @@ impl ScoringArguments {
     }
 }
 
-/// The flags that ask for these options.
-pub fn scoring_words(options: &MeasureOptions) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut flag = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            words.extend([name.to_owned(), value]);
-        }
-    };
-    let count = |count: usize| (count > 0).then(|| count.to_string());
-    let text = |value: Option<&dyn std::fmt::Display>| value.map(|value| value.to_string());
-    let MeasureOptions {
-        overrides,
-        exempt,
-        keep_recent,
-        oracle,
-    } = options;
-    flag("--exempt-recent", count(exempt.recent));
-    flag("--exempt-sinks", count(exempt.sinks));
-    flag(
-        "--keep-recent",
-        keep_recent.map(|recent| recent.to_string()),
-    );
-    flag(
-        "--reduce",
-        text(overrides.reduce.as_ref().map(|it| it as _)),
-    );
-    flag("--pool", text(overrides.pool.as_ref().map(|it| it as _)));
-    flag("--group", text(overrides.group.as_ref().map(|it| it as _)));
-    flag("--keys", text(overrides.keys.as_ref().map(|it| it as _)));
-    let steps = (oracle.steps != StepRange::default()).then(|| oracle.steps.to_string());
-    flag("--oracle-steps", steps);
-    flag(
-        "--oracle-reduce",
-        text(oracle.reduce.as_ref().map(|it| it as _)),
-    );
-    flag(
-        "--oracle-keys",
-        text(oracle.keys.as_ref().map(|it| it as _)),
-    );
-    words
-}
-
 /// A metric as it is typed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum MetricChoice {
-    /// Share of the decode stage's top tokens that the window ranks as high
-    #[default]
-    Recall,
-    /// The same with the tokens that the window's rule always keeps
-    HitRate,
-    /// Tokens in both sets over tokens in either
-    Jaccard,
-    /// Decode attention that the kept tokens hold
-    Mass,
-    /// The same as a share of the best possible
-    MassOfOracle,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricChoice(pub Metric);
+
+impl Default for MetricChoice {
+    fn default() -> Self {
+        Self(Metric::Recall)
+    }
 }
 
-impl From<MetricChoice> for Metric {
-    fn from(choice: MetricChoice) -> Self {
-        match choice {
-            MetricChoice::Recall => Self::Recall,
-            MetricChoice::HitRate => Self::HitRate,
-            MetricChoice::Jaccard => Self::Jaccard,
-            MetricChoice::Mass => Self::Mass,
-            MetricChoice::MassOfOracle => Self::MassOfOracle,
-        }
+impl ValueEnum for MetricChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        const { &every_metric() }
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(metric_word(self.0)).help(summary(self.0)))
+    }
+}
+
+const fn every_metric() -> [MetricChoice; Metric::ALL.len()] {
+    let mut all = [MetricChoice(Metric::Recall); Metric::ALL.len()];
+    let mut place = 0;
+    while place < all.len() {
+        all[place] = MetricChoice(Metric::ALL[place]);
+        place += 1;
+    }
+    all
+}
+
+fn summary(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Recall => "Share of the decode stage's top tokens that the window ranks as high",
+        Metric::HitRate => "The same with the tokens that the window's rule always keeps",
+        Metric::Jaccard => "Tokens in both sets over tokens in either",
+        Metric::Mass => "Decode attention that the kept tokens hold",
+        Metric::MassOfOracle => "The same as a share of the best possible",
+    }
+}
+
+impl ValueEnum for Question {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.summary()))
     }
 }

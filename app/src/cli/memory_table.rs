@@ -1,11 +1,14 @@
-//! What a capture will take, as a table and as a line.
+//! What a capture will take, as a table.
 
-use kvlens_sessions::estimate::{AvailableMemory, Memory, MemoryEstimate, readable_bytes};
+use kvlens_sessions::estimate::{Memory, readable_bytes};
 
 use super::grid::grid;
+use crate::jobs::estimate::Estimate;
 
 /// Parts, stages and the peak, for stdout.
-pub fn memory_table(estimate: &MemoryEstimate, available: AvailableMemory) -> String {
+pub fn memory_table(estimate: &Estimate) -> String {
+    let line = estimate.peak_of_available_line();
+    let estimate = &estimate.memory;
     let on_gpu = estimate.peak().device > 0.0;
     let parts = estimate.parts.iter().map(|part| {
         let mut cells = vec![part.name.to_owned()];
@@ -30,7 +33,7 @@ pub fn memory_table(estimate: &MemoryEstimate, available: AvailableMemory) -> St
             parts
         ),
         grid(header("stage", &["its own", "together"], on_gpu), stages),
-        memory_line(estimate, available)
+        line
     )
 }
 
@@ -62,31 +65,4 @@ fn amounts(memory: Memory, on_gpu: bool) -> Vec<String> {
     } else {
         vec![host]
     }
-}
-
-/// The peak against what there is, and the session on disk.
-pub fn memory_line(estimate: &MemoryEstimate, available: AvailableMemory) -> String {
-    let peak = estimate.peak();
-    let host = of_limit(peak.host, available.host_bytes);
-    let memory = if peak.device > 0.0 {
-        let device = of_limit(peak.device, estimate.device_free_bytes);
-        format!("{device} of the device and {host} beside it")
-    } else {
-        host
-    };
-    format!(
-        "memory: {memory}, highest at '{}'; session on disk: {}",
-        estimate.peak_stage(),
-        readable_bytes(estimate.session_bytes)
-    )
-}
-
-fn of_limit(needed: f64, limit: Option<u64>) -> String {
-    let needed = readable_bytes(needed);
-    limit.map_or(needed.clone(), |limit| {
-        format!(
-            "{needed} of {} that can be had",
-            readable_bytes(limit as f64)
-        )
-    })
 }

@@ -4,38 +4,28 @@
 //! input with a sentence on stderr, 130 after Ctrl-C, 1 anything else.
 
 mod args;
-mod budgets;
 mod capture;
 mod capture_grid;
 mod cost_table;
 mod demo;
-mod display;
 mod doctor;
 mod failure;
 mod fetch;
 mod fidelity;
-pub mod figure;
-mod folders;
-mod found_sessions;
+mod figure;
 mod grid;
 mod interrupt;
 mod measure;
 mod measure_arguments;
 mod memory_table;
 mod model_card;
-mod model_names;
 mod open;
 mod output;
-mod pairs;
 mod plan_file;
-pub mod progress;
-mod provenance;
-mod question_tables;
+mod progress;
 mod recall_table;
-mod tables;
 mod train;
 mod train_window;
-mod warnings;
 
 use std::process::ExitCode;
 
@@ -43,8 +33,10 @@ use clap::Parser;
 
 use args::{Arguments, Command};
 
-/// Runs the program on the process's arguments.
-pub fn run() -> ExitCode {
+use crate::jobs::window::OpenWindow;
+
+/// Runs the program on the process's arguments; `open_window` is what opens the workbench.
+pub fn run(open_window: OpenWindow) -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -54,12 +46,12 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = match arguments.command.unwrap_or_default() {
-        Command::Open(arguments) => open::run(&arguments),
+        Command::Open(arguments) => open::run(&arguments, open_window),
         Command::Capture(arguments) => capture::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Fidelity(arguments) => fidelity::run(&arguments),
         Command::Figure(arguments) => figure::run(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments, open_window),
         Command::Train(command) => train::run(&command),
         Command::Doctor => doctor::run(),
     };

@@ -1,55 +1,28 @@
 //! `kvlens open`: the workbench, or a picture of it.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use kvlens_sessions::Session;
 
 use super::args::OpenArguments;
-use super::display;
-use super::failure::Failure;
-use crate::gui;
-use crate::gui::command::Command;
-use crate::gui::headless::{self, Screenshot};
+use crate::jobs::window::{OpenWindow, PictureRequest, WindowRequest};
 
 /// Opens the workbench on the named sessions.
 ///
 /// # Errors
 /// A sentence for a session that cannot be opened, before any window appears; what the workbench
 /// says when no display can be opened.
-pub fn run(arguments: &OpenArguments) -> Result<()> {
+pub fn run(arguments: &OpenArguments, open_window: OpenWindow) -> Result<()> {
     for session in &arguments.sessions {
         Session::open(session)?;
     }
-    let start = gui::Start {
+    let picture = arguments.screenshot.as_ref().map(|out| PictureRequest {
+        out: out.clone(),
+        size: arguments.size.0,
+        theme: arguments.theme,
+    });
+    open_window(&WindowRequest {
         sessions: arguments.sessions.clone(),
-        script: match &arguments.script {
-            Some(path) => read_script(path)?,
-            None => Vec::new(),
-        },
-    };
-    if let Some(out) = &arguments.screenshot {
-        let screenshot = Screenshot {
-            out: out.clone(),
-            size: arguments.size.0,
-            theme: arguments.theme.into(),
-        };
-        return headless::take(&start, &screenshot);
-    }
-    if display::named().is_none() {
-        bail!(display::MISSING);
-    }
-    gui::run(start)
-}
-
-fn read_script(path: &Path) -> Result<Vec<Command>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("the script cannot be read: {}", path.display()))?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::BadInput(format!(
-            "this is no script, which is a JSON list of commands such as [{{\"SetMetric\": \"mass\"}}, \"SelectAllHeads\"] ({error}): {}",
-            path.display()
-        ))
-        .into()
+        script: arguments.script.clone(),
+        picture,
     })
 }

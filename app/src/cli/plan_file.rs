@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::jobs::failure::Failure;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use toml::Table;
-
-use super::failure::Failure;
 
 /// Keys, each named as the flag of `kvlens capture` that it stands for.
 const KEYS: [&str; 15] = [

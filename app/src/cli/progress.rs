@@ -7,23 +7,12 @@ use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::output;
+use crate::jobs::Watch;
 use crate::measurement::StageProgress;
-
-/// Who is told how far a job over samples is.
-pub trait Watch {
-    /// Work on a sample begins; `index` counts from 0.
-    fn sample(&mut self, index: usize, count: usize, id: &str);
-    /// A line that stays, such as a warning.
-    fn note(&mut self, line: &str);
-}
 
 impl Watch for Progress {
     fn sample(&mut self, index: usize, count: usize, id: &str) {
-        Progress::sample(self, index, count, id);
-    }
-
-    fn note(&mut self, line: &str) {
-        Progress::note(self, line);
+        Self::sample(self, index, count, id);
     }
 }
 

@@ -9,14 +9,11 @@ use kvlens_analysis::statistics::Verdict;
 use kvlens_analysis::{Budget, Collection, Metric, SampleGroup};
 
 use super::grid::grid;
-use super::pairs::Pairs;
+use crate::jobs::measure::Pairs;
+use crate::jobs::{HIT_RATE_BUDGETS, SEED};
 
 /// Columns that still leave room for a window's label at [`WIDTH`](super::grid::WIDTH).
 const BUDGETS_ACROSS: usize = 6;
-/// Fixes the draws of the bootstrap, so that the same figures give the same interval.
-pub const SEED: u64 = 0;
-/// Budgets in tokens of the hit-rate table (Judge Q reports these); those that fit no prompt are left out.
-pub const HIT_RATE_BUDGETS: [usize; 3] = [128, 256, 512];
 /// Behind a difference whose interval spans zero.
 const NOT_RESOLVED: char = '≈';
 

@@ -14,11 +14,11 @@ use kvlens_sessions::training::{
 use kvlens_sessions::{SessionError, StartMode};
 
 use super::args::{TrainCommand, TrainDemoModelArguments};
-use super::failure::Failure;
 use super::interrupt::cancel_on_interrupt;
 use super::model_card;
 use super::output;
 use super::train_window;
+use crate::jobs::failure::Failure;
 
 /// Steps that loss and accuracy are averaged over for showing.
 const SHOWN_STEPS: usize = 20;

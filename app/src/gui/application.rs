@@ -1,15 +1,13 @@
 //! The window around the workbench: `eframe`, and what is kept between two runs.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
-use directories::ProjectDirs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Start;
 use super::command::Command;
 use super::workbench::Workbench;
+use crate::jobs::folders::sessions_folder;
 
 const SETTINGS_KEY: &str = "kvlens-settings-1";
 const LAYOUT_KEY: &str = "kvlens-layout-1";
@@ -44,16 +42,21 @@ impl Application {
             restore(creation.storage, LAYOUT_KEY),
             sessions_folder(),
         )?;
-        for session in start.sessions {
-            workbench.send(Command::OpenSession(session));
-        }
-        workbench.play(start.script);
+        // one after the other, so that each is remembered and the last one stays
+        let opening = start.sessions.into_iter().map(Command::OpenSession);
+        workbench.play(opening.chain(start.script).collect());
         Ok(Self { workbench })
     }
 }
 
 impl eframe::App for Application {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let is_closed = ui.ctx().input(|input| input.viewport().close_requested());
+        if is_closed && !self.workbench.may_close() {
+            ui.ctx()
+                .send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.workbench.send(Command::Quit);
+        }
         self.workbench.ui(ui);
     }
 
@@ -79,12 +82,4 @@ fn store<T: Serialize>(storage: &mut dyn eframe::Storage, key: &str, value: &T) 
     if let Ok(text) = serde_json::to_string(value) {
         storage.set_string(key, text);
     }
-}
-
-/// Where captures go that were given no folder.
-pub(crate) fn sessions_folder() -> PathBuf {
-    ProjectDirs::from("", "", "kvlens").map_or_else(
-        || PathBuf::from("sessions"),
-        |folders| folders.data_dir().join("sessions"),
-    )
 }

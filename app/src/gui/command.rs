@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
+use super::lanes::JobKey;
 use super::layout::{Pane, Preset};
 use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
 use super::questions::QuestionKind;
 use super::state::{
     HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, ThemeChoice, TokenHeat,
 };
+use crate::jobs::figure::FigureRequest;
 use crate::measurement::MeasureOptions;
 
 /// One thing to do.
@@ -48,8 +50,16 @@ pub enum Command {
     RunDemo,
     /// Capture what the panel says.
     RunCapture,
-    /// Stop every job of the worker.
+    /// Go on with the capture that was cancelled or failed last.
+    ResumeCapture,
+    /// Stop every job; asks first where work would be lost.
     CancelJobs,
+    /// Stop one job; asks first where work would be lost.
+    CancelJob(JobKey),
+    /// Stop the capture without asking.
+    StopCapture,
+    /// Let go on what was asked about.
+    KeepRunning,
     /// Show another sample, by its number among the finished ones.
     SelectSample(usize),
     /// Show another sample of the session beside.
@@ -107,8 +117,8 @@ pub enum Command {
     EditExport(ExportSettings),
     /// Ask where to write the figure.
     AskForExport,
-    /// Make a figure: the words of the command behind `kvlens`.
-    Export(Vec<String>),
+    /// Make a figure.
+    Export(Box<FigureRequest>),
     /// Copy what a view shows as a table of text.
     CopyNumbers(Pane),
     /// Copy a picture of a view.
@@ -145,8 +155,10 @@ pub enum Command {
     Undo,
     /// Take the last undo back.
     Redo,
-    /// Leave the program.
+    /// Leave the program; asks first where work would be lost.
     Quit,
+    /// Leave the program without asking.
+    QuitNow,
 }
 
 /// A key, what it does, and the words for the list of shortcuts.

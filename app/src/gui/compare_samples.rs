@@ -6,9 +6,8 @@ use anyhow::Context as _;
 use kvlens_sessions::Session;
 
 use super::data::Progress;
-use super::jobs::Reporter;
+use super::lanes::{Event, Reporter};
 use super::session_maps::{GatheredKey, SessionMaps, SessionMapsKey};
-use super::worker::Event;
 use crate::measurement::head_values::HeadValues;
 use crate::measurement::measure_sample;
 

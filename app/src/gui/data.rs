@@ -7,8 +7,9 @@ use kvlens_sessions::CancelFlag;
 use serde::{Deserialize, Serialize};
 
 use super::attention_picture::AttentionPicture;
+use super::lanes::{CaptureOrder, JobKey};
 use super::questions::Answers;
-use super::session_maps::{COMPARE_TITLE, SessionMaps};
+use super::session_maps::SessionMaps;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// One row of the table of samples.
@@ -72,7 +73,7 @@ pub struct Shown {
 }
 
 /// Which of two sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Slot {
     /// A: the one that all views show.
     Main,
@@ -108,30 +109,30 @@ pub struct Progress {
     pub seconds_left: Option<f64>,
 }
 
-/// A job that the worker has not finished.
+/// A job that its lane has not finished.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Number of the job.
     pub id: u64,
+    /// What tells it from others.
+    pub key: JobKey,
     /// What it does, for the progress line.
     pub title: String,
-    /// Where it shows.
-    pub kind: JobKind,
     /// How far it is.
     pub progress: Progress,
     /// Stops it.
     pub cancel: CancelFlag,
 }
 
-/// What a job is to the one who waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobKind {
-    /// Runs the model; shows in the capture panel as well.
-    Capture,
-    /// Nobody asked for it and it takes a moment: not shown.
-    Unasked,
-    /// Anything else.
-    Asked,
+/// The capture that runs, beside what is on show.
+#[derive(Clone, Debug)]
+pub struct RunningCapture {
+    /// The session's folder.
+    pub out: PathBuf,
+    /// Whether its samples are to be shown as soon as there are some: until another session is opened.
+    pub is_for_show: bool,
+    /// Whether its session was asked for.
+    pub is_shown: bool,
 }
 
 /// How bad a message is.
@@ -173,8 +174,12 @@ pub struct Data {
     pub session_maps_version: u64,
     /// Answers to questions beyond the measurement of a sample.
     pub answers: Answers,
-    /// Jobs in the order that the worker takes them.
+    /// Jobs in the order that they were asked for.
     pub jobs: Vec<Job>,
+    /// The capture that runs or waits.
+    pub capture: Option<RunningCapture>,
+    /// What to ask for to go on with the capture that was cancelled or failed last.
+    pub resumable: Option<CaptureOrder>,
     /// Every message since the start.
     pub log: Vec<Message>,
     /// Why the last capture did not start or finish; shown in the capture panel.
@@ -218,19 +223,36 @@ impl Data {
     /// The running or waiting capture.
     #[must_use]
     pub fn capture_job(&self) -> Option<&Job> {
-        self.jobs.iter().find(|job| job.kind == JobKind::Capture)
+        self.job(&JobKey::Capture)
     }
 
     /// Whether maps over all samples are on their way.
     #[must_use]
     pub fn is_comparing_samples(&self) -> bool {
-        let mut jobs = self.jobs.iter();
-        jobs.any(|job| job.title == COMPARE_TITLE && !job.cancel.is_cancelled())
+        self.is_asking(&JobKey::CompareSamples)
     }
 
-    /// The first job that somebody waits for.
+    /// The job of a key, if it runs or waits.
+    #[must_use]
+    pub fn job(&self, key: &JobKey) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.key == *key)
+    }
+
+    /// Whether a job of the key is on its way and not to be stopped.
+    #[must_use]
+    pub fn is_asking(&self, key: &JobKey) -> bool {
+        let mut jobs = self.jobs.iter();
+        jobs.any(|job| job.key == *key && !job.cancel.is_cancelled())
+    }
+
+    /// Jobs that somebody waits for.
+    pub fn jobs_on_show(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.iter().filter(|job| job.key.is_shown())
+    }
+
+    /// The first of them.
     #[must_use]
     pub fn job_on_show(&self) -> Option<&Job> {
-        self.jobs.iter().find(|job| job.kind != JobKind::Unasked)
+        self.jobs_on_show().next()
     }
 }

@@ -1,4 +1,4 @@
-//! What an exported figure shall be, and the command that makes it.
+//! What an exported figure shall be, and the job that makes it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::data::Progress;
-use super::jobs::Reporter;
+use super::lanes::{Event, Reporter};
 use super::layout::Pane;
 use super::question_choices::DriftPart;
 use super::state::{Choices, HeadAddress, MapKind};
-use super::worker::Event;
-use crate::cli::figure::command::{FigureRequest, run_words};
-use crate::cli::figure::{KindChoice, WidthChoice};
-use crate::cli::progress::Watch;
+use crate::jobs::Watch;
+use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, run};
+use crate::measurement::StageProgress;
 use crate::measurement::places::Sweep;
 
 /// The views that a figure can be made of.
@@ -136,7 +135,7 @@ impl ExportSettings {
         let chosen = block_of(&choices.heads).filter(|_| !is_map);
         let (layers, heads) = chosen.unwrap_or_default();
         FigureRequest {
-            session: session.to_owned(),
+            sessions: vec![session.to_owned()],
             kind: self.kind,
             out: self.path(session),
             windows: match shown.len() == windows.len() {
@@ -150,20 +149,12 @@ impl ExportSettings {
             metric: choices.metric,
             width: self.width,
             font_size: self.font_size,
+            range: None,
+            // a figure of places sweeps the same window as the drift view
+            sweep: Sweep::by_halves(choices.drift.sweep_width),
             options: choices.measure,
+            typed: Vec::new(),
         }
-    }
-
-    /// The words of the command that makes the figure; one of places sweeps the same window as the drift view.
-    #[must_use]
-    pub fn words(&self, session: &Path, windows: &[&str], choices: &Choices) -> Vec<String> {
-        let mut words = self.request(session, windows, choices).words();
-        if self.kind == KindChoice::Place {
-            let sweep = Sweep::by_halves(choices.drift.sweep_width);
-            words.push(format!("--place-width={}", sweep.width));
-            words.push(format!("--place-stride={}", sweep.stride));
-        }
-        words
     }
 }
 
@@ -176,15 +167,22 @@ pub fn block_of(selection: &BTreeSet<HeadAddress>) -> Option<(Vec<usize>, Vec<us
     is_block.then(|| (layers.into_iter().collect(), heads.into_iter().collect()))
 }
 
-/// The job: runs the command, tells how far it is.
-pub(super) fn export(words: &[String], reporter: &Reporter<'_>) -> anyhow::Result<()> {
-    let written = run_words(words, reporter.cancel, &mut Told(reporter));
-    reporter.cancel.check()?;
-    (reporter.event)(Event::Exported(written?));
+/// Makes the figure, and tells how far it is.
+pub(super) fn export(figure: &FigureRequest, reporter: &Reporter<'_>) -> anyhow::Result<()> {
+    let written = run(figure, &mut Told(reporter), reporter.cancel)?;
+    (reporter.event)(Event::Exported(written));
     Ok(())
 }
 
 struct Told<'a>(&'a Reporter<'a>);
+
+impl StageProgress for Told<'_> {
+    fn stage(&mut self, _name: &str, _done: usize, _total: usize) {}
+
+    fn note(&self, line: &str) {
+        (self.0.event)(Event::Warning(line.to_owned()));
+    }
+}
 
 impl Watch for Told<'_> {
     fn sample(&mut self, index: usize, count: usize, id: &str) {
@@ -193,10 +191,6 @@ impl Watch for Told<'_> {
             sample: Some((index + 1, count)),
             ..Progress::default()
         });
-    }
-
-    fn note(&mut self, line: &str) {
-        (self.0.event)(Event::Warning(line.to_owned()));
     }
 }
 

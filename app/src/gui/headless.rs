@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use egui::{Pos2, RawInput, Rect, vec2};
 
+use super::Start;
 use super::command::Command;
 use super::data::Severity;
 use super::layout::Layout;
 use super::offscreen::{OffscreenRenderer, Picture};
 use super::state::{Settings, ThemeChoice};
 use super::workbench::Workbench;
-use super::{Start, sessions_folder};
+use crate::jobs::folders::sessions_folder;
 
 /// Simulated time between two frames, in seconds.
 const FRAME_SECS: f64 = 1.0 / 60.0;

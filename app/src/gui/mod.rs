@@ -1,7 +1,7 @@
 //! The workbench.
 //!
 //! Three parts that know little of each other: the *state* (plain data: [`state`], [`data`],
-//! [`command`]), the *worker* (one thread that owns the model: [`worker`]), and the *views*
+//! [`command`]), the *lanes* (two threads, of which one owns the model: [`lanes`]), and the *views*
 //! (functions from state to pixels that answer with commands: `views`). [`workbench`] ties them
 //! together, once per frame. Nothing here computes what the analysis crate could.
 
@@ -15,13 +15,11 @@ pub mod derived;
 mod dialogs;
 pub mod export;
 mod glossary;
-mod growing;
 pub mod headless;
 mod heads_text;
-mod jobs;
+pub mod lanes;
 pub mod layout;
 pub mod lessons;
-mod model_jobs;
 pub mod numbers;
 pub mod offscreen;
 pub mod question_choices;
@@ -32,11 +30,16 @@ pub mod theme;
 mod views;
 mod widgets;
 pub mod workbench;
-pub mod worker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-pub(crate) use application::sessions_folder;
+use anyhow::{Context as _, bail};
+
+use crate::jobs::display;
+use crate::jobs::failure::Failure;
+use crate::jobs::window::{PictureTheme, WindowRequest};
+use headless::Screenshot;
+use state::ThemeChoice;
 
 /// What the workbench opens with.
 #[derive(Clone, Debug, Default)]
@@ -47,10 +50,44 @@ pub struct Start {
     pub script: Vec<command::Command>,
 }
 
-/// Opens the workbench and stays until its window is closed.
+/// Opens the workbench and stays until its window is closed, or takes a picture of it.
 ///
 /// # Errors
-/// When no display can be opened, or no thread started.
-pub fn run(start: Start) -> anyhow::Result<()> {
+/// A script that cannot be read; when no display can be opened, or no thread started; a picture that cannot be
+/// written.
+pub fn open(request: &WindowRequest) -> anyhow::Result<()> {
+    let start = Start {
+        sessions: request.sessions.clone(),
+        script: match &request.script {
+            Some(path) => read_script(path)?,
+            None => Vec::new(),
+        },
+    };
+    if let Some(picture) = &request.picture {
+        let screenshot = Screenshot {
+            out: picture.out.clone(),
+            size: picture.size,
+            theme: match picture.theme {
+                PictureTheme::Light => ThemeChoice::Light,
+                PictureTheme::Dark => ThemeChoice::Dark,
+            },
+        };
+        return headless::take(&start, &screenshot);
+    }
+    if display::named().is_none() {
+        bail!(display::MISSING);
+    }
     application::open_window(start)
+}
+
+fn read_script(path: &Path) -> anyhow::Result<Vec<command::Command>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the script cannot be read: {}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::BadInput(format!(
+            "this is no script, which is a JSON list of commands such as [{{\"SetMetric\": \"mass\"}}, \"SelectAllHeads\"] ({error}): {}",
+            path.display()
+        ))
+        .into()
+    })
 }

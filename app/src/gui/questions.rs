@@ -1,11 +1,10 @@
-//! Questions beyond the measurement of a sample: what is asked, how the worker answers, and the answers.
+//! Questions beyond the measurement of a sample: what is asked, how the lanes answer, and the answers.
 //!
 //! A view that lacks an answer only shows that it does. [`super::workbench`] asks for it while the view is in
-//! sight, or when a button says so; the worker answers part by part, so that a long answer can be seen growing.
+//! sight, or when a button says so; a lane answers part by part, so that a long answer can be seen growing.
 
 pub mod drift;
 pub mod fidelity;
-mod model;
 pub mod places;
 pub mod queries;
 
@@ -13,15 +12,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kvlens_sessions::model::ModelSource;
 use kvlens_sessions::{CapturedSample, Session};
 
-use super::data::{Progress, Shown};
-use super::jobs::{Jobs, Meter, Reporter};
-use super::worker::Event;
-use crate::measurement::StageProgress;
+use super::data::Shown;
+use super::lanes::{JobKey, Reporter};
 use drift::{DriftAnswer, DriftOfWindow};
-use fidelity::{FidelityPart, FidelityQuestion, FidelityResults};
+use fidelity::{FidelityPart, FidelityResults};
 use places::PlacesAnswer;
 use queries::{InterventionsAnswer, QueriesAnswer};
 
@@ -41,7 +37,7 @@ impl AskedSample {
     }
 }
 
-/// What is asked.
+/// What a session alone can answer.
 #[derive(Clone, Debug)]
 pub enum Question {
     /// When windows foresee: recall by decode step and horizon, at budgets in tokens.
@@ -69,21 +65,24 @@ pub enum Question {
         /// Number among the finished samples.
         index: usize,
     },
-    /// What position and content do to the queries, each alone; needs the model.
-    Interventions {
-        /// The session's folder.
-        path: PathBuf,
-        /// Number among the finished samples.
-        index: usize,
-        /// Where the model may be if it is no longer where the session found it.
-        elsewhere: Option<ModelSource>,
-    },
-    /// What eviction does to the output; needs the model.
-    Fidelity(FidelityQuestion),
+}
+
+impl Question {
+    /// Its name.
+    #[must_use]
+    pub fn kind(&self) -> QuestionKind {
+        match self {
+            Self::Drift { .. } => QuestionKind::Drift,
+            Self::Places { .. } => QuestionKind::Places,
+            Self::Queries { .. } => QuestionKind::Queries,
+        }
+    }
 }
 
 /// Names of questions, for commands and for the jobs that answer them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum QuestionKind {
     /// [`Question::Drift`].
     Drift,
@@ -91,9 +90,9 @@ pub enum QuestionKind {
     Places,
     /// [`Question::Queries`].
     Queries,
-    /// [`Question::Interventions`].
+    /// [`queries::InterventionsQuestion`].
     Interventions,
-    /// [`Question::Fidelity`].
+    /// [`fidelity::FidelityQuestion`].
     Fidelity,
 }
 
@@ -120,9 +119,9 @@ pub enum Answer {
     Places(Arc<PlacesAnswer>),
     /// To [`Question::Queries`].
     Queries(Arc<QueriesAnswer>),
-    /// To [`Question::Interventions`].
+    /// To [`queries::InterventionsQuestion`].
     Interventions(Arc<InterventionsAnswer>),
-    /// To [`Question::Fidelity`].
+    /// To [`fidelity::FidelityQuestion`].
     Fidelity(FidelityPart),
 }
 
@@ -135,12 +134,12 @@ pub struct Answers {
     pub places: Option<Arc<PlacesAnswer>>,
     /// To [`Question::Queries`].
     pub queries: Option<Arc<QueriesAnswer>>,
-    /// To [`Question::Interventions`].
+    /// To [`queries::InterventionsQuestion`].
     pub interventions: Option<Arc<InterventionsAnswer>>,
-    /// To every [`Question::Fidelity`] about the session.
+    /// To every [`fidelity::FidelityQuestion`] about the session.
     pub fidelity: FidelityResults,
-    /// Why a question had no answer when it was asked last, by the title of its job.
-    pub failures: BTreeMap<String, String>,
+    /// Why a job had no result when it was asked for last.
+    pub failures: BTreeMap<JobKey, String>,
     /// Grows with every answer.
     pub version: u64,
 }
@@ -159,12 +158,8 @@ impl Answers {
     }
 }
 
-/// Answers a question, on the worker.
-pub(super) fn answer(
-    question: Question,
-    jobs: &mut Jobs,
-    reporter: &Reporter<'_>,
-) -> anyhow::Result<()> {
+/// Answers a question, on the read lane.
+pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Result<()> {
     match question {
         Question::Drift {
             sample,
@@ -177,59 +172,6 @@ pub(super) fn answer(
             budgets,
         } => places::answer(&sample, width, budgets, reporter),
         Question::Queries { path, index } => queries::answer(path, index, reporter),
-        Question::Interventions {
-            path,
-            index,
-            elsewhere,
-        } => queries::answer_interventions(jobs, path, index, elsewhere.as_ref(), reporter),
-        Question::Fidelity(question) => fidelity::answer(jobs, &question, reporter),
-    }
-}
-
-impl Reporter<'_> {
-    fn answer(&self, answer: Answer) {
-        (self.event)(Event::Answered(answer));
-    }
-
-    /// For work that goes head by head: tells how far it is, and stops it when that was asked for.
-    fn on_head(&self, stage: &str, done: usize, total: usize) -> anyhow::Result<()> {
-        self.cancel.check()?;
-        (self.progress)(Progress {
-            stage: stage.to_owned(),
-            tokens: Some((done, total)),
-            ..Progress::default()
-        });
-        Ok(())
-    }
-}
-
-/// Tells the screen how far work on samples is.
-struct SampleProgress<'a> {
-    reporter: &'a Reporter<'a>,
-    meter: Meter<'a>,
-}
-
-impl<'a> SampleProgress<'a> {
-    fn new(reporter: &'a Reporter<'a>) -> Self {
-        Self {
-            reporter,
-            meter: Meter::new(reporter),
-        }
-    }
-
-    /// Work on one of several samples begins; `index` counts from 0.
-    fn begin_sample(&mut self, index: usize, count: usize) {
-        self.meter.begin_sample(index, count);
-    }
-}
-
-impl StageProgress for SampleProgress<'_> {
-    fn stage(&mut self, name: &str, done: usize, total: usize) {
-        self.meter.progress(name.to_owned(), done, total);
-    }
-
-    fn note(&self, line: &str) {
-        (self.reporter.event)(Event::Warning(line.to_owned()));
     }
 }
 

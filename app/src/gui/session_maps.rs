@@ -1,4 +1,4 @@
-//! Maps over all samples of a session, as the worker makes them.
+//! Maps over all samples of a session, as the read lane makes them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,6 @@ use kvlens_analysis::{Budget, Metric};
 use super::state::Choices;
 use crate::measurement::MeasureOptions;
 use crate::measurement::head_values::HeadValues;
-
-/// Title of the job that makes them.
-pub const COMPARE_TITLE: &str = "Comparing all samples";
 
 /// Resampling starts from the same number everywhere.
 const SEED: u64 = 0;

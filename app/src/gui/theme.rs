@@ -4,6 +4,8 @@
 //! colours of the windows, which `kvlens_analysis::figure::palette` chooses for screen and paper alike,
 //! the marks of tokens, and the three colour maps.
 
+#![expect(clippy::disallowed_methods, reason = "this is the one home of colours")]
+
 use colorous::Gradient;
 use egui::Color32;
 use egui_plot::{LineStyle, MarkerShape};

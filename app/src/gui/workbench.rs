@@ -24,6 +24,7 @@ use super::data::{Data, Message, Severity};
 use super::derived::Derived;
 use super::dialogs::{Answer, Dialogs, Purpose};
 use super::export::ExportSettings;
+use super::lanes::{Event, Lanes};
 use super::layout::{Layout, Pane};
 use super::lessons::LessonPlace;
 use super::numbers::numbers;
@@ -38,10 +39,10 @@ use super::views::help::{HelpPage, help_ui};
 use super::views::lesson::lesson_ui;
 use super::views::menu::menu_ui;
 use super::views::palette::{PaletteState, palette_ui};
+use super::views::running::{Confirmation, confirmation_ui};
 use super::views::shortcuts::shortcuts_ui;
 use super::views::top_bar::top_bar_ui;
 use super::views::welcome::welcome_ui;
-use super::worker::{Event, Worker};
 use dropped::dropped_command;
 use look::Look;
 use panes::PaneBehavior;
@@ -59,7 +60,7 @@ pub struct Workbench {
     derived: Derived,
     /// Of the session beside.
     derived_beside: Derived,
-    worker: Worker,
+    lanes: Lanes,
     dialogs: Dialogs,
     toasts: Toasts,
     commands: Commands,
@@ -71,6 +72,10 @@ pub struct Workbench {
     scroll_to: Option<usize>,
     shortcuts_open: bool,
     export_open: bool,
+    /// What was asked for and would lose work.
+    confirmation: Option<Confirmation>,
+    /// Whether the program may end though a capture ran.
+    is_quitting: bool,
     /// A view whose picture was asked for.
     picture: Option<WantedPicture>,
     /// A view whose numbers shall be copied.
@@ -91,7 +96,7 @@ impl Workbench {
     /// panel names another one.
     ///
     /// # Errors
-    /// When the worker thread cannot be started.
+    /// When a thread cannot be started.
     pub fn new(
         context: &egui::Context,
         settings: Settings,
@@ -105,7 +110,7 @@ impl Workbench {
             data: Data::default(),
             derived: Derived::default(),
             derived_beside: Derived::default(),
-            worker: Worker::start(move || waker.request_repaint())?,
+            lanes: Lanes::start(move || waker.request_repaint())?,
             dialogs: Dialogs::default(),
             toasts: Toasts::default().with_anchor(egui_notify::Anchor::BottomRight),
             commands: Commands::default(),
@@ -116,6 +121,8 @@ impl Workbench {
             scroll_to: None,
             shortcuts_open: false,
             export_open: false,
+            confirmation: None,
+            is_quitting: false,
             picture: None,
             numbers_wanted: None,
             palette: None,
@@ -172,6 +179,12 @@ impl Workbench {
         self.data.jobs.is_empty() && self.script.is_empty() && !self.derived.is_busy()
     }
 
+    /// Whether the program can end without losing work, or somebody said that it may.
+    #[must_use]
+    pub fn may_close(&self) -> bool {
+        self.is_quitting || self.data.capture_job().is_none()
+    }
+
     /// Asks for a list of things, each when the jobs of the one before are done.
     pub fn play(&mut self, script: Vec<Command>) {
         self.script.extend(script);
@@ -209,7 +222,7 @@ impl Workbench {
 
     /// Everything that the worker and the dialogs have said since the last frame.
     fn hear(&mut self, context: &egui::Context) {
-        while let Some(event) = self.worker.poll() {
+        while let Some(event) = self.lanes.poll() {
             self.take_event(event);
         }
         while let Some(answer) = self.dialogs.poll() {
@@ -300,7 +313,11 @@ impl Workbench {
             egui::Popup::close_all(context);
             return true;
         }
-        let was_open = self.export_open || self.shortcuts_open || self.help.is_some();
+        let was_open = self.export_open
+            || self.shortcuts_open
+            || self.help.is_some()
+            || self.confirmation.is_some();
+        self.confirmation = None;
         self.export_open = false;
         self.shortcuts_open = false;
         self.help = None;
@@ -413,6 +430,9 @@ impl Workbench {
         }
         if self.shortcuts_open {
             shortcuts_ui(ui, commands);
+        }
+        if let Some(asked) = self.confirmation {
+            confirmation_ui(ui.ctx(), asked, commands);
         }
         if let Some(page) = self.help {
             help_ui(ui, page, commands);

@@ -9,12 +9,13 @@ use anyhow::{Context, Result};
 use kvlens_analysis::ForcedKeep;
 use kvlens_analysis::drift::{HeadRows, PlaceInput, PlacedRecall, recall_by_place};
 use kvlens_sessions::{CapturedSample, Observation, QueryRows};
+use serde::{Deserialize, Serialize};
 
 use super::head_rows::{OnHead, by_head};
 use super::{MeasureOptions, oracle_observation};
 
 /// How a window is swept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sweep {
     /// W: queries of one window.
     pub width: usize,

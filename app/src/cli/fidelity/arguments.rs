@@ -1,19 +1,18 @@
 //! What can be typed after `kvlens fidelity`.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kvlens_analysis::{Budget, GroupReduction};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
-use serde::Serialize;
 
 use crate::cli::args::at_least_one;
-use crate::cli::failure::Failure;
 use crate::cli::measure_arguments::ScoringArguments;
+use crate::jobs::failure::Failure;
+use crate::jobs::fidelity::Allocation;
 use crate::measurement::MeasureOptions;
-use crate::measurement::allocations::AllocationKind;
 
 /// `kvlens fidelity`
 #[derive(Debug, Args)]
@@ -72,35 +71,13 @@ pub enum PerHead {
     KvHead,
 }
 
-/// How a budget is shared out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Allocation {
-    /// The same for every head.
-    #[default]
-    Uniform,
-    /// More for the lower layers.
-    Pyramid,
-    /// More, within a layer, for the heads with the larger scores.
-    Adaptive,
-}
-
-impl Allocation {
-    /// What the word means.
-    pub fn kind(self) -> AllocationKind {
-        match self {
-            Self::Uniform => AllocationKind::Uniform,
-            Self::Pyramid => AllocationKind::Pyramid,
-            Self::Adaptive => AllocationKind::HeadAdaptive,
-        }
+impl ValueEnum for Allocation {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
     }
-}
 
-/// The word that is typed.
-impl fmt::Display for Allocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value();
-        f.pad(value.as_ref().map_or("", |value| value.get_name()))
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.summary()))
     }
 }
 

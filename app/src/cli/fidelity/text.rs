@@ -3,8 +3,8 @@
 use anyhow::Result;
 use kvlens_analysis::statistics::{Interval, bootstrap_interval, mean};
 
-use super::relation::{FORESEEN, Over, Relation, relations_of};
 use crate::cli::grid::grid;
+use crate::jobs::fidelity::{FORESEEN, Over, Relation, relations_of};
 use crate::measurement::fidelity::collected::{Collected, Figures, GroupFigures, WindowFigures};
 
 /// Columns that still leave room for a window's label.

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kvlens_analysis::Budget;
-use kvlens_analysis::figure::{ColumnWidth, FigureKind};
-use serde::{Deserialize, Serialize};
 
 use super::super::args::at_least_one;
-use super::super::measure_arguments::{DEFAULT_SWEEP, MetricChoice, ScoringArguments};
+use super::super::measure_arguments::{MetricChoice, ScoringArguments};
+use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice};
+use crate::jobs::measure::DEFAULT_SWEEP;
+use crate::measurement::places::Sweep;
 
 /// `kvlens figure`
 #[derive(Debug, Args)]
@@ -61,83 +63,48 @@ pub struct FigureArguments {
     pub scoring: ScoringArguments,
 }
 
-/// A kind as it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KindChoice {
-    /// The metric against the budget, a curve per window with its 95 % interval over samples
-    Recall,
-    /// The same, a panel per layer
-    RecallByLayer,
-    /// The metric at the budget for every layer and head, a panel per window
-    HeadMap,
-    /// Windows less --against for every layer and head; what is not resolved is struck through
-    HeadDifference,
-    /// The best window of every layer and head; faint where it is not resolved
-    Winner,
-    /// Recall of single decode steps
-    DecodeStep,
-    /// Recall of the decode stage up to a horizon
-    Horizon,
-    /// Recall against where a window of --place-width queries sits, from the prompt into the generation
-    Place,
-    /// Hit rate at 128, 256 and 512 tokens
-    HitRate,
-    /// KL divergence of the decode stage from a window for every layer and head
-    Kl,
-    /// Cosine of pseudo and decode queries, before and after the rotary embedding
-    Queries,
-    /// Decode attention kept by uniform, pyramid and head-adaptive budgets
-    Allocation,
-    /// The metric against the time that a window takes
-    Cost,
-}
+impl ValueEnum for KindChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl KindChoice {
-    /// The word of the command line.
-    #[must_use]
-    pub fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.summary()))
     }
 }
 
-impl From<KindChoice> for FigureKind {
-    fn from(choice: KindChoice) -> Self {
-        match choice {
-            KindChoice::Recall => Self::Recall,
-            KindChoice::RecallByLayer => Self::RecallByLayer,
-            KindChoice::HeadMap => Self::HeadMap,
-            KindChoice::HeadDifference => Self::HeadDifference,
-            KindChoice::Winner => Self::Winner,
-            KindChoice::DecodeStep => Self::DecodeStep,
-            KindChoice::Horizon => Self::Horizon,
-            KindChoice::Place => Self::Place,
-            KindChoice::HitRate => Self::HitRate,
-            KindChoice::Kl => Self::Kl,
-            KindChoice::Queries => Self::Queries,
-            KindChoice::Allocation => Self::Allocation,
-            KindChoice::Cost => Self::Cost,
-        }
+impl ValueEnum for WidthChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.summary()))
     }
 }
 
-/// A width as it is typed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WidthChoice {
-    /// 84 mm
-    #[default]
-    Single,
-    /// 174 mm
-    Double,
-}
-
-impl From<WidthChoice> for ColumnWidth {
-    fn from(choice: WidthChoice) -> Self {
-        match choice {
-            WidthChoice::Single => Self::Single,
-            WidthChoice::Double => Self::Double,
+impl FigureArguments {
+    /// The figure that is asked for; `typed` are the words of the command behind `kvlens`.
+    pub fn request(&self, typed: Vec<String>) -> FigureRequest {
+        FigureRequest {
+            sessions: self.sessions.clone(),
+            kind: self.kind,
+            out: self.out.clone(),
+            windows: self.window.clone(),
+            against: self.against.clone(),
+            layers: self.layer.clone(),
+            heads: self.head.clone(),
+            budget: self.budget,
+            metric: self.metric.0,
+            width: self.width,
+            font_size: self.font_size,
+            range: self.range.map(|Range(low, high)| (low, high)),
+            sweep: Sweep {
+                width: self.place_width,
+                stride: self.place_stride,
+            },
+            options: self.scoring.options(),
+            typed,
         }
     }
 }
@@ -165,7 +132,47 @@ impl FromStr for Range {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use kvlens_analysis::{ForcedKeep, Metric, Pooling};
+
+    use super::super::super::args::{Arguments, Command};
     use super::*;
+    use crate::measurement::MeasureOptions;
+
+    #[test]
+    fn the_words_of_a_request_are_understood_as_it_was_meant() {
+        let mut options = MeasureOptions::default();
+        options.overrides.pool = Some(Pooling::None);
+        options.exempt = ForcedKeep {
+            sinks: 4,
+            recent: 32,
+        };
+        options.oracle.steps = "5-8".parse().unwrap();
+        let request = FigureRequest {
+            sessions: vec![PathBuf::from("my run.kvlens")],
+            kind: KindChoice::HeadDifference,
+            out: PathBuf::from("a.pdf"),
+            windows: vec!["last:32".to_owned(), "laq:n=8".to_owned()],
+            against: Some("last:32".to_owned()),
+            layers: vec![1, 2],
+            heads: vec![3],
+            budget: "5%".parse().unwrap(),
+            metric: Metric::MassOfOracle,
+            width: WidthChoice::Double,
+            font_size: 8.0,
+            range: Some((-0.5, 0.5)),
+            sweep: DEFAULT_SWEEP,
+            options,
+            typed: Vec::new(),
+        };
+        let words = request.words();
+        let typed = std::iter::once("kvlens".to_owned()).chain(words);
+        let parsed = Arguments::try_parse_from(typed).unwrap();
+        let Some(Command::Figure(arguments)) = parsed.command else {
+            panic!("no figure");
+        };
+        assert_eq!(arguments.request(Vec::new()), request);
+    }
 
     #[test]
     fn ranges_run_from_low_to_high() {

@@ -14,8 +14,8 @@ use kvlens_sessions::Session;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 
 use super::args::TrainCardArguments;
-use super::failure::Failure;
 use super::output;
+use crate::jobs::failure::Failure;
 use accuracy::Answers;
 use head_map::HeadMaps;
 

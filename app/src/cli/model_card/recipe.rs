@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use kvlens_sessions::training::{CurvePoint, TrainingPlan};
 use serde::Deserialize;
 
-use crate::cli::failure::Failure;
+use crate::jobs::failure::Failure;
 
 /// Steps that a line of the curve is averaged over.
 const CURVE_STEPS: usize = 100;

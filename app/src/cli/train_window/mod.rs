@@ -14,11 +14,11 @@ use kvlens_sessions::training::{
 use kvlens_sessions::windows::TrainedMethod;
 
 use super::args::{TrainJudgeQArguments, TrainLookaheadKvArguments, TrainWindowArguments};
-use super::failure::Failure;
 use super::fetch::fetch_model;
 use super::interrupt::cancel_on_interrupt;
 use super::output;
 use super::train::start_mode;
+use crate::jobs::failure::Failure;
 use card::Card;
 use watch::Watch;
 

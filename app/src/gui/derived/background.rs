@@ -73,7 +73,7 @@ impl<K: PartialEq, V: Send + 'static> Background<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     use super::*;
 
@@ -91,7 +91,7 @@ mod tests {
     fn a_slow_value_leaves_the_old_one_until_it_is_there() {
         let mut value = Background::default();
         value.renew(1, 10, |_| "quick");
-        let (go, wait) = channel::<()>();
+        let (go, wait) = sync_channel::<()>(1);
         let slow = move |_| {
             // ends with the sender, whatever the test does
             let _ = wait.recv();

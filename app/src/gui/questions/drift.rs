@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Answer, AskedSample};
-use crate::gui::jobs::Reporter;
+use crate::gui::lanes::Reporter;
 use crate::measurement::drift::{HeadDrift, window_drift};
 
 /// The drift of a sample's windows, or of those that are done.

@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use kvlens_analysis::Budget;
+use kvlens_sessions::Session;
 use kvlens_sessions::model::ModelSource;
-use kvlens_sessions::{Session, SessionError};
 
-use super::{Answer, SampleProgress};
-use crate::gui::jobs::{Jobs, Reporter};
-use crate::gui::worker::Event;
+use super::Answer;
+use crate::gui::lanes::{Event, Meter, ModelLane, Reporter};
+use crate::jobs::Watch;
+use crate::jobs::failure::is_cancelled;
+use crate::jobs::fidelity::SampleEvictions;
 use crate::measurement::MeasureOptions;
 use crate::measurement::allocations::AllocationKind;
 use crate::measurement::fidelity::collected::Figures;
-use crate::measurement::fidelity::{EvictionPlan, SampleRun, WindowOutcome};
+use crate::measurement::fidelity::{EvictionPlan, WindowOutcome};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -95,57 +96,51 @@ impl FidelityResults {
     }
 }
 
-pub(super) fn answer(
-    jobs: &mut Jobs,
+pub(in crate::gui) fn answer(
+    lane: &mut ModelLane,
     question: &FidelityQuestion,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
     let session = Session::open(&question.path)?;
-    let model = jobs.session_model(&session, question.elsewhere.as_ref(), reporter)?;
-    let mut progress = SampleProgress::new(reporter);
+    let model = lane.session_model(&session, question.elsewhere.as_ref(), reporter)?;
+    let mut meter = Meter::new(reporter);
     let plan = EvictionPlan {
         options: question.options,
         allocation: AllocationKind::Uniform,
         decode: None,
     };
+    let is_wanted = |label: &str| question.windows.iter().any(|wanted| wanted == label);
     let mut done = 0;
     let mut measure_all = || -> anyhow::Result<()> {
         for (number, &index) in question.samples.iter().enumerate() {
             reporter.cancel.check()?;
-            progress.begin_sample(number, question.samples.len());
             let captured = session.load_sample(index)?;
-            let record = &captured.record;
-            let tokens = record.prompt_ids.len();
-            let too_large =
-                |budget: &Budget| matches!(*budget, Budget::Tokens(asked) if asked > tokens);
-            let all = question.budgets.iter().copied();
-            let (left_out, budgets): (Vec<Budget>, Vec<Budget>) = all.partition(too_large);
-            for budget in left_out {
+            meter.sample(number, question.samples.len(), &captured.record.id);
+            let evictions = SampleEvictions::new(&session, &captured, &question.budgets);
+            for budget in evictions.left_out() {
                 (reporter.event)(Event::Warning(format!(
-                    "The budget of {budget} tokens is left out for {}, whose prompt has {tokens}",
-                    record.id
+                    "The budget of {budget} tokens is left out for {}, whose prompt has {}",
+                    captured.record.id,
+                    captured.record.prompt_ids.len()
                 )));
             }
-            let decode = &session.manifest().plan.decode;
-            SampleRun::begin(&plan, decode, model, record, reporter.cancel, &mut progress)
-                .and_then(|run| {
-                    run.run_some(
-                        &captured,
-                        &budgets,
-                        |label| question.windows.iter().any(|wanted| wanted == label),
-                        &mut |outcome| {
-                            let part = part(question, index, &outcome);
-                            reporter.answer(Answer::Fidelity(part));
-                        },
-                    )
-                })
-                .with_context(|| format!("sample '{}'", record.id))?;
+            let mut answer = |outcome: WindowOutcome| {
+                reporter.answer(Answer::Fidelity(part(question, index, &outcome)));
+            };
+            evictions.run(
+                &plan,
+                model,
+                is_wanted,
+                &mut answer,
+                &mut meter,
+                reporter.cancel,
+            )?;
             done += 1;
         }
         Ok(())
     };
     match measure_all() {
-        Err(error) if matches!(error.downcast_ref(), Some(SessionError::Cancelled)) => {
+        Err(error) if is_cancelled(&error) => {
             let outcome = format!(
                 "Cancelled after {done} of {} samples; what was measured is kept",
                 question.samples.len()

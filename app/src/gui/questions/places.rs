@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kvlens_analysis::drift::PlacedRecall;
 
 use super::{Answer, AskedSample};
-use crate::gui::jobs::Reporter;
+use crate::gui::lanes::Reporter;
 use crate::measurement::places::{Sweep, prompt_queries, sweep_places};
 
 /// A window swept from the prompt into the generation.

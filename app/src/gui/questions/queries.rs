@@ -6,8 +6,8 @@ use std::sync::Arc;
 use kvlens_sessions::model::ModelSource;
 use kvlens_sessions::{ModelShape, Session};
 
-use super::{Answer, SampleProgress};
-use crate::gui::jobs::{Jobs, Reporter};
+use super::Answer;
+use crate::gui::lanes::{Meter, ModelLane, Reporter};
 use crate::measurement::interventions::{IntervenedQueries, intervene};
 use crate::measurement::queries::{WindowQueries, window_queries};
 
@@ -26,6 +26,17 @@ pub struct QueriesAnswer {
     pub windows: Vec<(String, WindowQueries)>,
     /// Labels of the windows that observe without queries.
     pub without_queries: Vec<String>,
+}
+
+/// What position and content do to the queries, each alone; needs the model.
+#[derive(Clone, Debug)]
+pub struct InterventionsQuestion {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// Number among the finished samples.
+    pub index: usize,
+    /// Where the model may be if it is no longer where the session found it.
+    pub elsewhere: Option<ModelSource>,
 }
 
 /// The cosines of the interventions on a sample.
@@ -63,19 +74,22 @@ pub(super) fn answer(path: PathBuf, index: usize, reporter: &Reporter<'_>) -> an
     Ok(())
 }
 
-pub(super) fn answer_interventions(
-    jobs: &mut Jobs,
-    path: PathBuf,
-    index: usize,
-    elsewhere: Option<&ModelSource>,
+pub(in crate::gui) fn answer_interventions(
+    lane: &mut ModelLane,
+    question: InterventionsQuestion,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
+    let InterventionsQuestion {
+        path,
+        index,
+        elsewhere,
+    } = question;
     let session = Session::open(&path)?;
     let captured = session.load_sample(index)?;
-    let model = jobs.session_model(&session, elsewhere, reporter)?;
+    let model = lane.session_model(&session, elsewhere.as_ref(), reporter)?;
     // a session of an earlier program does not say how positions become angles; its model does
     let rope = ModelShape::from(model.config()).rope;
-    let mut progress = SampleProgress::new(reporter);
+    let mut progress = Meter::new(reporter);
     let found = intervene(
         model,
         &captured,

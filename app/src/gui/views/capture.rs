@@ -8,6 +8,7 @@ use egui::{
 use kvlens_sessions::estimate::readable_bytes;
 
 use super::View;
+use super::running::resume_ui;
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{Command, Commands};
 use crate::gui::data::{Job, Progress};
@@ -271,6 +272,7 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     match view.data.capture_job() {
         Some(job) => running_ui(ui, job, commands),
         None => {
+            resume_ui(ui, view, commands);
             let width = ui.available_width();
             let run = Button::new(RichText::new("Run").strong());
             if ui.add_sized([width, 28.0], run).clicked() {
@@ -310,7 +312,7 @@ fn running_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
         .inner
         .clicked()
     {
-        commands.send(Command::CancelJobs);
+        commands.send(Command::CancelJob(job.key.clone()));
     }
 }
 

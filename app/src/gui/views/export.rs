@@ -1,15 +1,13 @@
 //! The export dialog: a figure of the session, its numbers, and the command that makes both again.
 
-use clap::ValueEnum as _;
 use egui::{Align2, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, Window};
 
 use super::View;
-use crate::cli::figure::command::command_line;
-use crate::cli::figure::{KindChoice, WidthChoice};
 use crate::gui::command::{Command, Commands};
 use crate::gui::data::OpenedSession;
 use crate::gui::export::{ExportFormat, ExportSettings, block_of};
 use crate::gui::widgets::segmented::segmented;
+use crate::jobs::figure::{KindChoice, WidthChoice, command_line};
 
 /// Draws the dialog.
 pub fn export_ui(ui: &Ui, view: &View<'_>, commands: &mut Commands) {
@@ -82,26 +80,21 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
 }
 
 fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
-    let help = |kind: KindChoice| {
-        let value = kind.to_possible_value();
-        let help = value.as_ref().and_then(|value| value.get_help());
-        help.map_or_else(String::new, ToString::to_string)
-    };
     ui.vertical(|ui| {
         ComboBox::from_id_salt("kind of figure")
             .selected_text(kind.name())
             .width(180.0)
             .show_ui(ui, |ui| {
-                for choice in KindChoice::value_variants() {
-                    ui.selectable_value(kind, *choice, choice.name())
-                        .on_hover_text(help(*choice));
+                for choice in KindChoice::ALL {
+                    ui.selectable_value(kind, choice, choice.name())
+                        .on_hover_text(choice.summary());
                 }
             })
             .response
             .widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Kind of figure")
             });
-        ui.add(egui::Label::new(RichText::new(help(*kind)).weak()).wrap());
+        ui.add(egui::Label::new(RichText::new(kind.summary()).weak()).wrap());
     });
 }
 
@@ -136,8 +129,8 @@ fn command_ui(
 ) {
     let bands = view.derived.bands();
     let windows: Vec<&str> = bands.iter().map(|window| window.label.as_str()).collect();
-    let words = settings.words(&session.info.path, &windows, &view.settings.choices);
-    let line = command_line(&words);
+    let request = settings.request(&session.info.path, &windows, &view.settings.choices);
+    let line = command_line(&request.words());
     ui.separator();
     ui.label("The same from the command line");
     ui.add(egui::Label::new(RichText::new(&line).monospace().small()).wrap());
@@ -148,7 +141,7 @@ fn command_ui(
                 "Writes the picture, its numbers (.parquet) and how to make them again (.json)",
             );
         if export.clicked() {
-            commands.send(Command::Export(words));
+            commands.send(Command::Export(Box::new(request)));
         }
         if ui.button("Copy command").clicked() {
             ui.ctx().copy_text(line);

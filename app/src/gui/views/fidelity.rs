@@ -9,6 +9,7 @@ use super::{View, empty_hint};
 use crate::gui::command::{Command, Commands};
 use crate::gui::data::Shown;
 use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
+use crate::gui::lanes::JobKey;
 use crate::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
 use crate::gui::questions::QuestionKind;
 use crate::gui::theme::SeriesStyle;
@@ -95,7 +96,7 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, choices: &mut FidelityChoices, commands:
             .on_hover_text("What is measured stays")
             .clicked()
         {
-            commands.send(Command::CancelJobs);
+            commands.send(Command::CancelJob(JobKey::Question(QuestionKind::Fidelity)));
         }
         return;
     }

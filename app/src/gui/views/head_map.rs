@@ -9,7 +9,8 @@ use egui::{Id, RichText, Ui};
 use super::{View, empty_hint};
 use crate::gui::command::{Command, Commands};
 use crate::gui::derived::HeadMap;
-use crate::gui::session_maps::{COMPARE_TITLE, GatheredKey, SessionMaps};
+use crate::gui::lanes::JobKey;
+use crate::gui::session_maps::{GatheredKey, SessionMaps};
 use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix, MatrixResponse};
@@ -85,7 +86,7 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if view.data.is_comparing_samples() || maps.is_some_and(|maps| maps.is_complete()) {
         return;
     }
-    if let Some(reason) = view.data.answers.failures.get(COMPARE_TITLE) {
+    if let Some(reason) = view.data.answers.failures.get(&JobKey::CompareSamples) {
         ui.label(RichText::new(reason).color(view.theme.error));
     }
     if ui.button("Measure all samples").clicked() {

@@ -21,6 +21,7 @@ pub mod question_state;
 pub mod rank_agreement;
 pub mod recall;
 pub mod recall_layers;
+pub mod running;
 pub mod samples;
 pub mod scoring;
 pub mod shortcuts;

@@ -4,18 +4,18 @@ use egui::{RichText, Ui};
 
 use super::View;
 use crate::gui::data::Job;
+use crate::gui::lanes::JobKey;
 use crate::gui::questions::QuestionKind;
 
 /// The job that answers a question, if it runs or waits.
 #[must_use]
 pub fn job_of<'a>(view: &View<'a>, kind: QuestionKind) -> Option<&'a Job> {
-    let mut jobs = view.data.jobs.iter();
-    jobs.find(|job| job.title == kind.job_title())
+    view.data.job(&JobKey::Question(kind))
 }
 
 /// Why the question had no answer when it was asked last.
 pub fn error_ui(ui: &mut Ui, view: &View<'_>, kind: QuestionKind) {
-    if let Some(reason) = view.data.answers.failures.get(kind.job_title()) {
+    if let Some(reason) = view.data.answers.failures.get(&JobKey::Question(kind)) {
         ui.label(RichText::new(reason).color(view.theme.error));
     }
 }

@@ -3,6 +3,7 @@
 use egui::{ComboBox, Ui};
 
 use super::View;
+use super::running::jobs_ui;
 use crate::gui::command::{Command, Commands};
 use crate::gui::data::OpenedSession;
 
@@ -20,17 +21,7 @@ pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             beside_ui(ui, beside, commands);
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if let Some(job) = view.data.job_on_show() {
-                if ui
-                    .button("Cancel job")
-                    .on_hover_text("Stop what runs")
-                    .clicked()
-                {
-                    commands.send(Command::CancelJobs);
-                }
-                ui.label(&job.title);
-                ui.add(egui::Spinner::new().size(14.0));
-            }
+            jobs_ui(ui, view, commands);
         });
     });
 }

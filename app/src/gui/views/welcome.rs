@@ -20,7 +20,7 @@ pub fn welcome_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             ui.label(&job.title);
             progress_ui(ui, &job.progress);
             if ui.button("Cancel").clicked() {
-                commands.send(Command::CancelJobs);
+                commands.send(Command::CancelJob(job.key.clone()));
             }
             return;
         }

@@ -8,17 +8,19 @@ use crate::demo::DEMO_WINDOWS;
 use crate::gui::attention_picture::AttentionKey;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::command::Command;
-use crate::gui::data::{Job, JobKind, Progress, Severity, Slot};
+use crate::gui::data::{Job, Progress, RunningCapture, Severity, Slot};
 use crate::gui::dialogs::Purpose;
 use crate::gui::export::ExportSettings;
+use crate::gui::lanes::{CaptureOrder, JobKey, ModelRequest, ReadRequest, Request};
 use crate::gui::layout::Layout;
 use crate::gui::lessons::{LessonPlace, fits, lessons};
-use crate::gui::session_maps::{COMPARE_TITLE, GatheredKey, SessionMapsKey};
+use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::help::HelpPage;
 use crate::gui::views::palette::PaletteState;
-use crate::gui::worker::Request;
+use crate::gui::views::running::Confirmation;
 use kvlens_analysis::Budget;
+use kvlens_sessions::StartMode;
 
 impl Workbench {
     pub(super) fn apply(&mut self, command: Command, context: &egui::Context) {
@@ -28,7 +30,7 @@ impl Workbench {
             Command::AskForModel => self.dialogs.ask(Purpose::Model, "", context),
             Command::AskForPrompts => self.dialogs.ask(Purpose::Prompts, "", context),
             Command::AskForCopy => self.ask_for_copy(context),
-            Command::OpenSession(path) => self.open(Slot::Main, path),
+            Command::OpenSession(path) => self.open_by_hand(path),
             Command::OpenBeside(path) => self.open(Slot::Beside, path),
             Command::CloseBeside => self.data.beside = None,
             Command::SwapSessions => self.swap_sessions(),
@@ -46,7 +48,11 @@ impl Workbench {
                 });
             }
             Command::RunCapture => self.capture(self.settings.capture.clone()),
+            Command::ResumeCapture => self.resume_capture(),
             Command::CancelJobs => self.cancel_jobs(),
+            Command::CancelJob(key) => self.cancel_job(&key),
+            Command::StopCapture => self.stop_capture(),
+            Command::KeepRunning => self.confirmation = None,
             Command::SelectSample(index) => self.show_sample(Slot::Main, index),
             Command::SelectSampleBeside(index) => self.show_sample(Slot::Beside, index),
             Command::StepSample(step) => self.step_sample(step),
@@ -91,13 +97,7 @@ impl Workbench {
             }
             Command::EditExport(edited) => self.settings.export = edited,
             Command::AskForExport => self.ask_for_export(context),
-            Command::Export(words) => {
-                self.ask(
-                    "Exporting".to_owned(),
-                    JobKind::Asked,
-                    Request::Export(words),
-                );
-            }
+            Command::Export(figure) => self.ask(ReadRequest::Export(figure)),
             Command::CopyNumbers(pane) => self.numbers_wanted = Some(pane),
             Command::CopyPicture(pane) => self.ask_for_picture(pane, PictureUse::Copy, context),
             Command::SavePicture(pane) => self.ask_for_picture(pane, PictureUse::Save, context),
@@ -130,33 +130,44 @@ impl Workbench {
             Command::CloseLesson => self.lesson = None,
             Command::Undo => self.undo(),
             Command::Redo => self.redo(),
-            Command::Quit => context.send_viewport_cmd(egui::ViewportCommand::Close),
+            Command::Quit => self.quit(context),
+            Command::QuitNow => self.quit_now(context),
         }
     }
 
-    pub(super) fn ask(&mut self, title: String, kind: JobKind, request: Request) {
-        if !matches!(request, Request::Question(_)) {
+    /// Hands a request to its lane; an older one of the same key makes room.
+    pub(super) fn ask(&mut self, request: impl Into<Request>) {
+        let request = request.into();
+        if let Request::Read(read) = &request
+            && !matches!(read, ReadRequest::Question(_))
+        {
             self.give_way();
         }
-        match self.worker.ask(request) {
-            Ok((id, cancel)) => self.data.jobs.push(Job {
-                id,
-                title,
-                kind,
-                progress: Progress::default(),
-                cancel,
-            }),
-            Err(error) => self.note(Severity::Error, format!("{error:#}")),
-        }
+        let asked = self.lanes.ask(request);
+        self.data.jobs.retain(|job| Some(job.id) != asked.replaced);
+        self.data.jobs.push(Job {
+            id: asked.job,
+            title: asked.key.title().to_owned(),
+            key: asked.key,
+            progress: Progress::default(),
+            cancel: asked.cancel,
+        });
     }
 
-    fn open(&mut self, slot: Slot, path: PathBuf) {
-        let request = Request::Open {
+    /// Opens a session that somebody wants to see, rather than that of a running capture.
+    fn open_by_hand(&mut self, path: PathBuf) {
+        if let Some(capture) = &mut self.data.capture {
+            capture.is_for_show = capture.out == path;
+        }
+        self.open(Slot::Main, path);
+    }
+
+    pub(super) fn open(&mut self, slot: Slot, path: PathBuf) {
+        self.ask(ReadRequest::Open {
             slot,
             path,
             options: self.settings.choices.measure,
-        };
-        self.ask("Opening the session".to_owned(), JobKind::Asked, request);
+        });
     }
 
     fn ask_for_copy(&mut self, context: &egui::Context) {
@@ -179,24 +190,15 @@ impl Workbench {
             return;
         };
         let from = session.info.path.clone();
-        self.ask(
-            "Saving the session".to_owned(),
-            JobKind::Asked,
-            Request::SaveAs { from, to },
-        );
+        self.ask(ReadRequest::SaveAs { from, to });
     }
 
     /// Asks what the panel's capture would take, unless it is no plan yet. Until the answer comes the last one
     /// stays, so that nothing jumps while somebody types.
     pub(super) fn estimate_memory(&mut self) {
-        let title = "Estimating the memory".to_owned();
-        // whoever types wants to know of what stands there in the end
-        for job in self.data.jobs.iter().filter(|job| job.title == title) {
-            job.cancel.cancel();
-        }
         if self.settings.capture.plan().is_ok() {
             let settings = Box::new(self.settings.capture.clone());
-            self.ask(title, JobKind::Unasked, Request::Estimate { settings });
+            self.ask(ReadRequest::Estimate(settings));
         } else {
             self.data.capture_memory = None;
         }
@@ -216,13 +218,30 @@ impl Workbench {
         let out = settings
             .typed_out()
             .unwrap_or_else(|| self.fresh_folder(&settings.session_stem()));
-        let options = self.settings.choices.measure;
-        let request = Request::Capture {
-            settings: Box::new(settings),
+        self.start_capture(CaptureOrder {
+            settings,
             out,
-            options,
-        };
-        self.ask("Capturing".to_owned(), JobKind::Capture, request);
+            start: StartMode::New,
+        });
+    }
+
+    fn resume_capture(&mut self) {
+        if self.data.capture_job().is_none()
+            && let Some(order) = self.data.resumable.clone()
+        {
+            self.start_capture(order);
+        }
+    }
+
+    fn start_capture(&mut self, order: CaptureOrder) {
+        self.data.capture_error = None;
+        self.data.resumable = None;
+        self.data.capture = Some(RunningCapture {
+            is_shown: self.data.is_open(&order.out),
+            out: order.out.clone(),
+            is_for_show: true,
+        });
+        self.ask(ModelRequest::Capture(Box::new(order)));
     }
 
     /// A folder of the program's own that is not there yet.
@@ -257,10 +276,46 @@ impl Workbench {
         self.script.extend(step.commands);
     }
 
+    /// Stops what loses nothing, and asks about the rest.
     fn cancel_jobs(&mut self) {
-        for job in &self.data.jobs {
-            job.cancel.cancel();
+        let keys: Vec<JobKey> = self.data.jobs.iter().map(|job| job.key.clone()).collect();
+        for key in keys {
+            self.cancel_job(&key);
         }
+    }
+
+    fn cancel_job(&mut self, key: &JobKey) {
+        match key.loses_work() && self.data.is_asking(key) {
+            true => self.confirmation = Some(Confirmation::StopCapture),
+            false => self.stop_job(key),
+        }
+    }
+
+    /// Stops a job; one that only waits is gone at once.
+    pub(super) fn stop_job(&mut self, key: &JobKey) {
+        let waiting = self.lanes.cancel(key);
+        self.data.jobs.retain(|job| Some(job.id) != waiting);
+    }
+
+    fn stop_capture(&mut self) {
+        self.confirmation = None;
+        self.stop_job(&JobKey::Capture);
+        if self.data.capture_job().is_none() && self.data.capture.take().is_some() {
+            self.note(Severity::Warning, "Cancelled before the capture began");
+        }
+    }
+
+    fn quit(&mut self, context: &egui::Context) {
+        match self.may_close() {
+            true => context.send_viewport_cmd(egui::ViewportCommand::Close),
+            false => self.confirmation = Some(Confirmation::Quit),
+        }
+    }
+
+    fn quit_now(&mut self, context: &egui::Context) {
+        self.stop_capture();
+        self.is_quitting = true;
+        context.send_viewport_cmd(egui::ViewportCommand::Close);
     }
 
     pub(super) fn show_sample(&mut self, slot: Slot, index: usize) {
@@ -270,22 +325,13 @@ impl Workbench {
         if index >= session.info.samples.len() {
             return;
         }
-        let title = match slot {
-            Slot::Main => "Measuring the sample",
-            Slot::Beside => "Measuring the sample of B",
-        };
-        let title = title.to_owned();
-        // Whoever leafs through samples wants the last one, not all that were passed.
-        for job in self.data.jobs.iter().filter(|job| job.title == title) {
-            job.cancel.cancel();
-        }
-        let request = Request::Measure {
+        let request = ReadRequest::Measure {
             slot,
             path: session.info.path.clone(),
             index,
             options: self.settings.choices.measure,
         };
-        self.ask(title, JobKind::Asked, request);
+        self.ask(request);
     }
 
     /// Asks for the attention of the primary head, unless it is there or asked for.
@@ -296,12 +342,7 @@ impl Workbench {
         let is_here = self.data.attention.as_ref().is_some_and(|it| it.key == key);
         if !is_here && self.asked_attention.as_ref() != Some(&key) {
             self.asked_attention = Some(key.clone());
-            let title = "Reading the attention".to_owned();
-            // whoever leafs through heads wants the last one
-            for job in self.data.jobs.iter().filter(|job| job.title == title) {
-                job.cancel.cancel();
-            }
-            self.ask(title, JobKind::Asked, Request::Attention(key));
+            self.ask(ReadRequest::Attention(key));
         }
     }
 
@@ -324,18 +365,9 @@ impl Workbench {
             return;
         }
         self.asked_maps = Some(key.clone());
-        self.data.answers.failures.remove(COMPARE_TITLE);
-        // whoever drags the budget wants the last one
-        for job in &self.data.jobs {
-            if job.title == COMPARE_TITLE {
-                job.cancel.cancel();
-            }
-        }
-        self.ask(
-            COMPARE_TITLE.to_owned(),
-            JobKind::Asked,
-            Request::CompareSamples(Box::new(key)),
-        );
+        let failures = &mut self.data.answers.failures;
+        failures.remove(&JobKey::CompareSamples);
+        self.ask(ReadRequest::CompareSamples(Box::new(key)));
     }
 
     fn wanted_maps(&self) -> Option<SessionMapsKey> {

@@ -1,8 +1,8 @@
-//! What the worker says becomes data.
+//! What the lanes say becomes data.
 
 use super::Workbench;
-use crate::gui::data::{JobKind, Message, OpenedSession, SessionInfo, Severity, Shown, Slot};
-use crate::gui::worker::Event;
+use crate::gui::data::{Message, OpenedSession, SessionInfo, Severity, Shown, Slot};
+use crate::gui::lanes::{CaptureOrder, Event, JobKey, ReadRequest};
 
 impl Workbench {
     pub(super) fn take_event(&mut self, event: Event) {
@@ -14,7 +14,7 @@ impl Workbench {
                 }
             }
             Event::SessionOpened { slot, info } => self.take_session(slot, info),
-            Event::SessionGrew(info) => self.grow_session(info),
+            Event::SampleCaptured(info) => self.take_captured_sample(info),
             Event::SampleMeasured { .. } => self.take_sample(event),
             Event::AttentionRead(picture) => {
                 self.data.attention = Some(picture);
@@ -47,14 +47,34 @@ impl Workbench {
             Event::Exported(files) => {
                 self.note(Severity::Success, format!("Exported {}", files.join(", ")));
             }
-            Event::Captured { path, samples } => {
-                let name = path.file_name().unwrap_or(path.as_os_str());
+            Event::Captured {
+                info,
+                samples,
+                again,
+            } => {
+                let name = info.path.file_name().unwrap_or(info.path.as_os_str());
                 let text = format!("Captured {samples} samples into {}", name.display());
+                self.end_capture(Some(info), again);
                 self.note(Severity::Success, text);
+            }
+            Event::CaptureStopped {
+                outcome,
+                info,
+                again,
+            } => {
+                self.end_capture(info, again);
+                if let Some(outcome) = outcome {
+                    self.note(Severity::Warning, outcome);
+                }
             }
             Event::Failed { job, reason } => self.take_failure(job, reason),
             Event::Cancelled { outcome } => self.note(Severity::Warning, outcome),
-            Event::Finished { job } => self.data.jobs.retain(|known| known.id != job),
+            Event::Finished { job } => {
+                self.data.jobs.retain(|known| known.id != job);
+                if self.data.capture_job().is_none() {
+                    self.data.capture = None;
+                }
+            }
         }
     }
 
@@ -71,6 +91,35 @@ impl Workbench {
         *self.data.slot_mut(slot) = Some(OpenedSession { info, shown: None });
         if slot == Slot::Beside {
             self.match_sample_beside();
+        }
+    }
+
+    /// The first sample of a capture is shown, unless another session was opened since it began.
+    fn take_captured_sample(&mut self, info: SessionInfo) {
+        if let Some(capture) = &mut self.data.capture
+            && capture.is_for_show
+            && !capture.is_shown
+        {
+            capture.is_shown = true;
+            self.open(Slot::Main, info.path.clone());
+        }
+        self.grow_session(info);
+    }
+
+    /// Shows what a capture left, unless another session was opened since it began.
+    fn end_capture(&mut self, info: Option<SessionInfo>, again: Option<Box<CaptureOrder>>) {
+        self.confirmation = None;
+        self.data.resumable = again.map(|order| *order);
+        let is_for_show = self.data.capture.take().is_some_and(|it| it.is_for_show);
+        let Some(info) = info else {
+            return;
+        };
+        let path = info.path.clone();
+        if self.data.is_open(&path) {
+            self.grow_session(info);
+            self.ask(ReadRequest::Details { path });
+        } else if is_for_show {
+            self.open(Slot::Main, path);
         }
     }
 
@@ -125,9 +174,9 @@ impl Workbench {
         };
         if let Some(known) = known {
             let failures = &mut self.data.answers.failures;
-            failures.insert(known.title.clone(), reason.clone());
+            failures.insert(known.key.clone(), reason.clone());
         }
-        if known.is_some_and(|known| known.kind == JobKind::Capture) {
+        if known.is_some_and(|known| known.key == JobKey::Capture) {
             self.data.capture_error = Some(reason);
         }
         self.note(Severity::Error, text);

@@ -1,16 +1,16 @@
-//! Asks the worker what the views in sight lack.
+//! Asks the lanes what the views in sight lack.
 
 use std::path::PathBuf;
 
 use kvlens_sessions::model::ModelSource;
 
 use super::Workbench;
-use crate::gui::data::JobKind;
+use crate::gui::lanes::{JobKey, ModelRequest, ReadRequest, Request};
 use crate::gui::layout::Pane;
 use crate::gui::question_choices::DriftPart;
 use crate::gui::questions::fidelity::FidelityQuestion;
+use crate::gui::questions::queries::InterventionsQuestion;
 use crate::gui::questions::{AskedSample, Question, QuestionKind, budgets_to_ask, drift, places};
-use crate::gui::worker::Request;
 
 /// What was asked last.
 #[derive(Default)]
@@ -113,7 +113,7 @@ impl Workbench {
                 sample,
                 budgets,
             };
-            self.put(QuestionKind::Drift, question);
+            self.put(question);
         }
     }
 
@@ -140,7 +140,7 @@ impl Workbench {
                 width,
                 budgets,
             };
-            self.put(QuestionKind::Places, question);
+            self.put(question);
         }
     }
 
@@ -153,18 +153,17 @@ impl Workbench {
         if !is_here && self.asked.queries.as_ref() != Some(&sample) {
             self.asked.queries = Some(sample.clone());
             let (path, index) = sample;
-            self.put(QuestionKind::Queries, Question::Queries { path, index });
+            self.put(Question::Queries { path, index });
         }
     }
 
     fn ask_interventions(&mut self) {
         if let Some((path, index)) = self.sample_place() {
-            let question = Question::Interventions {
+            self.put_to_model(ModelRequest::Interventions(InterventionsQuestion {
                 path,
                 index,
                 elsewhere: self.model_of_panel(),
-            };
-            self.put(QuestionKind::Interventions, question);
+            }));
         }
     }
 
@@ -191,7 +190,7 @@ impl Workbench {
             windows: windows.filter(is_shown).cloned().collect(),
             elsewhere: self.model_of_panel(),
         };
-        self.put(QuestionKind::Fidelity, Question::Fidelity(question));
+        self.put_to_model(ModelRequest::Fidelity(Box::new(question)));
     }
 
     /// The session and the number of the open sample.
@@ -207,42 +206,39 @@ impl Workbench {
     }
 
     /// Lets a request of another kind go first: what views ask for by themselves is stopped, and asked again
-    /// behind it. The worker is one thread, and whoever clicks should not wait for a long sweep.
+    /// behind it. The read lane is one thread, and whoever clicks should not wait for a long sweep.
     pub(super) fn give_way(&mut self) {
-        for (kind, asked) in [
-            (QuestionKind::Drift, &mut self.asked.drift),
-            (QuestionKind::Places, &mut self.asked.places),
-        ] {
-            let mut jobs = self.data.jobs.iter();
-            let running =
-                jobs.find(|job| job.title == kind.job_title() && !job.cancel.is_cancelled());
-            if let Some(job) = running {
-                job.cancel.cancel();
-                *asked = None;
+        for kind in [QuestionKind::Drift, QuestionKind::Places] {
+            let key = JobKey::Question(kind);
+            if self.data.is_asking(&key) {
+                self.stop_job(&key);
+                match kind {
+                    QuestionKind::Drift => self.asked.drift = None,
+                    _ => self.asked.places = None,
+                }
             }
         }
     }
 
     /// Asks, instead of an earlier question of the same kind.
-    fn put(&mut self, kind: QuestionKind, question: Question) {
-        if !matches!(kind, QuestionKind::Drift | QuestionKind::Places) {
+    fn put(&mut self, question: Question) {
+        if !matches!(question.kind(), QuestionKind::Drift | QuestionKind::Places) {
             self.give_way();
         }
-        let title = kind.job_title();
-        self.data.answers.failures.remove(title);
-        for job in self.data.jobs.iter().filter(|job| job.title == title) {
-            job.cancel.cancel();
-        }
-        self.ask(
-            title.to_owned(),
-            JobKind::Asked,
-            Request::Question(Box::new(question)),
-        );
+        self.put_anew(ReadRequest::Question(Box::new(question)).into());
+    }
+
+    fn put_to_model(&mut self, request: ModelRequest) {
+        self.put_anew(request.into());
+    }
+
+    fn put_anew(&mut self, request: Request) {
+        self.data.answers.failures.remove(&request.key());
+        self.ask(request);
     }
 
     fn is_asking(&self, kind: QuestionKind) -> bool {
-        let mut jobs = self.data.jobs.iter();
-        jobs.any(|job| job.title == kind.job_title() && !job.cancel.is_cancelled())
+        self.data.is_asking(&JobKey::Question(kind))
     }
 
     fn asked_sample(&self) -> Option<AskedSample> {

@@ -1,0 +1,83 @@
+//! What the screen is told of a session and of its samples.
+
+use std::sync::Arc;
+
+use kvlens_datasets::QuestionPlace;
+use kvlens_sessions::{SampleRecord, SampleState, Session};
+
+use super::{Event, Reporter};
+use crate::gui::data::{SampleDetails, SampleRow, SessionInfo, Slot};
+use crate::gui::derived::budget_grid;
+use crate::measurement::{MeasureOptions, measure_sample};
+
+/// What is known of a session without its samples' files.
+pub(super) fn describe(session: &Session) -> SessionInfo {
+    let manifest = session.manifest();
+    let mut samples = Vec::new();
+    let mut failed = Vec::new();
+    for entry in &manifest.samples {
+        match &entry.state {
+            SampleState::Finished {
+                prompt_tokens,
+                decode_tokens,
+                ..
+            } => samples.push(SampleRow {
+                id: entry.id.clone(),
+                prompt_tokens: *prompt_tokens,
+                decode_tokens: *decode_tokens,
+                details: None,
+            }),
+            SampleState::Failed { reason } => failed.push((entry.id.clone(), reason.clone())),
+            SampleState::Pending => {}
+        }
+    }
+    SessionInfo {
+        path: session.path().to_owned(),
+        name: session.name().to_owned(),
+        model: manifest.model.name.clone(),
+        device: format!("{}, {}", manifest.device, manifest.dtype),
+        layers: manifest.shape.layers,
+        query_heads: manifest.shape.query_heads,
+        kv_heads: manifest.shape.kv_heads,
+        samples,
+        failed,
+    }
+}
+
+/// The rest of a sample's row.
+pub(super) fn details(record: &SampleRecord) -> SampleDetails {
+    SampleDetails {
+        task: record.task.clone(),
+        question_place: match record.question_place {
+            Some(QuestionPlace::Start) => "start",
+            Some(QuestionPlace::End) => "end",
+            None => "",
+        }
+        .to_owned(),
+        score: record.score,
+    }
+}
+
+/// Measures a sample at every budget of the plots.
+pub(super) fn measured(
+    slot: Slot,
+    session: &Session,
+    index: usize,
+    options: MeasureOptions,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<Event> {
+    reporter.cancel.check()?;
+    reporter.stage("Rank the tokens");
+    let captured = session.load_sample(index)?;
+    reporter.cancel.check()?;
+    let sample = measure_sample(&captured, &options, |prompt_tokens| {
+        budget_grid(prompt_tokens).map_or_else(Vec::new, |grid| grid.tokens().to_vec())
+    })?;
+    Ok(Event::SampleMeasured {
+        slot,
+        path: session.path().to_owned(),
+        index,
+        options,
+        sample: Arc::new(sample),
+    })
+}

@@ -1,0 +1,130 @@
+//! The lane that opens sessions, measures samples, answers what a session alone can answer, and writes exports.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use kvlens_sessions::Session;
+
+use super::copied::copy_session;
+use super::opened::{describe, details, measured};
+use super::{Event, ReadRequest, Reporter, Serve};
+use crate::gui::attention_picture::AttentionPicture;
+use crate::gui::capture_settings::CaptureSettings;
+use crate::gui::compare_samples::Gathered;
+use crate::gui::data::Slot;
+use crate::gui::{export, questions};
+use crate::jobs::estimate::{self, Estimated};
+use crate::measurement::MeasureOptions;
+
+/// What stays between two jobs.
+#[derive(Default)]
+pub(super) struct ReadLane {
+    /// Samples whose row of the table lacks the rest.
+    unread: VecDeque<(Arc<Session>, usize)>,
+    gathered: Gathered,
+}
+
+impl Serve for ReadLane {
+    type Request = ReadRequest;
+
+    fn serve(&mut self, request: ReadRequest, reporter: &Reporter<'_>) -> anyhow::Result<()> {
+        match request {
+            ReadRequest::Open {
+                slot,
+                path,
+                options,
+            } => self.open(slot, &path, options, reporter),
+            ReadRequest::Measure {
+                slot,
+                path,
+                index,
+                options,
+            } => {
+                let session = Session::open(&path)?;
+                (reporter.event)(measured(slot, &session, index, options, reporter)?);
+                Ok(())
+            }
+            ReadRequest::Attention(key) => {
+                let captured = Session::open(&key.path)?.load_sample(key.index)?;
+                reporter.cancel.check()?;
+                let picture = AttentionPicture::read(&captured, key)?;
+                (reporter.event)(Event::AttentionRead(Arc::new(picture)));
+                Ok(())
+            }
+            ReadRequest::CompareSamples(key) => self.gathered.compare(*key, reporter),
+            ReadRequest::Question(question) => questions::answer(*question, reporter),
+            ReadRequest::Export(figure) => export::export(&figure, reporter),
+            ReadRequest::Estimate(settings) => {
+                reporter.cancel.check()?;
+                let said = estimated(&settings).unwrap_or_else(|error| format!("{error:#}"));
+                (reporter.event)(Event::Estimated(said));
+                Ok(())
+            }
+            ReadRequest::SaveAs { from, to } => {
+                copy_session(&from, &to)?;
+                (reporter.event)(Event::Saved(to));
+                Ok(())
+            }
+            ReadRequest::Details { path } => {
+                self.read_details_of(&Arc::new(Session::open(&path)?));
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads one more of the rows that the table of samples still lacks.
+    fn while_idle(&mut self) -> Option<Event> {
+        let (session, index) = self.unread.pop_front()?;
+        Some(match session.load_sample(index) {
+            Ok(sample) => Event::SampleDetails {
+                path: session.path().to_owned(),
+                index,
+                details: details(&sample.record),
+            },
+            Err(error) => Event::Warning(error.to_string()),
+        })
+    }
+}
+
+impl ReadLane {
+    /// Opens a session; says so only when its first sample could be measured as well.
+    fn open(
+        &mut self,
+        slot: Slot,
+        path: &Path,
+        options: MeasureOptions,
+        reporter: &Reporter<'_>,
+    ) -> anyhow::Result<()> {
+        let session = Session::open(path)?;
+        let info = describe(&session);
+        let first = if info.samples.is_empty() {
+            None
+        } else {
+            Some(measured(slot, &session, 0, options, reporter)?)
+        };
+        if slot == Slot::Main {
+            self.read_details_of(&Arc::new(session));
+        }
+        (reporter.event)(Event::SessionOpened { slot, info });
+        if let Some(event) = first {
+            (reporter.event)(event);
+        }
+        Ok(())
+    }
+
+    /// Leaves the rows of the table of samples to be read when nothing else is to be done.
+    fn read_details_of(&mut self, session: &Arc<Session>) {
+        let rows = 0..session.sample_count();
+        self.unread = rows.map(|index| (Arc::clone(session), index)).collect();
+    }
+}
+
+/// What the capture of these settings would take, or that its model has to be fetched first.
+fn estimated(settings: &CaptureSettings) -> anyhow::Result<String> {
+    let plan = settings.plan()?;
+    Ok(match estimate::run(&plan, &settings.samples()?)? {
+        Estimated::Missing(id) => format!("{id} will be fetched from the hub"),
+        Estimated::Known(estimate) => estimate.peak_line(),
+    })
+}

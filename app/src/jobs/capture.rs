@@ -1,0 +1,169 @@
+//! Running a model on prompts into a session folder.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use kvlens_datasets::{DataSpec, Sample, load_all};
+use kvlens_sessions::windows::parse_windows;
+use kvlens_sessions::{
+    CaptureEvent, CapturePlan, CaptureSummary, Session, SessionError, StartMode, capture,
+};
+
+use super::estimate::Estimate;
+use super::failure::Failure;
+use super::folders::check_can_create;
+use super::models::{ModelChoice, Models};
+use super::{Cancel, Watch, fetch};
+
+/// What makes a folder a session.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// A capture with where it goes.
+#[derive(Clone, Debug)]
+pub struct CaptureRequest {
+    /// What to capture.
+    pub plan: CapturePlan,
+    /// Prompts in place of those that the plan's data name, for text that stands in no file.
+    pub samples: Option<Vec<Sample>>,
+    /// The session folder.
+    pub out: PathBuf,
+    /// What to do with a folder that is there.
+    pub start: StartMode,
+}
+
+impl CaptureRequest {
+    /// Refuses what can be refused without the model.
+    ///
+    /// # Errors
+    /// Windows and prompts that are not understood; an output that cannot be written.
+    pub fn check(&self) -> Result<()> {
+        parse_windows(&self.plan.windows)?;
+        self.samples()?;
+        self.check_output()
+    }
+
+    /// The prompts.
+    ///
+    /// # Errors
+    /// What the data set refuses.
+    pub fn samples(&self) -> Result<Vec<Sample>> {
+        match &self.samples {
+            Some(samples) => Ok(samples.clone()),
+            None => load_samples(&self.plan),
+        }
+    }
+
+    /// Refuses an output before the model is loaded, which may take long.
+    fn check_output(&self) -> Result<()> {
+        if self.out.exists() {
+            match self.start {
+                StartMode::New => {
+                    return Err(Failure::BadInput(format!(
+                        "the output is already there; give another --out, or --resume to go on \
+                         with a capture that was stopped: {}",
+                        self.out.display()
+                    ))
+                    .into());
+                }
+                StartMode::Resume if self.out.join(MANIFEST_FILE).exists() => {
+                    Session::open(&self.out)?;
+                }
+                StartMode::Resume | StartMode::Replace => {}
+            }
+        }
+        check_can_create(&self.out)
+    }
+
+    fn model(&self) -> ModelChoice {
+        ModelChoice {
+            source: self.plan.model.clone(),
+            device: self.plan.device,
+            dtype: self.plan.dtype,
+            attention: self.plan.attention,
+        }
+    }
+}
+
+/// The prompts that a plan names.
+///
+/// # Errors
+/// What the data set refuses.
+pub fn load_samples(plan: &CapturePlan) -> Result<Vec<Sample>> {
+    let specs = plan
+        .data
+        .iter()
+        .map(|spec| spec.parse())
+        .collect::<Result<Vec<DataSpec>, _>>()?;
+    Ok(load_all(&specs)?)
+}
+
+/// Fetches the model if need be, loads it unless it is loaded, and captures every sample. One that cannot be
+/// captured is told and counted, and the others go on.
+///
+/// # Errors
+/// Bad input; what does not fit into memory; [`SessionError::Cancelled`] after a cancel, which keeps the finished
+/// samples.
+pub fn run(
+    request: &CaptureRequest,
+    models: &mut Models,
+    watch: &mut dyn Watch,
+    cancel: &Cancel,
+) -> Result<CaptureSummary> {
+    request.check()?;
+    let samples = request.samples()?;
+    fetch::run(&request.plan.model, watch, cancel)?;
+    watch.loading();
+    let choice = request.model();
+    let is_loaded = models.make_room_for(&choice);
+    let estimate = Estimate::of(&request.plan, &samples, is_loaded)?;
+    estimate.check()?;
+    watch.accepted(&estimate);
+    let model = models.load(&choice)?;
+    watch.loaded(&request.plan.model);
+    let outcome = capture(
+        &request.plan,
+        model,
+        &samples,
+        &request.out,
+        request.start,
+        &mut |event| tell(watch, event),
+        cancel,
+    );
+    Ok(outcome?)
+}
+
+fn tell(watch: &mut dyn Watch, event: CaptureEvent) {
+    match event {
+        CaptureEvent::Started => watch.started(),
+        CaptureEvent::SampleStarted { index, count, id } => watch.sample(index, count, &id),
+        CaptureEvent::Progress {
+            stage,
+            done_tokens,
+            total_tokens,
+        } => watch.capture_stage(&stage, done_tokens, total_tokens),
+        CaptureEvent::SampleFinished { id, .. } => watch.sample_finished(&id),
+        CaptureEvent::SampleFailed { id, reason, .. } => watch.sample_failed(&id, &reason),
+    }
+}
+
+/// What a stopped capture left behind.
+#[derive(Debug)]
+pub enum Left {
+    /// So many finished samples.
+    Finished(usize),
+    /// No finished sample.
+    Nothing,
+    /// Something that cannot be read, and why.
+    Unreadable(SessionError),
+}
+
+/// Looks at the folder of a capture that was stopped or failed.
+#[must_use]
+pub fn left_behind(request: &CaptureRequest) -> Left {
+    match Session::open(&request.out).map(|session| session.sample_count()) {
+        Ok(0) => Left::Nothing,
+        Ok(finished) => Left::Finished(finished),
+        Err(_) if matches!(request.out.try_exists(), Ok(false)) => Left::Nothing,
+        Err(error) => Left::Unreadable(error),
+    }
+}

@@ -1,0 +1,114 @@
+//! What a capture will take in memory and on disk.
+
+use anyhow::Result;
+use kvlens_datasets::Sample;
+use kvlens_sessions::CapturePlan;
+use kvlens_sessions::estimate::{
+    AvailableMemory, CaptureEstimator, MemoryEstimate, readable_bytes,
+};
+use kvlens_sessions::hub::HubId;
+
+use super::fetch::missing;
+use crate::system_memory::available_memory;
+
+/// What a capture takes, and what there is.
+pub struct Estimate {
+    /// By part and by stage.
+    pub memory: MemoryEstimate,
+    /// What can be had now.
+    pub available: AvailableMemory,
+    estimator: CaptureEstimator,
+}
+
+/// What came of an estimate.
+pub enum Estimated {
+    /// The model has to be fetched before anything can be said.
+    Missing(HubId),
+    /// What the capture takes.
+    Known(Box<Estimate>),
+}
+
+/// What the capture of these samples would take; no weights are read.
+///
+/// # Errors
+/// A plan that cannot be captured.
+pub fn run(plan: &CapturePlan, samples: &[Sample]) -> Result<Estimated> {
+    match missing(&plan.model) {
+        Some(id) => Ok(Estimated::Missing(id)),
+        None => Ok(Estimated::Known(Box::new(Estimate::of(
+            plan, samples, false,
+        )?))),
+    }
+}
+
+impl Estimate {
+    /// Of a model that is here. One that is loaded takes its memory already.
+    ///
+    /// # Errors
+    /// A plan that cannot be captured.
+    pub fn of(plan: &CapturePlan, samples: &[Sample], is_loaded: bool) -> Result<Self> {
+        let estimator = CaptureEstimator::open(plan)?;
+        let mut memory = estimator.estimate(samples)?;
+        let mut available = available_memory();
+        if is_loaded {
+            memory.count_weights_as_available(&mut available);
+        }
+        Ok(Self {
+            memory,
+            available,
+            estimator,
+        })
+    }
+
+    /// Refuses what cannot fit.
+    ///
+    /// # Errors
+    /// A sentence on what is lacking.
+    pub fn check(&self) -> Result<()> {
+        Ok(self.estimator.check(&self.memory, self.available)?)
+    }
+
+    /// The peak and the session on disk, in a line.
+    #[must_use]
+    pub fn peak_line(&self) -> String {
+        let peak = self.memory.peak();
+        let place = match peak.device > 0.0 {
+            true => format!("{} on the device, ", readable_bytes(peak.device)),
+            false => String::new(),
+        };
+        format!(
+            "Memory: {place}{} at '{}'; session: {}",
+            readable_bytes(peak.host),
+            self.memory.peak_stage(),
+            readable_bytes(self.memory.session_bytes)
+        )
+    }
+
+    /// The peak against what there is, and the session on disk, in a line.
+    #[must_use]
+    pub fn peak_of_available_line(&self) -> String {
+        let peak = self.memory.peak();
+        let host = of_limit(peak.host, self.available.host_bytes);
+        let memory = if peak.device > 0.0 {
+            let device = of_limit(peak.device, self.memory.device_free_bytes);
+            format!("{device} of the device and {host} beside it")
+        } else {
+            host
+        };
+        format!(
+            "memory: {memory}, highest at '{}'; session on disk: {}",
+            self.memory.peak_stage(),
+            readable_bytes(self.memory.session_bytes)
+        )
+    }
+}
+
+fn of_limit(needed: f64, limit: Option<u64>) -> String {
+    let needed = readable_bytes(needed);
+    limit.map_or(needed.clone(), |limit| {
+        format!(
+            "{needed} of {} that can be had",
+            readable_bytes(limit as f64)
+        )
+    })
+}

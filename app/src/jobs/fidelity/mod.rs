@@ -1,0 +1,306 @@
+//! Evicting by each window of captured sessions, decoding, and what became of the output: into tables.
+
+mod relation;
+mod sample;
+mod tables;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use kvlens_analysis::Budget;
+use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
+use kvlens_sessions::Session;
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use serde::Serialize;
+
+use super::failure::{Failure, is_cancelled};
+use super::folders::check_can_create;
+use super::found_sessions::{open_sessions, refuse_useless_budgets};
+use super::measure::sample_context;
+use super::model_names::ModelNames;
+use super::models::{Models, NoSessionModel, WhyNoModel};
+use super::provenance::Provenance;
+use super::{Cancel, SampleFacts, Warnings, Watch};
+use crate::measurement::allocations::AllocationKind;
+use crate::measurement::fidelity::EvictionPlan;
+use crate::measurement::fidelity::collected::{Collected, Group};
+
+pub use relation::{FORESEEN, Over, Relation, relations_of};
+pub use sample::SampleEvictions;
+
+use relation::relations;
+use tables::FidelityTables;
+
+/// What the columns are, in words that go with the figures.
+const DEFINITION: &str = "the prompt is prefilled on the full cache; each head keeps forced-keep tokens, then the \
+     top of the window's ranking, up to the budget, at their positions; token i of the session's generation is \
+     fed at position T + i on the full and on the evicted cache, and the distributions of the next token are \
+     compared; the first token's distribution comes out of the prompt and is not compared";
+
+/// How a budget is shared out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allocation {
+    /// The same for every head.
+    #[default]
+    Uniform,
+    /// More for the lower layers.
+    Pyramid,
+    /// More, within a layer, for the heads with the larger scores.
+    Adaptive,
+}
+
+impl Allocation {
+    /// Every allocation.
+    pub const ALL: [Self; 3] = [Self::Uniform, Self::Pyramid, Self::Adaptive];
+
+    /// How it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform",
+            Self::Pyramid => "pyramid",
+            Self::Adaptive => "adaptive",
+        }
+    }
+
+    /// What it does, in words.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Uniform => "The same for every head",
+            Self::Pyramid => "More for the lower layers",
+            Self::Adaptive => "More, within a layer, for the heads with the larger scores",
+        }
+    }
+
+    /// What the word means.
+    #[must_use]
+    pub fn kind(self) -> AllocationKind {
+        match self {
+            Self::Uniform => AllocationKind::Uniform,
+            Self::Pyramid => AllocationKind::Pyramid,
+            Self::Adaptive => AllocationKind::HeadAdaptive,
+        }
+    }
+}
+
+impl fmt::Display for Allocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A fidelity run with where it goes.
+pub struct FidelityRequest {
+    /// Session folders, or folders of sessions.
+    pub sessions: Vec<PathBuf>,
+    /// The folder of the tables.
+    pub out: PathBuf,
+    /// Each once.
+    pub budgets: Vec<Budget>,
+    /// How to score, rank, share out and decode.
+    pub plan: EvictionPlan,
+    /// The allocation of the plan, as it was asked for.
+    pub allocation: Allocation,
+    /// Samples of each session at most.
+    pub limit: usize,
+    /// The model, in place of where a session found its own.
+    pub model: Option<ModelSource>,
+    /// Where it runs.
+    pub device: DeviceChoice,
+    /// Its number format, in place of that of a session's plan.
+    pub dtype: Option<DtypeChoice>,
+}
+
+/// What the tables need to be made again, beyond what a measurement needs.
+#[derive(Serialize)]
+struct FidelityProvenance<'a> {
+    #[serde(flatten)]
+    measured: Provenance<'a>,
+    fidelity: Eviction<'a>,
+}
+
+#[derive(Serialize)]
+struct Eviction<'a> {
+    definition: &'static str,
+    allocation: Allocation,
+    pyramid_beta: f64,
+    adaptive_floor: f64,
+    decode: Option<usize>,
+    model: Option<&'a ModelSource>,
+    device: DeviceChoice,
+    dtype: Option<DtypeChoice>,
+}
+
+/// Evicts and decodes every finished sample and writes the tables; gives the figures that they hold.
+///
+/// Samples that are finished when the run is stopped, or fails, are kept.
+///
+/// # Errors
+/// Bad input; a model that is not the session's; [`Failure::Interrupted`] after a cancel.
+pub fn run(
+    request: &FidelityRequest,
+    models: &mut Models,
+    watch: &mut dyn Watch,
+    cancel: &Cancel,
+) -> Result<Collected> {
+    check_can_create(&request.out)?;
+    let sessions = open_sessions(&request.sessions)?;
+    refuse_useless_budgets(&sessions, &request.budgets)?;
+    let mut run = Run {
+        job: request,
+        model_names: ModelNames::of(&sessions),
+        tables: FidelityTables::begin(&request.out, &request.provenance(&sessions)?)?,
+        collected: Collected::new(&request.budgets),
+        warnings: Warnings::default(),
+        progress: watch,
+        count: sessions
+            .iter()
+            .map(|session| request.samples_of(session))
+            .sum(),
+        done: 0,
+        cancel,
+    };
+    let outcome = run.all(&sessions, models);
+    run.finish(outcome)
+}
+
+impl FidelityRequest {
+    fn samples_of(&self, session: &Session) -> usize {
+        session.sample_count().min(self.limit)
+    }
+
+    fn session_model<'m>(&self, models: &'m mut Models, session: &Session) -> Result<&'m Model> {
+        let plan = &session.manifest().plan;
+        let sources = [self.model.as_ref().unwrap_or(&plan.model).clone()];
+        let dtype = self.dtype.unwrap_or(plan.dtype);
+        models
+            .of_session(session, &sources, self.device, dtype)
+            .map_err(|refused| self.refusal(session, refused))
+    }
+
+    fn refusal(&self, session: &Session, refused: NoSessionModel) -> anyhow::Error {
+        match refused.why {
+            WhyNoModel::NotLoaded(error) => error.context(match self.model {
+                Some(_) => "the model cannot be used".to_owned(),
+                None => format!(
+                    "the model that session '{}' was captured with cannot be loaded again; say where it is by --model",
+                    session.name()
+                ),
+            }),
+            WhyNoModel::Differs(part) => Failure::BadInput(format!(
+                "the model has other {part} than '{}', which session '{}' was captured with; give that one by \
+                 --model: {}",
+                session.manifest().model.name,
+                session.name(),
+                refused.source
+            ))
+            .into(),
+        }
+    }
+
+    fn provenance(&self, sessions: &[Session]) -> Result<String> {
+        let provenance = FidelityProvenance {
+            measured: Provenance::new(sessions, &self.budgets, &self.plan.options)?,
+            fidelity: Eviction {
+                definition: DEFINITION,
+                allocation: self.allocation,
+                pyramid_beta: PYRAMID_BETA,
+                adaptive_floor: ADAPTIVE_FLOOR,
+                decode: self.plan.decode,
+                model: self.model.as_ref(),
+                device: self.device,
+                dtype: self.dtype,
+            },
+        };
+        serde_json::to_string(&provenance)
+            .context("the provenance of the tables cannot be written as JSON")
+    }
+}
+
+struct Run<'a> {
+    job: &'a FidelityRequest,
+    model_names: ModelNames,
+    tables: FidelityTables,
+    collected: Collected,
+    warnings: Warnings,
+    progress: &'a mut dyn Watch,
+    count: usize,
+    done: usize,
+    cancel: &'a Cancel,
+}
+
+impl Run<'_> {
+    fn all(&mut self, sessions: &[Session], models: &mut Models) -> Result<()> {
+        let job = self.job;
+        for session in sessions {
+            let model = job.session_model(models, session)?;
+            for index in 0..job.samples_of(session) {
+                self.cancel.check()?;
+                self.sample(session, index, model)?;
+                self.done += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, session: &Session, index: usize, model: &Model) -> Result<()> {
+        let captured = session.load_sample(index)?;
+        let record = &captured.record;
+        self.progress.sample(self.done, self.count, &record.id);
+        let facts = SampleFacts {
+            id: &record.id,
+            prompt_tokens: record.prompt_ids.len(),
+            decode_tokens: record.generated_ids.len(),
+        };
+        let evictions = SampleEvictions::new(session, &captured, &self.job.budgets);
+        self.warnings
+            .of_budgets(facts, evictions.left_out(), &*self.progress);
+        self.warnings.of_decode_stage(facts, &*self.progress);
+        let mut windows = Vec::new();
+        evictions.run(
+            &self.job.plan,
+            model,
+            |_| true,
+            &mut |outcome| windows.push(outcome),
+            self.progress,
+            self.cancel,
+        )?;
+        let context = sample_context(session, self.model_names.name(session), record);
+        self.tables
+            .add(&context, record, self.job.allocation, &windows)?;
+        let group = Group {
+            session: context.session,
+            model: context.model,
+            task: context.task,
+            question_place: record.question_place,
+        };
+        self.collected.add(group, facts.prompt_tokens, &windows);
+        Ok(())
+    }
+
+    /// Publishes what there is of the tables and gives the figures, or why the run ended early.
+    fn finish(self, outcome: Result<()>) -> Result<Collected> {
+        self.warnings.end(&*self.progress);
+        let (done, count, out) = (self.done, self.count, self.job.out.display());
+        if done > 0 {
+            self.tables.publish(&relations(&self.collected)?)?;
+        }
+        let kept = match done {
+            0 => "no sample was finished, and no table was written or changed".to_owned(),
+            _ => format!("the tables hold the {done} of {count} samples that were finished: {out}"),
+        };
+        match outcome {
+            Ok(()) => Ok(self.collected),
+            Err(error) if is_cancelled(&error) => {
+                Err(Failure::Interrupted(format!("stopped; {kept}")).into())
+            }
+            Err(error) => Err(match done {
+                0 => error,
+                _ => error.context(kept),
+            }),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The Parquet files of `kvlens fidelity`: written side by side, published together.
+
+use std::path::Path;
+
+use anyhow::Result;
+use kvlens_analysis::tables::{
+    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelityTable, RecallFidelityTable,
+    SampleContext, Table, TableWriter,
+};
+use kvlens_sessions::SampleRecord;
+
+use super::Allocation;
+use super::relation::Relation;
+use crate::jobs::folders::Staging;
+use crate::jobs::measure::clamped;
+use crate::measurement::fidelity::{FULL_LABEL, Outcome, WindowOutcome};
+
+/// Every table of one run.
+pub struct FidelityTables {
+    fidelity: TableWriter<FidelityTable>,
+    steps: TableWriter<FidelityStepsTable>,
+    relations: TableWriter<RecallFidelityTable>,
+    // after the writers, whose files lie in it: fields are dropped in this order
+    staging: Staging,
+}
+
+impl FidelityTables {
+    /// Opens every table aside in the output folder, which is created if needed.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn begin(out: &Path, provenance: &str) -> Result<Self> {
+        let staging = Staging::begin(out)?;
+        let folder = staging.folder();
+        Ok(Self {
+            fidelity: TableWriter::create(folder, provenance)?,
+            steps: TableWriter::create(folder, provenance)?,
+            relations: TableWriter::create(folder, provenance)?,
+            staging,
+        })
+    }
+
+    /// Adds all rows of a sample.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn add(
+        &mut self,
+        context: &SampleContext,
+        record: &SampleRecord,
+        allocation: Allocation,
+        windows: &[WindowOutcome],
+    ) -> Result<()> {
+        let mut rows = Vec::new();
+        let mut steps = Vec::new();
+        for window in windows {
+            for outcome in &window.by_budget {
+                rows.push(row(context, allocation, window, outcome));
+                if window.label != FULL_LABEL {
+                    steps.extend(step_rows(context, record, window, outcome));
+                }
+            }
+        }
+        self.fidelity.write(&rows)?;
+        self.steps.write(&steps)?;
+        Ok(())
+    }
+
+    /// Adds the correlations, completes every file, then gives all of them their names.
+    ///
+    /// # Errors
+    /// When a file cannot be completed or moved.
+    pub fn publish(mut self, relations: &[Relation]) -> Result<()> {
+        let rows: Vec<_> = relations.iter().map(Relation::row).collect();
+        self.relations.write(&rows)?;
+        self.fidelity.finish()?;
+        self.steps.finish()?;
+        self.relations.finish()?;
+        self.staging.publish(&[
+            FidelityTable::FILE_NAME,
+            FidelityStepsTable::FILE_NAME,
+            RecallFidelityTable::FILE_NAME,
+        ])
+    }
+}
+
+fn row<'a>(
+    sample: &'a SampleContext,
+    allocation: Allocation,
+    window: &'a WindowOutcome,
+    outcome: &'a Outcome,
+) -> FidelityRow<'a> {
+    FidelityRow {
+        sample,
+        window: &window.label,
+        head_kind: window.head_kind,
+        allocation: allocation.kind().name(),
+        budget_tokens: clamped(outcome.budget_tokens),
+        budget_fraction: budget_fraction(sample, outcome),
+        foreseen: outcome.foreseen,
+        steps: clamped(outcome.steps.len()),
+        fidelity: outcome.fidelity,
+        answer_nll: outcome.answer_nll,
+        score: outcome.score,
+        generated: &outcome.generated,
+    }
+}
+
+fn step_rows<'a>(
+    sample: &'a SampleContext,
+    record: &SampleRecord,
+    window: &'a WindowOutcome,
+    outcome: &Outcome,
+) -> impl Iterator<Item = FidelityStepRow<'a>> {
+    let steps = record.generated_ids.iter().zip(&outcome.steps).enumerate();
+    steps.map(move |(step, (&token_id, &fidelity))| FidelityStepRow {
+        sample,
+        window: &window.label,
+        budget_tokens: clamped(outcome.budget_tokens),
+        budget_fraction: budget_fraction(sample, outcome),
+        step: clamped(step),
+        token_id,
+        fidelity,
+    })
+}
+
+fn budget_fraction(sample: &SampleContext, outcome: &Outcome) -> f64 {
+    outcome.budget.fraction(sample.prompt_tokens as usize)
+}

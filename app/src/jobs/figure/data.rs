@@ -1,0 +1,427 @@
+//! From sessions to the rows of a figure, one sample at a time.
+
+use anyhow::{Context, Result};
+use kvlens_analysis::collection::CollectedWindow;
+use kvlens_analysis::figure::{FigureRow, FigureText, SeriesSamples};
+use kvlens_analysis::{Budget, Collection, HeadKind, Metric, SampleGroup};
+use kvlens_sessions::{CapturedSample, Session};
+
+use super::groups::{ByGroup, joined};
+use super::heads::HeadChoice;
+use super::maps::{HeadSums, difference_rows, winner_rows};
+use super::samples::{Sampled, curve_budgets, head_label};
+use super::{FigureRequest, KindChoice};
+use crate::jobs::failure::{Failure, stop_if_cancelled};
+use crate::jobs::found_sessions::{pairing_key, window_labels};
+use crate::jobs::model_names::ModelNames;
+use crate::jobs::{Cancel, HIT_RATE_BUDGETS, SEED, Watch};
+use crate::measurement::places::Sweep;
+use crate::measurement::{MeasureOptions, measure_sample};
+
+/// The two series of query cosines.
+pub const BEFORE: &str = "before rotation";
+/// The second of them.
+pub const AFTER: &str = "after rotation";
+
+/// A figure to be made.
+pub struct FigureJob<'a> {
+    /// Opened; samples are loaded one by one.
+    pub sessions: &'a [Session],
+    /// What is shown.
+    pub kind: KindChoice,
+    /// Labels of the windows in the order of the figure.
+    pub windows: Vec<String>,
+    /// The window that others are compared with, for a map of differences.
+    pub against: Option<String>,
+    /// Heads that means are taken over.
+    pub heads: HeadChoice,
+    /// The budget of figures that are about one.
+    pub budget: Budget,
+    /// The metric of figures that show one.
+    pub metric: Metric,
+    /// How windows and oracle are scored.
+    pub options: MeasureOptions,
+    /// How a window is swept through places.
+    pub sweep: Sweep,
+    range: Option<(f64, f64)>,
+}
+
+/// What is gathered of one group of samples.
+#[derive(Debug, Default)]
+struct Gathered {
+    series: SeriesSamples,
+    times: SeriesSamples,
+    heads: HeadSums,
+}
+
+/// Everything that is gathered.
+struct Gathering {
+    model_names: ModelNames,
+    groups: ByGroup<Gathered>,
+    collection: Collection,
+    head_kinds: Vec<HeadKind>,
+    without_queries: usize,
+}
+
+impl<'a> FigureJob<'a> {
+    /// From what was asked for.
+    ///
+    /// # Errors
+    /// [`Failure::BadInput`] for a window that no session has; a sample that cannot be read.
+    pub fn new(request: &'a FigureRequest, sessions: &'a [Session]) -> Result<Self> {
+        let known = window_labels(sessions)?;
+        for label in request.windows.iter().chain(&request.against) {
+            if !known.contains(label) {
+                return Err(Failure::BadInput(format!(
+                    "no session has the window '{label}'; there are {}",
+                    known.join(", ")
+                ))
+                .into());
+            }
+        }
+        let mut windows = match request.windows.is_empty() {
+            true => known,
+            false => request.windows.clone(),
+        };
+        let against = match request.kind {
+            KindChoice::HeadDifference => {
+                request.against.clone().or_else(|| windows.first().cloned())
+            }
+            _ => None,
+        };
+        if let Some(against) = &against
+            && !windows.contains(against)
+        {
+            windows.push(against.clone());
+        }
+        Ok(Self {
+            sessions,
+            kind: request.kind,
+            windows,
+            against,
+            heads: HeadChoice {
+                layers: request.layers.clone(),
+                heads: request.heads.clone(),
+            },
+            budget: request.budget,
+            metric: request.metric,
+            options: request.options,
+            sweep: request.sweep,
+            range: request.range,
+        })
+    }
+
+    /// Those of some things whose windows the figure shows, in its order.
+    pub fn in_order<'b, W>(&self, all: &'b [W], label: impl Fn(&W) -> &str) -> Vec<&'b W> {
+        let of_label = |wanted: &String| {
+            all.iter()
+                .filter(|window| label(window) == wanted)
+                .collect::<Vec<_>>()
+        };
+        self.windows.iter().flat_map(of_label).collect()
+    }
+
+    /// The place of a window among those shown.
+    pub fn place_of(&self, label: &str) -> usize {
+        let place = self.windows.iter().position(|known| known == label);
+        place.unwrap_or_default()
+    }
+
+    /// The budgets in tokens that a prompt is compared at.
+    fn budgets(&self, prompt_tokens: usize) -> Vec<usize> {
+        let mut budgets = match self.kind {
+            KindChoice::Recall | KindChoice::RecallByLayer => curve_budgets(prompt_tokens),
+            KindChoice::HitRate => HIT_RATE_BUDGETS.to_vec(),
+            _ => vec![self.budget.tokens(prompt_tokens)],
+        };
+        budgets.retain(|budget| *budget <= prompt_tokens);
+        budgets
+    }
+
+    /// Whether a prompt is as long as the budget of a figure that is about one.
+    fn fits(&self, prompt_tokens: usize) -> bool {
+        let has_own_budgets = matches!(
+            self.kind,
+            KindChoice::Recall
+                | KindChoice::RecallByLayer
+                | KindChoice::HitRate
+                | KindChoice::Kl
+                | KindChoice::Queries
+                | KindChoice::Allocation
+        );
+        let too_short = matches!(self.budget, Budget::Tokens(tokens) if tokens > prompt_tokens);
+        has_own_budgets || !too_short
+    }
+
+    /// Goes through all samples and gives the rows with the words around them.
+    ///
+    /// # Errors
+    /// An interrupt, samples that cannot be read, [`Failure::BadInput`] where nothing can be shown.
+    pub fn collect(
+        &self,
+        cancel: &Cancel,
+        watch: &mut dyn Watch,
+    ) -> Result<(Vec<FigureRow>, FigureText)> {
+        let mut gathering = Gathering {
+            groups: ByGroup::default(),
+            model_names: ModelNames::of(self.sessions),
+            collection: Collection::new(&[self.budget], &[], self.metric),
+            head_kinds: Vec::new(),
+            without_queries: 0,
+        };
+        let count = self.sessions.iter().map(Session::sample_count).sum();
+        let mut done = 0;
+        for session in self.sessions {
+            for index in 0..session.sample_count() {
+                stop_if_cancelled(cancel, "stopped; no file was written")?;
+                let captured = session.load_sample(index)?;
+                watch.sample(done, count, &captured.record.id);
+                self.gather(session, index, &captured, &mut gathering)
+                    .with_context(|| format!("sample '{}'", captured.record.id))?;
+                done += 1;
+            }
+        }
+        if gathering.without_queries > 0 {
+            watch.note(&format!(
+                "warning: {} of {count} samples keep too few queries of the end of their prompts to move a \
+                 window; capture with a window such as last:256, or last:N with N as long as the prompt",
+                gathering.without_queries
+            ));
+        }
+        let rows = self.rows(&gathering)?;
+        let text = self.text(&gathering, &rows);
+        Ok((self.placed(rows), text))
+    }
+
+    fn gather(
+        &self,
+        session: &Session,
+        index: usize,
+        captured: &CapturedSample,
+        gathering: &mut Gathering,
+    ) -> Result<()> {
+        let fits = self.fits(captured.record.prompt_ids.len());
+        if !fits || self.options.oracle_steps(captured.oracle().rows()).is_err() {
+            return Ok(());
+        }
+        let measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;
+        let group = SampleGroup {
+            model: gathering.model_names.name(session),
+            task: captured.record.task.clone(),
+            question_place: captured
+                .record
+                .question_place
+                .map(|place| place.to_string()),
+        };
+        for window in &measured.windows {
+            let kind = window.comparison.head_kind;
+            if !gathering.head_kinds.contains(&kind) {
+                gathering.head_kinds.push(kind);
+            }
+        }
+        let sampled = Sampled {
+            captured,
+            measured: &measured,
+            rope: session.manifest().shape.rope.as_ref(),
+        };
+        let Gathered {
+            series,
+            times,
+            heads,
+        } = gathering.groups.of(&group);
+        match self.kind {
+            KindChoice::Recall => sampled.push_budgets(self, false, series),
+            KindChoice::RecallByLayer => sampled.push_budgets(self, true, series),
+            KindChoice::DecodeStep => sampled.push_drift(self, true, series)?,
+            KindChoice::Horizon => sampled.push_drift(self, false, series)?,
+            KindChoice::HitRate => sampled.push_hit_rates(self, series),
+            KindChoice::Queries => sampled.push_queries(self, series)?,
+            KindChoice::Allocation => sampled.push_allocations(self, series)?,
+            KindChoice::Cost => sampled.push_cost(self, series, times),
+            KindChoice::HeadMap => sampled.add_heads(self, false, heads)?,
+            KindChoice::Kl => sampled.add_heads(self, true, heads)?,
+            KindChoice::Place => {
+                let has_queries = sampled.push_places(self, series)?;
+                gathering.without_queries += usize::from(!has_queries);
+            }
+            KindChoice::HeadDifference | KindChoice::Winner => {
+                let windows = self.in_order(&measured.windows, |window| &window.label);
+                let windows: Vec<CollectedWindow<'_>> = windows
+                    .into_iter()
+                    .map(|window| CollectedWindow {
+                        label: &window.label,
+                        score_kind: window.score_kind.name(),
+                        comparison: &window.comparison,
+                    })
+                    .collect();
+                let key = pairing_key(session, index, captured);
+                let tokens = captured.record.prompt_ids.len();
+                gathering.collection.add(&group, &key, tokens, &windows);
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&self, gathering: &Gathering) -> Result<Vec<FigureRow>> {
+        let rows: Vec<FigureRow> = match self.kind {
+            KindChoice::HeadDifference => {
+                let against = self.against.as_deref().unwrap_or_default();
+                difference_rows(&gathering.collection, &self.windows, against)?
+            }
+            KindChoice::Winner => winner_rows(&gathering.collection)?,
+            KindChoice::HeadMap | KindChoice::Kl => {
+                let of_group = |(name, group): (String, &Gathered)| group.heads.rows(&name);
+                gathering.groups.named().flat_map(of_group).collect()
+            }
+            _ => {
+                let of_group = |(name, group): (String, &Gathered)| self.series_rows(&name, group);
+                gathering.groups.named().flat_map(of_group).collect()
+            }
+        };
+        // a figure of heads that do not exist would be a figure of nothing
+        if rows.iter().all(|row| row.value.is_nan()) {
+            return Err(Failure::BadInput(
+                "there is nothing to draw: no sample has what the figure asks for (windows, layers, heads, \
+                 or a budget that fits its prompt)"
+                    .to_owned(),
+            )
+            .into());
+        }
+        Ok(rows)
+    }
+
+    /// Points of a group, of which most samples say something, in panels of its name.
+    fn series_rows(&self, name: &str, group: &Gathered) -> Vec<FigureRow> {
+        let bounds = (self.kind != KindChoice::Queries).then_some((0.0, 1.0));
+        let mut rows = group.series.rows(bounds, SEED);
+        for row in &mut rows {
+            row.panel = joined(&[&row.panel, name]);
+            if self.kind == KindChoice::Cost {
+                let times = group.times.rows(None, SEED);
+                let time = times.iter().find(|time| time.series == row.series);
+                // the axis has no place for no time at all
+                row.x = time.map_or(0.0, |time| time.value).max(1e-3);
+            }
+        }
+        // a curve over other samples at each point would mix its shape with theirs
+        let most = |row: &FigureRow| {
+            let same = rows
+                .iter()
+                .filter(|other| other.panel == row.panel && other.series == row.series);
+            same.map(|other| other.samples).max().unwrap_or(0)
+        };
+        let enough = |row: &FigureRow| match self.kind {
+            KindChoice::DecodeStep | KindChoice::Horizon | KindChoice::Place => {
+                2 * row.samples >= most(row)
+            }
+            KindChoice::Recall | KindChoice::RecallByLayer | KindChoice::Allocation => {
+                row.samples == most(row)
+            }
+            _ => true,
+        };
+        rows.iter().filter(|row| enough(row)).cloned().collect()
+    }
+
+    /// Bars stand at places 0, 1, ... in place of their budgets or windows.
+    fn placed(&self, mut rows: Vec<FigureRow>) -> Vec<FigureRow> {
+        if matches!(self.kind, KindChoice::HitRate | KindChoice::Queries) {
+            let places = distinct_x(&rows);
+            for row in &mut rows {
+                let place = places.iter().position(|x| *x == row.x);
+                row.x = place.unwrap_or_default() as f64;
+            }
+        }
+        rows
+    }
+
+    fn text(&self, gathering: &Gathering, rows: &[FigureRow]) -> FigureText {
+        let (budget, metric) = (budget_words(self.budget), self.metric.label());
+        let at = |what: &str| format!("{what} at {budget}");
+        let (x, value) = match self.kind {
+            KindChoice::Recall | KindChoice::RecallByLayer => {
+                ("budget (tokens)".to_owned(), metric.to_owned())
+            }
+            KindChoice::HeadMap => (String::new(), at(metric)),
+            KindChoice::HeadDifference => (String::new(), at(&format!("difference of {metric}"))),
+            KindChoice::Winner => (String::new(), String::new()),
+            KindChoice::DecodeStep => ("decode step".to_owned(), at("recall")),
+            KindChoice::Horizon => ("decode steps from the first".to_owned(), at("recall")),
+            KindChoice::Place => (
+                format!(
+                    "last of the window's {} queries, from the prompt's end (tokens)",
+                    self.sweep.width
+                ),
+                format!("share at {budget}"),
+            ),
+            KindChoice::HitRate => ("budget (tokens)".to_owned(), "hit rate".to_owned()),
+            KindChoice::Kl => (
+                String::new(),
+                "KL of the decode stage from the window (nats)".to_owned(),
+            ),
+            KindChoice::Queries => (String::new(), "cosine".to_owned()),
+            KindChoice::Allocation => (
+                "mean budget of a head (tokens)".to_owned(),
+                "decode attention kept".to_owned(),
+            ),
+            KindChoice::Cost => ("time beyond the prefill (ms)".to_owned(), at(metric)),
+        };
+        let is_map = matches!(
+            self.kind,
+            KindChoice::HeadMap | KindChoice::HeadDifference | KindChoice::Winner | KindChoice::Kl
+        );
+        let names = match self.kind {
+            KindChoice::HitRate => distinct_x(rows).iter().map(f64::to_string).collect(),
+            KindChoice::Queries => distinct_x(rows)
+                .iter()
+                .filter_map(|x| self.windows.get(*x as usize).cloned())
+                .collect(),
+            _ => Vec::new(),
+        };
+        FigureText {
+            x: match is_map {
+                true => head_label(&gathering.head_kinds).to_owned(),
+                false => x,
+            },
+            value,
+            names,
+            range: self.range,
+            note: self.note(&budget),
+        }
+    }
+
+    fn note(&self, budget: &str) -> Option<String> {
+        let heads = self
+            .heads
+            .words()
+            .map(|words| format!("Means over {words}."));
+        let marks = match self.kind {
+            KindChoice::HeadDifference => Some(
+                "Dash: below zero. Slanted: not resolved over samples (interval spans zero, or corrected p above 0.05)."
+                    .to_owned(),
+            ),
+            KindChoice::Winner => Some(format!(
+                "Best by {} at {budget}; faint where the margin is not resolved.",
+                self.metric.label()
+            )),
+            _ => None,
+        };
+        let parts: Vec<String> = [marks, heads].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+}
+
+/// The x of all rows, ascending.
+fn distinct_x(rows: &[FigureRow]) -> Vec<f64> {
+    let mut places: Vec<f64> = rows.iter().map(|row| row.x).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    places
+}
+
+fn budget_words(budget: Budget) -> String {
+    match budget {
+        Budget::Tokens(1) => "1 token".to_owned(),
+        Budget::Tokens(tokens) => format!("{tokens} tokens"),
+        Budget::Fraction(_) => format!("{budget} of the prompt"),
+    }
+}

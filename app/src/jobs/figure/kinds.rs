@@ -1,0 +1,172 @@
+//! What a figure can show, and how wide it is, by the words that people write.
+
+use kvlens_analysis::figure::{ColumnWidth, FigureKind};
+use serde::{Deserialize, Serialize};
+
+/// A kind of figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KindChoice {
+    /// The metric against the budget, a curve per window with its 95 % interval over samples
+    Recall,
+    /// The same, a panel per layer
+    RecallByLayer,
+    /// The metric at the budget for every layer and head, a panel per window
+    HeadMap,
+    /// Windows less --against for every layer and head; what is not resolved is struck through
+    HeadDifference,
+    /// The best window of every layer and head; faint where it is not resolved
+    Winner,
+    /// Recall of single decode steps
+    DecodeStep,
+    /// Recall of the decode stage up to a horizon
+    Horizon,
+    /// Recall against where a window of --place-width queries sits, from the prompt into the generation
+    Place,
+    /// Hit rate at 128, 256 and 512 tokens
+    HitRate,
+    /// KL divergence of the decode stage from a window for every layer and head
+    Kl,
+    /// Cosine of pseudo and decode queries, before and after the rotary embedding
+    Queries,
+    /// Decode attention kept by uniform, pyramid and head-adaptive budgets
+    Allocation,
+    /// The metric against the time that a window takes
+    Cost,
+}
+
+impl KindChoice {
+    /// Every kind, in the order of lists.
+    pub const ALL: [Self; 13] = [
+        Self::Recall,
+        Self::RecallByLayer,
+        Self::HeadMap,
+        Self::HeadDifference,
+        Self::Winner,
+        Self::DecodeStep,
+        Self::Horizon,
+        Self::Place,
+        Self::HitRate,
+        Self::Kl,
+        Self::Queries,
+        Self::Allocation,
+        Self::Cost,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recall => "recall",
+            Self::RecallByLayer => "recall-by-layer",
+            Self::HeadMap => "head-map",
+            Self::HeadDifference => "head-difference",
+            Self::Winner => "winner",
+            Self::DecodeStep => "decode-step",
+            Self::Horizon => "horizon",
+            Self::Place => "place",
+            Self::HitRate => "hit-rate",
+            Self::Kl => "kl",
+            Self::Queries => "queries",
+            Self::Allocation => "allocation",
+            Self::Cost => "cost",
+        }
+    }
+
+    /// What it shows.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Recall => {
+                "The metric against the budget, a curve per window with its 95 % interval over samples"
+            }
+            Self::RecallByLayer => "The same, a panel per layer",
+            Self::HeadMap => {
+                "The metric at the budget for every layer and head, a panel per window"
+            }
+            Self::HeadDifference => {
+                "Windows less --against for every layer and head; what is not resolved is struck through"
+            }
+            Self::Winner => {
+                "The best window of every layer and head; faint where it is not resolved"
+            }
+            Self::DecodeStep => "Recall of single decode steps",
+            Self::Horizon => "Recall of the decode stage up to a horizon",
+            Self::Place => {
+                "Recall against where a window of --place-width queries sits, from the prompt into the generation"
+            }
+            Self::HitRate => "Hit rate at 128, 256 and 512 tokens",
+            Self::Kl => "KL divergence of the decode stage from a window for every layer and head",
+            Self::Queries => {
+                "Cosine of pseudo and decode queries, before and after the rotary embedding"
+            }
+            Self::Allocation => {
+                "Decode attention kept by uniform, pyramid and head-adaptive budgets"
+            }
+            Self::Cost => "The metric against the time that a window takes",
+        }
+    }
+}
+
+impl From<KindChoice> for FigureKind {
+    fn from(choice: KindChoice) -> Self {
+        match choice {
+            KindChoice::Recall => Self::Recall,
+            KindChoice::RecallByLayer => Self::RecallByLayer,
+            KindChoice::HeadMap => Self::HeadMap,
+            KindChoice::HeadDifference => Self::HeadDifference,
+            KindChoice::Winner => Self::Winner,
+            KindChoice::DecodeStep => Self::DecodeStep,
+            KindChoice::Horizon => Self::Horizon,
+            KindChoice::Place => Self::Place,
+            KindChoice::HitRate => Self::HitRate,
+            KindChoice::Kl => Self::Kl,
+            KindChoice::Queries => Self::Queries,
+            KindChoice::Allocation => Self::Allocation,
+            KindChoice::Cost => Self::Cost,
+        }
+    }
+}
+
+/// The width of a page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WidthChoice {
+    /// 84 mm
+    #[default]
+    Single,
+    /// 174 mm
+    Double,
+}
+
+impl WidthChoice {
+    /// Both widths.
+    pub const ALL: [Self; 2] = [Self::Single, Self::Double];
+
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Double => "double",
+        }
+    }
+
+    /// In millimetres.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Single => "84 mm",
+            Self::Double => "174 mm",
+        }
+    }
+}
+
+impl From<WidthChoice> for ColumnWidth {
+    fn from(choice: WidthChoice) -> Self {
+        match choice {
+            WidthChoice::Single => Self::Single,
+            WidthChoice::Double => Self::Double,
+        }
+    }
+}

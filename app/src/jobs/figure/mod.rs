@@ -1,0 +1,73 @@
+//! A picture for a paper, its numbers, and how to make both again.
+
+mod data;
+mod groups;
+mod heads;
+mod kinds;
+mod maps;
+mod request;
+mod samples;
+mod written;
+
+use std::path::Path;
+
+use anyhow::Result;
+use kvlens_analysis::figure::{PageStyle, chart, render};
+
+use super::failure::Failure;
+use super::folders::check_can_create;
+use super::found_sessions::open_sessions;
+use super::{Cancel, Watch};
+
+pub use kinds::{KindChoice, WidthChoice};
+pub use request::{FigureRequest, command_line, metric_word};
+
+use data::FigureJob;
+use written::{WrittenFigure, format_of};
+
+/// Makes the figure and gives the names of its files.
+///
+/// # Errors
+/// Bad input; [`Failure::Interrupted`] after a cancel; files that could not be written.
+pub fn run(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Vec<String>> {
+    let format = format_of(&request.out)?;
+    check_font_size(request.font_size)?;
+    check_can_create(folder_of(&request.out))?;
+    let sessions = open_sessions(&request.sessions)?;
+    let job = FigureJob::new(request, &sessions)?;
+    let (rows, text) = job.collect(cancel, watch)?;
+    let style = PageStyle {
+        width: request.width.into(),
+        font_size: request.font_size,
+    };
+    let chart = chart(request.kind.into(), &rows, &text, &style)
+        .map_err(|error| Failure::BadInput(format!("{error}")))?;
+    let picture = render(&chart, &style, format)?;
+    WrittenFigure {
+        out: &request.out,
+        command: command_line(&request.words()),
+        picture: &picture,
+        rows: &rows,
+        job: &job,
+    }
+    .write()
+}
+
+/// The folder that a file is written to.
+fn folder_of(file: &Path) -> &Path {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// A page cannot hold letters of any size.
+fn check_font_size(points: f64) -> Result<()> {
+    if (4.0..=24.0).contains(&points) {
+        return Ok(());
+    }
+    Err(Failure::BadInput(format!(
+        "a font size of {points} points cannot be set in a column; give 4 to 24"
+    ))
+    .into())
+}

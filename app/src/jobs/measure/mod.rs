@@ -1,0 +1,249 @@
+//! Every window of captured sessions against the decode stage, into tables.
+
+mod costs;
+mod pairs;
+mod question_tables;
+mod tables;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use kvlens_analysis::collection::CollectedWindow;
+use kvlens_analysis::{Budget, Collection, Metric, SampleGroup};
+use kvlens_sessions::{CapturedSample, Session};
+
+use super::budgets::SampleBudgets;
+use super::failure::{Failure, stop_if_cancelled};
+use super::folders::check_can_create;
+use super::found_sessions::{open_sessions, pairing_key, refuse_useless_budgets};
+use super::model_names::ModelNames;
+use super::provenance::Provenance;
+use super::{Cancel, HIT_RATE_BUDGETS, SEED, SampleFacts, Warnings, Watch};
+use crate::measurement::places::Sweep;
+use crate::measurement::{MeasureOptions, measure_sample};
+
+pub use costs::{CostSummary, WindowCosts};
+pub use pairs::Pairs;
+pub use question_tables::{Question, Questions};
+pub use tables::{TableChoice, is_written_by_measure};
+pub(super) use tables::{clamped, sample_context};
+
+use question_tables::AskedSample;
+use tables::Tables;
+
+/// The last prompt window of SnapKV, moved by half its width.
+pub const DEFAULT_SWEEP: Sweep = Sweep::by_halves(32);
+
+/// A measurement with where it goes.
+#[derive(Clone, Debug)]
+pub struct MeasureRequest {
+    /// Session folders, or folders of sessions.
+    pub sessions: Vec<PathBuf>,
+    /// The folder of the tables.
+    pub out: PathBuf,
+    /// The asked budgets, each once.
+    pub budgets: Vec<Budget>,
+    /// How to score and rank.
+    pub options: MeasureOptions,
+    /// The metric of differences and winners.
+    pub metric: Metric,
+    /// The windows that are compared with each other.
+    pub pairs: Pairs,
+    /// Whether every head is tested by itself.
+    pub head_tests: bool,
+    /// What is asked beyond recall.
+    pub questions: Questions,
+    /// What is written.
+    pub tables: TableChoice,
+}
+
+/// What a measurement found, beyond its tables.
+pub struct Measured {
+    /// Of every window, over all samples.
+    pub collection: Collection,
+    /// What the windows cost.
+    pub costs: CostSummary,
+}
+
+/// Measures every finished sample and writes the tables.
+///
+/// # Errors
+/// Bad input; [`Failure::Interrupted`] after a cancel; an unwritable table. The output folder
+/// is then as it was.
+pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Measured> {
+    check_can_create(&request.out)?;
+    let sessions = open_sessions(&request.sessions)?;
+    refuse_useless_budgets(&sessions, &request.budgets)?;
+    let provenance = Provenance::new(&sessions, &request.budgets, &request.options)?.to_json()?;
+    let mut run = Run {
+        job: request,
+        model_names: ModelNames::of(&sessions),
+        tables: Tables::begin(
+            &request.out,
+            &provenance,
+            request.tables,
+            &request.questions,
+        )?,
+        collection: Collection::new(
+            &request.budgets,
+            &HIT_RATE_BUDGETS.map(Budget::Tokens),
+            request.metric,
+        ),
+        costs: CostSummary::default(),
+        warnings: Warnings::default(),
+        progress: watch,
+    };
+    let count = sessions.iter().map(Session::sample_count).sum();
+    let mut done = 0;
+    for session in &sessions {
+        run.warn_about_session(session);
+        for index in 0..session.sample_count() {
+            stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
+            let captured = session.load_sample(index)?;
+            run.progress.sample(done, count, &captured.record.id);
+            run.add(session, index, &captured)
+                .with_context(|| format!("sample '{}'", captured.record.id))?;
+            done += 1;
+        }
+    }
+    run.finish(cancel)
+}
+
+struct Run<'a> {
+    job: &'a MeasureRequest,
+    model_names: ModelNames,
+    tables: Tables,
+    collection: Collection,
+    costs: CostSummary,
+    warnings: Warnings,
+    progress: &'a mut dyn Watch,
+}
+
+impl Run<'_> {
+    fn add(&mut self, session: &Session, index: usize, captured: &CapturedSample) -> Result<()> {
+        let record = &captured.record;
+        let facts = SampleFacts {
+            id: &record.id,
+            prompt_tokens: record.prompt_ids.len(),
+            decode_tokens: record.generated_ids.len(),
+        };
+        let options = &self.job.options;
+        if options.oracle_steps(facts.decode_tokens).is_err() {
+            let steps = options.oracle.steps;
+            self.warnings.of_oracle(facts, steps, &*self.progress);
+            return Ok(());
+        }
+        let budgets = SampleBudgets::new(&self.job.budgets, facts.prompt_tokens);
+        let collected = SampleBudgets::new(self.collection.budgets(), facts.prompt_tokens);
+        let sliding_windows = &session.manifest().shape.sliding_windows;
+        self.warn_about_sample(captured, facts, &budgets, sliding_windows);
+        self.progress.stage("measure", 0, facts.prompt_tokens);
+        let sample = measure_sample(captured, options, |tokens| collected.tokens(tokens))?;
+        let context = sample_context(session, self.model_names.name(session), record);
+        let oracle_cost = captured.oracle().cost();
+        let asked = &budgets.applying;
+        self.tables
+            .add(&context, &sample, oracle_cost, asked, options.exempt)?;
+        let in_tokens = budgets.tokens(facts.prompt_tokens);
+        self.tables
+            .add_pairs(&context, &sample, &self.job.pairs, &in_tokens)?;
+        let all_answered = self.tables.add_answers(AskedSample {
+            context: &context,
+            captured,
+            measured: &sample,
+            options,
+            rope: session.manifest().shape.rope.as_ref(),
+            budgets: &in_tokens,
+        })?;
+        if !all_answered {
+            self.warnings.of_places(facts, &*self.progress);
+        }
+        let windows: Vec<CollectedWindow<'_>> = sample
+            .windows
+            .iter()
+            .map(|window| CollectedWindow {
+                label: &window.label,
+                score_kind: window.score_kind.name(),
+                comparison: &window.comparison,
+            })
+            .collect();
+        let group = SampleGroup {
+            model: context.model,
+            task: context.task,
+            question_place: record.question_place.map(|place| place.to_string()),
+        };
+        let key = pairing_key(session, index, captured);
+        self.collection
+            .add(&group, &key, facts.prompt_tokens, &windows);
+        self.costs.add(oracle_cost, &sample.windows);
+        self.progress
+            .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
+        Ok(())
+    }
+
+    fn warn_about_session(&self, session: &Session) {
+        let manifest = session.manifest();
+        let (finished, all) = (session.sample_count(), manifest.samples.len());
+        if finished < all {
+            self.progress.note(&format!(
+                "warning: only {finished} of {all} samples of the session are finished: {}",
+                session.path().display()
+            ));
+        }
+        if manifest.plan.decode.teacher_forced {
+            self.progress.note(&format!(
+                "warning: the decode stage was teacher-forced, so it shows what reading the given \
+                 answer attends to, not what the model's own would: {}",
+                session.path().display()
+            ));
+        }
+    }
+
+    fn warn_about_sample(
+        &mut self,
+        captured: &CapturedSample,
+        facts: SampleFacts<'_>,
+        budgets: &SampleBudgets,
+        sliding_windows: &[Option<usize>],
+    ) {
+        let (warnings, progress) = (&mut self.warnings, &*self.progress);
+        warnings.of_budgets(facts, &budgets.left_out, progress);
+        warnings.of_decode_stage(facts, progress);
+        warnings.of_sliding_layers(facts, sliding_windows, progress);
+        let exempt = self.job.options.exempt.count(facts.prompt_tokens);
+        warnings.of_exempt(facts, exempt, progress);
+        for window in captured.windows() {
+            let rows = window.rows_in_prompt(facts.prompt_tokens);
+            warnings.of_window(facts, window.label(), rows, progress);
+        }
+    }
+
+    /// Adds what the samples say together, and publishes the tables.
+    fn finish(mut self, cancel: &Cancel) -> Result<Measured> {
+        let job = self.job;
+        if self.collection.groups().is_empty() {
+            return Err(Failure::BadInput(format!(
+                "no sample has any of the decode steps {}; give other --oracle-steps",
+                job.options.oracle.steps
+            ))
+            .into());
+        }
+        let go_on = || stop_if_cancelled(cancel, "stopped; no table was written or changed");
+        self.tables
+            .add_collection(&self.collection, &job.pairs, job.head_tests, SEED, go_on)?;
+        go_on()?;
+        let earlier = self.tables.publish()?;
+        if !earlier.is_empty() {
+            self.progress.note(&format!(
+                "warning: left as they are, of an earlier run: {} in {}",
+                earlier.join(", "),
+                job.out.display()
+            ));
+        }
+        self.warnings.end(&*self.progress);
+        Ok(Measured {
+            collection: self.collection,
+            costs: self.costs,
+        })
+    }
+}

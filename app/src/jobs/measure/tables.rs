@@ -1,0 +1,419 @@
+//! The tables of one measurement: written side by side, published together.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use kvlens_analysis::collection::{Collection, HeadShape};
+use kvlens_analysis::complementarity::complementarity;
+use kvlens_analysis::tables::{
+    AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
+    DriftTable, ImportanceInput, ImportanceTable, MapContext, OverlapTable, PlaceTable, QueryTable,
+    SampleContext, SampleRow, SamplesTable, SummaryTable, Table, TableOutput, WinnerTable,
+    agreement_rows, complementarity_rows, difference_rows, overall_difference_row, overlap_rows,
+    winner_rows,
+};
+use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Metric, SampleGroup, agreement_by_head};
+use kvlens_sessions::windows::DECODE_LABEL;
+use kvlens_sessions::{Cost, SampleRecord, ScoreKind, Session};
+
+use super::pairs::Pairs;
+use super::question_tables::{AskedSample, QuestionTables, Questions};
+use crate::jobs::folders::Staging;
+use crate::measurement::{MeasuredSample, MeasuredWindow};
+
+#[cfg(test)]
+mod tests;
+
+/// What the tables were made of, as JSON beside them.
+pub const ABOUT_FILE: &str = "tables.json";
+
+/// Whether a measurement writes a file of this name.
+pub fn is_written_by_measure(name: &str) -> bool {
+    fn names<T: Table>() -> Vec<PathBuf> {
+        TableOutput::<T>::file_names(true)
+    }
+    let tables = [
+        names::<OverlapTable>(),
+        names::<AgreementTable>(),
+        names::<CostTable>(),
+        names::<SamplesTable>(),
+        names::<SummaryTable>(),
+        names::<DifferenceTable>(),
+        names::<WinnerTable>(),
+        names::<ComplementarityTable>(),
+        names::<ImportanceTable>(),
+        names::<DriftTable>(),
+        names::<PlaceTable>(),
+        names::<QueryTable>(),
+        names::<AllocationTable>(),
+    ];
+    name == ABOUT_FILE
+        || tables
+            .iter()
+            .flatten()
+            .any(|known| known.as_os_str() == name)
+}
+
+/// Which forms and which optional tables are written.
+#[derive(Clone, Copy, Debug)]
+pub struct TableChoice {
+    /// CSV beside Parquet.
+    pub csv: bool,
+    /// The table of every score.
+    pub importance: bool,
+}
+
+/// The open tables.
+pub struct Tables {
+    overlap: TableOutput<OverlapTable>,
+    agreement: TableOutput<AgreementTable>,
+    cost: TableOutput<CostTable>,
+    samples: TableOutput<SamplesTable>,
+    summary: TableOutput<SummaryTable>,
+    difference: TableOutput<DifferenceTable>,
+    winner: TableOutput<WinnerTable>,
+    complementarity: TableOutput<ComplementarityTable>,
+    importance: Option<TableOutput<ImportanceTable>>,
+    questions: QuestionTables,
+    choice: TableChoice,
+    // after the writers, whose files lie in it: fields are dropped in this order
+    staging: Staging,
+}
+
+impl Tables {
+    /// Opens every table aside in the output folder, which is created if needed. `provenance` is a JSON text.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn begin(
+        out: &Path,
+        provenance: &str,
+        choice: TableChoice,
+        questions: &Questions,
+    ) -> Result<Self> {
+        let staging = Staging::begin(out)?;
+        let (folder, csv) = (staging.folder(), choice.csv);
+        let about = folder.join(ABOUT_FILE);
+        fs::write(&about, format!("{provenance}\n"))
+            .with_context(|| format!("a file cannot be written: {}", about.display()))?;
+        Ok(Self {
+            overlap: TableOutput::create(folder, provenance, csv)?,
+            agreement: TableOutput::create(folder, provenance, csv)?,
+            cost: TableOutput::create(folder, provenance, csv)?,
+            samples: TableOutput::create(folder, provenance, csv)?,
+            summary: TableOutput::create(folder, provenance, csv)?,
+            difference: TableOutput::create(folder, provenance, csv)?,
+            winner: TableOutput::create(folder, provenance, csv)?,
+            complementarity: TableOutput::create(folder, provenance, csv)?,
+            importance: choice
+                .importance
+                .then(|| TableOutput::create(folder, provenance, csv))
+                .transpose()?,
+            questions: QuestionTables::begin(folder, provenance, csv, questions)?,
+            choice,
+            staging,
+        })
+    }
+
+    /// Adds all rows of a sample. `budgets` are those that apply to its prompt.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn add(
+        &mut self,
+        context: &SampleContext,
+        sample: &MeasuredSample,
+        oracle_cost: &Cost,
+        budgets: &[Budget],
+        exempt: ForcedKeep,
+    ) -> Result<()> {
+        let record = &sample.record;
+        self.samples.write(&[SampleRow {
+            sample: context,
+            prompt: &record.prompt,
+            generated: &record.generated,
+            answer: record.answer.as_deref(),
+            score: record.score,
+            seconds: record.seconds,
+        }])?;
+        self.cost.write(&[cost_row(
+            context,
+            DECODE_LABEL,
+            oracle_cost,
+            ScoreKind::Attention,
+        )])?;
+        for window in &sample.windows {
+            self.add_window(context, window, budgets, exempt)?;
+        }
+        self.add_importance(context, sample)
+    }
+
+    fn add_window(
+        &mut self,
+        context: &SampleContext,
+        window: &MeasuredWindow,
+        budgets: &[Budget],
+        exempt: ForcedKeep,
+    ) -> Result<()> {
+        let (label, comparison) = (window.label.as_str(), &window.comparison);
+        let score_kind = window.score_kind.name();
+        self.overlap.write(&overlap_rows(
+            context, label, score_kind, comparison, budgets,
+        )?)?;
+        let agreement = agreement_by_head(&window.oracle_importance, &window.importance, exempt)?;
+        self.agreement.write(&agreement_rows(
+            context,
+            label,
+            score_kind,
+            &agreement,
+            comparison,
+            &window.importance,
+        )?)?;
+        self.cost
+            .write(&[cost_row(context, label, &window.cost, window.score_kind)])?;
+        Ok(())
+    }
+
+    /// Adds what each pair of windows keeps together, where both are held against the same oracle. Budgets
+    /// are in tokens.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn add_pairs(
+        &mut self,
+        context: &SampleContext,
+        sample: &MeasuredSample,
+        pairs: &Pairs,
+        budgets: &[usize],
+    ) -> Result<()> {
+        let labels: Vec<&str> = sample
+            .windows
+            .iter()
+            .map(|window| window.label.as_str())
+            .collect();
+        for (first, second) in pairs.of(&labels) {
+            let (Some(first), Some(second)) =
+                (sample.windows.get(first), sample.windows.get(second))
+            else {
+                continue;
+            };
+            if !Arc::ptr_eq(&first.oracle_rankings, &second.oracle_rankings) {
+                continue;
+            }
+            let oracle = &first.oracle_rankings;
+            let split = complementarity(oracle, &first.rankings, &second.rankings, budgets)?;
+            self.complementarity.write(&complementarity_rows(
+                context,
+                &first.label,
+                &second.label,
+                oracle,
+                &split,
+            )?)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what the samples say together. `maps` says whether every head is tested; `seed` fixes the draws
+    /// of the bootstrap. `go_on` is asked before each map, which may take seconds, and ends the work by an error.
+    ///
+    /// # Errors
+    /// That error; when a file cannot be written, or the statistics refuse a value.
+    pub fn add_collection(
+        &mut self,
+        collection: &Collection,
+        pairs: &Pairs,
+        maps: bool,
+        seed: u64,
+        go_on: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        for metric in Metric::ALL {
+            go_on()?;
+            let rows: Vec<_> = collection.summaries(metric, seed);
+            let rows: Vec<_> = rows.into_iter().map(Into::into).collect();
+            self.summary.write(&rows)?;
+        }
+        for pair in collection.differences(pairs.against(collection), maps, seed) {
+            let pair = pair?;
+            go_on()?;
+            let context = map_context(pair.group, pair.metric, pair.budget, pair.samples);
+            let context = context.of(pair.shape);
+            let mut rows = vec![overall_difference_row(
+                &context,
+                pair.first,
+                pair.second,
+                pair.overall,
+            )];
+            if !pair.by_head.is_empty() {
+                rows.extend(difference_rows(
+                    &context,
+                    pair.first,
+                    pair.second,
+                    &pair.by_head,
+                )?);
+            }
+            self.difference.write(&rows)?;
+        }
+        if maps {
+            for map in collection.winners(seed) {
+                let map = map?;
+                go_on()?;
+                let context = map_context(map.group, map.metric, map.budget, map.samples);
+                let context = context.of(Some(map.shape));
+                self.winner.write(&winner_rows(
+                    &context,
+                    &map.windows,
+                    &map.winners,
+                    &map.stability,
+                )?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the answers to further questions. Says whether every one could be put to the sample.
+    ///
+    /// # Errors
+    /// What the numerics refuse; a file that cannot be written.
+    pub fn add_answers(&mut self, sample: AskedSample<'_>) -> Result<bool> {
+        self.questions.add(sample)
+    }
+
+    /// The decode stage first, then the windows.
+    fn add_importance(&mut self, context: &SampleContext, sample: &MeasuredSample) -> Result<()> {
+        let Some(table) = &mut self.importance else {
+            return Ok(());
+        };
+        let oracle = (DECODE_LABEL, &sample.oracle, &sample.oracle_rankings);
+        let windows = sample
+            .windows
+            .iter()
+            .map(|window| (window.label.as_str(), &window.importance, &window.rankings));
+        for (window, importance, rankings) in std::iter::once(oracle).chain(windows) {
+            table.write_importance(ImportanceInput {
+                sample: context,
+                window,
+                token_ids: &sample.record.prompt_ids,
+                token_texts: &sample.record.token_texts,
+                importance,
+                rankings,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Completes every file, then gives all of them their names in the output folder. Tells the files that an
+    /// earlier measurement left there and this one does not write, in the order of their names.
+    ///
+    /// # Errors
+    /// When a file cannot be completed or moved.
+    pub fn publish(self) -> Result<Vec<String>> {
+        let csv = self.choice.csv;
+        let mut names = vec![PathBuf::from(ABOUT_FILE)];
+        finish(self.overlap, csv, &mut names)?;
+        finish(self.agreement, csv, &mut names)?;
+        finish(self.cost, csv, &mut names)?;
+        finish(self.samples, csv, &mut names)?;
+        finish(self.summary, csv, &mut names)?;
+        finish(self.difference, csv, &mut names)?;
+        finish(self.winner, csv, &mut names)?;
+        finish(self.complementarity, csv, &mut names)?;
+        if let Some(importance) = self.importance {
+            finish(importance, csv, &mut names)?;
+        }
+        self.questions.finish(csv, &mut names)?;
+        let earlier = others(self.staging.target(), &names);
+        self.staging.publish(&names)?;
+        Ok(earlier)
+    }
+}
+
+/// Files of a measurement in a folder, but for those of these names.
+fn others(folder: &Path, names: &[PathBuf]) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut others: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            is_written_by_measure(name) && !names.iter().any(|new| new.as_os_str() == name.as_str())
+        })
+        .collect();
+    others.sort();
+    others
+}
+
+/// Completes a table and adds the names of its files.
+///
+/// # Errors
+/// When a file cannot be completed.
+pub fn finish<T: Table>(table: TableOutput<T>, csv: bool, names: &mut Vec<PathBuf>) -> Result<()> {
+    table.finish()?;
+    names.extend(TableOutput::<T>::file_names(csv));
+    Ok(())
+}
+
+/// A map's context but for its heads.
+struct MapPlace(MapContext);
+
+fn map_context(group: &SampleGroup, metric: Metric, budget: Budget, samples: usize) -> MapPlace {
+    MapPlace(MapContext {
+        model: group.model.clone(),
+        task: group.task.clone(),
+        question_place: group.question_place.clone(),
+        metric,
+        budget,
+        samples: clamped(samples),
+        heads: 1,
+        head_kind: HeadKind::Query,
+    })
+}
+
+impl MapPlace {
+    /// With its heads; without any the rows are about means alone.
+    fn of(self, shape: Option<HeadShape>) -> MapContext {
+        match shape {
+            Some(shape) => MapContext {
+                heads: clamped(shape.heads),
+                head_kind: shape.head_kind,
+                ..self.0
+            },
+            None => self.0,
+        }
+    }
+}
+
+fn cost_row<'a>(
+    sample: &'a SampleContext,
+    window: &'a str,
+    cost: &Cost,
+    score_kind: ScoreKind,
+) -> CostRow<'a> {
+    CostRow {
+        sample,
+        window,
+        rows: clamped(cost.rows),
+        seconds: cost.seconds,
+        flops: cost.flops,
+        extra_tokens: clamped(cost.extra_tokens),
+        peak_bytes: cost.peak_bytes as u64,
+        score_kind: score_kind.name(),
+    }
+}
+
+/// What a sample's rows in every table begin with.
+pub fn sample_context(session: &Session, model: String, record: &SampleRecord) -> SampleContext {
+    SampleContext {
+        session: session.name().to_owned(),
+        model,
+        dataset: record.dataset.clone(),
+        task: record.task.clone(),
+        sample: record.id.clone(),
+        prompt_tokens: clamped(record.prompt_ids.len()),
+        decode_tokens: clamped(record.generated_ids.len()),
+    }
+}
+
+/// Counts of tokens are 32 bits wide in the tables.
+pub fn clamped(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,175 @@
+//! Stories of taking results away: a figure with its numbers, and the command that makes both again.
+
+use std::path::Path;
+
+use crate::common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use assert_cmd::Command as Program;
+use egui_kittest::kittest::Queryable as _;
+use kvlens::gui::command::Command;
+use kvlens::gui::data::Severity;
+use kvlens::gui::export::{ExportFormat, ExportSettings};
+use kvlens::gui::layout::Pane;
+use kvlens::gui::numbers::HAVE_NUMBERS;
+use kvlens::gui::question_choices::{DriftChoices, DriftPart};
+use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
+use kvlens_analysis::Metric;
+
+fn opened<'a>(folder: &Path, export: ExportSettings) -> Bench<'a> {
+    let settings = Settings {
+        export,
+        ..Settings::default()
+    };
+    let mut bench = bench(folder, settings);
+    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    bench
+}
+
+fn to(out: &Path, format: ExportFormat) -> ExportSettings {
+    ExportSettings {
+        format,
+        out: out.display().to_string(),
+        ..ExportSettings::default()
+    }
+}
+
+fn said(bench: &Bench<'_>, severity: Severity) -> Option<String> {
+    let log = inside(bench).data().log.iter();
+    let mut found = log.filter(|message| message.severity == severity);
+    found.next().map(|message| message.text.clone())
+}
+
+#[test]
+fn a_figure_and_its_numbers_are_exported_and_the_command_makes_them_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("recall.svg");
+    let mut bench = opened(folder.path(), to(&out, ExportFormat::Svg));
+    bench.get_by_label("Take away Recall vs budget").click();
+    bench.run_steps(3);
+    bench.get_by_label("Export a figure…").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("kvlens figure").is_some());
+    bench.get_by_label("Export").click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "the figure", |workbench| {
+        let log = &workbench.data().log;
+        log.iter().any(|message| message.severity != Severity::Info)
+    });
+    assert_eq!(said(&bench, Severity::Error), None);
+    assert!(
+        said(&bench, Severity::Success)
+            .unwrap()
+            .contains("recall.parquet")
+    );
+    let drawn = std::fs::read(&out).unwrap();
+
+    let about = std::fs::read(out.with_extension("json")).unwrap();
+    let about: serde_json::Value = serde_json::from_slice(&about).unwrap();
+    let command = about["command"].as_str().unwrap();
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    std::fs::remove_file(&out).unwrap();
+    let mut program = Program::cargo_bin("kvlens").unwrap();
+    program.args(words).assert().success();
+    assert_eq!(std::fs::read(&out).unwrap(), drawn, "the same bytes again");
+}
+
+#[test]
+fn the_dialog_offers_what_the_view_shows_and_refuses_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("file");
+    std::fs::write(&nowhere, "no folder").unwrap();
+    let out = nowhere.join("map.pdf");
+    let mut bench = opened(folder.path(), to(&out, ExportFormat::Pdf));
+    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::HeadMap)));
+    bench.run_steps(3);
+    assert_eq!(inside(&bench).settings().export.kind.name(), "head-map");
+    bench.get_by_label("Export").click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "the refusal", |workbench| {
+        let log = &workbench.data().log;
+        log.iter()
+            .any(|message| message.severity == Severity::Error)
+    });
+    let reason = said(&bench, Severity::Error).unwrap();
+    assert!(reason.starts_with("Exporting: "), "{reason}");
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::E);
+    bench.run_steps(3);
+    assert!(
+        bench.query_by_label("Copy command").is_none(),
+        "Ctrl+E closes"
+    );
+}
+
+#[test]
+fn a_figure_of_the_drift_view_is_of_the_part_that_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("places.svg");
+    let mut bench = opened(folder.path(), to(&out, ExportFormat::Svg));
+    inside_mut(&mut bench).send(Command::SetDrift(DriftChoices {
+        part: DriftPart::Places,
+        sweep_width: 8,
+    }));
+    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::Drift)));
+    bench.run_steps(3);
+    assert_eq!(inside(&bench).settings().export.kind.name(), "place");
+    assert!(
+        bench
+            .query_by_label_contains("--place-width=8 --place-stride=4")
+            .is_some()
+    );
+    bench.get_by_label("Export").click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "the figure", |workbench| {
+        let log = &workbench.data().log;
+        log.iter().any(|message| message.severity != Severity::Info)
+    });
+    assert_eq!(said(&bench, Severity::Error), None);
+    assert!(out.exists());
+}
+
+#[test]
+fn the_numbers_of_every_view_are_copied_as_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path(), ExportSettings::default());
+    inside_mut(&mut bench).send(Command::SelectHeads {
+        heads: vec![HeadAddress { layer: 1, head: 0 }],
+        change: SelectionChange::Replace,
+    });
+    bench.run_steps(2);
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Attention));
+    wait_for(&mut bench, "the attention", |workbench| {
+        workbench.data().attention.is_some() && workbench.data().jobs.is_empty()
+    });
+    for pane in HAVE_NUMBERS {
+        inside_mut(&mut bench).send(Command::CopyNumbers(pane));
+        bench.step();
+        let commands = &bench.output().platform_output.commands;
+        let text = commands.iter().find_map(|command| match command {
+            egui::OutputCommand::CopyText(text) => Some(text.clone()),
+            _ => None,
+        });
+        let text = text.unwrap_or_else(|| panic!("{pane:?} copies nothing"));
+        let mut lines = text.lines().map(|line| line.split('\t').count());
+        let columns = lines.next().unwrap();
+        assert!(columns > 1 && lines.clone().count() > 1, "{pane:?}");
+        assert!(lines.all(|cells| cells == columns), "{pane:?} is ragged");
+    }
+}
+
+#[test]
+fn the_copied_curve_is_the_one_that_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path(), ExportSettings::default());
+    inside_mut(&mut bench).send(Command::CopyNumbers(Pane::Recall));
+    bench.step();
+    let commands = bench.output().platform_output.commands.clone();
+    let Some(egui::OutputCommand::CopyText(text)) = commands.first() else {
+        panic!("nothing was copied");
+    };
+    let bands = inside(&bench).derived().bands();
+    let band = bands[0].band(Metric::Recall).unwrap();
+    let line = text.lines().nth(33).unwrap();
+    let cells: Vec<f32> = line.split('\t').map(|cell| cell.parse().unwrap()).collect();
+    assert_eq!(cells[..2], [33.0, band.mean[32]]);
+    assert_eq!(cells[2..4], [band.low[32], band.high[32]]);
+}

@@ -1,0 +1,19 @@
+//! Stories and pictures of the window, driven through the code that the program draws with. One binary, so that the
+//! libraries are linked once and the sessions of the stories captured once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may end where something is missing"
+)]
+
+mod common;
+mod export;
+mod fidelity;
+mod lanes;
+mod maps;
+mod questions;
+mod snapshots;
+mod view_snapshots;
+mod views;
+mod workbench;

@@ -1,0 +1,281 @@
+//! Stories of the maps: side by side, over all samples, who wins, pinned heads, one session against another.
+
+use std::path::Path;
+
+use crate::common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use egui_kittest::kittest::Queryable as _;
+use kvlens::gui::command::Command;
+use kvlens::gui::data::{Severity, Slot};
+use kvlens::gui::lanes::Event;
+use kvlens::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange, Settings};
+use kvlens::gui::workbench::Workbench;
+use kvlens::measurement::{MeasureOptions, measure_sample};
+use kvlens_analysis::{Budget, ForcedKeep, Metric};
+use kvlens_sessions::Session;
+
+fn opened<'a>(folder: &Path) -> Bench<'a> {
+    let mut bench = bench(folder, Settings::default());
+    send(&mut bench, Command::OpenSession(session().to_owned()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    bench
+}
+
+fn send(bench: &mut Bench<'_>, command: Command) {
+    inside_mut(bench).send(command);
+    bench.run_steps(2);
+}
+
+fn all_compared(workbench: &Workbench) -> bool {
+    let maps = workbench.data().session_maps.as_ref();
+    workbench.data().jobs.is_empty() && maps.is_some_and(|maps| maps.is_complete())
+}
+
+/// Recall of every query head at 32 tokens, sample by sample.
+fn recalls(label: &str) -> Vec<Vec<f32>> {
+    let session = Session::open(session()).unwrap();
+    let of_sample = |index: usize| {
+        let captured = session.load_sample(index).unwrap();
+        let options = MeasureOptions::default();
+        let sample = measure_sample(&captured, &options, |_| vec![32]).unwrap();
+        let window = sample.windows.iter().find(|window| window.label == label);
+        let comparison = &window.unwrap().comparison;
+        let map = comparison.metric_map(Metric::Recall, 0);
+        let heads = session.manifest().shape.query_heads;
+        let shared = heads / comparison.heads;
+        map.into_iter()
+            .flat_map(|value| std::iter::repeat_n(value, shared))
+            .collect()
+    };
+    (0..session.sample_count()).map(of_sample).collect()
+}
+
+#[test]
+fn the_map_of_all_samples_is_their_mean_and_says_what_is_not_resolved() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, Command::SetMinus(Some("last:8".to_owned())));
+    bench.get_by_label("All samples").click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "all samples", all_compared);
+    let map = inside(&bench).derived().map().unwrap().clone();
+    let (first, second) = (recalls("last:32"), recalls("last:8"));
+    for (head, value) in map.values.iter().enumerate() {
+        let differences = first.iter().zip(&second).map(|(a, b)| a[head] - b[head]);
+        let expected = differences.sum::<f32>() / first.len() as f32;
+        assert!((value - expected).abs() < 1e-6, "head {head}");
+    }
+    // four samples cannot resolve anything: the smallest p of a sign-flip test is 2 / 16
+    assert_eq!(map.unresolved, vec![true; map.values.len()]);
+    assert!(bench.query_by_label("4 samples").is_some());
+    send(&mut bench, Command::SetMapScope(MapScope::Sample));
+    let map = inside(&bench).derived().map().unwrap();
+    assert!(map.unresolved.is_empty());
+    assert_eq!(map.values[0], first[0][0] - second[0][0]);
+}
+
+#[test]
+fn a_map_of_all_samples_at_another_budget_or_scoring_is_not_shown_and_can_be_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, Command::SetMapScope(MapScope::Session));
+    wait_for(&mut bench, "all samples", all_compared);
+    let old = inside(&bench).data().session_maps.clone().unwrap();
+    let at_32 = inside(&bench).derived().map().unwrap().values.clone();
+    let exempt_sinks = MeasureOptions {
+        exempt: ForcedKeep {
+            sinks: 4,
+            recent: 0,
+        },
+        ..MeasureOptions::default()
+    };
+    for change in [
+        Command::SetBudget(Budget::Tokens(64)),
+        Command::SetMeasureOptions(exempt_sinks),
+    ] {
+        send(&mut bench, change.clone());
+        wait_for(&mut bench, "all samples", all_compared);
+        let new = inside(&bench).derived().map().unwrap().values.clone();
+        assert_ne!(new, at_32, "{change:?} makes another map");
+        // as if the job of the new choice had been cancelled, and only the old one's maps were there
+        inside_mut(&mut bench).receive(Event::SamplesCompared(old.clone()));
+        bench.run_steps(2);
+        assert!(inside(&bench).derived().map().is_none(), "{change:?}");
+        assert!(bench.query_by_label("4 samples").is_none());
+        bench.get_by_label("Measure all samples").click();
+        bench.run_steps(2);
+        wait_for(&mut bench, "all samples again", |workbench| {
+            all_compared(workbench) && workbench.derived().map().is_some()
+        });
+        assert_eq!(inside(&bench).derived().map().unwrap().values, new);
+        assert!(bench.query_by_label("4 samples").is_some());
+    }
+}
+
+#[test]
+fn a_cancelled_map_of_all_samples_is_made_again_only_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(Command::SetMapScope(MapScope::Session));
+    bench.step();
+    inside_mut(&mut bench).send(Command::CancelJobs);
+    wait_for(&mut bench, "the cancel", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    bench.run_steps(3);
+    assert!(inside(&bench).data().jobs.is_empty());
+    // some samples may have been measured before the cancel was heard
+    let is_complete = inside(&bench).data().session_maps.as_ref();
+    if !is_complete.is_some_and(|maps| maps.is_complete()) {
+        bench.get_by_label("Measure all samples").click();
+        bench.run_steps(2);
+    }
+    wait_for(&mut bench, "all samples", all_compared);
+    assert!(inside(&bench).derived().map().is_some());
+    assert!(bench.query_by_label("Measure all samples").is_none());
+}
+
+#[test]
+fn all_samples_have_means_though_every_window_is_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    for label in ["last:32", "last:8"] {
+        send(&mut bench, Command::ToggleWindow(label.to_owned()));
+    }
+    send(&mut bench, Command::SetMapScope(MapScope::Session));
+    wait_for(&mut bench, "the job", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    let log = &inside(&bench).data().log;
+    let error = log.iter().find(|line| line.severity == Severity::Error);
+    assert_eq!(error, None);
+    assert!(all_compared(inside(&bench)));
+    assert!(inside(&bench).derived().map().is_some());
+    send(&mut bench, Command::SetMapKind(MapKind::Winner));
+    wait_for(&mut bench, "the job", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    assert!(
+        bench
+            .query_by_label_contains("Every window is hidden")
+            .is_some()
+    );
+}
+
+#[test]
+fn the_winner_of_a_head_is_the_window_with_the_highest_recall() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, Command::SetMapKind(MapKind::Winner));
+    assert!(bench.query_by_label("Winner in every head").is_some());
+    let map = inside(&bench).derived().winner_map().unwrap();
+    assert_eq!(map.windows, ["last:32", "last:8"]);
+    let (first, second) = (&recalls("last:32")[0], &recalls("last:8")[0]);
+    for (head, winner) in map.winners.iter().enumerate() {
+        let best = usize::from(second[head] > first[head]);
+        assert_eq!(winner.winner, best, "head {head}");
+        let margin = (first[head] - second[head]).abs();
+        assert!((winner.margin - f64::from(margin)).abs() < 1e-6);
+    }
+    send(&mut bench, Command::ToggleWindow("last:8".to_owned()));
+    let map = inside(&bench).derived().winner_map().unwrap();
+    assert_eq!(map.windows, ["last:32"], "a hidden window cannot win");
+}
+
+#[test]
+fn every_visible_window_has_a_map_and_a_click_selects_in_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, Command::SetMapKind(MapKind::SideBySide));
+    bench.get_by_label("Layer by head map of last:32").click();
+    bench.run_steps(3);
+    let heads = inside(&bench).settings().choices.heads.clone();
+    assert!(!heads.is_empty());
+    assert!(
+        bench
+            .query_by_label("Layer by head map of last:8")
+            .is_some()
+    );
+    assert_eq!(inside(&bench).derived().side_by_side().len(), 2);
+    send(&mut bench, Command::ToggleWindow("last:8".to_owned()));
+    assert!(
+        bench
+            .query_by_label("Layer by head map of last:8")
+            .is_none()
+    );
+}
+
+#[test]
+fn a_pinned_head_keeps_its_numbers_while_others_are_selected() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
+    bench.get_by_label("Layer by head map").click_secondary();
+    bench.run_steps(3);
+    let pinned = inside(&bench).settings().choices.pinned.unwrap();
+    let heads = vec![HeadAddress { layer: 0, head: 0 }];
+    let change = SelectionChange::Replace;
+    send(&mut bench, Command::SelectHeads { heads, change });
+    let curve = inside(&bench).derived().pinned_curve().unwrap().clone();
+    assert_eq!(curve.head, pinned);
+    let expected = recalls("last:32")[0][pinned.layer * 4 + pinned.head];
+    let at = inside(&bench).derived().budget_index;
+    assert_eq!(curve.values[at], expected);
+    bench.get_by_label("Unpin").click();
+    bench.run_steps(3);
+    assert!(inside(&bench).derived().pinned_curve().is_none());
+}
+
+#[test]
+fn what_the_pointer_is_on_glows_in_the_other_views() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.get_by_label("Layer by head map").hover();
+    bench.run_steps(3);
+    let curve = inside(&bench).derived().hovered_curve().unwrap();
+    assert_eq!(curve.values.len(), inside(&bench).derived().budgets().len());
+    bench.get_by_label("Strip of the whole prompt").hover();
+    bench.run_steps(3);
+    assert!(inside(&bench).derived().hovered_curve().is_none());
+    let token = inside(&bench).hover().token.unwrap();
+    let tokens = inside(&bench).derived().tokens().unwrap().len();
+    assert!(token.abs_diff(tokens / 2) <= 2, "the middle of the strip");
+}
+
+#[test]
+fn one_session_is_held_against_another_of_its_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, Command::SetMapKind(MapKind::Beside));
+    let hint = "Open a second session with File > Open beside";
+    assert!(bench.query_by_label(hint).is_some());
+    send(&mut bench, Command::OpenBeside(session().to_owned()));
+    let is_shown = |index: usize| {
+        move |workbench: &Workbench| {
+            let beside = workbench.data().slot(Slot::Beside);
+            let shown = beside.and_then(|beside| beside.shown.as_ref());
+            workbench.data().jobs.is_empty() && shown.is_some_and(|shown| shown.index == index)
+        }
+    };
+    wait_for(&mut bench, "B", is_shown(0));
+    let map = inside(&bench).derived().map_between().unwrap();
+    assert!(map.values.iter().all(|value| *value == 0.0));
+    send(&mut bench, Command::SelectSampleBeside(1));
+    wait_for(&mut bench, "another sample of B", is_shown(1));
+    let recalls = recalls("last:32");
+    let map = inside(&bench).derived().map_between().unwrap().clone();
+    for (head, value) in map.values.iter().enumerate() {
+        assert_eq!(*value, recalls[0][head] - recalls[1][head], "head {head}");
+    }
+    bench.get_by_label("Swap A and B").click();
+    bench.run_steps(3);
+    let swapped = inside(&bench).derived().map_between().unwrap();
+    assert_eq!(swapped.values[0], -map.values[0]);
+    assert_eq!(inside(&bench).data().shown().unwrap().index, 1);
+    bench.get_by_label("Close B").click();
+    bench.run_steps(3);
+    assert!(inside(&bench).data().beside.is_none());
+}

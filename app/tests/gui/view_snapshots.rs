@@ -1,0 +1,251 @@
+//! Pictures of single views, each alone in a window: empty and full, dark and light, small and large.
+//!
+//! They are drawn on the CPU from the kept sample, as those of the whole workbench. What else would come from a
+//! session's tensors or from running the model (attention, drift, query similarity, fidelity) is made up, so that
+//! no machine draws another digit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::common::{Bench, bench_of, fixture, inside, inside_mut, made_up, settle};
+use egui_kittest::{SnapshotOptions, SnapshotResults};
+use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
+use kvlens::gui::command::Command;
+use kvlens::gui::data::{SessionInfo, Slot};
+use kvlens::gui::lanes::Event;
+use kvlens::gui::layout::{Layout, Pane};
+use kvlens::gui::state::{HeadAddress, MapKind, SelectionChange, Settings, ThemeChoice};
+
+const SMALL: [f32; 2] = [480.0, 320.0];
+const LARGE: [f32; 2] = [960.0, 600.0];
+
+const HEAD: HeadAddress = HeadAddress { layer: 2, head: 1 };
+
+/// A layout with one view.
+fn only(pane: Pane) -> Layout {
+    let mut layout = Layout::default();
+    for other in Pane::ALL {
+        if other != pane {
+            layout.toggle(other);
+        }
+    }
+    layout
+}
+
+fn settings(theme: ThemeChoice) -> Settings {
+    Settings {
+        theme,
+        hide_capture: true,
+        ..Settings::default()
+    }
+}
+
+/// A session without a finished sample.
+fn empty<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
+    let mut bench = bench_of(Path::new("nowhere"), settings(theme), only(pane), size);
+    let (info, _) = fixture::read();
+    let info = SessionInfo {
+        samples: Vec::new(),
+        ..info
+    };
+    let slot = Slot::Main;
+    inside_mut(&mut bench).receive(Event::SessionOpened { slot, info });
+    bench.run_steps(4);
+    bench
+}
+
+/// The kept sample with a head selected and another one pinned.
+fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
+    let mut bench = bench_of(Path::new("nowhere"), settings(theme), only(pane), size);
+    let (path, tokens, window) = show_the_sample(&mut bench);
+    let workbench = inside_mut(&mut bench);
+    let version = workbench.data().shown().unwrap().version;
+    match pane {
+        Pane::Attention => {
+            let picture = attention(path, tokens, window);
+            workbench.receive(Event::AttentionRead(Arc::new(picture)));
+        }
+        Pane::Drift => workbench.receive(Event::Answered(made_up::drift(path, version, tokens))),
+        Pane::Queries => workbench.receive(Event::Answered(made_up::queries(path))),
+        Pane::Fidelity => workbench.receive(Event::Answered(made_up::fidelity(path))),
+        _ => {}
+    }
+    workbench.send(Command::Pin(Some(HeadAddress { layer: 1, head: 3 })));
+    workbench.send(Command::SelectHeads {
+        heads: vec![HEAD],
+        change: SelectionChange::Replace,
+    });
+    bench.run_steps(6);
+    bench
+}
+
+/// Opens the kept sample; gives its session, the length of its prompt and its first window.
+fn show_the_sample(bench: &mut Bench<'_>) -> (PathBuf, usize, String) {
+    let (info, sample) = fixture::read();
+    let path = info.path.clone();
+    let tokens = sample.record.prompt_ids.len();
+    let window = sample.windows[0].label.clone();
+    let workbench = inside_mut(bench);
+    let slot = Slot::Main;
+    workbench.receive(Event::SessionOpened { slot, info });
+    workbench.receive(Event::SampleMeasured {
+        slot,
+        path: path.clone(),
+        index: 1,
+        options: Default::default(),
+        sample: Arc::new(sample),
+    });
+    (path, tokens, window)
+}
+
+/// Made-up weights: a few columns that all rows look at, and a diagonal.
+fn attention(path: PathBuf, tokens: usize, window: String) -> AttentionPicture {
+    let block = |label: &str, rows: usize| AttentionBlock {
+        label: label.to_owned(),
+        positions: (0..rows).map(|row| (tokens - rows + row) as u32).collect(),
+        texts: vec!["the".to_owned(); rows],
+        weights: (0..rows * tokens)
+            .map(|index| match (index / tokens, index % tokens) {
+                (_, column) if column % 97 == 0 => 0.4,
+                (row, column) if column / 8 == row => 0.1,
+                _ => 0.001,
+            })
+            .collect(),
+    };
+    AttentionPicture {
+        key: AttentionKey {
+            path,
+            index: 1,
+            head: HEAD,
+            window: window.clone(),
+        },
+        tokens,
+        columns: tokens,
+        decode: block("decode", 20),
+        window: Some(block(&window, 32)),
+    }
+}
+
+/// The results of several harnesses must come together.
+#[derive(Default)]
+struct Pictures(SnapshotResults);
+
+impl Pictures {
+    fn compare(&mut self, bench: &mut Bench<'_>, name: &str) {
+        bench.snapshot_options(name, &SnapshotOptions::new().threshold(0.6));
+        self.0.extend(bench.take_snapshot_results());
+    }
+}
+
+fn name(pane: Pane, state: &str, theme: ThemeChoice, size: [f32; 2]) -> String {
+    let theme = theme.label().to_lowercase();
+    let size = if size == SMALL { "small" } else { "large" };
+    format!("views/{pane:?}-{state}-{theme}-{size}").to_lowercase()
+}
+
+fn each_theme_and_size(mut picture: impl FnMut(ThemeChoice, [f32; 2])) {
+    for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
+        for size in [SMALL, LARGE] {
+            picture(theme, size);
+        }
+    }
+}
+
+#[test]
+fn every_view_without_a_sample() {
+    let mut pictures = Pictures::default();
+    for pane in Pane::ALL {
+        each_theme_and_size(|theme, size| {
+            let mut bench = empty(pane, theme, size);
+            pictures.compare(&mut bench, &name(pane, "empty", theme, size));
+        });
+    }
+}
+
+#[test]
+fn every_view_with_a_sample() {
+    let mut pictures = Pictures::default();
+    for pane in Pane::ALL {
+        each_theme_and_size(|theme, size| {
+            let mut bench = full(pane, theme, size);
+            pictures.compare(&mut bench, &name(pane, "full", theme, size));
+        });
+    }
+}
+
+#[test]
+fn the_other_kinds_of_map() {
+    let mut pictures = Pictures::default();
+    for (state, kind, minus) in [
+        ("side-by-side", MapKind::SideBySide, None),
+        ("winner", MapKind::Winner, None),
+        ("difference", MapKind::Window, Some("last:8".to_owned())),
+    ] {
+        for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
+            let mut bench = full(Pane::HeadMap, theme, SMALL);
+            inside_mut(&mut bench).send(Command::SetMinus(minus.clone()));
+            inside_mut(&mut bench).send(Command::SetMapKind(kind));
+            bench.run_steps(4);
+            pictures.compare(&mut bench, &name(Pane::HeadMap, state, theme, SMALL));
+        }
+    }
+}
+
+#[test]
+fn the_windows_above_the_views() {
+    let mut pictures = Pictures::default();
+    for (state, command) in [
+        ("export", Command::ToggleExport(Some(Pane::Recall))),
+        ("palette", Command::TogglePalette),
+        ("help", Command::ToggleHelp(Some(Pane::Recall))),
+        ("shortcuts", Command::ToggleShortcuts),
+    ] {
+        let mut bench = full(Pane::Recall, ThemeChoice::Dark, LARGE);
+        inside_mut(&mut bench).send(command);
+        bench.run_steps(20);
+        pictures.compare(&mut bench, &format!("views/{state}"));
+    }
+}
+
+#[test]
+fn the_whole_workbench_on_a_large_screen() {
+    let mut pictures = Pictures::default();
+    for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
+        let large = [2560.0, 1440.0];
+        let settings = Settings {
+            theme,
+            ..Settings::default()
+        };
+        let mut bench = bench_of(Path::new("nowhere"), settings, Layout::default(), large);
+        show_the_sample(&mut bench);
+        settle(&mut bench);
+        let name = format!("views/workbench-{}-2560", theme.label().to_lowercase());
+        pictures.compare(&mut bench, &name);
+    }
+}
+
+#[test]
+fn what_was_saved_is_drawn_the_same_again() {
+    let mut bench = full(Pane::HeadMap, ThemeChoice::Dark, LARGE);
+    inside_mut(&mut bench).send(Command::SetMetric(kvlens_analysis::Metric::HitRate));
+    inside_mut(&mut bench).send(Command::ToggleWindow("last:8".to_owned()));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Recall));
+    bench.run_steps(30);
+    let settings = serde_json::to_string(inside(&bench).settings()).unwrap();
+    let layout = serde_json::to_string(inside(&bench).layout()).unwrap();
+    let before = bench.render().unwrap();
+
+    let mut again = bench_of(
+        Path::new("nowhere"),
+        serde_json::from_str(&settings).unwrap(),
+        serde_json::from_str(&layout).unwrap(),
+        LARGE,
+    );
+    show_the_sample(&mut again);
+    again.run_steps(30);
+    let after = again.render().unwrap();
+    assert_eq!(after.dimensions(), before.dimensions());
+    let differ = before.pixels().zip(after.pixels()).filter(|(a, b)| a != b);
+    // letters come from an atlas whose order is that of their first use, which may shade an edge otherwise
+    assert!(differ.count() <= 16, "another picture");
+}

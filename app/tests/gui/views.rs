@@ -1,0 +1,370 @@
+//! Stories of the palette, the presets and the views of attention, ranks and cost.
+
+use std::path::Path;
+
+use crate::common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use egui_kittest::kittest::Queryable as _;
+use kvlens::gui::command::Command;
+use kvlens::gui::layout::{Pane, Preset};
+use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
+use kvlens::gui::workbench::Workbench;
+use kvlens::measurement::{MeasureOptions, OracleDefinition, measure_sample};
+use kvlens_analysis::Metric;
+use kvlens_sessions::Session;
+
+fn opened<'a>(folder: &Path) -> Bench<'a> {
+    let mut bench = bench(folder, Settings::default());
+    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    bench
+}
+
+fn select(bench: &mut Bench<'_>, layer: usize, head: usize) {
+    inside_mut(bench).send(Command::SelectHeads {
+        heads: vec![HeadAddress { layer, head }],
+        change: SelectionChange::Replace,
+    });
+    bench.run_steps(2);
+}
+
+#[test]
+fn a_command_is_found_by_its_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::K);
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Type a command").is_some());
+    bench.get_by_label("Type a command").type_text("metjac");
+    bench.run_steps(3);
+    bench.key_press(egui::Key::Enter);
+    bench.run_steps(3);
+    assert_eq!(inside(&bench).settings().choices.metric, Metric::Jaccard);
+    assert!(bench.query_by_label("Type a command").is_none());
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::P);
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Type a command").is_some());
+    bench.key_press(egui::Key::Escape);
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Type a command").is_none());
+}
+
+#[test]
+fn the_attention_of_a_head_is_what_the_session_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Attention));
+    bench.run_steps(3);
+    let hint = "Click a head in the map to see what it attends to";
+    assert!(bench.query_by_label(hint).is_some());
+    select(&mut bench, 2, 3);
+    let of = |head: HeadAddress| {
+        move |workbench: &kvlens::gui::workbench::Workbench| {
+            let picture = workbench.data().attention.as_ref();
+            picture.is_some_and(|picture| picture.key.head == head)
+        }
+    };
+    wait_for(
+        &mut bench,
+        "the attention",
+        of(HeadAddress { layer: 2, head: 3 }),
+    );
+    assert!(bench.query_by_label("Attention of decode").is_some());
+    assert!(bench.query_by_label("Attention of last:32").is_some());
+
+    let captured = Session::open(session()).unwrap().load_sample(0).unwrap();
+    let rows = captured.oracle().query_rows().unwrap();
+    // four query heads share two key/value heads: head 3 is the second of group 1
+    let expected = &captured.keys().attention_rows(rows, 2, 1).unwrap()[1];
+    let picture = inside(&bench).data().attention.clone().unwrap();
+    assert_eq!(&picture.decode.weights, expected);
+    assert_eq!(picture.window.as_ref().unwrap().positions.len(), 32);
+
+    select(&mut bench, 0, 0);
+    wait_for(
+        &mut bench,
+        "another head",
+        of(HeadAddress { layer: 0, head: 0 }),
+    );
+}
+
+#[test]
+fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    select(&mut bench, 1, 2);
+    for preset in Preset::ALL {
+        inside_mut(&mut bench).send(Command::UsePreset(preset));
+        for pane in Pane::ALL {
+            inside_mut(&mut bench).send(Command::ShowPane(pane));
+            bench.run_steps(2);
+            assert!(
+                bench.query_all_by_label(pane.title()).count() > 0,
+                "{pane:?}"
+            );
+        }
+    }
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::RankAgreement));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Cost));
+    bench.run_steps(3);
+    assert!(bench.query_by_label("MFLOP").is_some());
+    let ranks = inside(&bench).derived().rank_agreement().unwrap();
+    let bins = ranks.density.bins();
+    let first_row: f32 = ranks.shares[..bins].iter().sum();
+    assert!((first_row - 1.0).abs() < 1e-5);
+    assert_eq!(ranks.heads, 1);
+}
+
+#[test]
+fn the_question_mark_of_a_view_explains_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.get_by_label("Help for Recall vs budget").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("What it shows").is_some());
+    assert!(bench.query_by_label_contains("|top_B(oracle)").is_some());
+    bench.get_by_label("Help for Tokens").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("framed ones").is_some());
+    bench.get_by_label("Help for Tokens").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("What it shows").is_none());
+    inside_mut(&mut bench).send(Command::ToggleHelp(None));
+    bench.run_steps(3);
+    assert!(bench.query_by_label("forced-keep tokens").is_some());
+}
+
+#[test]
+fn curves_stand_layer_by_layer_and_a_click_selects_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.get_by_label("By layer").click();
+    bench.run_steps(3);
+    let curves = inside(&bench).derived().by_layer();
+    let layers = inside(&bench).data().session.as_ref().unwrap().info.layers;
+    assert_eq!(curves.len(), layers);
+    let shown = inside(&bench).data().shown().unwrap().clone();
+    let comparison = &shown.sample.windows[1].comparison;
+    let heads: Vec<_> = (0..comparison.heads).map(|head| (2, head)).collect();
+    assert_eq!(
+        curves[2].means[1],
+        comparison.band(Metric::Recall, &heads).mean
+    );
+    bench.get_by_label("Layer 2").click();
+    bench.run_steps(3);
+    let selected = &inside(&bench).settings().choices.heads;
+    assert!(selected.len() == 4 && selected.iter().all(|head| head.layer == 2));
+    bench.get_by_label("By layer").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Curves of layer 2").is_none());
+}
+
+#[test]
+fn a_lesson_captures_what_it_needs_and_its_steps_set_the_views() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    bench.get_by_label("Why the last window misses").click();
+    bench.run_steps(3);
+    assert!(
+        bench
+            .query_by_label_contains("Guess from the end of the prompt")
+            .is_some()
+    );
+    wait_for(&mut bench, "the lesson's prompts", |workbench| {
+        shows_a_sample(workbench) && workbench.data().shown().unwrap().index == 0
+    });
+    bench.run_steps(30);
+    let place = |bench: &Bench<'_>| {
+        let session = inside(bench).data().session.as_ref().unwrap();
+        let index = session.shown.as_ref().unwrap().index;
+        session.info.samples[index].id.clone()
+    };
+    assert!(place(&bench).contains("end"));
+    assert_eq!(inside(&bench).derived().window.as_deref(), Some("last:8"));
+    bench.get_by_label("Next").click();
+    bench.run_steps(3);
+    assert!(
+        bench
+            .query_by_label_contains("Ask at the start instead")
+            .is_some()
+    );
+    wait_for(&mut bench, "the other prompt", |workbench| {
+        let shown = workbench.data().shown().unwrap();
+        workbench.data().jobs.is_empty() && shown.index == 1
+    });
+    assert!(place(&bench).contains("start"));
+    let kept = inside(&bench).derived().evidence();
+    assert!(
+        kept.window < kept.oracle,
+        "{kept:?}: the lesson would be wrong"
+    );
+    bench.get_by_label("End the lesson").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Try it").is_none());
+}
+
+#[test]
+fn escape_closes_what_is_open_before_it_stops_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.get_by_label("Edit").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("Redo").is_some());
+    bench.key_press(egui::Key::Escape);
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("Redo").is_none());
+    for open in [
+        Command::ToggleExport(None),
+        Command::ToggleShortcuts,
+        Command::ToggleHelp(None),
+    ] {
+        let titles = ["Copy command", "Budget one step down", "forced-keep tokens"];
+        inside_mut(&mut bench).send(open.clone());
+        bench.run_steps(3);
+        let is_open = |bench: &Bench<'_>| {
+            let mut titles = titles.iter();
+            titles.any(|title| bench.query_by_label(title).is_some())
+        };
+        assert!(is_open(&bench), "{open:?}");
+        bench.key_press(egui::Key::Escape);
+        bench.run_steps(3);
+        assert!(!is_open(&bench), "{open:?}");
+    }
+}
+
+#[test]
+fn undo_brings_the_panes_back_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    // a step of undo is what has stood still for a second
+    bench.run_steps(150);
+    inside_mut(&mut bench).send(Command::TogglePane(Pane::Tokens));
+    bench.run_steps(150);
+    assert!(!inside(&bench).layout().has(Pane::Tokens));
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Z);
+    bench.run_steps(3);
+    assert!(inside(&bench).layout().has(Pane::Tokens));
+    inside_mut(&mut bench).send(Command::Redo);
+    bench.run_steps(3);
+    assert!(!inside(&bench).layout().has(Pane::Tokens));
+}
+
+#[test]
+fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(Command::SelectSample(1));
+    wait_for(&mut bench, "the question at the start", |workbench| {
+        shows_a_sample(workbench) && workbench.data().shown().unwrap().index == 1
+    });
+    inside_mut(&mut bench).send(Command::SetWindow("last:8".to_owned()));
+    inside_mut(&mut bench).send(Command::SetBudget(kvlens_analysis::Budget::Fraction(0.1)));
+    bench.run_steps(3);
+    let map = inside(&bench).derived().map().unwrap().clone();
+    // per head: needed tokens among the best of the decode stage, and among those of the window
+    let shown = inside(&bench).data().shown().unwrap().clone();
+    let budget = inside(&bench).derived().budget_tokens();
+    let window = &shown.sample.windows[1];
+    assert_eq!(window.label, "last:8");
+    let forced_keep = window.keep_rule.at(budget);
+    let kept = |rankings: &kvlens_analysis::Rankings, head: usize| {
+        let (layer, head) = (head / map.heads, head % map.heads);
+        let kept = kvlens_analysis::selection(rankings, layer, head, forced_keep, budget);
+        let needed = shown
+            .sample
+            .record
+            .evidence_tokens
+            .iter()
+            .cloned()
+            .flatten();
+        needed.filter(|token| kept[*token]).count()
+    };
+    let missed = |head: &usize| {
+        kept(&window.oracle_rankings, *head) as i64 - kept(&window.rankings, *head) as i64
+    };
+    let worst = (0..map.values.len()).max_by_key(missed).unwrap();
+    assert!(missed(&worst) > 0, "the window misses nothing");
+    let brightest = map.values.iter().copied().fold(0.0, f32::max);
+    assert!(
+        map.values[worst] < brightest,
+        "the head that misses most is not the brightest"
+    );
+
+    select(&mut bench, worst / map.heads, worst % map.heads);
+    let evidence = inside(&bench).derived().evidence();
+    assert_eq!(
+        (evidence.oracle, evidence.window),
+        (
+            kept(&window.oracle_rankings, worst),
+            kept(&window.rankings, worst)
+        ),
+        "the inspector counts the same tokens"
+    );
+    // what both sides keep of the whole prompt is what the hit rate counts
+    let derived = inside(&bench).derived();
+    let tokens = 0..derived.tokens().unwrap().len();
+    let marked = derived.kept().unwrap();
+    let by_window = tokens.clone().filter(|token| marked.by_window(*token));
+    assert_eq!(by_window.count(), budget);
+    let by_both = tokens.filter(|token| marked.by_window(*token) && marked.by_oracle(*token));
+    let hit_rates = &window.comparison;
+    let hit_rates = hit_rates.metric_map(Metric::HitRate, derived.budget_index);
+    assert_eq!(by_both.count() as f32 / budget as f32, hit_rates[worst]);
+    let text = format!("oracle {} of {}", evidence.oracle, evidence.needed);
+    assert!(bench.query_by_label(&text).is_some(), "{text}");
+}
+
+fn type_into(bench: &mut Bench<'_>, label: &str, text: &str) {
+    bench.get_by_label(label).focus();
+    bench.run_steps(2);
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    bench.run_steps(2);
+    bench.get_by_label(label).type_text(text);
+    bench.run_steps(2);
+    bench.key_press(egui::Key::Enter);
+    bench.run_steps(2);
+}
+
+#[test]
+fn the_oracle_and_what_is_kept_are_defined_in_the_scoring_view() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::Scoring));
+    bench.run_steps(4);
+    type_into(&mut bench, "Decode steps", "nonsense");
+    let options = inside(&bench).settings().choices.measure;
+    assert_eq!(options, MeasureOptions::default());
+
+    type_into(&mut bench, "Decode steps", "2-4");
+    type_into(&mut bench, "Keep recent", "50%");
+    let options = MeasureOptions {
+        keep_recent: Some("50%".parse().unwrap()),
+        oracle: OracleDefinition {
+            steps: "2-4".parse().unwrap(),
+            ..OracleDefinition::default()
+        },
+        ..MeasureOptions::default()
+    };
+    assert_eq!(inside(&bench).settings().choices.measure, options);
+    wait_for(&mut bench, "the new numbers", |workbench| {
+        workbench.is_idle() && workbench.data().shown().unwrap().options == options
+    });
+    let captured = Session::open(session()).unwrap().load_sample(0).unwrap();
+    let budgets = inside(&bench).derived().budgets().to_vec();
+    let expected = measure_sample(&captured, &options, |_| budgets.clone()).unwrap();
+    let published = MeasureOptions::default();
+    let otherwise = measure_sample(&captured, &published, |_| budgets.clone()).unwrap();
+    let shown = &inside(&bench).data().shown().unwrap().sample;
+    assert_eq!(shown.windows[0].comparison, expected.windows[0].comparison);
+    assert_ne!(shown.windows[0].comparison, otherwise.windows[0].comparison);
+
+    // steps behind the end of the decode stage: said, and the good numbers stay
+    type_into(&mut bench, "Decode steps", "900-999");
+    wait_for(&mut bench, "the refusal", Workbench::is_idle);
+    let said = &inside(&bench).data().log.last().unwrap().text;
+    assert!(
+        said.contains("lie behind the end of a decode stage"),
+        "{said}"
+    );
+    assert_eq!(inside(&bench).data().shown().unwrap().options, options);
+}
