@@ -51,9 +51,9 @@ impl Interval {
 /// Interval for the mean over samples, meant to cover the true mean in [`LEVEL`] of all data sets. `bounds` are
 /// what a single value cannot leave: (0, 1) for a share, (-1, 1) for a difference of shares; an end may be infinite.
 ///
-/// * Where at least half of the samples, and more than one, have one and the same value (scores of 0 and 1,
-///   differences of which most are 0, all samples equal), the scatter of the sample says little about what other
-///   samples would bring. Then it is Gaffke's interval between the bounds, which holds for every
+/// * Where all samples lie on the bounds (scores of 0 and 1), or two thirds of them and more than one have the
+///   same value (differences of which most are 0, all samples equal), the scatter of the sample says little about
+///   what other samples would bring. Then it is Gaffke's interval between the bounds, which holds for every
 ///   distribution and is that of Clopper and Pearson for values of 0 and 1: 6 right of 6 gives 0.54 to 1.
 /// * Otherwise, from [`FEWEST_TO_RESAMPLE`] samples on, it is the studentised bootstrap (bootstrap-t; Efron and
 ///   Tibshirani, "An Introduction to the Bootstrap", 1993, section 12.5) of [`RESAMPLES`] resamples, cut to
@@ -86,7 +86,7 @@ fn interval_of(
     let repeated = most_frequent(values, finite);
     let few_others = values.len() - repeated < MOST_BESIDE_THE_REPEATED;
     let interval = match finite {
-        Some(ends) if repeated > 1 && 2 * repeated >= values.len() && few_others => {
+        Some(ends) if few_others && is_dominated(values, ends, repeated) => {
             bounded_interval(values, ends, 0.5 * (1.0 - LEVEL))
         }
         _ if repeated == values.len() => None,
@@ -96,6 +96,12 @@ fn interval_of(
         Some(bounds) => interval.within(bounds),
         None => interval,
     })
+}
+
+/// Whether the values are too few different ones for their scatter to say anything; `repeated` of them are equal.
+fn is_dominated(values: &[f64], (low, high): (f64, f64), repeated: usize) -> bool {
+    let on_a_bound = |value: &f64| *value <= low || *value >= high;
+    values.iter().all(on_a_bound) || (repeated > 1 && 3 * repeated >= 2 * values.len())
 }
 
 /// How many of the values are equal to the most frequent one.
