@@ -282,9 +282,8 @@ impl WindowSamples {
     /// Every sample that a budget applies to, by index within the group.
     fn at(&self, budget: usize) -> impl Iterator<Item = (usize, &Point)> {
         let samples = self.samples.iter();
-        samples.filter_map(move |(&unit, sample)| {
-            Some((unit, sample.points.get(budget)?.as_ref()?))
-        })
+        samples
+            .filter_map(move |(&unit, sample)| Some((unit, sample.points.get(budget)?.as_ref()?)))
     }
 }
 

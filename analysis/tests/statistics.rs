@@ -7,7 +7,8 @@
 )]
 
 use kvlens_analysis::statistics::{
-    SIGN_FLIPS, WindowValues, benjamini_hochberg, holm, mean_interval, sign_flip_p, stability_by_head,
+    SIGN_FLIPS, WindowValues, benjamini_hochberg, holm, mean_interval, sign_flip_p,
+    stability_by_head,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -80,10 +80,14 @@ impl fmt::Display for Duplicate {
 impl SamplePoints {
     fn is_same(&self, other: &Self) -> bool {
         self.points.len() == other.points.len()
-            && self.points.iter().zip(&other.points).all(|pair| match pair {
-                (Some(one), Some(other)) => one.is_same(other),
-                (None, None) => true,
-                _ => false,
-            })
+            && self
+                .points
+                .iter()
+                .zip(&other.points)
+                .all(|pair| match pair {
+                    (Some(one), Some(other)) => one.is_same(other),
+                    (None, None) => true,
+                    _ => false,
+                })
     }
 }

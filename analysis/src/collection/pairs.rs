@@ -122,9 +122,7 @@ impl Collection {
         };
         pairs.into_iter().flat_map(move |pair| {
             let budgets = self.mapped_budgets().iter().copied().enumerate();
-            budgets.filter_map(move |budget| {
-                self.difference(pair, budget, maps, seed).transpose()
-            })
+            budgets.filter_map(move |budget| self.difference(pair, budget, maps, seed).transpose())
         })
     }
 
@@ -196,7 +194,10 @@ impl Collection {
         for (index, earlier) in self.groups.iter().enumerate() {
             for later in self.groups.iter().skip(index + 1) {
                 let (one, other) = (&earlier.group, &later.group);
-                let places = (one.question_place.as_deref(), other.question_place.as_deref());
+                let places = (
+                    one.question_place.as_deref(),
+                    other.question_place.as_deref(),
+                );
                 let (Some(place), Some(other_place)) = places else {
                     continue;
                 };
@@ -220,10 +221,7 @@ impl Collection {
                 let (one, other) = (&earlier.group, &later.group);
                 let same = one.task == other.task && one.question_place == other.question_place;
                 if same && one.model != other.model {
-                    let sides = [
-                        (later, other.model.as_str()),
-                        (earlier, one.model.as_str()),
-                    ];
+                    let sides = [(later, other.model.as_str()), (earlier, one.model.as_str())];
                     pairs.extend(same_windows(Contrast::Model, sides));
                 }
             }

@@ -103,6 +103,8 @@ pub(super) fn head_values(shared: &[Vec<&Point>]) -> Result<WindowValues, Analys
         .and_then(|points| points.first())
         .map_or(0, |point| point.by_head.len());
     let all = shared.iter().flatten();
-    let all = all.flat_map(|point| point.by_head.iter().copied()).collect();
+    let all = all
+        .flat_map(|point| point.by_head.iter().copied())
+        .collect();
     WindowValues::new(shared.len(), samples, heads, all, Some(METRIC_BOUNDS))
 }

@@ -134,10 +134,7 @@ fn each_summary_is_a_mean_over_samples_of_means_over_heads() {
     let recall = all.summaries(Metric::Recall, 1);
     let interval = mean_interval(&[0.75, 0.25], Some((0.0, 1.0)), 1);
     assert!(interval.is_some());
-    assert_eq!(
-        (recall[0].interval, recall[2].interval),
-        (interval, None)
-    );
+    assert_eq!((recall[0].interval, recall[2].interval), (interval, None));
     let mass = all.summaries(Metric::MassOfOracle, 1);
     assert_eq!((mass[0].mean, mass[1].mean), (0.75, 0.25));
 }
@@ -264,20 +261,42 @@ fn two_sessions_of_one_prompt_have_the_same_number_of_samples_for_every_window()
     let laq = ("laq", &[[0.5, 0.0]][..]);
     let dapq = ("dapq", &[[0.75, 0.0]][..]);
     for sample in ["a", "b"] {
-        add_to(&mut all, &group("t"), ("one", &key(sample)), &[last, laq], false);
+        add_to(
+            &mut all,
+            &group("t"),
+            ("one", &key(sample)),
+            &[last, laq],
+            false,
+        );
     }
     for sample in ["a", "b"] {
-        add_to(&mut all, &group("t"), ("two", &key(sample)), &[other, dapq], false);
+        add_to(
+            &mut all,
+            &group("t"),
+            ("two", &key(sample)),
+            &[other, dapq],
+            false,
+        );
     }
     let summaries = all.summaries(Metric::Recall, 1);
     let samples: Vec<(&str, usize, f64)> = summaries
         .iter()
         .map(|summary| (summary.window, summary.samples, summary.mean))
         .collect();
-    assert_eq!(samples, [("last", 2, 0.5), ("laq", 2, 0.5), ("dapq", 2, 0.75)]);
+    assert_eq!(
+        samples,
+        [("last", 2, 0.5), ("laq", 2, 0.5), ("dapq", 2, 0.75)]
+    );
     let again = &all.duplicates()[0];
-    assert_eq!((&again.windows[..], &again.differing[..]), (&["last".to_owned()][..], &["last".to_owned()][..]));
-    assert!(again.to_string().ends_with("; its values for last differ from the first one's, which stand"));
+    assert_eq!(
+        (&again.windows[..], &again.differing[..]),
+        (&["last".to_owned()][..], &["last".to_owned()][..])
+    );
+    assert!(
+        again
+            .to_string()
+            .ends_with("; its values for last differ from the first one's, which stand")
+    );
 }
 
 #[test]
@@ -332,10 +351,16 @@ fn places_of_the_question_are_paired_by_document_and_models_by_prompt() {
     );
     let place = all.differences(Contrast::QuestionPlace, None, false, 1);
     let place = place.collect::<Collected<Vec<_>>>().unwrap();
-    assert_eq!((place[0].model, place[0].question_place), (Some("small"), None));
+    assert_eq!(
+        (place[0].model, place[0].question_place),
+        (Some("small"), None)
+    );
     let model = all.differences(Contrast::Model, None, false, 1);
     let model = model.collect::<Collected<Vec<_>>>().unwrap();
-    assert_eq!((model[0].model, model[0].question_place), (None, Some("end")));
+    assert_eq!(
+        (model[0].model, model[0].question_place),
+        (None, Some("end"))
+    );
 }
 
 #[test]
@@ -352,11 +377,20 @@ fn one_document_twice_on_a_side_is_paired_once() {
                 question_place: Some(place.to_owned()),
                 ..group("t")
             };
-            add_to(&mut all, &group, ("s", &key), &[("last", &[[0.5, 0.0]])], false);
+            add_to(
+                &mut all,
+                &group,
+                ("s", &key),
+                &[("last", &[[0.5, 0.0]])],
+                false,
+            );
         }
     }
     let pairs = all.differences(Contrast::QuestionPlace, None, true, 1);
-    assert_eq!(pairs.map(|pair| pair.unwrap().samples).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        pairs.map(|pair| pair.unwrap().samples).collect::<Vec<_>>(),
+        [1]
+    );
 }
 
 #[test]

@@ -18,11 +18,7 @@ const HALVINGS: usize = 60;
 
 /// The interval for the mean of values that all lie within `bounds`, each tail of share `tail`. None without
 /// values.
-pub(super) fn bounded_interval(
-    values: &[f64],
-    bounds: (f64, f64),
-    tail: f64,
-) -> Option<Interval> {
+pub(super) fn bounded_interval(values: &[f64], bounds: (f64, f64), tail: f64) -> Option<Interval> {
     let (low, high) = bounds;
     let mut knots = Vec::with_capacity(values.len() + 1);
     let mut end = |bound: f64, share: f64| {
@@ -106,7 +102,10 @@ mod tests {
             let found = share_below(&knots, x);
             assert!((found - expected).abs() < 1e-14, "{x}: {found}");
         }
-        assert_eq!((share_below(&knots, -0.1), share_below(&knots, 0.9)), (0.0, 1.0));
+        assert_eq!(
+            (share_below(&knots, -0.1), share_below(&knots, 0.9)),
+            (0.0, 1.0)
+        );
     }
 
     /// Quantiles of four million means under Dirichlet weights (NumPy), which scatter by 1e-4.

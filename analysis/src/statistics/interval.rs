@@ -108,7 +108,11 @@ fn is_dominated(values: &[f64], (low, high): (f64, f64), repeated: usize) -> boo
 fn most_frequent(values: &[f64], bounds: Option<(f64, f64)>) -> usize {
     let mut ascending = values.to_vec();
     ascending.sort_unstable_by(f64::total_cmp);
-    let largest = || values.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+    let largest = || {
+        values
+            .iter()
+            .fold(0.0_f64, |most, value| most.max(value.abs()))
+    };
     let equal = ROUNDING * bounds.map_or_else(largest, |(low, high)| high - low);
     let (mut first, mut most) = (0, 0);
     for (place, &value) in ascending.iter().enumerate() {

@@ -32,7 +32,12 @@ pub fn markdown_columns() -> String {
     let mut told = HashSet::new();
     let columns = declared().into_iter().flat_map(|table| table.columns);
     for column in columns {
-        let line = format!("| `{}` | {} | {} |", column.name, kind(&column), column.meaning);
+        let line = format!(
+            "| `{}` | {} | {} |",
+            column.name,
+            kind(&column),
+            column.meaning
+        );
         if told.insert(line.clone()) {
             text.push_str(&line);
             text.push('\n');
@@ -50,7 +55,9 @@ fn columns(table: &TableDeclaration) -> String {
     let own: Vec<&ColumnDeclaration> = own.collect();
     for same_kind in own.chunk_by(|left, right| kind(left) == kind(right)) {
         let names: Vec<&str> = same_kind.iter().map(|column| column.name).collect();
-        let kind = same_kind.first().map_or_else(String::new, |column| kind(column));
+        let kind = same_kind
+            .first()
+            .map_or_else(String::new, |column| kind(column));
         parts.push(format!("{} ({kind})", names.join(", ")));
     }
     parts.join(", ")

@@ -92,9 +92,8 @@ pub fn overlap_rows<'a>(
             mass: value(compared, "mass", at),
             mass_of_oracle: value(compared, "mass_of_oracle", at),
             evidence_kept: value(compared, "evidence_kept", at),
-            ceiling: ceiling.and_then(|(ceiling, at)| {
-                value(ceiling.by_head.get(index)?, "recall", at)
-            }),
+            ceiling:
+                ceiling.and_then(|(ceiling, at)| value(ceiling.by_head.get(index)?, "recall", at)),
         }));
     }
     Ok(rows)
@@ -117,8 +116,13 @@ fn point<'c>(
 
 /// The metric of a column; none where it is not measured.
 fn value(head: &HeadComparison, column: &str, point: usize) -> Option<f64> {
-    let metric = Metric::ALL.into_iter().find(|metric| metric.column() == column)?;
-    head.curves.of(metric).get(point).map(|&value| f64::from(value))
+    let metric = Metric::ALL
+        .into_iter()
+        .find(|metric| metric.column() == column)?;
+    head.curves
+        .of(metric)
+        .get(point)
+        .map(|&value| f64::from(value))
 }
 
 /// Tokens that a layer can rank.

@@ -35,14 +35,14 @@ fn csv_holds_what_parquet_holds() {
 
     let text = fs::read_to_string(folder.path().join("agreement.csv")).unwrap();
     let header = text.lines().next().unwrap();
-    assert!(header.starts_with("session,model,dataset,task,sample,content,question_place,prompt_tokens,"));
+    assert!(
+        header
+            .starts_with("session,model,dataset,task,sample,content,question_place,prompt_tokens,")
+    );
     assert!(header.ends_with(",total_variation,cosine,recall_auc,prompt_share"));
     let first = "first,demo,builtin,\"a \"\"quoted\"\", long\ntask\",demo-0,c0,end,4,16,,0.5,last:8,0,0,kv,queries,attention,1,1,1,0,0,0,1,1,0.875\n";
     assert!(text.contains(first), "{text}");
-    assert!(
-        text.ends_with(",queries,attention,,,1,,,,,1,0\n"),
-        "{text}"
-    );
+    assert!(text.ends_with(",queries,attention,,,1,,,,,1,0\n"), "{text}");
     assert_eq!(text.matches("last:8").count(), 4);
 
     let about = fs::read_to_string(folder.path().join("agreement.csv.json")).unwrap();

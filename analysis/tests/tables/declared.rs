@@ -29,7 +29,11 @@ fn check<T: Table>() {
         .columns
         .iter()
         .map(|column| {
-            let kind = if column.kind == "text" { "str" } else { column.kind };
+            let kind = if column.kind == "text" {
+                "str"
+            } else {
+                column.kind
+            };
             (column.name.to_owned(), kind.to_owned())
         })
         .collect();
@@ -58,7 +62,11 @@ fn every_table_is_told_once_and_every_column_has_a_meaning() {
         let has = |name: &str| table.columns.iter().any(|column| column.name == name);
         assert!(has("budget") || !has("budget_tokens"), "{}", table.file);
         let of_samples = has("session") && has("sample");
-        assert!(!of_samples || has("question_place") && has("depth"), "{}", table.file);
+        assert!(
+            !of_samples || has("question_place") && has("depth"),
+            "{}",
+            table.file
+        );
     }
 }
 
@@ -69,7 +77,7 @@ fn readme_tells_files_and_columns() {
     assert_eq!(files.lines().count(), 19);
     let columns = markdown_columns();
     assert!(columns.contains("| `depth` | f64? | Where the evidence lies in the document, from 0 at its start to 1 at its end. |\n"), "{columns}");
-    assert_eq!(columns.matches("| `session` |").count(), 2, "a sample's, a correlation's");
+    assert_eq!(columns.matches("| `session` |").count(), 1, "told once");
 }
 
 /// Scores of one layer of two heads; what varies is which tokens stand in front.
@@ -160,14 +168,21 @@ fn the_summary_can_be_redone_from_the_overlap_as_readme_says() {
     let redone: BTreeMap<[String; 3], f64> = (0..summary.height())
         .map(|row| {
             let key = ["question_place", "window", "budget"].map(|name| cell(name, row));
-            let mean = summary.column("recall_mean_mean").unwrap().get(row).unwrap();
+            let mean = summary
+                .column("recall_mean_mean")
+                .unwrap()
+                .get(row)
+                .unwrap();
             (key, mean.try_extract().unwrap())
         })
         .collect();
 
     let told = collection.summaries(Metric::Recall, 1);
     assert_eq!((told.len(), redone.len()), (8, 8));
-    assert!(told.iter().any(|summary| summary.mean != told[0].mean), "nothing varies");
+    assert!(
+        told.iter().any(|summary| summary.mean != told[0].mean),
+        "nothing varies"
+    );
     for summary in told {
         let key = [
             summary.group.question_place.clone().unwrap(),

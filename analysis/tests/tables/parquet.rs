@@ -46,7 +46,10 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
     assert_eq!(file.text("budget").unwrap()[..3], some(&typed));
     assert_eq!(file.counts("budget_tokens").unwrap()[..3], some(&[2, 1, 4]));
     assert_eq!(file.numbers("ceiling").unwrap(), vec![None; 12]);
-    assert_eq!(file.text("question_place").unwrap()[0].as_deref(), Some("end"));
+    assert_eq!(
+        file.text("question_place").unwrap()[0].as_deref(),
+        Some("end")
+    );
     assert_eq!(file.counts("asked_length").unwrap()[0], None);
     assert_eq!(
         file.numbers("budget_fraction").unwrap()[..3],

@@ -137,7 +137,10 @@ fn means_and_figures_have_their_columns() {
          budget str, samples u32, heads u32, all_heads u32, mean f64, low f64, high f64, ceiling f64"
     );
     assert_eq!(summary.counts("all_heads").unwrap(), [Some(4)]);
-    assert_eq!(summary.numbers("ceiling").unwrap(), summary.numbers("mean").unwrap());
+    assert_eq!(
+        summary.numbers("ceiling").unwrap(),
+        summary.numbers("mean").unwrap()
+    );
     assert_eq!(summary.text("question_place").unwrap(), [None]);
     assert_eq!(
         summary.numbers("low").unwrap(),

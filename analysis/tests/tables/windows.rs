@@ -28,7 +28,12 @@ fn values() -> WindowValues {
         let lead = if window == 0 { 0.25 } else { 0.0 };
         let scatter = (sample * 3 % 8) as f64 / 100.0;
         let first = if sample == 5 { f64::NAN } else { 0.5 };
-        [first, 0.5, 0.5, 0.5 + lead * (1.0 + scatter) - scatter / 2.0]
+        [
+            first,
+            0.5,
+            0.5,
+            0.5 + lead * (1.0 + scatter) - scatter / 2.0,
+        ]
     };
     let rows = (0..2).flat_map(|window| (0..8).flat_map(move |sample| row(window, sample)));
     WindowValues::new(2, 8, 4, rows.collect(), Some((0.0, 1.0))).unwrap()
@@ -79,13 +84,25 @@ fn differences_have_their_columns() {
     assert_eq!(text("budget", 0).as_deref(), Some("5%"));
     assert_eq!(text("metric", 0).as_deref(), Some("mass_of_oracle"));
     assert_eq!(text("contrast", 5).as_deref(), Some("question_place"));
-    assert_eq!((text("window", 0), text("window", 5).as_deref()), (None, Some("laq")));
-    assert_eq!((text("question_place", 0).as_deref(), text("question_place", 5)), (Some("end"), None));
+    assert_eq!(
+        (text("window", 0), text("window", 5).as_deref()),
+        (None, Some("laq"))
+    );
+    assert_eq!(
+        (
+            text("question_place", 0).as_deref(),
+            text("question_place", 5)
+        ),
+        (Some("end"), None)
+    );
     let kinds = file.text("head_kind").unwrap();
     assert_eq!(kinds[..2], some(&["all".to_owned(), "kv".to_owned()]));
     // the overall row, an undefined head, two equal ones, and one of three that are tested together
     let p = 2.0 / 256.0;
-    assert_eq!(file.numbers("p").unwrap()[..5], [Some(p), None, Some(1.0), Some(1.0), Some(p)]);
+    assert_eq!(
+        file.numbers("p").unwrap()[..5],
+        [Some(p), None, Some(1.0), Some(1.0), Some(p)]
+    );
     assert_eq!(file.numbers("p_bh").unwrap()[4], Some(3.0 * p));
     assert_eq!(file.counts("head").unwrap()[3..], [Some(0), Some(1), None]);
     assert_eq!(
@@ -124,7 +141,10 @@ fn winners_have_their_columns() {
          p f64, p_bh f64, resolved bool, usual_best str, usual_best_share f64, concordance f64"
     );
     let windows = file.text("window").unwrap();
-    assert_eq!((windows[0].clone(), windows[3].as_deref()), (None, Some("laq")));
+    assert_eq!(
+        (windows[0].clone(), windows[3].as_deref()),
+        (None, Some("laq"))
+    );
     assert_eq!(
         file.flags("resolved").unwrap(),
         [None, Some(false), Some(false), Some(true)]

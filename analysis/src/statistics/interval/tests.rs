@@ -15,7 +15,10 @@ fn without_two_samples_or_scatter_there_is_no_interval() {
     assert_eq!(mean_interval(&[0.5], share, 1), None);
     assert_eq!(mean_interval(&[0.5, f64::NAN, 0.25], share, 1), None);
     assert_eq!(mean_interval(&[0.1; 3], None, 1), None);
-    assert_eq!(mean_interval(&[0.1; 3], Some((0.0, f64::INFINITY)), 1), None);
+    assert_eq!(
+        mean_interval(&[0.1; 3], Some((0.0, f64::INFINITY)), 1),
+        None
+    );
     // Equal on paper, not in binary.
     assert_eq!(mean_interval(&[0.3, 0.1 + 0.2, 0.3], None, 1), None);
 }
@@ -24,7 +27,9 @@ fn without_two_samples_or_scatter_there_is_no_interval() {
 #[test]
 fn scores_of_zero_and_one_have_the_interval_of_clopper_and_pearson() {
     let scores = |right: usize, of: usize| -> Vec<f64> {
-        (0..of).map(|score| if score < right { 1.0 } else { 0.0 }).collect()
+        (0..of)
+            .map(|score| if score < right { 1.0 } else { 0.0 })
+            .collect()
     };
     for (right, of, low, high) in [
         (6, 6, 0.540_741_873_560_099_5, 1.0),
@@ -34,8 +39,14 @@ fn scores_of_zero_and_one_have_the_interval_of_clopper_and_pearson() {
         (4, 8, 0.157_012_770_487_057_95, 0.842_987_229_512_942),
     ] {
         let found = mean_interval(&scores(right, of), Some((0.0, 1.0)), 1).unwrap();
-        assert!((found.low - low).abs() < 1e-12, "{right} of {of}: {found:?}");
-        assert!((found.high - high).abs() < 1e-12, "{right} of {of}: {found:?}");
+        assert!(
+            (found.low - low).abs() < 1e-12,
+            "{right} of {of}: {found:?}"
+        );
+        assert!(
+            (found.high - high).abs() < 1e-12,
+            "{right} of {of}: {found:?}"
+        );
     }
 }
 
@@ -48,8 +59,14 @@ fn equal_values_have_the_same_interval_scaled_to_where_they_are() {
     assert!((found.low - 0.5 * end).abs() < 1e-12, "{found:?}");
     assert!((found.high - (1.0 - 0.5 * end)).abs() < 1e-12, "{found:?}");
     let difference = mean_interval(&[0.0; 6], Some((-1.0, 1.0)), 1).unwrap();
-    assert!((difference.high - (1.0 - end)).abs() < 1e-12, "{difference:?}");
-    assert!((difference.low + difference.high).abs() < 1e-12, "{difference:?}");
+    assert!(
+        (difference.high - (1.0 - end)).abs() < 1e-12,
+        "{difference:?}"
+    );
+    assert!(
+        (difference.low + difference.high).abs() < 1e-12,
+        "{difference:?}"
+    );
 }
 
 #[test]
@@ -70,7 +87,10 @@ fn one_repeated_value_is_judged_by_the_bounds_and_many_others_are_not() {
     assert!((found.high - expected.high).abs() < 1e-12, "{found:?}");
     assert!(found.low > 0.0 && found.high > 0.45, "{found:?}");
     let many = zeros(40, 130);
-    assert_eq!(mean_interval(&many, share, 1), mean_interval(&many, None, 1));
+    assert_eq!(
+        mean_interval(&many, share, 1),
+        mean_interval(&many, None, 1)
+    );
     // Two values that differ are no repeated value.
     assert_eq!(most_frequent(&[0.25, 0.5], share), 1);
     assert_eq!(most_frequent(&[0.3, 0.5, 0.1 + 0.2, 0.7], share), 2);

@@ -40,11 +40,41 @@ fn families() -> Vec<Family> {
         family("normal", normal, 0.0, None, (0.93, 4)),
         family("beta(2, 5)", beta_2_5, 2.0 / 7.0, SHARE, (0.93, 4)),
         family("80 % zeros", mostly_zero, 0.1, SHARE, (0.93, 4)),
-        family("80 % zeros, either sign", mostly_zero_difference, 0.0, Some((-1.0, 1.0)), (0.93, 4)),
-        family("score, p = 0.95", |random| score(random, 0.95), 0.95, SHARE, (0.93, 4)),
-        family("score, p = 0.8", |random| score(random, 0.8), 0.8, SHARE, (0.93, 4)),
-        family("exponential", exponential, 1.0, Some((0.0, f64::INFINITY)), (0.92, 8)),
-        family("log-normal", |random| normal(random).exp(), 0.5_f64.exp(), Some((0.0, f64::INFINITY)), (0.88, 16)),
+        family(
+            "80 % zeros, either sign",
+            mostly_zero_difference,
+            0.0,
+            Some((-1.0, 1.0)),
+            (0.93, 4),
+        ),
+        family(
+            "score, p = 0.95",
+            |random| score(random, 0.95),
+            0.95,
+            SHARE,
+            (0.93, 4),
+        ),
+        family(
+            "score, p = 0.8",
+            |random| score(random, 0.8),
+            0.8,
+            SHARE,
+            (0.93, 4),
+        ),
+        family(
+            "exponential",
+            exponential,
+            1.0,
+            Some((0.0, f64::INFINITY)),
+            (0.92, 8),
+        ),
+        family(
+            "log-normal",
+            |random| normal(random).exp(),
+            0.5_f64.exp(),
+            Some((0.0, f64::INFINITY)),
+            (0.88, 16),
+        ),
     ]
 }
 
