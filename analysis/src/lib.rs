@@ -39,7 +39,7 @@ pub mod truth;
 
 pub use agreement::{Agreement, agreement_by_head};
 pub use budget::{Budget, BudgetGrid};
-pub use collection::{Collection, SampleGroup, SampleKey};
+pub use collection::{Collection, Contrast, SampleGroup, SampleKey};
 pub use comparison::{
     Band, BudgetCurves, Comparison, ComparisonInput, HeadComparison, Metric, compare,
 };

@@ -139,9 +139,17 @@ impl SideScoring {
     /// One scoring for windows and decode stage. No window's own tokens are cut off before pooling, because that would
     /// be a difference besides the queries.
     fn alike(overrides: ScoringOverrides) -> Self {
+        Self::of(
+            overrides.apply(Scoring::for_queries()),
+            ForcedKeep::default(),
+        )
+    }
+
+    /// A scoring with its own heads, that stops pooling at the boundary.
+    pub fn of(scoring: Scoring, boundary: ForcedKeep) -> Self {
         Self {
-            scoring: overrides.apply(Scoring::for_queries()),
-            boundary: ForcedKeep::default(),
+            scoring,
+            boundary,
             per_query_head: false,
         }
     }

@@ -196,8 +196,8 @@ proptest! {
     #[test]
     fn swapping_the_sides_turns_a_difference_around(pairs in prop::collection::vec((0.0..1.0_f64, 0.0..1.0_f64), 2..20)) {
         let (first, second): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-        let forth = paired_difference(&first, &second, 1).unwrap();
-        let back = paired_difference(&second, &first, 1).unwrap();
+        let forth = paired_difference(&first, &second, None, 1).unwrap();
+        let back = paired_difference(&second, &first, None, 1).unwrap();
         prop_assert_eq!(forth.mean, -back.mean);
         prop_assert_eq!(forth.p, back.p);
         let interval = forth.interval.unwrap();

@@ -1,7 +1,9 @@
 //! From an observation and the prompt's keys back to attention weights and importance.
 
 use candle_core::{DType, Device, Tensor};
-use kvlens_analysis::{AttentionRows, ForcedKeep, Importance, ReducedHead, Scoring, reduce_rows};
+use kvlens_analysis::{
+    AttentionRows, ForcedKeep, Importance, ReducedHead, Scoring, SideScoring, reduce_rows,
+};
 use rayon::prelude::*;
 
 use crate::observation::{Evidence, Observation, QueryRows, TokenScores};
@@ -144,17 +146,41 @@ impl PromptKeys {
         Ok(by_head)
     }
 
-    /// Importance of every prompt token under a scoring, for every layer and head; parallel over heads.
-    /// Pooling never crosses into the last `boundary.recent` tokens. Ready-made scores are taken as they are
-    /// in place of reduced rows: the scoring's key set and row reduction do not touch them.
+    /// Importance of every prompt token with the scoring and the heads of one side of a comparison, parallel over heads.
+    /// It knows what the decode stage sees of every layer ([`Self::first_visible`]). Ready-made scores are taken as they
+    /// are in place of reduced rows: the scoring's key set and row reduction do not touch them.
     ///
     /// # Errors
     /// As [`attention_rows`](Self::attention_rows), or what the scoring refuses.
     pub fn importance(
         &self,
         observation: &Observation,
+        side: SideScoring,
+    ) -> Result<Importance, SessionError> {
+        let SideScoring {
+            scoring, boundary, ..
+        } = side;
+        let importance = self.scored(observation, scoring, boundary, self.first_visible()?)?;
+        Ok(side.heads(importance, self.query_heads)?)
+    }
+
+    /// Importance by the scoring that an observation was published with, for an eviction: its rule ranks all tokens,
+    /// also those that a layer does not see.
+    pub(crate) fn importance_for_eviction(
+        &self,
+        observation: &Observation,
+    ) -> Result<Importance, SessionError> {
+        let (layers, ..) = self.keys.dims4()?;
+        let (scoring, boundary) = (observation.scoring(), observation.forced_keep());
+        self.scored(observation, scoring, boundary, vec![0; layers])
+    }
+
+    fn scored(
+        &self,
+        observation: &Observation,
         scoring: Scoring,
         boundary: ForcedKeep,
+        first_visible: Vec<usize>,
     ) -> Result<Importance, SessionError> {
         let (layers, kv_heads, ..) = self.keys.dims4()?;
         let heads: Vec<ReducedHead> = match observation.evidence() {
@@ -166,7 +192,11 @@ impl PromptKeys {
             .map(|_| heads.by_ref().take(self.query_heads).collect())
             .collect();
         Ok(Importance::from_reduced(
-            by_layer, kv_heads, scoring, boundary,
+            by_layer,
+            kv_heads,
+            scoring,
+            boundary,
+            first_visible,
         )?)
     }
 

@@ -235,7 +235,7 @@ impl Eviction {
         let rows = QueryRows::last_of_prompt(prefilled, count)?;
         let observation = Observation::by_queries(info, rows)?;
         let keys = prefilled.keys_for_scoring(model)?.stopped_by(cancel);
-        let importance = keys.importance(&observation, scoring, forced_keep)?;
+        let importance = keys.importance_for_eviction(&observation)?;
         Ok(Rankings::of(&importance, ForcedKeep::default())?)
     }
 }

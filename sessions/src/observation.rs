@@ -5,7 +5,7 @@ mod token_scores;
 
 use std::ops::Range;
 
-use kvlens_analysis::{ForcedKeep, KeepRule, Scoring};
+use kvlens_analysis::{ForcedKeep, KeepRule, Scoring, SideScoring};
 use serde::{Deserialize, Serialize};
 
 pub use query_rows::QueryRows;
@@ -186,6 +186,11 @@ impl Observation {
     /// Tokens that the window's rule keeps whatever their score.
     pub fn keep_rule(&self) -> KeepRule {
         self.info.keep_rule
+    }
+
+    /// The published scoring, which stops pooling before the tokens that the rule keeps anyway.
+    pub fn published_side(&self) -> SideScoring {
+        SideScoring::of(self.scoring(), self.forced_keep())
     }
 
     /// Ids of the tokens that the rows are the queries of; none where the rows are no tokens.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use kvlens_analysis::{
+use kvlens_analysis::{SideScoring, 
     GroupOrder, GroupReduction, Importance, KeySet, Pooling, RowReduction, Scoring,
 };
 use kvlens_sessions::model::Model;
@@ -42,7 +42,7 @@ fn importance(model: &Model, label: &str, scoring: Option<Scoring>) -> Importanc
     let (prefilled, observation) = observed(model, label);
     let keys = prefilled.keys_for_scoring(model).unwrap();
     let scoring = scoring.unwrap_or(observation.scoring());
-    keys.importance(&observation, scoring, observation.forced_keep())
+    keys.importance(&observation, SideScoring::of(scoring, observation.forced_keep()))
         .unwrap()
 }
 

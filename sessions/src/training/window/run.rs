@@ -415,7 +415,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn loss(&self, rows: &Rows, prepared: &Prepared) -> Result<Tensor, SessionError> {
-        let targets = targets(&prepared.oracle, self.decoder.device())?;
+        let targets = targets(&prepared.attention, self.decoder.device())?;
         prepared.locked(|prefilled| {
             let cache = prefilled.prompt_cache();
             loss(self.run.plan.method, &self.decoder, cache, rows, &targets)
