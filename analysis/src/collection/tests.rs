@@ -3,14 +3,16 @@ use crate::comparison::{BudgetCurves, HeadComparison};
 use crate::statistics::{Interval, Verdict};
 
 /// Ten prompt tokens, one layer; `recalls` of each head at a budget of one and of two tokens.
-fn comparison(recalls: &[[f32; 2]]) -> Comparison {
-    let head = |recall: &[f32; 2]| HeadComparison {
+fn comparison(recalls: &[[f64; 2]]) -> Comparison {
+    let head = |recall: &[f64; 2]| HeadComparison {
         curves: BudgetCurves {
             recall: recall.to_vec(),
+            kept_recall: vec![0.0, 0.0],
             hit_rate: vec![0.5, 1.0],
             jaccard: vec![0.0, 0.0],
             mass: vec![0.0, 0.0],
             mass_of_oracle: vec![0.25, 0.75],
+            evidence_kept: vec![f64::NAN; 2],
         },
         recall_auc: 0.0,
     };
@@ -19,6 +21,7 @@ fn comparison(recalls: &[[f32; 2]]) -> Comparison {
         heads: recalls.len(),
         head_kind: HeadKind::Query,
         prompt_tokens: 10,
+        rankable_tokens: vec![10],
         budgets: vec![1, 2],
         by_head: recalls.iter().map(head).collect(),
     }
@@ -32,7 +35,7 @@ fn group(task: &str) -> SampleGroup {
     }
 }
 
-fn add(collection: &mut Collection, task: &str, key: &str, windows: &[(&str, &[[f32; 2]])]) {
+fn add(collection: &mut Collection, task: &str, key: &str, windows: &[(&str, &[[f64; 2]])]) {
     let comparisons: Vec<(&str, Comparison)> = windows
         .iter()
         .map(|(label, recalls)| (*label, comparison(recalls)))

@@ -60,6 +60,11 @@ impl Side {
     pub fn keys(&self, scores: &[f32]) -> Vec<(f32, f32)> {
         naive_keys(scores, self.kernel)
     }
+
+    /// The decode mass is never pooled.
+    pub fn keys_of_mass(&self) -> Vec<(f32, f32)> {
+        naive_keys(&self.mass, 1)
+    }
 }
 
 /// One head, max-pooled over `kernel` tokens.
@@ -98,9 +103,14 @@ pub fn same(found: f64, expected: f64) -> bool {
 pub fn naive_keys(scores: &[f32], kernel: usize) -> Vec<(f32, f32)> {
     let near = |token: usize| {
         let reach = token.saturating_sub(kernel / 2)..(token + kernel / 2 + 1).min(scores.len());
-        scores[reach].iter().copied().fold(f32::NEG_INFINITY, f32::max)
+        scores[reach]
+            .iter()
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max)
     };
-    (0..scores.len()).map(|token| (near(token), scores[token])).collect()
+    (0..scores.len())
+        .map(|token| (near(token), scores[token]))
+        .collect()
 }
 
 /// The best tokens among some, found one after the other; the earlier of equals wins.

@@ -24,6 +24,8 @@ fn evictions_and_their_steps_have_their_columns() {
         budget_tokens: 2,
         budget_fraction: 0.5,
         foreseen: AllocatedMeans {
+            kept_recall: 0.25,
+            defined_heads: 4,
             recall: 0.25,
             hit_rate: 0.5,
             selected_mass: 0.75,

@@ -218,7 +218,8 @@ fn a_layer_of_many_tokens_is_split_between_heads() {
     let folder = TempDir::new().unwrap();
     let tokens = 100_000;
     let scores = vec![0.5; 3 * tokens];
-    let importance = Importance::new(1, 3, HeadKind::Query, tokens, scores, vec![1.0; 3]).unwrap();
+    let (kind, shares) = (HeadKind::Query, vec![1.0; 3]);
+    let importance = Importance::new(1, 3, kind, tokens, scores, shares, vec![0]).unwrap();
     let mut writer = TableWriter::<ImportanceTable>::create(folder.path(), PROVENANCE).unwrap();
     writer
         .write_importance(ImportanceInput {

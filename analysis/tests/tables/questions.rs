@@ -89,6 +89,7 @@ fn questions_have_their_columns() {
         kept: AllocatedHead {
             tokens: 3,
             recall: 0.5,
+            kept_recall: 0.25,
             hit_rate: 0.75,
             selected_mass: 0.25,
         },
