@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kvlens_analysis::comparison::{Comparison, ComparisonInput, compare};
 use kvlens_analysis::importance::{Importance, ReducedHead};
-use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::{ForcedKeep, Pooling, Scoring};
 use proptest::prelude::*;
 
@@ -60,11 +58,6 @@ impl Side {
     pub fn keys(&self, scores: &[f32]) -> Vec<(f32, f32)> {
         naive_keys(scores, self.kernel)
     }
-
-    /// The decode mass is never pooled.
-    pub fn keys_of_mass(&self) -> Vec<(f32, f32)> {
-        naive_keys(&self.mass, 1)
-    }
 }
 
 /// One head, max-pooled over `kernel` tokens.
@@ -79,24 +72,6 @@ pub fn pooled(scores: &[f32], kernel: usize, first_visible: usize) -> Importance
     };
     let boundary = ForcedKeep::default();
     Importance::from_reduced(vec![vec![head]], 1, scoring, boundary, vec![first_visible]).unwrap()
-}
-
-pub fn compare_sides(sides: &Side, forced_keep: ForcedKeep, exempt: ForcedKeep) -> Comparison {
-    let budgets: Vec<usize> = (1..=sides.tokens()).collect();
-    compare(ComparisonInput {
-        truth: &Rankings::of(&sides.importance(&sides.truth), exempt).unwrap(),
-        window: &Rankings::of(&sides.importance(&sides.window), exempt).unwrap(),
-        decode_mass: &pooled(&sides.mass, 1, sides.first_visible),
-        keep_rule: forced_keep.into(),
-        evidence: &[],
-        budgets: &budgets,
-    })
-    .unwrap()
-}
-
-/// Equal numbers, or both undefined.
-pub fn same(found: f64, expected: f64) -> bool {
-    found == expected || (found.is_nan() && expected.is_nan())
 }
 
 /// What tokens are ranked by: the largest score within reach, then the token's own.
