@@ -126,22 +126,27 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(
-            told,
-            [
-                (0.0, 1.0, 0.0, 0.0, 2),
-                (0.0, 0.5, 0.5, 0.0, 3),
-            ]
-        );
+        assert_eq!(told, [(0.0, 1.0, 0.0, 0.0, 2), (0.0, 0.5, 0.5, 0.0, 3),]);
     }
 
     #[test]
     fn a_budget_of_all_rankable_tokens_asks_nothing() {
-        let (none, one) = (ForcedKeep::default(), ForcedKeep { sinks: 1, recent: 0 });
+        let (none, one) = (
+            ForcedKeep::default(),
+            ForcedKeep {
+                sinks: 1,
+                recent: 0,
+            },
+        );
         for (exempt, budget, union_tokens) in [(none, 3, 3), (one, 2, 2), (one, 3, 2)] {
             let ranking = ranked(&[1.0, 2.0, 3.0], exempt);
             let split = complementarity(&ranking, &ranking, &ranking, &[budget]).unwrap()[0][0];
-            let shares = [split.both, split.first_only, split.second_only, split.neither];
+            let shares = [
+                split.both,
+                split.first_only,
+                split.second_only,
+                split.neither,
+            ];
             assert!(shares.iter().all(|share| share.is_nan()), "{split:?}");
             assert_eq!(split.union_tokens, union_tokens);
         }

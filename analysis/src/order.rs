@@ -66,9 +66,8 @@ mod tests {
 
     /// The order by a plain comparison of both keys.
     pub(super) fn plain_order(keys: SortKeys<'_>) -> Vec<u32> {
-        let larger_first = |keys: &[f32], a: u32, b: u32| {
-            keys[b as usize].partial_cmp(&keys[a as usize]).unwrap()
-        };
+        let larger_first =
+            |keys: &[f32], a: u32, b: u32| keys[b as usize].partial_cmp(&keys[a as usize]).unwrap();
         let mut order: Vec<u32> = (0..keys.scores.len() as u32).collect();
         order.sort_by(|&a, &b| {
             let by_second = |second: &[f32]| larger_first(second, a, b);
@@ -126,18 +125,12 @@ mod tests {
 
     #[test]
     fn both_zeros_tie() {
-        assert_eq!(
-            sorted(&[-0.0, 0.0, -0.0, 1e-45, -1e-45]),
-            [3, 0, 1, 2, 4]
-        );
+        assert_eq!(sorted(&[-0.0, 0.0, -0.0, 1e-45, -1e-45]), [3, 0, 1, 2, 4]);
     }
 
     #[test]
     fn extremes_and_emptiness() {
-        assert_eq!(
-            sorted(&[f32::MIN, f32::MAX, f32::MIN_POSITIVE]),
-            [1, 2, 0]
-        );
+        assert_eq!(sorted(&[f32::MIN, f32::MAX, f32::MIN_POSITIVE]), [1, 2, 0]);
         assert!(sorted(&[]).is_empty());
     }
 

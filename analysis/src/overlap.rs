@@ -13,7 +13,10 @@ pub(crate) fn overlap_along(order: &[u32], rank: &[u32]) -> Vec<u32> {
 
 /// Tokens that have a larger rank below B, for B in 0..=N, from the larger rank of each token; ranks of N and above
 /// are below no such B.
-pub(crate) fn running_overlap(rankable: usize, larger_ranks: impl Iterator<Item = u32>) -> Vec<u32> {
+pub(crate) fn running_overlap(
+    rankable: usize,
+    larger_ranks: impl Iterator<Item = u32>,
+) -> Vec<u32> {
     let mut overlap = vec![0; rankable + 1];
     for larger in larger_ranks {
         if let Some(added) = overlap.get_mut((larger as usize).saturating_add(1)) {

@@ -192,7 +192,16 @@ mod tests {
     fn importance(factor: usize) -> Importance {
         let scores = (0..2 * TOKENS).map(|index| (index * factor % 997) as f32 / 64.0);
         let (shares, seen) = (vec![1.0; 2], vec![FIRST_VISIBLE]);
-        Importance::new(1, 2, HeadKind::Query, TOKENS, scores.collect(), shares, seen).unwrap()
+        Importance::new(
+            1,
+            2,
+            HeadKind::Query,
+            TOKENS,
+            scores.collect(),
+            shares,
+            seen,
+        )
+        .unwrap()
     }
 
     /// Shares of the truth's top that are in the window's top, by sorting both for each budget.

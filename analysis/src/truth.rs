@@ -248,7 +248,11 @@ mod tests {
             prompt_share: 1.0,
         };
         for compare in [Compare::Queries, Compare::Methods] {
-            for group in [GroupReduction::None, GroupReduction::Max, GroupReduction::Layer] {
+            for group in [
+                GroupReduction::None,
+                GroupReduction::Max,
+                GroupReduction::Layer,
+            ] {
                 let overrides = ScoringOverrides {
                     group: Some(group),
                     ..ScoringOverrides::default()
@@ -277,7 +281,10 @@ mod tests {
         for compare in [Compare::Queries, Compare::Methods] {
             let word = compare.to_string();
             assert_eq!(word.parse(), Ok(compare));
-            assert_eq!(serde_json::to_string(&compare).unwrap(), format!("\"{word}\""));
+            assert_eq!(
+                serde_json::to_string(&compare).unwrap(),
+                format!("\"{word}\"")
+            );
             assert!(compare.explain().ends_with('.'));
         }
         assert_eq!(

@@ -32,18 +32,20 @@ fn importance(salt: usize) -> Importance {
         TOKENS,
         scores.collect(),
         vec![1.0; HEADS],
+        vec![0],
     )
     .unwrap()
 }
 
 fn compared(sample: usize) -> Comparison {
     let none = ForcedKeep::default();
-    let (oracle, window) = (importance(2 * sample), importance(2 * sample + 1));
+    let (truth, window) = (importance(2 * sample), importance(2 * sample + 1));
     compare(ComparisonInput {
-        oracle: &Rankings::of(&oracle, none).unwrap(),
+        truth: &Rankings::of(&truth, none).unwrap(),
         window: &Rankings::of(&window, none).unwrap(),
-        oracle_mass: &oracle,
+        decode_mass: &truth,
         keep_rule: none.into(),
+        evidence: &[],
         budgets: &BUDGETS.map(|budget| budget.tokens(TOKENS)),
     })
     .unwrap()

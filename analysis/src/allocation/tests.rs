@@ -61,7 +61,8 @@ fn a_pyramid_that_would_exceed_the_prompt_is_cut_as_released() {
 fn a_head_gets_what_its_scores_ask_for_above_the_floor() {
     // Of the eight scores the four highest lie three in head 0 and one in head 1.
     let scores = vec![0.9, 0.8, 0.7, 0.1, 0.2, 0.6, 0.3, 0.1];
-    let importance = Importance::new(1, 2, HeadKind::Query, 4, scores, vec![1.0; 2], vec![0]).unwrap();
+    let importance =
+        Importance::new(1, 2, HeadKind::Query, 4, scores, vec![1.0; 2], vec![0]).unwrap();
     let with = |floor| {
         let shared = BudgetAllocation::head_adaptive(&importance, NONE, 2, floor);
         shared.unwrap().tokens().to_vec()

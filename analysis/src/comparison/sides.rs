@@ -23,7 +23,9 @@ impl From<&Importance> for Side {
             heads: importance.heads(),
             head_kind: importance.head_kind(),
             prompt_tokens: importance.prompt_tokens(),
-            first_visible: layers.map(|layer| importance.first_visible(layer)).collect(),
+            first_visible: layers
+                .map(|layer| importance.first_visible(layer))
+                .collect(),
         }
     }
 }

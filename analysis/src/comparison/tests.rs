@@ -175,7 +175,10 @@ fn evidence_is_kept_where_the_layer_sees_it() {
 #[test]
 fn the_largest_mass_is_not_that_of_the_truths_order() {
     // The truth is ranked by something else than its mass.
-    let (truth, mass) = (importance(&[&[3.0, 2.0, 1.0]]), importance(&[&[0.1, 0.2, 0.4]]));
+    let (truth, mass) = (
+        importance(&[&[3.0, 2.0, 1.0]]),
+        importance(&[&[0.1, 0.2, 0.4]]),
+    );
     let rankings = Rankings::of(&truth, NONE).unwrap();
     let comparison = compare(ComparisonInput {
         truth: &rankings,
@@ -195,14 +198,13 @@ fn the_largest_mass_is_not_that_of_the_truths_order() {
 
 #[test]
 fn the_area_spans_a_hundredth_to_a_half_of_the_prompt() {
-    // The window ranks the truth's first 3 tokens last, so nothing is shared below B = T - 2 of the 300 tokens but
-    // tokens from the fourth on.
+    // The window ranks the truth's first three tokens last: its top B are the tokens 3 to B + 2.
     let truth: Vec<f32> = (0..300_u16).map(|token| f32::from(300 - token)).collect();
     let mut window = truth.clone();
     window[..3].fill(0.0);
     let (truth, window) = (importance(&[&truth]), importance(&[&window]));
     let comparison = compare_at(&truth, &window, NONE, NONE, &[1]).unwrap();
-    // recall at B is (B - 3) / B from 3 to 150
+    // So recall at B is (B - 3) / B, here from 3 to 150.
     let recall = |budget: f64| (budget - 3.0) / budget;
     let area: f64 = (3..150)
         .map(f64::from)

@@ -65,11 +65,7 @@ impl Layout {
 }
 
 /// Refuses a score that is not finite.
-pub(super) fn check_finite(
-    scores: &[f32],
-    layer: usize,
-    head: usize,
-) -> Result<(), AnalysisError> {
+pub(super) fn check_finite(scores: &[f32], layer: usize, head: usize) -> Result<(), AnalysisError> {
     match scores.iter().position(|score| !score.is_finite()) {
         None => Ok(()),
         Some(token) => Err(AnalysisError::NotFinite {

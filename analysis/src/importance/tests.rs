@@ -24,7 +24,13 @@ fn of(
     kv_heads: usize,
     scoring: Scoring,
 ) -> Result<Importance, AnalysisError> {
-    Importance::from_reduced(vec![heads], kv_heads, scoring, ForcedKeep::default(), vec![0])
+    Importance::from_reduced(
+        vec![heads],
+        kv_heads,
+        scoring,
+        ForcedKeep::default(),
+        vec![0],
+    )
 }
 
 #[test]
@@ -93,7 +99,8 @@ fn nan_is_refused_with_its_layer_head_and_token() {
             };
             let boundary = ForcedKeep::default();
             let refused =
-                Importance::from_reduced(layers.clone(), 1, scoring, boundary, vec![0; 2]).unwrap_err();
+                Importance::from_reduced(layers.clone(), 1, scoring, boundary, vec![0; 2])
+                    .unwrap_err();
             assert_eq!(
                 refused.to_string(),
                 "the score of layer 1, head 1, token 2 is NaN, not a finite number"
@@ -191,8 +198,7 @@ fn uneven_heads_are_refused() {
 
     let layers = vec![vec![head(&[0.1], 1.0); 2], vec![head(&[0.1], 1.0); 3]];
     let (scoring, boundary) = (Scoring::default(), ForcedKeep::default());
-    let refused =
-        Importance::from_reduced(layers, 2, scoring, boundary, vec![0; 2]).unwrap_err();
+    let refused = Importance::from_reduced(layers, 2, scoring, boundary, vec![0; 2]).unwrap_err();
     assert_eq!(
         refused,
         AnalysisError::HeadCount {
@@ -265,7 +271,10 @@ fn the_mean_over_heads_is_over_those_that_are_named() {
     let mean = importance.mean_over_heads(&[(0, 0), (0, 1)]).unwrap();
     assert_eq!(mean.head(0, 0), [2.0, 4.0]);
     assert_eq!(mean.prompt_share(0, 0), 0.75);
-    assert_eq!((mean.head_kind(), mean.first_visible(0)), (HeadKind::Layer, 1));
+    assert_eq!(
+        (mean.head_kind(), mean.first_visible(0)),
+        (HeadKind::Layer, 1)
+    );
     assert!(importance.mean_over_heads(&[]).is_err());
 }
 
@@ -329,7 +338,10 @@ fn query_heads_read_the_scores_of_their_group() {
     assert_eq!((viewed.heads(), viewed.head_kind()), (6, HeadKind::Query));
     for query_head in 0..6 {
         let kv_head = query_head / 3;
-        assert!(std::ptr::eq(viewed.head(0, query_head), grouped.head(0, kv_head)));
+        assert!(std::ptr::eq(
+            viewed.head(0, query_head),
+            grouped.head(0, kv_head)
+        ));
         let share = grouped.prompt_share(0, kv_head);
         assert_eq!(viewed.prompt_share(0, query_head), share);
     }

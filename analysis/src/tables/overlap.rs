@@ -93,7 +93,9 @@ pub fn overlap_rows<'a>(
             mass_of_oracle: value(compared, Metric::MassOfOracle, at),
             evidence_kept: value(compared, Metric::EvidenceKept, at),
             ceiling:
-                ceiling.and_then(|(ceiling, at)| value(ceiling.by_head.get(index)?, Metric::Recall, at)),
+                ceiling.and_then(|(ceiling, at)| {
+                    value(ceiling.by_head.get(index)?, Metric::Recall, at)
+                }),
         }));
     }
     Ok(rows)

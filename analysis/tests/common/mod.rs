@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kvlens_analysis::comparison::{Comparison, ComparisonInput, compare};
 use kvlens_analysis::importance::{Importance, ReducedHead};
-use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::{ForcedKeep, Pooling, Scoring};
 use proptest::prelude::*;
 
@@ -76,31 +74,18 @@ pub fn pooled(scores: &[f32], kernel: usize, first_visible: usize) -> Importance
     Importance::from_reduced(vec![vec![head]], 1, scoring, boundary, vec![first_visible]).unwrap()
 }
 
-pub fn compare_sides(sides: &Side, forced_keep: ForcedKeep, exempt: ForcedKeep) -> Comparison {
-    let budgets: Vec<usize> = (1..=sides.tokens()).collect();
-    compare(ComparisonInput {
-        truth: &Rankings::of(&sides.importance(&sides.truth), exempt).unwrap(),
-        window: &Rankings::of(&sides.importance(&sides.window), exempt).unwrap(),
-        decode_mass: &pooled(&sides.mass, 1, sides.first_visible),
-        keep_rule: forced_keep.into(),
-        evidence: &[],
-        budgets: &budgets,
-    })
-    .unwrap()
-}
-
-/// Equal numbers, or both undefined.
-pub fn same(found: f64, expected: f64) -> bool {
-    found == expected || (found.is_nan() && expected.is_nan())
-}
-
 /// What tokens are ranked by: the largest score within reach, then the token's own.
 pub fn naive_keys(scores: &[f32], kernel: usize) -> Vec<(f32, f32)> {
     let near = |token: usize| {
         let reach = token.saturating_sub(kernel / 2)..(token + kernel / 2 + 1).min(scores.len());
-        scores[reach].iter().copied().fold(f32::NEG_INFINITY, f32::max)
+        scores[reach]
+            .iter()
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max)
     };
-    (0..scores.len()).map(|token| (near(token), scores[token])).collect()
+    (0..scores.len())
+        .map(|token| (near(token), scores[token]))
+        .collect()
 }
 
 /// The best tokens among some, found one after the other; the earlier of equals wins.

@@ -83,8 +83,16 @@ fn readme_tells_files_and_columns() {
 /// Scores of one layer of two heads; what varies is which tokens stand in front.
 fn rankings(salt: usize) -> (Importance, Rankings) {
     let scores = (0..32).map(|index| ((index * 7 + salt * 5) % 16) as f32);
-    let importance =
-        Importance::new(1, 2, HeadKind::Query, 16, scores.collect(), vec![1.0; 2]).unwrap();
+    let importance = Importance::new(
+        1,
+        2,
+        HeadKind::Query,
+        16,
+        scores.collect(),
+        vec![1.0; 2],
+        vec![0],
+    )
+    .unwrap();
     let rankings = Rankings::of(&importance, ForcedKeep::default()).unwrap();
     (importance, rankings)
 }
@@ -122,10 +130,11 @@ fn the_summary_can_be_redone_from_the_overlap_as_readme_says() {
         let (mass, oracle) = rankings(sample % 4);
         for (label, salt) in [("last", 3), ("laq", 6)] {
             let comparison = compare(ComparisonInput {
-                oracle: &oracle,
+                truth: &oracle,
                 window: &rankings(sample % 4 + salt).1,
-                oracle_mass: &mass,
+                decode_mass: &mass,
                 keep_rule: ForcedKeep::default().into(),
+                evidence: &[],
                 budgets: &[4, 8],
             })
             .unwrap();

@@ -52,7 +52,8 @@ pub fn scored() -> (Importance, Rankings) {
         [0.0, 0.0, 0.0, 0.0],
     ];
     let shares = vec![0.875, 0.875, 0.875, 0.0];
-    let importance = Importance::new(2, 2, HeadKind::Kv, 4, scores.concat(), shares).unwrap();
+    let importance =
+        Importance::new(2, 2, HeadKind::Kv, 4, scores.concat(), shares, vec![0; 2]).unwrap();
     let rankings = Rankings::of(&importance, EXEMPT).unwrap();
     (importance, rankings)
 }
@@ -60,10 +61,11 @@ pub fn scored() -> (Importance, Rankings) {
 pub fn compared(budgets: &[usize]) -> (Importance, Comparison) {
     let (importance, rankings) = scored();
     let comparison = compare(ComparisonInput {
-        oracle: &rankings,
+        truth: &rankings,
         window: &rankings,
-        oracle_mass: &importance,
+        decode_mass: &importance,
         keep_rule: ForcedKeep::default().into(),
+        evidence: &[],
         budgets,
     })
     .unwrap();

@@ -57,11 +57,9 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
     );
     assert_eq!(file.counts("layer").unwrap()[5..7], some(&[0, 1]));
     assert_eq!(file.counts("head").unwrap()[2..4], some(&[0, 1]));
-    assert_eq!(file.numbers("recall").unwrap(), vec![Some(1.0); 12]);
-    assert_eq!(
-        file.numbers("mass").unwrap()[..3],
-        some(&[0.375, 0.25, 0.375])
-    );
+    // Three tokens are ranked, so a budget of four asks nothing.
+    assert_eq!(file.numbers("recall").unwrap()[..2], some(&[1.0, 1.0]));
+    assert_eq!(file.numbers("mass").unwrap()[..2], some(&[0.375, 0.25]));
     assert_eq!(file.text("head_kind").unwrap()[0].as_deref(), Some("kv"));
     assert_eq!(file.text("window").unwrap()[11].as_deref(), Some("last:32"));
 }
@@ -216,7 +214,8 @@ fn a_layer_of_many_tokens_is_split_between_heads() {
     let folder = TempDir::new().unwrap();
     let tokens = 100_000;
     let scores = vec![0.5; 3 * tokens];
-    let importance = Importance::new(1, 3, HeadKind::Query, tokens, scores, vec![1.0; 3]).unwrap();
+    let (kind, shares) = (HeadKind::Query, vec![1.0; 3]);
+    let importance = Importance::new(1, 3, kind, tokens, scores, shares, vec![0]).unwrap();
     let mut writer = TableWriter::<ImportanceTable>::create(folder.path(), PROVENANCE).unwrap();
     writer
         .write_importance(ImportanceInput {

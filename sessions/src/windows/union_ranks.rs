@@ -55,9 +55,11 @@ fn merged(places: &[&[u32]], prompt_tokens: usize, merge: RankMerge) -> Vec<f32>
     let unranked = u32::try_from(prompt_tokens).unwrap_or(u32::MAX);
     (0..prompt_tokens)
         .map(|token| {
-            let of_token = places
-                .iter()
-                .map(|places| places.get(token).map_or(unranked, |place| unranked.min(*place)));
+            let of_token = places.iter().map(|places| {
+                places
+                    .get(token)
+                    .map_or(unranked, |place| unranked.min(*place))
+            });
             let place = match merge {
                 RankMerge::Mean => of_token.map(f64::from).sum::<f64>() / members,
                 RankMerge::Best => of_token

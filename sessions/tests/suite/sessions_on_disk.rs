@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common::{demo_model, demo_samples, plan, run_capture};
-use kvlens_analysis::{SideScoring, ForcedKeep, Importance};
+use kvlens_analysis::{ForcedKeep, Importance, SideScoring};
 use kvlens_sessions::windows::registered;
 use kvlens_sessions::{Session, SessionError, StartMode};
 
@@ -15,7 +15,10 @@ fn importance(session: &Session, index: usize) -> Vec<f32> {
     observations
         .flat_map(|observation| {
             let scored = sample
-                .importance(observation, SideScoring::of(observation.scoring(), ForcedKeep::default()))
+                .importance(
+                    observation,
+                    SideScoring::of(observation.scoring(), ForcedKeep::default()),
+                )
                 .unwrap();
             scores(&scored)
         })
@@ -300,7 +303,10 @@ fn every_window_comes_back_from_disk() {
     for window in sample.windows() {
         let importance = sample
             .keys()
-            .importance(window, SideScoring::of(window.scoring(), window.forced_keep()))
+            .importance(
+                window,
+                SideScoring::of(window.scoring(), window.forced_keep()),
+            )
             .unwrap();
         let share = importance.prompt_share(0, 0);
         assert_eq!(

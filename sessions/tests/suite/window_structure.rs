@@ -1,8 +1,8 @@
 //! Truths of the windows that hold whatever the weights are, on the built-in model.
 
 use candle_core::Tensor;
-use kvlens_analysis::SideScoring;
 use kvlens_analysis::Rankings;
+use kvlens_analysis::SideScoring;
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::parse_window;
 use kvlens_sessions::{
@@ -56,7 +56,9 @@ fn scores(model: &Model, prefilled: &Prefilled, observation: &Observation) -> Ve
     let keys = prefilled.keys_for_scoring(model).unwrap();
     let importance = keys
         .importance(
-            observation, SideScoring::of(observation.scoring(), observation.forced_keep()))
+            observation,
+            SideScoring::of(observation.scoring(), observation.forced_keep()),
+        )
         .unwrap();
     let heads = (0..importance.layers())
         .flat_map(|layer| (0..importance.heads()).map(move |head| (layer, head)));
@@ -238,7 +240,10 @@ fn laq_plus_plus_is_the_union_of_laq_and_the_last_window() {
     // a union takes its first member's scoring, which sums over all keys; laq++ over the prompt's
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let of = |observation| {
-        let scored = keys.importance(observation, SideScoring::of(plus.scoring(), plus.forced_keep()));
+        let scored = keys.importance(
+            observation,
+            SideScoring::of(plus.scoring(), plus.forced_keep()),
+        );
         scored.unwrap().head(1, 1).to_vec()
     };
     assert_eq!(of(plus), of(union));
@@ -257,7 +262,9 @@ fn the_union_that_begins_with_laq_scores_as_laq_plus_plus() {
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let of = |observation: &Observation| {
         let scored = keys.importance(
-            observation, SideScoring::of(observation.scoring(), observation.forced_keep()));
+            observation,
+            SideScoring::of(observation.scoring(), observation.forced_keep()),
+        );
         scored.unwrap().head(1, 1).to_vec()
     };
     // the same rows in another order
@@ -297,7 +304,10 @@ fn a_union_by_rank_holds_the_top_of_every_member() {
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let [tova, h2o, union] = [0, 1, 2].map(|index: usize| {
         let window = &all[index];
-        let scored = keys.importance(window, SideScoring::of(window.scoring(), window.forced_keep()));
+        let scored = keys.importance(
+            window,
+            SideScoring::of(window.scoring(), window.forced_keep()),
+        );
         Rankings::of(&scored.unwrap(), Default::default()).unwrap()
     });
     for (layer, head) in [(0, 0), (2, 3), (3, 1)] {
@@ -412,7 +422,12 @@ fn accumulated_attention_goes_on_over_chunks() {
     let sums = observe(h2o.as_ref(), &model, &mut prefilled);
     let all_rows = observe(all_rows.as_ref(), &model, &mut prefilled);
     let keys = prefilled.keys_for_scoring(&model).unwrap();
-    let plain = |observation| keys.importance(observation, SideScoring::of(sums.scoring(), Default::default()));
+    let plain = |observation| {
+        keys.importance(
+            observation,
+            SideScoring::of(sums.scoring(), Default::default()),
+        )
+    };
     let (sums, expected) = (plain(&sums).unwrap(), plain(&all_rows).unwrap());
     for (layer, head) in [(0, 0), (1, 3), (3, 2)] {
         let difference = largest_difference(sums.head(layer, head), expected.head(layer, head));
@@ -518,6 +533,9 @@ fn a_raised_flag_ends_the_scoring_of_every_window_that_scores() {
     }
     let last = window("last:8", &model);
     let observed = observe(last.as_ref(), &model, &mut prefilled);
-    let stopped = keys.importance(&observed, SideScoring::of(observed.scoring(), observed.forced_keep()));
+    let stopped = keys.importance(
+        &observed,
+        SideScoring::of(observed.scoring(), observed.forced_keep()),
+    );
     assert!(matches!(stopped, Err(SessionError::Cancelled)));
 }

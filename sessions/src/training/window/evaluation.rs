@@ -1,8 +1,6 @@
 //! How windows do on prompts that nothing was trained on.
 
-use kvlens_analysis::{
-    Compare, ForcedKeep, OracleTops, ScoringOverrides, SideScoring, statistics,
-};
+use kvlens_analysis::{Compare, ForcedKeep, OracleTops, ScoringOverrides, SideScoring, statistics};
 
 use super::curve::{Baseline, HeldOutGroup};
 use super::examples::{Examples, Prepared};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, Var};
-use kvlens_analysis::{SideScoring, ForcedKeep, Importance, Scoring};
+use kvlens_analysis::{ForcedKeep, Importance, Scoring, SideScoring};
 use kvlens_datasets::{DataSpec, load};
 
 use super::objective::{Rows, gradient, loss, targets};
@@ -104,7 +104,10 @@ impl Reference {
             with_control(|control| decode.observe(&model, &mut prefilled, control)).unwrap();
         let keys = prefilled.keys_for_scoring(&model).unwrap();
         let oracle = keys
-            .importance(&observed, SideScoring::of(Scoring::default(), ForcedKeep::default()))
+            .importance(
+                &observed,
+                SideScoring::of(Scoring::default(), ForcedKeep::default()),
+            )
             .unwrap();
         Self {
             model,
@@ -229,7 +232,10 @@ fn a_training_sees_the_attention_that_the_window_observes_and_leaves_the_cache_a
         .keys_for_scoring(&reference.model)
         .unwrap();
     let scores = keys
-        .importance(&observed, SideScoring::of(Scoring::default(), ForcedKeep::default()))
+        .importance(
+            &observed,
+            SideScoring::of(Scoring::default(), ForcedKeep::default()),
+        )
         .unwrap();
     let observed = Tensor::stack(&targets(&scores, &Device::Cpu).unwrap(), 0).unwrap();
 
@@ -533,7 +539,10 @@ fn the_first_gradient_in_half_precision_is_that_of_single_precision() {
     let observed = with_control(|control| decode.observe(&model, &mut prefilled, control)).unwrap();
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let oracle = keys
-        .importance(&observed, SideScoring::of(Scoring::default(), ForcedKeep::default()))
+        .importance(
+            &observed,
+            SideScoring::of(Scoring::default(), ForcedKeep::default()),
+        )
         .unwrap();
     for method in [TrainedMethod::JudgeQ, TrainedMethod::LookaheadKv] {
         let plan = small_plan(method);
