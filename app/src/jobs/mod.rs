@@ -17,6 +17,7 @@ pub mod measure;
 mod model_names;
 pub mod models;
 mod provenance;
+pub mod train;
 mod warnings;
 mod watch;
 pub mod window;

@@ -1,16 +1,9 @@
 //! `kvlens train judge-q` and `kvlens train lookahead-kv`: windows that are trained for a model.
 
-mod card;
-mod recall;
 mod watch;
 
 use anyhow::Result;
-use kvlens_datasets::{DataSpec, Sample, load_all};
-use kvlens_sessions::SessionError;
-use kvlens_sessions::model::Model;
-use kvlens_sessions::training::{
-    HeldOutGroup, WindowTrainingData, WindowTrainingPlan, WindowTrainingRun, train_window,
-};
+use kvlens_sessions::training::WindowTrainingPlan;
 use kvlens_sessions::windows::TrainedMethod;
 
 use super::args::{TrainJudgeQArguments, TrainLookaheadKvArguments, TrainWindowArguments};
@@ -18,12 +11,10 @@ use super::fetch::fetch_model;
 use super::interrupt::cancel_on_interrupt;
 use super::output;
 use super::train::start_mode;
-use crate::jobs::failure::Failure;
-use card::Card;
-use watch::Watch;
-
-/// One prompt in so many is held out where no held-out data are named.
-const HELD_OUT_SHARE: usize = 10;
+use crate::jobs::failure::{Failure, is_cancelled};
+use crate::jobs::models::Models;
+use crate::jobs::train::{TrainWindowRequest, lines, run as train};
+use watch::Told;
 
 /// `kvlens train judge-q`
 ///
@@ -31,7 +22,7 @@ const HELD_OUT_SHARE: usize = 10;
 /// Bad input, an interrupt, a loss that is no number any more.
 pub fn judge_q(arguments: &TrainJudgeQArguments) -> Result<()> {
     let plan = plan(&arguments.window, TrainedMethod::JudgeQ);
-    run(&arguments.window, plan)
+    run_training(&arguments.window, plan)
 }
 
 /// `kvlens train lookahead-kv`
@@ -45,7 +36,7 @@ pub fn lookahead_kv(arguments: &TrainLookaheadKvArguments) -> Result<()> {
         adapter_learning_rate: arguments.adapter_rate,
         ..plan(&arguments.window, TrainedMethod::LookaheadKv)
     };
-    run(&arguments.window, plan)
+    run_training(&arguments.window, plan)
 }
 
 fn plan(arguments: &TrainWindowArguments, method: TrainedMethod) -> WindowTrainingPlan {
@@ -68,83 +59,40 @@ fn plan(arguments: &TrainWindowArguments, method: TrainedMethod) -> WindowTraini
     }
 }
 
-fn run(arguments: &TrainWindowArguments, plan: WindowTrainingPlan) -> Result<()> {
-    let data = data(&plan)?;
-    let run = WindowTrainingRun {
+fn run_training(arguments: &TrainWindowArguments, plan: WindowTrainingPlan) -> Result<()> {
+    let request = TrainWindowRequest {
+        model: arguments.model.clone(),
+        device: arguments.device,
+        dtype: arguments.dtype,
         plan,
         out: arguments.out.clone(),
         start: start_mode(arguments.resume, arguments.replace),
         stop_after_steps: arguments.stop_after_steps,
     };
+    request.check()?;
     let cancel = cancel_on_interrupt()?;
-    fetch_model(&arguments.model, &cancel)?;
-    let model = Model::load(&arguments.model, arguments.device, arguments.dtype)?;
-    let mut watch = Watch::new()?;
-    let outcome = train_window(&run, &model, &data, &mut |event| watch.take(event), &cancel);
-    watch.end();
-    let out = run.out.display();
-    match outcome {
-        Err(SessionError::Cancelled) => {
+    fetch_model(&request.model, &cancel)?;
+    let mut told = Told::new()?;
+    let outcome = train(&request, &mut Models::default(), &mut told, &cancel);
+    told.end();
+    let out = request.out.display();
+    let trained = match outcome {
+        Err(error) if is_cancelled(&error) => {
             let kept = format!("stopped; go on with the same command and --resume: {out}");
-            Err(Failure::Interrupted(kept).into())
+            return Err(Failure::Interrupted(kept).into());
         }
-        outcome => {
-            let summary = outcome?;
-            let card = Card {
-                plan: &run.plan,
-                model: model.identity(),
-                training_prompts: data.training.len(),
-                groups: &groups(&data),
-                summary: &summary,
-            };
-            let path = card.write(&run.out)?;
-            let state = if summary.is_complete {
-                "trained"
-            } else {
-                "stopped early; --resume goes on"
-            };
-            output::print(&format!(
-                "{}\n{state}: {} of {} steps: {out}\ncard: {}\n",
-                recall::lines(&groups(&data), &recall::windows(&run.plan, &summary)).join("\n"),
-                summary.curve.len(),
-                run.plan.steps,
-                path.display()
-            ))
-        }
-    }
-}
-
-fn data(plan: &WindowTrainingPlan) -> Result<WindowTrainingData> {
-    let load = |specs: &[String]| -> Result<Vec<Sample>> {
-        let specs = specs.iter().map(|spec| spec.parse());
-        Ok(load_all(&specs.collect::<Result<Vec<DataSpec>, _>>()?)?)
+        outcome => outcome?,
     };
-    let training = load(&plan.data)?;
-    if plan.held_out.is_empty() {
-        let (held_out, training): (Vec<_>, Vec<_>) = training
-            .into_iter()
-            .enumerate()
-            .partition(|(index, _)| index % HELD_OUT_SHARE == HELD_OUT_SHARE - 1);
-        let samples = |part: Vec<(usize, Sample)>| part.into_iter().map(|(_, s)| s).collect();
-        return Ok(WindowTrainingData {
-            training: samples(training),
-            held_out: vec![("every tenth prompt".to_owned(), samples(held_out))],
-        });
-    }
-    let held_out = plan
-        .held_out
-        .iter()
-        .map(|spec| Ok((spec.clone(), load(std::slice::from_ref(spec))?)))
-        .collect::<Result<_>>()?;
-    Ok(WindowTrainingData { training, held_out })
-}
-
-fn groups(data: &WindowTrainingData) -> Vec<HeldOutGroup> {
-    data.held_out
-        .iter()
-        .map(|(name, samples)| HeldOutGroup {
-            name: name.clone(),
-            prompts: samples.len(),
-        })
-        .collect()
+    let state = if trained.is_complete {
+        "trained"
+    } else {
+        "stopped early; --resume goes on"
+    };
+    output::print(&format!(
+        "{}\n{state}: {} of {} steps: {out}\ncard: {}\n",
+        lines(&trained.groups, &trained.windows).join("\n"),
+        trained.steps_done,
+        request.plan.steps,
+        trained.card.display()
+    ))
 }

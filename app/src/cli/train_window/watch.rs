@@ -7,20 +7,22 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use kvlens_sessions::training::{HeldOutFigures, WindowTrainingEvent};
 
-use super::recall::{lines, numbers};
 use crate::cli::output;
+use crate::jobs::Watch;
+use crate::jobs::train::{WatchTraining, lines, numbers};
+use crate::measurement::StageProgress;
 
 /// Time between two lines where stderr is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Shows responses and steps: a bar on a terminal, a line every few seconds elsewhere.
-pub struct Watch {
+pub struct Told {
     bar: Option<ProgressBar>,
     steps: usize,
     last_line: Option<Instant>,
 }
 
-impl Watch {
+impl Told {
     /// # Errors
     /// When the bar cannot be laid out.
     pub fn new() -> Result<Self> {
@@ -38,7 +40,7 @@ impl Watch {
     }
 
     /// Shows what happened.
-    pub fn take(&mut self, event: WindowTrainingEvent) {
+    fn take(&mut self, event: WindowTrainingEvent) {
         match event {
             WindowTrainingEvent::Responding { done, prompts } => {
                 self.show(
@@ -106,6 +108,24 @@ impl Watch {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl StageProgress for Told {
+    fn stage(&mut self, _name: &str, _done: usize, _total: usize) {}
+
+    fn note(&self, line: &str) {
+        Self::note(self, line);
+    }
+}
+
+impl Watch for Told {
+    fn sample(&mut self, _index: usize, _count: usize, _id: &str) {}
+}
+
+impl WatchTraining for Told {
+    fn training(&mut self, event: WindowTrainingEvent) {
+        self.take(event);
     }
 }
 

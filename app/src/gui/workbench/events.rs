@@ -73,6 +73,7 @@ impl Workbench {
                 self.data.jobs.retain(|known| known.id != job);
                 if self.data.capture_job().is_none() {
                     self.data.capture = None;
+                    self.confirmation = None;
                 }
             }
         }
