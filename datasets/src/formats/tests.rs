@@ -274,6 +274,22 @@ fn longbench_without_its_templates_says_so_and_still_asks() {
 }
 
 #[test]
+fn longbench_with_worded_questions_is_taken_as_it_is() {
+    let (sample, report) = one(
+        r#"{"context": "Doc.", "question": "\n\nQuestion: Who?", "answer_prefix": "\nAnswer:", "answers": ["Ann", "A."], "all_classes": null, "task": "qasper", "max_new_tokens": 9}"#,
+    );
+    assert_eq!(report.sources[0].format, "longbench");
+    assert_eq!(
+        sample.prompt_and_prefix(),
+        "Doc.\n\nQuestion: Who?\nAnswer:"
+    );
+    assert_eq!(sample.parts.as_ref().unwrap().question, "Question: Who?");
+    assert_eq!(sample.answer_tokens, Some(9));
+    assert_eq!(score(&sample, "Bo"), Some(0.0));
+    assert_eq!(score(&sample, "ann"), Some(1.0));
+}
+
+#[test]
 fn a_broken_file_of_templates_is_named() {
     let folder = Folder::with(&[
         ("config/dataset2prompt.json", "{"),

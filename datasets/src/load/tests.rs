@@ -390,12 +390,9 @@ fn one_document_is_cut_alike_for_every_place() {
             .samples
             .remove(0)
     };
-    let [start, end, both] = [
-        QuestionPlace::Start,
-        QuestionPlace::End,
-        QuestionPlace::Both,
-    ]
-    .map(cut);
+    let [start, end, both, absent] = QuestionPlace::ALL.map(cut);
+    // the question that comes later has its room
+    assert_eq!(absent.prompt, "a b c d e f g h  o p");
     assert_eq!(start.parts, end.parts);
     assert_eq!(start.document, end.document);
     assert_eq!(start.prompt, "Who is it?\n\na b c d e f g h  o p");
