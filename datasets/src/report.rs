@@ -227,10 +227,11 @@ impl SourceReport {
         if self.stopped_at_limit {
             writeln!(f, "  stopped at the limit")?;
         }
-        for file in &self.skipped_files {
+        for file in self.skipped_files.iter().take(NAMED) {
             writeln!(f, "  not read: {file}")?;
         }
-        Ok(())
+        let shown = self.skipped_files.len().min(NAMED);
+        more(f, self.skipped_files.len(), shown, "not read")
     }
 }
 

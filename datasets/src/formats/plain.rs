@@ -286,11 +286,18 @@ impl<'a> Reader<'_, 'a, '_> {
     fn evidence(&self) -> Result<Vec<Evidence>, Problem> {
         let unit = self.source.options.evidence_unit;
         let mut evidence = match self.first("evidence") {
-            Some((name, value)) => spans(name, value, unit)?,
+            Some((name, value)) => {
+                // named once more, so that the report says what its numbers were taken for
+                self.row.get(name, unit.evidence_role());
+                spans(name, value, unit)?
+            }
             None => Vec::new(),
         };
         let characters = "evidence_characters";
-        if let Some(value) = self.row.get(characters, "evidence in characters") {
+        if let Some(value) = self
+            .row
+            .get(characters, EvidenceUnit::Characters.evidence_role())
+        {
             evidence.extend(spans(characters, value, EvidenceUnit::Characters)?);
         }
         Ok(evidence)

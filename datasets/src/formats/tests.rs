@@ -460,6 +460,10 @@ fn a_folder_says_which_files_it_did_not_read() {
         report.contains("not read: ") && report.contains("README.md"),
         "{report}"
     );
+    // under a benchmark's name a plain text is no row
+    let named = folder.load("plain:").unwrap();
+    assert_eq!(named.samples.len(), 1);
+    assert!(named.report.to_string().contains("c.txt"));
     let error = folder.load("longbench:config").unwrap_err();
     assert!(matches!(error, DatasetError::Empty { .. }), "{error}");
     assert!(folder.load("longbench:nowhere/x").is_err());

@@ -170,7 +170,7 @@ fn offsets_count_bytes_or_characters_and_the_report_says_what_was_read() {
     for words in [
         "a.jsonl: 1 samples of 1 line, read as plain",
         "text as prompt",
-        "evidence as evidence",
+        "evidence as evidence (passages or byte offsets)",
         "not read: note",
         "prompts: prompts as they stand in the rows",
     ] {
@@ -183,6 +183,8 @@ fn offsets_count_bytes_or_characters_and_the_report_says_what_was_read() {
     };
     let loaded = load_file("a.jsonl", &characters, &options).unwrap();
     assert_eq!(loaded.samples[0].evidence, [0..12, 13..21]);
+    let report = loaded.report.to_string();
+    assert!(report.contains("or character offsets"), "{report}");
     let own = characters.replace("\"evidence\"", "\"evidence_characters\"");
     let loaded = load_file("a.jsonl", own, &LoadOptions::default()).unwrap();
     assert_eq!(loaded.samples[0].evidence, [0..12, 13..21]);
