@@ -142,7 +142,7 @@ impl Loader<'_, '_> {
         let mut report = SourceReport {
             name: spec.to_string(),
             format: "built-in".to_owned(),
-            unit: "sample",
+            unit: "sample".to_owned(),
             ..SourceReport::default()
         };
         let samples = builtin::load(task, options, self.options.tokens)?;
@@ -193,7 +193,7 @@ impl Loader<'_, '_> {
         })?;
         let mut report = SourceReport {
             name: path.display().to_string(),
-            unit: kind.unit(),
+            unit: kind.unit().to_owned(),
             skipped_files,
             ..SourceReport::default()
         };
@@ -221,10 +221,11 @@ impl Loader<'_, '_> {
         report: &mut SourceReport,
     ) -> Result<(), DatasetError> {
         let mut reader = RowReader::new(format, path, self.options);
+        let unit = unit_of(path);
         for record in records::open(path, self.options.open_table)? {
             let record = record?;
             report.rows += 1;
-            let (number, unit) = (record.number, report.unit);
+            let number = record.number;
             let wrong = |problem: String| DatasetError::Row {
                 path: path.to_owned(),
                 unit,
@@ -263,7 +264,7 @@ impl Loader<'_, '_> {
         Err(match report.left_out.first.first() {
             Some(LeftOut { number, problem }) => DatasetError::NoSample {
                 path: path.to_owned(),
-                unit: report.unit,
+                unit: unit_of(path),
                 number: *number,
                 problem: problem.clone(),
             },
@@ -332,4 +333,9 @@ impl Loader<'_, '_> {
         report.renamed += usize::from(copy > 1);
         sample.id = id;
     }
+}
+
+/// What a row of the file is called.
+fn unit_of(path: &Path) -> &'static str {
+    FileKind::of(path).map_or("row", FileKind::unit)
 }

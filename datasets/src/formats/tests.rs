@@ -227,7 +227,7 @@ fn longbench_reads_its_own_templates_and_lengths() {
         "Read.\nQuestion: Who?\n\nAnn did.\n\nAnswer:"
     );
     let source = &loaded.report.sources[0];
-    let origin = source.templates.keys().next().unwrap();
+    let origin = source.templates.iter().next().unwrap();
     assert!(
         matches!(origin, TemplateOrigin::File(path) if path.ends_with("config/dataset2prompt.json"))
     );

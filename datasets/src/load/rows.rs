@@ -78,7 +78,7 @@ fn samples(entries: Vec<Entry>, report: &mut SourceReport) -> Result<Vec<Sample>
         Entry::Ready(sample) => Ok(*sample),
         Entry::Draft(draft) => {
             let (sample, origin, lost) = draft.sample()?;
-            *report.templates.entry(origin).or_default() += 1;
+            report.templates.insert(origin);
             report.lost_evidence += lost;
             Ok(sample)
         }

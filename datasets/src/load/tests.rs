@@ -149,6 +149,19 @@ fn a_bad_row_is_named_or_left_out_as_asked() {
 }
 
 #[test]
+fn a_report_is_written_to_a_manifest_and_read_back() {
+    let leave = LoadOptions {
+        bad_rows: BadRows::LeaveOut,
+        ..LoadOptions::default()
+    };
+    let report = load_file("a.jsonl", "{\"prompt\":\"a\"}\nx\n", &leave)
+        .unwrap()
+        .report;
+    let text = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<LoadReport>(&text).unwrap(), report);
+}
+
+#[test]
 fn rows_of_a_json_file_are_called_rows() {
     let error = load_text("a.json", r#"[{"prompt": "a"}, {"x": 1}]"#).unwrap_err();
     assert!(
@@ -216,7 +229,7 @@ fn fields_can_be_named_and_a_template_given() {
     assert!(
         loaded.report.sources[0]
             .templates
-            .contains_key(&TemplateOrigin::User)
+            .contains(&TemplateOrigin::User)
     );
     for wrong in ["x", "nothing=y", "id=a,id=b", "id="] {
         assert!(wrong.parse::<crate::FieldMap>().is_err(), "{wrong}");
