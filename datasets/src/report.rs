@@ -259,10 +259,12 @@ impl fmt::Display for LoadReport {
                 samples,
                 ..
             } = source;
-            let plural = if *rows == 1 { "" } else { "s" };
+            let plural = |count: usize| if count == 1 { "" } else { "s" };
             writeln!(
                 f,
-                "{name}: {samples} samples of {rows} {unit}{plural}, read as {format}"
+                "{name}: {samples} sample{} of {rows} {unit}{}, read as {format}",
+                plural(*samples),
+                plural(*rows)
             )?;
             source.write_fields(f)?;
             source.write_losses(f)?;

@@ -181,7 +181,7 @@ fn offsets_count_bytes_or_characters_and_the_report_says_what_was_read() {
     assert_eq!(sample.values, ["digs"]);
     let report = loaded.report.to_string();
     for words in [
-        "a.jsonl: 1 samples of 1 line, read as plain",
+        "a.jsonl: 1 sample of 1 line, read as plain",
         "text as prompt",
         "evidence as evidence (passages or byte offsets)",
         "not read: note",
@@ -234,6 +234,17 @@ fn fields_can_be_named_and_a_template_given() {
     for wrong in ["x", "nothing=y", "id=a,id=b", "id="] {
         assert!(wrong.parse::<crate::FieldMap>().is_err(), "{wrong}");
     }
+    // slots may go by the fields' own names
+    let options = LoadOptions {
+        template: Some("{passage}\nQ: {ask}\nA:".to_owned()),
+        ..options
+    };
+    let sample = load_file("a.jsonl", row, &options)
+        .unwrap()
+        .samples
+        .remove(0);
+    assert_eq!(sample.prompt, "Ann digs.\nQ: Who?\nA:");
+    assert_eq!(sample.parts.as_ref().unwrap().document, "Ann digs.");
     let missing = LoadOptions {
         fields: "prompt=nowhere".parse().unwrap(),
         ..LoadOptions::default()
