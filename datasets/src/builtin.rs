@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::error::DatasetError;
 use crate::fit::TokenCounter;
-use crate::generate::{self, Generator};
+use crate::generate::{self, Generator, RulerGenerator, RulerTask};
 use crate::sample::{QuestionPlace, Sample};
 
 /// What the demo's prompts are: their lengths in estimated tokens, documents of each, seed, and facts asked for.
@@ -36,21 +36,25 @@ const DEMO_TASK: BuiltInTask = BuiltInTask {
     options: &["question=start|end", "length=512|1024", "samples=N"],
 };
 
-static TASKS: [BuiltInTask; 8] = {
+static TASKS: [BuiltInTask; 22] = {
     let [facts, niah, multi_niah, variables, key_value, passage, list] = generate::TASKS;
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = generate::RULER_TASKS;
     [
-        DEMO_TASK, facts, niah, multi_niah, variables, key_value, passage, list,
+        DEMO_TASK, facts, niah, multi_niah, variables, key_value, passage, list, a, b, c, d, e, f,
+        g, h, i, j, k, l, m, n,
     ]
 };
 
 /// All built-in tasks: `demo`, eight chosen prompts, and the generated ones.
 ///
-/// The generated tasks have these options in common:
+/// The tasks `facts` to `list` are about people. They have these options in common:
 ///
 /// * `length` (128 to 131072, default 1024): the prompt's length in *estimated* tokens, which are
 ///   its words plus its punctuation marks. A prompt is never longer and less than a sentence
 ///   shorter. A real tokenizer cuts rare words and names, so it counts more; how many more depends
-///   on its vocabulary.
+///   on its vocabulary. With `count=model` it is the length in tokens of the model as the prompt will
+///   run, where the caller has a tokenizer ([`LoadOptions::tokens`](crate::LoadOptions::tokens)): never
+///   longer, and shorter by less than 1 % from 512 tokens on.
 /// * `question` (`end`, `start`, `both` or `absent`, default `end`): where the question stands. With the
 ///   same seed, `end` and `start` put it after and before the very same document; `both` asks twice,
 ///   in a document that is shorter by one question; `absent` leaves the document alone, and the
@@ -70,6 +74,16 @@ static TASKS: [BuiltInTask; 8] = {
 ///
 /// Others in the document share a part of a name or a value with what is asked, but never the full
 /// name, key or title, so each question has one answer. The answer restates facts as sentences.
+///
+/// The tasks `niah_single_1` to `qa_2` are RULER's in this program's own words, `niah_hard` is a needle
+/// that shares nothing but a name with its question. They take `length` (128 to 1048576, default 4096; in
+/// the model's tokens as the prompt will run, where the caller has a tokenizer, else estimated; never longer, and
+/// shorter by less than a word or list entry), `question`, `samples` and `seed` as above, `depth` (`sweep` by
+/// default), and `haystack` (`noise`, `generated` prose, or a file of the user's). `answer_prefix` opens
+/// their answers.
+///
+/// `length` and `depth` may be several, for a grid: `length=1k|8k`, `length=1k..8k/4` (four lengths, each
+/// as many times the one before; `k` is 1,024), `depth=0..1/5` (five, evenly). `samples` are then made for each.
 pub fn builtin_tasks() -> &'static [BuiltInTask] {
     &TASKS
 }
@@ -89,25 +103,45 @@ pub(crate) fn unknown_task(name: &str) -> DatasetError {
 /// Checks the options without loading anything.
 pub(crate) fn check(task: &str, options: &BTreeMap<String, String>) -> Result<(), DatasetError> {
     if task == DEMO_TASK.name {
-        Filter::read(&DEMO_TASK, options).map(|_| ())
-    } else {
-        Generator::new(task, options).map(|_| ())
+        return Filter::read(&DEMO_TASK, options).map(|_| ());
     }
+    for cell in generate::cells(task, options)? {
+        match RulerTask::named(task) {
+            Some(task) => RulerGenerator::new(task, &cell).map(|_| ())?,
+            None => Generator::new(task, &cell).map(|_| ())?,
+        }
+    }
+    Ok(())
 }
 
-/// The task's samples: those of the demo that the options leave, or as many as the option asks a
-/// generated task for.
+/// The task's samples: those of the demo that the options leave, or as many as the options ask a generated task for.
+/// `tokens` measures lengths.
 pub(crate) fn load(
     task: &str,
     options: &BTreeMap<String, String>,
     tokens: Option<&dyn TokenCounter>,
 ) -> Result<Vec<Sample>, DatasetError> {
-    let _ = tokens;
     if task == DEMO_TASK.name {
-        load_demo(options)
-    } else {
-        Ok(Generator::new(task, options)?.load())
+        return load_demo(options);
     }
+    let cells = generate::cells(task, options)?;
+    let first = cells.first().and_then(|cell| cell.get("depth"));
+    let has_depths = cells.iter().any(|cell| cell.get("depth") != first);
+    let mut samples = Vec::new();
+    for cell in &cells {
+        let made = match RulerTask::named(task) {
+            Some(task) => RulerGenerator::new(task, cell)?.load(tokens)?,
+            None => Generator::new(task, cell)?.load(tokens)?,
+        };
+        samples.extend(made.into_iter().map(|sample| match sample.depth {
+            Some(depth) if has_depths => Sample {
+                id: format!("{}-depth{depth}", sample.id),
+                ..sample
+            },
+            _ => sample,
+        }));
+    }
+    Ok(samples)
 }
 
 /// By length, each document with the question at its end before the same one with the question at its start.

@@ -97,7 +97,7 @@ pub(crate) fn fit(
     else {
         return Ok(Fitted::Whole(whole));
     };
-    let tokens = counter.prompt_tokens(&whole)?;
+    let tokens = asked_tokens(&whole, counter)?;
     if tokens <= limit_tokens {
         return Ok(Fitted::Whole(whole));
     }
@@ -119,7 +119,7 @@ pub(crate) fn fit(
         };
         let (cut, lost_evidence) = cut(&sample, &on_letters(gap, &sample.prompt));
         let cut = placed(&cut)?;
-        let left = counter.prompt_tokens(&cut)?;
+        let left = asked_tokens(&cut, counter)?;
         if left <= limit_tokens {
             return Ok(Fitted::Cut {
                 sample: cut,
@@ -131,6 +131,18 @@ pub(crate) fn fit(
         excess += left - limit_tokens;
     }
     stays("no cut was short enough")
+}
+
+/// The tokens of the prompt and of a question that comes later: both must have room.
+fn asked_tokens(sample: &Sample, counter: &dyn TokenCounter) -> Result<usize, String> {
+    match &sample.later_question {
+        None => counter.prompt_tokens(sample),
+        Some(later) => counter.prompt_tokens(&Sample {
+            prompt: format!("{}{later}", sample.prompt),
+            later_question: None,
+            ..sample.clone()
+        }),
+    }
 }
 
 /// The tokens of a prompt, and which of them may go.

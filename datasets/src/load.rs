@@ -1,6 +1,10 @@
 //! From a specification to samples.
 
-use std::collections::BTreeSet;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -8,17 +12,18 @@ use crate::builtin;
 use crate::error::DatasetError;
 use crate::fit::{Fitted, TooLong, fit};
 use crate::folder::{self, Files};
-use crate::formats::{Entry, Format, Row, Source};
+use crate::formats::Format;
 use crate::options::{BadRows, LoadOptions};
-use crate::records::{self, FileKind, Record};
+use crate::records::{self, FileKind};
 use crate::report::{Cut, LeftOut, LoadReport, SourceReport, TooLongSample};
 use crate::sample::Sample;
 use crate::spec::DataSpec;
+use rows::RowReader;
 
 /// Samples and what became of the files that they were read from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// At least one, with unique ids.
+    /// With unique ids; none only when every prompt was too long and left out, which the report counts.
     pub samples: Vec<Sample>,
     /// What was read as what, and what was not.
     pub report: LoadReport,
@@ -132,12 +137,12 @@ impl Loader<'_, '_> {
         &mut self,
         spec: &DataSpec,
         task: &str,
-        options: &std::collections::BTreeMap<String, String>,
+        options: &BTreeMap<String, String>,
     ) -> Result<(), DatasetError> {
         let mut report = SourceReport {
             name: spec.to_string(),
             format: "built-in".to_owned(),
-            unit: "sample",
+            unit: "sample".to_owned(),
             ..SourceReport::default()
         };
         let samples = builtin::load(task, options, self.options.tokens)?;
@@ -153,6 +158,11 @@ impl Loader<'_, '_> {
 
     fn folder(&mut self, format: Option<Format>, path: &Path) -> Result<(), DatasetError> {
         let Files { read, mut skipped } = folder::files(path)?;
+        // a benchmark's rows are in no plain text
+        let is_row_file =
+            |file: &PathBuf| format.is_none() || FileKind::of(file) != Some(FileKind::Text);
+        let (read, texts): (Vec<PathBuf>, Vec<PathBuf>) = read.into_iter().partition(is_row_file);
+        skipped.extend(texts.iter().map(|file| file.display().to_string()));
         let before = self.given;
         for file in &read {
             if self.is_full() {
@@ -183,7 +193,7 @@ impl Loader<'_, '_> {
         })?;
         let mut report = SourceReport {
             name: path.display().to_string(),
-            unit: kind.unit(),
+            unit: kind.unit().to_owned(),
             skipped_files,
             ..SourceReport::default()
         };
@@ -211,10 +221,11 @@ impl Loader<'_, '_> {
         report: &mut SourceReport,
     ) -> Result<(), DatasetError> {
         let mut reader = RowReader::new(format, path, self.options);
+        let unit = unit_of(path);
         for record in records::open(path, self.options.open_table)? {
             let record = record?;
             report.rows += 1;
-            let (number, unit) = (record.number, report.unit);
+            let number = record.number;
             let wrong = |problem: String| DatasetError::Row {
                 path: path.to_owned(),
                 unit,
@@ -253,7 +264,7 @@ impl Loader<'_, '_> {
         Err(match report.left_out.first.first() {
             Some(LeftOut { number, problem }) => DatasetError::NoSample {
                 path: path.to_owned(),
-                unit: report.unit,
+                unit: unit_of(path),
                 number: *number,
                 problem: problem.clone(),
             },
@@ -324,80 +335,7 @@ impl Loader<'_, '_> {
     }
 }
 
-/// Reads the rows of one file, whose layout its first row shows.
-struct RowReader<'a> {
-    format: Option<Format>,
-    path: PathBuf,
-    stem: String,
-    file: String,
-    config: Option<crate::formats::Config>,
-    options: &'a LoadOptions<'a>,
+/// What a row of the file is called.
+fn unit_of(path: &Path) -> &'static str {
+    FileKind::of(path).map_or("row", FileKind::unit)
 }
-
-impl<'a> RowReader<'a> {
-    fn new(format: Option<Format>, path: &Path, options: &'a LoadOptions<'a>) -> Self {
-        let is_mapped = !options.fields.is_empty() || options.template.is_some();
-        Self {
-            format: if is_mapped {
-                Some(Format::Plain)
-            } else {
-                format
-            },
-            path: path.to_owned(),
-            stem: folder::lossy(path.file_stem()),
-            file: folder::lossy(path.file_name()),
-            config: None,
-            options,
-        }
-    }
-
-    fn format_name(&self) -> String {
-        self.format.unwrap_or(Format::Plain).name().to_owned()
-    }
-
-    /// The samples of a row, or what is wrong with it.
-    fn read(
-        &mut self,
-        record: &Record,
-        report: &mut SourceReport,
-    ) -> Result<Result<Vec<Sample>, String>, DatasetError> {
-        let fields = match &record.fields {
-            Ok(fields) => fields,
-            Err(problem) => return Ok(Err(problem.clone())),
-        };
-        let format = *self.format.get_or_insert_with(|| Format::of(fields));
-        let config = match self.config.take() {
-            Some(config) => config,
-            None => format.config(&self.path)?,
-        };
-        let source = Source {
-            path: &self.path,
-            stem: &self.stem,
-            file: &self.file,
-            config: &config,
-            options: self.options,
-        };
-        let row = Row::new(fields);
-        let entries = format.read(&row, &source, record.number);
-        let samples = entries.and_then(|entries| samples(entries, report));
-        report.count_fields(row.uses());
-        self.config = Some(config);
-        Ok(samples)
-    }
-}
-
-fn samples(entries: Vec<Entry>, report: &mut SourceReport) -> Result<Vec<Sample>, String> {
-    let samples = entries.into_iter().map(|entry| match entry {
-        Entry::Ready(sample) => Ok(*sample),
-        Entry::Draft(draft) => {
-            let (sample, origin, lost) = draft.sample()?;
-            *report.templates.entry(origin).or_default() += 1;
-            report.lost_evidence += lost;
-            Ok(sample)
-        }
-    });
-    samples.collect()
-}
-
-#[cfg(test)]
-mod tests;

@@ -28,6 +28,14 @@ pub enum EvidenceUnit {
 }
 
 impl EvidenceUnit {
+    /// What a field of evidence is read as.
+    pub(crate) fn evidence_role(self) -> &'static str {
+        match self {
+            Self::Bytes => "evidence (passages or byte offsets)",
+            Self::Characters => "evidence (passages or character offsets)",
+        }
+    }
+
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Bytes => "byte",

@@ -136,7 +136,7 @@ mod tests {
         Sample {
             id: "a".to_owned(),
             prompt: parts.compose(QuestionPlace::End),
-            evidence: Vec::from([16..25]),
+            evidence: std::iter::once(16..25).collect(),
             question_place: Some(QuestionPlace::End),
             parts: Some(parts),
             ..Sample::default()
@@ -193,7 +193,7 @@ mod tests {
             ..sample()
         };
         let outside = Sample {
-            evidence: Vec::from([0..4]),
+            evidence: std::iter::once(0..4).collect(),
             ..sample()
         };
         let mut silent = sample();

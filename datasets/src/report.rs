@@ -1,29 +1,31 @@
 //! What became of the files that prompts were read from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::formats::TemplateOrigin;
 
 /// How many rows and samples are named one by one; the others are counted.
 const NAMED: usize = 20;
 
-/// What was read of every source. `Display` prints it for people, a few lines for each source that is not built in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What was read of every source, for people and for a manifest. `Display` prints it for people, a few lines for each source that is not built in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadReport {
     /// In the order of reading; every file of a folder is one.
     pub sources: Vec<SourceReport>,
 }
 
 /// What was read of one file, or of a built-in task.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceReport {
     /// The file's path, or the task as it was typed.
     pub name: String,
     /// The layout: a benchmark's name, `plain`, `text` or `built-in`.
     pub format: String,
     /// What a row is called: `line` or `row`.
-    pub unit: &'static str,
+    pub unit: String,
     /// How many rows were read.
     pub rows: usize,
     /// How many samples came of them.
@@ -32,8 +34,8 @@ pub struct SourceReport {
     pub read: BTreeMap<String, FieldUse>,
     /// Fields that were not read, and in how many rows they stood.
     pub unread: BTreeMap<String, usize>,
-    /// Where the words around the fields come from, and for how many samples.
-    pub templates: BTreeMap<TemplateOrigin, usize>,
+    /// Where the words around the fields come from, each once.
+    pub templates: BTreeSet<TemplateOrigin>,
     /// Rows that are no samples.
     pub left_out: Named<LeftOut>,
     /// Samples that were cut to fit the model.
@@ -51,7 +53,7 @@ pub struct SourceReport {
 }
 
 /// What a field was read as.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldUse {
     /// Such as `document`, `question` or `answers`.
     pub role: String,
@@ -60,7 +62,7 @@ pub struct FieldUse {
 }
 
 /// A row that is no sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Which row, from 1.
     pub number: usize,
@@ -69,7 +71,7 @@ pub struct LeftOut {
 }
 
 /// A prompt that was cut.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// The sample's id.
     pub id: String,
@@ -80,7 +82,7 @@ pub struct Cut {
 }
 
 /// A prompt that is too long.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TooLongSample {
     /// The sample's id.
     pub id: String,
@@ -91,7 +93,7 @@ pub struct TooLongSample {
 }
 
 /// The first few of many, and how many there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named<T> {
     /// The first of them.
     pub first: Vec<T>,
@@ -157,7 +159,7 @@ impl SourceReport {
             writeln!(f, "  not read: {}", listed(unread))?;
         }
         if !self.templates.is_empty() {
-            let origins = self.templates.keys().map(ToString::to_string);
+            let origins = self.templates.iter().map(ToString::to_string);
             writeln!(f, "  prompts: {}", listed(origins))?;
         }
         Ok(())
@@ -227,10 +229,11 @@ impl SourceReport {
         if self.stopped_at_limit {
             writeln!(f, "  stopped at the limit")?;
         }
-        for file in &self.skipped_files {
+        for file in self.skipped_files.iter().take(NAMED) {
             writeln!(f, "  not read: {file}")?;
         }
-        Ok(())
+        let shown = self.skipped_files.len().min(NAMED);
+        more(f, self.skipped_files.len(), shown, "not read")
     }
 }
 
@@ -256,10 +259,12 @@ impl fmt::Display for LoadReport {
                 samples,
                 ..
             } = source;
-            let plural = if *rows == 1 { "" } else { "s" };
+            let plural = |count: usize| if count == 1 { "" } else { "s" };
             writeln!(
                 f,
-                "{name}: {samples} samples of {rows} {unit}{plural}, read as {format}"
+                "{name}: {samples} sample{} of {rows} {unit}{}, read as {format}",
+                plural(*samples),
+                plural(*rows)
             )?;
             source.write_fields(f)?;
             source.write_losses(f)?;

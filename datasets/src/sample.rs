@@ -108,12 +108,20 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The prompt with the answer's first words behind it, as it runs without a chat template.
+    /// The prompt with the answer's first words behind it, as it runs without a chat template. Where the question is
+    /// absent, the prompt alone: these words follow the question ([`Sample::later_text`]).
     pub fn prompt_and_prefix(&self) -> Cow<'_, str> {
-        match &self.answer_prefix {
-            Some(prefix) => Cow::Owned(format!("{}{prefix}", self.prompt)),
-            None => Cow::Borrowed(&self.prompt),
+        match (&self.later_question, &self.answer_prefix) {
+            (None, Some(prefix)) => Cow::Owned(format!("{}{prefix}", self.prompt)),
+            _ => Cow::Borrowed(&self.prompt),
         }
+    }
+
+    /// What follows the ranked prompt when the question is absent from it: the question and the answer's first words.
+    pub fn later_text(&self) -> Option<String> {
+        let question = self.later_question.as_ref()?;
+        let prefix = self.answer_prefix.as_deref().unwrap_or_default();
+        Some(format!("{question}{prefix}"))
     }
 }
 
@@ -147,6 +155,24 @@ mod tests {
             (sample.document, sample.asked_length, sample.depth),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn the_prefix_follows_the_question_wherever_that_is() {
+        let asked = Sample {
+            prompt: "Doc. Who?".to_owned(),
+            answer_prefix: Some(" It is".to_owned()),
+            ..Sample::default()
+        };
+        assert_eq!(asked.prompt_and_prefix(), "Doc. Who? It is");
+        assert_eq!(asked.later_text(), None);
+        let absent = Sample {
+            prompt: "Doc.".to_owned(),
+            later_question: Some(" Who?".to_owned()),
+            ..asked
+        };
+        assert_eq!(absent.prompt_and_prefix(), "Doc.");
+        assert_eq!(absent.later_text().as_deref(), Some(" Who? It is"));
     }
 
     #[test]

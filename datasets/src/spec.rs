@@ -194,6 +194,24 @@ mod tests {
     }
 
     #[test]
+    fn a_grid_of_lengths_and_depths_has_samples_for_every_cell() {
+        for task in ["niah", "niah_single_2"] {
+            let text = format!("{task}:length=256..1k/2,depth=0..1/3,samples=2");
+            let spec: DataSpec = text.parse().unwrap();
+            let samples = crate::load(&spec).unwrap();
+            assert_eq!(samples.len(), 12);
+            let ids: std::collections::BTreeSet<&str> =
+                samples.iter().map(|sample| sample.id.as_str()).collect();
+            assert_eq!(ids.len(), 12);
+            let last = &samples[11];
+            assert_eq!(last.id, format!("{task}-1024-end-seed0-1-depth1"));
+            assert_eq!((last.asked_length, last.depth), (Some(1024), Some(1.0)));
+        }
+        let error = "niah:length=1k..8k".parse::<DataSpec>().unwrap_err();
+        assert!(error.to_string().contains("A..B/COUNT"), "{error}");
+    }
+
+    #[test]
     fn a_benchmark_is_named_before_its_path() {
         for (text, format, path) in [
             ("longbench:data/x", Format::LongBench, "data/x"),

@@ -1,4 +1,5 @@
-//! LongBench: `context`, `input` and `answers`, the task in `dataset`; templates and answer lengths in `config`.
+//! LongBench: `context`, `input` and `answers`, the task in `dataset`; templates and answer lengths in `config`. Or with
+//! a `question` that is worded already and an `answer_prefix`, as data sets on the Hugging Face Hub have it.
 
 use super::draft::Draft;
 use super::row::{Problem, Row};
@@ -8,8 +9,13 @@ use crate::records::Fields;
 use crate::scores::{Metric, Scoring};
 
 pub(super) fn fits(fields: &Fields) -> bool {
-    has(fields, &["context", "input", "answers"])
-        && (has(fields, &["all_classes"]) || has(fields, &["dataset", "_id"]))
+    let is_own = has(fields, &["context", "input", "answers"])
+        && (has(fields, &["all_classes"]) || has(fields, &["dataset", "_id"]));
+    is_own
+        || has(
+            fields,
+            &["context", "question", "answers", "all_classes", "task"],
+        )
 }
 
 pub(super) fn read(
@@ -17,22 +23,32 @@ pub(super) fn read(
     source: &Source<'_>,
     number: usize,
 ) -> Result<Vec<Draft>, Problem> {
-    let task = row.text("dataset", "task")?.unwrap_or(source.stem);
+    let task = row.first_text(&["dataset", "task"], "task")?;
+    let task = task.unwrap_or(source.stem);
     let task = task.strip_suffix("_e").unwrap_or(task).to_owned();
     let context = row.needed("context", "document")?;
-    let input = row.text("input", "question")?.unwrap_or_default();
+    let is_asked = row.has("question");
+    let input = row.first_text(&["input", "question"], "question")?;
+    let input = input.unwrap_or_default();
     let answers = row.texts("answers", "alternative answers")?;
     let classes = row.texts("all_classes", "classes")?;
     let id = row.text("_id", "id")?.map(str::to_owned);
     let metric = metric_of(&task);
-    let template = source
-        .config
-        .template(&task)
-        .unwrap_or_else(|| own_template(metric, &task));
+    let template = match source.config.template(&task) {
+        // these rows hold the question with the words of the benchmark's template around it
+        _ if is_asked => Template::own("{context}{input}"),
+        Some(template) => template,
+        None => own_template(metric, &task),
+    };
     let mut draft = Draft {
         document: Some("context"),
         questions: &["input"],
-        answer_tokens: source.config.answer_tokens(&task),
+        answer_prefix: row
+            .text("answer_prefix", "answer prefix")?
+            .map(str::to_owned),
+        answer_tokens: row
+            .count("max_new_tokens", "answer length")?
+            .or_else(|| source.config.answer_tokens(&task)),
         without_chat: is_few_shot(&task) || metric == Some(Metric::CodeSimilarity),
         ..Draft::new(
             id.unwrap_or_else(|| source.row_id(&task, number)),

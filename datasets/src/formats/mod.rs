@@ -191,8 +191,9 @@ fn has(fields: &Fields, names: &[&str]) -> bool {
     names.iter().all(|name| fields.contains_key(*name))
 }
 
-/// A length such as `4096`, `4k` or `1M` in a folder's name, in tokens.
+/// A length such as `4096`, `4k` or `1M` in a folder's or file's name (`4k-00000-of-00001`), in tokens.
 fn length_of(name: &str) -> Option<usize> {
+    let name = name.split('-').next().unwrap_or_default();
     let (digits, factor) = match name.strip_suffix(['k', 'K']) {
         Some(digits) => (digits, 1_000),
         None => match name.strip_suffix('M') {

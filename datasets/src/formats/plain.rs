@@ -93,7 +93,7 @@ pub(super) fn read<'a>(
             reader.id(number)?,
             source.file,
             task,
-            template(&texts, source),
+            template(&texts, source, row),
         )
     };
     for (name, text) in [
@@ -122,9 +122,23 @@ struct Texts<'a> {
     instruction: Option<&'a str>,
 }
 
-fn template(texts: &Texts<'_>, source: &Source<'_>) -> Template {
+/// The user's template with the slots of document and question under these names, whatever their fields are called:
+/// so that the parts of the prompt are known.
+fn by_role(template: &str, texts: &Texts<'_>, row: &Row<'_>) -> String {
+    let mut template = template.to_owned();
+    for (role, text) in [("document", texts.document), ("question", texts.question)] {
+        for name in row.names() {
+            if text.is_some() && row.holds(&name, text) {
+                template = template.replace(&format!("{{{name}}}"), &format!("{{{role}}}"));
+            }
+        }
+    }
+    template
+}
+
+fn template(texts: &Texts<'_>, source: &Source<'_>, row: &Row<'_>) -> Template {
     if let Some(text) = &source.options.template {
-        return Template::braces(text, TemplateOrigin::User);
+        return Template::braces(&by_role(text, texts, row), TemplateOrigin::User);
     }
     if texts.prompt.is_some() {
         return Template::braces("{prompt}", TemplateOrigin::Whole);
@@ -286,11 +300,18 @@ impl<'a> Reader<'_, 'a, '_> {
     fn evidence(&self) -> Result<Vec<Evidence>, Problem> {
         let unit = self.source.options.evidence_unit;
         let mut evidence = match self.first("evidence") {
-            Some((name, value)) => spans(name, value, unit)?,
+            Some((name, value)) => {
+                // named once more, so that the report says what its numbers were taken for
+                self.row.get(name, unit.evidence_role());
+                spans(name, value, unit)?
+            }
             None => Vec::new(),
         };
         let characters = "evidence_characters";
-        if let Some(value) = self.row.get(characters, "evidence in characters") {
+        if let Some(value) = self
+            .row
+            .get(characters, EvidenceUnit::Characters.evidence_role())
+        {
             evidence.extend(spans(characters, value, EvidenceUnit::Characters)?);
         }
         Ok(evidence)

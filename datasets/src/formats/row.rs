@@ -42,6 +42,11 @@ impl<'a> Row<'a> {
         self.fields.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether the field is this text.
+    pub(crate) fn holds(&self, name: &str, text: Option<&str>) -> bool {
+        self.fields.get(name).and_then(Value::as_str) == text
+    }
+
     /// The field, marked as read, when it is there and not null.
     pub(crate) fn get(&self, name: &str, role: &'static str) -> Option<&'a Value> {
         let value = self.fields.get(name)?;

@@ -227,7 +227,7 @@ fn longbench_reads_its_own_templates_and_lengths() {
         "Read.\nQuestion: Who?\n\nAnn did.\n\nAnswer:"
     );
     let source = &loaded.report.sources[0];
-    let origin = source.templates.keys().next().unwrap();
+    let origin = source.templates.iter().next().unwrap();
     assert!(
         matches!(origin, TemplateOrigin::File(path) if path.ends_with("config/dataset2prompt.json"))
     );
@@ -271,6 +271,22 @@ fn longbench_without_its_templates_says_so_and_still_asks() {
     assert!(trec.without_chat);
     assert_eq!(score(&trec, "Date\nQuestion: Place"), Some(1.0));
     assert_eq!(score(&trec, "Date or Place"), Some(0.5));
+}
+
+#[test]
+fn longbench_with_worded_questions_is_taken_as_it_is() {
+    let (sample, report) = one(
+        r#"{"context": "Doc.", "question": "\n\nQuestion: Who?", "answer_prefix": "\nAnswer:", "answers": ["Ann", "A."], "all_classes": null, "task": "qasper", "max_new_tokens": 9}"#,
+    );
+    assert_eq!(report.sources[0].format, "longbench");
+    assert_eq!(
+        sample.prompt_and_prefix(),
+        "Doc.\n\nQuestion: Who?\nAnswer:"
+    );
+    assert_eq!(sample.parts.as_ref().unwrap().question, "Question: Who?");
+    assert_eq!(sample.answer_tokens, Some(9));
+    assert_eq!(score(&sample, "Bo"), Some(0.0));
+    assert_eq!(score(&sample, "ann"), Some(1.0));
 }
 
 #[test]
@@ -444,6 +460,10 @@ fn a_folder_says_which_files_it_did_not_read() {
         report.contains("not read: ") && report.contains("README.md"),
         "{report}"
     );
+    // under a benchmark's name a plain text is no row
+    let named = folder.load("plain:").unwrap();
+    assert_eq!(named.samples.len(), 1);
+    assert!(named.report.to_string().contains("c.txt"));
     let error = folder.load("longbench:config").unwrap_err();
     assert!(matches!(error, DatasetError::Empty { .. }), "{error}");
     assert!(folder.load("longbench:nowhere/x").is_err());

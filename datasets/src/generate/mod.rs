@@ -8,9 +8,12 @@ mod distractors;
 mod document;
 mod fact;
 mod filler;
+mod grid;
 mod options;
 mod person;
 mod random;
+mod ruler;
+mod size;
 mod task;
 mod tasks;
 #[cfg(test)]
@@ -24,6 +27,7 @@ use std::ops::Range;
 
 use crate::builtin::{self, BuiltInTask};
 use crate::error::DatasetError;
+use crate::fit::TokenCounter;
 use crate::parts::PromptParts;
 use crate::sample::{QuestionPlace, Sample, text_name};
 use document::Document;
@@ -31,6 +35,8 @@ use options::Settings;
 use random::Random;
 use task::{Draft, Task};
 
+pub(crate) use grid::cells;
+pub(crate) use ruler::{RulerGenerator, RulerTask, TASKS as RULER_TASKS};
 pub use training::{TrainingAnswer, TrainingCorpus, TrainingDocument};
 
 /// Makes the samples of one task, without end and each by its number.
@@ -71,6 +77,11 @@ impl Generator {
     /// The sample of this number, made without those before it. Its `prompt` and its `answer` begin
     /// with a blank, so that the answer can follow the prompt as it is.
     pub fn sample(&self, index: u64) -> Sample {
+        self.sized(index, self.settings.length, self.settings.place)
+    }
+
+    /// The sample with a prompt of `words` estimated tokens and the question at `place`.
+    fn sized(&self, index: u64, words: usize, place: QuestionPlace) -> Sample {
         let Settings { length, seed, .. } = self.settings;
         let mut random = Random::new(seed, index, self.task as u64, length as u64);
         let draft = self.task.draft(&mut random, &self.settings, index);
@@ -80,11 +91,10 @@ impl Generator {
             values,
             material,
         } = draft;
-        let place = self.settings.place;
         let question = format!("Question: {question}");
         let times = if place == QuestionPlace::Both { 2 } else { 1 };
         let frame = times * tokens::estimate(&question) + tokens::estimate(" Answer:");
-        let document = Document::build(&mut random, length.saturating_sub(frame), material);
+        let document = Document::build(&mut random, words.saturating_sub(frame), material);
         let name = text_name(&document.text);
         let parts = PromptParts {
             before: " ".to_owned(),
@@ -122,11 +132,34 @@ impl Generator {
         (0..).map(|index| self.sample(index))
     }
 
-    /// As many samples as the option `samples` says.
-    pub(crate) fn load(&self) -> Vec<Sample> {
-        (0..self.settings.samples)
-            .map(|index| self.sample(index))
-            .collect()
+    /// As many samples as the option `samples` says. With `count=model` the length is one in the tokens of `tokens`,
+    /// where there is such a tokenizer.
+    ///
+    /// # Errors
+    /// A length too short for what is asked, in these tokens; what the tokenizer says.
+    pub(crate) fn load(
+        &self,
+        tokens: Option<&dyn TokenCounter>,
+    ) -> Result<Vec<Sample>, DatasetError> {
+        let indices = 0..self.settings.samples;
+        match tokens.filter(|_| self.settings.in_model_tokens) {
+            None => Ok(indices.map(|index| self.sample(index)).collect()),
+            Some(tokens) => indices.map(|index| self.fitted(index, tokens)).collect(),
+        }
+    }
+
+    fn fitted(&self, index: u64, tokens: &dyn TokenCounter) -> Result<Sample, DatasetError> {
+        let Settings { length, place, .. } = self.settings;
+        let words = size::largest(length, &mut |words| {
+            let mut longest = 0;
+            for place in size::measured(place) {
+                let sample = self.sized(index, words, *place);
+                longest = longest.max(size::count(&sample, Some(tokens))?);
+            }
+            Ok(longest)
+        })
+        .map_err(|problem| problem.into_error(self.task.name(), length))?;
+        Ok(self.sized(index, words, place))
     }
 }
 

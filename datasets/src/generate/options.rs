@@ -35,6 +35,8 @@ pub(super) struct Settings {
     pub seed: u64,
     /// Only `niah` looks at it.
     pub depth: Depth,
+    /// Whether `length` counts the model's tokens instead of estimated ones.
+    pub in_model_tokens: bool,
     /// The task's own number (facts, needles, hops and so on), when it was given.
     pub count: Option<usize>,
 }
@@ -47,6 +49,7 @@ impl Default for Settings {
             samples: 16,
             seed: 0,
             depth: Depth::At(0.5),
+            in_model_tokens: false,
             count: None,
         }
     }
@@ -96,6 +99,7 @@ impl Settings {
             "length" => self.length = number(value, &LENGTHS)?,
             "question" => self.place = QuestionPlace::from_label(value)?,
             "samples" => self.samples = number(value, &SAMPLES)?,
+            "count" => self.in_model_tokens = in_model_tokens(value)?,
             "seed" => self.seed = value.parse().ok()?,
             "depth" if value == "sweep" => self.depth = Depth::Sweep,
             "depth" => self.depth = Depth::At(number(value, &(0.0..=1.0))?),
@@ -110,6 +114,14 @@ impl Settings {
             Depth::At(depth) => depth,
             Depth::Sweep => (index % self.samples) as f64 / (self.samples - 1).max(1) as f64,
         }
+    }
+}
+
+fn in_model_tokens(word: &str) -> Option<bool> {
+    match word {
+        "model" => Some(true),
+        "words" => Some(false),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// The random numbers of one sample.
+#[derive(Clone)]
 pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
@@ -26,6 +27,21 @@ impl Random {
     pub(super) fn below(&mut self, bound: usize) -> usize {
         let product = u128::from(self.0.next_u64()) * (bound as u128);
         (product >> 64) as usize
+    }
+
+    /// A stream of its own, which goes on without changing this one.
+    pub(super) fn fork(&mut self) -> Self {
+        Self::new(self.0.next_u64(), self.0.next_u64(), 0, 0)
+    }
+
+    /// A number from 0 to less than 1, in steps of 2^-53.
+    pub(super) fn share(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A small letter of the English alphabet.
+    pub(super) fn letter(&mut self) -> char {
+        char::from(b'a' + self.below(26) as u8)
     }
 
     /// True once in `odds` times.

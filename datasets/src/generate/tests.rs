@@ -99,7 +99,7 @@ fn every_task_has_its_name_and_number_once() {
 fn a_needle_lies_where_it_was_asked_within_a_sentence() {
     for tenth in 0..=10 {
         let depth = format!("{}", f64::from(tenth) / 10.0);
-        for sample in generator("niah", &[("depth", &depth)]).load() {
+        for sample in generator("niah", &[("depth", &depth)]).load(None).unwrap() {
             let whole = document(&sample);
             let before = whole.find(spans(&sample)[0]).unwrap();
             let total = estimate(whole) as f64;
@@ -113,7 +113,9 @@ fn a_needle_lies_where_it_was_asked_within_a_sentence() {
 
 #[test]
 fn a_sweep_goes_from_the_first_sentence_to_the_last() {
-    let samples = generator("niah", &[("depth", "sweep"), ("samples", "5")]).load();
+    let samples = generator("niah", &[("depth", "sweep"), ("samples", "5")])
+        .load(None)
+        .unwrap();
     let starts: Vec<f64> = samples
         .iter()
         .map(|sample| sample.evidence[0].start as f64 / sample.prompt.len() as f64)
@@ -152,7 +154,9 @@ fn only_the_places_of_a_question_share_a_document() {
 
 #[test]
 fn the_asked_depth_stands_in_the_sample_where_there_is_one() {
-    let sweep = generator("niah", &[("depth", "sweep"), ("samples", "3")]).load();
+    let sweep = generator("niah", &[("depth", "sweep"), ("samples", "3")])
+        .load(None)
+        .unwrap();
     let depths: Vec<Option<f64>> = sweep.iter().map(|sample| sample.depth).collect();
     assert_eq!(depths, [Some(0.0), Some(0.5), Some(1.0)]);
     assert_eq!(generator("niah", &[]).sample(0).depth, Some(0.5));
@@ -162,7 +166,7 @@ fn the_asked_depth_stands_in_the_sample_where_there_is_one() {
 #[test]
 fn a_list_and_a_chain_answer_in_the_order_of_the_document() {
     for task in ["list", "variable-tracking"] {
-        for sample in generator(task, &[]).load() {
+        for sample in generator(task, &[]).load(None).unwrap() {
             for (value, span) in sample.values.iter().zip(spans(&sample)) {
                 assert!(span.contains(value.as_str()), "{}: {span}", sample.id);
             }
@@ -179,7 +183,7 @@ fn every_task_fills_the_greatest_length() {
 
 #[test]
 fn passages_share_a_word_of_the_title_but_not_the_title() {
-    for sample in generator("passage", &[]).load() {
+    for sample in generator("passage", &[]).load(None).unwrap() {
         let title = question(&sample).trim_start_matches("Copy the passage about the ");
         let title = title.trim_end_matches('.');
         let heading = format!("the passage about the {title}.");
@@ -318,6 +322,58 @@ fn listed(text: &str) -> Vec<String> {
         .flat_map(|part| part.split(" and "))
         .map(str::to_owned)
         .collect()
+}
+
+/// Every letter is a token, and 20 stand around a prompt.
+struct Letters;
+
+impl TokenCounter for Letters {
+    fn spans(&self, _: &str) -> Result<Vec<Range<usize>>, String> {
+        Err("not needed".to_owned())
+    }
+
+    fn prompt_tokens(&self, sample: &Sample) -> Result<usize, String> {
+        Ok(20 + sample.prompt.len())
+    }
+}
+
+#[test]
+fn lengths_can_be_those_of_the_model() {
+    for task in names() {
+        for question in ["end", "start", "both", "absent"] {
+            let own = [
+                ("length", "4000"),
+                ("count", "model"),
+                ("question", question),
+                ("samples", "2"),
+            ];
+            for sample in generator(task, &own).load(Some(&Letters)).unwrap() {
+                let tokens = Letters.prompt_tokens(&sample).unwrap();
+                assert!(tokens <= 4000, "{}: {tokens}", sample.id);
+                // an absent question leaves room that the other places use
+                assert!(
+                    tokens >= 3960 || question == "absent",
+                    "{}: {tokens}",
+                    sample.id
+                );
+                assert_eq!(sample.asked_length, Some(4000));
+            }
+        }
+        let end = generator(task, &[("length", "4000"), ("count", "model")]).fitted(0, &Letters);
+        let own = [
+            ("length", "4000"),
+            ("count", "model"),
+            ("question", "start"),
+        ];
+        let start = generator(task, &own).fitted(0, &Letters);
+        assert_eq!(start.unwrap().document, end.unwrap().document);
+    }
+    let short = generator("multi-niah", &[("length", "200"), ("count", "model")]);
+    let error = short.load(Some(&Letters)).unwrap_err();
+    assert!(
+        matches!(error, DatasetError::LengthTooShort { .. }),
+        "{error}"
+    );
 }
 
 proptest! {

@@ -149,6 +149,19 @@ fn a_bad_row_is_named_or_left_out_as_asked() {
 }
 
 #[test]
+fn a_report_is_written_to_a_manifest_and_read_back() {
+    let leave = LoadOptions {
+        bad_rows: BadRows::LeaveOut,
+        ..LoadOptions::default()
+    };
+    let report = load_file("a.jsonl", "{\"prompt\":\"a\"}\nx\n", &leave)
+        .unwrap()
+        .report;
+    let text = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<LoadReport>(&text).unwrap(), report);
+}
+
+#[test]
 fn rows_of_a_json_file_are_called_rows() {
     let error = load_text("a.json", r#"[{"prompt": "a"}, {"x": 1}]"#).unwrap_err();
     assert!(
@@ -168,9 +181,9 @@ fn offsets_count_bytes_or_characters_and_the_report_says_what_was_read() {
     assert_eq!(sample.values, ["digs"]);
     let report = loaded.report.to_string();
     for words in [
-        "a.jsonl: 1 samples of 1 line, read as plain",
+        "a.jsonl: 1 sample of 1 line, read as plain",
         "text as prompt",
-        "evidence as evidence",
+        "evidence as evidence (passages or byte offsets)",
         "not read: note",
         "prompts: prompts as they stand in the rows",
     ] {
@@ -183,6 +196,8 @@ fn offsets_count_bytes_or_characters_and_the_report_says_what_was_read() {
     };
     let loaded = load_file("a.jsonl", &characters, &options).unwrap();
     assert_eq!(loaded.samples[0].evidence, [0..12, 13..21]);
+    let report = loaded.report.to_string();
+    assert!(report.contains("or character offsets"), "{report}");
     let own = characters.replace("\"evidence\"", "\"evidence_characters\"");
     let loaded = load_file("a.jsonl", own, &LoadOptions::default()).unwrap();
     assert_eq!(loaded.samples[0].evidence, [0..12, 13..21]);
@@ -214,11 +229,22 @@ fn fields_can_be_named_and_a_template_given() {
     assert!(
         loaded.report.sources[0]
             .templates
-            .contains_key(&TemplateOrigin::User)
+            .contains(&TemplateOrigin::User)
     );
     for wrong in ["x", "nothing=y", "id=a,id=b", "id="] {
         assert!(wrong.parse::<crate::FieldMap>().is_err(), "{wrong}");
     }
+    // slots may go by the fields' own names
+    let options = LoadOptions {
+        template: Some("{passage}\nQ: {ask}\nA:".to_owned()),
+        ..options
+    };
+    let sample = load_file("a.jsonl", row, &options)
+        .unwrap()
+        .samples
+        .remove(0);
+    assert_eq!(sample.prompt, "Ann digs.\nQ: Who?\nA:");
+    assert_eq!(sample.parts.as_ref().unwrap().document, "Ann digs.");
     let missing = LoadOptions {
         fields: "prompt=nowhere".parse().unwrap(),
         ..LoadOptions::default()
@@ -390,12 +416,9 @@ fn one_document_is_cut_alike_for_every_place() {
             .samples
             .remove(0)
     };
-    let [start, end, both] = [
-        QuestionPlace::Start,
-        QuestionPlace::End,
-        QuestionPlace::Both,
-    ]
-    .map(cut);
+    let [start, end, both, absent] = QuestionPlace::ALL.map(cut);
+    // the question that comes later has its room
+    assert_eq!(absent.prompt, "a b c d e f g h  o p");
     assert_eq!(start.parts, end.parts);
     assert_eq!(start.document, end.document);
     assert_eq!(start.prompt, "Who is it?\n\na b c d e f g h  o p");

@@ -48,6 +48,12 @@ fn prepare_one<'a>(
     if sample.prompt.is_empty() {
         return Err(wrong("the prompt is empty".to_owned()));
     }
+    if sample.later_question.is_some() {
+        return Err(wrong(
+            "its question comes after the prompt, which a capture does not ask yet; put the question at the start or the end"
+                .to_owned(),
+        ));
+    }
     let prompt = model.encode_prompt(&sample.prompt_and_prefix(), plan.chat())?;
     if prompt.ids.is_empty() {
         return Err(wrong("the prompt has no tokens".to_owned()));
