@@ -229,5 +229,6 @@ impl PromptKeys {
 
 /// The tensor on the CPU, as the session file keeps it.
 pub(crate) fn on_cpu(tensor: &Tensor) -> Result<Tensor, SessionError> {
-    Ok(tensor.to_device(&Device::Cpu)?.contiguous()?)
+    // a view would bring the whole storage that it is cut from
+    Ok(tensor.contiguous()?.to_device(&Device::Cpu)?)
 }

@@ -7,7 +7,7 @@ mod query_moments;
 use candle_core::{Device, Tensor};
 
 use crate::attention_rows::PromptKeys;
-use crate::model::{CapturedRows, KvCache, Model, RowCapture};
+use crate::model::{CapturedRows, KeptQueries, KvCache, LayerTap, Model};
 use crate::{CancelFlag, SessionError};
 
 pub(crate) use column_sums::ColumnSums;
@@ -15,12 +15,12 @@ pub use needs::Needs;
 use needs::Passes;
 pub(crate) use query_moments::QueryMoments;
 
-/// Tokens that go through the layers together: bounds the activations, and is how often Cancel is looked at.
+/// Tokens that go through the layers together: bounds the activations.
 pub(crate) const CHUNK_TOKENS: usize = 512;
 
 /// Whether to stop, and where to tell how far a job is.
 pub struct RunControl<'a> {
-    /// Looked at between chunks and steps.
+    /// Looked at between layers and steps.
     pub cancel: &'a CancelFlag,
     /// Called with tokens done and tokens in all.
     pub on_tokens: &'a mut dyn FnMut(usize, usize),
@@ -52,30 +52,17 @@ impl Prefilled {
         let (total, layers) = (prompt_ids.len(), model.config().layers);
         let mut cache = model.new_cache(total, needs.extra_tokens)?;
         let first_of_last = total.saturating_sub(needs.last_rows.max(1));
-        let mut last_rows = RowCapture::new(layers, first_of_last);
-        let mut passes = Passes::new(needs, model.config(), total);
-        let first_wanted = match passes.want_all_rows() {
-            true => 0,
-            false => first_of_last,
-        };
+        let mut last_rows = KeptQueries::new(layers, first_of_last);
+        let mut passes = Passes::new(needs, model.decoder(), total);
+        let mut cancel = control.cancel.clone();
         let mut last_stream = None;
         for chunk in prompt_ids.chunks(CHUNK_TOKENS) {
-            control.cancel.check()?;
-            let first = cache.len();
-            let positions: Vec<u32> = (first..first + chunk.len())
-                .map(|position| position as u32)
-                .collect();
-            let first_kept = first.max(first_wanted);
-            let mut rows = RowCapture::new(layers, first_kept);
+            cancel.check()?;
+            let positions: Vec<u32> = (cache.len() as u32..).take(chunk.len()).collect();
             let embeddings = model.embed(chunk)?;
-            last_stream =
-                Some(model.forward(&embeddings, &positions, &mut cache, Some(&mut rows))?);
-            if rows.wants_rows_before(cache.len()) {
-                for (layer, (queries, log_sums)) in rows.take()?.iter().enumerate() {
-                    last_rows.offer(layer, first_kept, queries, log_sums)?;
-                    passes.offer(layer, first_kept, queries, log_sums, &cache)?;
-                }
-            }
+            let mut taps: Vec<&mut dyn LayerTap> = vec![&mut cancel, &mut last_rows];
+            taps.extend(passes.taps());
+            last_stream = Some(model.forward(&embeddings, &positions, &mut cache, &mut taps)?);
             (control.on_tokens)(cache.len(), total);
         }
         let last_stream = last_stream.ok_or_else(|| SessionError::Plan {
@@ -84,7 +71,7 @@ impl Prefilled {
         Ok(Self {
             prompt_ids: prompt_ids.to_vec(),
             last_logits: model.last_logits(&last_stream)?,
-            last_rows: last_rows.finish()?,
+            last_rows: last_rows.finish(model.decoder(), &cache)?,
             cache,
             passes,
             decode_ids: None,

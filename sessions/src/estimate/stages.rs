@@ -235,11 +235,7 @@ impl SampleStages<'_> {
             chunk
         };
         let forward = run.forward(chunk, tokens);
-        let sums = match self.needs.column_sums {
-            true => run.block_in_steps(chunk, tokens),
-            false => 0.0,
-        };
-        let running = forward.max(run.beside_the_model(sums) + self.moments_of_chunk(chunk));
+        let running = forward.max(self.moments_of_chunk(chunk));
         // pieces of several chunks are joined, and then those of all layers
         let joined = if first_chunk < last_chunk { 2.0 } else { 1.0 };
         let joining = Memory::on_host(joined * run.rows(self.last_rows()));

@@ -93,9 +93,9 @@ impl Continuer<'_> {
             control.cancel.check()?;
             let first = self.prompt_tokens + logits.len();
             let positions: Vec<u32> = (first as u32..).take(chunk.len()).collect();
-            let stream = self
-                .model
-                .forward(&self.model.embed(chunk)?, &positions, cache, None)?;
+            let stream =
+                self.model
+                    .forward(&self.model.embed(chunk)?, &positions, cache, &mut [])?;
             let rows = self.model.logits(&stream)?.to_device(&Device::Cpu)?;
             logits.extend(rows.to_vec2::<f32>()?);
             (control.on_tokens)(logits.len(), ids.len());
@@ -151,7 +151,7 @@ impl Continuer<'_> {
             most_tokens: self.plan.most_tokens - ids.len(),
             ignore_eos: self.plan.ignore_eos,
         };
-        ids.extend(run.run(cache, None, control)?);
+        ids.extend(run.run(cache, &mut [], control)?);
         Ok(ids)
     }
 

@@ -171,7 +171,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{ForwardMode, Rotary};
+    use crate::model::{Kernels, Rotary};
 
     fn unrotated_is_what_was_rotated(config: &Value) {
         const HEAD_DIM: usize = 8;
@@ -187,7 +187,7 @@ mod tests {
                 400,
                 DType::F32,
                 &Device::Cpu,
-                ForwardMode::Fused,
+                Kernels::of(&Device::Cpu),
             )
             .unwrap();
         let rows = CapturedRows {

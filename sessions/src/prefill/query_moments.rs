@@ -5,7 +5,7 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 
 use crate::SessionError;
-use crate::model::ModelConfig;
+use crate::model::{LayerTap, ModelConfig, TappedRows};
 
 /// First and second moments per layer and query head, in f64: the covariance is a difference of large numbers.
 #[derive(Debug)]
@@ -44,13 +44,12 @@ impl QueryMoments {
     }
 
     /// Adds rotated rows `[H, R, D]` that stand at positions from `first_position` on.
-    pub(super) fn offer(
+    fn add(
         &mut self,
         layer: usize,
         first_position: usize,
         queries: &Tensor,
     ) -> Result<(), SessionError> {
-        let started = Instant::now();
         let rows = queries.dim(1)?;
         let left_out = self.skipped.saturating_sub(first_position).min(rows);
         if left_out == rows {
@@ -69,7 +68,6 @@ impl QueryMoments {
                 Some((before, products_before)) => ((before + sum)?, (products_before + products)?),
             });
         }
-        self.seconds += started.elapsed().as_secs_f64();
         Ok(())
     }
 
@@ -156,6 +154,15 @@ impl QueryMoments {
     }
 }
 
+impl LayerTap for QueryMoments {
+    fn rows(&mut self, rows: &TappedRows<'_>) -> Result<(), SessionError> {
+        let started = Instant::now();
+        self.add(rows.layer, rows.first_index, rows.queries)?;
+        self.seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +179,7 @@ mod tests {
             let mut moments = QueryMoments::new(config, 10, 3);
             for pair in cuts.windows(2) {
                 let chunk = queries.narrow(1, pair[0], pair[1] - pair[0]).unwrap();
-                moments.offer(0, pair[0], &chunk).unwrap();
+                moments.add(0, pair[0], &chunk).unwrap();
             }
             assert_eq!(moments.rows(), 7);
             (moments.layer(0).unwrap(), moments)

@@ -121,7 +121,7 @@ impl Draft {
             most_tokens: self.tokens,
             ignore_eos: false,
         };
-        let ids = run.run(&mut cache, None, control)?;
+        let ids = run.run(&mut cache, &mut [], control)?;
         let config = model.config();
         Ok(Drafted {
             flops: eviction.flops(config, prompt_tokens)
@@ -153,7 +153,7 @@ impl Draft {
             ignore_eos: false,
         };
         let cache = prefilled.prompt_cache();
-        let ids = run.run(cache, None, control)?;
+        let ids = run.run(cache, &mut [], control)?;
         Ok(Drafted {
             flops: config.forward_flops(prompt_tokens, 0, 1)
                 + config.forward_flops(ids.len(), prompt_tokens, ids.len() - 1),
