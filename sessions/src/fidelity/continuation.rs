@@ -4,9 +4,9 @@ use candle_core::{Device, Tensor};
 use kvlens_analysis::fidelity::{negative_log_likelihood, top_token};
 
 use crate::SessionError;
+use crate::greedy::GreedyRun;
 use crate::model::{KvCache, Model};
 use crate::prefill::RunControl;
-use crate::windows::greedy::GreedyRun;
 
 /// Rows that go through the layers together.
 const CHUNK_ROWS: usize = 512;

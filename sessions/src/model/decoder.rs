@@ -151,7 +151,7 @@ impl Decoder {
     /// every layer. Gives the residual stream `[R, hidden]`.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if positions and rows differ in number or the cache has no room.
+    /// [`SessionError::Internal`] if positions and rows differ in number or the cache has no room.
     pub(crate) fn forward(
         &self,
         embeddings: &Tensor,
@@ -162,7 +162,7 @@ impl Decoder {
     ) -> Result<Tensor, SessionError> {
         let rows = embeddings.dim(0)?;
         if rows != positions.len() || rows > cache.room() {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Internal {
                 reason: format!(
                     "{rows} rows with {} positions do not fit a cache with room for {}",
                     positions.len(),
@@ -206,14 +206,14 @@ impl Decoder {
     /// Ids stand sequence after sequence; gives the residual stream `[R, hidden]` in that order.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if the ids cannot be divided into so many sequences.
+    /// [`SessionError::Internal`] if the ids cannot be divided into so many sequences.
     pub(crate) fn forward_sequences(
         &self,
         ids: &[u32],
         sequences: usize,
     ) -> Result<Tensor, SessionError> {
         if sequences == 0 || ids.is_empty() || !ids.len().is_multiple_of(sequences) {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Internal {
                 reason: format!(
                     "{} tokens are not {sequences} sequences of one length",
                     ids.len()

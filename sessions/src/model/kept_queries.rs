@@ -97,7 +97,7 @@ impl CapturedRows {
         let captured = self.queries.dim(2)?;
         let start = captured
             .checked_sub(rows)
-            .ok_or_else(|| SessionError::Plan {
+            .ok_or_else(|| SessionError::Internal {
                 reason: format!("{rows} rows were asked for, but prefill kept only {captured}"),
             })?;
         Ok(Self {

@@ -27,6 +27,7 @@ mod layer_kinds;
 mod linear;
 mod next_token;
 mod norm;
+mod on_cpu;
 pub(crate) mod one_sweep;
 mod projections;
 mod rope;
@@ -56,6 +57,7 @@ pub use flash::AttentionKernel;
 pub(crate) use kept_queries::{CapturedRows, KeptQueries};
 pub(crate) use kernels::Kernels;
 pub(crate) use next_token::{sampled_token, top_token};
+pub(crate) use on_cpu::{on_cpu, view_on_cpu};
 pub use rope::RopeConfig;
 #[cfg(test)]
 pub(crate) use rope::Rotary;
@@ -268,7 +270,7 @@ impl Model {
     /// Feeds tokens behind those in the cache and gives the logits `[vocabulary]`, f32, of what follows them.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if the cache has no room, [`SessionError::Tokenizer`] for an id that is no token.
+    /// [`SessionError::Internal`] if the cache has no room, [`SessionError::Tokenizer`] for an id that is no token.
     pub fn next_logits(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor, SessionError> {
         let first = cache.len();
         let positions: Vec<u32> = (first..first + ids.len())

@@ -80,7 +80,7 @@ impl Passes {
 }
 
 fn not_asked_for(what: &str) -> SessionError {
-    SessionError::Plan {
+    SessionError::Internal {
         reason: format!("prefill kept no {what}, because the window did not ask for it"),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn of_step(
     let parts: Vec<&[Row]> = rows.chunks(part_rows.max(1)).collect();
     let results = threads.map(&parts, |part| of_part(decoder, parameters, part, total))?;
     let mut results = results.into_iter();
-    let mut sum = results.next().ok_or_else(|| SessionError::Plan {
+    let mut sum = results.next().ok_or_else(|| SessionError::Internal {
         reason: "a training step needs at least one row".to_owned(),
     })?;
     for part in results {

@@ -9,42 +9,14 @@ use candle_core::Tensor;
 use kvlens_analysis::Scoring;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use serde::{Deserialize, Serialize};
 
 use super::{DECODE_LABEL, ObservationWindow};
 use crate::SessionError;
-use crate::estimate::{Memory, RunShape, WindowMemory};
+use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::model::{CapturedRows, KeptQueries, Model, sampled_token, top_token};
 use crate::observation::{Cost, Observation, QueryRows};
+use crate::plan::DecodePlan;
 use crate::prefill::{Needs, Prefilled, RunControl};
-
-/// How the decode stage is run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DecodePlan {
-    /// S at most: tokens to generate and feed back.
-    pub max_tokens: usize,
-    /// Go on after an end-of-text token.
-    pub ignore_eos: bool,
-    /// Feed the sample's reference answer instead of what the model generates.
-    pub teacher_forced: bool,
-    /// Sample at this temperature, a number above 0; greedy without one.
-    pub temperature: Option<f64>,
-    /// Seed of the sampling.
-    pub seed: u64,
-}
-
-impl Default for DecodePlan {
-    /// 64 tokens, greedy.
-    fn default() -> Self {
-        Self {
-            max_tokens: 64,
-            ignore_eos: false,
-            teacher_forced: false,
-            temperature: None,
-            seed: 0,
-        }
-    }
-}
 
 /// The decode stage of one sample.
 #[derive(Debug, Clone)]

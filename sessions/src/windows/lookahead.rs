@@ -16,13 +16,12 @@ use std::time::Instant;
 use candle_core::Tensor;
 use kvlens_analysis::{ForcedKeep, KeySet, Scoring};
 
-use super::greedy::GreedyRun;
 use super::{ObservationWindow, WindowLabel, snapkv_scoring};
-use crate::attention_rows::on_cpu;
-use crate::estimate::{RunShape, WindowMemory};
 use crate::eviction::Eviction;
+use crate::footprint::{RunShape, WindowMemory};
+use crate::greedy::GreedyRun;
 use crate::log_sum_exp::LooseRows;
-use crate::model::{CapturedRows, KeptQueries, KvCache, Model};
+use crate::model::{CapturedRows, KeptQueries, KvCache, Model, on_cpu};
 use crate::observation::{Cost, Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};
 use crate::{CancelFlag, SessionError};
@@ -171,7 +170,7 @@ impl Lookahead {
         lookahead_rows: usize,
         cancel: &CancelFlag,
     ) -> Result<QueryRows, SessionError> {
-        let rows = QueryRows::last_of_prompt(prefilled, count)?;
+        let rows = prefilled.last_rows(count)?;
         if self.mask == Mask::Causal {
             return Ok(rows);
         }

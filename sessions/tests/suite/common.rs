@@ -10,7 +10,7 @@ use kvlens_sessions::model::{
 use kvlens_sessions::windows::{Decode, ObservationWindow, parse_window};
 use kvlens_sessions::{
     CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, Needs, Observation,
-    Prefilled, QueryRows, RunControl, SessionError, StartMode, capture,
+    Prefilled, PromptKeys, QueryRows, RunControl, SessionError, StartMode, capture,
 };
 
 /// A model on the processor, run by the operations that this program of tests is for.
@@ -148,6 +148,14 @@ pub fn rows(observation: &Observation) -> &QueryRows {
 
 pub fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// The prompt's keys, layer after layer.
+pub fn key_values(keys: &PromptKeys) -> Vec<f32> {
+    let (layers, ..) = keys.shape();
+    (0..layers)
+        .flat_map(|layer| values(keys.layer(layer).unwrap()))
+        .collect()
 }
 
 /// Largest absolute difference; NaN counts as one.

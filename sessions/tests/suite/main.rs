@@ -14,6 +14,7 @@ mod gguf;
 mod half_precision;
 mod hub;
 mod long_rope;
+mod modules;
 mod parity;
 mod sessions_on_disk;
 mod structure;
