@@ -1,8 +1,8 @@
 //! From an observation and the prompt's keys back to attention weights and importance.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use kvlens_analysis::{
-    AttentionRows, ForcedKeep, Importance, ReducedHead, Scoring, SideScoring, reduce_rows,
+    AttentionRows, Importance, ReducedHead, Scoring, SideScoring, reduce_rows,
 };
 use rayon::prelude::*;
 
@@ -12,8 +12,10 @@ use crate::{CancelFlag, SessionError};
 /// The prompt's keys and what is needed to see them as the model did.
 #[derive(Debug, Clone)]
 pub struct PromptKeys {
-    /// `[L, G, T, D]` after rotation, on the CPU in the model's dtype.
-    keys: Tensor,
+    /// L entries `[G, T, D]` after rotation, on the CPU in the model's dtype: views of what holds them anyway.
+    layers: Vec<Tensor>,
+    /// (L, G, T, D).
+    shape: (usize, usize, usize, usize),
     /// H.
     query_heads: usize,
     /// L entries: keys that a query of the layer sees, itself included; `None` for all.
@@ -23,25 +25,65 @@ pub struct PromptKeys {
 }
 
 impl PromptKeys {
+    /// `layers` has one `[G, T, D]` for each layer, on the CPU.
     pub(crate) fn new(
-        keys: Tensor,
+        layers: Vec<Tensor>,
         query_heads: usize,
         sliding_windows: Vec<Option<usize>>,
     ) -> Result<Self, SessionError> {
-        let (layers, ..) = keys.dims4()?;
-        if sliding_windows.len() != layers {
-            return Err(SessionError::Plan {
+        let dims = layers.first().map(Tensor::dims3).transpose()?;
+        let (kv_heads, prompt_tokens, head_dim) = dims.unwrap_or_default();
+        let alike = layers
+            .iter()
+            .all(|keys| keys.dims() == [kv_heads, prompt_tokens, head_dim]);
+        if !alike || sliding_windows.len() != layers.len() {
+            return Err(SessionError::Internal {
                 reason: format!(
-                    "{} sliding windows for keys of {layers} layers",
+                    "keys of {} layers, of which some differ in shape or have no sliding window ({})",
+                    layers.len(),
                     sliding_windows.len()
                 ),
             });
         }
         Ok(Self {
-            keys,
+            shape: (layers.len(), kv_heads, prompt_tokens, head_dim),
+            layers,
             query_heads,
             sliding_windows,
             cancel: CancelFlag::default(),
+        })
+    }
+
+    /// (L, G, T, D).
+    pub fn shape(&self) -> (usize, usize, usize, usize) {
+        self.shape
+    }
+
+    /// Keys of a layer after rotation, `[G, T, D]`.
+    ///
+    /// # Errors
+    /// [`SessionError::Internal`] for a layer that is not there.
+    pub fn layer(&self, layer: usize) -> Result<&Tensor, SessionError> {
+        self.layers
+            .get(layer)
+            .ok_or_else(|| SessionError::Internal {
+                reason: format!("layer {layer} of {} was asked for", self.layers.len()),
+            })
+    }
+
+    /// Keys of every layer in turn.
+    pub(crate) fn layers(&self) -> &[Tensor] {
+        &self.layers
+    }
+
+    /// Query heads of one key/value head, H / G.
+    ///
+    /// # Errors
+    /// [`SessionError::Internal`] for keys without heads.
+    pub fn group_size(&self) -> Result<usize, SessionError> {
+        let group = self.query_heads.checked_div(self.shape.1);
+        group.ok_or_else(|| SessionError::Internal {
+            reason: "the prompt's keys have no heads".to_owned(),
         })
     }
 
@@ -60,20 +102,6 @@ impl PromptKeys {
         self.cancel.check()
     }
 
-    /// Keys after rotation, `[L, G, T, D]`.
-    pub fn tensor(&self) -> &Tensor {
-        &self.keys
-    }
-
-    /// Query heads of one key/value head, H / G.
-    ///
-    /// # Errors
-    /// [`SessionError::Tensor`] if the keys have not four dimensions.
-    pub fn group_size(&self) -> Result<usize, SessionError> {
-        let (_, kv_heads, ..) = self.keys.dims4()?;
-        Ok(self.query_heads / kv_heads.max(1))
-    }
-
     /// How many keys a query of the layer sees, itself included; `None` for all.
     pub(crate) fn sliding_window(&self, layer: usize) -> Option<usize> {
         self.sliding_windows.get(layer).copied().flatten()
@@ -88,7 +116,7 @@ impl PromptKeys {
         kv_head: usize,
     ) -> Result<Vec<f32>, SessionError> {
         self.cancel.check()?;
-        let (_, kv_heads, _, head_dim) = self.keys.dims4()?;
+        let (_, kv_heads, _, head_dim) = self.shape;
         let (_, heads, rows, _) = queries.dims4()?;
         let group = heads / kv_heads;
         let queries = queries
@@ -96,7 +124,7 @@ impl PromptKeys {
             .narrow(0, kv_head * group, group)?
             .to_dtype(DType::F32)?
             .reshape((group * rows, head_dim))?;
-        let keys = self.keys.get(layer)?.get(kv_head)?.to_dtype(DType::F32)?;
+        let keys = self.layer(layer)?.get(kv_head)?.to_dtype(DType::F32)?;
         let scale = 1.0 / f64::from(head_dim as u32).sqrt();
         let logits = (queries.matmul(&keys.t()?)? * scale)?;
         Ok(logits.flatten_all()?.to_vec1()?)
@@ -113,7 +141,7 @@ impl PromptKeys {
         layer: usize,
         kv_head: usize,
     ) -> Result<Vec<Vec<f32>>, SessionError> {
-        let (_, kv_heads, prompt_tokens, _) = self.keys.dims4()?;
+        let (_, kv_heads, prompt_tokens, _) = self.shape;
         let count = rows.count();
         let group = rows.queries().dim(1)? / kv_heads;
         let logits = self.logits(rows.queries(), layer, kv_head)?;
@@ -157,32 +185,30 @@ impl PromptKeys {
         observation: &Observation,
         side: SideScoring,
     ) -> Result<Importance, SessionError> {
-        let SideScoring {
-            scoring, boundary, ..
-        } = side;
-        let importance = self.scored(observation, scoring, boundary, self.first_visible()?)?;
+        let importance = self.scored(observation, side, self.first_visible())?;
         Ok(side.heads(importance, self.query_heads)?)
     }
 
-    /// Importance by the scoring that an observation was published with, for an eviction: its rule ranks all tokens,
-    /// also those that a layer does not see.
-    pub(crate) fn importance_for_eviction(
+    /// Importance by the scoring that an observation was published with, for an eviction: its rule ranks all tokens
+    /// alike, whatever the decode stage sees.
+    pub(crate) fn importance_as_published(
         &self,
         observation: &Observation,
     ) -> Result<Importance, SessionError> {
-        let (layers, ..) = self.keys.dims4()?;
-        let (scoring, boundary) = (observation.scoring(), observation.forced_keep());
-        self.scored(observation, scoring, boundary, vec![0; layers])
+        let (layers, ..) = self.shape;
+        self.scored(observation, observation.published_side(), vec![0; layers])
     }
 
     fn scored(
         &self,
         observation: &Observation,
-        scoring: Scoring,
-        boundary: ForcedKeep,
+        side: SideScoring,
         first_visible: Vec<usize>,
     ) -> Result<Importance, SessionError> {
-        let (layers, kv_heads, ..) = self.keys.dims4()?;
+        let SideScoring {
+            scoring, boundary, ..
+        } = side;
+        let (layers, kv_heads, ..) = self.shape;
         let heads: Vec<ReducedHead> = match observation.evidence() {
             Evidence::Queries(rows) => self.reduce(rows, scoring)?,
             Evidence::Scores(scores) => self.ready_made(scores)?,
@@ -202,21 +228,17 @@ impl PromptKeys {
 
     /// The first position of each layer, `[L]`, that the decode stage sees. Its first step stands right behind the
     /// prompt; later ones see no token that it does not.
-    ///
-    /// # Errors
-    /// [`SessionError::Tensor`] if the keys have not four dimensions.
-    pub fn first_visible(&self) -> Result<Vec<usize>, SessionError> {
-        let (.., prompt_tokens, _) = self.keys.dims4()?;
-        let windows = self.sliding_windows.iter();
+    pub fn first_visible(&self) -> Vec<usize> {
+        let (.., prompt_tokens, _) = self.shape;
         let first = |window: &Option<usize>| {
             window.map_or(0, |window| (prompt_tokens + 1).saturating_sub(window))
         };
-        Ok(windows.map(first).collect())
+        self.sliding_windows.iter().map(first).collect()
     }
 
     /// Rows reduced to one score per token, for the L * H heads in turn.
     fn reduce(&self, rows: &QueryRows, scoring: Scoring) -> Result<Vec<ReducedHead>, SessionError> {
-        let (layers, kv_heads, prompt_tokens, _) = self.keys.dims4()?;
+        let (layers, kv_heads, prompt_tokens, _) = self.shape;
         let by_group: Vec<Vec<ReducedHead>> = (0..layers * kv_heads)
             .into_par_iter()
             .map(|index| {
@@ -239,7 +261,7 @@ impl PromptKeys {
     /// Ready-made scores for the L * H heads in turn. Rows inside the prompt see nothing else, so attention
     /// has a prompt share of 1; other scores have none (NaN).
     fn ready_made(&self, scores: &TokenScores) -> Result<Vec<ReducedHead>, SessionError> {
-        let (layers, ..) = self.keys.dims4()?;
+        let (layers, ..) = self.shape;
         let prompt_share = if scores.kind().is_attention() {
             1.0
         } else {
@@ -255,9 +277,4 @@ impl PromptKeys {
             })
             .collect()
     }
-}
-
-/// The tensor on the CPU, as the session file keeps it.
-pub(crate) fn on_cpu(tensor: &Tensor) -> Result<Tensor, SessionError> {
-    Ok(tensor.to_device(&Device::Cpu)?.contiguous()?)
 }

@@ -111,6 +111,13 @@ pub enum SessionError {
         reason: String,
     },
 
+    /// Something that this program relies on does not hold: its own fault, which ends a run.
+    #[error("{reason}; this is a fault of KVLens, please report it")]
+    Internal {
+        /// What does not hold.
+        reason: String,
+    },
+
     /// A model on the hub that cannot be had.
     #[error("model '{id}' (no such folder is here, so it was looked for on the hub): {reason}")]
     Hub {

@@ -9,11 +9,11 @@ use kvlens_analysis::{
     Budget, ForcedKeep, GroupReduction, KeySet, Pooling, Rankings, RowReduction, Scoring, selection,
 };
 
-use crate::estimate::{Memory, RunShape};
+use crate::footprint::{Memory, RunShape};
+use crate::label::WindowOptions;
 use crate::model::{Evicted, KvCache, Model, ModelConfig};
-use crate::observation::{Cost, Observation, ObservationInfo, QueryRows};
+use crate::observation::{Cost, Observation, ObservationInfo};
 use crate::prefill::{Needs, Prefilled};
-use crate::windows::WindowOptions;
 use crate::{CancelFlag, SessionError};
 
 /// The last W prompt tokens that SnapKV observes with in LAQ's first stage.
@@ -30,7 +30,7 @@ const SINKS: usize = 4;
 /// many as the head was allotted (see [`selection()`]).
 ///
 /// # Errors
-/// [`SessionError::Plan`] if the allocation is not of the ranking's layers and heads.
+/// [`SessionError::Internal`] if the allocation is not of the ranking's layers and heads.
 pub fn evict(
     rankings: &Rankings,
     forced_keep: ForcedKeep,
@@ -38,7 +38,7 @@ pub fn evict(
 ) -> Result<Evicted, SessionError> {
     let heads = rankings.heads();
     if (allocation.layers(), allocation.heads()) != (rankings.layers(), heads) {
-        return Err(SessionError::Plan {
+        return Err(SessionError::Internal {
             reason: "the budgets of the heads are not those of the heads that were ranked"
                 .to_owned(),
         });
@@ -232,10 +232,10 @@ impl Eviction {
             ready_made: None,
             cost: Cost::default(),
         };
-        let rows = QueryRows::last_of_prompt(prefilled, count)?;
+        let rows = prefilled.last_rows(count)?;
         let observation = Observation::by_queries(info, rows)?;
         let keys = prefilled.keys_for_scoring(model)?.stopped_by(cancel);
-        let importance = keys.importance_for_eviction(&observation)?;
+        let importance = keys.importance_as_published(&observation)?;
         Ok(Rankings::of(&importance, ForcedKeep::default())?)
     }
 }

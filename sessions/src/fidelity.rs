@@ -81,7 +81,7 @@ impl<'m> FidelityTest<'m> {
     /// The same continuation on what an eviction leaves of the cache.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if the eviction is of another prompt or other heads; [`SessionError::Cancelled`].
+    /// [`SessionError::Internal`] if the eviction is of another prompt or other heads; [`SessionError::Cancelled`].
     pub fn evicted(
         &mut self,
         kept: Evicted,
@@ -94,7 +94,7 @@ impl<'m> FidelityTest<'m> {
     fn evicted_cache(&mut self, kept: Evicted) -> Result<KvCache, SessionError> {
         let (found, expected) = (kept.prompt_tokens(), self.continuer.prompt_tokens);
         if found != expected {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Internal {
                 reason: format!(
                     "the eviction is of a prompt of {found} tokens, not of this one of {expected}"
                 ),

@@ -11,10 +11,15 @@ mod error;
 pub mod estimate;
 mod eviction;
 pub mod fidelity;
+mod files;
+mod footprint;
+mod greedy;
 pub mod hub;
+mod label;
 mod log_sum_exp;
 pub mod model;
 mod observation;
+mod plan;
 mod prefill;
 mod store;
 mod threads;
@@ -28,16 +33,16 @@ mod architecture {}
 
 pub use attention_rows::PromptKeys;
 pub use cancel::CancelFlag;
-pub use capture::{CaptureEvent, CapturePlan, CaptureSummary, Stage, StartMode, capture};
+pub use capture::{CaptureEvent, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
 pub use eviction::evict;
 pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
 };
+pub use plan::{CapturePlan, DecodePlan};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
     CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleRecord, SampleState,
     Session,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};
-pub use windows::DecodePlan;

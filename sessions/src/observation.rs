@@ -82,7 +82,7 @@ pub struct Observation {
 impl Observation {
     pub(crate) fn new(info: ObservationInfo, evidence: Evidence) -> Result<Self, SessionError> {
         let wrong = |reason: String| {
-            Err(SessionError::Plan {
+            Err(SessionError::Internal {
                 reason: format!("window '{}': {reason}", info.label),
             })
         };
@@ -102,7 +102,7 @@ impl Observation {
     /// An observation by queries.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if there are token ids, but not one for each row.
+    /// [`SessionError::Internal`] if there are token ids, but not one for each row.
     pub fn by_queries(mut info: ObservationInfo, rows: QueryRows) -> Result<Self, SessionError> {
         info.ready_made = None;
         Self::new(info, Evidence::Queries(rows))
@@ -121,7 +121,7 @@ impl Observation {
     /// scores have no rows and stay as they are.
     ///
     /// # Errors
-    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Plan`] for no row.
+    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Internal`] for no row.
     pub fn by_rows(&self, rows: Range<usize>) -> Result<Self, SessionError> {
         let Evidence::Queries(all) = &self.evidence else {
             return Ok(self.clone());

@@ -4,23 +4,26 @@ mod column_sums;
 mod needs;
 mod query_moments;
 
-use candle_core::{Device, Tensor};
+use std::sync::OnceLock;
+
+use candle_core::Tensor;
 
 use crate::attention_rows::PromptKeys;
-use crate::model::{CapturedRows, KvCache, Model, RowCapture};
+use crate::model::{CapturedRows, KeptQueries, KvCache, LayerTap, Model, view_on_cpu};
+use crate::observation::QueryRows;
 use crate::{CancelFlag, SessionError};
 
 pub(crate) use column_sums::ColumnSums;
 pub use needs::Needs;
 use needs::Passes;
-pub(crate) use query_moments::QueryMoments;
+pub(crate) use query_moments::{HeadMoments, QueryMoments};
 
-/// Tokens that go through the layers together: bounds the activations, and is how often Cancel is looked at.
+/// Tokens that go through the layers together: bounds the activations.
 pub(crate) const CHUNK_TOKENS: usize = 512;
 
 /// Whether to stop, and where to tell how far a job is.
 pub struct RunControl<'a> {
-    /// Looked at between chunks and steps.
+    /// Looked at between layers and steps.
     pub cancel: &'a CancelFlag,
     /// Called with tokens done and tokens in all.
     pub on_tokens: &'a mut dyn FnMut(usize, usize),
@@ -35,6 +38,7 @@ pub struct Prefilled {
     last_rows: CapturedRows,
     last_logits: Tensor,
     passes: Passes,
+    keys: OnceLock<PromptKeys>,
     decode_ids: Option<Vec<u32>>,
 }
 
@@ -52,30 +56,17 @@ impl Prefilled {
         let (total, layers) = (prompt_ids.len(), model.config().layers);
         let mut cache = model.new_cache(total, needs.extra_tokens)?;
         let first_of_last = total.saturating_sub(needs.last_rows.max(1));
-        let mut last_rows = RowCapture::new(layers, first_of_last);
-        let mut passes = Passes::new(needs, model.config(), total);
-        let first_wanted = match passes.want_all_rows() {
-            true => 0,
-            false => first_of_last,
-        };
+        let mut last_rows = KeptQueries::new(layers, first_of_last);
+        let mut passes = Passes::new(needs, model.decoder(), total);
+        let mut cancel = control.cancel.clone();
         let mut last_stream = None;
         for chunk in prompt_ids.chunks(CHUNK_TOKENS) {
-            control.cancel.check()?;
-            let first = cache.len();
-            let positions: Vec<u32> = (first..first + chunk.len())
-                .map(|position| position as u32)
-                .collect();
-            let first_kept = first.max(first_wanted);
-            let mut rows = RowCapture::new(layers, first_kept);
+            cancel.check()?;
+            let positions: Vec<u32> = (cache.len() as u32..).take(chunk.len()).collect();
             let embeddings = model.embed(chunk)?;
-            last_stream =
-                Some(model.forward(&embeddings, &positions, &mut cache, Some(&mut rows))?);
-            if rows.wants_rows_before(cache.len()) {
-                for (layer, (queries, log_sums)) in rows.take()?.iter().enumerate() {
-                    last_rows.offer(layer, first_kept, queries, log_sums)?;
-                    passes.offer(layer, first_kept, queries, log_sums, &cache)?;
-                }
-            }
+            let mut taps: Vec<&mut dyn LayerTap> = vec![&mut cancel, &mut last_rows];
+            taps.extend(passes.taps());
+            last_stream = Some(model.forward(&embeddings, &positions, &mut cache, &mut taps)?);
             (control.on_tokens)(cache.len(), total);
         }
         let last_stream = last_stream.ok_or_else(|| SessionError::Plan {
@@ -84,9 +75,10 @@ impl Prefilled {
         Ok(Self {
             prompt_ids: prompt_ids.to_vec(),
             last_logits: model.last_logits(&last_stream)?,
-            last_rows: last_rows.finish()?,
+            last_rows: last_rows.finish(model.decoder(), &cache)?,
             cache,
             passes,
+            keys: OnceLock::new(),
             decode_ids: None,
         })
     }
@@ -109,11 +101,11 @@ impl Prefilled {
     /// The tokens of the decode stage, once it was observed.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] before that.
+    /// [`SessionError::Internal`] before that.
     pub fn decode_ids(&self) -> Result<&[u32], SessionError> {
         self.decode_ids
             .as_deref()
-            .ok_or_else(|| SessionError::Plan {
+            .ok_or_else(|| SessionError::Internal {
                 reason: "the tokens of the decode stage were asked for before it was observed"
                     .to_owned(),
             })
@@ -123,9 +115,16 @@ impl Prefilled {
         self.decode_ids = Some(ids);
     }
 
-    /// Queries and log-sum-exps of the last `rows` prompt tokens.
-    pub(crate) fn last_rows(&self, rows: usize) -> Result<CapturedRows, SessionError> {
-        self.last_rows.last(rows)
+    /// The last `count` rows of the prompt, as they were kept for the windows.
+    ///
+    /// # Errors
+    /// [`SessionError::Internal`] for no row or more than were asked to be kept.
+    pub fn last_rows(&self, count: usize) -> Result<QueryRows, SessionError> {
+        // it refuses more rows than it kept, which are no more than the prompt has
+        let rows = self.last_rows.last(count)?;
+        let end = self.prompt_tokens() as u32;
+        let first = end - count as u32;
+        QueryRows::new(rows, (first..end).collect(), (first + 1..=end).collect())
     }
 
     /// Attention that all prompt rows paid to each prompt token, if a window needed it.
@@ -138,25 +137,21 @@ impl Prefilled {
         self.passes.query_moments(skipped)
     }
 
-    /// The prompt's keys, for scoring observations on them.
+    /// The prompt's keys, for scoring observations on them: brought to the CPU once, if they are not there.
     ///
     /// # Errors
     /// [`SessionError::Tensor`] if the device fails.
     pub fn keys_for_scoring(&self, model: &Model) -> Result<PromptKeys, SessionError> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys.clone());
+        }
         let config = model.config();
-        let keys = (0..config.layers)
-            .map(|layer| {
-                Ok(self
-                    .cache
-                    .keys(layer, self.prompt_tokens())?
-                    .to_device(&Device::Cpu)?)
-            })
+        let layers = (0..config.layers)
+            .map(|layer| view_on_cpu(&self.cache.keys(layer, self.prompt_tokens())?))
             .collect::<Result<Vec<_>, SessionError>>()?;
-        PromptKeys::new(
-            Tensor::stack(&keys, 0)?,
-            config.query_heads,
-            config.sliding_windows.clone(),
-        )
+        let windows = config.sliding_windows.clone();
+        let keys = PromptKeys::new(layers, config.query_heads, windows)?;
+        Ok(self.keys.get_or_init(|| keys).clone())
     }
 
     /// The prompt's values of a layer, `[G, T, D]`, a view.

@@ -6,10 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kvlens_datasets::Sample;
 
-use super::plan::CapturePlan;
 use crate::SessionError;
 use crate::error::Context;
 use crate::model::{Model, sha256_hex};
+use crate::plan::CapturePlan;
 use crate::store::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SampleEntry, SampleState, is_intact};
 use crate::windows::ObservationWindow;
 

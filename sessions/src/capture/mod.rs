@@ -2,7 +2,6 @@
 
 mod events;
 mod folder;
-mod plan;
 mod prepared;
 mod sample;
 
@@ -12,11 +11,12 @@ use kvlens_datasets::Sample;
 
 pub use events::{CaptureEvent, CaptureSummary, Stage};
 pub use folder::StartMode;
-pub use plan::CapturePlan;
 
+use crate::files::write_file;
 use crate::model::Model;
-use crate::store::{SampleState, write_file, write_sample};
-use crate::windows::{Decode, DecodePlan, ObservationWindow, expand_all, parse_windows};
+use crate::plan::{CapturePlan, DecodePlan};
+use crate::store::{SampleState, write_sample};
+use crate::windows::{Decode, ObservationWindow, expand_all, parse_windows};
 use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
 pub(crate) use prepared::check_positions;
@@ -74,7 +74,11 @@ pub fn capture(
                 summary.finished += 1;
                 on_event(CaptureEvent::SampleFinished { index, count, id });
             }
-            Err(error @ (SessionError::Cancelled | SessionError::Io { .. })) => return Err(error),
+            Err(
+                error @ (SessionError::Cancelled
+                | SessionError::Io { .. }
+                | SessionError::Internal { .. }),
+            ) => return Err(error),
             Err(error) => {
                 let reason = error.to_string();
                 folder.set_state(

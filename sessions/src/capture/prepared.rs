@@ -2,9 +2,9 @@
 
 use kvlens_datasets::Sample;
 
-use super::plan::CapturePlan;
 use crate::SessionError;
 use crate::model::{EncodedPrompt, Model};
+use crate::plan::CapturePlan;
 use crate::prefill::Needs;
 use crate::windows::ObservationWindow;
 

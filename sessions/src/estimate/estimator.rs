@@ -4,16 +4,14 @@ use candle_core::{DType, Device};
 use kvlens_datasets::Sample;
 
 use super::fit::AvailableMemory;
-use super::memory::Memory;
-use super::shape::RunShape;
-use super::stages::{
-    MemoryPart, REPACKED_PART, SampleStages, StageMemory, UnloadedModel, WEIGHTS_PART,
-};
+use super::stages::{MemoryPart, REPACKED_PART, SampleStages, StageMemory, WEIGHTS_PART};
 use crate::SessionError;
-use crate::capture::{CapturePlan, check_positions, needs};
+use crate::capture::{check_positions, needs};
+use crate::footprint::{Memory, RunShape, UnloadedModel};
 use crate::model::{Checkpoint, TextCodec, device_name, free_device_memory};
+use crate::plan::{CapturePlan, DecodePlan};
 use crate::prefill::Needs;
-use crate::windows::{Decode, DecodePlan, ObservationWindow, expand_all, parse_windows};
+use crate::windows::{Decode, ObservationWindow, expand_all, parse_windows};
 
 /// What a capture takes. Memory is that of its longest prompt, with which it stands highest.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,8 @@
 //! Whether a run fits the memory that there is, and what would.
 
 use super::estimator::{CaptureEstimator, MemoryEstimate, Variation};
-use super::memory::Memory;
 use crate::SessionError;
+use crate::footprint::Memory;
 use crate::model::DtypeChoice;
 
 /// Memory that can be had now.

@@ -7,15 +7,10 @@
 
 mod estimator;
 mod fit;
-mod memory;
-mod repacked;
-mod shape;
 mod stages;
-mod weights;
 
 pub use estimator::{CaptureEstimator, MemoryEstimate};
 pub use fit::{AvailableMemory, readable_bytes};
-pub use memory::{Memory, WindowMemory};
-pub use shape::RunShape;
-pub(crate) use stages::drafter_memory;
 pub use stages::{MemoryPart, MemoryStage, PROGRAM_PART, StageMemory};
+
+pub use crate::footprint::{Memory, RunShape, WindowMemory};

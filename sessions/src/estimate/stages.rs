@@ -1,12 +1,7 @@
 //! The stages of a capture, with what stands in memory together in each.
 
-use candle_core::DType;
-
-use super::memory::{Memory, WindowMemory};
-use super::shape::RunShape;
-use super::weights::WeightSize;
 use crate::SessionError;
-use crate::model::{Checkpoint, DtypeChoice, ModelConfig, ModelSource};
+use crate::footprint::{Memory, RunShape, UnloadedModel, WindowMemory};
 use crate::prefill::{CHUNK_TOKENS, Needs};
 use crate::windows::ObservationWindow;
 
@@ -22,10 +17,6 @@ pub(super) const REPACKED_PART: &str = "weights laid out for the processor";
 
 /// Name of the part that is the program itself.
 pub const PROGRAM_PART: &str = "program";
-
-/// What a tokenizer takes for each byte of its tokenizer.json, with what reading it leaves behind in the allocator:
-/// measured, 12 and 15, with 128,000 tokens and as many merges in both spellings that Hugging Face writes.
-const TOKENIZER_FACTOR: f64 = 14.0;
 
 /// Text of one prompt token in a sample's file: its id twice, its piece, its share of the prompt, in bytes.
 const TEXT_BYTES_PER_TOKEN: f64 = 30.0;
@@ -80,39 +71,6 @@ pub struct MemoryPart {
     pub memory: Memory,
 }
 
-/// A model that is not loaded.
-pub(super) struct UnloadedModel {
-    pub(super) config: ModelConfig,
-    pub(super) weights: WeightSize,
-    /// Of tokenizer.json.
-    pub(super) tokenizer_bytes: f64,
-}
-
-impl UnloadedModel {
-    pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
-        let config = ModelConfig::from_json(&checkpoint.config)?;
-        Ok(Self {
-            weights: WeightSize::of(&checkpoint.weights, &config)?,
-            tokenizer_bytes: checkpoint.tokenizer.len() as f64,
-            config,
-        })
-    }
-
-    /// What the weights take besides from their first products on.
-    fn repacked(&self, run: &RunShape<'_>) -> Memory {
-        match run.on_gpu {
-            true => Memory::default(),
-            false => Memory::on_host(self.weights.repacked_bytes()),
-        }
-    }
-
-    /// Weights on the device and tokenizer beside it.
-    fn loaded(&self, run: &RunShape<'_>) -> Memory {
-        let weights = self.weights.bytes(run.element_bytes as f64);
-        run.beside_the_model(weights) + Memory::on_host(TOKENIZER_FACTOR * self.tokenizer_bytes)
-    }
-}
-
 /// One sample of a capture, by its shapes.
 pub(super) struct SampleStages<'a> {
     pub(super) run: RunShape<'a>,
@@ -126,7 +84,7 @@ impl SampleStages<'_> {
     /// What stands over several stages.
     pub(super) fn parts(&self) -> Vec<MemoryPart> {
         let part = |name, memory| MemoryPart { name, memory };
-        let tokenizer = Memory::on_host(TOKENIZER_FACTOR * self.model.tokenizer_bytes);
+        let tokenizer = self.model.tokenizer();
         let weights = self.model.weights.bytes(self.run.element_bytes as f64);
         let mut parts = vec![
             part(WEIGHTS_PART, self.run.beside_the_model(weights)),
@@ -235,11 +193,7 @@ impl SampleStages<'_> {
             chunk
         };
         let forward = run.forward(chunk, tokens);
-        let sums = match self.needs.column_sums {
-            true => run.block_in_steps(chunk, tokens),
-            false => 0.0,
-        };
-        let running = forward.max(run.beside_the_model(sums) + self.moments_of_chunk(chunk));
+        let running = forward.max(self.moments_of_chunk(chunk));
         // pieces of several chunks are joined, and then those of all layers
         let joined = if first_chunk < last_chunk { 2.0 } else { 1.0 };
         let joining = Memory::on_host(joined * run.rows(self.last_rows()));
@@ -258,8 +212,8 @@ impl SampleStages<'_> {
         }
     }
 
-    /// First the keys are copied beside the cache; then cache and model's rows are gone, and the file's bytes
-    /// stand beside what they are made of.
+    /// First the keys stand beside the cache, if that is on a GPU; then the values and the model's rows are gone, and the
+    /// keys' and the file's bytes stand beside what they are made of.
     fn write(&self, loaded: Memory, standing: Memory, observed: f64) -> StageMemory {
         let gathered = Memory::on_host(observed);
         let copying = self.run.copied_keys();
@@ -286,28 +240,4 @@ fn of_stage(stage: MemoryStage, own: Memory, standing: Memory) -> StageMemory {
         together: standing + own,
         reclaimable: 0.0,
     }
-}
-
-/// A drafting checkpoint: what it takes from before the first sample on, and drafting `tokens` tokens.
-pub(crate) fn drafter_memory(
-    source: &ModelSource,
-    dtype: DtypeChoice,
-    tokens: usize,
-    run: &RunShape<'_>,
-) -> Result<(Memory, Memory), SessionError> {
-    let model = UnloadedModel::of(&Checkpoint::find(source)?)?;
-    let dtype = dtype.resolve_on(!run.on_gpu, model.config.stored_dtype.as_deref());
-    let own = RunShape {
-        config: &model.config,
-        source,
-        element_bytes: dtype.size_in_bytes(),
-        widens_products: !run.on_gpu && dtype == DType::BF16,
-        ..*run
-    };
-    let chunk = CHUNK_TOKENS.min(run.prompt_tokens);
-    let room = run.prompt_tokens.saturating_add(tokens);
-    let cache = own.beside_the_model(own.cache(model.config.kv_heads, room));
-    let rows = own.beside_the_model(own.rows(chunk));
-    let drafting = cache + rows + own.forward(chunk, run.prompt_tokens);
-    Ok((model.loaded(&own) + model.repacked(&own), drafting))
 }

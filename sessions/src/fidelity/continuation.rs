@@ -4,9 +4,9 @@ use candle_core::{Device, Tensor};
 use kvlens_analysis::fidelity::{negative_log_likelihood, top_token};
 
 use crate::SessionError;
+use crate::greedy::GreedyRun;
 use crate::model::{KvCache, Model};
 use crate::prefill::RunControl;
-use crate::windows::greedy::GreedyRun;
 
 /// Rows that go through the layers together.
 const CHUNK_ROWS: usize = 512;
@@ -93,9 +93,9 @@ impl Continuer<'_> {
             control.cancel.check()?;
             let first = self.prompt_tokens + logits.len();
             let positions: Vec<u32> = (first as u32..).take(chunk.len()).collect();
-            let stream = self
-                .model
-                .forward(&self.model.embed(chunk)?, &positions, cache, None)?;
+            let stream =
+                self.model
+                    .forward(&self.model.embed(chunk)?, &positions, cache, &mut [])?;
             let rows = self.model.logits(&stream)?.to_device(&Device::Cpu)?;
             logits.extend(rows.to_vec2::<f32>()?);
             (control.on_tokens)(logits.len(), ids.len());
@@ -151,7 +151,7 @@ impl Continuer<'_> {
             most_tokens: self.plan.most_tokens - ids.len(),
             ignore_eos: self.plan.ignore_eos,
         };
-        ids.extend(run.run(cache, None, control)?);
+        ids.extend(run.run(cache, &mut [], control)?);
         Ok(ids)
     }
 

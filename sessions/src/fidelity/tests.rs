@@ -31,7 +31,7 @@ fn one_by_one(
 ) -> Result<Vec<Vec<f32>>, SessionError> {
     let mut logits = Vec::new();
     for (&id, position) in ids.iter().zip(prompt_tokens as u32..) {
-        let stream = model.forward(&model.embed(&[id])?, &[position], &mut cache, None)?;
+        let stream = model.forward(&model.embed(&[id])?, &[position], &mut cache, &mut [])?;
         let row = model.last_logits(&stream)?.to_device(&Device::Cpu)?;
         logits.push(row.to_vec1()?);
     }

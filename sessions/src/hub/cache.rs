@@ -52,7 +52,7 @@ impl HubCache {
     pub(super) fn set_revision(&self, id: &HubId, commit: &str) -> Result<(), SessionError> {
         let path = self.repository(id).join("refs").join(id.revision());
         make_parent(&path)?;
-        crate::store::write_file(&path, commit.as_bytes())
+        crate::files::write_file(&path, commit.as_bytes())
     }
 
     /// Puts the contents of a hash into a snapshot under the file's name.

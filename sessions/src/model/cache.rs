@@ -186,12 +186,14 @@ impl KvCache {
     }
 
     fn layer(&self, layer: usize) -> Result<&LayerCache, SessionError> {
-        self.layers.get(layer).ok_or_else(|| SessionError::Plan {
-            reason: format!(
-                "the cache has {} layers, layer {layer} was asked for",
-                self.layers.len()
-            ),
-        })
+        self.layers
+            .get(layer)
+            .ok_or_else(|| SessionError::Internal {
+                reason: format!(
+                    "the cache has {} layers, layer {layer} was asked for",
+                    self.layers.len()
+                ),
+            })
     }
 }
 

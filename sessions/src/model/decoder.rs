@@ -5,25 +5,14 @@ use candle_core::{DType, Device, Tensor};
 use super::adapters::Adapters;
 use super::cache::KvCache;
 use super::config::ModelConfig;
-use super::flash::AttentionKernel;
-use super::layer::{Capture, DecoderLayer, KeySource, Pass};
+use super::kernels::Kernels;
+use super::layer::{DecoderLayer, KeySource, Pass};
 use super::linear::{Linear, Matrix};
 use super::norm::Norm;
 use super::rope::Rotary;
-use super::row_capture::RowCapture;
+use super::tap::{AttentionBefore, Taps};
 use super::weights::Weights;
 use crate::SessionError;
-
-/// Which kernels the decoder uses; the mathematics is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ForwardMode {
-    /// candle's fused norm and rotation, which pass no gradient on.
-    Fused,
-    /// As `Fused`, and the attention of rows of which nothing is kept by a flash kernel where there is one.
-    Flash,
-    /// Plain operations throughout, so that gradients reach every parameter.
-    Differentiable,
-}
 
 /// The token embedding.
 const EMBEDDING: &str = "model.embed_tokens.weight";
@@ -42,7 +31,7 @@ pub(crate) struct Decoder {
     output: Linear,
     rotary: Rotary,
     is_quantised: bool,
-    mode: ForwardMode,
+    kernels: Kernels,
     device: Device,
     dtype: DType,
 }
@@ -52,11 +41,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`SessionError::MissingTensor`] or [`SessionError::TensorShape`].
-    pub(crate) fn load(
-        weights: &Weights,
-        config: ModelConfig,
-        mode: ForwardMode,
-    ) -> Result<Self, SessionError> {
+    pub(crate) fn load(weights: &Weights, config: ModelConfig) -> Result<Self, SessionError> {
         let shape = [config.vocabulary, config.hidden_size];
         let embedded = weights.matrix(EMBEDDING, shape)?;
         let output = if config.tied_embeddings && !weights.differ(EMBEDDING, OUTPUT) {
@@ -74,7 +59,7 @@ impl Decoder {
             output: Linear::new(output, None),
             is_quantised: weights.is_quantised(),
             rotary: Rotary::new(&config.rope, config.head_dim),
-            mode,
+            kernels: Kernels::of(weights.device()),
             device: weights.device().clone(),
             dtype: weights.dtype(),
             config,
@@ -94,18 +79,19 @@ impl Decoder {
             });
         }
         Ok(Self {
-            mode: ForwardMode::Differentiable,
+            kernels: self.kernels.differentiable(),
             ..self.clone()
         })
     }
 
-    /// The same weights, run with this kernel for rows of which nothing is kept.
-    pub(crate) fn with_attention(self, kernel: AttentionKernel) -> Self {
-        let mode = match kernel {
-            AttentionKernel::Blocks => ForwardMode::Fused,
-            AttentionKernel::Flash => ForwardMode::Flash,
-        };
-        Self { mode, ..self }
+    /// The same weights, run by these kernels.
+    pub(crate) fn with_kernels(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
+    }
+
+    /// Which operations it runs by.
+    pub(crate) fn kernels(&self) -> Kernels {
+        self.kernels
     }
 
     /// How the weights are held and what they are computed in: `f32`, `bf16` or the name of a mix of quantised
@@ -161,22 +147,22 @@ impl Decoder {
     }
 
     /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which
-    /// they join. A row sees the cache and the rows before it; `adapters` act on these rows alone. Gives the
-    /// residual stream `[R, hidden]`.
+    /// they join. A row sees the cache and the rows before it; `adapters` act on these rows alone, `taps` look at
+    /// every layer. Gives the residual stream `[R, hidden]`.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if positions and rows differ in number or the cache has no room.
+    /// [`SessionError::Internal`] if positions and rows differ in number or the cache has no room.
     pub(crate) fn forward(
         &self,
         embeddings: &Tensor,
         positions: &[u32],
         cache: &mut KvCache,
         adapters: Option<&Adapters>,
-        capture: Option<&mut RowCapture>,
+        taps: Taps<'_, '_>,
     ) -> Result<Tensor, SessionError> {
         let rows = embeddings.dim(0)?;
         if rows != positions.len() || rows > cache.room() {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Internal {
                 reason: format!(
                     "{rows} rows with {} positions do not fit a cache with room for {}",
                     positions.len(),
@@ -184,9 +170,8 @@ impl Decoder {
                 ),
             });
         }
-        let capture = capture.map_or(Capture::Nothing, Capture::Rows);
         let source = KeySource::Cache(cache);
-        let stream = self.run_layers(embeddings, positions, source, adapters, capture)?;
+        let stream = self.run_layers(embeddings, positions, source, adapters, taps)?;
         cache.advance(rows);
         Ok(stream)
     }
@@ -205,25 +190,30 @@ impl Decoder {
         cache: &KvCache,
         adapters: Option<&Adapters>,
     ) -> Result<Vec<Tensor>, SessionError> {
-        let mut attention = Vec::with_capacity(self.layers.len());
-        let capture = Capture::AttentionOnCache(&mut attention);
+        let mut attention = AttentionBefore::default();
         let source = KeySource::Behind(cache);
-        self.run_layers(embeddings, positions, source, adapters, capture)?;
-        Ok(attention)
+        self.run_layers(
+            embeddings,
+            positions,
+            source,
+            adapters,
+            &mut [&mut attention],
+        )?;
+        attention.finish()
     }
 
     /// Runs `sequences` sequences of the same length from position 0, each seeing only itself.
     /// Ids stand sequence after sequence; gives the residual stream `[R, hidden]` in that order.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if the ids cannot be divided into so many sequences.
+    /// [`SessionError::Internal`] if the ids cannot be divided into so many sequences.
     pub(crate) fn forward_sequences(
         &self,
         ids: &[u32],
         sequences: usize,
     ) -> Result<Tensor, SessionError> {
         if sequences == 0 || ids.is_empty() || !ids.len().is_multiple_of(sequences) {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Internal {
                 reason: format!(
                     "{} tokens are not {sequences} sequences of one length",
                     ids.len()
@@ -238,7 +228,7 @@ impl Decoder {
             &positions,
             KeySource::Sequences(sequences),
             None,
-            Capture::Nothing,
+            &mut [],
         )
     }
 
@@ -248,7 +238,7 @@ impl Decoder {
         positions: &[u32],
         source: KeySource<'_>,
         adapters: Option<&Adapters>,
-        mut capture: Capture<'_>,
+        taps: Taps<'_, '_>,
     ) -> Result<Tensor, SessionError> {
         let prompt_tokens = match &source {
             KeySource::Cache(cache) | KeySource::Behind(cache) => cache.prompt_tokens(),
@@ -258,21 +248,21 @@ impl Decoder {
         let pass = Pass {
             rotation: self
                 .rotary
-                .at(positions, prompt_tokens, dtype, device, self.mode)?,
+                .at(positions, prompt_tokens, dtype, device, self.kernels)?,
             source,
-            mode: self.mode,
+            kernels: self.kernels,
             adapters,
         };
         let mut stream = embeddings.clone();
         for layer in &self.layers {
-            stream = layer.forward(&stream, &pass, &mut capture)?;
+            stream = layer.forward(&stream, &pass, taps)?;
         }
         Ok(stream)
     }
 
     /// Logits `[R, vocabulary]`, f32, of rows of a residual stream `[R, hidden]`.
     pub(crate) fn logits(&self, stream: &Tensor) -> Result<Tensor, SessionError> {
-        let normed = self.final_norm.forward(stream, self.mode)?;
+        let normed = self.final_norm.forward(stream, self.kernels)?;
         Ok(self.output.forward(&normed)?.to_dtype(DType::F32)?)
     }
 }

@@ -22,11 +22,11 @@ impl Evicted {
     /// has its H query heads, its G key/value heads, or one for all of them.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if a layer has no heads or another number of them than the first, or positions
+    /// [`SessionError::Internal`] if a layer has no heads or another number of them than the first, or positions
     /// are not ascending and inside the prompt.
     pub fn new(kept: Vec<Vec<Vec<u32>>>, prompt_tokens: usize) -> Result<Self, SessionError> {
         let wrong = |reason: &str| {
-            Err(SessionError::Plan {
+            Err(SessionError::Internal {
                 reason: format!("an eviction {reason}"),
             })
         };
@@ -71,7 +71,7 @@ impl Evicted {
     /// tokens, so that these are cached once.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if the heads are neither the key/value heads nor a multiple of them, nor one.
+    /// [`SessionError::Internal`] if the heads are neither the key/value heads nor a multiple of them, nor one.
     pub(super) fn stored_once(self, kv_heads: usize) -> Result<Self, SessionError> {
         let heads = self.kept.first().map_or(0, Vec::len);
         if heads == 1 && kv_heads > 1 {
@@ -82,7 +82,7 @@ impl Evicted {
             });
         }
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Internal {
                 reason: format!(
                     "an eviction of {heads} heads does not fit a cache of {kv_heads} key/value heads"
                 ),

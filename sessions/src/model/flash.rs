@@ -8,8 +8,7 @@ use candle_core::{DType, Tensor};
 use candle_nn::attention::{AttnMask, cpu_flash};
 use serde::{Deserialize, Serialize};
 
-use super::attention::AttentionInput;
-use super::decoder::ForwardMode;
+use super::rows_on_keys::RowsOnKeys;
 use crate::SessionError;
 
 /// How rows of the prompt of which nothing is kept meet their keys. Written as `blocks` or `flash`.
@@ -70,17 +69,19 @@ impl From<AttentionKernel> for String {
 }
 
 /// The context `[H, R, D]` of the rows, or none where no kernel does what is asked for.
-pub(super) fn context(input: &AttentionInput<'_>) -> Result<Option<Tensor>, SessionError> {
-    let of_context_alone = !input.wants_log_sum_exp && !input.wants_weights;
-    let by_kernel = input.mode == ForwardMode::Flash && input.hidden_keys.is_none();
+pub(super) fn context(
+    rows: &RowsOnKeys<'_>,
+    values: &Tensor,
+) -> Result<Option<Tensor>, SessionError> {
+    let wanted = rows.kernels.flash && !rows.kernels.gradients && rows.hidden_keys.is_none();
     // a single row has no scores worth saving
-    if !of_context_alone || !by_kernel || input.queries.dim(1)? == 1 {
+    if !wanted || rows.queries.dim(1)? == 1 {
         return Ok(None);
     }
-    match (input.queries.device().is_cpu(), input.sliding_window) {
-        (true, None) => on_processor(input).map(Some),
+    match (rows.queries.device().is_cpu(), rows.sliding_window) {
+        (true, None) => on_processor(rows, values).map(Some),
         (true, Some(_)) => Ok(None),
-        (false, _) => on_card(input),
+        (false, _) => on_card(rows, values),
     }
 }
 
@@ -89,43 +90,43 @@ fn rows_first(heads_first: &Tensor) -> Result<Tensor, SessionError> {
     Ok(heads_first.transpose(0, 1)?.unsqueeze(0)?)
 }
 
-fn scale(input: &AttentionInput<'_>) -> Result<f32, SessionError> {
-    Ok(1.0 / (input.queries.dim(2)? as f32).sqrt())
+fn scale(rows: &RowsOnKeys<'_>) -> Result<f32, SessionError> {
+    Ok(1.0 / (rows.queries.dim(2)? as f32).sqrt())
 }
 
-fn on_processor(input: &AttentionInput<'_>) -> Result<Tensor, SessionError> {
+fn on_processor(rows: &RowsOnKeys<'_>, values: &Tensor) -> Result<Tensor, SessionError> {
     let of = |tensor: &Tensor| {
         let contiguous = rows_first(tensor)?.contiguous()?;
         Ok::<_, SessionError>(contiguous.to_dtype(DType::F32)?)
     };
     let context = cpu_flash::flash_attn::<f32>(
-        &of(input.queries)?,
-        &of(input.keys)?,
-        &of(input.values)?,
-        scale(input)?,
-        AttnMask::causal_with_offset(input.first_index),
+        &of(rows.queries)?,
+        &of(rows.keys)?,
+        &of(values)?,
+        scale(rows)?,
+        AttnMask::causal_with_offset(rows.first_index),
         None,
         None,
     )?;
-    Ok(context.squeeze(0)?.to_dtype(input.queries.dtype())?)
+    Ok(context.squeeze(0)?.to_dtype(rows.queries.dtype())?)
 }
 
 #[cfg(feature = "flash-attn")]
-fn on_card(input: &AttentionInput<'_>) -> Result<Option<Tensor>, SessionError> {
+fn on_card(rows: &RowsOnKeys<'_>, values: &Tensor) -> Result<Option<Tensor>, SessionError> {
     const LARGEST_HEAD: usize = 256;
-    let head_dim = input.queries.dim(2)?;
-    let is_half = matches!(input.queries.dtype(), DType::F16 | DType::BF16);
+    let head_dim = rows.queries.dim(2)?;
+    let is_half = matches!(rows.queries.dtype(), DType::F16 | DType::BF16);
     let fits = head_dim <= LARGEST_HEAD && head_dim.is_multiple_of(8);
-    if !(input.queries.device().is_cuda() && is_half && fits) {
+    if !(rows.queries.device().is_cuda() && is_half && fits) {
         return Ok(None);
     }
     // the kernel counts back from the row itself, which it sees in any case
-    let seen_behind = input.sliding_window.map(|window| window.saturating_sub(1));
+    let seen_behind = rows.sliding_window.map(|window| window.saturating_sub(1));
     let context = candle_flash_attn::flash_attn_windowed(
-        &rows_first(input.queries)?,
-        &rows_first(input.keys)?,
-        &rows_first(input.values)?,
-        scale(input)?,
+        &rows_first(rows.queries)?,
+        &rows_first(rows.keys)?,
+        &rows_first(values)?,
+        scale(rows)?,
         seen_behind,
         Some(0),
     )?;
@@ -133,7 +134,7 @@ fn on_card(input: &AttentionInput<'_>) -> Result<Option<Tensor>, SessionError> {
 }
 
 #[cfg(not(feature = "flash-attn"))]
-fn on_card(_input: &AttentionInput<'_>) -> Result<Option<Tensor>, SessionError> {
+fn on_card(_rows: &RowsOnKeys<'_>, _values: &Tensor) -> Result<Option<Tensor>, SessionError> {
     Ok(None)
 }
 
@@ -142,52 +143,58 @@ mod tests {
     use candle_core::Device;
 
     use super::super::attention::attend;
+    use super::super::kernels::Kernels;
+    use super::super::tap::{LayerTap, Taps};
     use super::*;
 
     fn random(heads: usize, rows: usize) -> Tensor {
         Tensor::randn(0.0_f32, 1.0, (heads, rows, 16), &Device::Cpu).unwrap()
     }
 
-    /// Both kernels on five rows behind seven others, four query heads on two of keys.
-    fn attended(
-        sliding_window: Option<usize>,
-        wants_log_sum_exp: bool,
-    ) -> (Tensor, Tensor, Option<Tensor>) {
+    /// Asks for the weights, which a flash kernel has not.
+    struct WeightsWanted;
+
+    impl LayerTap for WeightsWanted {
+        fn wants_weights(&self) -> bool {
+            true
+        }
+    }
+
+    /// Blocks and the kernel on five rows behind seven others, four query heads on two of keys.
+    fn attended(sliding_window: Option<usize>, taps: Taps<'_, '_>) -> [Vec<f32>; 2] {
         let (queries, keys, values) = (random(4, 5), random(2, 12), random(2, 12));
-        let input = |mode: ForwardMode| AttentionInput {
-            queries: &queries,
-            keys: &keys,
-            values: &values,
-            first_index: 7,
-            sliding_window,
-            hidden_keys: None,
-            mode,
-            wants_log_sum_exp,
-            wants_weights: false,
-        };
-        let blocks = attend(&input(ForwardMode::Fused)).unwrap();
-        let flash = attend(&input(ForwardMode::Flash)).unwrap();
-        (blocks.context, flash.context, flash.log_sum_exp)
+        [false, true].map(|flash| {
+            let rows = RowsOnKeys {
+                queries: &queries,
+                keys: &keys,
+                first_index: 7,
+                sliding_window,
+                hidden_keys: None,
+                kernels: Kernels {
+                    flash,
+                    ..Kernels::of(&Device::Cpu)
+                },
+            };
+            let context = attend(&rows, &values, 0, taps).unwrap();
+            context.flatten_all().unwrap().to_vec1().unwrap()
+        })
     }
 
     #[test]
-    fn the_kernel_gives_the_context_of_the_blocks_and_nothing_else() {
-        let (blocks, flash, log_sum_exp) = attended(None, false);
-        assert!(log_sum_exp.is_none(), "the kernel did not run");
-        let off = (blocks - flash).unwrap().abs().unwrap().max_all().unwrap();
-        assert!(off.to_scalar::<f32>().unwrap() < 1e-5);
+    fn the_kernel_gives_the_context_of_the_blocks() {
+        let [blocks, flash] = attended(None, &mut []);
+        assert_ne!(blocks, flash, "the kernel did not run");
+        for (blocks, flash) in blocks.iter().zip(&flash) {
+            assert!((blocks - flash).abs() < 1e-5);
+        }
     }
 
     #[test]
     fn blocks_do_what_the_kernel_cannot() {
-        for (sliding_window, wants_log_sum_exp) in [(Some(3), false), (None, true)] {
-            let (blocks, flash, log_sum_exp) = attended(sliding_window, wants_log_sum_exp);
-            assert!(log_sum_exp.is_some());
-            assert_eq!(
-                blocks.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
-                flash.flatten_all().unwrap().to_vec1::<f32>().unwrap()
-            );
-        }
+        let [blocks, flash] = attended(Some(3), &mut []);
+        assert_eq!(blocks, flash);
+        let [blocks, flash] = attended(None, &mut [&mut WeightsWanted]);
+        assert_eq!(blocks, flash);
     }
 
     #[test]

@@ -3,15 +3,16 @@
 use candle_core::Tensor;
 
 use super::adapters::{Adapters, LowRank, Projection};
-use super::attention::{AttentionInput, attend};
+use super::attention::attend;
 use super::cache::KvCache;
 use super::config::{ModelConfig, NormPlacement};
-use super::decoder::ForwardMode;
+use super::kernels::Kernels;
 use super::linear::Linear;
 use super::norm::{BlockNorm, Norm};
 use super::projections::{AttentionWeights, FeedForwardWeights};
 use super::rope::Rotation;
-use super::row_capture::RowCapture;
+use super::rows_on_keys::RowsOnKeys;
+use super::tap::{TappedRows, Taps};
 use super::weights::Weights;
 use crate::SessionError;
 
@@ -29,28 +30,9 @@ pub(crate) enum KeySource<'a> {
 pub(crate) struct Pass<'a> {
     pub(crate) rotation: Rotation,
     pub(crate) source: KeySource<'a>,
-    pub(crate) mode: ForwardMode,
+    pub(crate) kernels: Kernels,
     /// Low-rank additions that act on the rows of this run.
     pub(crate) adapters: Option<&'a Adapters>,
-}
-
-/// What is kept of a run besides its result.
-pub(crate) enum Capture<'a> {
-    Nothing,
-    /// Queries and log-sum-exps of rows.
-    Rows(&'a mut RowCapture),
-    /// The rows' attention on the tokens that were there before them, `[H, R, T]` f32 a layer.
-    AttentionOnCache(&'a mut Vec<Tensor>),
-}
-
-impl Capture<'_> {
-    /// Whether something is to be kept of rows that end before a cache index.
-    fn wants_rows_before(&self, end: usize) -> bool {
-        match self {
-            Self::Rows(rows) => rows.wants_rows_before(end),
-            Self::Nothing | Self::AttentionOnCache(_) => false,
-        }
-    }
 }
 
 /// Weights of one layer.
@@ -89,14 +71,14 @@ impl DecoderLayer {
         &self,
         stream: &Tensor,
         pass: &Pass<'_>,
-        capture: &mut Capture<'_>,
+        taps: Taps<'_, '_>,
     ) -> Result<Tensor, SessionError> {
-        let rows = self.attention_norm.input(stream, pass.mode)?;
-        let attended = self.attend(&rows, pass, capture)?;
-        let stream = (stream + self.attention_norm.output(&attended, pass.mode)?)?;
-        let rows = self.feed_forward_norm.input(&stream, pass.mode)?;
+        let rows = self.attention_norm.input(stream, pass.kernels)?;
+        let attended = self.attend(&rows, pass, taps)?;
+        let stream = (stream + self.attention_norm.output(&attended, pass.kernels)?)?;
+        let rows = self.feed_forward_norm.input(&stream, pass.kernels)?;
         let fed = self.feed_forward(&rows, pass)?;
-        Ok((stream + self.feed_forward_norm.output(&fed, pass.mode)?)?)
+        Ok((stream + self.feed_forward_norm.output(&fed, pass.kernels)?)?)
     }
 
     /// SwiGLU (Shazeer 2020), `[R, hidden]` in and out.
@@ -129,7 +111,7 @@ impl DecoderLayer {
         &self,
         normed: &Tensor,
         pass: &Pass<'_>,
-        capture: &mut Capture<'_>,
+        taps: Taps<'_, '_>,
     ) -> Result<Tensor, SessionError> {
         let weights = &self.attention;
         let rows = normed.dim(0)?;
@@ -139,7 +121,7 @@ impl DecoderLayer {
         };
         let heads = |linear, projection, norm: Option<&Norm>| {
             let projected = self.project(linear, projection, normed, pass)?;
-            weights.heads(&projected, sequences, norm, pass.mode)
+            weights.heads(&projected, sequences, norm, pass.kernels)
         };
         let queries = heads(
             &weights.query,
@@ -170,27 +152,25 @@ impl DecoderLayer {
             }
             KeySource::Sequences(_) => (weights.sliding_window, None),
         };
-        let attended = attend(&AttentionInput {
+        let tapped = TappedRows {
+            layer: self.index,
+            first_index,
+            queries: &queries,
+        };
+        for tap in taps.iter_mut() {
+            tap.rows(&tapped)?;
+        }
+        let on_keys = RowsOnKeys {
             queries: &queries,
             keys: &keys,
-            values: &values,
             first_index,
             sliding_window,
             hidden_keys: hidden_keys.as_ref(),
-            mode: pass.mode,
-            wants_log_sum_exp: capture.wants_rows_before(first_index + rows),
-            wants_weights: matches!(capture, Capture::AttentionOnCache(_)),
-        })?;
-        match (capture, &attended.log_sum_exp, attended.weights) {
-            (Capture::Rows(capture), Some(log_sum_exp), _) => {
-                capture.offer(self.index, first_index, &queries, log_sum_exp)?;
-            }
-            (Capture::AttentionOnCache(layers), _, Some(weights)) => layers.push(weights),
-            _ => {}
-        }
+            kernels: pass.kernels,
+        };
+        let context = attend(&on_keys, &values, self.index, taps)?;
         // [sequences * H, R / sequences, D] -> [R, H * D]
-        let merged = attended
-            .context
+        let merged = context
             .reshape((sequences, (), rows / sequences, weights.head_dim))?
             .transpose(1, 2)?
             .contiguous()?

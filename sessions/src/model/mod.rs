@@ -20,17 +20,21 @@ mod family;
 mod flash;
 mod flops;
 pub(crate) mod gguf;
+mod kept_queries;
+mod kernels;
 mod layer;
 mod layer_kinds;
 mod linear;
 mod next_token;
 mod norm;
+mod on_cpu;
 pub(crate) mod one_sweep;
 mod projections;
 mod rope;
 mod rope_scaling;
-mod row_capture;
+mod rows_on_keys;
 mod score_blocks;
+mod tap;
 mod text;
 mod weights;
 
@@ -44,19 +48,22 @@ pub use checkpoint::ModelSource;
 pub(crate) use checkpoint::{Checkpoint, WeightFiles};
 pub(crate) use companion::Companion;
 pub use config::{ModelConfig, NormPlacement, QkNorm};
-pub(crate) use decoder::{Decoder, ForwardMode};
+pub(crate) use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
 pub(crate) use device::{device_name, free_device_memory};
 pub use evicted::Evicted;
 pub use family::Family;
 pub use flash::AttentionKernel;
+pub(crate) use kept_queries::{CapturedRows, KeptQueries};
+pub(crate) use kernels::Kernels;
 pub(crate) use next_token::{sampled_token, top_token};
+pub(crate) use on_cpu::{on_cpu, view_on_cpu};
 pub use rope::RopeConfig;
 #[cfg(test)]
 pub(crate) use rope::Rotary;
 pub use rope_scaling::{LongRope, RopeScaling, Yarn};
-pub(crate) use row_capture::{CapturedRows, RowCapture};
-pub(crate) use score_blocks::{ScoreBlocks, causal_mask};
+pub(crate) use score_blocks::ScoreBlocks;
+pub(crate) use tap::{LayerTap, TappedRows, TappedWeights, Taps};
 pub use text::EncodedPrompt;
 pub(crate) use text::TextCodec;
 pub(crate) use weights::{Parameters, Weights, hex, sha256_hex};
@@ -115,7 +122,7 @@ impl Model {
         let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
         let weights = Weights::open(&checkpoint.weights, config.head_dim, &device, dtype)?;
         // before the hash, which takes long for large files and says nothing about one that does not fit
-        let decoder = Decoder::load(&weights, config, ForwardMode::Fused)?;
+        let decoder = Decoder::load(&weights, config)?;
         Ok(Self {
             source: source.clone(),
             identity: ModelIdentity {
@@ -131,11 +138,26 @@ impl Model {
         })
     }
 
-    /// The same model, run with this kernel for prompt rows of which nothing is kept.
+    /// The same model, run with this kernel for rows whose weights no window needs.
     #[must_use]
     pub fn with_attention(self, kernel: AttentionKernel) -> Self {
+        let kernels = Kernels {
+            flash: kernel == AttentionKernel::Flash,
+            ..self.decoder.kernels()
+        };
+        self.with_kernels(kernels)
+    }
+
+    /// The same model on the device where it is, run by the operations that a GPU is run by: to check them without
+    /// one.
+    #[must_use]
+    pub fn with_operations_of_a_gpu(self) -> Self {
+        self.with_kernels(Kernels::of_gpu())
+    }
+
+    fn with_kernels(self, kernels: Kernels) -> Self {
         Self {
-            decoder: self.decoder.with_attention(kernel),
+            decoder: self.decoder.with_kernels(kernels),
             ..self
         }
     }
@@ -229,10 +251,10 @@ impl Model {
         embeddings: &Tensor,
         positions: &[u32],
         cache: &mut KvCache,
-        capture: Option<&mut RowCapture>,
+        taps: Taps<'_, '_>,
     ) -> Result<Tensor, SessionError> {
         self.decoder
-            .forward(embeddings, positions, cache, None, capture)
+            .forward(embeddings, positions, cache, None, taps)
     }
 
     /// Where it was loaded from.
@@ -248,13 +270,13 @@ impl Model {
     /// Feeds tokens behind those in the cache and gives the logits `[vocabulary]`, f32, of what follows them.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] if the cache has no room, [`SessionError::Tokenizer`] for an id that is no token.
+    /// [`SessionError::Internal`] if the cache has no room, [`SessionError::Tokenizer`] for an id that is no token.
     pub fn next_logits(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor, SessionError> {
         let first = cache.len();
         let positions: Vec<u32> = (first..first + ids.len())
             .map(|position| position as u32)
             .collect();
-        let stream = self.forward(&self.embed(ids)?, &positions, cache, None)?;
+        let stream = self.forward(&self.embed(ids)?, &positions, cache, &mut [])?;
         self.last_logits(&stream)
     }
 

@@ -1,10 +1,10 @@
-//! RMS norm (Zhang and Sennrich 2019) with the kernels of a forward mode.
+//! RMS norm (Zhang and Sennrich 2019) by the decoder's kernels.
 
 use candle_core::{DType, Tensor};
 use candle_nn::{Module, RmsNorm};
 
 use super::config::{ModelConfig, NormPlacement};
-use super::decoder::ForwardMode;
+use super::kernels::Kernels;
 use super::one_sweep::rms_norm;
 use super::weights::Weights;
 use crate::SessionError;
@@ -30,13 +30,13 @@ impl Norm {
     }
 
     /// `[.., width]` in and out.
-    pub(crate) fn forward(&self, rows: &Tensor, mode: ForwardMode) -> Result<Tensor, SessionError> {
-        Ok(match mode {
-            ForwardMode::Fused | ForwardMode::Flash => self.norm.forward(rows)?,
-            ForwardMode::Differentiable if rows.device().is_cpu() && rows.dtype() == DType::F32 => {
-                rms_norm(rows, self.norm.weight(), self.norm.eps() as f32)?
-            }
-            ForwardMode::Differentiable => self.norm.forward_diff(rows)?,
+    pub(crate) fn forward(&self, rows: &Tensor, kernels: Kernels) -> Result<Tensor, SessionError> {
+        if !kernels.gradients {
+            return Ok(self.norm.forward(rows)?);
+        }
+        Ok(match kernels.one_sweep && rows.dtype() == DType::F32 {
+            true => rms_norm(rows, self.norm.weight(), self.norm.eps() as f32)?,
+            false => self.norm.forward_diff(rows)?,
         })
     }
 }
@@ -62,23 +62,23 @@ impl BlockNorm {
     }
 
     /// What goes into the block, `[R, hidden]`, from the residual stream.
-    pub(crate) fn input(&self, stream: &Tensor, mode: ForwardMode) -> Result<Tensor, SessionError> {
-        self.at(NormPlacement::Input, stream, mode)
+    pub(crate) fn input(&self, stream: &Tensor, kernels: Kernels) -> Result<Tensor, SessionError> {
+        self.at(NormPlacement::Input, stream, kernels)
     }
 
     /// What joins the residual stream, `[R, hidden]`, from what comes out of the block.
-    pub(crate) fn output(&self, rows: &Tensor, mode: ForwardMode) -> Result<Tensor, SessionError> {
-        self.at(NormPlacement::Output, rows, mode)
+    pub(crate) fn output(&self, rows: &Tensor, kernels: Kernels) -> Result<Tensor, SessionError> {
+        self.at(NormPlacement::Output, rows, kernels)
     }
 
     fn at(
         &self,
         place: NormPlacement,
         rows: &Tensor,
-        mode: ForwardMode,
+        kernels: Kernels,
     ) -> Result<Tensor, SessionError> {
         if place == self.placement {
-            self.norm.forward(rows, mode)
+            self.norm.forward(rows, kernels)
         } else {
             Ok(rows.clone())
         }

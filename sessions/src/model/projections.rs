@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::config::{ModelConfig, QkNorm};
-use super::decoder::ForwardMode;
+use super::kernels::Kernels;
 use super::linear::Linear;
 use super::norm::Norm;
 use super::weights::Weights;
@@ -94,13 +94,13 @@ impl AttentionWeights {
         projected: &Tensor,
         sequences: usize,
         norm: Option<&Norm>,
-        mode: ForwardMode,
+        kernels: Kernels,
     ) -> Result<Tensor, SessionError> {
         let rows = projected.dim(0)? / sequences;
         let split = |projected: &Tensor| projected.reshape((sequences, rows, (), self.head_dim));
         let split = match (norm, self.qk_norm) {
-            (Some(norm), Some(QkNorm::AllHeads)) => split(&norm.forward(projected, mode)?)?,
-            (Some(norm), _) => norm.forward(&split(projected)?, mode)?,
+            (Some(norm), Some(QkNorm::AllHeads)) => split(&norm.forward(projected, kernels)?)?,
+            (Some(norm), _) => norm.forward(&split(projected)?, kernels)?,
             (None, _) => split(projected)?,
         };
         Ok(split.transpose(1, 2)?.flatten(0, 1)?)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::config_json::Fields;
-use super::decoder::ForwardMode;
+use super::kernels::Kernels;
 use super::rope_scaling::RopeScaling;
 use crate::SessionError;
 
@@ -117,7 +117,7 @@ impl RopeConfig {
 pub(crate) struct Rotation {
     cos: Tensor,
     sin: Tensor,
-    mode: ForwardMode,
+    kernels: Kernels,
 }
 
 /// A model's rotation and the width of its heads.
@@ -143,7 +143,7 @@ impl Rotary {
         prompt_tokens: usize,
         dtype: DType,
         device: &Device,
-        mode: ForwardMode,
+        kernels: Kernels,
     ) -> Result<Rotation, SessionError> {
         let frequencies = self
             .config
@@ -161,7 +161,7 @@ impl Rotary {
         Ok(Rotation {
             cos: table(angles.cos()?)?,
             sin: table(angles.sin()?)?,
-            mode,
+            kernels,
         })
     }
 }
@@ -170,9 +170,9 @@ impl Rotation {
     /// Rotates `[heads, rows, head_dim]`; pairs are (i, i + head_dim / 2), as in Hugging Face weights.
     pub(crate) fn apply(&self, heads: &Tensor) -> Result<Tensor, SessionError> {
         let batched = heads.contiguous()?.unsqueeze(0)?;
-        let rotate = match self.mode {
-            ForwardMode::Fused | ForwardMode::Flash => candle_nn::rotary_emb::rope,
-            ForwardMode::Differentiable => candle_nn::rotary_emb::rope_slow,
+        let rotate = match self.kernels.gradients {
+            false => candle_nn::rotary_emb::rope,
+            true => candle_nn::rotary_emb::rope_slow,
         };
         Ok(rotate(&batched, &self.cos, &self.sin)?.squeeze(0)?)
     }

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::kernels::Kernels;
 use crate::SessionError;
 
 /// Bounds on a block of attention rows, whose scores are the only thing that would grow as T x T.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ScoreBlocks {
     /// Of the scores of a block, f32.
     bytes: usize,
@@ -25,10 +26,6 @@ impl ScoreBlocks {
             (32 << 20, 128)
         };
         Self { bytes, rows }
-    }
-
-    pub(crate) fn of(device: &Device) -> Self {
-        Self::on(!device.is_cpu())
     }
 
     /// Rows of a block over `keys` keys, at least one.
@@ -50,16 +47,17 @@ impl ScoreBlocks {
 ///
 /// # Errors
 /// [`SessionError::Tensor`] if the device has not that much memory.
-pub(crate) fn causal_mask(
+pub(super) fn causal_mask(
+    kernels: Kernels,
     queries: Range<usize>,
     keys: Range<usize>,
     sliding_window: Option<usize>,
     device: &Device,
 ) -> Result<Tensor, SessionError> {
-    if device.is_cpu() {
-        written_out(queries, keys, sliding_window)
-    } else {
+    if kernels.compared_masks {
         compared(queries, keys, sliding_window, device)
+    } else {
+        written_out(queries, keys, sliding_window, device)
     }
 }
 
@@ -68,6 +66,7 @@ fn written_out(
     queries: Range<usize>,
     keys: Range<usize>,
     sliding_window: Option<usize>,
+    device: &Device,
 ) -> Result<Tensor, SessionError> {
     let shape = (queries.len(), keys.len());
     let mut values = Vec::with_capacity(queries.len() * keys.len());
@@ -81,7 +80,7 @@ fn written_out(
             }
         }));
     }
-    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, shape, device)?)
 }
 
 /// Made where the scores are: only the indices of one row and one column travel there.
@@ -113,7 +112,7 @@ mod tests {
     use super::*;
 
     fn same(queries: Range<usize>, keys: Range<usize>, window: Option<usize>) {
-        let loops = written_out(queries.clone(), keys.clone(), window).unwrap();
+        let loops = written_out(queries.clone(), keys.clone(), window, &Device::Cpu).unwrap();
         let passes = compared(queries, keys, window, &Device::Cpu).unwrap();
         assert_eq!(
             loops.to_vec2::<f32>().unwrap(),
@@ -133,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_query_sees_itself_and_a_window_back() {
-        let mask = causal_mask(2..4, 0..5, Some(2), &Device::Cpu).unwrap();
+        let mask = causal_mask(Kernels::of_gpu(), 2..4, 0..5, Some(2), &Device::Cpu).unwrap();
         let hidden = f32::NEG_INFINITY;
         let expected = [
             [hidden, 0.0, 0.0, hidden, hidden],

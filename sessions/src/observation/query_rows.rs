@@ -6,7 +6,6 @@ use candle_core::{DType, Tensor};
 
 use crate::SessionError;
 use crate::model::{CapturedRows, RopeConfig};
-use crate::prefill::Prefilled;
 
 /// W rows of every layer and query head.
 ///
@@ -30,7 +29,7 @@ impl QueryRows {
     ) -> Result<Self, SessionError> {
         let (_, _, count, _) = rows.queries.dims4()?;
         if count == 0 || positions.len() != count || visible_keys.len() != count {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Internal {
                 reason: format!(
                     "{count} query rows for {} positions and {} key limits",
                     positions.len(),
@@ -44,20 +43,6 @@ impl QueryRows {
             positions,
             visible_keys,
         })
-    }
-
-    /// The last `count` rows of the prompt, as prefill kept them.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for no row or more than prefill was asked to keep.
-    pub fn last_of_prompt(prefilled: &Prefilled, count: usize) -> Result<Self, SessionError> {
-        // it refuses more rows than it kept, which are no more than the prompt has
-        let rows = prefilled.last_rows(count)?;
-        let end = prefilled.prompt_tokens() as u32;
-        let first = end - count as u32;
-        let positions = (first..end).collect();
-        let visible_keys = (first + 1..=end).collect();
-        Self::new(rows, positions, visible_keys)
     }
 
     /// The rows of several windows of one prompt, one after the other.
@@ -84,7 +69,7 @@ impl QueryRows {
     /// Some consecutive rows of these.
     ///
     /// # Errors
-    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Plan`] for no row.
+    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Internal`] for no row.
     pub fn range(&self, rows: Range<usize>) -> Result<Self, SessionError> {
         let narrowed = CapturedRows {
             queries: self.queries.narrow(2, rows.start, rows.len())?,
@@ -171,7 +156,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{ForwardMode, Rotary};
+    use crate::model::{Kernels, Rotary};
 
     fn unrotated_is_what_was_rotated(config: &Value) {
         const HEAD_DIM: usize = 8;
@@ -187,7 +172,7 @@ mod tests {
                 400,
                 DType::F32,
                 &Device::Cpu,
-                ForwardMode::Fused,
+                Kernels::of(&Device::Cpu),
             )
             .unwrap();
         let rows = CapturedRows {

@@ -6,6 +6,7 @@ use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
+use crate::model::on_cpu;
 
 /// What a score is, so that nobody takes a rank or a norm for attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,7 +71,7 @@ impl TokenScores {
         scores.dims3()?;
         Ok(Self {
             kind,
-            scores: crate::attention_rows::on_cpu(scores)?.to_dtype(DType::F32)?,
+            scores: on_cpu(scores)?.to_dtype(DType::F32)?,
         })
     }
 

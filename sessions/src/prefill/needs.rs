@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use candle_core::Tensor;
-
 use super::column_sums::ColumnSums;
 use super::query_moments::QueryMoments;
 use crate::SessionError;
-use crate::model::{KvCache, ModelConfig};
+use crate::model::{Decoder, LayerTap};
 
 /// What a window needs to be kept while the prompt runs, and the room that it needs behind the prompt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,9 +43,11 @@ pub(super) struct Passes {
 }
 
 impl Passes {
-    pub(super) fn new(needs: &Needs, config: &ModelConfig, prompt_tokens: usize) -> Self {
+    pub(super) fn new(needs: &Needs, decoder: &Decoder, prompt_tokens: usize) -> Self {
+        let config = decoder.config();
+        let blocks = decoder.kernels().blocks;
         Self {
-            column_sums: needs.column_sums.then(|| ColumnSums::new(config)),
+            column_sums: needs.column_sums.then(|| ColumnSums::new(config, blocks)),
             query_moments: needs
                 .query_moments
                 .iter()
@@ -59,29 +59,11 @@ impl Passes {
         }
     }
 
-    /// Whether they take in every row of the prompt.
-    pub(super) fn want_all_rows(&self) -> bool {
-        self.column_sums.is_some() || !self.query_moments.is_empty()
-    }
-
-    /// Takes in a layer's rows `[H, R, D]` and `[H, R]` at cache indices from `first_index` on, whose keys
-    /// are in the cache.
-    pub(super) fn offer(
-        &mut self,
-        layer: usize,
-        first_index: usize,
-        queries: &Tensor,
-        log_sum_exp: &Tensor,
-        cache: &KvCache,
-    ) -> Result<(), SessionError> {
-        if let Some(sums) = &mut self.column_sums {
-            let keys = cache.keys(layer, cache.len())?;
-            sums.offer(layer, first_index, queries, log_sum_exp, &keys)?;
-        }
-        for moments in self.query_moments.values_mut() {
-            moments.offer(layer, first_index, queries)?;
-        }
-        Ok(())
+    /// What looks at every row of the prompt.
+    pub(super) fn taps(&mut self) -> impl Iterator<Item = &mut dyn LayerTap> {
+        let sums = self.column_sums.iter_mut().map(|sums| sums as _);
+        let moments = self.query_moments.values_mut().map(|moments| moments as _);
+        sums.chain(moments)
     }
 
     pub(super) fn column_sums(&self) -> Result<&ColumnSums, SessionError> {
@@ -98,7 +80,7 @@ impl Passes {
 }
 
 fn not_asked_for(what: &str) -> SessionError {
-    SessionError::Plan {
+    SessionError::Internal {
         reason: format!("prefill kept no {what}, because the window did not ask for it"),
     }
 }

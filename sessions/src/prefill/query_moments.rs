@@ -5,7 +5,7 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 
 use crate::SessionError;
-use crate::model::ModelConfig;
+use crate::model::{LayerTap, ModelConfig, TappedRows};
 
 /// First and second moments per layer and query head, in f64: the covariance is a difference of large numbers.
 #[derive(Debug)]
@@ -13,7 +13,6 @@ pub(crate) struct QueryMoments {
     /// First rows of the prompt that are left out.
     skipped: usize,
     rows: usize,
-    head_dim: usize,
     /// L entries: `[D / 2]`.
     inverse_frequencies: Vec<Vec<f32>>,
     /// L entries: sum of q, `[H, 1, D]`, and of q qT, `[H, D, D]`.
@@ -21,12 +20,12 @@ pub(crate) struct QueryMoments {
     seconds: f64,
 }
 
-/// Gaussian of the queries of one layer, before rotation.
-pub(crate) struct LayerMoments {
-    /// `[H, D]`.
-    pub(crate) mean: Vec<Vec<f64>>,
-    /// `[H, D, D]`, divided by the number of rows.
-    pub(crate) covariance: Vec<Vec<Vec<f64>>>,
+/// Gaussian of the queries of one head, before rotation.
+pub(crate) struct HeadMoments {
+    /// `[D]`.
+    pub(crate) mean: Vec<f64>,
+    /// `[D, D]`, divided by the number of rows.
+    pub(crate) covariance: Vec<Vec<f64>>,
 }
 
 impl QueryMoments {
@@ -34,7 +33,6 @@ impl QueryMoments {
         Self {
             skipped,
             rows: 0,
-            head_dim: config.head_dim,
             inverse_frequencies: (0..config.layers)
                 .map(|layer| config.inverse_frequencies(layer, prompt_tokens))
                 .collect(),
@@ -44,13 +42,12 @@ impl QueryMoments {
     }
 
     /// Adds rotated rows `[H, R, D]` that stand at positions from `first_position` on.
-    pub(super) fn offer(
+    fn add(
         &mut self,
         layer: usize,
         first_position: usize,
         queries: &Tensor,
     ) -> Result<(), SessionError> {
-        let started = Instant::now();
         let rows = queries.dim(1)?;
         let left_out = self.skipped.saturating_sub(first_position).min(rows);
         if left_out == rows {
@@ -69,7 +66,6 @@ impl QueryMoments {
                 Some((before, products_before)) => ((before + sum)?, (products_before + products)?),
             });
         }
-        self.seconds += started.elapsed().as_secs_f64();
         Ok(())
     }
 
@@ -114,10 +110,10 @@ impl QueryMoments {
         self.rows
     }
 
-    /// Mean and covariance of a layer's query heads.
-    pub(crate) fn layer(&self, layer: usize) -> Result<LayerMoments, SessionError> {
+    /// Mean and covariance of a query head.
+    pub(crate) fn head(&self, layer: usize, head: usize) -> Result<HeadMoments, SessionError> {
         let Some(Some((sum, products))) = self.sums.get(layer) else {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Internal {
                 reason: format!(
                     "the prompt has no more than the {} first tokens that are left out",
                     self.skipped
@@ -125,12 +121,12 @@ impl QueryMoments {
             });
         };
         let rows = self.rows as f64;
-        let mean = (sum / rows)?;
-        let outer = mean.transpose(1, 2)?.contiguous()?.matmul(&mean)?;
-        let covariance = ((products / rows)? - outer)?;
-        Ok(LayerMoments {
-            mean: mean.squeeze(1)?.to_vec2()?,
-            covariance: covariance.to_vec3()?,
+        let mean = (sum.get(head)? / rows)?;
+        let outer = mean.t()?.contiguous()?.matmul(&mean)?;
+        let covariance = ((products.get(head)? / rows)? - outer)?;
+        Ok(HeadMoments {
+            mean: mean.squeeze(0)?.to_vec1()?,
+            covariance: covariance.to_vec2()?,
         })
     }
 
@@ -149,10 +145,14 @@ impl QueryMoments {
             .sum();
         elements * DType::F64.size_in_bytes()
     }
+}
 
-    /// D.
-    pub(crate) fn head_dim(&self) -> usize {
-        self.head_dim
+impl LayerTap for QueryMoments {
+    fn rows(&mut self, rows: &TappedRows<'_>) -> Result<(), SessionError> {
+        let started = Instant::now();
+        self.add(rows.layer, rows.first_index, rows.queries)?;
+        self.seconds += started.elapsed().as_secs_f64();
+        Ok(())
     }
 }
 
@@ -172,10 +172,10 @@ mod tests {
             let mut moments = QueryMoments::new(config, 10, 3);
             for pair in cuts.windows(2) {
                 let chunk = queries.narrow(1, pair[0], pair[1] - pair[0]).unwrap();
-                moments.offer(0, pair[0], &chunk).unwrap();
+                moments.add(0, pair[0], &chunk).unwrap();
             }
             assert_eq!(moments.rows(), 7);
-            (moments.layer(0).unwrap(), moments)
+            (moments.head(0, 1).unwrap(), moments)
         };
         let (whole, moments) = of_chunks(&[0, 10]);
         let (parts, _) = of_chunks(&[0, 2, 5, 10]);
@@ -186,8 +186,8 @@ mod tests {
         let (a, b) = (mean(&|row| row[0]), mean(&|row| row[5]));
         let covariance = mean(&|row| (row[0] - a) * (row[5] - b));
         for found in [whole, parts] {
-            assert!((found.mean[1][0] - a).abs() < 1e-12);
-            assert!((found.covariance[1][0][5] - covariance).abs() < 1e-12);
+            assert!((found.mean[0] - a).abs() < 1e-12);
+            assert!((found.covariance[0][5] - covariance).abs() < 1e-12);
         }
     }
 }

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::SessionError;
-use crate::capture::CapturePlan;
 use crate::error::Context;
+use crate::files::write_file;
 use crate::model::{ModelConfig, ModelIdentity, RopeConfig};
+use crate::plan::CapturePlan;
 
 /// Version of the folder's layout that this program writes. It reads this one and those before:
 /// version 2 added ready-made scores in place of queries.
@@ -176,7 +177,7 @@ impl Manifest {
             reason: format!("the manifest cannot be written as JSON ({error})"),
             path: path.clone(),
         })?;
-        super::write_file(&path, &text)
+        write_file(&path, &text)
     }
 
     /// Entries whose files are there.

@@ -2,10 +2,8 @@
 //!
 //! Files are written aside, synced and renamed, so a killed run loses at most the sample in flight.
 
-mod atomic;
 mod manifest;
 mod sample_file;
-mod serialized;
 mod session;
 mod shape_check;
 
@@ -13,8 +11,6 @@ pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleStat
 pub use sample_file::{CapturedSample, SampleRecord};
 pub use session::Session;
 
-pub(crate) use atomic::write_file;
 pub(crate) use manifest::MANIFEST_FILE;
 pub(crate) use sample_file::write_sample;
-pub(crate) use serialized::serialized;
 pub(crate) use session::is_intact;

@@ -6,20 +6,21 @@
 //! Metadata: `kvlens`, a JSON object with `record` and `observations`. One key only: the format's writer keeps
 //! metadata in a hash map, whose order would change the file's bytes from run to run.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use kvlens_datasets::QuestionPlace;
-use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::ModelShape;
 use super::shape_check;
 use crate::SessionError;
-use crate::attention_rows::{PromptKeys, on_cpu};
-use crate::model::CapturedRows;
+use crate::attention_rows::PromptKeys;
+use crate::model::{CapturedRows, on_cpu};
 use crate::observation::{
     Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
 };
@@ -108,20 +109,75 @@ impl CapturedSample {
     }
 }
 
+/// What is written as one tensor.
+enum Stored<'a> {
+    Tensor(Tensor),
+    /// Views of each layer's keys, which become one `[L, G, T, D]` only as bytes.
+    Keys {
+        keys: &'a PromptKeys,
+        dtype: Dtype,
+        shape: Vec<usize>,
+    },
+}
+
+impl<'a> Stored<'a> {
+    fn keys(keys: &'a PromptKeys) -> Result<Self, SessionError> {
+        let (layers, kv_heads, prompt_tokens, head_dim) = keys.shape();
+        Ok(Self::Keys {
+            dtype: View::dtype(&keys.layer(0)?),
+            shape: vec![layers, kv_heads, prompt_tokens, head_dim],
+            keys,
+        })
+    }
+}
+
+impl View for &Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        match self {
+            Stored::Tensor(tensor) => View::dtype(&tensor),
+            Stored::Keys { dtype, .. } => *dtype,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Stored::Tensor(tensor) => tensor.dims(),
+            Stored::Keys { shape, .. } => shape,
+        }
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self {
+            Stored::Tensor(tensor) => Cow::Owned(View::data(&tensor).into_owned()),
+            Stored::Keys { keys, .. } => {
+                let mut bytes = Vec::with_capacity(self.data_len());
+                for layer in keys.layers() {
+                    bytes.extend_from_slice(&View::data(&layer));
+                }
+                Cow::Owned(bytes)
+            }
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        let numbers: usize = self.shape().iter().product();
+        numbers * View::dtype(self).bitsize() / 8
+    }
+}
+
 /// The bytes of a sample's file.
 pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u8>, SessionError> {
-    let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
-    tensors.insert(
-        "prompt_ids".into(),
-        Tensor::new(sample.record.prompt_ids.as_slice(), &Device::Cpu)?,
-    );
-    tensors.insert("keys".into(), on_cpu(sample.keys.tensor())?);
+    let mut tensors: BTreeMap<String, Stored<'_>> = BTreeMap::new();
+    let prompt_ids = Tensor::new(sample.record.prompt_ids.as_slice(), &Device::Cpu)?;
+    tensors.insert("prompt_ids".into(), Stored::Tensor(prompt_ids));
+    tensors.insert("keys".into(), Stored::keys(&sample.keys)?);
     let observations: Vec<&Observation> = std::iter::once(&sample.oracle)
         .chain(&sample.windows)
         .collect();
     for (index, observation) in observations.iter().enumerate() {
         let mut put = |part: &str, tensor: Tensor| {
-            tensors.insert(format!("observation.{index}.{part}"), tensor)
+            let name = format!("observation.{index}.{part}");
+            tensors.insert(name, Stored::Tensor(tensor))
         };
         match observation.evidence() {
             Evidence::Queries(rows) => {
@@ -180,16 +236,23 @@ pub(crate) fn read_sample(
             .remove(name)
             .ok_or_else(|| damaged(format!("it has no tensor '{name}'")))
     };
-    let keys = PromptKeys::new(
-        take("keys")?,
-        shape.query_heads,
-        shape.sliding_windows.clone(),
-    )?;
+    let keys = take("keys")?;
+    let (layers, ..) = keys.dims4()?;
+    let keys = (0..layers)
+        .map(|layer| keys.get(layer))
+        .collect::<Result<Vec<_>, _>>()?;
+    let unfit = |error: SessionError| match error {
+        // whoever changed the file is at fault, and not this program
+        SessionError::Internal { reason } => damaged(reason),
+        error => error,
+    };
+    let keys = PromptKeys::new(keys, shape.query_heads, shape.sliding_windows.clone());
+    let keys = keys.map_err(unfit)?;
     let mut observations = Vec::with_capacity(texts.observations.len());
     for (index, info) in texts.observations.into_iter().enumerate() {
         let mut part = |part: &str| take(&format!("observation.{index}.{part}"));
-        let evidence = read_evidence(info.ready_made, &mut part)?;
-        observations.push(Observation::new(info, evidence)?);
+        let evidence = read_evidence(info.ready_made, &mut part).map_err(unfit)?;
+        observations.push(Observation::new(info, evidence).map_err(unfit)?);
     }
     let mut observations = observations.into_iter();
     let oracle = observations

@@ -18,7 +18,12 @@ pub(super) fn check(sample: &CapturedSample, shape: &ModelShape) -> Result<(), S
         ));
     }
     let expected = [shape.layers, shape.kv_heads, tokens, shape.head_dim];
-    same("keys", sample.keys().tensor().dims(), &expected)?;
+    let (layers, kv_heads, found_tokens, head_dim) = sample.keys().shape();
+    same(
+        "keys",
+        &[layers, kv_heads, found_tokens, head_dim],
+        &expected,
+    )?;
     if sample.oracle().query_rows().is_none() {
         return Err("its decode stage has no queries".to_owned());
     }

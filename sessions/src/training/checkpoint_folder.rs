@@ -12,8 +12,8 @@ use super::state::DemoState;
 use super::tokenizer::{BEGIN, BEGIN_ID, END, END_ID};
 use crate::SessionError;
 use crate::error::Context;
+use crate::files::{serialized, write_file};
 use crate::model::ModelConfig;
-use crate::store::{serialized, write_file};
 
 /// Everything that the next step needs.
 pub(crate) const STATE_FILE: &str = "training-state.safetensors";

@@ -15,7 +15,7 @@ use super::state::{CurvePoint, DemoState, TrainingState};
 use super::threads::Threads;
 use super::{initial, tokenizer};
 use crate::error::Context;
-use crate::model::{Decoder, DeviceChoice, ForwardMode, Weights};
+use crate::model::{Decoder, DeviceChoice, Weights};
 use crate::{CancelFlag, SessionError, StartMode};
 
 /// Tokens that one thread runs forward and backward at a time, on the CPU: what it touches stays near.
@@ -93,7 +93,7 @@ pub fn train_demo_model(
     let (tokenizer, mut state) = start(run, &device)?;
     let config = checkpoint_folder::config(&run.plan, &tokenizer)?;
     let weights = Weights::trained(&state.parameters, &device, DType::F32);
-    let decoder = Decoder::load(&weights, config, ForwardMode::Differentiable)?;
+    let decoder = Decoder::load(&weights, config)?.differentiable()?;
     on_event(TrainingEvent::Ready {
         steps_done: state.steps(),
         steps: run.plan.steps(),

@@ -6,7 +6,7 @@ use super::rows::Row;
 use super::threads::Threads;
 use crate::SessionError;
 use crate::model::one_sweep::cross_entropy;
-use crate::model::{Decoder, Parameters};
+use crate::model::{Decoder, Kernels, Parameters};
 
 /// What a step says of the model before it changes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -44,7 +44,7 @@ pub(crate) fn of_step(
     let parts: Vec<&[Row]> = rows.chunks(part_rows.max(1)).collect();
     let results = threads.map(&parts, |part| of_part(decoder, parameters, part, total))?;
     let mut results = results.into_iter();
-    let mut sum = results.next().ok_or_else(|| SessionError::Plan {
+    let mut sum = results.next().ok_or_else(|| SessionError::Internal {
         reason: "a training step needs at least one row".to_owned(),
     })?;
     for part in results {
@@ -112,7 +112,7 @@ pub(crate) fn loss(
         .count();
     let values = is_value.iter().filter(|is_value| **is_value).count();
     let weights = Tensor::from_vec(weights, count, device)?;
-    let nats = nats(&logits, targets)?;
+    let nats = nats(decoder.kernels(), &logits, targets)?;
     let loss = ((nats * weights)?.sum_all()? / total_weight)?;
     let figures = StepFigures {
         loss: f64::from(loss.to_scalar::<f32>()?),
@@ -123,8 +123,8 @@ pub(crate) fn loss(
 }
 
 /// Cross-entropies `[N]` of logits `[N, V]`.
-fn nats(logits: &Tensor, targets: Vec<u32>) -> Result<Tensor, SessionError> {
-    if logits.device().is_cpu() {
+fn nats(kernels: Kernels, logits: &Tensor, targets: Vec<u32>) -> Result<Tensor, SessionError> {
+    if kernels.one_sweep {
         return Ok(cross_entropy(logits, targets)?);
     }
     let targets = Tensor::from_vec(targets, (logits.dim(0)?, 1), logits.device())?;

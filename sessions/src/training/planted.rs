@@ -259,7 +259,7 @@ fn matrix<'a>(values: &'a mut [Value], name: &str) -> Result<&'a mut Vec<f32>, S
         .iter_mut()
         .find(|(found, _, _)| found == name)
         .map(|(_, _, data)| data)
-        .ok_or_else(|| SessionError::Plan {
+        .ok_or_else(|| SessionError::Internal {
             reason: format!("there is no parameter '{name}' to plant heads into"),
         })
 }

@@ -12,8 +12,8 @@ use super::optimizer::{Moments, fresh_moments};
 use super::plan::TrainingPlan;
 use crate::SessionError;
 use crate::error::Context;
+use crate::files::{serialized, write_file};
 use crate::model::Parameters;
-use crate::store::{serialized, write_file};
 
 /// The one metadata key of the file.
 const METADATA: &str = "kvlens";

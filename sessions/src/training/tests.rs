@@ -7,9 +7,7 @@ use super::plan::{TrainingPlan, TrainingShape, TrainingStage};
 use super::rows::{Prediction, Row};
 use super::threads::Threads;
 use super::*;
-use crate::model::{
-    Decoder, DeviceChoice, ForwardMode, ModelConfig, Parameters, RowCapture, Weights,
-};
+use crate::model::{Decoder, DeviceChoice, KeptQueries, Kernels, ModelConfig, Parameters, Weights};
 use crate::{CancelFlag, SessionError, StartMode};
 
 /// A model that is trained in a second.
@@ -53,9 +51,13 @@ fn config(vocabulary: usize, shape: &TrainingShape) -> ModelConfig {
     ModelConfig::from_json(text.to_string().as_bytes()).unwrap()
 }
 
-fn decoder(parameters: &Parameters, config: &ModelConfig, mode: ForwardMode) -> Decoder {
+fn fused(parameters: &Parameters, config: &ModelConfig) -> Decoder {
     let weights = Weights::trained(parameters, &Device::Cpu, DType::F32);
-    Decoder::load(&weights, config.clone(), mode).unwrap()
+    Decoder::load(&weights, config.clone()).unwrap()
+}
+
+fn differentiable(parameters: &Parameters, config: &ModelConfig) -> Decoder {
+    fused(parameters, config).differentiable().unwrap()
 }
 
 fn row(length: usize, vocabulary: usize, salt: usize) -> Row {
@@ -79,8 +81,7 @@ fn both_modes_of_the_decoder_give_the_same_logits() {
     let config = config(50, &plan.shape);
     let parameters = initial::parameters(&plan, &config, &Device::Cpu).unwrap();
     let ids: Vec<u32> = row(300, 50, 1).ids;
-    let logits = |mode| {
-        let decoder = decoder(&parameters, &config, mode);
+    let logits = |decoder: Decoder| {
         let stream = decoder.forward_sequences(&ids, 2).unwrap();
         decoder
             .logits(&stream)
@@ -91,8 +92,8 @@ fn both_modes_of_the_decoder_give_the_same_logits() {
             .unwrap()
     };
     let (fused, plain) = (
-        logits(ForwardMode::Fused),
-        logits(ForwardMode::Differentiable),
+        logits(fused(&parameters, &config)),
+        logits(differentiable(&parameters, &config)),
     );
     for (a, b) in fused.iter().zip(&plain) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
@@ -104,7 +105,7 @@ fn sequences_do_not_see_each_other() {
     let plan = small_plan();
     let config = config(50, &plan.shape);
     let parameters = initial::parameters(&plan, &config, &Device::Cpu).unwrap();
-    let decoder = decoder(&parameters, &config, ForwardMode::Differentiable);
+    let decoder = differentiable(&parameters, &config);
     let (first, second) = (row(40, 50, 1).ids, row(40, 50, 2).ids);
     let both: Vec<u32> = first.iter().chain(&second).copied().collect();
     let together = decoder
@@ -120,13 +121,20 @@ fn sequences_do_not_see_each_other() {
     assert_eq!(together[40..], alone[..]);
 }
 
-/// Central differences of the loss along a random direction and along the gradient itself, for every parameter.
 #[test]
 fn gradients_agree_with_finite_differences() {
+    for kernels in [Kernels::of(&Device::Cpu), Kernels::of_gpu()] {
+        gradients_by(kernels);
+    }
+}
+
+/// Central differences of the loss along a random direction and along the gradient itself, for every parameter.
+fn gradients_by(kernels: Kernels) {
     let plan = small_plan();
     let config = config(50, &plan.shape);
     let parameters = initial::parameters(&plan, &config, &Device::Cpu).unwrap();
-    let decoder = decoder(&parameters, &config, ForwardMode::Differentiable);
+    let decoder = fused(&parameters, &config).with_kernels(kernels);
+    let decoder = decoder.differentiable().unwrap();
     // more than one block of query rows
     let rows = [row(140, 50, 1), row(140, 50, 2)];
     let total: f64 = rows
@@ -194,13 +202,13 @@ fn looks_back(
     let (layer, head) = place;
     let config = decoder.config();
     let mut cache = decoder.new_cache(ids.len(), 0).unwrap();
-    let mut capture = RowCapture::new(config.layers, 0);
+    let mut kept = KeptQueries::new(config.layers, 0);
     let positions: Vec<u32> = (0..ids.len() as u32).collect();
     let embedded = decoder.embed(ids).unwrap();
     decoder
-        .forward(&embedded, &positions, &mut cache, None, Some(&mut capture))
+        .forward(&embedded, &positions, &mut cache, None, &mut [&mut kept])
         .unwrap();
-    let rows = capture.finish().unwrap();
+    let rows = kept.finish(decoder, &cache).unwrap();
     let group = head / (config.query_heads / config.kv_heads);
     let queries = rows
         .queries
@@ -244,7 +252,7 @@ fn planted_heads_look_back_and_find_the_token_after_a_repetition() {
     };
     let config = config(512, &plan.shape);
     let parameters = initial::parameters(&plan, &config, &Device::Cpu).unwrap();
-    let decoder = decoder(&parameters, &config, ForwardMode::Fused);
+    let decoder = fused(&parameters, &config);
     let segment: Vec<u32> = (0..40).map(|i| (i * 97 + 5) % 512).collect();
     let ids: Vec<u32> = segment.iter().chain(&segment).copied().collect();
     for head in 0..2 {
@@ -424,11 +432,7 @@ fn a_trained_folder_loads_as_a_model_and_gives_the_same_logits() {
         &Device::Cpu,
     )
     .unwrap();
-    let decoder = decoder(
-        &state.parameters,
-        model.config(),
-        ForwardMode::Differentiable,
-    );
+    let decoder = differentiable(&state.parameters, model.config());
     let stream = decoder.forward_sequences(&ids, 1).unwrap();
     let last: Tensor = decoder.logits(&stream).unwrap().get(ids.len() - 1).unwrap();
     let (a, b) = (

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::SessionError;
-use crate::model::{Adapters, Model, RowCapture};
+use crate::model::{Adapters, KeptQueries, Model};
 use crate::observation::{Cost, QueryRows};
 use crate::prefill::{Prefilled, RunControl};
 
@@ -26,11 +26,11 @@ impl Appended<'_> {
         prefilled: &mut Prefilled,
         control: &mut RunControl<'_>,
     ) -> Result<QueryRows, SessionError> {
-        control.cancel.check()?;
+        let mut cancel = control.cancel.clone();
         let prompt_tokens = prefilled.prompt_tokens();
         let rows = self.embeddings.dim(0)?;
         let positions: Vec<u32> = (self.first_position..).take(rows).collect();
-        let mut capture = RowCapture::new(model.config().layers, prompt_tokens);
+        let mut kept = KeptQueries::new(model.config().layers, prompt_tokens);
         let cache = prefilled.prompt_cache();
         let decoder = model.decoder();
         decoder.forward(
@@ -38,11 +38,12 @@ impl Appended<'_> {
             &positions,
             cache,
             self.adapters,
-            Some(&mut capture),
+            &mut [&mut cancel, &mut kept],
         )?;
         (control.on_tokens)(rows, rows);
         let visible_keys = (prompt_tokens as u32 + 1..).take(rows).collect();
-        QueryRows::new(capture.finish()?, positions, visible_keys)
+        let rows = kept.finish(decoder, cache)?;
+        QueryRows::new(rows, positions, visible_keys)
     }
 }
 

@@ -9,42 +9,14 @@ use candle_core::Tensor;
 use kvlens_analysis::Scoring;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use serde::{Deserialize, Serialize};
 
 use super::{DECODE_LABEL, ObservationWindow};
 use crate::SessionError;
-use crate::estimate::{Memory, RunShape, WindowMemory};
-use crate::model::{Model, RowCapture, sampled_token, top_token};
+use crate::footprint::{Memory, RunShape, WindowMemory};
+use crate::model::{CapturedRows, KeptQueries, Model, sampled_token, top_token};
 use crate::observation::{Cost, Observation, QueryRows};
+use crate::plan::DecodePlan;
 use crate::prefill::{Needs, Prefilled, RunControl};
-
-/// How the decode stage is run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DecodePlan {
-    /// S at most: tokens to generate and feed back.
-    pub max_tokens: usize,
-    /// Go on after an end-of-text token.
-    pub ignore_eos: bool,
-    /// Feed the sample's reference answer instead of what the model generates.
-    pub teacher_forced: bool,
-    /// Sample at this temperature, a number above 0; greedy without one.
-    pub temperature: Option<f64>,
-    /// Seed of the sampling.
-    pub seed: u64,
-}
-
-impl Default for DecodePlan {
-    /// 64 tokens, greedy.
-    fn default() -> Self {
-        Self {
-            max_tokens: 64,
-            ignore_eos: false,
-            teacher_forced: false,
-            temperature: None,
-            seed: 0,
-        }
-    }
-}
 
 /// The decode stage of one sample.
 #[derive(Debug, Clone)]
@@ -139,7 +111,7 @@ impl ObservationWindow for Decode {
     ) -> Result<Observation, SessionError> {
         let started = Instant::now();
         let prompt_tokens = prefilled.prompt_tokens();
-        let mut capture = RowCapture::new(model.config().layers, prompt_tokens);
+        let mut kept = KeptQueries::new(model.config().layers, prompt_tokens);
         let mut chooser = Chooser {
             model,
             temperature: self.plan.temperature,
@@ -158,7 +130,7 @@ impl ObservationWindow for Decode {
                 &model.embed(&[token])?,
                 &[position],
                 cache,
-                Some(&mut capture),
+                &mut [&mut kept],
             )?;
             token_ids.push(token);
             if token_ids.len() < self.plan.max_tokens && self.forced_ids.is_none() {
@@ -179,8 +151,9 @@ impl ObservationWindow for Decode {
                 reason: reason.to_owned(),
             });
         }
+        let rows = kept.finish(model.decoder(), cache)?;
         prefilled.set_decode_ids(token_ids.clone());
-        self.finish(model, prompt_tokens, token_ids, capture, started)
+        self.finish(model, prompt_tokens, token_ids, rows, started)
     }
 }
 
@@ -190,7 +163,7 @@ impl Decode {
         model: &Model,
         prompt_tokens: usize,
         token_ids: Vec<u32>,
-        capture: RowCapture,
+        rows: CapturedRows,
         started: Instant,
     ) -> Result<Observation, SessionError> {
         let config = model.config();
@@ -198,7 +171,7 @@ impl Decode {
         let first = prompt_tokens as u32;
         let positions: Vec<u32> = (first..first + steps as u32).collect();
         let visible_keys = positions.iter().map(|position| position + 1).collect();
-        let rows = QueryRows::new(capture.finish()?, positions, visible_keys)?;
+        let rows = QueryRows::new(rows, positions, visible_keys)?;
         let element = rows.queries().dtype().size_in_bytes();
         let cached = 2 * config.layers * config.kv_heads * config.head_dim * steps * element;
         let cost = Cost {

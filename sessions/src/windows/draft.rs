@@ -16,11 +16,11 @@ use std::time::Instant;
 use kvlens_analysis::{ForcedKeep, GroupReduction, Pooling, RowReduction, Scoring};
 
 use super::appended::{Appended, cost_of_appended};
-use super::greedy::GreedyRun;
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
-use crate::estimate::{Memory, RunShape, WindowMemory, drafter_memory};
 use crate::eviction::Eviction;
+use crate::footprint::{Memory, RunShape, WindowMemory, drafter_memory};
+use crate::greedy::GreedyRun;
 use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use crate::observation::{Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};
@@ -98,7 +98,7 @@ impl Draft {
                 model: Some(drafter),
                 ..
             } => self.draft_with(drafter, prefilled.prompt_ids(), control),
-            Drafter::Checkpoint { model: None, .. } => Err(SessionError::Plan {
+            Drafter::Checkpoint { model: None, .. } => Err(SessionError::Internal {
                 reason: format!("window '{}' was not prepared", self.label),
             }),
         }
@@ -121,7 +121,7 @@ impl Draft {
             most_tokens: self.tokens,
             ignore_eos: false,
         };
-        let ids = run.run(&mut cache, None, control)?;
+        let ids = run.run(&mut cache, &mut [], control)?;
         let config = model.config();
         Ok(Drafted {
             flops: eviction.flops(config, prompt_tokens)
@@ -153,7 +153,7 @@ impl Draft {
             ignore_eos: false,
         };
         let cache = prefilled.prompt_cache();
-        let ids = run.run(cache, None, control)?;
+        let ids = run.run(cache, &mut [], control)?;
         Ok(Drafted {
             flops: config.forward_flops(prompt_tokens, 0, 1)
                 + config.forward_flops(ids.len(), prompt_tokens, ids.len() - 1),
@@ -301,7 +301,7 @@ impl ObservationWindow for Draft {
         let mut token_ids: Vec<u32> = Vec::new();
         let window = self.prompt_rows.min(prompt_tokens);
         if window > 0 {
-            let prompt_rows = QueryRows::last_of_prompt(prefilled, window)?;
+            let prompt_rows = prefilled.last_rows(window)?;
             rows = QueryRows::concatenate(&[&prompt_rows, &rows])?;
             let first = prompt_tokens - window;
             token_ids.extend(prefilled.prompt_ids().iter().skip(first));

@@ -16,10 +16,10 @@ use rayon::prelude::*;
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
-use crate::estimate::{Memory, RunShape, WindowMemory};
+use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::model::{Model, ModelConfig};
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
-use crate::prefill::{Needs, Prefilled, QueryMoments, RunControl};
+use crate::prefill::{HeadMoments, Needs, Prefilled, RunControl};
 
 /// Sinks of kvpress, left out of the statistics and always kept.
 const PUBLISHED_SINKS: usize = 4;
@@ -82,22 +82,29 @@ impl ExpectedAttention {
                 MeanRotation::behind(&frequencies, prompt_tokens, self.future)
             })
             .collect();
-        let heads = rotations
+        let groups = rotations
             .par_iter()
             .enumerate()
             .flat_map(|(layer, rotation)| {
-                let heads = (0..config.query_heads).into_par_iter();
-                heads.map(move |head| (layer, head, rotation))
-            })
-            .map(|(layer, head, rotation)| {
-                let kv_head = head * config.kv_heads / config.query_heads;
-                let logits = expected_logits(keys, moments, rotation, layer, head, kv_head)?;
+                let kv_heads = (0..config.kv_heads).into_par_iter();
+                kv_heads.map(move |kv_head| (layer, kv_head, rotation))
+            });
+        let groups = groups
+            .map(|(layer, kv_head, rotation)| {
                 let values = prefilled.values(layer)?.get(kv_head)?;
                 let norms = values.to_dtype(DType::F32)?.sqr()?.sum(D::Minus1)?.sqrt()?;
-                Ok(self.with_values(&logits, &norms.to_vec1()?))
+                let norms = norms.to_vec1()?;
+                let group = keys.group_size()?;
+                let mut scores = Vec::with_capacity(group * prompt_tokens);
+                for head in kv_head * group..(kv_head + 1) * group {
+                    let moments = moments.head(layer, head)?;
+                    let logits = expected_logits(keys, moments, rotation, layer, kv_head)?;
+                    scores.extend(self.with_values(&logits, &norms));
+                }
+                Ok(scores)
             })
             .collect::<Result<Vec<Vec<f32>>, SessionError>>()?;
-        Ok(Tensor::from_vec(heads.concat(), shape, &Device::Cpu)?)
+        Ok(Tensor::from_vec(groups.concat(), shape, &Device::Cpu)?)
     }
 
     /// Softmax over all tokens but the sinks, times the values' norms.
@@ -118,28 +125,21 @@ impl ExpectedAttention {
 /// Logarithm of the expected exponential of a future query's logit on each prompt key, `[T]`.
 fn expected_logits(
     keys: &PromptKeys,
-    moments: &QueryMoments,
+    moments: HeadMoments,
     rotation: &MeanRotation,
     layer: usize,
-    head: usize,
     kv_head: usize,
 ) -> Result<Vec<f64>, SessionError> {
     keys.check_cancel()?;
-    let of_layer = moments.layer(layer)?;
-    let head_dim = moments.head_dim();
-    let mut mean = of_layer.mean.get(head).cloned().unwrap_or_default();
-    let mut covariance = of_layer.covariance.get(head).cloned().unwrap_or_default();
+    let (.., head_dim) = keys.shape();
+    let (mut mean, mut covariance) = (moments.mean, moments.covariance);
     rotation.apply(&mut mean);
     // R S RT: rotate every row, then every column
     for row in &mut covariance {
         rotation.apply(row);
     }
     rotation.apply_to_columns(&mut covariance);
-    let keys = keys
-        .tensor()
-        .get(layer)?
-        .get(kv_head)?
-        .to_dtype(DType::F64)?;
+    let keys = keys.layer(layer)?.get(kv_head)?.to_dtype(DType::F64)?;
     let mean = Tensor::from_vec(mean, (head_dim, 1), &Device::Cpu)?;
     let covariance = Tensor::from_vec(covariance.concat(), (head_dim, head_dim), &Device::Cpu)?;
     let linear = (keys.matmul(&mean)?.squeeze(1)? / (head_dim as f64).sqrt())?;
@@ -217,9 +217,9 @@ impl ObservationWindow for ExpectedAttention {
         let double = DType::F64.size_in_bytes() as f64;
         let (tokens, width) = (run.prompt_tokens as f64, config.head_dim as f64);
         // on every thread: the keys, their products with the covariance, and those with the keys; and the
-        // covariances of a layer, as a tensor and as rows
+        // covariance, as a tensor and as rows
         let products = 3.0 * tokens * width * double;
-        let moments = 2.0 * config.query_heads as f64 * width * width * double;
+        let moments = 2.0 * width * width * double;
         let threads = Memory::on_host(run.threads as f64 * (products + moments));
         let scores = Memory::on_host(2.0 * run.scores(config.query_heads));
         Ok(run.observed_by_scores(config.query_heads, run.copied_keys() + threads + scores))

@@ -13,7 +13,7 @@ use kvlens_analysis::{ForcedKeep, KeepRule, KeptRecent, RowReduction, Scoring};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
-use crate::estimate::{Memory, RunShape, WindowMemory};
+use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Needs, Prefilled, RunControl};

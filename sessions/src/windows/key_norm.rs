@@ -5,11 +5,11 @@
 
 use std::time::Instant;
 
-use candle_core::{D, DType};
+use candle_core::{D, DType, Tensor};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
-use crate::estimate::{Memory, RunShape, WindowMemory};
+use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Prefilled, RunControl};
@@ -45,13 +45,13 @@ impl ObservationWindow for KeyNorm {
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
         let single_precision =
             run.keys() * DType::F32.size_in_bytes() as f64 / run.element_bytes as f64;
-        // the keys in single precision, unless they are, and their squares
+        // a layer's keys in single precision, unless they are, and their squares
         let copies = if run.element_bytes == DType::F32.size_in_bytes() {
             1.0
         } else {
             2.0
         };
-        let squares = Memory::on_host(copies * single_precision);
+        let squares = Memory::on_host(copies * single_precision / run.config.layers as f64);
         Ok(run.observed_by_scores(run.config.kv_heads, run.copied_keys() + squares))
     }
 
@@ -65,13 +65,18 @@ impl ObservationWindow for KeyNorm {
         let keys = prefilled
             .keys_for_scoring(model)?
             .stopped_by(control.cancel);
-        keys.check_cancel()?;
-        let squares = keys.tensor().to_dtype(DType::F32)?.sqr()?;
-        let scores = squares.sum(D::Minus1)?.sqrt()?.neg()?;
+        let (layers, kv_heads, tokens, head_dim) = keys.shape();
+        let norms = (0..layers).map(|layer| {
+            keys.check_cancel()?;
+            let squares = keys.layer(layer)?.to_dtype(DType::F32)?.sqr()?;
+            Ok(squares.sum(D::Minus1)?.sqrt()?.neg()?)
+        });
+        let norms = norms.collect::<Result<Vec<_>, SessionError>>()?;
+        let scores = Tensor::stack(&norms, 0)?;
         let scores = TokenScores::new(ScoreKind::KeyNorm, &scores)?;
         let cost = Cost {
             seconds: started.elapsed().as_secs_f64(),
-            flops: 2.0 * keys.tensor().elem_count() as f64,
+            flops: 2.0 * (layers * kv_heads * tokens * head_dim) as f64,
             peak_bytes: scores.bytes(),
             ..Cost::default()
         };

@@ -8,7 +8,7 @@ use kvlens_analysis::{ForcedKeep, Scoring};
 use super::{ObservationWindow, WindowLabel, snapkv_scoring};
 use crate::SessionError;
 use crate::model::Model;
-use crate::observation::{Cost, Observation, QueryRows};
+use crate::observation::{Cost, Observation};
 use crate::prefill::{Needs, Prefilled, RunControl};
 
 /// W of SnapKV's LongBench configurations.
@@ -72,7 +72,7 @@ impl ObservationWindow for LastPrompt {
         let started = Instant::now();
         let prompt_tokens = prefilled.prompt_tokens();
         let count = self.rows.min(prompt_tokens);
-        let rows = QueryRows::last_of_prompt(prefilled, count)?;
+        let rows = prefilled.last_rows(count)?;
         let cost = Cost {
             rows: count,
             seconds: started.elapsed().as_secs_f64(),

@@ -13,15 +13,15 @@
 
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use kvlens_analysis::{ForcedKeep, KeySet, Scoring};
 
-use super::greedy::GreedyRun;
 use super::{ObservationWindow, WindowLabel, snapkv_scoring};
-use crate::estimate::{RunShape, WindowMemory};
 use crate::eviction::Eviction;
+use crate::footprint::{RunShape, WindowMemory};
+use crate::greedy::GreedyRun;
 use crate::log_sum_exp::LooseRows;
-use crate::model::{CapturedRows, KvCache, Model, RowCapture};
+use crate::model::{CapturedRows, KeptQueries, KvCache, Model, on_cpu};
 use crate::observation::{Cost, Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};
 use crate::{CancelFlag, SessionError};
@@ -55,7 +55,8 @@ pub struct Lookahead {
 /// Stage 1 of one prompt.
 struct LookedAhead {
     ids: Vec<u32>,
-    rows: CapturedRows,
+    /// `[L, H, n, D]`, on the CPU.
+    queries: Tensor,
     /// `[L, heads of the evicted cache, n, D]`, on the CPU.
     own_keys: Tensor,
     cache_bytes: usize,
@@ -108,7 +109,7 @@ impl Lookahead {
             .eviction
             .run(model, prefilled, self.tokens, control.cancel)?;
         let kept = cache.len();
-        let mut capture = RowCapture::new(model.config().layers, kept);
+        let mut queries = KeptQueries::new(model.config().layers, kept);
         let run = GreedyRun {
             model,
             first_logits: prefilled.last_logits().clone(),
@@ -116,10 +117,10 @@ impl Lookahead {
             most_tokens: self.tokens,
             ignore_eos: false,
         };
-        let ids = run.run(&mut cache, Some(&mut capture), control)?;
+        let ids = run.run(&mut cache, &mut [&mut queries], control)?;
         Ok(LookedAhead {
             own_keys: keys_behind(&cache, model.config().layers, kept)?,
-            rows: capture.finish()?,
+            queries: queries.queries()?,
             ids,
             cache_bytes: cache.bytes(),
         })
@@ -149,12 +150,12 @@ impl Lookahead {
         };
         let keys = prefilled.keys_for_scoring(model)?.stopped_by(cancel);
         let log_sum_exp = keys.log_sum_exp(&LooseRows {
-            queries: &ahead.rows.queries,
+            queries: &ahead.queries,
             visible_keys: &visible_keys,
             keys_behind,
         })?;
         let rows = CapturedRows {
-            queries: ahead.rows.queries.clone(),
+            queries: ahead.queries.clone(),
             log_sum_exp,
         };
         QueryRows::new(rows, positions, visible_keys)
@@ -169,7 +170,7 @@ impl Lookahead {
         lookahead_rows: usize,
         cancel: &CancelFlag,
     ) -> Result<QueryRows, SessionError> {
-        let rows = QueryRows::last_of_prompt(prefilled, count)?;
+        let rows = prefilled.last_rows(count)?;
         if self.mask == Mask::Causal {
             return Ok(rows);
         }
@@ -202,7 +203,7 @@ fn keys_behind(cache: &KvCache, layers: usize, kept: usize) -> Result<Tensor, Se
     let keys = (0..layers)
         .map(|layer| {
             let keys = cache.keys(layer, cache.len())?;
-            Ok(keys.narrow(1, kept, behind)?.to_device(&Device::Cpu)?)
+            on_cpu(&keys.narrow(1, kept, behind)?)
         })
         .collect::<Result<Vec<_>, SessionError>>()?;
     Ok(Tensor::stack(&keys, 0)?)

@@ -11,7 +11,7 @@ use rand::RngExt as _;
 use super::seed::generator;
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
-use crate::estimate::{Memory, RunShape, WindowMemory};
+use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Prefilled, RunControl};

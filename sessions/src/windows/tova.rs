@@ -10,9 +10,9 @@ use candle_core::{Device, Tensor};
 
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
-use crate::estimate::{Memory, RunShape, WindowMemory};
+use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
-use crate::observation::{Cost, Observation, QueryRows, ScoreKind, TokenScores};
+use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
 use crate::prefill::{Needs, Prefilled, RunControl};
 
 /// The last row's attention, one score for a whole layer.
@@ -65,7 +65,7 @@ impl ObservationWindow for Tova {
         let started = Instant::now();
         let prompt_tokens = prefilled.prompt_tokens();
         let config = model.config();
-        let last = QueryRows::last_of_prompt(prefilled, 1)?;
+        let last = prefilled.last_rows(1)?;
         let keys = prefilled
             .keys_for_scoring(model)?
             .stopped_by(control.cancel);

@@ -23,7 +23,7 @@ use super::trained_file::{TrainedFile, TrainedSize};
 use super::{ObservationWindow, SoftTokens, WindowLabel};
 use crate::SessionError;
 use crate::error::Context;
-use crate::estimate::{RunShape, WindowMemory};
+use crate::footprint::{RunShape, WindowMemory};
 use crate::model::{Companion, Model, ModelSource};
 use crate::observation::Observation;
 use crate::prefill::{Needs, Prefilled, RunControl};
@@ -133,7 +133,7 @@ impl Trained {
     }
 
     fn rows(&self) -> Result<&SoftTokens, SessionError> {
-        self.rows.as_ref().ok_or_else(|| SessionError::Plan {
+        self.rows.as_ref().ok_or_else(|| SessionError::Internal {
             reason: format!("window '{}' was not prepared", self.label),
         })
     }

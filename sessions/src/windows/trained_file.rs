@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::trained::TrainedMethod;
 use crate::SessionError;
+use crate::files::{serialized, write_file};
 use crate::model::{Adapters, LowRank, Model, ModelConfig, ModelIdentity, Projection, sha256_hex};
-use crate::store::{serialized, write_file};
 
 /// The one metadata key of the file.
 const METADATA: &str = "kvlens";
@@ -134,7 +134,7 @@ impl TrainedFile {
             adapter_alpha,
             training,
         };
-        let text = serde_json::to_string(&header).map_err(|error| SessionError::Plan {
+        let text = serde_json::to_string(&header).map_err(|error| SessionError::Internal {
             reason: format!("the settings of the training cannot be written ({error})"),
         })?;
         write_file(path, &serialized(tensors, METADATA, text)?)

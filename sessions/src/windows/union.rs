@@ -16,7 +16,7 @@ use super::registry::parse_window;
 use super::union_ranks::{RankMerge, merge_ranks};
 use super::{ObservationWindow, WindowLabel};
 use crate::SessionError;
-use crate::estimate::{Memory, RunShape, WindowMemory};
+use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::model::Model;
 use crate::observation::{Cost, Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};

@@ -24,7 +24,7 @@ pub(super) fn merge_ranks(
     query_heads: usize,
     merge: RankMerge,
 ) -> Result<TokenScores, SessionError> {
-    let (layers, _, prompt_tokens, _) = keys.tensor().dims4()?;
+    let (layers, _, prompt_tokens, _) = keys.shape();
     let rankings = members
         .iter()
         .map(|member| {

@@ -10,11 +10,16 @@ use kvlens_sessions::model::{
 use kvlens_sessions::windows::{Decode, ObservationWindow, parse_window};
 use kvlens_sessions::{
     CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, Needs, Observation,
-    Prefilled, QueryRows, RunControl, SessionError, StartMode, capture,
+    Prefilled, PromptKeys, QueryRows, RunControl, SessionError, StartMode, capture,
 };
 
+/// A model on the processor, run by the operations that this program of tests is for.
+pub fn load_model(source: &ModelSource, dtype: DtypeChoice) -> Model {
+    crate::chosen(Model::load(source, DeviceChoice::Cpu, dtype).unwrap())
+}
+
 pub fn demo_model() -> Model {
-    Model::load(&ModelSource::Demo, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
+    load_model(&ModelSource::Demo, DtypeChoice::F32)
 }
 
 pub fn demo_samples(spec: &str) -> Vec<Sample> {
@@ -68,8 +73,10 @@ pub fn fixtures() -> PathBuf {
 
 /// One of the micro checkpoints.
 pub fn micro_model(name: &str) -> Model {
-    let source = ModelSource::Folder(fixtures().join(name));
-    Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
+    load_model(
+        &ModelSource::Folder(fixtures().join(name)),
+        DtypeChoice::F32,
+    )
 }
 
 /// Ids of the prompt that the reference arrays were made with.
@@ -141,6 +148,14 @@ pub fn rows(observation: &Observation) -> &QueryRows {
 
 pub fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// The prompt's keys, layer after layer.
+pub fn key_values(keys: &PromptKeys) -> Vec<f32> {
+    let (layers, ..) = keys.shape();
+    (0..layers)
+        .flat_map(|layer| values(keys.layer(layer).unwrap()))
+        .collect()
 }
 
 /// Largest absolute difference; NaN counts as one.

@@ -2,7 +2,7 @@
 
 use kvlens_datasets::score;
 use kvlens_sessions::model::{AttentionKernel, Model};
-use kvlens_sessions::{CancelFlag, Needs, Prefilled, QueryRows, RunControl};
+use kvlens_sessions::{CancelFlag, Needs, Prefilled, RunControl};
 use serde::Deserialize;
 
 use crate::common::{demo_model, demo_samples};
@@ -104,7 +104,7 @@ fn a_flash_kernel_changes_nothing_that_is_kept() {
             },
         )
         .unwrap();
-        let rows = QueryRows::last_of_prompt(&prefilled, 32).unwrap();
+        let rows = prefilled.last_rows(32).unwrap();
         let logits = prefilled.last_logits().to_vec1::<f32>().unwrap();
         let log_sums = rows.log_sum_exp().flatten_all().unwrap();
         let log_sums = log_sums.to_vec1::<f32>().unwrap();

@@ -34,6 +34,7 @@ fn try_load(path: &Path) -> Result<Model, String> {
         DeviceChoice::Cpu,
         DtypeChoice::Auto,
     )
+    .map(crate::chosen)
     .map_err(|error| error.to_string())
 }
 

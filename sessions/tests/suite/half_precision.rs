@@ -7,9 +7,11 @@
 //! attention weights as they are.
 
 use candle_core::Tensor;
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{DtypeChoice, ModelSource};
 
-use crate::common::{demo_samples, fixtures, largest_difference, observe, prefill, values, window};
+use crate::common::{
+    demo_samples, fixtures, largest_difference, load_model, observe, prefill, values, window,
+};
 use crate::parity::{Reference, rows_of};
 use kvlens_sessions::Evidence;
 
@@ -29,7 +31,7 @@ const NAMES: [&str; 7] = [
 /// Largest differences of prefill logits, as a share of the largest logit, and of attention weights.
 fn differences(name: &str, dtype: DtypeChoice) -> (f32, f32) {
     let source = ModelSource::Folder(fixtures().join(name));
-    let model = Model::load(&source, DeviceChoice::Cpu, dtype).unwrap();
+    let model = load_model(&source, dtype);
     let reference = Reference::open(name);
     let last = window("last:8", &model);
     let mut prefilled = prefill(&model, &reference.ids("prompt_ids"), &[last.as_ref()]);
@@ -80,7 +82,7 @@ fn weights_of_a_row_add_up_to_one_in_half_precision() {
     for name in NAMES {
         for dtype in [DtypeChoice::Bf16, DtypeChoice::F16] {
             let source = ModelSource::Folder(fixtures().join(name));
-            let model = Model::load(&source, DeviceChoice::Cpu, dtype).unwrap();
+            let model = load_model(&source, dtype);
             let ids = Reference::open(name).ids("prompt_ids");
             let last = window("last:8", &model);
             let mut prefilled = prefill(&model, &ids, &[last.as_ref()]);
@@ -102,7 +104,7 @@ fn accumulated_attention_adds_up_to_its_rows_in_half_precision() {
     let micro = NAMES.map(|name| (ModelSource::Folder(fixtures().join(name)), Some(name)));
     for (source, name) in micro.into_iter().chain([demo]) {
         for dtype in [DtypeChoice::F32, DtypeChoice::Bf16, DtypeChoice::F16] {
-            let model = Model::load(&source, DeviceChoice::Cpu, dtype).unwrap();
+            let model = load_model(&source, dtype);
             let ids = match name {
                 Some(name) => Reference::open(name).ids("prompt_ids"),
                 None => {

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::model::{DtypeChoice, Model, ModelSource};
 use serde_json::Value;
 
-use crate::common::{fixtures, micro_model, micro_prompt, values};
+use crate::common::{fixtures, load_model, micro_model, micro_prompt, values};
 
 const NAME: &str = "phi3-longrope-partial";
 
@@ -28,7 +28,7 @@ fn with_one_set(kind: &str, folder: &Path) -> Model {
     }
     std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
     let source = ModelSource::Folder(folder.to_owned());
-    Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
+    load_model(&source, DtypeChoice::F32)
 }
 
 /// Logits behind a prompt of so many tokens, and behind each of eight that follow.

@@ -14,6 +14,7 @@ mod gguf;
 mod half_precision;
 mod hub;
 mod long_rope;
+mod modules;
 mod parity;
 mod sessions_on_disk;
 mod structure;
@@ -21,3 +22,8 @@ mod tied_embeddings;
 mod trimmed_prompts;
 mod window_parity;
 mod window_structure;
+
+/// Everything runs by the operations that are fast on the processor; `tests/suite_by_gpu_operations` does the other.
+fn chosen(model: kvlens_sessions::model::Model) -> kvlens_sessions::model::Model {
+    model
+}

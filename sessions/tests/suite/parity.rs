@@ -37,7 +37,7 @@ impl Reference {
 
 /// Rows of an observation in the reference's order, `[W, L, H, T]`.
 pub fn rows_of(keys: &PromptKeys, observation: &Observation) -> Vec<f32> {
-    let (layers, kv_heads, prompt_tokens, _) = keys.tensor().dims4().unwrap();
+    let (layers, kv_heads, prompt_tokens, _) = keys.shape();
     let by_head: Vec<Vec<f32>> = (0..layers * kv_heads)
         .flat_map(|index| {
             keys.attention_rows(rows(observation), index / kv_heads, index % kv_heads)

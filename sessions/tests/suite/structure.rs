@@ -4,7 +4,7 @@ use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::{Decode, DecodePlan, LastPrompt, WindowLabel};
 use kvlens_sessions::{Needs, Prefilled};
 
-use crate::common::{observe, rows, values};
+use crate::common::{key_values, observe, rows, values};
 
 const STEPS: usize = 12;
 
@@ -39,10 +39,10 @@ fn prompt() -> String {
 fn decoding_leaves_the_keys_of_the_prompt_untouched() {
     let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, &prompt(), 1);
-    let before = values(prefilled.keys_for_scoring(&model).unwrap().tensor());
+    let before = key_values(&prefilled.keys_for_scoring(&model).unwrap());
     observe(&Decode::generated(plan()), &model, &mut prefilled);
     assert_eq!(
-        values(prefilled.keys_for_scoring(&model).unwrap().tensor()),
+        key_values(&prefilled.keys_for_scoring(&model).unwrap()),
         before
     );
 }
@@ -110,7 +110,7 @@ fn weights_on_the_prompt_are_those_of_the_model() {
     let decode = observe(&Decode::generated(plan()), &model, &mut prefilled);
     let last = observe(&last("last:16"), &model, &mut prefilled);
     let keys = prefilled.keys_for_scoring(&model).unwrap();
-    let (layers, kv_heads, tokens, _) = keys.tensor().dims4().unwrap();
+    let (layers, kv_heads, tokens, _) = keys.shape();
     let mut smallest_decode_sum = f32::INFINITY;
     for (layer, kv_head) in
         (0..layers).flat_map(|layer| (0..kv_heads).map(move |head| (layer, head)))

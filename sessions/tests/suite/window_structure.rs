@@ -6,12 +6,12 @@ use kvlens_analysis::SideScoring;
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::parse_window;
 use kvlens_sessions::{
-    CancelFlag, Needs, Observation, Prefilled, QueryRows, RunControl, ScoreKind, SessionError,
+    CancelFlag, Needs, Observation, Prefilled, RunControl, ScoreKind, SessionError,
 };
 
 use crate::common::{
-    decode, demo_model, demo_samples, largest_difference, micro_model, micro_prompt, observe,
-    prefill, prefill_for, rows, values, window,
+    decode, demo_model, demo_samples, key_values, largest_difference, micro_model, micro_prompt,
+    observe, prefill, prefill_for, rows, values, window,
 };
 
 /// For the same arithmetic in blocks of other shapes, of the largest number compared or of 1.
@@ -207,13 +207,13 @@ fn no_window_touches_the_prompt() {
     let mut with_decode = all.clone();
     with_decode.push(&decode);
     let mut prefilled = prefill(&model, &prompt_ids(&model), &with_decode);
-    let before = values(prefilled.keys_for_scoring(&model).unwrap().tensor());
+    let before = key_values(&prefilled.keys_for_scoring(&model).unwrap());
     let alone = values(queries(&observe(&decode, &model, &mut prefilled)));
     let logits = values(prefilled.last_logits());
     for window in &all {
         observe(*window, &model, &mut prefilled);
         let keys = prefilled.keys_for_scoring(&model).unwrap();
-        assert_eq!(values(keys.tensor()), before, "{}", window.label());
+        assert_eq!(key_values(&keys), before, "{}", window.label());
         let after = values(queries(&observe(&decode, &model, &mut prefilled)));
         assert_eq!(after, alone, "decoding after {}", window.label());
     }
@@ -221,10 +221,7 @@ fn no_window_touches_the_prompt() {
     // and what a window sees does not depend on what else the pass over the prompt kept
     let plain = prefill(&model, &prompt_ids(&model), &[&decode]);
     assert_eq!(values(plain.last_logits()), logits);
-    assert_eq!(
-        values(plain.keys_for_scoring(&model).unwrap().tensor()),
-        before
-    );
+    assert_eq!(key_values(&plain.keys_for_scoring(&model).unwrap()), before);
 }
 
 #[test]
@@ -290,9 +287,12 @@ fn more_rows_than_the_prompt_has_are_refused() {
         ..Needs::default()
     };
     let prefilled = prefill_for(&model, &[5, 6, 7], &needs);
-    assert!(QueryRows::last_of_prompt(&prefilled, 3).is_ok());
-    let refused = QueryRows::last_of_prompt(&prefilled, 4).unwrap_err();
-    assert!(matches!(refused, SessionError::Plan { .. }), "{refused}");
+    assert!(prefilled.last_rows(3).is_ok());
+    let refused = prefilled.last_rows(4).unwrap_err();
+    assert!(
+        matches!(refused, SessionError::Internal { .. }),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -318,6 +318,40 @@ fn a_union_by_rank_holds_the_top_of_every_member() {
                     top.contains(token),
                     "layer {layer}, head {head}, token {token}"
                 );
+            }
+        }
+    }
+}
+
+/// A window that scores tokens which no decode step sees (here by the norm of their keys) is not pushed out of the union
+/// by them.
+#[test]
+fn a_union_by_rank_deals_out_what_the_decode_stage_sees() {
+    let model = micro_model("mistral-swa64-untied");
+    let labels = ["tova", "knorm", "union:by=best-rank,of=tova+knorm"];
+    let windows: Vec<_> = labels.iter().map(|label| window(label, &model)).collect();
+    let references: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
+    let ids = micro_prompt(&model).repeat(4);
+    let mut prefilled = prefill(&model, &ids, &references);
+    let all: Vec<_> = references
+        .iter()
+        .map(|window| observe(*window, &model, &mut prefilled))
+        .collect();
+    let keys = prefilled.keys_for_scoring(&model).unwrap();
+    let visible_top = |window: &Observation, layer: usize, head: usize, count: usize| {
+        let scored = keys.importance(window, window.scoring(), window.forced_keep());
+        let rankings = Rankings::of(&scored.unwrap(), Default::default()).unwrap();
+        let order = rankings.order(layer, head).to_vec();
+        let first = keys.first_visible()[layer] as u32;
+        assert!(first > 400, "the layer has no sliding window");
+        let visible = order.into_iter().filter(|&token| token >= first);
+        visible.take(count).collect::<Vec<u32>>()
+    };
+    for (layer, head) in [(0, 0), (1, 3)] {
+        let top = visible_top(&all[2], layer, head, 16);
+        for member in &all[..2] {
+            for token in visible_top(member, layer, head, 8) {
+                assert!(top.contains(&token), "{}: token {token}", member.label());
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Softmax over the keys that each row sees.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
+use std::ops::Range;
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::values;
@@ -26,25 +28,20 @@ impl MaskedSoftmax {
         scores.contiguous()?.apply_op1(self)
     }
 
-    /// The weights, and of each row the log of the sum over visible keys of `exp(scale * score)`, `[.., rows, 1]`.
-    /// They pass no gradient on.
-    pub(crate) fn with_log_sums(self, scores: &Tensor) -> Result<(Tensor, Tensor)> {
-        let keys = scores.dim(D::Minus1)?;
-        let both = scores.contiguous()?.apply_op1_no_bwd(&WithLogSums(self))?;
-        Ok((
-            both.narrow(D::Minus1, 0, keys)?,
-            both.narrow(D::Minus1, keys, 1)?,
-        ))
+    /// The log of the sum over visible keys of `exp(scale * score)` of each row, `[.., rows, 1]`. They pass no gradient
+    /// on.
+    pub(crate) fn log_sums(self, scores: &Tensor) -> Result<Tensor> {
+        scores.contiguous()?.apply_op1_no_bwd(&LogSums(self))
     }
 
-    /// Goes through rows of `keys` scores; `store` gets each row's place in rows of `width` numbers, the weights at
-    /// its begin, and its log-sum-exp.
+    /// Goes through rows of `keys` scores; `store` gets those that a row sees, their place among the row's, and the
+    /// row's part of the results, which are `width` numbers a row.
     fn sweep(
         &self,
         scores: &[f32],
         keys: usize,
         width: usize,
-        store: impl Fn(&mut [f32], f32) + Sync,
+        store: impl Fn(&[f32], Range<usize>, &mut [f32]) + Sync,
     ) -> Vec<f32> {
         let mut results = vec![0.0f32; scores.len() / keys * width];
         scores
@@ -54,17 +51,15 @@ impl MaskedSoftmax {
             .with_min_len((SCORES_OF_A_TASK / keys).max(1))
             .for_each(|(row, (scores, result))| {
                 let seen = self.visible(row, keys);
-                let places = (scores.get(seen.clone()), result.get_mut(seen));
-                if let (Some(scores), Some(weights)) = places {
-                    let log_sum = softmax(scores, self.scale, weights);
-                    store(result, log_sum);
+                if let Some(scores) = scores.get(seen.clone()) {
+                    store(scores, seen, result);
                 }
             });
         results
     }
 
     /// The columns that a row of the flattened scores sees.
-    fn visible(&self, row: usize, keys: usize) -> std::ops::Range<usize> {
+    fn visible(&self, row: usize, keys: usize) -> Range<usize> {
         let end = (self.own_key + row % self.rows + 1).min(keys);
         let start = self
             .sliding_window
@@ -81,7 +76,11 @@ impl CustomOp1 for MaskedSoftmax {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let scores = values(storage, layout, "masked softmax")?;
         let keys = columns(layout);
-        let weights = self.sweep(scores, keys, keys, |_, _| {});
+        let weights = self.sweep(scores, keys, keys, |scores, seen, row| {
+            if let Some(weights) = row.get_mut(seen) {
+                softmax(scores, self.scale, weights);
+            }
+        });
         Ok((CpuStorage::F32(weights), layout.shape().clone()))
     }
 
@@ -93,27 +92,25 @@ impl CustomOp1 for MaskedSoftmax {
     }
 }
 
-/// The weights with the rows' log-sum-exps in a column behind them, as an operation has one result.
-struct WithLogSums(MaskedSoftmax);
+/// The rows' log-sum-exps alone.
+struct LogSums(MaskedSoftmax);
 
-impl CustomOp1 for WithLogSums {
+impl CustomOp1 for LogSums {
     fn name(&self) -> &'static str {
-        "masked softmax with log-sum-exps"
+        "log-sum-exps of masked rows"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let scores = values(storage, layout, "masked softmax")?;
+        let scores = values(storage, layout, "log-sum-exps of masked rows")?;
         let keys = columns(layout);
-        let both = self.0.sweep(scores, keys, keys + 1, |row, log_sum| {
-            if let Some(last) = row.last_mut() {
-                *last = log_sum;
-            }
+        let log_sums = self.0.sweep(scores, keys, 1, |scores, _, row| {
+            row.fill(log_sum_exp(scores, self.0.scale));
         });
         let mut dims = layout.dims().to_vec();
         if let Some(last) = dims.last_mut() {
-            *last = keys + 1;
+            *last = 1;
         }
-        Ok((CpuStorage::F32(both), dims.into()))
+        Ok((CpuStorage::F32(log_sums), dims.into()))
     }
 }
 
@@ -121,11 +118,24 @@ fn columns(layout: &Layout) -> usize {
     layout.dims().last().copied().unwrap_or(1).max(1)
 }
 
-/// Writes the weights and returns the log-sum-exp of `scale * scores`.
-fn softmax(scores: &[f32], scale: f32, weights: &mut [f32]) -> f32 {
-    let largest = scores
+fn largest(scores: &[f32]) -> f32 {
+    scores
         .iter()
-        .fold(f32::NEG_INFINITY, |most, score| most.max(*score));
+        .fold(f32::NEG_INFINITY, |most, score| most.max(*score))
+}
+
+fn log_sum_exp(scores: &[f32], scale: f32) -> f32 {
+    let largest = largest(scores);
+    let sum: f32 = scores
+        .iter()
+        .map(|score| ((score - largest) * scale).exp())
+        .sum();
+    largest * scale + sum.ln()
+}
+
+/// Writes the weights of `scale * scores`.
+fn softmax(scores: &[f32], scale: f32, weights: &mut [f32]) {
+    let largest = largest(scores);
     let mut sum = 0.0;
     for (weight, score) in weights.iter_mut().zip(scores) {
         *weight = ((score - largest) * scale).exp();
@@ -135,7 +145,6 @@ fn softmax(scores: &[f32], scale: f32, weights: &mut [f32]) -> f32 {
     for weight in weights {
         *weight *= share;
     }
-    largest * scale + sum.ln()
 }
 
 /// From weights and their gradient to the scores' gradient.

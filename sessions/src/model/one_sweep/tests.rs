@@ -87,11 +87,10 @@ fn masked_softmax_is_the_plain_one() {
             &gradient(&found, &scores),
             &gradient(&wanted, &scores),
         );
-        let (beside, log_sums) = softmax.with_log_sums(scores.as_tensor()).unwrap();
-        assert_eq!(values(&beside.contiguous().unwrap()), values(&found));
+        let log_sums = softmax.log_sums(scores.as_tensor()).unwrap();
         assert_close(
             "log-sum-exps",
-            &values(&log_sums.contiguous().unwrap()),
+            &values(&log_sums),
             &values(&masked.log_sum_exp(D::Minus1).unwrap()),
         );
     }

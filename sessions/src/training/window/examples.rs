@@ -166,9 +166,12 @@ impl<'a> Examples<'a> {
         cancel: &CancelFlag,
         use_it: impl FnOnce(&Prepared) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
-        let example = self.examples.get(index).ok_or_else(|| SessionError::Plan {
-            reason: format!("prompt {index} of {} was asked for", self.examples.len()),
-        })?;
+        let example = self
+            .examples
+            .get(index)
+            .ok_or_else(|| SessionError::Internal {
+                reason: format!("prompt {index} of {} was asked for", self.examples.len()),
+            })?;
         match &example.kept {
             Some(prepared) => use_it(prepared),
             None => {

@@ -512,7 +512,7 @@ fn taken(parameters: &Parameters, take: impl Fn(&Tensor) -> Tensor) -> BTreeMap<
 fn mean(parts: Vec<(f64, Vec<Tensor>)>) -> Result<(f64, Vec<Tensor>), SessionError> {
     let count = parts.len().max(1) as f64;
     let mut parts = parts.into_iter();
-    let (mut loss, mut gradient) = parts.next().ok_or_else(|| SessionError::Plan {
+    let (mut loss, mut gradient) = parts.next().ok_or_else(|| SessionError::Internal {
         reason: "a training step needs at least one prompt".to_owned(),
     })?;
     for (more_loss, more) in parts {

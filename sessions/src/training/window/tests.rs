@@ -9,7 +9,7 @@ use kvlens_datasets::{DataSpec, load};
 
 use super::objective::{Rows, gradient, loss, targets};
 use super::*;
-use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource, Parameters};
+use crate::model::{DeviceChoice, DtypeChoice, Kernels, Model, ModelSource, Parameters};
 use crate::prefill::{Needs, Prefilled, RunControl};
 use crate::windows::trained_file::{SOFT_TOKENS, adapters_of};
 use crate::windows::{
@@ -118,7 +118,12 @@ impl Reference {
     }
 
     /// Loss and gradients by name, with or without the adapters.
-    fn run(&mut self, method: TrainedMethod, adapted: bool) -> (f32, BTreeMap<String, Tensor>) {
+    fn run(
+        &mut self,
+        method: TrainedMethod,
+        adapted: bool,
+        kernels: Kernels,
+    ) -> (f32, BTreeMap<String, Tensor>) {
         let trained: Parameters = self
             .tensors
             .iter()
@@ -134,7 +139,8 @@ impl Reference {
             adapters: adapters_of(&tensors, self.model.config(), ALPHA, "test").unwrap(),
         };
         assert_eq!(rows.adapters.is_some(), adapted);
-        let decoder = self.model.decoder().differentiable().unwrap();
+        let decoder = self.model.decoder().clone().with_kernels(kernels);
+        let decoder = decoder.differentiable().unwrap();
         let targets = targets(&self.oracle, &Device::Cpu).unwrap();
         let cache = self.prefilled.prompt_cache();
         let loss = loss(method, &decoder, cache, &rows, &targets).unwrap();
@@ -153,14 +159,20 @@ const CHECKPOINTS: [&str; 3] = [
     "mistral-swa64-untied",
 ];
 
+/// Each checkpoint by the operations of a processor, and by those of a GPU.
+fn checkpoints_and_kernels() -> impl Iterator<Item = (&'static str, Kernels)> {
+    let of = |name| [Kernels::of(&Device::Cpu), Kernels::of_gpu()].map(|kernels| (name, kernels));
+    CHECKPOINTS.into_iter().flat_map(of)
+}
+
 #[test]
 fn judge_qs_loss_and_gradient_agree_with_torch() {
-    for name in CHECKPOINTS {
+    for (name, kernels) in checkpoints_and_kernels() {
         let mut reference = Reference::of(name);
         let targets = targets(&reference.oracle, &Device::Cpu).unwrap();
         let target = Tensor::stack(&targets, 0).unwrap();
         assert_close("target", &target, &reference.tensors["target"]);
-        let (loss, gradients) = reference.run(TrainedMethod::JudgeQ, false);
+        let (loss, gradients) = reference.run(TrainedMethod::JudgeQ, false, kernels);
         let loss = Tensor::new(&[loss], &Device::Cpu).unwrap();
         assert_close(name, &loss, &reference.tensors["judge_q.loss"]);
         let expected = &reference.tensors["judge_q.gradient"];
@@ -170,9 +182,9 @@ fn judge_qs_loss_and_gradient_agree_with_torch() {
 
 #[test]
 fn lookahead_kvs_loss_and_gradients_agree_with_torch() {
-    for name in CHECKPOINTS {
+    for (name, kernels) in checkpoints_and_kernels() {
         let mut reference = Reference::of(name);
-        let (loss, gradients) = reference.run(TrainedMethod::LookaheadKv, true);
+        let (loss, gradients) = reference.run(TrainedMethod::LookaheadKv, true, kernels);
         let loss = Tensor::new(&[loss], &Device::Cpu).unwrap();
         assert_close(name, &loss, &reference.tensors["lookahead_kv.loss"]);
         assert!(gradients.len() > 30, "{}", gradients.len());

@@ -25,7 +25,7 @@ pub(crate) fn serialized(
             .collect();
         data.push((name, tensor.dims().to_vec(), bytes));
     }
-    let failed = |error: safetensors::SafeTensorError| SessionError::Plan {
+    let failed = |error: safetensors::SafeTensorError| SessionError::Internal {
         reason: format!("the tensors cannot be written ({error})"),
     };
     let views = data

@@ -1,9 +1,12 @@
 //! Reading a window as it is typed: `name`, `name:32`, `name:key=value,key=value`, `name:of=A+B`.
 
+mod options;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::options::WindowOptions;
+pub use options::WindowOptions;
+
 use crate::SessionError;
 
 /// The option that names other windows. It takes the rest of the text, because they have options of their own.
@@ -15,10 +18,10 @@ pub struct WindowLabel {
     text: String,
     name: String,
     /// A bare number after the colon, such as 32 in `last:32`.
-    pub(super) number: Option<usize>,
-    pub(super) options: BTreeMap<String, String>,
+    number: Option<usize>,
+    options: BTreeMap<String, String>,
     /// What stands behind `of=`.
-    pub(super) members: Option<String>,
+    members: Option<String>,
 }
 
 impl FromStr for WindowLabel {

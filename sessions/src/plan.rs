@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
 use crate::model::{AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
-use crate::windows::DecodePlan;
 
 /// The whole of a capture, as it stands in the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +31,34 @@ pub struct CapturePlan {
     /// How often each window is run to measure its time, of which the median is kept; at least 1.
     #[serde(default = "once")]
     pub repeat_cost: usize,
+}
+
+/// How the decode stage is run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecodePlan {
+    /// S at most: tokens to generate and feed back.
+    pub max_tokens: usize,
+    /// Go on after an end-of-text token.
+    pub ignore_eos: bool,
+    /// Feed the sample's reference answer instead of what the model generates.
+    pub teacher_forced: bool,
+    /// Sample at this temperature, a number above 0; greedy without one.
+    pub temperature: Option<f64>,
+    /// Seed of the sampling.
+    pub seed: u64,
+}
+
+impl Default for DecodePlan {
+    /// 64 tokens, greedy.
+    fn default() -> Self {
+        Self {
+            max_tokens: 64,
+            ignore_eos: false,
+            teacher_forced: false,
+            temperature: None,
+            seed: 0,
+        }
+    }
 }
 
 /// What plans that do not say asked for.

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::SessionError;
-use crate::model::{KvCache, Model, RowCapture, top_token};
+use crate::model::{KvCache, Model, Taps, top_token};
 use crate::prefill::RunControl;
 
 /// Where to decode and how far.
@@ -25,7 +25,7 @@ impl GreedyRun<'_> {
     pub(crate) fn run(
         self,
         cache: &mut KvCache,
-        mut capture: Option<&mut RowCapture>,
+        taps: Taps<'_, '_>,
         control: &mut RunControl<'_>,
     ) -> Result<Vec<u32>, SessionError> {
         let mut ids = vec![top_token(&self.first_logits)?];
@@ -35,12 +35,9 @@ impl GreedyRun<'_> {
                 return Ok(ids);
             };
             let position = self.first_position + ids.len() as u32 - 1;
-            let stream = self.model.forward(
-                &self.model.embed(&[token])?,
-                &[position],
-                cache,
-                capture.as_deref_mut(),
-            )?;
+            let stream =
+                self.model
+                    .forward(&self.model.embed(&[token])?, &[position], cache, taps)?;
             (control.on_tokens)(ids.len(), self.most_tokens);
             if ids.len() >= self.most_tokens {
                 return Ok(ids);

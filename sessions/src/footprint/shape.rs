@@ -64,9 +64,9 @@ impl RunShape<'_> {
         product(&[self.config.layers, heads, tokens]) * token
     }
 
-    /// Making a copy of the prompt's keys to score rows on, which comes from a GPU layer by layer.
+    /// The prompt's keys to score rows on: on the CPU views of the cache, from a GPU a copy that stays.
     pub fn copied_keys(&self) -> Memory {
-        let copies = if self.on_gpu { 2.0 } else { 1.0 };
+        let copies = if self.on_gpu { 1.0 } else { 0.0 };
         Memory::on_host(copies * self.keys())
     }
 
