@@ -84,12 +84,7 @@ impl WindowValues {
                 same("numbers of heads", heads, comparison.by_head.len())?;
                 let tokens = budget.tokens(comparison.prompt_tokens);
                 let point = comparison.budget_index(tokens)?;
-                values.extend(
-                    comparison
-                        .metric_map(metric, point)
-                        .into_iter()
-                        .map(f64::from),
-                );
+                values.extend(comparison.metric_map(metric, point));
             }
         }
         Self::new(comparisons.len(), samples, heads, values)
