@@ -1,9 +1,7 @@
 //! From an observation and the prompt's keys back to attention weights and importance.
 
 use candle_core::{DType, Tensor};
-use kvlens_analysis::{
-    AttentionRows, Importance, ReducedHead, Scoring, SideScoring, reduce_rows,
-};
+use kvlens_analysis::{AttentionRows, Importance, ReducedHead, Scoring, SideScoring, reduce_rows};
 use rayon::prelude::*;
 
 use crate::observation::{Evidence, Observation, QueryRows, TokenScores};

@@ -339,7 +339,7 @@ fn a_union_by_rank_deals_out_what_the_decode_stage_sees() {
         .collect();
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let visible_top = |window: &Observation, layer: usize, head: usize, count: usize| {
-        let scored = keys.importance(window, window.scoring(), window.forced_keep());
+        let scored = keys.importance(window, window.published_side());
         let rankings = Rankings::of(&scored.unwrap(), Default::default()).unwrap();
         let order = rankings.order(layer, head).to_vec();
         let first = keys.first_visible()[layer] as u32;
