@@ -56,7 +56,7 @@ pub use family::Family;
 pub use flash::AttentionKernel;
 pub(crate) use kept_queries::{CapturedRows, KeptQueries};
 pub(crate) use kernels::Kernels;
-pub(crate) use next_token::{sampled_token, top_token};
+pub(crate) use next_token::{TokenChooser, top_token};
 pub(crate) use on_cpu::{on_cpu, view_on_cpu};
 pub use rope::RopeConfig;
 #[cfg(test)]

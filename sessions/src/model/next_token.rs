@@ -1,9 +1,8 @@
 //! Picking the next token from logits, on the CPU and the same way for every device.
 
 use candle_core::Tensor;
+use candle_transformers::generation::{LogitsProcessor, Sampling};
 use kvlens_analysis::fidelity;
-use rand::RngExt as _;
-use rand_chacha::ChaCha8Rng;
 
 use crate::SessionError;
 
@@ -16,35 +15,39 @@ pub(crate) fn top_token(logits: &Tensor) -> Result<u32, SessionError> {
     Ok(fidelity::top_token(&logits.to_vec1::<f32>()?)?)
 }
 
-/// A token drawn from the softmax of logits `[vocabulary]` divided by a temperature above 0.
-///
-/// # Errors
-/// [`SessionError::Analysis`] for logits that are not finite.
-pub(crate) fn sampled_token(
-    logits: &Tensor,
-    temperature: f64,
-    chance: &mut ChaCha8Rng,
-) -> Result<u32, SessionError> {
-    let logits = logits.to_vec1::<f32>()?;
-    let top = fidelity::top_token(&logits)?;
-    let largest = f64::from(logits.get(top as usize).copied().unwrap_or_default());
-    let weight = |logit: &f32| ((f64::from(*logit) - largest) / temperature).exp();
-    let total: f64 = logits.iter().map(weight).sum();
-    let mut left = chance.random::<f64>() * total;
-    for (token, logit) in (0_u32..).zip(&logits) {
-        left -= weight(logit);
-        if left < 0.0 {
-            return Ok(token);
+/// Picks the tokens of a generation: the most likely ones, or by chance at a temperature.
+pub(crate) struct TokenChooser {
+    /// None where the most likely token is taken.
+    by_chance: Option<LogitsProcessor>,
+}
+
+impl TokenChooser {
+    /// A temperature of 0 is none. The seed fixes the draws.
+    pub(crate) fn new(temperature: Option<f64>, seed: u64) -> Self {
+        let temperature = temperature.filter(|temperature| *temperature > 0.0);
+        Self {
+            by_chance: temperature.map(|temperature| {
+                LogitsProcessor::from_sampling(seed, Sampling::All { temperature })
+            }),
         }
     }
-    // rounding left a hair over
-    Ok(top)
+
+    /// The next token by its logits, `[vocabulary]`.
+    ///
+    /// # Errors
+    /// [`SessionError::Analysis`] for logits that are not finite.
+    pub(crate) fn choose(&mut self, logits: &Tensor) -> Result<u32, SessionError> {
+        let top = top_token(logits)?;
+        match &mut self.by_chance {
+            None => Ok(top),
+            Some(processor) => Ok(processor.sample(logits)?),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
-    use rand_chacha::rand_core::SeedableRng;
 
     use super::*;
 
@@ -65,10 +68,10 @@ mod tests {
     fn draws_come_as_often_as_the_temperature_says() {
         // weights 1, e^2, e^3 at temperature 0.5: shares 0.0351, 0.2595 and 0.7054
         let logits = Tensor::new(&[0.0_f32, 1.0, 1.5], &Device::Cpu).unwrap();
-        let mut chance = ChaCha8Rng::seed_from_u64(3);
+        let mut chooser = TokenChooser::new(Some(0.5), 3);
         let mut counts = [0.0_f64; 3];
         for _ in 0..20_000 {
-            let token = sampled_token(&logits, 0.5, &mut chance).unwrap();
+            let token = chooser.choose(&logits).unwrap();
             counts[token as usize] += 1.0 / 20_000.0;
         }
         // four standard deviations of a share near 1/4

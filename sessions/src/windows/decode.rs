@@ -7,13 +7,11 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 use kvlens_analysis::Scoring;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 use super::{DECODE_LABEL, ObservationWindow};
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, WindowMemory};
-use crate::model::{CapturedRows, KeptQueries, Model, sampled_token, top_token};
+use crate::model::{CapturedRows, KeptQueries, Model, TokenChooser};
 use crate::observation::{Cost, Observation, QueryRows};
 use crate::plan::DecodePlan;
 use crate::prefill::{Needs, Prefilled, RunControl};
@@ -58,17 +56,13 @@ impl Decode {
 /// Picks the next token from the newest logits.
 struct Chooser<'a> {
     model: &'a Model,
-    temperature: Option<f64>,
-    chance: ChaCha8Rng,
+    tokens: TokenChooser,
     logits: Tensor,
 }
 
 impl Chooser<'_> {
     fn choose(&mut self, ignore_eos: bool) -> Result<Option<u32>, SessionError> {
-        let token = match self.temperature {
-            None => top_token(&self.logits)?,
-            Some(temperature) => sampled_token(&self.logits, temperature, &mut self.chance)?,
-        };
+        let token = self.tokens.choose(&self.logits)?;
         Ok(Some(token).filter(|&token| ignore_eos || !self.model.is_end_of_text(token)))
     }
 }
@@ -114,8 +108,7 @@ impl ObservationWindow for Decode {
         let mut kept = KeptQueries::new(model.config().layers, prompt_tokens);
         let mut chooser = Chooser {
             model,
-            temperature: self.plan.temperature,
-            chance: ChaCha8Rng::seed_from_u64(self.plan.seed),
+            tokens: TokenChooser::new(self.plan.temperature, self.plan.seed),
             logits: prefilled.last_logits().clone(),
         };
         let cache = prefilled.prompt_cache();
