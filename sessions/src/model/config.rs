@@ -125,7 +125,7 @@ impl ModelConfig {
             .unwrap_or_else(|| family.default_positions());
         let rope = RopeConfig::from_json(object, family.default_theta(), max_positions)?;
         if let Some(activation) = fields.text("hidden_act")?
-            && activation != "silu"
+            && !matches!(activation, "silu" | "swish")
         {
             return Err(SessionError::Config {
                 reason: format!("the activation '{activation}' is not supported (supported: silu)"),
@@ -446,6 +446,23 @@ mod tests {
             {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 256}});
         let config = of_family("Qwen2ForCausalLM", scaling).unwrap();
         assert_eq!(config.max_positions, 1024);
+    }
+
+    #[test]
+    fn linear_scaling_reaches_as_far_as_it_stretches() {
+        for (factor, reach) in [(4.0, 4096), (1.5, 1536), (0.5, 1024)] {
+            let scaling = serde_json::json!({"max_position_embeddings": 1024,
+                "rope_scaling": {"type": "linear", "factor": factor}});
+            let config = of_family("LlamaForCausalLM", scaling).unwrap();
+            assert_eq!(config.max_positions, reach);
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_the_same_are_read() {
+        let more = serde_json::json!({"max_position_embeddings": 8192.0, "hidden_act": "swish"});
+        let config = of_family("LlamaForCausalLM", more).unwrap();
+        assert_eq!(config.max_positions, 8192);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::linear::{Linear, Matrix};
 use super::norm::Norm;
 use super::rope::Rotary;
 use super::row_capture::RowCapture;
+use super::tensor_names::{EMBEDDING, OUTPUT};
 use super::weights::Weights;
 use crate::SessionError;
 
@@ -24,13 +25,6 @@ pub(crate) enum ForwardMode {
     /// Plain operations throughout, so that gradients reach every parameter.
     Differentiable,
 }
-
-/// The token embedding.
-const EMBEDDING: &str = "model.embed_tokens.weight";
-
-/// The output layer. A checkpoint that says that it is the embedding, and yet holds another one, is taken at what it
-/// holds, as transformers 5 does.
-const OUTPUT: &str = "lm_head.weight";
 
 /// Embedding, layers, final norm and output layer. A clone shares the weights.
 #[derive(Clone)]
@@ -59,6 +53,8 @@ impl Decoder {
     ) -> Result<Self, SessionError> {
         let shape = [config.vocabulary, config.hidden_size];
         let embedded = weights.matrix(EMBEDDING, shape)?;
+        // a checkpoint that says that both are one, and yet holds another output layer, is taken at what it holds, as
+        // transformers 5 does
         let output = if config.tied_embeddings && !weights.differ(EMBEDDING, OUTPUT) {
             embedded.clone()
         } else {

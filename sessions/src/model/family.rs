@@ -54,10 +54,19 @@ impl Family {
                 });
             }
         };
-        let known = Self::ALL
-            .iter()
-            .find(|(_, model_type, architecture)| name == *model_type || name == *architecture);
-        known
+        let known = |name: &str| {
+            let mut all = Self::ALL.iter();
+            all.find(|(_, model_type, architecture)| name == *model_type || name == *architecture)
+        };
+        // `LlamaModel` is what was saved without its output layer; transformers goes by the type
+        let by_type = || {
+            let model_type = fields.text("model_type").ok().flatten();
+            model_type
+                .filter(|_| name.ends_with("Model"))
+                .and_then(known)
+        };
+        known(name)
+            .or_else(by_type)
             .map(|(family, _, _)| *family)
             .ok_or_else(|| SessionError::Config {
                 reason: format!(

@@ -30,7 +30,9 @@ mod rope;
 mod rope_scaling;
 mod row_capture;
 mod score_blocks;
+mod tensor_names;
 mod text;
+mod tokenizer_files;
 mod weights;
 
 use candle_core::Tensor;
@@ -55,6 +57,7 @@ pub(crate) use rope::Rotary;
 pub use rope_scaling::{LongRope, RopeScaling, Yarn};
 pub(crate) use row_capture::{CapturedRows, RowCapture};
 pub(crate) use score_blocks::{ScoreBlocks, causal_mask};
+pub(crate) use tensor_names::{EMBEDDING, OUTPUT, TensorNames};
 pub use text::EncodedPrompt;
 pub(crate) use text::TextCodec;
 pub(crate) use weights::{Parameters, Weights, hex, sha256_hex};
@@ -85,6 +88,7 @@ pub struct Model {
     identity: ModelIdentity,
     text: TextCodec,
     eos_token_ids: Vec<u32>,
+    warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for Model {
@@ -123,6 +127,7 @@ impl Model {
                 weights_sha256: weights_sha256(&checkpoint.weights)?,
                 tokenizer_sha256: text.sha256().to_owned(),
             },
+            warnings: warnings(&checkpoint, &text, &decoder, &weights),
             text,
             eos_token_ids: eos_token_ids(&checkpoint, decoder.config()),
             decoder,
@@ -136,6 +141,11 @@ impl Model {
             decoder: self.decoder.with_attention(kernel),
             ..self
         }
+    }
+
+    /// What of the checkpoint was read otherwise than it may be meant, a sentence each, for whoever loads it.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Shape and switches.
@@ -266,6 +276,24 @@ impl Model {
         let last = stream.narrow(0, stream.dim(0)? - 1, 1)?;
         Ok(self.decoder.logits(&last)?.squeeze(0)?)
     }
+}
+
+/// Whatever a checkpoint's parts have to say.
+fn warnings(
+    checkpoint: &Checkpoint,
+    text: &TextCodec,
+    decoder: &Decoder,
+    weights: &Weights,
+) -> Vec<String> {
+    let mut warnings = checkpoint.warnings.clone();
+    warnings.extend_from_slice(text.warnings());
+    if decoder.config().qkv_bias && !weights.holds("model.layers.0.self_attn.q_proj.bias") {
+        warnings.push(
+            "the configuration speaks of biases of queries, keys and values that the weights do not have; they count as zeros"
+                .to_owned(),
+        );
+    }
+    warnings
 }
 
 /// generation_config.json goes before config.json, as in transformers.

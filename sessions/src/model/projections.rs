@@ -204,6 +204,7 @@ fn split<const N: usize>(whole: &Linear, widths: [usize; N]) -> Result<Vec<Linea
     Ok(parts)
 }
 
+/// A bias that the configuration speaks of and the files do not have is none: transformers makes it zeros.
 fn linear(
     weights: &Weights,
     name: &str,
@@ -211,8 +212,9 @@ fn linear(
     bias: bool,
 ) -> Result<Linear, SessionError> {
     let weight = weights.matrix(&format!("{name}.weight"), shape)?;
-    let bias = bias
-        .then(|| weights.get(&format!("{name}.bias"), &shape[..1]))
+    let bias_name = format!("{name}.bias");
+    let bias = (bias && weights.holds(&bias_name))
+        .then(|| weights.get(&bias_name, &shape[..1]))
         .transpose()?;
     Ok(Linear::new(weight, bias))
 }

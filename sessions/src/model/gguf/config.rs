@@ -56,16 +56,16 @@ pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
     if header.count(&key("expert_count"))?.is_some_and(|n| n > 0) {
         return Err(header.wrong("mixtures of experts are not supported".to_owned()));
     }
-    let heads = header.required_count(&key("attention.head_count"))?;
+    let heads = required_of_layers(header, &key("attention.head_count"))?;
     let hidden = header.required_count(&key("embedding_length"))?;
     let mut config = json!({
         "architectures": [huggingface],
         "vocab_size": vocabulary(header)?,
         "hidden_size": hidden,
-        "intermediate_size": header.required_count(&key("feed_forward_length"))?,
+        "intermediate_size": required_of_layers(header, &key("feed_forward_length"))?,
         "num_hidden_layers": header.required_count(&key("block_count"))?,
         "num_attention_heads": heads,
-        "num_key_value_heads": header.count(&key("attention.head_count_kv"))?.unwrap_or(heads),
+        "num_key_value_heads": header.count_of_layers(&key("attention.head_count_kv"))?.unwrap_or(heads),
         "head_dim": head_dim(header, architecture)?,
         "max_position_embeddings": header.required_count(&key("context_length"))?,
         "rms_norm_eps": header.number(&key("attention.layer_norm_rms_epsilon"))?,
@@ -81,6 +81,12 @@ pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
         add_biases(header, architecture, fields);
     }
     Ok(config)
+}
+
+fn required_of_layers(header: &Header, key: &str) -> Result<usize, SessionError> {
+    header
+        .count_of_layers(key)?
+        .ok_or_else(|| header.missing(key))
 }
 
 /// Mistral goes by `llama`, with a sliding window or none, as Phi-3 has one or none; OLMo 2 with one is OLMo 3.
@@ -130,7 +136,8 @@ fn head_dim(header: &Header, architecture: &str) -> Result<Option<usize>, Sessio
         count("attention.key_length")?,
         count("attention.value_length")?,
     );
-    let heads = count("attention.head_count")?.filter(|&heads| heads > 0);
+    let heads = header.count_of_layers(&format!("{architecture}.attention.head_count"))?;
+    let heads = heads.filter(|&heads| heads > 0);
     let plain = count("embedding_length")?
         .zip(heads)
         .map(|(hidden, heads)| hidden / heads);
@@ -199,12 +206,31 @@ fn long_rope(header: &Header, architecture: &str) -> Result<Value, SessionError>
     }))
 }
 
-/// End of text, and end of a turn where the file knows one.
+/// Tokens that end a text or a turn by what they are called. Files name one id, and that of many chat models is not the
+/// one that their turns end with.
+const ENDS: [&str; 8] = [
+    "<|end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<end_of_turn>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<|return|>",
+];
+
+/// End of text, and end of a turn where the file knows one or has a token that is called so.
 fn end_of_text(header: &Header) -> Result<Vec<usize>, SessionError> {
     let mut ids = Vec::new();
     for name in ["eos", "eot", "eom"] {
         let id = header.count(&format!("tokenizer.ggml.{name}_token_id"))?;
         ids.extend(id.filter(|id| !ids.contains(id)));
+    }
+    let tokens = header.texts("tokenizer.ggml.tokens")?.unwrap_or_default();
+    for (id, token) in tokens.iter().enumerate() {
+        if ENDS.contains(token) && !ids.contains(&id) {
+            ids.push(id);
+        }
     }
     Ok(ids)
 }
