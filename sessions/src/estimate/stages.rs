@@ -89,10 +89,10 @@ pub(super) struct UnloadedModel {
 }
 
 impl UnloadedModel {
-    pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
+    pub(super) fn of(checkpoint: &Checkpoint, dtype: DtypeChoice) -> Result<Self, SessionError> {
         let config = ModelConfig::from_json(&checkpoint.config)?;
         Ok(Self {
-            weights: WeightSize::of(&checkpoint.weights, &config)?,
+            weights: WeightSize::of(&checkpoint.weights, &config, dtype.keeps_quantised())?,
             tokenizer_bytes: checkpoint.tokenizer.len() as f64,
             config,
         })
@@ -120,6 +120,8 @@ pub(super) struct SampleStages<'a> {
     pub(super) needs: &'a Needs,
     pub(super) decode: &'a dyn ObservationWindow,
     pub(super) windows: &'a [&'a dyn ObservationWindow],
+    /// Whether it is the only one: the weights of another have their second layout already when it begins.
+    pub(super) is_only: bool,
 }
 
 impl SampleStages<'_> {
@@ -155,7 +157,8 @@ impl SampleStages<'_> {
         let read = program + self.model.loaded(&self.run) + loaded_by_windows;
         let loaded = read + self.model.repacked(&self.run);
         let standing = loaded + self.cache() + self.kept_of_prompt();
-        let mut stages = vec![self.load(read), self.prefill(loaded)];
+        let before_prefill = if self.is_only { read } else { loaded };
+        let mut stages = vec![self.load(read), self.prefill(before_prefill)];
         let mut observed = 0.0;
         let mut observe = |stage, window: &WindowMemory| {
             let before = standing + Memory::on_host(observed);
@@ -295,13 +298,14 @@ pub(crate) fn drafter_memory(
     tokens: usize,
     run: &RunShape<'_>,
 ) -> Result<(Memory, Memory), SessionError> {
-    let model = UnloadedModel::of(&Checkpoint::find(source)?)?;
+    let model = UnloadedModel::of(&Checkpoint::find(source)?, dtype)?;
     let dtype = dtype.resolve_on(!run.on_gpu, model.config.stored_dtype.as_deref());
     let own = RunShape {
         config: &model.config,
         source,
         element_bytes: dtype.size_in_bytes(),
         widens_products: !run.on_gpu && dtype == DType::BF16,
+        dequantises: !run.on_gpu && model.weights.are_quantised(),
         ..*run
     };
     let chunk = CHUNK_TOKENS.min(run.prompt_tokens);

@@ -84,8 +84,8 @@ impl Decoder {
     pub(crate) fn differentiable(&self) -> Result<Self, SessionError> {
         if self.is_quantised {
             return Err(SessionError::Plan {
-                reason: "a quantised model passes no gradient, so nothing can be trained on it; train on the \
-                    checkpoint that was not quantised"
+                reason: "a quantised model passes no gradient, so nothing can be trained on it; load it with \
+                    --dtype f32 (or bf16, f16), which dequantises it"
                     .to_owned(),
             });
         }

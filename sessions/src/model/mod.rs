@@ -51,6 +51,7 @@ pub(crate) use device::{device_name, free_device_memory};
 pub use evicted::Evicted;
 pub use family::Family;
 pub use flash::AttentionKernel;
+pub(crate) use linear::dequantised_bytes;
 pub use rope::RopeConfig;
 #[cfg(test)]
 pub(crate) use rope::Rotary;
@@ -114,8 +115,10 @@ impl Model {
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let text = TextCodec::open(&checkpoint)?;
         let device = device.open()?;
+        let keeps_quantised = dtype.keeps_quantised();
         let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
-        let weights = Weights::open(&checkpoint.weights, config.head_dim, &device, dtype)?;
+        let (files, head_dim) = (&checkpoint.weights, config.head_dim);
+        let weights = Weights::open(files, head_dim, &device, dtype, keeps_quantised)?;
         // before the hash, which takes long for large files and says nothing about one that does not fit
         let decoder = Decoder::load(&weights, config, ForwardMode::Fused)?;
         Ok(Self {

@@ -30,6 +30,8 @@ enum Storage {
         tensors: GgufTensors<Arc<Header>>,
         /// Width of a head, by which rows are ordered.
         head_dim: usize,
+        /// Whether quantised matrices stay what they are.
+        keeps_quantised: bool,
     },
 }
 
@@ -55,12 +57,13 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// `head_dim` is the width of a head.
+    /// `head_dim` is the width of a head; `keeps_quantised` says whether quantised matrices stay what they are.
     pub(crate) fn open(
         files: &WeightFiles,
         head_dim: usize,
         device: &Device,
         dtype: DType,
+        keeps_quantised: bool,
     ) -> Result<Self, SessionError> {
         let (storage, file_names) = match files {
             WeightFiles::Embedded(bytes) => {
@@ -72,7 +75,12 @@ impl Weights {
             WeightFiles::Gguf(header) => {
                 let tensors = GgufTensors::of_checkpoint(header)?;
                 let name = header.path().display().to_string();
-                (Storage::Gguf { tensors, head_dim }, name)
+                let storage = Storage::Gguf {
+                    tensors,
+                    head_dim,
+                    keeps_quantised,
+                };
+                (storage, name)
             }
         };
         Ok(Self {
@@ -106,12 +114,17 @@ impl Weights {
 
     /// Whether some matrices stay quantised.
     pub(crate) fn is_quantised(&self) -> bool {
-        matches!(&self.storage, Storage::Gguf { tensors, .. } if tensors.header().is_quantised())
+        matches!(&self.storage, Storage::Gguf { tensors, keeps_quantised: true, .. }
+            if tensors.header().is_quantised())
     }
 
-    /// The matrix `name` of shape `expected`, as floating point unless it is stored quantised.
+    /// The matrix `name` of shape `expected`, as floating point unless it is stored quantised and stays so.
     pub(crate) fn matrix(&self, name: &str, expected: [usize; 2]) -> Result<Matrix, SessionError> {
-        if let Storage::Gguf { tensors, head_dim } = &self.storage
+        if let Storage::Gguf {
+            tensors,
+            head_dim,
+            keeps_quantised: true,
+        } = &self.storage
             && let Some((found, format)) = tensors.layout(name)
             && format.block_size() > 1
         {
@@ -124,7 +137,10 @@ impl Weights {
 
     /// The tensor `name`, which must have the shape `expected`, as floating point.
     pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, SessionError> {
-        if let Storage::Gguf { tensors, head_dim } = &self.storage {
+        if let Storage::Gguf {
+            tensors, head_dim, ..
+        } = &self.storage
+        {
             let (found, _) = tensors.layout(name).ok_or_else(|| self.missing(name))?;
             self.check_shape(name, found, expected)?;
             let stored = tensors.load(name, *head_dim, &self.device)?;

@@ -9,6 +9,7 @@ mod bad_checkpoints;
 mod common;
 mod damaged_checkpoints;
 mod demo_model;
+mod dequantised;
 mod fidelity;
 mod gguf;
 mod gguf_headers;

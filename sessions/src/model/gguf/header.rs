@@ -57,7 +57,8 @@ impl Header {
         }
         let file = File::open(path).io("open the GGUF file", path)?;
         let file_bytes = file.metadata().io("look at the GGUF file", path)?.len();
-        let mut front = Vec::new();
+        // at once, or growing it would take three times as much
+        let mut front = Vec::with_capacity(file_bytes.min(MOST_HEADER_BYTES) as usize);
         file.take(MOST_HEADER_BYTES)
             .read_to_end(&mut front)
             .io("read the header of the GGUF file", path)?;
