@@ -35,6 +35,7 @@ pub(crate) struct Decoder {
     final_norm: Norm,
     output: Linear,
     rotary: Rotary,
+    sliding_rotary: Option<Rotary>,
     is_quantised: bool,
     mode: ForwardMode,
     device: Device,
@@ -70,6 +71,10 @@ impl Decoder {
             output: Linear::new(output, None),
             is_quantised: weights.is_quantised(),
             rotary: Rotary::new(&config.rope, config.head_dim),
+            sliding_rotary: config
+                .sliding_rope
+                .as_ref()
+                .map(|rope| Rotary::new(rope, config.head_dim)),
             mode,
             device: weights.device().clone(),
             dtype: weights.dtype(),
@@ -153,7 +158,11 @@ impl Decoder {
             });
         }
         let ids = Tensor::new(ids, &self.device)?;
-        self.embedding.rows(&ids, self.dtype)
+        let rows = self.embedding.rows(&ids, self.dtype)?;
+        match self.config.embedding_scale {
+            None => Ok(rows),
+            Some(scale) => Ok((rows * scale)?),
+        }
     }
 
     /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which
@@ -251,10 +260,11 @@ impl Decoder {
             KeySource::Sequences(_) => positions.len(),
         };
         let (dtype, device) = (self.dtype, &self.device);
+        let rotation =
+            |rotary: &Rotary| rotary.at(positions, prompt_tokens, dtype, device, self.mode);
         let pass = Pass {
-            rotation: self
-                .rotary
-                .at(positions, prompt_tokens, dtype, device, self.mode)?,
+            rotation: rotation(&self.rotary)?,
+            sliding_rotation: self.sliding_rotary.as_ref().map(rotation).transpose()?,
             source,
             mode: self.mode,
             adapters,
@@ -269,6 +279,10 @@ impl Decoder {
     /// Logits `[R, vocabulary]`, f32, of rows of a residual stream `[R, hidden]`.
     pub(crate) fn logits(&self, stream: &Tensor) -> Result<Tensor, SessionError> {
         let normed = self.final_norm.forward(stream, self.mode)?;
-        Ok(self.output.forward(&normed)?.to_dtype(DType::F32)?)
+        let logits = self.output.forward(&normed)?.to_dtype(DType::F32)?;
+        match self.config.logit_cap {
+            None => Ok(logits),
+            Some(cap) => Ok(((logits / cap)?.tanh()? * cap)?),
+        }
     }
 }

@@ -44,7 +44,7 @@ pub use chat_variables::ChatVariables;
 pub use checkpoint::ModelSource;
 pub(crate) use checkpoint::{Checkpoint, WeightFiles};
 pub(crate) use companion::Companion;
-pub use config::{ModelConfig, NormPlacement, QkNorm};
+pub use config::{Activation, ModelConfig, NormPlacement, QkNorm};
 pub(crate) use decoder::{Decoder, ForwardMode};
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
 pub(crate) use device::{device_name, free_device_memory};

@@ -19,6 +19,7 @@ pub(crate) struct AttentionWeights {
     pub(crate) key_norm: Option<Norm>,
     qk_norm: Option<QkNorm>,
     pub(crate) head_dim: usize,
+    query_scale: f64,
     pub(crate) sliding_window: Option<usize>,
     /// Whether queries and keys are rotated.
     pub(crate) rotates: bool,
@@ -82,9 +83,18 @@ impl AttentionWeights {
             key_norm: norm("k_norm", kv_width)?,
             qk_norm: config.qk_norm,
             head_dim,
+            query_scale: config.query_scale,
             sliding_window: config.sliding_windows.get(layer).copied().flatten(),
             rotates: config.rotated_layers.get(layer).copied().unwrap_or(true),
         })
+    }
+
+    /// Queries whose logits are q . k / sqrt(D), whatever the model divides by.
+    pub(crate) fn scaled(&self, queries: Tensor) -> Result<Tensor, SessionError> {
+        match self.query_scale {
+            1.0 => Ok(queries),
+            scale => Ok((queries * scale)?),
+        }
     }
 
     /// Splits projected rows `[R, heads * D]` into the heads of every sequence,

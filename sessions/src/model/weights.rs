@@ -112,6 +112,11 @@ impl Weights {
         self.dtype
     }
 
+    /// Whether they are those of a GGUF file.
+    pub(crate) fn are_of_gguf(&self) -> bool {
+        matches!(self.storage, Storage::Gguf { .. })
+    }
+
     /// Whether some matrices stay quantised.
     pub(crate) fn is_quantised(&self) -> bool {
         matches!(&self.storage, Storage::Gguf { tensors, keeps_quantised: true, .. }

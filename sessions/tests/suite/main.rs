@@ -11,6 +11,7 @@ mod damaged_checkpoints;
 mod demo_model;
 mod dequantised;
 mod fidelity;
+mod gemma;
 mod gguf;
 mod gguf_headers;
 mod half_precision;

@@ -8,13 +8,14 @@ use super::tensors::GgufTensors;
 use crate::SessionError;
 
 /// Architectures of GGUF files and what Hugging Face calls them.
-const ARCHITECTURES: [(&str, &str); 6] = [
+const ARCHITECTURES: [(&str, &str); 7] = [
     ("llama", "LlamaForCausalLM"),
     ("qwen2", "Qwen2ForCausalLM"),
     ("qwen3", "Qwen3ForCausalLM"),
     ("smollm3", "SmolLM3ForCausalLM"),
     ("olmo2", "Olmo2ForCausalLM"),
     ("phi3", "Phi3ForCausalLM"),
+    ("gemma3", "Gemma3ForCausalLM"),
 ];
 
 /// `general.file_type` by its numbers in llama.cpp's `llama_ftype`.
@@ -78,6 +79,7 @@ pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
     });
     if let Some(fields) = config.as_object_mut() {
         add_sliding_window(header, architecture, fields)?;
+        add_query_scalar(architecture, fields);
         add_biases(header, architecture, fields);
     }
     Ok(config)
@@ -95,7 +97,7 @@ fn add_sliding_window(
     architecture: &str,
     fields: &mut Map<String, Value>,
 ) -> Result<(), SessionError> {
-    if !matches!(architecture, "llama" | "phi3" | "olmo2") {
+    if !matches!(architecture, "llama" | "phi3" | "olmo2" | "gemma3") {
         return Ok(());
     }
     let window = header.count(&format!("{architecture}.attention.sliding_window"))?;
@@ -111,6 +113,23 @@ fn add_sliding_window(
     }
     fields.insert("sliding_window".to_owned(), window.into());
     Ok(())
+}
+
+/// What queries of Gemma 3 are divided by the root of is not in the header: as llama.cpp has it, the width of a head, but
+/// for the model of 27 billion weights (62 layers), whose heads are wider than what it divides by.
+fn add_query_scalar(architecture: &str, fields: &mut Map<String, Value>) {
+    const LAYERS_OF_27B: u64 = 62;
+    if architecture != "gemma3" {
+        return;
+    }
+    let number = |name: &str| fields.get(name).and_then(Value::as_u64);
+    let scalar = match number("num_hidden_layers") {
+        Some(LAYERS_OF_27B) => number("hidden_size")
+            .zip(number("num_attention_heads").filter(|&heads| heads > 0))
+            .map(|(hidden, heads)| hidden / heads),
+        _ => number("head_dim"),
+    };
+    fields.insert("query_pre_attn_scalar".to_owned(), scalar.into());
 }
 
 /// Some of Llama's relatives have biases.
