@@ -26,10 +26,11 @@ impl Parts {
 
     fn list(&mut self, key: &str) -> &mut Vec<Value> {
         let found = self.metadata.iter_mut().find(|(known, _)| known == key);
-        let Value::Array(list) = &mut found.unwrap().1 else {
-            panic!("{key} is no list");
+        let list = match &mut found.unwrap().1 {
+            Value::Array(list) => Some(list),
+            _ => None,
         };
-        list
+        list.unwrap()
     }
 
     /// Calls a token something else and makes it a special one.
