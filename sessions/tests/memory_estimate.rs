@@ -26,8 +26,8 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 const TOLERANCE: f64 = 0.15;
 
 struct Case {
-    /// What stands highest in it.
-    stage: &'static str,
+    /// What stands highest in it, unless that depends on the processor.
+    stage: Option<&'static str>,
     shape: Shape,
     prompt_tokens: usize,
     decode_tokens: usize,
@@ -51,7 +51,7 @@ const SMALL: Shape = Shape {
 
 fn cases() -> Vec<Case> {
     let case = |stage, shape, prompt_tokens, windows| Case {
-        stage,
+        stage: Some(stage),
         shape,
         prompt_tokens,
         decode_tokens: 4,
@@ -61,9 +61,11 @@ fn cases() -> Vec<Case> {
         gguf: None,
     };
     // wide enough that weights, in both layouts that they have, are most of what stands
-    let quantised = |format| Case {
-        dtype: DtypeChoice::Auto,
+    let quantised = |format, dtype| Case {
+        dtype,
         gguf: Some(format),
+        // the second layout, which the decode stage makes, goes by the processor
+        stage: None,
         ..case(
             "prefill",
             Shape {
@@ -193,8 +195,10 @@ fn cases() -> Vec<Case> {
                 &["last:8"],
             )
         },
-        quantised(GgmlDType::Q8_0),
-        quantised(GgmlDType::Q4K),
+        quantised(GgmlDType::Q8_0, DtypeChoice::Auto),
+        quantised(GgmlDType::Q4K, DtypeChoice::Auto),
+        quantised(GgmlDType::Q4K, DtypeChoice::F32),
+        quantised(GgmlDType::Q4K, DtypeChoice::Bf16),
     ]
 }
 
@@ -271,7 +275,9 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
         let off_disk = estimate.session_bytes / file - 1.0;
         if off.abs() > TOLERANCE
             || off_disk.abs() > TOLERANCE
-            || estimate.peak_stage() != case.stage
+            || case
+                .stage
+                .is_some_and(|stage| estimate.peak_stage() != stage)
         {
             wrong += 1;
         }

@@ -87,6 +87,7 @@ pub(super) struct Variation {
     pub(super) decode_tokens: usize,
     pub(super) dtype: DType,
     pub(super) windows: Vec<String>,
+    pub(super) samples: usize,
 }
 
 /// A plan with its model's sizes and its tokenizer, without the weights.
@@ -107,7 +108,7 @@ impl CaptureEstimator {
     pub fn open(plan: &CapturePlan) -> Result<Self, SessionError> {
         plan.decode.check()?;
         let checkpoint = Checkpoint::find(&plan.model)?;
-        let model = UnloadedModel::of(&checkpoint)?;
+        let model = UnloadedModel::of(&checkpoint, plan.dtype)?;
         let device = plan.device.open()?;
         let stored = model.config.stored_dtype.as_deref();
         Ok(Self {
@@ -128,12 +129,14 @@ impl CaptureEstimator {
     pub fn estimate(&self, samples: &[Sample]) -> Result<MemoryEstimate, SessionError> {
         let windows: Vec<&dyn ObservationWindow> = self.windows.iter().map(AsRef::as_ref).collect();
         let needs = needs(&self.plan.decode, &windows);
-        let mut estimate = self.of_longest(self.longest(samples, &needs)?)?;
-        estimate.samples = samples.len();
+        let longest = self.longest(samples, &needs)?;
+        let mut estimate = self.of_longest(longest, samples.len())?;
         for sample in samples {
             let tokens = self.prompt_tokens(sample)?;
-            estimate.session_bytes +=
-                self.with_stages(&self.asked(tokens), |stages| stages.file_bytes())?;
+            estimate.session_bytes += self
+                .with_stages(&self.asked(tokens, samples.len()), |stages| {
+                    stages.file_bytes()
+                })?;
         }
         Ok(estimate)
     }
@@ -157,8 +160,12 @@ impl CaptureEstimator {
         Ok(encoded.ids.len())
     }
 
-    fn of_longest(&self, prompt_tokens: usize) -> Result<MemoryEstimate, SessionError> {
-        let asked = self.asked(prompt_tokens);
+    fn of_longest(
+        &self,
+        prompt_tokens: usize,
+        samples: usize,
+    ) -> Result<MemoryEstimate, SessionError> {
+        let asked = self.asked(prompt_tokens, samples);
         Ok(MemoryEstimate {
             prompt_tokens,
             decode_tokens: self.plan.decode.max_tokens,
@@ -166,24 +173,30 @@ impl CaptureEstimator {
             dtype: self.dtype.as_str(),
             parts: self.with_stages(&asked, |stages| Ok(stages.parts()))?,
             stages: self.with_stages(&asked, |stages| stages.stages())?,
-            samples: 0,
+            samples,
             session_bytes: 0.0,
             device_free_bytes: free_device_memory(&self.device),
         })
     }
 
     /// The run as the plan has it.
-    fn asked(&self, prompt_tokens: usize) -> Variation {
+    fn asked(&self, prompt_tokens: usize, samples: usize) -> Variation {
         Variation {
             prompt_tokens,
             decode_tokens: self.plan.decode.max_tokens,
             dtype: self.dtype,
             windows: self.window_labels(),
+            samples,
         }
     }
 
     pub(super) fn decode_tokens(&self) -> usize {
         self.plan.decode.max_tokens
+    }
+
+    /// Whether weights stay quantised.
+    pub(super) fn is_quantised(&self) -> bool {
+        self.model.weights.are_quantised()
     }
 
     pub(super) fn dtype(&self) -> DType {
@@ -239,6 +252,7 @@ impl CaptureEstimator {
             element_bytes: variation.dtype.size_in_bytes(),
             on_gpu: !self.device.is_cpu(),
             widens_products: self.device.is_cpu() && variation.dtype == DType::BF16,
+            dequantises: self.device.is_cpu() && self.is_quantised(),
             threads: rayon::current_num_threads(),
         }
     }
@@ -260,6 +274,7 @@ impl CaptureEstimator {
             needs: &needs,
             decode: &Decode::generated(plan),
             windows: &windows,
+            is_only: variation.samples == 1,
         })
     }
 }

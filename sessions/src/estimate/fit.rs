@@ -94,6 +94,7 @@ impl CaptureEstimator {
             decode_tokens: self.decode_tokens(),
             dtype: self.dtype(),
             windows: self.window_labels(),
+            samples: estimate.samples,
         };
         let fits =
             |variation: &Variation| Ok::<_, SessionError>(limits.hold(self.peak(variation)?));
@@ -113,7 +114,8 @@ impl CaptureEstimator {
         })?;
         ways.extend(decode_tokens.map(|tokens| format!("--decode {tokens}")));
         ways.extend(self.fewer_windows(&asked, &fits)?);
-        if asked.dtype == candle_core::DType::F32 {
+        // a smaller format than that of a quantised file there is not
+        if asked.dtype == candle_core::DType::F32 && !self.is_quantised() {
             let halved = Variation {
                 dtype: candle_core::DType::BF16,
                 ..asked.clone()

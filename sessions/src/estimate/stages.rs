@@ -78,6 +78,8 @@ pub(super) struct SampleStages<'a> {
     pub(super) needs: &'a Needs,
     pub(super) decode: &'a dyn ObservationWindow,
     pub(super) windows: &'a [&'a dyn ObservationWindow],
+    /// Whether it is the only one: the weights of another have their second layout already when it begins.
+    pub(super) is_only: bool,
 }
 
 impl SampleStages<'_> {
@@ -113,7 +115,8 @@ impl SampleStages<'_> {
         let read = program + self.model.loaded(&self.run) + loaded_by_windows;
         let loaded = read + self.model.repacked(&self.run);
         let standing = loaded + self.cache() + self.kept_of_prompt();
-        let mut stages = vec![self.load(read), self.prefill(loaded)];
+        let before_prefill = if self.is_only { read } else { loaded };
+        let mut stages = vec![self.load(read), self.prefill(before_prefill)];
         let mut observed = 0.0;
         let mut observe = |stage, window: &WindowMemory| {
             let before = standing + Memory::on_host(observed);

@@ -6,15 +6,10 @@
 
 use candle_core::quantized::GgmlDType;
 
-/// Bytes of the second layout of a matrix `[rows, columns]`; 0 where it is multiplied as it is. `many_rows` says
-/// whether it is ever multiplied by more than one row at a time.
+/// Bytes of the second layout of a matrix `[rows, columns]` that is multiplied by one row at a time; 0 where it is
+/// multiplied as it is.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn repacked_bytes(
-    format: GgmlDType,
-    rows: usize,
-    columns: usize,
-    many_rows: bool,
-) -> f64 {
+pub(super) fn repacked_bytes(format: GgmlDType, rows: usize, columns: usize) -> f64 {
     /// Rows of a tile, and numbers of a row in it.
     const TILE: (usize, usize) = (16, 256);
     if columns == 0 || !rows.is_multiple_of(TILE.0) || !columns.is_multiple_of(TILE.1) {
@@ -25,35 +20,18 @@ pub(super) fn repacked_bytes(
             && std::arch::is_x86_feature_detected!("avx512vnni"));
     let vectors =
         std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
-    // scales and minima become f32, half-bytes stay two to a byte, six bits become a byte
+    // scales and minima become f32, half-bytes stay two to a byte
     let bytes_per_number = match format {
-        GgmlDType::Q4K if many_rows && has_matrix_tiles() => 0.75 + 1.25,
         GgmlDType::Q4K if dot_products || vectors => 0.75,
-        GgmlDType::Q6K if many_rows && (dot_products || vectors) => 1.25,
         GgmlDType::Q8_0 if dot_products => 1.0625,
         _ => 0.0,
     };
     bytes_per_number * rows as f64 * columns as f64
 }
 
-/// Whether the processor has AMX, for which Q4_K is laid out a third time.
-#[cfg(target_arch = "x86_64")]
-fn has_matrix_tiles() -> bool {
-    /// Bits of leaf 7 for AMX-TILE and AMX-INT8.
-    const TILES: u32 = 0b11 << 24;
-    cfg!(target_os = "linux")
-        && std::arch::is_x86_feature_detected!("avx512vnni")
-        && core::arch::x86_64::__cpuid_count(7, 0).edx & TILES == TILES
-}
-
 /// The blocks of several rows side by side, which takes as much as the blocks themselves.
 #[cfg(target_arch = "aarch64")]
-pub(super) fn repacked_bytes(
-    format: GgmlDType,
-    rows: usize,
-    columns: usize,
-    _many_rows: bool,
-) -> f64 {
+pub(super) fn repacked_bytes(format: GgmlDType, rows: usize, columns: usize) -> f64 {
     let rows_together = match format {
         GgmlDType::Q4_0 | GgmlDType::Q8_0 => 4,
         GgmlDType::Q4K | GgmlDType::Q5K | GgmlDType::Q6K => 8,
@@ -69,11 +47,6 @@ pub(super) fn repacked_bytes(
 
 /// Matrices are multiplied as they are.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(super) fn repacked_bytes(
-    _format: GgmlDType,
-    _rows: usize,
-    _columns: usize,
-    _many_rows: bool,
-) -> f64 {
+pub(super) fn repacked_bytes(_format: GgmlDType, _rows: usize, _columns: usize) -> f64 {
     0.0
 }

@@ -1,7 +1,7 @@
 //! How much one run holds, from the shapes. Every figure is in bytes.
 
 use super::memory::{Memory, WindowMemory};
-use crate::model::{ModelConfig, ModelSource, ScoreBlocks};
+use crate::model::{ModelConfig, ModelSource, ScoreBlocks, dequantised_bytes};
 
 /// Numbers of log-sum-exps, scores and attention weights are single precision whatever the model's are.
 const F32_BYTES: f64 = 4.0;
@@ -21,6 +21,8 @@ pub struct RunShape<'a> {
     pub on_gpu: bool,
     /// Whether both sides of a product are made single precision first, as candle does with bf16 on the CPU.
     pub widens_products: bool,
+    /// Whether products of many rows make quantised matrices floating point, block by block.
+    pub dequantises: bool,
     /// Threads that score heads at the same time.
     pub threads: usize,
 }
@@ -87,10 +89,35 @@ impl RunShape<'_> {
         ]);
         // gate, its activation, up, and the product
         let feed_forward = product(&[4, rows, config.intermediate_size, element]);
-        let attention = heads + self.attention_block(rows, keys) + self.widened_cache(keys);
-        let feed_forward = feed_forward + self.widened_feed_forward(rows);
+        let block = self.attention_block(rows, keys) + self.widened_cache(keys);
+        let attention = heads + block.max(self.dequantised(rows, self.widest_of_attention()));
+        let feed_forward = feed_forward
+            + self.widened_feed_forward(rows)
+            + self.dequantised(rows, self.widest_of_feed_forward());
         let widest = attention.max(feed_forward).max(self.widened_output());
         self.beside_the_model(streams + widest)
+    }
+
+    /// Sides of the matrices of attention and of the feed-forward, `[width out, width in]`.
+    fn widest_of_attention(&self) -> [[usize; 2]; 2] {
+        let (hidden, heads) = (self.config.hidden_size, self.config.query_heads);
+        let heads = heads * self.config.head_dim;
+        [[heads, hidden], [hidden, heads]]
+    }
+
+    fn widest_of_feed_forward(&self) -> [[usize; 2]; 2] {
+        let (hidden, wide) = (self.config.hidden_size, self.config.intermediate_size);
+        [[wide, hidden], [hidden, wide]]
+    }
+
+    /// What the product of `rows` rows with one of these takes where they are quantised.
+    fn dequantised(&self, rows: usize, matrices: [[usize; 2]; 2]) -> f64 {
+        let bytes =
+            |[width_out, width_in]: [usize; 2]| dequantised_bytes(rows, width_out, width_in);
+        match self.dequantises {
+            true => matrices.into_iter().map(bytes).fold(0.0, f64::max),
+            false => 0.0,
+        }
     }
 
     /// A layer's keys or values, as a product takes them.

@@ -22,10 +22,10 @@ pub(crate) struct UnloadedModel {
 }
 
 impl UnloadedModel {
-    pub(crate) fn of(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
+    pub(crate) fn of(checkpoint: &Checkpoint, dtype: DtypeChoice) -> Result<Self, SessionError> {
         let config = ModelConfig::from_json(&checkpoint.config)?;
         Ok(Self {
-            weights: WeightSize::of(&checkpoint.weights, &config)?,
+            weights: WeightSize::of(&checkpoint.weights, &config, dtype.keeps_quantised())?,
             tokenizer_bytes: checkpoint.tokenizer.len() as f64,
             config,
         })
@@ -58,13 +58,14 @@ pub(crate) fn drafter_memory(
     tokens: usize,
     run: &RunShape<'_>,
 ) -> Result<(Memory, Memory), SessionError> {
-    let model = UnloadedModel::of(&Checkpoint::find(source)?)?;
+    let model = UnloadedModel::of(&Checkpoint::find(source)?, dtype)?;
     let dtype = dtype.resolve_on(!run.on_gpu, model.config.stored_dtype.as_deref());
     let own = RunShape {
         config: &model.config,
         source,
         element_bytes: dtype.size_in_bytes(),
         widens_products: !run.on_gpu && dtype == DType::BF16,
+        dequantises: !run.on_gpu && model.weights.are_quantised(),
         ..*run
     };
     let chunk = CHUNK_TOKENS.min(run.prompt_tokens);

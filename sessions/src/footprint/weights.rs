@@ -11,19 +11,16 @@ use super::repacked::repacked_bytes;
 use crate::SessionError;
 use crate::error::Context;
 use crate::model::gguf::{Header, TensorSize};
-use crate::model::{ModelConfig, WeightFiles};
+use crate::model::{EMBEDDING, ModelConfig, OUTPUT, TensorNames, WeightFiles};
 
 /// As the safetensors crate has it: a longer header is a damaged file.
 const MOST_HEADER_BYTES: u64 = 100_000_000;
 
-/// The token embedding, whose shape is the configuration's.
-const EMBEDDING: &str = "model.embed_tokens.weight";
+/// Bytes of a number in single precision.
+const F32_BYTES: f64 = 4.0;
 
 /// Bytes before the header, which say how long it is.
 const LENGTH_BYTES: usize = 8;
-
-/// The output layer, where it is not the embedding.
-const OUTPUT: &str = "lm_head.weight";
 
 /// One tensor as it lies on disk.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +34,8 @@ struct StoredTensor {
     mapped_bytes: f64,
     /// Bytes that it takes besides from its first product on, on the CPU.
     repacked_bytes: f64,
+    /// Whether numbers are made single precision before they become what they are loaded as.
+    comes_as_f32: bool,
 }
 
 /// The tensors that a decoder loads, in the order in which it does.
@@ -55,25 +54,31 @@ pub(crate) struct Loading {
 }
 
 impl WeightSize {
-    /// Reads no tensor.
+    /// Reads no tensor. `keeps_quantised` says whether quantised matrices stay what they are.
     ///
     /// # Errors
     /// [`SessionError::Checkpoint`] for a header that is damaged, [`SessionError::TensorShape`] for an embedding
     /// that is not the configuration's.
-    pub(crate) fn of(files: &WeightFiles, config: &ModelConfig) -> Result<Self, SessionError> {
+    pub(crate) fn of(
+        files: &WeightFiles,
+        config: &ModelConfig,
+        keeps_quantised: bool,
+    ) -> Result<Self, SessionError> {
         let mut named = Vec::new();
         match files {
             WeightFiles::Embedded(bytes) => {
                 let (_, header) = SafeTensors::read_metadata(bytes)
                     .map_err(|error| damaged(Path::new("built-in"), &error))?;
-                add_tensors(&mut named, &header, config, None)?;
+                add_tensors(&mut named, &[(header, None)], config)?;
             }
             WeightFiles::Files(paths) => {
-                for path in paths {
-                    add_tensors(&mut named, &read_header(path)?, config, Some(path))?;
-                }
+                let headers = paths
+                    .iter()
+                    .map(|path| Ok((read_header(path)?, Some(path.as_path()))))
+                    .collect::<Result<Vec<_>, SessionError>>()?;
+                add_tensors(&mut named, &headers, config)?;
             }
-            WeightFiles::Gguf(header) => add_quantised(&mut named, header),
+            WeightFiles::Gguf(header) => add_gguf(&mut named, header, keeps_quantised),
         }
         // embedding and output layer come first; a stable sort leaves the others as they are
         named.sort_by_key(|(name, _)| match name.as_str() {
@@ -92,6 +97,11 @@ impl WeightSize {
         tensors.map(|tensor| tensor.loaded(element_bytes)).sum()
     }
 
+    /// Whether some of them stay quantised.
+    pub(crate) fn are_quantised(&self) -> bool {
+        self.tensors.iter().any(|tensor| tensor.kept_bytes > 0.0)
+    }
+
     /// Bytes that they take besides from their first products on, on the CPU.
     pub(crate) fn repacked_bytes(&self) -> f64 {
         let tensors = self.tensors.iter();
@@ -106,11 +116,16 @@ impl WeightSize {
         for tensor in &self.tensors {
             let bytes = tensor.loaded(element_bytes);
             // a quantised matrix is read first, and then copied into its blocks
-            let converted = if bytes == tensor.bytes && tensor.kept_bytes == 0.0 {
+            let read = if bytes == tensor.bytes && tensor.kept_bytes == 0.0 {
                 0.0
             } else {
                 tensor.bytes
             };
+            let between = match tensor.comes_as_f32 && element_bytes < F32_BYTES {
+                true => tensor.numbers * F32_BYTES,
+                false => 0.0,
+            };
+            let converted = read + between;
             loaded += bytes;
             mapped += tensor.mapped_bytes;
             worst.needed = worst.needed.max(loaded + converted);
@@ -127,12 +142,13 @@ impl StoredTensor {
 }
 
 /// In the order of their names; none is mapped.
-fn add_quantised(named: &mut Vec<(String, StoredTensor)>, header: &Header) {
+fn add_gguf(named: &mut Vec<(String, StoredTensor)>, header: &Header, keeps_quantised: bool) {
     let mut tensors: Vec<_> = header.tensors().collect();
     tensors.sort_by_key(|tensor| tensor.name);
     for tensor in tensors {
         let bytes = tensor.bytes as f64;
-        let (numbers, kept_bytes) = match tensor.is_quantised {
+        let stays = tensor.is_quantised && keeps_quantised;
+        let (numbers, kept_bytes) = match stays {
             true => (0.0, bytes),
             false => (tensor.numbers as f64, 0.0),
         };
@@ -141,13 +157,18 @@ fn add_quantised(named: &mut Vec<(String, StoredTensor)>, header: &Header) {
             kept_bytes,
             bytes,
             mapped_bytes: 0.0,
-            repacked_bytes: repacked(&tensor, header),
+            repacked_bytes: if stays {
+                repacked(&tensor, header)
+            } else {
+                0.0
+            },
+            comes_as_f32: true,
         };
         named.push((tensor.name.to_owned(), stored));
     }
 }
 
-/// An embedding is multiplied only where it is the output layer too, which sees one row at a time.
+/// An embedding is multiplied only where it is the output layer too.
 fn repacked(tensor: &TensorSize<'_>, header: &Header) -> f64 {
     const EMBEDDING: &str = "token_embd.weight";
     const OUTPUT: &str = "output.weight";
@@ -157,38 +178,45 @@ fn repacked(tensor: &TensorSize<'_>, header: &Header) -> f64 {
         Some(matrix) => matrix,
         None => return 0.0,
     };
-    let many_rows = !matches!(tensor.name, EMBEDDING | OUTPUT);
-    repacked_bytes(tensor.format, rows, columns, many_rows)
+    repacked_bytes(tensor.format, rows, columns)
 }
 
-/// `file` is where they are mapped from.
+/// Of headers with the files that their tensors are mapped from.
 fn add_tensors(
     named: &mut Vec<(String, StoredTensor)>,
-    header: &Metadata,
+    headers: &[(Metadata, Option<&Path>)],
     config: &ModelConfig,
-    file: Option<&Path>,
 ) -> Result<(), SessionError> {
-    for name in header.offset_keys() {
-        // an output layer that is the embedding is not loaded a second time
-        if config.tied_embeddings && name == OUTPUT {
-            continue;
+    let names = TensorNames::find(|name| {
+        headers
+            .iter()
+            .any(|(header, _)| header.info(name).is_some())
+    });
+    for (header, file) in headers {
+        for stored_name in header.offset_keys() {
+            let loaded = names.of_stored(&stored_name).zip(header.info(&stored_name));
+            let Some((name, tensor)) = loaded else {
+                continue;
+            };
+            // an output layer that is the embedding is not loaded a second time
+            if config.tied_embeddings && name == OUTPUT {
+                continue;
+            }
+            if name == EMBEDDING {
+                check_embedding(&tensor.shape, config, *file)?;
+            }
+            let (start, end) = tensor.data_offsets;
+            let bytes = end.saturating_sub(start) as f64;
+            let stored = StoredTensor {
+                numbers: bytes * 8.0 / tensor.dtype.bitsize() as f64,
+                kept_bytes: 0.0,
+                bytes,
+                mapped_bytes: if file.is_some() { bytes } else { 0.0 },
+                repacked_bytes: 0.0,
+                comes_as_f32: false,
+            };
+            named.push((name, stored));
         }
-        let Some(tensor) = header.info(&name) else {
-            continue;
-        };
-        if name == EMBEDDING {
-            check_embedding(&tensor.shape, config, file)?;
-        }
-        let (start, end) = tensor.data_offsets;
-        let bytes = end.saturating_sub(start) as f64;
-        let stored = StoredTensor {
-            numbers: bytes * 8.0 / tensor.dtype.bitsize() as f64,
-            kept_bytes: 0.0,
-            bytes,
-            mapped_bytes: if file.is_some() { bytes } else { 0.0 },
-            repacked_bytes: 0.0,
-        };
-        named.push((name, stored));
     }
     Ok(())
 }

@@ -73,6 +73,17 @@ impl HubCache {
     }
 }
 
+/// The model's name, if this is a snapshot in a cache: `models--ORG--NAME/snapshots/COMMIT`.
+pub(crate) fn name_of_snapshot(folder: &Path) -> Option<String> {
+    let snapshots = folder.parent()?;
+    if snapshots.file_name()? != "snapshots" {
+        return None;
+    }
+    let repository = snapshots.parent()?.file_name()?.to_str()?;
+    let id = repository.strip_prefix("models--")?;
+    Some(id.rsplit("--").next().unwrap_or(id).to_owned())
+}
+
 pub(super) fn make_parent(path: &Path) -> Result<(), SessionError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).io("make a folder in the hub cache", folder)

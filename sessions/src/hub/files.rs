@@ -4,10 +4,12 @@ use super::client::{HubFile, Listing};
 use super::id::{HubId, is_relative_path};
 
 /// Fetched where they are there.
-const SMALL_FILES: [&str; 5] = [
+const SMALL_FILES: [&str; 7] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
     "generation_config.json",
     "chat_template.jinja",
 ];

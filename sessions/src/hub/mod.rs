@@ -13,6 +13,7 @@ mod settings;
 use std::path::{Path, PathBuf};
 
 pub use cache::HubCache;
+pub(crate) use cache::name_of_snapshot;
 pub use id::HubId;
 pub use settings::HubSettings;
 

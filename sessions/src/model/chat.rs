@@ -11,6 +11,7 @@ use super::chat_python::{install, without_generation_tags};
 use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
 use super::text::json_field;
+use super::tokenizer_files::SPECIAL_TOKENS;
 use crate::SessionError;
 
 /// What a template may use up whatever the prompt is, in minijinja's measure: steps, and 64 bytes that it makes.
@@ -19,17 +20,6 @@ const MOST_FUEL: u64 = 1_000_000;
 
 /// What it may use up besides for each byte of the prompt, which is copied, cut and searched a few times.
 const FUEL_A_BYTE: u64 = 2;
-
-/// The tokens that transformers hands to templates under these names, where a checkpoint has them.
-const SPECIAL_TOKENS: [&str; 7] = [
-    "bos_token",
-    "eos_token",
-    "unk_token",
-    "sep_token",
-    "pad_token",
-    "cls_token",
-    "mask_token",
-];
 
 /// Every name that means something in a template already: the turns, the switches, the special tokens and
 /// transformers' functions.
@@ -57,7 +47,11 @@ pub(crate) struct ChatTemplate {
 
 impl ChatTemplate {
     /// `chat_template.jinja` goes before the field of tokenizer_config.json, as in transformers.
-    pub(crate) fn find(checkpoint: &Checkpoint) -> Result<Option<Self>, SessionError> {
+    /// `special_tokens` are texts by the names that templates use.
+    pub(crate) fn find(
+        checkpoint: &Checkpoint,
+        special_tokens: &BTreeMap<&'static str, String>,
+    ) -> Result<Option<Self>, SessionError> {
         let config = checkpoint.tokenizer_config.as_deref();
         let source = match &checkpoint.chat_template {
             Some(bytes) => {
@@ -73,10 +67,7 @@ impl ChatTemplate {
         };
         Ok(source.map(|source| Self {
             source,
-            special_tokens: SPECIAL_TOKENS
-                .into_iter()
-                .filter_map(|name| Some((name, special_token(config, name)?)))
-                .collect(),
+            special_tokens: special_tokens.clone(),
         }))
     }
 
@@ -138,13 +129,6 @@ fn default_template(value: &Value) -> Option<String> {
             .map(str::to_owned),
         _ => None,
     }
-}
-
-/// A special token is written as its text or as an object with `content`.
-fn special_token(config: Option<&[u8]>, name: &str) -> Option<String> {
-    let value = json_field(config, name)?;
-    let content = value.get("content").unwrap_or(&value);
-    content.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Finding the files of a checkpoint: the built-in one, a folder in the Hugging Face layout, or one GGUF file.
 
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -89,9 +90,13 @@ pub(crate) struct Checkpoint {
     pub(crate) config: Vec<u8>,
     pub(crate) tokenizer: Vec<u8>,
     pub(crate) tokenizer_config: Option<Vec<u8>>,
+    pub(crate) added_tokens: Option<Vec<u8>>,
+    pub(crate) special_tokens_map: Option<Vec<u8>>,
     pub(crate) chat_template: Option<Vec<u8>>,
     pub(crate) generation_config: Option<Vec<u8>>,
     pub(crate) weights: WeightFiles,
+    /// What is worth a warning, a sentence each.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Checkpoint {
@@ -118,11 +123,14 @@ impl Checkpoint {
             tokenizer_config: Some(
                 include_bytes!("../../builtin/demo/tokenizer_config.json").to_vec(),
             ),
+            added_tokens: None,
+            special_tokens_map: None,
             chat_template: None,
             generation_config: Some(
                 include_bytes!("../../builtin/demo/generation_config.json").to_vec(),
             ),
             weights: WeightFiles::Embedded(include_bytes!("../../builtin/demo/model.safetensors")),
+            warnings: Vec::new(),
         }
     }
 
@@ -136,25 +144,53 @@ impl Checkpoint {
         }
         let config = required(folder, "config.json")?;
         let weights = WeightFiles::Files(weight_files(folder)?);
-        let tokenizer = required(folder, "tokenizer.json")?;
+        let tokenizer = tokenizer(folder)?;
         Ok(Self {
             name: folder_name(folder),
             config,
             tokenizer,
             tokenizer_config: optional(folder, "tokenizer_config.json")?,
+            added_tokens: optional(folder, "added_tokens.json")?,
+            special_tokens_map: optional(folder, "special_tokens_map.json")?,
             chat_template: optional(folder, "chat_template.jinja")?,
             generation_config: optional(folder, "generation_config.json")?,
             weights,
+            warnings: Vec::new(),
         })
     }
 }
 
+/// The folder's own name, or the model's where it is a snapshot of the hub cache
+/// (`models--ORG--NAME/snapshots/COMMIT`).
 fn folder_name(folder: &Path) -> String {
-    let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    absolute.file_name().map_or_else(
-        || folder.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let resolved = folder.canonicalize().unwrap_or_else(|_| absolute.clone());
+    let of_snapshot = [&absolute, &resolved]
+        .into_iter()
+        .find_map(|path| hub::name_of_snapshot(path));
+    of_snapshot.unwrap_or_else(|| {
+        resolved.file_name().map_or_else(
+            || folder.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    })
+}
+
+fn tokenizer(folder: &Path) -> Result<Vec<u8>, SessionError> {
+    if let Some(found) = optional(folder, "tokenizer.json")? {
+        return Ok(found);
+    }
+    let advice = match folder.join("tokenizer.model").is_file() {
+        true => {
+            "; tokenizer.model alone is not read, but transformers converts it: in Python, \
+            AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        }
+        false => "",
+    };
+    Err(SessionError::Checkpoint {
+        reason: format!("the model folder has no tokenizer.json{advice}"),
+        path: folder.to_owned(),
+    })
 }
 
 fn required(folder: &Path, name: &str) -> Result<Vec<u8>, SessionError> {
@@ -174,19 +210,55 @@ pub(super) fn optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, Ses
         });
     }
     match std::fs::read(&path) {
-        Ok(bytes) => Ok(Some(bytes)),
+        Ok(bytes) => {
+            refuse_pointer(&bytes, &path)?;
+            Ok(Some(bytes))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).io("read a part of the checkpoint", &path),
     }
 }
 
+/// What git leaves in the place of a large file that was not fetched (<https://git-lfs.com>).
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// Refuses contents that only say where the real ones can be had.
+pub(super) fn refuse_pointer(contents: &[u8], path: &Path) -> Result<(), SessionError> {
+    if !contents.starts_with(POINTER) {
+        return Ok(());
+    }
+    Err(SessionError::Checkpoint {
+        reason: "this is a Git LFS pointer and not the file itself; run `git lfs pull` in its folder, or fetch the file from the hub"
+            .to_owned(),
+        path: path.to_owned(),
+    })
+}
+
+/// As [`refuse_pointer`], of a file that is not read here.
+fn refuse_pointer_file(path: &Path) -> Result<(), SessionError> {
+    let action = "read the weights";
+    let mut front = Vec::new();
+    std::fs::File::open(path)
+        .io(action, path)?
+        .take(POINTER.len() as u64)
+        .read_to_end(&mut front)
+        .io(action, path)?;
+    refuse_pointer(&front, path)
+}
+
 fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, SessionError> {
     let single = folder.join("model.safetensors");
-    if single.is_file() {
-        return Ok(vec![single]);
-    }
-    if let Some(index) = optional(folder, "model.safetensors.index.json")? {
-        return shards(folder, &index);
+    let files = match single.is_file() {
+        true => Some(vec![single]),
+        false => optional(folder, "model.safetensors.index.json")?
+            .map(|index| shards(folder, &index))
+            .transpose()?,
+    };
+    if let Some(files) = files {
+        for file in &files {
+            refuse_pointer_file(file)?;
+        }
+        return Ok(files);
     }
     Err(SessionError::Checkpoint {
         reason: no_weights(folder),

@@ -31,6 +31,17 @@ pub enum NormPlacement {
     Input,
     /// On what comes out, before it joins the residual stream.
     Output,
+    /// On both.
+    Both,
+}
+
+/// What the feed-forward's gate goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activation {
+    /// x times its logistic function.
+    Silu,
+    /// x times the normal distribution function, approximated by tanh (Hendrycks and Gimpel 2016).
+    GeluTanh,
 }
 
 /// The shape and the switches of the decoder.
@@ -58,6 +69,19 @@ pub struct ModelConfig {
     pub rms_norm_eps: f64,
     /// Positions to angles.
     pub rope: RopeConfig,
+    /// The same for layers with a sliding window, where they have a rotation of their own.
+    pub sliding_rope: Option<RopeConfig>,
+    /// By what queries are multiplied so that their logits are q . k / sqrt(D), as everywhere here: sqrt(D / s)
+    /// where a model divides by sqrt(s) instead.
+    pub query_scale: f64,
+    /// By what rows of the embedding are multiplied on their way in.
+    pub embedding_scale: Option<f64>,
+    /// c of the final logits c tanh(x / c).
+    pub logit_cap: Option<f64>,
+    /// Whether norms multiply by 1 + w rather than by w.
+    pub norms_add_one: bool,
+    /// What the feed-forward's gate goes through.
+    pub activation: Activation,
     /// Whether the output layer is the embedding.
     pub tied_embeddings: bool,
     /// Whether q, k and v projections have biases.
@@ -94,14 +118,15 @@ impl ModelConfig {
         let object = value.as_object().ok_or_else(|| SessionError::Config {
             reason: "not a JSON object".to_owned(),
         })?;
-        let config = Self::from_object(object)?;
+        let config = Self::from_object(&language_part(object))?;
         config.check()?;
         Ok(config)
     }
 
     fn from_object(object: &Map<String, Value>) -> Result<Self, SessionError> {
+        let family = Family::from_fields(&Fields::new(object, ""))?;
+        let object = &with_default_sizes(object, family);
         let fields = Fields::new(object, "");
-        let family = Family::from_fields(&fields)?;
         let hidden_size = fields.size("hidden_size")?;
         let query_heads = fields.size("num_attention_heads")?;
         let layers = fields.size("num_hidden_layers")?;
@@ -114,8 +139,9 @@ impl ModelConfig {
             let method = quantised.get("quant_method").and_then(Value::as_str);
             return Err(SessionError::Config {
                 reason: format!(
-                    "the weights are quantised ({}), which is not supported; take the checkpoint that was not",
-                    method.unwrap_or("by an unnamed method")
+                    "the weights are quantised ({}), which is not supported; take {}",
+                    method.unwrap_or("by an unnamed method"),
+                    instead_of_quantised(method)
                 ),
             });
         }
@@ -123,14 +149,12 @@ impl ModelConfig {
         let max_positions = fields
             .optional_size("max_position_embeddings")?
             .unwrap_or_else(|| family.default_positions());
-        let rope = RopeConfig::from_json(object, family.default_theta(), max_positions)?;
-        if let Some(activation) = fields.text("hidden_act")?
-            && activation != "silu"
-        {
-            return Err(SessionError::Config {
-                reason: format!("the activation '{activation}' is not supported (supported: silu)"),
-            });
-        }
+        let (rope, sliding_rope) = rotations(family, object, max_positions)?;
+        let head_dim = fields
+            .optional_size("head_dim")?
+            .or_else(|| family.default_head_dim())
+            .unwrap_or(hidden_size / query_heads);
+        refuse_unknown_attention(&fields)?;
         Ok(Self {
             family,
             vocabulary: fields.size("vocab_size")?,
@@ -141,15 +165,22 @@ impl ModelConfig {
             kv_heads: fields
                 .optional_size("num_key_value_heads")?
                 .unwrap_or(query_heads),
-            head_dim: fields
-                .optional_size("head_dim")?
-                .or_else(|| family.default_head_dim())
-                .unwrap_or(hidden_size / query_heads),
-            max_positions: rope.scaling.reach(max_positions),
+            head_dim,
+            // Gemma 3 counts the stretched positions
+            max_positions: match family {
+                Family::Gemma3 => max_positions,
+                _ => rope.scaling.reach(max_positions),
+            },
             rms_norm_eps: fields
                 .optional_number("rms_norm_eps")?
                 .unwrap_or_else(|| family.default_rms_norm_eps()),
             rope,
+            sliding_rope,
+            query_scale: query_scale(family, head_dim, &fields)?,
+            embedding_scale: (family == Family::Gemma3).then(|| (hidden_size as f64).sqrt()),
+            logit_cap: fields.optional_number("final_logit_softcapping")?,
+            norms_add_one: family == Family::Gemma3,
+            activation: activation(family, &fields)?,
             tied_embeddings: fields
                 .flag("tie_word_embeddings", family.ties_embeddings_by_default())?,
             qkv_bias: family == Family::Qwen2 || attention_bias,
@@ -221,16 +252,156 @@ impl ModelConfig {
     /// `[D / 2]`, all 0 where the layer does not rotate.
     pub fn inverse_frequencies(&self, layer: usize, prompt_tokens: usize) -> Vec<f32> {
         if self.rotated_layers.get(layer).copied().unwrap_or(true) {
-            self.rope.inverse_frequencies(self.head_dim, prompt_tokens)
+            let rope = self.sliding_rope.as_ref().filter(|_| self.slides(layer));
+            let rope = rope.unwrap_or(&self.rope);
+            rope.inverse_frequencies(self.head_dim, prompt_tokens)
         } else {
             vec![0.0; self.head_dim / 2]
         }
+    }
+
+    /// Whether the layer sees only the last keys.
+    fn slides(&self, layer: usize) -> bool {
+        self.sliding_windows.get(layer).copied().flatten().is_some()
+    }
+
+    /// How positions become angles, if it is the same in all layers.
+    pub fn one_rope(&self) -> Option<&RopeConfig> {
+        let all_rotate = self.rotated_layers.iter().all(|rotates| *rotates);
+        (all_rotate && self.sliding_rope.is_none()).then_some(&self.rope)
     }
 
     /// H / G: query heads that share one key/value head.
     pub fn group_size(&self) -> usize {
         self.query_heads / self.kv_heads
     }
+}
+
+/// The language model's fields: all of them, or, of a model that also takes pictures, those of `text_config`, with what
+/// stands only beside it.
+fn language_part(object: &Map<String, Value>) -> Map<String, Value> {
+    const BESIDE: [&str; 5] = [
+        "eos_token_id",
+        "dtype",
+        "torch_dtype",
+        "tie_word_embeddings",
+        "quantization_config",
+    ];
+    let Some(Value::Object(text)) = object.get("text_config") else {
+        return object.clone();
+    };
+    let mut text = text.clone();
+    for name in BESIDE {
+        if let Some(value) = object.get(name)
+            && !text.contains_key(name)
+        {
+            text.insert(name.to_owned(), value.clone());
+        }
+    }
+    text
+}
+
+fn with_default_sizes(object: &Map<String, Value>, family: Family) -> Map<String, Value> {
+    let mut object = object.clone();
+    for (name, size) in family.default_sizes() {
+        object.entry(*name).or_insert_with(|| Value::from(*size));
+    }
+    object
+}
+
+/// The rotation, and that of sliding layers where it is another one: `rope_local_base_freq` of published Gemma 3, or
+/// `rope_parameters` with an entry for each kind of layer.
+fn rotations(
+    family: Family,
+    object: &Map<String, Value>,
+    max_positions: usize,
+) -> Result<(RopeConfig, Option<RopeConfig>), SessionError> {
+    /// transformers' base of the wavelengths of sliding layers.
+    const SLIDING_THETA: f64 = 10_000.0;
+    let theta = family.default_theta();
+    if family != Family::Gemma3 {
+        return Ok((RopeConfig::from_json(object, theta, max_positions)?, None));
+    }
+    let of_kind = |kind: &str| {
+        let parameters = object.get("rope_parameters")?.as_object()?;
+        parameters.get(kind)?.as_object().cloned()
+    };
+    let mut full = object.clone();
+    full.remove("rope_parameters");
+    full.extend(
+        of_kind("full_attention").map(|of| ("rope_parameters".to_owned(), Value::Object(of))),
+    );
+    let mut sliding = Map::new();
+    sliding.extend(
+        of_kind("sliding_attention").map(|of| ("rope_parameters".to_owned(), Value::Object(of))),
+    );
+    let fields = Fields::new(object, "");
+    let sliding_theta = fields.optional_number("rope_local_base_freq")?;
+    Ok((
+        RopeConfig::from_json(&full, theta, max_positions)?,
+        Some(RopeConfig::from_json(
+            &sliding,
+            sliding_theta.unwrap_or(SLIDING_THETA),
+            max_positions,
+        )?),
+    ))
+}
+
+/// sqrt(D / s) for logits that a model divides by sqrt(s).
+fn query_scale(family: Family, head_dim: usize, fields: &Fields<'_>) -> Result<f64, SessionError> {
+    /// transformers' s for a configuration without the field.
+    const DEFAULT: f64 = 256.0;
+    if family != Family::Gemma3 {
+        return Ok(1.0);
+    }
+    let divisor = fields.optional_number("query_pre_attn_scalar")?;
+    Ok((head_dim as f64 / divisor.unwrap_or(DEFAULT)).sqrt())
+}
+
+fn activation(family: Family, fields: &Fields<'_>) -> Result<Activation, SessionError> {
+    let (field, default) = match family {
+        Family::Gemma3 => ("hidden_activation", "gelu_pytorch_tanh"),
+        _ => ("hidden_act", "silu"),
+    };
+    match fields.text(field)?.unwrap_or(default) {
+        "silu" | "swish" => Ok(Activation::Silu),
+        "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
+        other => Err(SessionError::Config {
+            reason: format!(
+                "the activation '{other}' is not supported (supported: silu, gelu_pytorch_tanh)"
+            ),
+        }),
+    }
+}
+
+/// What can be run in the place of weights that were quantised by a method.
+fn instead_of_quantised(method: Option<&str>) -> &'static str {
+    match method {
+        Some("fp8") => {
+            "the checkpoint in bfloat16, or undo it in transformers, which loses nothing: \
+             AutoModelForCausalLM.from_pretrained(folder, quantization_config=FineGrainedFP8Config(dequantize=True)), then \
+             save_pretrained"
+        }
+        Some("gptq" | "awq" | "bitsandbytes" | "compressed-tensors") => {
+            "the checkpoint that it was made from, or a GGUF file of it (Q4_K_M, Q8_0), which is read as it is"
+        }
+        _ => "the checkpoint that was not",
+    }
+}
+
+/// What would change attention itself.
+fn refuse_unknown_attention(fields: &Fields<'_>) -> Result<(), SessionError> {
+    let reason = if fields.get("attn_logit_softcapping").is_some() {
+        "'attn_logit_softcapping' is not supported: attention weights are formed again from queries and keys, which \
+         knows no cap (take Gemma 3, which has none)"
+    } else if fields.flag("use_bidirectional_attention", false)? {
+        "'use_bidirectional_attention' is not supported: there is no decode stage without causal attention"
+    } else {
+        return Ok(());
+    };
+    Err(SessionError::Config {
+        reason: reason.to_owned(),
+    })
 }
 
 /// `eos_token_id` may be one id or a list.
@@ -446,6 +617,45 @@ mod tests {
             {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 256}});
         let config = of_family("Qwen2ForCausalLM", scaling).unwrap();
         assert_eq!(config.max_positions, 1024);
+    }
+
+    #[test]
+    fn linear_scaling_reaches_as_far_as_it_stretches() {
+        for (factor, reach) in [(4.0, 4096), (1.5, 1536), (0.5, 1024)] {
+            let scaling = serde_json::json!({"max_position_embeddings": 1024,
+                "rope_scaling": {"type": "linear", "factor": factor}});
+            let config = of_family("LlamaForCausalLM", scaling).unwrap();
+            assert_eq!(config.max_positions, reach);
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_the_same_are_read() {
+        let more = serde_json::json!({"max_position_embeddings": 8192.0, "hidden_act": "swish"});
+        let config = of_family("LlamaForCausalLM", more).unwrap();
+        assert_eq!(config.max_positions, 8192);
+    }
+
+    #[test]
+    fn what_is_often_asked_for_and_not_here_is_refused_with_advice() {
+        for (architecture, word) in [
+            ("GptOssForCausalLM", "sinks"),
+            ("Qwen3MoeForCausalLM", "experts"),
+            ("MixtralForCausalLM", "experts"),
+            ("Gemma2ForCausalLM", "take Gemma 3"),
+        ] {
+            let refused = of_family(architecture, serde_json::json!({})).unwrap_err();
+            assert!(refused.to_string().contains(word), "{refused}");
+        }
+        for (method, word) in [
+            ("fp8", "dequantize=True"),
+            ("gptq", "GGUF"),
+            ("awq", "GGUF"),
+        ] {
+            let quantised = serde_json::json!({"quantization_config": {"quant_method": method}});
+            let refused = of_family("LlamaForCausalLM", quantised).unwrap_err();
+            assert!(refused.to_string().contains(word), "{refused}");
+        }
     }
 
     #[test]

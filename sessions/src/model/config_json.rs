@@ -44,10 +44,8 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
-        value
-            .as_u64()
-            .and_then(|number| u32::try_from(number).ok())
-            .map(|number| Some(number as usize))
+        whole_number(value)
+            .map(Some)
             .ok_or_else(|| self.wrong(name, value, "a whole number below 2^32"))
     }
 
@@ -139,6 +137,17 @@ impl<'a> Fields<'a> {
             ),
         }
     }
+}
+
+/// A whole number below 2^32, which some programs write with a decimal point, as `8192.0`.
+fn whole_number(value: &Value) -> Option<usize> {
+    let from_fraction = || {
+        let number = value.as_f64()?;
+        (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number))
+            .then_some(number as u64)
+    };
+    let number = value.as_u64().or_else(from_fraction)?;
+    u32::try_from(number).ok().map(|number| number as usize)
 }
 
 /// A value as JSON, cut where it would no longer fit a sentence.

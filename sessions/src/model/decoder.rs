@@ -11,15 +11,9 @@ use super::linear::{Linear, Matrix};
 use super::norm::Norm;
 use super::rope::Rotary;
 use super::tap::{AttentionBefore, Taps};
+use super::tensor_names::{EMBEDDING, OUTPUT};
 use super::weights::Weights;
 use crate::SessionError;
-
-/// The token embedding.
-const EMBEDDING: &str = "model.embed_tokens.weight";
-
-/// The output layer. A checkpoint that says that it is the embedding, and yet holds another one, is taken at what it
-/// holds, as transformers 5 does.
-const OUTPUT: &str = "lm_head.weight";
 
 /// Embedding, layers, final norm and output layer. A clone shares the weights.
 #[derive(Clone)]
@@ -30,6 +24,7 @@ pub(crate) struct Decoder {
     final_norm: Norm,
     output: Linear,
     rotary: Rotary,
+    sliding_rotary: Option<Rotary>,
     is_quantised: bool,
     kernels: Kernels,
     device: Device,
@@ -44,6 +39,8 @@ impl Decoder {
     pub(crate) fn load(weights: &Weights, config: ModelConfig) -> Result<Self, SessionError> {
         let shape = [config.vocabulary, config.hidden_size];
         let embedded = weights.matrix(EMBEDDING, shape)?;
+        // a checkpoint that says that both are one, and yet holds another output layer, is taken at what it holds, as
+        // transformers 5 does
         let output = if config.tied_embeddings && !weights.differ(EMBEDDING, OUTPUT) {
             embedded.clone()
         } else {
@@ -60,6 +57,10 @@ impl Decoder {
             is_quantised: weights.is_quantised(),
             rotary: Rotary::new(&config.rope, config.head_dim),
             kernels: Kernels::of(weights.device()),
+            sliding_rotary: config
+                .sliding_rope
+                .as_ref()
+                .map(|rope| Rotary::new(rope, config.head_dim)),
             device: weights.device().clone(),
             dtype: weights.dtype(),
             config,
@@ -73,8 +74,8 @@ impl Decoder {
     pub(crate) fn differentiable(&self) -> Result<Self, SessionError> {
         if self.is_quantised {
             return Err(SessionError::Plan {
-                reason: "a quantised model passes no gradient, so nothing can be trained on it; train on the \
-                    checkpoint that was not quantised"
+                reason: "a quantised model passes no gradient, so nothing can be trained on it; load it with \
+                    --dtype f32 (or bf16, f16), which dequantises it"
                     .to_owned(),
             });
         }
@@ -143,7 +144,11 @@ impl Decoder {
             });
         }
         let ids = Tensor::new(ids, &self.device)?;
-        self.embedding.rows(&ids, self.dtype)
+        let rows = self.embedding.rows(&ids, self.dtype)?;
+        match self.config.embedding_scale {
+            None => Ok(rows),
+            Some(scale) => Ok((rows * scale)?),
+        }
     }
 
     /// Runs rows `[R, hidden]` at `positions` (R of them, for rotation) behind the tokens in the cache, which
@@ -245,10 +250,11 @@ impl Decoder {
             KeySource::Sequences(_) => positions.len(),
         };
         let (dtype, device) = (self.dtype, &self.device);
+        let rotation =
+            |rotary: &Rotary| rotary.at(positions, prompt_tokens, dtype, device, self.kernels);
         let pass = Pass {
-            rotation: self
-                .rotary
-                .at(positions, prompt_tokens, dtype, device, self.kernels)?,
+            rotation: rotation(&self.rotary)?,
+            sliding_rotation: self.sliding_rotary.as_ref().map(rotation).transpose()?,
             source,
             kernels: self.kernels,
             adapters,
@@ -263,6 +269,10 @@ impl Decoder {
     /// Logits `[R, vocabulary]`, f32, of rows of a residual stream `[R, hidden]`.
     pub(crate) fn logits(&self, stream: &Tensor) -> Result<Tensor, SessionError> {
         let normed = self.final_norm.forward(stream, self.kernels)?;
-        Ok(self.output.forward(&normed)?.to_dtype(DType::F32)?)
+        let logits = self.output.forward(&normed)?.to_dtype(DType::F32)?;
+        match self.config.logit_cap {
+            None => Ok(logits),
+            Some(cap) => Ok(((logits / cap)?.tanh()? * cap)?),
+        }
     }
 }

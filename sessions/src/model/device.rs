@@ -73,7 +73,8 @@ impl TryFrom<String> for DeviceChoice {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum DtypeChoice {
-    /// f32 on the CPU; on a GPU as the checkpoint is stored.
+    /// f32 on the CPU; on a GPU as the checkpoint is stored. Matrices of a quantised GGUF file stay quantised, which
+    /// with the other formats they do not.
     #[default]
     Auto,
     /// 32-bit floating point.
@@ -171,6 +172,11 @@ pub(crate) fn device_name(device: &Device) -> String {
 }
 
 impl DtypeChoice {
+    /// Whether matrices of a quantised file stay what they are: unless a format is asked for.
+    pub(crate) fn keeps_quantised(self) -> bool {
+        self == Self::Auto
+    }
+
     /// The format that a model stored as `stored` runs in on `device`.
     pub(crate) fn resolve(self, device: &Device, stored: Option<&str>) -> DType {
         self.resolve_on(device.is_cpu(), stored)

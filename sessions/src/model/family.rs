@@ -25,10 +25,12 @@ pub enum Family {
     /// Phi-3 and Phi-4, mini or not: q, k and v in one tensor, gate and up in another; longrope, and heads of which
     /// a part is not rotated.
     Phi3,
+    /// Gemma 3, its language part: sliding layers with a rotation of their own, norms before and behind each block.
+    Gemma3,
 }
 
 impl Family {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::Llama, "llama", "LlamaForCausalLM"),
         (Self::Mistral, "mistral", "MistralForCausalLM"),
         (Self::Qwen2, "qwen2", "Qwen2ForCausalLM"),
@@ -36,6 +38,7 @@ impl Family {
         (Self::SmolLm3, "smollm3", "SmolLM3ForCausalLM"),
         (Self::Olmo2, "olmo2", "Olmo2ForCausalLM"),
         (Self::Phi3, "phi3", "Phi3ForCausalLM"),
+        (Self::Gemma3, "gemma3_text", "Gemma3ForCausalLM"),
     ];
 
     /// By `architectures[0]` or, where that is absent, by `model_type`.
@@ -54,14 +57,24 @@ impl Family {
                 });
             }
         };
-        let known = Self::ALL
-            .iter()
-            .find(|(_, model_type, architecture)| name == *model_type || name == *architecture);
-        known
+        let known = |name: &str| {
+            let mut all = Self::ALL.iter();
+            all.find(|(_, model_type, architecture)| name == *model_type || name == *architecture)
+        };
+        // `LlamaModel` is what was saved without its output layer; transformers goes by the type
+        let by_type = || {
+            let model_type = fields.text("model_type").ok().flatten();
+            model_type
+                .filter(|_| name.ends_with("Model"))
+                .and_then(known)
+        };
+        known(name)
+            .or_else(by_type)
             .map(|(family, _, _)| *family)
             .ok_or_else(|| SessionError::Config {
                 reason: format!(
-                    "the {field} '{name}' is not supported (supported: {})",
+                    "the {field} '{name}' is not supported{} (supported: {})",
+                    advice(name),
                     Self::ALL
                         .map(|(_, _, architecture)| architecture)
                         .join(", ")
@@ -81,6 +94,7 @@ impl Family {
     pub(super) fn default_theta(self) -> f64 {
         match self {
             Self::SmolLm3 => 2_000_000.0,
+            Self::Gemma3 => 1_000_000.0,
             _ => 10_000.0,
         }
     }
@@ -91,7 +105,7 @@ impl Family {
             Self::Llama | Self::Olmo2 => 2_048,
             Self::Phi3 => 4_096,
             Self::Qwen2 | Self::Qwen3 | Self::SmolLm3 => 32_768,
-            Self::Mistral => 131_072,
+            Self::Mistral | Self::Gemma3 => 131_072,
         }
     }
 
@@ -105,17 +119,37 @@ impl Family {
 
     /// transformers' head size for a configuration without the field, where it is not what the hidden size gives.
     pub(super) fn default_head_dim(self) -> Option<usize> {
-        (self == Self::Qwen3).then_some(128)
+        match self {
+            Self::Qwen3 => Some(128),
+            Self::Gemma3 => Some(256),
+            _ => None,
+        }
     }
 
     /// transformers' sliding window, in keys, for a configuration that does not even say null.
     pub(super) fn default_sliding_window(self) -> Option<usize> {
-        (self == Self::Mistral).then_some(4_096)
+        matches!(self, Self::Mistral | Self::Gemma3).then_some(4_096)
     }
 
     /// transformers' choice for a configuration without the field.
     pub(super) fn ties_embeddings_by_default(self) -> bool {
-        self == Self::SmolLm3
+        matches!(self, Self::SmolLm3 | Self::Gemma3)
+    }
+
+    /// transformers' sizes for a configuration without the fields: those of Gemma 3 are published with what differs
+    /// alone.
+    pub(super) fn default_sizes(self) -> &'static [(&'static str, u32)] {
+        match self {
+            Self::Gemma3 => &[
+                ("vocab_size", 262_208),
+                ("hidden_size", 2_304),
+                ("intermediate_size", 9_216),
+                ("num_hidden_layers", 26),
+                ("num_attention_heads", 8),
+                ("num_key_value_heads", 4),
+            ],
+            _ => &[],
+        }
     }
 
     /// Whether `mlp_bias` means something.
@@ -125,7 +159,7 @@ impl Family {
 
     pub(super) fn qk_norm(self) -> Option<QkNorm> {
         match self {
-            Self::Qwen3 => Some(QkNorm::PerHead),
+            Self::Qwen3 | Self::Gemma3 => Some(QkNorm::PerHead),
             Self::Olmo2 => Some(QkNorm::AllHeads),
             _ => None,
         }
@@ -134,7 +168,24 @@ impl Family {
     pub(super) fn norm_placement(self) -> NormPlacement {
         match self {
             Self::Olmo2 => NormPlacement::Output,
+            Self::Gemma3 => NormPlacement::Both,
             _ => NormPlacement::Input,
         }
+    }
+}
+
+/// What a family that is often asked for would take, and what to take instead.
+fn advice(name: &str) -> &'static str {
+    let name = name.to_lowercase();
+    if name.starts_with("gptoss") || name == "gpt_oss" {
+        ": GPT-OSS has sinks in its attention's softmax, experts, and weights in MXFP4, none of which are here; take a dense \
+         model"
+    } else if name.starts_with("gemma2") {
+        ": Gemma 2 caps its attention's logits, so that weights cannot be formed again from queries and keys; take Gemma 3, \
+         which does not"
+    } else if name.contains("moe") || name.starts_with("mixtral") {
+        ": mixtures of experts are not here; take a dense model of the same family"
+    } else {
+        ""
     }
 }

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::adapters::{Adapters, LowRank, Projection};
 use super::attention::attend;
 use super::cache::KvCache;
-use super::config::{ModelConfig, NormPlacement};
+use super::config::{Activation, ModelConfig, NormPlacement};
 use super::kernels::Kernels;
 use super::linear::Linear;
 use super::norm::{BlockNorm, Norm};
@@ -29,10 +29,21 @@ pub(crate) enum KeySource<'a> {
 /// What one run through the layers is done with.
 pub(crate) struct Pass<'a> {
     pub(crate) rotation: Rotation,
+    /// That of layers with a sliding window, where it is another one.
+    pub(crate) sliding_rotation: Option<Rotation>,
     pub(crate) source: KeySource<'a>,
     pub(crate) kernels: Kernels,
     /// Low-rank additions that act on the rows of this run.
     pub(crate) adapters: Option<&'a Adapters>,
+}
+
+impl Pass<'_> {
+    /// How a layer with these weights rotates, if it does.
+    fn rotation_of(&self, weights: &AttentionWeights) -> Option<&Rotation> {
+        let sliding = self.sliding_rotation.as_ref();
+        let own = sliding.filter(|_| weights.sliding_window.is_some());
+        weights.rotates.then(|| own.unwrap_or(&self.rotation))
+    }
 }
 
 /// Weights of one layer.
@@ -43,6 +54,7 @@ pub(crate) struct DecoderLayer {
     attention: AttentionWeights,
     feed_forward_norm: BlockNorm,
     feed_forward: FeedForwardWeights,
+    activation: Activation,
 }
 
 impl DecoderLayer {
@@ -51,11 +63,26 @@ impl DecoderLayer {
         config: &ModelConfig,
         index: usize,
     ) -> Result<Self, SessionError> {
-        let norm =
-            |name: &str| BlockNorm::load(weights, &format!("model.layers.{index}.{name}"), config);
         let (attention_norm, feed_forward_norm) = match config.norm_placement {
-            NormPlacement::Input => ("input_layernorm", "post_attention_layernorm"),
-            NormPlacement::Output => ("post_attention_layernorm", "post_feedforward_layernorm"),
+            NormPlacement::Input => (
+                [Some("input_layernorm"), None],
+                [Some("post_attention_layernorm"), None],
+            ),
+            NormPlacement::Output => (
+                [None, Some("post_attention_layernorm")],
+                [None, Some("post_feedforward_layernorm")],
+            ),
+            NormPlacement::Both => (
+                [Some("input_layernorm"), Some("post_attention_layernorm")],
+                [
+                    Some("pre_feedforward_layernorm"),
+                    Some("post_feedforward_layernorm"),
+                ],
+            ),
+        };
+        let norm = |names: [Option<&str>; 2]| {
+            let names = names.map(|name| name.map(|name| format!("model.layers.{index}.{name}")));
+            BlockNorm::load(weights, names.each_ref().map(Option::as_deref), config)
         };
         Ok(Self {
             index,
@@ -63,6 +90,7 @@ impl DecoderLayer {
             attention: AttentionWeights::load(weights, config, index)?,
             feed_forward_norm: norm(feed_forward_norm)?,
             feed_forward: FeedForwardWeights::load(weights, config, index)?,
+            activation: config.activation,
         })
     }
 
@@ -81,12 +109,17 @@ impl DecoderLayer {
         Ok((stream + self.feed_forward_norm.output(&fed, pass.kernels)?)?)
     }
 
-    /// SwiGLU (Shazeer 2020), `[R, hidden]` in and out.
+    /// SwiGLU or GEGLU (Shazeer 2020), `[R, hidden]` in and out.
     fn feed_forward(&self, rows: &Tensor, pass: &Pass<'_>) -> Result<Tensor, SessionError> {
         let weights = &self.feed_forward;
         let gate = self.project(&weights.gate, Projection::Gate, rows, pass)?;
         let up = self.project(&weights.up, Projection::Up, rows, pass)?;
-        let gated = (candle_nn::ops::silu(&gate)? * up)?;
+        let activated = match self.activation {
+            Activation::Silu => candle_nn::ops::silu(&gate)?,
+            // candle's is the approximation by tanh
+            Activation::GeluTanh => gate.gelu()?,
+        };
+        let gated = (activated * up)?;
         self.project(&weights.down, Projection::Down, &gated, pass)
     }
 
@@ -130,10 +163,10 @@ impl DecoderLayer {
         )?;
         let keys = heads(&weights.key, Projection::Key, weights.key_norm.as_ref())?;
         let values = heads(&weights.value, Projection::Value, None)?;
-        let (queries, keys) = if weights.rotates {
-            (pass.rotation.apply(&queries)?, pass.rotation.apply(&keys)?)
-        } else {
-            (queries, keys)
+        let queries = weights.scaled(queries)?;
+        let (queries, keys) = match pass.rotation_of(weights) {
+            Some(rotation) => (rotation.apply(&queries)?, rotation.apply(&keys)?),
+            None => (queries, keys),
         };
         let (first_index, keys, values) = match &pass.source {
             KeySource::Cache(cache) => {

@@ -44,6 +44,16 @@ pub(super) fn sliding_windows(
             let first = fields.optional_count("max_window_layers")?.unwrap_or(28);
             Box::new(move |layer| layer >= first)
         }
+        Family::Gemma3 => {
+            // transformers' default; every so-many-th layer sees everything
+            let pattern = match fields.optional_size("sliding_window_pattern")? {
+                Some(pattern) => pattern,
+                None => fields
+                    .optional_size("_sliding_window_pattern")?
+                    .unwrap_or(6),
+            };
+            Box::new(move |layer| !(layer + 1).is_multiple_of(pattern))
+        }
         Family::SmolLm3 if switched_on => {
             let rotated = rotated_layers(family, layers, fields)?;
             Box::new(move |layer| rotated.get(layer) == Some(&false))

@@ -1,11 +1,13 @@
 //! Matrices of weights, as floating point or quantised, and what is done with them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use candle_core::quantized::{QMatMul, QTensor};
 use candle_core::{DType, Tensor};
 use candle_nn::Module;
+use rayon::prelude::*;
 
 use crate::SessionError;
 
@@ -69,8 +71,80 @@ fn quantised_rows(
     Ok(Matrix::Quantised(Arc::new(taken)))
 }
 
-/// `W x + b`. candle's product with a quantised matrix rounds x to 8 bits in blocks (of 32 numbers, or of 256
-/// for the K formats), and passes no gradient.
+/// From so many rows on, a quantised matrix is made floating point for the product. candle's kernels for the processor
+/// take row by row, each of which costs about a third of making the matrix floating point, whose product with many
+/// rows is ten times faster.
+const MANY_ROWS: usize = 8;
+
+/// How much of a matrix is floating point at a time: as few as a product does not suffer from.
+const BLOCK_BYTES: usize = 64 << 20;
+
+/// How many rows of a matrix `[width out, width in]` are floating point at a time.
+fn block_rows(width_in: usize) -> usize {
+    (BLOCK_BYTES / size_of::<f32>() / width_in.max(1)).max(1)
+}
+
+/// The most bytes that [`Linear::forward`] takes for rows `[R, width in]` besides its result where the matrix
+/// `[width out, width in]` is quantised, on the processor.
+pub(crate) fn dequantised_bytes(rows: usize, width_out: usize, width_in: usize) -> f64 {
+    if rows < MANY_ROWS {
+        return 0.0;
+    }
+    let block = block_rows(width_in).min(width_out);
+    let numbers = |rows: usize, columns: usize| (rows * columns * size_of::<f32>()) as f64;
+    // pieces and the block that they are joined to; the blocks' products and what they are joined to
+    let joined = if block < width_out {
+        numbers(rows, width_out)
+    } else {
+        0.0
+    };
+    2.0 * numbers(block, width_in) + joined
+}
+
+fn quantised_product(matrix: &Arc<QTensor>, rows: &Tensor) -> Result<Tensor, SessionError> {
+    Ok(QMatMul::QTensor(matrix.clone()).forward(&rows.contiguous()?)?)
+}
+
+/// `W x` for a few rows: with more than one candle lays some matrices out a second time, and keeps that.
+fn one_by_one(matrix: &Arc<QTensor>, rows: &Tensor) -> Result<Tensor, SessionError> {
+    let products = (0..rows.dim(0)?)
+        .map(|row| quantised_product(matrix, &rows.narrow(0, row, 1)?))
+        .collect::<Result<Vec<_>, SessionError>>()?;
+    Ok(Tensor::cat(&products, 0)?)
+}
+
+/// `W x` for many rows `[R, width in]`, with W made floating point block by block.
+fn dense_product(matrix: &QTensor, rows: &Tensor) -> Result<Tensor, SessionError> {
+    let (width_out, width_in) = matrix.shape().dims2()?;
+    let block = block_rows(width_in);
+    let mut products = Vec::new();
+    for start in (0..width_out).step_by(block) {
+        let weight = dequantised_rows(matrix, start..width_out.min(start + block))?;
+        products.push(rows.matmul(&weight.to_dtype(rows.dtype())?.t()?)?);
+    }
+    match products.len() {
+        1 => Ok(products.swap_remove(0)),
+        _ => Ok(Tensor::cat(&products, 1)?),
+    }
+}
+
+/// Rows of a matrix as floating point, `[count, width in]`, made on all threads.
+fn dequantised_rows(matrix: &QTensor, wanted: Range<usize>) -> Result<Tensor, SessionError> {
+    const ROWS_OF_A_THREAD: usize = 64;
+    let starts: Vec<usize> = wanted.clone().step_by(ROWS_OF_A_THREAD).collect();
+    let pieces = starts
+        .into_par_iter()
+        .map(|start| {
+            let rows = start..wanted.end.min(start + ROWS_OF_A_THREAD);
+            let indices = Tensor::arange(rows.start as u32, rows.end as u32, &matrix.device())?;
+            matrix.embedding(&indices)
+        })
+        .collect::<Result<Vec<Tensor>, _>>()?;
+    Ok(Tensor::cat(&pieces, 0)?)
+}
+
+/// `W x + b`. candle's product of a few rows with a quantised matrix rounds x to 8 bits in blocks (of 32 numbers, or of
+/// 256 for the K formats), and passes no gradient; that of many rows is the one with the dequantised matrix.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
     weight: Matrix,
@@ -91,7 +165,12 @@ impl Linear {
                 Ok(linear.forward(rows)?)
             }
             Matrix::Quantised(weight) => {
-                let product = QMatMul::QTensor(weight.clone()).forward(&rows.contiguous()?)?;
+                let product = match (rows.device().is_cpu(), rows.dim(0)?) {
+                    // a card has kernels for any number of rows
+                    (false, _) | (true, 1) => quantised_product(weight, rows)?,
+                    (true, count) if count < MANY_ROWS => one_by_one(weight, rows)?,
+                    (true, _) => dense_product(weight, rows)?,
+                };
                 Ok(match &self.bias {
                     Some(bias) => product.broadcast_add(bias)?,
                     None => product,
@@ -169,6 +248,21 @@ mod tests {
             let difference = (linear.forward(&rows).unwrap() - &expected).unwrap();
             let share = largest(&difference) / largest(&expected);
             assert!(share < 1e-4, "{format:?}: {share}");
+        }
+    }
+
+    /// In one block and in several, of which the last is shorter.
+    #[test]
+    fn many_rows_are_multiplied_with_the_dequantised_matrix() {
+        for (width_out, width_in) in [(24, 512), (130, 256), (2 * block_rows(4096) + 5, 4096)] {
+            let weight = numbers(width_out, width_in, 1.37);
+            let rows = numbers(MANY_ROWS, width_in, 0.73);
+            let quantised = QTensor::quantize(&weight, GgmlDType::Q4K).unwrap();
+            let dequantised = quantised.dequantize(&Device::Cpu).unwrap();
+            let expected = rows.matmul(&dequantised.t().unwrap()).unwrap();
+            let linear = Linear::new(Matrix::Quantised(Arc::new(quantised)), None);
+            let difference = (linear.forward(&rows).unwrap() - &expected).unwrap();
+            assert!(largest(&difference) / largest(&expected) < 1e-6);
         }
     }
 

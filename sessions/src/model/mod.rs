@@ -35,7 +35,9 @@ mod rope_scaling;
 mod rows_on_keys;
 mod score_blocks;
 mod tap;
+mod tensor_names;
 mod text;
+mod tokenizer_files;
 mod weights;
 
 use candle_core::Tensor;
@@ -47,7 +49,7 @@ pub use chat_variables::ChatVariables;
 pub use checkpoint::ModelSource;
 pub(crate) use checkpoint::{Checkpoint, WeightFiles};
 pub(crate) use companion::Companion;
-pub use config::{ModelConfig, NormPlacement, QkNorm};
+pub use config::{Activation, ModelConfig, NormPlacement, QkNorm};
 pub(crate) use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
 pub(crate) use device::{device_name, free_device_memory};
@@ -56,6 +58,7 @@ pub use family::Family;
 pub use flash::AttentionKernel;
 pub(crate) use kept_queries::{CapturedRows, KeptQueries};
 pub(crate) use kernels::Kernels;
+pub(crate) use linear::dequantised_bytes;
 pub(crate) use next_token::{TokenChooser, top_token};
 pub(crate) use on_cpu::{on_cpu, view_on_cpu};
 pub use rope::RopeConfig;
@@ -64,6 +67,7 @@ pub(crate) use rope::Rotary;
 pub use rope_scaling::{LongRope, RopeScaling, Yarn};
 pub(crate) use score_blocks::ScoreBlocks;
 pub(crate) use tap::{LayerTap, TappedRows, TappedWeights, Taps};
+pub(crate) use tensor_names::{EMBEDDING, OUTPUT, TensorNames};
 pub use text::EncodedPrompt;
 pub(crate) use text::TextCodec;
 pub(crate) use weights::{Parameters, Weights, hex, sha256_hex};
@@ -94,6 +98,7 @@ pub struct Model {
     identity: ModelIdentity,
     text: TextCodec,
     eos_token_ids: Vec<u32>,
+    warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for Model {
@@ -119,8 +124,10 @@ impl Model {
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let text = TextCodec::open(&checkpoint)?;
         let device = device.open()?;
+        let keeps_quantised = dtype.keeps_quantised();
         let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
-        let weights = Weights::open(&checkpoint.weights, config.head_dim, &device, dtype)?;
+        let (files, head_dim) = (&checkpoint.weights, config.head_dim);
+        let weights = Weights::open(files, head_dim, &device, dtype, keeps_quantised)?;
         // before the hash, which takes long for large files and says nothing about one that does not fit
         let decoder = Decoder::load(&weights, config)?;
         Ok(Self {
@@ -132,6 +139,7 @@ impl Model {
                 weights_sha256: weights_sha256(&checkpoint.weights)?,
                 tokenizer_sha256: text.sha256().to_owned(),
             },
+            warnings: warnings(&checkpoint, &text, &decoder, &weights),
             text,
             eos_token_ids: eos_token_ids(&checkpoint, decoder.config()),
             decoder,
@@ -160,6 +168,11 @@ impl Model {
             decoder: self.decoder.with_kernels(kernels),
             ..self
         }
+    }
+
+    /// What of the checkpoint was read otherwise than it may be meant, a sentence each, for whoever loads it.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Shape and switches.
@@ -290,6 +303,24 @@ impl Model {
         let last = stream.narrow(0, stream.dim(0)? - 1, 1)?;
         Ok(self.decoder.logits(&last)?.squeeze(0)?)
     }
+}
+
+/// Whatever a checkpoint's parts have to say.
+fn warnings(
+    checkpoint: &Checkpoint,
+    text: &TextCodec,
+    decoder: &Decoder,
+    weights: &Weights,
+) -> Vec<String> {
+    let mut warnings = checkpoint.warnings.clone();
+    warnings.extend_from_slice(text.warnings());
+    if decoder.config().qkv_bias && !weights.holds("model.layers.0.self_attn.q_proj.bias") {
+        warnings.push(
+            "the configuration speaks of biases of queries, keys and values that the weights do not have; they count as zeros"
+                .to_owned(),
+        );
+    }
+    warnings
 }
 
 /// generation_config.json goes before config.json, as in transformers.

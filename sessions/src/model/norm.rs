@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use candle_nn::{Module, RmsNorm};
 
-use super::config::{ModelConfig, NormPlacement};
+use super::config::ModelConfig;
 use super::kernels::Kernels;
 use super::one_sweep::rms_norm;
 use super::weights::Weights;
@@ -16,14 +16,18 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    /// Loads `NAME.weight`, `[width]`.
+    /// Loads `NAME.weight`, `[width]`. GGUF files hold what is multiplied by, where others may hold what is added
+    /// to 1.
     pub(crate) fn load(
         weights: &Weights,
         name: &str,
         width: usize,
         config: &ModelConfig,
     ) -> Result<Self, SessionError> {
-        let weight = weights.get(&format!("{name}.weight"), &[width])?;
+        let mut weight = weights.get(&format!("{name}.weight"), &[width])?;
+        if config.norms_add_one && !weights.are_of_gguf() {
+            weight = (weight + 1.0)?;
+        }
         Ok(Self {
             norm: RmsNorm::new(weight, config.rms_norm_eps),
         })
@@ -41,46 +45,41 @@ impl Norm {
     }
 }
 
-/// The norm of attention or of the feed-forward layer, on its input or on its output.
+/// The norms of attention or of the feed-forward layer, on its input or on its output or both.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockNorm {
-    norm: Norm,
-    placement: NormPlacement,
+    input: Option<Norm>,
+    output: Option<Norm>,
 }
 
 impl BlockNorm {
-    /// Loads `NAME.weight`, `[hidden]`.
+    /// Loads `NAME.weight`, `[hidden]`, for those names that are given.
     pub(crate) fn load(
         weights: &Weights,
-        name: &str,
+        [input, output]: [Option<&str>; 2],
         config: &ModelConfig,
     ) -> Result<Self, SessionError> {
+        let load = |name: Option<&str>| {
+            let norm = name.map(|name| Norm::load(weights, name, config.hidden_size, config));
+            norm.transpose()
+        };
         Ok(Self {
-            norm: Norm::load(weights, name, config.hidden_size, config)?,
-            placement: config.norm_placement,
+            input: load(input)?,
+            output: load(output)?,
         })
     }
 
     /// What goes into the block, `[R, hidden]`, from the residual stream.
     pub(crate) fn input(&self, stream: &Tensor, kernels: Kernels) -> Result<Tensor, SessionError> {
-        self.at(NormPlacement::Input, stream, kernels)
+        normed(self.input.as_ref(), stream, kernels)
     }
 
     /// What joins the residual stream, `[R, hidden]`, from what comes out of the block.
     pub(crate) fn output(&self, rows: &Tensor, kernels: Kernels) -> Result<Tensor, SessionError> {
-        self.at(NormPlacement::Output, rows, kernels)
+        normed(self.output.as_ref(), rows, kernels)
     }
+}
 
-    fn at(
-        &self,
-        place: NormPlacement,
-        rows: &Tensor,
-        kernels: Kernels,
-    ) -> Result<Tensor, SessionError> {
-        if place == self.placement {
-            self.norm.forward(rows, kernels)
-        } else {
-            Ok(rows.clone())
-        }
-    }
+fn normed(norm: Option<&Norm>, rows: &Tensor, kernels: Kernels) -> Result<Tensor, SessionError> {
+    norm.map_or_else(|| Ok(rows.clone()), |norm| norm.forward(rows, kernels))
 }

@@ -19,6 +19,7 @@ pub(crate) struct AttentionWeights {
     pub(crate) key_norm: Option<Norm>,
     qk_norm: Option<QkNorm>,
     pub(crate) head_dim: usize,
+    query_scale: f64,
     pub(crate) sliding_window: Option<usize>,
     /// Whether queries and keys are rotated.
     pub(crate) rotates: bool,
@@ -82,9 +83,18 @@ impl AttentionWeights {
             key_norm: norm("k_norm", kv_width)?,
             qk_norm: config.qk_norm,
             head_dim,
+            query_scale: config.query_scale,
             sliding_window: config.sliding_windows.get(layer).copied().flatten(),
             rotates: config.rotated_layers.get(layer).copied().unwrap_or(true),
         })
+    }
+
+    /// Queries whose logits are q . k / sqrt(D), whatever the model divides by.
+    pub(crate) fn scaled(&self, queries: Tensor) -> Result<Tensor, SessionError> {
+        match self.query_scale {
+            1.0 => Ok(queries),
+            scale => Ok((queries * scale)?),
+        }
     }
 
     /// Splits projected rows `[R, heads * D]` into the heads of every sequence,
@@ -204,6 +214,7 @@ fn split<const N: usize>(whole: &Linear, widths: [usize; N]) -> Result<Vec<Linea
     Ok(parts)
 }
 
+/// A bias that the configuration speaks of and the files do not have is none: transformers makes it zeros.
 fn linear(
     weights: &Weights,
     name: &str,
@@ -211,8 +222,9 @@ fn linear(
     bias: bool,
 ) -> Result<Linear, SessionError> {
     let weight = weights.matrix(&format!("{name}.weight"), shape)?;
-    let bias = bias
-        .then(|| weights.get(&format!("{name}.bias"), &shape[..1]))
+    let bias_name = format!("{name}.bias");
+    let bias = (bias && weights.holds(&bias_name))
+        .then(|| weights.get(&bias_name, &shape[..1]))
         .transpose()?;
     Ok(Linear::new(weight, bias))
 }

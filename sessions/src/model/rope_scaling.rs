@@ -203,15 +203,15 @@ impl RopeScaling {
     }
 
     /// Positions that a model can take. Configurations with YaRN often leave `max_position_embeddings` as it
-    /// was before (as the Qwen2.5 model cards advise), though the stretched positions are what they are for.
+    /// was before (as the Qwen2.5 model cards advise), and those with linear scaling always, though the stretched
+    /// positions are what they are for.
     pub(super) fn reach(&self, max_positions: usize) -> usize {
-        match self {
-            Self::Yarn(yarn) => {
-                let stretched = yarn.factor * yarn.original_positions as f64;
-                max_positions.max(stretched.min(f64::from(u32::MAX)) as usize)
-            }
-            _ => max_positions,
-        }
+        let stretched = match self {
+            Self::Yarn(yarn) => yarn.factor * yarn.original_positions as f64,
+            Self::Linear { factor } => factor * max_positions as f64,
+            _ => return max_positions,
+        };
+        max_positions.max(stretched.min(f64::from(u32::MAX)) as usize)
     }
 }
 

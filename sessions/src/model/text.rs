@@ -9,6 +9,7 @@ use tokenizers::{Encoding, Tokenizer};
 use super::chat::ChatTemplate;
 use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
+use super::tokenizer_files::TokenizerFiles;
 use super::weights::sha256_hex;
 use crate::SessionError;
 use crate::caught_panic::unless_it_panics;
@@ -29,6 +30,7 @@ pub(crate) struct TextCodec {
     tokenizer: Tokenizer,
     chat: Option<ChatTemplate>,
     sha256: String,
+    warnings: Vec<String>,
 }
 
 impl TextCodec {
@@ -39,11 +41,27 @@ impl TextCodec {
             .with_truncation(None)
             .map_err(|error| unreadable(&error))?;
         tokenizer.with_padding(None);
+        let mut files = TokenizerFiles::read(checkpoint);
+        let sha256 = match files.complete(&mut tokenizer)? {
+            false => sha256_hex(&checkpoint.tokenizer),
+            true => sha256_hex(
+                tokenizer
+                    .to_string(false)
+                    .map_err(|error| unreadable(&error))?
+                    .as_bytes(),
+            ),
+        };
         Ok(Self {
+            chat: ChatTemplate::find(checkpoint, files.named())?,
+            warnings: files.warnings(&tokenizer),
             tokenizer,
-            chat: ChatTemplate::find(checkpoint)?,
-            sha256: sha256_hex(&checkpoint.tokenizer),
+            sha256,
         })
+    }
+
+    /// What of the tokenizer's files was read otherwise than it may be meant, a sentence each.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     pub(crate) fn sha256(&self) -> &str {

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::checkpoint::WeightFiles;
 use super::gguf::{GgufTensors, Header};
 use super::linear::Matrix;
+use super::tensor_names::TensorNames;
 use crate::SessionError;
 use crate::error::Context;
 use crate::error::without_backtrace;
@@ -29,12 +30,26 @@ enum Storage {
         tensors: GgufTensors<Arc<Header>>,
         /// Width of a head, by which rows are ordered.
         head_dim: usize,
+        /// Whether quantised matrices stay what they are.
+        keeps_quantised: bool,
     },
+}
+
+impl Storage {
+    fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::Trained(parameters) => parameters.contains_key(name),
+            Self::Embedded(tensors) => tensors.get(name).is_ok(),
+            Self::Mapped(tensors) => tensors.get(name).is_ok(),
+            Self::Gguf { tensors, .. } => tensors.layout(name).is_some(),
+        }
+    }
 }
 
 /// The tensors of a checkpoint, loaded one by one into the model's dtype on its device.
 pub(crate) struct Weights {
     storage: Storage,
+    names: TensorNames,
     /// File names for messages.
     files: String,
     device: Device,
@@ -42,29 +57,36 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// `head_dim` is the width of a head.
+    /// `head_dim` is the width of a head; `keeps_quantised` says whether quantised matrices stay what they are.
     pub(crate) fn open(
         files: &WeightFiles,
         head_dim: usize,
         device: &Device,
         dtype: DType,
+        keeps_quantised: bool,
     ) -> Result<Self, SessionError> {
-        let (storage, names) = match files {
+        let (storage, file_names) = match files {
             WeightFiles::Embedded(bytes) => {
                 let tensors =
                     SliceSafetensors::new(bytes).map_err(|error| unreadable(&error, &[]))?;
                 (Storage::Embedded(tensors), "the built-in model".to_owned())
             }
-            WeightFiles::Files(paths) => (Storage::Mapped(map(paths)?), names(paths)),
+            WeightFiles::Files(paths) => (Storage::Mapped(map(paths)?), names_of(paths)),
             WeightFiles::Gguf(header) => {
                 let tensors = GgufTensors::of_checkpoint(header)?;
                 let name = header.path().display().to_string();
-                (Storage::Gguf { tensors, head_dim }, name)
+                let storage = Storage::Gguf {
+                    tensors,
+                    head_dim,
+                    keeps_quantised,
+                };
+                (storage, name)
             }
         };
         Ok(Self {
+            names: TensorNames::find(|name| storage.holds(name)),
             storage,
-            files: names,
+            files: file_names,
             device: device.clone(),
             dtype,
         })
@@ -75,6 +97,7 @@ impl Weights {
     pub(crate) fn trained(parameters: &Parameters, device: &Device, dtype: DType) -> Self {
         Self {
             storage: Storage::Trained(parameters.clone()),
+            names: TensorNames::find(|name| parameters.contains_key(name)),
             files: "the parameters in training".to_owned(),
             device: device.clone(),
             dtype,
@@ -89,14 +112,24 @@ impl Weights {
         self.dtype
     }
 
-    /// Whether some matrices stay quantised.
-    pub(crate) fn is_quantised(&self) -> bool {
-        matches!(&self.storage, Storage::Gguf { tensors, .. } if tensors.header().is_quantised())
+    /// Whether they are those of a GGUF file.
+    pub(crate) fn are_of_gguf(&self) -> bool {
+        matches!(self.storage, Storage::Gguf { .. })
     }
 
-    /// The matrix `name` of shape `expected`, as floating point unless it is stored quantised.
+    /// Whether some matrices stay quantised.
+    pub(crate) fn is_quantised(&self) -> bool {
+        matches!(&self.storage, Storage::Gguf { tensors, keeps_quantised: true, .. }
+            if tensors.header().is_quantised())
+    }
+
+    /// The matrix `name` of shape `expected`, as floating point unless it is stored quantised and stays so.
     pub(crate) fn matrix(&self, name: &str, expected: [usize; 2]) -> Result<Matrix, SessionError> {
-        if let Storage::Gguf { tensors, head_dim } = &self.storage
+        if let Storage::Gguf {
+            tensors,
+            head_dim,
+            keeps_quantised: true,
+        } = &self.storage
             && let Some((found, format)) = tensors.layout(name)
             && format.block_size() > 1
         {
@@ -109,12 +142,17 @@ impl Weights {
 
     /// The tensor `name`, which must have the shape `expected`, as floating point.
     pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, SessionError> {
-        if let Storage::Gguf { tensors, head_dim } = &self.storage {
+        if let Storage::Gguf {
+            tensors, head_dim, ..
+        } = &self.storage
+        {
             let (found, _) = tensors.layout(name).ok_or_else(|| self.missing(name))?;
             self.check_shape(name, found, expected)?;
             let stored = tensors.load(name, *head_dim, &self.device)?;
             return Ok(stored.dequantize(&self.device)?.to_dtype(self.dtype)?);
         }
+        let stored = self.names.stored(name);
+        let name = stored.as_str();
         let (found, format) = self.layout(name).ok_or_else(|| self.missing(name))?;
         self.check_shape(name, found, expected)?;
         // other formats are numbers that mean something only with scales stored beside them
@@ -150,8 +188,8 @@ impl Weights {
                 == (second.shape(), second.dtype(), second.data())
         };
         let views = |name| match &self.storage {
-            Storage::Embedded(tensors) => tensors.get(name).ok(),
-            Storage::Mapped(tensors) => tensors.get(name).ok(),
+            Storage::Embedded(tensors) => tensors.get(&self.names.stored(name)).ok(),
+            Storage::Mapped(tensors) => tensors.get(&self.names.stored(name)).ok(),
             Storage::Gguf { .. } | Storage::Trained(_) => None,
         };
         views(first)
@@ -183,7 +221,12 @@ impl Weights {
         })
     }
 
-    /// Shape and number format as stored.
+    /// Whether a tensor of this name is there.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.storage.holds(&self.names.stored(name))
+    }
+
+    /// Shape and number format of a tensor by its name in the files.
     fn layout(&self, name: &str) -> Option<(Vec<usize>, Dtype)> {
         let view = match &self.storage {
             // parameters are made here, in a format of this program's choice
@@ -222,7 +265,7 @@ fn unreadable(error: &candle_core::Error, paths: &[PathBuf]) -> SessionError {
     }
 }
 
-fn names(paths: &[PathBuf]) -> String {
+fn names_of(paths: &[PathBuf]) -> String {
     match paths {
         [one] => one.display().to_string(),
         [first, .., last] => format!(

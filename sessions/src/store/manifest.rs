@@ -32,8 +32,8 @@ pub struct ModelShape {
     pub head_dim: usize,
     /// L entries: keys that a query of the layer sees, itself included; null for all.
     pub sliding_windows: Vec<Option<usize>>,
-    /// How positions become angles, so that a query can be turned back; null where some layers do not
-    /// rotate. Sessions of earlier programs do not say.
+    /// How positions become angles, so that a query can be turned back; null where layers differ in it or some do
+    /// not rotate. Sessions of earlier programs do not say.
     #[serde(default)]
     pub rope: Option<RopeConfig>,
 }
@@ -46,12 +46,7 @@ impl From<&ModelConfig> for ModelShape {
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
             sliding_windows: config.sliding_windows.clone(),
-            // one rotation would be wrong for the layers that have none
-            rope: config
-                .rotated_layers
-                .iter()
-                .all(|rotates| *rotates)
-                .then(|| config.rope.clone()),
+            rope: config.one_rope().cloned(),
         }
     }
 }

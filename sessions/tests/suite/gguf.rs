@@ -28,7 +28,7 @@ fn path_of(name: &str) -> PathBuf {
     fixtures().join("gguf").join(format!("{name}.gguf"))
 }
 
-fn try_load(path: &Path) -> Result<Model, String> {
+pub fn try_load(path: &Path) -> Result<Model, String> {
     Model::load(
         &ModelSource::from(path.to_owned()),
         DeviceChoice::Cpu,
@@ -74,13 +74,13 @@ fn floating_point_files_agree_with_transformers() {
 }
 
 /// Every tensor and key of a file, to be written again with changes.
-struct Parts {
-    metadata: Vec<(String, Value)>,
-    tensors: Vec<(String, QTensor)>,
+pub struct Parts {
+    pub metadata: Vec<(String, Value)>,
+    pub tensors: Vec<(String, QTensor)>,
 }
 
 impl Parts {
-    fn read(name: &str) -> Self {
+    pub fn read(name: &str) -> Self {
         let mut file = File::open(path_of(name)).unwrap();
         let content = Content::read(&mut file).unwrap();
         let mut names: Vec<_> = content.tensor_infos.keys().cloned().collect();
@@ -95,12 +95,12 @@ impl Parts {
         Self { metadata, tensors }
     }
 
-    fn set(&mut self, key: &str, value: Value) {
+    pub fn set(&mut self, key: &str, value: Value) {
         self.metadata.retain(|(known, _)| known != key);
         self.metadata.push((key.to_owned(), value));
     }
 
-    fn tensor(&mut self, name: &str) -> &mut QTensor {
+    pub fn tensor(&mut self, name: &str) -> &mut QTensor {
         let found = self.tensors.iter_mut().find(|(known, _)| known == name);
         &mut found.unwrap().1
     }
@@ -117,7 +117,7 @@ impl Parts {
     }
 
     /// The same numbers as plain f32.
-    fn dequantised(mut self) -> Self {
+    pub fn dequantised(mut self) -> Self {
         for (_, tensor) in &mut self.tensors {
             let plain = tensor.dequantize(&Device::Cpu).unwrap();
             *tensor = QTensor::quantize(&plain, GgmlDType::F32).unwrap();
@@ -125,7 +125,7 @@ impl Parts {
         self
     }
 
-    fn write(&self, path: &Path) {
+    pub fn write(&self, path: &Path) {
         let metadata: Vec<_> = self.metadata.iter().map(|(k, v)| (k.as_str(), v)).collect();
         let tensors: Vec<_> = self.tensors.iter().map(|(k, v)| (k.as_str(), v)).collect();
         write(&mut File::create(path).unwrap(), &metadata, &tensors).unwrap();

@@ -8,13 +8,14 @@ use super::tensors::GgufTensors;
 use crate::SessionError;
 
 /// Architectures of GGUF files and what Hugging Face calls them.
-const ARCHITECTURES: [(&str, &str); 6] = [
+const ARCHITECTURES: [(&str, &str); 7] = [
     ("llama", "LlamaForCausalLM"),
     ("qwen2", "Qwen2ForCausalLM"),
     ("qwen3", "Qwen3ForCausalLM"),
     ("smollm3", "SmolLM3ForCausalLM"),
     ("olmo2", "Olmo2ForCausalLM"),
     ("phi3", "Phi3ForCausalLM"),
+    ("gemma3", "Gemma3ForCausalLM"),
 ];
 
 /// `general.file_type` by its numbers in llama.cpp's `llama_ftype`.
@@ -56,16 +57,16 @@ pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
     if header.count(&key("expert_count"))?.is_some_and(|n| n > 0) {
         return Err(header.wrong("mixtures of experts are not supported".to_owned()));
     }
-    let heads = header.required_count(&key("attention.head_count"))?;
+    let heads = required_of_layers(header, &key("attention.head_count"))?;
     let hidden = header.required_count(&key("embedding_length"))?;
     let mut config = json!({
         "architectures": [huggingface],
         "vocab_size": vocabulary(header)?,
         "hidden_size": hidden,
-        "intermediate_size": header.required_count(&key("feed_forward_length"))?,
+        "intermediate_size": required_of_layers(header, &key("feed_forward_length"))?,
         "num_hidden_layers": header.required_count(&key("block_count"))?,
         "num_attention_heads": heads,
-        "num_key_value_heads": header.count(&key("attention.head_count_kv"))?.unwrap_or(heads),
+        "num_key_value_heads": header.count_of_layers(&key("attention.head_count_kv"))?.unwrap_or(heads),
         "head_dim": head_dim(header, architecture)?,
         "max_position_embeddings": header.required_count(&key("context_length"))?,
         "rms_norm_eps": header.number(&key("attention.layer_norm_rms_epsilon"))?,
@@ -78,9 +79,16 @@ pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
     });
     if let Some(fields) = config.as_object_mut() {
         add_sliding_window(header, architecture, fields)?;
+        add_query_scalar(architecture, fields);
         add_biases(header, architecture, fields);
     }
     Ok(config)
+}
+
+fn required_of_layers(header: &Header, key: &str) -> Result<usize, SessionError> {
+    header
+        .count_of_layers(key)?
+        .ok_or_else(|| header.missing(key))
 }
 
 /// Mistral goes by `llama`, with a sliding window or none, as Phi-3 has one or none; OLMo 2 with one is OLMo 3.
@@ -89,7 +97,7 @@ fn add_sliding_window(
     architecture: &str,
     fields: &mut Map<String, Value>,
 ) -> Result<(), SessionError> {
-    if !matches!(architecture, "llama" | "phi3" | "olmo2") {
+    if !matches!(architecture, "llama" | "phi3" | "olmo2" | "gemma3") {
         return Ok(());
     }
     let window = header.count(&format!("{architecture}.attention.sliding_window"))?;
@@ -105,6 +113,23 @@ fn add_sliding_window(
     }
     fields.insert("sliding_window".to_owned(), window.into());
     Ok(())
+}
+
+/// What queries of Gemma 3 are divided by the root of is not in the header: as llama.cpp has it, the width of a head, but
+/// for the model of 27 billion weights (62 layers), whose heads are wider than what it divides by.
+fn add_query_scalar(architecture: &str, fields: &mut Map<String, Value>) {
+    const LAYERS_OF_27B: u64 = 62;
+    if architecture != "gemma3" {
+        return;
+    }
+    let number = |name: &str| fields.get(name).and_then(Value::as_u64);
+    let scalar = match number("num_hidden_layers") {
+        Some(LAYERS_OF_27B) => number("hidden_size")
+            .zip(number("num_attention_heads").filter(|&heads| heads > 0))
+            .map(|(hidden, heads)| hidden / heads),
+        _ => number("head_dim"),
+    };
+    fields.insert("query_pre_attn_scalar".to_owned(), scalar.into());
 }
 
 /// Some of Llama's relatives have biases.
@@ -130,7 +155,8 @@ fn head_dim(header: &Header, architecture: &str) -> Result<Option<usize>, Sessio
         count("attention.key_length")?,
         count("attention.value_length")?,
     );
-    let heads = count("attention.head_count")?.filter(|&heads| heads > 0);
+    let heads = header.count_of_layers(&format!("{architecture}.attention.head_count"))?;
+    let heads = heads.filter(|&heads| heads > 0);
     let plain = count("embedding_length")?
         .zip(heads)
         .map(|(hidden, heads)| hidden / heads);
@@ -199,12 +225,31 @@ fn long_rope(header: &Header, architecture: &str) -> Result<Value, SessionError>
     }))
 }
 
-/// End of text, and end of a turn where the file knows one.
+/// Tokens that end a text or a turn by what they are called. Files name one id, and that of many chat models is not the
+/// one that their turns end with.
+const ENDS: [&str; 8] = [
+    "<|end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<end_of_turn>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<|return|>",
+];
+
+/// End of text, and end of a turn where the file knows one or has a token that is called so.
 fn end_of_text(header: &Header) -> Result<Vec<usize>, SessionError> {
     let mut ids = Vec::new();
     for name in ["eos", "eot", "eom"] {
         let id = header.count(&format!("tokenizer.ggml.{name}_token_id"))?;
         ids.extend(id.filter(|id| !ids.contains(id)));
+    }
+    let tokens = header.texts("tokenizer.ggml.tokens")?.unwrap_or_default();
+    for (id, token) in tokens.iter().enumerate() {
+        if ENDS.contains(token) && !ids.contains(&id) {
+            ids.push(id);
+        }
     }
     Ok(ids)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 
+use super::super::checkpoint::refuse_pointer;
 use crate::SessionError;
 use crate::caught_panic::unless_it_panics;
 use crate::error::Context;
@@ -56,10 +57,13 @@ impl Header {
         }
         let file = File::open(path).io("open the GGUF file", path)?;
         let file_bytes = file.metadata().io("look at the GGUF file", path)?.len();
-        let mut front = Vec::new();
+        // at once, or growing it would take three times as much
+        let mut front = Vec::with_capacity(file_bytes.min(MOST_HEADER_BYTES) as usize);
         file.take(MOST_HEADER_BYTES)
             .read_to_end(&mut front)
             .io("read the header of the GGUF file", path)?;
+        refuse_pointer(&front, path)?;
+        refuse_big_endian(&front, path)?;
         let header = Self {
             content: parse(&front).map_err(|reason| SessionError::Checkpoint {
                 reason,
@@ -141,6 +145,23 @@ impl Header {
         self.typed(key, "a whole number", whole)
     }
 
+    /// As [`count`](Self::count), where it may also be a list that has the number of every layer.
+    ///
+    /// # Errors
+    /// A sentence where layers differ.
+    pub(super) fn count_of_layers(&self, key: &str) -> Result<Option<usize>, SessionError> {
+        let Some(Value::Array(_)) = self.content.metadata.get(key) else {
+            return self.count(key);
+        };
+        let counts = self.counts(key)?.unwrap_or_default();
+        match counts.split_first() {
+            Some((first, others)) if others.iter().all(|count| count == first) => Ok(Some(*first)),
+            _ => Err(self.wrong(format!(
+                "'{key}' differs from layer to layer, which is not supported: all layers must have one shape"
+            ))),
+        }
+    }
+
     /// As [`count`](Self::count), of a key that must be there.
     pub(super) fn required_count(&self, key: &str) -> Result<usize, SessionError> {
         self.count(key)?.ok_or_else(|| self.missing(key))
@@ -216,6 +237,25 @@ impl Header {
             _ => None,
         })
     }
+}
+
+/// Files are little-endian unless they were made for a few large machines; nothing but the version tells.
+fn refuse_big_endian(front: &[u8], path: &Path) -> Result<(), SessionError> {
+    /// Above any version of the format, below any that is read from the wrong end.
+    const MOST_VERSIONS: u32 = 1 << 16;
+    let version = front
+        .strip_prefix(b"GGUF")
+        .and_then(|rest| rest.first_chunk::<4>())
+        .map(|bytes| u32::from_le_bytes(*bytes));
+    if version.is_none_or(|version| version < MOST_VERSIONS) {
+        return Ok(());
+    }
+    Err(SessionError::Checkpoint {
+        reason: "this is a big-endian GGUF file; only little-endian ones are read: fetch that one, or turn it with \
+            llama.cpp's `gguf_convert_endian.py FILE little`"
+            .to_owned(),
+        path: path.to_owned(),
+    })
 }
 
 /// candle (0.11) checks lengths and counts against what is left of the bytes, but divides by the header's

@@ -26,9 +26,13 @@ use crate::SessionError;
 pub(super) fn checkpoint(path: &Path) -> Result<Checkpoint, SessionError> {
     let header = Header::read(path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let mut warnings = Vec::new();
     let tokenizer = match optional(folder, "tokenizer.json")? {
         Some(beside) => beside,
-        None => tokenizer::tokenizer_json(&header)?.to_string().into_bytes(),
+        None => {
+            warnings.extend(tokenizer::assumption(&header)?);
+            tokenizer::tokenizer_json(&header)?.to_string().into_bytes()
+        }
     };
     let tokenizer_config = match optional(folder, "tokenizer_config.json")? {
         Some(beside) => beside,
@@ -42,9 +46,12 @@ pub(super) fn checkpoint(path: &Path) -> Result<Checkpoint, SessionError> {
         config: config::config_json(&header)?.to_string().into_bytes(),
         tokenizer,
         tokenizer_config: Some(tokenizer_config),
+        added_tokens: None,
+        special_tokens_map: None,
         chat_template: None,
         generation_config: None,
         weights: WeightFiles::Gguf(Arc::new(header)),
+        warnings,
     })
 }
 

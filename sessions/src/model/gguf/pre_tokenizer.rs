@@ -30,6 +30,20 @@ enum Cut {
 }
 
 impl PreTokenizer {
+    /// What files cut by that do not say it: those from before the key was there. llama.cpp takes its default, with
+    /// a warning; the published tokenizers of an architecture are the better guess.
+    pub(super) fn name_for(architecture: &str, tokens: &[&str]) -> &'static str {
+        match architecture {
+            "qwen2" | "qwen2moe" | "qwen3" | "qwen3moe" => "qwen2",
+            "smollm3" => "smaug-bpe",
+            "olmo2" => "dbrx",
+            "phi3" if tokens.contains(&"<|endofprompt|>") => "gpt-4o",
+            "phi3" => "dbrx",
+            "llama" if tokens.contains(&"<|begin_of_text|>") => "llama-bpe",
+            _ => "default",
+        }
+    }
+
     /// None for a name that is not known.
     pub(super) fn of(name: &str) -> Option<Self> {
         let plain = |cut| Self {
@@ -41,11 +55,11 @@ impl PreTokenizer {
         Some(match name {
             "gpt-2" | "gpt2" | "default" => plain(Cut::Gpt2),
             "smollm" => plain(Cut::Gpt2WithDigitsApart),
-            "qwen2" => Self {
+            "qwen2" | "deepseek-r1-qwen" => Self {
                 composes: true,
                 ..plain(by_words(r"\p{N}"))
             },
-            "llama-bpe" | "llama3" | "llama-v3" => Self {
+            "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "pixtral" => Self {
                 ignores_merges: true,
                 adds_bos: true,
                 ..plain(by_words(r"\p{N}{1,3}"))

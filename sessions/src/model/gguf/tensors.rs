@@ -39,6 +39,13 @@ const OUTPUT_NORMS: [(&str, &str); 2] = [
     ("post_feedforward_layernorm", "post_ffw_norm"),
 ];
 
+/// The norms of Gemma 3, which are on both sides.
+const BOTH_NORMS: [(&str, &str); 3] = [
+    ("post_attention_layernorm", "post_attention_norm"),
+    ("pre_feedforward_layernorm", "ffn_norm"),
+    ("post_feedforward_layernorm", "post_ffw_norm"),
+];
+
 /// Architectures whose query and key rows llama.cpp's converter moves.
 const MOVED_ROWS: [&str; 2] = ["llama", "smollm3"];
 
@@ -184,8 +191,12 @@ fn gguf_name(name: &str, architecture: &str) -> Option<String> {
     match stem.strip_prefix("model.layers.") {
         Some(in_layer) => {
             let (layer, part) = in_layer.split_once('.')?;
-            let of_output = translated(&OUTPUT_NORMS, part).filter(|_| architecture == "olmo2");
-            let part = of_output.or_else(|| translated(&IN_LAYER, part))?;
+            let norms = match architecture {
+                "olmo2" => translated(&OUTPUT_NORMS, part),
+                "gemma3" => translated(&BOTH_NORMS, part),
+                _ => None,
+            };
+            let part = norms.or_else(|| translated(&IN_LAYER, part))?;
             Some(format!("blk.{layer}.{part}.{kind}"))
         }
         None => Some(format!("{}.{kind}", translated(&OUTSIDE, stem)?)),

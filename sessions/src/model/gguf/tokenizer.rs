@@ -55,7 +55,10 @@ fn byte_level(header: &Header, tokens: &[&str]) -> Result<Parts, SessionError> {
     let merges = merges.ok_or_else(|| {
         header.wrong("an entry of 'tokenizer.ggml.merges' is no pair of pieces".to_owned())
     })?;
-    let name = header.text("tokenizer.ggml.pre")?.unwrap_or("default");
+    let name = match header.text("tokenizer.ggml.pre")? {
+        Some(name) => name,
+        None => cut_of_architecture(header, tokens)?,
+    };
     let pre_tokenizer = PreTokenizer::of(name)
         .ok_or_else(|| unsupported(header, &format!("that cuts text as '{name}' does")))?;
     Ok(Parts {
@@ -73,6 +76,26 @@ fn byte_level(header: &Header, tokens: &[&str]) -> Result<Parts, SessionError> {
         ),
         adds_bos: pre_tokenizer.adds_bos,
     })
+}
+
+fn cut_of_architecture(header: &Header, tokens: &[&str]) -> Result<&'static str, SessionError> {
+    let architecture = header.text("general.architecture")?.unwrap_or_default();
+    Ok(PreTokenizer::name_for(architecture, tokens))
+}
+
+/// A warning where the header does not say how text is cut.
+pub(super) fn assumption(header: &Header) -> Result<Option<String>, SessionError> {
+    if header.text("tokenizer.ggml.model")? != Some("gpt2")
+        || header.text("tokenizer.ggml.pre")?.is_some()
+    {
+        return Ok(None);
+    }
+    let tokens = header.texts("tokenizer.ggml.tokens")?.unwrap_or_default();
+    Ok(Some(format!(
+        "the GGUF file does not say how its tokenizer cuts text ('tokenizer.ggml.pre'); '{}' is taken, by its \
+         architecture: put the checkpoint's tokenizer.json beside the file to be sure",
+        cut_of_architecture(header, &tokens)?
+    )))
 }
 
 /// SentencePiece BPE with scores and bytes for what has no piece (Llama 2, Mistral).
@@ -132,16 +155,23 @@ fn bpe(tokens: &[&str], merges: &[(&str, &str)], more: Value) -> Value {
     model
 }
 
-/// Tokens that are found in a text before it is cut: special ones, and those that a user defined.
+/// Tokens that are found in a text before it is cut: special ones, and those that a user defined. Phi-3's take the
+/// white space behind them away.
 fn added_tokens(header: &Header, tokens: &[&str]) -> Result<Vec<Value>, SessionError> {
+    /// Those of Phi-3 that take no space away, as llama.cpp has it.
+    const KEEP_SPACE: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
     let kinds = header
         .counts("tokenizer.ggml.token_type")?
         .unwrap_or_default();
+    // a header does not say it
+    let eats_space = header.text("general.architecture")? == Some("phi3")
+        && header.text("tokenizer.ggml.model")? == Some("llama");
     let added = tokens.iter().zip(&kinds).enumerate();
     Ok(added
         .filter(|(_, (_, kind))| matches!(**kind, CONTROL | UNKNOWN | USER_DEFINED))
         .map(|(id, (token, kind))| {
-            json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+            let rstrip = eats_space && !KEEP_SPACE.contains(token);
+            json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": rstrip,
                 "normalized": false, "special": *kind != USER_DEFINED})
         })
         .collect())
