@@ -214,7 +214,7 @@ impl Stage {
 
     /// The attention picture comes from the session's file; here it is handed over, after the worker's refusal.
     fn show_attention(&mut self) {
-        self.send(Command::ShowPane(Pane::Attention));
+        self.send(Command::ShowPane(Pane::ATTENTION));
         while !self.workbench.is_idle() {
             self.frame();
         }
@@ -279,7 +279,7 @@ fn budget(count: usize) -> Command {
 /// Nothing changes: curves, map, strip and text.
 #[divan::bench]
 fn still(bencher: Bencher<'_, '_>) {
-    with_stage(bencher, &[Command::ShowPane(Pane::HeadMap)], |_, _| {});
+    with_stage(bencher, &[Command::ShowPane(Pane::HEAD_MAP)], |_, _| {});
 }
 
 /// Every frame has another budget.
@@ -287,7 +287,7 @@ fn still(bencher: Bencher<'_, '_>) {
 fn budget_drag(bencher: Bencher<'_, '_>) {
     with_stage(
         bencher,
-        &[Command::ShowPane(Pane::HeadMap)],
+        &[Command::ShowPane(Pane::HEAD_MAP)],
         |stage, count| {
             stage.workbench.send(budget(count));
         },
@@ -298,7 +298,7 @@ fn budget_drag(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn budget_drag_side_by_side(bencher: Bencher<'_, '_>) {
     let prepare = [
-        Command::ShowPane(Pane::HeadMap),
+        Command::ShowPane(Pane::HEAD_MAP),
         Command::SetMapKind(MapKind::SideBySide),
     ];
     with_stage(bencher, &prepare, |stage, count| {
@@ -319,7 +319,7 @@ fn budget_drag_attention(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn pointer_over_the_map(bencher: Bencher<'_, '_>) {
     let prepare = [
-        Command::ShowPane(Pane::HeadMap),
+        Command::ShowPane(Pane::HEAD_MAP),
         Command::SetMapKind(MapKind::Window),
     ];
     with_stage(bencher, &prepare, |stage, count| {
@@ -332,7 +332,7 @@ fn pointer_over_the_map(bencher: Bencher<'_, '_>) {
 fn another_head(bencher: Bencher<'_, '_>) {
     with_stage(
         bencher,
-        &[Command::ShowPane(Pane::HeadMap)],
+        &[Command::ShowPane(Pane::HEAD_MAP)],
         |stage, count| {
             let head = HeadAddress {
                 layer: count % LAYERS,

@@ -87,7 +87,7 @@ fn the_dialog_offers_what_the_view_shows_and_refuses_in_a_sentence() {
     std::fs::write(&nowhere, "no folder").unwrap();
     let out = nowhere.join("map.pdf");
     let mut bench = opened(folder.path(), to(&out, ExportFormat::Pdf));
-    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::HeadMap)));
+    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::HEAD_MAP)));
     bench.run_steps(3);
     assert_eq!(inside(&bench).settings().export.kind.name(), "head-map");
     bench.get_by_label("Export").click();
@@ -116,7 +116,7 @@ fn a_figure_of_the_drift_view_is_of_the_part_that_it_shows() {
         part: DriftPart::Places,
         sweep_width: 8,
     }));
-    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::Drift)));
+    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::DRIFT)));
     bench.run_steps(3);
     assert_eq!(inside(&bench).settings().export.kind.name(), "place");
     assert!(
@@ -143,7 +143,7 @@ fn the_numbers_of_every_view_are_copied_as_a_table() {
         change: SelectionChange::Replace,
     });
     bench.run_steps(2);
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Attention));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::ATTENTION));
     wait_for(&mut bench, "the attention", |workbench| {
         workbench.data().attention.is_some() && workbench.data().jobs.is_empty()
     });
@@ -167,7 +167,7 @@ fn the_numbers_of_every_view_are_copied_as_a_table() {
 fn the_copied_curve_is_the_one_that_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path(), ExportSettings::default());
-    inside_mut(&mut bench).send(Command::CopyNumbers(Pane::Recall));
+    inside_mut(&mut bench).send(Command::CopyNumbers(Pane::RECALL));
     bench.step();
     let commands = bench.output().platform_output.commands.clone();
     let Some(egui::OutputCommand::CopyText(text)) = commands.first() else {

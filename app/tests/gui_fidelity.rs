@@ -34,7 +34,7 @@ impl StageProgress for Silent {
 }
 
 fn opened<'a>(folder: &Path) -> Bench<'a> {
-    opened_at(folder, session(), Pane::Fidelity)
+    opened_at(folder, session(), Pane::FIDELITY)
 }
 
 fn measured(workbench: &Workbench) -> &[FidelityPoint] {
@@ -210,7 +210,7 @@ fn moved_session(folder: &Path) -> PathBuf {
 fn a_model_that_has_moved_is_taken_from_the_capture_panel() {
     let folder = tempfile::tempdir().unwrap();
     let moved = moved_session(folder.path());
-    let mut bench = opened_at(folder.path(), &moved, Pane::Fidelity);
+    let mut bench = opened_at(folder.path(), &moved, Pane::FIDELITY);
     let with_model = |model: &str| {
         Command::EditCapture(CaptureSettings {
             model: model.to_owned(),
@@ -247,6 +247,6 @@ fn budgets_that_are_none_cannot_be_measured() {
     bench.get_by_label("Measure fidelity").click();
     bench.run_steps(3);
     assert!(inside(&bench).data().jobs.is_empty());
-    send(&mut bench, Command::ToggleHelp(Some(Pane::Fidelity)));
+    send(&mut bench, Command::ToggleHelp(Some(Pane::FIDELITY)));
     assert!(bench.query_by_label("top-1 agreement").is_some());
 }

@@ -46,7 +46,7 @@ fn drift_is_known(workbench: &Workbench) -> bool {
 #[test]
 fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Drift);
+    let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
     assert!(
         bench
@@ -113,7 +113,7 @@ fn curves_steps(bench: &Bench<'_>) -> usize {
 #[test]
 fn a_window_is_swept_as_far_as_the_session_keeps_queries() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Drift);
+    let mut bench = opened(folder.path(), Pane::DRIFT);
     bench.get_by_label("By place").click();
     bench.run_steps(2);
     let choices = DriftChoices {
@@ -176,10 +176,10 @@ fn a_window_is_swept_as_far_as_the_session_keeps_queries() {
 #[test]
 fn a_cancelled_drift_says_so_and_goes_on_when_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Log);
+    let mut bench = opened(folder.path(), Pane::LOG);
     // the worker is busy with a capture, so the drift is still waiting when it is cancelled
     inside_mut(&mut bench).send(Command::RunDemo);
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Drift));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::DRIFT));
     bench.step();
     assert_eq!(inside(&bench).data().jobs.len(), 2);
     inside_mut(&mut bench).send(Command::CancelJobs);
@@ -198,7 +198,7 @@ fn a_cancelled_drift_says_so_and_goes_on_when_asked() {
 #[test]
 fn a_drift_that_was_stopped_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Drift);
+    let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
     let whole = inside(&bench).data().answers.drift.clone().unwrap();
     let mut half = DriftAnswer::clone(&whole);
@@ -217,7 +217,7 @@ fn a_drift_that_was_stopped_goes_on_where_it_was() {
 #[test]
 fn a_drift_gives_way_to_what_is_clicked() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Drift);
+    let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
     // the capture keeps the worker busy, so the order of what waits behind it can be seen
     inside_mut(&mut bench).send(Command::RunDemo);
@@ -254,21 +254,21 @@ fn without_a_session_the_views_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), Settings::default());
     bench.run_steps(2);
-    send(&mut bench, Command::ToggleHelp(Some(Pane::Drift)));
+    send(&mut bench, Command::ToggleHelp(Some(Pane::DRIFT)));
     assert!(
         bench
             .query_by_label_contains("How long windows foresee")
             .is_some()
     );
     assert!(bench.query_by_label("recall by place").is_some());
-    send(&mut bench, Command::ToggleHelp(Some(Pane::Queries)));
+    send(&mut bench, Command::ToggleHelp(Some(Pane::QUERIES)));
     assert!(bench.query_by_label("query similarity").is_some());
 }
 
 #[test]
 fn queries_are_compared_as_in_the_tables() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Queries);
+    let mut bench = opened(folder.path(), Pane::QUERIES);
     wait_for(&mut bench, "the cosines", |workbench| {
         workbench.derived().queries().is_some()
     });
@@ -310,7 +310,7 @@ fn queries_are_compared_as_in_the_tables() {
 #[test]
 fn interventions_keep_what_they_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Queries);
+    let mut bench = opened(folder.path(), Pane::QUERIES);
     wait_for(&mut bench, "the cosines", |workbench| {
         workbench.derived().queries().is_some()
     });

@@ -33,7 +33,7 @@ const HEAD: HeadAddress = HeadAddress { layer: 2, head: 1 };
 /// A layout with one view.
 fn only(pane: Pane) -> Layout {
     let mut layout = Layout::default();
-    for other in Pane::ALL {
+    for other in Pane::all() {
         if other != pane {
             layout.toggle(other);
         }
@@ -70,13 +70,13 @@ fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
     let workbench = inside_mut(&mut bench);
     let version = workbench.data().shown().unwrap().version;
     match pane {
-        Pane::Attention => {
+        Pane::ATTENTION => {
             let picture = attention(path, tokens, window);
             workbench.receive(Event::AttentionRead(Arc::new(picture)));
         }
-        Pane::Drift => workbench.receive(Event::Answered(made_up::drift(path, version, tokens))),
-        Pane::Queries => workbench.receive(Event::Answered(made_up::queries(path))),
-        Pane::Fidelity => workbench.receive(Event::Answered(made_up::fidelity(path))),
+        Pane::DRIFT => workbench.receive(Event::Answered(made_up::drift(path, version, tokens))),
+        Pane::QUERIES => workbench.receive(Event::Answered(made_up::queries(path))),
+        Pane::FIDELITY => workbench.receive(Event::Answered(made_up::fidelity(path))),
         _ => {}
     }
     workbench.send(Command::Pin(Some(HeadAddress { layer: 1, head: 3 })));
@@ -163,7 +163,7 @@ fn each_theme_and_size(mut picture: impl FnMut(ThemeChoice, [f32; 2])) {
 #[test]
 fn every_view_without_a_sample() {
     let mut pictures = Pictures::default();
-    for pane in Pane::ALL {
+    for pane in Pane::all() {
         each_theme_and_size(|theme, size| {
             let mut bench = empty(pane, theme, size);
             pictures.compare(&mut bench, &name(pane, "empty", theme, size));
@@ -174,7 +174,7 @@ fn every_view_without_a_sample() {
 #[test]
 fn every_view_with_a_sample() {
     let mut pictures = Pictures::default();
-    for pane in Pane::ALL {
+    for pane in Pane::all() {
         each_theme_and_size(|theme, size| {
             let mut bench = full(pane, theme, size);
             pictures.compare(&mut bench, &name(pane, "full", theme, size));
@@ -191,11 +191,11 @@ fn the_other_kinds_of_map() {
         ("difference", MapKind::Window, Some("last:8".to_owned())),
     ] {
         for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
-            let mut bench = full(Pane::HeadMap, theme, SMALL);
+            let mut bench = full(Pane::HEAD_MAP, theme, SMALL);
             inside_mut(&mut bench).send(Command::SetMinus(minus.clone()));
             inside_mut(&mut bench).send(Command::SetMapKind(kind));
             bench.run_steps(4);
-            pictures.compare(&mut bench, &name(Pane::HeadMap, state, theme, SMALL));
+            pictures.compare(&mut bench, &name(Pane::HEAD_MAP, state, theme, SMALL));
         }
     }
 }
@@ -204,12 +204,12 @@ fn the_other_kinds_of_map() {
 fn the_windows_above_the_views() {
     let mut pictures = Pictures::default();
     for (state, command) in [
-        ("export", Command::ToggleExport(Some(Pane::Recall))),
+        ("export", Command::ToggleExport(Some(Pane::RECALL))),
         ("palette", Command::TogglePalette),
-        ("help", Command::ToggleHelp(Some(Pane::Recall))),
+        ("help", Command::ToggleHelp(Some(Pane::RECALL))),
         ("shortcuts", Command::ToggleShortcuts),
     ] {
-        let mut bench = full(Pane::Recall, ThemeChoice::Dark, LARGE);
+        let mut bench = full(Pane::RECALL, ThemeChoice::Dark, LARGE);
         inside_mut(&mut bench).send(command);
         bench.run_steps(20);
         pictures.compare(&mut bench, &format!("views/{state}"));
@@ -235,10 +235,10 @@ fn the_whole_workbench_on_a_large_screen() {
 
 #[test]
 fn what_was_saved_is_drawn_the_same_again() {
-    let mut bench = full(Pane::HeadMap, ThemeChoice::Dark, LARGE);
+    let mut bench = full(Pane::HEAD_MAP, ThemeChoice::Dark, LARGE);
     inside_mut(&mut bench).send(Command::SetMetric(kvlens_analysis::Metric::HitRate));
     inside_mut(&mut bench).send(Command::ToggleWindow("last:8".to_owned()));
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Recall));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::RECALL));
     bench.run_steps(30);
     let settings = serde_json::to_string(inside(&bench).settings()).unwrap();
     let layout = serde_json::to_string(inside(&bench).layout()).unwrap();

@@ -59,7 +59,7 @@ fn a_command_is_found_by_its_letters() {
 fn the_attention_of_a_head_is_what_the_session_holds() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Attention));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::ATTENTION));
     bench.run_steps(3);
     let hint = "Click a head in the map to see what it attends to";
     assert!(bench.query_by_label(hint).is_some());
@@ -101,7 +101,7 @@ fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
     select(&mut bench, 1, 2);
     for preset in Preset::ALL {
         inside_mut(&mut bench).send(Command::UsePreset(preset));
-        for pane in Pane::ALL {
+        for pane in Pane::all() {
             inside_mut(&mut bench).send(Command::ShowPane(pane));
             bench.run_steps(2);
             assert!(
@@ -110,8 +110,8 @@ fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
             );
         }
     }
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::RankAgreement));
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Cost));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::RANK_AGREEMENT));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::COST));
     bench.run_steps(3);
     assert!(bench.query_by_label("MFLOP").is_some());
     let ranks = inside(&bench).derived().rank_agreement().unwrap();
@@ -245,15 +245,15 @@ fn undo_brings_the_panes_back_too() {
     let mut bench = opened(folder.path());
     // a step of undo is what has stood still for a second
     bench.run_steps(150);
-    inside_mut(&mut bench).send(Command::TogglePane(Pane::Tokens));
+    inside_mut(&mut bench).send(Command::TogglePane(Pane::TOKENS));
     bench.run_steps(150);
-    assert!(!inside(&bench).layout().has(Pane::Tokens));
+    assert!(!inside(&bench).layout().has(Pane::TOKENS));
     bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Z);
     bench.run_steps(3);
-    assert!(inside(&bench).layout().has(Pane::Tokens));
+    assert!(inside(&bench).layout().has(Pane::TOKENS));
     inside_mut(&mut bench).send(Command::Redo);
     bench.run_steps(3);
-    assert!(!inside(&bench).layout().has(Pane::Tokens));
+    assert!(!inside(&bench).layout().has(Pane::TOKENS));
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn type_into(bench: &mut Bench<'_>, label: &str, text: &str) {
 fn the_oracle_and_what_is_kept_are_defined_in_the_scoring_view() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Scoring));
+    inside_mut(&mut bench).send(Command::ShowPane(Pane::SCORING));
     bench.run_steps(4);
     type_into(&mut bench, "Decode steps", "nonsense");
     let options = inside(&bench).settings().choices.measure;

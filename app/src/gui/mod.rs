@@ -21,6 +21,7 @@ mod heads_text;
 mod jobs;
 pub mod layout;
 pub mod lessons;
+mod markdown;
 mod model_jobs;
 pub mod numbers;
 pub mod offscreen;

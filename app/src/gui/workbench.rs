@@ -26,11 +26,10 @@ use super::dialogs::{Answer, Dialogs, Purpose};
 use super::export::ExportSettings;
 use super::layout::{Layout, Pane};
 use super::lessons::LessonPlace;
-use super::numbers::numbers;
 use super::session_maps::SessionMapsKey;
 use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
-use super::views::View;
+use super::views::{Need, View};
 use super::views::budget_bar::budget_bar_ui;
 use super::views::capture::capture_ui;
 use super::views::export::export_ui;
@@ -323,35 +322,49 @@ impl Workbench {
         let time = context.input(|input| input.time);
         let look = self.look();
         self.undoer.feed_state(time, &look);
+        let needs = self.needs();
         if let Some(session) = &self.data.session
             && let Some(shown) = &session.shown
         {
             let all = self.data.session_maps.as_deref();
             let all = all.map(|maps| (maps, self.data.session_maps_version));
+            let choices = &self.settings.choices;
             self.derived
-                .refresh(&session.info, shown, &self.settings.choices, all);
+                .refresh(&session.info, shown, choices, all, &needs);
             if let Some(beside) = &self.data.beside
                 && let Some(shown) = &beside.shown
             {
-                let choices = &self.settings.choices;
                 self.derived_beside
-                    .refresh(&beside.info, shown, choices, None);
+                    .refresh(&beside.info, shown, choices, None, &needs);
                 self.derived.hold_against(&self.derived_beside);
             }
             self.derived.point_at(shown, &session.info, &self.hover);
         }
-        if self.layout.is_visible(Pane::Attention) {
+        if needs.contains(&Need::Attention) {
             self.read_attention();
         }
-        if self.layout.is_visible(Pane::HeadMap) {
+        if needs.contains(&Need::SessionMaps) {
             self.compare_samples();
         }
-        self.refresh_questions();
+        self.refresh_questions(&needs);
+    }
+
+    /// What has to be made for the views in sight, for a lesson's numbers, and for a table to be copied.
+    fn needs(&self) -> BTreeSet<Need> {
+        let choices = &self.settings.choices;
+        let panes = self.layout.visible().into_iter().chain(self.numbers_wanted);
+        let mut needs: BTreeSet<Need> = panes
+            .flat_map(|pane| pane.view().needs(choices))
+            .copied()
+            .collect();
+        if self.lesson.is_some() {
+            needs.insert(Need::Tokens);
+        }
+        needs
     }
 
     fn draw(&mut self, ui: &mut Ui) {
-        let panes: BTreeSet<Pane> = Pane::ALL
-            .into_iter()
+        let panes: BTreeSet<Pane> = Pane::all()
             .filter(|pane| self.layout.has(*pane))
             .collect();
         let look = self.look();
@@ -372,13 +385,20 @@ impl Workbench {
             can_undo: self.undoer.has_undo(&look),
             can_redo: self.undoer.has_redo(&look),
         };
-        if let Some(text) = self
-            .numbers_wanted
-            .take()
-            .and_then(|pane| numbers(pane, &view))
+        if !self.derived.is_busy()
+            && let Some(pane) = self.numbers_wanted.take()
         {
-            ui.ctx().copy_text(text);
-            self.toasts.info("Copied; paste into a spreadsheet");
+            let read = pane.view().numbers();
+            match read.and_then(|read| read(&view)) {
+                Some(table) => {
+                    ui.ctx().copy_text(table.into_text());
+                    self.toasts.info("Copied; paste into a spreadsheet");
+                }
+                None => {
+                    let text = format!("{} has no numbers to copy yet", pane.title());
+                    self.toasts.warning(text);
+                }
+            }
         }
         let commands = &mut self.commands;
         egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));

@@ -80,7 +80,7 @@ fn the_cache() -> Lesson {
                 try_it: "Hover a bright column: the same token glows in the text and in the strip above it.",
                 commands: and(
                     afresh(QUESTION_AT_END),
-                    [head(2, 2), Command::ShowPane(Pane::Attention)],
+                    [head(2, 2), Command::ShowPane(Pane::ATTENTION)],
                 ),
             },
             Step {
@@ -91,7 +91,7 @@ fn the_cache() -> Lesson {
                 try_it: "Drag the budget at the bottom and watch the underlines.",
                 commands: and(
                     afresh(QUESTION_AT_END),
-                    [Command::ShowPane(Pane::Inspector)],
+                    [Command::ShowPane(Pane::INSPECTOR)],
                 ),
             },
         ],
@@ -109,14 +109,14 @@ fn the_last_window() -> Lesson {
                        what they attend to shall stay. Here the question stands at the end, so these rows have read \
                        it. Recall of {window} at {budget} tokens: {value}.",
                 try_it: "Compare last:8 with last:32 in the curves.",
-                commands: and(afresh(QUESTION_AT_END), [Command::ShowPane(Pane::Recall)]),
+                commands: and(afresh(QUESTION_AT_END), [Command::ShowPane(Pane::RECALL)]),
             },
             Step {
                 title: "Ask at the start instead",
                 text: "The same facts, but the question stands at the start. The last rows are plain text that asks \
                        nothing. Recall of {window} is now {value}.",
                 try_it: "Step between the two prompts with the arrow keys up and down.",
-                commands: and(afresh(QUESTION_AT_START), [Command::ShowPane(Pane::Recall)]),
+                commands: and(afresh(QUESTION_AT_START), [Command::ShowPane(Pane::RECALL)]),
             },
             Step {
                 title: "What is lost",
@@ -127,7 +127,7 @@ fn the_last_window() -> Lesson {
                     afresh(QUESTION_AT_START),
                     [
                         Command::SetTokenHeat(TokenHeat::Difference),
-                        Command::ShowPane(Pane::Inspector),
+                        Command::ShowPane(Pane::INSPECTOR),
                     ],
                 ),
             },
@@ -138,7 +138,7 @@ fn the_last_window() -> Lesson {
                 try_it: "Click a dark cell, then a bright one: every view follows. A right-click pins a head.",
                 commands: and(
                     afresh(QUESTION_AT_START),
-                    [Command::ShowPane(Pane::HeadMap)],
+                    [Command::ShowPane(Pane::HEAD_MAP)],
                 ),
             },
         ],
@@ -157,7 +157,7 @@ fn looking_ahead() -> Lesson {
                 try_it: "Look at its rows in the attention view.",
                 commands: and(
                     afresh(QUESTION_AT_START),
-                    [window("laq:n=8"), Command::ShowPane(Pane::Recall)],
+                    [window("laq:n=8"), Command::ShowPane(Pane::RECALL)],
                 ),
             },
             Step {
@@ -167,7 +167,7 @@ fn looking_ahead() -> Lesson {
                 try_it: "Click names in the legend to hide curves.",
                 commands: and(
                     afresh(QUESTION_AT_START),
-                    [window("dapq:n=32"), Command::ShowPane(Pane::Recall)],
+                    [window("dapq:n=32"), Command::ShowPane(Pane::RECALL)],
                 ),
             },
             Step {
@@ -177,7 +177,7 @@ fn looking_ahead() -> Lesson {
                 try_it: "Compare with the last window in the map: set minus to last:8.",
                 commands: and(
                     afresh(QUESTION_AT_START),
-                    [window("judge-q"), Command::ShowPane(Pane::Recall)],
+                    [window("judge-q"), Command::ShowPane(Pane::RECALL)],
                 ),
             },
             Step {
@@ -186,7 +186,7 @@ fn looking_ahead() -> Lesson {
                 try_it: "Find a budget where two windows change places.",
                 commands: and(
                     afresh(QUESTION_AT_START),
-                    [window("lookahead-kv"), Command::ShowPane(Pane::Recall)],
+                    [window("lookahead-kv"), Command::ShowPane(Pane::RECALL)],
                 ),
             },
             Step {
@@ -199,7 +199,7 @@ fn looking_ahead() -> Lesson {
                     [
                         Command::SetMapScope(MapScope::Session),
                         Command::SetMapKind(MapKind::Winner),
-                        Command::ShowPane(Pane::HeadMap),
+                        Command::ShowPane(Pane::HEAD_MAP),
                     ],
                 ),
             },
@@ -218,7 +218,7 @@ fn the_budget() -> Lesson {
                 try_it: "Step the budget with the arrow keys left and right.",
                 commands: and(
                     afresh(QUESTION_AT_END),
-                    [percent(0.02), Command::ShowPane(Pane::Inspector)],
+                    [percent(0.02), Command::ShowPane(Pane::INSPECTOR)],
                 ),
             },
             Step {
@@ -230,7 +230,7 @@ fn the_budget() -> Lesson {
                     afresh(QUESTION_AT_END),
                     [
                         Command::SetMetric(Metric::Mass),
-                        Command::ShowPane(Pane::Recall),
+                        Command::ShowPane(Pane::RECALL),
                     ],
                 ),
             },
@@ -239,7 +239,7 @@ fn the_budget() -> Lesson {
                 text: "Up and left is better: recall against the time that each window takes beyond the prefill. A draft \
                        costs decode steps, soft tokens one short pass, the last window nothing.",
                 try_it: "Drag the budget: the points move up and down, never sideways.",
-                commands: and(afresh(QUESTION_AT_END), [Command::ShowPane(Pane::Cost)]),
+                commands: and(afresh(QUESTION_AT_END), [Command::ShowPane(Pane::COST)]),
             },
         ],
     }

@@ -1,13 +1,16 @@
 //! The metric at the budget for every head: layers upwards, heads to the right.
 
 mod choosers;
+mod numbers;
 mod side_by_side;
 mod winner;
 
 use egui::{Id, RichText, Ui};
 
-use super::{View, empty_hint};
+use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Command, Commands};
+use crate::gui::layout::Pane;
+use crate::gui::state::Choices;
 use crate::gui::derived::HeadMap;
 use crate::gui::session_maps::{COMPARE_TITLE, GatheredKey, SessionMaps};
 use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
@@ -15,8 +18,48 @@ use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix, MatrixResponse};
 pub use choosers::window_ui;
 
-/// Draws the view.
-pub fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// Layers by heads.
+    pub const HEAD_MAP: Self = Self::of(&HeadMapView);
+}
+
+struct HeadMapView;
+
+impl PaneView for HeadMapView {
+    fn name(&self) -> &'static str {
+        "HeadMap"
+    }
+
+    fn title(&self) -> &'static str {
+        "Layer × head map"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/head_map.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::SessionMaps]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        head_map_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers::numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|choices| match (choices.map_kind, &choices.minus) {
+            (MapKind::Winner, _) => FigureKind::Winner,
+            (MapKind::Window, Some(_)) => FigureKind::HeadDifference,
+            _ => FigureKind::HeadMap,
+        })
+    }
+}
+
+fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Run a capture or open a session to see its heads");
         return;

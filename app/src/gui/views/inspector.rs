@@ -4,8 +4,11 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 use kvlens_analysis::Metric;
 
 use super::recall::{explain, swatch};
-use super::{View, empty_hint};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Command, Commands};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::windows_at_budget;
+use crate::gui::state::Choices;
 use crate::gui::data::Shown;
 use crate::gui::derived::Derived;
 use crate::gui::heads_text::{heads_text, parse_heads};
@@ -15,8 +18,40 @@ use crate::gui::widgets::typed::TypedField;
 /// Room for a window's label in the table of numbers.
 const LABEL_WIDTH: f32 = 80.0;
 
-/// Draws the view.
-pub fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// Numbers of the selection.
+    pub const INSPECTOR: Self = Self::of(&InspectorView);
+}
+
+struct InspectorView;
+
+impl PaneView for InspectorView {
+    fn name(&self) -> &'static str {
+        "Inspector"
+    }
+
+    fn title(&self) -> &'static str {
+        "Inspector"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/inspector.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Tokens]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        inspector_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(windows_at_budget)
+    }
+}
+
+fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Open a session to see its numbers");
         return;

@@ -38,7 +38,7 @@ pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 }
             });
             ui.menu_button("Views", |ui| {
-                for pane in Pane::ALL {
+                for pane in Pane::all() {
                     let command = Command::ToggleHelp(Some(pane));
                     entry(ui, pane.title(), command, true, commands);
                 }
@@ -211,7 +211,7 @@ fn view_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         !view.settings.hide_capture,
         Command::ToggleCapturePanel,
     );
-    for pane in Pane::ALL {
+    for pane in Pane::all() {
         toggle(
             ui,
             pane.title(),

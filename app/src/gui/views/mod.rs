@@ -16,6 +16,7 @@ pub mod lesson;
 pub mod log;
 pub mod menu;
 pub mod palette;
+pub mod pane_view;
 pub mod queries;
 pub mod question_state;
 pub mod rank_agreement;
@@ -39,6 +40,24 @@ use super::derived::Derived;
 use super::layout::Pane;
 use super::state::Settings;
 use super::theme::Theme;
+pub use pane_view::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers};
+
+/// Every view in the order of the menus.
+pub const VIEWS: &[Pane] = &[
+    Pane::RECALL,
+    Pane::HEAD_MAP,
+    Pane::ATTENTION,
+    Pane::RANK_AGREEMENT,
+    Pane::DRIFT,
+    Pane::QUERIES,
+    Pane::FIDELITY,
+    Pane::COST,
+    Pane::TOKENS,
+    Pane::INSPECTOR,
+    Pane::SAMPLES,
+    Pane::SCORING,
+    Pane::LOG,
+];
 
 /// Everything that a view may read.
 pub struct View<'a> {

@@ -10,7 +10,6 @@ use super::shortcuts::keys_text;
 use crate::gui::command::{Command, Commands, shortcuts};
 use crate::gui::layout::{Pane, Preset};
 use crate::gui::lessons::lessons;
-use crate::gui::numbers::HAVE_NUMBERS;
 use crate::gui::question_choices::{
     DriftChoices, DriftPart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
 };
@@ -136,7 +135,7 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
         add("Swap A and B".to_owned(), Command::SwapSessions);
         add("Close B".to_owned(), Command::CloseBeside);
     }
-    for pane in HAVE_NUMBERS {
+    for pane in Pane::all().filter(|pane| pane.view().numbers().is_some()) {
         let text = format!("Copy numbers of {}", pane.title());
         add(text, Command::CopyNumbers(pane));
     }
@@ -149,14 +148,14 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
         let text = format!("Layout: {}", preset.title());
         add(text, Command::UsePreset(preset));
     }
-    for pane in Pane::ALL {
+    for pane in Pane::all() {
         add(format!("Show {}", pane.title()), Command::ShowPane(pane));
         if view.panes.contains(&pane) {
             add(format!("Close {}", pane.title()), Command::TogglePane(pane));
         }
     }
     add("Glossary".to_owned(), Command::ToggleHelp(None));
-    for pane in Pane::ALL {
+    for pane in Pane::all() {
         let text = format!("Help: {}", pane.title());
         add(text, Command::ToggleHelp(Some(pane)));
     }

@@ -10,7 +10,6 @@ use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::command::Command;
 use crate::gui::data::{Job, JobKind, Progress, Severity, Slot};
 use crate::gui::dialogs::Purpose;
-use crate::gui::export::ExportSettings;
 use crate::gui::layout::Layout;
 use crate::gui::lessons::{LessonPlace, fits, lessons};
 use crate::gui::session_maps::{COMPARE_TITLE, GatheredKey, SessionMapsKey};
@@ -84,8 +83,8 @@ impl Workbench {
             Command::Ask(kind) => self.ask_again(kind),
             Command::ScrollToToken(token) => self.scroll_to = Some(token),
             Command::ToggleExport(pane) => {
-                if let Some(pane) = pane {
-                    self.settings.export.kind = ExportSettings::kind_of(pane, choices);
+                if let Some(nearest) = pane.and_then(|pane| pane.view().figure()) {
+                    self.settings.export.kind = nearest(choices);
                 }
                 self.export_open = pane.is_some() || !self.export_open;
             }
