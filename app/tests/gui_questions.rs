@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;
 use gui_common::{Bench, bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{
+    CaptureCommand, JobCommand, LayoutCommand, LookCommand, ProgramCommand, SessionCommand,
+};
 use kvlens::gui::layout::Pane;
 use kvlens::gui::question_choices::{DriftChoices, DriftPart};
 use kvlens::gui::questions::drift::DriftAnswer;
@@ -57,12 +59,12 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
     let head = HeadAddress { layer: 2, head: 3 };
     send(
         &mut bench,
-        Command::SelectHeads {
+        LookCommand::SelectHeads {
             heads: vec![head],
             change: SelectionChange::Replace,
         },
     );
-    send(&mut bench, Command::SetBudget(Budget::Tokens(40)));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(40)));
     let shown = inside(&bench).data().shown().unwrap().clone();
     let expected: Vec<_> = shown
         .sample
@@ -120,8 +122,8 @@ fn a_window_is_swept_as_far_as_the_session_keeps_queries() {
         part: DriftPart::Places,
         sweep_width: 8,
     };
-    send(&mut bench, Command::SetDrift(choices));
-    send(&mut bench, Command::SetBudget(Budget::Tokens(16)));
+    send(&mut bench, LookCommand::SetDrift(choices));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(16)));
     wait_for(&mut bench, "the sweep", |workbench| {
         let swept = workbench.derived().places();
         swept.is_some_and(|curves| curves.width == 8 && curves.budget_tokens == 16)
@@ -157,7 +159,7 @@ fn a_window_is_swept_as_far_as_the_session_keeps_queries() {
     // no run of queries is that long
     send(
         &mut bench,
-        Command::SetDrift(DriftChoices {
+        LookCommand::SetDrift(DriftChoices {
             sweep_width: 128,
             ..choices
         }),
@@ -178,11 +180,11 @@ fn a_cancelled_drift_says_so_and_goes_on_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path(), Pane::LOG);
     // the worker is busy with a capture, so the drift is still waiting when it is cancelled
-    inside_mut(&mut bench).send(Command::RunDemo);
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::DRIFT));
+    inside_mut(&mut bench).send(CaptureCommand::RunDemo);
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::DRIFT));
     bench.step();
     assert_eq!(inside(&bench).data().jobs.len(), 2);
-    inside_mut(&mut bench).send(Command::CancelJobs);
+    inside_mut(&mut bench).send(JobCommand::CancelJobs);
     wait_for(&mut bench, "the end of the job", |workbench| {
         workbench.data().jobs.is_empty()
     });
@@ -220,13 +222,13 @@ fn a_drift_gives_way_to_what_is_clicked() {
     let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
     // the capture keeps the worker busy, so the order of what waits behind it can be seen
-    inside_mut(&mut bench).send(Command::RunDemo);
-    inside_mut(&mut bench).send(Command::SetDrift(DriftChoices {
+    inside_mut(&mut bench).send(CaptureCommand::RunDemo);
+    inside_mut(&mut bench).send(LookCommand::SetDrift(DriftChoices {
         part: DriftPart::Places,
         sweep_width: 16,
     }));
     bench.step();
-    inside_mut(&mut bench).send(Command::SelectSample(1));
+    inside_mut(&mut bench).send(SessionCommand::SelectSample(1));
     bench.run_steps(2);
     let waiting: Vec<(&str, bool)> = inside(&bench)
         .data()
@@ -243,7 +245,7 @@ fn a_drift_gives_way_to_what_is_clicked() {
             (sweep, false)
         ]
     );
-    inside_mut(&mut bench).send(Command::CancelJobs);
+    inside_mut(&mut bench).send(JobCommand::CancelJobs);
     wait_for(&mut bench, "the end", |workbench| {
         workbench.data().jobs.is_empty()
     });
@@ -254,14 +256,14 @@ fn without_a_session_the_views_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), Settings::default());
     bench.run_steps(2);
-    send(&mut bench, Command::ToggleHelp(Some(Pane::DRIFT)));
+    send(&mut bench, ProgramCommand::ToggleHelp(Some(Pane::DRIFT)));
     assert!(
         bench
             .query_by_label_contains("How long windows foresee")
             .is_some()
     );
     assert!(bench.query_by_label("recall by place").is_some());
-    send(&mut bench, Command::ToggleHelp(Some(Pane::QUERIES)));
+    send(&mut bench, ProgramCommand::ToggleHelp(Some(Pane::QUERIES)));
     assert!(bench.query_by_label("query similarity").is_some());
 }
 
@@ -291,7 +293,7 @@ fn queries_are_compared_as_in_the_tables() {
     assert!(bench.query_by_label(&said("after", after.mean())).is_some());
 
     let head = HeadAddress { layer: 1, head: 2 };
-    let one_head = Command::SelectHeads {
+    let one_head = LookCommand::SelectHeads {
         heads: vec![head],
         change: SelectionChange::Replace,
     };

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use egui_kittest::{SnapshotOptions, SnapshotResults};
 use gui_common::{Bench, bench_of, fixture, inside, inside_mut, settle};
 use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{Command, ExportCommand, LayoutCommand, LookCommand, ProgramCommand};
 use kvlens::gui::data::{SessionInfo, Slot};
 use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::state::{HeadAddress, MapKind, SelectionChange, Settings, ThemeChoice};
@@ -69,18 +69,20 @@ fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
     let (path, tokens, window) = show_the_sample(&mut bench);
     let workbench = inside_mut(&mut bench);
     let version = workbench.data().shown().unwrap().version;
-    match pane {
-        Pane::ATTENTION => {
-            let picture = attention(path, tokens, window);
-            workbench.receive(Event::AttentionRead(Arc::new(picture)));
-        }
-        Pane::DRIFT => workbench.receive(Event::Answered(made_up::drift(path, version, tokens))),
-        Pane::QUERIES => workbench.receive(Event::Answered(made_up::queries(path))),
-        Pane::FIDELITY => workbench.receive(Event::Answered(made_up::fidelity(path))),
-        _ => {}
+    let answer = match pane.name() {
+        "Attention" => Some(Event::AttentionRead(Arc::new(attention(
+            path, tokens, window,
+        )))),
+        "Drift" => Some(Event::Answered(made_up::drift(path, version, tokens))),
+        "Queries" => Some(Event::Answered(made_up::queries(path))),
+        "Fidelity" => Some(Event::Answered(made_up::fidelity(path))),
+        _ => None,
+    };
+    if let Some(answer) = answer {
+        workbench.receive(answer);
     }
-    workbench.send(Command::Pin(Some(HeadAddress { layer: 1, head: 3 })));
-    workbench.send(Command::SelectHeads {
+    workbench.send(LookCommand::Pin(Some(HeadAddress { layer: 1, head: 3 })));
+    workbench.send(LookCommand::SelectHeads {
         heads: vec![HEAD],
         change: SelectionChange::Replace,
     });
@@ -192,8 +194,8 @@ fn the_other_kinds_of_map() {
     ] {
         for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
             let mut bench = full(Pane::HEAD_MAP, theme, SMALL);
-            inside_mut(&mut bench).send(Command::SetMinus(minus.clone()));
-            inside_mut(&mut bench).send(Command::SetMapKind(kind));
+            inside_mut(&mut bench).send(LookCommand::SetMinus(minus.clone()));
+            inside_mut(&mut bench).send(LookCommand::SetMapKind(kind));
             bench.run_steps(4);
             pictures.compare(&mut bench, &name(Pane::HEAD_MAP, state, theme, SMALL));
         }
@@ -204,10 +206,16 @@ fn the_other_kinds_of_map() {
 fn the_windows_above_the_views() {
     let mut pictures = Pictures::default();
     for (state, command) in [
-        ("export", Command::ToggleExport(Some(Pane::RECALL))),
-        ("palette", Command::TogglePalette),
-        ("help", Command::ToggleHelp(Some(Pane::RECALL))),
-        ("shortcuts", Command::ToggleShortcuts),
+        (
+            "export",
+            Command::from(ExportCommand::ToggleExport(Some(Pane::RECALL))),
+        ),
+        ("palette", ProgramCommand::TogglePalette.into()),
+        (
+            "help",
+            ProgramCommand::ToggleHelp(Some(Pane::RECALL)).into(),
+        ),
+        ("shortcuts", ProgramCommand::ToggleShortcuts.into()),
     ] {
         let mut bench = full(Pane::RECALL, ThemeChoice::Dark, LARGE);
         inside_mut(&mut bench).send(command);
@@ -236,9 +244,9 @@ fn the_whole_workbench_on_a_large_screen() {
 #[test]
 fn what_was_saved_is_drawn_the_same_again() {
     let mut bench = full(Pane::HEAD_MAP, ThemeChoice::Dark, LARGE);
-    inside_mut(&mut bench).send(Command::SetMetric(kvlens_analysis::Metric::HitRate));
-    inside_mut(&mut bench).send(Command::ToggleWindow("last:8".to_owned()));
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::RECALL));
+    inside_mut(&mut bench).send(LookCommand::SetMetric(kvlens_analysis::Metric::HitRate));
+    inside_mut(&mut bench).send(LookCommand::ToggleWindow("last:8".to_owned()));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::RECALL));
     bench.run_steps(30);
     let settings = serde_json::to_string(inside(&bench).settings()).unwrap();
     let layout = serde_json::to_string(inside(&bench).layout()).unwrap();

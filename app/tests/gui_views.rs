@@ -11,7 +11,9 @@ use std::path::Path;
 
 use egui_kittest::kittest::Queryable as _;
 use gui_common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{
+    Command, ExportCommand, LayoutCommand, LookCommand, ProgramCommand, SessionCommand,
+};
 use kvlens::gui::layout::{Pane, Preset};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
@@ -21,13 +23,13 @@ use kvlens_sessions::Session;
 
 fn opened<'a>(folder: &Path) -> Bench<'a> {
     let mut bench = bench(folder, Settings::default());
-    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session().to_owned()));
     wait_for(&mut bench, "the session", shows_a_sample);
     bench
 }
 
 fn select(bench: &mut Bench<'_>, layer: usize, head: usize) {
-    inside_mut(bench).send(Command::SelectHeads {
+    inside_mut(bench).send(LookCommand::SelectHeads {
         heads: vec![HeadAddress { layer, head }],
         change: SelectionChange::Replace,
     });
@@ -59,7 +61,7 @@ fn a_command_is_found_by_its_letters() {
 fn the_attention_of_a_head_is_what_the_session_holds() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::ATTENTION));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::ATTENTION));
     bench.run_steps(3);
     let hint = "Click a head in the map to see what it attends to";
     assert!(bench.query_by_label(hint).is_some());
@@ -100,9 +102,9 @@ fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
     let mut bench = opened(folder.path());
     select(&mut bench, 1, 2);
     for preset in Preset::ALL {
-        inside_mut(&mut bench).send(Command::UsePreset(preset));
+        inside_mut(&mut bench).send(LayoutCommand::UsePreset(preset));
         for pane in Pane::all() {
-            inside_mut(&mut bench).send(Command::ShowPane(pane));
+            inside_mut(&mut bench).send(LayoutCommand::ShowPane(pane));
             bench.run_steps(2);
             assert!(
                 bench.query_all_by_label(pane.title()).count() > 0,
@@ -110,8 +112,8 @@ fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
             );
         }
     }
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::RANK_AGREEMENT));
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::COST));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::RANK_AGREEMENT));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::COST));
     bench.run_steps(3);
     assert!(bench.query_by_label("MFLOP").is_some());
     let ranks = inside(&bench).derived().rank_agreement().unwrap();
@@ -135,7 +137,7 @@ fn the_question_mark_of_a_view_explains_it() {
     bench.get_by_label("Help for Tokens").click();
     bench.run_steps(3);
     assert!(bench.query_by_label("What it shows").is_none());
-    inside_mut(&mut bench).send(Command::ToggleHelp(None));
+    inside_mut(&mut bench).send(ProgramCommand::ToggleHelp(None));
     bench.run_steps(3);
     assert!(bench.query_by_label("forced-keep tokens").is_some());
 }
@@ -221,9 +223,9 @@ fn escape_closes_what_is_open_before_it_stops_jobs() {
     bench.run_steps(3);
     assert!(bench.query_by_label_contains("Redo").is_none());
     for open in [
-        Command::ToggleExport(None),
-        Command::ToggleShortcuts,
-        Command::ToggleHelp(None),
+        Command::from(ExportCommand::ToggleExport(None)),
+        ProgramCommand::ToggleShortcuts.into(),
+        ProgramCommand::ToggleHelp(None).into(),
     ] {
         let titles = ["Copy command", "Budget one step down", "forced-keep tokens"];
         inside_mut(&mut bench).send(open.clone());
@@ -245,13 +247,13 @@ fn undo_brings_the_panes_back_too() {
     let mut bench = opened(folder.path());
     // a step of undo is what has stood still for a second
     bench.run_steps(150);
-    inside_mut(&mut bench).send(Command::TogglePane(Pane::TOKENS));
+    inside_mut(&mut bench).send(LayoutCommand::TogglePane(Pane::TOKENS));
     bench.run_steps(150);
     assert!(!inside(&bench).layout().has(Pane::TOKENS));
     bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Z);
     bench.run_steps(3);
     assert!(inside(&bench).layout().has(Pane::TOKENS));
-    inside_mut(&mut bench).send(Command::Redo);
+    inside_mut(&mut bench).send(LookCommand::Redo);
     bench.run_steps(3);
     assert!(!inside(&bench).layout().has(Pane::TOKENS));
 }
@@ -260,12 +262,14 @@ fn undo_brings_the_panes_back_too() {
 fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::SelectSample(1));
+    inside_mut(&mut bench).send(SessionCommand::SelectSample(1));
     wait_for(&mut bench, "the question at the start", |workbench| {
         shows_a_sample(workbench) && workbench.data().shown().unwrap().index == 1
     });
-    inside_mut(&mut bench).send(Command::SetWindow("last:8".to_owned()));
-    inside_mut(&mut bench).send(Command::SetBudget(kvlens_analysis::Budget::Fraction(0.1)));
+    inside_mut(&mut bench).send(LookCommand::SetWindow("last:8".to_owned()));
+    inside_mut(&mut bench).send(LookCommand::SetBudget(kvlens_analysis::Budget::Fraction(
+        0.1,
+    )));
     bench.run_steps(3);
     let map = inside(&bench).derived().map().unwrap().clone();
     // per head: needed tokens among the best of the decode stage, and among those of the window
@@ -336,7 +340,7 @@ fn type_into(bench: &mut Bench<'_>, label: &str, text: &str) {
 fn the_oracle_and_what_is_kept_are_defined_in_the_scoring_view() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::SCORING));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::SCORING));
     bench.run_steps(4);
     type_into(&mut bench, "Decode steps", "nonsense");
     let options = inside(&bench).settings().choices.measure;

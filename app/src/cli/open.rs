@@ -9,8 +9,9 @@ use super::args::OpenArguments;
 use super::display;
 use super::failure::Failure;
 use crate::gui;
-use crate::gui::command::Command;
+use crate::gui::command::{Command, LessonCommand};
 use crate::gui::headless::{self, Screenshot};
+use crate::gui::lessons::read_lesson;
 
 /// Opens the workbench on the named sessions.
 ///
@@ -21,12 +22,17 @@ pub fn run(arguments: &OpenArguments) -> Result<()> {
     for session in &arguments.sessions {
         Session::open(session)?;
     }
+    let mut script = Vec::new();
+    if let Some(path) = &arguments.lesson {
+        read_lesson(path)?;
+        script.push(LessonCommand::OpenLesson(path.clone()).into());
+    }
+    if let Some(path) = &arguments.script {
+        script.extend(read_script(path)?);
+    }
     let start = gui::Start {
         sessions: arguments.sessions.clone(),
-        script: match &arguments.script {
-            Some(path) => read_script(path)?,
-            None => Vec::new(),
-        },
+        script,
     };
     if let Some(out) = &arguments.screenshot {
         let screenshot = Screenshot {

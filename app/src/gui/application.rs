@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Start;
-use super::command::Command;
+use super::command::SessionCommand;
 use super::workbench::Workbench;
 
 const SETTINGS_KEY: &str = "kvlens-settings-1";
@@ -45,7 +45,7 @@ impl Application {
             sessions_folder(),
         )?;
         for session in start.sessions {
-            workbench.send(Command::OpenSession(session));
+            workbench.send(SessionCommand::OpenSession(session));
         }
         workbench.play(start.script);
         Ok(Self { workbench })

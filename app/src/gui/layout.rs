@@ -94,7 +94,10 @@ impl<'de> Deserialize<'de> for Pane {
         let name = String::deserialize(deserializer)?;
         Self::named(&name).ok_or_else(|| {
             let known: Vec<&str> = Self::all().map(Self::name).collect();
-            D::Error::custom(format!("no view is called {name:?}; there are {}", known.join(", ")))
+            D::Error::custom(format!(
+                "no view is called {name:?}; there are {}",
+                known.join(", ")
+            ))
         })
     }
 }

@@ -10,26 +10,29 @@ mod look;
 mod panes;
 mod picture;
 mod questions;
+mod wanted;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 
-use egui::Ui;
 use egui::util::undoer::Undoer;
+use egui::{KeyboardShortcut, Ui};
 use egui_notify::Toasts;
 
 use super::attention_picture::AttentionKey;
-use super::command::{Command, Commands, Hover, shortcuts};
+use super::command::{
+    Action, CaptureCommand, Command, Commands, ExportCommand, Hover, JobCommand, LessonCommand,
+    SessionCommand, shortcuts,
+};
 use super::data::{Data, Message, Severity};
 use super::derived::Derived;
 use super::dialogs::{Answer, Dialogs, Purpose};
 use super::export::ExportSettings;
 use super::layout::{Layout, Pane};
-use super::lessons::LessonPlace;
+use super::lessons::OpenLesson;
 use super::session_maps::SessionMapsKey;
 use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
-use super::views::{Need, View};
 use super::views::budget_bar::budget_bar_ui;
 use super::views::capture::capture_ui;
 use super::views::export::export_ui;
@@ -40,6 +43,7 @@ use super::views::palette::{PaletteState, palette_ui};
 use super::views::shortcuts::shortcuts_ui;
 use super::views::top_bar::top_bar_ui;
 use super::views::welcome::welcome_ui;
+use super::views::{Need, View};
 use super::worker::{Event, Worker};
 use dropped::dropped_command;
 use look::Look;
@@ -76,7 +80,7 @@ pub struct Workbench {
     numbers_wanted: Option<Pane>,
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
-    lesson: Option<LessonPlace>,
+    lesson: Option<OpenLesson>,
     asked_attention: Option<AttentionKey>,
     asked_maps: Option<SessionMapsKey>,
     /// What the pointer was on in the frame before.
@@ -161,7 +165,7 @@ impl Workbench {
     }
 
     /// Asks for something, as a view would; done before the next frame.
-    pub fn send(&mut self, command: Command) {
+    pub fn send(&mut self, command: impl Into<Command>) {
         self.commands.send(command);
     }
 
@@ -236,20 +240,22 @@ impl Workbench {
 
     fn take_path(&mut self, purpose: Purpose, path: PathBuf) {
         let mut capture = self.settings.capture.clone();
-        let command = match purpose {
-            Purpose::Session => Command::OpenSession(path),
-            Purpose::Copy => Command::SaveSessionAs(path),
+        let command: Command = match purpose {
+            Purpose::Session => SessionCommand::OpenSession(path).into(),
+            Purpose::Lesson => LessonCommand::OpenLesson(path).into(),
+            Purpose::Copy => SessionCommand::SaveSessionAs(path).into(),
             Purpose::Model => {
                 capture.model = path.display().to_string();
-                Command::EditCapture(capture)
+                CaptureCommand::EditCapture(capture).into()
             }
-            Purpose::Export => Command::EditExport(ExportSettings {
+            Purpose::Export => ExportCommand::EditExport(ExportSettings {
                 out: path.display().to_string(),
                 ..self.settings.export.clone()
-            }),
+            })
+            .into(),
             Purpose::Prompts => {
                 capture.data = path.display().to_string();
-                Command::EditCapture(capture)
+                CaptureCommand::EditCapture(capture).into()
             }
         };
         self.commands.send(command);
@@ -274,17 +280,17 @@ impl Workbench {
     fn take_keys(&mut self, context: &egui::Context) {
         let typing = context.text_edit_focused();
         let focused = context.memory(|memory| memory.focused().is_some());
-        for shortcut in shortcuts() {
+        for (keys, command) in keyed_commands() {
             // Keys without Ctrl belong to whatever has the focus; Ctrl+A and Ctrl+Z to a text field.
-            let taken = if shortcut.command == Command::CancelJobs {
+            let taken = if *command == Command::Job(JobCommand::CancelJobs) {
                 self.escape_closes_something(context) || focused || self.data.jobs.is_empty()
-            } else if shortcut.keys.modifiers.command {
-                typing && matches!(shortcut.keys.logical_key, egui::Key::A | egui::Key::Z)
+            } else if keys.modifiers.command {
+                typing && matches!(keys.logical_key, egui::Key::A | egui::Key::Z)
             } else {
                 focused
             };
-            if !taken && context.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
-                self.commands.send(shortcut.command);
+            if !taken && context.input_mut(|input| input.consume_shortcut(keys)) {
+                self.commands.send(command.clone());
             }
         }
     }
@@ -364,9 +370,7 @@ impl Workbench {
     }
 
     fn draw(&mut self, ui: &mut Ui) {
-        let panes: BTreeSet<Pane> = Pane::all()
-            .filter(|pane| self.layout.has(*pane))
-            .collect();
+        let panes: BTreeSet<Pane> = Pane::all().filter(|pane| self.layout.has(*pane)).collect();
         let look = self.look();
         let view = View {
             settings: &self.settings,
@@ -382,6 +386,7 @@ impl Workbench {
             panes: &panes,
             hover: &self.hover,
             scroll_to: self.scroll_to.take(),
+            lesson: self.lesson.as_ref(),
             can_undo: self.undoer.has_undo(&look),
             can_redo: self.undoer.has_redo(&look),
         };
@@ -403,11 +408,11 @@ impl Workbench {
         let commands = &mut self.commands;
         egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));
         egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
-        if let Some(place) = self.lesson {
+        if let Some(open) = &self.lesson {
             egui::Panel::left("lesson panel")
                 .default_size(270.0)
                 .size_range(230.0..=480.0)
-                .show(ui, |ui| lesson_ui(ui, &view, place, commands));
+                .show(ui, |ui| lesson_ui(ui, &view, open, commands));
         } else if !self.settings.hide_capture {
             egui::Panel::left("capture panel")
                 .default_size(240.0)
@@ -457,4 +462,15 @@ impl Workbench {
         }
         self.data.log.push(Message { severity, text });
     }
+}
+
+/// Every key with its command. Those with more modifiers come first: Ctrl+Shift+Z holds a Ctrl+Z.
+fn keyed_commands() -> Vec<(&'static KeyboardShortcut, &'static Command)> {
+    let keyed = shortcuts().iter().filter_map(|entry| match &entry.action {
+        Action::Send(command) => Some(entry.keys.iter().map(move |keys| (keys, command))),
+        Action::TypePath { .. } => None,
+    });
+    let mut keyed: Vec<_> = keyed.flatten().collect();
+    keyed.sort_by_key(|(keys, _)| !keys.modifiers.shift);
+    keyed
 }

@@ -5,7 +5,7 @@ use egui::{Id, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use super::head_map::window_ui;
 use super::{Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::attention_picture::{AttentionBlock, AttentionPicture};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
@@ -137,7 +137,7 @@ fn block_ui(
     let tokens = picture.tokens_of(column);
     commands.hover.token = Some(tokens.start);
     if response.clicked() {
-        commands.send(Command::ScrollToToken(tokens.start));
+        commands.send(LookCommand::ScrollToToken(tokens.start));
     }
     let weight = block.weights.get(row * picture.columns + column).copied();
     let texts = view

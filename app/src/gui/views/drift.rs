@@ -5,14 +5,14 @@ use egui::{ComboBox, Response, RichText, Ui};
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
 use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Command, Commands};
-use crate::gui::layout::Pane;
-use crate::gui::numbers::Table;
-use crate::gui::state::Choices;
+use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::data::Job;
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::Table;
 use crate::gui::question_choices::{DriftChoices, DriftPart};
 use crate::gui::questions::QuestionKind;
+use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
@@ -104,7 +104,7 @@ fn part_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         describe,
     );
     if let Some(part) = picked {
-        commands.send(Command::SetDrift(DriftChoices { part, ..choices }));
+        commands.send(LookCommand::SetDrift(DriftChoices { part, ..choices }));
     }
 }
 
@@ -193,7 +193,7 @@ fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             for width in WIDTHS {
                 let chosen = width == choices.sweep_width;
                 if ui.selectable_label(chosen, width.to_string()).clicked() {
-                    commands.send(Command::SetDrift(DriftChoices {
+                    commands.send(LookCommand::SetDrift(DriftChoices {
                         sweep_width: width,
                         ..choices
                     }));
@@ -277,7 +277,7 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
     let (response, at) = plot.show(ui, view.theme);
     if let Some(at) = at.filter(|at| response.clicked() && *at >= 0.0) {
         let token = (at.round() as usize).min(prompt_tokens.saturating_sub(1));
-        commands.send(Command::ScrollToToken(token));
+        commands.send(LookCommand::ScrollToToken(token));
     }
 }
 
@@ -289,7 +289,7 @@ fn state_ui(ui: &mut Ui, job: Option<&Job>, kind: QuestionKind, commands: &mut C
             ui.horizontal(|ui| {
                 ui.weak("Not measured to the end");
                 if ui.button(kind.job_title()).clicked() {
-                    commands.send(Command::Ask(kind));
+                    commands.send(JobCommand::Ask(kind));
                 }
             });
         }

@@ -6,14 +6,14 @@ use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
 use super::{Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Command, Commands};
-use crate::gui::layout::Pane;
-use crate::gui::numbers::{Table, optional};
-use crate::gui::state::Choices;
+use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::data::Shown;
 use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::{Table, optional};
 use crate::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
 use crate::gui::questions::QuestionKind;
+use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
@@ -89,7 +89,7 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         });
     }
     if choices != view.settings.choices.fidelity {
-        commands.send(Command::SetFidelity(choices.clone()));
+        commands.send(LookCommand::SetFidelity(choices.clone()));
     }
     match curves.filter(|_| has_curves) {
         Some(curves) if !curves.curves.is_empty() => plot_ui(ui, view, shown, curves),
@@ -130,7 +130,7 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, choices: &mut FidelityChoices, commands:
             .on_hover_text("What is measured stays")
             .clicked()
         {
-            commands.send(Command::CancelJobs);
+            commands.send(JobCommand::CancelJobs);
         }
         return;
     }
@@ -141,7 +141,7 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, choices: &mut FidelityChoices, commands:
         )
         .on_disabled_hover_text("Type the budgets first, such as 5%, 10%");
     if button.clicked() {
-        commands.send(Command::Ask(QuestionKind::Fidelity));
+        commands.send(JobCommand::Ask(QuestionKind::Fidelity));
     }
 }
 

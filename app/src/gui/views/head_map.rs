@@ -8,11 +8,11 @@ mod winner;
 use egui::{Id, RichText, Ui};
 
 use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Command, Commands};
-use crate::gui::layout::Pane;
-use crate::gui::state::Choices;
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::HeadMap;
+use crate::gui::layout::Pane;
 use crate::gui::session_maps::{COMPARE_TITLE, GatheredKey, SessionMaps};
+use crate::gui::state::Choices;
 use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix, MatrixResponse};
@@ -132,7 +132,7 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         ui.label(RichText::new(reason).color(view.theme.error));
     }
     if ui.button("Measure all samples").clicked() {
-        commands.send(Command::SetMapScope(MapScope::Session));
+        commands.send(LookCommand::SetMapScope(MapScope::Session));
     }
 }
 
@@ -232,13 +232,13 @@ fn answer_ui(
             (true, 1) if answer.response.clicked() => SelectionChange::Toggle,
             (true, _) => SelectionChange::Add,
         };
-        commands.send(Command::SelectHeads { heads, change });
+        commands.send(LookCommand::SelectHeads { heads, change });
     }
     let first_of = |cell: Cell| addresses(query_heads_per_cell, cell).first().copied();
     if let Some(cell) = answer.pinned {
         let head = first_of(cell);
         let is_it = view.settings.choices.pinned == head;
-        commands.send(Command::Pin(head.filter(|_| !is_it)));
+        commands.send(LookCommand::Pin(head.filter(|_| !is_it)));
     }
     if let Some(cell) = answer.hovered {
         commands.hover.head = first_of(cell);

@@ -2,7 +2,7 @@
 
 use egui::{ScrollArea, Ui, Window};
 
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, ProgramCommand};
 use crate::gui::glossary;
 use crate::gui::layout::Pane;
 use crate::gui::markdown::{Section, sections};
@@ -42,7 +42,7 @@ pub fn help_ui(ui: &Ui, page: HelpPage, commands: &mut Commands) {
                 });
         });
     if !open {
-        commands.send(Command::ToggleHelp(page_of(page)));
+        commands.send(ProgramCommand::ToggleHelp(page_of(page)));
     }
 }
 

@@ -5,13 +5,13 @@ use kvlens_analysis::Metric;
 
 use super::recall::{explain, swatch};
 use super::{Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Command, Commands};
-use crate::gui::layout::Pane;
-use crate::gui::numbers::windows_at_budget;
-use crate::gui::state::Choices;
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::data::Shown;
 use crate::gui::derived::Derived;
 use crate::gui::heads_text::{heads_text, parse_heads};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::windows_at_budget;
+use crate::gui::state::Choices;
 use crate::gui::state::{HeadAddress, SelectionChange};
 use crate::gui::widgets::typed::TypedField;
 
@@ -91,7 +91,7 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             error: view.theme.error,
         };
         if let Some(heads) = field.show(ui, |text| parse_heads(text, layers, query_heads)) {
-            commands.send(Command::SelectHeads {
+            commands.send(LookCommand::SelectHeads {
                 heads,
                 change: SelectionChange::Replace,
             });
@@ -101,7 +101,7 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             .on_hover_text("Select every head")
             .clicked()
         {
-            commands.send(Command::SelectAllHeads);
+            commands.send(LookCommand::SelectAllHeads);
         }
     });
     let count = if heads.is_empty() {
@@ -160,7 +160,7 @@ fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             "The head that the others are held against; right-click in the map pins",
         );
         if ui.small_button("Unpin").clicked() {
-            commands.send(Command::Pin(None));
+            commands.send(LookCommand::Pin(None));
         }
     });
     let at = view.derived.budget_index;

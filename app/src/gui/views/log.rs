@@ -3,9 +3,9 @@
 use egui::{RichText, ScrollArea, Ui};
 
 use super::{PaneView, View, empty_hint};
-use crate::gui::command::{Command, Commands};
-use crate::gui::layout::Pane;
+use crate::gui::command::{Commands, ProgramCommand};
 use crate::gui::data::Severity;
+use crate::gui::layout::Pane;
 
 impl Pane {
     /// Messages.
@@ -39,7 +39,7 @@ fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
     ui.horizontal(|ui| {
         if ui.button("Clear").clicked() {
-            commands.send(Command::ClearLog);
+            commands.send(ProgramCommand::ClearLog);
         }
         if ui.button("Copy").clicked() {
             let lines: Vec<&str> = view

@@ -38,6 +38,7 @@ use super::command::Hover;
 use super::data::{Data, OpenedSession, Shown};
 use super::derived::Derived;
 use super::layout::Pane;
+use super::lessons::OpenLesson;
 use super::state::Settings;
 use super::theme::Theme;
 pub use pane_view::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers};
@@ -77,6 +78,8 @@ pub struct View<'a> {
     pub hover: &'a Hover,
     /// A token that the text has to bring into view now.
     pub scroll_to: Option<usize>,
+    /// The lesson that is given.
+    pub lesson: Option<&'a OpenLesson>,
     /// Whether undo has somewhere to go.
     pub can_undo: bool,
     /// Whether redo has somewhere to go.
@@ -84,6 +87,23 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// What `read` finds while nothing is open and nothing was chosen.
+    pub fn with_nothing_open<T>(read: impl FnOnce(&View<'_>) -> T) -> T {
+        read(&View {
+            settings: &Settings::default(),
+            data: &Data::default(),
+            derived: &Derived::default(),
+            beside: None,
+            theme: Theme::of(&egui::Visuals::dark()),
+            panes: &BTreeSet::new(),
+            hover: &Hover::default(),
+            scroll_to: None,
+            lesson: None,
+            can_undo: false,
+            can_redo: false,
+        })
+    }
+
     /// The open session with a sample on show; what most views need before they can draw.
     #[must_use]
     pub fn shown(&self) -> Option<(&OpenedSession, &Shown)> {

@@ -8,13 +8,13 @@ use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::swatch;
 use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, JobCommand, LookCommand};
+use crate::gui::derived::queries::{CosineSpread, QueryLine, QueryLines};
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, optional};
-use crate::gui::state::Choices;
-use crate::gui::derived::queries::{CosineSpread, QueryLine, QueryLines};
 use crate::gui::question_choices::QueryPart;
 use crate::gui::questions::QuestionKind;
+use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{
@@ -127,7 +127,7 @@ fn asking_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         Some(job) => progress_ui(ui, &job.progress),
         None => {
             if ui.button(QuestionKind::Queries.job_title()).clicked() {
-                commands.send(Command::Ask(QuestionKind::Queries));
+                commands.send(JobCommand::Ask(QuestionKind::Queries));
             }
         }
     }
@@ -152,7 +152,7 @@ fn part_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         describe,
     );
     if let Some(part) = picked {
-        commands.send(Command::SetQueries(part));
+        commands.send(LookCommand::SetQueries(part));
     }
 }
 
@@ -172,7 +172,7 @@ fn interventions_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, commands: 
          tokens at other positions. The session alone cannot tell",
     );
     if button.clicked() {
-        commands.send(Command::Ask(kind));
+        commands.send(JobCommand::Ask(kind));
     }
 }
 
@@ -410,9 +410,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         let before = line.before.as_ref();
         table.line(&[
             line.label.clone(),
-            line.intervention
-                .map_or("", |what| what.name())
-                .to_owned(),
+            line.intervention.map_or("", |what| what.name()).to_owned(),
             line.rows.to_string(),
             line.position_gap.to_string(),
             optional(before.map(|cosines| cosines.selected.mean)),

@@ -5,10 +5,10 @@ use egui::{Id, Ui};
 use super::head_map::window_ui;
 use super::{Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::Commands;
+use crate::gui::derived::RankAgreement;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
-use crate::gui::derived::RankAgreement;
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
 

@@ -10,7 +10,7 @@ use kvlens_analysis::{Budget, Metric};
 
 use super::recall_layers::layers_ui;
 use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
@@ -81,7 +81,7 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             .on_hover_text("A small plot for each layer")
             .clicked()
         {
-            commands.send(Command::SetByLayer(by_layer));
+            commands.send(LookCommand::SetByLayer(by_layer));
         }
         for window in bands {
             legend_entry(ui, view, window, commands);
@@ -109,7 +109,7 @@ fn metric_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                     .selectable_label(metric == current, metric.label())
                     .on_hover_text(explain(metric));
                 if choice.clicked() {
-                    commands.send(Command::SetMetric(metric));
+                    commands.send(LookCommand::SetMetric(metric));
                 }
             }
         })
@@ -177,7 +177,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     {
         let octave = response.transform.value_from_position(pointer).x;
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;
-        commands.send(Command::SetBudget(Budget::Tokens(tokens)));
+        commands.send(LookCommand::SetBudget(Budget::Tokens(tokens)));
     }
 }
 

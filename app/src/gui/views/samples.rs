@@ -4,10 +4,10 @@ use egui::{RichText, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
 
 use super::{PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, SessionCommand};
+use crate::gui::data::SampleRow;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
-use crate::gui::data::SampleRow;
 
 const ROW_HEIGHT: f32 = 18.0;
 
@@ -90,7 +90,7 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 row.set_selected(shown == Some(index));
                 sample_row(&mut row, sample);
                 if row.response().clicked() {
-                    commands.send(Command::SelectSample(index));
+                    commands.send(SessionCommand::SelectSample(index));
                 }
             });
         });

@@ -4,7 +4,7 @@ use egui::{ComboBox, DragValue, Grid, Ui};
 use kvlens_analysis::{GroupReduction, KeptRecent, KeySet, Pooling, RowReduction, StepRange};
 
 use super::{PaneView, View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::layout::Pane;
 use crate::gui::theme::Theme;
 use crate::gui::widgets::typed::TypedField;
@@ -90,7 +90,7 @@ fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             }
         });
     if options != view.settings.choices.measure {
-        commands.send(Command::SetMeasureOptions(options));
+        commands.send(LookCommand::SetMeasureOptions(options));
     }
 }
 

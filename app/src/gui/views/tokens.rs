@@ -9,7 +9,7 @@ use egui::{RichText, Ui};
 
 use super::head_map::window_ui;
 use super::{Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::layout::Pane;
 use crate::gui::state::Choices;
 use crate::gui::state::{HeatScale, TokenHeat};
@@ -75,7 +75,7 @@ fn choosers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             |button, heat| button.on_hover_text(explain_heat(heat)),
         );
         if let Some(heat) = heat {
-            commands.send(Command::SetTokenHeat(heat));
+            commands.send(LookCommand::SetTokenHeat(heat));
         }
         ui.separator();
         let labels: Vec<&str> = view.shown().map_or_else(Vec::new, |(_, shown)| {
@@ -92,7 +92,7 @@ fn choosers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             |button, scale| button.on_hover_text(explain_scale(scale)),
         );
         if let Some(scale) = scale {
-            commands.send(Command::SetHeatScale(scale));
+            commands.send(LookCommand::SetHeatScale(scale));
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use egui::{Role, Ui, WidgetInfo};
 
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, ExportCommand};
 use crate::gui::layout::Pane;
 
 /// Draws the button.
@@ -12,6 +12,6 @@ pub fn copy_button(ui: &mut Ui, name: &str, pane: Pane, commands: &mut Commands)
         .on_hover_text("Copy the numbers as a table, columns parted by tabs");
     button.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));
     if button.clicked() {
-        commands.send(Command::CopyNumbers(pane));
+        commands.send(ExportCommand::CopyNumbers(pane));
     }
 }

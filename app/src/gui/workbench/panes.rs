@@ -3,9 +3,10 @@
 use egui::{Frame, Margin, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, ProgramCommand, export_entries};
 use crate::gui::layout::Pane;
 use crate::gui::views::View;
+use crate::gui::views::menu::entry_ui;
 
 use super::picture::remember_place;
 
@@ -17,20 +18,9 @@ pub(super) struct PaneBehavior<'a> {
 impl PaneBehavior<'_> {
     /// What can be taken away from a view.
     fn menu_ui(&mut self, ui: &mut Ui, pane: Pane) {
-        let mut entry = |ui: &mut Ui, text: &str, command: Command| {
-            if ui.button(text).clicked() {
-                self.commands.send(command);
-                ui.close();
-            }
-        };
-        if pane.view().figure().is_some() {
-            entry(ui, "Export a figure…", Command::ToggleExport(Some(pane)));
+        for entry in export_entries(pane) {
+            entry_ui(ui, &entry, self.commands);
         }
-        if pane.view().numbers().is_some() {
-            entry(ui, "Copy numbers", Command::CopyNumbers(pane));
-        }
-        entry(ui, "Copy picture", Command::CopyPicture(pane));
-        entry(ui, "Save picture", Command::SavePicture(pane));
     }
 }
 
@@ -64,7 +54,7 @@ impl Behavior<Pane> for PaneBehavior<'_> {
         let name = format!("Help for {}", pane.title());
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
         if button.clicked() {
-            self.commands.send(Command::ToggleHelp(Some(*pane)));
+            self.commands.send(ProgramCommand::ToggleHelp(Some(*pane)));
         }
         let menu = ui.menu_button("☰", |ui| self.menu_ui(ui, *pane));
         let name = format!("Take away {}", pane.title());

@@ -1,6 +1,6 @@
 //! The tokens' scores and ranks as a table.
 
-use crate::gui::numbers::{Table, optional};
+use crate::gui::numbers::Table;
 use crate::gui::views::View;
 
 /// A line for every prompt token.
