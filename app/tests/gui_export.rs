@@ -16,7 +16,6 @@ use kvlens::gui::command::{ExportCommand, LayoutCommand, LookCommand, SessionCom
 use kvlens::gui::data::Severity;
 use kvlens::gui::export::{ExportFormat, ExportSettings};
 use kvlens::gui::layout::Pane;
-use kvlens::gui::numbers::HAVE_NUMBERS;
 use kvlens::gui::question_choices::{DriftChoices, DriftPart};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens_analysis::Metric;
@@ -147,7 +146,16 @@ fn the_numbers_of_every_view_are_copied_as_a_table() {
     wait_for(&mut bench, "the attention", |workbench| {
         workbench.data().attention.is_some() && workbench.data().jobs.is_empty()
     });
-    for pane in HAVE_NUMBERS {
+    for pane in [
+        Pane::RECALL,
+        Pane::HEAD_MAP,
+        Pane::ATTENTION,
+        Pane::RANK_AGREEMENT,
+        Pane::COST,
+        Pane::TOKENS,
+        Pane::INSPECTOR,
+        Pane::SAMPLES,
+    ] {
         inside_mut(&mut bench).send(ExportCommand::CopyNumbers(pane));
         bench.step();
         let commands = &bench.output().platform_output.commands;

@@ -128,7 +128,7 @@ fn the_figures_are_those_of_the_command_line() {
     assert_eq!(plot, FidelityPlot::Recall);
     assert!(bench.query_by_label("Fidelity against recall").is_some());
     bench.get_by_label("Copy the fidelity").click();
-    bench.step();
+    bench.run_steps(2);
     let text = copied(&bench);
     // the full cache, and oracle and one window at two budgets
     assert_eq!(text.lines().count(), 1 + 1 + 2 * 2);

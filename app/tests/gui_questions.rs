@@ -97,7 +97,7 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
     assert_eq!(last, whole.curves.recall[index], "all steps are the oracle");
 
     bench.get_by_label("Copy the drift").click();
-    bench.step();
+    bench.run_steps(2);
     let text = copied(&bench);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 1 + 2 * curves_steps(&bench));
@@ -301,7 +301,7 @@ fn queries_are_compared_as_in_the_tables() {
     let of_head = after.by_head()[4 + 2];
     assert!(bench.query_by_label(&said("after", of_head)).is_some());
     bench.get_by_label("Copy the cosines").click();
-    bench.step();
+    bench.run_steps(2);
     let text = copied(&bench);
     let line = text.lines().nth(1).unwrap();
     assert!(line.starts_with("last:32\t\t"), "{line}");

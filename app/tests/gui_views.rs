@@ -10,9 +10,10 @@ mod gui_common;
 use std::path::Path;
 
 use egui_kittest::kittest::Queryable as _;
-use gui_common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use gui_common::{Bench, bench, inside, inside_mut, send, session, shows_a_sample, wait_for};
 use kvlens::gui::command::{
-    Command, ExportCommand, LayoutCommand, LookCommand, ProgramCommand, SessionCommand,
+    Command, ExportCommand, LayoutCommand, LessonCommand, LookCommand, ProgramCommand,
+    SessionCommand,
 };
 use kvlens::gui::layout::{Pane, Preset};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
@@ -378,4 +379,57 @@ fn the_oracle_and_what_is_kept_are_defined_in_the_scoring_view() {
         "{said}"
     );
     assert_eq!(inside(&bench).data().shown().unwrap().options, options);
+}
+
+#[test]
+fn the_palette_has_every_command_that_can_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, ProgramCommand::TogglePalette);
+    for text in [
+        "Reset layout",
+        "Copy picture: Tokens",
+        "Save picture: Log",
+        "Copy numbers: Drift",
+        "Export a figure: Query similarity",
+        "Hide or show: last:8",
+        "Window: last:8",
+        "Sample: facts-512-end-0",
+        "Choose a file of prompts",
+        "Forget recent sessions",
+        "Open a lesson",
+        "Show or close: Inspector",
+        "Clear the log",
+    ] {
+        assert!(bench.query_by_label_contains(text).is_some(), "{text}");
+    }
+    // nothing was undone, and no session stands beside
+    for text in ["Redo", "Swap A and B"] {
+        assert!(bench.query_by_label(text).is_none(), "{text}");
+    }
+}
+
+#[test]
+fn a_lesson_of_ones_own_is_read_from_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let lesson = "# Mine\n\nAn aim.\n\n## First\n\nLook at {budget} tokens.\n\n```json\n[{\"SetBudget\": \"64\"}]\n```\n";
+    std::fs::write(folder.path().join("lesson.md"), lesson).unwrap();
+    let mut bench = opened(folder.path());
+    send(
+        &mut bench,
+        LessonCommand::OpenLesson(folder.path().to_owned()),
+    );
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Mine").is_some());
+    assert!(bench.query_by_label("Look at 64 tokens.").is_some());
+    assert_eq!(inside(&bench).derived().budget_tokens(), 64);
+    let nowhere = folder.path().join("nowhere");
+    send(&mut bench, LessonCommand::OpenLesson(nowhere));
+    let log = &inside(&bench).data().log;
+    assert!(
+        log.last()
+            .unwrap()
+            .text
+            .contains("the lesson cannot be read")
+    );
 }

@@ -189,12 +189,24 @@ mod tests {
         }
     }
 
+    /// Of these there is one entry for each sample or window, so none while nothing is open.
+    const NEED_A_SAMPLE: [&str; 4] = [
+        "SelectSample",
+        "SelectSampleBeside",
+        "SetWindow",
+        "ToggleWindow",
+    ];
+
     #[test]
-    fn what_is_not_offered_says_why() {
+    fn every_kind_is_offered_or_says_where_it_is_asked_for() {
         View::with_nothing_open(|view| {
             for (name, offer) in offers(view) {
-                if let Offer::Elsewhere(reason) = offer {
-                    assert!(reason.len() > 10, "{name}");
+                match offer {
+                    Offer::Elsewhere(reason) => assert!(reason.len() > 10, "{name}"),
+                    Offer::Entries(entries) => {
+                        let is_empty = NEED_A_SAMPLE.contains(&name);
+                        assert_eq!(entries.is_empty(), is_empty, "{name}");
+                    }
                 }
             }
         });

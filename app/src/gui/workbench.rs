@@ -14,10 +14,12 @@ mod wanted;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use egui::util::undoer::Undoer;
 use egui::{KeyboardShortcut, Ui};
 use egui_notify::Toasts;
+use serde_json::Value;
 
 use super::attention_picture::AttentionKey;
 use super::command::{
@@ -67,6 +69,10 @@ pub struct Workbench {
     toasts: Toasts,
     commands: Commands,
     undoer: Undoer<Look>,
+    /// The layout as it is saved; none where it may have changed since.
+    written_layout: Option<Arc<Value>>,
+    /// Whether the panes were put elsewhere since the last frame, which tidies their containers.
+    layout_was_set: bool,
     /// What is left of a script; its next command waits until no job runs.
     script: VecDeque<Command>,
     sessions_folder: PathBuf,
@@ -113,6 +119,8 @@ impl Workbench {
             toasts: Toasts::default().with_anchor(egui_notify::Anchor::BottomRight),
             commands: Commands::default(),
             undoer: Undoer::default(),
+            written_layout: None,
+            layout_was_set: true,
             script: VecDeque::new(),
             sessions_folder,
             shown_versions: 0,
@@ -196,8 +204,9 @@ impl Workbench {
             self.apply(command, ui.ctx());
         }
         self.apply_theme(ui.ctx());
-        self.refresh(ui.ctx());
-        self.draw(ui);
+        let look = self.refresh(ui.ctx());
+        self.draw(ui, &look);
+        self.layout_may_have_moved(ui.ctx());
         self.toasts.show(ui.ctx());
         let hover = std::mem::take(&mut self.commands.hover);
         let moved = hover != self.hover;
@@ -324,7 +333,7 @@ impl Workbench {
         self.theme_applied = Some(self.settings.theme);
     }
 
-    fn refresh(&mut self, context: &egui::Context) {
+    fn refresh(&mut self, context: &egui::Context) -> Look {
         let time = context.input(|input| input.time);
         let look = self.look();
         self.undoer.feed_state(time, &look);
@@ -353,6 +362,7 @@ impl Workbench {
             self.compare_samples();
         }
         self.refresh_questions(&needs);
+        look
     }
 
     /// What has to be made for the views in sight, for a lesson's numbers, and for a table to be copied.
@@ -369,9 +379,8 @@ impl Workbench {
         needs
     }
 
-    fn draw(&mut self, ui: &mut Ui) {
+    fn draw(&mut self, ui: &mut Ui, look: &Look) {
         let panes: BTreeSet<Pane> = Pane::all().filter(|pane| self.layout.has(*pane)).collect();
-        let look = self.look();
         let view = View {
             settings: &self.settings,
             data: &self.data,
@@ -387,8 +396,8 @@ impl Workbench {
             hover: &self.hover,
             scroll_to: self.scroll_to.take(),
             lesson: self.lesson.as_ref(),
-            can_undo: self.undoer.has_undo(&look),
-            can_redo: self.undoer.has_redo(&look),
+            can_undo: self.undoer.has_undo(look),
+            can_redo: self.undoer.has_redo(look),
         };
         if !self.derived.is_busy()
             && let Some(pane) = self.numbers_wanted.take()

@@ -85,7 +85,7 @@ pub enum Mark {
 }
 
 /// What an entry does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Action {
     /// Sends a command.
     Send(Command),
@@ -99,7 +99,7 @@ pub enum Action {
 }
 
 /// A command with its words.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// What the entries of a kind have in common, such as `Metric`; empty where there is but one.
     pub group: &'static str,

@@ -51,7 +51,7 @@ impl LessonKind {
             ),
             Self::AskForLesson => Offer::one(
                 Entry::new("Open a lesson", LessonCommand::AskForLesson)
-                    .help("A Markdown file with steps; README says how to write one")
+                    .help("A Markdown file with steps and the commands that set the views")
                     .asks()
                     .menu(Menu::Help, 0),
             ),

@@ -116,3 +116,51 @@ impl View<'_> {
 pub fn empty_hint(ui: &mut Ui, text: &str) {
     ui.centered_and_justified(|ui| ui.weak(text));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gui::question_choices::DriftPart;
+    use crate::gui::state::Choices;
+
+    #[test]
+    fn no_two_views_have_a_name_or_a_title_in_common() {
+        for (index, pane) in VIEWS.iter().enumerate() {
+            for other in VIEWS.iter().skip(index + 1) {
+                assert_ne!(pane.name(), other.name());
+                assert_ne!(pane.title(), other.title());
+            }
+            assert_eq!(Pane::named(pane.name()), Some(*pane));
+        }
+    }
+
+    #[test]
+    fn the_figure_is_of_the_part_that_the_view_shows() {
+        let mut choices = Choices::default();
+        let nearest = Pane::DRIFT.view().figure().unwrap();
+        for (part, kind) in [
+            (DriftPart::Steps, FigureKind::DecodeStep),
+            (DriftPart::Horizons, FigureKind::Horizon),
+            (DriftPart::Places, FigureKind::Place),
+        ] {
+            choices.drift.part = part;
+            assert_eq!(nearest(&choices), kind);
+        }
+        assert!(Pane::LOG.view().figure().is_none());
+    }
+
+    #[test]
+    fn only_what_is_shown_is_asked_for() {
+        let mut choices = Choices::default();
+        let needs = |pane: Pane, choices: &Choices| pane.view().needs(choices).to_vec();
+        assert_eq!(needs(Pane::RECALL, &choices), [Need::Tokens]);
+        choices.by_layer = true;
+        assert_eq!(
+            needs(Pane::RECALL, &choices),
+            [Need::Tokens, Need::LayerCurves]
+        );
+        choices.drift.part = DriftPart::Places;
+        assert_eq!(needs(Pane::DRIFT, &choices), [Need::Places]);
+        assert_eq!(needs(Pane::LOG, &choices), []);
+    }
+}

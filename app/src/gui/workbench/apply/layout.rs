@@ -6,6 +6,8 @@ use crate::gui::layout::Layout;
 
 impl Workbench {
     pub(super) fn apply_layout(&mut self, command: LayoutCommand) {
+        self.written_layout = None;
+        self.layout_was_set = true;
         match command {
             LayoutCommand::ToggleCapturePanel => {
                 self.settings.hide_capture = !self.settings.hide_capture;
