@@ -30,7 +30,7 @@ fn opened<'a>(folder: &Path) -> Bench<'a> {
     bench
 }
 
-fn send(bench: &mut Bench<'_>, command: Command) {
+fn send(bench: &mut Bench<'_>, command: impl Into<Command>) {
     inside_mut(bench).send(command);
     bench.run_steps(2);
 }

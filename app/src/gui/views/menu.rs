@@ -88,9 +88,12 @@ pub fn entry_ui(ui: &mut Ui, entry: &Entry, commands: &mut Commands) {
                 Some(Mark::Tick(mut is_shown)) => ui.checkbox(&mut is_shown, text),
                 Some(Mark::Radio(is_chosen)) => ui.radio(is_chosen, text),
                 None => {
-                    let keys = entry.keys.first();
-                    let keys = keys.map_or_else(String::new, |keys| ui.ctx().format_shortcut(keys));
-                    ui.add(Button::new(text).shortcut_text(keys))
+                    let button = Button::new(text);
+                    let button = match entry.keys.first() {
+                        Some(keys) => button.shortcut_text(ui.ctx().format_shortcut(keys)),
+                        None => button,
+                    };
+                    ui.add(button)
                 }
             };
             match entry.help {
