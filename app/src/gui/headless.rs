@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use egui::{Pos2, RawInput, Rect, vec2};
 
 use super::Start;
-use super::command::Command;
+use super::command::{Command, SessionCommand};
 use super::data::Severity;
 use super::layout::Layout;
 use super::offscreen::{OffscreenRenderer, Picture};
@@ -51,7 +51,8 @@ pub struct Screenshot {
 /// What the workbench would show as an error, and when the file cannot be written.
 pub fn take(start: &Start, screenshot: &Screenshot) -> Result<()> {
     let mut stage = Stage::new(screenshot)?;
-    let opening = start.sessions.iter().cloned().map(Command::OpenSession);
+    let opening = start.sessions.iter().cloned();
+    let opening = opening.map(|path| SessionCommand::OpenSession(path).into());
     for command in opening.chain(start.script.iter().cloned()) {
         stage.play(command)?;
     }

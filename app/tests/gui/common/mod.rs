@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use egui_kittest::{Harness, TestRenderer};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{Command, LayoutCommand, SessionCommand};
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::offscreen::OffscreenRenderer;
@@ -143,15 +143,15 @@ pub fn bench_of<'a>(
 /// A workbench with a session's first sample on show and one pane in front.
 pub fn opened_at<'a>(folder: &Path, session: &Path, pane: Pane) -> Bench<'a> {
     let mut bench = bench(folder, Settings::default());
-    inside_mut(&mut bench).send(Command::OpenSession(session.to_owned()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session.to_owned()));
     wait_for(&mut bench, "the session", shows_a_sample);
-    inside_mut(&mut bench).send(Command::ShowPane(pane));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(pane));
     bench.run_steps(2);
     bench
 }
 
 /// Sends a command and draws what follows at once.
-pub fn send(bench: &mut Bench<'_>, command: Command) {
+pub fn send(bench: &mut Bench<'_>, command: impl Into<Command>) {
     inside_mut(bench).send(command);
     bench.run_steps(3);
 }
