@@ -212,7 +212,7 @@ impl Stage {
         self.frame();
     }
 
-    /// The attention picture comes from the session's file; here it is handed over, after the worker's refusal.
+    /// The attention picture comes from the session's file; here it is handed over, after the lane's refusal.
     fn show_attention(&mut self) {
         self.send(LayoutCommand::ShowPane(Pane::ATTENTION));
         while !self.workbench.is_idle() {

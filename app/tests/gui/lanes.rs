@@ -197,3 +197,32 @@ fn a_capture_asks_before_it_is_stopped_and_can_be_resumed() {
     assert_eq!(session.info.samples.len(), 8);
     assert_eq!(errors(&bench), Vec::<String>::new());
 }
+
+/// Whether the palette offers such a command now.
+fn is_offered(bench: &mut Bench<'_>, text: &str) -> bool {
+    send(bench, ProgramCommand::TogglePalette);
+    let is_offered = bench.query_by_label_contains(text).is_some();
+    send(bench, ProgramCommand::TogglePalette);
+    is_offered
+}
+
+#[test]
+fn the_palette_stops_a_capture_and_goes_on_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = capturing(folder.path());
+    assert!(!is_offered(&mut bench, "Resume the capture"));
+    send(&mut bench, ProgramCommand::TogglePalette);
+    let field = bench.get_by_label("Type a command");
+    field.type_text("Cancel: Capturing");
+    bench.run_steps(3);
+    bench.key_press(egui::Key::Enter);
+    bench.run_steps(3);
+    assert!(is_capturing(inside(&bench)), "it asks first");
+    bench.get_by_label("Stop the capture").click();
+    wait_for(&mut bench, "the end", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    assert!(!is_offered(&mut bench, "Cancel: Capturing"));
+    let can_go_on = inside(&bench).data().resumable.is_some();
+    assert_eq!(is_offered(&mut bench, "Resume the capture"), can_go_on);
+}

@@ -308,7 +308,7 @@ fn a_damaged_session_is_reported_and_the_open_one_stays() {
             .iter()
             .any(|line| line.severity == Severity::Error)
     });
-    wait_for(&mut bench, "the worker", |workbench| {
+    wait_for(&mut bench, "the lanes", |workbench| {
         workbench.data().jobs.is_empty()
     });
     let data = inside(&bench).data();
