@@ -268,7 +268,7 @@ impl Workbench {
             Purpose::Copy => SessionCommand::SaveSessionAs(path).into(),
             Purpose::Model => {
                 capture.model = path.display().to_string();
-                CaptureCommand::EditCapture(capture).into()
+                CaptureCommand::EditCapture(Box::new(capture)).into()
             }
             Purpose::Export => ExportCommand::EditExport(ExportSettings {
                 out: path.display().to_string(),
@@ -277,7 +277,7 @@ impl Workbench {
             .into(),
             Purpose::Prompts => {
                 capture.data = path.display().to_string();
-                CaptureCommand::EditCapture(capture).into()
+                CaptureCommand::EditCapture(Box::new(capture)).into()
             }
         };
         self.commands.send(command);

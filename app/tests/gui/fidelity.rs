@@ -207,10 +207,10 @@ fn a_model_that_has_moved_is_taken_from_the_capture_panel() {
     let moved = moved_session(folder.path());
     let mut bench = opened_at(folder.path(), &moved, Pane::FIDELITY);
     let with_model = |model: &str| {
-        CaptureCommand::EditCapture(CaptureSettings {
+        CaptureCommand::EditCapture(Box::new(CaptureSettings {
             model: model.to_owned(),
             ..CaptureSettings::default()
-        })
+        }))
     };
     send(&mut bench, with_model("/gone/too"));
     send(&mut bench, LookCommand::SetFidelity(choices("10%")));

@@ -112,7 +112,7 @@ fn however_fast_somebody_types_the_memory_is_estimated_for_the_last_word() {
     };
     for _ in 0..200 {
         typed.text.push_str("word ");
-        inside_mut(&mut bench).send(CaptureCommand::EditCapture(typed.clone()));
+        inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(typed.clone())));
         bench.step();
         let jobs = inside(&bench).data().jobs.iter();
         let estimates = jobs.filter(|job| job.key == JobKey::Estimate);

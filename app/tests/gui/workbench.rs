@@ -331,7 +331,7 @@ fn what_cannot_run_is_said_in_the_panel() {
         windows: vec!["nonsense:3".to_owned()],
         ..CaptureSettings::default()
     };
-    inside_mut(&mut bench).send(CaptureCommand::EditCapture(capture));
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(capture)));
     bench.run_steps(2);
     bench.get_by_label("Run").click();
     bench.run_steps(3);
@@ -432,7 +432,9 @@ fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
         decode_tokens: 4,
         ..CaptureSettings::default()
     };
-    inside_mut(&mut bench).send(CaptureCommand::EditCapture(edited("no/such-model")));
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited(
+        "no/such-model",
+    ))));
     wait_for(&mut bench, "what will be fetched", |workbench| {
         let said = workbench
             .data()
@@ -441,7 +443,7 @@ fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
             .unwrap_or_default();
         said == "no/such-model will be fetched from the hub"
     });
-    inside_mut(&mut bench).send(CaptureCommand::EditCapture(edited("demo")));
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited("demo"))));
     wait_for(&mut bench, "the estimate", |workbench| {
         let said = workbench
             .data()
@@ -465,12 +467,12 @@ fn the_curves_of_a_longer_prompt_are_seen_to_their_end() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), Settings::default());
     bench.run_steps(2);
-    inside_mut(&mut bench).send(CaptureCommand::EditCapture(CaptureSettings {
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(CaptureSettings {
         source: PromptSource::Text,
         text: "The code of Karin is yellow.".to_owned(),
         windows: vec!["last:2".to_owned()],
         ..CaptureSettings::default()
-    }));
+    })));
     inside_mut(&mut bench).send(CaptureCommand::RunCapture);
     wait_for(&mut bench, "the short prompt", shows_a_sample);
     bench.run_steps(3);
@@ -506,7 +508,7 @@ fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
             .set_missing_glyph_policy(egui::MissingGlyphPolicy::Tofu);
         bench.run_steps(2);
         let model = fixtures.join(model);
-        inside_mut(&mut bench).send(CaptureCommand::EditCapture(CaptureSettings {
+        inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(CaptureSettings {
             model: model.display().to_string(),
             source: PromptSource::Text,
             text: "The ferry stood in the shade, and the code of Karin is yellow.".to_owned(),
@@ -514,7 +516,7 @@ fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
             decode_tokens: 8,
             ignore_eos: true,
             ..CaptureSettings::default()
-        }));
+        })));
         bench.run_steps(2);
         bench.get_by_label("Run").click();
         bench.run_steps(2);

@@ -17,7 +17,7 @@ pub enum CaptureCommand {
     /// Ask for a file of prompts.
     AskForPrompts,
     /// Change the fields of the capture panel.
-    EditCapture(CaptureSettings),
+    EditCapture(Box<CaptureSettings>),
     /// Capture the built-in prompts with the built-in model.
     RunDemo,
     /// Capture what the panel says.

@@ -41,7 +41,7 @@ pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             });
         });
     if edited != view.settings.capture {
-        commands.send(CaptureCommand::EditCapture(edited));
+        commands.send(CaptureCommand::EditCapture(Box::new(edited)));
     }
 }
 

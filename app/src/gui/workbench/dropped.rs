@@ -11,7 +11,7 @@ pub(super) fn dropped_command(path: &Path, capture: &CaptureSettings) -> Option<
     let ending = path.extension().and_then(|ending| ending.to_str());
     let ending = ending.map(str::to_ascii_lowercase);
     let text = path.display().to_string();
-    let edited = |capture| CaptureCommand::EditCapture(capture).into();
+    let edited = |capture| CaptureCommand::EditCapture(Box::new(capture)).into();
     let is_checkpoint = path.join("config.json").is_file() || ending.as_deref() == Some("gguf");
     match ending.as_deref() {
         Some("txt" | "jsonl") => Some(edited(CaptureSettings {

@@ -18,7 +18,7 @@ impl Workbench {
             CaptureCommand::AskForModel => self.dialogs.ask(Purpose::Model, "", context),
             CaptureCommand::AskForPrompts => self.dialogs.ask(Purpose::Prompts, "", context),
             CaptureCommand::EditCapture(edited) => {
-                self.settings.capture = edited;
+                self.settings.capture = *edited;
                 self.data.capture_error = None;
                 self.estimate_memory();
             }
