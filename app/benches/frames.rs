@@ -11,7 +11,7 @@ use std::sync::Arc;
 use divan::Bencher;
 use egui::{Event as Input, Pos2, RawInput, Rect, vec2};
 use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{Command, LayoutCommand, LookCommand};
 use kvlens::gui::data::{SampleRow, SessionInfo, Slot};
 use kvlens::gui::derived::budget_grid;
 use kvlens::gui::lanes::Event;
@@ -197,7 +197,7 @@ impl Stage {
             time_secs: 0.0,
             pointer: Pos2::ZERO,
         };
-        stage.send(Command::SelectHeads {
+        stage.send(LookCommand::SelectHeads {
             heads: vec![HEAD],
             change: SelectionChange::Replace,
         });
@@ -207,14 +207,14 @@ impl Stage {
         stage
     }
 
-    fn send(&mut self, command: Command) {
+    fn send(&mut self, command: impl Into<Command>) {
         self.workbench.send(command);
         self.frame();
     }
 
-    /// The attention picture comes from the session's file; here it is handed over, after the worker's refusal.
+    /// The attention picture comes from the session's file; here it is handed over, after the lane's refusal.
     fn show_attention(&mut self) {
-        self.send(Command::ShowPane(Pane::Attention));
+        self.send(LayoutCommand::ShowPane(Pane::ATTENTION));
         while !self.workbench.is_idle() {
             self.frame();
         }
@@ -273,13 +273,17 @@ fn with_stage(
 
 /// Budgets along the slider.
 fn budget(count: usize) -> Command {
-    Command::SetBudget(Budget::Tokens(1 + count * 977 % TOKENS))
+    LookCommand::SetBudget(Budget::Tokens(1 + count * 977 % TOKENS)).into()
 }
 
 /// Nothing changes: curves, map, strip and text.
 #[divan::bench]
 fn still(bencher: Bencher<'_, '_>) {
-    with_stage(bencher, &[Command::ShowPane(Pane::HeadMap)], |_, _| {});
+    with_stage(
+        bencher,
+        &[LayoutCommand::ShowPane(Pane::HEAD_MAP).into()],
+        |_, _| {},
+    );
 }
 
 /// Every frame has another budget.
@@ -287,7 +291,7 @@ fn still(bencher: Bencher<'_, '_>) {
 fn budget_drag(bencher: Bencher<'_, '_>) {
     with_stage(
         bencher,
-        &[Command::ShowPane(Pane::HeadMap)],
+        &[LayoutCommand::ShowPane(Pane::HEAD_MAP).into()],
         |stage, count| {
             stage.workbench.send(budget(count));
         },
@@ -298,8 +302,8 @@ fn budget_drag(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn budget_drag_side_by_side(bencher: Bencher<'_, '_>) {
     let prepare = [
-        Command::ShowPane(Pane::HeadMap),
-        Command::SetMapKind(MapKind::SideBySide),
+        LayoutCommand::ShowPane(Pane::HEAD_MAP).into(),
+        LookCommand::SetMapKind(MapKind::SideBySide).into(),
     ];
     with_stage(bencher, &prepare, |stage, count| {
         stage.workbench.send(budget(count))
@@ -319,8 +323,8 @@ fn budget_drag_attention(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn pointer_over_the_map(bencher: Bencher<'_, '_>) {
     let prepare = [
-        Command::ShowPane(Pane::HeadMap),
-        Command::SetMapKind(MapKind::Window),
+        LayoutCommand::ShowPane(Pane::HEAD_MAP).into(),
+        LookCommand::SetMapKind(MapKind::Window).into(),
     ];
     with_stage(bencher, &prepare, |stage, count| {
         stage.pointer = Pos2::new(920.0 + (count % 40) as f32 * 8.0, 200.0);
@@ -332,13 +336,13 @@ fn pointer_over_the_map(bencher: Bencher<'_, '_>) {
 fn another_head(bencher: Bencher<'_, '_>) {
     with_stage(
         bencher,
-        &[Command::ShowPane(Pane::HeadMap)],
+        &[LayoutCommand::ShowPane(Pane::HEAD_MAP).into()],
         |stage, count| {
             let head = HeadAddress {
                 layer: count % LAYERS,
                 head: count / LAYERS % HEADS,
             };
-            stage.workbench.send(Command::SelectHeads {
+            stage.workbench.send(LookCommand::SelectHeads {
                 heads: vec![head],
                 change: SelectionChange::Replace,
             });
@@ -351,8 +355,8 @@ fn another_head(bencher: Bencher<'_, '_>) {
 fn all_heads(bencher: Bencher<'_, '_>) {
     with_stage(bencher, &[], |stage, count| {
         stage.workbench.send(match count % 2 {
-            0 => Command::SelectAllHeads,
-            _ => Command::SelectHeads {
+            0 => LookCommand::SelectAllHeads,
+            _ => LookCommand::SelectHeads {
                 heads: vec![HEAD],
                 change: SelectionChange::Replace,
             },

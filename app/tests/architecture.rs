@@ -146,6 +146,7 @@ const LIBRARIES_OF: [(&str, &[&str]); 2] = [
         &[
             "egui",
             "eframe",
+            "egui_commonmark",
             "egui_plot",
             "egui_tiles",
             "egui_extras",

@@ -58,6 +58,9 @@ pub struct OpenArguments {
     /// Play a list of commands (JSON) once the sessions are open
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
+    /// Begin a lesson of your own: a folder with a lesson.md, or such a file
+    #[arg(long, value_name = "FOLDER")]
+    pub lesson: Option<PathBuf>,
     /// Write a picture of what is shown then, and end; needs no display
     #[arg(long, value_name = "FILE.png")]
     pub screenshot: Option<PathBuf>,
@@ -85,6 +88,7 @@ impl OpenArguments {
         Self {
             sessions,
             script: None,
+            lesson: None,
             screenshot: None,
             size: WindowSize([1280, 800]),
             theme: PictureTheme::Light,

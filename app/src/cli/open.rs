@@ -22,6 +22,7 @@ pub fn run(arguments: &OpenArguments, open_window: OpenWindow) -> Result<()> {
     });
     open_window(&WindowRequest {
         sessions: arguments.sessions.clone(),
+        lesson: arguments.lesson.clone(),
         script: arguments.script.clone(),
         picture,
     })

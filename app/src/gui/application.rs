@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Start;
-use super::command::Command;
+use super::command::{ProgramCommand, SessionCommand};
 use super::workbench::Workbench;
 use crate::jobs::folders::sessions_folder;
 
@@ -43,7 +43,8 @@ impl Application {
             sessions_folder(),
         )?;
         // one after the other, so that each is remembered and the last one stays
-        let opening = start.sessions.into_iter().map(Command::OpenSession);
+        let opening = start.sessions.into_iter();
+        let opening = opening.map(|path| SessionCommand::OpenSession(path).into());
         workbench.play(opening.chain(start.script).collect());
         Ok(Self { workbench })
     }
@@ -55,7 +56,7 @@ impl eframe::App for Application {
         if is_closed && !self.workbench.may_close() {
             ui.ctx()
                 .send_viewport_cmd(egui::ViewportCommand::CancelClose);
-            self.workbench.send(Command::Quit);
+            self.workbench.send(ProgramCommand::Quit);
         }
         self.workbench.ui(ui);
     }

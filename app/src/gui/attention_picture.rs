@@ -1,4 +1,4 @@
-//! One head's attention on the prompt, made small enough for a screen: what the worker reads for the view.
+//! One head's attention on the prompt, made small enough for a screen: what the read lane reads for the view.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -169,7 +169,7 @@ impl CaptureSettings {
         }
     }
 
-    /// The prompts. Reads files, so only the worker calls it.
+    /// The prompts. Reads files, so only the lanes call it.
     ///
     /// # Errors
     /// What the data set refuses.

@@ -1,297 +1,129 @@
 //! Everything that can be asked of the workbench, as plain data.
 //!
-//! Views never change the state; they send commands, and the workbench applies them all between
-//! two frames. Menus, keys and tests send the same commands as a click.
+//! Views never change the state; they send commands, and the workbench applies them all between two frames. Menus,
+//! keys, palette, scripts and tests send the same commands as a click. A command stands in the file of its topic
+//! together with its words; menus, palette and the list of keys are made from them.
 
-use std::path::PathBuf;
+mod capture;
+mod entry;
+mod export;
+mod job;
+mod layout;
+mod lesson;
+mod look;
+mod program;
+mod session;
 
-use egui::{Key, KeyboardShortcut, Modifiers};
-use kvlens_analysis::{Budget, Metric};
-use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
-use super::capture_settings::CaptureSettings;
-use super::export::ExportSettings;
-use super::lanes::JobKey;
-use super::layout::{Pane, Preset};
-use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
-use super::questions::QuestionKind;
-use super::state::{
-    HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, ThemeChoice, TokenHeat,
-};
-use crate::jobs::figure::FigureRequest;
-use crate::measurement::MeasureOptions;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use strum::IntoEnumIterator as _;
 
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Command {
-    /// Ask for a session folder.
-    AskForSession,
-    /// Open a session folder.
-    OpenSession(PathBuf),
-    /// Open a session, or the same once more, to hold the open one against.
-    OpenBeside(PathBuf),
-    /// Close that one.
-    CloseBeside,
-    /// Let the two sessions change places.
-    SwapSessions,
-    /// Ask where to save the open session.
-    AskForCopy,
-    /// Save a copy of the open session.
-    SaveSessionAs(PathBuf),
-    /// Forget the sessions that were opened.
-    ClearRecent,
-    /// Ask for the folder of a checkpoint.
-    AskForModel,
-    /// Ask for a file of prompts.
-    AskForPrompts,
-    /// Change the fields of the capture panel.
-    EditCapture(CaptureSettings),
-    /// Capture the built-in prompts with the built-in model.
-    RunDemo,
-    /// Capture what the panel says.
-    RunCapture,
-    /// Go on with the capture that was cancelled or failed last.
-    ResumeCapture,
-    /// Stop every job; asks first where work would be lost.
-    CancelJobs,
-    /// Stop one job; asks first where work would be lost.
-    CancelJob(JobKey),
-    /// Stop the capture without asking.
-    StopCapture,
-    /// Let go on what was asked about.
-    KeepRunning,
-    /// Show another sample, by its number among the finished ones.
-    SelectSample(usize),
-    /// Show another sample of the session beside.
-    SelectSampleBeside(usize),
-    /// Show the sample so many places further down, or up if negative.
-    StepSample(i32),
-    /// Set the budget.
-    SetBudget(Budget),
-    /// Move the budget so many steps of the grid.
-    StepBudget(i32),
-    /// Show another metric.
-    SetMetric(Metric),
-    /// Show the curves layer by layer, or together.
-    SetByLayer(bool),
-    /// Change the selected heads.
-    SelectHeads {
-        /// The heads that were clicked or brushed.
-        heads: Vec<HeadAddress>,
-        /// What happens to the heads selected so far.
-        change: SelectionChange,
-    },
-    /// Select every head.
-    SelectAllHeads,
-    /// Hold the others against this head, or against none.
-    Pin(Option<HeadAddress>),
-    /// Show something else in the map.
-    SetMapKind(MapKind),
-    /// Show the map of this sample, or of all; measures them again where that was stopped.
-    SetMapScope(MapScope),
-    /// Show another window in map and tokens.
-    SetWindow(String),
-    /// Subtract a window in the map, or none.
-    SetMinus(Option<String>),
-    /// Hide or show a window's curve.
-    ToggleWindow(String),
-    /// Colour the tokens otherwise.
-    SetTokenHeat(TokenHeat),
-    /// Scale the colours of the tokens otherwise.
-    SetHeatScale(HeatScale),
-    /// Score importance otherwise.
-    SetMeasureOptions(MeasureOptions),
-    /// Show another part of the drift.
-    SetDrift(DriftChoices),
-    /// Show the layers' queries before or after the rotary embedding.
-    SetQueries(QueryPart),
-    /// Change what the fidelity view shows and measures.
-    SetFidelity(FidelityChoices),
-    /// Have a question answered, again if it was cancelled.
-    Ask(QuestionKind),
-    /// Bring a token into view.
-    ScrollToToken(usize),
-    /// Open the export dialog, for what a view shows, or close it.
-    ToggleExport(Option<Pane>),
-    /// Change the fields of the export dialog.
-    EditExport(ExportSettings),
-    /// Ask where to write the figure.
-    AskForExport,
-    /// Make a figure.
-    Export(Box<FigureRequest>),
-    /// Copy what a view shows as a table of text.
-    CopyNumbers(Pane),
-    /// Copy a picture of a view.
-    CopyPicture(Pane),
-    /// Save a picture of a view beside the session.
-    SavePicture(Pane),
-    /// Light or dark.
-    SetTheme(ThemeChoice),
-    /// Show or fold away the capture panel.
-    ToggleCapturePanel,
-    /// Show or close a pane.
-    TogglePane(Pane),
-    /// Bring a pane to the front.
-    ShowPane(Pane),
-    /// Put every pane back into its place.
-    ResetLayout,
-    /// Put the panes where a kind of work wants them.
-    UsePreset(Preset),
-    /// Empty the log.
-    ClearLog,
-    /// Show or close the list of shortcuts.
-    ToggleShortcuts,
-    /// Show or close the help of a view; the glossary without one.
-    ToggleHelp(Option<Pane>),
-    /// Show or close the command palette.
-    TogglePalette,
-    /// Begin a tour, by its number in the menu.
-    StartLesson(usize),
-    /// Go so many steps on in it, or set the views of the same step again.
-    StepLesson(i32),
-    /// End it.
-    CloseLesson,
-    /// Go back one step in what is looked at.
-    Undo,
-    /// Take the last undo back.
-    Redo,
-    /// Leave the program; asks first where work would be lost.
-    Quit,
-    /// Leave the program without asking.
-    QuitNow,
-}
+use super::state::HeadAddress;
+use super::views::View;
+pub use capture::CaptureCommand;
+pub use entry::{Action, Entry, Mark, Menu, Offer, Place};
+pub use export::ExportCommand;
+pub(in crate::gui) use export::export_entries;
+pub use job::JobCommand;
+pub use layout::LayoutCommand;
+pub use lesson::LessonCommand;
+pub use look::LookCommand;
+pub use program::ProgramCommand;
+pub use session::SessionCommand;
 
-/// A key, what it does, and the words for the list of shortcuts.
-pub struct Shortcut {
-    /// The key with its modifiers.
-    pub keys: KeyboardShortcut,
-    /// What it does.
-    pub command: Command,
-    /// The words.
-    pub text: &'static str,
-}
+/// Makes [`Command`] of the topics. Scripts name a command without its topic: `"SelectAllHeads"` or
+/// `{"SetMetric": "mass"}`.
+macro_rules! topics {
+    ($($(#[$doc:meta])* $topic:ident($command:ty, $kind:ty),)*) => {
+        /// One thing to do.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Command {
+            $($(#[$doc])* $topic($command),)*
+        }
 
-/// Every key, in the order of the list.
-#[must_use]
-pub fn shortcuts() -> Vec<Shortcut> {
-    let key = |modifiers, key, command, text| Shortcut {
-        keys: KeyboardShortcut::new(modifiers, key),
-        command,
-        text,
+        $(impl From<$command> for Command {
+            fn from(command: $command) -> Self {
+                Self::$topic(command)
+            }
+        })*
+
+        /// Every kind of command by its name in scripts, with what is offered of it.
+        pub(in crate::gui) fn offers(view: &View<'_>) -> Vec<(&'static str, Offer)> {
+            let mut offers = Vec::new();
+            $(offers.extend(<$kind>::iter().map(|kind| (kind.into(), kind.offer(view))));)*
+            offers
+        }
+
+        /// The command of a topic that has such a name; nothing if none has.
+        fn read(name: &str, value: Value) -> Option<serde_json::Result<Command>> {
+            $(if <$kind>::iter().any(|kind| <&str>::from(kind) == name) {
+                return Some(serde_json::from_value(value).map(Command::$topic));
+            })*
+            None
+        }
     };
-    let shift_command = Modifiers::COMMAND | Modifiers::SHIFT;
-    vec![
-        key(
-            Modifiers::COMMAND,
-            Key::O,
-            Command::AskForSession,
-            "Open a session",
-        ),
-        key(
-            Modifiers::COMMAND,
-            Key::S,
-            Command::AskForCopy,
-            "Save the session as",
-        ),
-        key(
-            Modifiers::COMMAND,
-            Key::E,
-            Command::ToggleExport(None),
-            "Export a figure",
-        ),
-        key(
-            Modifiers::COMMAND,
-            Key::Enter,
-            Command::RunCapture,
-            "Run the capture",
-        ),
-        key(
-            Modifiers::NONE,
-            Key::Escape,
-            Command::CancelJobs,
-            "Cancel what runs",
-        ),
-        key(
-            Modifiers::NONE,
-            Key::ArrowLeft,
-            Command::StepBudget(-1),
-            "Budget one step down",
-        ),
-        key(
-            Modifiers::NONE,
-            Key::ArrowRight,
-            Command::StepBudget(1),
-            "Budget one step up",
-        ),
-        key(
-            Modifiers::NONE,
-            Key::OpenBracket,
-            Command::StepBudget(-16),
-            "Budget 16 steps down",
-        ),
-        key(
-            Modifiers::NONE,
-            Key::CloseBracket,
-            Command::StepBudget(16),
-            "Budget 16 steps up",
-        ),
-        key(
-            Modifiers::NONE,
-            Key::ArrowUp,
-            Command::StepSample(-1),
-            "Sample before",
-        ),
-        key(
-            Modifiers::NONE,
-            Key::ArrowDown,
-            Command::StepSample(1),
-            "Sample after",
-        ),
-        key(
-            Modifiers::COMMAND,
-            Key::A,
-            Command::SelectAllHeads,
-            "Select every head",
-        ),
-        key(
-            Modifiers::COMMAND,
-            Key::K,
-            Command::TogglePalette,
-            "Command palette",
-        ),
-        key(
-            Modifiers::COMMAND,
-            Key::P,
-            Command::TogglePalette,
-            "Command palette",
-        ),
-        key(shift_command, Key::Z, Command::Redo, "Redo"),
-        key(Modifiers::COMMAND, Key::Z, Command::Undo, "Undo"),
-        key(
-            Modifiers::COMMAND,
-            Key::B,
-            Command::ToggleCapturePanel,
-            "Show or fold the capture panel",
-        ),
-        key(
-            Modifiers::NONE,
-            Key::Questionmark,
-            Command::ToggleShortcuts,
-            "This list",
-        ),
-        key(Modifiers::COMMAND, Key::Q, Command::Quit, "Quit"),
-    ]
 }
 
-/// The shortcut's keys for a menu entry that sends `command`.
+topics! {
+    /// What is open, and which of its samples is on show.
+    Session(SessionCommand, session::SessionKind),
+    /// The next capture.
+    Capture(CaptureCommand, capture::CaptureKind),
+    /// What runs.
+    Job(JobCommand, job::JobCommandKind),
+    /// What is looked at.
+    Look(LookCommand, look::LookKind),
+    /// What is taken away: figures, numbers and pictures.
+    Export(ExportCommand, export::ExportKind),
+    /// Where the views stand, and in which colours.
+    Layout(LayoutCommand, layout::LayoutKind),
+    /// Lessons.
+    Lesson(LessonCommand, lesson::LessonKind),
+    /// Help, log and the program itself.
+    Program(ProgramCommand, program::ProgramKind),
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let name = match &value {
+            Value::String(name) => Some(name.clone()),
+            Value::Object(fields) if fields.len() == 1 => fields.keys().next().cloned(),
+            _ => None,
+        };
+        let name = name.ok_or_else(|| {
+            D::Error::custom(format!(
+                "{value} is neither a command's name nor one with what it takes"
+            ))
+        })?;
+        match read(&name, value) {
+            Some(command) => command.map_err(|error| D::Error::custom(format!("{name}: {error}"))),
+            None => Err(D::Error::custom(format!("no command is called {name:?}"))),
+        }
+    }
+}
+
+/// Every entry that has keys, in the order of the topics. Keys do not hang on what is open.
 #[must_use]
-pub fn shortcut_text(command: &Command, context: &egui::Context) -> String {
-    shortcuts()
-        .iter()
-        .find(|shortcut| shortcut.command == *command)
-        .map_or_else(String::new, |shortcut| {
-            context.format_shortcut(&shortcut.keys)
+pub fn shortcuts() -> &'static [Entry] {
+    static SHORTCUTS: OnceLock<Vec<Entry>> = OnceLock::new();
+    SHORTCUTS.get_or_init(|| {
+        View::with_nothing_open(|view| {
+            let mut entries = entries(view);
+            entries.retain(|entry| !entry.keys.is_empty());
+            entries
         })
+    })
+}
+
+/// Every entry that is offered, in the order of the topics.
+pub(in crate::gui) fn entries(view: &View<'_>) -> Vec<Entry> {
+    let offers = offers(view).into_iter();
+    offers.flat_map(|(_, offer)| offer.into_entries()).collect()
 }
 
 /// What the pointer is on; every view lets it glow.
@@ -315,8 +147,8 @@ pub struct Commands {
 
 impl Commands {
     /// Asks for something, to be done before the next frame.
-    pub fn send(&mut self, command: Command) {
-        self.queue.push(command);
+    pub fn send(&mut self, command: impl Into<Command>) {
+        self.queue.push(command.into());
     }
 
     /// Takes what was asked for, in order.
@@ -337,24 +169,91 @@ mod tests {
 
     #[test]
     fn no_key_does_two_things() {
-        let all = shortcuts();
-        for (index, shortcut) in all.iter().enumerate() {
+        let all: Vec<_> = shortcuts().iter().flat_map(|entry| &entry.keys).collect();
+        for (index, keys) in all.iter().enumerate() {
             assert!(
-                all.iter()
-                    .skip(index + 1)
-                    .all(|other| other.keys != shortcut.keys),
-                "{} has another use",
-                shortcut.text
+                all.iter().skip(index + 1).all(|other| other != keys),
+                "{keys:?}"
             );
         }
+        assert!(all.len() >= 19);
+    }
+
+    #[test]
+    fn no_two_topics_have_a_command_of_the_same_name() {
+        let names: Vec<_> = View::with_nothing_open(|view| {
+            offers(view).into_iter().map(|(name, _)| name).collect()
+        });
+        for (index, name) in names.iter().enumerate() {
+            assert!(!names[..index].contains(name), "{name}");
+        }
+    }
+
+    /// Of these there is one entry for each sample, window or job, so none while nothing is open and nothing runs.
+    const ONE_FOR_EACH: [&str; 5] = [
+        "CancelJob",
+        "SelectSample",
+        "SelectSampleBeside",
+        "SetWindow",
+        "ToggleWindow",
+    ];
+
+    #[test]
+    fn every_kind_is_offered_or_says_where_it_is_asked_for() {
+        View::with_nothing_open(|view| {
+            for (name, offer) in offers(view) {
+                match offer {
+                    Offer::Elsewhere(reason) => assert!(reason.len() > 10, "{name}"),
+                    Offer::Entries(entries) => {
+                        let is_empty = ONE_FOR_EACH.contains(&name);
+                        assert_eq!(entries.is_empty(), is_empty, "{name}");
+                    }
+                }
+            }
+        });
     }
 
     #[test]
     fn commands_survive_being_written_down() {
-        for shortcut in shortcuts() {
-            let text = serde_json::to_string(&shortcut.command).unwrap();
+        let entries = View::with_nothing_open(entries);
+        assert!(entries.len() > 100);
+        for entry in entries {
+            let Action::Send(command) = entry.action else {
+                continue;
+            };
+            let text = serde_json::to_string(&command).unwrap();
             let read: Command = serde_json::from_str(&text).unwrap();
-            assert_eq!(read, shortcut.command);
+            assert_eq!(read, command, "{text}");
         }
+    }
+
+    #[test]
+    fn a_script_names_commands_without_their_topic() {
+        let script = r#"[{"SetWindow": "laq++"}, {"SetMetric": "mass"}, {"UsePreset": "Compare"},
+            {"ShowPane": "Attention"}, "SelectAllHeads", {"SetBudget": "5%"}, {"Pin": null}]"#;
+        let read: Vec<Command> = serde_json::from_str(script).unwrap();
+        assert_eq!(read[0], LookCommand::SetWindow("laq++".to_owned()).into());
+        assert_eq!(
+            read[3],
+            LayoutCommand::ShowPane(super::super::layout::Pane::ATTENTION).into()
+        );
+        assert_eq!(read[6], LookCommand::Pin(None).into());
+        assert_eq!(
+            serde_json::to_string(&read[1]).unwrap(),
+            r#"{"SetMetric":"mass"}"#
+        );
+    }
+
+    #[test]
+    fn a_wrong_script_is_told_what_is_wrong() {
+        let error = |text: &str| {
+            serde_json::from_str::<Command>(text)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(error(r#""SelectAllHeds""#).contains("no command is called \"SelectAllHeds\""));
+        assert!(error(r#"{"ShowPane": "Atention"}"#).contains("no view is called \"Atention\""));
+        assert!(error(r#"{"SetMetric": "mas"}"#).starts_with("SetMetric: "));
+        assert!(error("7").contains("neither"));
     }
 }

@@ -24,6 +24,7 @@ use super::command::Hover;
 use super::data::{SessionInfo, Shown};
 use super::session_maps::{GatheredKey, SessionMaps};
 use super::state::{Choices, HeadAddress, HeatScale, MapKind, MapScope, TokenHeat};
+use super::views::Need;
 use crate::measurement::MeasuredWindow;
 use background::Background;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
@@ -92,12 +93,14 @@ pub struct Derived {
 
 impl Derived {
     /// Renews what the sample and the choices ask for; `all` are the maps over all samples with their version.
+    /// Tokens, ranks and curves by layer are renewed only where a view `needs` them.
     pub fn refresh(
         &mut self,
         info: &SessionInfo,
         shown: &Shown,
         choices: &Choices,
         all: Option<(&SessionMaps, u64)>,
+        needs: &BTreeSet<Need>,
     ) {
         let sample = &shown.sample;
         let Some(first) = sample.windows.first() else {
@@ -122,7 +125,7 @@ impl Derived {
             .map_or(0, |grid| grid.nearest_index(wanted));
 
         self.refresh_bands(info, shown, choices);
-        if choices.by_layer {
+        if needs.contains(&Need::LayerCurves) {
             let key = (shown.version, choices.heads.clone(), choices.metric);
             self.by_layer.renew(key, |_| {
                 layer_curves(&sample.windows, info, &choices.heads, choices.metric)
@@ -141,7 +144,15 @@ impl Derived {
             .windows
             .iter()
             .position(|known| known.label == window.label);
-        self.refresh_tokens(shown, tokens_key, place.unwrap_or_default(), heads);
+        let place = place.unwrap_or_default();
+        self.rank_agreement.take_finished();
+        self.tokens.take_finished();
+        if needs.contains(&Need::RankAgreement) {
+            self.refresh_ranks(shown, tokens_key.clone(), place, heads.clone());
+        }
+        if needs.contains(&Need::Tokens) {
+            self.refresh_tokens(shown, tokens_key, place, heads);
+        }
         let tokens = self.tokens.held().map(|(_, held)| held);
         let tokens_version = tokens.map_or(0, |(_, version)| *version);
         let tokens = tokens.map(|(tokens, _)| tokens);
@@ -174,7 +185,24 @@ impl Derived {
         self.shown_version = shown.version;
     }
 
-    /// Means and ranks over the selected heads; of many heads of a long prompt they are on their way for a while.
+    /// Ranks of oracle and window over the selected heads; of many heads of a long prompt they are on their way for
+    /// a while.
+    fn refresh_ranks(
+        &mut self,
+        shown: &Shown,
+        key: TokensKey,
+        place: usize,
+        heads: Vec<(usize, usize)>,
+    ) {
+        let scores = heads.len() * shown.sample.record.prompt_ids.len();
+        let sample = Arc::clone(&shown.sample);
+        self.rank_agreement.renew(key, scores, move |version| {
+            let window = sample.windows.get(place)?;
+            Some(rank_agreement(window, &heads, version))
+        });
+    }
+
+    /// Means over the selected heads, token by token; on their way for as long.
     fn refresh_tokens(
         &mut self,
         shown: &Shown,
@@ -184,12 +212,6 @@ impl Derived {
     ) {
         let scores = heads.len() * shown.sample.record.prompt_ids.len();
         let exempt = shown.options.exempt;
-        let (sample, own) = (Arc::clone(&shown.sample), heads.clone());
-        self.rank_agreement
-            .renew(key.clone(), scores, move |version| {
-                let window = sample.windows.get(place)?;
-                Some(rank_agreement(window, &own, version))
-            });
         let sample = Arc::clone(&shown.sample);
         self.tokens.renew(key, scores, move |version| {
             let window = sample.windows.get(place);

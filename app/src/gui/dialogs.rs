@@ -19,6 +19,8 @@ pub enum Purpose {
     Model,
     /// A file of prompts.
     Prompts,
+    /// The file of a lesson.
+    Lesson,
     /// Where to write a figure.
     Export,
 }
@@ -101,6 +103,10 @@ fn show(purpose: Purpose, suggestion: &str) -> Answer {
             .set_title("Export the figure as")
             .set_file_name(suggestion)
             .save_file(),
+        Purpose::Lesson => dialog
+            .set_title("Open a lesson")
+            .add_filter("Lessons", &["md"])
+            .pick_file(),
         Purpose::Prompts => dialog
             .set_title("Choose a file of prompts")
             .add_filter("Prompts", &["txt", "jsonl"])

@@ -7,22 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::data::Progress;
 use super::lanes::{Event, Reporter};
-use super::layout::Pane;
-use super::question_choices::DriftPart;
-use super::state::{Choices, HeadAddress, MapKind};
+use super::state::{Choices, HeadAddress};
 use crate::jobs::Watch;
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, run};
 use crate::measurement::StageProgress;
 use crate::measurement::places::Sweep;
-
-/// The views that a figure can be made of.
-pub const HAVE_FIGURES: [Pane; 5] = [
-    Pane::Recall,
-    Pane::HeadMap,
-    Pane::Drift,
-    Pane::Queries,
-    Pane::Cost,
-];
 
 /// The file format of an exported figure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,27 +69,6 @@ impl Default for ExportSettings {
 }
 
 impl ExportSettings {
-    /// The figure that is nearest to what a view shows.
-    #[must_use]
-    pub fn kind_of(pane: Pane, choices: &Choices) -> KindChoice {
-        match pane {
-            Pane::HeadMap => match (choices.map_kind, &choices.minus) {
-                (MapKind::Winner, _) => KindChoice::Winner,
-                (MapKind::Window, Some(_)) => KindChoice::HeadDifference,
-                _ => KindChoice::HeadMap,
-            },
-            Pane::Cost => KindChoice::Cost,
-            Pane::Drift => match choices.drift.part {
-                DriftPart::Steps => KindChoice::DecodeStep,
-                DriftPart::Horizons => KindChoice::Horizon,
-                DriftPart::Places => KindChoice::Place,
-            },
-            Pane::Queries => KindChoice::Queries,
-            _ if choices.by_layer => KindChoice::RecallByLayer,
-            _ => KindChoice::Recall,
-        }
-    }
-
     /// The file to write.
     #[must_use]
     pub fn path(&self, session: &Path) -> PathBuf {
@@ -208,21 +176,6 @@ mod tests {
         assert_eq!(block_of(&block), Some((vec![0, 3], vec![1, 2])));
         assert_eq!(block_of(&[head(0, 1), head(3, 2)].into()), None);
         assert_eq!(block_of(&BTreeSet::new()), Some((vec![], vec![])));
-    }
-
-    #[test]
-    fn the_figure_is_of_the_part_that_the_view_shows() {
-        let mut choices = Choices::default();
-        for (part, kind) in [
-            (DriftPart::Steps, KindChoice::DecodeStep),
-            (DriftPart::Horizons, KindChoice::Horizon),
-            (DriftPart::Places, KindChoice::Place),
-        ] {
-            choices.drift.part = part;
-            assert_eq!(ExportSettings::kind_of(Pane::Drift, &choices), kind);
-        }
-        let queries = ExportSettings::kind_of(Pane::Queries, &choices);
-        assert_eq!(queries, KindChoice::Queries);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use egui::{Pos2, RawInput, Rect, vec2};
 
 use super::Start;
-use super::command::Command;
+use super::command::{Command, SessionCommand};
 use super::data::Severity;
 use super::layout::Layout;
 use super::offscreen::{OffscreenRenderer, Picture};
@@ -24,14 +24,14 @@ const FRAME_SECS: f64 = 1.0 / 60.0;
 const SETTLING_FRAMES: usize = 30;
 
 /// Sides of the texture that holds the glyphs: while commands are played, and for the picture. With another size it is
-/// filled anew, in the order of the last frames; until then it goes by what the worker finished first, and where a
+/// filled anew, in the order of the last frames; until then it goes by what the lanes finished first, and where a
 /// glyph lies can change the rounding of a pixel.
 const GLYPH_TEXTURE_SIDES: [usize; 2] = [2048, 4096];
 
 /// Frames without a job after which a command counts as done.
 const QUIET_FRAMES: usize = 4;
 
-/// How long to leave the worker alone between two looks at it.
+/// How long to leave the lanes alone between two looks at them.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// A picture to take.
@@ -51,7 +51,8 @@ pub struct Screenshot {
 /// What the workbench would show as an error, and when the file cannot be written.
 pub fn take(start: &Start, screenshot: &Screenshot) -> Result<()> {
     let mut stage = Stage::new(screenshot)?;
-    let opening = start.sessions.iter().cloned().map(Command::OpenSession);
+    let opening = start.sessions.iter().cloned();
+    let opening = opening.map(|path| SessionCommand::OpenSession(path).into());
     for command in opening.chain(start.script.iter().cloned()) {
         stage.play(command)?;
     }

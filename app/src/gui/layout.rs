@@ -1,75 +1,104 @@
 //! The docked panes and where they stand at first.
 
-use egui_tiles::{Container, Linear, LinearDir, Tile, TileId, Tiles, Tree};
-use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 
-/// The views that can be docked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Pane {
-    /// Curves over the budget.
-    Recall,
-    /// Layers by heads.
-    HeadMap,
-    /// Decode steps and window rows by prompt tokens.
-    Attention,
-    /// The oracle's rank against the window's.
-    RankAgreement,
-    /// Recall over decode steps, and by the place of a window.
-    Drift,
-    /// Windows' queries against those of the decode stage.
-    Queries,
-    /// What eviction does to the output.
-    Fidelity,
-    /// What each window costs.
-    Cost,
-    /// The prompt as text.
-    Tokens,
-    /// Numbers of the selection.
-    Inspector,
-    /// The session's samples.
-    Samples,
-    /// How importance is scored.
-    Scoring,
-    /// Messages.
-    Log,
-}
+use egui_tiles::{Container, Linear, LinearDir, Tile, TileId, Tiles, Tree};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::views::{PaneView, VIEWS};
+
+/// A view that can be docked. Layouts, scripts and settings write it as its name.
+///
+/// Each view's file adds its constant, such as [`Pane::RECALL`].
+#[derive(Clone, Copy)]
+pub struct Pane(&'static dyn PaneView);
 
 impl Pane {
+    /// The pane of a view.
+    pub(in crate::gui) const fn of(view: &'static dyn PaneView) -> Self {
+        Self(view)
+    }
+
     /// Every pane in the order of the menu.
-    pub const ALL: [Self; 13] = [
-        Self::Recall,
-        Self::HeadMap,
-        Self::Attention,
-        Self::RankAgreement,
-        Self::Drift,
-        Self::Queries,
-        Self::Fidelity,
-        Self::Cost,
-        Self::Tokens,
-        Self::Inspector,
-        Self::Samples,
-        Self::Scoring,
-        Self::Log,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        VIEWS.iter().copied()
+    }
+
+    /// The pane of a name, if there is such a view.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|pane| pane.name() == name)
+    }
+
+    /// What draws it.
+    pub(in crate::gui) fn view(self) -> &'static dyn PaneView {
+        self.0
+    }
+
+    /// Its name in layouts and scripts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
 
     /// Title of the tab.
     #[must_use]
     pub fn title(self) -> &'static str {
-        match self {
-            Self::Recall => "Recall vs budget",
-            Self::HeadMap => "Layer × head map",
-            Self::Attention => "Attention",
-            Self::RankAgreement => "Rank agreement",
-            Self::Drift => "Drift",
-            Self::Queries => "Query similarity",
-            Self::Fidelity => "Fidelity",
-            Self::Cost => "Cost",
-            Self::Tokens => "Tokens",
-            Self::Inspector => "Inspector",
-            Self::Samples => "Samples",
-            Self::Scoring => "Scoring",
-            Self::Log => "Log",
-        }
+        self.0.title()
+    }
+}
+
+impl fmt::Debug for Pane {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl PartialEq for Pane {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Pane {}
+
+impl PartialOrd for Pane {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pane {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name().cmp(other.name())
+    }
+}
+
+impl Hash for Pane {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl Serialize for Pane {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Pane {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| {
+            let known: Vec<&str> = Self::all().map(Self::name).collect();
+            D::Error::custom(format!(
+                "no view is called {name:?}; there are {}",
+                known.join(", ")
+            ))
+        })
     }
 }
 
@@ -121,9 +150,13 @@ impl Layout {
             Preset::Compare => compare(&mut tiles),
             Preset::Teach => teach(&mut tiles),
         };
-        Self {
+        let mut layout = Self {
             tree: Tree::new(egui::Id::unique("kvlens panes"), root, tiles),
+        };
+        for pane in Pane::all() {
+            layout.add(pane);
         }
+        layout
     }
 
     /// The tree to draw.
@@ -137,17 +170,29 @@ impl Layout {
         self.tree.tiles.find_pane(&pane).is_some()
     }
 
-    /// Whether a pane is in front of its tabs.
+    /// The panes in front of their tabs.
     #[must_use]
-    pub fn is_visible(&self, pane: Pane) -> bool {
-        let is_it = |id: &TileId| matches!(self.tree.tiles.get(*id), Some(Tile::Pane(found)) if *found == pane);
-        self.tree.active_tiles().iter().any(is_it)
+    pub fn visible(&self) -> Vec<Pane> {
+        let tiles = self.tree.active_tiles();
+        let pane = |id: &TileId| match self.tree.tiles.get(*id) {
+            Some(Tile::Pane(pane)) => Some(*pane),
+            _ => None,
+        };
+        tiles.iter().filter_map(pane).collect()
     }
 
     /// Closes a pane, or brings it back as a tab beside the others.
     pub fn toggle(&mut self, pane: Pane) {
         if let Some(tile) = self.tree.tiles.find_pane(&pane) {
             self.tree.remove_recursively(tile);
+        } else {
+            self.show(pane);
+        }
+    }
+
+    /// Puts a pane behind the tabs of others, unless it is somewhere.
+    fn add(&mut self, pane: Pane) {
+        if self.has(pane) {
             return;
         }
         let tile = self.tree.tiles.insert_pane(pane);
@@ -167,14 +212,11 @@ impl Layout {
             }
             (None, None) => self.tree.root = Some(self.tree.tiles.insert_tab_tile(vec![tile])),
         }
-        self.show(pane);
     }
 
     /// Brings the tab of a pane to the front, and back if it was closed.
     pub fn show(&mut self, pane: Pane) {
-        if !self.has(pane) {
-            self.toggle(pane);
-        }
+        self.add(pane);
         self.tree
             .make_active(|_, tile| matches!(tile, Tile::Pane(shown) if *shown == pane));
     }
@@ -182,14 +224,14 @@ impl Layout {
 
 /// Curves and map above the tokens; numbers and tables at the right.
 fn explore(tiles: &mut Tiles<Pane>) -> TileId {
-    let recall = tabs(tiles, &[Pane::Recall, Pane::RankAgreement, Pane::Cost]);
-    let map = tabs(tiles, &[Pane::HeadMap, Pane::Attention]);
+    let recall = tabs(tiles, &[Pane::RECALL, Pane::RANK_AGREEMENT, Pane::COST]);
+    let map = tabs(tiles, &[Pane::HEAD_MAP, Pane::ATTENTION]);
     let tokens = tabs(
         tiles,
-        &[Pane::Tokens, Pane::Drift, Pane::Queries, Pane::Fidelity],
+        &[Pane::TOKENS, Pane::DRIFT, Pane::QUERIES, Pane::FIDELITY],
     );
-    let inspector = tabs(tiles, &[Pane::Inspector]);
-    let tables = tabs(tiles, &[Pane::Samples, Pane::Scoring, Pane::Log]);
+    let inspector = tabs(tiles, &[Pane::INSPECTOR]);
+    let tables = tabs(tiles, &[Pane::SAMPLES, Pane::SCORING, Pane::LOG]);
     let plots = split(tiles, LinearDir::Horizontal, &[(recall, 1.0), (map, 1.0)]);
     let centre = split(tiles, LinearDir::Vertical, &[(plots, 1.1), (tokens, 1.0)]);
     let right = split(
@@ -202,21 +244,21 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
 
 /// Four plots at once, everything else in tabs below.
 fn compare(tiles: &mut Tiles<Pane>) -> TileId {
-    let recall = tabs(tiles, &[Pane::Recall]);
-    let map = tabs(tiles, &[Pane::HeadMap]);
+    let recall = tabs(tiles, &[Pane::RECALL]);
+    let map = tabs(tiles, &[Pane::HEAD_MAP]);
     let ranks = tabs(
         tiles,
         &[
-            Pane::RankAgreement,
-            Pane::Drift,
-            Pane::Queries,
-            Pane::Attention,
+            Pane::RANK_AGREEMENT,
+            Pane::DRIFT,
+            Pane::QUERIES,
+            Pane::ATTENTION,
         ],
     );
-    let cost = tabs(tiles, &[Pane::Cost, Pane::Fidelity, Pane::Inspector]);
+    let cost = tabs(tiles, &[Pane::COST, Pane::FIDELITY, Pane::INSPECTOR]);
     let below = tabs(
         tiles,
-        &[Pane::Samples, Pane::Tokens, Pane::Scoring, Pane::Log],
+        &[Pane::SAMPLES, Pane::TOKENS, Pane::SCORING, Pane::LOG],
     );
     let upper = split(tiles, LinearDir::Horizontal, &[(recall, 1.2), (map, 1.0)]);
     let lower = split(tiles, LinearDir::Horizontal, &[(ranks, 1.0), (cost, 1.0)]);
@@ -231,25 +273,25 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
 fn teach(tiles: &mut Tiles<Pane>) -> TileId {
     let tokens = tabs(
         tiles,
-        &[Pane::Tokens, Pane::Drift, Pane::Queries, Pane::Fidelity],
+        &[Pane::TOKENS, Pane::DRIFT, Pane::QUERIES, Pane::FIDELITY],
     );
     let plot = tabs(
         tiles,
         &[
-            Pane::Recall,
-            Pane::Attention,
-            Pane::HeadMap,
-            Pane::RankAgreement,
+            Pane::RECALL,
+            Pane::ATTENTION,
+            Pane::HEAD_MAP,
+            Pane::RANK_AGREEMENT,
         ],
     );
     let numbers = tabs(
         tiles,
         &[
-            Pane::Inspector,
-            Pane::Samples,
-            Pane::Cost,
-            Pane::Scoring,
-            Pane::Log,
+            Pane::INSPECTOR,
+            Pane::SAMPLES,
+            Pane::COST,
+            Pane::SCORING,
+            Pane::LOG,
         ],
     );
     let right = split(tiles, LinearDir::Vertical, &[(plot, 1.4), (numbers, 1.0)]);
@@ -277,12 +319,12 @@ mod tests {
     fn every_pane_can_be_closed_and_comes_back_in_every_preset() {
         for preset in Preset::ALL {
             let mut layout = Layout::of(preset);
-            for pane in Pane::ALL {
+            for pane in Pane::all() {
                 assert!(layout.has(pane), "{preset:?} lacks {pane:?}");
                 layout.toggle(pane);
                 assert!(!layout.has(pane));
             }
-            for pane in Pane::ALL {
+            for pane in Pane::all() {
                 layout.toggle(pane);
                 assert!(layout.has(pane));
             }
@@ -292,10 +334,10 @@ mod tests {
     #[test]
     fn a_layout_survives_being_written_down() {
         let mut layout = Layout::default();
-        layout.toggle(Pane::Log);
+        layout.toggle(Pane::LOG);
         let text = serde_json::to_string(&layout).unwrap();
         let read: Layout = serde_json::from_str(&text).unwrap();
-        assert!(!read.has(Pane::Log));
-        assert!(read.has(Pane::Tokens));
+        assert!(!read.has(Pane::LOG));
+        assert!(read.has(Pane::TOKENS));
     }
 }

@@ -1,66 +1,94 @@
-//! Guided tours on the built-in model: each step sets the views, says what to look at, and lets the reader play on.
+//! Guided tours: each step sets the views, says what to look at, and lets the reader play on.
 //!
-//! A step is a list of the same commands that clicks send. Its text names no figure of its own: numbers stand in
-//! braces and are filled in from what is on the screen, so that they are true of the session that is open.
+//! A lesson is a Markdown file. Its title and aim stand above the first step; a step is a section with its text,
+//! what to try, and a block of the same commands that clicks send. A text names no figure of its own: numbers stand
+//! in braces and are filled in from what is on the screen, so that they are true of the session that is open.
 
-mod content;
+mod read;
 
-use serde::{Deserialize, Serialize};
+use std::sync::{Arc, OnceLock};
 
 use super::command::Command;
 use super::data::Data;
 use super::derived::Derived;
 use super::state::Choices;
 use crate::demo::DEMO_WINDOWS;
-pub use content::lessons;
+pub use read::read_lesson;
 
-/// A tour.
+/// The lessons that the program brings, in the order of the menu.
+const BUILT_IN: [&str; 4] = [
+    include_str!("../../help/lessons/1-the-cache.md"),
+    include_str!("../../help/lessons/2-the-last-window.md"),
+    include_str!("../../help/lessons/3-looking-ahead.md"),
+    include_str!("../../help/lessons/4-the-budget.md"),
+];
+
+/// A lesson.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lesson {
     /// Its title.
-    pub title: &'static str,
+    pub title: String,
     /// What one knows after it.
-    pub aim: &'static str,
+    pub aim: String,
+    /// Whether it is given on the built-in model's prompts, which are captured first.
+    pub needs_demo: bool,
     /// Its steps.
     pub steps: Vec<Step>,
 }
 
-/// One step of a tour.
+/// One step of a lesson.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// What it is about.
-    pub title: &'static str,
-    /// What to look at; see [`filled`].
-    pub text: &'static str,
-    /// Something to try before going on.
-    pub try_it: &'static str,
+    pub title: String,
+    /// What to look at, in Markdown; see [`filled`].
+    pub text: String,
+    /// Something to try before going on; may be empty.
+    pub try_it: String,
     /// What sets the views.
     pub commands: Vec<Command>,
 }
 
-/// Where one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LessonPlace {
-    /// Which tour.
-    pub lesson: usize,
+/// The lesson that is given, and where in it one is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenLesson {
+    /// The lesson.
+    pub lesson: Arc<Lesson>,
     /// Which of its steps.
     pub step: usize,
 }
 
-impl LessonPlace {
-    /// The place so many steps on, if the tour has it.
+impl OpenLesson {
+    /// The place so many steps on, if the lesson has it.
     #[must_use]
-    pub fn moved(self, steps: i32) -> Option<Self> {
+    pub fn moved(&self, steps: i32) -> Option<Self> {
         let step = self.step.checked_add_signed(steps as isize)?;
-        let lesson = lessons().into_iter().nth(self.lesson)?;
-        (step < lesson.steps.len()).then_some(Self { step, ..self })
+        let lesson = Arc::clone(&self.lesson);
+        (step < lesson.steps.len()).then_some(Self { lesson, step })
     }
+}
+
+/// The lessons that the program brings.
+#[must_use]
+pub fn lessons() -> &'static [Arc<Lesson>] {
+    static LESSONS: OnceLock<Vec<Arc<Lesson>>> = OnceLock::new();
+    LESSONS.get_or_init(|| {
+        // a test holds that each of them can be read
+        let read = BUILT_IN.iter().filter_map(|text| Lesson::parse(text).ok());
+        read.map(Arc::new).collect()
+    })
 }
 
 /// The first built-in prompts: the same facts with the question at the end and at the start.
 const DEMO_SAMPLES: [&str; 2] = ["facts-512-end-0", "facts-512-start-0"];
 
-/// Whether the open session is one that the tours can be given on.
+/// Whether the lesson can be given on what is open.
 #[must_use]
-pub fn fits(data: &Data) -> bool {
+pub fn fits(lesson: &Lesson, data: &Data) -> bool {
+    !lesson.needs_demo || shows_demo(data)
+}
+
+fn shows_demo(data: &Data) -> bool {
     let Some(session) = &data.session else {
         return false;
     };
@@ -130,24 +158,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_of_every_step_is_known() {
+    fn every_lesson_can_be_read_and_every_field_of_every_step_is_known() {
         let (derived, choices) = (Derived::default(), Choices::default());
-        for lesson in lessons() {
-            assert!(!lesson.steps.is_empty(), "{}", lesson.title);
+        for text in BUILT_IN {
+            let lesson = Lesson::parse(text).unwrap();
+            assert!(
+                lesson.needs_demo && !lesson.aim.is_empty(),
+                "{}",
+                lesson.title
+            );
             for step in &lesson.steps {
-                for text in [step.text, step.try_it] {
+                assert!(!step.commands.is_empty() && !step.try_it.is_empty());
+                for text in [&step.text, &step.try_it] {
                     let text = filled(text, &derived, &choices);
                     assert!(!text.contains(['{', '}']), "{}: {text}", step.title);
                 }
             }
         }
+        assert_eq!(lessons().len(), BUILT_IN.len());
     }
 
     #[test]
-    fn one_cannot_leave_a_tour_by_its_ends() {
-        let first = LessonPlace { lesson: 0, step: 0 };
+    fn one_cannot_leave_a_lesson_by_its_ends() {
+        let lesson = Arc::clone(&lessons()[0]);
+        let steps = lesson.steps.len();
+        let first = OpenLesson { lesson, step: 0 };
         assert_eq!(first.moved(-1), None);
-        let steps = lessons()[0].steps.len();
         let last = first.moved(steps as i32 - 1).unwrap();
         assert_eq!(last.moved(1), None);
         assert_eq!(last.moved(-1).unwrap().step, steps - 2);

@@ -20,6 +20,7 @@ mod heads_text;
 pub mod lanes;
 pub mod layout;
 pub mod lessons;
+mod markdown;
 pub mod numbers;
 pub mod offscreen;
 pub mod question_choices;
@@ -39,6 +40,7 @@ use crate::jobs::display;
 use crate::jobs::failure::Failure;
 use crate::jobs::window::{PictureTheme, WindowRequest};
 use headless::Screenshot;
+use lessons::read_lesson;
 use state::ThemeChoice;
 
 /// What the workbench opens with.
@@ -53,15 +55,20 @@ pub struct Start {
 /// Opens the workbench and stays until its window is closed, or takes a picture of it.
 ///
 /// # Errors
-/// A script that cannot be read; when no display can be opened, or no thread started; a picture that cannot be
+/// A lesson or script that cannot be read; when no display can be opened, or no thread started; a picture that cannot be
 /// written.
 pub fn open(request: &WindowRequest) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    if let Some(path) = &request.lesson {
+        read_lesson(path)?;
+        script.push(command::LessonCommand::OpenLesson(path.clone()).into());
+    }
+    if let Some(path) = &request.script {
+        script.extend(read_script(path)?);
+    }
     let start = Start {
         sessions: request.sessions.clone(),
-        script: match &request.script {
-            Some(path) => read_script(path)?,
-            None => Vec::new(),
-        },
+        script,
     };
     if let Some(picture) = &request.picture {
         let screenshot = Screenshot {

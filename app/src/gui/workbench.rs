@@ -1,4 +1,4 @@
-//! One frame of the workbench: hear the worker, apply the commands, draw.
+//! One frame of the workbench: hear the lanes, apply the commands, draw.
 //!
 //! Needs no window: the tests drive this very code through `egui_kittest`, and `eframe` only adds
 //! the window around it.
@@ -10,28 +10,32 @@ mod look;
 mod panes;
 mod picture;
 mod questions;
+mod wanted;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use egui::Ui;
 use egui::util::undoer::Undoer;
+use egui::{KeyboardShortcut, Ui};
 use egui_notify::Toasts;
+use serde_json::Value;
 
 use super::attention_picture::AttentionKey;
-use super::command::{Command, Commands, Hover, shortcuts};
+use super::command::{
+    Action, CaptureCommand, Command, Commands, ExportCommand, Hover, JobCommand, LessonCommand,
+    SessionCommand, shortcuts,
+};
 use super::data::{Data, Message, Severity};
 use super::derived::Derived;
 use super::dialogs::{Answer, Dialogs, Purpose};
 use super::export::ExportSettings;
 use super::lanes::{Event, Lanes};
 use super::layout::{Layout, Pane};
-use super::lessons::LessonPlace;
-use super::numbers::numbers;
+use super::lessons::OpenLesson;
 use super::session_maps::SessionMapsKey;
 use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
-use super::views::View;
 use super::views::budget_bar::budget_bar_ui;
 use super::views::capture::capture_ui;
 use super::views::export::export_ui;
@@ -43,6 +47,7 @@ use super::views::running::{Confirmation, confirmation_ui};
 use super::views::shortcuts::shortcuts_ui;
 use super::views::top_bar::top_bar_ui;
 use super::views::welcome::welcome_ui;
+use super::views::{Need, View};
 use dropped::dropped_command;
 use look::Look;
 use panes::PaneBehavior;
@@ -65,6 +70,10 @@ pub struct Workbench {
     toasts: Toasts,
     commands: Commands,
     undoer: Undoer<Look>,
+    /// The layout as it is saved; none where it may have changed since.
+    written_layout: Option<Arc<Value>>,
+    /// Whether the panes were put elsewhere since the last frame, which tidies their containers.
+    layout_was_set: bool,
     /// What is left of a script; its next command waits until no job runs.
     script: VecDeque<Command>,
     sessions_folder: PathBuf,
@@ -82,7 +91,7 @@ pub struct Workbench {
     numbers_wanted: Option<Pane>,
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
-    lesson: Option<LessonPlace>,
+    lesson: Option<OpenLesson>,
     asked_attention: Option<AttentionKey>,
     asked_maps: Option<SessionMapsKey>,
     /// What the pointer was on in the frame before.
@@ -115,6 +124,8 @@ impl Workbench {
             toasts: Toasts::default().with_anchor(egui_notify::Anchor::BottomRight),
             commands: Commands::default(),
             undoer: Undoer::default(),
+            written_layout: None,
+            layout_was_set: true,
             script: VecDeque::new(),
             sessions_folder,
             shown_versions: 0,
@@ -169,7 +180,7 @@ impl Workbench {
     }
 
     /// Asks for something, as a view would; done before the next frame.
-    pub fn send(&mut self, command: Command) {
+    pub fn send(&mut self, command: impl Into<Command>) {
         self.commands.send(command);
     }
 
@@ -190,7 +201,7 @@ impl Workbench {
         self.script.extend(script);
     }
 
-    /// Takes an event in, as if the worker had sent it.
+    /// Takes an event in, as if a lane had sent it.
     pub fn receive(&mut self, event: Event) {
         self.take_event(event);
     }
@@ -206,8 +217,9 @@ impl Workbench {
             self.apply(command, ui.ctx());
         }
         self.apply_theme(ui.ctx());
-        self.refresh(ui.ctx());
-        self.draw(ui);
+        let look = self.refresh(ui.ctx());
+        self.draw(ui, &look);
+        self.layout_may_have_moved(ui.ctx());
         self.toasts.show(ui.ctx());
         let hover = std::mem::take(&mut self.commands.hover);
         let moved = hover != self.hover;
@@ -220,7 +232,7 @@ impl Workbench {
         }
     }
 
-    /// Everything that the worker and the dialogs have said since the last frame.
+    /// Everything that the lanes and the dialogs have said since the last frame.
     fn hear(&mut self, context: &egui::Context) {
         while let Some(event) = self.lanes.poll() {
             self.take_event(event);
@@ -250,20 +262,22 @@ impl Workbench {
 
     fn take_path(&mut self, purpose: Purpose, path: PathBuf) {
         let mut capture = self.settings.capture.clone();
-        let command = match purpose {
-            Purpose::Session => Command::OpenSession(path),
-            Purpose::Copy => Command::SaveSessionAs(path),
+        let command: Command = match purpose {
+            Purpose::Session => SessionCommand::OpenSession(path).into(),
+            Purpose::Lesson => LessonCommand::OpenLesson(path).into(),
+            Purpose::Copy => SessionCommand::SaveSessionAs(path).into(),
             Purpose::Model => {
                 capture.model = path.display().to_string();
-                Command::EditCapture(capture)
+                CaptureCommand::EditCapture(Box::new(capture)).into()
             }
-            Purpose::Export => Command::EditExport(ExportSettings {
+            Purpose::Export => ExportCommand::EditExport(ExportSettings {
                 out: path.display().to_string(),
                 ..self.settings.export.clone()
-            }),
+            })
+            .into(),
             Purpose::Prompts => {
                 capture.data = path.display().to_string();
-                Command::EditCapture(capture)
+                CaptureCommand::EditCapture(Box::new(capture)).into()
             }
         };
         self.commands.send(command);
@@ -288,17 +302,17 @@ impl Workbench {
     fn take_keys(&mut self, context: &egui::Context) {
         let typing = context.text_edit_focused();
         let focused = context.memory(|memory| memory.focused().is_some());
-        for shortcut in shortcuts() {
+        for (keys, command) in keyed_commands() {
             // Keys without Ctrl belong to whatever has the focus; Ctrl+A and Ctrl+Z to a text field.
-            let taken = if shortcut.command == Command::CancelJobs {
+            let taken = if *command == Command::Job(JobCommand::CancelJobs) {
                 self.escape_closes_something(context) || focused || self.data.jobs.is_empty()
-            } else if shortcut.keys.modifiers.command {
-                typing && matches!(shortcut.keys.logical_key, egui::Key::A | egui::Key::Z)
+            } else if keys.modifiers.command {
+                typing && matches!(keys.logical_key, egui::Key::A | egui::Key::Z)
             } else {
                 focused
             };
-            if !taken && context.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
-                self.commands.send(shortcut.command);
+            if !taken && context.input_mut(|input| input.consume_shortcut(keys)) {
+                self.commands.send(command.clone());
             }
         }
     }
@@ -336,42 +350,54 @@ impl Workbench {
         self.theme_applied = Some(self.settings.theme);
     }
 
-    fn refresh(&mut self, context: &egui::Context) {
+    fn refresh(&mut self, context: &egui::Context) -> Look {
         let time = context.input(|input| input.time);
         let look = self.look();
         self.undoer.feed_state(time, &look);
+        let needs = self.needs();
         if let Some(session) = &self.data.session
             && let Some(shown) = &session.shown
         {
             let all = self.data.session_maps.as_deref();
             let all = all.map(|maps| (maps, self.data.session_maps_version));
+            let choices = &self.settings.choices;
             self.derived
-                .refresh(&session.info, shown, &self.settings.choices, all);
+                .refresh(&session.info, shown, choices, all, &needs);
             if let Some(beside) = &self.data.beside
                 && let Some(shown) = &beside.shown
             {
-                let choices = &self.settings.choices;
                 self.derived_beside
-                    .refresh(&beside.info, shown, choices, None);
+                    .refresh(&beside.info, shown, choices, None, &needs);
                 self.derived.hold_against(&self.derived_beside);
             }
             self.derived.point_at(shown, &session.info, &self.hover);
         }
-        if self.layout.is_visible(Pane::Attention) {
+        if needs.contains(&Need::Attention) {
             self.read_attention();
         }
-        if self.layout.is_visible(Pane::HeadMap) {
+        if needs.contains(&Need::SessionMaps) {
             self.compare_samples();
         }
-        self.refresh_questions();
+        self.refresh_questions(&needs);
+        look
     }
 
-    fn draw(&mut self, ui: &mut Ui) {
-        let panes: BTreeSet<Pane> = Pane::ALL
-            .into_iter()
-            .filter(|pane| self.layout.has(*pane))
+    /// What has to be made for the views in sight, for a lesson's numbers, and for a table to be copied.
+    fn needs(&self) -> BTreeSet<Need> {
+        let choices = &self.settings.choices;
+        let panes = self.layout.visible().into_iter().chain(self.numbers_wanted);
+        let mut needs: BTreeSet<Need> = panes
+            .flat_map(|pane| pane.view().needs(choices))
+            .copied()
             .collect();
-        let look = self.look();
+        if self.lesson.is_some() {
+            needs.insert(Need::Tokens);
+        }
+        needs
+    }
+
+    fn draw(&mut self, ui: &mut Ui, look: &Look) {
+        let panes: BTreeSet<Pane> = Pane::all().filter(|pane| self.layout.has(*pane)).collect();
         let view = View {
             settings: &self.settings,
             data: &self.data,
@@ -386,25 +412,33 @@ impl Workbench {
             panes: &panes,
             hover: &self.hover,
             scroll_to: self.scroll_to.take(),
-            can_undo: self.undoer.has_undo(&look),
-            can_redo: self.undoer.has_redo(&look),
+            lesson: self.lesson.as_ref(),
+            can_undo: self.undoer.has_undo(look),
+            can_redo: self.undoer.has_redo(look),
         };
-        if let Some(text) = self
-            .numbers_wanted
-            .take()
-            .and_then(|pane| numbers(pane, &view))
+        if !self.derived.is_busy()
+            && let Some(pane) = self.numbers_wanted.take()
         {
-            ui.ctx().copy_text(text);
-            self.toasts.info("Copied; paste into a spreadsheet");
+            let read = pane.view().numbers();
+            match read.and_then(|read| read(&view)) {
+                Some(table) => {
+                    ui.ctx().copy_text(table.into_text());
+                    self.toasts.info("Copied; paste into a spreadsheet");
+                }
+                None => {
+                    let text = format!("{} has no numbers to copy yet", pane.title());
+                    self.toasts.warning(text);
+                }
+            }
         }
         let commands = &mut self.commands;
         egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));
         egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
-        if let Some(place) = self.lesson {
+        if let Some(open) = &self.lesson {
             egui::Panel::left("lesson panel")
                 .default_size(270.0)
                 .size_range(230.0..=480.0)
-                .show(ui, |ui| lesson_ui(ui, &view, place, commands));
+                .show(ui, |ui| lesson_ui(ui, &view, open, commands));
         } else if !self.settings.hide_capture {
             egui::Panel::left("capture panel")
                 .default_size(240.0)
@@ -457,4 +491,15 @@ impl Workbench {
         }
         self.data.log.push(Message { severity, text });
     }
+}
+
+/// Every key with its command. Those with more modifiers come first: Ctrl+Shift+Z holds a Ctrl+Z.
+fn keyed_commands() -> Vec<(&'static KeyboardShortcut, &'static Command)> {
+    let keyed = shortcuts().iter().filter_map(|entry| match &entry.action {
+        Action::Send(command) => Some(entry.keys.iter().map(move |keys| (keys, command))),
+        Action::TypePath { .. } => None,
+    });
+    let mut keyed: Vec<_> = keyed.flatten().collect();
+    keyed.sort_by_key(|(keys, _)| !keys.modifiers.shift);
+    keyed
 }

@@ -11,6 +11,8 @@ pub type OpenWindow = fn(&WindowRequest) -> anyhow::Result<()>;
 pub struct WindowRequest {
     /// Sessions to open; the last one stays on show.
     pub sessions: Vec<PathBuf>,
+    /// A lesson to begin then: a folder with a `lesson.md`, or such a file.
+    pub lesson: Option<PathBuf>,
     /// A file with a list of commands (JSON), which are played then.
     pub script: Option<PathBuf>,
     /// A picture to take instead of opening a window.

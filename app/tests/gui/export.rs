@@ -5,11 +5,10 @@ use std::path::Path;
 use crate::common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
 use assert_cmd::Command as Program;
 use egui_kittest::kittest::Queryable as _;
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{ExportCommand, LayoutCommand, LookCommand, SessionCommand};
 use kvlens::gui::data::Severity;
 use kvlens::gui::export::{ExportFormat, ExportSettings};
 use kvlens::gui::layout::Pane;
-use kvlens::gui::numbers::HAVE_NUMBERS;
 use kvlens::gui::question_choices::{DriftChoices, DriftPart};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens_analysis::Metric;
@@ -20,7 +19,7 @@ fn opened<'a>(folder: &Path, export: ExportSettings) -> Bench<'a> {
         ..Settings::default()
     };
     let mut bench = bench(folder, settings);
-    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session().to_owned()));
     wait_for(&mut bench, "the session", shows_a_sample);
     bench
 }
@@ -80,7 +79,7 @@ fn the_dialog_offers_what_the_view_shows_and_refuses_in_a_sentence() {
     std::fs::write(&nowhere, "no folder").unwrap();
     let out = nowhere.join("map.pdf");
     let mut bench = opened(folder.path(), to(&out, ExportFormat::Pdf));
-    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::HeadMap)));
+    inside_mut(&mut bench).send(ExportCommand::ToggleExport(Some(Pane::HEAD_MAP)));
     bench.run_steps(3);
     assert_eq!(inside(&bench).settings().export.kind.name(), "head-map");
     bench.get_by_label("Export").click();
@@ -105,11 +104,11 @@ fn a_figure_of_the_drift_view_is_of_the_part_that_it_shows() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("places.svg");
     let mut bench = opened(folder.path(), to(&out, ExportFormat::Svg));
-    inside_mut(&mut bench).send(Command::SetDrift(DriftChoices {
+    inside_mut(&mut bench).send(LookCommand::SetDrift(DriftChoices {
         part: DriftPart::Places,
         sweep_width: 8,
     }));
-    inside_mut(&mut bench).send(Command::ToggleExport(Some(Pane::Drift)));
+    inside_mut(&mut bench).send(ExportCommand::ToggleExport(Some(Pane::DRIFT)));
     bench.run_steps(3);
     assert_eq!(inside(&bench).settings().export.kind.name(), "place");
     assert!(
@@ -131,17 +130,26 @@ fn a_figure_of_the_drift_view_is_of_the_part_that_it_shows() {
 fn the_numbers_of_every_view_are_copied_as_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path(), ExportSettings::default());
-    inside_mut(&mut bench).send(Command::SelectHeads {
+    inside_mut(&mut bench).send(LookCommand::SelectHeads {
         heads: vec![HeadAddress { layer: 1, head: 0 }],
         change: SelectionChange::Replace,
     });
     bench.run_steps(2);
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Attention));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::ATTENTION));
     wait_for(&mut bench, "the attention", |workbench| {
         workbench.data().attention.is_some() && workbench.data().jobs.is_empty()
     });
-    for pane in HAVE_NUMBERS {
-        inside_mut(&mut bench).send(Command::CopyNumbers(pane));
+    for pane in [
+        Pane::RECALL,
+        Pane::HEAD_MAP,
+        Pane::ATTENTION,
+        Pane::RANK_AGREEMENT,
+        Pane::COST,
+        Pane::TOKENS,
+        Pane::INSPECTOR,
+        Pane::SAMPLES,
+    ] {
+        inside_mut(&mut bench).send(ExportCommand::CopyNumbers(pane));
         bench.step();
         let commands = &bench.output().platform_output.commands;
         let text = commands.iter().find_map(|command| match command {
@@ -160,7 +168,7 @@ fn the_numbers_of_every_view_are_copied_as_a_table() {
 fn the_copied_curve_is_the_one_that_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path(), ExportSettings::default());
-    inside_mut(&mut bench).send(Command::CopyNumbers(Pane::Recall));
+    inside_mut(&mut bench).send(ExportCommand::CopyNumbers(Pane::RECALL));
     bench.step();
     let commands = bench.output().platform_output.commands.clone();
     let Some(egui::OutputCommand::CopyText(text)) = commands.first() else {

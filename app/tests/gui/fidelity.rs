@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::common::{Bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::CaptureSettings;
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{
+    CaptureCommand, JobCommand, LookCommand, ProgramCommand, SessionCommand,
+};
 use kvlens::gui::layout::Pane;
 use kvlens::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
 use kvlens::gui::questions::QuestionKind;
@@ -27,7 +29,7 @@ impl StageProgress for Silent {
 }
 
 fn opened<'a>(folder: &Path) -> Bench<'a> {
-    opened_at(folder, session(), Pane::Fidelity)
+    opened_at(folder, session(), Pane::FIDELITY)
 }
 
 fn measured(workbench: &Workbench) -> &[FidelityPoint] {
@@ -80,9 +82,9 @@ fn the_figures_are_those_of_the_command_line() {
             .query_by_label_contains("press 'Measure fidelity'")
             .is_some()
     );
-    send(&mut bench, Command::SetFidelity(choices("32, 10%")));
+    send(&mut bench, LookCommand::SetFidelity(choices("32, 10%")));
     // the window whose curve is hidden is not measured
-    send(&mut bench, Command::ToggleWindow("last:8".to_owned()));
+    send(&mut bench, LookCommand::ToggleWindow("last:8".to_owned()));
     bench.get_by_label("Measure fidelity").click();
     wait_for(&mut bench, "the fidelity", |workbench| {
         workbench.data().jobs.is_empty() && !measured(workbench).is_empty()
@@ -119,14 +121,14 @@ fn the_figures_are_those_of_the_command_line() {
     assert_eq!(plot, FidelityPlot::Recall);
     assert!(bench.query_by_label("Fidelity against recall").is_some());
     bench.get_by_label("Copy the fidelity").click();
-    bench.step();
+    bench.run_steps(2);
     let text = copied(&bench);
     // the full cache, and oracle and one window at two budgets
     assert_eq!(text.lines().count(), 1 + 1 + 2 * 2);
 
     send(
         &mut bench,
-        Command::SetFidelity(FidelityChoices {
+        LookCommand::SetFidelity(FidelityChoices {
             metric: FidelityMetric::Score,
             ..choices("32, 10%")
         }),
@@ -136,7 +138,7 @@ fn the_figures_are_those_of_the_command_line() {
     assert_eq!(curves.full, session.load_sample(0).unwrap().record.score);
 
     // another sample has not been measured
-    send(&mut bench, Command::SelectSample(1));
+    send(&mut bench, SessionCommand::SelectSample(1));
     wait_for(&mut bench, "the next sample", |workbench| {
         workbench
             .data()
@@ -158,7 +160,7 @@ fn what_was_measured_before_a_cancel_is_kept() {
         all_samples: true,
         ..choices("2%, 5%, 10%, 20%, 50%")
     };
-    send(&mut bench, Command::SetFidelity(all));
+    send(&mut bench, LookCommand::SetFidelity(all));
     bench.get_by_label("Measure fidelity").click();
     wait_for(&mut bench, "the first window", |workbench| {
         measured(workbench).len() > 1
@@ -203,16 +205,16 @@ fn moved_session(folder: &Path) -> PathBuf {
 fn a_model_that_has_moved_is_taken_from_the_capture_panel() {
     let folder = tempfile::tempdir().unwrap();
     let moved = moved_session(folder.path());
-    let mut bench = opened_at(folder.path(), &moved, Pane::Fidelity);
+    let mut bench = opened_at(folder.path(), &moved, Pane::FIDELITY);
     let with_model = |model: &str| {
-        Command::EditCapture(CaptureSettings {
+        CaptureCommand::EditCapture(Box::new(CaptureSettings {
             model: model.to_owned(),
             ..CaptureSettings::default()
-        })
+        }))
     };
     send(&mut bench, with_model("/gone/too"));
-    send(&mut bench, Command::SetFidelity(choices("10%")));
-    inside_mut(&mut bench).send(Command::Ask(QuestionKind::Fidelity));
+    send(&mut bench, LookCommand::SetFidelity(choices("10%")));
+    inside_mut(&mut bench).send(JobCommand::Ask(QuestionKind::Fidelity));
     wait_for(&mut bench, "the refusal", |workbench| {
         !workbench.data().answers.failures.is_empty()
     });
@@ -236,10 +238,10 @@ fn a_model_that_has_moved_is_taken_from_the_capture_panel() {
 fn budgets_that_are_none_cannot_be_measured() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    send(&mut bench, Command::SetFidelity(choices("10%, many")));
+    send(&mut bench, LookCommand::SetFidelity(choices("10%, many")));
     bench.get_by_label("Measure fidelity").click();
     bench.run_steps(3);
     assert!(inside(&bench).data().jobs.is_empty());
-    send(&mut bench, Command::ToggleHelp(Some(Pane::Fidelity)));
+    send(&mut bench, ProgramCommand::ToggleHelp(Some(Pane::FIDELITY)));
     assert!(bench.query_by_label("top-1 agreement").is_some());
 }

@@ -7,7 +7,9 @@ use crate::common::{
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{
+    CaptureCommand, Command, ExportCommand, JobCommand, ProgramCommand, SessionCommand,
+};
 use kvlens::gui::data::Severity;
 use kvlens::gui::export::ExportSettings;
 use kvlens::gui::lanes::JobKey;
@@ -31,9 +33,9 @@ fn long_capture() -> Settings {
 /// A session on show, and a capture that decodes.
 fn capturing<'a>(folder: &Path) -> Bench<'a> {
     let mut bench = bench(folder, long_capture());
-    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session().to_owned()));
     wait_for(&mut bench, "the session", shows_a_sample);
-    inside_mut(&mut bench).send(Command::RunCapture);
+    inside_mut(&mut bench).send(CaptureCommand::RunCapture);
     wait_for(&mut bench, "the capture to decode", |workbench| {
         let job = workbench.data().capture_job();
         job.is_some_and(|job| job.progress.stage == "Decode")
@@ -47,7 +49,7 @@ fn is_capturing(workbench: &Workbench) -> bool {
 }
 
 fn stop(bench: &mut Bench<'_>) {
-    send(bench, Command::StopCapture);
+    send(bench, JobCommand::StopCapture);
     wait_for(bench, "the end", |workbench| {
         workbench.data().jobs.is_empty()
     });
@@ -73,7 +75,7 @@ fn while_a_capture_runs_samples_sessions_and_exports_answer() {
     let folder = tempfile::tempdir().unwrap();
     let (_kept, other) = captured(&["last:8"]);
     let mut bench = capturing(folder.path());
-    send(&mut bench, Command::SelectSample(2));
+    send(&mut bench, SessionCommand::SelectSample(2));
     wait_for(&mut bench, "another sample", |workbench| {
         workbench
             .data()
@@ -83,14 +85,14 @@ fn while_a_capture_runs_samples_sessions_and_exports_answer() {
     assert!(is_capturing(inside(&bench)), "the sample came meanwhile");
 
     let out = folder.path().join("recall.svg");
-    send(&mut bench, Command::Export(Box::new(figure(&out))));
+    send(&mut bench, ExportCommand::Export(Box::new(figure(&out))));
     wait_for(&mut bench, "the figure", |workbench| {
         workbench.data().job(&JobKey::Export(out.clone())).is_none()
     });
     assert!(out.exists(), "{:?}", errors(&bench));
     assert!(is_capturing(inside(&bench)), "the figure came meanwhile");
 
-    send(&mut bench, Command::OpenSession(other.clone()));
+    send(&mut bench, SessionCommand::OpenSession(other.clone()));
     wait_for(&mut bench, "another session", |workbench| {
         workbench.data().is_open(&other) && workbench.data().shown().is_some()
     });
@@ -110,7 +112,7 @@ fn however_fast_somebody_types_the_memory_is_estimated_for_the_last_word() {
     };
     for _ in 0..200 {
         typed.text.push_str("word ");
-        inside_mut(&mut bench).send(Command::EditCapture(typed.clone()));
+        inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(typed.clone())));
         bench.step();
         let jobs = inside(&bench).data().jobs.iter();
         let estimates = jobs.filter(|job| job.key == JobKey::Estimate);
@@ -131,7 +133,7 @@ fn a_job_is_cancelled_by_its_own_button_and_the_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = capturing(folder.path());
     let out = folder.path().join("recall.svg");
-    send(&mut bench, Command::Export(Box::new(figure(&out))));
+    send(&mut bench, ExportCommand::Export(Box::new(figure(&out))));
     if inside(&bench)
         .data()
         .job(&JobKey::Export(out.clone()))
@@ -161,21 +163,21 @@ fn a_capture_asks_before_it_is_stopped_and_can_be_resumed() {
         workbench.data().shown().is_some()
     });
     for command in [
-        Command::CancelJobs,
-        Command::CancelJob(JobKey::Capture),
-        Command::Quit,
+        Command::from(JobCommand::CancelJobs),
+        JobCommand::CancelJob(JobKey::Capture).into(),
+        ProgramCommand::Quit.into(),
     ] {
         send(&mut bench, command.clone());
         assert!(is_capturing(inside(&bench)), "{command:?} asks first");
         let no = match command {
-            Command::Quit => "Stay",
+            Command::Program(ProgramCommand::Quit) => "Stay",
             _ => "Let it run",
         };
         bench.get_by_label(no).click();
         bench.run_steps(3);
         assert!(bench.query_by_label(no).is_none());
     }
-    send(&mut bench, Command::CancelJobs);
+    send(&mut bench, JobCommand::CancelJobs);
     bench.get_by_label("Stop the capture").click();
     wait_for(&mut bench, "the cancel", shows_a_sample);
     let data = inside(&bench).data();
@@ -194,4 +196,33 @@ fn a_capture_asks_before_it_is_stopped_and_can_be_resumed() {
     assert_eq!(session.info.path, path);
     assert_eq!(session.info.samples.len(), 8);
     assert_eq!(errors(&bench), Vec::<String>::new());
+}
+
+/// Whether the palette offers such a command now.
+fn is_offered(bench: &mut Bench<'_>, text: &str) -> bool {
+    send(bench, ProgramCommand::TogglePalette);
+    let is_offered = bench.query_by_label_contains(text).is_some();
+    send(bench, ProgramCommand::TogglePalette);
+    is_offered
+}
+
+#[test]
+fn the_palette_stops_a_capture_and_goes_on_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = capturing(folder.path());
+    assert!(!is_offered(&mut bench, "Resume the capture"));
+    send(&mut bench, ProgramCommand::TogglePalette);
+    let field = bench.get_by_label("Type a command");
+    field.type_text("Cancel: Capturing");
+    bench.run_steps(3);
+    bench.key_press(egui::Key::Enter);
+    bench.run_steps(3);
+    assert!(is_capturing(inside(&bench)), "it asks first");
+    bench.get_by_label("Stop the capture").click();
+    wait_for(&mut bench, "the end", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    assert!(!is_offered(&mut bench, "Cancel: Capturing"));
+    let can_go_on = inside(&bench).data().resumable.is_some();
+    assert_eq!(is_offered(&mut bench, "Resume the capture"), can_go_on);
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
 use egui_kittest::kittest::Queryable as _;
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{Command, JobCommand, LookCommand, SessionCommand};
 use kvlens::gui::data::{Severity, Slot};
 use kvlens::gui::lanes::Event;
 use kvlens::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange, Settings};
@@ -15,12 +15,15 @@ use kvlens_sessions::Session;
 
 fn opened<'a>(folder: &Path) -> Bench<'a> {
     let mut bench = bench(folder, Settings::default());
-    send(&mut bench, Command::OpenSession(session().to_owned()));
+    send(
+        &mut bench,
+        SessionCommand::OpenSession(session().to_owned()),
+    );
     wait_for(&mut bench, "the session", shows_a_sample);
     bench
 }
 
-fn send(bench: &mut Bench<'_>, command: Command) {
+fn send(bench: &mut Bench<'_>, command: impl Into<Command>) {
     inside_mut(bench).send(command);
     bench.run_steps(2);
 }
@@ -53,8 +56,8 @@ fn recalls(label: &str) -> Vec<Vec<f32>> {
 fn the_map_of_all_samples_is_their_mean_and_says_what_is_not_resolved() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
-    send(&mut bench, Command::SetMinus(Some("last:8".to_owned())));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, LookCommand::SetMinus(Some("last:8".to_owned())));
     bench.get_by_label("All samples").click();
     bench.run_steps(2);
     wait_for(&mut bench, "all samples", all_compared);
@@ -68,7 +71,7 @@ fn the_map_of_all_samples_is_their_mean_and_says_what_is_not_resolved() {
     // four samples cannot resolve anything: the smallest p of a sign-flip test is 2 / 16
     assert_eq!(map.unresolved, vec![true; map.values.len()]);
     assert!(bench.query_by_label("4 samples").is_some());
-    send(&mut bench, Command::SetMapScope(MapScope::Sample));
+    send(&mut bench, LookCommand::SetMapScope(MapScope::Sample));
     let map = inside(&bench).derived().map().unwrap();
     assert!(map.unresolved.is_empty());
     assert_eq!(map.values[0], first[0][0] - second[0][0]);
@@ -78,8 +81,8 @@ fn the_map_of_all_samples_is_their_mean_and_says_what_is_not_resolved() {
 fn a_map_of_all_samples_at_another_budget_or_scoring_is_not_shown_and_can_be_asked_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
-    send(&mut bench, Command::SetMapScope(MapScope::Session));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, LookCommand::SetMapScope(MapScope::Session));
     wait_for(&mut bench, "all samples", all_compared);
     let old = inside(&bench).data().session_maps.clone().unwrap();
     let at_32 = inside(&bench).derived().map().unwrap().values.clone();
@@ -91,8 +94,8 @@ fn a_map_of_all_samples_at_another_budget_or_scoring_is_not_shown_and_can_be_ask
         ..MeasureOptions::default()
     };
     for change in [
-        Command::SetBudget(Budget::Tokens(64)),
-        Command::SetMeasureOptions(exempt_sinks),
+        LookCommand::SetBudget(Budget::Tokens(64)),
+        LookCommand::SetMeasureOptions(exempt_sinks),
     ] {
         send(&mut bench, change.clone());
         wait_for(&mut bench, "all samples", all_compared);
@@ -117,9 +120,9 @@ fn a_map_of_all_samples_at_another_budget_or_scoring_is_not_shown_and_can_be_ask
 fn a_cancelled_map_of_all_samples_is_made_again_only_when_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::SetMapScope(MapScope::Session));
+    inside_mut(&mut bench).send(LookCommand::SetMapScope(MapScope::Session));
     bench.step();
-    inside_mut(&mut bench).send(Command::CancelJobs);
+    inside_mut(&mut bench).send(JobCommand::CancelJobs);
     wait_for(&mut bench, "the cancel", |workbench| {
         workbench.data().jobs.is_empty()
     });
@@ -141,9 +144,9 @@ fn all_samples_have_means_though_every_window_is_hidden() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
     for label in ["last:32", "last:8"] {
-        send(&mut bench, Command::ToggleWindow(label.to_owned()));
+        send(&mut bench, LookCommand::ToggleWindow(label.to_owned()));
     }
-    send(&mut bench, Command::SetMapScope(MapScope::Session));
+    send(&mut bench, LookCommand::SetMapScope(MapScope::Session));
     wait_for(&mut bench, "the job", |workbench| {
         workbench.data().jobs.is_empty()
     });
@@ -152,7 +155,7 @@ fn all_samples_have_means_though_every_window_is_hidden() {
     assert_eq!(error, None);
     assert!(all_compared(inside(&bench)));
     assert!(inside(&bench).derived().map().is_some());
-    send(&mut bench, Command::SetMapKind(MapKind::Winner));
+    send(&mut bench, LookCommand::SetMapKind(MapKind::Winner));
     wait_for(&mut bench, "the job", |workbench| {
         workbench.data().jobs.is_empty()
     });
@@ -167,8 +170,8 @@ fn all_samples_have_means_though_every_window_is_hidden() {
 fn the_winner_of_a_head_is_the_window_with_the_highest_recall() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
-    send(&mut bench, Command::SetMapKind(MapKind::Winner));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, LookCommand::SetMapKind(MapKind::Winner));
     assert!(bench.query_by_label("Winner in every head").is_some());
     let map = inside(&bench).derived().winner_map().unwrap();
     assert_eq!(map.windows, ["last:32", "last:8"]);
@@ -179,7 +182,7 @@ fn the_winner_of_a_head_is_the_window_with_the_highest_recall() {
         let margin = (first[head] - second[head]).abs();
         assert!((winner.margin - f64::from(margin)).abs() < 1e-6);
     }
-    send(&mut bench, Command::ToggleWindow("last:8".to_owned()));
+    send(&mut bench, LookCommand::ToggleWindow("last:8".to_owned()));
     let map = inside(&bench).derived().winner_map().unwrap();
     assert_eq!(map.windows, ["last:32"], "a hidden window cannot win");
 }
@@ -188,7 +191,7 @@ fn the_winner_of_a_head_is_the_window_with_the_highest_recall() {
 fn every_visible_window_has_a_map_and_a_click_selects_in_all_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    send(&mut bench, Command::SetMapKind(MapKind::SideBySide));
+    send(&mut bench, LookCommand::SetMapKind(MapKind::SideBySide));
     bench.get_by_label("Layer by head map of last:32").click();
     bench.run_steps(3);
     let heads = inside(&bench).settings().choices.heads.clone();
@@ -199,7 +202,7 @@ fn every_visible_window_has_a_map_and_a_click_selects_in_all_of_them() {
             .is_some()
     );
     assert_eq!(inside(&bench).derived().side_by_side().len(), 2);
-    send(&mut bench, Command::ToggleWindow("last:8".to_owned()));
+    send(&mut bench, LookCommand::ToggleWindow("last:8".to_owned()));
     assert!(
         bench
             .query_by_label("Layer by head map of last:8")
@@ -211,13 +214,13 @@ fn every_visible_window_has_a_map_and_a_click_selects_in_all_of_them() {
 fn a_pinned_head_keeps_its_numbers_while_others_are_selected() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
     bench.get_by_label("Layer by head map").click_secondary();
     bench.run_steps(3);
     let pinned = inside(&bench).settings().choices.pinned.unwrap();
     let heads = vec![HeadAddress { layer: 0, head: 0 }];
     let change = SelectionChange::Replace;
-    send(&mut bench, Command::SelectHeads { heads, change });
+    send(&mut bench, LookCommand::SelectHeads { heads, change });
     let curve = inside(&bench).derived().pinned_curve().unwrap().clone();
     assert_eq!(curve.head, pinned);
     let expected = recalls("last:32")[0][pinned.layer * 4 + pinned.head];
@@ -248,11 +251,11 @@ fn what_the_pointer_is_on_glows_in_the_other_views() {
 fn one_session_is_held_against_another_of_its_samples() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    send(&mut bench, Command::SetBudget(Budget::Tokens(32)));
-    send(&mut bench, Command::SetMapKind(MapKind::Beside));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, LookCommand::SetMapKind(MapKind::Beside));
     let hint = "Open a second session with File > Open beside";
     assert!(bench.query_by_label(hint).is_some());
-    send(&mut bench, Command::OpenBeside(session().to_owned()));
+    send(&mut bench, SessionCommand::OpenBeside(session().to_owned()));
     let is_shown = |index: usize| {
         move |workbench: &Workbench| {
             let beside = workbench.data().slot(Slot::Beside);
@@ -263,7 +266,7 @@ fn one_session_is_held_against_another_of_its_samples() {
     wait_for(&mut bench, "B", is_shown(0));
     let map = inside(&bench).derived().map_between().unwrap();
     assert!(map.values.iter().all(|value| *value == 0.0));
-    send(&mut bench, Command::SelectSampleBeside(1));
+    send(&mut bench, SessionCommand::SelectSampleBeside(1));
     wait_for(&mut bench, "another sample of B", is_shown(1));
     let recalls = recalls("last:32");
     let map = inside(&bench).derived().map_between().unwrap().clone();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::common::{Bench, bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
 use egui_kittest::kittest::Queryable as _;
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{
+    Command, ExportCommand, JobCommand, LayoutCommand, LookCommand, ProgramCommand, SessionCommand,
+};
 use kvlens::gui::export::ExportSettings;
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::Pane;
@@ -40,7 +42,7 @@ fn drift_is_known(workbench: &Workbench) -> bool {
 #[test]
 fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Drift);
+    let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
     assert!(
         bench
@@ -51,12 +53,12 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
     let head = HeadAddress { layer: 2, head: 3 };
     send(
         &mut bench,
-        Command::SelectHeads {
+        LookCommand::SelectHeads {
             heads: vec![head],
             change: SelectionChange::Replace,
         },
     );
-    send(&mut bench, Command::SetBudget(Budget::Tokens(40)));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(40)));
     let shown = inside(&bench).data().shown().unwrap().clone();
     let expected: Vec<_> = shown
         .sample
@@ -89,7 +91,7 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
     assert_eq!(last, whole.curves.recall[index], "all steps are the oracle");
 
     bench.get_by_label("Copy the drift").click();
-    bench.step();
+    bench.run_steps(2);
     let text = copied(&bench);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 1 + 2 * curves_steps(&bench));
@@ -107,15 +109,15 @@ fn curves_steps(bench: &Bench<'_>) -> usize {
 #[test]
 fn a_window_is_swept_as_far_as_the_session_keeps_queries() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Drift);
+    let mut bench = opened(folder.path(), Pane::DRIFT);
     bench.get_by_label("By place").click();
     bench.run_steps(2);
     let choices = DriftChoices {
         part: DriftPart::Places,
         sweep_width: 8,
     };
-    send(&mut bench, Command::SetDrift(choices));
-    send(&mut bench, Command::SetBudget(Budget::Tokens(16)));
+    send(&mut bench, LookCommand::SetDrift(choices));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(16)));
     wait_for(&mut bench, "the sweep", |workbench| {
         let swept = workbench.derived().places();
         swept.is_some_and(|curves| curves.width == 8 && curves.budget_tokens == 16)
@@ -151,7 +153,7 @@ fn a_window_is_swept_as_far_as_the_session_keeps_queries() {
     // no run of queries is that long
     send(
         &mut bench,
-        Command::SetDrift(DriftChoices {
+        LookCommand::SetDrift(DriftChoices {
             sweep_width: 128,
             ..choices
         }),
@@ -174,19 +176,19 @@ fn a_figure(folder: &Path) -> Command {
         ..ExportSettings::default()
     };
     let figure = settings.request(session(), &[], &Choices::default());
-    Command::Export(Box::new(figure))
+    ExportCommand::Export(Box::new(figure)).into()
 }
 
 #[test]
 fn a_cancelled_drift_says_so_and_goes_on_when_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Log);
+    let mut bench = opened(folder.path(), Pane::LOG);
     // the lane is busy with a figure, so the drift is still waiting when it is cancelled
     inside_mut(&mut bench).send(a_figure(folder.path()));
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Drift));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::DRIFT));
     bench.step();
     assert_eq!(inside(&bench).data().jobs.len(), 2);
-    inside_mut(&mut bench).send(Command::CancelJobs);
+    inside_mut(&mut bench).send(JobCommand::CancelJobs);
     wait_for(&mut bench, "the end of the job", |workbench| {
         workbench.data().jobs.is_empty()
     });
@@ -202,7 +204,7 @@ fn a_cancelled_drift_says_so_and_goes_on_when_asked() {
 #[test]
 fn a_drift_that_was_stopped_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Drift);
+    let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
     let whole = inside(&bench).data().answers.drift.clone().unwrap();
     let mut half = DriftAnswer::clone(&whole);
@@ -221,16 +223,16 @@ fn a_drift_that_was_stopped_goes_on_where_it_was() {
 #[test]
 fn a_drift_gives_way_to_what_is_clicked() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Drift);
+    let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
     // the figure keeps the lane busy, so the order of what waits behind it can be seen
     inside_mut(&mut bench).send(a_figure(folder.path()));
-    inside_mut(&mut bench).send(Command::SetDrift(DriftChoices {
+    inside_mut(&mut bench).send(LookCommand::SetDrift(DriftChoices {
         part: DriftPart::Places,
         sweep_width: 16,
     }));
     bench.step();
-    inside_mut(&mut bench).send(Command::SelectSample(1));
+    inside_mut(&mut bench).send(SessionCommand::SelectSample(1));
     bench.run_steps(2);
     let waiting: Vec<(&str, bool)> = inside(&bench)
         .data()
@@ -243,7 +245,7 @@ fn a_drift_gives_way_to_what_is_clicked() {
         waiting[1..],
         [("Measuring the sample", false), (sweep, false)]
     );
-    inside_mut(&mut bench).send(Command::CancelJobs);
+    inside_mut(&mut bench).send(JobCommand::CancelJobs);
     wait_for(&mut bench, "the end", |workbench| {
         workbench.data().jobs.is_empty()
     });
@@ -254,21 +256,21 @@ fn without_a_session_the_views_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), Settings::default());
     bench.run_steps(2);
-    send(&mut bench, Command::ToggleHelp(Some(Pane::Drift)));
+    send(&mut bench, ProgramCommand::ToggleHelp(Some(Pane::DRIFT)));
     assert!(
         bench
             .query_by_label_contains("How long windows foresee")
             .is_some()
     );
     assert!(bench.query_by_label("recall by place").is_some());
-    send(&mut bench, Command::ToggleHelp(Some(Pane::Queries)));
+    send(&mut bench, ProgramCommand::ToggleHelp(Some(Pane::QUERIES)));
     assert!(bench.query_by_label("query similarity").is_some());
 }
 
 #[test]
 fn queries_are_compared_as_in_the_tables() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Queries);
+    let mut bench = opened(folder.path(), Pane::QUERIES);
     wait_for(&mut bench, "the cosines", |workbench| {
         workbench.derived().queries().is_some()
     });
@@ -291,7 +293,7 @@ fn queries_are_compared_as_in_the_tables() {
     assert!(bench.query_by_label(&said("after", after.mean())).is_some());
 
     let head = HeadAddress { layer: 1, head: 2 };
-    let one_head = Command::SelectHeads {
+    let one_head = LookCommand::SelectHeads {
         heads: vec![head],
         change: SelectionChange::Replace,
     };
@@ -299,7 +301,7 @@ fn queries_are_compared_as_in_the_tables() {
     let of_head = after.by_head()[4 + 2];
     assert!(bench.query_by_label(&said("after", of_head)).is_some());
     bench.get_by_label("Copy the cosines").click();
-    bench.step();
+    bench.run_steps(2);
     let text = copied(&bench);
     let line = text.lines().nth(1).unwrap();
     assert!(line.starts_with("last:32\t\t"), "{line}");
@@ -310,7 +312,7 @@ fn queries_are_compared_as_in_the_tables() {
 #[test]
 fn interventions_keep_what_they_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bench = opened(folder.path(), Pane::Queries);
+    let mut bench = opened(folder.path(), Pane::QUERIES);
     wait_for(&mut bench, "the cosines", |workbench| {
         workbench.derived().queries().is_some()
     });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::common::{Bench, bench, fixture, inside_mut, settle};
 use egui_kittest::SnapshotOptions;
-use kvlens::gui::command::Command;
+use kvlens::gui::command::LookCommand;
 use kvlens::gui::data::Slot;
 use kvlens::gui::lanes::Event;
 use kvlens::gui::state::{Settings, ThemeChoice, TokenHeat};
@@ -39,8 +39,8 @@ fn full<'a>(theme: ThemeChoice) -> Bench<'a> {
         options: Default::default(),
         sample: Arc::new(sample),
     });
-    workbench.send(Command::SetBudget(Budget::Fraction(0.1)));
-    workbench.send(Command::SetTokenHeat(TokenHeat::Difference));
+    workbench.send(LookCommand::SetBudget(Budget::Fraction(0.1)));
+    workbench.send(LookCommand::SetTokenHeat(TokenHeat::Difference));
     settle(&mut bench);
     bench
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::common::{Bench, bench_of, fixture, inside, inside_mut, made_up, settle};
 use egui_kittest::{SnapshotOptions, SnapshotResults};
 use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{Command, ExportCommand, LayoutCommand, LookCommand, ProgramCommand};
 use kvlens::gui::data::{SessionInfo, Slot};
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
@@ -24,7 +24,7 @@ const HEAD: HeadAddress = HeadAddress { layer: 2, head: 1 };
 /// A layout with one view.
 fn only(pane: Pane) -> Layout {
     let mut layout = Layout::default();
-    for other in Pane::ALL {
+    for other in Pane::all() {
         if other != pane {
             layout.toggle(other);
         }
@@ -60,18 +60,20 @@ fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
     let (path, tokens, window) = show_the_sample(&mut bench);
     let workbench = inside_mut(&mut bench);
     let version = workbench.data().shown().unwrap().version;
-    match pane {
-        Pane::Attention => {
-            let picture = attention(path, tokens, window);
-            workbench.receive(Event::AttentionRead(Arc::new(picture)));
-        }
-        Pane::Drift => workbench.receive(Event::Answered(made_up::drift(path, version, tokens))),
-        Pane::Queries => workbench.receive(Event::Answered(made_up::queries(path))),
-        Pane::Fidelity => workbench.receive(Event::Answered(made_up::fidelity(path))),
-        _ => {}
+    let answer = match pane.name() {
+        "Attention" => Some(Event::AttentionRead(Arc::new(attention(
+            path, tokens, window,
+        )))),
+        "Drift" => Some(Event::Answered(made_up::drift(path, version, tokens))),
+        "Queries" => Some(Event::Answered(made_up::queries(path))),
+        "Fidelity" => Some(Event::Answered(made_up::fidelity(path))),
+        _ => None,
+    };
+    if let Some(answer) = answer {
+        workbench.receive(answer);
     }
-    workbench.send(Command::Pin(Some(HeadAddress { layer: 1, head: 3 })));
-    workbench.send(Command::SelectHeads {
+    workbench.send(LookCommand::Pin(Some(HeadAddress { layer: 1, head: 3 })));
+    workbench.send(LookCommand::SelectHeads {
         heads: vec![HEAD],
         change: SelectionChange::Replace,
     });
@@ -154,7 +156,7 @@ fn each_theme_and_size(mut picture: impl FnMut(ThemeChoice, [f32; 2])) {
 #[test]
 fn every_view_without_a_sample() {
     let mut pictures = Pictures::default();
-    for pane in Pane::ALL {
+    for pane in Pane::all() {
         each_theme_and_size(|theme, size| {
             let mut bench = empty(pane, theme, size);
             pictures.compare(&mut bench, &name(pane, "empty", theme, size));
@@ -165,7 +167,7 @@ fn every_view_without_a_sample() {
 #[test]
 fn every_view_with_a_sample() {
     let mut pictures = Pictures::default();
-    for pane in Pane::ALL {
+    for pane in Pane::all() {
         each_theme_and_size(|theme, size| {
             let mut bench = full(pane, theme, size);
             pictures.compare(&mut bench, &name(pane, "full", theme, size));
@@ -182,11 +184,11 @@ fn the_other_kinds_of_map() {
         ("difference", MapKind::Window, Some("last:8".to_owned())),
     ] {
         for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
-            let mut bench = full(Pane::HeadMap, theme, SMALL);
-            inside_mut(&mut bench).send(Command::SetMinus(minus.clone()));
-            inside_mut(&mut bench).send(Command::SetMapKind(kind));
+            let mut bench = full(Pane::HEAD_MAP, theme, SMALL);
+            inside_mut(&mut bench).send(LookCommand::SetMinus(minus.clone()));
+            inside_mut(&mut bench).send(LookCommand::SetMapKind(kind));
             bench.run_steps(4);
-            pictures.compare(&mut bench, &name(Pane::HeadMap, state, theme, SMALL));
+            pictures.compare(&mut bench, &name(Pane::HEAD_MAP, state, theme, SMALL));
         }
     }
 }
@@ -195,12 +197,18 @@ fn the_other_kinds_of_map() {
 fn the_windows_above_the_views() {
     let mut pictures = Pictures::default();
     for (state, command) in [
-        ("export", Command::ToggleExport(Some(Pane::Recall))),
-        ("palette", Command::TogglePalette),
-        ("help", Command::ToggleHelp(Some(Pane::Recall))),
-        ("shortcuts", Command::ToggleShortcuts),
+        (
+            "export",
+            Command::from(ExportCommand::ToggleExport(Some(Pane::RECALL))),
+        ),
+        ("palette", ProgramCommand::TogglePalette.into()),
+        (
+            "help",
+            ProgramCommand::ToggleHelp(Some(Pane::RECALL)).into(),
+        ),
+        ("shortcuts", ProgramCommand::ToggleShortcuts.into()),
     ] {
-        let mut bench = full(Pane::Recall, ThemeChoice::Dark, LARGE);
+        let mut bench = full(Pane::RECALL, ThemeChoice::Dark, LARGE);
         inside_mut(&mut bench).send(command);
         bench.run_steps(20);
         pictures.compare(&mut bench, &format!("views/{state}"));
@@ -226,10 +234,10 @@ fn the_whole_workbench_on_a_large_screen() {
 
 #[test]
 fn what_was_saved_is_drawn_the_same_again() {
-    let mut bench = full(Pane::HeadMap, ThemeChoice::Dark, LARGE);
-    inside_mut(&mut bench).send(Command::SetMetric(kvlens_analysis::Metric::HitRate));
-    inside_mut(&mut bench).send(Command::ToggleWindow("last:8".to_owned()));
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Recall));
+    let mut bench = full(Pane::HEAD_MAP, ThemeChoice::Dark, LARGE);
+    inside_mut(&mut bench).send(LookCommand::SetMetric(kvlens_analysis::Metric::HitRate));
+    inside_mut(&mut bench).send(LookCommand::ToggleWindow("last:8".to_owned()));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::RECALL));
     bench.run_steps(30);
     let settings = serde_json::to_string(inside(&bench).settings()).unwrap();
     let layout = serde_json::to_string(inside(&bench).layout()).unwrap();

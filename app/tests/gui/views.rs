@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use crate::common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use crate::common::{Bench, bench, inside, inside_mut, send, session, shows_a_sample, wait_for};
 use egui_kittest::kittest::Queryable as _;
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{
+    Command, ExportCommand, LayoutCommand, LessonCommand, LookCommand, ProgramCommand,
+    SessionCommand,
+};
 use kvlens::gui::layout::{Pane, Preset};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
@@ -14,13 +17,13 @@ use kvlens_sessions::Session;
 
 fn opened<'a>(folder: &Path) -> Bench<'a> {
     let mut bench = bench(folder, Settings::default());
-    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session().to_owned()));
     wait_for(&mut bench, "the session", shows_a_sample);
     bench
 }
 
 fn select(bench: &mut Bench<'_>, layer: usize, head: usize) {
-    inside_mut(bench).send(Command::SelectHeads {
+    inside_mut(bench).send(LookCommand::SelectHeads {
         heads: vec![HeadAddress { layer, head }],
         change: SelectionChange::Replace,
     });
@@ -52,7 +55,7 @@ fn a_command_is_found_by_its_letters() {
 fn the_attention_of_a_head_is_what_the_session_holds() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Attention));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::ATTENTION));
     bench.run_steps(3);
     let hint = "Click a head in the map to see what it attends to";
     assert!(bench.query_by_label(hint).is_some());
@@ -93,9 +96,9 @@ fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
     let mut bench = opened(folder.path());
     select(&mut bench, 1, 2);
     for preset in Preset::ALL {
-        inside_mut(&mut bench).send(Command::UsePreset(preset));
-        for pane in Pane::ALL {
-            inside_mut(&mut bench).send(Command::ShowPane(pane));
+        inside_mut(&mut bench).send(LayoutCommand::UsePreset(preset));
+        for pane in Pane::all() {
+            inside_mut(&mut bench).send(LayoutCommand::ShowPane(pane));
             bench.run_steps(2);
             assert!(
                 bench.query_all_by_label(pane.title()).count() > 0,
@@ -103,8 +106,8 @@ fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
             );
         }
     }
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::RankAgreement));
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Cost));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::RANK_AGREEMENT));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::COST));
     bench.run_steps(3);
     assert!(bench.query_by_label("MFLOP").is_some());
     let ranks = inside(&bench).derived().rank_agreement().unwrap();
@@ -128,7 +131,7 @@ fn the_question_mark_of_a_view_explains_it() {
     bench.get_by_label("Help for Tokens").click();
     bench.run_steps(3);
     assert!(bench.query_by_label("What it shows").is_none());
-    inside_mut(&mut bench).send(Command::ToggleHelp(None));
+    inside_mut(&mut bench).send(ProgramCommand::ToggleHelp(None));
     bench.run_steps(3);
     assert!(bench.query_by_label("forced-keep tokens").is_some());
 }
@@ -214,9 +217,9 @@ fn escape_closes_what_is_open_before_it_stops_jobs() {
     bench.run_steps(3);
     assert!(bench.query_by_label_contains("Redo").is_none());
     for open in [
-        Command::ToggleExport(None),
-        Command::ToggleShortcuts,
-        Command::ToggleHelp(None),
+        Command::from(ExportCommand::ToggleExport(None)),
+        ProgramCommand::ToggleShortcuts.into(),
+        ProgramCommand::ToggleHelp(None).into(),
     ] {
         let titles = ["Copy command", "Budget one step down", "forced-keep tokens"];
         inside_mut(&mut bench).send(open.clone());
@@ -238,27 +241,29 @@ fn undo_brings_the_panes_back_too() {
     let mut bench = opened(folder.path());
     // a step of undo is what has stood still for a second
     bench.run_steps(150);
-    inside_mut(&mut bench).send(Command::TogglePane(Pane::Tokens));
+    inside_mut(&mut bench).send(LayoutCommand::TogglePane(Pane::TOKENS));
     bench.run_steps(150);
-    assert!(!inside(&bench).layout().has(Pane::Tokens));
+    assert!(!inside(&bench).layout().has(Pane::TOKENS));
     bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Z);
     bench.run_steps(3);
-    assert!(inside(&bench).layout().has(Pane::Tokens));
-    inside_mut(&mut bench).send(Command::Redo);
+    assert!(inside(&bench).layout().has(Pane::TOKENS));
+    inside_mut(&mut bench).send(LookCommand::Redo);
     bench.run_steps(3);
-    assert!(!inside(&bench).layout().has(Pane::Tokens));
+    assert!(!inside(&bench).layout().has(Pane::TOKENS));
 }
 
 #[test]
 fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::SelectSample(1));
+    inside_mut(&mut bench).send(SessionCommand::SelectSample(1));
     wait_for(&mut bench, "the question at the start", |workbench| {
         shows_a_sample(workbench) && workbench.data().shown().unwrap().index == 1
     });
-    inside_mut(&mut bench).send(Command::SetWindow("last:8".to_owned()));
-    inside_mut(&mut bench).send(Command::SetBudget(kvlens_analysis::Budget::Fraction(0.1)));
+    inside_mut(&mut bench).send(LookCommand::SetWindow("last:8".to_owned()));
+    inside_mut(&mut bench).send(LookCommand::SetBudget(kvlens_analysis::Budget::Fraction(
+        0.1,
+    )));
     bench.run_steps(3);
     let map = inside(&bench).derived().map().unwrap().clone();
     // per head: needed tokens among the best of the decode stage, and among those of the window
@@ -329,7 +334,7 @@ fn type_into(bench: &mut Bench<'_>, label: &str, text: &str) {
 fn the_oracle_and_what_is_kept_are_defined_in_the_scoring_view() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::ShowPane(Pane::Scoring));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::SCORING));
     bench.run_steps(4);
     type_into(&mut bench, "Decode steps", "nonsense");
     let options = inside(&bench).settings().choices.measure;
@@ -367,4 +372,57 @@ fn the_oracle_and_what_is_kept_are_defined_in_the_scoring_view() {
         "{said}"
     );
     assert_eq!(inside(&bench).data().shown().unwrap().options, options);
+}
+
+#[test]
+fn the_palette_has_every_command_that_can_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, ProgramCommand::TogglePalette);
+    for text in [
+        "Reset layout",
+        "Copy picture: Tokens",
+        "Save picture: Log",
+        "Copy numbers: Drift",
+        "Export a figure: Query similarity",
+        "Hide or show: last:8",
+        "Window: last:8",
+        "Sample: facts-512-end-0",
+        "Choose a file of prompts",
+        "Forget recent sessions",
+        "Open a lesson",
+        "Show or close: Inspector",
+        "Clear the log",
+    ] {
+        assert!(bench.query_by_label_contains(text).is_some(), "{text}");
+    }
+    // nothing was undone, and no session stands beside
+    for text in ["Redo", "Swap A and B"] {
+        assert!(bench.query_by_label_contains(text).is_none(), "{text}");
+    }
+}
+
+#[test]
+fn a_lesson_of_ones_own_is_read_from_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let lesson = "# Mine\n\nAn aim.\n\n## First\n\nLook at {budget} tokens.\n\n```json\n[{\"SetBudget\": \"64\"}]\n```\n";
+    std::fs::write(folder.path().join("lesson.md"), lesson).unwrap();
+    let mut bench = opened(folder.path());
+    send(
+        &mut bench,
+        LessonCommand::OpenLesson(folder.path().to_owned()),
+    );
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Mine").is_some());
+    assert!(bench.query_by_label("Look at 64 tokens.").is_some());
+    assert_eq!(inside(&bench).derived().budget_tokens(), 64);
+    let nowhere = folder.path().join("nowhere");
+    send(&mut bench, LessonCommand::OpenLesson(nowhere));
+    let log = &inside(&bench).data().log;
+    assert!(
+        log.last()
+            .unwrap()
+            .text
+            .contains("the lesson cannot be read")
+    );
 }

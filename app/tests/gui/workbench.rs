@@ -6,7 +6,9 @@ use crate::common::{Bench, bench, inside, inside_mut, session, shows_a_sample, w
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{
+    CaptureCommand, JobCommand, LayoutCommand, LookCommand, SessionCommand,
+};
 use kvlens::gui::data::Severity;
 use kvlens::gui::state::{HeadAddress, Settings, ThemeChoice};
 use kvlens_analysis::{Budget, Metric};
@@ -15,7 +17,7 @@ use kvlens_sessions::Session;
 /// A workbench with the shared session on show.
 fn opened<'a>(folder: &Path) -> Bench<'a> {
     let mut bench = bench(folder, Settings::default());
-    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session().to_owned()));
     wait_for(&mut bench, "the session", shows_a_sample);
     bench
 }
@@ -88,7 +90,7 @@ fn the_budget_moves_every_number() {
     assert!(recall_before < 1.0);
 
     // The same number that the analysis gives for the mean over all heads.
-    inside_mut(&mut bench).send(Command::SetBudget(Budget::Tokens(16)));
+    inside_mut(&mut bench).send(LookCommand::SetBudget(Budget::Tokens(16)));
     bench.run_steps(2);
     let shown = inside(&bench).data().shown().unwrap().clone();
     let window = &shown.sample.windows[0].comparison;
@@ -160,7 +162,7 @@ fn the_typed_budget_is_taken_when_it_is_one() {
 fn selecting_a_head_in_the_map_changes_all_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::SetBudget(Budget::Tokens(16)));
+    inside_mut(&mut bench).send(LookCommand::SetBudget(Budget::Tokens(16)));
     bench.run_steps(2);
     let all = inspector_number(&bench, "recall of last:32");
 
@@ -275,7 +277,7 @@ fn a_capture_that_is_cancelled_in_the_middle_keeps_what_is_done() {
     wait_for(&mut bench, "the first sample", |workbench| {
         workbench.data().shown().is_some()
     });
-    inside_mut(&mut bench).send(Command::StopCapture);
+    inside_mut(&mut bench).send(JobCommand::StopCapture);
     wait_for(&mut bench, "the cancel", shows_a_sample);
     let session = inside(&bench).data().session.as_ref().unwrap();
     let kept = session.info.samples.len();
@@ -298,7 +300,7 @@ fn a_damaged_session_is_reported_and_the_open_one_stays() {
         }
         std::fs::write(damaged.join(entry.file_name()), bytes).unwrap();
     }
-    inside_mut(&mut bench).send(Command::OpenSession(damaged));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(damaged));
     wait_for(&mut bench, "the refusal", |workbench| {
         workbench
             .data()
@@ -306,7 +308,7 @@ fn a_damaged_session_is_reported_and_the_open_one_stays() {
             .iter()
             .any(|line| line.severity == Severity::Error)
     });
-    wait_for(&mut bench, "the worker", |workbench| {
+    wait_for(&mut bench, "the lanes", |workbench| {
         workbench.data().jobs.is_empty()
     });
     let data = inside(&bench).data();
@@ -329,7 +331,7 @@ fn what_cannot_run_is_said_in_the_panel() {
         windows: vec!["nonsense:3".to_owned()],
         ..CaptureSettings::default()
     };
-    inside_mut(&mut bench).send(Command::EditCapture(capture));
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(capture)));
     bench.run_steps(2);
     bench.get_by_label("Run").click();
     bench.run_steps(3);
@@ -343,12 +345,12 @@ fn what_cannot_run_is_said_in_the_panel() {
 fn other_scoring_measures_again_without_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::SetBudget(Budget::Tokens(16)));
+    inside_mut(&mut bench).send(LookCommand::SetBudget(Budget::Tokens(16)));
     bench.run_steps(2);
     let before = inside(&bench).data().shown().unwrap().version;
     let mut options = inside(&bench).settings().choices.measure;
     options.overrides.pool = Some("max:13".parse().unwrap());
-    inside_mut(&mut bench).send(Command::SetMeasureOptions(options));
+    inside_mut(&mut bench).send(LookCommand::SetMeasureOptions(options));
     wait_for(&mut bench, "the new numbers", |workbench| {
         workbench
             .data()
@@ -371,11 +373,11 @@ fn a_saved_copy_opens_with_the_same_numbers() {
         .comparison
         .clone();
     let copy = folder.path().join("copy.kvlens");
-    inside_mut(&mut bench).send(Command::SaveSessionAs(copy.clone()));
+    inside_mut(&mut bench).send(SessionCommand::SaveSessionAs(copy.clone()));
     wait_for(&mut bench, "the copy", |workbench| {
         workbench.data().jobs.is_empty()
     });
-    inside_mut(&mut bench).send(Command::OpenSession(copy.clone()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(copy.clone()));
     wait_for(&mut bench, "the copy on show", |workbench| {
         shows_a_sample(workbench) && workbench.data().is_open(&copy)
     });
@@ -387,10 +389,10 @@ fn a_saved_copy_opens_with_the_same_numbers() {
 fn the_theme_is_switched_and_panes_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    inside_mut(&mut bench).send(Command::SetTheme(ThemeChoice::Light));
+    inside_mut(&mut bench).send(LayoutCommand::SetTheme(ThemeChoice::Light));
     bench.run_steps(3);
     assert!(!bench.ctx.global_style().visuals.dark_mode);
-    inside_mut(&mut bench).send(Command::SetTheme(ThemeChoice::Dark));
+    inside_mut(&mut bench).send(LayoutCommand::SetTheme(ThemeChoice::Dark));
     bench.run_steps(3);
     assert!(bench.ctx.global_style().visuals.dark_mode);
 
@@ -401,7 +403,7 @@ fn the_theme_is_switched_and_panes_come_back() {
         .click();
     bench.run_steps(3);
     assert!(bench.query_by_label_contains("recall of last:32").is_none());
-    inside_mut(&mut bench).send(Command::ResetLayout);
+    inside_mut(&mut bench).send(LayoutCommand::ResetLayout);
     bench.run_steps(3);
     assert!(bench.query_by_label_contains("recall of last:32").is_some());
 }
@@ -413,12 +415,9 @@ fn the_question_mark_lists_every_key() {
     bench.run_steps(2);
     bench.key_press(egui::Key::Questionmark);
     bench.run_steps(3);
-    for shortcut in kvlens::gui::command::shortcuts() {
-        assert!(
-            bench.query_all_by_label(shortcut.text).count() > 0,
-            "{}",
-            shortcut.text
-        );
+    for entry in kvlens::gui::command::shortcuts() {
+        let text = entry.full_text();
+        assert!(bench.query_all_by_label(&text).count() > 0, "{text}");
     }
 }
 
@@ -433,7 +432,9 @@ fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
         decode_tokens: 4,
         ..CaptureSettings::default()
     };
-    inside_mut(&mut bench).send(Command::EditCapture(edited("no/such-model")));
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited(
+        "no/such-model",
+    ))));
     wait_for(&mut bench, "what will be fetched", |workbench| {
         let said = workbench
             .data()
@@ -442,7 +443,7 @@ fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
             .unwrap_or_default();
         said == "no/such-model will be fetched from the hub"
     });
-    inside_mut(&mut bench).send(Command::EditCapture(edited("demo")));
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited("demo"))));
     wait_for(&mut bench, "the estimate", |workbench| {
         let said = workbench
             .data()
@@ -454,7 +455,7 @@ fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
     bench.run_steps(2);
     assert!(bench.query_by_label_contains("Memory: ").is_some());
     assert!(bench.query_by_label("Recent models").is_none());
-    inside_mut(&mut bench).send(Command::RunCapture);
+    inside_mut(&mut bench).send(CaptureCommand::RunCapture);
     wait_for(&mut bench, "the capture", shows_a_sample);
     assert_eq!(inside(&bench).settings().recent_models, ["demo"]);
     bench.run_steps(2);
@@ -466,16 +467,16 @@ fn the_curves_of_a_longer_prompt_are_seen_to_their_end() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), Settings::default());
     bench.run_steps(2);
-    inside_mut(&mut bench).send(Command::EditCapture(CaptureSettings {
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(CaptureSettings {
         source: PromptSource::Text,
         text: "The code of Karin is yellow.".to_owned(),
         windows: vec!["last:2".to_owned()],
         ..CaptureSettings::default()
-    }));
-    inside_mut(&mut bench).send(Command::RunCapture);
+    })));
+    inside_mut(&mut bench).send(CaptureCommand::RunCapture);
     wait_for(&mut bench, "the short prompt", shows_a_sample);
     bench.run_steps(3);
-    inside_mut(&mut bench).send(Command::OpenSession(session().to_owned()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session().to_owned()));
     wait_for(&mut bench, "the long prompt", |workbench| {
         let shown = workbench.data().shown();
         workbench.data().jobs.is_empty()
@@ -507,7 +508,7 @@ fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
             .set_missing_glyph_policy(egui::MissingGlyphPolicy::Tofu);
         bench.run_steps(2);
         let model = fixtures.join(model);
-        inside_mut(&mut bench).send(Command::EditCapture(CaptureSettings {
+        inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(CaptureSettings {
             model: model.display().to_string(),
             source: PromptSource::Text,
             text: "The ferry stood in the shade, and the code of Karin is yellow.".to_owned(),
@@ -515,7 +516,7 @@ fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
             decode_tokens: 8,
             ignore_eos: true,
             ..CaptureSettings::default()
-        }));
+        })));
         bench.run_steps(2);
         bench.get_by_label("Run").click();
         bench.run_steps(2);
@@ -529,10 +530,10 @@ fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
         // one head, two windows, one less the other
         let heads = vec![HeadAddress { layer: 1, head: 1 }];
         let change = kvlens::gui::state::SelectionChange::Replace;
-        inside_mut(&mut bench).send(Command::SelectHeads { heads, change });
-        inside_mut(&mut bench).send(Command::SetWindow("laq:n=4".to_owned()));
-        inside_mut(&mut bench).send(Command::SetMinus(Some("last:8".to_owned())));
-        inside_mut(&mut bench).send(Command::SetBudget(Budget::Tokens(4)));
+        inside_mut(&mut bench).send(LookCommand::SelectHeads { heads, change });
+        inside_mut(&mut bench).send(LookCommand::SetWindow("laq:n=4".to_owned()));
+        inside_mut(&mut bench).send(LookCommand::SetMinus(Some("last:8".to_owned())));
+        inside_mut(&mut bench).send(LookCommand::SetBudget(Budget::Tokens(4)));
         bench.run_steps(3);
         let laq = inspector_number(&bench, "recall of laq:n=4");
         let last = inspector_number(&bench, "recall of last:8");

@@ -48,7 +48,8 @@ impl<K: PartialEq, V: Send + 'static> Background<K, V> {
         }
     }
 
-    fn take_finished(&mut self) {
+    /// Takes in what has come; also called where no view needs the value any more, so that it does not stay busy.
+    pub(super) fn take_finished(&mut self) {
         let is_finished = |(_, thread): &(K, JoinHandle<V>)| thread.is_finished();
         if !self.running.as_ref().is_some_and(is_finished) {
             return;

@@ -3,9 +3,12 @@
 use egui::{Id, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::head_map::window_ui;
-use super::{View, empty_hint};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::attention_picture::{AttentionBlock, AttentionPicture};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::Table;
+use crate::gui::state::Choices;
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
 
@@ -13,8 +16,40 @@ use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
 const TITLE_HEIGHT: f32 = 16.0;
 const EVIDENCE_HEIGHT: f32 = 5.0;
 
-/// Draws the view.
-pub fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// Decode steps and window rows by prompt tokens.
+    pub const ATTENTION: Self = Self::of(&AttentionView);
+}
+
+struct AttentionView;
+
+impl PaneView for AttentionView {
+    fn name(&self) -> &'static str {
+        "Attention"
+    }
+
+    fn title(&self) -> &'static str {
+        "Attention"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/attention.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Attention]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        attention_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+}
+
+fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Run a capture or open a session to see its attention");
         return;
@@ -102,7 +137,7 @@ fn block_ui(
     let tokens = picture.tokens_of(column);
     commands.hover.token = Some(tokens.start);
     if response.clicked() {
-        commands.send(Command::ScrollToToken(tokens.start));
+        commands.send(LookCommand::ScrollToToken(tokens.start));
     }
     let weight = block.weights.get(row * picture.columns + column).copied();
     let texts = view
@@ -166,4 +201,39 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>, tokens: usize) {
         ui.painter().rect_filled(bar, 1.0, view.theme.evidence);
     }
     response.on_hover_text("Tokens that hold what the answer needs");
+}
+
+/// One line for each row and column of the picture; of a long prompt a column is several tokens.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let picture = view.data.attention.as_ref()?;
+    let header = [
+        "rows_of",
+        "position",
+        "first_token",
+        "last_token",
+        "attention",
+    ];
+    let mut table = Table::new(&header);
+    for block in [Some(&picture.decode), picture.window.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        for (position, row) in block
+            .positions
+            .iter()
+            .zip(block.weights.chunks_exact(picture.columns))
+        {
+            for (column, weight) in row.iter().enumerate() {
+                let tokens = picture.tokens_of(column);
+                table.line(&[
+                    block.label.clone(),
+                    position.to_string(),
+                    tokens.start.to_string(),
+                    tokens.end.saturating_sub(1).to_string(),
+                    weight.to_string(),
+                ]);
+            }
+        }
+    }
+    Some(table)
 }

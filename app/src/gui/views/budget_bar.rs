@@ -4,7 +4,7 @@ use egui::{Id, RichText, Slider, Ui};
 use kvlens_analysis::Budget;
 
 use super::View;
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::widgets::typed::TypedField;
 
 /// Draws the bar.
@@ -31,7 +31,7 @@ pub fn budget_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             .on_hover_text("Drag, or press the arrow keys (one step) or [ and ] (sixteen)");
         response.widget_info(|| egui::WidgetInfo::slider(true, wanted as f64, "Budget in tokens"));
         if response.changed() && wanted != tokens {
-            commands.send(Command::SetBudget(Budget::Tokens(wanted)));
+            commands.send(LookCommand::SetBudget(Budget::Tokens(wanted)));
         }
     });
 }
@@ -51,6 +51,6 @@ fn entry_ui(ui: &mut Ui, view: &View<'_>, name: Id, commands: &mut Commands) {
         text.parse::<Budget>().map_err(|error| error.to_string())
     });
     if let Some(budget) = typed {
-        commands.send(Command::SetBudget(budget));
+        commands.send(LookCommand::SetBudget(budget));
     }
 }

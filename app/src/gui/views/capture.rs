@@ -10,7 +10,7 @@ use kvlens_sessions::estimate::readable_bytes;
 use super::View;
 use super::running::resume_ui;
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{CaptureCommand, Commands, JobCommand};
 use crate::gui::data::{Job, Progress};
 use crate::gui::widgets::segmented::segmented;
 
@@ -41,7 +41,7 @@ pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             });
         });
     if edited != view.settings.capture {
-        commands.send(Command::EditCapture(edited));
+        commands.send(CaptureCommand::EditCapture(Box::new(edited)));
     }
 }
 
@@ -83,7 +83,7 @@ fn model_ui(
         "demo, a folder or org/name",
         title.id,
     ) {
-        commands.send(Command::AskForModel);
+        commands.send(CaptureCommand::AskForModel);
     }
     if !recent_models.is_empty() {
         ui.menu_button("Recent models", |ui| {
@@ -157,7 +157,7 @@ fn prompts_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands
                 "prompts.jsonl or task:options",
                 title.id,
             ) {
-                commands.send(Command::AskForPrompts);
+                commands.send(CaptureCommand::AskForPrompts);
             }
         }
         PromptSource::Text => {
@@ -276,7 +276,7 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             let width = ui.available_width();
             let run = Button::new(RichText::new("Run").strong());
             if ui.add_sized([width, 28.0], run).clicked() {
-                commands.send(Command::RunCapture);
+                commands.send(CaptureCommand::RunCapture);
             }
         }
     }
@@ -312,7 +312,7 @@ fn running_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
         .inner
         .clicked()
     {
-        commands.send(Command::CancelJob(job.key.clone()));
+        commands.send(JobCommand::CancelJob(job.key.clone()));
     }
 }
 

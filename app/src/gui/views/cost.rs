@@ -7,8 +7,11 @@ use kvlens_analysis::Metric;
 use kvlens_sessions::Cost;
 
 use super::recall::{share_axis, share_grid};
-use super::{View, empty_hint};
+use super::{FigureKind, NearestFigure, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::Commands;
 use crate::gui::derived::WindowBands;
+use crate::gui::layout::Pane;
+use crate::gui::numbers::windows_at_budget;
 
 const ROW_HEIGHT: f32 = 18.0;
 const NUMBER_WIDTH: f32 = 46.0;
@@ -27,8 +30,40 @@ struct Line<'a> {
     value: f32,
 }
 
-/// Draws the view.
-pub fn cost_ui(ui: &mut Ui, view: &View<'_>) {
+impl Pane {
+    /// What each window costs.
+    pub const COST: Self = Self::of(&CostView);
+}
+
+struct CostView;
+
+impl PaneView for CostView {
+    fn name(&self) -> &'static str {
+        "Cost"
+    }
+
+    fn title(&self) -> &'static str {
+        "Cost"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/cost.md")
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, _commands: &mut Commands) {
+        cost_ui(ui, view);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(windows_at_budget)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| FigureKind::Cost)
+    }
+}
+
+fn cost_ui(ui: &mut Ui, view: &View<'_>) {
     let lines = lines(view);
     if lines.is_empty() {
         empty_hint(

@@ -4,12 +4,15 @@ use egui::{ComboBox, Response, RichText, Ui};
 
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::data::Job;
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::Table;
 use crate::gui::question_choices::{DriftChoices, DriftPart};
 use crate::gui::questions::QuestionKind;
+use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
@@ -21,8 +24,51 @@ use crate::gui::widgets::segmented::segmented;
 /// Widths of the swept window.
 const WIDTHS: [usize; 6] = [4, 8, 16, 32, 64, 128];
 
-/// Draws the view.
-pub fn drift_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// Recall over decode steps, and by the place of a window.
+    pub const DRIFT: Self = Self::of(&DriftView);
+}
+
+struct DriftView;
+
+impl PaneView for DriftView {
+    fn name(&self) -> &'static str {
+        "Drift"
+    }
+
+    fn title(&self) -> &'static str {
+        "Drift"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/drift.md")
+    }
+
+    fn needs(&self, choices: &Choices) -> &'static [Need] {
+        match choices.drift.part {
+            DriftPart::Places => &[Need::Places],
+            DriftPart::Steps | DriftPart::Horizons => &[Need::Drift],
+        }
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        drift_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|choices| match choices.drift.part {
+            DriftPart::Steps => FigureKind::DecodeStep,
+            DriftPart::Horizons => FigureKind::Horizon,
+            DriftPart::Places => FigureKind::Place,
+        })
+    }
+}
+
+fn drift_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
         empty_hint(
             ui,
@@ -58,7 +104,7 @@ fn part_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         describe,
     );
     if let Some(part) = picked {
-        commands.send(Command::SetDrift(DriftChoices { part, ..choices }));
+        commands.send(LookCommand::SetDrift(DriftChoices { part, ..choices }));
     }
 }
 
@@ -77,8 +123,8 @@ fn steps_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         let help = "Click to hide or show the curve in every view";
         window_entry(ui, view, window, "", help, commands);
     }
-    if let Some(curves) = view.derived.drift() {
-        copy_button(ui, "Copy the drift", || steps_text(view, curves));
+    if view.derived.drift().is_some() {
+        copy_button(ui, "Copy the drift", Pane::DRIFT, commands);
     }
 }
 
@@ -147,7 +193,7 @@ fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             for width in WIDTHS {
                 let chosen = width == choices.sweep_width;
                 if ui.selectable_label(chosen, width.to_string()).clicked() {
-                    commands.send(Command::SetDrift(DriftChoices {
+                    commands.send(LookCommand::SetDrift(DriftChoices {
                         sweep_width: width,
                         ..choices
                     }));
@@ -173,8 +219,8 @@ fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ] {
         entry(ui, &style, RichText::new(name).color(style.color)).on_hover_text(help);
     }
-    if let Some(curves) = view.derived.places() {
-        copy_button(ui, "Copy the sweep", || places_text(curves));
+    if view.derived.places().is_some() {
+        copy_button(ui, "Copy the sweep", Pane::DRIFT, commands);
     }
 }
 
@@ -231,7 +277,7 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
     let (response, at) = plot.show(ui, view.theme);
     if let Some(at) = at.filter(|at| response.clicked() && *at >= 0.0) {
         let token = (at.round() as usize).min(prompt_tokens.saturating_sub(1));
-        commands.send(Command::ScrollToToken(token));
+        commands.send(LookCommand::ScrollToToken(token));
     }
 }
 
@@ -243,7 +289,7 @@ fn state_ui(ui: &mut Ui, job: Option<&Job>, kind: QuestionKind, commands: &mut C
             ui.horizontal(|ui| {
                 ui.weak("Not measured to the end");
                 if ui.button(kind.job_title()).clicked() {
-                    commands.send(Command::Ask(kind));
+                    commands.send(JobCommand::Ask(kind));
                 }
             });
         }
@@ -291,37 +337,65 @@ fn reach_style(view: &View<'_>) -> SeriesStyle {
     }
 }
 
-/// The curves as a table that a spreadsheet takes.
-fn steps_text(view: &View<'_>, curves: &DriftCurves) -> String {
-    let part = match view.settings.choices.drift.part {
-        DriftPart::Steps => "step",
-        DriftPart::Horizons | DriftPart::Places => "horizon",
+/// The curves of the part on show, unless they are of an earlier sample.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let (_, shown) = view.shown()?;
+    let steps = || {
+        let drift = view.derived.drift()?;
+        (drift.shown_version == shown.version).then_some(drift)
     };
-    let mut text = format!("window\tbudget_tokens\t{part}\trecall\tlow\thigh\n");
+    match view.settings.choices.drift.part {
+        DriftPart::Steps => Some(steps_table("step", steps()?)),
+        DriftPart::Horizons => Some(steps_table("horizon", steps()?)),
+        DriftPart::Places => {
+            let places = view.derived.places()?;
+            (places.shown_version == shown.version).then(|| places_table(places))
+        }
+    }
+}
+
+fn steps_table(part: &str, curves: &DriftCurves) -> Table {
+    let mut table = Table::new(&["window", "budget_tokens", part, "recall", "low", "high"]);
     for curve in &curves.curves {
         let band = &curve.band;
         let values = band.mean.iter().zip(&band.low).zip(&band.high);
         for (step, ((mean, low), high)) in curves.steps.iter().zip(values) {
-            text.push_str(&format!(
-                "{}\t{}\t{step}\t{mean}\t{low}\t{high}\n",
-                curve.label, curves.budget_tokens
-            ));
+            table.line(&[
+                curve.label.clone(),
+                curves.budget_tokens.to_string(),
+                step.to_string(),
+                mean.to_string(),
+                low.to_string(),
+                high.to_string(),
+            ]);
         }
     }
-    text
+    table
 }
 
-fn places_text(curves: &PlacesCurves) -> String {
-    let mut text =
-        String::from("width\tbudget_tokens\tlast_position\trecall\tlow\thigh\tvisible\n");
+fn places_table(curves: &PlacesCurves) -> Table {
+    let mut table = Table::new(&[
+        "width",
+        "budget_tokens",
+        "last_position",
+        "recall",
+        "low",
+        "high",
+        "visible",
+    ]);
     let recall = &curves.recall;
     let values = recall.mean.iter().zip(&recall.low).zip(&recall.high);
     let values = values.zip(&curves.in_reach.mean);
     for (position, (((mean, low), high), visible)) in curves.positions.iter().zip(values) {
-        text.push_str(&format!(
-            "{}\t{}\t{position}\t{mean}\t{low}\t{high}\t{visible}\n",
-            curves.width, curves.budget_tokens
-        ));
+        table.line(&[
+            curves.width.to_string(),
+            curves.budget_tokens.to_string(),
+            position.to_string(),
+            mean.to_string(),
+            low.to_string(),
+            high.to_string(),
+            visible.to_string(),
+        ]);
     }
-    text
+    table
 }

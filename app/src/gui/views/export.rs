@@ -3,7 +3,7 @@
 use egui::{Align2, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, Window};
 
 use super::View;
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, ExportCommand};
 use crate::gui::data::OpenedSession;
 use crate::gui::export::{ExportFormat, ExportSettings, block_of};
 use crate::gui::widgets::segmented::segmented;
@@ -25,7 +25,7 @@ pub fn export_ui(ui: &Ui, view: &View<'_>, commands: &mut Commands) {
             }
         });
     if !open {
-        commands.send(Command::ToggleExport(None));
+        commands.send(ExportCommand::ToggleExport(None));
     }
 }
 
@@ -67,7 +67,7 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
                 let field = TextEdit::singleline(&mut settings.out).hint_text(suggested);
                 ui.add(field.desired_width(270.0)).labelled_by(name.id);
                 if ui.button("Browse…").clicked() {
-                    commands.send(Command::AskForExport);
+                    commands.send(ExportCommand::AskForExport);
                 }
             });
             ui.end_row();
@@ -75,7 +75,7 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
     scope_ui(ui, view, session);
     command_ui(ui, view, session, &settings, commands);
     if settings != view.settings.export {
-        commands.send(Command::EditExport(settings));
+        commands.send(ExportCommand::EditExport(settings));
     }
 }
 
@@ -141,7 +141,7 @@ fn command_ui(
                 "Writes the picture, its numbers (.parquet) and how to make them again (.json)",
             );
         if export.clicked() {
-            commands.send(Command::Export(Box::new(request)));
+            commands.send(ExportCommand::Export(Box::new(request)));
         }
         if ui.button("Copy command").clicked() {
             ui.ctx().copy_text(line);

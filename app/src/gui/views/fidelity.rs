@@ -5,13 +5,16 @@ use egui::{Button, ComboBox, Response, RichText, Role, TextEdit, Ui, WidgetInfo}
 use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::data::Shown;
 use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
 use crate::gui::lanes::JobKey;
+use crate::gui::layout::Pane;
+use crate::gui::numbers::{Table, optional};
 use crate::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
 use crate::gui::questions::QuestionKind;
+use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
@@ -20,8 +23,40 @@ use crate::gui::widgets::segmented::segmented;
 /// Width of the field of budgets.
 const BUDGETS_WIDTH: f32 = 150.0;
 
-/// Draws the view.
-pub fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// What eviction does to the output.
+    pub const FIDELITY: Self = Self::of(&FidelityView);
+}
+
+struct FidelityView;
+
+impl PaneView for FidelityView {
+    fn name(&self) -> &'static str {
+        "Fidelity"
+    }
+
+    fn title(&self) -> &'static str {
+        "Fidelity"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/fidelity.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Fidelity]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        fidelity_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+}
+
+fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((session, shown)) = view.shown() else {
         empty_hint(
             ui,
@@ -51,11 +86,11 @@ pub fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             plot_choices_ui(ui, &mut choices);
             legend_ui(ui, view, commands);
             facts_ui(ui, view, curves);
-            copy_button(ui, "Copy the fidelity", || text(view));
+            copy_button(ui, "Copy the fidelity", Pane::FIDELITY, commands);
         });
     }
     if choices != view.settings.choices.fidelity {
-        commands.send(Command::SetFidelity(choices.clone()));
+        commands.send(LookCommand::SetFidelity(choices.clone()));
     }
     match curves.filter(|_| has_curves) {
         Some(curves) if !curves.curves.is_empty() => plot_ui(ui, view, shown, curves),
@@ -96,7 +131,9 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, choices: &mut FidelityChoices, commands:
             .on_hover_text("What is measured stays")
             .clicked()
         {
-            commands.send(Command::CancelJob(JobKey::Question(QuestionKind::Fidelity)));
+            commands.send(JobCommand::CancelJob(JobKey::Question(
+                QuestionKind::Fidelity,
+            )));
         }
         return;
     }
@@ -107,7 +144,7 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, choices: &mut FidelityChoices, commands:
         )
         .on_disabled_hover_text("Type the budgets first, such as 5%, 10%");
     if button.clicked() {
-        commands.send(Command::Ask(QuestionKind::Fidelity));
+        commands.send(JobCommand::Ask(QuestionKind::Fidelity));
     }
 }
 
@@ -348,35 +385,42 @@ fn nothing_measured(view: &View<'_>, all_samples: bool, is_current: bool) -> Str
     format!("{what}: press 'Measure fidelity'")
 }
 
-/// Every eviction as a row that a spreadsheet takes, in the columns of fidelity.parquet.
-fn text(view: &View<'_>) -> String {
-    let mut text = String::from(
-        "sample\twindow\tbudget\tbudget_tokens\trecall\thit_rate\tkept_mass\tkl\tagreement\tanswer_nll\tscore\n",
-    );
-    let samples = view
-        .data
-        .session
-        .as_ref()
-        .map(|session| &session.info.samples);
-    let optional = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-    for point in &view.data.answers.fidelity.points {
-        let id = samples
-            .and_then(|samples| samples.get(point.index))
-            .map_or("", |sample| sample.id.as_str());
-        let figures = &point.figures;
-        text.push_str(&format!(
-            "{id}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
-            point.label,
-            point.budget,
-            point.budget_tokens,
-            figures.foreseen.recall,
-            figures.foreseen.hit_rate,
-            figures.foreseen.selected_mass,
-            figures.fidelity.kl,
-            figures.fidelity.agreement,
+/// Every eviction as a row, in the columns of fidelity.parquet.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let (session, shown) = view.shown()?;
+    let results = &view.data.answers.fidelity;
+    if !results.is_of(&session.info.path, &shown.options) || results.points.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(&[
+        "sample",
+        "window",
+        "budget",
+        "budget_tokens",
+        "recall",
+        "hit_rate",
+        "kept_mass",
+        "kl",
+        "agreement",
+        "answer_nll",
+        "score",
+    ]);
+    for point in &results.points {
+        let sample = session.info.samples.get(point.index);
+        let (figures, foreseen) = (&point.figures, &point.figures.foreseen);
+        table.line(&[
+            sample.map_or_else(String::new, |sample| sample.id.clone()),
+            point.label.clone(),
+            point.budget.to_string(),
+            point.budget_tokens.to_string(),
+            foreseen.recall.to_string(),
+            foreseen.hit_rate.to_string(),
+            foreseen.selected_mass.to_string(),
+            figures.fidelity.kl.to_string(),
+            figures.fidelity.agreement.to_string(),
             optional(figures.answer_nll),
             optional(figures.score),
-        ));
+        ]);
     }
-    text
+    Some(table)
 }

@@ -1,23 +1,66 @@
 //! The metric at the budget for every head: layers upwards, heads to the right.
 
 mod choosers;
+mod numbers;
 mod side_by_side;
 mod winner;
 
 use egui::{Id, RichText, Ui};
 
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::HeadMap;
 use crate::gui::lanes::JobKey;
+use crate::gui::layout::Pane;
 use crate::gui::session_maps::{GatheredKey, SessionMaps};
+use crate::gui::state::Choices;
 use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix, MatrixResponse};
 pub use choosers::window_ui;
 
-/// Draws the view.
-pub fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// Layers by heads.
+    pub const HEAD_MAP: Self = Self::of(&HeadMapView);
+}
+
+struct HeadMapView;
+
+impl PaneView for HeadMapView {
+    fn name(&self) -> &'static str {
+        "HeadMap"
+    }
+
+    fn title(&self) -> &'static str {
+        "Layer × head map"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/head_map.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::SessionMaps]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        head_map_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers::numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|choices| match (choices.map_kind, &choices.minus) {
+            (MapKind::Winner, _) => FigureKind::Winner,
+            (MapKind::Window, Some(_)) => FigureKind::HeadDifference,
+            _ => FigureKind::HeadMap,
+        })
+    }
+}
+
+fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Run a capture or open a session to see its heads");
         return;
@@ -90,7 +133,7 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         ui.label(RichText::new(reason).color(view.theme.error));
     }
     if ui.button("Measure all samples").clicked() {
-        commands.send(Command::SetMapScope(MapScope::Session));
+        commands.send(LookCommand::SetMapScope(MapScope::Session));
     }
 }
 
@@ -190,13 +233,13 @@ fn answer_ui(
             (true, 1) if answer.response.clicked() => SelectionChange::Toggle,
             (true, _) => SelectionChange::Add,
         };
-        commands.send(Command::SelectHeads { heads, change });
+        commands.send(LookCommand::SelectHeads { heads, change });
     }
     let first_of = |cell: Cell| addresses(query_heads_per_cell, cell).first().copied();
     if let Some(cell) = answer.pinned {
         let head = first_of(cell);
         let is_it = view.settings.choices.pinned == head;
-        commands.send(Command::Pin(head.filter(|_| !is_it)));
+        commands.send(LookCommand::Pin(head.filter(|_| !is_it)));
     }
     if let Some(cell) = answer.hovered {
         commands.hover.head = first_of(cell);

@@ -4,19 +4,54 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 use kvlens_analysis::Metric;
 
 use super::recall::{explain, swatch};
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::data::Shown;
 use crate::gui::derived::Derived;
 use crate::gui::heads_text::{heads_text, parse_heads};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::windows_at_budget;
+use crate::gui::state::Choices;
 use crate::gui::state::{HeadAddress, SelectionChange};
 use crate::gui::widgets::typed::TypedField;
 
 /// Room for a window's label in the table of numbers.
 const LABEL_WIDTH: f32 = 80.0;
 
-/// Draws the view.
-pub fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// Numbers of the selection.
+    pub const INSPECTOR: Self = Self::of(&InspectorView);
+}
+
+struct InspectorView;
+
+impl PaneView for InspectorView {
+    fn name(&self) -> &'static str {
+        "Inspector"
+    }
+
+    fn title(&self) -> &'static str {
+        "Inspector"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/inspector.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Tokens]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        inspector_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(windows_at_budget)
+    }
+}
+
+fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Open a session to see its numbers");
         return;
@@ -56,7 +91,7 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             error: view.theme.error,
         };
         if let Some(heads) = field.show(ui, |text| parse_heads(text, layers, query_heads)) {
-            commands.send(Command::SelectHeads {
+            commands.send(LookCommand::SelectHeads {
                 heads,
                 change: SelectionChange::Replace,
             });
@@ -66,7 +101,7 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             .on_hover_text("Select every head")
             .clicked()
         {
-            commands.send(Command::SelectAllHeads);
+            commands.send(LookCommand::SelectAllHeads);
         }
     });
     let count = if heads.is_empty() {
@@ -125,7 +160,7 @@ fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             "The head that the others are held against; right-click in the map pins",
         );
         if ui.small_button("Unpin").clicked() {
-            commands.send(Command::Pin(None));
+            commands.send(LookCommand::Pin(None));
         }
     });
     let at = view.derived.budget_index;

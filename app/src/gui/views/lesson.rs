@@ -1,32 +1,31 @@
 //! The panel of a tour: what the step says, what to try, and where to go on.
 
-use egui::{Button, ProgressBar, RichText, ScrollArea, Ui};
+use egui::{Button, ProgressBar, RichText, ScrollArea, TextStyle, Ui};
 
 use super::View;
-use crate::gui::command::{Command, Commands};
-use crate::gui::lessons::{LessonPlace, filled, fits, lessons};
+use crate::gui::command::{Commands, LessonCommand};
+use crate::gui::lessons::{OpenLesson, filled, fits};
+use crate::gui::widgets::markdown::markdown;
 
 /// Draws the panel.
-pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: LessonPlace, commands: &mut Commands) {
-    let Some(lesson) = lessons().into_iter().nth(place.lesson) else {
-        return;
-    };
+pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: &OpenLesson, commands: &mut Commands) {
+    let lesson = &place.lesson;
     let Some(step) = lesson.steps.get(place.step) else {
         return;
     };
     ui.horizontal(|ui| {
-        ui.heading(lesson.title);
+        ui.heading(&lesson.title);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let close = ui.small_button("✖").on_hover_text("End the lesson");
             close.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::Button, true, "End the lesson")
             });
             if close.clicked() {
-                commands.send(Command::CloseLesson);
+                commands.send(LessonCommand::CloseLesson);
             }
         });
     });
-    ui.weak(lesson.aim);
+    ui.weak(&lesson.aim);
     let count = lesson.steps.len();
     let share = (place.step + 1) as f32 / count as f32;
     ui.add(ProgressBar::new(share).desired_height(4.0));
@@ -43,22 +42,27 @@ pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: LessonPlace, commands: &mu
                     .size(16.0),
             );
             ui.add_space(4.0);
-            if !fits(view.data) {
+            if !fits(lesson, view.data) {
                 ui.weak("The built-in model is captured first; this takes a few seconds");
                 ui.spinner();
                 return;
             }
             let fill = |text: &str| filled(text, view.derived, &view.settings.choices);
-            ui.label(RichText::new(fill(step.text)).size(14.0));
-            ui.add_space(10.0);
-            ui.label(RichText::new("Try it").strong());
-            ui.label(RichText::new(fill(step.try_it)).size(14.0));
+            if let Some(body) = ui.style_mut().text_styles.get_mut(&TextStyle::Body) {
+                body.size = 14.0;
+            }
+            markdown(ui, &fill(&step.text));
+            if !step.try_it.is_empty() {
+                ui.add_space(10.0);
+                ui.label(RichText::new("Try it").strong());
+                markdown(ui, &fill(&step.try_it));
+            }
         });
     ui.horizontal(|ui| {
         let mut go = |ui: &mut Ui, text: &str, steps: i32| {
             let possible = place.moved(steps).is_some();
             if ui.add_enabled(possible, Button::new(text)).clicked() {
-                commands.send(Command::StepLesson(steps));
+                commands.send(LessonCommand::StepLesson(steps));
             }
         };
         go(ui, "Back", -1);

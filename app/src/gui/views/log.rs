@@ -2,19 +2,44 @@
 
 use egui::{RichText, ScrollArea, Ui};
 
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{PaneView, View, empty_hint};
+use crate::gui::command::{Commands, ProgramCommand};
 use crate::gui::data::Severity;
+use crate::gui::layout::Pane;
 
-/// Draws the log, the latest message at the bottom.
-pub fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// Messages.
+    pub const LOG: Self = Self::of(&LogView);
+}
+
+struct LogView;
+
+impl PaneView for LogView {
+    fn name(&self) -> &'static str {
+        "Log"
+    }
+
+    fn title(&self) -> &'static str {
+        "Log"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/log.md")
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        log_ui(ui, view, commands);
+    }
+}
+
+fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if view.data.log.is_empty() {
         empty_hint(ui, "Messages will be kept here");
         return;
     }
     ui.horizontal(|ui| {
         if ui.button("Clear").clicked() {
-            commands.send(Command::ClearLog);
+            commands.send(ProgramCommand::ClearLog);
         }
         if ui.button("Copy").clicked() {
             let lines: Vec<&str> = view

@@ -1,4 +1,4 @@
-//! The menu bar. Every entry sends a command, and shows the key that sends the same.
+//! The menu bar, made from the words of the commands. Every entry shows the key that sends the same.
 
 use std::path::PathBuf;
 
@@ -6,172 +6,134 @@ use egui::containers::menu::{MenuButton, MenuConfig};
 use egui::{Button, Id, PopupCloseBehavior, TextEdit, Ui};
 
 use super::View;
-use crate::gui::command::{Command, Commands, shortcut_text};
-use crate::gui::layout::{Pane, Preset};
-use crate::gui::lessons::lessons;
-use crate::gui::state::ThemeChoice;
+use crate::gui::command::{Action, Command, Commands, Entry, Mark, Menu, Place, entries};
 
 /// Draws the menu bar.
 pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     egui::MenuBar::new().ui(ui, |ui| {
-        menu(ui, "File", |ui| file_menu(ui, view, commands));
-        menu(ui, "Edit", |ui| edit_menu(ui, view, commands));
-        menu(ui, "View", |ui| view_menu(ui, view, commands));
-        menu(ui, "Help", |ui| {
-            entry(
-                ui,
-                "Keyboard shortcuts",
-                Command::ToggleShortcuts,
-                true,
-                commands,
-            );
-            entry(ui, "Glossary", Command::ToggleHelp(None), true, commands);
-            ui.menu_button("Lessons", |ui| {
-                for (number, lesson) in lessons().iter().enumerate() {
-                    entry(
-                        ui,
-                        lesson.title,
-                        Command::StartLesson(number),
-                        true,
-                        commands,
-                    );
-                }
-            });
-            ui.menu_button("Views", |ui| {
-                for pane in Pane::ALL {
-                    let command = Command::ToggleHelp(Some(pane));
-                    entry(ui, pane.title(), command, true, commands);
-                }
-            });
-            ui.separator();
-            ui.label(concat!("KVLens ", env!("CARGO_PKG_VERSION")));
-        });
+        for menu in Menu::ALL {
+            // stays open while one types or ticks in it; entries close it themselves
+            let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+            MenuButton::new(menu.title())
+                .config(stays)
+                .ui(ui, |ui| contents_ui(ui, view, menu, commands));
+        }
     });
 }
 
-/// A menu that stays open while one types or ticks in it; entries close it themselves.
-fn menu(ui: &mut Ui, title: &str, contents: impl FnOnce(&mut Ui)) {
-    let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-    MenuButton::new(title).config(stays).ui(ui, contents);
-}
-
-fn entry(ui: &mut Ui, text: &str, command: Command, enabled: bool, commands: &mut Commands) {
-    let keys = shortcut_text(&command, ui.ctx());
-    if ui
-        .add_enabled(enabled, Button::new(text).shortcut_text(keys))
-        .clicked()
+fn contents_ui(ui: &mut Ui, view: &View<'_>, menu: Menu, commands: &mut Commands) {
+    let entries = entries(view);
+    let mut placed: Vec<(Place, &Entry)> = entries
+        .iter()
+        .filter_map(|entry| Some((entry.place?, entry)))
+        .filter(|(place, _)| place.menu == menu)
+        .collect();
+    // stable: in a section they stay in the order of the topics
+    placed.sort_by_key(|(place, _)| place.section);
+    if placed.iter().any(|(_, entry)| is_typed(entry)) {
+        ui.set_min_width(280.0);
+    }
+    for (index, section) in placed
+        .chunk_by(|(a, _), (b, _)| a.section == b.section)
+        .enumerate()
     {
-        commands.send(command);
-        ui.close();
+        if index > 0 {
+            ui.separator();
+        }
+        section_ui(ui, section, commands);
     }
-}
-
-fn file_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    ui.set_min_width(280.0);
-    entry(ui, "Open session…", Command::AskForSession, true, commands);
-    typed_path(
-        ui,
-        "Open path",
-        "folder.kvlens",
-        Command::OpenSession,
-        true,
-        commands,
-    );
-    let some = view.data.session.is_some();
-    typed_path(
-        ui,
-        "Open beside",
-        "other.kvlens",
-        Command::OpenBeside,
-        some,
-        commands,
-    );
-    ui.menu_button("Recent beside", |ui| beside_menu(ui, view, commands));
-    ui.menu_button("Recent sessions", |ui| {
-        if view.settings.recent.is_empty() {
-            ui.weak("None yet");
-        }
-        for path in &view.settings.recent {
-            let text = path.display().to_string();
-            entry(
-                ui,
-                &text,
-                Command::OpenSession(path.clone()),
-                true,
-                commands,
-            );
-        }
+    if menu == Menu::Help {
         ui.separator();
-        let some = !view.settings.recent.is_empty();
-        entry(ui, "Forget them", Command::ClearRecent, some, commands);
-    });
-    ui.separator();
-    let open = view.data.session.is_some();
-    entry(ui, "Save session as…", Command::AskForCopy, open, commands);
-    typed_path(
-        ui,
-        "Save to path",
-        "copy.kvlens",
-        Command::SaveSessionAs,
-        open,
-        commands,
-    );
-    entry(
-        ui,
-        "Export a figure…",
-        Command::ToggleExport(None),
-        open,
-        commands,
-    );
-    ui.separator();
-    entry(
-        ui,
-        "Run the demo",
-        Command::RunDemo,
-        view.data.capture_job().is_none(),
-        commands,
-    );
-    ui.separator();
-    entry(ui, "Quit", Command::Quit, true, commands);
+        ui.label(concat!("KVLens ", env!("CARGO_PKG_VERSION")));
+    }
 }
 
-/// Sessions to hold the open one against; the open one too, with another of its samples.
-fn beside_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let open = view.data.session.is_some();
-    for path in &view.settings.recent {
-        let text = path.display().to_string();
-        let command = Command::OpenBeside(path.clone());
-        entry(ui, &text, command, open, commands);
+fn is_typed(entry: &Entry) -> bool {
+    matches!(entry.action, Action::TypePath { .. })
+}
+
+/// The entries of a section; a menu inside the menu stands where its first entry would.
+fn section_ui(ui: &mut Ui, section: &[(Place, &Entry)], commands: &mut Commands) {
+    let mut drawn: Vec<&str> = Vec::new();
+    for (place, entry) in section {
+        let Some(submenu) = place.submenu else {
+            entry_ui(ui, entry, commands);
+            continue;
+        };
+        if drawn.contains(&submenu) {
+            continue;
+        }
+        drawn.push(submenu);
+        ui.menu_button(submenu, |ui| {
+            let inside = section.iter();
+            for (_, entry) in inside.filter(|(place, _)| place.submenu == Some(submenu)) {
+                entry_ui(ui, entry, commands);
+            }
+        });
     }
-    ui.separator();
-    let beside = view.data.beside.is_some();
-    entry(ui, "Swap A and B", Command::SwapSessions, beside, commands);
-    entry(ui, "Close B", Command::CloseBeside, beside, commands);
+}
+
+/// Draws an entry as a menu shows it, and sends its command when it is clicked.
+pub fn entry_ui(ui: &mut Ui, entry: &Entry, commands: &mut Commands) {
+    let command = match &entry.action {
+        Action::TypePath { hint, command } => {
+            return typed_path_ui(ui, entry, hint, *command, commands);
+        }
+        Action::Send(command) => command,
+    };
+    let text = entry.menu_text();
+    let is_clicked = ui
+        .add_enabled_ui(entry.is_possible, |ui| {
+            let button = match entry.mark {
+                Some(Mark::Tick(mut is_shown)) => ui.checkbox(&mut is_shown, text),
+                Some(Mark::Radio(is_chosen)) => ui.radio(is_chosen, text),
+                None => {
+                    let button = Button::new(text);
+                    let button = match entry.keys.first() {
+                        Some(keys) => button.shortcut_text(ui.ctx().format_shortcut(keys)),
+                        None => button,
+                    };
+                    ui.add(button)
+                }
+            };
+            match entry.help {
+                "" => button,
+                help => button.on_hover_text(help),
+            }
+        })
+        .inner
+        .clicked();
+    if is_clicked {
+        commands.send(command.clone());
+        if !matches!(entry.mark, Some(Mark::Tick(_))) {
+            ui.close();
+        }
+    }
 }
 
 /// A field for a path with the button that uses it; machines without a file dialog need no other.
-fn typed_path(
+fn typed_path_ui(
     ui: &mut Ui,
-    name: &str,
+    entry: &Entry,
     hint: &str,
     command: fn(PathBuf) -> Command,
-    enabled: bool,
     commands: &mut Commands,
 ) {
+    let (name, is_possible) = (&entry.text, entry.is_possible);
     let id = Id::unique(("typed path", name));
     let mut text: String = ui.data(|data| data.get_temp(id).unwrap_or_default());
     ui.horizontal(|ui| {
         let label = ui.label(name);
         let field = ui
             .add_enabled(
-                enabled,
+                is_possible,
                 TextEdit::singleline(&mut text)
                     .hint_text(hint)
                     .desired_width(150.0),
             )
             .labelled_by(label.id);
         let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-        let ready = enabled && !text.trim().is_empty();
+        let ready = is_possible && !text.trim().is_empty();
         let go = ui
             .add_enabled(ready, Button::new("Go"))
             .on_hover_text(name)
@@ -182,73 +144,4 @@ fn typed_path(
         }
     });
     ui.data_mut(|data| data.insert_temp(id, text));
-}
-
-fn edit_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    entry(ui, "Undo", Command::Undo, view.can_undo, commands);
-    entry(ui, "Redo", Command::Redo, view.can_redo, commands);
-    ui.separator();
-    let some = !view.settings.choices.heads.is_empty();
-    entry(
-        ui,
-        "Select every head",
-        Command::SelectAllHeads,
-        some,
-        commands,
-    );
-}
-
-fn view_menu(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let mut toggle = |ui: &mut Ui, text: &str, shown: bool, command: Command| {
-        let mut shown = shown;
-        if ui.checkbox(&mut shown, text).clicked() {
-            commands.send(command);
-        }
-    };
-    toggle(
-        ui,
-        "Capture panel",
-        !view.settings.hide_capture,
-        Command::ToggleCapturePanel,
-    );
-    for pane in Pane::ALL {
-        toggle(
-            ui,
-            pane.title(),
-            view.panes.contains(&pane),
-            Command::TogglePane(pane),
-        );
-    }
-    ui.separator();
-    ui.menu_button("Layout", |ui| {
-        for preset in Preset::ALL {
-            entry(
-                ui,
-                preset.title(),
-                Command::UsePreset(preset),
-                true,
-                commands,
-            );
-        }
-    });
-    entry(ui, "Reset layout", Command::ResetLayout, true, commands);
-    entry(
-        ui,
-        "Command palette",
-        Command::TogglePalette,
-        true,
-        commands,
-    );
-    ui.separator();
-    ui.menu_button("Theme", |ui| {
-        for choice in ThemeChoice::ALL {
-            if ui
-                .radio(view.settings.theme == choice, choice.label())
-                .clicked()
-            {
-                commands.send(Command::SetTheme(choice));
-                ui.close();
-            }
-        }
-    });
 }

@@ -16,6 +16,7 @@ pub mod lesson;
 pub mod log;
 pub mod menu;
 pub mod palette;
+pub mod pane_view;
 pub mod queries;
 pub mod question_state;
 pub mod rank_agreement;
@@ -38,8 +39,27 @@ use super::command::Hover;
 use super::data::{Data, OpenedSession, Shown};
 use super::derived::Derived;
 use super::layout::Pane;
+use super::lessons::OpenLesson;
 use super::state::Settings;
 use super::theme::Theme;
+pub use pane_view::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers};
+
+/// Every view in the order of the menus.
+pub const VIEWS: &[Pane] = &[
+    Pane::RECALL,
+    Pane::HEAD_MAP,
+    Pane::ATTENTION,
+    Pane::RANK_AGREEMENT,
+    Pane::DRIFT,
+    Pane::QUERIES,
+    Pane::FIDELITY,
+    Pane::COST,
+    Pane::TOKENS,
+    Pane::INSPECTOR,
+    Pane::SAMPLES,
+    Pane::SCORING,
+    Pane::LOG,
+];
 
 /// Everything that a view may read.
 pub struct View<'a> {
@@ -59,6 +79,8 @@ pub struct View<'a> {
     pub hover: &'a Hover,
     /// A token that the text has to bring into view now.
     pub scroll_to: Option<usize>,
+    /// The lesson that is given.
+    pub lesson: Option<&'a OpenLesson>,
     /// Whether undo has somewhere to go.
     pub can_undo: bool,
     /// Whether redo has somewhere to go.
@@ -66,6 +88,23 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// What `read` finds while nothing is open and nothing was chosen.
+    pub fn with_nothing_open<T>(read: impl FnOnce(&View<'_>) -> T) -> T {
+        read(&View {
+            settings: &Settings::default(),
+            data: &Data::default(),
+            derived: &Derived::default(),
+            beside: None,
+            theme: Theme::of(&egui::Visuals::dark()),
+            panes: &BTreeSet::new(),
+            hover: &Hover::default(),
+            scroll_to: None,
+            lesson: None,
+            can_undo: false,
+            can_redo: false,
+        })
+    }
+
     /// The open session with a sample on show; what most views need before they can draw.
     #[must_use]
     pub fn shown(&self) -> Option<(&OpenedSession, &Shown)> {
@@ -77,4 +116,52 @@ impl View<'_> {
 /// What stands where a view has nothing to draw: one sentence that says the next step.
 pub fn empty_hint(ui: &mut Ui, text: &str) {
     ui.centered_and_justified(|ui| ui.weak(text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gui::question_choices::DriftPart;
+    use crate::gui::state::Choices;
+
+    #[test]
+    fn no_two_views_have_a_name_or_a_title_in_common() {
+        for (index, pane) in VIEWS.iter().enumerate() {
+            for other in VIEWS.iter().skip(index + 1) {
+                assert_ne!(pane.name(), other.name());
+                assert_ne!(pane.title(), other.title());
+            }
+            assert_eq!(Pane::named(pane.name()), Some(*pane));
+        }
+    }
+
+    #[test]
+    fn the_figure_is_of_the_part_that_the_view_shows() {
+        let mut choices = Choices::default();
+        let nearest = Pane::DRIFT.view().figure().unwrap();
+        for (part, kind) in [
+            (DriftPart::Steps, FigureKind::DecodeStep),
+            (DriftPart::Horizons, FigureKind::Horizon),
+            (DriftPart::Places, FigureKind::Place),
+        ] {
+            choices.drift.part = part;
+            assert_eq!(nearest(&choices), kind);
+        }
+        assert!(Pane::LOG.view().figure().is_none());
+    }
+
+    #[test]
+    fn only_what_is_shown_is_asked_for() {
+        let mut choices = Choices::default();
+        let needs = |pane: Pane, choices: &Choices| pane.view().needs(choices).to_vec();
+        assert_eq!(needs(Pane::RECALL, &choices), [Need::Tokens]);
+        choices.by_layer = true;
+        assert_eq!(
+            needs(Pane::RECALL, &choices),
+            [Need::Tokens, Need::LayerCurves]
+        );
+        choices.drift.part = DriftPart::Places;
+        assert_eq!(needs(Pane::DRIFT, &choices), [Need::Places]);
+        assert_eq!(needs(Pane::LOG, &choices), []);
+    }
 }

@@ -7,11 +7,14 @@ use egui_plot::{LineStyle, MarkerShape};
 use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::swatch;
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::derived::queries::{CosineSpread, QueryLine, QueryLines};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::{Table, optional};
 use crate::gui::question_choices::QueryPart;
 use crate::gui::questions::QuestionKind;
+use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{
@@ -30,19 +33,52 @@ const SIDE_BY_SIDE: f32 = 640.0;
 const TABLE_WIDTH: f32 = 400.0;
 const PLOT_HEIGHT: f32 = 150.0;
 
-/// Draws the view.
-pub fn queries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let Some((session, shown)) = view.shown() else {
+impl Pane {
+    /// Windows' queries against those of the decode stage.
+    pub const QUERIES: Self = Self::of(&QueriesView);
+}
+
+struct QueriesView;
+
+impl PaneView for QueriesView {
+    fn name(&self) -> &'static str {
+        "Queries"
+    }
+
+    fn title(&self) -> &'static str {
+        "Query similarity"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/queries.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Queries]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        queries_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| FigureKind::Queries)
+    }
+}
+
+fn queries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    if view.shown().is_none() {
         empty_hint(
             ui,
             "Run a capture or open a session to compare its queries with those of decoding",
         );
         return;
-    };
-    let answer = view.data.answers.queries.as_ref();
-    let is_of_sample = answer
-        .is_some_and(|answer| (&answer.path, answer.index) == (&session.info.path, shown.index));
-    let Some(lines) = view.derived.queries().filter(|_| is_of_sample) else {
+    }
+    let Some(lines) = lines_of_sample(view) else {
         asking_ui(ui, view, commands);
         return;
     };
@@ -55,7 +91,7 @@ pub fn queries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         ui.weak(heads)
             .on_hover_text("Cosines are means over the selected query heads; layers without a selected head are shown by all of theirs");
         interventions_ui(ui, view, lines, commands);
-        copy_button(ui, "Copy the cosines", || text(lines));
+        copy_button(ui, "Copy the cosines", Pane::QUERIES, commands);
     });
     error_ui(ui, view, QuestionKind::Interventions);
     let part = view.settings.choices.queries;
@@ -76,6 +112,14 @@ pub fn queries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
+/// The cosines, unless they are of an earlier sample.
+fn lines_of_sample<'a>(view: &'a View<'_>) -> Option<&'a QueryLines> {
+    let (session, shown) = view.shown()?;
+    let answer = view.data.answers.queries.as_ref()?;
+    let is_of_sample = (&answer.path, answer.index) == (&session.info.path, shown.index);
+    view.derived.queries().filter(|_| is_of_sample)
+}
+
 /// Progress, or a button where comparing was cancelled or failed.
 fn asking_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     error_ui(ui, view, QuestionKind::Queries);
@@ -83,7 +127,7 @@ fn asking_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         Some(job) => progress_ui(ui, &job.progress),
         None => {
             if ui.button(QuestionKind::Queries.job_title()).clicked() {
-                commands.send(Command::Ask(QuestionKind::Queries));
+                commands.send(JobCommand::Ask(QuestionKind::Queries));
             }
         }
     }
@@ -108,7 +152,7 @@ fn part_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         describe,
     );
     if let Some(part) = picked {
-        commands.send(Command::SetQueries(part));
+        commands.send(LookCommand::SetQueries(part));
     }
 }
 
@@ -128,7 +172,7 @@ fn interventions_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, commands: 
          tokens at other positions. The session alone cannot tell",
     );
     if button.clicked() {
-        commands.send(Command::Ask(kind));
+        commands.send(JobCommand::Ask(kind));
     }
 }
 
@@ -351,19 +395,27 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, part: QueryPart)
     plot.show(ui, view.theme);
 }
 
-/// The table as a spreadsheet takes it.
-fn text(lines: &QueryLines) -> String {
-    let mut text = String::from(
-        "window\tintervention\trows\tposition_gap\tcosine_before_rotation\tcosine_after_rotation\n",
-    );
+/// The cosines of the sample on show.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let lines = lines_of_sample(view)?;
+    let mut table = Table::new(&[
+        "window",
+        "intervention",
+        "rows",
+        "position_gap",
+        "cosine_before_rotation",
+        "cosine_after_rotation",
+    ]);
     for line in &lines.lines {
-        let intervention = line.intervention.map_or("", |what| what.name());
         let before = line.before.as_ref();
-        let before = before.map_or(String::new(), |cosines| cosines.selected.mean.to_string());
-        text.push_str(&format!(
-            "{}\t{intervention}\t{}\t{}\t{before}\t{}\n",
-            line.label, line.rows, line.position_gap, line.after.selected.mean
-        ));
+        table.line(&[
+            line.label.clone(),
+            line.intervention.map_or("", |what| what.name()).to_owned(),
+            line.rows.to_string(),
+            line.position_gap.to_string(),
+            optional(before.map(|cosines| cosines.selected.mean)),
+            line.after.selected.mean.to_string(),
+        ]);
     }
-    text
+    Some(table)
 }

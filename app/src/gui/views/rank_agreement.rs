@@ -3,14 +3,49 @@
 use egui::{Id, Ui};
 
 use super::head_map::window_ui;
-use super::{View, empty_hint};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::Commands;
 use crate::gui::derived::RankAgreement;
+use crate::gui::layout::Pane;
+use crate::gui::numbers::Table;
+use crate::gui::state::Choices;
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
 
-/// Draws the view.
-pub fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// The oracle's rank against the window's.
+    pub const RANK_AGREEMENT: Self = Self::of(&RankAgreementView);
+}
+
+struct RankAgreementView;
+
+impl PaneView for RankAgreementView {
+    fn name(&self) -> &'static str {
+        "RankAgreement"
+    }
+
+    fn title(&self) -> &'static str {
+        "Rank agreement"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/rank_agreement.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::RankAgreement]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        rank_agreement_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+}
+
+fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let (Some((_, shown)), Some(ranks)) = (view.shown(), view.derived.rank_agreement()) else {
         let hint = match view.shown() {
             Some(_) => "Ranking the tokens",
@@ -72,4 +107,31 @@ fn hover_ui(ui: &mut Ui, ranks: &RankAgreement, (row, column): Cell) {
     if let Some(share) = share.filter(|share| share.is_finite()) {
         ui.monospace(format!("{:.1} % of these tokens", 100.0 * share));
     }
+}
+
+/// The share of every pair of rank bins.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let ranks = view.derived.rank_agreement()?;
+    let bins = ranks.density.bins();
+    let mut table = Table::new(&[
+        "decode_first_rank",
+        "decode_last_rank",
+        "window_first_rank",
+        "window_last_rank",
+        "share",
+    ]);
+    for (index, share) in ranks.shares.iter().enumerate() {
+        let (row, column) = (
+            ranks.density.ranks(index / bins),
+            ranks.density.ranks(index % bins),
+        );
+        table.line(&[
+            (row.start + 1).to_string(),
+            row.end.to_string(),
+            (column.start + 1).to_string(),
+            column.end.to_string(),
+            share.to_string(),
+        ]);
+    }
+    Some(table)
 }

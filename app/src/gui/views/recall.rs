@@ -9,16 +9,61 @@ use egui_plot::{AxisHints, HoverPosition, Plot};
 use kvlens_analysis::{Budget, Metric};
 
 use super::recall_layers::layers_ui;
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, LookCommand};
+use crate::gui::layout::Pane;
+use crate::gui::numbers::Table;
+use crate::gui::state::Choices;
 use axes::short_tokens;
 pub use axes::{octaves, octaves_of, picked, share_axis, share_grid, thin_out};
 use curves::{draw, random_style};
 use legend::legend_entry;
 pub use legend::{entry, swatch, window_entry};
 
-/// Draws the view.
-pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// Curves over the budget.
+    pub const RECALL: Self = Self::of(&RecallView);
+}
+
+struct RecallView;
+
+impl PaneView for RecallView {
+    fn name(&self) -> &'static str {
+        "Recall"
+    }
+
+    fn title(&self) -> &'static str {
+        "Recall vs budget"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/recall.md")
+    }
+
+    fn needs(&self, choices: &Choices) -> &'static [Need] {
+        match choices.by_layer {
+            true => &[Need::Tokens, Need::LayerCurves],
+            false => &[Need::Tokens],
+        }
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        recall_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|choices| match choices.by_layer {
+            true => FigureKind::RecallByLayer,
+            false => FigureKind::Recall,
+        })
+    }
+}
+
+fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let bands = view.derived.bands();
     if view.shown().is_none() || bands.is_empty() {
         let hint = match view.shown() {
@@ -36,7 +81,7 @@ pub fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             .on_hover_text("A small plot for each layer")
             .clicked()
         {
-            commands.send(Command::SetByLayer(by_layer));
+            commands.send(LookCommand::SetByLayer(by_layer));
         }
         for window in bands {
             legend_entry(ui, view, window, commands);
@@ -64,7 +109,7 @@ fn metric_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                     .selectable_label(metric == current, metric.label())
                     .on_hover_text(explain(metric));
                 if choice.clicked() {
-                    commands.send(Command::SetMetric(metric));
+                    commands.send(LookCommand::SetMetric(metric));
                 }
             }
         })
@@ -132,7 +177,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     {
         let octave = response.transform.value_from_position(pointer).x;
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;
-        commands.send(Command::SetBudget(Budget::Tokens(tokens)));
+        commands.send(LookCommand::SetBudget(Budget::Tokens(tokens)));
     }
 }
 
@@ -152,4 +197,28 @@ fn hover_text(position: &HoverPosition<'_>, largest: usize) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Means over the selected heads at every budget.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    view.shown()?;
+    let metric = view.settings.choices.metric;
+    let bands = view.derived.bands();
+    let mut header = vec!["budget_tokens".to_owned()];
+    for window in bands {
+        let column = |what: &str| format!("{} {}{what}", window.label, metric.label());
+        header.extend([column(""), column(" low"), column(" high")]);
+    }
+    let mut table = Table::new(&header);
+    for (index, budget) in view.derived.budgets().iter().enumerate() {
+        let mut line = vec![budget.to_string()];
+        for window in bands {
+            let band = window.band(metric);
+            let parts = band.map(|band| [&band.mean, &band.low, &band.high]);
+            let at = |part: &Vec<f32>| part.get(index).map_or(String::new(), f32::to_string);
+            line.extend(parts.into_iter().flatten().map(at));
+        }
+        table.line(&line);
+    }
+    Some(table)
 }

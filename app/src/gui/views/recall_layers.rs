@@ -5,7 +5,7 @@ use egui_plot::{Line, Plot, PlotPoints, VLine};
 
 use super::View;
 use super::recall::{octaves, octaves_of, picked, share_grid, thin_out};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::LayerCurves;
 use crate::gui::state::{HeadAddress, SelectionChange};
 
@@ -112,7 +112,7 @@ fn select(view: &View<'_>, layer: usize, commands: &mut Commands) {
         .session
         .as_ref()
         .map_or(0, |session| session.info.query_heads);
-    commands.send(Command::SelectHeads {
+    commands.send(LookCommand::SelectHeads {
         heads: (0..heads).map(|head| HeadAddress { layer, head }).collect(),
         change: SelectionChange::Replace,
     });

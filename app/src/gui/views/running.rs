@@ -3,7 +3,7 @@
 use egui::{Align2, Button, Context, RichText, Ui, Vec2, Window};
 
 use super::View;
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{CaptureCommand, Command, Commands, JobCommand, ProgramCommand};
 use crate::gui::data::Job;
 
 /// What was asked for and would lose work.
@@ -29,7 +29,7 @@ pub fn jobs_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                     ui.label(&job.title);
                     let text = format!("Cancel: {}", job.title);
                     if ui.button(text).clicked() {
-                        commands.send(Command::CancelJob(job.key.clone()));
+                        commands.send(JobCommand::CancelJob(job.key.clone()));
                         ui.close();
                     }
                 });
@@ -43,7 +43,7 @@ pub fn jobs_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .on_hover_text(format!("Stop this job: {}", first.title))
         .clicked()
     {
-        commands.send(Command::CancelJob(first.key.clone()));
+        commands.send(JobCommand::CancelJob(first.key.clone()));
     }
     ui.label(&first.title);
     ui.add(egui::Spinner::new().size(14.0));
@@ -64,7 +64,7 @@ pub fn resume_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             order.out.display()
         ));
     if button.clicked() {
-        commands.send(Command::ResumeCapture);
+        commands.send(CaptureCommand::ResumeCapture);
     }
     ui.add_space(4.0);
 }
@@ -76,13 +76,13 @@ pub fn confirmation_ui(context: &Context, asked: Confirmation, commands: &mut Co
             "Stop the capture?",
             "Stop the capture",
             "Let it run",
-            Command::StopCapture,
+            Command::from(JobCommand::StopCapture),
         ),
         Confirmation::Quit => (
             "Quit while a capture runs?",
             "Stop it and quit",
             "Stay",
-            Command::QuitNow,
+            ProgramCommand::QuitNow.into(),
         ),
     };
     Window::new(title)
@@ -101,7 +101,7 @@ pub fn confirmation_ui(context: &Context, asked: Confirmation, commands: &mut Co
                     commands.send(command);
                 }
                 if ui.button(no).clicked() {
-                    commands.send(Command::KeepRunning);
+                    commands.send(JobCommand::KeepRunning);
                 }
             });
         });

@@ -3,14 +3,44 @@
 use egui::{RichText, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
 
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, SessionCommand};
 use crate::gui::data::SampleRow;
+use crate::gui::layout::Pane;
+use crate::gui::numbers::Table;
 
 const ROW_HEIGHT: f32 = 18.0;
 
-/// Draws the table.
-pub fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// The session's samples.
+    pub const SAMPLES: Self = Self::of(&SamplesView);
+}
+
+struct SamplesView;
+
+impl PaneView for SamplesView {
+    fn name(&self) -> &'static str {
+        "Samples"
+    }
+
+    fn title(&self) -> &'static str {
+        "Samples"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/samples.md")
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        samples_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+}
+
+fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some(session) = &view.data.session else {
         empty_hint(ui, "Open a session to see its samples");
         return;
@@ -60,7 +90,7 @@ pub fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 row.set_selected(shown == Some(index));
                 sample_row(&mut row, sample);
                 if row.response().clicked() {
-                    commands.send(Command::SelectSample(index));
+                    commands.send(SessionCommand::SelectSample(index));
                 }
             });
         });
@@ -90,4 +120,30 @@ fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow) {
             .score
             .map_or("–".to_owned(), |score| format!("{score:.2}")),
     });
+}
+
+/// What the table shows.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let session = view.data.session.as_ref()?;
+    let mut table = Table::new(&[
+        "sample",
+        "task",
+        "question_place",
+        "prompt_tokens",
+        "decode_tokens",
+        "score",
+    ]);
+    for sample in &session.info.samples {
+        let details = sample.details.as_ref();
+        let score = details.and_then(|details| details.score);
+        table.line(&[
+            sample.id.clone(),
+            details.map_or(String::new(), |details| details.task.clone()),
+            details.map_or(String::new(), |details| details.question_place.clone()),
+            sample.prompt_tokens.to_string(),
+            sample.decode_tokens.to_string(),
+            score.map_or(String::new(), |score| score.to_string()),
+        ]);
+    }
+    Some(table)
 }

@@ -3,8 +3,9 @@
 use egui::{ComboBox, DragValue, Grid, Ui};
 use kvlens_analysis::{GroupReduction, KeptRecent, KeySet, Pooling, RowReduction, StepRange};
 
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{PaneView, View, empty_hint};
+use crate::gui::command::{Commands, LookCommand};
+use crate::gui::layout::Pane;
 use crate::gui::theme::Theme;
 use crate::gui::widgets::typed::TypedField;
 use crate::measurement::{MeasureOptions, OracleDefinition};
@@ -30,8 +31,32 @@ const KEY_SETS: [KeySet; 2] = [KeySet::Causal, KeySet::Prompt];
 const KEYS_HELP: &str =
     "causal: as the model weighted them. prompt: each row renormalised over the prompt";
 
-/// Draws the view.
-pub fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// How importance is scored.
+    pub const SCORING: Self = Self::of(&ScoringView);
+}
+
+struct ScoringView;
+
+impl PaneView for ScoringView {
+    fn name(&self) -> &'static str {
+        "Scoring"
+    }
+
+    fn title(&self) -> &'static str {
+        "Scoring"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/scoring.md")
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        scoring_ui(ui, view, commands);
+    }
+}
+
+fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Open a session to score it otherwise");
         return;
@@ -65,7 +90,7 @@ pub fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             }
         });
     if options != view.settings.choices.measure {
-        commands.send(Command::SetMeasureOptions(options));
+        commands.send(LookCommand::SetMeasureOptions(options));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use egui::{Grid, KeyboardShortcut, ModifierNames, Ui, Window};
 
-use crate::gui::command::{Command, Commands, shortcuts};
+use crate::gui::command::{Commands, ProgramCommand, shortcuts};
 
 /// Draws the list in a window of its own.
 pub fn shortcuts_ui(ui: &Ui, commands: &mut Commands) {
@@ -19,9 +19,10 @@ pub fn shortcuts_ui(ui: &Ui, commands: &mut Commands) {
                 .num_columns(2)
                 .spacing([24.0, 6.0])
                 .show(ui, |ui| {
-                    for shortcut in shortcuts() {
-                        ui.label(shortcut.text);
-                        ui.monospace(keys_text(&shortcut.keys));
+                    for entry in shortcuts() {
+                        let keys: Vec<String> = entry.keys.iter().map(keys_text).collect();
+                        ui.label(entry.full_text());
+                        ui.monospace(keys.join(", "));
                         ui.end_row();
                     }
                     for (gesture, keys) in [
@@ -38,7 +39,7 @@ pub fn shortcuts_ui(ui: &Ui, commands: &mut Commands) {
                 });
         });
     if !open {
-        commands.send(Command::ToggleShortcuts);
+        commands.send(ProgramCommand::ToggleShortcuts);
     }
 }
 

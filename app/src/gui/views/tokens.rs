@@ -1,20 +1,55 @@
 //! The prompt as text: heat behind the tokens, marks under them, and a strip of all of it.
 
 mod marks;
+mod numbers;
 mod strip;
 mod text;
 
 use egui::{RichText, Ui};
 
 use super::head_map::window_ui;
-use super::{View, empty_hint};
-use crate::gui::command::{Command, Commands};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, LookCommand};
+use crate::gui::layout::Pane;
+use crate::gui::state::Choices;
 use crate::gui::state::{HeatScale, TokenHeat};
 use crate::gui::theme::{ColorMap, Theme};
 use crate::gui::widgets::segmented::segmented;
 
-/// Draws the view.
-pub fn tokens_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+impl Pane {
+    /// The prompt as text.
+    pub const TOKENS: Self = Self::of(&TokensView);
+}
+
+struct TokensView;
+
+impl PaneView for TokensView {
+    fn name(&self) -> &'static str {
+        "Tokens"
+    }
+
+    fn title(&self) -> &'static str {
+        "Tokens"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/tokens.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Tokens]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        tokens_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers::numbers)
+    }
+}
+
+fn tokens_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if view.shown().is_none() || view.derived.tokens().is_none() {
         let hint = match view.shown() {
             Some(_) => "Ranking the tokens",
@@ -40,7 +75,7 @@ fn choosers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             |button, heat| button.on_hover_text(explain_heat(heat)),
         );
         if let Some(heat) = heat {
-            commands.send(Command::SetTokenHeat(heat));
+            commands.send(LookCommand::SetTokenHeat(heat));
         }
         ui.separator();
         let labels: Vec<&str> = view.shown().map_or_else(Vec::new, |(_, shown)| {
@@ -57,7 +92,7 @@ fn choosers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             |button, scale| button.on_hover_text(explain_scale(scale)),
         );
         if let Some(scale) = scale {
-            commands.send(Command::SetHeatScale(scale));
+            commands.send(LookCommand::SetHeatScale(scale));
         }
     });
 }

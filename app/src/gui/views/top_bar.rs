@@ -4,7 +4,7 @@ use egui::{ComboBox, Ui};
 
 use super::View;
 use super::running::jobs_ui;
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, SessionCommand};
 use crate::gui::data::OpenedSession;
 
 /// Draws the bar.
@@ -50,7 +50,7 @@ fn session_ui(ui: &mut Ui, session: &OpenedSession, commands: &mut Commands) {
         session,
         "Sample",
         shown.index,
-        Command::SelectSample,
+        SessionCommand::SelectSample,
         commands,
     );
     step_button(ui, "▶", "Sample after", shown.index < last, 1, commands);
@@ -62,18 +62,18 @@ fn beside_ui(ui: &mut Ui, beside: &OpenedSession, commands: &mut Commands) {
     ui.strong(format!("B: {}", beside.info.name))
         .on_hover_text(beside.info.path.display().to_string());
     if let Some(shown) = &beside.shown {
-        let select = Command::SelectSampleBeside;
+        let select = SessionCommand::SelectSampleBeside;
         sample_box(ui, beside, "Sample of B", shown.index, select, commands);
     }
-    let mut button = |text: &str, name: &str, command: Command| {
+    let mut button = |text: &str, name: &str, command: SessionCommand| {
         let button = ui.small_button(text).on_hover_text(name);
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name));
         if button.clicked() {
             commands.send(command);
         }
     };
-    button("swap", "Swap A and B", Command::SwapSessions);
-    button("✖", "Close B", Command::CloseBeside);
+    button("swap", "Swap A and B", SessionCommand::SwapSessions);
+    button("✖", "Close B", SessionCommand::CloseBeside);
 }
 
 fn sample_box(
@@ -81,7 +81,7 @@ fn sample_box(
     session: &OpenedSession,
     name: &str,
     shown: usize,
-    select: fn(usize) -> Command,
+    select: fn(usize) -> SessionCommand,
     commands: &mut Commands,
 ) {
     let samples = &session.info.samples;
@@ -113,6 +113,6 @@ fn step_button(
         .on_hover_text(name);
     button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, enabled, name));
     if button.clicked() {
-        commands.send(Command::StepSample(step));
+        commands.send(SessionCommand::StepSample(step));
     }
 }

@@ -4,7 +4,7 @@ use egui::{Button, RichText, Ui, vec2};
 
 use super::View;
 use super::capture::progress_ui;
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{CaptureCommand, Commands, JobCommand, LessonCommand, SessionCommand};
 use crate::gui::lessons::lessons;
 
 /// Draws the page.
@@ -20,26 +20,26 @@ pub fn welcome_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             ui.label(&job.title);
             progress_ui(ui, &job.progress);
             if ui.button("Cancel").clicked() {
-                commands.send(Command::CancelJob(job.key.clone()));
+                commands.send(JobCommand::CancelJob(job.key.clone()));
             }
             return;
         }
         let run = Button::new(RichText::new("Run the demo").size(20.0)).min_size(vec2(220.0, 46.0));
         if ui.add(run).clicked() {
-            commands.send(Command::RunDemo);
+            commands.send(CaptureCommand::RunDemo);
         }
         ui.add_space(4.0);
         ui.weak("Captures the built-in prompts with the built-in model; needs no download");
         ui.add_space(20.0);
         if ui.button("Open session…").clicked() {
-            commands.send(Command::AskForSession);
+            commands.send(SessionCommand::AskForSession);
         }
         ui.weak("or drop a .kvlens folder here");
         ui.add_space(12.0);
         ui.weak("New to KV-cache eviction? Take a lesson");
         for (number, lesson) in lessons().iter().enumerate() {
-            if ui.link(lesson.title).on_hover_text(lesson.aim).clicked() {
-                commands.send(Command::StartLesson(number));
+            if ui.link(&lesson.title).on_hover_text(&lesson.aim).clicked() {
+                commands.send(LessonCommand::StartLesson(number));
             }
         }
         recent_ui(ui, view, commands);
@@ -62,7 +62,7 @@ fn recent_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             .on_hover_text(path.display().to_string())
             .clicked()
         {
-            commands.send(Command::OpenSession(path.clone()));
+            commands.send(SessionCommand::OpenSession(path.clone()));
         }
     }
 }

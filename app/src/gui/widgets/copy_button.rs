@@ -1,14 +1,17 @@
-//! A button that puts numbers on the clipboard, as a table that a spreadsheet takes.
+//! A button that copies a view's numbers, for views where that is wanted often.
 
 use egui::{Role, Ui, WidgetInfo};
 
-/// Draws the button; `text` is made when it is pressed.
-pub fn copy_button(ui: &mut Ui, name: &str, text: impl FnOnce() -> String) {
+use crate::gui::command::{Commands, ExportCommand};
+use crate::gui::layout::Pane;
+
+/// Draws the button.
+pub fn copy_button(ui: &mut Ui, name: &str, pane: Pane, commands: &mut Commands) {
     let button = ui
         .small_button("Copy")
         .on_hover_text("Copy the numbers as a table, columns parted by tabs");
     button.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));
     if button.clicked() {
-        ui.ctx().copy_text(text());
+        commands.send(ExportCommand::CopyNumbers(pane));
     }
 }

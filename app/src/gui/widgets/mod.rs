@@ -3,6 +3,7 @@
 pub mod color_bar;
 pub mod copy_button;
 pub mod line_plot;
+pub mod markdown;
 pub mod matrix;
 pub mod segmented;
 pub mod texture;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
-use crate::gui::command::Command;
+use crate::gui::command::{CaptureCommand, Command, SessionCommand};
 
 /// The command for a path: a session is opened, a checkpoint becomes the model of the next capture, a text file
 /// its prompts. Nothing for anything else.
@@ -11,19 +11,20 @@ pub(super) fn dropped_command(path: &Path, capture: &CaptureSettings) -> Option<
     let ending = path.extension().and_then(|ending| ending.to_str());
     let ending = ending.map(str::to_ascii_lowercase);
     let text = path.display().to_string();
+    let edited = |capture| CaptureCommand::EditCapture(Box::new(capture)).into();
     let is_checkpoint = path.join("config.json").is_file() || ending.as_deref() == Some("gguf");
     match ending.as_deref() {
-        Some("txt" | "jsonl") => Some(Command::EditCapture(CaptureSettings {
+        Some("txt" | "jsonl") => Some(edited(CaptureSettings {
             source: PromptSource::File,
             data: text,
             ..capture.clone()
         })),
-        _ if is_checkpoint => Some(Command::EditCapture(CaptureSettings {
+        _ if is_checkpoint => Some(edited(CaptureSettings {
             model: text,
             ..capture.clone()
         })),
         // a damaged session is a session too: opening it says what is wrong with it
-        _ if path.is_dir() => Some(Command::OpenSession(path.to_owned())),
+        _ if path.is_dir() => Some(SessionCommand::OpenSession(path.to_owned()).into()),
         _ => None,
     }
 }
@@ -44,14 +45,17 @@ mod tests {
         let capture = CaptureSettings::default();
         let of = |path: &Path| dropped_command(path, &capture);
         let session = make("run.kvlens", "manifest.json");
-        assert_eq!(of(&session), Some(Command::OpenSession(session.clone())));
+        let opened = SessionCommand::OpenSession(session.clone());
+        assert_eq!(of(&session), Some(opened.into()));
         let checkpoint = make("llama", "config.json");
-        let Some(Command::EditCapture(edited)) = of(&checkpoint) else {
+        let Some(Command::Capture(CaptureCommand::EditCapture(edited))) = of(&checkpoint) else {
             panic!("a checkpoint is a model");
         };
         assert_eq!(edited.model, checkpoint.display().to_string());
         assert_eq!(edited.data, capture.data);
-        let Some(Command::EditCapture(edited)) = of(Path::new("my prompts.JSONL")) else {
+        let Some(Command::Capture(CaptureCommand::EditCapture(edited))) =
+            of(Path::new("my prompts.JSONL"))
+        else {
             panic!("a text file has prompts");
         };
         assert_eq!(edited.source, PromptSource::File);

@@ -1,5 +1,11 @@
 //! What undo goes back over: what is looked at, and where the panes stand.
 
+use std::sync::Arc;
+
+use egui::Event;
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use super::Workbench;
 use crate::gui::layout::Layout;
 use crate::gui::state::Choices;
@@ -10,15 +16,36 @@ pub(super) struct Look {
     choices: Choices,
     /// As it is saved: without the places on the screen, which a resized window changes, and equal whatever the
     /// order in which its parts were made.
-    layout: serde_json::Value,
+    layout: Arc<Value>,
 }
 
 impl Workbench {
     /// What is looked at now.
-    pub(super) fn look(&self) -> Look {
+    pub(super) fn look(&mut self) -> Look {
+        let layout = self.written_layout.get_or_insert_with(|| {
+            let written = serde_json::to_value(&self.layout);
+            Arc::new(written.unwrap_or_default())
+        });
         Look {
             choices: self.settings.choices.clone(),
-            layout: serde_json::to_value(&self.layout).unwrap_or_default(),
+            layout: Arc::clone(layout),
+        }
+    }
+
+    /// Forgets how the layout is written where it may have changed: a drawn frame moves panes only by what came in,
+    /// and not by a pointer that merely passes.
+    pub(super) fn layout_may_have_moved(&mut self, context: &egui::Context) {
+        let passes = |event: &Event| {
+            matches!(
+                event,
+                Event::PointerMoved(_) | Event::PointerGone | Event::MouseMoved(_)
+            )
+        };
+        let has_moved = context.input(|input| {
+            input.pointer.any_down() || input.events.iter().any(|event| !passes(event))
+        });
+        if has_moved || std::mem::take(&mut self.layout_was_set) {
+            self.written_layout = None;
         }
     }
 
@@ -38,9 +65,11 @@ impl Workbench {
 
     fn restore(&mut self, look: Look, now: &Look) {
         if look.layout != now.layout
-            && let Ok(layout) = serde_json::from_value::<Layout>(look.layout)
+            && let Ok(layout) = Layout::deserialize(&*look.layout)
         {
             self.layout = layout;
+            self.written_layout = None;
+            self.layout_was_set = true;
         }
         let scored_otherwise = look.choices.measure != now.choices.measure;
         self.settings.choices = look.choices;

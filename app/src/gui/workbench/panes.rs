@@ -3,24 +3,10 @@
 use egui::{Frame, Margin, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 
-use crate::gui::command::{Command, Commands};
-use crate::gui::export::HAVE_FIGURES;
+use crate::gui::command::{Commands, ProgramCommand, export_entries};
 use crate::gui::layout::Pane;
-use crate::gui::numbers::HAVE_NUMBERS;
 use crate::gui::views::View;
-use crate::gui::views::attention::attention_ui;
-use crate::gui::views::cost::cost_ui;
-use crate::gui::views::drift::drift_ui;
-use crate::gui::views::fidelity::fidelity_ui;
-use crate::gui::views::head_map::head_map_ui;
-use crate::gui::views::inspector::inspector_ui;
-use crate::gui::views::log::log_ui;
-use crate::gui::views::queries::queries_ui;
-use crate::gui::views::rank_agreement::rank_agreement_ui;
-use crate::gui::views::recall::recall_ui;
-use crate::gui::views::samples::samples_ui;
-use crate::gui::views::scoring::scoring_ui;
-use crate::gui::views::tokens::tokens_ui;
+use crate::gui::views::menu::entry_ui;
 
 use super::picture::remember_place;
 
@@ -32,20 +18,9 @@ pub(super) struct PaneBehavior<'a> {
 impl PaneBehavior<'_> {
     /// What can be taken away from a view.
     fn menu_ui(&mut self, ui: &mut Ui, pane: Pane) {
-        let mut entry = |ui: &mut Ui, text: &str, command: Command| {
-            if ui.button(text).clicked() {
-                self.commands.send(command);
-                ui.close();
-            }
-        };
-        if HAVE_FIGURES.contains(&pane) {
-            entry(ui, "Export a figure…", Command::ToggleExport(Some(pane)));
+        for entry in export_entries(pane) {
+            entry_ui(ui, &entry, self.commands);
         }
-        if HAVE_NUMBERS.contains(&pane) {
-            entry(ui, "Copy numbers", Command::CopyNumbers(pane));
-        }
-        entry(ui, "Copy picture", Command::CopyPicture(pane));
-        entry(ui, "Save picture", Command::SavePicture(pane));
     }
 }
 
@@ -53,22 +28,7 @@ impl Behavior<Pane> for PaneBehavior<'_> {
     fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, pane: &mut Pane) -> UiResponse {
         Frame::new().inner_margin(Margin::same(6)).show(ui, |ui| {
             remember_place(ui, *pane);
-            let (view, commands) = (self.view, &mut *self.commands);
-            match pane {
-                Pane::Recall => recall_ui(ui, view, commands),
-                Pane::HeadMap => head_map_ui(ui, view, commands),
-                Pane::Attention => attention_ui(ui, view, commands),
-                Pane::RankAgreement => rank_agreement_ui(ui, view, commands),
-                Pane::Drift => drift_ui(ui, view, commands),
-                Pane::Queries => queries_ui(ui, view, commands),
-                Pane::Fidelity => fidelity_ui(ui, view, commands),
-                Pane::Cost => cost_ui(ui, view),
-                Pane::Tokens => tokens_ui(ui, view, commands),
-                Pane::Inspector => inspector_ui(ui, view, commands),
-                Pane::Samples => samples_ui(ui, view, commands),
-                Pane::Scoring => scoring_ui(ui, view, commands),
-                Pane::Log => log_ui(ui, view, commands),
-            }
+            pane.view().ui(ui, self.view, self.commands);
         });
         UiResponse::None
     }
@@ -94,7 +54,7 @@ impl Behavior<Pane> for PaneBehavior<'_> {
         let name = format!("Help for {}", pane.title());
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
         if button.clicked() {
-            self.commands.send(Command::ToggleHelp(Some(*pane)));
+            self.commands.send(ProgramCommand::ToggleHelp(Some(*pane)));
         }
         let menu = ui.menu_button("☰", |ui| self.menu_ui(ui, *pane));
         let name = format!("Take away {}", pane.title());

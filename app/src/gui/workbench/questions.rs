@@ -1,16 +1,17 @@
 //! Asks the lanes what the views in sight lack.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use kvlens_sessions::model::ModelSource;
 
 use super::Workbench;
 use crate::gui::lanes::{JobKey, ModelRequest, ReadRequest, Request};
-use crate::gui::layout::Pane;
 use crate::gui::question_choices::DriftPart;
 use crate::gui::questions::fidelity::FidelityQuestion;
 use crate::gui::questions::queries::InterventionsQuestion;
 use crate::gui::questions::{AskedSample, Question, QuestionKind, budgets_to_ask, drift, places};
+use crate::gui::views::Need;
 
 /// What was asked last.
 #[derive(Default)]
@@ -47,8 +48,8 @@ impl AskedCurves {
 
 impl Workbench {
     /// Asks what the views in sight lack, and renews what follows from the answers.
-    pub(super) fn refresh_questions(&mut self) {
-        if self.layout.is_visible(Pane::Drift) {
+    pub(super) fn refresh_questions(&mut self, needs: &BTreeSet<Need>) {
+        if needs.contains(&Need::Drift) || needs.contains(&Need::Places) {
             match self.settings.choices.drift.part {
                 DriftPart::Steps | DriftPart::Horizons => self.ask_drift(),
                 DriftPart::Places => self.ask_places(),
@@ -58,12 +59,12 @@ impl Workbench {
                 self.derived.refresh_drift(&session.info, choices, answers);
             }
         }
-        if self.layout.is_visible(Pane::Queries) {
+        if needs.contains(&Need::Queries) {
             self.ask_queries();
             let heads = &self.settings.choices.heads;
             self.derived.refresh_queries(heads, &self.data.answers);
         }
-        if self.layout.is_visible(Pane::Fidelity)
+        if needs.contains(&Need::Fidelity)
             && let Some(shown) = self.data.shown()
         {
             let shown = (shown.index, shown.version);

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use egui_kittest::{Harness, TestRenderer};
-use kvlens::gui::command::Command;
+use kvlens::gui::command::{Command, LayoutCommand, SessionCommand};
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::offscreen::OffscreenRenderer;
@@ -21,7 +21,7 @@ use kvlens_sessions::model::{
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 use tempfile::TempDir;
 
-/// A test waits this long for the worker before it counts as hung.
+/// A test waits this long for the lanes before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The workbench in a harness; made by the first frame, which brings the context that it needs.
@@ -143,15 +143,15 @@ pub fn bench_of<'a>(
 /// A workbench with a session's first sample on show and one pane in front.
 pub fn opened_at<'a>(folder: &Path, session: &Path, pane: Pane) -> Bench<'a> {
     let mut bench = bench(folder, Settings::default());
-    inside_mut(&mut bench).send(Command::OpenSession(session.to_owned()));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session.to_owned()));
     wait_for(&mut bench, "the session", shows_a_sample);
-    inside_mut(&mut bench).send(Command::ShowPane(pane));
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(pane));
     bench.run_steps(2);
     bench
 }
 
 /// Sends a command and draws what follows at once.
-pub fn send(bench: &mut Bench<'_>, command: Command) {
+pub fn send(bench: &mut Bench<'_>, command: impl Into<Command>) {
     inside_mut(bench).send(command);
     bench.run_steps(3);
 }
@@ -194,13 +194,13 @@ pub fn wait_for(bench: &mut Bench<'_>, what: &str, done: impl Fn(&Workbench) -> 
 /// Waits for what the workbench asks of its own accord. The memory that it is told of depends on the threads of the
 /// machine, which must not show in a picture, so a made-up text takes its place.
 pub fn settle(bench: &mut Bench<'_>) {
-    wait_for(bench, "the worker", Workbench::is_idle);
+    wait_for(bench, "the lanes", Workbench::is_idle);
     let memory = "Memory: 44 MiB at 'prefill'; session: 8.5 MiB".to_owned();
     inside_mut(bench).receive(Event::Estimated(memory));
     bench.run_steps(4);
 }
 
-/// Whether the worker has nothing to do and a sample is on show.
+/// Whether the lanes have nothing to do and a sample is on show.
 pub fn shows_a_sample(workbench: &Workbench) -> bool {
     workbench.data().jobs.is_empty() && workbench.data().shown().is_some()
 }

@@ -2,7 +2,7 @@
 
 use egui::{ComboBox, Ui};
 
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::View;
 
@@ -24,7 +24,7 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
                  chance are struck through",
             );
         if all_samples.clicked() {
-            commands.send(Command::SetMapScope(match all {
+            commands.send(LookCommand::SetMapScope(match all {
                 true => MapScope::Session,
                 false => MapScope::Sample,
             }));
@@ -58,7 +58,7 @@ fn kind_ui(ui: &mut Ui, current: MapKind, commands: &mut Commands) {
                     .selectable_label(kind == current, kind.label())
                     .on_hover_text(explain_kind(kind));
                 if choice.clicked() {
-                    commands.send(Command::SetMapKind(kind));
+                    commands.send(LookCommand::SetMapKind(kind));
                 }
             }
         })
@@ -81,7 +81,7 @@ pub fn window_ui(
         .show_ui(ui, |ui| {
             for label in labels {
                 if ui.selectable_label(*label == current, *label).clicked() {
-                    commands.send(Command::SetWindow((*label).to_owned()));
+                    commands.send(LookCommand::SetWindow((*label).to_owned()));
                 }
             }
         })
@@ -97,7 +97,7 @@ fn minus_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Comman
         .selected_text(text)
         .show_ui(ui, |ui| {
             if ui.selectable_label(current.is_none(), "nothing").clicked() {
-                commands.send(Command::SetMinus(None));
+                commands.send(LookCommand::SetMinus(None));
             }
             let others = labels
                 .iter()
@@ -107,7 +107,7 @@ fn minus_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Comman
                     .selectable_label(current == Some(*label), *label)
                     .clicked()
                 {
-                    commands.send(Command::SetMinus(Some((*label).to_owned())));
+                    commands.send(LookCommand::SetMinus(Some((*label).to_owned())));
                 }
             }
         })

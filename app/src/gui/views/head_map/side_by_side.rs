@@ -3,7 +3,7 @@
 use egui::{Id, RichText, ScrollArea, Ui, Vec2, vec2};
 
 use super::{answer_ui, hover_ui, is_selected, marks, missing_ui};
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::HeadMap;
 use crate::gui::state::MapKind;
 use crate::gui::theme::ColorMap;
@@ -77,8 +77,8 @@ fn one_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, size: Vec2, commands: &mu
         commands.hover.window = Some(map.title.clone());
     }
     if title.clicked() {
-        commands.send(Command::SetWindow(map.title.clone()));
-        commands.send(Command::SetMapKind(MapKind::Window));
+        commands.send(LookCommand::SetWindow(map.title.clone()));
+        commands.send(LookCommand::SetMapKind(MapKind::Window));
     }
     let per_cell = map.query_heads_per_cell;
     let selected = |cell: Cell| is_selected(view, per_cell, cell);

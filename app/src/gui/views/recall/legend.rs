@@ -3,7 +3,7 @@
 use egui::{RichText, Stroke, Ui};
 use egui_plot::LineStyle;
 
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::WindowBands;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
@@ -59,7 +59,7 @@ pub fn window_entry(
         commands.hover.window = Some(window.label.clone());
     }
     if response.clicked() {
-        commands.send(Command::ToggleWindow(window.label.clone()));
+        commands.send(LookCommand::ToggleWindow(window.label.clone()));
     }
 }
 

@@ -3,7 +3,7 @@
 use egui::{Color32, Id, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
 use super::heat_color;
-use crate::gui::command::{Command, Commands};
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::{KeptTokens, TokenShade};
 use crate::gui::theme::Theme;
 use crate::gui::views::View;
@@ -54,7 +54,7 @@ pub(super) fn strip_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if let Some(pointer) = response.interact_pointer_pos()
         && (response.clicked() || response.dragged())
     {
-        commands.send(Command::ScrollToToken(token_at(pointer.x)));
+        commands.send(LookCommand::ScrollToToken(token_at(pointer.x)));
     }
     response.on_hover_text(
         "The whole prompt. Above: heat. Middle: what oracle (grey) and window keep. Below: what the answer needs",

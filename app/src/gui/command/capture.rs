@@ -1,0 +1,60 @@
+//! The next capture.
+
+use egui::{Key, Modifiers};
+use serde::{Deserialize, Serialize};
+use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
+
+use super::entry::{Entry, Menu, Offer};
+use crate::gui::capture_settings::CaptureSettings;
+use crate::gui::views::View;
+
+/// A command about the next capture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EnumDiscriminants)]
+#[strum_discriminants(name(CaptureKind), derive(EnumIter, IntoStaticStr))]
+pub enum CaptureCommand {
+    /// Ask for the folder of a checkpoint.
+    AskForModel,
+    /// Ask for a file of prompts.
+    AskForPrompts,
+    /// Change the fields of the capture panel.
+    EditCapture(Box<CaptureSettings>),
+    /// Capture the built-in prompts with the built-in model.
+    RunDemo,
+    /// Capture what the panel says.
+    RunCapture,
+    /// Go on with the capture that was cancelled or failed last.
+    ResumeCapture,
+}
+
+impl CaptureKind {
+    /// What menus and palette offer of it.
+    pub(super) fn offer(self, view: &View<'_>) -> Offer {
+        let is_free = view.data.capture_job().is_none();
+        match self {
+            Self::AskForModel => Offer::one(
+                Entry::new("Choose the model to capture", CaptureCommand::AskForModel).asks(),
+            ),
+            Self::AskForPrompts => Offer::one(
+                Entry::new("Choose a file of prompts", CaptureCommand::AskForPrompts).asks(),
+            ),
+            Self::EditCapture => Offer::Elsewhere("the fields stand in the capture panel"),
+            Self::RunDemo => Offer::one(
+                Entry::new("Run the demo", CaptureCommand::RunDemo)
+                    .help("Captures the built-in prompts with the built-in model")
+                    .menu(Menu::File, 2)
+                    .possible_if(is_free),
+            ),
+            Self::RunCapture => Offer::one(
+                Entry::new("Run the capture", CaptureCommand::RunCapture)
+                    .key(Modifiers::COMMAND, Key::Enter)
+                    .possible_if(is_free),
+            ),
+            Self::ResumeCapture => Offer::one(
+                Entry::new("Resume the capture", CaptureCommand::ResumeCapture)
+                    .help("Goes on with the capture that was stopped last")
+                    .menu(Menu::File, 2)
+                    .possible_if(is_free && view.data.resumable.is_some()),
+            ),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What is looked at.
+
+use egui::{Key, Modifiers};
+use kvlens_analysis::{Budget, Metric};
+use serde::{Deserialize, Serialize};
+use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
+
+use super::entry::{Entry, Menu, Offer};
+use crate::gui::question_choices::{
+    DriftChoices, DriftPart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
+};
+use crate::gui::state::{HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat};
+use crate::gui::views::View;
+use crate::measurement::MeasureOptions;
+
+/// A command about the choices that all views share; undo takes it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EnumDiscriminants)]
+#[strum_discriminants(name(LookKind), derive(EnumIter, IntoStaticStr))]
+pub enum LookCommand {
+    /// Go back one step in what is looked at.
+    Undo,
+    /// Take the last undo back.
+    Redo,
+    /// Set the budget.
+    SetBudget(Budget),
+    /// Move the budget so many steps of the grid.
+    StepBudget(i32),
+    /// Show another metric.
+    SetMetric(Metric),
+    /// Show the curves layer by layer, or together.
+    SetByLayer(bool),
+    /// Change the selected heads.
+    SelectHeads {
+        /// The heads that were clicked or brushed.
+        heads: Vec<HeadAddress>,
+        /// What happens to the heads selected so far.
+        change: SelectionChange,
+    },
+    /// Select every head.
+    SelectAllHeads,
+    /// Hold the others against this head, or against none.
+    Pin(Option<HeadAddress>),
+    /// Show something else in the map.
+    SetMapKind(MapKind),
+    /// Show the map of this sample, or of all; measures them again where that was stopped.
+    SetMapScope(MapScope),
+    /// Show another window in map and tokens.
+    SetWindow(String),
+    /// Subtract a window in the map, or none.
+    SetMinus(Option<String>),
+    /// Hide or show a window's curve.
+    ToggleWindow(String),
+    /// Colour the tokens otherwise.
+    SetTokenHeat(TokenHeat),
+    /// Scale the colours of the tokens otherwise.
+    SetHeatScale(HeatScale),
+    /// Score importance otherwise.
+    SetMeasureOptions(MeasureOptions),
+    /// Show another part of the drift.
+    SetDrift(DriftChoices),
+    /// Show the layers' queries before or after the rotary embedding.
+    SetQueries(QueryPart),
+    /// Change what the fidelity view shows and measures.
+    SetFidelity(FidelityChoices),
+    /// Bring a token into view.
+    ScrollToToken(usize),
+}
+
+/// Budgets that the palette offers, in percent of the prompt.
+const BUDGETS_PERCENT: [u8; 6] = [1, 2, 5, 10, 20, 50];
+
+impl LookKind {
+    /// What menus and palette offer of it.
+    pub(super) fn offer(self, view: &View<'_>) -> Offer {
+        let choices = &view.settings.choices;
+        match self {
+            Self::Undo => Offer::one(
+                Entry::new("Undo", LookCommand::Undo)
+                    .key(Modifiers::COMMAND, Key::Z)
+                    .menu(Menu::Edit, 0)
+                    .possible_if(view.can_undo),
+            ),
+            Self::Redo => Offer::one(
+                Entry::new("Redo", LookCommand::Redo)
+                    .key(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z)
+                    .menu(Menu::Edit, 0)
+                    .possible_if(view.can_redo),
+            ),
+            Self::SetBudget => Offer::each(BUDGETS_PERCENT, |percent| {
+                let budget = Budget::Fraction(f64::from(percent) / 100.0);
+                Entry::new(format!("{percent} %"), LookCommand::SetBudget(budget)).of("Budget")
+            }),
+            Self::StepBudget => budget_steps(),
+            Self::SetMetric => Offer::each(Metric::ALL, |metric| {
+                Entry::new(metric.label(), LookCommand::SetMetric(metric)).of("Metric")
+            }),
+            Self::SetByLayer => {
+                Offer::each([("by layer", true), ("together", false)], |(text, by)| {
+                    Entry::new(text, LookCommand::SetByLayer(by)).of("Curves")
+                })
+            }
+            Self::SelectHeads => {
+                Offer::Elsewhere("heads are clicked in the map or typed in the inspector")
+            }
+            Self::SelectAllHeads => Offer::one(
+                Entry::new("Select every head", LookCommand::SelectAllHeads)
+                    .key(Modifiers::COMMAND, Key::A)
+                    .menu(Menu::Edit, 1)
+                    .possible_if(!choices.heads.is_empty()),
+            ),
+            Self::Pin => pins(view),
+            Self::SetMapKind => Offer::each(MapKind::ALL, |kind| {
+                Entry::new(kind.label(), LookCommand::SetMapKind(kind)).of("Map")
+            }),
+            Self::SetMapScope => Offer::each(
+                [
+                    ("Map of this sample", MapScope::Sample),
+                    ("Map of all samples", MapScope::Session),
+                ],
+                |(text, scope)| Entry::new(text, LookCommand::SetMapScope(scope)),
+            ),
+            Self::SetWindow => windows(view, "Window", LookCommand::SetWindow),
+            Self::SetMinus => {
+                let nothing = Entry::new("nothing", LookCommand::SetMinus(None)).of("Minus");
+                let some = windows(view, "Minus", |label| LookCommand::SetMinus(Some(label)));
+                Offer::each(some.into_entries().into_iter().chain([nothing]), |entry| {
+                    entry
+                })
+            }
+            Self::ToggleWindow => windows(view, "Hide or show", LookCommand::ToggleWindow),
+            Self::SetTokenHeat => Offer::each(TokenHeat::ALL, |heat| {
+                Entry::new(heat.label(), LookCommand::SetTokenHeat(heat)).of("Token colours")
+            }),
+            Self::SetHeatScale => Offer::each(HeatScale::ALL, |scale| {
+                Entry::new(scale.label(), LookCommand::SetHeatScale(scale)).of("Token scale")
+            }),
+            Self::SetMeasureOptions => Offer::one(
+                Entry::new(
+                    "Score as published",
+                    LookCommand::SetMeasureOptions(MeasureOptions::default()),
+                )
+                .help("Other ways to score are chosen in the view Scoring"),
+            ),
+            Self::SetDrift => Offer::each(DriftPart::ALL, |part| {
+                let drift = DriftChoices {
+                    part,
+                    ..choices.drift
+                };
+                Entry::new(part.label(), LookCommand::SetDrift(drift)).of("Drift")
+            }),
+            Self::SetQueries => Offer::each(QueryPart::ALL, |part| {
+                Entry::new(part.label(), LookCommand::SetQueries(part)).of("Query similarity")
+            }),
+            Self::SetFidelity => fidelity(&choices.fidelity),
+            Self::ScrollToToken => Offer::Elsewhere("a click in the strip names the token"),
+        }
+    }
+}
+
+fn budget_steps() -> Offer {
+    Offer::each(
+        [
+            ("Budget one step down", -1, Key::ArrowLeft),
+            ("Budget one step up", 1, Key::ArrowRight),
+            ("Budget 16 steps down", -16, Key::OpenBracket),
+            ("Budget 16 steps up", 16, Key::CloseBracket),
+        ],
+        |(text, step, key)| {
+            Entry::new(text, LookCommand::StepBudget(step)).key(Modifiers::NONE, key)
+        },
+    )
+}
+
+fn pins(view: &View<'_>) -> Offer {
+    let choices = &view.settings.choices;
+    let pin = choices.primary_head().map(|head| {
+        let text = format!("Pin head {}.{}", head.layer, head.head);
+        Entry::new(text, LookCommand::Pin(Some(head)))
+    });
+    let unpin =
+        Entry::new("Unpin the head", LookCommand::Pin(None)).possible_if(choices.pinned.is_some());
+    Offer::each(pin.into_iter().chain([unpin]), |entry| entry)
+}
+
+fn windows(view: &View<'_>, group: &'static str, command: fn(String) -> LookCommand) -> Offer {
+    let windows = view
+        .shown()
+        .map_or(&[][..], |(_, shown)| &shown.sample.windows);
+    Offer::each(windows, |window| {
+        Entry::new(window.label.clone(), command(window.label.clone())).of(group)
+    })
+}
+
+fn fidelity(choices: &FidelityChoices) -> Offer {
+    let metrics = FidelityMetric::ALL.map(|metric| {
+        let choices = FidelityChoices {
+            metric,
+            ..choices.clone()
+        };
+        Entry::new(metric.label(), LookCommand::SetFidelity(choices)).of("Fidelity metric")
+    });
+    let plots = FidelityPlot::ALL.map(|plot| {
+        let choices = FidelityChoices {
+            plot,
+            ..choices.clone()
+        };
+        Entry::new(plot.label(), LookCommand::SetFidelity(choices)).of("Fidelity")
+    });
+    Offer::each(metrics.into_iter().chain(plots), |entry| entry)
+}

@@ -1,0 +1,149 @@
+//! Reads lessons from Markdown.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::{Lesson, Step};
+use crate::gui::command::{CaptureCommand, Command, SessionCommand};
+use crate::gui::markdown::sections;
+
+/// The file of a lesson that is a folder.
+const FILE: &str = "lesson.md";
+
+/// Around a block of commands.
+const FENCE: &str = "```";
+
+/// Above what to try.
+const TRY_IT: &str = "### Try it";
+
+/// Reads a lesson of one's own: a folder with a `lesson.md`, or such a file. Sessions that its commands open by a
+/// relative path lie beside it.
+///
+/// # Errors
+/// When the file cannot be read, or is no lesson.
+pub fn read_lesson(path: &Path) -> Result<Lesson> {
+    let file = match path.is_dir() {
+        true => path.join(FILE),
+        false => path.to_owned(),
+    };
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("the lesson cannot be read: {}", file.display()))?;
+    let mut lesson =
+        Lesson::parse(&text).with_context(|| format!("this is no lesson: {}", file.display()))?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    for step in &mut lesson.steps {
+        for command in &mut step.commands {
+            stand_beside(command, folder);
+        }
+    }
+    Ok(lesson)
+}
+
+/// Takes a relative path of a session from the folder of the lesson.
+fn stand_beside(command: &mut Command, folder: &Path) {
+    if let Command::Session(SessionCommand::OpenSession(path) | SessionCommand::OpenBeside(path)) =
+        command
+    {
+        let beside: PathBuf = folder.join(&*path);
+        *path = beside;
+    }
+}
+
+impl Lesson {
+    /// Reads a lesson. The commands above the first step come before those of every step; with `"RunDemo"` among
+    /// them the lesson is given on the built-in prompts.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let (head, sections) = sections(text);
+        let (prose, mut each_step) = commands_of(head)?;
+        let (title, aim) = prose.split_once('\n').unwrap_or((&prose, ""));
+        let title = title
+            .strip_prefix("# ")
+            .context("its first line has to be a title, such as '# My lesson'")?;
+        ensure!(
+            !sections.is_empty(),
+            "it has no step, which begins with a line such as '## First step'"
+        );
+        let demo = Command::from(CaptureCommand::RunDemo);
+        let needs_demo = each_step.contains(&demo);
+        each_step.retain(|command| *command != demo);
+        let steps = sections.iter().map(|section| {
+            let (prose, commands) =
+                commands_of(section.body).with_context(|| format!("step '{}'", section.heading))?;
+            let (text, try_it) = prose.split_once(TRY_IT).unwrap_or((&prose, ""));
+            Ok(Step {
+                title: section.heading.to_owned(),
+                text: text.trim().to_owned(),
+                try_it: try_it.trim().to_owned(),
+                commands: each_step.iter().cloned().chain(commands).collect(),
+            })
+        });
+        Ok(Self {
+            title: title.trim().to_owned(),
+            aim: aim.trim().to_owned(),
+            needs_demo,
+            steps: steps.collect::<Result<_>>()?,
+        })
+    }
+}
+
+/// A text without its fenced blocks, and the commands in them.
+fn commands_of(text: &str) -> Result<(String, Vec<Command>)> {
+    let (mut prose, mut commands) = (String::new(), Vec::new());
+    for (index, part) in text.split(FENCE).enumerate() {
+        if index % 2 == 0 {
+            prose += part;
+            continue;
+        }
+        let Some(list) = part.strip_prefix("json") else {
+            bail!("a block of commands begins with {FENCE}json");
+        };
+        let read: Vec<Command> =
+            serde_json::from_str(list).context("its commands cannot be read")?;
+        commands.extend(read);
+    }
+    Ok((prose.trim().to_owned(), commands))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gui::command::LookCommand;
+
+    const LESSON: &str = "# Mine\n\nAn aim.\n\n## First\n\nLook *here*.\n\n### Try it\n\nHover.\n\n```json\n[{\"OpenSession\": \"own.kvlens\"}, \"SelectAllHeads\"]\n```\n";
+
+    #[test]
+    fn a_lesson_of_ones_own_is_a_folder_and_its_sessions_lie_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), LESSON).unwrap();
+        let lesson = read_lesson(folder.path()).unwrap();
+        assert_eq!(
+            (lesson.title.as_str(), lesson.aim.as_str()),
+            ("Mine", "An aim.")
+        );
+        assert!(!lesson.needs_demo);
+        let step = &lesson.steps[0];
+        assert_eq!(
+            (step.text.as_str(), step.try_it.as_str()),
+            ("Look *here*.", "Hover.")
+        );
+        let own = folder.path().join("own.kvlens");
+        assert_eq!(step.commands[0], SessionCommand::OpenSession(own).into());
+        assert_eq!(step.commands[1], LookCommand::SelectAllHeads.into());
+        assert_eq!(read_lesson(&folder.path().join(FILE)).unwrap(), lesson);
+    }
+
+    #[test]
+    fn what_is_no_lesson_is_told_why() {
+        let error = |text: &str| format!("{:#}", Lesson::parse(text).unwrap_err());
+        assert!(error("text").contains("title"));
+        assert!(error("# Title\n").contains("no step"));
+        let wrong = "# Title\n## First\n```json\n[\"Fly\"]\n```\n";
+        let said = error(wrong);
+        assert!(
+            said.contains("step 'First'") && said.contains("Fly"),
+            "{said}"
+        );
+        assert!(error("# T\n## First\n```\n[]\n```\n").contains("```json"));
+    }
+}

@@ -1,0 +1,54 @@
+//! The cells of the maps as a table.
+
+use crate::gui::derived::HeadMap;
+use crate::gui::numbers::Table;
+use crate::gui::state::MapKind;
+use crate::gui::views::View;
+
+/// A line for every cell of what is shown.
+pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
+    view.shown()?;
+    let derived = view.derived;
+    match view.settings.choices.map_kind {
+        MapKind::Window => Some(cells(&[derived.map()?])),
+        MapKind::Beside => Some(cells(&[derived.map_between()?])),
+        MapKind::SideBySide => Some(cells(&derived.side_by_side().iter().collect::<Vec<_>>())),
+        MapKind::Winner => {
+            let map = derived.winner_map()?;
+            let header = ["layer", "head", "winner", "mean", "margin", "resolved"];
+            let mut table = Table::new(&header);
+            for (index, winner) in map.winners.iter().enumerate() {
+                let label = map.windows.get(winner.winner).map_or("", String::as_str);
+                table.line(&[
+                    (index / map.heads).to_string(),
+                    (index % map.heads).to_string(),
+                    label.to_owned(),
+                    winner.mean.to_string(),
+                    winner.margin.to_string(),
+                    match map.tested {
+                        true => winner.resolved.to_string(),
+                        false => String::new(),
+                    },
+                ]);
+            }
+            Some(table)
+        }
+    }
+}
+
+fn cells(maps: &[&HeadMap]) -> Table {
+    let mut table = Table::new(&["map", "layer", "head", "value", "resolved"]);
+    for map in maps {
+        for (index, value) in map.values.iter().enumerate() {
+            let unresolved = map.unresolved.get(index);
+            table.line(&[
+                map.title.clone(),
+                (index / map.heads.max(1)).to_string(),
+                (index % map.heads.max(1)).to_string(),
+                value.to_string(),
+                unresolved.map_or(String::new(), |unresolved| (!unresolved).to_string()),
+            ]);
+        }
+    }
+    table
+}

@@ -1,0 +1,68 @@
+//! What a view is: its file holds one value of this trait and stands in the list [`VIEWS`].
+
+use egui::Ui;
+
+use super::View;
+use crate::gui::command::Commands;
+use crate::gui::numbers::Table;
+use crate::gui::state::Choices;
+pub use crate::jobs::figure::KindChoice as FigureKind;
+
+/// Reads what a view shows as a table; nothing where it shows no numbers now.
+pub type ReadNumbers = fn(&View<'_>) -> Option<Table>;
+
+/// The kind of figure that is nearest to what a view shows.
+pub type NearestFigure = fn(&Choices) -> FigureKind;
+
+/// What is made for a view while it is in sight, and only then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// Scores and ranks of the tokens, and what is kept of them.
+    Tokens,
+    /// Ranks of oracle and window against each other.
+    RankAgreement,
+    /// Curves layer by layer.
+    LayerCurves,
+    /// The attention of one head.
+    Attention,
+    /// Maps over all samples.
+    SessionMaps,
+    /// Recall over the decode steps.
+    Drift,
+    /// Recall by the place of a window.
+    Places,
+    /// Cosines of the windows' queries.
+    Queries,
+    /// Means of what fidelity runs gave.
+    Fidelity,
+}
+
+/// A view that can be docked.
+pub trait PaneView: Sync {
+    /// Its name in layouts and scripts, which must not change.
+    fn name(&self) -> &'static str;
+
+    /// Title of its tab, and its name in menus and palette.
+    fn title(&self) -> &'static str;
+
+    /// Its page of help, in Markdown; the links of its last section name terms of the glossary.
+    fn help(&self) -> &'static str;
+
+    /// What has to be made for it under these choices.
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[]
+    }
+
+    /// Draws it.
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands);
+
+    /// What reads its numbers, if it has some to copy.
+    fn numbers(&self) -> Option<ReadNumbers> {
+        None
+    }
+
+    /// What names its figure, if one can be exported.
+    fn figure(&self) -> Option<NearestFigure> {
+        None
+    }
+}

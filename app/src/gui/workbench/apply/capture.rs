@@ -1,0 +1,102 @@
+//! What commands about the next capture do.
+
+use std::path::PathBuf;
+
+use kvlens_sessions::StartMode;
+
+use super::Workbench;
+use crate::demo::DEMO_WINDOWS;
+use crate::gui::capture_settings::CaptureSettings;
+use crate::gui::command::CaptureCommand;
+use crate::gui::data::{RunningCapture, Severity};
+use crate::gui::dialogs::Purpose;
+use crate::gui::lanes::{CaptureOrder, ModelRequest, ReadRequest};
+
+impl Workbench {
+    pub(super) fn apply_capture(&mut self, command: CaptureCommand, context: &egui::Context) {
+        match command {
+            CaptureCommand::AskForModel => self.dialogs.ask(Purpose::Model, "", context),
+            CaptureCommand::AskForPrompts => self.dialogs.ask(Purpose::Prompts, "", context),
+            CaptureCommand::EditCapture(edited) => {
+                self.settings.capture = *edited;
+                self.data.capture_error = None;
+                self.estimate_memory();
+            }
+            CaptureCommand::RunDemo => self.capture_demo(),
+            CaptureCommand::RunCapture => self.capture(self.settings.capture.clone()),
+            CaptureCommand::ResumeCapture => self.resume_capture(),
+        }
+    }
+
+    /// Captures the built-in prompts with the built-in model.
+    pub(super) fn capture_demo(&mut self) {
+        self.capture(CaptureSettings {
+            windows: DEMO_WINDOWS.map(str::to_owned).to_vec(),
+            ..CaptureSettings::default()
+        });
+    }
+
+    /// Asks what the panel's capture would take, unless it is no plan yet. Until the answer comes the last one
+    /// stays, so that nothing jumps while somebody types.
+    pub(in crate::gui::workbench) fn estimate_memory(&mut self) {
+        if self.settings.capture.plan().is_ok() {
+            let settings = Box::new(self.settings.capture.clone());
+            self.ask(ReadRequest::Estimate(settings));
+        } else {
+            self.data.capture_memory = None;
+        }
+    }
+
+    fn capture(&mut self, settings: CaptureSettings) {
+        if self.data.capture_job().is_some() {
+            return;
+        }
+        self.data.capture_error = None;
+        if let Err(error) = settings.plan() {
+            let reason = format!("{error:#}");
+            self.data.capture_error = Some(reason.clone());
+            self.note(Severity::Error, reason);
+            return;
+        }
+        let out = settings
+            .typed_out()
+            .unwrap_or_else(|| self.fresh_folder(&settings.session_stem()));
+        self.start_capture(CaptureOrder {
+            settings,
+            out,
+            start: StartMode::New,
+        });
+    }
+
+    fn resume_capture(&mut self) {
+        if self.data.capture_job().is_none()
+            && let Some(order) = self.data.resumable.clone()
+        {
+            self.start_capture(order);
+        }
+    }
+
+    fn start_capture(&mut self, order: CaptureOrder) {
+        self.data.capture_error = None;
+        self.data.resumable = None;
+        self.data.capture = Some(RunningCapture {
+            is_shown: self.data.is_open(&order.out),
+            out: order.out.clone(),
+            is_for_show: true,
+        });
+        self.ask(ModelRequest::Capture(Box::new(order)));
+    }
+
+    /// A folder of the program's own that is not there yet.
+    fn fresh_folder(&self, stem: &str) -> PathBuf {
+        let numbered = |number: usize| match number {
+            1 => self.sessions_folder.join(format!("{stem}.kvlens")),
+            number => self.sessions_folder.join(format!("{stem}-{number}.kvlens")),
+        };
+        let mut number = 1;
+        while numbered(number).exists() {
+            number += 1;
+        }
+        numbered(number)
+    }
+}

@@ -1,0 +1,55 @@
+//! What commands about lessons do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Workbench;
+use crate::gui::command::LessonCommand;
+use crate::gui::data::Severity;
+use crate::gui::dialogs::Purpose;
+use crate::gui::lessons::{Lesson, OpenLesson, fits, lessons, read_lesson};
+
+impl Workbench {
+    pub(super) fn apply_lesson(&mut self, command: LessonCommand, context: &egui::Context) {
+        match command {
+            LessonCommand::StartLesson(number) => {
+                if let Some(lesson) = lessons().get(number) {
+                    self.begin_lesson(Arc::clone(lesson));
+                }
+            }
+            LessonCommand::StepLesson(steps) => {
+                let place = self.lesson.as_ref().and_then(|open| open.moved(steps));
+                if let Some(place) = place {
+                    self.show_lesson(place);
+                }
+            }
+            LessonCommand::CloseLesson => self.lesson = None,
+            LessonCommand::AskForLesson => self.dialogs.ask(Purpose::Lesson, "", context),
+            LessonCommand::OpenLesson(path) => self.read_lesson(&path),
+        }
+    }
+
+    fn read_lesson(&mut self, path: &Path) {
+        match read_lesson(path) {
+            Ok(lesson) => self.begin_lesson(Arc::new(lesson)),
+            Err(error) => self.note(Severity::Error, format!("{error:#}")),
+        }
+    }
+
+    fn begin_lesson(&mut self, lesson: Arc<Lesson>) {
+        self.show_lesson(OpenLesson { lesson, step: 0 });
+    }
+
+    /// Sets the views of a step; captures the prompts of the built-in model first if the lesson is given on them.
+    fn show_lesson(&mut self, place: OpenLesson) {
+        let Some(step) = place.lesson.steps.get(place.step) else {
+            return;
+        };
+        self.script.clear();
+        self.script.extend(step.commands.iter().cloned());
+        if !fits(&place.lesson, &self.data) {
+            self.capture_demo();
+        }
+        self.lesson = Some(place);
+    }
+}

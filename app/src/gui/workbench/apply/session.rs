@@ -1,0 +1,115 @@
+//! What commands about sessions do.
+
+use std::path::PathBuf;
+
+use super::Workbench;
+use crate::gui::command::SessionCommand;
+use crate::gui::data::Slot;
+use crate::gui::dialogs::Purpose;
+use crate::gui::lanes::ReadRequest;
+
+impl Workbench {
+    pub(super) fn apply_session(&mut self, command: SessionCommand, context: &egui::Context) {
+        match command {
+            SessionCommand::AskForSession => self.dialogs.ask(Purpose::Session, "", context),
+            SessionCommand::OpenSession(path) => self.open_by_hand(path),
+            SessionCommand::OpenBeside(path) => self.open(Slot::Beside, path),
+            SessionCommand::SwapSessions => self.swap_sessions(),
+            SessionCommand::CloseBeside => self.data.beside = None,
+            SessionCommand::AskForCopy => self.ask_for_copy(context),
+            SessionCommand::SaveSessionAs(path) => self.save_as(path),
+            SessionCommand::ClearRecent => self.settings.recent.clear(),
+            SessionCommand::SelectSample(index) => self.show_sample(Slot::Main, index),
+            SessionCommand::SelectSampleBeside(index) => self.show_sample(Slot::Beside, index),
+            SessionCommand::StepSample(step) => self.step_sample(step),
+        }
+    }
+
+    /// Opens a session that somebody wants to see, rather than that of a running capture.
+    fn open_by_hand(&mut self, path: PathBuf) {
+        if let Some(capture) = &mut self.data.capture {
+            capture.is_for_show = capture.out == path;
+        }
+        self.open(Slot::Main, path);
+    }
+
+    pub(in crate::gui::workbench) fn open(&mut self, slot: Slot, path: PathBuf) {
+        self.ask(ReadRequest::Open {
+            slot,
+            path,
+            options: self.settings.choices.measure,
+        });
+    }
+
+    fn ask_for_copy(&mut self, context: &egui::Context) {
+        if let Some(session) = &self.data.session {
+            let name = format!("{}.kvlens", session.info.name);
+            self.dialogs.ask(Purpose::Copy, &name, context);
+        }
+    }
+
+    fn save_as(&mut self, to: PathBuf) {
+        let Some(session) = &self.data.session else {
+            return;
+        };
+        let from = session.info.path.clone();
+        self.ask(ReadRequest::SaveAs { from, to });
+    }
+
+    pub(in crate::gui::workbench) fn show_sample(&mut self, slot: Slot, index: usize) {
+        let Some(session) = self.data.slot(slot) else {
+            return;
+        };
+        if index >= session.info.samples.len() {
+            return;
+        }
+        let request = ReadRequest::Measure {
+            slot,
+            path: session.info.path.clone(),
+            index,
+            options: self.settings.choices.measure,
+        };
+        self.ask(request);
+    }
+
+    fn step_sample(&mut self, step: i32) {
+        if let Some(shown) = self.data.shown()
+            && let Some(index) = shown.index.checked_add_signed(step as isize)
+        {
+            self.show_sample(Slot::Main, index);
+        }
+    }
+
+    pub(in crate::gui::workbench) fn measure_again(&mut self) {
+        for slot in [Slot::Main, Slot::Beside] {
+            let shown = self.data.slot(slot).and_then(|it| it.shown.as_ref());
+            if let Some(index) = shown.map(|shown| shown.index) {
+                self.show_sample(slot, index);
+            }
+        }
+    }
+
+    /// Lets B show the prompt that A shows. Of one session twice, each keeps its own.
+    pub(in crate::gui::workbench) fn match_sample_beside(&mut self) {
+        let (Some(main), Some(beside)) = (&self.data.session, &self.data.beside) else {
+            return;
+        };
+        if main.info.path == beside.info.path {
+            return;
+        }
+        let id = main.shown.as_ref().map(|shown| &shown.sample.record.id);
+        let mut ids = beside.info.samples.iter().map(|row| &row.id);
+        let index = ids.position(|known| Some(known) == id);
+        let is_shown = beside.shown.as_ref().map(|shown| shown.index) == index;
+        if let Some(index) = index.filter(|_| !is_shown) {
+            self.show_sample(Slot::Beside, index);
+        }
+    }
+
+    fn swap_sessions(&mut self) {
+        if self.data.beside.is_some() {
+            std::mem::swap(&mut self.data.session, &mut self.data.beside);
+            self.asked_attention = None;
+        }
+    }
+}
