@@ -7,7 +7,7 @@ use divan::{AllocProfiler, Bencher, black_box};
 use kvlens_analysis::agreement::Agreement;
 use kvlens_analysis::{
     BudgetGrid, Comparison, ComparisonInput, ForcedKeep, HeadKind, Importance, OracleTops,
-    Rankings, compare,
+    Rankings, ReducedHead, Scoring, compare,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +36,7 @@ fn importance(heads: usize, seed: u64) -> Importance {
         TOKENS,
         scores(heads, seed),
         shares,
+        vec![0],
     )
     .unwrap_or_else(|refused| unreachable!("{refused}"))
 }
@@ -44,30 +45,31 @@ fn budgets() -> Vec<usize> {
     BudgetGrid::new(TOKENS, BUDGETS).map_or_else(|_| Vec::new(), |grid| grid.tokens().to_vec())
 }
 
-fn one_pass(oracle: &Importance, window: &Importance, budgets: &[usize]) -> Option<Comparison> {
+fn one_pass(truth: &Importance, window: &Importance, budgets: &[usize]) -> Option<Comparison> {
     let none = ForcedKeep::default();
     let rank = |side| Rankings::of(side, none).ok();
     compare(ComparisonInput {
-        oracle: &rank(oracle)?,
+        truth: &rank(truth)?,
         window: &rank(window)?,
-        oracle_mass: oracle,
+        decode_mass: truth,
         keep_rule: none.into(),
+        evidence: &[],
         budgets,
     })
     .ok()
 }
 
-/// Sort both sides, then all five metrics at all budgets.
+/// Sort both sides, then every metric at all budgets.
 #[divan::bench]
 fn all_budgets_in_one_pass(bencher: Bencher<'_, '_>) {
-    let (oracle, window, budgets) = (importance(1, 1), importance(1, 2), budgets());
-    bencher.bench_local(|| one_pass(black_box(&oracle), black_box(&window), &budgets));
+    let (truth, window, budgets) = (importance(1, 1), importance(1, 2), budgets());
+    bencher.bench_local(|| one_pass(black_box(&truth), black_box(&window), &budgets));
 }
 
 /// A partial sort of both sides for each budget, and the recall of that budget alone.
 #[divan::bench]
 fn plain_top_k_per_budget(bencher: Bencher<'_, '_>) {
-    let (oracle, window, budgets) = (scores(1, 1), scores(1, 2), budgets());
+    let (truth, window, budgets) = (scores(1, 1), scores(1, 2), budgets());
     bencher.bench_local(|| -> Vec<usize> {
         let top = |scores: &[f32], budget: usize| {
             let mut tokens: Vec<u32> = (0..TOKENS as u32).collect();
@@ -85,7 +87,7 @@ fn plain_top_k_per_budget(bencher: Bencher<'_, '_>) {
             .iter()
             .map(|&budget| {
                 let (a, b) = (
-                    top(black_box(&oracle), budget),
+                    top(black_box(&truth), budget),
                     top(black_box(&window), budget),
                 );
                 a.iter().zip(&b).filter(|&(&a, &b)| a && b).count()
@@ -101,18 +103,32 @@ fn ranking_of_one_head(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| Rankings::of(black_box(&side), ForcedKeep::default()));
 }
 
+/// The same of scores that max pooling has tied, with the unpooled ones as the second key.
+#[divan::bench]
+fn ranking_of_one_pooled_head(bencher: Bencher<'_, '_>) {
+    let head = ReducedHead {
+        scores: scores(1, 1),
+        prompt_share: 1.0,
+    };
+    let (scoring, none) = (Scoring::for_queries(), ForcedKeep::default());
+    let side = Importance::from_reduced(vec![vec![head]], 1, scoring, none, vec![0])
+        .unwrap_or_else(|refused| unreachable!("{refused}"));
+    bencher.bench_local(|| Rankings::of(black_box(&side), ForcedKeep::default()));
+}
+
 /// The budget-free measures.
 #[divan::bench]
 fn agreement_of_one_head(bencher: Bencher<'_, '_>) {
-    let (oracle, window) = (scores(1, 1), scores(1, 2));
-    bencher.bench_local(|| Agreement::of(black_box(&oracle), black_box(&window)));
+    let (truth, window) = (importance(1, 1), importance(1, 2));
+    let all = |side| Importance::head_scores(side, 0, 0, ForcedKeep::default());
+    bencher.bench_local(|| Agreement::of(all(black_box(&truth)), all(black_box(&window))));
 }
 
 /// A layer of 32 heads on all cores: what a prompt of any number of layers holds at a time.
 #[divan::bench(sample_count = 10)]
 fn a_layer_of_32_heads(bencher: Bencher<'_, '_>) {
-    let (oracle, window, budgets) = (importance(32, 1), importance(32, 2), budgets());
-    bencher.bench_local(|| one_pass(black_box(&oracle), black_box(&window), &budgets));
+    let (truth, window, budgets) = (importance(32, 1), importance(32, 2), budgets());
+    bencher.bench_local(|| one_pass(black_box(&truth), black_box(&window), &budgets));
 }
 
 /// Layers, heads of a layer and windows of a large model's prompt.
@@ -120,7 +136,7 @@ const LAYERS: usize = 32;
 const LAYER_HEADS: usize = 32;
 const WINDOWS: usize = 8;
 
-/// The oracle and the windows of one layer. A prompt of 1,024 heads and 8 windows goes through the benchmarks
+/// The truth and the windows of one layer. A prompt of 1,024 heads and 8 windows goes through the benchmarks
 /// below layer by layer, as a prompt too large to hold does; every layer has these scores, which are made
 /// before the clock starts.
 fn layer() -> (Importance, Vec<Importance>) {
@@ -131,11 +147,11 @@ fn layer() -> (Importance, Vec<Importance>) {
 }
 
 fn recall_alone(bencher: Bencher<'_, '_>, budgets: &[usize]) {
-    let (oracle, windows) = layer();
+    let (truth, windows) = layer();
     bencher.bench_local(|| -> Option<usize> {
         let mut heads = 0;
         for _ in 0..LAYERS {
-            let tops = OracleTops::of(black_box(&oracle), ForcedKeep::default(), budgets).ok()?;
+            let tops = OracleTops::of(black_box(&truth), ForcedKeep::default(), budgets).ok()?;
             for window in &windows {
                 heads += tops.recall_by_head(black_box(window)).ok()?.len();
             }
@@ -156,31 +172,29 @@ fn recall_at_every_budget_of_1024_heads_and_8_windows(bencher: Bencher<'_, '_>) 
     recall_alone(bencher, &(1..=TOKENS).collect::<Vec<usize>>());
 }
 
-/// The same prompt, five metrics at 20 budgets and the area under the recall of all of them.
+/// The same prompt, every metric at 20 budgets and the area under recall.
 #[divan::bench(sample_count = 3, sample_size = 1)]
-fn five_metrics_of_1024_heads_and_8_windows(bencher: Bencher<'_, '_>) {
-    let ((oracle, windows), budgets) = (layer(), budgets());
+fn all_metrics_of_1024_heads_and_8_windows(bencher: Bencher<'_, '_>) {
+    let ((truth, windows), budgets) = (layer(), budgets());
     bencher.bench_local(|| {
         let none = ForcedKeep::default();
         let mut by_window: Vec<Vec<Comparison>> = vec![Vec::new(); WINDOWS];
         for _ in 0..LAYERS {
-            let ranked = Rankings::of(black_box(&oracle), none).ok()?;
+            let ranked = Rankings::of(black_box(&truth), none).ok()?;
             for (window, layers) in windows.iter().zip(&mut by_window) {
                 layers.push(
                     compare(ComparisonInput {
-                        oracle: &ranked,
+                        truth: &ranked,
                         window: &Rankings::of(black_box(window), none).ok()?,
-                        oracle_mass: &oracle,
+                        decode_mass: &truth,
                         keep_rule: none.into(),
+                        evidence: &[],
                         budgets: &budgets,
                     })
                     .ok()?,
                 );
             }
         }
-        by_window
-            .into_iter()
-            .map(|layers| Comparison::stack(layers).ok())
-            .collect::<Option<Vec<Comparison>>>()
+        Some(by_window)
     });
 }

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::comparison::same;
+use crate::comparison::{Side, same};
 use crate::error::{AnalysisError, finite};
-use crate::importance::Importance;
+use crate::importance::{HeadScores, Importance};
 use crate::tokens::ForcedKeep;
 
 mod correlation;
@@ -41,29 +41,38 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// The measures of one head's scores, given for the rankable tokens only.
+    /// The measures of one head's scores over their rankable tokens.
     ///
     /// # Errors
-    /// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
-    pub fn of(oracle: &[f32], window: &[f32]) -> Result<Self, AnalysisError> {
-        comparable(oracle, window)?;
+    /// [`AnalysisError::Mismatch`] when the sides rank other tokens.
+    pub fn of(truth: HeadScores<'_>, window: HeadScores<'_>) -> Result<Self, AnalysisError> {
+        same_tokens(truth, window)?;
         // Each side is sorted once for the three measures of order.
-        let (oracle_sorted, window_sorted) = (Sorted::of(oracle), Sorted::of(window));
+        let truth_sorted = Sorted::of(truth.sort_keys());
+        let window_sorted = Sorted::of(window.sort_keys());
+        let (truth, window) = (truth.rankable_scores(), window.rankable_scores());
         let Divergences {
             kl,
             js,
             total_variation,
-        } = Divergences::of(oracle, window);
+        } = Divergences::of(truth, window);
         Ok(Self {
-            spearman: correlation::spearman_of(&oracle_sorted, &window_sorted),
-            kendall: correlation::kendall_of(&oracle_sorted, &window_sorted),
+            spearman: correlation::spearman_of(&truth_sorted, &window_sorted),
+            kendall: correlation::kendall_of(&truth_sorted, &window_sorted),
             kl,
             js,
-            cosine: cosine(oracle, window)?,
-            rbo: rank_overlap::overlap_of(&oracle_sorted, &window_sorted, RBO_PERSISTENCE),
+            cosine: cosine(truth, window)?,
+            rbo: rank_overlap::overlap_of(&truth_sorted, &window_sorted, RBO_PERSISTENCE),
             total_variation,
         })
     }
+}
+
+/// Refuses sides that rank other tokens.
+fn same_tokens(truth: HeadScores<'_>, window: HeadScores<'_>) -> Result<(), AnalysisError> {
+    let (of_truth, of_window) = (truth.rankable(), window.rankable());
+    same("first rankable tokens", of_truth.start, of_window.start)?;
+    same("last rankable tokens", of_truth.end, of_window.end)
 }
 
 /// Refuses sides of different lengths and scores that are not finite.
@@ -80,31 +89,20 @@ fn comparable(oracle: &[f32], window: &[f32]) -> Result<(), AnalysisError> {
 /// The measures of every head, `[L, heads]`, over the tokens that are not exempt and that a decode step sees.
 ///
 /// # Errors
-/// [`AnalysisError::Mismatch`] when the sides differ in layers, heads or tokens.
+/// [`AnalysisError::Mismatch`] when the sides differ in layers, heads, tokens or visible tokens.
 pub fn agreement_by_head(
-    oracle: &Importance,
+    truth: &Importance,
     window: &Importance,
     exempt: ForcedKeep,
 ) -> Result<Vec<Agreement>, AnalysisError> {
-    same("layers", oracle.layers(), window.layers())?;
-    same("heads", oracle.heads(), window.heads())?;
-    same("head kinds", oracle.head_kind(), window.head_kind())?;
-    same(
-        "prompt tokens",
-        oracle.prompt_tokens(),
-        window.prompt_tokens(),
-    )?;
-    let rankable = exempt.rest(oracle.prompt_tokens());
-    let visible = |head: usize| {
-        let first = oracle.first_visible(head / oracle.heads());
-        first.clamp(rankable.start, rankable.end)..rankable.end
-    };
-    oracle
-        .by_head()
-        .zip(window.by_head())
-        .enumerate()
-        .map(|(head, (oracle, window))| {
-            Agreement::of(&oracle[visible(head)], &window[visible(head)])
+    Side::from(truth).check(window)?;
+    let heads = truth.heads();
+    (0..truth.layers() * heads)
+        .into_par_iter()
+        .map(|index| {
+            let (layer, head) = (index / heads, index % heads);
+            let truth = truth.head_scores(layer, head, exempt);
+            Agreement::of(truth, window.head_scores(layer, head, exempt))
         })
         .collect()
 }
@@ -114,10 +112,18 @@ mod tests {
     use super::*;
     use crate::importance::HeadKind;
 
+    fn seen_from(first: usize, scores: &[f32], heads: usize) -> Importance {
+        let (tokens, scores) = (scores.len() / heads, scores.to_vec());
+        let (kind, shares) = (HeadKind::Query, vec![1.0; heads]);
+        Importance::new(1, heads, kind, tokens, scores, shares, vec![first]).unwrap()
+    }
+
     fn importance(scores: &[f32], heads: usize) -> Importance {
-        let tokens = scores.len() / heads;
-        let shares = vec![1.0; heads];
-        Importance::new(1, heads, HeadKind::Query, tokens, scores.to_vec(), shares).unwrap()
+        seen_from(0, scores, heads)
+    }
+
+    fn whole(scores: &[f32]) -> HeadScores<'_> {
+        HeadScores::new(scores, None, 0..scores.len())
     }
 
     #[test]
@@ -140,11 +146,12 @@ mod tests {
 
     #[test]
     fn tokens_that_no_decode_step_sees_take_no_part() {
-        let oracle = importance(&[0.0, 0.0, 3.0, 1.0, 2.0], 1);
-        let window = importance(&[7.0, 9.0, 1.0, 3.0, 2.0], 1);
-        let seen = |side: Importance| side.with_first_visible(vec![2]).unwrap();
-        let found = agreement_by_head(&seen(oracle), &seen(window), ForcedKeep::default()).unwrap();
+        let truth = seen_from(2, &[0.0, 0.0, 3.0, 1.0, 2.0], 1);
+        let window = seen_from(2, &[7.0, 9.0, 1.0, 3.0, 2.0], 1);
+        let found = agreement_by_head(&truth, &window, ForcedKeep::default()).unwrap();
         assert_eq!((found[0].spearman, found[0].kendall), (-1.0, -1.0));
+        let all_seen = importance(&[7.0, 9.0, 1.0, 3.0, 2.0], 1);
+        assert!(agreement_by_head(&truth, &all_seen, ForcedKeep::default()).is_err());
     }
 
     #[test]
@@ -173,7 +180,7 @@ mod tests {
 
     #[test]
     fn negative_scores_are_no_distribution() {
-        let agreement = Agreement::of(&[-1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]).unwrap();
+        let agreement = Agreement::of(whole(&[-1.0, 2.0, 3.0]), whole(&[1.0, 2.0, 3.0])).unwrap();
         assert!(agreement.kl.is_nan() && agreement.js.is_nan());
         assert!(agreement.total_variation.is_nan());
         assert_eq!(agreement.spearman, 1.0);
@@ -189,20 +196,16 @@ mod tests {
                 "the oracle's score of token 2 is NaN, not a finite number"
             );
         }
-        let refused = rank_biased_overlap(&[0.5], &[f32::INFINITY], 0.5).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "the window's score of token 0 is inf, not a finite number"
-        );
     }
 
     #[test]
     fn lengths_and_heads_must_match() {
-        let refused = Agreement::of(&[0.5, 0.25], &[0.5]).unwrap_err();
+        let refused = Agreement::of(whole(&[0.5, 0.25]), whole(&[0.5])).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "the lengths of the two sides differ: 2 for the oracle, 1 for the window"
+            "the last rankable tokens of the two sides differ: 2 for the oracle, 1 for the window"
         );
+        assert!(kl(&[0.5, 0.25], &[0.5]).is_err());
         let (one, two) = (importance(&[0.5, 0.25], 1), importance(&[0.5, 0.25], 2));
         let refused = agreement_by_head(&one, &two, ForcedKeep::default());
         assert!(matches!(

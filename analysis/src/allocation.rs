@@ -5,8 +5,8 @@
 
 use crate::comparison::check_budgets;
 use crate::error::AnalysisError;
-use crate::importance::Importance;
-use crate::order::descending;
+use crate::importance::{HeadScores, Importance};
+use crate::order::{SortKeys, descending};
 use crate::tokens::ForcedKeep;
 
 mod outcome;
@@ -105,8 +105,9 @@ impl BudgetAllocation {
     /// A layer's budget moved between its heads to where the scores are (`AdaKV`, arXiv 2407.11550, as
     /// released, without its optional normalisation): of all scores of a layer's heads together the highest
     /// `heads * F` are marked, `F = budget - forced-keep tokens`, and a head gets `1 - floor` of its
-    /// marks plus `floor * F`, plus the forced-keep tokens. Equal scores go to the lower head, then the
-    /// lower position; parts of a token to the largest parts, so that the total is exactly the uniform one.
+    /// marks plus `floor * F`, plus the forced-keep tokens. Equal scores go by the unpooled score, then to the lower
+    /// head, then to the lower position; parts of a token to the largest parts, so that the total is exactly the
+    /// uniform one. Only tokens that the layer sees are marked; where there are fewer, the rest is shared evenly.
     ///
     /// # Errors
     /// [`AnalysisError::BudgetOutOfRange`] for a budget outside 1..=T, [`AnalysisError::OutOfBounds`] for a
@@ -133,9 +134,11 @@ impl BudgetAllocation {
         }
         for (layer, tokens) in allocation.tokens.chunks_mut(importance.heads()).enumerate() {
             let marks = split.marks(importance, forced_keep, layer);
+            let unmarked = split.free * tokens.len() - marks.iter().sum::<usize>();
+            let spare = unmarked as f64 / tokens.len() as f64;
             let shares: Vec<f64> = marks
                 .iter()
-                .map(|&marks| (1.0 - floor) * marks as f64 + floor * split.free as f64)
+                .map(|&marks| (1.0 - floor) * (marks as f64 + spare) + floor * split.free as f64)
                 .collect();
             let whole = rounded_to(&shares, split.free * tokens.len());
             for (tokens, whole) in tokens.iter_mut().zip(whole) {
@@ -189,14 +192,22 @@ impl Split {
     /// How many of a layer's highest scores lie in each of its heads.
     fn marks(&self, importance: &Importance, forced_keep: ForcedKeep, layer: usize) -> Vec<usize> {
         let heads = importance.heads();
-        let rest = forced_keep.rest(importance.prompt_tokens());
-        let pooled: Vec<f32> = (0..heads)
-            .flat_map(|head| &importance.head(layer, head)[rest.clone()])
-            .copied()
+        let by_head: Vec<HeadScores<'_>> = (0..heads)
+            .map(|head| importance.head_scores(layer, head, forced_keep))
             .collect();
+        let of_layer = || by_head.iter().map(|head| (head, head.rankable()));
+        let scores = of_layer().flat_map(|(head, tokens)| &head.scores()[tokens]);
+        let unpooled = of_layer().flat_map(|(head, tokens)| &head.tie_break()[tokens]);
+        let scores: Vec<f32> = scores.copied().collect();
+        let unpooled: Vec<f32> = unpooled.copied().collect();
+        let best_first = descending(SortKeys {
+            scores: &scores,
+            tie_break: Some(&unpooled),
+        });
+        let tokens = scores.len() / heads;
         let mut marks = vec![0; heads];
-        for place in descending(&pooled).into_iter().take(heads * self.free) {
-            marks[place as usize / self.rest] += 1;
+        for place in best_first.into_iter().take(heads * self.free) {
+            marks[place as usize / tokens] += 1;
         }
         marks
     }

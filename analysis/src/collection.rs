@@ -1,24 +1,33 @@
 //! Many samples of many windows, gathered sample by sample for means, differences and winners.
 //!
-//! Samples are averaged within a group (model, task, place of the question) whatever session they come from.
-//! Windows are paired sample by sample: by a key that the caller gives, equal only where two sessions ran
-//! the same prompt to the same decode stage.
+//! The unit of counting is the prompt with its decode stage, by content: a copy of a sample, or the same sample
+//! in another session, is one sample and is named as a duplicate. Samples are averaged within a group (model,
+//! task, place of the question) whatever session they come from.
 //!
 //! What is kept of a sample is one number per window, budget and head, so the samples themselves may be
-//! larger than memory: 1,000 samples of 1,024 heads, 8 windows and 6 budgets are 200 MB.
+//! larger than memory: 1,000 samples of 1,024 heads, 8 windows and 6 budgets are 400 MB.
+
+use std::collections::{BTreeMap, HashMap};
 
 use crate::budget::Budget;
 use crate::comparison::{Comparison, Metric};
 use crate::error::AnalysisError;
 use crate::importance::HeadKind;
 
+mod duplicates;
 mod means;
 mod pairs;
+mod points;
 #[cfg(test)]
 mod tests;
+mod winners;
 
+pub use duplicates::Duplicate;
 pub use means::GroupSummary;
-pub use pairs::{PairedMap, WinnerMap};
+pub use pairs::{Contrast, PairedMap};
+pub use winners::WinnerMap;
+
+use points::Point;
 
 /// What samples are averaged together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +40,30 @@ pub struct SampleGroup {
     pub question_place: Option<String>,
 }
 
-/// Equal for two samples whose windows may be paired.
-pub type SampleKey = String;
+/// What a sample is, so that copies are counted once and samples that belong together are paired.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SampleKey {
+    /// Equal for the same prompt with the same decode stage by the same model: a hash of the prompt's and the
+    /// decode stage's token ids and of the model.
+    pub content: String,
+    /// Equal for the same document and question, wherever the question stands; none where the data do not say.
+    pub document: Option<String>,
+    /// Equal for the same prompt in letters, whatever model reads it: a hash of its text.
+    pub prompt: String,
+}
+
+/// A sample on its way into a collection.
+#[derive(Debug, Clone, Copy)]
+pub struct CollectedSample<'a> {
+    /// What it is.
+    pub key: &'a SampleKey,
+    /// Name of its session.
+    pub session: &'a str,
+    /// Its id there.
+    pub sample: &'a str,
+    /// Prompt tokens, T.
+    pub prompt_tokens: usize,
+}
 
 /// The heads of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +85,8 @@ pub struct CollectedWindow<'a> {
     pub score_kind: &'a str,
     /// Its metrics; budgets that it was not compared at, or that are larger than the prompt, are left out.
     pub comparison: &'a Comparison,
+    /// Where methods are compared: the decode stage's own rows under the window's scoring, against the same truth.
+    pub ceiling: Option<&'a Comparison>,
 }
 
 /// Samples gathered so far.
@@ -64,6 +97,7 @@ pub struct Collection {
     mapped: usize,
     metric: Metric,
     groups: Vec<GroupSamples>,
+    duplicates: Vec<Duplicate>,
 }
 
 /// The samples of one group.
@@ -71,8 +105,12 @@ pub struct Collection {
 pub struct GroupSamples {
     /// What they have in common.
     pub group: SampleGroup,
-    /// Prompt tokens of every sample, in the order of coming; a sample of two sessions counts twice.
+    /// Prompt tokens of every sample, in the order of coming; each content once.
     pub prompt_tokens: Vec<usize>,
+    /// By sample.
+    keys: Vec<SampleKey>,
+    /// Index of a sample by its content.
+    by_content: HashMap<String, usize>,
     windows: Vec<WindowSamples>,
 }
 
@@ -81,22 +119,16 @@ struct WindowSamples {
     label: String,
     score_kind: String,
     shape: HeadShape,
-    samples: Vec<SamplePoints>,
+    /// By index of the sample within the group.
+    samples: BTreeMap<usize, SamplePoints>,
 }
 
 #[derive(Debug, Clone)]
 struct SamplePoints {
-    key: SampleKey,
+    session: String,
+    sample: String,
     /// By budget; none where the budget does not apply to the prompt.
     points: Vec<Option<Point>>,
-}
-
-#[derive(Debug, Clone)]
-struct Point {
-    /// Means over the heads, in the order of [`Metric::ALL`].
-    means: [f64; Metric::ALL.len()],
-    /// The collection's metric, `[L, heads]`; empty at a budget without maps.
-    by_head: Vec<f32>,
 }
 
 impl Collection {
@@ -114,6 +146,7 @@ impl Collection {
             mapped: budgets.len(),
             metric,
             groups: Vec::new(),
+            duplicates: Vec::new(),
         }
     }
 
@@ -137,40 +170,9 @@ impl Collection {
         &self.groups
     }
 
-    /// Adds a sample of `prompt_tokens` tokens.
-    pub fn add(
-        &mut self,
-        group: &SampleGroup,
-        key: &str,
-        prompt_tokens: usize,
-        windows: &[CollectedWindow<'_>],
-    ) {
-        let (budgets, mapped, metric) = (self.budgets.clone(), self.mapped, self.metric);
-        let known = self.groups.iter().position(|entry| entry.group == *group);
-        let index = known.unwrap_or_else(|| {
-            self.groups.push(GroupSamples {
-                group: group.clone(),
-                prompt_tokens: Vec::new(),
-                windows: Vec::new(),
-            });
-            self.groups.len() - 1
-        });
-        let entry = &mut self.groups[index];
-        entry.prompt_tokens.push(prompt_tokens);
-        for window in windows {
-            let points = budgets
-                .iter()
-                .enumerate()
-                .map(|(index, &budget)| {
-                    Point::of(
-                        window.comparison,
-                        budget,
-                        (index < mapped).then_some(metric),
-                    )
-                })
-                .collect();
-            entry.window(window).push(key, points);
-        }
+    /// Samples that came again and were not counted again, in the order of coming.
+    pub fn duplicates(&self) -> &[Duplicate] {
+        &self.duplicates
     }
 
     /// The first window's label of the first group; none before a sample came.
@@ -178,9 +180,57 @@ impl Collection {
         let window = self.groups.first()?.windows.first()?;
         Some(&window.label)
     }
+
+    /// Adds a sample with its windows. A window that the same content already has is not counted again; see
+    /// [`Self::duplicates`].
+    pub fn add(
+        &mut self,
+        group: &SampleGroup,
+        sample: CollectedSample<'_>,
+        windows: &[CollectedWindow<'_>],
+    ) {
+        let (budgets, mapped, metric) = (&self.budgets, self.mapped, self.metric);
+        let points = |window: &CollectedWindow<'_>| -> Vec<Option<Point>> {
+            let budgets = budgets.iter().enumerate();
+            let point = |(index, &budget)| {
+                let map = (index < mapped).then_some(metric);
+                Point::of(window, budget, map)
+            };
+            budgets.map(point).collect()
+        };
+        let known = self.groups.iter().position(|entry| entry.group == *group);
+        let index = known.unwrap_or(self.groups.len());
+        if index == self.groups.len() {
+            self.groups.push(GroupSamples::new(group.clone()));
+        }
+        let entry = &mut self.groups[index];
+        let unit = entry.unit(sample);
+        for window in windows {
+            let new = SamplePoints {
+                session: sample.session.to_owned(),
+                sample: sample.sample.to_owned(),
+                points: points(window),
+            };
+            let samples = &mut entry.window(window).samples;
+            match samples.get(&unit) {
+                None => drop(samples.insert(unit, new)),
+                Some(first) => Duplicate::add(&mut self.duplicates, window.label, first, &new),
+            }
+        }
+    }
 }
 
 impl GroupSamples {
+    fn new(group: SampleGroup) -> Self {
+        Self {
+            group,
+            prompt_tokens: Vec::new(),
+            keys: Vec::new(),
+            by_content: HashMap::new(),
+            windows: Vec::new(),
+        }
+    }
+
     /// Labels and score kinds of the windows in the order in which they first came, each label once.
     pub fn windows(&self) -> Vec<(&str, &str)> {
         let mut labels: Vec<(&str, &str)> = Vec::new();
@@ -190,6 +240,18 @@ impl GroupSamples {
             }
         }
         labels
+    }
+
+    /// The index of a sample, which is a new one where its content is.
+    fn unit(&mut self, sample: CollectedSample<'_>) -> usize {
+        if let Some(&known) = self.by_content.get(&sample.key.content) {
+            return known;
+        }
+        let new = self.keys.len();
+        self.by_content.insert(sample.key.content.clone(), new);
+        self.keys.push(sample.key.clone());
+        self.prompt_tokens.push(sample.prompt_tokens);
+        new
     }
 
     fn window(&mut self, window: &CollectedWindow<'_>) -> &mut WindowSamples {
@@ -208,7 +270,7 @@ impl GroupSamples {
                 label: window.label.to_owned(),
                 score_kind: window.score_kind.to_owned(),
                 shape,
-                samples: Vec::new(),
+                samples: BTreeMap::new(),
             });
             self.windows.len() - 1
         });
@@ -217,54 +279,12 @@ impl GroupSamples {
 }
 
 impl WindowSamples {
-    /// A second sample of the same key (the same capture twice) is a sample of its own.
-    fn push(&mut self, key: &str, points: Vec<Option<Point>>) {
-        let repeats = self.samples.iter().filter(|sample| {
-            let rest = sample.key.strip_prefix(key);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
-        });
-        let key = match repeats.count() {
-            0 => key.to_owned(),
-            count => format!("{key}#{}", count + 1),
-        };
-        self.samples.push(SamplePoints { key, points });
+    /// Every sample that a budget applies to, by index within the group.
+    fn at(&self, budget: usize) -> impl Iterator<Item = (usize, &Point)> {
+        let samples = self.samples.iter();
+        samples
+            .filter_map(move |(&unit, sample)| Some((unit, sample.points.get(budget)?.as_ref()?)))
     }
-
-    /// The sample of a key; `near` is where it probably stands.
-    fn find(&self, key: &str, near: usize) -> Option<&SamplePoints> {
-        self.samples
-            .get(near)
-            .filter(|sample| sample.key == key)
-            .or_else(|| self.samples.iter().find(|sample| sample.key == key))
-    }
-}
-
-impl SamplePoints {
-    fn point(&self, budget: usize) -> Option<&Point> {
-        self.points.get(budget)?.as_ref()
-    }
-}
-
-impl Point {
-    fn of(comparison: &Comparison, budget: Budget, mapped: Option<Metric>) -> Option<Self> {
-        if matches!(budget, Budget::Tokens(tokens) if tokens > comparison.prompt_tokens) {
-            return None;
-        }
-        let tokens = budget.tokens(comparison.prompt_tokens);
-        let index = comparison.budget_index(tokens).ok()?;
-        Some(Self {
-            means: Metric::ALL.map(|metric| comparison.mean(metric, index)),
-            by_head: mapped.map_or_else(Vec::new, |metric| comparison.metric_map(metric, index)),
-        })
-    }
-}
-
-/// The place of a metric in [`Point::means`].
-fn place_of(metric: Metric) -> usize {
-    Metric::ALL
-        .iter()
-        .position(|known| *known == metric)
-        .unwrap_or_default()
 }
 
 /// What a caller passes on when values of several samples cannot be put side by side.

@@ -1,6 +1,8 @@
-//! How well a window's ranking foresees the oracle's, at every budget.
+//! How well a window's ranking foresees the truth's, at every budget.
 //!
 //! Each head is ranked once; the overlap at all budgets then takes one pass over its tokens.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -11,47 +13,73 @@ use crate::keep_rule::KeepRule;
 use crate::ranking::Rankings;
 use crate::statistics;
 
+mod band;
 mod head;
+mod kept;
 mod log_axis;
+mod sides;
 #[cfg(test)]
 mod tests;
 
+pub use band::Band;
 use head::HeadComparer;
+pub(crate) use sides::{Side, same, same_heads};
 
-/// A number that tells how much of the oracle a window foresees at a budget.
+/// The area under recall begins at this share of the prompt, in per cent, rounded up and at least one token. Below it
+/// few tokens decide, and the logarithmic axis would give a fifth of its length to budgets of 1 to 4 tokens.
+pub const RECALL_AUC_FIRST_PERCENT: usize = 1;
+
+/// It ends at this share of the prompt, in per cent, rounded down: whoever keeps more does not evict in earnest.
+pub const RECALL_AUC_LAST_PERCENT: usize = 50;
+
+/// A number that tells how much of the decode stage's attention a window foresees at a budget B.
+///
+/// All of them are undefined where B is not below the number of tokens that the layer ranks: any window would have
+/// the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
-    /// Share of the oracle's top B among the window's top B, over the rankable tokens.
+    /// Share of the truth's top B among the window's top B, over the rankable tokens.
     Recall,
-    /// The same over whole selections, forced-keep and exempt tokens counted.
+    /// Share of the truth's top B, over the rankable tokens, that the window's eviction rule keeps at B: forced-keep
+    /// and exempt tokens first, then the top of the window's ranking.
+    KeptRecall,
+    /// Share of B that the rule keeps by the window's ranking and by the truth's: forced-keep and exempt tokens are
+    /// hits on both sides, whether decoding uses them or not.
     HitRate,
     /// Tokens in both top-B sets over tokens in either.
     Jaccard,
-    /// Decode attention on the prompt that the window's top B keeps.
+    /// Decode attention on the prompt that the window's top B keeps, unpooled.
     Mass,
-    /// The same as a share of what the oracle's own top B keeps.
+    /// The same as a share of the most that any B rankable tokens hold.
     MassOfOracle,
+    /// Share of the evidence (the prompt tokens that the answer needs, as far as the layer sees them) that the
+    /// window's eviction rule keeps.
+    EvidenceKept,
 }
 
 impl Metric {
     /// Every metric, in the order of the tables' columns.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Recall,
+        Self::KeptRecall,
         Self::HitRate,
         Self::Jaccard,
         Self::Mass,
         Self::MassOfOracle,
+        Self::EvidenceKept,
     ];
 
     /// The name of the metric's column in the tables.
     pub fn column(self) -> &'static str {
         match self {
             Self::Recall => "recall",
+            Self::KeptRecall => "kept_recall",
             Self::HitRate => "hit_rate",
             Self::Jaccard => "jaccard",
             Self::Mass => "mass",
             Self::MassOfOracle => "mass_of_oracle",
+            Self::EvidenceKept => "evidence_kept",
         }
     }
 
@@ -59,48 +87,73 @@ impl Metric {
     pub fn label(self) -> &'static str {
         match self {
             Self::Recall => "recall",
+            Self::KeptRecall => "recall of kept tokens",
             Self::HitRate => "hit rate",
-            Self::Jaccard => "jaccard",
-            Self::Mass => "retained mass",
-            Self::MassOfOracle => "retained mass of oracle",
+            Self::Jaccard => "Jaccard index",
+            Self::Mass => "retained attention mass",
+            Self::MassOfOracle => "share of the largest attention mass",
+            Self::EvidenceKept => "evidence kept",
         }
     }
 }
 
-/// Every metric of one head at the budgets that were asked for, each as long as the budgets.
+/// Every metric of one head at the budgets that were asked for, each as long as the budgets; NaN where it is
+/// undefined, as every metric is at a budget that is not below the number of rankable tokens.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BudgetCurves {
-    /// [`Metric::Recall`]; 1 when no token is rankable.
-    pub recall: Vec<f32>,
-    /// [`Metric::HitRate`].
-    pub hit_rate: Vec<f32>,
-    /// [`Metric::Jaccard`]; 1 when no token is rankable.
-    pub jaccard: Vec<f32>,
+    /// [`Metric::Recall`], 0..=1.
+    pub recall: Vec<f64>,
+    /// [`Metric::KeptRecall`], 0..=1.
+    pub kept_recall: Vec<f64>,
+    /// [`Metric::HitRate`], 0..=1.
+    pub hit_rate: Vec<f64>,
+    /// [`Metric::Jaccard`], 0..=1.
+    pub jaccard: Vec<f64>,
     /// [`Metric::Mass`], attention weight summed over tokens.
-    pub mass: Vec<f32>,
-    /// [`Metric::MassOfOracle`]; 1 when the oracle's own top B holds no mass.
-    pub mass_of_oracle: Vec<f32>,
+    pub mass: Vec<f64>,
+    /// [`Metric::MassOfOracle`], 0..=1; undefined also where the rankable tokens hold no mass at all.
+    pub mass_of_oracle: Vec<f64>,
+    /// [`Metric::EvidenceKept`], 0..=1; undefined also where the layer sees no evidence.
+    pub evidence_kept: Vec<f64>,
 }
 
 impl BudgetCurves {
+    /// Nothing known at any of some budgets.
+    fn undefined(budgets: usize) -> Self {
+        let curve = || vec![f64::NAN; budgets];
+        Self {
+            recall: curve(),
+            kept_recall: curve(),
+            hit_rate: curve(),
+            jaccard: curve(),
+            mass: curve(),
+            mass_of_oracle: curve(),
+            evidence_kept: curve(),
+        }
+    }
+
     /// The curve of one metric.
-    pub fn of(&self, metric: Metric) -> &[f32] {
+    pub fn of(&self, metric: Metric) -> &[f64] {
         match metric {
             Metric::Recall => &self.recall,
+            Metric::KeptRecall => &self.kept_recall,
             Metric::HitRate => &self.hit_rate,
             Metric::Jaccard => &self.jaccard,
             Metric::Mass => &self.mass,
             Metric::MassOfOracle => &self.mass_of_oracle,
+            Metric::EvidenceKept => &self.evidence_kept,
         }
     }
 }
 
-/// One head's window against the oracle.
+/// One head's window against the truth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadComparison {
     /// Every metric at the asked budgets.
     pub curves: BudgetCurves,
-    /// Area under recall over all budgets 1..=N on a logarithmic axis, as a share of the axis (0..=1).
+    /// Area under recall on a logarithmic axis of budgets from [`RECALL_AUC_FIRST_PERCENT`] to
+    /// [`RECALL_AUC_LAST_PERCENT`] of the prompt, as far as they lie below the rankable tokens, as a share of the
+    /// axis (0..=1). NaN when none does.
     pub recall_auc: f64,
 }
 
@@ -108,19 +161,21 @@ pub struct HeadComparison {
 #[derive(Debug, Clone, Copy)]
 pub struct ComparisonInput<'a> {
     /// The decode stage's ranking.
-    pub oracle: &'a Rankings,
+    pub truth: &'a Rankings,
     /// The window's ranking of the same heads and tokens.
     pub window: &'a Rankings,
     /// Attention of the decode stage for the retained mass: mean over rows, causal keys, unpooled; the
     /// mean over the group where heads are grouped.
-    pub oracle_mass: &'a Importance,
+    pub decode_mass: &'a Importance,
     /// Tokens that the window's eviction rule keeps whatever their score.
     pub keep_rule: KeepRule,
+    /// Positions of the prompt tokens that the answer needs; none when that is not known.
+    pub evidence: &'a [Range<usize>],
     /// Budgets in tokens, each in 1..=T, in any order.
     pub budgets: &'a [usize],
 }
 
-/// A window against the oracle, for every head.
+/// A window against the truth, for every head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// Number of layers.
@@ -131,59 +186,24 @@ pub struct Comparison {
     pub head_kind: HeadKind,
     /// Number of prompt tokens, `T`.
     pub prompt_tokens: usize,
+    /// Number of tokens that each layer ranks, `[L]`: those that are not exempt and that a decode step sees.
+    pub rankable_tokens: Vec<usize>,
     /// The budgets of the curves, in tokens, as they were asked for.
     pub budgets: Vec<usize>,
     /// `[L, heads]`.
     pub by_head: Vec<HeadComparison>,
 }
 
-/// A metric over a set of heads, per budget; NaN throughout when the set is empty.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Band {
-    /// Mean over the heads.
-    pub mean: Vec<f32>,
-    /// 10th percentile over the heads.
-    pub low: Vec<f32>,
-    /// 90th percentile over the heads.
-    pub high: Vec<f32>,
-}
-
-impl Band {
-    /// Mean, 10th and 90th percentile of the curves of some heads at each of `points` points; a curve that
-    /// ends before is left out there.
-    #[must_use]
-    pub fn of(curves: &[&[f32]], points: usize) -> Self {
-        let at_point = |index: usize| {
-            let of_heads = curves.iter().filter_map(|curve| curve.get(index));
-            let mut values: Vec<f64> = of_heads.map(|value| f64::from(*value)).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            let mean = statistics::mean(values.iter().copied());
-            [
-                mean,
-                statistics::quantile_of_sorted(&values, 0.1),
-                statistics::quantile_of_sorted(&values, 0.9),
-            ]
-            .map(|value| value.unwrap_or(f64::NAN) as f32)
-        };
-        let at_points: Vec<[f32; 3]> = (0..points).into_par_iter().map(at_point).collect();
-        let side = |side: usize| at_points.iter().map(|values| values[side]).collect();
-        Self {
-            mean: side(0),
-            low: side(1),
-            high: side(2),
-        }
-    }
-}
-
-/// Compares every head of a window with the oracle's, in parallel over heads.
+/// Compares every head of a window with the truth's, in parallel over heads.
 ///
 /// # Errors
-/// [`AnalysisError::Mismatch`] when the sides differ in layers, heads, tokens or exempt tokens;
-/// [`AnalysisError::BudgetOutOfRange`] for a budget outside 1..=T.
+/// [`AnalysisError::Mismatch`] when the sides differ in layers, heads, tokens or rankable tokens;
+/// [`AnalysisError::BudgetOutOfRange`] for a budget outside 1..=T, [`AnalysisError::OutOfBounds`] for evidence behind
+/// the prompt.
 pub fn compare(input: ComparisonInput<'_>) -> Result<Comparison, AnalysisError> {
     check(&input)?;
-    let ComparisonInput { oracle, window, .. } = input;
-    let (layers, heads) = (oracle.layers(), oracle.heads());
+    let ComparisonInput { truth, window, .. } = input;
+    let (layers, heads) = (truth.layers(), truth.heads());
     let comparer = HeadComparer::new(input);
     let by_head = (0..layers * heads)
         .into_par_iter()
@@ -193,7 +213,10 @@ pub fn compare(input: ComparisonInput<'_>) -> Result<Comparison, AnalysisError> 
         layers,
         heads,
         head_kind: window.head_kind(),
-        prompt_tokens: oracle.prompt_tokens(),
+        prompt_tokens: truth.prompt_tokens(),
+        rankable_tokens: (0..layers)
+            .map(|layer| truth.rankable_tokens(layer))
+            .collect(),
         budgets: input.budgets.to_vec(),
         by_head,
     })
@@ -201,46 +224,26 @@ pub fn compare(input: ComparisonInput<'_>) -> Result<Comparison, AnalysisError> 
 
 fn check(input: &ComparisonInput<'_>) -> Result<(), AnalysisError> {
     let ComparisonInput {
-        oracle,
+        truth,
         window,
-        oracle_mass,
+        decode_mass,
         ..
     } = input;
-    same_heads(oracle, window)?;
-    same(
-        "layers of the retained mass",
-        oracle_mass.layers(),
-        window.layers(),
-    )?;
-    same(
-        "heads of the retained mass",
-        oracle_mass.heads(),
-        window.heads(),
-    )?;
-    same(
-        "prompt tokens of the retained mass",
-        oracle_mass.prompt_tokens(),
-        window.prompt_tokens(),
-    )?;
-    check_budgets(input.budgets, oracle.prompt_tokens())
-}
-
-/// Refuses rankings of other heads or other tokens.
-pub(crate) fn same_heads(oracle: &Rankings, window: &Rankings) -> Result<(), AnalysisError> {
-    same("layers", oracle.layers(), window.layers())?;
-    same("heads", oracle.heads(), window.heads())?;
-    same("head kinds", oracle.head_kind(), window.head_kind())?;
-    same(
-        "prompt tokens",
-        oracle.prompt_tokens(),
-        window.prompt_tokens(),
-    )?;
-    same("exempt sinks", oracle.exempt().sinks, window.exempt().sinks)?;
-    same(
-        "exempt recent tokens",
-        oracle.exempt().recent,
-        window.exempt().recent,
-    )
+    same_heads(truth, window)?;
+    Side::from(*truth).check(*decode_mass)?;
+    let prompt_tokens = truth.prompt_tokens();
+    if let Some(behind) = input
+        .evidence
+        .iter()
+        .find(|tokens| tokens.end > prompt_tokens)
+    {
+        return Err(AnalysisError::OutOfBounds {
+            what: "the end of the evidence",
+            bounds: "within the prompt",
+            value: behind.end.to_string(),
+        });
+    }
+    check_budgets(input.budgets, prompt_tokens)
 }
 
 /// Refuses a budget outside 1..=T.
@@ -257,51 +260,7 @@ pub(crate) fn check_budgets(budgets: &[usize], prompt_tokens: usize) -> Result<(
     }
 }
 
-/// Refuses two sides that differ in a property.
-pub(crate) fn same<P: PartialEq + ToString>(
-    what: &'static str,
-    oracle: P,
-    window: P,
-) -> Result<(), AnalysisError> {
-    if oracle == window {
-        return Ok(());
-    }
-    Err(AnalysisError::Mismatch {
-        what,
-        oracle: oracle.to_string(),
-        window: window.to_string(),
-    })
-}
-
 impl Comparison {
-    /// Comparisons of consecutive layers as one.
-    ///
-    /// So a prompt too large to hold is compared layer by layer: the importance and the rankings of one
-    /// layer are made, compared and dropped before those of the next.
-    ///
-    /// # Errors
-    /// [`AnalysisError::Empty`] of no parts, [`AnalysisError::Mismatch`] when they differ in heads, prompt
-    /// or budgets.
-    pub fn stack(parts: Vec<Self>) -> Result<Self, AnalysisError> {
-        let mut parts = parts.into_iter();
-        let mut whole = parts
-            .next()
-            .ok_or(AnalysisError::Empty { what: "layers" })?;
-        for part in parts {
-            same("heads", whole.heads, part.heads)?;
-            same("head kinds", whole.head_kind, part.head_kind)?;
-            same("prompt tokens", whole.prompt_tokens, part.prompt_tokens)?;
-            same(
-                "budgets",
-                format!("{:?}", whole.budgets),
-                format!("{:?}", part.budgets),
-            )?;
-            whole.layers += part.layers;
-            whole.by_head.extend(part.by_head);
-        }
-        Ok(whole)
-    }
-
     /// The comparison of one head.
     ///
     /// # Panics
@@ -325,34 +284,41 @@ impl Comparison {
             .ok_or(AnalysisError::BudgetNotCompared { budget })
     }
 
-    /// One metric at one budget for every head, `[L, heads]`; NaN when there is no such budget.
-    pub fn metric_map(&self, metric: Metric, budget_index: usize) -> Vec<f32> {
-        self.by_head
-            .iter()
-            .map(|head| {
-                head.curves
-                    .of(metric)
-                    .get(budget_index)
-                    .copied()
-                    .unwrap_or(f32::NAN)
-            })
-            .collect()
+    /// One metric at one budget for every head, `[L, heads]`; NaN where it is undefined or there is no such budget.
+    pub fn metric_map(&self, metric: Metric, budget_index: usize) -> Vec<f64> {
+        self.at_budget(metric, budget_index).collect()
     }
 
-    /// Mean of one metric at one budget over all layers and heads; NaN when there is no such budget.
+    /// Mean of one metric at one budget over the heads where it is defined; NaN when there are none.
     pub fn mean(&self, metric: Metric, budget_index: usize) -> f64 {
-        let values = self.metric_map(metric, budget_index);
-        statistics::mean(values.into_iter().map(f64::from)).unwrap_or(f64::NAN)
+        statistics::mean(self.defined(metric, budget_index)).unwrap_or(f64::NAN)
+    }
+
+    /// Number of heads, of all layers, where a metric is defined at a budget.
+    pub fn defined_heads(&self, metric: Metric, budget_index: usize) -> usize {
+        self.defined(metric, budget_index).count()
     }
 
     /// Mean, 10th and 90th percentile of one metric per budget over some heads, given as layer and
     /// head; heads that do not exist are left out.
     pub fn band(&self, metric: Metric, heads: &[(usize, usize)]) -> Band {
-        let curves: Vec<&[f32]> = heads
+        let curves: Vec<&[f64]> = heads
             .iter()
             .filter(|&&(layer, head)| layer < self.layers && head < self.heads)
             .map(|&(layer, head)| self.head(layer, head).curves.of(metric))
             .collect();
         Band::of(&curves, self.budgets.len())
+    }
+
+    fn at_budget(&self, metric: Metric, budget_index: usize) -> impl Iterator<Item = f64> {
+        self.by_head.iter().map(move |head| {
+            let value = head.curves.of(metric).get(budget_index);
+            value.copied().unwrap_or(f64::NAN)
+        })
+    }
+
+    fn defined(&self, metric: Metric, budget_index: usize) -> impl Iterator<Item = f64> {
+        let values = self.at_budget(metric, budget_index);
+        values.filter(|value| !value.is_nan())
     }
 }

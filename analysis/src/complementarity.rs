@@ -1,96 +1,90 @@
 //! What one window keeps that another misses.
 //!
-//! Every share is of the oracle's top B among the rankable tokens. As in [`crate::comparison`], running
+//! Every share is of the truth's top B among the rankable tokens. As in [`crate::comparison`], running
 //! sums over ranks give all budgets in one pass over the tokens of a head.
 
 use rayon::prelude::*;
 
 use crate::comparison::{check_budgets, same_heads};
 use crate::error::AnalysisError;
-use crate::overlap::{overlap_along, recall, share};
+use crate::overlap::{is_defined, overlap_along, share_of};
 use crate::ranking::Rankings;
 
-/// The oracle's top B split by which of two windows keep its tokens; the four shares sum to 1.
-///
-/// With no rankable token, or with all of them kept by both, `both` is 1.
+/// The truth's top B split by which of two windows keep its tokens; the four shares sum to 1, and are NaN where B is
+/// not below the number of rankable tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Complementarity {
     /// The budget in tokens.
     pub budget: usize,
     /// In the top B of both windows.
-    pub both: f32,
+    pub both: f64,
     /// In the first window's top B only.
-    pub first_only: f32,
+    pub first_only: f64,
     /// In the second window's top B only.
-    pub second_only: f32,
+    pub second_only: f64,
     /// In neither.
-    pub neither: f32,
-    /// Tokens in the top B of either window, B up to 2 B: what keeping both selections would cost.
+    pub neither: f64,
+    /// Tokens in the top B of either window, B up to 2 B: what keeping both selections would cost. All rankable
+    /// tokens where B is not below their number.
     pub union_tokens: usize,
 }
 
-impl Complementarity {
-    /// Share of the oracle's top B that at least one of the windows keeps.
-    pub fn union_recall(&self) -> f32 {
-        1.0 - self.neither
-    }
-}
-
-/// Splits the oracle's top B between two windows, for every head `[L, heads]` and then budget.
+/// Splits the truth's top B between two windows, for every head `[L, heads]` and then budget.
 ///
 /// # Errors
 /// [`AnalysisError::Mismatch`] when the three differ in layers, heads, tokens or exempt tokens;
 /// [`AnalysisError::BudgetOutOfRange`] for a budget outside 1..=T.
 pub fn complementarity(
-    oracle: &Rankings,
+    truth: &Rankings,
     first: &Rankings,
     second: &Rankings,
     budgets: &[usize],
 ) -> Result<Vec<Vec<Complementarity>>, AnalysisError> {
-    same_heads(oracle, first)?;
-    same_heads(oracle, second)?;
-    check_budgets(budgets, oracle.prompt_tokens())?;
-    let heads = oracle.heads();
-    Ok((0..oracle.layers() * heads)
+    same_heads(truth, first)?;
+    same_heads(truth, second)?;
+    check_budgets(budgets, truth.prompt_tokens())?;
+    let heads = truth.heads();
+    Ok((0..truth.layers() * heads)
         .into_par_iter()
         .map(|index| {
             let (layer, head) = (index / heads, index % heads);
-            split_head(oracle, [first, second], (layer, head), budgets)
+            split_head(truth, [first, second], (layer, head), budgets)
         })
         .collect())
 }
 
 fn split_head(
-    oracle: &Rankings,
+    truth: &Rankings,
     [first, second]: [&Rankings; 2],
     (layer, head): (usize, usize),
     budgets: &[usize],
 ) -> Vec<Complementarity> {
-    let oracle_rank = oracle.rank(layer, head);
+    let truth_rank = truth.rank(layer, head);
     let first_rank = first.rank(layer, head);
     let second_order = second.order(layer, head);
-    let by_first = overlap_along(first.order(layer, head), oracle_rank);
-    let by_second = overlap_along(second_order, oracle_rank);
+    let by_first = overlap_along(first.order(layer, head), truth_rank);
+    let by_second = overlap_along(second_order, truth_rank);
     let of_windows = overlap_along(second_order, first_rank);
     // A token is in all three top-B sets when the largest of its ranks is below B.
-    let larger: Vec<u32> = oracle_rank
+    let larger: Vec<u32> = truth_rank
         .iter()
         .zip(first_rank)
         .map(|(a, b)| *a.max(b))
         .collect();
     let by_both = overlap_along(second_order, &larger);
+    let rankable = truth.rankable_tokens(layer);
     budgets
         .iter()
         .map(|&budget| {
-            let top = budget.min(oracle.rankable_tokens());
+            let top = budget.min(rankable);
             let (a, b, both) = (by_first[top], by_second[top], by_both[top]);
-            let of_top = |count: u32| match top {
-                0 => 0.0,
-                _ => (f64::from(count) / top as f64) as f32,
+            let of_top = |count: u32| match is_defined(budget, rankable) {
+                true => share_of(budget, count),
+                false => f64::NAN,
             };
             Complementarity {
                 budget,
-                both: share(f64::from(both), top as f64) as f32,
+                both: of_top(both),
                 first_only: of_top(a - both),
                 second_only: of_top(b - both),
                 neither: of_top(top as u32 + both - a - b),
@@ -98,42 +92,6 @@ fn split_head(
             }
         })
         .collect()
-}
-
-/// Share of the oracle's top B that at least one of several windows keeps, each at the full budget B, for
-/// every head `[L, heads]` and then budget. 1 when no token is rankable.
-///
-/// # Errors
-/// [`AnalysisError::Empty`] without windows, otherwise as [`complementarity`].
-pub fn union_recall(
-    oracle: &Rankings,
-    windows: &[&Rankings],
-    budgets: &[usize],
-) -> Result<Vec<Vec<f32>>, AnalysisError> {
-    if windows.is_empty() {
-        return Err(AnalysisError::Empty { what: "windows" });
-    }
-    for window in windows {
-        same_heads(oracle, window)?;
-    }
-    check_budgets(budgets, oracle.prompt_tokens())?;
-    let heads = oracle.heads();
-    Ok((0..oracle.layers() * heads)
-        .into_par_iter()
-        .map(|index| {
-            let (layer, head) = (index / heads, index % heads);
-            // The best rank that any window gives a token decides from which budget on it is kept.
-            let mut best = windows[0].rank(layer, head).to_vec();
-            for window in &windows[1..] {
-                for (best, &rank) in best.iter_mut().zip(window.rank(layer, head)) {
-                    *best = rank.min(*best);
-                }
-            }
-            let overlap = overlap_along(oracle.order(layer, head), &best);
-            let at_budget = |&budget: &usize| recall(&overlap, budget);
-            budgets.iter().map(at_budget).collect()
-        })
-        .collect())
 }
 
 #[cfg(test)]
@@ -144,8 +102,8 @@ mod tests {
 
     fn ranked(scores: &[f32], exempt: ForcedKeep) -> Rankings {
         let tokens = scores.len();
-        let scores = scores.to_vec();
-        let importance = Importance::new(1, 1, HeadKind::Query, tokens, scores, vec![1.0]).unwrap();
+        let (kind, scores) = (HeadKind::Query, scores.to_vec());
+        let importance = Importance::new(1, 1, kind, tokens, scores, vec![1.0], vec![0]).unwrap();
         Rankings::of(&importance, exempt).unwrap()
     }
 
@@ -155,8 +113,8 @@ mod tests {
         let oracle = ranked(&[4.0, 3.0, 2.0, 1.0], none);
         let first = ranked(&[4.0, 1.0, 2.0, 3.0], none);
         let second = ranked(&[1.0, 4.0, 2.0, 3.0], none);
-        let split = complementarity(&oracle, &first, &second, &[1, 2, 4]).unwrap();
-        let told: Vec<(f32, f32, f32, f32, usize)> = split[0]
+        let split = complementarity(&oracle, &first, &second, &[1, 2]).unwrap();
+        let told: Vec<(f64, f64, f64, f64, usize)> = split[0]
             .iter()
             .map(|c| {
                 (
@@ -168,27 +126,30 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(
-            told,
-            [
-                (0.0, 1.0, 0.0, 0.0, 2),
-                (0.0, 0.5, 0.5, 0.0, 3),
-                (1.0, 0.0, 0.0, 0.0, 4)
-            ]
-        );
-        assert_eq!(split[0][1].union_recall(), 1.0);
+        assert_eq!(told, [(0.0, 1.0, 0.0, 0.0, 2), (0.0, 0.5, 0.5, 0.0, 3),]);
     }
 
     #[test]
-    fn without_rankable_tokens_everything_is_kept() {
-        let all = ForcedKeep {
-            sinks: 2,
-            recent: 0,
-        };
-        let ranking = ranked(&[1.0, 2.0], all);
-        let split = complementarity(&ranking, &ranking, &ranking, &[1]).unwrap();
-        assert_eq!((split[0][0].both, split[0][0].neither), (1.0, 0.0));
-        assert_eq!(union_recall(&ranking, &[&ranking], &[2]).unwrap(), [[1.0]]);
+    fn a_budget_of_all_rankable_tokens_asks_nothing() {
+        let (none, one) = (
+            ForcedKeep::default(),
+            ForcedKeep {
+                sinks: 1,
+                recent: 0,
+            },
+        );
+        for (exempt, budget, union_tokens) in [(none, 3, 3), (one, 2, 2), (one, 3, 2)] {
+            let ranking = ranked(&[1.0, 2.0, 3.0], exempt);
+            let split = complementarity(&ranking, &ranking, &ranking, &[budget]).unwrap()[0][0];
+            let shares = [
+                split.both,
+                split.first_only,
+                split.second_only,
+                split.neither,
+            ];
+            assert!(shares.iter().all(|share| share.is_nan()), "{split:?}");
+            assert_eq!(split.union_tokens, union_tokens);
+        }
     }
 
     #[test]
@@ -200,6 +161,5 @@ mod tests {
             let refused = complementarity(&two, &two, &two, &[budget]).unwrap_err();
             assert!(matches!(refused, AnalysisError::BudgetOutOfRange { .. }));
         }
-        assert!(union_recall(&two, &[], &[1]).is_err());
     }
 }

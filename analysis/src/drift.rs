@@ -1,9 +1,13 @@
 //! When and where a window foresees: recall by decode step, by horizon, and by the place of the window.
 
+use std::ops::Range;
+
 use crate::budget::AscendingBudgets;
 use crate::comparison::check_budgets;
 use crate::error::{AnalysisError, finite};
-use crate::importance::{AttentionRows, ReducedHead, RowReducer, check_rows, score_group};
+use crate::importance::{
+    AttentionRows, GroupScores, HeadScores, ReducedHead, RowReducer, check_rows, score_group,
+};
 use crate::scoring::{GroupReduction, Scoring};
 use crate::tokens::ForcedKeep;
 use crate::tops::HeadTops;
@@ -79,7 +83,7 @@ impl<'a> HeadRows<'a> {
     }
 
     /// One score per token of the rows that the reducers hold.
-    fn scores(&self, reducers: &[RowReducer]) -> Result<Vec<f32>, AnalysisError> {
+    fn scores(&self, reducers: &[RowReducer]) -> Result<GroupScores, AnalysisError> {
         let group: Vec<ReducedHead> = reducers.iter().map(RowReducer::reduced).collect();
         let tokens = group.first().map_or(0, |head| head.scores.len());
         let cut = tokens.saturating_sub(self.boundary.recent);
@@ -87,7 +91,7 @@ impl<'a> HeadRows<'a> {
     }
 
     /// One score per token of consecutive rows.
-    fn scores_of(&self, rows: std::ops::Range<usize>) -> Result<Vec<f32>, AnalysisError> {
+    fn scores_of(&self, rows: Range<usize>) -> Result<GroupScores, AnalysisError> {
         let mut reducers = self.reducers();
         for row in rows {
             self.push(&mut reducers, row);
@@ -96,50 +100,45 @@ impl<'a> HeadRows<'a> {
     }
 }
 
-/// One side of a head, which recall is asked with again and again.
-struct TopTokens {
-    exempt: ForcedKeep,
+/// The side of a head that is known beforehand, which recall is asked with again and again.
+struct KnownSide {
+    rankable: Range<usize>,
     budgets: AscendingBudgets,
     tops: HeadTops,
 }
 
-impl TopTokens {
-    fn of(scores: &[f32], exempt: ForcedKeep, budgets: &[usize]) -> Self {
-        let rankable = exempt.rest(scores.len());
-        let budgets = AscendingBudgets::new(budgets, rankable.len());
-        Self {
-            exempt,
-            tops: HeadTops::of(&scores[rankable], &budgets),
-            budgets,
+impl KnownSide {
+    /// Refuses scores of another number of tokens than the rows have, and budgets outside 1..=T.
+    fn of(
+        known: HeadScores<'_>,
+        prompt_tokens: usize,
+        budgets: &[usize],
+    ) -> Result<Self, AnalysisError> {
+        let found = known.scores().len();
+        if found != prompt_tokens {
+            return Err(AnalysisError::Length {
+                what: "an importance",
+                dimensions: format!("[tokens {prompt_tokens}]"),
+                expected: prompt_tokens,
+                found,
+            });
         }
+        if u32::try_from(prompt_tokens).is_err() {
+            return Err(AnalysisError::PromptTooLong { prompt_tokens });
+        }
+        check_budgets(budgets, prompt_tokens)?;
+        let budgets = AscendingBudgets::new(budgets, known.rankable().len());
+        Ok(Self {
+            rankable: known.rankable(),
+            tops: HeadTops::of(known, &budgets),
+            budgets,
+        })
     }
 
-    /// Recall between this side and the scores of the other, at each budget, whichever of the two is the
-    /// oracle; 1 when no token is rankable.
-    fn recall_with(&self, other: &[f32]) -> Vec<f32> {
-        let rankable = self.exempt.rest(other.len());
-        self.tops.recall_with(&other[rankable], &self.budgets)
+    /// Recall between this side and rows over the same tokens, at each budget, whichever of the two is the truth.
+    fn recall_with(&self, rows: &GroupScores) -> Vec<f64> {
+        let unpooled = rows.unpooled.as_deref();
+        let rows = HeadScores::new(&rows.scores, unpooled, self.rankable.clone());
+        self.tops.recall_with(rows, &self.budgets)
     }
-}
-
-/// Refuses scores that are not one finite number per prompt token, and budgets outside 1..=T.
-fn check_side(
-    what: &'static str,
-    scores: &[f32],
-    prompt_tokens: usize,
-    budgets: &[usize],
-) -> Result<(), AnalysisError> {
-    if scores.len() != prompt_tokens {
-        return Err(AnalysisError::Length {
-            what: "an importance",
-            dimensions: format!("[tokens {prompt_tokens}]"),
-            expected: prompt_tokens,
-            found: scores.len(),
-        });
-    }
-    if u32::try_from(prompt_tokens).is_err() {
-        return Err(AnalysisError::PromptTooLong { prompt_tokens });
-    }
-    check_budgets(budgets, prompt_tokens)?;
-    finite(what, scores, |token| format!("token {token}"))
 }

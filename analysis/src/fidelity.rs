@@ -4,8 +4,12 @@
 //! Logits are `f32` of a vocabulary of V tokens; everything is computed in `f64` after subtracting the largest
 //! logit, and logarithms are natural.
 
+mod evictions;
 mod relation;
 
+pub use evictions::{
+    BudgetCorrelations, Eviction, EvictionMean, eviction_correlations, eviction_means,
+};
 pub use relation::{
     MeanCorrelation, correlation_of_means, correlation_over_samples, correlation_over_windows,
 };

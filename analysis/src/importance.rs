@@ -1,6 +1,7 @@
 //! From attention rows to one score per layer, head and prompt token.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,11 +11,15 @@ use crate::scoring::{GroupReduction, Scoring};
 use crate::tokens::ForcedKeep;
 
 mod grouping;
+mod head_scores;
+mod layout;
 mod reduction;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use grouping::score_group;
+pub(crate) use grouping::{GroupScores, score_group};
+pub use head_scores::HeadScores;
+use layout::{Layout, check_finite, check_first_visible};
 pub use reduction::{AttentionRows, ReducedHead, reduce_rows};
 pub(crate) use reduction::{RowReducer, check_rows};
 
@@ -47,16 +52,31 @@ impl fmt::Display for HeadKind {
     }
 }
 
-/// One finite score for each layer, head and prompt token.
+/// One finite score for each layer, head and prompt token, with what a ranking of them needs beside: the unpooled
+/// scores, which decide between equal ones, and the tokens that each layer sees.
+///
+/// Copies share their scores, and so does the view by query heads of [`Self::for_query_heads`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
-    layers: usize,
+    /// Heads per layer as they are read; a multiple of the stored ones.
     heads: usize,
     head_kind: HeadKind,
+    stored: Arc<StoredScores>,
+}
+
+/// What an importance and its views read.
+#[derive(Debug, PartialEq)]
+struct StoredScores {
+    layers: usize,
+    heads: usize,
     prompt_tokens: usize,
+    /// `[L, heads, T]`.
     scores: Vec<f32>,
+    /// The same before pooling, reduced over a group alike; none where pooling leaves the scores as they are.
+    unpooled: Option<Vec<f32>>,
+    /// `[L, heads]`.
     prompt_share: Vec<f32>,
-    /// By layer: tokens before this one are seen by no decode step.
+    /// `[L]`: tokens before this one are seen by no decode step.
     first_visible: Vec<usize>,
 }
 
@@ -67,17 +87,22 @@ impl Importance {
     /// pools): the two parts are pooled apart. The prompt share of a group is the mean over its query
     /// heads. The scoring's key set and row reduction were applied by [`reduce_rows`].
     ///
+    /// `first_visible`, `[L]`, holds the first position that a decode step sees of each layer: 0 without a sliding
+    /// window. Tokens before it are not ranked.
+    ///
     /// # Errors
     /// Heads of different lengths or layers of different head counts, heads that do not divide into
-    /// groups, an even pooling kernel, a score that is not finite.
+    /// groups, an even pooling kernel, a score that is not finite, another number of first visible tokens than layers.
     pub fn from_reduced(
         heads_by_layer: Vec<Vec<ReducedHead>>,
         kv_heads: usize,
         scoring: Scoring,
         boundary: ForcedKeep,
+        first_visible: Vec<usize>,
     ) -> Result<Self, AnalysisError> {
         scoring.pool.check()?;
         let layout = Layout::of(&heads_by_layer, kv_heads)?;
+        check_first_visible(&first_visible, heads_by_layer.len())?;
         let cut = layout.prompt_tokens.saturating_sub(boundary.recent);
         let sharing_heads = layout.query_heads / kv_heads;
         let group_size = scoring.group.size(layout.query_heads, sharing_heads);
@@ -85,56 +110,38 @@ impl Importance {
             .iter()
             .flat_map(|heads| heads.chunks(group_size))
             .collect();
-        let scored: Vec<Vec<f32>> = groups
-            .par_iter()
-            .map(|group| score_group(group, scoring, cut))
-            .collect::<Result<_, _>>()?;
+        let of_group = |group: &&[ReducedHead]| score_group(group, scoring, cut);
+        let scored: Vec<GroupScores> = groups.par_iter().map(of_group).collect::<Result<_, _>>()?;
+        let (scores, unpooled): (Vec<_>, Vec<_>) = scored
+            .into_iter()
+            .map(|group| (group.scores, group.unpooled))
+            .unzip();
+        let unpooled: Option<Vec<Vec<f32>>> = unpooled.into_iter().collect();
+        let heads = layout.query_heads / group_size;
         Ok(Self {
-            layers: heads_by_layer.len(),
-            heads: layout.query_heads / group_size,
+            heads,
             head_kind: match scoring.group {
                 GroupReduction::None => HeadKind::Query,
                 GroupReduction::Mean | GroupReduction::Max => HeadKind::Kv,
                 GroupReduction::Layer => HeadKind::Layer,
             },
-            prompt_tokens: layout.prompt_tokens,
-            scores: scored.concat(),
-            prompt_share: groups
-                .iter()
-                .map(|group| grouping::mean_share(group))
-                .collect(),
-            first_visible: vec![0; heads_by_layer.len()],
+            stored: Arc::new(StoredScores {
+                layers: heads_by_layer.len(),
+                heads,
+                prompt_tokens: layout.prompt_tokens,
+                scores: scores.concat(),
+                unpooled: unpooled.map(|unpooled| unpooled.concat()),
+                prompt_share: groups
+                    .iter()
+                    .map(|group| grouping::mean_share(group))
+                    .collect(),
+                first_visible,
+            }),
         })
     }
 
-    /// The same on layers of which some see only the last keys: `first_visible`, `[L]`, holds the first position that
-    /// a decode step sees. Tokens before it are ranked behind all others, by their positions, whatever their scores,
-    /// and take no part in [`agreement_by_head`](crate::agreement_by_head).
-    ///
-    /// # Errors
-    /// [`AnalysisError::Length`] for another number of layers.
-    pub fn with_first_visible(self, first_visible: Vec<usize>) -> Result<Self, AnalysisError> {
-        if first_visible.len() != self.layers {
-            return Err(AnalysisError::Length {
-                what: "the first visible tokens of an importance",
-                dimensions: format!("[layers {}]", self.layers),
-                expected: self.layers,
-                found: first_visible.len(),
-            });
-        }
-        Ok(Self {
-            first_visible,
-            ..self
-        })
-    }
-
-    /// The first position of a layer that a decode step sees, at most T.
-    pub fn first_visible(&self, layer: usize) -> usize {
-        let first = self.first_visible.get(layer).copied().unwrap_or(0);
-        first.min(self.prompt_tokens)
-    }
-
-    /// Scores that do not come from attention rows: `scores` is `[L, heads, T]`, `prompt_share` `[L, heads]`.
+    /// Scores that do not come from attention rows: `scores` is `[L, heads, T]`, `prompt_share` `[L, heads]`,
+    /// `first_visible` `[L]` as for [`Self::from_reduced`].
     ///
     /// # Errors
     /// A dimension of zero, a buffer of another length, a score that is not finite.
@@ -145,6 +152,7 @@ impl Importance {
         prompt_tokens: usize,
         scores: Vec<f32>,
         prompt_share: Vec<f32>,
+        first_visible: Vec<usize>,
     ) -> Result<Self, AnalysisError> {
         for (count, what) in [
             (layers, "layers"),
@@ -173,17 +181,44 @@ impl Importance {
                 found: prompt_share.len(),
             });
         }
+        check_first_visible(&first_visible, layers)?;
         for (index, head_scores) in scores.chunks_exact(prompt_tokens).enumerate() {
             check_finite(head_scores, index / heads, index % heads)?;
         }
         Ok(Self {
-            layers,
             heads,
             head_kind,
-            prompt_tokens,
-            scores,
-            prompt_share,
-            first_visible: vec![0; layers],
+            stored: Arc::new(StoredScores {
+                layers,
+                heads,
+                prompt_tokens,
+                scores,
+                unpooled: None,
+                prompt_share,
+                first_visible,
+            }),
+        })
+    }
+
+    /// The same scores read by each of a layer's H query heads: head `h` reads the stored head `h * stored / H`, that
+    /// of its key/value group, or the only one of its layer. The scores are shared, not copied.
+    ///
+    /// So windows that score for a whole group are held against the same truth as those that score for every head.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Grouping`] when H query heads cannot share the stored heads evenly.
+    pub fn for_query_heads(&self, query_heads: usize) -> Result<Self, AnalysisError> {
+        let stored = self.stored.heads;
+        if query_heads == 0 || !query_heads.is_multiple_of(stored) {
+            return Err(AnalysisError::Grouping {
+                query_heads,
+                kv_heads: stored,
+            });
+        }
+        Ok(Self {
+            heads: query_heads,
+            head_kind: HeadKind::Query,
+            stored: Arc::clone(&self.stored),
         })
     }
 
@@ -192,12 +227,13 @@ impl Importance {
     /// # Panics
     /// When the layer or the head does not exist.
     pub fn head(&self, layer: usize, head: usize) -> &[f32] {
-        let start = self.head_index(layer, head) * self.prompt_tokens;
-        &self.scores[start..start + self.prompt_tokens]
+        self.head_scores(layer, head, ForcedKeep::default())
+            .scores()
     }
 
-    /// One importance for several heads, given as layer and head: the mean of their scores and of their
-    /// prompt shares, as the only head of the only layer. Sums in `f64`.
+    /// One importance for several heads, given as layer and head: the mean of their scores, of their unpooled scores
+    /// and of their prompt shares, as the only head of the only layer. Sums in `f64`. It sees what any of the layers
+    /// sees.
     ///
     /// # Errors
     /// [`AnalysisError::Empty`] when no head is given.
@@ -210,25 +246,31 @@ impl Importance {
                 what: "heads to take the mean over",
             });
         }
-        let count = heads.len() as f64;
-        let mut sums = vec![0.0_f64; self.prompt_tokens];
-        let mut share = 0.0_f64;
-        for &(layer, head) in heads {
-            for (sum, &score) in sums.iter_mut().zip(self.head(layer, head)) {
-                *sum += f64::from(score);
-            }
-            share += f64::from(self.prompt_share(layer, head));
-        }
-        let mean = Self::new(
-            1,
-            1,
-            HeadKind::Layer,
-            self.prompt_tokens,
-            sums.into_iter().map(|sum| (sum / count) as f32).collect(),
-            vec![(share / count) as f32],
-        )?;
+        let all = || {
+            let whole = |&(layer, head): &(usize, usize)| {
+                self.head_scores(layer, head, ForcedKeep::default())
+            };
+            heads.iter().map(whole)
+        };
+        let shares = heads
+            .iter()
+            .map(|&(layer, head)| f64::from(self.prompt_share(layer, head)));
         let firsts = heads.iter().map(|&(layer, _)| self.first_visible(layer));
-        mean.with_first_visible(vec![firsts.min().unwrap_or(0)])
+        let pooled = self.stored.unpooled.is_some();
+        Ok(Self {
+            heads: 1,
+            head_kind: HeadKind::Layer,
+            stored: Arc::new(StoredScores {
+                layers: 1,
+                heads: 1,
+                prompt_tokens: self.prompt_tokens(),
+                scores: mean_of(all().map(HeadScores::scores), self.prompt_tokens()),
+                unpooled: pooled
+                    .then(|| mean_of(all().map(HeadScores::tie_break), self.prompt_tokens())),
+                prompt_share: vec![(shares.sum::<f64>() / heads.len() as f64) as f32],
+                first_visible: vec![firsts.min().unwrap_or(0)],
+            }),
+        })
     }
 
     /// Mean over the window's rows of the attention of one head that falls on the prompt.
@@ -236,12 +278,18 @@ impl Importance {
     /// # Panics
     /// When the layer or the head does not exist.
     pub fn prompt_share(&self, layer: usize, head: usize) -> f32 {
-        self.prompt_share[self.head_index(layer, head)]
+        self.stored.prompt_share[self.stored_index(layer, head)]
+    }
+
+    /// The first position of a layer that a decode step sees, at most T.
+    pub fn first_visible(&self, layer: usize) -> usize {
+        let first = self.stored.first_visible.get(layer).copied().unwrap_or(0);
+        first.min(self.prompt_tokens())
     }
 
     /// Number of layers.
     pub fn layers(&self) -> usize {
-        self.layers
+        self.stored.layers
     }
 
     /// Number of heads per layer, of the kind [`Self::head_kind`].
@@ -256,89 +304,31 @@ impl Importance {
 
     /// Number of prompt tokens, `T`.
     pub fn prompt_tokens(&self) -> usize {
-        self.prompt_tokens
+        self.stored.prompt_tokens
     }
 
-    /// The scores of all heads in turn, layer by layer, each `[T]`.
-    pub(crate) fn by_head(&self) -> rayon::slice::ChunksExact<'_, f32> {
-        self.scores.par_chunks_exact(self.prompt_tokens)
+    /// Heads per layer that are stored; each is read by `heads / stored` heads.
+    pub(crate) fn stored_heads(&self) -> usize {
+        self.stored.heads
     }
 
-    fn head_index(&self, layer: usize, head: usize) -> usize {
+    fn stored_index(&self, layer: usize, head: usize) -> usize {
         assert!(
-            layer < self.layers && head < self.heads,
+            layer < self.stored.layers && head < self.heads,
             "no layer {layer}, head {head}"
         );
-        layer * self.heads + head
+        layer * self.stored.heads + head * self.stored.heads / self.heads
     }
 }
 
-/// The dimensions that all reduced heads share.
-struct Layout {
-    query_heads: usize,
-    prompt_tokens: usize,
-}
-
-impl Layout {
-    fn of(heads_by_layer: &[Vec<ReducedHead>], kv_heads: usize) -> Result<Self, AnalysisError> {
-        let first_layer = heads_by_layer
-            .first()
-            .ok_or(AnalysisError::Empty { what: "layers" })?;
-        let first_head = first_layer
-            .first()
-            .ok_or(AnalysisError::Empty { what: "heads" })?;
-        let layout = Self {
-            query_heads: first_layer.len(),
-            prompt_tokens: first_head.scores.len(),
-        };
-        if layout.prompt_tokens == 0 {
-            return Err(AnalysisError::Empty {
-                what: "prompt tokens",
-            });
+/// The mean of equally long slices, token by token.
+fn mean_of<'a>(slices: impl ExactSizeIterator<Item = &'a [f32]>, tokens: usize) -> Vec<f32> {
+    let count = slices.len() as f64;
+    let mut sums = vec![0.0_f64; tokens];
+    for slice in slices {
+        for (sum, &score) in sums.iter_mut().zip(slice) {
+            *sum += f64::from(score);
         }
-        if kv_heads == 0 || !layout.query_heads.is_multiple_of(kv_heads) {
-            return Err(AnalysisError::Grouping {
-                query_heads: layout.query_heads,
-                kv_heads,
-            });
-        }
-        for (layer, heads) in heads_by_layer.iter().enumerate() {
-            layout.check_layer(layer, heads)?;
-        }
-        Ok(layout)
     }
-
-    fn check_layer(&self, layer: usize, heads: &[ReducedHead]) -> Result<(), AnalysisError> {
-        if heads.len() != self.query_heads {
-            return Err(AnalysisError::HeadCount {
-                layer,
-                expected: self.query_heads,
-                found: heads.len(),
-            });
-        }
-        for (head, reduced) in heads.iter().enumerate() {
-            if reduced.scores.len() != self.prompt_tokens {
-                return Err(AnalysisError::HeadLength {
-                    layer,
-                    head,
-                    expected: self.prompt_tokens,
-                    found: reduced.scores.len(),
-                });
-            }
-            check_finite(&reduced.scores, layer, head)?;
-        }
-        Ok(())
-    }
-}
-
-fn check_finite(scores: &[f32], layer: usize, head: usize) -> Result<(), AnalysisError> {
-    match scores.iter().position(|score| !score.is_finite()) {
-        None => Ok(()),
-        Some(token) => Err(AnalysisError::NotFinite {
-            layer,
-            head,
-            token,
-            value: scores[token].to_string(),
-        }),
-    }
+    sums.into_iter().map(|sum| (sum / count) as f32).collect()
 }

@@ -11,11 +11,17 @@ pub(crate) fn overlap_along(order: &[u32], rank: &[u32]) -> Vec<u32> {
     running_overlap(order.len(), larger_ranks)
 }
 
-/// Tokens that have a larger rank below B, for B in 0..=N, from the larger rank of each of N tokens.
-pub(crate) fn running_overlap(tokens: usize, larger_ranks: impl Iterator<Item = u32>) -> Vec<u32> {
-    let mut overlap = vec![0; tokens + 1];
+/// Tokens that have a larger rank below B, for B in 0..=N, from the larger rank of each token; ranks of N and above
+/// are below no such B.
+pub(crate) fn running_overlap(
+    rankable: usize,
+    larger_ranks: impl Iterator<Item = u32>,
+) -> Vec<u32> {
+    let mut overlap = vec![0; rankable + 1];
     for larger in larger_ranks {
-        overlap[larger as usize + 1] += 1;
+        if let Some(added) = overlap.get_mut((larger as usize).saturating_add(1)) {
+            *added += 1;
+        }
     }
     let mut sum = 0;
     for shared in &mut overlap {
@@ -25,13 +31,13 @@ pub(crate) fn running_overlap(tokens: usize, larger_ranks: impl Iterator<Item = 
     overlap
 }
 
-/// The share of a top-B set that the running overlap says is shared; a budget past all tokens means all.
-pub(crate) fn recall(overlap: &[u32], budget: usize) -> f32 {
-    let top = budget.min(overlap.len() - 1);
-    share(f64::from(overlap[top]), top as f64) as f32
+/// Whether a budget asks a question: where it is not below the number of rankable tokens, every top holds all of
+/// them, whatever the scores say.
+pub(crate) fn is_defined(budget: usize, rankable: usize) -> bool {
+    0 < budget && budget < rankable
 }
 
-/// A part of a whole; all of it when the whole is nothing.
-pub(crate) fn share(part: f64, whole: f64) -> f64 {
-    if whole == 0.0 { 1.0 } else { part / whole }
+/// A number of tokens as a share of a budget.
+pub(crate) fn share_of(budget: usize, tokens: u32) -> f64 {
+    f64::from(tokens) / budget as f64
 }

@@ -40,6 +40,14 @@ impl Pooling {
         }
     }
 
+    /// Whether scores stay as they are under any circumstances.
+    pub(crate) fn changes_nothing(self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Average { kernel } | Self::Max { kernel } => kernel == 1,
+        }
+    }
+
     /// Pools the scores before and after `boundary` apart, so that neither reaches into the other.
     ///
     /// `boundary` is a position; at 0 or past the end there is only one part. Sums in `f64`.

@@ -1,13 +1,13 @@
-//! Where a window ranks the tokens that the oracle ranks here or there: a histogram over pairs of ranks.
+//! Where a window ranks the tokens that the truth ranks here or there: a histogram over pairs of ranks.
 
-use crate::ranking::EXEMPT;
+use crate::ranking::UNRANKED;
 
-/// Counts of tokens by the oracle's and the window's rank, on logarithmic axes, over any number of heads.
+/// Counts of tokens by the truth's and the window's rank, on logarithmic axes, over any number of heads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RankDensity {
     /// First rank (from 0) of each bin, and the number of ranks at the end.
     edges: Vec<u32>,
-    /// `[bins, bins]`: the oracle's bin, then the window's.
+    /// `[bins, bins]`: the truth's bin, then the window's.
     counts: Vec<u64>,
 }
 
@@ -43,15 +43,15 @@ impl RankDensity {
         edge(bin)..edge(bin + 1)
     }
 
-    /// Counts the tokens of one head; both slices hold a rank for every prompt token, [`EXEMPT`] for those that
+    /// Counts the tokens of one head; both slices hold a rank for every prompt token, [`UNRANKED`] for those that
     /// are in no ranking.
-    pub fn add(&mut self, oracle: &[u32], window: &[u32]) {
+    pub fn add(&mut self, truth: &[u32], window: &[u32]) {
         let bins = self.bins();
-        for (&oracle, &window) in oracle.iter().zip(window) {
-            if oracle == EXEMPT || window == EXEMPT {
+        for (&truth, &window) in truth.iter().zip(window) {
+            if truth == UNRANKED || window == UNRANKED {
                 continue;
             }
-            let cell = self.bin_of(oracle) * bins + self.bin_of(window);
+            let cell = self.bin_of(truth) * bins + self.bin_of(window);
             if let Some(count) = self.counts.get_mut(cell) {
                 *count += 1;
             }
@@ -63,8 +63,8 @@ impl RankDensity {
         (after - 1).min(self.bins() - 1)
     }
 
-    /// Of the tokens in the oracle's bin, the share that the window ranks in its bin: `[bins, bins]`, each row of
-    /// sum 1; NaN where the oracle's bin holds no token.
+    /// Of the tokens in the truth's bin, the share that the window ranks in its bin: `[bins, bins]`, each row of
+    /// sum 1; NaN where the truth's bin holds no token.
     #[must_use]
     pub fn shares(&self) -> Vec<f32> {
         self.counts
@@ -118,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn exempt_tokens_are_not_counted() {
+    fn unranked_tokens_are_not_counted() {
         let mut density = RankDensity::new(2, 4);
-        density.add(&[EXEMPT, 0, 1], &[0, EXEMPT, 1]);
+        density.add(&[UNRANKED, 0, 1], &[0, UNRANKED, 1]);
         assert!(
             density.shares()[..density.bins()]
                 .iter()

@@ -3,6 +3,7 @@
 //! Prompts are the sampling units: tokens and heads of one prompt depend on each other, so intervals
 //! and tests resample prompts (samples) and never tokens or heads.
 
+mod bounded;
 mod corrections;
 mod interval;
 mod paired;
@@ -12,13 +13,13 @@ mod values;
 mod winners;
 
 pub use corrections::{benjamini_hochberg, holm};
-pub use interval::{FEWEST_TO_RESAMPLE, Interval, LEVEL, RESAMPLES, bootstrap_interval};
+pub use interval::{FEWEST_TO_RESAMPLE, Interval, LEVEL, RESAMPLES, mean_interval};
 pub use paired::{
     HeadDifference, PairedDifference, Verdict, paired_difference, paired_differences_by_head,
 };
 pub use sign_flip::{SIGN_FLIPS, sign_flip_p};
 pub use stability::{HeadStability, stability_by_head};
-pub use values::{GroupMean, WindowValues, means_by_group};
+pub use values::WindowValues;
 pub use winners::{HeadWinner, WIN_LEVEL, winners_by_head};
 
 /// Arithmetic mean; none of no values.

@@ -1,61 +1,61 @@
 //! The tidy tables that a measurement writes, one row per observation of a number, as Parquet or CSV.
 //!
-//! Columns and their order are documented in README and carried by [`SCHEMA_VERSION`] in the metadata
-//! of every file, next to a `provenance` that the caller gives. No type of the engine that writes
-//! them shows outside.
+//! Every table is declared once, with its columns and their meaning; [`declared`] and [`markdown`] tell them as
+//! README does. [`SCHEMA_VERSION`] stands in the metadata of every file, next to a `provenance` that the caller gives. No
+//! type of the engine that writes them shows outside.
 
 mod agreement;
-mod allocation;
-mod columns;
+mod cells;
 mod complementarity;
 mod cost;
 mod csv_writer;
+mod declare;
 mod difference;
-mod drift;
 mod error;
 mod fidelity;
-mod fidelity_steps;
 mod figure;
 mod importance;
+mod markdown;
 mod output;
 mod overlap;
 mod partial_file;
-mod place;
-mod query;
+mod questions;
 mod reading;
-mod recall_fidelity;
 mod sample;
 mod summary;
+mod window_head;
 mod winner;
 mod writer;
 
 pub use agreement::{AgreementRow, AgreementTable, agreement_rows};
-pub use allocation::{AllocationRow, AllocationTable};
 pub use complementarity::{ComplementarityRow, ComplementarityTable, complementarity_rows};
 pub use cost::{CostRow, CostTable};
 pub use csv_writer::CsvWriter;
-pub use difference::{
-    DifferenceRow, DifferenceTable, MapContext, difference_rows, overall_difference_row,
-};
-pub use drift::{DriftRow, DriftTable};
+pub use declare::{ColumnDeclaration, TableDeclaration};
+pub use difference::{DifferenceRow, DifferenceTable, difference_rows};
 pub use error::TableError;
-pub use fidelity::{FidelityRow, FidelityTable};
-pub use fidelity_steps::{FidelityStepRow, FidelityStepsTable};
-pub use figure::FigureTable;
+pub use fidelity::{
+    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelityTable, RecallFidelityRow,
+    RecallFidelityTable,
+};
+pub use figure::{FigureRow, FigureTable};
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
+pub use markdown::{markdown, markdown_columns};
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
-pub use place::{PlaceRow, PlaceTable};
-pub use query::{QueryRow, QueryTable};
+pub use questions::{
+    AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, QueryRow,
+    QueryTable,
+};
 pub use reading::TableFile;
-pub use recall_fidelity::{RecallFidelityRow, RecallFidelityTable};
 pub use sample::{SampleContext, SampleRow, SamplesTable};
-pub use summary::SummaryTable;
+pub use summary::{SummaryRow, SummaryTable};
+pub use window_head::{WindowContext, WindowHead};
 pub use winner::{WinnerRow, WinnerTable, winner_rows};
 pub use writer::{Table, TableWriter};
 
 /// Version of the tables' columns, in each file's metadata under `schema_version`. It grows with every
-/// change; columns are only ever added, at the end.
+/// change; within a version columns are only ever added, at the end.
 ///
 /// 2: `agreement` has `rbo` and `total_variation`; `cost` has
 /// `score_kind`; the tables `difference`, `winner` and `complementarity` are new.
@@ -63,4 +63,39 @@ pub use writer::{Table, TableWriter};
 /// 3: `overlap` and `agreement` have `score_kind`; `difference` and `winner` have `question_place`, and
 /// `difference` has a row for the means over all heads; the tables `summary`, `drift`, `place`, `query`,
 /// `allocation`, `fidelity`, `fidelity_steps` and `recall_fidelity` are new.
-pub const SCHEMA_VERSION: &str = "3";
+///
+/// 4: columns stand where they read best, so their order is new in every table. A number that is undefined is a
+/// missing cell, not NaN. Every table about single samples begins with the same columns, to which `content`,
+/// `question_place`, `asked_length` and `depth` are new. `budget` (as typed) stands beside every `budget_tokens`.
+/// `overlap` has `compare`, `visible_tokens`, `kept_recall`, `evidence_kept` and `ceiling`; `agreement` and
+/// `summary` have `compare`, `summary` also `heads`, `all_heads` and `ceiling`; `allocation` and `fidelity` have
+/// `kept_recall`. `difference` has `contrast` and `window`: besides windows it pairs places of the question and models.
+/// A sample that is measured twice counts once.
+pub const SCHEMA_VERSION: &str = "4";
+
+/// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
+/// sample (copies are one by their `content`), then over samples.
+pub const SUMMARY_SNIPPET: &str = include_str!("tables/summary_of_overlap.py");
+
+/// Every table, in the order of README.
+pub fn declared() -> Vec<TableDeclaration> {
+    vec![
+        OverlapTable::declaration(),
+        AgreementTable::declaration(),
+        SummaryTable::declaration(),
+        DifferenceTable::declaration(),
+        WinnerTable::declaration(),
+        ComplementarityTable::declaration(),
+        CostTable::declaration(),
+        SamplesTable::declaration(),
+        ImportanceTable::declaration(),
+        DriftTable::declaration(),
+        PlaceTable::declaration(),
+        QueryTable::declaration(),
+        AllocationTable::declaration(),
+        FidelityTable::declaration(),
+        FidelityStepsTable::declaration(),
+        RecallFidelityTable::declaration(),
+        FigureTable::declaration(),
+    ]
+}

@@ -7,7 +7,7 @@
 )]
 
 use kvlens_analysis::{
-    Comparison, ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, compare,
+    Comparison, ComparisonInput, ForcedKeep, HeadKind, Importance, Metric, Rankings, compare,
 };
 use peak_alloc::PeakAlloc;
 
@@ -22,40 +22,43 @@ fn layer(layer: usize, salt: usize) -> Importance {
     let scores = (0..HEADS * TOKENS)
         .map(|index| ((index * 7919 + layer * 31 + salt) % 104_729) as f32)
         .collect();
-    Importance::new(1, HEADS, HeadKind::Query, TOKENS, scores, vec![1.0; HEADS]).unwrap()
+    let (kind, shares) = (HeadKind::Query, vec![1.0; HEADS]);
+    Importance::new(1, HEADS, kind, TOKENS, scores, shares, vec![0]).unwrap()
 }
 
-/// The comparison and the most bytes that were held beyond those held before.
-fn compared(layers: usize) -> (Comparison, usize) {
+/// The comparisons by layer and the most bytes that were held beyond those held before.
+fn compared(layers: usize) -> (Vec<Comparison>, usize) {
     let before = ALLOCATED.current_usage();
     ALLOCATED.reset_peak_usage();
     let none = ForcedKeep::default();
     let parts = (0..layers).map(|index| {
-        let (oracle, window) = (layer(index, 1), layer(index, 2));
+        let (truth, window) = (layer(index, 1), layer(index, 2));
         compare(ComparisonInput {
-            oracle: &Rankings::of(&oracle, none).unwrap(),
+            truth: &Rankings::of(&truth, none).unwrap(),
             window: &Rankings::of(&window, none).unwrap(),
-            oracle_mass: &oracle,
+            decode_mass: &truth,
             keep_rule: none.into(),
+            evidence: &[],
             budgets: &BUDGETS,
         })
         .unwrap()
     });
-    let whole = Comparison::stack(parts.collect()).unwrap();
-    (whole, ALLOCATED.peak_usage() - before)
+    let by_layer = parts.collect();
+    (by_layer, ALLOCATED.peak_usage() - before)
 }
 
 #[test]
 fn the_peak_does_not_grow_with_the_layers_but_for_the_result() {
     compared(1); // the pool's threads and their buffers exist from here on
     let (_, few) = compared(2);
-    let (whole, many) = compared(24);
-    assert_eq!((whole.layers, whole.by_head.len()), (24, 24 * HEADS));
+    let (by_layer, many) = compared(24);
+    assert_eq!(by_layer.len(), 24);
     // Two importances and two rankings of one layer, and for each thread the sorted keys (8 bytes a token, and
     // their sorted copy) and the running sums of a head (four of 8 bytes).
     let of_a_layer = HEADS * TOKENS * (2 * 4 + 2 * 8);
     let of_threads = (rayon::current_num_threads() + 1) * TOKENS * 8 * 6;
-    let result = 24 * HEADS * (size_of_val(&whole.by_head[0]) + 5 * 4 * BUDGETS.len());
+    let curves = Metric::ALL.len() * size_of::<f64>() * BUDGETS.len();
+    let result = 24 * HEADS * (size_of_val(&by_layer[0].by_head[0]) + curves);
     assert!(few <= of_a_layer + of_threads + result, "{few}");
     assert!(
         many <= few.max(of_a_layer) + of_threads + 4 * result,

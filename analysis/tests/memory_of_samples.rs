@@ -6,11 +6,13 @@
     reason = "a test may stop at its first wrong number"
 )]
 
-use kvlens_analysis::collection::CollectedWindow;
-use kvlens_analysis::tables::{OverlapTable, SampleContext, TableWriter, overlap_rows};
+use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
+use kvlens_analysis::tables::{
+    OverlapTable, SampleContext, TableWriter, WindowContext, overlap_rows,
+};
 use kvlens_analysis::{
     Budget, Collection, Comparison, ComparisonInput, ForcedKeep, HeadKind, Importance, Metric,
-    Rankings, SampleGroup, compare,
+    Rankings, SampleGroup, SampleKey, compare,
 };
 use peak_alloc::PeakAlloc;
 
@@ -30,18 +32,20 @@ fn importance(salt: usize) -> Importance {
         TOKENS,
         scores.collect(),
         vec![1.0; HEADS],
+        vec![0],
     )
     .unwrap()
 }
 
 fn compared(sample: usize) -> Comparison {
     let none = ForcedKeep::default();
-    let (oracle, window) = (importance(2 * sample), importance(2 * sample + 1));
+    let (truth, window) = (importance(2 * sample), importance(2 * sample + 1));
     compare(ComparisonInput {
-        oracle: &Rankings::of(&oracle, none).unwrap(),
+        truth: &Rankings::of(&truth, none).unwrap(),
         window: &Rankings::of(&window, none).unwrap(),
-        oracle_mass: &oracle,
+        decode_mass: &truth,
         keep_rule: none.into(),
+        evidence: &[],
         budgets: &BUDGETS.map(|budget| budget.tokens(TOKENS)),
     })
     .unwrap()
@@ -69,16 +73,35 @@ fn peak_of(samples: usize) -> usize {
             sample: name.clone(),
             prompt_tokens: TOKENS as u32,
             decode_tokens: 16,
+            ..SampleContext::default()
         };
         let comparison = compared(sample);
-        let rows = overlap_rows(&context, "last", "attention", &comparison, &BUDGETS).unwrap();
+        let of_window = WindowContext {
+            sample: &context,
+            window: "last",
+            score_kind: "attention",
+            compare: "queries",
+        };
+        let rows = overlap_rows(of_window, &comparison, None, &BUDGETS).unwrap();
         table.write(&rows).unwrap();
         let window = CollectedWindow {
             label: "last",
             score_kind: "attention",
             comparison: &comparison,
+            ceiling: None,
         };
-        collection.add(&group, &name, TOKENS, &[window]);
+        let key = SampleKey {
+            content: name.clone(),
+            document: None,
+            prompt: name.clone(),
+        };
+        let sample = CollectedSample {
+            key: &key,
+            session: "s",
+            sample: &name,
+            prompt_tokens: TOKENS,
+        };
+        collection.add(&group, sample, &[window]);
     }
     assert_eq!(collection.summaries(Metric::Recall, 1)[0].samples, samples);
     table.finish().unwrap();

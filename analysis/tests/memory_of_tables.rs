@@ -19,6 +19,7 @@ fn sample(index: usize) -> SampleContext {
         sample: format!("sample number {index}"),
         prompt_tokens: 4096,
         decode_tokens: 16,
+        ..SampleContext::default()
     }
 }
 

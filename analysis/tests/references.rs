@@ -9,7 +9,9 @@ use kvlens_analysis::agreement::{Agreement, RBO_PERSISTENCE, rank_biased_overlap
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, BudgetAllocation, PYRAMID_BETA};
 use kvlens_analysis::pooling::Pooling;
 use kvlens_analysis::statistics::quantile_of_sorted;
-use kvlens_analysis::{ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, compare};
+use kvlens_analysis::{
+    ComparisonInput, ForcedKeep, HeadKind, HeadScores, Importance, Rankings, compare,
+};
 use serde_json::Value;
 
 /// Both sides compute in f64; what differs is the order of at most 257 additions.
@@ -39,6 +41,16 @@ fn scores(value: &Value) -> Vec<f32> {
         .collect()
 }
 
+fn one_head(value: &Value) -> Importance {
+    let (kind, scores) = (HeadKind::Query, scores(value));
+    Importance::new(1, 1, kind, scores.len(), scores, vec![1.0], vec![0]).unwrap()
+}
+
+/// The only head, with all of its tokens ranked.
+fn all(importance: &Importance) -> HeadScores<'_> {
+    importance.head_scores(0, 0, ForcedKeep::default())
+}
+
 fn assert_near(what: &str, found: f64, expected: f64) {
     let same = found == expected || (found.is_nan() && expected.is_nan());
     let near = (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0);
@@ -53,7 +65,8 @@ fn agreement_is_that_of_scipy() {
     let cases = cases("agreement");
     assert_eq!(cases.len(), 14);
     for case in cases {
-        let agreement = Agreement::of(&scores(&case["oracle"]), &scores(&case["window"])).unwrap();
+        let (truth, window) = (one_head(&case["oracle"]), one_head(&case["window"]));
+        let agreement = Agreement::of(all(&truth), all(&window)).unwrap();
         let found = [
             ("spearman", agreement.spearman),
             ("kendall", agreement.kendall),
@@ -75,14 +88,15 @@ fn agreement_is_that_of_scipy() {
 #[test]
 fn rank_biased_overlap_is_that_of_the_rbo_package() {
     for case in cases("agreement") {
-        let (oracle, window) = (scores(&case["oracle"]), scores(&case["window"]));
+        let (truth, window) = (one_head(&case["oracle"]), one_head(&case["window"]));
         for (persistence, expected) in case["rbo"].as_object().unwrap() {
-            let found = rank_biased_overlap(&oracle, &window, persistence.parse().unwrap());
+            let found =
+                rank_biased_overlap(all(&truth), all(&window), persistence.parse().unwrap());
             let what = format!("rbo at {persistence} of {}", case["name"]);
             assert_near(&what, found.unwrap(), number(expected));
         }
         let expected = number(&case["rbo"][RBO_PERSISTENCE.to_string()]);
-        let agreement = Agreement::of(&oracle, &window).unwrap();
+        let agreement = Agreement::of(all(&truth), all(&window)).unwrap();
         assert_near("rbo of the tables", agreement.rbo, expected);
     }
 }
@@ -90,20 +104,14 @@ fn rank_biased_overlap_is_that_of_the_rbo_package() {
 #[test]
 fn the_area_under_recall_is_that_of_numpy() {
     for case in cases("agreement") {
-        let rank = |side: &str| {
-            let scores = scores(&case[side]);
-            let tokens = scores.len();
-            let importance =
-                Importance::new(1, 1, HeadKind::Query, tokens, scores, vec![1.0]).unwrap();
-            let rankings = Rankings::of(&importance, ForcedKeep::default()).unwrap();
-            (importance, rankings)
-        };
-        let ((mass, oracle), (_, window)) = (rank("oracle"), rank("window"));
+        let (truth, window) = (one_head(&case["oracle"]), one_head(&case["window"]));
+        let rank = |side| Rankings::of(side, ForcedKeep::default()).unwrap();
         let comparison = compare(ComparisonInput {
-            oracle: &oracle,
-            window: &window,
-            oracle_mass: &mass,
+            truth: &rank(&truth),
+            window: &rank(&window),
+            decode_mass: &truth,
             keep_rule: ForcedKeep::default().into(),
+            evidence: &[],
             budgets: &[1],
         })
         .unwrap();
@@ -158,6 +166,7 @@ fn allocations_are_those_of_the_released_codes_but_for_rounding() {
             size("tokens"),
             scores,
             shares,
+            vec![0; layers],
         )
         .unwrap();
         let forced_keep = ForcedKeep {

@@ -1,5 +1,5 @@
 //! Tests, corrections and concordance against SciPy and statsmodels (`fixtures/make_statistics.py`), and
-//! the coverage of the interval by simulation.
+//! the coverage of the published interval by simulation.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,7 +7,7 @@
 )]
 
 use kvlens_analysis::statistics::{
-    SIGN_FLIPS, WindowValues, benjamini_hochberg, bootstrap_interval, holm, sign_flip_p,
+    SIGN_FLIPS, WindowValues, benjamini_hochberg, holm, mean_interval, sign_flip_p,
     stability_by_head,
 };
 use rand::{RngExt, SeedableRng};
@@ -82,8 +82,8 @@ fn concordance_is_that_of_scipy() {
             .collect();
         let (samples, windows) = (by_sample.len(), by_sample[0].len());
         let by_window = (0..windows).flat_map(|w| by_sample.iter().map(move |row| row[w]));
-        let values = WindowValues::new(windows, samples, 1, by_window.collect()).unwrap();
-        let found = stability_by_head(&values)[0].concordance;
+        let values = WindowValues::new(windows, samples, 1, by_window.collect(), None).unwrap();
+        let found = stability_by_head(&values)[0].unwrap().concordance;
         assert!(
             (found - case["w"].as_f64().unwrap()).abs() < 1e-12,
             "{case}: {found}"
@@ -100,7 +100,7 @@ fn coverage(samples: usize, true_mean: f64, draw: impl Fn(&mut ChaCha8Rng) -> f6
         .filter(|&data_set| {
             let mut random = ChaCha8Rng::seed_from_u64(1_000_000 + data_set);
             let values: Vec<f64> = (0..samples).map(|_| draw(&mut random)).collect();
-            bootstrap_interval(&values, data_set)
+            mean_interval(&values, None, data_set)
                 .unwrap()
                 .contains(true_mean)
         })

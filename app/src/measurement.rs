@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::{
-    Comparison, ComparisonInput, ForcedKeep, GroupReduction, Importance, KeepRule, KeptRecent,
-    KeySet, Rankings, RowReduction, Scoring, ScoringOverrides, StepRange, compare,
+    Compare, Comparison, ComparisonInput, ForcedKeep, Importance, KeepRule, KeptRecent, KeySet,
+    Rankings, RowReduction, ScoringOverrides, SideScoring, StepRange, compare,
 };
 use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord, ScoreKind};
 use serde::{Deserialize, Serialize};
@@ -32,11 +32,14 @@ pub trait StageProgress {
     fn note(&self, line: &str);
 }
 
-/// How to measure, beyond what each window was published with.
+/// How to measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MeasureOptions {
-    /// Replaces parts of every window's published scoring, and of the oracle's.
+    /// What is compared: queries under one scoring, or methods as published.
+    pub compare: Compare,
+    /// Where queries are compared, replaces parts of the one scoring of all windows and of the decode stage; where
+    /// methods are compared, parts of every window's published scoring.
     pub overrides: ScoringOverrides,
     /// Tokens that no ranking contains, on either side.
     pub exempt: ForcedKeep,
@@ -46,34 +49,56 @@ pub struct MeasureOptions {
     pub oracle: OracleDefinition,
 }
 
-/// Which attention of the decode stage counts as the truth. Heads are grouped as the window's are, because
-/// they must match to be compared; sinks and recent tokens are left out by [`MeasureOptions::exempt`].
+/// Which attention of the decode stage counts as the truth; sinks and recent tokens are left out by
+/// [`MeasureOptions::exempt`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OracleDefinition {
     /// The decode steps that it is made of.
     pub steps: StepRange,
-    /// Reduction over them; without it that of the overrides, or the mean.
+    /// Reduction over them where methods are compared; without it the mean. Where queries are compared the decode stage
+    /// is scored as the windows are.
     pub reduce: Option<RowReduction>,
-    /// Keys of their softmax; without it those of the overrides, or causal.
+    /// Keys of their softmax where methods are compared; without it causal.
     pub keys: Option<KeySet>,
 }
 
 impl MeasureOptions {
-    /// How the decode stage is scored to be compared with a window: mean over the steps, causal
-    /// keys, no pooling, the group of the window; with the same overrides as every window, and the oracle's
-    /// own definition above them.
-    pub fn oracle_scoring(&self, window: Scoring) -> Scoring {
-        let scoring = self.overrides.apply(Scoring {
-            group: window.group,
-            group_order: window.group_order,
-            ..Scoring::default()
-        });
-        Scoring {
-            reduce: self.oracle.reduce.unwrap_or(scoring.reduce),
-            keys: self.oracle.keys.unwrap_or(scoring.keys),
-            ..scoring
+    /// How the decode stage is scored to be the truth of every window.
+    pub fn truth_scoring(&self) -> SideScoring {
+        let mut truth = self.compare.truth(self.overrides);
+        if self.compare == Compare::Methods {
+            let OracleDefinition { reduce, keys, .. } = self.oracle;
+            truth.scoring.reduce = reduce.unwrap_or(truth.scoring.reduce);
+            truth.scoring.keys = keys.unwrap_or(truth.scoring.keys);
         }
+        truth
+    }
+
+    /// How a window is scored that was published like this.
+    pub fn window_scoring(&self, published: SideScoring) -> SideScoring {
+        let SideScoring {
+            scoring, boundary, ..
+        } = published;
+        self.compare.window(self.overrides, scoring, boundary)
+    }
+
+    /// How the decode stage's own rows are scored for the ceiling of such a window; none where queries are compared,
+    /// where it is 1.
+    pub fn ceiling_scoring(&self, published: SideScoring) -> Option<SideScoring> {
+        let SideScoring {
+            scoring, boundary, ..
+        } = published;
+        self.compare.ceiling(self.overrides, scoring, boundary)
+    }
+
+    /// What contradicts itself, as a sentence.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let apart = self.oracle.reduce.is_some() || self.oracle.keys.is_some();
+        (apart && self.compare == Compare::Queries).then_some(
+            "where queries are compared the decode stage is scored as every window is: choose rows and keys for both \
+             (--reduce, --keys), or compare methods (--compare methods)",
+        )
     }
 
     /// The steps of a decode stage that the oracle is made of, from 0.
@@ -89,11 +114,6 @@ impl MeasureOptions {
         })
     }
 
-    /// How a window is scored.
-    pub fn window_scoring(&self, published: Scoring) -> Scoring {
-        self.overrides.apply(published)
-    }
-
     /// What a window's eviction rule keeps whatever the score.
     pub fn keep_rule(&self, published: KeepRule) -> KeepRule {
         match self.keep_recent {
@@ -103,45 +123,49 @@ impl MeasureOptions {
     }
 }
 
+/// Scores of one side and the ranking that they make.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// The scores.
+    pub importance: Arc<Importance>,
+    /// The rankings of the tokens that a layer sees and that are not exempt.
+    pub rankings: Arc<Rankings>,
+}
+
 /// One window of one sample against the decode stage.
 #[derive(Clone, Debug)]
 pub struct MeasuredWindow {
     /// The window as it was typed.
     pub label: String,
-    /// The scoring in use: the published one with the overrides.
-    pub scoring: Scoring,
+    /// The scoring in use.
+    pub scoring: SideScoring,
     /// Tokens that the window's eviction rule keeps whatever their score: the published rule with the options.
     pub keep_rule: KeepRule,
-    /// The window's importance under `scoring`.
-    pub importance: Arc<Importance>,
-    /// The window's rankings of the tokens that are not exempt.
-    pub rankings: Arc<Rankings>,
-    /// The decode stage's importance for the same heads, see [`MeasureOptions::oracle_scoring`].
-    pub oracle_importance: Arc<Importance>,
-    /// Its rankings.
-    pub oracle_rankings: Arc<Rankings>,
-    /// What retained mass is summed from: mean decode attention, causal keys, unpooled, mean over
-    /// the group where heads are grouped. Of the options, the choice of steps alone changes it.
-    pub oracle_mass: Arc<Importance>,
-    /// Every metric at the asked budgets.
+    /// The window's scores under `scoring` and their ranking.
+    pub ranked: Ranked,
+    /// Every metric at the asked budgets, against [`MeasuredSample::truth`].
     pub comparison: Comparison,
+    /// The same of the decode stage's own rows under `scoring`: what the window could reach at best. None where queries
+    /// are compared, where that is the truth itself.
+    pub ceiling: Option<Arc<Comparison>>,
     /// What the window's scores are.
     pub score_kind: ScoreKind,
     /// What the window cost.
     pub cost: Cost,
 }
 
-/// One sample with all its windows.
+/// One sample with all its windows, which have the same heads and are held against the same truth.
 #[derive(Clone, Debug)]
 pub struct MeasuredSample {
     /// Texts, ids and what is known of the sample.
     pub record: SampleRecord,
-    /// The decode stage under the options, its heads ungrouped unless the options group them.
-    pub oracle: Arc<Importance>,
-    /// Its rankings.
-    pub oracle_rankings: Arc<Rankings>,
-    /// What the mass that it retains is summed from, as for a window.
-    pub oracle_mass: Arc<Importance>,
+    /// What was compared.
+    pub compare: Compare,
+    /// The decode stage as every window is held against it.
+    pub truth: Ranked,
+    /// What retained mass is summed from: mean decode attention, causal keys, unpooled, mean over the group where heads
+    /// are grouped. Of the options, the choice of steps alone changes it.
+    pub decode_mass: Arc<Importance>,
     /// The proxy windows in the order of the plan.
     pub windows: Vec<MeasuredWindow>,
 }
@@ -158,29 +182,38 @@ pub fn measure_sample(
     options: &MeasureOptions,
     budgets: impl Fn(usize) -> Vec<usize>,
 ) -> Result<MeasuredSample> {
-    let mut oracles = Oracles {
+    let mut decode = DecodeSides {
         captured,
         observation: oracle_observation(captured, options)?,
         exempt: options.exempt,
         ranked: Vec::new(),
     };
-    let scoring = options.oracle_scoring(Scoring::default());
-    let alone = oracles.get(scoring)?;
-    let oracle_mass = oracles.get(mass_scoring(scoring))?.importance;
-    let budgets = budgets(alone.importance.prompt_tokens());
+    let truth = decode.ranked(options.truth_scoring())?;
+    let decode_mass = decode.scored(options.compare.decode_mass(options.overrides))?;
+    let budgets = budgets(truth.importance.prompt_tokens());
+    let mut measuring = Measuring {
+        captured,
+        options,
+        truth: truth.clone(),
+        decode_mass: Arc::new(decode_mass),
+        decode,
+        budgets,
+        ceilings: Vec::new(),
+    };
     let windows = captured
         .windows()
         .iter()
         .map(|window| {
-            measure_window(captured, window, options, &mut oracles, &budgets)
+            measuring
+                .window(window)
                 .with_context(|| format!("window '{}' cannot be measured", window.label()))
         })
         .collect::<Result<_>>()?;
     Ok(MeasuredSample {
         record: captured.record.clone(),
-        oracle: alone.importance,
-        oracle_rankings: alone.rankings,
-        oracle_mass,
+        compare: options.compare,
+        truth,
+        decode_mass: measuring.decode_mass,
         windows,
     })
 }
@@ -198,80 +231,95 @@ pub fn oracle_observation(
     Ok(oracle.by_rows(steps)?)
 }
 
-fn measure_window(
-    captured: &CapturedSample,
-    window: &Observation,
-    options: &MeasureOptions,
-    oracles: &mut Oracles<'_>,
-    budgets: &[usize],
-) -> Result<MeasuredWindow> {
-    let scoring = options.window_scoring(window.scoring());
-    let oracle = oracles.get(options.oracle_scoring(window.scoring()))?;
-    let oracle_mass = oracles.get(mass_scoring(scoring))?.importance;
-    let importance = captured.importance(window, scoring, window.forced_keep())?;
-    let rankings = Rankings::of(&importance, options.exempt)?;
-    let keep_rule = options.keep_rule(window.keep_rule());
-    let comparison = compare(ComparisonInput {
-        oracle: &oracle.rankings,
-        window: &rankings,
-        oracle_mass: &oracle_mass,
-        keep_rule,
-        budgets,
-    })?;
-    Ok(MeasuredWindow {
-        label: window.label().to_owned(),
-        scoring,
-        keep_rule,
-        importance: Arc::new(importance),
-        rankings: Arc::new(rankings),
-        oracle_importance: oracle.importance,
-        oracle_rankings: oracle.rankings,
-        oracle_mass,
-        comparison,
-        score_kind: window.score_kind(),
-        cost: *window.cost(),
-    })
+/// A sample whose windows are measured one after the other.
+struct Measuring<'a> {
+    captured: &'a CapturedSample,
+    options: &'a MeasureOptions,
+    truth: Ranked,
+    decode_mass: Arc<Importance>,
+    decode: DecodeSides<'a>,
+    budgets: Vec<usize>,
+    /// By what makes a ceiling: windows of one method share it.
+    ceilings: Vec<((SideScoring, KeepRule), Arc<Comparison>)>,
 }
 
-fn mass_scoring(scoring: Scoring) -> Scoring {
-    Scoring {
-        group: match scoring.group {
-            GroupReduction::Max => GroupReduction::Mean,
-            group => group,
-        },
-        ..Scoring::default()
+impl Measuring<'_> {
+    fn window(&mut self, window: &Observation) -> Result<MeasuredWindow> {
+        let published = window.published_side();
+        let scoring = self.options.window_scoring(published);
+        let keep_rule = self.options.keep_rule(window.keep_rule());
+        let importance = self.captured.keys().importance(window, scoring)?;
+        let ranked = Ranked::of(importance, self.options.exempt)?;
+        let comparison = self.compare(&ranked.rankings, keep_rule)?;
+        let ceiling = match self.options.ceiling_scoring(published) {
+            Some(side) => Some(self.ceiling(side, keep_rule)?),
+            None => None,
+        };
+        Ok(MeasuredWindow {
+            label: window.label().to_owned(),
+            scoring,
+            keep_rule,
+            ranked,
+            comparison,
+            ceiling,
+            score_kind: window.score_kind(),
+            cost: *window.cost(),
+        })
+    }
+
+    fn ceiling(&mut self, side: SideScoring, keep_rule: KeepRule) -> Result<Arc<Comparison>> {
+        let key = (side, keep_rule);
+        if let Some((_, known)) = self.ceilings.iter().find(|(known, _)| *known == key) {
+            return Ok(Arc::clone(known));
+        }
+        let own = self.decode.ranked(side)?;
+        let ceiling = Arc::new(self.compare(&own.rankings, keep_rule)?);
+        self.ceilings.push((key, Arc::clone(&ceiling)));
+        Ok(ceiling)
+    }
+
+    fn compare(&self, rankings: &Rankings, keep_rule: KeepRule) -> Result<Comparison> {
+        Ok(compare(ComparisonInput {
+            truth: &self.truth.rankings,
+            window: rankings,
+            decode_mass: &self.decode_mass,
+            keep_rule,
+            evidence: &self.captured.record.evidence_tokens,
+            budgets: &self.budgets,
+        })?)
     }
 }
 
-#[derive(Clone)]
-struct RankedOracle {
-    importance: Arc<Importance>,
-    rankings: Arc<Rankings>,
+impl Ranked {
+    fn of(importance: Importance, exempt: ForcedKeep) -> Result<Self> {
+        Ok(Self {
+            rankings: Arc::new(Rankings::of(&importance, exempt)?),
+            importance: Arc::new(importance),
+        })
+    }
 }
 
-/// The decode stage under each scoring that some window asks for, scored and ranked once.
-struct Oracles<'a> {
+/// The decode stage under each scoring that is asked for, scored and ranked once.
+struct DecodeSides<'a> {
     captured: &'a CapturedSample,
     observation: Observation,
     exempt: ForcedKeep,
-    ranked: Vec<(Scoring, RankedOracle)>,
+    ranked: Vec<(SideScoring, Ranked)>,
 }
 
-impl Oracles<'_> {
-    fn get(&mut self, scoring: Scoring) -> Result<RankedOracle> {
-        if let Some((_, ranked)) = self.ranked.iter().find(|(known, _)| *known == scoring) {
+impl DecodeSides<'_> {
+    fn scored(&self, side: SideScoring) -> Result<Importance> {
+        let keys = self.captured.keys();
+        let importance = keys.importance(&self.observation, side);
+        importance.context("the decode stage cannot be scored")
+    }
+
+    fn ranked(&mut self, side: SideScoring) -> Result<Ranked> {
+        if let Some((_, ranked)) = self.ranked.iter().find(|(known, _)| *known == side) {
             return Ok(ranked.clone());
         }
-        let oracle = &self.observation;
-        let importance = self
-            .captured
-            .importance(oracle, scoring, oracle.forced_keep())
-            .context("the decode stage cannot be scored")?;
-        let ranked = RankedOracle {
-            rankings: Arc::new(Rankings::of(&importance, self.exempt)?),
-            importance: Arc::new(importance),
-        };
-        self.ranked.push((scoring, ranked.clone()));
+        let ranked = Ranked::of(self.scored(side)?, self.exempt)?;
+        self.ranked.push((side, ranked.clone()));
         Ok(ranked)
     }
 }

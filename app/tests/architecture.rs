@@ -114,7 +114,10 @@ fn datasets_knows_text_and_chance_only() {
         .filter(|dependency| dependency.kind == DependencyKind::Normal)
         .map(|dependency| dependency.name.as_str())
         .collect();
-    assert_eq!(names, ["rand_chacha", "serde", "serde_json", "thiserror"]);
+    assert_eq!(
+        names,
+        ["rand_chacha", "serde", "serde_json", "sha2", "thiserror"]
+    );
 }
 
 /// Training switches off the sharing of matrix products between threads, in the one copy that candle uses.

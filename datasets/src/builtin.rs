@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 
 use crate::error::DatasetError;
+use crate::fit::TokenCounter;
 use crate::generate::{self, Generator};
 use crate::sample::{QuestionPlace, Sample};
 
 /// What the demo's prompts are: their lengths in estimated tokens, documents of each, seed, and facts asked for.
+const DEMO_PLACES: [QuestionPlace; 2] = [QuestionPlace::End, QuestionPlace::Start];
 const DEMO_LENGTHS: [usize; 2] = [512, 1024];
 const DEMO_DOCUMENTS: u64 = 2;
 const DEMO_SEED: u64 = 20;
@@ -49,9 +51,10 @@ static TASKS: [BuiltInTask; 8] = {
 ///   its words plus its punctuation marks. A prompt is never longer and less than a sentence
 ///   shorter. A real tokenizer cuts rare words and names, so it counts more; how many more depends
 ///   on its vocabulary.
-/// * `question` (`end`, `start` or `both`, default `end`): where the question stands. With the same
-///   seed, `end` and `start` put it after and before the very same document; `both` asks twice,
-///   in a document that is shorter by one question.
+/// * `question` (`end`, `start`, `both` or `absent`, default `end`): where the question stands. With the
+///   same seed, `end` and `start` put it after and before the very same document; `both` asks twice,
+///   in a document that is shorter by one question; `absent` leaves the document alone, and the
+///   question comes after the prompt was ranked.
 /// * `samples` (1 to 10000, default 16) and `seed` (default 0): how many prompts and which. The
 ///   same options give the same text on every machine.
 ///
@@ -97,7 +100,9 @@ pub(crate) fn check(task: &str, options: &BTreeMap<String, String>) -> Result<()
 pub(crate) fn load(
     task: &str,
     options: &BTreeMap<String, String>,
+    tokens: Option<&dyn TokenCounter>,
 ) -> Result<Vec<Sample>, DatasetError> {
+    let _ = tokens;
     if task == DEMO_TASK.name {
         load_demo(options)
     } else {
@@ -114,7 +119,7 @@ fn load_demo(options: &BTreeMap<String, String>) -> Result<Vec<Sample>, DatasetE
         .filter(|length| filter.length.is_none_or(|asked| asked == *length))
     {
         for index in 0..DEMO_DOCUMENTS {
-            for place in [QuestionPlace::End, QuestionPlace::Start] {
+            for place in DEMO_PLACES {
                 if filter.place.is_none_or(|asked| asked == place) {
                     samples.push(demo_sample(length, place, index)?);
                 }
@@ -176,7 +181,10 @@ impl Filter {
     /// `None` when the value is not one of those accepted.
     fn set(&mut self, key: &str, value: &str) -> Option<()> {
         match key {
-            "question" => self.place = Some(QuestionPlace::from_label(value)?),
+            "question" => {
+                let place = QuestionPlace::from_label(value)?;
+                self.place = Some(DEMO_PLACES.contains(&place).then_some(place)?);
+            }
             "length" => {
                 self.length = Some(
                     value
@@ -200,7 +208,7 @@ mod tests {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        load("demo", &options).unwrap()
+        load("demo", &options, None).unwrap()
     }
 
     #[test]
@@ -222,7 +230,7 @@ mod tests {
             let at = sample.prompt.find("Question:").unwrap();
             match sample.question_place.unwrap() {
                 QuestionPlace::Start => assert_eq!(at, 1, "{}", sample.id),
-                QuestionPlace::End => assert!(at > sample.prompt.len() - 120, "{}", sample.id),
+                _ => assert!(at > sample.prompt.len() - 120, "{}", sample.id),
             }
         }
     }
@@ -268,6 +276,23 @@ mod tests {
             assert_eq!(crate::score(&sample, &answer), Some(1.0));
             assert_eq!(crate::score(&sample, "I do not know."), Some(0.0));
         }
+    }
+
+    #[test]
+    fn the_two_places_of_each_document_share_its_name_and_no_others_do() {
+        let samples = demo(&[]);
+        let names: Vec<&str> = samples
+            .iter()
+            .map(|sample| sample.document.as_deref().unwrap())
+            .collect();
+        for pair in names.chunks_exact(2) {
+            assert_eq!(pair[0], pair[1]);
+        }
+        let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(distinct.len(), 4);
+        let lengths: Vec<_> = samples.iter().map(|sample| sample.asked_length).collect();
+        assert_eq!(lengths[0], Some(512));
+        assert_eq!(lengths[7], Some(1024));
     }
 
     #[test]

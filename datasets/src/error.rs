@@ -11,7 +11,7 @@ pub enum DatasetError {
     /// Neither a file nor a built-in task has this name.
     #[error(
         "there is neither a file nor a built-in task of this name; built-in: {known}; \
-         files: .txt and .jsonl: {name}"
+         files: .txt, .jsonl, .json and .parquet, or BENCHMARK:FOLDER: {name}"
     )]
     UnknownTask {
         /// The name as it was typed.
@@ -60,9 +60,17 @@ pub enum DatasetError {
         /// The shortest possible length with the same options.
         needed: usize,
     },
+    /// The question of a sample cannot be put at another place.
+    #[error("the question of {sample} cannot be moved: the sample {problem}")]
+    FixedQuestion {
+        /// The sample's id.
+        sample: String,
+        /// Why not, as the end of a sentence that begins with the sample.
+        problem: &'static str,
+    },
     /// The file's extension is none of those that are read.
     #[error(
-        "prompts are read from .txt files (one prompt each) and .jsonl files (one prompt a line), \
+        "prompts are read from .txt files (one prompt each), .jsonl, .json and .parquet files (rows), \
          not from: {}", path.display()
     )]
     UnknownExtension {
@@ -93,14 +101,90 @@ pub enum DatasetError {
         /// The file.
         path: PathBuf,
     },
-    /// One line of a JSONL file is not a sample.
-    #[error("line {line} {problem}: {}", path.display())]
-    Line {
+    /// One row of a file is not a sample.
+    #[error("{unit} {number} {problem}: {}", path.display())]
+    Row {
         /// The file.
         path: PathBuf,
+        /// What a row is called: `line` or `row`.
+        unit: &'static str,
         /// Counted from 1.
-        line: usize,
-        /// What is missing or wrong, as the end of a sentence that begins with the line.
+        number: usize,
+        /// What is missing or wrong, as the end of a sentence that begins with the row.
+        problem: String,
+    },
+    /// All rows of a file were left out.
+    #[error("no {unit} of the file is a prompt; {unit} {number} {problem}: {}", path.display())]
+    NoSample {
+        /// The file.
+        path: PathBuf,
+        /// What a row is called: `line` or `row`.
+        unit: &'static str,
+        /// The first row, counted from 1.
+        number: usize,
+        /// What is wrong with it, as the end of a sentence that begins with the row.
+        problem: String,
+    },
+    /// The file is text in UTF-16.
+    #[error("the file of prompts is UTF-16, not UTF-8; save it as UTF-8: {}", path.display())]
+    Utf16 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A table could not be read.
+    #[error("the table of prompts could not be read ({problem}): {}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A benchmark's file of templates or answer lengths is none.
+    #[error("the benchmark's file of settings could not be read ({problem}): {}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A folder of a benchmark has no file of a task.
+    #[error("the folder has no file of the task {task}: {}", folder.display())]
+    NoTask {
+        /// The folder.
+        folder: PathBuf,
+        /// The task as it was typed.
+        task: String,
+    },
+    /// A prompt does not fit the model.
+    #[error(
+        "the prompt of {id} has {tokens} tokens and the model has room for {limit}; cut such prompts or leave them out"
+    )]
+    TooLong {
+        /// The sample's id.
+        id: String,
+        /// Its length in tokens.
+        tokens: usize,
+        /// The longest that fits.
+        limit: usize,
+    },
+    /// A sample that was asked for is not there.
+    #[error("no sample has the id {id}")]
+    UnknownSample {
+        /// The id as it was typed.
+        id: String,
+    },
+    /// Fields are not mapped as they can be.
+    #[error("fields are named ROLE=FIELD, each role once, with the roles {known}: {text}")]
+    FieldMap {
+        /// The text as it was typed.
+        text: String,
+        /// The roles, separated by commas.
+        known: String,
+    },
+    /// Something is wrong with a sample that no row stands for.
+    #[error("{problem}")]
+    Sample {
+        /// What is wrong, as a sentence.
         problem: String,
     },
 }

@@ -1,24 +1,37 @@
 //! Where KVLens's prompts come from: built-in tasks and files. Text only; no tensors, no results.
 //!
-//! [`DataSpec`] is what is typed on the command line (`demo:question=start`, `prompts.jsonl`),
-//! [`load`] turns one into [`Sample`]s, [`load_all`] several at once, and [`score`] says how much
-//! of a sample's answer a generated text holds. The fields that JSONL files may use are described
-//! with [`load`], the built-in tasks and their options with [`builtin_tasks`]; [`Generator`] makes
-//! endless samples of a generated task, [`TrainingCorpus`] endless texts to train a model on.
+//! [`DataSpec`] is what is typed on the command line (`demo:question=start`, `prompts.jsonl`,
+//! `longbench:FOLDER`), [`load_with`] turns such into [`Sample`]s and says in a [`LoadReport`] what was
+//! read as what, and [`score`] says how right a generated text is. The fields that files may use are described with
+//! [`load_with`], the layouts of benchmarks with [`Format`], the built-in tasks and their options with
+//! [`builtin_tasks`]; [`Generator`] makes endless samples of a generated task, [`TrainingCorpus`] endless texts to
+//! train a model on.
 
 mod builtin;
 mod error;
+mod fit;
+mod folder;
+mod formats;
 mod generate;
-mod jsonl;
 mod load;
+mod options;
+mod parts;
+mod records;
+mod report;
 mod sample;
-mod score;
+mod scores;
 mod spec;
 
 pub use builtin::{BuiltInTask, builtin_tasks};
 pub use error::DatasetError;
+pub use fit::{Fit, TokenCounter, TooLong};
+pub use formats::{FieldMap, Format, TemplateOrigin, write_samples};
 pub use generate::{Generator, TrainingAnswer, TrainingCorpus, TrainingDocument};
-pub use load::{load, load_all};
+pub use load::{Loaded, load, load_all, load_with, read_each};
+pub use options::{BadRows, EvidenceUnit, LoadOptions};
+pub use parts::PromptParts;
+pub use records::OpenTable;
+pub use report::{Cut, FieldUse, LeftOut, LoadReport, Named, SourceReport, TooLongSample};
 pub use sample::{QuestionPlace, Sample};
-pub use score::{holds_value, score, score_values};
+pub use scores::{Metric, Scoring, holds_value, score, score_values};
 pub use spec::DataSpec;

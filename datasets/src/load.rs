@@ -1,237 +1,403 @@
 //! From a specification to samples.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use crate::builtin;
 use crate::error::DatasetError;
-use crate::jsonl::{self, Origin};
+use crate::fit::{Fitted, TooLong, fit};
+use crate::folder::{self, Files};
+use crate::formats::{Entry, Format, Row, Source};
+use crate::options::{BadRows, LoadOptions};
+use crate::records::{self, FileKind, Record};
+use crate::report::{Cut, LeftOut, LoadReport, SourceReport, TooLongSample};
 use crate::sample::Sample;
 use crate::spec::DataSpec;
 
-/// Loads the samples of one source; at least one, with unique ids.
-///
-/// * A `.txt` file is one sample: its text exactly as it is, the id is the file's stem, the task
-///   is `text`.
-/// * A `.jsonl` file holds one JSON object a line; blank lines are skipped. Fields are found by name:
-///
-/// | field of the sample | names, the first present one counts |
-/// |---|---|
-/// | `id` | `id`, `_id`, `index` (text or a whole number); else stem and line index from 0 |
-/// | `task` | `task`, `dataset`; else the file's stem |
-/// | `prompt` | `prompt`, `text`; else `context` joined with `input` or `question` by a blank line; else `input`. A field `answer_prefix` is put after it |
-/// | `answer` | `answer`, `outputs`, `answers`; of a list under `answers` the first, of another list all joined by `, ` |
-/// | `values` | `values`; else a list under `answer` or `outputs`; else the first of `answers` |
-/// | `evidence` | `evidence`: a list of `[start, end]` byte offsets in the prompt, or of passages whose first occurrence in the prompt counts |
-/// | `question_place` | `question_place`: `start` or `end`. Where context and question are joined it also decides which comes first, and it is `end` when absent |
-///
-/// These are the names of LongBench (`context`, `input`, `answers`, `dataset`, `_id`) and RULER
-/// (`index`, `input`, `outputs`, `answer_prefix`). LongBench's `answers` are alternatives, of
-/// which only the first is used here: [`score`](crate::score) is not LongBench's own metric, and
-/// its prompt templates are not added either.
-///
-/// An id that occurs again gets `-2`, `-3` and so on appended; nothing is refused for it.
+/// Samples and what became of the files that they were read from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// At least one, with unique ids.
+    pub samples: Vec<Sample>,
+    /// What was read as what, and what was not.
+    pub report: LoadReport,
+}
+
+/// Loads the samples of one source with the default options; at least one, with unique ids.
 ///
 /// # Errors
-/// An unknown task or option, an unreadable file or one that holds no prompt, an unknown
-/// extension, a line that is not JSON or lacks a prompt (named by its number).
+/// As [`load_with`].
 pub fn load(spec: &DataSpec) -> Result<Vec<Sample>, DatasetError> {
-    let mut samples = load_source(spec)?;
-    make_ids_unique(&mut samples);
-    Ok(samples)
+    load_all(std::slice::from_ref(spec))
 }
 
 /// Loads several sources one after the other, with ids that are unique across all of them.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load_with`].
 pub fn load_all(specs: &[DataSpec]) -> Result<Vec<Sample>, DatasetError> {
+    load_with(specs, &LoadOptions::default()).map(|loaded| loaded.samples)
+}
+
+/// Loads several sources one after the other, and says what was read of each.
+///
+/// * A built-in task gives its samples.
+/// * A `.txt` file is one sample: its text exactly as it is, the id is the file's stem, the task is `text`.
+/// * A `.jsonl` file holds one JSON object a line, a `.json` file an array of objects; blank lines are skipped. Tables
+///   (`.parquet`) come from [`LoadOptions::open_table`]. Rows that look like a benchmark's are read as such
+///   ([`Format`]); all others by the names of their fields:
+///
+/// | part of the sample | names, the first present one counts |
+/// |---|---|
+/// | `prompt` | `prompt`, `text`, or an `input` that stands alone |
+/// | document | `context`, or an `input` beside a `question` |
+/// | question | `question`, `input` |
+/// | instruction | `instruction`, or a `prompt` beside a `context` |
+/// | `id` | `id`, `_id`, `index` (text or a whole number); else stem and row index from 0 |
+/// | `task` | `task`, `dataset`; else the file's stem |
+/// | `answer` | `answer`, `outputs`, `target`, `output`, `answers`; text, number, or a list: of `answers` any one is right, another list is wanted whole |
+/// | `values` | `values`; else a list under `answer` or the like; else the first of `answers` |
+/// | `evidence` | `evidence`: a list of `[start, end]` offsets in the prompt (bytes, or characters by [`LoadOptions::evidence_unit`]), or of passages whose first occurrence counts; `evidence_characters`: offsets in characters |
+/// | `question_place` | `question_place`: where the question stands. Where document and question are joined it also decides which comes first, and it is `end` when absent |
+/// | `answer_prefix`, `answer_tokens` | `answer_prefix`, `max_new_tokens` |
+///
+/// Instruction, document and question are joined by blank lines. An id that occurs again gets `-2`, `-3` and so on
+/// appended; the report counts them.
+///
+/// # Errors
+/// An unknown task or option, an unreadable file or one that holds no prompt, an unknown extension; a row that is no
+/// sample or a prompt that is too long, unless they are to be left out; a question that cannot be moved; an id asked
+/// for that no sample has.
+pub fn load_with(specs: &[DataSpec], options: &LoadOptions<'_>) -> Result<Loaded, DatasetError> {
     let mut samples = Vec::new();
+    let report = read_each(specs, options, &mut |sample| {
+        samples.push(sample);
+        ControlFlow::Continue(())
+    })?;
+    Ok(Loaded { samples, report })
+}
+
+/// Hands over sample after sample, so that files of any size are read in the memory of one row; `on_sample` may stop.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn read_each(
+    specs: &[DataSpec],
+    options: &LoadOptions<'_>,
+    on_sample: &mut dyn FnMut(Sample) -> ControlFlow<()>,
+) -> Result<LoadReport, DatasetError> {
+    let mut loader = Loader {
+        options,
+        on_sample,
+        ids: BTreeSet::new(),
+        missing: options.only.clone(),
+        report: LoadReport::default(),
+        given: 0,
+        is_stopped: false,
+    };
     for spec in specs {
-        samples.extend(load_source(spec)?);
+        loader.given = 0;
+        loader.source(spec)?;
     }
-    make_ids_unique(&mut samples);
-    Ok(samples)
+    if let Some(id) = loader.missing.first().filter(|_| !loader.is_stopped) {
+        return Err(DatasetError::UnknownSample { id: id.clone() });
+    }
+    Ok(loader.report)
 }
 
-fn load_source(spec: &DataSpec) -> Result<Vec<Sample>, DatasetError> {
-    match spec {
-        DataSpec::BuiltIn { task, options } => builtin::load(task, options),
-        DataSpec::File(path) => load_file(path),
-    }
+struct Loader<'a, 'o> {
+    options: &'a LoadOptions<'o>,
+    on_sample: &'a mut dyn FnMut(Sample) -> ControlFlow<()>,
+    ids: BTreeSet<String>,
+    /// Ids that were asked for and not met yet.
+    missing: BTreeSet<String>,
+    report: LoadReport,
+    /// How many samples the present specification gave.
+    given: usize,
+    is_stopped: bool,
 }
 
-fn load_file(path: &Path) -> Result<Vec<Sample>, DatasetError> {
-    let extension = path
-        .extension()
-        .map(|extension| extension.to_string_lossy().to_lowercase());
-    let is_lines = match extension.as_deref() {
-        Some("txt") => false,
-        Some("jsonl") => true,
-        _ => {
-            return Err(DatasetError::UnknownExtension {
+impl Loader<'_, '_> {
+    fn source(&mut self, spec: &DataSpec) -> Result<(), DatasetError> {
+        match spec {
+            DataSpec::BuiltIn { task, options } => self.built_in(spec, task, options),
+            DataSpec::File(path) if path.is_dir() => self.folder(None, path),
+            DataSpec::File(path) => self.file(None, path, Vec::new()),
+            DataSpec::Benchmark { format, path } => self.folder(Some(*format), path),
+        }
+    }
+
+    fn built_in(
+        &mut self,
+        spec: &DataSpec,
+        task: &str,
+        options: &std::collections::BTreeMap<String, String>,
+    ) -> Result<(), DatasetError> {
+        let mut report = SourceReport {
+            name: spec.to_string(),
+            format: "built-in".to_owned(),
+            unit: "sample",
+            ..SourceReport::default()
+        };
+        let samples = builtin::load(task, options, self.options.tokens)?;
+        for sample in samples {
+            let wrong = |problem: String| DatasetError::Sample { problem };
+            if self.give(sample, &mut report, wrong)?.is_break() {
+                break;
+            }
+        }
+        self.report.sources.push(report);
+        Ok(())
+    }
+
+    fn folder(&mut self, format: Option<Format>, path: &Path) -> Result<(), DatasetError> {
+        let Files { read, mut skipped } = folder::files(path)?;
+        let before = self.given;
+        for file in &read {
+            if self.is_full() {
+                break;
+            }
+            self.file(format, file, std::mem::take(&mut skipped))?;
+        }
+        if self.given == before && self.options.only.is_empty() && !self.is_stopped {
+            return Err(DatasetError::Empty {
                 path: path.to_owned(),
             });
         }
-    };
-    let text = read_text(path)?;
-    if text.trim().is_empty() {
-        return Err(DatasetError::Empty {
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_stopped || self.options.limit.is_some_and(|limit| self.given >= limit)
+    }
+
+    fn file(
+        &mut self,
+        format: Option<Format>,
+        path: &Path,
+        skipped_files: Vec<String>,
+    ) -> Result<(), DatasetError> {
+        let kind = FileKind::of(path).ok_or_else(|| DatasetError::UnknownExtension {
             path: path.to_owned(),
-        });
-    }
-    let stem = lossy(path.file_stem());
-    let dataset = lossy(path.file_name());
-    if is_lines {
-        let origin = Origin {
-            path,
-            dataset: &dataset,
-            stem: &stem,
+        })?;
+        let mut report = SourceReport {
+            name: path.display().to_string(),
+            unit: kind.unit(),
+            skipped_files,
+            ..SourceReport::default()
         };
-        jsonl::objects(&text, &origin)
-            .map(|line| line.and_then(|(number, object)| jsonl::sample(&object, number, &origin)))
-            .collect()
-    } else {
-        Ok(vec![Sample {
-            id: stem,
-            dataset,
-            task: "text".to_owned(),
-            prompt: text,
-            answer: None,
-            values: Vec::new(),
-            evidence: Vec::new(),
-            question_place: None,
-        }])
+        if kind == FileKind::Text {
+            self.text(path, &mut report)?;
+        } else {
+            self.rows(format, path, &mut report)?;
+        }
+        self.report.sources.push(report);
+        Ok(())
     }
-}
 
-fn lossy(name: Option<&std::ffi::OsStr>) -> String {
-    name.map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
+    fn text(&mut self, path: &Path, report: &mut SourceReport) -> Result<(), DatasetError> {
+        let sample = folder::text_sample(path)?;
+        report.format = "text".to_owned();
+        report.rows = 1;
+        let wrong = |problem: String| DatasetError::Sample { problem };
+        self.give(sample, report, wrong).map(|_| ())
+    }
 
-fn read_text(path: &Path) -> Result<String, DatasetError> {
-    let bytes = fs::read(path).map_err(|source| DatasetError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    String::from_utf8(bytes).map_err(|error| DatasetError::NotUtf8 {
-        path: path.to_owned(),
-        byte: error.utf8_error().valid_up_to(),
-    })
-}
+    fn rows(
+        &mut self,
+        format: Option<Format>,
+        path: &Path,
+        report: &mut SourceReport,
+    ) -> Result<(), DatasetError> {
+        let mut reader = RowReader::new(format, path, self.options);
+        for record in records::open(path, self.options.open_table)? {
+            let record = record?;
+            report.rows += 1;
+            let (number, unit) = (record.number, report.unit);
+            let wrong = |problem: String| DatasetError::Row {
+                path: path.to_owned(),
+                unit,
+                number,
+                problem,
+            };
+            let entries = match reader.read(&record, report)? {
+                Ok(entries) => entries,
+                Err(problem) if self.options.bad_rows == BadRows::Refuse => {
+                    return Err(wrong(problem));
+                }
+                Err(problem) => {
+                    report.left_out.add(LeftOut { number, problem });
+                    continue;
+                }
+            };
+            for sample in entries {
+                if self.give(sample, report, wrong)?.is_break() {
+                    report.format = reader.format_name();
+                    return Ok(());
+                }
+            }
+        }
+        report.format = reader.format_name();
+        if report.rows == 0 || report.samples == 0 && self.options.only.is_empty() {
+            return self.nothing(path, report);
+        }
+        Ok(())
+    }
 
-fn make_ids_unique(samples: &mut [Sample]) {
-    let mut taken: BTreeSet<String> = BTreeSet::new();
-    for sample in samples {
+    /// A file without samples is an error, unless every row of it is accounted for in the report.
+    fn nothing(&self, path: &Path, report: &SourceReport) -> Result<(), DatasetError> {
+        if report.too_long.count > 0 {
+            return Ok(());
+        }
+        Err(match report.left_out.first.first() {
+            Some(LeftOut { number, problem }) => DatasetError::NoSample {
+                path: path.to_owned(),
+                unit: report.unit,
+                number: *number,
+                problem: problem.clone(),
+            },
+            None => DatasetError::Empty {
+                path: path.to_owned(),
+            },
+        })
+    }
+
+    /// Moves the question, cuts the prompt, numbers the id, and hands the sample over.
+    fn give(
+        &mut self,
+        sample: Sample,
+        report: &mut SourceReport,
+        wrong: impl Fn(String) -> DatasetError,
+    ) -> Result<ControlFlow<()>, DatasetError> {
+        if self.is_full() {
+            report.stopped_at_limit = !self.is_stopped;
+            return Ok(ControlFlow::Break(()));
+        }
+        if !self.options.only.is_empty() && !self.options.only.contains(&sample.id) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.missing.remove(&sample.id);
+        let limits = self.options.fit.zip(self.options.tokens);
+        let mut sample = match fit(sample, self.options.question, limits).map_err(&wrong)? {
+            Fitted::Whole(sample) => sample,
+            Fitted::Cut {
+                sample,
+                from_tokens,
+                to_tokens,
+                lost_evidence,
+            } => {
+                report.lost_evidence += lost_evidence;
+                report.cut.add(Cut {
+                    id: sample.id.clone(),
+                    from_tokens,
+                    to_tokens,
+                });
+                sample
+            }
+            Fitted::TooLong { id, tokens, reason } => {
+                let limit = limits.map(|(fit, _)| (fit.limit_tokens, fit.too_long));
+                if let Some((limit, TooLong::Refuse)) = limit {
+                    return Err(DatasetError::TooLong { id, tokens, limit });
+                }
+                report.too_long.add(TooLongSample { id, tokens, reason });
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
+        self.number(&mut sample, report);
+        report.samples += 1;
+        self.given += 1;
+        let flow = (self.on_sample)(sample);
+        self.is_stopped |= flow.is_break();
+        Ok(flow)
+    }
+
+    fn number(&mut self, sample: &mut Sample, report: &mut SourceReport) {
         let mut copy = 1_usize;
         let mut id = sample.id.clone();
-        while !taken.insert(id.clone()) {
+        while !self.ids.insert(id.clone()) {
             copy += 1;
             id = format!("{}-{copy}", sample.id);
         }
+        report.renamed += usize::from(copy > 1);
         sample.id = id;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample::QuestionPlace;
+/// Reads the rows of one file, whose layout its first row shows.
+struct RowReader<'a> {
+    format: Option<Format>,
+    path: PathBuf,
+    stem: String,
+    file: String,
+    config: Option<crate::formats::Config>,
+    options: &'a LoadOptions<'a>,
+}
 
-    fn load_text(name: &str, text: impl AsRef<[u8]>) -> Result<Vec<Sample>, DatasetError> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        load(&DataSpec::File(path))
-    }
-
-    fn ids(samples: &[Sample]) -> Vec<&str> {
-        samples.iter().map(|sample| sample.id.as_str()).collect()
-    }
-
-    #[test]
-    fn a_text_file_is_one_prompt_as_it_is() {
-        let samples = load_text("story.txt", " Once\n\nupon a time. \n").unwrap();
-        assert_eq!(samples.len(), 1);
-        assert_eq!(samples[0].prompt, " Once\n\nupon a time. \n");
-        assert_eq!(samples[0].id, "story");
-        assert_eq!(samples[0].dataset, "story.txt");
-        assert_eq!(samples[0].task, "text");
-        assert_eq!(samples[0].answer, None);
-    }
-
-    #[test]
-    fn an_empty_file_is_refused() {
-        for name in ["a.txt", "a.jsonl"] {
-            let error = load_text(name, " \n\n").unwrap_err();
-            assert!(matches!(error, DatasetError::Empty { .. }), "{error}");
+impl<'a> RowReader<'a> {
+    fn new(format: Option<Format>, path: &Path, options: &'a LoadOptions<'a>) -> Self {
+        let is_mapped = !options.fields.is_empty() || options.template.is_some();
+        Self {
+            format: if is_mapped {
+                Some(Format::Plain)
+            } else {
+                format
+            },
+            path: path.to_owned(),
+            stem: folder::lossy(path.file_stem()),
+            file: folder::lossy(path.file_name()),
+            config: None,
+            options,
         }
     }
 
-    #[test]
-    fn an_unknown_extension_says_which_are_read() {
-        let error = load_text("a.csv", "x").unwrap_err().to_string();
-        assert!(
-            error.contains(".txt") && error.contains(".jsonl"),
-            "{error}"
-        );
-        assert!(error.ends_with("a.csv"), "{error}");
+    fn format_name(&self) -> String {
+        self.format.unwrap_or(Format::Plain).name().to_owned()
     }
 
-    #[test]
-    fn a_missing_file_and_bytes_that_are_no_text_are_named() {
-        let error = load(&DataSpec::File("no/such.txt".into())).unwrap_err();
-        assert!(error.to_string().ends_with("no/such.txt"), "{error}");
-        let error = load_text("a.txt", b"abc\xff").unwrap_err();
-        assert!(matches!(error, DatasetError::NotUtf8 { byte: 3, .. }));
-    }
-
-    #[test]
-    fn missing_ids_come_from_stem_and_line_and_repeated_ones_are_numbered() {
-        let samples = load_text(
-            "facts.jsonl",
-            "{\"prompt\":\"a\"}\n\n{\"prompt\":\"b\",\"id\":\"x\"}\n{\"prompt\":\"c\",\"id\":\"x\"}\n{\"prompt\":\"d\",\"id\":\"x-2\"}\n{\"prompt\":\"e\"}\n",
-        )
-        .unwrap();
-        assert_eq!(ids(&samples), ["facts-0", "x", "x-2", "x-2-2", "facts-5"]);
-        assert_eq!(samples[0].task, "facts");
-        assert_eq!(samples[0].dataset, "facts.jsonl");
-    }
-
-    #[test]
-    fn ids_are_unique_across_sources() {
-        let spec: DataSpec = "demo:samples=1".parse().unwrap();
-        let samples = load_all(&[spec.clone(), spec]).unwrap();
-        assert_eq!(ids(&samples), ["facts-512-end-0", "facts-512-end-0-2"]);
-    }
-
-    #[test]
-    fn a_bad_line_is_named_by_file_and_number() {
-        let error = load_text("a.jsonl", "{\"prompt\":\"a\"}\n{\"context\":\"b\"}\n")
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with("line 2 "), "{error}");
-        assert!(error.contains("question"), "{error}");
-        assert!(error.ends_with("a.jsonl"), "{error}");
-        let error = load_text("a.jsonl", "\n{\"prompt\":\n")
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with("line 2 "), "{error}");
-    }
-
-    #[test]
-    fn the_demo_task_is_loaded_by_its_specification() {
-        let spec: DataSpec = "demo:question=start".parse().unwrap();
-        let samples = load(&spec).unwrap();
-        assert_eq!(samples.len(), 4);
-        assert!(
-            samples
-                .iter()
-                .all(|sample| sample.question_place == Some(QuestionPlace::Start)
-                    && sample.dataset == "demo"
-                    && sample.task == "facts")
-        );
+    /// The samples of a row, or what is wrong with it.
+    fn read(
+        &mut self,
+        record: &Record,
+        report: &mut SourceReport,
+    ) -> Result<Result<Vec<Sample>, String>, DatasetError> {
+        let fields = match &record.fields {
+            Ok(fields) => fields,
+            Err(problem) => return Ok(Err(problem.clone())),
+        };
+        let format = *self.format.get_or_insert_with(|| Format::of(fields));
+        let config = match self.config.take() {
+            Some(config) => config,
+            None => format.config(&self.path)?,
+        };
+        let source = Source {
+            path: &self.path,
+            stem: &self.stem,
+            file: &self.file,
+            config: &config,
+            options: self.options,
+        };
+        let row = Row::new(fields);
+        let entries = format.read(&row, &source, record.number);
+        let samples = entries.and_then(|entries| samples(entries, report));
+        report.count_fields(row.uses());
+        self.config = Some(config);
+        Ok(samples)
     }
 }
+
+fn samples(entries: Vec<Entry>, report: &mut SourceReport) -> Result<Vec<Sample>, String> {
+    let samples = entries.into_iter().map(|entry| match entry {
+        Entry::Ready(sample) => Ok(*sample),
+        Entry::Draft(draft) => {
+            let (sample, origin, lost) = draft.sample()?;
+            *report.templates.entry(origin).or_default() += 1;
+            report.lost_evidence += lost;
+            Ok(sample)
+        }
+    });
+    samples.collect()
+}
+
+#[cfg(test)]
+mod tests;

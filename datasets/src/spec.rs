@@ -7,10 +7,12 @@ use std::str::FromStr;
 
 use crate::builtin;
 use crate::error::DatasetError;
+use crate::formats::Format;
 
 /// Names the prompts of one source.
 ///
-/// Written `demo`, `niah:length=1024,depth=0.5`, or as a path to a `.txt` or `.jsonl` file.
+/// Written `demo`, `niah:length=1024,depth=0.5`, as a path to a file or folder, or `BENCHMARK:PATH` with the name of
+/// a [`Format`], such as `longbench:data/LongBench` or, for one task of it, `longbench:data/LongBench/narrativeqa`.
 /// A file that exists wins over a built-in task of the same name. What looks like a path (it holds
 /// a separator or ends with a dot and an extension) is one even when nothing is there, so that the
 /// error speaks of the missing file.
@@ -23,8 +25,15 @@ pub enum DataSpec {
         /// Options by key.
         options: BTreeMap<String, String>,
     },
-    /// A file of prompts.
+    /// A file of prompts, or a folder of such files, whose layout is found out.
     File(PathBuf),
+    /// A file or folder of this layout; or a folder with a task's name behind it.
+    Benchmark {
+        /// The layout.
+        format: Format,
+        /// The file, the folder, or folder and task.
+        path: PathBuf,
+    },
 }
 
 impl FromStr for DataSpec {
@@ -48,7 +57,13 @@ impl FromStr for DataSpec {
                 options,
             });
         }
-        if looks_like_path(text) {
+        if let Some(format) = Format::from_name(name).filter(|_| !options.trim().is_empty()) {
+            return Ok(Self::Benchmark {
+                format,
+                path: PathBuf::from(options),
+            });
+        }
+        if looks_like_path(text) || Path::new(text).is_dir() {
             return Ok(Self::File(PathBuf::from(text)));
         }
         Err(builtin::unknown_task(text))
@@ -59,6 +74,7 @@ impl fmt::Display for DataSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Benchmark { format, path } => write!(f, "{format}:{}", path.display()),
             Self::BuiltIn { task, options } => {
                 write!(f, "{task}")?;
                 for (index, (key, value)) in options.iter().enumerate() {
@@ -175,6 +191,23 @@ mod tests {
         let error = "demo:question".parse::<DataSpec>().unwrap_err().to_string();
         assert!(error.contains("key=value"), "{error}");
         assert!("demo:length=512,length=1024".parse::<DataSpec>().is_err());
+    }
+
+    #[test]
+    fn a_benchmark_is_named_before_its_path() {
+        for (text, format, path) in [
+            ("longbench:data/x", Format::LongBench, "data/x"),
+            ("l-eval:C:\\x", Format::LEval, "C:\\x"),
+        ] {
+            let spec: DataSpec = text.parse().unwrap();
+            let path = PathBuf::from(path);
+            assert_eq!(spec, DataSpec::Benchmark { format, path });
+            assert_eq!(spec.to_string(), text);
+        }
+        assert!("longbench".parse::<DataSpec>().is_err());
+        for format in Format::ALL {
+            assert_eq!(Format::from_name(format.name()), Some(format));
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! From an observation and the prompt's keys back to attention weights and importance.
 
 use candle_core::{DType, Device, Tensor};
-use kvlens_analysis::{AttentionRows, ForcedKeep, Importance, ReducedHead, Scoring, reduce_rows};
+use kvlens_analysis::{
+    AttentionRows, ForcedKeep, Importance, ReducedHead, Scoring, SideScoring, reduce_rows,
+};
 use rayon::prelude::*;
 
-use crate::SessionError;
 use crate::observation::{Evidence, Observation, QueryRows, TokenScores};
+use crate::{CancelFlag, SessionError};
 
 /// The prompt's keys and what is needed to see them as the model did.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct PromptKeys {
     query_heads: usize,
     /// L entries: keys that a query of the layer sees, itself included; `None` for all.
     sliding_windows: Vec<Option<usize>>,
+    /// Looked at before each group of heads: on a long prompt, scoring is the longest part of a window.
+    cancel: CancelFlag,
 }
 
 impl PromptKeys {
@@ -37,7 +41,23 @@ impl PromptKeys {
             keys,
             query_heads,
             sliding_windows,
+            cancel: CancelFlag::default(),
         })
+    }
+
+    /// The same keys, on which nothing is scored any more once the flag is raised.
+    #[must_use]
+    pub fn stopped_by(self, cancel: &CancelFlag) -> Self {
+        Self {
+            cancel: cancel.clone(),
+            ..self
+        }
+    }
+
+    /// # Errors
+    /// [`SessionError::Cancelled`] once whoever scores on these keys is to stop.
+    pub(crate) fn check_cancel(&self) -> Result<(), SessionError> {
+        self.cancel.check()
     }
 
     /// Keys after rotation, `[L, G, T, D]`.
@@ -67,6 +87,7 @@ impl PromptKeys {
         layer: usize,
         kv_head: usize,
     ) -> Result<Vec<f32>, SessionError> {
+        self.cancel.check()?;
         let (_, kv_heads, _, head_dim) = self.keys.dims4()?;
         let (_, heads, rows, _) = queries.dims4()?;
         let group = heads / kv_heads;
@@ -125,17 +146,41 @@ impl PromptKeys {
         Ok(by_head)
     }
 
-    /// Importance of every prompt token under a scoring, for every layer and head; parallel over heads.
-    /// Pooling never crosses into the last `boundary.recent` tokens. Ready-made scores are taken as they are
-    /// in place of reduced rows: the scoring's key set and row reduction do not touch them.
+    /// Importance of every prompt token with the scoring and the heads of one side of a comparison, parallel over heads.
+    /// It knows what the decode stage sees of every layer ([`Self::first_visible`]). Ready-made scores are taken as they
+    /// are in place of reduced rows: the scoring's key set and row reduction do not touch them.
     ///
     /// # Errors
     /// As [`attention_rows`](Self::attention_rows), or what the scoring refuses.
     pub fn importance(
         &self,
         observation: &Observation,
+        side: SideScoring,
+    ) -> Result<Importance, SessionError> {
+        let SideScoring {
+            scoring, boundary, ..
+        } = side;
+        let importance = self.scored(observation, scoring, boundary, self.first_visible()?)?;
+        Ok(side.heads(importance, self.query_heads)?)
+    }
+
+    /// Importance by the scoring that an observation was published with, for an eviction: its rule ranks all tokens,
+    /// also those that a layer does not see.
+    pub(crate) fn importance_for_eviction(
+        &self,
+        observation: &Observation,
+    ) -> Result<Importance, SessionError> {
+        let (layers, ..) = self.keys.dims4()?;
+        let (scoring, boundary) = (observation.scoring(), observation.forced_keep());
+        self.scored(observation, scoring, boundary, vec![0; layers])
+    }
+
+    fn scored(
+        &self,
+        observation: &Observation,
         scoring: Scoring,
         boundary: ForcedKeep,
+        first_visible: Vec<usize>,
     ) -> Result<Importance, SessionError> {
         let (layers, kv_heads, ..) = self.keys.dims4()?;
         let heads: Vec<ReducedHead> = match observation.evidence() {
@@ -147,7 +192,11 @@ impl PromptKeys {
             .map(|_| heads.by_ref().take(self.query_heads).collect())
             .collect();
         Ok(Importance::from_reduced(
-            by_layer, kv_heads, scoring, boundary,
+            by_layer,
+            kv_heads,
+            scoring,
+            boundary,
+            first_visible,
         )?)
     }
 

@@ -7,7 +7,8 @@ use crate::SessionError;
 
 /// A flag shared between the one who runs a job and the one who may stop it.
 ///
-/// It is looked at between prefill chunks and decode steps, so a job answers within one of those.
+/// It is looked at between prefill chunks and decode steps and, while a window scores the prompt, between groups of
+/// heads, so a job answers within one of those.
 #[derive(Debug, Clone, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
 

@@ -9,12 +9,12 @@ use kvlens_analysis::{
     Budget, ForcedKeep, GroupReduction, KeySet, Pooling, Rankings, RowReduction, Scoring, selection,
 };
 
-use crate::SessionError;
 use crate::estimate::{Memory, RunShape};
 use crate::model::{Evicted, KvCache, Model, ModelConfig};
 use crate::observation::{Cost, Observation, ObservationInfo, QueryRows};
 use crate::prefill::{Needs, Prefilled};
 use crate::windows::WindowOptions;
+use crate::{CancelFlag, SessionError};
 
 /// The last W prompt tokens that SnapKV observes with in LAQ's first stage.
 const PUBLISHED_ROWS: usize = 32;
@@ -165,8 +165,9 @@ impl Eviction {
         model: &Model,
         prefilled: &mut Prefilled,
         room: usize,
+        cancel: &CancelFlag,
     ) -> Result<KvCache, SessionError> {
-        let kept = self.kept(model, prefilled)?;
+        let kept = self.kept(model, prefilled, cancel)?;
         let kept = Evicted::new(kept, prefilled.prompt_tokens())?;
         prefilled.prompt_cache().keeping(kept, room)
     }
@@ -176,6 +177,7 @@ impl Eviction {
         &self,
         model: &Model,
         prefilled: &Prefilled,
+        cancel: &CancelFlag,
     ) -> Result<Vec<Vec<Vec<u32>>>, SessionError> {
         let prompt_tokens = prefilled.prompt_tokens();
         let kept = self.kept_tokens(prompt_tokens);
@@ -197,7 +199,7 @@ impl Eviction {
             sinks: 0,
             recent: self.rows,
         };
-        let rankings = self.rank(model, prefilled, forced_keep)?;
+        let rankings = self.rank(model, prefilled, forced_keep, cancel)?;
         Ok(selected(&rankings, forced_keep, |_, _| kept))
     }
 
@@ -206,6 +208,7 @@ impl Eviction {
         model: &Model,
         prefilled: &Prefilled,
         forced_keep: ForcedKeep,
+        cancel: &CancelFlag,
     ) -> Result<Rankings, SessionError> {
         let scoring = Scoring {
             keys: KeySet::Causal,
@@ -231,8 +234,8 @@ impl Eviction {
         };
         let rows = QueryRows::last_of_prompt(prefilled, count)?;
         let observation = Observation::by_queries(info, rows)?;
-        let keys = prefilled.keys_for_scoring(model)?;
-        let importance = keys.importance(&observation, scoring, forced_keep)?;
+        let keys = prefilled.keys_for_scoring(model)?.stopped_by(cancel);
+        let importance = keys.importance_for_eviction(&observation)?;
         Ok(Rankings::of(&importance, ForcedKeep::default())?)
     }
 }

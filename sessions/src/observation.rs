@@ -5,7 +5,7 @@ mod token_scores;
 
 use std::ops::Range;
 
-use kvlens_analysis::{ForcedKeep, KeepRule, Scoring};
+use kvlens_analysis::{ForcedKeep, KeepRule, Scoring, SideScoring};
 use serde::{Deserialize, Serialize};
 
 pub use query_rows::QueryRows;
@@ -159,13 +159,12 @@ impl Observation {
             .map_or(self.info.cost.rows, QueryRows::count)
     }
 
-    /// How many of its query rows stand in a prompt of so many tokens.
+    /// How many of its query rows stand in a prompt of so many tokens, by their positions.
     pub fn rows_in_prompt(&self, prompt_tokens: usize) -> usize {
         self.query_rows().map_or(0, |rows| {
-            let visible = rows.visible_keys().iter();
-            visible
-                .filter(|&&count| count as usize <= prompt_tokens)
-                .count()
+            let positions = rows.positions().iter();
+            let inside = positions.filter(|&&position| (position as usize) < prompt_tokens);
+            inside.count()
         })
     }
 
@@ -187,6 +186,11 @@ impl Observation {
     /// Tokens that the window's rule keeps whatever their score.
     pub fn keep_rule(&self) -> KeepRule {
         self.info.keep_rule
+    }
+
+    /// The published scoring, which stops pooling before the tokens that the rule keeps anyway.
+    pub fn published_side(&self) -> SideScoring {
+        SideScoring::of(self.scoring(), self.forced_keep())
     }
 
     /// Ids of the tokens that the rows are the queries of; none where the rows are no tokens.

@@ -11,7 +11,10 @@ use crate::error::AnalysisError;
 /// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn spearman(left: &[f32], right: &[f32]) -> Result<f64, AnalysisError> {
     comparable(left, right)?;
-    Ok(spearman_of(&Sorted::of(left), &Sorted::of(right)))
+    Ok(spearman_of(
+        &Sorted::of_scores(left),
+        &Sorted::of_scores(right),
+    ))
 }
 
 pub(super) fn spearman_of(left: &Sorted<'_>, right: &Sorted<'_>) -> f64 {
@@ -34,7 +37,10 @@ pub(super) fn spearman_of(left: &Sorted<'_>, right: &Sorted<'_>) -> f64 {
 /// [`AnalysisError::Mismatch`] when the lengths differ, [`AnalysisError::NotANumber`] for a score that is not finite.
 pub fn kendall(left: &[f32], right: &[f32]) -> Result<f64, AnalysisError> {
     comparable(left, right)?;
-    Ok(kendall_of(&Sorted::of(left), &Sorted::of(right)))
+    Ok(kendall_of(
+        &Sorted::of_scores(left),
+        &Sorted::of_scores(right),
+    ))
 }
 
 pub(super) fn kendall_of(left: &Sorted<'_>, right: &Sorted<'_>) -> f64 {

@@ -1,19 +1,27 @@
 //! One side's scores sorted once, for every measure that needs their order.
 
-use crate::order::descending;
+use crate::order::{SortKeys, descending};
 
-/// Finite scores and their indices from the largest down, ties by the lower index.
+/// Finite scores and their indices from the largest down, ties by the second key, then the lower index.
 pub(super) struct Sorted<'a> {
     scores: &'a [f32],
     order: Vec<u32>,
 }
 
 impl<'a> Sorted<'a> {
-    pub(super) fn of(scores: &'a [f32]) -> Self {
+    pub(super) fn of(keys: SortKeys<'a>) -> Self {
         Self {
-            scores,
-            order: descending(scores),
+            scores: keys.scores,
+            order: descending(keys),
         }
+    }
+
+    /// Scores without a second key.
+    pub(super) fn of_scores(scores: &'a [f32]) -> Self {
+        Self::of(SortKeys {
+            scores,
+            tie_break: None,
+        })
     }
 
     pub(super) fn order(&self) -> &[u32] {
@@ -54,7 +62,7 @@ impl<'a> Sorted<'a> {
         ranks
     }
 
-    /// Ranks from the largest score down, each once: ties by the lower index.
+    /// Ranks from the largest score down, each once: in the whole order.
     pub(super) fn ranks(&self) -> Vec<u32> {
         let mut ranks = vec![0; self.scores.len()];
         for (rank, &token) in self.order.iter().enumerate() {

@@ -19,8 +19,17 @@ fn importance(layers: usize, heads: usize, tokens: usize, salt: usize) -> Import
             ((index * 7919 + salt * 104_729) % 9973) as f32 / (9973 * head) as f32
         })
         .collect();
-    let shares = vec![1.0; layers * heads];
-    Importance::new(layers, heads, HeadKind::Query, tokens, scores, shares).unwrap()
+    let (kind, shares, seen) = (HeadKind::Query, vec![1.0; layers * heads], vec![0; layers]);
+    Importance::new(layers, heads, kind, tokens, scores, shares, seen).unwrap()
+}
+
+/// Two layers, of which the second sees the tokens from `first` on alone.
+fn sliding(heads: usize, tokens: usize, first: usize, salt: usize) -> Importance {
+    let all = importance(2, heads, tokens, salt);
+    let by_head = (0..2).flat_map(|layer| (0..heads).map(move |head| (layer, head)));
+    let scores = by_head.flat_map(|(layer, head)| all.head(layer, head).to_vec());
+    let (kind, shares, seen) = (HeadKind::Query, vec![1.0; 2 * heads], vec![0, first]);
+    Importance::new(2, heads, kind, tokens, scores.collect(), shares, seen).unwrap()
 }
 
 #[test]
@@ -52,7 +61,8 @@ fn a_pyramid_that_would_exceed_the_prompt_is_cut_as_released() {
 fn a_head_gets_what_its_scores_ask_for_above_the_floor() {
     // Of the eight scores the four highest lie three in head 0 and one in head 1.
     let scores = vec![0.9, 0.8, 0.7, 0.1, 0.2, 0.6, 0.3, 0.1];
-    let importance = Importance::new(1, 2, HeadKind::Query, 4, scores, vec![1.0; 2]).unwrap();
+    let importance =
+        Importance::new(1, 2, HeadKind::Query, 4, scores, vec![1.0; 2], vec![0]).unwrap();
     let with = |floor| {
         let shared = BudgetAllocation::head_adaptive(&importance, NONE, 2, floor);
         shared.unwrap().tokens().to_vec()
@@ -95,8 +105,23 @@ fn every_allocation_gives_out_the_same_and_no_head_more_than_the_prompt() {
 }
 
 #[test]
-fn the_uniform_allocation_gives_recall_and_hit_rate_of_the_comparison() {
-    let (oracle, window) = (importance(2, 3, 40, 2), importance(2, 3, 40, 3));
+fn marks_fall_on_visible_tokens_alone_and_the_rest_is_shared_evenly() {
+    // Token 0 is out of sight, though the highest in head 0: of tokens 1 to 3 the three highest lie in head 1.
+    let scores = vec![9.0, 0.1, 0.2, 0.3, 0.0, 0.6, 0.5, 0.4];
+    let (kind, shares) = (HeadKind::Query, vec![1.0; 2]);
+    let seen = Importance::new(1, 2, kind, 4, scores, shares, vec![1]).unwrap();
+    let with = |budget| {
+        let shared = BudgetAllocation::head_adaptive(&seen, NONE, budget, 0.0);
+        shared.unwrap().tokens().to_vec()
+    };
+    assert_eq!(with(1), [0, 2]);
+    assert_eq!(with(2), [1, 3]);
+    // Six tokens are visible of the eight that are given out.
+    assert_eq!(with(4), [4, 4]);
+}
+
+#[test]
+fn the_uniform_allocation_gives_the_shares_of_the_comparison() {
     let keep_rule = KeepRule {
         fixed: ForcedKeep {
             sinks: 1,
@@ -104,30 +129,48 @@ fn the_uniform_allocation_gives_recall_and_hit_rate_of_the_comparison() {
         },
         recent_percent: 50,
     };
-    let rank = |side: &Importance| Rankings::of(side, NONE).unwrap();
-    let (oracle_rankings, window_rankings) = (rank(&oracle), rank(&window));
-    for budget in [1, 9, 40] {
-        let comparison = compare(ComparisonInput {
-            oracle: &oracle_rankings,
-            window: &window_rankings,
-            oracle_mass: &oracle,
-            keep_rule,
-            budgets: &[budget],
-        })
-        .unwrap();
-        let allocation = BudgetAllocation::uniform(&window, budget).unwrap();
-        let heads = compare_allocation(AllocationInput {
-            oracle: &oracle_rankings,
-            window: &window_rankings,
-            oracle_mass: &oracle,
-            forced_keep: keep_rule.at(budget),
-            allocation: &allocation,
-        })
-        .unwrap();
-        let recall: Vec<f32> = heads.iter().map(|head| head.recall).collect();
-        let hit_rate: Vec<f32> = heads.iter().map(|head| head.hit_rate).collect();
-        assert_eq!(recall, comparison.metric_map(Metric::Recall, 0));
-        assert_eq!(hit_rate, comparison.metric_map(Metric::HitRate, 0));
+    let exempt = ForcedKeep {
+        sinks: 2,
+        recent: 0,
+    };
+    let (truth, window) = (sliding(3, 40, 12, 2), sliding(3, 40, 12, 3));
+    for exempt in [NONE, exempt] {
+        let rank = |side: &Importance| Rankings::of(side, exempt).unwrap();
+        let (truth_rankings, window_rankings) = (rank(&truth), rank(&window));
+        for budget in [1, 9, 28, 39, 40] {
+            let comparison = compare(ComparisonInput {
+                truth: &truth_rankings,
+                window: &window_rankings,
+                decode_mass: &truth,
+                keep_rule,
+                evidence: &[],
+                budgets: &[budget],
+            })
+            .unwrap();
+            let allocation = BudgetAllocation::uniform(&window, budget).unwrap();
+            let heads = compare_allocation(AllocationInput {
+                truth: &truth_rankings,
+                window: &window_rankings,
+                decode_mass: &truth,
+                forced_keep: keep_rule.at(budget),
+                allocation: &allocation,
+            })
+            .unwrap();
+            let of = |value: fn(&AllocatedHead) -> f64| -> Vec<u64> {
+                heads.iter().map(|head| value(head).to_bits()).collect()
+            };
+            let expected = |metric| -> Vec<u64> {
+                let map = comparison.metric_map(metric, 0);
+                map.into_iter().map(f64::to_bits).collect()
+            };
+            assert_eq!(of(|head| head.recall), expected(Metric::Recall));
+            assert_eq!(of(|head| head.kept_recall), expected(Metric::KeptRecall));
+            assert_eq!(of(|head| head.hit_rate), expected(Metric::HitRate));
+            let means = AllocatedMeans::of(&heads);
+            let defined = comparison.defined_heads(Metric::Recall, 0);
+            assert_eq!(means.defined_heads, defined);
+            assert_eq!(means.recall.is_nan(), defined == 0);
+        }
     }
 }
 
@@ -137,11 +180,11 @@ fn the_uniform_allocation_gives_recall_and_hit_rate_of_the_comparison() {
 fn an_adaptive_oracle_keeps_more_mass_than_a_uniform_one() {
     let oracle = importance(3, 4, 200, 5);
     let rankings = Rankings::of(&oracle, NONE).unwrap();
-    let mass = |allocation: &BudgetAllocation| -> f32 {
+    let mass = |allocation: &BudgetAllocation| -> f64 {
         let heads = compare_allocation(AllocationInput {
-            oracle: &rankings,
+            truth: &rankings,
             window: &rankings,
-            oracle_mass: &oracle,
+            decode_mass: &oracle,
             forced_keep: NONE,
             allocation,
         });

@@ -1,13 +1,14 @@
 //! Means over the samples of a group, with intervals.
 
-use super::{Collection, SampleGroup, WindowSamples, place_of};
+use super::points::{METRIC_BOUNDS, MeanOverHeads};
+use super::{Collection, GroupSamples, SampleGroup, WindowSamples};
 use crate::budget::Budget;
 use crate::comparison::Metric;
-use crate::statistics::{Interval, bootstrap_interval, mean};
+use crate::statistics::{Interval, mean, mean_interval};
 
-/// One metric of one window at one budget: the mean over samples, each sample the mean over its layers
-/// and heads.
-#[derive(Debug, Clone, PartialEq)]
+/// One metric of one window at one budget: the mean over samples, each sample the mean over those of its layers
+/// and heads in which the metric is defined.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupSummary<'a> {
     /// The group.
     pub group: &'a SampleGroup,
@@ -19,54 +20,64 @@ pub struct GroupSummary<'a> {
     pub metric: Metric,
     /// The budget as it was typed.
     pub budget: Budget,
-    /// Samples that the budget applies to.
+    /// Samples that the budget applies to and in which at least one head is defined.
     pub samples: usize,
+    /// Heads that are in the mean of each sample: the smallest number over the samples.
+    pub heads: usize,
+    /// All heads of all layers.
+    pub all_heads: usize,
     /// The mean.
     pub mean: f64,
-    /// [`bootstrap_interval`] over samples, cut to 0..=1; none of fewer than two samples.
+    /// [`mean_interval`] over samples within 0..=1.
     pub interval: Option<Interval>,
+    /// The mean of the ceilings over the same samples and heads, where every sample has one.
+    pub ceiling: Option<f64>,
 }
 
 impl Collection {
     /// The summaries of a metric: groups and windows in the order in which they came, budgets as given. A
-    /// budget that applies to no sample is left out.
+    /// budget at which no sample has a value is left out.
     ///
     /// Every interval draws with the same seed, so windows of equally many samples are resampled alike.
     pub fn summaries(&self, metric: Metric, seed: u64) -> Vec<GroupSummary<'_>> {
-        let mut summaries = Vec::new();
-        for entry in &self.groups {
-            for window in &entry.windows {
-                for (index, &budget) in self.budgets.iter().enumerate() {
-                    let values = window.sample_means(index, metric);
-                    let Some(mean) = mean(values.iter().copied()) else {
-                        continue;
-                    };
-                    summaries.push(GroupSummary {
-                        group: &entry.group,
-                        window: &window.label,
-                        score_kind: &window.score_kind,
-                        metric,
-                        budget,
-                        samples: values.len(),
-                        mean,
-                        interval: bootstrap_interval(&values, seed)
-                            .map(|interval| interval.within(0.0, 1.0)),
-                    });
-                }
-            }
-        }
-        summaries
+        let windows = self
+            .groups
+            .iter()
+            .flat_map(|entry| entry.windows.iter().map(move |window| (entry, window)));
+        let summary = |(entry, window)| {
+            let budgets = self.budgets.iter().enumerate();
+            let of_budget =
+                move |(index, &budget)| summary(entry, window, metric, (index, budget), seed);
+            budgets.filter_map(of_budget)
+        };
+        windows.flat_map(summary).collect()
     }
 }
 
-impl WindowSamples {
-    /// Mean over heads of every sample that the budget applies to.
-    fn sample_means(&self, budget: usize, metric: Metric) -> Vec<f64> {
-        let place = place_of(metric);
-        let points = self
-            .samples
-            .iter()
-            .filter_map(|sample| sample.point(budget));
-        points.map(|point| point.means[place]).collect()
-    }
+fn summary<'a>(
+    entry: &'a GroupSamples,
+    window: &'a WindowSamples,
+    metric: Metric,
+    (index, budget): (usize, Budget),
+    seed: u64,
+) -> Option<GroupSummary<'a>> {
+    let samples: Vec<MeanOverHeads> = window
+        .at(index)
+        .filter_map(|(_, point)| point.mean(metric))
+        .collect();
+    let values: Vec<f64> = samples.iter().map(|sample| sample.mean).collect();
+    let ceilings: Option<Vec<f64>> = samples.iter().map(|sample| sample.ceiling).collect();
+    Some(GroupSummary {
+        group: &entry.group,
+        window: &window.label,
+        score_kind: &window.score_kind,
+        metric,
+        budget,
+        samples: values.len(),
+        heads: samples.iter().map(|sample| sample.heads).min()?,
+        all_heads: window.shape.layers * window.shape.heads,
+        mean: mean(values.iter().copied())?,
+        interval: mean_interval(&values, Some(METRIC_BOUNDS), seed),
+        ceiling: ceilings.and_then(mean),
+    })
 }

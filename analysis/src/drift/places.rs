@@ -2,12 +2,13 @@
 
 use rayon::prelude::*;
 
-use super::{HeadRows, TopTokens, check_side};
+use super::{HeadRows, KnownSide};
 use crate::error::AnalysisError;
+use crate::importance::HeadScores;
 use crate::order::descending;
-use crate::tokens::ForcedKeep;
+use crate::overlap::{is_defined, share_of};
 
-/// Consecutive rows of one head that a window slides over, and the oracle of the same head.
+/// Consecutive rows of one head that a window slides over, and the truth of the same head.
 #[derive(Debug, Clone, Copy)]
 pub struct PlaceInput<'a> {
     /// Rows of consecutive positions, `[R, T]`: prompt queries, then decode queries. A prompt query gives
@@ -19,10 +20,8 @@ pub struct PlaceInput<'a> {
     pub width: usize,
     /// Positions from one window to the next.
     pub stride: usize,
-    /// The oracle's importance, `[T]`.
-    pub oracle: &'a [f32],
-    /// Tokens that no ranking contains.
-    pub exempt: ForcedKeep,
+    /// The truth's scores; every window is ranked over the same tokens.
+    pub truth: HeadScores<'a>,
     /// Budgets in tokens, each in 1..=T, in any order.
     pub budgets: &'a [usize],
 }
@@ -32,32 +31,27 @@ pub struct PlaceInput<'a> {
 pub struct PlacedRecall {
     /// Position of the window's last row; `T - 1` is the last window of the prompt, as `SnapKV`'s.
     pub last_position: usize,
-    /// Recall of the oracle at each budget; 1 when no token is rankable.
-    pub recall: Vec<f32>,
-    /// Share of the oracle's top B at or before the last row, at each budget: a window in the middle of
-    /// the prompt cannot see the rest, however well it foresees.
-    pub visible: Vec<f32>,
+    /// Recall of the truth at each budget; NaN where it is not below the number of rankable tokens.
+    pub recall: Vec<f64>,
+    /// Share of the truth's top B at or before the last row, at each budget: a window in the middle of
+    /// the prompt cannot see the rest, however well it foresees. NaN as for recall.
+    pub visible: Vec<f64>,
 }
 
 /// Recall of every window of `W` rows, by ascending place (the figure that motivates LAQ, arXiv
 /// 2505.20334: recall rises as the window nears the end of the prompt and is highest in the generation).
 ///
 /// Windows are placed so that one of them ends at the last prompt token, when its rows are given. Windows
-/// in the generation are part of the oracle, so their recall is an upper bound and no forecast. Only the rows
-/// given are held: a long prompt is swept in blocks that overlap by `W - 1` rows.
+/// in the generation are part of the truth, so their recall is an upper bound and no forecast. Only the rows
+/// given are held: a long prompt is swept in blocks that overlap by `W - 1` rows. A place whose rows are those of a
+/// window has that window's recall, if both are pooled within the same boundary.
 ///
 /// # Errors
-/// Rows, oracle and budgets that do not fit, weights and scores that are not finite,
+/// Rows, truth and budgets that do not fit, weights that are not finite,
 /// [`AnalysisError::OutOfBounds`] for a width of no rows or of more than there are, [`AnalysisError::Empty`] for
 /// a stride of zero.
 pub fn recall_by_place(input: PlaceInput<'_>) -> Result<Vec<PlacedRecall>, AnalysisError> {
     let (rows, prompt_tokens) = input.rows.check()?;
-    check_side(
-        "the oracle's score",
-        input.oracle,
-        prompt_tokens,
-        input.budgets,
-    )?;
     if input.width == 0 || input.width > rows {
         return Err(AnalysisError::OutOfBounds {
             what: "the width of a window",
@@ -70,8 +64,8 @@ pub fn recall_by_place(input: PlaceInput<'_>) -> Result<Vec<PlacedRecall>, Analy
             what: "positions from one window to the next",
         });
     }
-    let oracle = TopTokens::of(input.oracle, input.exempt, input.budgets);
-    let oracle_order = descending(&input.oracle[input.exempt.rest(prompt_tokens)]);
+    let truth = KnownSide::of(input.truth, prompt_tokens, input.budgets)?;
+    let truth_order = descending(input.truth.sort_keys());
     let last_of_prompt = prompt_tokens - 1;
     (input.width..=rows)
         .into_par_iter()
@@ -81,27 +75,25 @@ pub fn recall_by_place(input: PlaceInput<'_>) -> Result<Vec<PlacedRecall>, Analy
             let scores = input.rows.scores_of(end - input.width..end)?;
             Ok(PlacedRecall {
                 last_position,
-                recall: oracle.recall_with(&scores),
-                visible: input.visible(&oracle_order, last_position),
+                recall: truth.recall_with(&scores),
+                visible: input.visible(&truth_order, last_position),
             })
         })
         .collect()
 }
 
 impl PlaceInput<'_> {
-    /// `oracle_order` counts the tokens from the first that is rankable.
-    fn visible(&self, oracle_order: &[u32], last_position: usize) -> Vec<f32> {
-        let offset = self.exempt.rest(self.oracle.len()).start;
-        self.budgets
-            .iter()
-            .map(|&budget| {
-                let top = &oracle_order[..budget.min(oracle_order.len())];
-                let seen = top
-                    .iter()
-                    .filter(|&&token| token as usize + offset <= last_position)
-                    .count();
-                crate::overlap::share(seen as f64, top.len() as f64) as f32
-            })
-            .collect()
+    /// `truth_order` counts the tokens from the first that is rankable.
+    fn visible(&self, truth_order: &[u32], last_position: usize) -> Vec<f64> {
+        let offset = self.truth.rankable().start;
+        let at_budget = |&budget: &usize| {
+            if !is_defined(budget, truth_order.len()) {
+                return f64::NAN;
+            }
+            let top = truth_order[..budget].iter();
+            let seen = top.filter(|&&token| token as usize + offset <= last_position);
+            share_of(budget, seen.count() as u32)
+        };
+        self.budgets.iter().map(at_budget).collect()
     }
 }

@@ -2,29 +2,27 @@
 
 use rayon::prelude::*;
 
-use super::{HeadRows, TopTokens, check_side};
+use super::{HeadRows, KnownSide};
 use crate::error::AnalysisError;
-use crate::tokens::ForcedKeep;
+use crate::importance::HeadScores;
 
-/// One head's decode stage, step by step, and a window's importance for the same head.
+/// One head's decode stage, step by step, and a window's scores for the same head.
 #[derive(Debug, Clone, Copy)]
 pub struct DriftInput<'a> {
-    /// The decode stage's rows, `[S, T]`, and the scoring of the oracle.
+    /// The decode stage's rows, `[S, T]`, and the scoring of the truth.
     pub decode: HeadRows<'a>,
-    /// The window's importance, `[T]`.
-    pub window: &'a [f32],
-    /// Tokens that no ranking contains.
-    pub exempt: ForcedKeep,
+    /// The window's scores; the rows are ranked over the same tokens.
+    pub window: HeadScores<'a>,
     /// Budgets in tokens, each in 1..=T, in any order.
     pub budgets: &'a [usize],
 }
 
 /// Recall of every decode step by itself, `[S]` and then budget: the share of what that single step
-/// attends to most that is in the window's top B. 1 when no token is rankable.
+/// attends to most that is in the window's top B, over the rankable tokens. NaN where B is not below their number.
 ///
 /// # Errors
 /// Rows, window and budgets that do not fit, weights and scores that are not finite.
-pub fn recall_by_step(input: DriftInput<'_>) -> Result<Vec<Vec<f32>>, AnalysisError> {
+pub fn recall_by_step(input: DriftInput<'_>) -> Result<Vec<Vec<f64>>, AnalysisError> {
     let (steps, window) = input.window_tops()?;
     (0..steps)
         .into_par_iter()
@@ -36,14 +34,15 @@ pub fn recall_by_step(input: DriftInput<'_>) -> Result<Vec<Vec<f32>>, AnalysisEr
 }
 
 /// Recall of the decode stage cut after a number of steps, for each such horizon as given and then budget.
-/// The horizon 1 is the first step alone, the horizon `S` the whole oracle.
+/// The horizon 1 is the first step alone, the horizon `S` the whole truth: then recall
+/// is that of [`compare`](crate::compare), on every layer.
 ///
 /// # Errors
 /// As [`recall_by_step`]; [`AnalysisError::OutOfBounds`] for a horizon of no steps or of more than there are.
 pub fn recall_by_horizon(
     input: DriftInput<'_>,
     horizons: &[usize],
-) -> Result<Vec<Vec<f32>>, AnalysisError> {
+) -> Result<Vec<Vec<f64>>, AnalysisError> {
     let (steps, window) = input.window_tops()?;
     if let Some(wrong) = horizons
         .iter()
@@ -76,14 +75,9 @@ pub fn recall_by_horizon(
 }
 
 impl DriftInput<'_> {
-    fn window_tops(&self) -> Result<(usize, TopTokens), AnalysisError> {
+    fn window_tops(&self) -> Result<(usize, KnownSide), AnalysisError> {
         let (steps, prompt_tokens) = self.decode.check()?;
-        check_side(
-            "the window's score",
-            self.window,
-            prompt_tokens,
-            self.budgets,
-        )?;
-        Ok((steps, TopTokens::of(self.window, self.exempt, self.budgets)))
+        let window = KnownSide::of(self.window, prompt_tokens, self.budgets)?;
+        Ok((steps, window))
     }
 }

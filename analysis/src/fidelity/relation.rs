@@ -4,14 +4,14 @@
 
 use crate::agreement::spearman;
 use crate::error::AnalysisError;
-use crate::statistics::{Interval, bootstrap_interval, mean};
+use crate::statistics::{Interval, mean, mean_interval};
 
 /// A mean of correlations, one for each sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MeanCorrelation {
     /// Mean of Spearman's correlation over the samples that have one; NaN when none has.
     pub spearman: f64,
-    /// [`bootstrap_interval`] of that mean over samples, cut to -1..=1; none of fewer than two.
+    /// [`mean_interval`] of that mean over samples within -1..=1.
     pub interval: Option<Interval>,
     /// Samples that have a correlation: not all windows are equal in one of the two.
     pub samples: usize,
@@ -53,8 +53,7 @@ pub fn correlation_over_windows(
     }
     Ok(MeanCorrelation {
         spearman: mean(correlations.iter().copied()).unwrap_or(f64::NAN),
-        interval: bootstrap_interval(&correlations, seed)
-            .map(|interval| interval.within(-1.0, 1.0)),
+        interval: mean_interval(&correlations, Some((-1.0, 1.0)), seed),
         samples: correlations.len(),
     })
 }

@@ -127,11 +127,6 @@ pub enum Mark {
         /// The number.
         x: f64,
     },
-    /// A line across the frame at a number of the y axis.
-    Level {
-        /// The number.
-        y: f64,
-    },
 }
 
 /// What is drawn on a cell besides its colour.

@@ -105,11 +105,6 @@ pub(super) fn draw_mark(
             let ends = vec![(x, frame.top), (x, frame.top + frame.height)];
             scene.line(ends, reference());
         }
-        Mark::Level { y } => {
-            let y = frame.y(y_axis, *y);
-            let ends = vec![(frame.left, y), (frame.left + frame.width, y)];
-            scene.line(ends, reference());
-        }
     }
 }
 

@@ -2,30 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::statistics::{bootstrap_interval, mean};
-
-/// One point, bar or cell of a figure.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FigureRow {
-    /// The panel that it stands in; empty for the only one.
-    pub panel: String,
-    /// The series that it belongs to: a window, or what else the figure compares.
-    pub series: String,
-    /// Where it stands: a budget, a step, a place, a head, the index of a name.
-    pub x: f64,
-    /// The layer of a cell.
-    pub y: Option<f64>,
-    /// What is shown; NaN where there is no number.
-    pub value: f64,
-    /// Lower end of its 95 % interval over samples.
-    pub low: Option<f64>,
-    /// Upper end.
-    pub high: Option<f64>,
-    /// Samples that the value is the mean of.
-    pub samples: u32,
-    /// Whether a difference or a win is resolved, where the figure is about one.
-    pub resolved: Option<bool>,
-}
+use crate::statistics::{mean, mean_interval};
+pub use crate::tables::FigureRow;
 
 /// One number per sample, for every point of every series.
 #[derive(Debug, Clone, Default)]
@@ -89,10 +67,7 @@ impl SeriesSamples {
 
 impl SeriesPoint {
     fn row(&self, bounds: Option<(f64, f64)>, seed: u64) -> FigureRow {
-        let interval = bootstrap_interval(&self.values, seed).map(|interval| match bounds {
-            Some((low, high)) => interval.within(low, high),
-            None => interval,
-        });
+        let interval = mean_interval(&self.values, bounds, seed);
         FigureRow {
             panel: self.panel.clone(),
             series: self.series.clone(),
@@ -132,7 +107,9 @@ mod tests {
                 ("last", 1.0, 0.25, 2)
             ]
         );
-        assert_eq!((rows[0].low, rows[0].high), (Some(1.0), Some(1.0)));
+        // Two samples at the upper bound: the exact interval from the root of 0.025 on.
+        let low = rows[0].low.unwrap();
+        assert!((low - 0.025_f64.sqrt()).abs() < 1e-12 && rows[0].high == Some(1.0));
         assert!(rows[1].low.unwrap() >= 0.0 && rows[1].high.unwrap() <= 1.0);
     }
 }

@@ -4,24 +4,43 @@ use super::ReducedHead;
 use crate::error::AnalysisError;
 use crate::scoring::{GroupOrder, GroupReduction, Scoring};
 
+/// One score per token of a group.
+pub(crate) struct GroupScores {
+    pub(crate) scores: Vec<f32>,
+    /// The scores before pooling; none where pooling leaves them as they are.
+    pub(crate) unpooled: Option<Vec<f32>>,
+}
+
 /// Pools and reduces the heads of one group; pooling stops at the position `cut`.
 pub(crate) fn score_group(
     group: &[ReducedHead],
     scoring: Scoring,
     cut: usize,
-) -> Result<Vec<f32>, AnalysisError> {
+) -> Result<GroupScores, AnalysisError> {
+    scoring.pool.check()?;
     let heads: Vec<&[f32]> = group.iter().map(|head| head.scores.as_slice()).collect();
-    match scoring.group_order {
+    let unpooled = reduce_group(&heads, scoring.group);
+    if scoring.pool.changes_nothing() {
+        return Ok(GroupScores {
+            scores: unpooled,
+            unpooled: None,
+        });
+    }
+    let scores = match scoring.group_order {
         GroupOrder::PoolFirst => {
             let pooled: Vec<Vec<f32>> = heads
                 .iter()
                 .map(|scores| scoring.pool.pool(scores, cut))
                 .collect::<Result<_, _>>()?;
             let pooled: Vec<&[f32]> = pooled.iter().map(Vec::as_slice).collect();
-            Ok(reduce_group(&pooled, scoring.group))
+            reduce_group(&pooled, scoring.group)
         }
-        GroupOrder::GroupFirst => scoring.pool.pool(&reduce_group(&heads, scoring.group), cut),
-    }
+        GroupOrder::GroupFirst => scoring.pool.pool(&unpooled, cut)?,
+    };
+    Ok(GroupScores {
+        scores,
+        unpooled: Some(unpooled),
+    })
 }
 
 /// Reduces equally long heads to one; a group without reduction has a single head.

@@ -24,7 +24,13 @@ fn of(
     kv_heads: usize,
     scoring: Scoring,
 ) -> Result<Importance, AnalysisError> {
-    Importance::from_reduced(vec![heads], kv_heads, scoring, ForcedKeep::default())
+    Importance::from_reduced(
+        vec![heads],
+        kv_heads,
+        scoring,
+        ForcedKeep::default(),
+        vec![0],
+    )
 }
 
 #[test]
@@ -93,7 +99,8 @@ fn nan_is_refused_with_its_layer_head_and_token() {
             };
             let boundary = ForcedKeep::default();
             let refused =
-                Importance::from_reduced(layers.clone(), 1, scoring, boundary).unwrap_err();
+                Importance::from_reduced(layers.clone(), 1, scoring, boundary, vec![0; 2])
+                    .unwrap_err();
             assert_eq!(
                 refused.to_string(),
                 "the score of layer 1, head 1, token 2 is NaN, not a finite number"
@@ -101,7 +108,8 @@ fn nan_is_refused_with_its_layer_head_and_token() {
         }
     }
     let scores = vec![0.0, 1.0, f32::INFINITY, 0.0];
-    let refused = Importance::new(2, 1, HeadKind::Layer, 2, scores, vec![1.0; 2]).unwrap_err();
+    let (kind, shares, seen) = (HeadKind::Layer, vec![1.0; 2], vec![0; 2]);
+    let refused = Importance::new(2, 1, kind, 2, scores, shares, seen).unwrap_err();
     assert!(matches!(
         refused,
         AnalysisError::NotFinite {
@@ -157,7 +165,7 @@ fn pooling_stops_before_the_recent_tokens() {
         sinks: 1,
         recent: 2,
     };
-    let importance = Importance::from_reduced(heads, 1, scoring, boundary).unwrap();
+    let importance = Importance::from_reduced(heads, 1, scoring, boundary, vec![0]).unwrap();
     assert_eq!(importance.head(0, 0), [0.2, 0.3, 0.3, 0.9, 0.9]);
 }
 
@@ -189,8 +197,8 @@ fn uneven_heads_are_refused() {
     assert_eq!(refused, expected);
 
     let layers = vec![vec![head(&[0.1], 1.0); 2], vec![head(&[0.1], 1.0); 3]];
-    let refused =
-        Importance::from_reduced(layers, 2, Scoring::default(), ForcedKeep::default()).unwrap_err();
+    let (scoring, boundary) = (Scoring::default(), ForcedKeep::default());
+    let refused = Importance::from_reduced(layers, 2, scoring, boundary, vec![0; 2]).unwrap_err();
     assert_eq!(
         refused,
         AnalysisError::HeadCount {
@@ -226,6 +234,7 @@ fn flat_scores_must_fill_their_dimensions() {
             4,
             vec![0.0; scores],
             vec![1.0; shares],
+            vec![0; 2],
         )
     };
     assert!(new(24, 6).is_ok());
@@ -245,7 +254,7 @@ fn flat_scores_must_fill_their_dimensions() {
             ..
         })
     ));
-    let no_tokens = Importance::new(1, 1, HeadKind::Query, 0, vec![], vec![1.0]);
+    let no_tokens = Importance::new(1, 1, HeadKind::Query, 0, vec![], vec![1.0], vec![0]);
     assert_eq!(
         no_tokens,
         Err(AnalysisError::Empty {
@@ -257,11 +266,91 @@ fn flat_scores_must_fill_their_dimensions() {
 #[test]
 fn the_mean_over_heads_is_over_those_that_are_named() {
     let scores = vec![1.0, 2.0, 3.0, 6.0, 5.0, 4.0];
-    let importance =
-        Importance::new(1, 3, HeadKind::Query, 2, scores, vec![1.0, 0.5, 0.0]).unwrap();
+    let (kind, shares) = (HeadKind::Query, vec![1.0, 0.5, 0.0]);
+    let importance = Importance::new(1, 3, kind, 2, scores, shares, vec![1]).unwrap();
     let mean = importance.mean_over_heads(&[(0, 0), (0, 1)]).unwrap();
     assert_eq!(mean.head(0, 0), [2.0, 4.0]);
     assert_eq!(mean.prompt_share(0, 0), 0.75);
-    assert_eq!(mean.head_kind(), HeadKind::Layer);
+    assert_eq!(
+        (mean.head_kind(), mean.first_visible(0)),
+        (HeadKind::Layer, 1)
+    );
     assert!(importance.mean_over_heads(&[]).is_err());
+}
+
+fn max_pooled(group: GroupReduction) -> Scoring {
+    Scoring {
+        pool: Pooling::Max { kernel: 3 },
+        group,
+        ..Scoring::default()
+    }
+}
+
+#[test]
+fn unpooled_scores_are_reduced_over_the_group_alike_and_decide_between_equals() {
+    let heads = || vec![head(&[1.0, 4.0, 0.0], 1.0), head(&[3.0, 0.0, 2.0], 1.0)];
+    let grouped = of(heads(), 1, max_pooled(GroupReduction::Mean)).unwrap();
+    let scores = grouped.head_scores(0, 0, ForcedKeep::default());
+    assert_eq!(scores.scores(), [3.5, 3.5, 3.0]);
+    assert_eq!(scores.tie_break(), [2.0, 2.0, 1.0]);
+    let apart = of(heads(), 1, max_pooled(GroupReduction::None)).unwrap();
+    let mean = apart.mean_over_heads(&[(0, 0), (0, 1)]).unwrap();
+    let of_mean = mean.head_scores(0, 0, ForcedKeep::default());
+    assert_eq!(of_mean.scores(), scores.scores());
+    assert_eq!(of_mean.tie_break(), scores.tie_break());
+    let raw = of(heads(), 1, Scoring::default()).unwrap();
+    let raw = raw.head_scores(0, 1, ForcedKeep::default());
+    assert_eq!(raw.tie_break(), raw.scores());
+}
+
+#[test]
+fn what_is_ranked_is_neither_exempt_nor_out_of_sight() {
+    let importance = |first| {
+        let (kind, scores) = (HeadKind::Query, vec![0.5; 8]);
+        Importance::new(1, 1, kind, 8, scores, vec![1.0], vec![first]).unwrap()
+    };
+    let exempt = ForcedKeep {
+        sinks: 2,
+        recent: 1,
+    };
+    for (first, rankable) in [(0, 2..7), (2, 2..7), (5, 5..7), (7, 7..7), (99, 7..7)] {
+        let seen = importance(first);
+        assert_eq!(seen.head_scores(0, 0, exempt).rankable(), rankable);
+    }
+    let (kind, scores) = (HeadKind::Query, vec![0.5; 8]);
+    let refused = Importance::new(1, 1, kind, 8, scores, vec![1.0], vec![]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the first visible tokens of an importance holds 0 values, its dimensions [layers 1] need 1"
+    );
+    let heads = vec![vec![head(&[0.5], 1.0)]];
+    let (scoring, boundary) = (Scoring::default(), ForcedKeep::default());
+    assert!(Importance::from_reduced(heads, 1, scoring, boundary, vec![0; 2]).is_err());
+}
+
+#[test]
+fn query_heads_read_the_scores_of_their_group() {
+    let heads: Vec<ReducedHead> = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+        .map(|score| head(&[score, 0.0], score))
+        .to_vec();
+    let grouped = of(heads.clone(), 2, max_pooled(GroupReduction::Max)).unwrap();
+    let viewed = grouped.for_query_heads(6).unwrap();
+    assert_eq!((viewed.heads(), viewed.head_kind()), (6, HeadKind::Query));
+    for query_head in 0..6 {
+        let kv_head = query_head / 3;
+        assert!(std::ptr::eq(
+            viewed.head(0, query_head),
+            grouped.head(0, kv_head)
+        ));
+        let share = grouped.prompt_share(0, kv_head);
+        assert_eq!(viewed.prompt_share(0, query_head), share);
+    }
+    let layer = of(heads.clone(), 2, max_pooled(GroupReduction::Layer)).unwrap();
+    let layer = layer.for_query_heads(6).unwrap();
+    assert_eq!(layer.head(0, 5), layer.head(0, 0));
+    let apart = of(heads, 2, Scoring::default()).unwrap();
+    assert_eq!(apart.for_query_heads(6).unwrap(), apart);
+    for wrong in [0, 1, 5] {
+        assert!(grouped.for_query_heads(wrong).is_err(), "{wrong}");
+    }
 }

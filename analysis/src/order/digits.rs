@@ -7,6 +7,8 @@
 
 use std::mem::replace;
 
+use super::SortKeys;
+
 /// Scores below which sorting by comparison is faster than counting digits.
 const FEWEST_TO_COUNT: usize = 1024;
 
@@ -42,8 +44,20 @@ pub(super) fn entry(key: u32, label: u32) -> u64 {
 }
 
 impl DigitSort {
+    /// Sorts from the largest key to the smallest, equal keys in the order given.
+    pub(super) fn sort(&mut self, keys: SortKeys<'_>, label: impl Fn(usize) -> u32) {
+        let Some(tie_break) = keys.tie_break else {
+            return self.sort_scores(keys.scores, label);
+        };
+        self.sort_scores(keys.scores, |index| index as u32);
+        order_ties(&mut self.sorted, tie_break);
+        for slot in &mut self.sorted {
+            *slot = entry(key_of(*slot), label(label_of(*slot) as usize));
+        }
+    }
+
     /// Sorts from the largest score to the smallest, equal scores in the order given.
-    pub(super) fn sort(&mut self, scores: &[f32], label: impl Fn(usize) -> u32) {
+    fn sort_scores(&mut self, scores: &[f32], label: impl Fn(usize) -> u32) {
         self.sorted.resize(scores.len(), 0);
         if scores.len() < FEWEST_TO_COUNT {
             self.sort_by_comparison(scores, label);
@@ -60,8 +74,7 @@ impl DigitSort {
 
     fn sort_by_comparison(&mut self, scores: &[f32], label: impl Fn(usize) -> u32) {
         for (index, (slot, &score)) in self.sorted.iter_mut().zip(scores).enumerate() {
-            let key = u32::MAX - (ascending(score) as u32 ^ SIGN);
-            *slot = entry(key, index as u32);
+            *slot = entry(descending_key(score), index as u32);
         }
         // The index below the key makes all entries different, and ties go by it.
         self.sorted.sort_unstable();
@@ -222,7 +235,23 @@ fn sort_cell_at(sorted: &mut [u64], place: usize, digits: Digits) {
     sorted[start..end].sort_by_key(|&entry| key_of(entry));
 }
 
+/// Puts every run of entries of equal keys into the order of another score, the largest first; entries that are
+/// equal in that as well by their labels, which are the indices of their scores.
+pub(super) fn order_ties(sorted: &mut [u64], tie_break: &[f32]) {
+    for run in sorted.chunk_by_mut(|&a, &b| key_of(a) == key_of(b)) {
+        if run.len() > 1 {
+            let key = |label: u32| descending_key(tie_break[label as usize]);
+            run.sort_unstable_by_key(|&tied| entry(key(label_of(tied)), label_of(tied)));
+        }
+    }
+}
+
 const SIGN: u32 = 1 << 31;
+
+/// A number that is the smaller the larger the score is, with both zeros equal.
+fn descending_key(score: f32) -> u32 {
+    u32::MAX - (ascending(score) as u32 ^ SIGN)
+}
 
 /// A number that orders as the score does, with both zeros equal.
 pub(super) fn ascending(score: f32) -> i32 {

@@ -3,8 +3,8 @@
 //! Scores are counted in bins by the highest bits in which they differ. Where no top ends inside a bin, all of
 //! its scores have one level, which a table tells; only those of the few other bins are sorted.
 
-use super::digits::{ascending, entry, key_of, label_of};
-use super::in_descending_order;
+use super::digits::{ascending, entry, key_of, label_of, order_ties};
+use super::{SortKeys, in_descending_order};
 
 /// Most tops that there are levels for.
 pub(crate) const MOST_TOPS: usize = 254;
@@ -21,21 +21,22 @@ const BIN_BITS: u32 = 13;
 const BINS: usize = 1 << BIN_BITS;
 
 /// The level of each score: the index of the first top (a number of best scores, ascending, at most
-/// [`MOST_TOPS`] of them) that holds it, or their number when none does. Of equal scores the first is better.
+/// [`MOST_TOPS`] of them) that holds it, or their number when none does. Of equal keys the first is better.
 ///
 /// Scores are finite and their count fits in `u32`; both are held by the callers.
-pub(crate) fn levels(scores: &[f32], tops: &[usize]) -> Vec<u8> {
+pub(crate) fn levels(keys: SortKeys<'_>, tops: &[usize]) -> Vec<u8> {
+    let scores = keys.scores;
     if scores.len() < FEWEST_TO_COUNT {
-        return levels_by_sorting(scores, tops);
+        return levels_by_sorting(keys, tops);
     }
     let bins = Bins::of(scores);
     let table = LevelTable::of(&bins.counts(), tops);
     // Scores that lie close together beside one that is far away fall into a single bin.
     if table.cut_scores > scores.len() / 4 {
-        return levels_by_sorting(scores, tops);
+        return levels_by_sorting(keys, tops);
     }
     let mut levels = table.look_up(&bins);
-    let cut = table.best_first_of_cut(&levels, scores, &bins);
+    let cut = table.best_first_of_cut(&levels, keys, &bins);
     let (mut starts, mut rank) = (table.cut_starts.iter(), 0);
     let (mut bin_before, mut level) = (None, 0);
     for entry in cut {
@@ -50,9 +51,9 @@ pub(crate) fn levels(scores: &[f32], tops: &[usize]) -> Vec<u8> {
     levels
 }
 
-fn levels_by_sorting(scores: &[f32], tops: &[usize]) -> Vec<u8> {
-    let mut levels = vec![0; scores.len()];
-    let best_first = in_descending_order(scores, |index| index as u32);
+fn levels_by_sorting(keys: SortKeys<'_>, tops: &[usize]) -> Vec<u8> {
+    let mut levels = vec![0; keys.scores.len()];
+    let best_first = in_descending_order(keys, |index| index as u32);
     let mut level = 0;
     for (index, rank) in best_first.iter().zip(0..) {
         level = level_from(level, rank, tops);
@@ -153,7 +154,7 @@ impl LevelTable {
     }
 
     /// Key and index of the scores whose level the bins do not tell, best first.
-    fn best_first_of_cut(&self, levels: &[u8], scores: &[f32], bins: &Bins) -> Vec<u64> {
+    fn best_first_of_cut(&self, levels: &[u8], keys: SortKeys<'_>, bins: &Bins) -> Vec<u64> {
         let mut indices = vec![0; self.cut_scores + 1];
         let mut found = 0;
         for (run, start) in levels.chunks(RUN).zip((0..).step_by(RUN)) {
@@ -166,10 +167,13 @@ impl LevelTable {
                 }
             }
         }
-        let keyed = |&index: &u32| entry(below(bins.highest, scores[index as usize]), index);
+        let keyed = |&index: &u32| entry(below(bins.highest, keys.scores[index as usize]), index);
         let mut cut: Vec<u64> = indices[..found].iter().map(keyed).collect();
         // The index below the key makes all entries different, and ties go by it.
         cut.sort_unstable();
+        if let Some(tie_break) = keys.tie_break {
+            order_ties(&mut cut, tie_break);
+        }
         cut
     }
 }
@@ -181,18 +185,24 @@ const RUN: usize = 16;
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::plain_order;
     use super::*;
 
     /// The definition: ranks by a plain sort, and for each the first top above it.
-    fn by_definition(scores: &[f32], tops: &[usize]) -> Vec<u8> {
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|&a, &b| scores[b].partial_cmp(&scores[a]).unwrap());
-        let mut levels = vec![0; scores.len()];
-        for (rank, index) in order.into_iter().enumerate() {
+    fn by_definition(keys: SortKeys<'_>, tops: &[usize]) -> Vec<u8> {
+        let mut levels = vec![0; keys.scores.len()];
+        for (rank, index) in plain_order(keys).into_iter().enumerate() {
             let first = tops.iter().position(|&top| rank < top);
-            levels[index] = first.unwrap_or(tops.len()) as u8;
+            levels[index as usize] = first.unwrap_or(tops.len()) as u8;
         }
         levels
+    }
+
+    fn alone(scores: &[f32]) -> SortKeys<'_> {
+        SortKeys {
+            scores,
+            tie_break: None,
+        }
     }
 
     /// Scores as they come: spread out, tied, of both signs, constant, in two clusters, with one far away.
@@ -225,11 +235,19 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn levels_are_those_of_a_plain_sort(scores in scores(), shares in prop::collection::vec(0.0..=1.0_f64, 0..30)) {
+        fn levels_are_those_of_a_plain_sort(
+            (scores, second) in scores().prop_flat_map(|scores| {
+                let count = scores.len();
+                (Just(scores), prop::collection::vec((0..4_u8).prop_map(f32::from), count))
+            }),
+            shares in prop::collection::vec(0.0..=1.0_f64, 0..30),
+        ) {
             let top = |share: f64| (share.powi(3) * scores.len() as f64).round() as usize;
             let mut tops: Vec<usize> = shares.into_iter().map(top).collect();
             tops.sort_unstable();
-            prop_assert_eq!(levels(&scores, &tops), by_definition(&scores, &tops));
+            for keys in [alone(&scores), SortKeys { scores: &scores, tie_break: Some(&second) }] {
+                prop_assert_eq!(levels(keys, &tops), by_definition(keys, &tops));
+            }
         }
     }
 
@@ -247,12 +265,12 @@ mod tests {
             (5000 - MOST_TOPS..5000).collect(),
         ] {
             assert_eq!(
-                levels(&scores, &tops),
-                by_definition(&scores, &tops),
+                levels(alone(&scores), &tops),
+                by_definition(alone(&scores), &tops),
                 "{tops:?}"
             );
         }
-        assert!(levels(&[], &[0]).is_empty());
+        assert!(levels(alone(&[]), &[0]).is_empty());
     }
 
     #[test]

@@ -4,6 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::bounded::bounded_interval;
+
 /// Resamples of a bootstrap; one less than 2000, so that the tails fall on whole ranks.
 pub const RESAMPLES: usize = 1999;
 
@@ -13,6 +15,14 @@ pub const LEVEL: f64 = 0.95;
 /// Samples below which the interval is Student's: so few values cannot show the shape that a bootstrap
 /// would read off them, and its ends become arbitrarily wide.
 pub const FEWEST_TO_RESAMPLE: usize = 8;
+
+/// Samples beside the most frequent value from which on their mean is near enough to normal to be treated as any
+/// other.
+const MOST_BESIDE_THE_REPEATED: usize = 40;
+
+/// Two values count as equal that differ by no more than this share of what they can differ by: sums that are
+/// equal on paper differ by rounding.
+const ROUNDING: f64 = 1e-12;
 
 /// A two-sided interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,9 +39,8 @@ impl Interval {
         self.low <= value && value <= self.high
     }
 
-    /// The part within bounds that the true value cannot leave, such as 0 and 1 for a share.
-    #[must_use]
-    pub fn within(self, low: f64, high: f64) -> Self {
+    /// The part within bounds that the true value cannot leave.
+    fn within(self, (low, high): (f64, f64)) -> Self {
         Self {
             low: self.low.max(low).min(high),
             high: self.high.min(high).max(low),
@@ -39,45 +48,97 @@ impl Interval {
     }
 }
 
-/// Interval for the mean over samples that covers [`LEVEL`]: the studentised bootstrap (bootstrap-t;
-/// Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 12.5) of [`RESAMPLES`]
-/// resamples.
+/// Interval for the mean over samples, meant to cover the true mean in [`LEVEL`] of all data sets. `bounds` are
+/// what a single value cannot leave: (0, 1) for a share, (-1, 1) for a difference of shares; an end may be infinite.
 ///
-/// This method was chosen by its coverage: at 30 samples the percentile and the `BCa` interval cover the
-/// mean of an exponential distribution 92 times in 100, this one 95 times, and normal data as well. Its
-/// price is width: one sample far from the others makes the tail on its side long, since resamples without it
-/// scatter little. So it is cut to the samples' own range, which the mean leaves once in 128 data sets of eight
-/// samples where it is the median too. With fewer than [`FEWEST_TO_RESAMPLE`] samples, or when so many resamples are constant
-/// that a tail has no end, it is Student's t interval. Not finite or fewer than two samples: none.
+/// * Where all samples lie on the bounds (scores of 0 and 1), or two thirds of them and more than one have the
+///   same value (differences of which most are 0, all samples equal), the scatter of the sample says little about
+///   what other samples would bring. Then it is Gaffke's interval between the bounds, which holds for every
+///   distribution and is that of Clopper and Pearson for values of 0 and 1: 6 right of 6 gives 0.54 to 1.
+/// * Otherwise, from [`FEWEST_TO_RESAMPLE`] samples on, it is the studentised bootstrap (bootstrap-t; Efron and
+///   Tibshirani, "An Introduction to the Bootstrap", 1993, section 12.5) of [`RESAMPLES`] resamples, cut to
+///   the samples' own range: one sample far from the others makes the tail on its side long, since resamples
+///   without it scatter little.
+/// * Of fewer samples, or when so many resamples are constant that a tail has no end, it is Student's.
 ///
-/// The seed fixes the draws: equally many samples are resampled alike, whatever their values. The interval
-/// may reach past the values that are possible; see [`Interval::within`].
-pub fn bootstrap_interval(samples: &[f64], seed: u64) -> Option<Interval> {
-    let whole = Moments::of(samples.iter().copied());
-    if samples.len() < 2 || !whole.mean.is_finite() {
+/// What lies outside the bounds is cut off. None of fewer than two samples, of values that are not finite, and
+/// of equal samples without finite bounds: they say nothing of their scatter.
+///
+/// How far it holds is tested: normal, bounded and 0/1 data are covered at least 93 times in 100 from four
+/// samples on; the mean of a skewed quantity without an upper bound (such as a divergence) needs more samples:
+/// about 8 for an exponential distribution, and a log-normal one is still missed 1 time in 10 at 16.
+///
+/// The seed fixes the draws: equally many samples are resampled alike, whatever their values.
+pub fn mean_interval(values: &[f64], bounds: Option<(f64, f64)>, seed: u64) -> Option<Interval> {
+    interval_of(values, bounds, seed, RESAMPLES)
+}
+
+fn interval_of(
+    values: &[f64],
+    bounds: Option<(f64, f64)>,
+    seed: u64,
+    resamples: usize,
+) -> Option<Interval> {
+    if values.len() < 2 || values.iter().any(|value| !value.is_finite()) {
         return None;
     }
-    let standard_error = whole.standard_error();
-    if standard_error == 0.0 {
-        return Some(Interval {
-            low: whole.mean,
-            high: whole.mean,
-        });
+    let finite = bounds.filter(|(low, high)| low.is_finite() && high.is_finite());
+    let repeated = most_frequent(values, finite);
+    let few_others = values.len() - repeated < MOST_BESIDE_THE_REPEATED;
+    let interval = match finite {
+        Some(ends) if few_others && is_dominated(values, ends, repeated) => {
+            bounded_interval(values, ends, 0.5 * (1.0 - LEVEL))
+        }
+        _ if repeated == values.len() => None,
+        _ => scattered_interval(values, seed, resamples),
+    }?;
+    Some(match bounds {
+        Some(bounds) => interval.within(bounds),
+        None => interval,
+    })
+}
+
+/// Whether the values are too few different ones for their scatter to say anything; `repeated` of them are equal.
+fn is_dominated(values: &[f64], (low, high): (f64, f64), repeated: usize) -> bool {
+    let on_a_bound = |value: &f64| *value <= low || *value >= high;
+    values.iter().all(on_a_bound) || (repeated > 1 && 3 * repeated >= 2 * values.len())
+}
+
+/// How many of the values are equal to the most frequent one.
+fn most_frequent(values: &[f64], bounds: Option<(f64, f64)>) -> usize {
+    let mut ascending = values.to_vec();
+    ascending.sort_unstable_by(f64::total_cmp);
+    let largest = || {
+        values
+            .iter()
+            .fold(0.0_f64, |most, value| most.max(value.abs()))
+    };
+    let equal = ROUNDING * bounds.map_or_else(largest, |(low, high)| high - low);
+    let (mut first, mut most) = (0, 0);
+    for (place, &value) in ascending.iter().enumerate() {
+        while value - ascending[first] > equal {
+            first += 1;
+        }
+        most = most.max(place + 1 - first);
     }
-    let tails = (samples.len() >= FEWEST_TO_RESAMPLE)
-        .then(|| studentised_tails(samples, &whole, seed))
-        .flatten();
+    most
+}
+
+/// The interval of values that are not all equal, by their scatter alone.
+fn scattered_interval(values: &[f64], seed: u64, resamples: usize) -> Option<Interval> {
+    let whole = Moments::of(values.iter().copied());
+    let standard_error = whole.standard_error();
     let around_the_mean = |(low, high): (f64, f64)| Interval {
         low: whole.mean - high * standard_error,
         high: whole.mean - low * standard_error,
     };
+    let tails = (values.len() >= FEWEST_TO_RESAMPLE)
+        .then(|| studentised_tails(values, &whole, seed, resamples))
+        .flatten();
     Some(match tails {
-        Some(tails) => {
-            let (least, most) = range(samples);
-            around_the_mean(tails).within(least, most)
-        }
+        Some(tails) => around_the_mean(tails).within(range(values)),
         None => {
-            let student = student_t(samples.len() - 1)?;
+            let student = student_t(values.len() - 1)?;
             around_the_mean((-student, student))
         }
     })
@@ -93,20 +154,25 @@ fn range(samples: &[f64]) -> (f64, f64) {
 
 /// The lower and upper tail of `(mean of a resample - mean) / its standard error`; none when one of them
 /// is not finite.
-fn studentised_tails(samples: &[f64], whole: &Moments, seed: u64) -> Option<(f64, f64)> {
+fn studentised_tails(
+    samples: &[f64],
+    whole: &Moments,
+    seed: u64,
+    resamples: usize,
+) -> Option<(f64, f64)> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let count = samples.len();
-    let mut ratios: Vec<f64> = (0..RESAMPLES)
+    let mut ratios: Vec<f64> = (0..resamples)
         .map(|_| {
             let drawn = (0..count).map(|_| samples[random.random_range(0..count)]);
             Moments::of(drawn).studentised(whole)
         })
         .collect();
     ratios.sort_unstable_by(f64::total_cmp);
-    let tail = (0.5 * (1.0 - LEVEL) * (RESAMPLES + 1) as f64).round() as usize;
+    let tail = (0.5 * (1.0 - LEVEL) * (resamples + 1) as f64).round() as usize;
     let (low, high) = (
         *ratios.get(tail.checked_sub(1)?)?,
-        *ratios.get(RESAMPLES - tail)?,
+        *ratios.get(resamples - tail)?,
     );
     (low.is_finite() && high.is_finite()).then_some((low, high))
 }
@@ -154,108 +220,4 @@ fn student_t(freedom: usize) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::mean;
-    use super::*;
-
-    fn uniform(count: usize) -> Vec<f64> {
-        let mut random = ChaCha8Rng::seed_from_u64(3);
-        (0..count).map(|_| random.random::<f64>()).collect()
-    }
-
-    #[test]
-    fn fewer_than_two_samples_have_no_interval() {
-        assert_eq!(bootstrap_interval(&[], 1), None);
-        assert_eq!(bootstrap_interval(&[0.5], 1), None);
-        assert_eq!(bootstrap_interval(&[0.5, f64::NAN, 0.25], 1), None);
-        let equal = Interval {
-            low: 0.1,
-            high: 0.1,
-        };
-        assert_eq!(bootstrap_interval(&[0.1; 3], 1), Some(equal));
-    }
-
-    #[test]
-    fn the_seed_fixes_the_interval() {
-        let samples = uniform(20);
-        let with = |seed| bootstrap_interval(&samples, seed);
-        assert_eq!(with(7), with(7));
-        assert_ne!(with(7), with(8));
-    }
-
-    #[test]
-    fn few_samples_have_students_interval() {
-        // Mean 2.5, standard deviation sqrt(5 / 3), three degrees of freedom.
-        let interval = bootstrap_interval(&[1.0, 2.0, 3.0, 4.0], 1).unwrap();
-        let reach = 3.182_446_305_283_708 * (5.0_f64 / 3.0).sqrt() / 2.0;
-        assert!((interval.low - (2.5 - reach)).abs() < 1e-12);
-        assert!((interval.high - (2.5 + reach)).abs() < 1e-12);
-    }
-
-    /// Over a third of the resamples of these samples are constant, so the tail has no end.
-    #[test]
-    fn one_value_among_equals_falls_back_on_students_interval() {
-        let mut samples = vec![0.0; 30];
-        samples[4] = 3.0;
-        let interval = bootstrap_interval(&samples, 1).unwrap();
-        let reach = student_t(29).unwrap() * 0.1;
-        assert!((interval.low - (0.1 - reach)).abs() < 1e-12);
-        assert!((interval.high - (0.1 + reach)).abs() < 1e-12);
-    }
-
-    #[test]
-    fn one_sample_far_off_does_not_carry_the_interval_past_it() {
-        let samples = [0.41, 0.52, 0.53, 0.525, 0.535, 0.53, 0.52, 0.54];
-        let whole = Moments::of(samples.iter().copied());
-        let (_, high) = studentised_tails(&samples, &whole, 1).unwrap();
-        assert!(
-            whole.mean - high * whole.standard_error() < 0.41,
-            "the case shows nothing"
-        );
-        assert_eq!(bootstrap_interval(&samples, 1).unwrap().low, 0.41);
-    }
-
-    #[test]
-    fn an_interval_is_cut_to_what_is_possible() {
-        let wide = Interval {
-            low: -0.5,
-            high: 0.75,
-        };
-        let cut = wide.within(0.0, 1.0);
-        assert_eq!((cut.low, cut.high), (0.0, 0.75));
-        assert!(cut.contains(0.0) && cut.contains(0.75) && !cut.contains(0.8));
-    }
-
-    #[test]
-    fn students_percentile_is_that_of_scipy() {
-        // scipy.stats.t.ppf(0.975, freedom)
-        for (freedom, expected) in [
-            (1, 12.706_204_736_175),
-            (6, 2.446_911_851_145),
-            (7, 2.364_624_251_593),
-            (12, 2.178_812_829_663),
-            (29, 2.045_229_642_133),
-            (1000, 1.962_339_080_8),
-        ] {
-            assert!(
-                (student_t(freedom).unwrap() - expected).abs() < 1e-9,
-                "{freedom}"
-            );
-        }
-    }
-
-    /// The mean of many samples is normal: the interval reaches 1.96 standard errors to each side. A
-    /// tail of 1999 resamples scatters by sqrt(0.025 * 0.975 / 1999) over the normal density there,
-    /// 0.0584, which is 0.06 standard errors; five times that is allowed, and t is not yet normal.
-    #[test]
-    fn the_interval_is_the_normal_one_for_many_samples() {
-        let samples = uniform(400);
-        let middle = mean(samples.iter().copied()).unwrap();
-        let variance = mean(samples.iter().map(|s| (s - middle).powi(2))).unwrap();
-        let standard_error = (variance / 400.0).sqrt();
-        let interval = bootstrap_interval(&samples, 11).unwrap();
-        let allowed = 5.0 * 0.06 * standard_error;
-        assert!((interval.low - (middle - 1.96 * standard_error)).abs() < allowed);
-        assert!((interval.high - (middle + 1.96 * standard_error)).abs() < allowed);
-    }
-}
+mod tests;

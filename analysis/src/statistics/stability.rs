@@ -19,11 +19,12 @@ pub struct HeadStability {
     pub concordance: f64,
 }
 
-/// The stability of every head, `[heads]`; higher values are better.
-pub fn stability_by_head(values: &WindowValues) -> Vec<HeadStability> {
-    (0..values.heads())
-        .into_par_iter()
-        .map(|head| {
+/// The stability of every head, `[heads]`; higher values are better. None of a head that is undefined somewhere.
+pub fn stability_by_head(values: &WindowValues) -> Vec<Option<HeadStability>> {
+    let defined = values.defined_heads();
+    let found = defined
+        .par_iter()
+        .map(|&head| {
             let by_window: Vec<Vec<f64>> = (0..values.windows())
                 .map(|window| values.over_samples(window, head))
                 .collect();
@@ -32,7 +33,8 @@ pub fn stability_by_head(values: &WindowValues) -> Vec<HeadStability> {
                 .collect();
             stability(&by_sample)
         })
-        .collect()
+        .collect();
+    values.by_head(&defined, found)
 }
 
 /// The stability of `[samples][windows]`.
@@ -124,8 +126,8 @@ mod tests {
     fn heads_are_taken_apart() {
         // Two windows, two samples, two heads.
         let values = [0.9, 0.1, 0.8, 0.9, 0.1, 0.9, 0.2, 0.1].to_vec();
-        let values = WindowValues::new(2, 2, 2, values).unwrap();
-        let heads = stability_by_head(&values);
+        let values = WindowValues::new(2, 2, 2, values, None).unwrap();
+        let heads: Vec<HeadStability> = stability_by_head(&values).into_iter().flatten().collect();
         assert_eq!((heads[0].best, heads[0].share), (0, 1.0));
         assert_eq!((heads[1].share, heads[1].concordance), (0.5, 0.0));
     }

@@ -1,36 +1,45 @@
 //! `agreement.parquet`: how well each window's scores agree with the oracle's, without a budget.
 
-use polars::prelude::Column;
-
-use super::columns::{Columnar, count, number, text};
-use super::sample::{SampleContext, sample_columns};
-use super::writer::Table;
+use super::declare::table;
+use super::sample::SampleContext;
+use super::window_head::{WindowContext, WindowHead};
 use crate::agreement::Agreement;
-use crate::comparison::{Comparison, same};
+use crate::comparison::{Comparison, HeadComparison, same};
 use crate::error::AnalysisError;
-use crate::importance::{HeadKind, Importance};
+use crate::importance::Importance;
 
-/// One head of one window.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AgreementRow<'a> {
-    /// The sample.
-    pub sample: &'a SampleContext,
-    /// Label of the window as it was typed.
-    pub window: &'a str,
-    /// Layer, from 0.
-    pub layer: u32,
-    /// Head within the layer, from 0.
-    pub head: u32,
-    /// What the head stands for.
-    pub head_kind: HeadKind,
-    /// Correlations and divergences; NaN where one is undefined.
-    pub agreement: Agreement,
-    /// Area under recall over all budgets on a logarithmic axis.
-    pub recall_auc: f64,
-    /// Mean share of the window rows' attention that falls on the prompt.
-    pub prompt_share: f64,
-    /// What the window's scores are.
-    pub score_kind: &'a str,
+table! {
+    AgreementTable in "agreement.parquet", one row per "window and head";
+    /// One head of one window.
+    #[derive(Copy)]
+    AgreementRow<'a> {
+        /// The sample.
+        sample: &'a SampleContext,
+        /// The head.
+        head: WindowHead<'a>,
+        /// What was compared: `queries` (one scoring for all windows) or `methods` (each as published).
+        compare: &'a str,
+        /// What the window's scores are: `attention`, or what stands in its place.
+        score_kind: &'a str,
+        /// Spearman's rank correlation with the oracle's scores, -1..=1.
+        spearman: Option<f64>,
+        /// Kendall's tau-b, -1..=1.
+        kendall: Option<f64>,
+        /// Rank-biased overlap, 0..=1.
+        rbo: Option<f64>,
+        /// Kullback-Leibler divergence of the oracle from the window in nats.
+        kl: Option<f64>,
+        /// Jensen-Shannon divergence in nats, 0..=ln 2.
+        js: Option<f64>,
+        /// Total variation distance, 0..=1.
+        total_variation: Option<f64>,
+        /// Cosine of the two score vectors.
+        cosine: Option<f64>,
+        /// Area under recall over budgets on a logarithmic axis, as a share of it.
+        recall_auc: Option<f64>,
+        /// Mean share of the window rows' attention that falls on the prompt.
+        prompt_share: Option<f64>,
+    }
 }
 
 /// The rows of one window, by layer, then head: its agreement and comparison with the oracle and its
@@ -39,67 +48,38 @@ pub struct AgreementRow<'a> {
 /// # Errors
 /// [`AnalysisError::Mismatch`] when the three differ in layers or heads.
 pub fn agreement_rows<'a>(
-    sample: &'a SampleContext,
-    window: &'a str,
-    score_kind: &'a str,
+    context: WindowContext<'a>,
     agreement: &[Agreement],
     comparison: &Comparison,
     importance: &Importance,
 ) -> Result<Vec<AgreementRow<'a>>, AnalysisError> {
     same("layers", comparison.layers, importance.layers())?;
     same("heads", comparison.heads, importance.heads())?;
-    same(
-        "heads of the agreement",
-        comparison.by_head.len(),
-        agreement.len(),
-    )?;
+    let (compared, agreeing) = (comparison.by_head.len(), agreement.len());
+    same("heads of the agreement", compared, agreeing)?;
     let rows = agreement.iter().zip(&comparison.by_head).enumerate();
-    Ok(rows
-        .map(|(index, (&agreement, compared))| {
-            let (layer, head) = (index / comparison.heads, index % comparison.heads);
-            AgreementRow {
-                sample,
-                window,
-                layer: layer as u32,
-                head: head as u32,
-                head_kind: comparison.head_kind,
-                agreement,
-                recall_auc: compared.recall_auc,
-                prompt_share: f64::from(importance.prompt_share(layer, head)),
-                score_kind,
-            }
-        })
-        .collect())
-}
-
-impl Columnar for AgreementRow<'_> {
-    fn columns(rows: &[Self]) -> Vec<Column> {
-        let mut columns = sample_columns(rows, |row| row.sample);
-        columns.extend([
-            text("window", rows, |row| row.window),
-            count("layer", rows, |row| row.layer),
-            count("head", rows, |row| row.head),
-            text("head_kind", rows, |row| row.head_kind.name()),
-            number("spearman", rows, |row| row.agreement.spearman),
-            number("kendall", rows, |row| row.agreement.kendall),
-            number("kl", rows, |row| row.agreement.kl),
-            number("js", rows, |row| row.agreement.js),
-            number("cosine", rows, |row| row.agreement.cosine),
-            number("recall_auc", rows, |row| row.recall_auc),
-            number("prompt_share", rows, |row| row.prompt_share),
-            number("rbo", rows, |row| row.agreement.rbo),
-            number("total_variation", rows, |row| row.agreement.total_variation),
-            text("score_kind", rows, |row| row.score_kind),
-        ]);
-        columns
-    }
-}
-
-/// `agreement.parquet`: one row per head of each window.
-#[derive(Debug)]
-pub enum AgreementTable {}
-
-impl Table for AgreementTable {
-    type Row<'a> = AgreementRow<'a>;
-    const FILE_NAME: &'static str = "agreement.parquet";
+    let row = |(index, (agreement, compared)): (usize, (&Agreement, &HeadComparison))| {
+        let (layer, head) = (index / comparison.heads, index % comparison.heads);
+        AgreementRow {
+            sample: context.sample,
+            head: WindowHead::at(
+                context.window,
+                index,
+                comparison.heads,
+                comparison.head_kind,
+            ),
+            compare: context.compare,
+            score_kind: context.score_kind,
+            spearman: Some(agreement.spearman),
+            kendall: Some(agreement.kendall),
+            rbo: Some(agreement.rbo),
+            kl: Some(agreement.kl),
+            js: Some(agreement.js),
+            total_variation: Some(agreement.total_variation),
+            cosine: Some(agreement.cosine),
+            recall_auc: Some(compared.recall_auc),
+            prompt_share: Some(f64::from(importance.prompt_share(layer, head))),
+        }
+    };
+    Ok(rows.map(row).collect())
 }

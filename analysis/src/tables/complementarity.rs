@@ -1,86 +1,82 @@
 //! `complementarity.parquet`: what one window keeps of the oracle's top tokens that another misses.
 
-use polars::prelude::Column;
-
-use super::columns::{Columnar, count, number, text};
-use super::sample::{SampleContext, sample_columns};
-use super::writer::Table;
+use super::declare::table;
+use super::sample::SampleContext;
+use super::window_head::count;
+use crate::budget::Budget;
 use crate::comparison::same;
 use crate::complementarity::Complementarity;
 use crate::error::AnalysisError;
 use crate::importance::HeadKind;
 use crate::ranking::Rankings;
 
-/// One head of a pair of windows at one budget.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ComplementarityRow<'a> {
-    /// The sample.
-    pub sample: &'a SampleContext,
-    /// Label of the first window.
-    pub first: &'a str,
-    /// Label of the second window.
-    pub second: &'a str,
-    /// Layer, from 0.
-    pub layer: u32,
-    /// Head within the layer, from 0.
-    pub head: u32,
-    /// What the head stands for.
-    pub head_kind: HeadKind,
-    /// The shares.
-    pub split: Complementarity,
-}
-
-/// The rows of one pair of windows, by layer, head, then budget; `ranked` is any of the rankings compared.
-///
-/// # Errors
-/// [`AnalysisError::Mismatch`] when the heads are not those of the rankings.
-pub fn complementarity_rows<'a>(
-    sample: &'a SampleContext,
-    first: &'a str,
-    second: &'a str,
-    ranked: &Rankings,
-    by_head: &[Vec<Complementarity>],
-) -> Result<Vec<ComplementarityRow<'a>>, AnalysisError> {
-    same("heads", ranked.layers() * ranked.heads(), by_head.len())?;
-    let rows = by_head.iter().enumerate().flat_map(|(index, splits)| {
-        splits.iter().map(move |&split| ComplementarityRow {
-            sample,
-            first,
-            second,
-            layer: (index / ranked.heads()) as u32,
-            head: (index % ranked.heads()) as u32,
-            head_kind: ranked.head_kind(),
-            split,
-        })
-    });
-    Ok(rows.collect())
-}
-
-impl Columnar for ComplementarityRow<'_> {
-    fn columns(rows: &[Self]) -> Vec<Column> {
-        let mut columns = sample_columns(rows, |row| row.sample);
-        columns.extend([
-            text("first", rows, |row| row.first),
-            text("second", rows, |row| row.second),
-            count("layer", rows, |row| row.layer),
-            count("head", rows, |row| row.head),
-            text("head_kind", rows, |row| row.head_kind.name()),
-            count("budget_tokens", rows, |row| row.split.budget as u32),
-            number("both", rows, |row| f64::from(row.split.both)),
-            number("first_only", rows, |row| f64::from(row.split.first_only)),
-            number("second_only", rows, |row| f64::from(row.split.second_only)),
-            number("neither", rows, |row| f64::from(row.split.neither)),
-            count("union_tokens", rows, |row| row.split.union_tokens as u32),
-        ]);
-        columns
+table! {
+    ComplementarityTable in "complementarity.parquet", one row per "pair of windows, head and budget";
+    /// One head of a pair of windows at one budget.
+    #[derive(Copy)]
+    ComplementarityRow<'a> {
+        /// The sample.
+        sample: &'a SampleContext,
+        /// Label of the first window.
+        first: &'a str,
+        /// Label of the second window.
+        second: &'a str,
+        /// Layer, from 0.
+        layer: u32,
+        /// Head within the layer, from 0.
+        head: u32,
+        /// What a head stands for: `query`, `kv` or `layer`.
+        head_kind: HeadKind,
+        /// The budget as it was typed.
+        budget: Budget,
+        /// The budget in tokens of this prompt.
+        budget_tokens: u32,
+        /// Share of the oracle's top B in the top B of both windows.
+        both: Option<f64>,
+        /// Share in the first window's top B only.
+        first_only: Option<f64>,
+        /// Share in the second window's top B only.
+        second_only: Option<f64>,
+        /// Share in neither.
+        neither: Option<f64>,
+        /// Tokens in the top B of either window.
+        union_tokens: u32,
     }
 }
 
-/// `complementarity.parquet`: one row per head and budget of each pair of windows.
-#[derive(Debug)]
-pub enum ComplementarityTable {}
-
-impl Table for ComplementarityTable {
-    type Row<'a> = ComplementarityRow<'a>;
-    const FILE_NAME: &'static str = "complementarity.parquet";
+/// The rows of one pair of windows, by layer, head, then budget; `ranked` is any of the rankings compared,
+/// `budgets` are those of every head's splits, in their order.
+///
+/// # Errors
+/// [`AnalysisError::Mismatch`] when the heads are not those of the rankings, or a head has other budgets.
+pub fn complementarity_rows<'a>(
+    sample: &'a SampleContext,
+    (first, second): (&'a str, &'a str),
+    ranked: &Rankings,
+    budgets: &[Budget],
+    by_head: &[Vec<Complementarity>],
+) -> Result<Vec<ComplementarityRow<'a>>, AnalysisError> {
+    same("heads", ranked.layers() * ranked.heads(), by_head.len())?;
+    for splits in by_head {
+        same("numbers of budgets", budgets.len(), splits.len())?;
+    }
+    let rows = by_head.iter().enumerate().flat_map(|(index, splits)| {
+        let points = budgets.iter().zip(splits);
+        points.map(move |(&budget, split)| ComplementarityRow {
+            sample,
+            first,
+            second,
+            layer: count(index / ranked.heads()),
+            head: count(index % ranked.heads()),
+            head_kind: ranked.head_kind(),
+            budget,
+            budget_tokens: count(split.budget),
+            both: Some(split.both),
+            first_only: Some(split.first_only),
+            second_only: Some(split.second_only),
+            neither: Some(split.neither),
+            union_tokens: count(split.union_tokens),
+        })
+    });
+    Ok(rows.collect())
 }

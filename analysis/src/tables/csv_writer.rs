@@ -11,7 +11,7 @@ use polars::prelude::{AnyValue, Column};
 use serde_json::json;
 
 use super::SCHEMA_VERSION;
-use super::columns::Columnar;
+use super::declare::Columnar;
 use super::error::TableError;
 use super::partial_file::PartialFile;
 use super::writer::{Table, refused};

@@ -1,71 +1,111 @@
-//! `fidelity.parquet`: what evicting by each window's ranking does to the output, at each budget.
+//! The tables of what eviction does to the output: of each eviction, of each of its steps, and of how recall
+//! relates to it.
 
-use polars::prelude::Column;
-
-use super::columns::{Columnar, count, number, optional_number, text};
-use super::sample::{SampleContext, sample_columns};
-use super::writer::Table;
-use crate::allocation::AllocatedMeans;
-use crate::fidelity::MeanFidelity;
+use super::declare::table;
+use super::sample::SampleContext;
+use crate::budget::Budget;
 use crate::importance::HeadKind;
+use crate::statistics::Interval;
 
-/// One eviction of one sample, or the full cache.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FidelityRow<'a> {
-    /// The sample.
-    pub sample: &'a SampleContext,
-    /// Label of the window as it was typed, `decode` for the oracle, `full` for the cache that is not evicted.
-    pub window: &'a str,
-    /// What the heads are that each keep tokens of their own.
-    pub head_kind: HeadKind,
-    /// How the budget was shared out over heads: `uniform`, `pyramid` or `head-adaptive`.
-    pub allocation: &'a str,
-    /// The budget in tokens of this prompt; with forced-keep tokens counted, the mean over heads.
-    pub budget_tokens: u32,
-    /// The budget as a share: the one typed for a percentage, otherwise of the tokens used.
-    pub budget_fraction: f64,
-    /// What the eviction foresaw of the decode stage.
-    pub foreseen: AllocatedMeans,
-    /// Teacher-forced steps that were compared.
-    pub steps: u32,
-    /// Means over those steps.
-    pub fidelity: MeanFidelity,
-    /// Mean negative log-likelihood of the reference answer's tokens in nats, when the data has an answer.
-    pub answer_nll: Option<f64>,
-    /// Task score in 0..=1 of the greedy generation, when the task can be scored.
-    pub score: Option<f64>,
-    /// The text of that generation.
-    pub generated: &'a str,
-}
-
-impl Columnar for FidelityRow<'_> {
-    fn columns(rows: &[Self]) -> Vec<Column> {
-        let mut columns = sample_columns(rows, |row| row.sample);
-        columns.extend([
-            text("window", rows, |row| row.window),
-            text("head_kind", rows, |row| row.head_kind.name()),
-            text("allocation", rows, |row| row.allocation),
-            count("budget_tokens", rows, |row| row.budget_tokens),
-            number("budget_fraction", rows, |row| row.budget_fraction),
-            number("recall", rows, |row| row.foreseen.recall),
-            number("hit_rate", rows, |row| row.foreseen.hit_rate),
-            number("kept_mass", rows, |row| row.foreseen.selected_mass),
-            count("steps", rows, |row| row.steps),
-            number("kl", rows, |row| row.fidelity.kl),
-            number("agreement", rows, |row| row.fidelity.agreement),
-            optional_number("answer_nll", rows, |row| row.answer_nll),
-            optional_number("score", rows, |row| row.score),
-            text("generated", rows, |row| row.generated),
-        ]);
-        columns
+table! {
+    FidelityTable in "fidelity.parquet", one row per "window and budget, and one for the full cache";
+    /// One eviction of one sample, or the full cache.
+    #[derive(Copy)]
+    FidelityRow<'a> {
+        /// The sample.
+        sample: &'a SampleContext,
+        /// Label of the window as it was typed; `decode` is the decode stage itself, `full` the cache that is not
+        /// evicted.
+        window: &'a str,
+        /// What the heads are that each keep tokens of their own: `query`, `kv` or `layer`.
+        head_kind: HeadKind,
+        /// How the budget was shared out over heads: `uniform`, `pyramid` or `head-adaptive`.
+        allocation: &'a str,
+        /// The budget as it was typed.
+        budget: Budget,
+        /// The budget in tokens of this prompt; with forced-keep tokens counted, the mean over heads.
+        budget_tokens: u32,
+        /// The budget as a share: the one typed for a percentage, otherwise of the tokens used.
+        budget_fraction: f64,
+        /// Recall of what is kept, mean over heads.
+        recall: Option<f64>,
+        /// Share of the decode stage's top B that is kept, mean over heads.
+        kept_recall: Option<f64>,
+        /// Hit rate of what is kept, mean over heads.
+        hit_rate: Option<f64>,
+        /// Decode attention on the prompt that the kept tokens hold, mean over heads.
+        kept_mass: Option<f64>,
+        /// Teacher-forced steps that were compared.
+        steps: u32,
+        /// Mean divergence of the next token's distribution from the full cache's, in nats.
+        kl: Option<f64>,
+        /// Share of the steps in which both find the same token most likely.
+        agreement: Option<f64>,
+        /// Mean negative log-likelihood of the reference answer's tokens in nats, when the data has an answer.
+        answer_nll: Option<f64>,
+        /// Task score in 0..=1 of the greedy generation, when the task can be scored.
+        score: Option<f64>,
+        /// The text of that generation.
+        generated: &'a str,
     }
 }
 
-/// `fidelity.parquet`: one row per window and budget of each sample, and one for the full cache.
-#[derive(Debug)]
-pub enum FidelityTable {}
+table! {
+    FidelityStepsTable in "fidelity_steps.parquet", one row per "window, budget and step";
+    /// One step of one eviction.
+    #[derive(Copy)]
+    FidelityStepRow<'a> {
+        /// The sample.
+        sample: &'a SampleContext,
+        /// Label of the window as it was typed; `decode` is the decode stage itself.
+        window: &'a str,
+        /// The budget as it was typed.
+        budget: Budget,
+        /// The budget in tokens of this prompt.
+        budget_tokens: u32,
+        /// The budget as a share: the one typed for a percentage, otherwise of the tokens used.
+        budget_fraction: f64,
+        /// Step i is generated token i, fed back at position T + i; the distribution compared is of the next token.
+        step: u32,
+        /// Id of the token that was fed.
+        token_id: u32,
+        /// Divergence of the next token's distribution from the full cache's, in nats.
+        kl: Option<f64>,
+        /// Whether both find the same token most likely.
+        agrees: bool,
+    }
+}
 
-impl Table for FidelityTable {
-    type Row<'a> = FidelityRow<'a>;
-    const FILE_NAME: &'static str = "fidelity.parquet";
+table! {
+    RecallFidelityTable in "recall_fidelity.parquet", one row per "correlation";
+    /// One correlation of what was foreseen with how the output changed.
+    #[derive(Copy)]
+    RecallFidelityRow<'a> {
+        /// Name of the session.
+        session: &'a str,
+        /// Name of the model.
+        model: &'a str,
+        /// The task; missing for all prompts of the session together.
+        task: Option<&'a str>,
+        /// Where the question stands, where that is known; missing for all prompts together.
+        question_place: Option<&'a str>,
+        /// The budget as it was typed.
+        budget: Budget,
+        /// What the correlation runs over: `samples`, `windows` or `window means`.
+        over: &'a str,
+        /// Label of the window, where the correlation runs over the samples of one.
+        window: Option<&'a str>,
+        /// What was foreseen: `recall`, `kept_recall`, `hit_rate` or `kept_mass`.
+        foreseen: &'a str,
+        /// What became of the output: `kl`, `agreement`, `answer_nll` or `score`.
+        changed: &'a str,
+        /// Windows that the figure rests on; the oracle and the full cache are not among them.
+        windows: u32,
+        /// Samples that the figure rests on.
+        samples: u32,
+        /// Spearman's correlation; missing where one side has no order.
+        spearman: Option<f64>,
+        /// Over samples, where the figure is a mean over them.
+        interval: Option<Interval>,
+    }
 }

@@ -1,32 +1,28 @@
 //! The data beside a figure: everything that it shows, and nothing else.
 
-use polars::prelude::Column;
+use super::declare::table;
 
-use super::columns::{Columnar, count, number, optional_flag, optional_number, text};
-use super::writer::Table;
-use crate::figure::FigureRow;
-
-impl Columnar for FigureRow {
-    fn columns(rows: &[Self]) -> Vec<Column> {
-        vec![
-            text("panel", rows, |row| &row.panel),
-            text("series", rows, |row| &row.series),
-            number("x", rows, |row| row.x),
-            optional_number("y", rows, |row| row.y),
-            number("value", rows, |row| row.value),
-            optional_number("low", rows, |row| row.low),
-            optional_number("high", rows, |row| row.high),
-            count("samples", rows, |row| row.samples),
-            optional_flag("resolved", rows, |row| row.resolved),
-        ]
+table! {
+    FigureTable in "figure.parquet", one row per "point, bar or cell (the file has the figure's own name)";
+    /// One point, bar or cell of a figure.
+    FigureRow {
+        /// The panel that it stands in; empty for the only one.
+        panel: String,
+        /// The series that it belongs to: a window, or what else the figure compares.
+        series: String,
+        /// Where it stands: a budget, a step, a place, a head, the index of a name.
+        x: f64,
+        /// The layer of a cell.
+        y: Option<f64>,
+        /// What is shown; NaN where there is no number, which is a missing cell of the table.
+        value: f64,
+        /// Lower end of its 95 % interval over samples.
+        low: Option<f64>,
+        /// Upper end.
+        high: Option<f64>,
+        /// Samples that the value is the mean of.
+        samples: u32,
+        /// Whether a difference or a win is resolved, where the figure is about one.
+        resolved: Option<bool>,
     }
-}
-
-/// `figure.parquet`, which is given the figure's own name: one row per point, bar or cell.
-#[derive(Debug)]
-pub enum FigureTable {}
-
-impl Table for FigureTable {
-    type Row<'a> = FigureRow;
-    const FILE_NAME: &'static str = "figure.parquet";
 }

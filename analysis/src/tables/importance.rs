@@ -2,69 +2,36 @@
 
 use std::ops::Range;
 
-use polars::prelude::Column;
-
-use super::columns::{Columnar, count, optional_count, score, text};
+use super::declare::table;
 use super::error::TableError;
-use super::sample::{SampleContext, name_columns};
+use super::sample::SampleContext;
+use super::window_head::{WindowHead, count};
 use super::writer::{Table, TableWriter};
 use crate::comparison::same;
 use crate::error::AnalysisError;
-use crate::importance::{HeadKind, Importance};
-use crate::ranking::{EXEMPT, Rankings};
+use crate::importance::Importance;
+use crate::ranking::{Rankings, UNRANKED};
 
-/// One prompt token as one head of one window scores it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ImportanceRow<'a> {
-    /// The sample.
-    pub sample: &'a SampleContext,
-    /// Label of the window as it was typed, `decode` for the oracle.
-    pub window: &'a str,
-    /// Layer, from 0.
-    pub layer: u32,
-    /// Head within the layer, from 0.
-    pub head: u32,
-    /// What the head stands for.
-    pub head_kind: HeadKind,
-    /// Text of the token.
-    pub token: &'a str,
-    /// Position of the token in the prompt, from 0.
-    pub position: u32,
-    /// Id of the token in the vocabulary.
-    pub token_id: u32,
-    /// The importance.
-    pub score: f32,
-    /// Rank among the rankable tokens, 0 for the best; none for exempt tokens.
-    pub rank: Option<u32>,
-}
-
-impl Columnar for ImportanceRow<'_> {
-    fn columns(rows: &[Self]) -> Vec<Column> {
-        let mut columns = name_columns(rows, |row| row.sample);
-        columns.extend([
-            text("window", rows, |row| row.window),
-            count("layer", rows, |row| row.layer),
-            count("head", rows, |row| row.head),
-            text("head_kind", rows, |row| row.head_kind.name()),
-            text("token", rows, |row| row.token),
-            count("position", rows, |row| row.position),
-            count("token_id", rows, |row| row.token_id),
-            score("score", rows, |row| row.score),
-            optional_count("rank", rows, |row| row.rank),
-        ]);
-        columns
+table! {
+    ImportanceTable in "importance.parquet", one row per "window, head and prompt token", row groups of 1 << 18;
+    /// One prompt token as one head of one window scores it.
+    #[derive(Copy)]
+    ImportanceRow<'a> {
+        /// The sample.
+        sample: &'a SampleContext,
+        /// The head.
+        head: WindowHead<'a>,
+        /// Text of the token.
+        token: &'a str,
+        /// Position of the token in the prompt, from 0.
+        position: u32,
+        /// Id of the token in the vocabulary.
+        token_id: u32,
+        /// The importance.
+        score: f32,
+        /// Rank among the rankable tokens, 0 for the best; missing for tokens that are exempt or that the layer does not see.
+        rank: Option<u32>,
     }
-}
-
-/// `importance.parquet`: one row per prompt token of each head of each window.
-#[derive(Debug)]
-pub enum ImportanceTable {}
-
-impl Table for ImportanceTable {
-    type Row<'a> = ImportanceRow<'a>;
-    const FILE_NAME: &'static str = "importance.parquet";
-    /// Its rows come a row group at a time.
-    const ROW_GROUP_ROWS: usize = 1 << 18;
 }
 
 /// One window's scores and ranks of one sample.
@@ -133,18 +100,17 @@ impl<'a> ImportanceInput<'a> {
         let scores = input.importance.head(layer, head).iter();
         let ranks = input.rankings.rank(layer, head);
         let tokens = input.token_ids.iter().zip(input.token_texts);
+        let (heads, kind) = (input.importance.heads(), input.importance.head_kind());
+        let window_head = WindowHead::at(input.window, layer * heads + head, heads, kind);
         scores.zip(ranks).zip(tokens).enumerate().map(
             move |(position, ((&score, &rank), (&token_id, token)))| ImportanceRow {
                 sample: input.sample,
-                window: input.window,
-                layer: layer as u32,
-                head: head as u32,
-                head_kind: input.importance.head_kind(),
+                head: window_head,
                 token,
-                position: position as u32,
+                position: count(position),
                 token_id,
                 score,
-                rank: (rank != EXEMPT).then_some(rank),
+                rank: (rank != UNRANKED).then_some(rank),
             },
         )
     }

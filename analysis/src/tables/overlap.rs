@@ -1,116 +1,122 @@
 //! `overlap.parquet`: what each window foresees at each budget, per head.
 
-use polars::prelude::Column;
-
-use super::columns::{Columnar, count, number, text};
-use super::sample::{SampleContext, sample_columns};
-use super::writer::Table;
+use super::declare::table;
+use super::sample::SampleContext;
+use super::window_head::{WindowContext, WindowHead, count};
 use crate::budget::Budget;
-use crate::comparison::{Comparison, Metric};
+use crate::comparison::{Comparison, HeadComparison, Metric, same};
 use crate::error::AnalysisError;
-use crate::importance::HeadKind;
 
-/// One head of one window at one budget.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OverlapRow<'a> {
-    /// The sample.
-    pub sample: &'a SampleContext,
-    /// Label of the window as it was typed.
-    pub window: &'a str,
-    /// Layer, from 0.
-    pub layer: u32,
-    /// Head within the layer, from 0.
-    pub head: u32,
-    /// What the head stands for.
-    pub head_kind: HeadKind,
-    /// The budget in tokens of this prompt.
-    pub budget_tokens: u32,
-    /// The budget as a share: the one typed for a percentage, otherwise of the tokens used.
-    pub budget_fraction: f64,
-    /// [`Metric::Recall`].
-    pub recall: f64,
-    /// [`Metric::HitRate`].
-    pub hit_rate: f64,
-    /// [`Metric::Jaccard`].
-    pub jaccard: f64,
-    /// [`Metric::Mass`].
-    pub mass: f64,
-    /// [`Metric::MassOfOracle`].
-    pub mass_of_oracle: f64,
-    /// What the window's scores are.
-    pub score_kind: &'a str,
+table! {
+    OverlapTable in "overlap.parquet", one row per "window, head and budget";
+    /// One head of one window at one budget.
+    #[derive(Copy)]
+    OverlapRow<'a> {
+        /// The sample.
+        sample: &'a SampleContext,
+        /// The head.
+        head: WindowHead<'a>,
+        /// What was compared: `queries` (one scoring for all windows) or `methods` (each as published).
+        compare: &'a str,
+        /// What the window's scores are: `attention`, or what stands in its place.
+        score_kind: &'a str,
+        /// The budget as it was typed.
+        budget: Budget,
+        /// The budget in tokens of this prompt.
+        budget_tokens: u32,
+        /// The budget as a share: the one typed for a percentage, otherwise of the tokens used.
+        budget_fraction: f64,
+        /// Tokens that the layer can rank: the prompt's without exempt ones and those behind a sliding window.
+        visible_tokens: u32,
+        /// Share of the oracle's top B among the window's top B; undefined, as all metrics, where B is not below
+        /// visible_tokens.
+        recall: Option<f64>,
+        /// Share of the decode stage's top B that the window's eviction rule keeps.
+        kept_recall: Option<f64>,
+        /// Recall over whole selections: the window's forced-keep tokens count for both sides.
+        hit_rate: Option<f64>,
+        /// Tokens in both top-B sets over tokens in either.
+        jaccard: Option<f64>,
+        /// Decode attention on the prompt that the window's top B keeps.
+        mass: Option<f64>,
+        /// The same as a share of the most that B tokens can hold.
+        mass_of_oracle: Option<f64>,
+        /// Share of the tokens needed for the answer that are kept, where the data name them.
+        evidence_kept: Option<f64>,
+        /// Recall of the decode stage's own rows under the window's scoring, where methods are compared.
+        ceiling: Option<f64>,
+    }
 }
 
-/// The rows of a comparison at the budgets that were typed, by layer, head, then budget.
+/// The rows of a comparison at the budgets that were typed, by layer, head, then budget. `ceiling` is that of the
+/// decode stage's own rows under the window's scoring, where methods are compared.
 ///
 /// # Errors
-/// [`AnalysisError::BudgetNotCompared`] for a budget that the comparison has no point at.
+/// [`AnalysisError::BudgetNotCompared`] for a budget that either comparison has no point at,
+/// [`AnalysisError::Mismatch`] when the two differ in heads.
 pub fn overlap_rows<'a>(
-    sample: &'a SampleContext,
-    window: &'a str,
-    score_kind: &'a str,
+    context: WindowContext<'a>,
     comparison: &Comparison,
+    ceiling: Option<&Comparison>,
     budgets: &[Budget],
 ) -> Result<Vec<OverlapRow<'a>>, AnalysisError> {
-    let points: Vec<(Budget, usize)> = budgets
+    if let Some(ceiling) = ceiling {
+        let heads = (comparison.by_head.len(), ceiling.by_head.len());
+        same("heads of the ceiling", heads.0, heads.1)?;
+    }
+    let points = budgets
         .iter()
-        .map(|budget| {
-            Ok((
-                *budget,
-                comparison.budget_index(budget.tokens(comparison.prompt_tokens))?,
-            ))
-        })
-        .collect::<Result<_, AnalysisError>>()?;
+        .map(|&budget| point(comparison, ceiling, budget))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::with_capacity(comparison.by_head.len() * points.len());
-    for (index, head) in comparison.by_head.iter().enumerate() {
-        rows.extend(points.iter().map(|&(budget, point)| {
-            let value = |metric| f64::from(head.curves.of(metric)[point]);
-            OverlapRow {
-                sample,
-                window,
-                layer: (index / comparison.heads) as u32,
-                head: (index % comparison.heads) as u32,
-                head_kind: comparison.head_kind,
-                budget_tokens: comparison.budgets[point] as u32,
-                budget_fraction: budget.fraction(comparison.prompt_tokens),
-                recall: value(Metric::Recall),
-                hit_rate: value(Metric::HitRate),
-                jaccard: value(Metric::Jaccard),
-                mass: value(Metric::Mass),
-                mass_of_oracle: value(Metric::MassOfOracle),
-                score_kind,
-            }
+    for (index, compared) in comparison.by_head.iter().enumerate() {
+        let head = WindowHead::at(
+            context.window,
+            index,
+            comparison.heads,
+            comparison.head_kind,
+        );
+        rows.extend(points.iter().map(|&(budget, at, ceiling)| OverlapRow {
+            sample: context.sample,
+            head,
+            compare: context.compare,
+            score_kind: context.score_kind,
+            budget,
+            budget_tokens: count(comparison.budgets[at]),
+            budget_fraction: budget.fraction(comparison.prompt_tokens),
+            visible_tokens: count(comparison.rankable_tokens[index / comparison.heads]),
+            recall: value(compared, Metric::Recall, at),
+            kept_recall: value(compared, Metric::KeptRecall, at),
+            hit_rate: value(compared, Metric::HitRate, at),
+            jaccard: value(compared, Metric::Jaccard, at),
+            mass: value(compared, Metric::Mass, at),
+            mass_of_oracle: value(compared, Metric::MassOfOracle, at),
+            evidence_kept: value(compared, Metric::EvidenceKept, at),
+            ceiling:
+                ceiling.and_then(|(ceiling, at)| {
+                    value(ceiling.by_head.get(index)?, Metric::Recall, at)
+                }),
         }));
     }
     Ok(rows)
 }
 
-impl Columnar for OverlapRow<'_> {
-    fn columns(rows: &[Self]) -> Vec<Column> {
-        let mut columns = sample_columns(rows, |row| row.sample);
-        columns.extend([
-            text("window", rows, |row| row.window),
-            count("layer", rows, |row| row.layer),
-            count("head", rows, |row| row.head),
-            text("head_kind", rows, |row| row.head_kind.name()),
-            count("budget_tokens", rows, |row| row.budget_tokens),
-            number("budget_fraction", rows, |row| row.budget_fraction),
-            number("recall", rows, |row| row.recall),
-            number("hit_rate", rows, |row| row.hit_rate),
-            number("jaccard", rows, |row| row.jaccard),
-            number("mass", rows, |row| row.mass),
-            number("mass_of_oracle", rows, |row| row.mass_of_oracle),
-            text("score_kind", rows, |row| row.score_kind),
-        ]);
-        columns
-    }
+/// A budget and where both comparisons have it.
+type Point<'c> = (Budget, usize, Option<(&'c Comparison, usize)>);
+
+fn point<'c>(
+    comparison: &Comparison,
+    ceiling: Option<&'c Comparison>,
+    budget: Budget,
+) -> Result<Point<'c>, AnalysisError> {
+    let tokens = budget.tokens(comparison.prompt_tokens);
+    let ceiling = ceiling
+        .map(|ceiling| Ok::<_, AnalysisError>((ceiling, ceiling.budget_index(tokens)?)))
+        .transpose()?;
+    Ok((budget, comparison.budget_index(tokens)?, ceiling))
 }
 
-/// `overlap.parquet`: one row per head and budget of each window.
-#[derive(Debug)]
-pub enum OverlapTable {}
-
-impl Table for OverlapTable {
-    type Row<'a> = OverlapRow<'a>;
-    const FILE_NAME: &'static str = "overlap.parquet";
+/// A metric at a point; NaN, which becomes a missing cell, where it is undefined.
+fn value(head: &HeadComparison, metric: Metric, point: usize) -> Option<f64> {
+    head.curves.of(metric).get(point).copied()
 }

@@ -1,53 +1,66 @@
 //! `summary.parquet`: means over the samples of a group, with intervals; what the printed tables show.
 
-use polars::prelude::Column;
-
-use super::columns::{Columnar, count, number, optional_number, optional_text, text};
-use super::writer::Table;
+use super::declare::table;
+use super::window_head::count;
+use crate::budget::Budget;
 use crate::collection::GroupSummary;
+use crate::comparison::Metric;
+use crate::statistics::Interval;
 
-/// A summary with its budget in words.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SummaryRow<'a> {
-    summary: GroupSummary<'a>,
-    budget: String,
+table! {
+    SummaryTable in "summary.parquet", one row per "group, window, metric and budget";
+    /// One mean over samples.
+    #[derive(Copy)]
+    SummaryRow<'a> {
+        /// Name of the model.
+        model: &'a str,
+        /// Name of the task.
+        task: &'a str,
+        /// Where the question stands; missing where the data do not say.
+        question_place: Option<&'a str>,
+        /// Label of the window as it was typed.
+        window: &'a str,
+        /// What was compared: `queries` (one scoring for all windows) or `methods` (each as published).
+        compare: &'a str,
+        /// What the window's scores are: `attention`, or what stands in its place.
+        score_kind: &'a str,
+        /// The metric, by its column of overlap.parquet.
+        metric: Metric,
+        /// The budget as it was typed.
+        budget: Budget,
+        /// Samples in the mean: contents, so that copies count once.
+        samples: u32,
+        /// Heads in the mean of each sample: the smallest number over the samples.
+        heads: u32,
+        /// All heads of all layers.
+        all_heads: u32,
+        /// Mean over samples of the mean over the heads in which the metric is defined.
+        mean: f64,
+        /// Over samples.
+        interval: Option<Interval>,
+        /// The same mean of the decode stage's own rows under the window's scoring, where methods are compared.
+        ceiling: Option<f64>,
+    }
 }
 
-impl<'a> From<GroupSummary<'a>> for SummaryRow<'a> {
-    fn from(summary: GroupSummary<'a>) -> Self {
+impl<'a> SummaryRow<'a> {
+    /// A summary of a run that compared `queries` or `methods`.
+    pub fn new(summary: GroupSummary<'a>, compare: &'a str) -> Self {
         Self {
-            budget: summary.budget.to_string(),
-            summary,
+            model: &summary.group.model,
+            task: &summary.group.task,
+            question_place: summary.group.question_place.as_deref(),
+            window: summary.window,
+            compare,
+            score_kind: summary.score_kind,
+            metric: summary.metric,
+            budget: summary.budget,
+            samples: count(summary.samples),
+            heads: count(summary.heads),
+            all_heads: count(summary.all_heads),
+            mean: summary.mean,
+            interval: summary.interval,
+            ceiling: summary.ceiling,
         }
     }
-}
-
-impl Columnar for SummaryRow<'_> {
-    fn columns(rows: &[Self]) -> Vec<Column> {
-        let interval = |row: &Self| row.summary.interval;
-        vec![
-            text("model", rows, |row| &row.summary.group.model),
-            text("task", rows, |row| &row.summary.group.task),
-            optional_text("question_place", rows, |row| {
-                row.summary.group.question_place.as_deref()
-            }),
-            text("window", rows, |row| row.summary.window),
-            text("score_kind", rows, |row| row.summary.score_kind),
-            text("metric", rows, |row| row.summary.metric.column()),
-            text("budget", rows, |row| &row.budget),
-            count("samples", rows, |row| row.summary.samples as u32),
-            number("mean", rows, |row| row.summary.mean),
-            optional_number("low", rows, |row| interval(row).map(|ends| ends.low)),
-            optional_number("high", rows, |row| interval(row).map(|ends| ends.high)),
-        ]
-    }
-}
-
-/// `summary.parquet`: one row per group, window, metric and budget.
-#[derive(Debug)]
-pub enum SummaryTable {}
-
-impl Table for SummaryTable {
-    type Row<'a> = SummaryRow<'a>;
-    const FILE_NAME: &'static str = "summary.parquet";
 }

@@ -13,7 +13,7 @@ use polars::prelude::{
 };
 
 use super::SCHEMA_VERSION;
-use super::columns::Columnar;
+use super::declare::{Columnar, TableDeclaration};
 use super::error::TableError;
 use super::partial_file::PartialFile;
 
@@ -23,9 +23,20 @@ pub trait Table {
     type Row<'a>: Columnar;
     /// Name of the Parquet file inside the output folder.
     const FILE_NAME: &'static str;
+    /// What a row is of, in words.
+    const ONE_ROW_PER: &'static str;
     /// Rows after which a row group is closed. Those of every open table wait in memory, so there are fewer of them
     /// than polars takes (2^18).
     const ROW_GROUP_ROWS: usize = 1 << 15;
+
+    /// The table in words.
+    fn declaration() -> TableDeclaration {
+        TableDeclaration {
+            file: Self::FILE_NAME,
+            one_row_per: Self::ONE_ROW_PER,
+            columns: Self::Row::declared(),
+        }
+    }
 }
 
 /// Writes one table, row group by row group, aside; [`Self::finish`] gives the file its name.

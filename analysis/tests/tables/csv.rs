@@ -8,7 +8,7 @@ use kvlens_analysis::tables::{
 };
 use tempfile::TempDir;
 
-use super::fixtures::{EXEMPT, PROVENANCE, compared, context, names};
+use super::fixtures::{EXEMPT, PROVENANCE, compared, context, names, window_context};
 
 #[test]
 fn csv_holds_what_parquet_holds() {
@@ -19,15 +19,8 @@ fn csv_holds_what_parquet_holds() {
     };
     let (importance, comparison) = compared(&[1]);
     let agreement = agreement_by_head(&importance, &importance, EXEMPT).unwrap();
-    let rows = agreement_rows(
-        &sample,
-        "last:8",
-        "attention",
-        &agreement,
-        &comparison,
-        &importance,
-    )
-    .unwrap();
+    let window = window_context(&sample, "last:8");
+    let rows = agreement_rows(window, &agreement, &comparison, &importance).unwrap();
     let mut writer = CsvWriter::<AgreementTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     assert_eq!(
@@ -42,22 +35,22 @@ fn csv_holds_what_parquet_holds() {
 
     let text = fs::read_to_string(folder.path().join("agreement.csv")).unwrap();
     let header = text.lines().next().unwrap();
-    assert!(header.starts_with("session,model,dataset,task,sample,prompt_tokens"));
-    assert!(header.ends_with(",recall_auc,prompt_share,rbo,total_variation,score_kind"));
-    let first = "first,demo,builtin,\"a \"\"quoted\"\", long\ntask\",demo-0,4,16,last:8,0,0,kv,1,1,0,0,1,1,0.875,";
-    assert!(text.contains(first), "{text}");
     assert!(
-        text.ends_with(",NaN,NaN,NaN,NaN,NaN,1,0,1,NaN,attention\n"),
-        "{text}"
+        header
+            .starts_with("session,model,dataset,task,sample,content,question_place,prompt_tokens,")
     );
+    assert!(header.ends_with(",total_variation,cosine,recall_auc,prompt_share"));
+    let first = "first,demo,builtin,\"a \"\"quoted\"\", long\ntask\",demo-0,c0,end,4,16,,0.5,last:8,0,0,kv,queries,attention,1,1,1,0,0,0,1,1,0.875\n";
+    assert!(text.contains(first), "{text}");
+    assert!(text.ends_with(",queries,attention,,,1,,,,,1,0\n"), "{text}");
     assert_eq!(text.matches("last:8").count(), 4);
 
     let about = fs::read_to_string(folder.path().join("agreement.csv.json")).unwrap();
     let about: serde_json::Value = serde_json::from_str(&about).unwrap();
-    assert_eq!(about["schema_version"], "3");
+    assert_eq!(about["schema_version"], "4");
     assert_eq!(about["provenance"]["kvlens"], "0.1.0");
-    assert_eq!(about["columns"][5]["name"], "prompt_tokens");
-    assert_eq!(about["columns"][5]["type"], "u32");
+    assert_eq!(about["columns"][7]["name"], "prompt_tokens");
+    assert_eq!(about["columns"][7]["type"], "u32");
 }
 
 #[test]

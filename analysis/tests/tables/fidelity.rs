@@ -1,7 +1,6 @@
 //! The tables of what evictions do to the output.
 
-use kvlens_analysis::allocation::AllocatedMeans;
-use kvlens_analysis::fidelity::{MeanFidelity, StepFidelity};
+use kvlens_analysis::Budget;
 use kvlens_analysis::importance::HeadKind;
 use kvlens_analysis::statistics::Interval;
 use kvlens_analysis::tables::{
@@ -21,18 +20,16 @@ fn evictions_and_their_steps_have_their_columns() {
         window: "last:32",
         head_kind: HeadKind::Query,
         allocation: "uniform",
+        budget: Budget::Fraction(0.5),
         budget_tokens: 2,
         budget_fraction: 0.5,
-        foreseen: AllocatedMeans {
-            recall: 0.25,
-            hit_rate: 0.5,
-            selected_mass: 0.75,
-        },
+        recall: Some(0.25),
+        kept_recall: Some(f64::NAN),
+        hit_rate: Some(0.5),
+        kept_mass: Some(0.75),
         steps: 8,
-        fidelity: MeanFidelity {
-            kl: 0.125,
-            agreement: 0.875,
-        },
+        kl: Some(0.125),
+        agreement: Some(0.875),
         answer_nll: None,
         score: Some(1.0),
         generated: "Rome.",
@@ -48,33 +45,33 @@ fn evictions_and_their_steps_have_their_columns() {
     writer.finish().unwrap();
     let file = read::<FidelityTable>(folder.path());
     let expected = format!(
-        "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, head_kind str, allocation str, \
-         budget_tokens u32, budget_fraction f64, recall f64, hit_rate f64, kept_mass f64, steps u32, kl f64, \
+        "{SAMPLE}, window str, head_kind str, allocation str, budget str, \
+         budget_tokens u32, budget_fraction f64, recall f64, kept_recall f64, hit_rate f64, kept_mass f64, steps u32, kl f64, \
          agreement f64, answer_nll f64, score f64, generated str"
     );
     assert_eq!(columns(&file), expected);
     assert_eq!(file.numbers("kept_mass").unwrap(), some(&[0.75, 0.75]));
+    assert_eq!(file.numbers("kept_recall").unwrap(), [None, None]);
     assert_eq!(file.numbers("answer_nll").unwrap(), [Some(0.5), None]);
     assert_eq!(file.numbers("score").unwrap(), [None, Some(1.0)]);
 
     let step = FidelityStepRow {
         sample: &sample,
         window: "last:32",
+        budget: Budget::Tokens(2),
         budget_tokens: 2,
         budget_fraction: 0.5,
         step: 3,
         token_id: 17,
-        fidelity: StepFidelity {
-            kl: 0.5,
-            agrees: false,
-        },
+        kl: Some(0.5),
+        agrees: false,
     };
     let mut writer = TableWriter::<FidelityStepsTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&[step]).unwrap();
     writer.finish().unwrap();
     let file = read::<FidelityStepsTable>(folder.path());
     let expected = format!(
-        "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, budget_tokens u32, budget_fraction f64, \
+        "{SAMPLE}, window str, budget str, budget_tokens u32, budget_fraction f64, \
          step u32, token_id u32, kl f64, agrees bool"
     );
     assert_eq!(columns(&file), expected);
@@ -90,14 +87,14 @@ fn correlations_have_their_columns() {
         model: "demo",
         task: Some("facts"),
         question_place: Some("start"),
-        budget: "5%",
+        budget: Budget::Fraction(0.05),
         over: "windows",
         window: None,
         foreseen: "recall",
         changed: "kl",
         windows: 13,
         samples: 32,
-        spearman: -0.5,
+        spearman: Some(-0.5),
         interval: Some(Interval {
             low: -0.75,
             high: -0.25,
@@ -108,7 +105,7 @@ fn correlations_have_their_columns() {
         question_place: None,
         over: "samples",
         window: Some("laq"),
-        spearman: f64::NAN,
+        spearman: Some(f64::NAN),
         interval: None,
         ..over_windows
     };
@@ -123,5 +120,5 @@ fn correlations_have_their_columns() {
     );
     assert_eq!(file.text("window").unwrap(), [None, Some("laq".to_owned())]);
     assert_eq!(file.numbers("low").unwrap(), [Some(-0.75), None]);
-    assert!(file.numbers("spearman").unwrap()[1].unwrap().is_nan());
+    assert_eq!(file.numbers("spearman").unwrap(), [Some(-0.5), None]);
 }

@@ -7,10 +7,12 @@ use kvlens_analysis::comparison::{Comparison, ComparisonInput, compare};
 use kvlens_analysis::importance::{HeadKind, Importance};
 use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::ForcedKeep;
-use kvlens_analysis::tables::{SampleContext, Table, TableFile};
+use kvlens_analysis::tables::{SampleContext, Table, TableFile, WindowContext};
 
 pub const PROVENANCE: &str = r#"{"kvlens":"0.1.0"}"#;
-pub const SAMPLE: &str = "session str, model str, dataset str, task str, sample str";
+/// The columns that every table about single samples begins with.
+pub const SAMPLE: &str = "session str, model str, dataset str, task str, sample str, content str, \
+                          question_place str, prompt_tokens u32, decode_tokens u32, asked_length u32, depth f64";
 pub const EXEMPT: ForcedKeep = ForcedKeep {
     sinks: 1,
     recent: 0,
@@ -23,8 +25,21 @@ pub fn context() -> SampleContext {
         dataset: "builtin".to_owned(),
         task: "demo".to_owned(),
         sample: "demo-0".to_owned(),
+        content: "c0".to_owned(),
+        question_place: Some("end".to_owned()),
         prompt_tokens: 4,
         decode_tokens: 16,
+        asked_length: None,
+        depth: Some(0.5),
+    }
+}
+
+pub fn window_context<'a>(sample: &'a SampleContext, window: &'a str) -> WindowContext<'a> {
+    WindowContext {
+        sample,
+        window,
+        score_kind: "attention",
+        compare: "queries",
     }
 }
 
@@ -37,7 +52,8 @@ pub fn scored() -> (Importance, Rankings) {
         [0.0, 0.0, 0.0, 0.0],
     ];
     let shares = vec![0.875, 0.875, 0.875, 0.0];
-    let importance = Importance::new(2, 2, HeadKind::Kv, 4, scores.concat(), shares).unwrap();
+    let importance =
+        Importance::new(2, 2, HeadKind::Kv, 4, scores.concat(), shares, vec![0; 2]).unwrap();
     let rankings = Rankings::of(&importance, EXEMPT).unwrap();
     (importance, rankings)
 }
@@ -45,10 +61,11 @@ pub fn scored() -> (Importance, Rankings) {
 pub fn compared(budgets: &[usize]) -> (Importance, Comparison) {
     let (importance, rankings) = scored();
     let comparison = compare(ComparisonInput {
-        oracle: &rankings,
+        truth: &rankings,
         window: &rankings,
-        oracle_mass: &importance,
+        decode_mass: &importance,
         keep_rule: ForcedKeep::default().into(),
+        evidence: &[],
         budgets,
     })
     .unwrap();

@@ -6,6 +6,7 @@
 )]
 
 mod csv;
+mod declared;
 mod fidelity;
 mod fixtures;
 mod parquet;

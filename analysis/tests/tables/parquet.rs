@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::fixtures::{
     EXEMPT, PROVENANCE, SAMPLE, columns, compared, context, names, read, scored, some,
+    window_context,
 };
 
 #[test]
@@ -26,31 +27,39 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
     let budgets: Vec<Budget> = ["2", "20%", "64"]
         .map(|text| text.parse().unwrap())
         .to_vec();
-    let rows = overlap_rows(&context, "last:32", "attention", &comparison, &budgets).unwrap();
+    let window = window_context(&context, "last:32");
+    let rows = overlap_rows(window, &comparison, None, &budgets).unwrap();
     let mut writer = TableWriter::<OverlapTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
 
     let file = read::<OverlapTable>(folder.path());
     let expected = format!(
-        "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, layer u32, head u32, \
-         head_kind str, budget_tokens u32, budget_fraction f64, recall f64, hit_rate f64, \
-         jaccard f64, mass f64, mass_of_oracle f64, score_kind str"
+        "{SAMPLE}, window str, layer u32, head u32, head_kind str, compare str, score_kind str, \
+         budget str, budget_tokens u32, budget_fraction f64, visible_tokens u32, recall f64, \
+         kept_recall f64, hit_rate f64, jaccard f64, mass f64, mass_of_oracle f64, \
+         evidence_kept f64, ceiling f64"
     );
     assert_eq!(columns(&file), expected);
     assert_eq!(file.rows(), 12);
+    let typed = ["2", "20%", "64"].map(str::to_owned);
+    assert_eq!(file.text("budget").unwrap()[..3], some(&typed));
     assert_eq!(file.counts("budget_tokens").unwrap()[..3], some(&[2, 1, 4]));
+    assert_eq!(file.numbers("ceiling").unwrap(), vec![None; 12]);
+    assert_eq!(
+        file.text("question_place").unwrap()[0].as_deref(),
+        Some("end")
+    );
+    assert_eq!(file.counts("asked_length").unwrap()[0], None);
     assert_eq!(
         file.numbers("budget_fraction").unwrap()[..3],
         some(&[0.5, 0.2, 1.0])
     );
     assert_eq!(file.counts("layer").unwrap()[5..7], some(&[0, 1]));
     assert_eq!(file.counts("head").unwrap()[2..4], some(&[0, 1]));
-    assert_eq!(file.numbers("recall").unwrap(), vec![Some(1.0); 12]);
-    assert_eq!(
-        file.numbers("mass").unwrap()[..3],
-        some(&[0.375, 0.25, 0.375])
-    );
+    // Three tokens are ranked, so a budget of four asks nothing.
+    assert_eq!(file.numbers("recall").unwrap()[..2], some(&[1.0, 1.0]));
+    assert_eq!(file.numbers("mass").unwrap()[..2], some(&[0.375, 0.25]));
     assert_eq!(file.text("head_kind").unwrap()[0].as_deref(), Some("kv"));
     assert_eq!(file.text("window").unwrap()[11].as_deref(), Some("last:32"));
 }
@@ -59,14 +68,8 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
 fn a_budget_that_was_not_compared_is_refused() {
     let context = context();
     let (_, comparison) = compared(&[1, 4]);
-    let refused = overlap_rows(
-        &context,
-        "last:32",
-        "attention",
-        &comparison,
-        &[Budget::Tokens(2)],
-    )
-    .unwrap_err();
+    let window = window_context(&context, "last:32");
+    let refused = overlap_rows(window, &comparison, None, &[Budget::Tokens(2)]).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the comparison holds no curve point at a budget of 2 tokens"
@@ -74,34 +77,27 @@ fn a_budget_that_was_not_compared_is_refused() {
 }
 
 #[test]
-fn agreement_has_its_columns_and_keeps_nan() {
+fn agreement_has_its_columns_and_leaves_out_what_is_undefined() {
     let folder = TempDir::new().unwrap();
     let context = context();
     let (importance, comparison) = compared(&[1]);
     let agreement = agreement_by_head(&importance, &importance, EXEMPT).unwrap();
-    let rows = agreement_rows(
-        &context,
-        "last:8",
-        "attention",
-        &agreement,
-        &comparison,
-        &importance,
-    )
-    .unwrap();
+    let window = window_context(&context, "last:8");
+    let rows = agreement_rows(window, &agreement, &comparison, &importance).unwrap();
     let mut writer = TableWriter::<AgreementTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
 
     let file = read::<AgreementTable>(folder.path());
     let expected = format!(
-        "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, layer u32, head u32, \
-         head_kind str, spearman f64, kendall f64, kl f64, js f64, cosine f64, recall_auc f64, \
-         prompt_share f64, rbo f64, total_variation f64, score_kind str"
+        "{SAMPLE}, window str, layer u32, head u32, head_kind str, compare str, score_kind str, \
+         spearman f64, kendall f64, rbo f64, kl f64, js f64, total_variation f64, cosine f64, \
+         recall_auc f64, prompt_share f64"
     );
     assert_eq!(columns(&file), expected);
     let spearman = file.numbers("spearman").unwrap();
     assert_eq!(spearman[..3], some(&[1.0, 1.0, 1.0]));
-    assert!(spearman[3].unwrap().is_nan());
+    assert_eq!(spearman[3], None);
     assert_eq!(file.numbers("recall_auc").unwrap(), some(&[1.0; 4]));
     assert_eq!(
         file.numbers("prompt_share").unwrap(),
@@ -128,8 +124,8 @@ fn cost_and_samples_have_their_columns() {
     writer.finish().unwrap();
     let file = read::<CostTable>(folder.path());
     let expected = format!(
-        "{SAMPLE}, prompt_tokens u32, decode_tokens u32, window str, rows u32, seconds f64, \
-         flops f64, extra_tokens u32, peak_bytes u64, score_kind str"
+        "{SAMPLE}, window str, score_kind str, rows u32, seconds f64, flops f64, \
+         extra_tokens u32, peak_bytes u64"
     );
     assert_eq!(columns(&file), expected);
     assert_eq!(file.counts("peak_bytes").unwrap(), [Some(5_000_000_000)]);
@@ -153,7 +149,7 @@ fn cost_and_samples_have_their_columns() {
     writer.finish().unwrap();
     let file = read::<SamplesTable>(folder.path());
     let expected = format!(
-        "{SAMPLE}, prompt_tokens u32, decode_tokens u32, prompt str, generated str, answer str, \
+        "{SAMPLE}, prompt str, generated str, answer str, \
          score f64, seconds f64"
     );
     assert_eq!(columns(&file), expected);
@@ -218,7 +214,8 @@ fn a_layer_of_many_tokens_is_split_between_heads() {
     let folder = TempDir::new().unwrap();
     let tokens = 100_000;
     let scores = vec![0.5; 3 * tokens];
-    let importance = Importance::new(1, 3, HeadKind::Query, tokens, scores, vec![1.0; 3]).unwrap();
+    let (kind, shares) = (HeadKind::Query, vec![1.0; 3]);
+    let importance = Importance::new(1, 3, kind, tokens, scores, shares, vec![0]).unwrap();
     let mut writer = TableWriter::<ImportanceTable>::create(folder.path(), PROVENANCE).unwrap();
     writer
         .write_importance(ImportanceInput {
@@ -261,7 +258,7 @@ fn metadata_says_version_and_provenance_and_the_bytes_repeat() {
     importance_file(first.path()).unwrap();
     importance_file(second.path()).unwrap();
     let file = read::<ImportanceTable>(first.path());
-    assert_eq!(file.metadata("schema_version"), Some("3"));
+    assert_eq!(file.metadata("schema_version"), Some("4"));
     assert_eq!(file.metadata("provenance"), Some(PROVENANCE));
     assert_eq!(file.metadata("author"), None);
     let bytes = |folder: &TempDir| fs::read(folder.path().join("importance.parquet")).unwrap();
@@ -287,7 +284,7 @@ fn an_unfinished_table_leaves_nothing_and_harms_nothing() {
         .unwrap();
     assert_eq!(names(folder.path()), ["cost.parquet"]);
     let empty = read::<CostTable>(folder.path());
-    assert_eq!((empty.rows(), empty.columns().len()), (0, 14));
+    assert_eq!((empty.rows(), empty.columns().len()), (0, 18));
 }
 
 #[test]

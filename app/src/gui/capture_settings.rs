@@ -182,9 +182,7 @@ impl CaptureSettings {
                 task: "text".to_owned(),
                 prompt: self.text.clone(),
                 answer,
-                values: Vec::new(),
-                evidence: Vec::new(),
-                question_place: None,
+                ..Sample::default()
             }]);
         }
         let spec: DataSpec = self.data_spec()?.parse()?;

@@ -11,7 +11,7 @@ use kvlens_analysis::allocation::{
 use kvlens_analysis::error::AnalysisError;
 use kvlens_analysis::{ForcedKeep, Importance};
 
-use super::MeasuredWindow;
+use super::{MeasuredSample, MeasuredWindow};
 
 /// A way to share a budget out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,22 +66,24 @@ impl fmt::Display for AllocationKind {
     }
 }
 
-/// What a window keeps under an allocation of `budget` tokens a head, `[L, heads]`.
+/// What a window of a sample keeps under an allocation of `budget` tokens a head, `[L, heads]`.
 ///
 /// # Errors
 /// A budget outside 1..=T.
 pub fn allocate(
+    sample: &MeasuredSample,
     window: &MeasuredWindow,
     kind: AllocationKind,
     budget: usize,
 ) -> Result<Vec<AllocatedHead>> {
     let forced = window.keep_rule.at(budget);
-    let kept = forced.union(window.rankings.exempt());
-    let allocation = kind.share_out(&window.importance, kept, budget)?;
+    let ranked = &window.ranked;
+    let kept = forced.union(ranked.rankings.exempt());
+    let allocation = kind.share_out(&ranked.importance, kept, budget)?;
     Ok(compare_allocation(AllocationInput {
-        oracle: &window.oracle_rankings,
-        window: &window.rankings,
-        oracle_mass: &window.oracle_mass,
+        truth: &sample.truth.rankings,
+        window: &ranked.rankings,
+        decode_mass: &sample.decode_mass,
         forced_keep: forced,
         allocation: &allocation,
     })?)

@@ -1,7 +1,6 @@
 //! When a window foresees: recall of single decode steps, and of the decode stage up to a horizon.
 
 use anyhow::Result;
-use kvlens_analysis::ForcedKeep;
 use kvlens_analysis::drift::{DriftInput, HeadRows, recall_by_horizon, recall_by_step};
 use kvlens_sessions::CapturedSample;
 
@@ -21,9 +20,9 @@ pub struct WindowDrift {
 #[derive(Debug, Clone)]
 pub struct HeadDrift {
     /// Of each step alone, `[S][budgets]`.
-    pub by_step: Vec<Vec<f32>>,
+    pub by_step: Vec<Vec<f64>>,
     /// Of the stage up to each horizon, `[horizons][budgets]`.
-    pub by_horizon: Vec<Vec<f32>>,
+    pub by_horizon: Vec<Vec<f64>>,
 }
 
 /// Drift of a measured window at budgets in tokens.
@@ -45,13 +44,13 @@ pub fn window_drift(
         });
     };
     let horizons = horizons(rows.count());
-    let scoring = options.oracle_scoring(window.scoring);
-    let nowhere = ForcedKeep::default();
     let ask = |layer: usize, head: usize, decode: HeadRows<'_>| {
         let input = DriftInput {
             decode,
-            window: window.importance.head(layer, head),
-            exempt: options.exempt,
+            window: window
+                .ranked
+                .importance
+                .head_scores(layer, head, options.exempt),
             budgets,
         };
         Ok(HeadDrift {
@@ -59,7 +58,7 @@ pub fn window_drift(
             by_horizon: recall_by_horizon(input, &horizons)?,
         })
     };
-    let by_head = by_head(captured, rows, scoring, nowhere, on_head, ask)?;
+    let by_head = by_head(captured, rows, options.truth_scoring(), on_head, ask)?;
     Ok(WindowDrift { horizons, by_head })
 }
 

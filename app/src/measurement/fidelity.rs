@@ -5,7 +5,7 @@ use kvlens_analysis::allocation::{
     AllocatedMeans, AllocationInput, BudgetAllocation, compare_allocation,
 };
 use kvlens_analysis::fidelity::{MeanFidelity, StepFidelity};
-use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Importance, KeepRule, Rankings};
+use kvlens_analysis::{Budget, Compare, ForcedKeep, HeadKind, KeepRule};
 use kvlens_datasets::score_values;
 use kvlens_sessions::fidelity::{Continuation, ContinuationPlan, FidelityTest};
 use kvlens_sessions::model::Model;
@@ -13,7 +13,9 @@ use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CancelFlag, CapturedSample, DecodePlan, RunControl, SampleRecord, evict};
 
 use super::allocations::AllocationKind;
-use super::{MeasureOptions, MeasuredSample, MeasuredWindow, StageProgress, measure_sample};
+use super::{
+    MeasureOptions, MeasuredSample, OracleDefinition, Ranked, StageProgress, measure_sample,
+};
 
 pub mod collected;
 
@@ -48,7 +50,7 @@ pub struct Outcome {
     /// The budget on this prompt.
     pub budget_tokens: usize,
     /// What was foreseen of the decode stage.
-    pub foreseen: AllocatedMeans,
+    pub foreseen: Foreseen,
     /// Every step against the full cache.
     pub steps: Vec<StepFidelity>,
     /// Their means.
@@ -71,42 +73,117 @@ pub struct SampleRun<'a> {
     progress: &'a mut dyn StageProgress,
 }
 
-/// What an eviction goes by.
-struct Ranked<'a> {
-    label: &'a str,
-    importance: &'a Importance,
-    rankings: &'a Rankings,
-    keep_rule: KeepRule,
-    oracle: &'a Rankings,
-    oracle_mass: &'a Importance,
+/// What an eviction foresaw of the decode stage, as means over heads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Foreseen {
+    /// Recall of the window's queries: scored as every window and the decode stage.
+    pub recall: f64,
+    /// Recall of the method as published, against the raw attention of the decode stage.
+    pub method_recall: f64,
+    /// Share of the decode stage's top B by raw attention that is really kept.
+    pub kept_recall: f64,
+    /// The same with the rule's forced tokens on both sides.
+    pub hit_rate: f64,
+    /// Raw decode attention that the kept tokens hold.
+    pub kept_mass: f64,
 }
 
-impl<'a> Ranked<'a> {
-    fn of_window(window: &'a MeasuredWindow) -> Self {
-        Self {
-            label: &window.label,
-            importance: &window.importance,
-            rankings: &window.rankings,
-            keep_rule: window.keep_rule,
-            oracle: &window.oracle_rankings,
-            oracle_mass: &window.oracle_mass,
-        }
+/// A sample measured both ways: evictions go by the methods as published, and what their queries foresee is recall
+/// under one scoring.
+struct BothWays {
+    methods: MeasuredSample,
+    queries: MeasuredSample,
+}
+
+impl BothWays {
+    fn of(captured: &CapturedSample, options: &MeasureOptions) -> Result<Self> {
+        // the curves at budgets are not looked at here, only what they are made from
+        let measured = |options: MeasureOptions| measure_sample(captured, &options, |_| Vec::new());
+        let methods = MeasureOptions {
+            compare: Compare::Methods,
+            ..*options
+        };
+        let queries = MeasureOptions {
+            compare: Compare::Queries,
+            oracle: OracleDefinition {
+                steps: options.oracle.steps,
+                ..OracleDefinition::default()
+            },
+            ..*options
+        };
+        Ok(Self {
+            methods: measured(methods)?,
+            queries: measured(queries)?,
+        })
     }
 
-    fn of_oracle(sample: &'a MeasuredSample) -> Self {
-        Self {
+    /// The decode stage, then the windows.
+    fn evicted(&self) -> impl Iterator<Item = Evicting<'_>> {
+        let windows = self.methods.windows.iter().zip(&self.queries.windows);
+        let windows = windows.map(|(method, queries)| Evicting {
+            label: &method.label,
+            method: &method.ranked,
+            queries: &queries.ranked,
+            keep_rule: method.keep_rule,
+            sample: self,
+        });
+        std::iter::once(self.decode_stage()).chain(windows)
+    }
+
+    fn decode_stage(&self) -> Evicting<'_> {
+        Evicting {
             label: DECODE_LABEL,
-            importance: &sample.oracle,
-            rankings: &sample.oracle_rankings,
+            method: &self.methods.truth,
+            queries: &self.queries.truth,
             keep_rule: KeepRule::default(),
-            oracle: &sample.oracle_rankings,
-            oracle_mass: &sample.oracle_mass,
+            sample: self,
         }
     }
+}
 
+/// What an eviction goes by, and what it is held against.
+struct Evicting<'a> {
+    label: &'a str,
+    method: &'a Ranked,
+    queries: &'a Ranked,
+    keep_rule: KeepRule,
+    sample: &'a BothWays,
+}
+
+impl Evicting<'_> {
     /// Tokens that every head keeps, by the budget that was asked for.
     fn forced_keep(&self, allocation: &BudgetAllocation) -> ForcedKeep {
         self.keep_rule.at(allocation.budget())
+    }
+
+    fn foreseen(&self, allocation: &BudgetAllocation) -> Result<Foreseen> {
+        let means = |sample: &MeasuredSample, ranked: &Ranked, allocation| {
+            let heads = compare_allocation(AllocationInput {
+                truth: &sample.truth.rankings,
+                window: &ranked.rankings,
+                decode_mass: &sample.decode_mass,
+                forced_keep: self.keep_rule.at(BudgetAllocation::budget(allocation)),
+                allocation,
+            })?;
+            Ok::<_, anyhow::Error>(AllocatedMeans::of(&heads))
+        };
+        let as_published = means(&self.sample.methods, self.method, allocation)?;
+        // where queries are grouped there are other heads, which share the budget alike
+        let queries = &self.queries.importance;
+        let alike = match queries.heads() == self.method.importance.heads() {
+            true => means(&self.sample.queries, self.queries, allocation)?,
+            false => {
+                let uniform = BudgetAllocation::uniform(queries, allocation.budget())?;
+                means(&self.sample.queries, self.queries, &uniform)?
+            }
+        };
+        Ok(Foreseen {
+            recall: alike.recall,
+            method_recall: as_published.recall,
+            kept_recall: as_published.kept_recall,
+            hit_rate: as_published.hit_rate,
+            kept_mass: as_published.selected_mass,
+        })
     }
 }
 
@@ -163,40 +240,39 @@ impl<'a> SampleRun<'a> {
         wanted: impl Fn(&str) -> bool,
         on_outcome: &mut dyn FnMut(WindowOutcome),
     ) -> Result<()> {
-        let options = &self.plan.options;
-        // the curves at budgets are not looked at here, only what they are made from
-        let sample = measure_sample(captured, options, |_| Vec::new())?;
-        let oracle = Ranked::of_oracle(&sample);
-        on_outcome(self.full(&oracle)?);
-        let windows = sample.windows.iter().map(Ranked::of_window);
-        let windows = windows.filter(|window| wanted(window.label));
-        for ranked in std::iter::once(oracle).chain(windows) {
-            let label = ranked.label;
+        let sample = BothWays::of(captured, &self.plan.options)?;
+        on_outcome(self.full(&sample.decode_stage())?);
+        for evicting in sample.evicted() {
+            let label = evicting.label;
+            if label != DECODE_LABEL && !wanted(label) {
+                continue;
+            }
             let outcome = self
-                .window(&ranked, budgets)
+                .window(&evicting, budgets)
                 .with_context(|| format!("window '{label}'"))?;
             on_outcome(outcome);
         }
         Ok(())
     }
 
-    fn full(&self, oracle: &Ranked<'_>) -> Result<WindowOutcome> {
+    fn full(&self, oracle: &Evicting<'_>) -> Result<WindowOutcome> {
         let all = Budget::Fraction(1.0);
-        let allocation = BudgetAllocation::uniform(oracle.importance, self.prompt_tokens())?;
+        let allocation =
+            BudgetAllocation::uniform(&oracle.method.importance, self.prompt_tokens())?;
         let full = self.outcome(oracle, all, &allocation, self.test.full())?;
         Ok(WindowOutcome {
             label: FULL_LABEL.to_owned(),
-            head_kind: oracle.rankings.head_kind(),
+            head_kind: oracle.method.rankings.head_kind(),
             by_budget: vec![full],
         })
     }
 
-    fn window(&mut self, ranked: &Ranked<'_>, budgets: &[Budget]) -> Result<WindowOutcome> {
+    fn window(&mut self, evicting: &Evicting<'_>, budgets: &[Budget]) -> Result<WindowOutcome> {
         let steps = self.test.full().steps().len();
         let mut by_budget: Vec<Outcome> = Vec::with_capacity(budgets.len());
         for (index, &budget) in budgets.iter().enumerate() {
             self.progress
-                .stage(ranked.label, index * steps, budgets.len() * steps);
+                .stage(evicting.label, index * steps, budgets.len() * steps);
             let tokens = budget.tokens(self.prompt_tokens());
             let known = by_budget.iter().find(|known| known.budget_tokens == tokens);
             let outcome = match known {
@@ -204,22 +280,22 @@ impl<'a> SampleRun<'a> {
                     budget,
                     ..known.clone()
                 },
-                None => self.evict(ranked, budget)?,
+                None => self.evict(evicting, budget)?,
             };
             by_budget.push(outcome);
         }
         Ok(WindowOutcome {
-            label: ranked.label.to_owned(),
-            head_kind: ranked.rankings.head_kind(),
+            label: evicting.label.to_owned(),
+            head_kind: evicting.method.rankings.head_kind(),
             by_budget,
         })
     }
 
-    fn evict(&mut self, ranked: &Ranked<'_>, budget: Budget) -> Result<Outcome> {
-        let allocation = self.allocate(ranked, budget.tokens(self.prompt_tokens()))?;
+    fn evict(&mut self, evicting: &Evicting<'_>, budget: Budget) -> Result<Outcome> {
+        let allocation = self.allocate(evicting, budget.tokens(self.prompt_tokens()))?;
         let kept = evict(
-            ranked.rankings,
-            ranked.forced_keep(&allocation),
+            &evicting.method.rankings,
+            evicting.forced_keep(&allocation),
             &allocation,
         )?;
         let mut control = RunControl {
@@ -227,37 +303,33 @@ impl<'a> SampleRun<'a> {
             on_tokens: &mut |_, _| {},
         };
         let continuation = self.test.evicted(kept, &mut control)?;
-        self.outcome(ranked, budget, &allocation, &continuation)
+        self.outcome(evicting, budget, &allocation, &continuation)
     }
 
-    fn allocate(&self, ranked: &Ranked<'_>, tokens: usize) -> Result<BudgetAllocation> {
+    fn allocate(&self, evicting: &Evicting<'_>, tokens: usize) -> Result<BudgetAllocation> {
         // what is exempt from the ranking is kept as what is forced
-        let forced = ranked.keep_rule.at(tokens).union(self.plan.options.exempt);
+        let forced = evicting
+            .keep_rule
+            .at(tokens)
+            .union(self.plan.options.exempt);
         let allocation = self.plan.allocation;
-        Ok(allocation.share_out(ranked.importance, forced, tokens)?)
+        Ok(allocation.share_out(&evicting.method.importance, forced, tokens)?)
     }
 
     fn outcome(
         &self,
-        ranked: &Ranked<'_>,
+        evicting: &Evicting<'_>,
         budget: Budget,
         allocation: &BudgetAllocation,
         continuation: &Continuation,
     ) -> Result<Outcome> {
-        let heads = compare_allocation(AllocationInput {
-            oracle: ranked.oracle,
-            window: ranked.rankings,
-            oracle_mass: ranked.oracle_mass,
-            forced_keep: ranked.forced_keep(allocation),
-            allocation,
-        })?;
         let steps = self.test.compare(continuation)?;
         let generated = self.model.decode_text(&continuation.generated_ids)?;
         let (values, answer) = (&self.record.values, self.record.answer.as_deref());
         Ok(Outcome {
             budget,
             budget_tokens: budget.tokens(self.prompt_tokens()),
-            foreseen: AllocatedMeans::of(&heads),
+            foreseen: evicting.foreseen(allocation)?,
             fidelity: MeanFidelity::of(&steps),
             steps,
             answer_nll: continuation.answer_nll,

@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 use kvlens_analysis::drift::HeadRows;
-use kvlens_analysis::{AttentionRows, ForcedKeep, GroupReduction, Scoring};
+use kvlens_analysis::{AttentionRows, GroupReduction, SideScoring};
 use kvlens_sessions::{CapturedSample, QueryRows};
 
 /// Told how many key/value heads are done and how many there are, before each of them; an error stops the work.
 pub type OnHead<'a> = &'a mut dyn FnMut(usize, usize) -> Result<()>;
 
-/// Hands the rows of every head of a scoring to `ask`, by layer, then head; gives the answers `[L, heads]`.
+/// Hands the rows of every head of one side to `ask`, by layer, then head; gives the answers `[L, heads]`. Heads that
+/// share a group's rows are each asked with them.
 /// Only the rows of one key/value head are held at a time, `[H / G, W, T]`, or of one layer where that is one head.
 ///
 /// # Errors
@@ -16,12 +17,16 @@ pub type OnHead<'a> = &'a mut dyn FnMut(usize, usize) -> Result<()>;
 pub fn by_head<A>(
     captured: &CapturedSample,
     rows: &QueryRows,
-    scoring: Scoring,
-    boundary: ForcedKeep,
+    side: SideScoring,
     on_head: OnHead<'_>,
     mut ask: impl FnMut(usize, usize, HeadRows<'_>) -> Result<A>,
 ) -> Result<Vec<A>> {
     let (layers, kv_heads, prompt_tokens, _) = captured.keys().tensor().dims4()?;
+    let SideScoring {
+        scoring,
+        boundary,
+        per_query_head,
+    } = side;
     let kv_heads_together = match scoring.group {
         GroupReduction::Layer => kv_heads.max(1),
         GroupReduction::None | GroupReduction::Mean | GroupReduction::Max => 1,
@@ -50,8 +55,11 @@ pub fn by_head<A>(
                     scoring,
                     boundary,
                 };
-                answers.push(ask(layer, head, rows)?);
-                head += 1;
+                let heads = if per_query_head { size } else { 1 };
+                for _ in 0..heads {
+                    answers.push(ask(layer, head, rows)?);
+                    head += 1;
+                }
             }
         }
     }

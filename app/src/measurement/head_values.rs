@@ -63,7 +63,7 @@ impl HeadValues {
         let values = comparison.metric_map(self.metric, index);
         let values = spread(&values, comparison.heads, self.query_heads);
         let fits = values.len() == self.layers * self.query_heads;
-        fits.then(|| values.into_iter().map(f64::from).collect())
+        fits.then_some(values)
     }
 
     /// The budgets in tokens that a prompt of T tokens is measured at: the one, or none if the prompt is shorter.
@@ -109,13 +109,19 @@ impl HeadValues {
             }
         }
         let heads = self.layers * self.query_heads;
-        WindowValues::new(places.len(), self.samples.len(), heads, values)
+        WindowValues::new(
+            places.len(),
+            self.samples.len(),
+            heads,
+            values,
+            Some((0.0, 1.0)),
+        )
     }
 }
 
 /// Repeats the value of a shared head for each of the query heads that share it.
 #[must_use]
-pub fn spread(values: &[f32], from: usize, to: usize) -> Vec<f32> {
+pub fn spread(values: &[f64], from: usize, to: usize) -> Vec<f64> {
     if from == to || from == 0 {
         return values.to_vec();
     }

@@ -6,8 +6,8 @@
 //! sweeps the whole of it.
 
 use anyhow::{Context, Result};
-use kvlens_analysis::ForcedKeep;
 use kvlens_analysis::drift::{HeadRows, PlaceInput, PlacedRecall, recall_by_place};
+use kvlens_analysis::{ForcedKeep, SideScoring};
 use kvlens_sessions::{CapturedSample, Observation, QueryRows};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,8 @@ impl Sweep {
 /// Recall of every place of the window, for every query head; none where the session keeps no run of
 /// queries that ends with the prompt and is at least as long as the window.
 ///
-/// The windows are scored as SnapKV scores them, but for the options' overrides.
+/// Where queries are compared the windows are scored as everything is; where methods are compared, as SnapKV scores
+/// them, but for the options' overrides.
 ///
 /// # Errors
 /// What the sample's tensors or the numerics refuse, and what `on_head` does.
@@ -60,27 +61,27 @@ pub fn sweep_places(
     if rows.count() < sweep.width {
         return Ok(None);
     }
-    let scoring = options.window_scoring(prompt_end.observation.scoring());
-    let oracle = captured.importance(
-        &oracle_observation(captured, options)?,
-        options.oracle_scoring(scoring),
-        ForcedKeep::default(),
-    )?;
+    let observation = oracle_observation(captured, options)?;
+    let truth = captured
+        .keys()
+        .importance(&observation, options.truth_scoring())?;
     let first_position = prompt_tokens - prompt_end.rows.count();
     // a window inside the prompt has no tokens of its own at the end that pooling would have to spare
-    let boundary = ForcedKeep::default();
+    let side = SideScoring {
+        boundary: ForcedKeep::default(),
+        ..options.window_scoring(prompt_end.observation.published_side())
+    };
     let ask = |layer: usize, head: usize, rows: HeadRows<'_>| {
         Ok(recall_by_place(PlaceInput {
             rows,
             first_position,
             width: sweep.width,
             stride: sweep.stride,
-            oracle: oracle.head(layer, head),
-            exempt: options.exempt,
+            truth: truth.head_scores(layer, head, options.exempt),
             budgets,
         })?)
     };
-    by_head(captured, &rows, scoring, boundary, on_head, ask).map(Some)
+    by_head(captured, &rows, side, on_head, ask).map(Some)
 }
 
 /// How many queries at the end of the prompt the session keeps for such a sweep; 0 where none.

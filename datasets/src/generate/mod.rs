@@ -24,7 +24,8 @@ use std::ops::Range;
 
 use crate::builtin::{self, BuiltInTask};
 use crate::error::DatasetError;
-use crate::sample::{QuestionPlace, Sample};
+use crate::parts::PromptParts;
+use crate::sample::{QuestionPlace, Sample, text_name};
 use document::Document;
 use options::Settings;
 use random::Random;
@@ -79,21 +80,25 @@ impl Generator {
             values,
             material,
         } = draft;
-        let question = format!(" Question: {question}");
-        let opens = self.settings.place != Some(QuestionPlace::End);
-        let closes = self.settings.place != Some(QuestionPlace::Start);
-        let questions = usize::from(opens) + usize::from(closes);
-        let frame = questions * tokens::estimate(&question) + tokens::estimate(" Answer:");
+        let place = self.settings.place;
+        let question = format!("Question: {question}");
+        let times = if place == QuestionPlace::Both { 2 } else { 1 };
+        let frame = times * tokens::estimate(&question) + tokens::estimate(" Answer:");
         let document = Document::build(&mut random, length.saturating_sub(frame), material);
-        let before = if opens { question.as_str() } else { "" };
-        let after = if closes { question.as_str() } else { "" };
-        let offset = before.len() + 1;
-        let place = self.settings.place_label();
+        let name = text_name(&document.text);
+        let parts = PromptParts {
+            before: " ".to_owned(),
+            document: document.text,
+            joiner: " ".to_owned(),
+            question,
+            after: " Answer:".to_owned(),
+        };
+        let offset = parts.document_span(place).start;
         Sample {
             id: format!("{}-{length}-{place}-seed{seed}-{index}", self.task.name()),
             dataset: "generated".to_owned(),
             task: self.task.name().to_owned(),
-            prompt: format!("{before} {}{after} Answer:", document.text),
+            prompt: parts.compose(place),
             answer: Some(format!(" {}", answer.join(" "))),
             values,
             evidence: document
@@ -101,7 +106,14 @@ impl Generator {
                 .iter()
                 .map(|span| shifted(span, offset))
                 .collect(),
-            question_place: self.settings.place,
+            question_place: Some(place),
+            document: Some(name),
+            question: Some(text_name(&parts.question)),
+            later_question: parts.later_question(place),
+            parts: Some(parts),
+            asked_length: Some(length),
+            depth: (self.task == Task::Niah).then(|| self.settings.depth_of(index)),
+            ..Sample::default()
         }
     }
 

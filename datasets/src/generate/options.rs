@@ -27,8 +27,8 @@ pub(super) enum Depth {
 pub(super) struct Settings {
     /// Target of the prompt in estimated tokens.
     pub length: usize,
-    /// Where the question stands; both before and after the document when `None`.
-    pub place: Option<QuestionPlace>,
+    /// Where the question stands.
+    pub place: QuestionPlace,
     /// How many samples `load` makes.
     pub samples: u64,
     /// Chooses among all texts of the task.
@@ -43,7 +43,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             length: 1024,
-            place: Some(QuestionPlace::End),
+            place: QuestionPlace::End,
             samples: 16,
             seed: 0,
             depth: Depth::At(0.5),
@@ -94,8 +94,7 @@ impl Settings {
     fn set(&mut self, task: Task, key: &str, value: &str) -> Option<()> {
         match key {
             "length" => self.length = number(value, &LENGTHS)?,
-            "question" if value == "both" => self.place = None,
-            "question" => self.place = Some(QuestionPlace::from_label(value)?),
+            "question" => self.place = QuestionPlace::from_label(value)?,
             "samples" => self.samples = number(value, &SAMPLES)?,
             "seed" => self.seed = value.parse().ok()?,
             "depth" if value == "sweep" => self.depth = Depth::Sweep,
@@ -103,11 +102,6 @@ impl Settings {
             _ => self.count = Some(number(value, &task.counts())?),
         }
         Some(())
-    }
-
-    /// The word for the question's place in an id.
-    pub(super) fn place_label(&self) -> &'static str {
-        self.place.map_or("both", QuestionPlace::label)
     }
 
     /// Where the needle of sample `index` lies, from 0 to 1.
@@ -152,7 +146,7 @@ mod tests {
                 settings.samples,
                 settings.seed
             ),
-            (512, None, 5, 7)
+            (512, QuestionPlace::Both, 5, 7)
         );
         let depths: Vec<f64> = (0..6).map(|index| settings.depth_of(index)).collect();
         assert_eq!(depths, [0.0, 0.25, 0.5, 0.75, 1.0, 0.0]);

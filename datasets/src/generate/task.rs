@@ -7,6 +7,7 @@ use super::options::Settings;
 use super::random::Random;
 use super::tasks::{facts, key_value, list, needles, passage, variables};
 use crate::builtin::BuiltInTask;
+use crate::sample::QuestionPlace;
 
 /// One kind of question about a generated document. The numbers are part of what a seed means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +88,10 @@ impl Task {
             Self::List => (16, 0, 9),
         };
         let frame_of_passage = if self == Self::Passage { 14 } else { 0 };
-        let questions = if settings.place.is_none() { 2 } else { 1 };
+        let questions = match settings.place {
+            QuestionPlace::Both => 2,
+            _ => 1,
+        };
         let question = question + count * each_in_question;
         questions * question + count * each_in_document + frame_of_passage + 2
     }

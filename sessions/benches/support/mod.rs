@@ -150,9 +150,6 @@ pub fn sample(prompt_tokens: usize) -> Sample {
         dataset: "random".to_owned(),
         task: "text".to_owned(),
         prompt,
-        answer: None,
-        values: Vec::new(),
-        evidence: Vec::new(),
-        question_place: None,
+        ..Sample::default()
     }
 }

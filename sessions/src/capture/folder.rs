@@ -224,8 +224,52 @@ fn remove_session(folder: &Path) -> Result<(), SessionError> {
         }
         files.push(entry.path());
     }
+    manifest_last(&mut files);
     for file in files {
         std::fs::remove_file(&file).io("remove the old session", &file)?;
     }
     Ok(())
+}
+
+/// A removal that is interrupted leaves a session, whose manifest says what the files are, and not files of nobody.
+fn manifest_last(files: &mut [PathBuf]) {
+    files.sort();
+    files.sort_by_key(|file| file.ends_with(MANIFEST_FILE));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_cannot_be_removed_whole_stays_a_session() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(MANIFEST_FILE), "{}").unwrap();
+        std::fs::write(folder.path().join("sample-00000.safetensors"), "").unwrap();
+        // a folder is no file that can be removed, so this is where it ends
+        std::fs::create_dir(folder.path().join("sample-00001.safetensors")).unwrap();
+        assert!(remove_session(folder.path()).is_err());
+        assert!(folder.path().join(MANIFEST_FILE).is_file());
+        assert!(!folder.path().join("sample-00000.safetensors").exists());
+        std::fs::remove_dir(folder.path().join("sample-00001.safetensors")).unwrap();
+        remove_session(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_manifest_goes_last_whatever_the_folder_lists_first() {
+        let names = [
+            "sample-00001.safetensors",
+            MANIFEST_FILE,
+            "sample-00000.safetensors",
+        ];
+        let mut files = names.map(PathBuf::from);
+        manifest_last(&mut files);
+        let expected = [
+            "sample-00000.safetensors",
+            "sample-00001.safetensors",
+            MANIFEST_FILE,
+        ];
+        assert_eq!(files, expected.map(PathBuf::from));
+    }
 }

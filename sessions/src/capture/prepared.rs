@@ -48,7 +48,7 @@ fn prepare_one<'a>(
     if sample.prompt.is_empty() {
         return Err(wrong("the prompt is empty".to_owned()));
     }
-    let prompt = model.encode_prompt(&sample.prompt, plan.chat())?;
+    let prompt = model.encode_prompt(&sample.prompt_and_prefix(), plan.chat())?;
     if prompt.ids.is_empty() {
         return Err(wrong("the prompt has no tokens".to_owned()));
     }

@@ -106,7 +106,7 @@ impl CaptureJob<'_> {
             id: sample.id.clone(),
             dataset: sample.dataset.clone(),
             task: sample.task.clone(),
-            prompt: sample.prompt.clone(),
+            prompt: sample.prompt_and_prefix().into_owned(),
             answer: sample.answer.clone(),
             values: sample.values.clone(),
             // a forced answer says nothing of what the model can do

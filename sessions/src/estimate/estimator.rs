@@ -153,7 +153,9 @@ impl CaptureEstimator {
     }
 
     fn prompt_tokens(&self, sample: &Sample) -> Result<usize, SessionError> {
-        let encoded = self.text.encode_prompt(&sample.prompt, self.plan.chat())?;
+        let encoded = self
+            .text
+            .encode_prompt(&sample.prompt_and_prefix(), self.plan.chat())?;
         Ok(encoded.ids.len())
     }
 

@@ -108,10 +108,8 @@ fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<BlockOutput
     let kv_heads = input.keys.dim(0)?;
     let (rows, keys) = (block.rows.len(), block.keys.len());
     let stacked = (heads / kv_heads) * rows;
-    let scale = 1.0 / (head_dim as f64).sqrt();
-    let queries = input
-        .queries
-        .narrow(1, block.rows.start, rows)?
+    let (before, scale) = split_scale(head_dim);
+    let queries = (input.queries.narrow(1, block.rows.start, rows)? * before)?
         .contiguous()?
         .reshape((kv_heads, stacked, head_dim))?;
     let seen_keys = input.keys.narrow(1, block.keys.start, keys)?;
@@ -141,6 +139,14 @@ fn attend_block(input: &AttentionInput<'_>, block: &Block) -> Result<BlockOutput
         log_sum_exp,
         weights,
     })
+}
+
+/// 1 / sqrt(D) as a power of two, which queries are multiplied by, and the rest, which their products are. A product of
+/// unscaled queries and keys passes the largest number of f16 soon; a power of two changes no bit of the result.
+fn split_scale(head_dim: usize) -> (f64, f64) {
+    let root = (head_dim as f64).sqrt();
+    let before = (-root.log2().floor()).exp2();
+    (before, 1.0 / (root * before))
 }
 
 /// Weights `[H, B, keys of the block]` cut to the keys before the rows, `[H, B, first_index]`.
@@ -247,5 +253,51 @@ fn concatenate(mut blocks: Vec<Tensor>) -> Result<Tensor, SessionError> {
     match blocks.len() {
         1 => Ok(blocks.swap_remove(0)),
         _ => Ok(Tensor::cat(&blocks, 1)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn context(queries: &Tensor, keys: &Tensor, dtype: DType) -> Vec<f32> {
+        let [queries, keys] = [queries, keys].map(|tensor| tensor.to_dtype(dtype).unwrap());
+        let output = attend(&AttentionInput {
+            queries: &queries,
+            keys: &keys,
+            values: &keys,
+            first_index: 0,
+            sliding_window: None,
+            hidden_keys: None,
+            mode: ForwardMode::Fused,
+            wants_log_sum_exp: false,
+            wants_weights: false,
+        });
+        let context = output.unwrap().context.to_dtype(DType::F32).unwrap();
+        context.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    /// q . k is 90,000 here and f16 ends at 65,504; over sqrt(D) it is 11,250.
+    #[test]
+    fn products_of_large_queries_and_keys_do_not_overflow_in_f16() {
+        let signs: Vec<f32> = (0..4 * 64).map(|i| [37.5, -37.5][i * i % 7 % 2]).collect();
+        let rows = Tensor::from_vec(signs, (1, 4, 64), &Device::Cpu).unwrap();
+        let single = context(&rows, &rows, DType::F32);
+        // every row is by far closest to itself, so its context is its own key
+        assert_eq!(
+            single,
+            rows.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        );
+        assert_eq!(context(&rows, &rows, DType::F16), single);
+    }
+
+    #[test]
+    fn the_scale_is_split_at_a_power_of_two() {
+        assert_eq!(split_scale(64), (0.125, 1.0));
+        let (before, rest) = split_scale(128);
+        assert_eq!(before, 0.125);
+        assert!((before * rest - 1.0 / 128.0_f64.sqrt()).abs() < 1e-15);
     }
 }

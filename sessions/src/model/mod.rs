@@ -23,6 +23,7 @@ pub(crate) mod gguf;
 mod layer;
 mod layer_kinds;
 mod linear;
+mod next_token;
 mod norm;
 pub(crate) mod one_sweep;
 mod projections;
@@ -49,6 +50,7 @@ pub(crate) use device::{device_name, free_device_memory};
 pub use evicted::Evicted;
 pub use family::Family;
 pub use flash::AttentionKernel;
+pub(crate) use next_token::{sampled_token, top_token};
 pub use rope::RopeConfig;
 #[cfg(test)]
 pub(crate) use rope::Rotary;

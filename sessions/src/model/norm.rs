@@ -1,6 +1,6 @@
 //! RMS norm (Zhang and Sennrich 2019) with the kernels of a forward mode.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use candle_nn::{Module, RmsNorm};
 
 use super::config::{ModelConfig, NormPlacement};
@@ -33,7 +33,7 @@ impl Norm {
     pub(crate) fn forward(&self, rows: &Tensor, mode: ForwardMode) -> Result<Tensor, SessionError> {
         Ok(match mode {
             ForwardMode::Fused | ForwardMode::Flash => self.norm.forward(rows)?,
-            ForwardMode::Differentiable if rows.device().is_cpu() => {
+            ForwardMode::Differentiable if rows.device().is_cpu() && rows.dtype() == DType::F32 => {
                 rms_norm(rows, self.norm.weight(), self.norm.eps() as f32)?
             }
             ForwardMode::Differentiable => self.norm.forward_diff(rows)?,

@@ -51,11 +51,13 @@ impl QueryRows {
     /// # Errors
     /// [`SessionError::Plan`] for no row or more than prefill was asked to keep.
     pub fn last_of_prompt(prefilled: &Prefilled, count: usize) -> Result<Self, SessionError> {
+        // it refuses more rows than it kept, which are no more than the prompt has
+        let rows = prefilled.last_rows(count)?;
         let end = prefilled.prompt_tokens() as u32;
         let first = end - count as u32;
         let positions = (first..end).collect();
         let visible_keys = (first + 1..=end).collect();
-        Self::new(prefilled.last_rows(count)?, positions, visible_keys)
+        Self::new(rows, positions, visible_keys)
     }
 
     /// The rows of several windows of one prompt, one after the other.

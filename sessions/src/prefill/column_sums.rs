@@ -112,12 +112,18 @@ impl Rows<'_> {
         let (kv_heads, tokens, _) = self.keys.dims3()?;
         let seen = self.first_index + start + count;
         let stacked = (kv_heads, heads / kv_heads * count, head_dim);
-        let queries = self.queries.narrow(1, start, count)?.contiguous()?;
+        let single = |tensor: &Tensor, first: usize, many: usize| {
+            tensor
+                .narrow(1, first, many)?
+                .to_dtype(DType::F32)?
+                .contiguous()
+        };
         let scale = 1.0 / f64::from(head_dim as u32).sqrt();
-        let logits = queries
+        // products of 16 bits would be rounded, and those that the log-sum-exps are of are not
+        let keys = single(self.keys, 0, seen)?;
+        let logits = single(self.queries, start, count)?
             .reshape(stacked)?
-            .matmul(&self.keys.narrow(1, 0, seen)?.transpose(1, 2)?)?
-            .to_dtype(DType::F32)?
+            .matmul(&keys.transpose(1, 2)?)?
             .reshape((heads, count, seen))?;
         let log_sums = self
             .log_sum_exp

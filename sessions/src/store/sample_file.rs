@@ -11,7 +11,6 @@ use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use kvlens_analysis::{ForcedKeep, Importance, Scoring};
 use kvlens_datasets::QuestionPlace;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -106,21 +105,6 @@ impl CapturedSample {
     /// The prompt's keys.
     pub fn keys(&self) -> &PromptKeys {
         &self.keys
-    }
-
-    /// Importance of every prompt token by one of the observations. It knows what the decode stage sees of every layer
-    /// ([`PromptKeys::first_visible`]), so that rankings leave the rest for last.
-    ///
-    /// # Errors
-    /// What [`PromptKeys::importance`] refuses.
-    pub fn importance(
-        &self,
-        observation: &Observation,
-        scoring: Scoring,
-        boundary: ForcedKeep,
-    ) -> Result<Importance, SessionError> {
-        let importance = self.keys.importance(observation, scoring, boundary)?;
-        Ok(importance.with_first_visible(self.keys.first_visible()?)?)
     }
 }
 

@@ -5,14 +5,16 @@
 
 use std::time::Instant;
 
-use candle_transformers::generation::{LogitsProcessor, Sampling};
+use candle_core::Tensor;
 use kvlens_analysis::Scoring;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use super::{DECODE_LABEL, ObservationWindow};
 use crate::SessionError;
 use crate::estimate::{Memory, RunShape, WindowMemory};
-use crate::model::{Model, RowCapture};
+use crate::model::{Model, RowCapture, sampled_token, top_token};
 use crate::observation::{Cost, Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};
 
@@ -25,7 +27,7 @@ pub struct DecodePlan {
     pub ignore_eos: bool,
     /// Feed the sample's reference answer instead of what the model generates.
     pub teacher_forced: bool,
-    /// Sample at this temperature; greedy without one.
+    /// Sample at this temperature, a number above 0; greedy without one.
     pub temperature: Option<f64>,
     /// Seed of the sampling.
     pub seed: u64,
@@ -84,13 +86,17 @@ impl Decode {
 /// Picks the next token from the newest logits.
 struct Chooser<'a> {
     model: &'a Model,
-    processor: LogitsProcessor,
-    logits: candle_core::Tensor,
+    temperature: Option<f64>,
+    chance: ChaCha8Rng,
+    logits: Tensor,
 }
 
 impl Chooser<'_> {
     fn choose(&mut self, ignore_eos: bool) -> Result<Option<u32>, SessionError> {
-        let token = self.processor.sample(&self.logits)?;
+        let token = match self.temperature {
+            None => top_token(&self.logits)?,
+            Some(temperature) => sampled_token(&self.logits, temperature, &mut self.chance)?,
+        };
         Ok(Some(token).filter(|&token| ignore_eos || !self.model.is_end_of_text(token)))
     }
 }
@@ -136,10 +142,8 @@ impl ObservationWindow for Decode {
         let mut capture = RowCapture::new(model.config().layers, prompt_tokens);
         let mut chooser = Chooser {
             model,
-            processor: LogitsProcessor::from_sampling(
-                self.plan.seed,
-                sampling(self.plan.temperature),
-            ),
+            temperature: self.plan.temperature,
+            chance: ChaCha8Rng::seed_from_u64(self.plan.seed),
             logits: prefilled.last_logits().clone(),
         };
         let cache = prefilled.prompt_cache();
@@ -206,12 +210,5 @@ impl Decode {
             peak_bytes: cached + rows.bytes(),
         };
         Observation::by_queries(self.info(token_ids, cost), rows)
-    }
-}
-
-fn sampling(temperature: Option<f64>) -> Sampling {
-    match temperature {
-        Some(temperature) if temperature > 0.0 => Sampling::All { temperature },
-        _ => Sampling::ArgMax,
     }
 }

@@ -112,7 +112,7 @@ impl Draft {
         control: &mut RunControl<'_>,
     ) -> Result<Drafted, SessionError> {
         let prompt_tokens = prefilled.prompt_tokens();
-        let mut cache = eviction.run(model, prefilled, self.tokens)?;
+        let mut cache = eviction.run(model, prefilled, self.tokens, control.cancel)?;
         let kept = cache.len();
         let run = GreedyRun {
             model,
@@ -139,15 +139,7 @@ impl Draft {
     ) -> Result<Drafted, SessionError> {
         let config = drafter.config();
         let prompt_tokens = prompt_ids.len();
-        let needed = prompt_tokens + self.tokens;
-        if needed > config.max_positions {
-            return Err(SessionError::Plan {
-                reason: format!(
-                    "window '{}': the drafting model has {} positions, but prompt and draft need {needed}",
-                    self.label, config.max_positions
-                ),
-            });
-        }
+        self.check_positions(drafter, prompt_tokens)?;
         let room = Needs {
             extra_tokens: self.tokens,
             ..Needs::default()
@@ -167,6 +159,21 @@ impl Draft {
                 + config.forward_flops(ids.len(), prompt_tokens, ids.len() - 1),
             bytes: cache.bytes(),
             ids,
+        })
+    }
+
+    /// Refuses a prompt that, with the draft behind it, passes the drafter's positions.
+    fn check_positions(&self, drafter: &Model, prompt_tokens: usize) -> Result<(), SessionError> {
+        let positions = drafter.config().max_positions;
+        let needed = prompt_tokens.saturating_add(self.tokens);
+        if needed <= positions {
+            return Ok(());
+        }
+        Err(SessionError::Plan {
+            reason: format!(
+                "window '{}': the drafting model has {positions} positions, but prompt and draft need {needed}; shorten the prompt, or draft with another model",
+                self.label
+            ),
         })
     }
 
@@ -194,6 +201,16 @@ impl ObservationWindow for Draft {
         match &self.drafter {
             Drafter::Evicted(eviction) => own.and(&eviction.needs()),
             Drafter::Checkpoint { .. } => own,
+        }
+    }
+
+    fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
+        match &self.drafter {
+            Drafter::Checkpoint {
+                model: Some(drafter),
+                ..
+            } => self.check_positions(drafter, prompt_tokens),
+            Drafter::Checkpoint { model: None, .. } | Drafter::Evicted(_) => Ok(()),
         }
     }
 

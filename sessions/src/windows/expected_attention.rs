@@ -124,6 +124,7 @@ fn expected_logits(
     head: usize,
     kv_head: usize,
 ) -> Result<Vec<f64>, SessionError> {
+    keys.check_cancel()?;
     let of_layer = moments.layer(layer)?;
     let head_dim = moments.head_dim();
     let mut mean = of_layer.mean.get(head).cloned().unwrap_or_default();
@@ -228,12 +229,14 @@ impl ObservationWindow for ExpectedAttention {
         &self,
         model: &Model,
         prefilled: &mut Prefilled,
-        _control: &mut RunControl<'_>,
+        control: &mut RunControl<'_>,
     ) -> Result<Observation, SessionError> {
         let started = Instant::now();
         let config = model.config();
         let prompt_tokens = prefilled.prompt_tokens();
-        let keys = prefilled.keys_for_scoring(model)?;
+        let keys = prefilled
+            .keys_for_scoring(model)?
+            .stopped_by(control.cancel);
         let scores = self.scores(config, prefilled, &keys)?;
         let scores = TokenScores::new(ScoreKind::ExpectedAttention, &scores)?;
         let moments = prefilled.query_moments(self.sinks)?;

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::SessionError;
-use crate::model::{KvCache, Model, RowCapture};
+use crate::model::{KvCache, Model, RowCapture, top_token};
 use crate::prefill::RunControl;
 
 /// Where to decode and how far.
@@ -28,7 +28,7 @@ impl GreedyRun<'_> {
         mut capture: Option<&mut RowCapture>,
         control: &mut RunControl<'_>,
     ) -> Result<Vec<u32>, SessionError> {
-        let mut ids = vec![best(&self.first_logits)?];
+        let mut ids = vec![top_token(&self.first_logits)?];
         loop {
             control.cancel.check()?;
             let Some(&token) = ids.last() else {
@@ -45,16 +45,11 @@ impl GreedyRun<'_> {
             if ids.len() >= self.most_tokens {
                 return Ok(ids);
             }
-            let next = best(&self.model.last_logits(&stream)?)?;
+            let next = top_token(&self.model.last_logits(&stream)?)?;
             if !self.ignore_eos && self.model.is_end_of_text(next) {
                 return Ok(ids);
             }
             ids.push(next);
         }
     }
-}
-
-/// The id with the largest logit.
-fn best(logits: &Tensor) -> Result<u32, SessionError> {
-    Ok(logits.argmax(0)?.to_scalar::<u32>()?)
 }

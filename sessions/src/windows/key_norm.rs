@@ -59,10 +59,13 @@ impl ObservationWindow for KeyNorm {
         &self,
         model: &Model,
         prefilled: &mut Prefilled,
-        _control: &mut RunControl<'_>,
+        control: &mut RunControl<'_>,
     ) -> Result<Observation, SessionError> {
         let started = Instant::now();
-        let keys = prefilled.keys_for_scoring(model)?;
+        let keys = prefilled
+            .keys_for_scoring(model)?
+            .stopped_by(control.cancel);
+        keys.check_cancel()?;
         let squares = keys.tensor().to_dtype(DType::F32)?.sqr()?;
         let scores = squares.sum(D::Minus1)?.sqrt()?.neg()?;
         let scores = TokenScores::new(ScoreKind::KeyNorm, &scores)?;

@@ -18,13 +18,13 @@ use kvlens_analysis::{ForcedKeep, KeySet, Scoring};
 
 use super::greedy::GreedyRun;
 use super::{ObservationWindow, WindowLabel, snapkv_scoring};
-use crate::SessionError;
 use crate::estimate::{RunShape, WindowMemory};
 use crate::eviction::Eviction;
 use crate::log_sum_exp::LooseRows;
 use crate::model::{CapturedRows, KvCache, Model, RowCapture};
 use crate::observation::{Cost, Observation, QueryRows};
 use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::{CancelFlag, SessionError};
 
 /// n of the paper and the repository.
 const PUBLISHED_TOKENS: usize = 8;
@@ -104,7 +104,9 @@ impl Lookahead {
         prefilled: &mut Prefilled,
         control: &mut RunControl<'_>,
     ) -> Result<LookedAhead, SessionError> {
-        let mut cache = self.eviction.run(model, prefilled, self.tokens)?;
+        let mut cache = self
+            .eviction
+            .run(model, prefilled, self.tokens, control.cancel)?;
         let kept = cache.len();
         let mut capture = RowCapture::new(model.config().layers, kept);
         let run = GreedyRun {
@@ -130,6 +132,7 @@ impl Lookahead {
         prefilled: &Prefilled,
         ahead: &LookedAhead,
         prompt_rows: usize,
+        cancel: &CancelFlag,
     ) -> Result<QueryRows, SessionError> {
         let first = prefilled.prompt_tokens() as u32;
         let count = ahead.ids.len() as u32;
@@ -144,7 +147,7 @@ impl Lookahead {
                 (seen.skip(prompt_rows).collect(), None)
             }
         };
-        let keys = prefilled.keys_for_scoring(model)?;
+        let keys = prefilled.keys_for_scoring(model)?.stopped_by(cancel);
         let log_sum_exp = keys.log_sum_exp(&LooseRows {
             queries: &ahead.rows.queries,
             visible_keys: &visible_keys,
@@ -164,6 +167,7 @@ impl Lookahead {
         prefilled: &Prefilled,
         count: usize,
         lookahead_rows: usize,
+        cancel: &CancelFlag,
     ) -> Result<QueryRows, SessionError> {
         let rows = QueryRows::last_of_prompt(prefilled, count)?;
         if self.mask == Mask::Causal {
@@ -173,7 +177,7 @@ impl Lookahead {
         let visible_keys: Vec<u32> = released_keys(prefilled.prompt_tokens() as u32, all_rows)
             .take(count)
             .collect();
-        let keys = prefilled.keys_for_scoring(model)?;
+        let keys = prefilled.keys_for_scoring(model)?.stopped_by(cancel);
         let log_sum_exp = keys.log_sum_exp(&LooseRows {
             queries: rows.queries(),
             visible_keys: &visible_keys,
@@ -254,10 +258,11 @@ impl ObservationWindow for Lookahead {
         let prompt_tokens = prefilled.prompt_tokens();
         let window = self.prompt_rows.min(prompt_tokens);
         let ahead = self.look_ahead(model, prefilled, control)?;
-        let mut rows = self.lookahead_rows(model, prefilled, &ahead, window)?;
+        let mut rows = self.lookahead_rows(model, prefilled, &ahead, window, control.cancel)?;
         let mut token_ids: Vec<u32> = Vec::new();
         if window > 0 {
-            let prompt_rows = self.window_rows(model, prefilled, window, ahead.ids.len())?;
+            let prompt_rows =
+                self.window_rows(model, prefilled, window, ahead.ids.len(), control.cancel)?;
             rows = QueryRows::concatenate(&[&prompt_rows, &rows])?;
             let first = prompt_tokens - window;
             token_ids.extend(prefilled.prompt_ids().iter().skip(first));

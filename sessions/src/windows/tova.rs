@@ -60,13 +60,15 @@ impl ObservationWindow for Tova {
         &self,
         model: &Model,
         prefilled: &mut Prefilled,
-        _control: &mut RunControl<'_>,
+        control: &mut RunControl<'_>,
     ) -> Result<Observation, SessionError> {
         let started = Instant::now();
         let prompt_tokens = prefilled.prompt_tokens();
         let config = model.config();
         let last = QueryRows::last_of_prompt(prefilled, 1)?;
-        let keys = prefilled.keys_for_scoring(model)?;
+        let keys = prefilled
+            .keys_for_scoring(model)?
+            .stopped_by(control.cancel);
         let mut means = Vec::with_capacity(config.layers * prompt_tokens);
         for layer in 0..config.layers {
             let mut sums = vec![0.0_f64; prompt_tokens];

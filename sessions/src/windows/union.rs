@@ -1,7 +1,9 @@
 //! Several windows as one: merged by rows, or by the places that they give to the tokens.
 //!
 //! * `by=rows` (default): the query rows of all members, one after the other, under the scoring of the first.
-//!   `union:of=last:8+laq` is LAQ++.
+//!   `union:of=laq+last:8` has the rows, the scoring and the kept tokens of LAQ++: its softmax runs over the prompt's
+//!   keys alone, as LAQ's does. `union:of=last:8+laq` has the same rows under SnapKV's scoring, whose softmax runs over
+//!   all keys that a row sees.
 //! * `by=best-rank`: a token ranks as high as in the member that ranks it highest; equal places go to the member
 //!   named first. The top B are then the members' tops, dealt out in turn.
 //! * `by=mean-rank`: tokens by the mean of their places (Borda count).
@@ -219,7 +221,9 @@ impl ObservationWindow for Union {
         match self.merge {
             Merge::Rows => self.merge_rows(&observed, cost),
             Merge::Ranks(merge) => {
-                let keys = prefilled.keys_for_scoring(model)?;
+                let keys = prefilled
+                    .keys_for_scoring(model)?
+                    .stopped_by(control.cancel);
                 let heads = model.config().query_heads;
                 let scores = merge_ranks(&observed, &keys, heads, merge)?;
                 Observation::by_scores(self.info(Vec::new(), cost), scores)

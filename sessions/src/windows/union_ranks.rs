@@ -28,7 +28,7 @@ pub(super) fn merge_ranks(
     let rankings = members
         .iter()
         .map(|member| {
-            let importance = keys.importance(member, member.scoring(), member.forced_keep())?;
+            let importance = keys.importance(member, member.published_side())?;
             Ok(Rankings::of(&importance, ForcedKeep::default())?)
         })
         .collect::<Result<Vec<_>, SessionError>>()?;
@@ -51,11 +51,15 @@ pub(super) fn merge_ranks(
 
 fn merged(places: &[&[u32]], prompt_tokens: usize, merge: RankMerge) -> Vec<f32> {
     let members = places.len() as f64;
+    // what a layer does not see comes last for every member
+    let unranked = u32::try_from(prompt_tokens).unwrap_or(u32::MAX);
     (0..prompt_tokens)
         .map(|token| {
-            let of_token = places
-                .iter()
-                .map(|places| places.get(token).copied().unwrap_or(u32::MAX));
+            let of_token = places.iter().map(|places| {
+                places
+                    .get(token)
+                    .map_or(unranked, |place| unranked.min(*place))
+            });
             let place = match merge {
                 RankMerge::Mean => of_token.map(f64::from).sum::<f64>() / members,
                 RankMerge::Best => of_token

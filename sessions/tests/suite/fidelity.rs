@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kvlens_analysis::allocation::BudgetAllocation;
-use kvlens_analysis::{ForcedKeep, Rankings};
+use kvlens_analysis::{ForcedKeep, Rankings, SideScoring};
 use kvlens_sessions::fidelity::{Continuation, ContinuationPlan, FidelityTest};
 use kvlens_sessions::model::{Evicted, Model};
 use kvlens_sessions::{CancelFlag, RunControl, SessionError, evict};
@@ -114,7 +114,10 @@ fn ranked(model: &Model, ids: &[u32], label: &str) -> (Rankings, ForcedKeep, Con
     let keys = prefilled.keys_for_scoring(model).unwrap();
     let forced_keep = observation.forced_keep();
     let importance = keys
-        .importance(&observation, observation.scoring(), forced_keep)
+        .importance(
+            &observation,
+            SideScoring::of(observation.scoring(), forced_keep),
+        )
         .unwrap();
     let plan = ContinuationPlan {
         step_ids: oracle.token_ids().to_vec(),

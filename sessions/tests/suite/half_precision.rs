@@ -9,8 +9,9 @@
 use candle_core::Tensor;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 
-use crate::common::{fixtures, largest_difference, observe, prefill, values, window};
+use crate::common::{demo_samples, fixtures, largest_difference, observe, prefill, values, window};
 use crate::parity::{Reference, rows_of};
+use kvlens_sessions::Evidence;
 
 const ROUNDOFFS: f32 = 32.0;
 
@@ -88,6 +89,37 @@ fn weights_of_a_row_add_up_to_one_in_half_precision() {
             for row in rows_of(&keys, &observation).chunks_exact(ids.len()) {
                 let sum: f32 = row.iter().sum();
                 assert!((sum - 1.0).abs() < 1e-4, "{name} {dtype}: {sum}");
+            }
+        }
+    }
+}
+
+/// H2O's scores are the sums of all rows, so those of a head add up to the number of its rows: to the rounding of
+/// single precision in each of them.
+#[test]
+fn accumulated_attention_adds_up_to_its_rows_in_half_precision() {
+    let demo = (ModelSource::Demo, None);
+    let micro = NAMES.map(|name| (ModelSource::Folder(fixtures().join(name)), Some(name)));
+    for (source, name) in micro.into_iter().chain([demo]) {
+        for dtype in [DtypeChoice::F32, DtypeChoice::Bf16, DtypeChoice::F16] {
+            let model = Model::load(&source, DeviceChoice::Cpu, dtype).unwrap();
+            let ids = match name {
+                Some(name) => Reference::open(name).ids("prompt_ids"),
+                None => {
+                    let sample = &demo_samples("demo:length=512,samples=1")[0];
+                    model.encode_prompt(&sample.prompt, None).unwrap().ids
+                }
+            };
+            let h2o = window("h2o", &model);
+            let mut prefilled = prefill(&model, &ids, &[h2o.as_ref()]);
+            let observation = observe(h2o.as_ref(), &model, &mut prefilled);
+            let Evidence::Scores(scores) = observation.evidence() else {
+                panic!("H2O gives scores");
+            };
+            for head in values(scores.tensor()).chunks_exact(ids.len()) {
+                let mean =
+                    head.iter().map(|&score| f64::from(score)).sum::<f64>() / ids.len() as f64;
+                assert!((mean - 1.0).abs() < 1e-4, "{source} {dtype}: {mean}");
             }
         }
     }

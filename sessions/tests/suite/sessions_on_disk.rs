@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common::{demo_model, demo_samples, plan, run_capture};
-use kvlens_analysis::{ForcedKeep, Importance};
+use kvlens_analysis::{ForcedKeep, Importance, SideScoring};
 use kvlens_sessions::windows::registered;
 use kvlens_sessions::{Session, SessionError, StartMode};
 
@@ -15,7 +15,10 @@ fn importance(session: &Session, index: usize) -> Vec<f32> {
     observations
         .flat_map(|observation| {
             let scored = sample
-                .importance(observation, observation.scoring(), ForcedKeep::default())
+                .importance(
+                    observation,
+                    SideScoring::of(observation.scoring(), ForcedKeep::default()),
+                )
                 .unwrap();
             scores(&scored)
         })
@@ -299,7 +302,11 @@ fn every_window_comes_back_from_disk() {
     assert_eq!(sample.windows().len(), with_defaults.count() + 1);
     for window in sample.windows() {
         let importance = sample
-            .importance(window, window.scoring(), window.forced_keep())
+            .keys()
+            .importance(
+                window,
+                SideScoring::of(window.scoring(), window.forced_keep()),
+            )
             .unwrap();
         let share = importance.prompt_share(0, 0);
         assert_eq!(
@@ -375,6 +382,30 @@ fn what_a_window_cannot_run_is_refused_before_anything_is_written() {
         assert!(error.contains(word), "'{word}' is not in: {error}");
         assert!(!out.exists());
     }
+}
+
+#[test]
+fn a_drafter_with_too_few_positions_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = crate::common::fixtures().join("llama-gqa-untied");
+    let drafter = folder.path().join("drafter");
+    std::fs::create_dir(&drafter).unwrap();
+    for entry in std::fs::read_dir(&checkpoint).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), drafter.join(entry.file_name())).unwrap();
+    }
+    let config = std::fs::read_to_string(drafter.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["max_position_embeddings"] = 64.into();
+    std::fs::write(drafter.join("config.json"), config.to_string()).unwrap();
+    let window = format!("draft:model={}", drafter.display());
+    let model = crate::common::micro_model("llama-gqa-untied");
+    let out = folder.path().join("a.kvlens");
+    let plan = plan(&[&window], 4);
+    let samples = demo_samples(SAMPLES);
+    let error = run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap_err();
+    assert!(error.to_string().contains("has 64 positions"), "{error}");
+    assert!(!out.exists());
 }
 
 #[test]

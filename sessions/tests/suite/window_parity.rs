@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use kvlens_analysis::{
-    GroupOrder, GroupReduction, Importance, KeySet, Pooling, RowReduction, Scoring,
+    GroupOrder, GroupReduction, Importance, KeySet, Pooling, RowReduction, Scoring, SideScoring,
 };
 use kvlens_sessions::model::Model;
 use kvlens_sessions::{Observation, Prefilled};
@@ -42,8 +42,11 @@ fn importance(model: &Model, label: &str, scoring: Option<Scoring>) -> Importanc
     let (prefilled, observation) = observed(model, label);
     let keys = prefilled.keys_for_scoring(model).unwrap();
     let scoring = scoring.unwrap_or(observation.scoring());
-    keys.importance(&observation, scoring, observation.forced_keep())
-        .unwrap()
+    keys.importance(
+        &observation,
+        SideScoring::of(scoring, observation.forced_keep()),
+    )
+    .unwrap()
 }
 
 /// Compares tokens `from..T - cut` of every head with `expected`, `[L, heads, T]`.

@@ -2,13 +2,16 @@
 
 use candle_core::Tensor;
 use kvlens_analysis::Rankings;
+use kvlens_analysis::SideScoring;
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::parse_window;
-use kvlens_sessions::{Observation, Prefilled, ScoreKind};
+use kvlens_sessions::{
+    CancelFlag, Needs, Observation, Prefilled, QueryRows, RunControl, ScoreKind, SessionError,
+};
 
 use crate::common::{
     decode, demo_model, demo_samples, largest_difference, micro_model, micro_prompt, observe,
-    prefill, rows, values, window,
+    prefill, prefill_for, rows, values, window,
 };
 
 /// For the same arithmetic in blocks of other shapes, of the largest number compared or of 1.
@@ -54,8 +57,7 @@ fn scores(model: &Model, prefilled: &Prefilled, observation: &Observation) -> Ve
     let importance = keys
         .importance(
             observation,
-            observation.scoring(),
-            observation.forced_keep(),
+            SideScoring::of(observation.scoring(), observation.forced_keep()),
         )
         .unwrap();
     let heads = (0..importance.layers())
@@ -238,12 +240,59 @@ fn laq_plus_plus_is_the_union_of_laq_and_the_last_window() {
     // a union takes its first member's scoring, which sums over all keys; laq++ over the prompt's
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let of = |observation| {
-        let scored = keys.importance(observation, plus.scoring(), plus.forced_keep());
+        let scored = keys.importance(
+            observation,
+            SideScoring::of(plus.scoring(), plus.forced_keep()),
+        );
         scored.unwrap().head(1, 1).to_vec()
     };
     assert_eq!(of(plus), of(union));
     let first_named = observed(&model, &["union:of=laq:n=4+last:8"]).2;
     assert_eq!(first_named[0].scoring(), plus.scoring());
+}
+
+#[test]
+fn the_union_that_begins_with_laq_scores_as_laq_plus_plus() {
+    let model = demo_model();
+    let labels = ["laq++:w=8,n=4", "union:of=laq:n=4+last:8"];
+    let (prefilled, _, both) = observed(&model, &labels);
+    let (plus, union) = (&both[0], &both[1]);
+    assert_eq!(plus.scoring(), union.scoring());
+    assert_eq!(plus.forced_keep(), union.forced_keep());
+    let keys = prefilled.keys_for_scoring(&model).unwrap();
+    let of = |observation: &Observation| {
+        let scored = keys.importance(
+            observation,
+            SideScoring::of(observation.scoring(), observation.forced_keep()),
+        );
+        scored.unwrap().head(1, 1).to_vec()
+    };
+    // the same rows in another order
+    assert!(largest_difference(&of(plus), &of(union)) < 1e-5);
+}
+
+#[test]
+fn rows_stand_in_the_prompt_by_their_positions() {
+    let model = demo_model();
+    let labels = ["laq++:w=8,n=4,mask=as-released", "last:8"];
+    let (prefilled, _, both) = observed(&model, &labels);
+    // under the released mask all twelve rows see no more than the prompt
+    let tokens = prefilled.prompt_tokens();
+    assert_eq!(both[0].rows_in_prompt(tokens), 8);
+    assert_eq!(both[1].rows_in_prompt(tokens), 8);
+}
+
+#[test]
+fn more_rows_than_the_prompt_has_are_refused() {
+    let model = demo_model();
+    let needs = Needs {
+        last_rows: 50,
+        ..Needs::default()
+    };
+    let prefilled = prefill_for(&model, &[5, 6, 7], &needs);
+    assert!(QueryRows::last_of_prompt(&prefilled, 3).is_ok());
+    let refused = QueryRows::last_of_prompt(&prefilled, 4).unwrap_err();
+    assert!(matches!(refused, SessionError::Plan { .. }), "{refused}");
 }
 
 #[test]
@@ -255,7 +304,10 @@ fn a_union_by_rank_holds_the_top_of_every_member() {
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let [tova, h2o, union] = [0, 1, 2].map(|index: usize| {
         let window = &all[index];
-        let scored = keys.importance(window, window.scoring(), window.forced_keep());
+        let scored = keys.importance(
+            window,
+            SideScoring::of(window.scoring(), window.forced_keep()),
+        );
         Rankings::of(&scored.unwrap(), Default::default()).unwrap()
     });
     for (layer, head) in [(0, 0), (2, 3), (3, 1)] {
@@ -370,7 +422,12 @@ fn accumulated_attention_goes_on_over_chunks() {
     let sums = observe(h2o.as_ref(), &model, &mut prefilled);
     let all_rows = observe(all_rows.as_ref(), &model, &mut prefilled);
     let keys = prefilled.keys_for_scoring(&model).unwrap();
-    let plain = |observation| keys.importance(observation, sums.scoring(), Default::default());
+    let plain = |observation| {
+        keys.importance(
+            observation,
+            SideScoring::of(sums.scoring(), Default::default()),
+        )
+    };
     let (sums, expected) = (plain(&sums).unwrap(), plain(&all_rows).unwrap());
     for (layer, head) in [(0, 0), (1, 3), (3, 2)] {
         let difference = largest_difference(sums.head(layer, head), expected.head(layer, head));
@@ -439,4 +496,46 @@ fn costs_follow_from_the_shapes() {
     assert_eq!(all[1].cost().peak_bytes, cache + rows_of_laq);
     assert_eq!(all[3].cost().flops, 0.0);
     assert_eq!(all[4].cost().rows, tokens);
+}
+
+/// On a long prompt scoring is the longest part of a window that looks at no new token.
+#[test]
+fn a_raised_flag_ends_the_scoring_of_every_window_that_scores() {
+    let model = demo_model();
+    let labels = [
+        "tova",
+        "knorm",
+        "expected",
+        "union:by=best-rank,of=last:8+h2o",
+        "laq",
+        "draft",
+    ];
+    let windows: Vec<_> = labels.iter().map(|label| window(label, &model)).collect();
+    let references: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
+    let mut prefilled = prefill(&model, &prompt_ids(&model), &references);
+    let cancel = CancelFlag::default();
+    cancel.cancel();
+    let keys = prefilled
+        .keys_for_scoring(&model)
+        .unwrap()
+        .stopped_by(&cancel);
+    for window in &windows {
+        let mut control = RunControl {
+            cancel: &cancel,
+            on_tokens: &mut |_, _| {},
+        };
+        let stopped = window.observe(&model, &mut prefilled, &mut control);
+        assert!(
+            matches!(stopped, Err(SessionError::Cancelled)),
+            "{}",
+            window.label()
+        );
+    }
+    let last = window("last:8", &model);
+    let observed = observe(last.as_ref(), &model, &mut prefilled);
+    let stopped = keys.importance(
+        &observed,
+        SideScoring::of(observed.scoring(), observed.forced_keep()),
+    );
+    assert!(matches!(stopped, Err(SessionError::Cancelled)));
 }

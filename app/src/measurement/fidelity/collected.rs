@@ -1,11 +1,10 @@
 //! The figures of all samples, by group, window and budget: what the printed text and the correlations are made of.
 
 use kvlens_analysis::Budget;
-use kvlens_analysis::allocation::AllocatedMeans;
 use kvlens_analysis::fidelity::MeanFidelity;
 use kvlens_datasets::QuestionPlace;
 
-use super::{FULL_LABEL, Outcome, WindowOutcome};
+use super::{FULL_LABEL, Foreseen, Outcome, WindowOutcome};
 
 /// What samples are averaged together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub struct Group {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figures {
     /// What was foreseen.
-    pub foreseen: AllocatedMeans,
+    pub foreseen: Foreseen,
     /// What became of the next tokens' distributions.
     pub fidelity: MeanFidelity,
     /// What became of the reference answer's likelihood.
@@ -153,10 +152,12 @@ mod tests {
         Outcome {
             budget,
             budget_tokens: 0,
-            foreseen: AllocatedMeans {
+            foreseen: Foreseen {
                 recall: 0.5,
+                method_recall: 0.5,
+                kept_recall: 0.5,
                 hit_rate: 0.5,
-                selected_mass: 0.5,
+                kept_mass: 0.5,
             },
             steps: Vec::new(),
             fidelity: MeanFidelity { kl, agreement: 1.0 },

@@ -14,7 +14,7 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     summary: "generated; several facts about one person, others share names and values",
     options: &[
         "length=128..131072",
-        "question=start|end|both",
+        "question=start|end|both|absent",
         "facts=2..4",
         "samples=1..10000",
         "seed=N",

@@ -14,7 +14,7 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     summary: "generated; keys with values of two words, the question asks for several keys",
     options: &[
         "length=128..131072",
-        "question=start|end|both",
+        "question=start|end|both|absent",
         "keys=1..7",
         "samples=1..10000",
         "seed=N",

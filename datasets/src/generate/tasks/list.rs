@@ -14,7 +14,7 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     summary: "generated; everybody with the same city, job or food, in the order of the document",
     options: &[
         "length=128..131072",
-        "question=start|end|both",
+        "question=start|end|both|absent",
         "matches=2..6",
         "samples=1..10000",
         "seed=N",

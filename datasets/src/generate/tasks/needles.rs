@@ -14,7 +14,7 @@ pub(in crate::generate) const SINGLE: BuiltInTask = BuiltInTask {
     summary: "generated; one needle, the unusual code of a person, at a depth of the document",
     options: &[
         "length=128..131072",
-        "question=start|end|both",
+        "question=start|end|both|absent",
         "depth=0..1|sweep",
         "samples=1..10000",
         "seed=N",
@@ -26,7 +26,7 @@ pub(in crate::generate) const SEVERAL: BuiltInTask = BuiltInTask {
     summary: "generated; unusual codes of several people, one question asks for all of them",
     options: &[
         "length=128..131072",
-        "question=start|end|both",
+        "question=start|end|both|absent",
         "needles=2..7",
         "samples=1..10000",
         "seed=N",

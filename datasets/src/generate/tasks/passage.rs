@@ -14,7 +14,7 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     summary: "generated; a passage about an event is to be copied, others are about like events",
     options: &[
         "length=128..131072",
-        "question=start|end|both",
+        "question=start|end|both|absent",
         "sentences=2..4",
         "samples=1..10000",
         "seed=N",

@@ -12,7 +12,7 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
     summary: "generated; a parcel is handed on over several hops, the question asks for every holder",
     options: &[
         "length=128..131072",
-        "question=start|end|both",
+        "question=start|end|both|absent",
         "hops=2..6",
         "samples=1..10000",
         "seed=N",

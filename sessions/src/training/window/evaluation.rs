@@ -1,6 +1,6 @@
 //! How windows do on prompts that nothing was trained on.
 
-use kvlens_analysis::{ForcedKeep, OracleTops, statistics};
+use kvlens_analysis::{Compare, ForcedKeep, OracleTops, ScoringOverrides, SideScoring, statistics};
 
 use super::curve::{Baseline, HeldOutGroup};
 use super::examples::{Examples, Prepared};
@@ -71,7 +71,9 @@ impl HeldOut<'_> {
             .locked(|prefilled| self.recall_by_head(window, prefilled, prepared, cancel))?;
         Ok((0..BUDGETS.len())
             .map(|budget| {
-                let heads = by_head.iter().map(|recall| f64::from(recall[budget]));
+                // a layer that sees fewer tokens than the budget says nothing
+                let heads = by_head.iter().map(|recall| recall[budget]);
+                let heads = heads.filter(|recall| !recall.is_nan());
                 statistics::mean(heads).unwrap_or(f64::NAN)
             })
             .collect())
@@ -83,18 +85,23 @@ impl HeldOut<'_> {
         prefilled: &mut Prefilled,
         prepared: &Prepared,
         cancel: &CancelFlag,
-    ) -> Result<Vec<Vec<f32>>, SessionError> {
+    ) -> Result<Vec<Vec<f64>>, SessionError> {
         let mut control = RunControl {
             cancel,
             on_tokens: &mut |_, _| {},
         };
         let observed = window.observe(self.model, prefilled, &mut control)?;
         let keys = prefilled.keys_for_scoring(self.model)?;
-        let importance = keys.importance(&observed, observed.scoring(), observed.forced_keep())?;
+        let importance = keys.importance(&observed, scored_alike())?;
         let budgets = BUDGETS.map(|budget| budget.tokens(importance.prompt_tokens()));
-        let oracle = OracleTops::of(&prepared.oracle, ForcedKeep::default(), &budgets)?;
-        Ok(oracle.recall_by_head(&importance)?)
+        let truth = OracleTops::of(&prepared.truth, ForcedKeep::default(), &budgets)?;
+        Ok(truth.recall_by_head(&importance)?)
     }
+}
+
+/// Every window and the decode stage are scored alike, as `kvlens measure` does where it compares queries.
+pub(super) fn scored_alike() -> SideScoring {
+    Compare::Queries.truth(ScoringOverrides::default())
 }
 
 fn mean_by_budget(prompts: &[Vec<f64>]) -> Vec<f32> {

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use kvlens_analysis::Importance;
 use kvlens_datasets::Sample;
 
+use super::evaluation::scored_alike;
 use super::plan::WindowTrainingPlan;
 use crate::model::{ChatVariables, Model};
 use crate::prefill::{Needs, Prefilled, RunControl};
@@ -26,8 +27,10 @@ struct Example {
 pub(super) struct Prepared {
     /// Locked because a window that observes writes behind the prompt.
     pub(super) prefilled: Mutex<Prefilled>,
-    /// The decode stage's importance, `[L, H, T]`: mean over the steps, not pooled.
-    pub(super) oracle: Importance,
+    /// The decode stage's raw attention, `[L, H, T]`: mean over the steps, not pooled. Rows are trained towards it.
+    pub(super) attention: Importance,
+    /// The decode stage as held-out windows are held against it.
+    pub(super) truth: Importance,
 }
 
 /// The prompts of a training or those held out.
@@ -103,7 +106,10 @@ impl<'a> Examples<'a> {
         };
         let variables = ChatVariables::default();
         let chat = chat.then_some(&variables);
-        let prompt_ids = self.model.encode_prompt(&sample.prompt, chat)?.ids;
+        let prompt_ids = self
+            .model
+            .encode_prompt(&sample.prompt_and_prefix(), chat)?
+            .ids;
         let needed = prompt_ids.len() + self.needs.extra_positions;
         let positions = self.model.config().max_positions;
         if prompt_ids.is_empty() || needed > positions {
@@ -139,10 +145,18 @@ impl<'a> Examples<'a> {
         let mut prefilled = Prefilled::run(self.model, prompt_ids, &self.needs, &mut control)?;
         let observed = decode.observe(self.model, &mut prefilled, &mut control)?;
         let keys = prefilled.keys_for_scoring(self.model)?;
-        let oracle = keys.importance(&observed, decode.scoring(), decode.forced_keep())?;
+        let attention = keys.importance(&observed, observed.published_side())?;
+        let truth = keys.importance(&observed, scored_alike())?;
         let response_ids = observed.token_ids().to_vec();
         let prefilled = Mutex::new(prefilled);
-        Ok((Prepared { prefilled, oracle }, response_ids))
+        Ok((
+            Prepared {
+                prefilled,
+                attention,
+                truth,
+            },
+            response_ids,
+        ))
     }
 
     /// Hands a prompt that was run to `use_it`: the kept one, or one run anew with the same response.
@@ -182,8 +196,9 @@ impl Prepared {
     }
 
     fn bytes(&self) -> Result<usize, SessionError> {
-        let scores = self.oracle.layers() * self.oracle.heads() * self.oracle.prompt_tokens();
+        let one = self.attention.layers() * self.attention.heads() * self.attention.prompt_tokens();
         let cache = self.locked(|prefilled| Ok(prefilled.prompt_cache().bytes()))?;
-        Ok(cache + scores * size_of::<f32>())
+        // attention, pooled truth and what decides its ties
+        Ok(cache + 3 * one * size_of::<f32>())
     }
 }

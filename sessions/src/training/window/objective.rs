@@ -1,18 +1,22 @@
 //! The two objectives: how far the rows' mean attention is from the response's.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use kvlens_analysis::Importance;
 
 use crate::SessionError;
-use crate::model::{Adapters, Decoder, KvCache};
+use crate::model::{Adapters, Decoder, KvCache, Parameters};
 use crate::windows::TrainedMethod;
 
 /// Keeps the logarithm of a weight that rounds to zero finite.
 const SMALLEST_WEIGHT: f64 = 1e-20;
 
+/// Bounds of the loss's scale in f16: gradients down to 2^-48 come back, of which a mean over 10^9 entries has many.
+const LARGEST_SCALE: f64 = (1_u64 << 24) as f64;
+const SCALE_STEP: f64 = 16.0;
+
 /// What is trained, as tensors that carry their gradients.
 pub(super) struct Rows {
-    /// `[n, hidden]`.
+    /// `[n, hidden]`, in the decoder's dtype as the adapters are.
     pub(super) embeddings: Tensor,
     pub(super) adapters: Option<Adapters>,
 }
@@ -48,9 +52,8 @@ pub(super) fn loss(
     let first = cache.len() as u32;
     let count = rows.embeddings.dim(0)? as u32;
     let positions: Vec<u32> = (first..first + count).collect();
-    let embeddings = rows.embeddings.to_dtype(decoder.dtype())?;
-    let attention =
-        decoder.attention_behind(&embeddings, &positions, cache, rows.adapters.as_ref())?;
+    let adapters = rows.adapters.as_ref();
+    let attention = decoder.attention_behind(&rows.embeddings, &positions, cache, adapters)?;
     let of_layers = attention
         .iter()
         .zip(targets)
@@ -63,6 +66,56 @@ pub(super) fn loss(
         })
         .collect::<Result<Vec<_>, SessionError>>()?;
     Ok(Tensor::stack(&of_layers, 0)?.mean(0)?)
+}
+
+/// Gradient of a loss, f32, in the parameters' order.
+///
+/// In f16 the loss is scaled up before it is passed back, and the gradient down again: a mean over L * H * T squares has
+/// gradients below the smallest number of f16, which would come back as zeros. The scale is the largest power of
+/// [`SCALE_STEP`] up to [`LARGEST_SCALE`] that overflows nowhere.
+///
+/// # Errors
+/// [`SessionError::Tensor`] if the device fails.
+pub(super) fn gradient(
+    loss: &Tensor,
+    parameters: &Parameters,
+    dtype: DType,
+) -> Result<Vec<Tensor>, SessionError> {
+    let mut scale = match dtype {
+        DType::F16 => LARGEST_SCALE,
+        _ => 1.0,
+    };
+    loop {
+        let gradient = scaled_gradient(loss, parameters, scale)?;
+        if scale == 1.0 || is_finite(&gradient)? {
+            return Ok(gradient);
+        }
+        scale /= SCALE_STEP;
+    }
+}
+
+fn scaled_gradient(
+    loss: &Tensor,
+    parameters: &Parameters,
+    scale: f64,
+) -> Result<Vec<Tensor>, SessionError> {
+    let store = (loss * scale)?.backward()?;
+    let of = |parameter: &Var| match store.get(parameter.as_tensor()) {
+        Some(gradient) => Ok((gradient.detach() / scale)?),
+        None => Ok(parameter.as_tensor().zeros_like()?.detach()),
+    };
+    parameters.values().map(of).collect()
+}
+
+fn is_finite(gradient: &[Tensor]) -> Result<bool, SessionError> {
+    for tensor in gradient {
+        // infinite or no number as soon as one of the entries is
+        let sum = tensor.abs()?.sum_all()?.to_scalar::<f32>()?;
+        if !sum.is_finite() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Mean over the heads of KL(p || q) of the rows of `[H, T]`, each brought to sum 1.

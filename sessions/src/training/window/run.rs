@@ -13,7 +13,7 @@ use super::curve::{Baseline, HeldOutFigures, HeldOutGroup, WindowCurvePoint};
 use super::evaluation::HeldOut;
 use super::examples::{Examples, Prepared};
 use super::initial;
-use super::objective::{Rows, loss, targets};
+use super::objective::{Rows, gradient, loss, targets};
 use super::plan::WindowTrainingPlan;
 use crate::model::{Decoder, Model, ModelIdentity, Parameters, sha256_hex};
 use crate::prefill::Needs;
@@ -133,8 +133,13 @@ pub fn train_window(
     run.plan.check()?;
     let decoder = model.decoder().differentiable()?;
     let mut state = start(run, model, data)?;
-    let trainer = Trainer::prepare(run, model, decoder, data, on_event, cancel)?;
-    let baselines = trainer.baselines(cancel)?;
+    let ready = Trainer::prepare(run, model, decoder, data, on_event, cancel)
+        .and_then(|trainer| Ok((trainer.baselines(cancel)?, trainer)));
+    // what is refused leaves nothing behind; what was stopped can be gone on with
+    if matches!(ready, Err(SessionError::Cancelled)) {
+        state.save(&state_path(&run.out))?;
+    }
+    let (baselines, trainer) = ready?;
     on_event(WindowTrainingEvent::Ready {
         steps_done: state.steps(),
         steps: run.plan.steps,
@@ -147,7 +152,9 @@ pub fn train_window(
         .unwrap_or(usize::MAX)
         .min(run.plan.steps);
     let outcome = trainer.steps(&mut state, last, on_event, cancel);
-    state.save(&state_path(&run.out))?;
+    if state.steps() > 0 || matches!(outcome, Err(SessionError::Cancelled)) {
+        state.save(&state_path(&run.out))?;
+    }
     outcome?;
     let held_out = trainer.look(&state.parameters, cancel)?;
     trainer.write(&state, &baselines, &held_out)?;
@@ -207,9 +214,7 @@ fn start(
             &run.out,
         ));
     }
-    let state = State::new(begun, initial::parameters(&run.plan, model)?)?;
-    state.save(&path)?;
-    Ok(state)
+    State::new(begun, initial::parameters(&run.plan, model)?)
 }
 
 /// What every step needs.
@@ -318,7 +323,7 @@ impl<'a> Trainer<'a> {
             let held_out = is_look
                 .then(|| self.look(&state.parameters, cancel))
                 .transpose()?;
-            if is_look {
+            if is_look && state.steps() > 0 {
                 state.save(&state_path(&self.run.out))?;
             }
             let point = self.step(state, held_out, cancel)?;
@@ -345,21 +350,24 @@ impl<'a> Trainer<'a> {
             })
         })?;
         let (loss, gradient) = mean(parts)?;
-        if !loss.is_finite() {
+        let mut squares = 0.0;
+        for gradient in &gradient {
+            squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+        }
+        if !loss.is_finite() || !squares.is_finite() {
             return Err(SessionError::Plan {
                 reason: format!(
-                    "the loss is {loss} at step {step}; train anew with lower learning rates"
+                    "the loss is {loss} and its gradient {} long at step {step}; train anew with lower learning rates, or with --dtype f32",
+                    squares.sqrt()
                 ),
             });
         }
-        let mut squares = 0.0;
         let named = state
             .parameters
             .iter()
             .zip(&mut state.moments)
             .zip(&gradient);
         for (((name, parameter), moments), gradient) in named {
-            squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
             let rate = if name == SOFT_TOKENS {
                 plan.token_learning_rate
             } else {
@@ -401,32 +409,30 @@ impl<'a> Trainer<'a> {
         parameters: &Parameters,
         prepared: &Prepared,
     ) -> Result<(f64, Vec<Tensor>), SessionError> {
-        let loss = self.loss(&self.rows(parameters, |tensor| tensor.clone())?, prepared)?;
-        let store = loss.backward()?;
-        let gradient = parameters
-            .values()
-            .map(|parameter| match store.get(parameter.as_tensor()) {
-                Some(gradient) => Ok(gradient.detach()),
-                None => Ok(parameter.as_tensor().zeros_like()?.detach()),
-            })
-            .collect::<Result<_, SessionError>>()?;
+        let loss = self.loss(&self.rows(parameters, Tensor::clone)?, prepared)?;
+        let gradient = gradient(&loss, parameters, self.decoder.dtype())?;
         Ok((f64::from(loss.to_scalar::<f32>()?), gradient))
     }
 
     fn loss(&self, rows: &Rows, prepared: &Prepared) -> Result<Tensor, SessionError> {
-        let targets = targets(&prepared.oracle, self.decoder.device())?;
+        let targets = targets(&prepared.attention, self.decoder.device())?;
         prepared.locked(|prefilled| {
             let cache = prefilled.prompt_cache();
             loss(self.run.plan.method, &self.decoder, cache, rows, &targets)
         })
     }
 
+    /// The parameters in the model's dtype: single precision is what they are kept and moved in.
     fn rows(
         &self,
         parameters: &Parameters,
         take: impl Fn(&Tensor) -> Tensor,
     ) -> Result<Rows, SessionError> {
-        let tensors = taken(parameters, take);
+        let dtype = self.decoder.dtype();
+        let tensors = taken(parameters, take)
+            .into_iter()
+            .map(|(name, tensor)| Ok((name, tensor.to_dtype(dtype)?)))
+            .collect::<Result<BTreeMap<_, _>, SessionError>>()?;
         let embeddings = tensors.get(SOFT_TOKENS).cloned();
         Ok(Rows {
             embeddings: embeddings.ok_or_else(|| SessionError::MissingTensor {

@@ -1,17 +1,9 @@
-//! How much of the right answer a generated text holds.
+//! How much of the right answer a generated text holds, where no benchmark says how to count.
 
-use crate::sample::Sample;
-
-/// The share of the sample's `values` that stand in `generated` as whole words, ignoring case and
-/// runs of white space. Without values, 1 when the text equals `answer` in the same sense and
-/// else 0. `None` when the sample has neither.
+/// The share of the `values` that stand in `generated` as whole words, ignoring case and runs of white space.
+/// Without values, 1 when the text equals `answer` in the same sense and else 0; `None` without either.
 ///
 /// With RULER's `outputs` as values this is its `string_match_all`, made stricter by whole words.
-pub fn score(sample: &Sample, generated: &str) -> Option<f64> {
-    score_values(&sample.values, sample.answer.as_deref(), generated)
-}
-
-/// [`score`] of a sample of which only these two are at hand.
 pub fn score_values(values: &[String], answer: Option<&str>, generated: &str) -> Option<f64> {
     let text = normalised(generated);
     let values: Vec<String> = values
@@ -27,7 +19,7 @@ pub fn score_values(values: &[String], answer: Option<&str>, generated: &str) ->
     Some(found as f64 / values.len() as f64)
 }
 
-/// Whether `value` stands in `generated` as [`score`] counts it.
+/// Whether `value` stands in `generated` as [`score_values`] counts it.
 pub fn holds_value(generated: &str, value: &str) -> bool {
     let value = normalised(value);
     !value.is_empty() && holds(&normalised(generated), &value)
@@ -69,7 +61,8 @@ fn is_unspaced_script(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::sample::Sample;
+    use crate::scores::score;
 
     fn sample(values: &[&str], answer: Option<&str>) -> Sample {
         Sample {
@@ -79,8 +72,7 @@ mod tests {
             prompt: "p".into(),
             answer: answer.map(str::to_owned),
             values: values.iter().map(|value| (*value).to_owned()).collect(),
-            evidence: Vec::new(),
-            question_place: None,
+            ..Sample::default()
         }
     }
 
