@@ -28,7 +28,7 @@ use super::views::Need;
 use crate::measurement::MeasuredWindow;
 use background::Background;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
-use curves::{head_curve, layer_curves, repeat, selected, selected_heads, window_bands};
+use curves::{chance, head_curve, layer_curves, repeat, selected, selected_heads, window_bands};
 pub use kept::{EvidenceKept, KeptTokens};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use memo::Memo;
@@ -57,6 +57,14 @@ struct Maps {
     winner: Option<WinnerMap>,
 }
 
+/// Curves over the selected heads.
+#[derive(Default)]
+struct Bands {
+    windows: Vec<WindowBands>,
+    /// Recall of a random ranking at every budget.
+    chance: Vec<f64>,
+}
+
 type HeadsKey = (u64, BTreeSet<HeadAddress>);
 /// Sample, maps over all samples, budget, and the choices that maps hang on.
 type MapKey = (u64, u64, usize, MapChoices);
@@ -75,7 +83,7 @@ pub struct Derived {
     pub window: Option<String>,
     /// The window that the map subtracts.
     pub minus: Option<String>,
-    bands: Background<HeadsKey, Vec<WindowBands>>,
+    bands: Background<HeadsKey, Bands>,
     maps: Memo<MapKey, Maps>,
     between: Memo<(u64, u64), Option<HeadMap>>,
     pinned: Memo<CurveKey, Option<HeadCurve>>,
@@ -180,7 +188,14 @@ impl Derived {
         let selection = choices.heads.clone();
         let key = (shown.version, selection.clone());
         self.bands.renew(key, scores, move |_| {
-            window_bands(&sample.windows, &info, &selection)
+            let chance = sample.windows.first().map_or_else(Vec::new, |window| {
+                let heads = selected(&window.comparison, &info, &selection);
+                chance(&window.comparison, &heads)
+            });
+            Bands {
+                windows: window_bands(&sample.windows, &info, &selection),
+                chance,
+            }
         });
         self.shown_version = shown.version;
     }
@@ -198,7 +213,7 @@ impl Derived {
         let sample = Arc::clone(&shown.sample);
         self.rank_agreement.renew(key, scores, move |version| {
             let window = sample.windows.get(place)?;
-            Some(rank_agreement(window, &heads, version))
+            Some(rank_agreement(&sample, window, &heads, version))
         });
     }
 
@@ -215,7 +230,7 @@ impl Derived {
         let sample = Arc::clone(&shown.sample);
         self.tokens.renew(key, scores, move |version| {
             let window = sample.windows.get(place);
-            let tokens = window.map(|window| TokenScores::of(window, &heads, exempt));
+            let tokens = window.map(|window| TokenScores::of(&sample, window, &heads, exempt));
             (tokens.unwrap_or_default(), version)
         });
     }
@@ -360,9 +375,18 @@ impl Derived {
     /// Bands of every window.
     #[must_use]
     pub fn bands(&self) -> &[WindowBands] {
-        let held = self.bands.held();
-        let held = held.filter(|(key, _)| key.0 == self.shown_version);
-        held.map_or(&[], |(_, bands)| bands)
+        self.held_bands().map_or(&[], |bands| &bands.windows)
+    }
+
+    /// Recall that a random ranking is expected to reach at every budget, over the selected heads.
+    #[must_use]
+    pub fn chance(&self) -> &[f64] {
+        self.held_bands().map_or(&[], |bands| &bands.chance)
+    }
+
+    fn held_bands(&self) -> Option<&Bands> {
+        let (key, bands) = self.bands.held()?;
+        (key.0 == self.shown_version).then_some(bands)
     }
 
     /// The map of the chosen window, if that is what is shown.

@@ -32,6 +32,14 @@ impl Table {
     }
 }
 
+/// A number as a cell; nothing where it is undefined.
+pub fn number(value: f64) -> String {
+    match value.is_nan() {
+        true => String::new(),
+        false => value.to_string(),
+    }
+}
+
 /// A number that may be missing, as a cell.
 pub fn optional<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
@@ -55,7 +63,7 @@ pub fn windows_at_budget(view: &View<'_>) -> Option<Table> {
         line.extend(Metric::ALL.map(|metric| {
             let mean = window.band(metric).map(|band| &band.mean);
             let mean = mean.and_then(|mean| mean.get(view.derived.budget_index));
-            mean.map_or(String::new(), f32::to_string)
+            mean.map_or(String::new(), |mean| number(*mean))
         }));
         let cost = measured.cost;
         line.extend([

@@ -27,7 +27,7 @@ struct Line<'a> {
     window: &'a WindowBands,
     cost: &'a Cost,
     /// The metric over the selected heads at the budget.
-    value: f32,
+    value: f64,
 }
 
 impl Pane {
@@ -100,7 +100,7 @@ fn lines<'a>(view: &'a View<'_>) -> Vec<Line<'a>> {
                 .band(metric)
                 .and_then(|band| band.mean.get(view.derived.budget_index))
                 .copied()
-                .unwrap_or(f32::NAN),
+                .unwrap_or(f64::NAN),
         })
         .collect()
 }
@@ -124,7 +124,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
         .show(ui, |plot| {
             for (line, name_height) in lines.iter().zip(names) {
                 let style = view.theme.series(&line.window.label, line.window.repeat);
-                let at = [milliseconds(line), f64::from(line.value)];
+                let at = [milliseconds(line), line.value];
                 let points = Points::new(line.window.label.clone(), vec![at])
                     .shape(style.marker)
                     .radius(4.5)
@@ -154,7 +154,7 @@ fn is_far_right(line: &Line<'_>, longest: f64) -> bool {
 /// Where each line's name stands on the axis of the metric: beside its point, or so far above it that it leaves
 /// `gap` to the name below on the same side of the plot.
 fn name_heights(lines: &[Line<'_>], longest: f64, gap: f64) -> Vec<f64> {
-    let mut heights: Vec<f64> = lines.iter().map(|line| f64::from(line.value)).collect();
+    let mut heights: Vec<f64> = lines.iter().map(|line| line.value).collect();
     let mut upwards: Vec<usize> = (0..lines.len()).collect();
     upwards.sort_by(|&a, &b| lines[a].value.total_cmp(&lines[b].value));
     let mut below = [f64::NEG_INFINITY; 2];

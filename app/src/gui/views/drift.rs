@@ -17,7 +17,7 @@ use crate::gui::theme::SeriesStyle;
 use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{
-    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left, widened,
+    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left,
 };
 use crate::gui::widgets::segmented::segmented;
 
@@ -172,8 +172,8 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
                 name: curve.label.clone(),
                 style: view.theme.series(&curve.label, curve.repeat),
                 xs: curves.steps.iter().map(|step| place(*step)).collect(),
-                ys: widened(&curve.band.mean),
-                band: Some((widened(&curve.band.low), widened(&curve.band.high))),
+                ys: curve.band.mean.clone(),
+                band: Some((curve.band.low.clone(), curve.band.high.clone())),
                 has_line: true,
             })
             .collect(),
@@ -252,8 +252,8 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
         name: name.to_owned(),
         style,
         xs: xs.clone(),
-        ys: widened(&band.mean),
-        band: with_band.then(|| (widened(&band.low), widened(&band.high))),
+        ys: band.mean.clone(),
+        band: with_band.then(|| (band.low.clone(), band.high.clone())),
         has_line: true,
     };
     let plot = LinePlot {

@@ -164,7 +164,7 @@ fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         }
     });
     let at = view.derived.budget_index;
-    let pinned = curve.values.get(at).copied().unwrap_or(f32::NAN);
+    let pinned = curve.values.get(at).copied().unwrap_or(f64::NAN);
     let label = view.derived.window.as_deref().unwrap_or_default();
     let metric = view.settings.choices.metric;
     let bands = view.derived.bands().iter();
@@ -185,8 +185,8 @@ fn number_ui(
     at: usize,
 ) {
     let band = window.band(metric);
-    let value = |values: &[f32]| values.get(at).copied().unwrap_or(f32::NAN);
-    let (mean, low, high) = band.map_or((f32::NAN, f32::NAN, f32::NAN), |band| {
+    let value = |values: &[f64]| values.get(at).copied().unwrap_or(f64::NAN);
+    let (mean, low, high) = band.map_or((f64::NAN, f64::NAN, f64::NAN), |band| {
         (value(&band.mean), value(&band.low), value(&band.high))
     });
     let mut text = RichText::new(format!("{mean:.3}")).monospace().size(11.5);
@@ -203,10 +203,12 @@ fn number_ui(
 fn short(metric: Metric) -> &'static str {
     match metric {
         Metric::Recall => "recall",
+        Metric::KeptRecall => "kept",
         Metric::HitRate => "hits",
         Metric::Jaccard => "jaccard",
         Metric::Mass => "mass",
         Metric::MassOfOracle => "share",
+        Metric::EvidenceKept => "needed",
     }
 }
 

@@ -12,7 +12,7 @@ use super::recall_layers::layers_ui;
 use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::layout::Pane;
-use crate::gui::numbers::Table;
+use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
 use axes::short_tokens;
 pub use axes::{octaves, octaves_of, picked, share_axis, share_grid, thin_out};
@@ -42,8 +42,8 @@ impl PaneView for RecallView {
 
     fn needs(&self, choices: &Choices) -> &'static [Need] {
         match choices.by_layer {
-            true => &[Need::Tokens, Need::LayerCurves],
-            false => &[Need::Tokens],
+            true => &[Need::LayerCurves],
+            false => &[],
         }
     }
 
@@ -126,11 +126,18 @@ pub fn explain(metric: Metric) -> &'static str {
             "Share of the decode stage's top tokens that are in the window's top tokens"
         }
         Metric::HitRate => {
-            "The same over what a cache would keep, forced tokens (sinks, recent) counted"
+            "Share of the budget that both would keep, forced tokens (sinks, recent) counted as hits whether decoding \
+             uses them or not"
+        }
+        Metric::EvidenceKept => {
+            "Share of the tokens that the answer needs that a cache by the window's rule keeps"
         }
         Metric::Jaccard => "Tokens in both top sets over tokens in either",
+        Metric::KeptRecall => {
+            "Share of the decode stage's top tokens that a cache by the window's rule really keeps, forced tokens first"
+        }
         Metric::Mass => "Decode attention on the prompt that the window's top tokens keep",
-        Metric::MassOfOracle => "Retained mass as a share of what the oracle's own top tokens keep",
+        Metric::MassOfOracle => "Retained mass as a share of the most that so many tokens could hold",
     }
 }
 
@@ -215,7 +222,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         for window in bands {
             let band = window.band(metric);
             let parts = band.map(|band| [&band.mean, &band.low, &band.high]);
-            let at = |part: &Vec<f32>| part.get(index).map_or(String::new(), f32::to_string);
+            let at = |part: &Vec<f64>| part.get(index).map_or(String::new(), |value| number(*value));
             line.extend(parts.into_iter().flatten().map(at));
         }
         table.line(&line);

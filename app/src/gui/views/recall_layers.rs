@@ -95,7 +95,8 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, layer: &LayerCurves, width: f32) -> boo
             }
             let style = view.theme.series(&window.label, window.repeat);
             let points = xs.iter().zip(picked(means, &drawn));
-            let points: Vec<[f64; 2]> = points.map(|(x, y)| [*x, y]).collect();
+            let points = points.map(|(x, y)| [*x, y]);
+            let points: Vec<[f64; 2]> = points.filter(|[_, y]| y.is_finite()).collect();
             let curve = Line::new(window.label.clone(), PlotPoints::from(points));
             plot.line(curve.color(style.color).style(style.line).width(1.5));
         }
