@@ -81,7 +81,12 @@ fn cost_ui(ui: &mut Ui, view: &View<'_>) {
     let table = ROW_HEIGHT * (lines.len() as f32 + 2.5);
     let room = ui.available_height();
     if room - table > 140.0 {
-        plot_ui(ui, view, &lines, metric, room - table);
+        let defined: Vec<Line<'_>> = lines
+            .iter()
+            .filter(|line| !line.value.is_nan())
+            .copied()
+            .collect();
+        plot_ui(ui, view, &defined, metric, room - table);
     }
     table_ui(ui, &lines, metric);
 }
@@ -217,7 +222,10 @@ fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
                     format!("{:.1}", cost.seconds * 1e3),
                     format!("{:.1}", cost.flops / 1e6),
                     format!("{:.2}", cost.peak_bytes as f64 / f64::from(1 << 20)),
-                    format!("{:.3}", line.value),
+                    match line.value.is_nan() {
+                        true => "–".to_owned(),
+                        false => format!("{:.3}", line.value),
+                    },
                 ] {
                     row.col(|ui| {
                         ui.with_layout(numbers(), |ui| ui.monospace(text));

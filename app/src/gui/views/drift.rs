@@ -4,7 +4,9 @@ use egui::{ComboBox, Response, RichText, Ui};
 
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{
+    FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui,
+};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::data::Job;
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
@@ -82,6 +84,7 @@ fn drift_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
     ui.horizontal_wrapped(|ui| {
         part_ui(ui, view, commands);
+        in_force_ui(ui, view);
         match view.settings.choices.drift.part {
             DriftPart::Places => places_legend(ui, view, commands),
             DriftPart::Steps | DriftPart::Horizons => steps_legend(ui, view, commands),
@@ -119,7 +122,7 @@ fn explain(part: DriftPart) -> &'static str {
 }
 
 fn steps_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    for window in view.derived.bands() {
+    for window in view.derived.windows() {
         let help = "Click to hide or show the curve in every view";
         window_entry(ui, view, window, "", help, commands);
     }

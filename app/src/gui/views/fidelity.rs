@@ -199,7 +199,7 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let oracle = oracle_style(view);
     entry(ui, &oracle, RichText::new("decode").color(oracle.color))
         .on_hover_text("The oracle: what the decode stage itself would keep");
-    for window in view.derived.bands() {
+    for window in view.derived.windows() {
         let help = "Click to hide or show the curve in every view; only shown windows are measured";
         window_entry(ui, view, window, "", help, commands);
     }

@@ -99,7 +99,7 @@ fn beside_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 fn missing_ui(ui: &mut Ui, view: &View<'_>) {
     let choices = &view.settings.choices;
     let hidden = &choices.hidden_windows;
-    let mut windows = view.derived.bands().iter();
+    let mut windows = view.derived.windows().iter();
     let is_of_visible = choices.map_kind != MapKind::Window;
     let hint = if is_of_visible && windows.all(|window| hidden.contains(&window.label)) {
         "Every window is hidden; click one in the legend of the curves"

@@ -62,8 +62,8 @@ fn columns(room: Vec2, maps: usize) -> usize {
 }
 
 fn one_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, size: Vec2, commands: &mut Commands) {
-    let bands = view.derived.bands();
-    let window = bands.iter().find(|window| window.label == map.title);
+    let mut windows = view.derived.windows().iter();
+    let window = windows.find(|window| window.label == map.title);
     let color = window.map_or(view.theme.random, |window| {
         view.theme.series(&window.label, window.repeat).color
     });

@@ -53,7 +53,7 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands: &mut Comma
     ui.horizontal_wrapped(|ui| {
         for (place, label) in map.windows.iter().enumerate() {
             let wins = map.wins(place);
-            let known = view.derived.bands().iter();
+            let known = view.derived.windows().iter();
             let Some(window) = known
                 .filter(|_| wins > 0)
                 .find(|window| window.label == *label)
@@ -80,7 +80,7 @@ fn colors(view: &View<'_>, map: &WinnerMap) -> Vec<Color32> {
         .windows
         .iter()
         .map(|label| {
-            let bands = view.derived.bands();
+            let bands = view.derived.windows();
             let window = bands.iter().find(|window| window.label == *label);
             let repeat = window.map_or(0, |window| window.repeat);
             view.theme.series(label, repeat).color

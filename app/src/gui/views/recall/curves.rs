@@ -16,6 +16,9 @@ const BAND_OPACITY: f32 = 0.14;
 /// Bands beyond so many grow fainter together, or they would hide the curves.
 const CLEAR_BANDS: f32 = 3.0;
 
+/// The line of a ceiling.
+pub const CEILING: LineStyle = LineStyle::Dotted { spacing: 4.0 };
+
 /// What is left of the other curves while the pointer is on one.
 const DIMMED: f32 = 0.35;
 
@@ -117,6 +120,11 @@ fn window_curve(
     let glows = view.hover.window.as_ref() == Some(&window.label);
     let curve = axis.curve(window.label.clone(), &band.mean).color(color);
     plot.line(curve.style(style.line).width(if glows { 4.0 } else { 2.0 }));
+    if let Some(ceiling) = window.ceiling(view.settings.choices.metric) {
+        let name = format!("{}, ceiling", window.label);
+        let line = axis.curve(name, ceiling).color(color);
+        plot.line(line.style(CEILING).width(1.0));
+    }
     let at_budget = band.mean.get(view.derived.budget_index);
     if let Some(mean) = at_budget.filter(|mean| mean.is_finite()) {
         let point = PlotPoints::from(vec![[octave_at, *mean]]);
