@@ -30,7 +30,7 @@ pub use winners::WinnerMap;
 use points::Point;
 
 /// What samples are averaged together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SampleGroup {
     /// Name of the model.
     pub model: String,

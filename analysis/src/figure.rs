@@ -24,7 +24,7 @@ pub use chart::{
     CellSign, Chart, ColorBar, ColorMap, ColumnWidth, LegendEntry, Mark, PageStyle, Panel,
 };
 pub use kinds::{FigureKind, FigureText, chart};
-pub use rows::{FigureRow, SeriesSamples};
+pub use rows::{CHANCE, CommonRows, FigureRow, SeriesPlace, SeriesSamples};
 pub use scene::Rgb;
 
 /// Why a figure cannot be made.

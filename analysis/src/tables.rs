@@ -35,8 +35,8 @@ pub use declare::{ColumnDeclaration, TableDeclaration};
 pub use difference::{DifferenceRow, DifferenceTable, difference_rows};
 pub use error::TableError;
 pub use fidelity::{
-    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelityTable, RecallFidelityRow,
-    RecallFidelityTable,
+    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelitySummaryRow, FidelitySummaryTable,
+    FidelityTable, RecallFidelityRow, RecallFidelityTable,
 };
 pub use figure::{FigureRow, FigureTable};
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
@@ -69,7 +69,8 @@ pub use writer::{Table, TableWriter};
 /// `question_place`, `asked_length` and `depth` are new. `budget` (as typed) stands beside every `budget_tokens`.
 /// `overlap` has `compare`, `visible_tokens`, `kept_recall`, `evidence_kept` and `ceiling`; `agreement` and
 /// `summary` have `compare`, `summary` also `heads`, `all_heads` and `ceiling`; `allocation` and `fidelity` have
-/// `kept_recall`. `difference` has `contrast` and `window`: besides windows it pairs places of the question and models.
+/// `kept_recall`, `fidelity` also `method_recall`. `fidelity_summary` is new. `recall_fidelity` goes by model, task and
+/// place of the question, whatever session the samples come from; places are not taken together. `difference` has `contrast` and `window`: besides windows it pairs places of the question and models.
 /// A sample that is measured twice counts once.
 pub const SCHEMA_VERSION: &str = "4";
 
@@ -95,6 +96,7 @@ pub fn declared() -> Vec<TableDeclaration> {
         AllocationTable::declaration(),
         FidelityTable::declaration(),
         FidelityStepsTable::declaration(),
+        FidelitySummaryTable::declaration(),
         RecallFidelityTable::declaration(),
         FigureTable::declaration(),
     ]

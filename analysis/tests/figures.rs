@@ -13,6 +13,7 @@ fn row(panel: &str, series: &str, x: f64, value: f64) -> FigureRow {
         value,
         low: Some((value - 0.06).max(0.0)),
         high: Some((value + 0.08).min(1.0)),
+        ceiling: None,
         samples: 8,
         resolved: None,
     }

@@ -22,6 +22,7 @@ pub mod interventions;
 pub mod places;
 pub mod queries;
 pub mod session_model;
+mod words;
 
 /// Told how far work on a sample is.
 pub trait StageProgress {
@@ -216,6 +217,23 @@ pub fn measure_sample(
         decode_mass: measuring.decode_mass,
         windows,
     })
+}
+
+impl MeasuredSample {
+    /// The decode stage as if it were a window: the truth against itself at budgets in tokens, with nothing forced.
+    ///
+    /// # Errors
+    /// A budget outside 1..=T.
+    pub fn decode_comparison(&self, budgets: &[usize]) -> Result<Comparison> {
+        Ok(compare(ComparisonInput {
+            truth: &self.truth.rankings,
+            window: &self.truth.rankings,
+            decode_mass: &self.decode_mass,
+            keep_rule: KeepRule::default(),
+            evidence: &self.record.evidence_tokens,
+            budgets,
+        })?)
+    }
 }
 
 /// The decode stage by the steps that count.

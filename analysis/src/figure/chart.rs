@@ -122,6 +122,13 @@ pub enum Mark {
         /// What is drawn on it.
         sign: CellSign,
     },
+    /// A thin line without markers: what a curve is to be held against.
+    Line {
+        /// Its colour.
+        color: Rgb,
+        /// x and y.
+        points: Vec<(f64, f64)>,
+    },
     /// A line across the frame at a number of the x axis.
     Upright {
         /// The number.

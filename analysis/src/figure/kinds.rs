@@ -7,7 +7,7 @@ mod maps;
 use super::FigureError;
 use super::chart::{Chart, ColumnWidth, LegendEntry, PageStyle};
 use super::palette::{Ground, SeriesStyle, all_series, ordered};
-use super::rows::FigureRow;
+use super::rows::{CHANCE, FigureRow};
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +98,11 @@ impl<'a> Figure<'a> {
         distinct(self.rows.iter().map(|row| row.panel.as_str()))
     }
 
-    /// Names of the series in the order in which they first come, with their styles. Windows have theirs
+    /// Names of the series but for chance, in the order in which they first come, with their styles. Windows have theirs
     /// for good; other series are told apart by their order.
     fn series(&self, are_windows: bool) -> Vec<(&'a str, SeriesStyle)> {
-        let names = distinct(self.rows.iter().map(|row| row.series.as_str()));
+        let names = self.rows.iter().map(|row| row.series.as_str());
+        let names = distinct(names.filter(|name| *name != CHANCE));
         let styles = match are_windows {
             true => all_series(&names, Ground::Light),
             false => (0..names.len())

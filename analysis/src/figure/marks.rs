@@ -9,7 +9,7 @@ const CURVE_LINE: f64 = 1.0;
 const BAND_OPACITY: f64 = 0.18;
 const MARKER_RADIUS: f64 = 1.9;
 const INTERVAL_LINE: f64 = 0.6;
-const REFERENCE: Rgb = Rgb(120, 120, 120);
+const THIN_LINE: f64 = 0.5;
 /// Markers on one curve.
 const MARKERS: usize = 5;
 /// What a cell reaches over its neighbours.
@@ -100,6 +100,10 @@ pub(super) fn draw_mark(
             let (right, bottom) = place((x + 0.5, y - 0.5));
             draw_cell(scene, (left, top), (right, bottom), *fill, *sign);
         }
+        Mark::Line { color, points } => {
+            let points = points.iter().copied().map(place).collect();
+            scene.line(points, Stroke::solid(*color, THIN_LINE));
+        }
         Mark::Upright { x } => {
             let x = frame.x(x_axis, *x);
             let ends = vec![(x, frame.top), (x, frame.top + frame.height)];
@@ -110,7 +114,7 @@ pub(super) fn draw_mark(
 
 fn reference() -> Stroke {
     Stroke {
-        color: REFERENCE,
+        color: Rgb::REFERENCE,
         width: 0.7,
         dash: vec![2.0, 1.5],
     }

@@ -1,9 +1,12 @@
 //! The numbers of a figure: rows that are drawn, and samples on their way to rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::statistics::{mean, mean_interval};
 pub use crate::tables::FigureRow;
+
+/// The series of what a ranking at random would reach; it is no window and has a line of its own.
+pub const CHANCE: &str = "chance";
 
 /// One number per sample, for every point of every series.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +14,28 @@ pub struct SeriesSamples {
     points: Vec<SeriesPoint>,
     /// Where a point stands in `points`; never iterated.
     known: HashMap<(String, String, u64), usize>,
+    /// Index of a sample by its content; never iterated.
+    samples: HashMap<String, usize>,
+}
+
+/// A point of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SeriesPlace<'a> {
+    /// The panel.
+    pub panel: &'a str,
+    /// The series.
+    pub series: &'a str,
+    /// Where it stands on the horizontal axis.
+    pub x: f64,
+}
+
+/// Rows over the same samples at every point of a curve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommonRows {
+    /// The rows.
+    pub rows: Vec<FigureRow>,
+    /// The most samples of any curve that do not reach all of its points and are left out.
+    pub left_out: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -18,12 +43,20 @@ struct SeriesPoint {
     panel: String,
     series: String,
     x: f64,
-    values: Vec<f64>,
+    /// By sample: the value, and the ceiling where there is one.
+    values: BTreeMap<usize, (f64, Option<f64>)>,
 }
 
 impl SeriesSamples {
-    /// Adds what one sample says of a point.
-    pub fn push(&mut self, panel: &str, series: &str, x: f64, value: f64) {
+    /// Adds what one sample, named by its content, says of a point, and its ceiling where there is one. A copy of the
+    /// sample, and what is undefined (NaN), says nothing.
+    pub fn push(&mut self, sample: &str, place: SeriesPlace<'_>, value: f64, ceiling: Option<f64>) {
+        if value.is_nan() {
+            return;
+        }
+        let next = self.samples.len();
+        let sample = *self.samples.entry(sample.to_owned()).or_insert(next);
+        let SeriesPlace { panel, series, x } = place;
         let key = (panel.to_owned(), series.to_owned(), x.to_bits());
         let next = self.points.len();
         let index = *self.known.entry(key).or_insert(next);
@@ -32,15 +65,41 @@ impl SeriesSamples {
                 panel: panel.to_owned(),
                 series: series.to_owned(),
                 x,
-                values: Vec::new(),
+                values: BTreeMap::new(),
             });
         }
-        self.points[index].values.push(value);
+        let values = &mut self.points[index].values;
+        values.entry(sample).or_insert((value, ceiling));
     }
 
     /// The points with mean and interval over samples: panels and series in the order in which they first
     /// came, then by x. `bounds` are what a value cannot leave.
     pub fn rows(&self, bounds: Option<(f64, f64)>, seed: u64) -> Vec<FigureRow> {
+        let points = self.ordered().into_iter();
+        points.map(|point| point.row(bounds, seed, None)).collect()
+    }
+
+    /// The same, every curve over the same samples from its first point to its last: it ends where fewer than half of
+    /// the samples go on, and samples that do not reach all of its points are left out of it.
+    pub fn common_rows(&self, bounds: Option<(f64, f64)>, seed: u64) -> CommonRows {
+        let points = self.ordered();
+        let of_curve = |one: &&SeriesPoint, other: &&SeriesPoint| {
+            (&one.panel, &one.series) == (&other.panel, &other.series)
+        };
+        let (mut rows, mut left_out) = (Vec::new(), 0);
+        for curve in points.chunk_by(of_curve) {
+            let common = Common::of(curve);
+            left_out = left_out.max(common.left_out);
+            let shown = curve.iter().filter(|point| {
+                let mut samples = common.samples.iter();
+                samples.all(|sample| point.values.contains_key(sample))
+            });
+            rows.extend(shown.map(|point| point.row(bounds, seed, Some(&common.samples))));
+        }
+        CommonRows { rows, left_out }
+    }
+
+    fn ordered(&self) -> Vec<&SeriesPoint> {
         let mut panels: Vec<&str> = Vec::new();
         let mut series: Vec<&str> = Vec::new();
         for point in &self.points {
@@ -59,24 +118,58 @@ impl SeriesSamples {
             key(a).cmp(&key(b)).then(a.x.total_cmp(&b.x))
         });
         order
-            .into_iter()
-            .map(|point| point.row(bounds, seed))
-            .collect()
+    }
+}
+
+/// The samples that a curve is over.
+struct Common {
+    samples: BTreeSet<usize>,
+    left_out: usize,
+}
+
+impl Common {
+    /// Those that are at every point at which at least half as many are as at any; where no sample is at all of these,
+    /// those of the fullest point.
+    fn of(curve: &[&SeriesPoint]) -> Self {
+        let at = |point: &&SeriesPoint| -> BTreeSet<usize> { point.values.keys().copied().collect() };
+        let all: BTreeSet<usize> = curve.iter().flat_map(at).collect();
+        let most = curve.iter().map(|point| point.values.len()).max().unwrap_or(0);
+        let shown = curve.iter().filter(|point| 2 * point.values.len() >= most);
+        let shared = shown.map(at).reduce(|one, other| &one & &other);
+        let fullest = || curve.iter().find(|point| point.values.len() == most).map(at);
+        let samples = shared.filter(|samples| !samples.is_empty()).or_else(fullest);
+        let samples = samples.unwrap_or_default();
+        Self {
+            left_out: all.len() - samples.len(),
+            samples,
+        }
     }
 }
 
 impl SeriesPoint {
-    fn row(&self, bounds: Option<(f64, f64)>, seed: u64) -> FigureRow {
-        let interval = mean_interval(&self.values, bounds, seed);
+    /// Over all of its samples, or over some.
+    fn row(
+        &self,
+        bounds: Option<(f64, f64)>,
+        seed: u64,
+        samples: Option<&BTreeSet<usize>>,
+    ) -> FigureRow {
+        let is_in = |sample: &usize| samples.is_none_or(|samples| samples.contains(sample));
+        let found = self.values.iter().filter(|(sample, _)| is_in(sample));
+        let (values, ceilings): (Vec<f64>, Vec<Option<f64>>) =
+            found.map(|(_, &(value, ceiling))| (value, ceiling)).unzip();
+        let interval = mean_interval(&values, bounds, seed);
+        let ceilings: Option<Vec<f64>> = ceilings.into_iter().collect();
         FigureRow {
             panel: self.panel.clone(),
             series: self.series.clone(),
             x: self.x,
             y: None,
-            value: mean(self.values.iter().copied()).unwrap_or(f64::NAN),
+            value: mean(values.iter().copied()).unwrap_or(f64::NAN),
             low: interval.map(|interval| interval.low),
             high: interval.map(|interval| interval.high),
-            samples: u32::try_from(self.values.len()).unwrap_or(u32::MAX),
+            ceiling: ceilings.and_then(mean),
+            samples: u32::try_from(values.len()).unwrap_or(u32::MAX),
             resolved: None,
         }
     }
@@ -86,30 +179,72 @@ impl SeriesPoint {
 mod tests {
     use super::*;
 
+    fn place(series: &str, x: f64) -> SeriesPlace<'_> {
+        SeriesPlace {
+            panel: "end",
+            series,
+            x,
+        }
+    }
+
+    fn told(rows: &[FigureRow]) -> Vec<(&str, f64, f64, u32)> {
+        rows.iter()
+            .map(|row| (row.series.as_str(), row.x, row.value, row.samples))
+            .collect()
+    }
+
     #[test]
-    fn points_become_means_in_the_order_of_coming_and_of_x() {
+    fn points_become_means_in_the_order_of_coming_and_of_x_and_a_copy_counts_once() {
         let mut samples = SeriesSamples::default();
         for (series, x, value) in [("laq", 2.0, 0.5), ("last", 1.0, 0.25), ("laq", 1.0, 1.0)] {
-            samples.push("end", series, x, value);
-            samples.push("end", series, x, value);
+            samples.push("a", place(series, x), value, Some(0.75));
+            samples.push("b", place(series, x), value, Some(1.0));
         }
-        samples.push("end", "laq", 2.0, 0.8);
+        samples.push("c", place("laq", 2.0), 0.8, None);
+        samples.push("c", place("laq", 2.0), 0.1, None);
+        samples.push("d", place("laq", 2.0), f64::NAN, None);
         let rows = samples.rows(Some((0.0, 1.0)), 1);
-        let told: Vec<(&str, f64, f64, u32)> = rows
-            .iter()
-            .map(|row| (row.series.as_str(), row.x, row.value, row.samples))
-            .collect();
         assert_eq!(
-            told,
+            told(&rows),
             [
                 ("laq", 1.0, 1.0, 2),
                 ("laq", 2.0, 0.6, 3),
                 ("last", 1.0, 0.25, 2)
             ]
         );
+        assert_eq!((rows[0].ceiling, rows[1].ceiling), (Some(0.875), None));
         // Two samples at the upper bound: the exact interval from the root of 0.025 on.
         let low = rows[0].low.unwrap();
         assert!((low - 0.025_f64.sqrt()).abs() < 1e-12 && rows[0].high == Some(1.0));
         assert!(rows[1].low.unwrap() >= 0.0 && rows[1].high.unwrap() <= 1.0);
+    }
+
+    /// Ten samples of the same falling curve would rise where those end that are low.
+    #[test]
+    fn a_curve_is_over_the_same_samples_from_its_first_point_to_its_last() {
+        let mut samples = SeriesSamples::default();
+        for (sample, level, steps) in [("a", 0.9, 4), ("b", 0.7, 3), ("c", 0.2, 2), ("d", 0.4, 3)] {
+            for step in 1..=steps {
+                samples.push(sample, place("laq", f64::from(step)), level, None);
+            }
+        }
+        let found = samples.common_rows(None, 1);
+        let two_thirds = (0.9 + 0.7 + 0.4) / 3.0;
+        assert_eq!(
+            told(&found.rows),
+            [1.0, 2.0, 3.0].map(|step| ("laq", step, two_thirds, 3))
+        );
+        assert_eq!(found.left_out, 1);
+        assert_eq!(samples.rows(None, 1)[3].samples, 1);
+    }
+
+    #[test]
+    fn curves_that_share_no_point_are_over_the_samples_of_the_fullest() {
+        let mut samples = SeriesSamples::default();
+        samples.push("a", place("laq", 1.0), 0.5, None);
+        samples.push("b", place("laq", 2.0), 0.7, None);
+        let found = samples.common_rows(None, 1);
+        assert_eq!(told(&found.rows), [("laq", 1.0, 0.5, 1)]);
+        assert_eq!(found.left_out, 1);
     }
 }

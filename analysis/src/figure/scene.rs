@@ -12,6 +12,9 @@ impl Rgb {
     /// White.
     pub const WHITE: Self = Self(255, 255, 255);
 
+    /// The grey of what data are held against.
+    pub const REFERENCE: Self = Self(120, 120, 120);
+
     /// A step from this colour towards another; 0 is this one, 1 the other.
     #[must_use]
     pub fn towards(self, other: Self, share: f32) -> Self {

@@ -27,9 +27,12 @@ table! {
         budget_tokens: u32,
         /// The budget as a share: the one typed for a percentage, otherwise of the tokens used.
         budget_fraction: f64,
-        /// Recall of what is kept, mean over heads.
+        /// Recall of the window's queries, which are scored as the decode stage is, mean over heads.
         recall: Option<f64>,
-        /// Share of the decode stage's top B that is kept, mean over heads.
+        /// Recall of the method as published, by whose ranking the cache is evicted, against the raw attention of the
+        /// decode stage, mean over heads.
+        method_recall: Option<f64>,
+        /// Share of the decode stage's top B by raw attention that is kept, mean over heads.
         kept_recall: Option<f64>,
         /// Hit rate of what is kept, mean over heads.
         hit_rate: Option<f64>,
@@ -77,17 +80,42 @@ table! {
 }
 
 table! {
+    FidelitySummaryTable in "fidelity_summary.parquet", one row per "group, window, budget and metric";
+    /// One mean over samples.
+    #[derive(Copy)]
+    FidelitySummaryRow<'a> {
+        /// Name of the model.
+        model: &'a str,
+        /// Name of the task.
+        task: &'a str,
+        /// Where the question stands; missing where the data do not say.
+        question_place: Option<&'a str>,
+        /// Label of the window as it was typed; `decode` is the decode stage itself, `full` the cache that is not
+        /// evicted.
+        window: &'a str,
+        /// The budget as it was typed.
+        budget: Budget,
+        /// A figure by its column of fidelity.parquet.
+        metric: &'a str,
+        /// Samples in the mean: contents, so that copies count once.
+        samples: u32,
+        /// Mean over samples.
+        mean: f64,
+        /// Over samples.
+        interval: Option<Interval>,
+    }
+}
+
+table! {
     RecallFidelityTable in "recall_fidelity.parquet", one row per "correlation";
     /// One correlation of what was foreseen with how the output changed.
     #[derive(Copy)]
     RecallFidelityRow<'a> {
-        /// Name of the session.
-        session: &'a str,
         /// Name of the model.
         model: &'a str,
-        /// The task; missing for all prompts of the session together.
-        task: Option<&'a str>,
-        /// Where the question stands, where that is known; missing for all prompts together.
+        /// Name of the task.
+        task: &'a str,
+        /// Where the question stands; missing where the data do not say.
         question_place: Option<&'a str>,
         /// The budget as it was typed.
         budget: Budget,
@@ -95,7 +123,7 @@ table! {
         over: &'a str,
         /// Label of the window, where the correlation runs over the samples of one.
         window: Option<&'a str>,
-        /// What was foreseen: `recall`, `kept_recall`, `hit_rate` or `kept_mass`.
+        /// What was foreseen: `recall`, `method_recall`, `kept_recall`, `hit_rate` or `kept_mass`.
         foreseen: &'a str,
         /// What became of the output: `kl`, `agreement`, `answer_nll` or `score`.
         changed: &'a str,

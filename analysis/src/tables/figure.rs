@@ -20,6 +20,8 @@ table! {
         low: Option<f64>,
         /// Upper end.
         high: Option<f64>,
+        /// What the decode stage's own queries reach there under the window's scoring, where methods are compared.
+        ceiling: Option<f64>,
         /// Samples that the value is the mean of.
         samples: u32,
         /// Whether a difference or a win is resolved, where the figure is about one.

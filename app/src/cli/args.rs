@@ -426,10 +426,10 @@ mod tests {
             [Budget::Tokens(64), Budget::Fraction(0.05)]
         );
         assert_eq!(
-            measure.scoring.options().overrides.pool,
+            measure.comparing.options().overrides.pool,
             Some(Pooling::Max { kernel: 7 })
         );
-        assert_eq!(measure.scoring.options().exempt.recent, 32);
+        assert_eq!(measure.comparing.options().exempt.recent, 32);
     }
 
     #[test]
@@ -439,6 +439,8 @@ mod tests {
             ["--budgets", "abc"],
             ["--pool", "max:4"],
             ["--keys", "some"],
+            ["--compare", "windows"],
+            ["--order", "none"],
             ["--exempt-recent", "-1"],
         ] {
             let arguments = ["kvlens", "measure", "x", "--out", "t"]

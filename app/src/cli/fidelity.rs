@@ -41,7 +41,7 @@ pub fn run(arguments: &FidelityArguments) -> Result<()> {
     progress.end();
     output::print(&format!(
         "{}\nTables written: {}\n",
-        text::text(&outcome?)?,
+        text::text(&outcome?, &request.budgets)?,
         arguments.out.display()
     ))
 }

@@ -30,3 +30,42 @@ pub fn grid(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Tab
     }
     table
 }
+
+/// A text in lines of at most [`WIDTH`] characters, each ended by a line break; spaces at its start stay.
+pub fn wrapped(text: &str) -> String {
+    let indent = &text[..text.len() - text.trim_start().len()];
+    let mut lines = vec![indent.to_owned()];
+    for word in text.split_whitespace() {
+        let is_first = lines.last().is_some_and(|line| line.trim().is_empty());
+        let length = |line: &String| line.chars().count() + 1 + word.chars().count();
+        let fits = lines
+            .last()
+            .is_some_and(|line| length(line) <= usize::from(WIDTH));
+        match lines.last_mut() {
+            Some(line) if is_first => line.push_str(word),
+            Some(line) if fits => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{indent}{word}")),
+        }
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_before_the_eightieth_column_and_keep_every_word() {
+        let words = format!(" {}", "abcde fgh ".repeat(30));
+        let text = wrapped(&words);
+        assert!(text.lines().count() > 3 && text.ends_with('\n'));
+        for line in text.lines() {
+            assert!(line.starts_with(" a") || line.starts_with(" f"), "{line}");
+            assert!(line.len() <= usize::from(WIDTH), "{line}");
+        }
+        assert!(text.split_whitespace().eq(words.split_whitespace()));
+    }
+}

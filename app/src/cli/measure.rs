@@ -24,7 +24,7 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
         sessions: arguments.sessions.clone(),
         out: arguments.out.clone(),
         budgets: distinct(&arguments.budgets),
-        options: arguments.scoring.options(),
+        options: arguments.comparing.options(),
         metric: arguments.metric.0,
         head_tests: !arguments.no_head_tests,
         questions: arguments.questions(),
@@ -49,6 +49,6 @@ pub fn measured_text(request: &MeasureRequest, cancel: &Cancel) -> Result<String
     let outcome = measure(request, &mut progress, cancel);
     progress.end();
     let measured = outcome?;
-    let text = recall_table::text(&measured.collection, &request.budgets, &request.pairs)?;
+    let text = recall_table::text(&measured, &request.budgets, &request.pairs)?;
     Ok(format!("{text}\n{}\n", cost_table::text(&measured.costs)))
 }

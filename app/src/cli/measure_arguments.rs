@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kvlens_analysis::{
-    Budget, ForcedKeep, GroupReduction, KeptRecent, KeySet, Metric, Pooling, RowReduction,
-    ScoringOverrides, StepRange,
+    Budget, Compare, ForcedKeep, GroupOrder, GroupReduction, KeptRecent, KeySet, Metric, Pooling,
+    RowReduction, ScoringOverrides, StepRange,
 };
 
 use super::args::{DEFAULT_BUDGETS, at_least_one};
@@ -56,9 +56,10 @@ pub struct MeasureArguments {
     /// Positions from one place of that window to the next
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SWEEP.stride, value_parser = at_least_one)]
     pub place_stride: usize,
+    /// What is compared and how it is scored
     // last, as its heading holds for whatever comes behind
     #[command(flatten)]
-    pub scoring: ScoringArguments,
+    pub comparing: ComparingArguments,
 }
 
 impl MeasureArguments {
@@ -74,7 +75,29 @@ impl MeasureArguments {
     }
 }
 
-/// How windows and oracle are scored and ranked.
+/// What is compared, and how it is scored and ranked.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Scoring")]
+pub struct ComparingArguments {
+    /// What is compared. queries: which window's queries foresee the decode stage? Every window and the decode stage
+    /// are scored alike (mean over rows, causal keys, max:7, each query head; other flags replace parts of it for
+    /// all), so the decode stage itself has recall 1. methods: which method as published keeps what decoding really
+    /// uses? Every window has its own scoring, the truth is the raw attention of the decode stage, and each window's
+    /// ceiling is told: what the decode stage's own queries reach under its scoring
+    #[arg(long, value_name = "queries|methods", default_value_t)]
+    pub compare: Compare,
+    #[command(flatten)]
+    pub scoring: ScoringArguments,
+}
+
+impl ComparingArguments {
+    /// How to score and rank.
+    pub fn options(&self) -> MeasureOptions {
+        self.scoring.options(self.compare)
+    }
+}
+
+/// How windows and decode stage are scored and ranked.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Scoring")]
 pub struct ScoringArguments {
@@ -85,43 +108,47 @@ pub struct ScoringArguments {
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub exempt_sinks: usize,
     /// Recent tokens that every window's eviction rule keeps, instead of the published ones: so many, or a share
-    /// of each budget (H2O's split is 50%). Counts in hit rate and in fidelity
+    /// of each budget (H2O's split is 50%). Counts in kept recall, hit rate, evidence kept and in fidelity
     #[arg(long, value_name = "N|P%")]
     pub keep_recent: Option<KeptRecent>,
-    /// Reduction over a window's rows instead of the published one: mean, sum or max
+    /// Reduction over rows instead of the mean, or of each method's published one: mean, sum or max
     #[arg(long, value_name = "mean|sum|max")]
     pub reduce: Option<RowReduction>,
-    /// Pooling along positions instead of the published one
+    /// Pooling along positions instead of max:7, or of each method's published one
     #[arg(long, value_name = "none|avg:K|max:K")]
     pub pool: Option<Pooling>,
     /// Reduction over the query heads of a key/value head (mean, max), or of a layer (layer: their mean), instead of
-    /// the published one
+    /// none, or of each method's published one
     #[arg(long, value_name = "none|mean|max|layer")]
     pub group: Option<GroupReduction>,
+    /// Which of pooling and the reduction over heads comes first: pool-first (kvpress) or group-first (AdaKV)
+    #[arg(long, value_name = "pool-first|group-first")]
+    pub order: Option<GroupOrder>,
     /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
     #[arg(long, value_name = "causal|prompt")]
     pub keys: Option<KeySet>,
     /// Decode steps that the oracle is made of: all, the first 8, or the 5th to the 8th as 5-8
     #[arg(long, value_name = "all|N|A-B", default_value_t)]
     pub oracle_steps: StepRange,
-    /// Reduction over the oracle's steps alone, instead of --reduce or the mean
+    /// Reduction over the oracle's steps where methods are compared, instead of the mean
     #[arg(long, value_name = "mean|sum|max")]
     pub oracle_reduce: Option<RowReduction>,
-    /// Keys of the oracle's softmax alone, instead of --keys or causal
+    /// Keys of the oracle's softmax where methods are compared, instead of causal
     #[arg(long, value_name = "causal|prompt")]
     pub oracle_keys: Option<KeySet>,
 }
 
 impl ScoringArguments {
     /// How to score and rank.
-    pub fn options(&self) -> MeasureOptions {
+    pub fn options(&self, compare: Compare) -> MeasureOptions {
         MeasureOptions {
+            compare,
             overrides: ScoringOverrides {
                 keys: self.keys,
                 reduce: self.reduce,
                 pool: self.pool,
                 group: self.group,
-                group_order: None,
+                group_order: self.order,
             },
             exempt: ForcedKeep {
                 sinks: self.exempt_sinks,
@@ -170,10 +197,14 @@ const fn every_metric() -> [MetricChoice; Metric::ALL.len()] {
 fn summary(metric: Metric) -> &'static str {
     match metric {
         Metric::Recall => "Share of the decode stage's top tokens that the window ranks as high",
-        Metric::HitRate => "The same with the tokens that the window's rule always keeps",
+        Metric::KeptRecall => "Share of them that the window's eviction rule keeps",
+        Metric::HitRate => {
+            "The same with the tokens that the rule always keeps counted as hits on both sides"
+        }
         Metric::Jaccard => "Tokens in both sets over tokens in either",
         Metric::Mass => "Decode attention that the kept tokens hold",
         Metric::MassOfOracle => "The same as a share of the best possible",
+        Metric::EvidenceKept => "Share of the tokens that the answer needs which are kept",
     }
 }
 

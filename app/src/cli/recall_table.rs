@@ -1,51 +1,41 @@
-//! The tables on stdout, by model, task and place of the question: mean recall, paired differences, hit
-//! rate at the budgets of Judge Q's table.
+//! The tables on stdout, by model, task and place of the question: mean recall, paired differences, what the eviction
+//! rules keep, and the differences between places of the question and between models.
 
 use std::fmt::Write;
 
 use anyhow::Result;
-use kvlens_analysis::collection::{GroupSamples, GroupSummary, PairedMap};
+use kvlens_analysis::collection::{Contrast, GroupSamples, GroupSummary, PairedMap};
 use kvlens_analysis::statistics::Verdict;
-use kvlens_analysis::{Budget, Collection, Metric, SampleGroup};
+use kvlens_analysis::{Budget, Collection, Compare, Metric, SampleGroup};
+use kvlens_sessions::windows::DECODE_LABEL;
 
-use super::grid::grid;
-use crate::jobs::measure::Pairs;
+use super::grid::{grid, wrapped};
+use crate::jobs::measure::{LARGEST_SHARE, Measured, Pairs};
 use crate::jobs::{HIT_RATE_BUDGETS, SEED};
 
 /// Columns that still leave room for a window's label at [`WIDTH`](super::grid::WIDTH).
 const BUDGETS_ACROSS: usize = 6;
 /// Behind a difference whose interval spans zero.
 const NOT_RESOLVED: char = '≈';
+/// Copies of samples that are named before the rest is only counted.
+const NAMED_DUPLICATES: usize = 6;
 
-/// What is printed of the collected samples. `asked` are the budgets that were typed.
+/// What is printed of a measurement. `asked` are the budgets that were typed.
 ///
 /// # Errors
 /// Refusals of the statistics.
-pub fn text(collection: &Collection, asked: &[Budget], pairs: &Pairs) -> Result<String> {
-    let report = Report {
-        asked,
-        metric: collection.metric(),
-        several_models: several_models(collection),
-        recall: collection.summaries(Metric::Recall, SEED),
-        hit_rate: collection.summaries(Metric::HitRate, SEED),
-        differences: collection
-            .differences(pairs.against(collection), false, SEED)
-            .collect::<Result<_, _>>()?,
-    };
-    let mut text = String::from("Mean recall of the decode stage's top tokens, by budget\n");
+pub fn text(measured: &Measured, asked: &[Budget], pairs: &Pairs) -> Result<String> {
+    let collection = &measured.collection;
+    let report = Report::of(measured, asked, pairs)?;
+    let mut text = wrapped(&measured.options.compared());
+    text.push_str("\nMean recall of the decode stage's top tokens, by budget\n");
     for entry in collection.groups() {
         text.push_str(&report.group(entry));
     }
-    text.push_str(
-        "\nMeans over layers, heads and samples; below each its 95 % interval over samples.\n",
-    );
-    if !report.differences.is_empty() {
-        let _ = writeln!(
-            text,
-            "Differences are paired by sample; {NOT_RESOLVED} not resolved: the interval spans zero."
-        );
-    }
+    text.push_str(&report.contrasts());
+    text.push_str(&report.notes(measured.options.compare));
     text.push_str(&not_attention(collection));
+    text.push_str(&duplicates(collection));
     Ok(text)
 }
 
@@ -53,12 +43,44 @@ struct Report<'a> {
     asked: &'a [Budget],
     metric: Metric,
     several_models: bool,
+    /// Of recall; the decode stage first.
     recall: Vec<GroupSummary<'a>>,
+    kept_recall: Vec<GroupSummary<'a>>,
     hit_rate: Vec<GroupSummary<'a>>,
+    /// The decode stage first.
+    evidence: Vec<GroupSummary<'a>>,
     differences: Vec<PairedMap<'a>>,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    fn of(measured: &'a Measured, asked: &'a [Budget], pairs: &Pairs) -> Result<Self> {
+        let Measured {
+            collection, decode, ..
+        } = measured;
+        let with_decode = |metric| {
+            let mut summaries = decode.summaries(metric, SEED);
+            summaries.extend(collection.summaries(metric, SEED));
+            summaries
+        };
+        let mut differences = Vec::new();
+        for contrast in Contrast::ALL {
+            let against = pairs.against(collection);
+            for pair in collection.differences(contrast, against, false, SEED) {
+                differences.push(pair?);
+            }
+        }
+        Ok(Self {
+            asked,
+            metric: collection.metric(),
+            several_models: several_models(collection),
+            recall: with_decode(Metric::Recall),
+            kept_recall: collection.summaries(Metric::KeptRecall, SEED),
+            hit_rate: collection.summaries(Metric::HitRate, SEED),
+            evidence: with_decode(Metric::EvidenceKept),
+            differences,
+        })
+    }
+
     fn group(&self, entry: &GroupSamples) -> String {
         let mut text = format!("\n{}\n", heading(entry, self.several_models));
         let windows: Vec<&str> = entry
@@ -66,60 +88,204 @@ impl Report<'_> {
             .into_iter()
             .map(|(label, _)| label)
             .collect();
+        let with_decode = [&[DECODE_LABEL], &windows[..]].concat();
         let recall = |window: &str, budget| {
-            cell(find(&self.recall, &entry.group, window, budget)).unwrap_or_else(dash)
+            find(&self.recall, &entry.group, window, budget).map_or_else(dash, cell)
         };
         for budgets in self.asked.chunks(BUDGETS_ACROSS) {
-            text.push_str(&table("window", budgets, &windows, recall));
+            text.push_str(&table("window", budgets, &with_decode, recall));
         }
-        text.push_str(&self.differences(&entry.group));
-        let hit_rates: Vec<Budget> = HIT_RATE_BUDGETS
-            .map(Budget::Tokens)
-            .into_iter()
-            .filter(|budget| {
-                let mut known = self.hit_rate.iter();
-                known.any(|found| found.group == &entry.group && found.budget == *budget)
-            })
+        text.push_str(&self.heads_left_out(entry));
+        text.push_str(&self.window_differences(&entry.group));
+        text.push_str(&self.kept(entry, &windows));
+        text.push_str(&self.evidence_kept(&entry.group, &with_decode));
+        text
+    }
+
+    /// How many heads the means are over, where some layers see no more tokens than the budget.
+    fn heads_left_out(&self, entry: &GroupSamples) -> String {
+        let mut parts = Vec::new();
+        let mut all = 0;
+        for &budget in self.asked {
+            let of_budget = self.recall.iter().filter(|found| {
+                found.group == &entry.group && found.budget == budget && found.window != DECODE_LABEL
+            });
+            let fewest = of_budget.min_by_key(|found| found.heads);
+            if let Some(found) = fewest.filter(|found| found.heads < found.all_heads) {
+                all = found.all_heads;
+                parts.push(format!("{} at {budget}", found.heads));
+            }
+        }
+        match parts.is_empty() {
+            true => String::new(),
+            false => wrapped(&format!(
+                " heads in the means, of {all}: {}; the other layers see no more tokens than that",
+                parts.join(", ")
+            )),
+        }
+    }
+
+    /// The share of the decode stage's top tokens that the rule keeps, with the hit rate behind it.
+    fn kept(&self, entry: &GroupSamples, windows: &[&str]) -> String {
+        let longest = entry.prompt_tokens.iter().max().copied().unwrap_or(0);
+        let at = |budget: Budget| {
+            let mut known = self.kept_recall.iter();
+            known.find(|found| found.group == &entry.group && found.budget == budget)
+        };
+        let is_shown = |budget: &Budget| {
+            let most = LARGEST_SHARE * longest as f64;
+            budget.tokens(longest) as f64 <= most && at(*budget).is_some()
+        };
+        let budgets = HIT_RATE_BUDGETS.map(Budget::Tokens);
+        let budgets: Vec<Budget> = budgets.into_iter().filter(is_shown).collect();
+        if budgets.is_empty() {
+            return String::new();
+        }
+        let kept = |window: &str, budget| {
+            let of = |summaries| find(summaries, &entry.group, window, budget);
+            match (of(&self.kept_recall), of(&self.hit_rate)) {
+                (Some(kept), Some(hits)) => format!("{:.2} ({:.2})", kept.mean, hits.mean),
+                _ => dash(),
+            }
+        };
+        let named = |&budget: &Budget| match at(budget) {
+            Some(found) if found.samples < entry.prompt_tokens.len() => {
+                format!("{budget}, n = {}", found.samples)
+            }
+            _ => budget.to_string(),
+        };
+        let header = budgets.iter().map(named).collect();
+        table_of("kept recall (hit rate)", header, windows, |window| {
+            budgets.iter().map(|&budget| kept(window, budget)).collect()
+        })
+    }
+
+    /// The share of the needed tokens that is kept, where the data know them.
+    fn evidence_kept(&self, group: &SampleGroup, windows: &[&str]) -> String {
+        let mut known = self.evidence.iter();
+        if !known.any(|found| found.group == group && self.asked.contains(&found.budget)) {
+            return String::new();
+        }
+        let share = |window: &str, budget| {
+            let found = find(&self.evidence, group, window, budget);
+            found.map_or_else(dash, |found| format!("{:.2}", found.mean))
+        };
+        let tables = self.asked.chunks(BUDGETS_ACROSS);
+        tables
+            .map(|budgets| table("needed tokens kept", budgets, windows, share))
+            .collect()
+    }
+
+    /// One line for each pair, under a heading that says what is taken off.
+    fn window_differences(&self, group: &SampleGroup) -> String {
+        let of_group: Vec<&PairedMap<'_>> = self
+            .differences
+            .iter()
+            .filter(|pair| pair.contrast == Contrast::Window && is_of(pair, group))
             .collect();
-        if !hit_rates.is_empty() {
-            let hit_rate = |window: &str, budget| {
-                find(&self.hit_rate, &entry.group, window, budget)
-                    .map_or_else(dash, |found| format!("{:.2}", found.mean))
-            };
-            text.push_str(&table("hit rate", &hit_rates, &windows, hit_rate));
+        let seconds = distinct(of_group.iter().map(|pair| pair.second));
+        let of_second = |second: &str| {
+            let pairs = of_group.iter().filter(|pair| pair.second == second);
+            let pairs: Vec<&PairedMap<'_>> = pairs.copied().collect();
+            let corner = format!("{} less {second}", self.metric.label());
+            self.difference_tables(&corner, &pairs, |pair| pair.first)
+        };
+        seconds.into_iter().map(of_second).collect()
+    }
+
+    /// Places of the question and models, held against each other window by window.
+    fn contrasts(&self) -> String {
+        let across: Vec<&PairedMap<'_>> = self
+            .differences
+            .iter()
+            .filter(|pair| pair.contrast != Contrast::Window)
+            .collect();
+        let mut text = String::new();
+        for title in distinct(across.iter().map(|pair| self.title(pair))) {
+            let pairs = across.iter().filter(|pair| self.title(pair) == title);
+            let pairs: Vec<&PairedMap<'_>> = pairs.copied().collect();
+            let _ = writeln!(text, "\n{}", title.trim_end());
+            text.push_str(&self.difference_tables("window", &pairs, |pair| {
+                pair.window.unwrap_or_default()
+            }));
         }
         text
     }
 
-    /// One line for each pair, under a heading that says what is taken off.
-    fn differences(&self, group: &SampleGroup) -> String {
-        let of_group = || self.differences.iter().filter(|pair| pair.group == group);
-        let mut seconds: Vec<&str> = Vec::new();
-        for pair in of_group() {
-            if !seconds.contains(&pair.second) {
-                seconds.push(pair.second);
+    fn title(&self, pair: &PairedMap<'_>) -> String {
+        let (first, second, metric) = (pair.first, pair.second, self.metric.label());
+        let model = pair.model.filter(|_| self.several_models);
+        let model = model.map_or_else(String::new, |model| format!("{model}, "));
+        let task = pair.task;
+        match pair.contrast {
+            Contrast::Model => {
+                let place = pair.question_place.map(|place| format!(", question at the {place}"));
+                format!("{task}{}: {metric} of {first} less {second}", place.unwrap_or_default())
             }
+            Contrast::QuestionPlace | Contrast::Window => format!(
+                "{model}{task}: {metric} with the question at the {first} less at the {second}"
+            ),
         }
-        let mut text = String::new();
-        for second in seconds {
-            let mut firsts: Vec<&str> = Vec::new();
-            for pair in of_group().filter(|pair| pair.second == second) {
-                if !firsts.contains(&pair.first) {
-                    firsts.push(pair.first);
-                }
-            }
-            let difference = |first: &str, budget| {
-                of_group()
-                    .find(|pair| (pair.first, pair.second, pair.budget) == (first, second, budget))
-                    .map_or_else(dash, difference_cell)
-            };
-            let corner = format!("{} less {second}", self.metric.label());
-            for budgets in self.asked.chunks(BUDGETS_ACROSS) {
-                text.push_str(&table(&corner, budgets, &firsts, difference));
-            }
-        }
-        text
     }
+
+    /// A line for each of some pairs, named by `label`.
+    fn difference_tables<'p>(
+        &self,
+        corner: &str,
+        pairs: &[&'p PairedMap<'_>],
+        label: impl Fn(&'p PairedMap<'_>) -> &'p str,
+    ) -> String {
+        let labels = distinct(pairs.iter().map(|pair| label(pair)));
+        let difference = |wanted: &str, budget| {
+            let mut pairs = pairs.iter();
+            let found = pairs.find(|pair| label(pair) == wanted && pair.budget == budget);
+            found.map_or_else(dash, |pair| difference_cell(pair))
+        };
+        let tables = self.asked.chunks(BUDGETS_ACROSS);
+        tables
+            .map(|budgets| table(corner, budgets, &labels, difference))
+            .collect()
+    }
+
+    fn notes(&self, compare: Compare) -> String {
+        let mut notes = "Means over layers, heads and samples; below each its 95 % interval over samples.".to_owned();
+        if compare == Compare::Methods {
+            notes.push_str(" `of` is the window's ceiling.");
+        }
+        notes.push_str(" `decode` is the decode stage itself.");
+        if !self.kept_recall.is_empty() {
+            notes.push_str(
+                " Kept recall: share of the decode stage's top tokens that the window's eviction rule keeps; the hit \
+                 rate counts the tokens that the rule always keeps as hits on both sides. Budgets above 90 % of a \
+                 prompt are left out of both.",
+            );
+        }
+        if !self.differences.is_empty() {
+            let _ = write!(
+                notes,
+                " Differences are paired by sample, those of places by document; {NOT_RESOLVED} not resolved: the \
+                 interval spans zero."
+            );
+        }
+        format!("\n{}", wrapped(&notes))
+    }
+}
+
+fn is_of(pair: &PairedMap<'_>, group: &SampleGroup) -> bool {
+    pair.model == Some(group.model.as_str())
+        && pair.task == group.task
+        && pair.question_place == group.question_place.as_deref()
+}
+
+/// Each once, in the order of coming.
+fn distinct<N: PartialEq>(names: impl Iterator<Item = N>) -> Vec<N> {
+    let mut known = Vec::new();
+    for name in names {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    known
 }
 
 fn find<'a>(
@@ -137,16 +303,17 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-/// The mean over samples and, with two samples or more, its interval on a second line.
-fn cell(summary: Option<&GroupSummary<'_>>) -> Option<String> {
-    let summary = summary?;
-    Some(match summary.interval {
-        None => format!("{:.2}", summary.mean),
-        Some(interval) => format!(
-            "{:.2}\n{:.2}-{:.2}",
-            summary.mean, interval.low, interval.high
-        ),
-    })
+/// The mean over samples and on further lines, with two samples or more, its interval and, where methods are compared,
+/// its ceiling. The decode stage against itself has neither.
+fn cell(summary: &GroupSummary<'_>) -> String {
+    let mut cell = format!("{:.2}", summary.mean);
+    if let Some(interval) = summary.interval.filter(|_| summary.window != DECODE_LABEL) {
+        let _ = write!(cell, "\n{:.2}-{:.2}", interval.low, interval.high);
+    }
+    if let Some(ceiling) = summary.ceiling {
+        let _ = write!(cell, "\nof {ceiling:.2}");
+    }
+    cell
 }
 
 fn difference_cell(pair: &PairedMap<'_>) -> String {
@@ -164,6 +331,20 @@ fn several_models(collection: &Collection) -> bool {
         [a, b] => a.group.model != b.group.model,
         _ => false,
     })
+}
+
+/// Samples that came again.
+fn duplicates(collection: &Collection) -> String {
+    let all = collection.duplicates();
+    let mut text: String = all
+        .iter()
+        .take(NAMED_DUPLICATES)
+        .map(|duplicate| wrapped(&format!("{duplicate}.")))
+        .collect();
+    if let Some(more) = all.len().checked_sub(NAMED_DUPLICATES).filter(|more| *more > 0) {
+        let _ = writeln!(text, "{more} more samples came again and count once.");
+    }
+    text
 }
 
 /// Windows whose scores are no attention, and what they are.
@@ -225,101 +406,188 @@ fn table(
     windows: &[&str],
     cell: impl Fn(&str, Budget) -> String,
 ) -> String {
-    let header = budgets.iter().map(Budget::to_string);
+    let header = budgets.iter().map(Budget::to_string).collect();
+    table_of(corner, header, windows, |window| {
+        budgets.iter().map(|&budget| cell(window, budget)).collect()
+    })
+}
+
+fn table_of(
+    corner: &str,
+    header: Vec<String>,
+    windows: &[&str],
+    cells: impl Fn(&str) -> Vec<String>,
+) -> String {
     let header = std::iter::once(corner.to_owned()).chain(header).collect();
     let rows = windows.iter().map(|&window| {
-        let cells = budgets.iter().map(|&budget| cell(window, budget));
-        std::iter::once(window.to_owned()).chain(cells).collect()
+        let label = std::iter::once(window.to_owned());
+        label.chain(cells(window)).collect()
     });
-    let table = grid(header, rows);
-    format!("{table}\n")
+    format!("{}\n", grid(header, rows))
 }
 
 #[cfg(test)]
 mod tests {
     use kvlens_analysis::HeadKind;
-    use kvlens_analysis::collection::CollectedWindow;
+    use kvlens_analysis::SampleKey;
+    use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
     use kvlens_analysis::comparison::{BudgetCurves, Comparison, HeadComparison};
 
     use super::*;
+    use crate::jobs::measure::CostSummary;
+    use crate::measurement::MeasureOptions;
 
     const BUDGETS: [Budget; 2] = [Budget::Tokens(64), Budget::Tokens(4096)];
 
-    /// One head of 470 prompt tokens, compared at 64 and 128.
-    fn comparison(recall: f32) -> Comparison {
-        let both = vec![recall; 2];
+    /// Two heads of 470 prompt tokens, compared at 64 and 128; the second one's layer sees 100 tokens.
+    fn comparison(recall: f64) -> Comparison {
+        let head = |curve: &[f64]| {
+            let curve = || curve.to_vec();
+            HeadComparison {
+                curves: BudgetCurves {
+                    recall: curve(),
+                    kept_recall: curve(),
+                    hit_rate: curve(),
+                    jaccard: curve(),
+                    mass: curve(),
+                    mass_of_oracle: curve(),
+                    evidence_kept: curve(),
+                },
+                recall_auc: 0.0,
+            }
+        };
         Comparison {
-            layers: 1,
+            layers: 2,
             heads: 1,
             head_kind: HeadKind::Query,
             prompt_tokens: 470,
+            rankable_tokens: vec![470, 100],
             budgets: vec![64, 128],
-            by_head: vec![HeadComparison {
-                curves: BudgetCurves {
-                    recall: both.clone(),
-                    hit_rate: both.clone(),
-                    jaccard: both.clone(),
-                    mass: both.clone(),
-                    mass_of_oracle: both,
-                },
-                recall_auc: 0.0,
-            }],
+            by_head: vec![head(&[recall; 2]), head(&[recall, f64::NAN])],
         }
     }
 
-    /// Samples of recalls of two windows, the second of which is no attention.
-    fn collected(samples: &[(f32, f32)], label: &str) -> Collection {
-        let more = [Budget::Tokens(128)];
-        let mut collection = Collection::new(&BUDGETS, &more, Metric::Recall);
+    fn key(content: String, document: &str) -> SampleKey {
+        SampleKey {
+            prompt: content.clone(),
+            content,
+            document: Some(document.to_owned()),
+        }
+    }
+
+    /// Samples of recalls of two windows, the second of which is no attention, with the question at a place.
+    fn add(measured: &mut Measured, samples: &[(f64, f64)], label: &str, place: &str) {
         let group = SampleGroup {
             model: "demo".to_owned(),
             task: "facts".to_owned(),
-            question_place: Some("end".to_owned()),
+            question_place: Some(place.to_owned()),
         };
         for (index, &(first, second)) in samples.iter().enumerate() {
-            let (first, second) = (comparison(first), comparison(second));
-            let window = |label, score_kind, comparison| CollectedWindow {
+            let [first, second, perfect, ceiling] = [first, second, 1.0, 0.75].map(comparison);
+            let methods = measured.options.compare == Compare::Methods;
+            let window = |label, score_kind, comparison, ceiling| CollectedWindow {
                 label,
                 score_kind,
                 comparison,
+                ceiling,
             };
+            let ceiling = methods.then_some(&ceiling);
             let windows = [
-                window(label, "attention", &first),
-                window("knorm", "key-norm", &second),
+                window(label, "attention", &first, ceiling),
+                window("knorm", "key-norm", &second, ceiling),
             ];
-            collection.add(&group, &index.to_string(), 470, &windows);
+            let decode = [window(DECODE_LABEL, "attention", &perfect, None)];
+            let (sample, key) = (index.to_string(), key(format!("{place}{index}"), &index.to_string()));
+            let sample = CollectedSample {
+                key: &key,
+                session: "s",
+                sample: &sample,
+                prompt_tokens: 470,
+            };
+            measured.collection.add(&group, sample, &windows);
+            measured.decode.add(&group, sample, &decode);
         }
-        collection
+    }
+
+    fn nothing(compare: Compare) -> Measured {
+        let collection = || Collection::new(&BUDGETS, &[Budget::Tokens(128)], Metric::Recall);
+        Measured {
+            options: MeasureOptions {
+                compare,
+                ..MeasureOptions::default()
+            },
+            collection: collection(),
+            decode: collection(),
+            costs: CostSummary::default(),
+        }
+    }
+
+    fn collected(samples: &[(f64, f64)], label: &str) -> Measured {
+        let mut measured = nothing(Compare::Queries);
+        add(&mut measured, samples, label, "end");
+        measured
+    }
+
+    fn lines_of(measured: &Measured) -> Vec<String> {
+        let text = text(measured, &BUDGETS, &Pairs::First).unwrap();
+        let lines = text.lines().map(|line| line.trim_end().to_owned());
+        lines.collect()
+    }
+
+    fn has(lines: &[String], wanted: &str) {
+        assert!(lines.iter().any(|line| line == wanted), "{wanted}\n{lines:#?}");
     }
 
     #[test]
-    fn recall_differences_and_hit_rate_stand_under_their_group() {
+    fn recall_differences_and_what_is_kept_stand_under_their_group() {
         let samples = [(0.7, 0.1), (0.72, 0.14), (0.69, 0.1), (0.71, 0.13)];
-        let collection = collected(&samples, "last:32");
-        let text = text(&collection, &BUDGETS, &Pairs::First).unwrap();
-        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        assert_eq!(
-            lines[2],
-            "facts, question at the end, 4 samples of 470 tokens"
-        );
-        assert!(
-            lines[5].starts_with(" last:32") && lines[5].ends_with("0.70    -"),
-            "{text}"
-        );
-        assert!(lines[6].contains("0.68-0.73"), "{text}");
-        assert!(text.contains(" recall less last:32"), "{text}");
-        assert!(text.contains("-0.59"), "{text}");
-        assert!(text.contains("\n hit rate  128\n"), "{text}");
-        assert!(
-            text.ends_with("Not scored by attention:\n knorm: key-norm\n"),
-            "{text}"
-        );
+        let lines = lines_of(&collected(&samples, "last:32"));
+        assert!(lines[0].starts_with("Queries compared: "), "{lines:#?}");
+        has(&lines, "facts, question at the end, 4 samples of 470 tokens");
+        has(&lines, " decode        1.00    -");
+        has(&lines, " last:32       0.70    -");
+        has(&lines, "          0.68-0.73");
+        has(&lines, " recall less last:32     64 4096");
+        has(&lines, " knorm               -0.59     -");
+        has(&lines, " kept recall (hit rate)         128");
+        has(&lines, " last:32                0.70 (0.70)");
+        has(&lines, " needed tokens kept   64 4096");
+        assert_eq!(lines[lines.len() - 2..], ["Not scored by attention:", " knorm: key-norm"]);
+    }
+
+    #[test]
+    fn ceilings_heads_and_places_of_the_question_are_told() {
+        let mut measured = nothing(Compare::Methods);
+        add(&mut measured, &[(0.7, 0.1), (0.6, 0.2)], "last:32", "end");
+        add(&mut measured, &[(0.5, 0.1), (0.4, 0.2)], "last:32", "start");
+        let budgets = [Budget::Tokens(64), Budget::Tokens(128)];
+        let text = text(&measured, &budgets, &Pairs::First).unwrap();
+        assert!(text.starts_with("Methods compared: "), "{text}");
+        assert!(text.contains("of 0.75"), "{text}");
+        let lines = lines_of(&measured);
+        has(&lines, "facts: recall with the question at the start less at the end");
+        has(&lines, " last:32 -0.20     -");
+        let sliding = "heads in the means, of 2: 1 at 128;";
+        let mut wide = nothing(Compare::Queries);
+        wide.collection = Collection::new(&budgets, &[], Metric::Recall);
+        add(&mut wide, &[(0.7, 0.1)], "last:32", "end");
+        let text = super::text(&wide, &budgets, &Pairs::First).unwrap();
+        assert!(text.contains(sliding), "{text}");
+    }
+
+    #[test]
+    fn copies_are_named() {
+        let mut measured = collected(&[(0.7, 0.6)], "last:32");
+        add(&mut measured, &[(0.7, 0.6)], "last:32", "end");
+        let text = text(&measured, &BUDGETS, &Pairs::First).unwrap();
+        assert!(text.ends_with("0 of s is 0 of s again and counts once for last:32, knorm.\n"), "{text}");
+        assert!(text.contains("1 sample of 470 tokens"), "{text}");
     }
 
     #[test]
     fn what_is_not_resolved_is_marked() {
-        let collection = collected(&[(0.7, 0.6), (0.5, 0.7)], "last:32");
-        let text = text(&collection, &BUDGETS, &Pairs::First).unwrap();
+        let measured = collected(&[(0.7, 0.6), (0.5, 0.7)], "last:32");
+        let text = text(&measured, &BUDGETS, &Pairs::First).unwrap();
         assert!(text.contains("+0.05≈"), "{text}");
         let one = collected(&[(0.7, 0.6)], "last:32");
         let alone = super::text(&one, &BUDGETS, &Pairs::First).unwrap();
@@ -329,9 +597,12 @@ mod tests {
 
     #[test]
     fn six_budgets_and_a_long_label_stay_within_eighty_columns() {
-        let collection = collected(&[(0.1, 0.9), (0.2, 1.0)], "dapq:n=32,content=prefix-suffix");
+        let mut measured = nothing(Compare::Methods);
+        let label = "dapq:n=32,content=prefix-suffix";
+        add(&mut measured, &[(0.1, 0.9), (0.2, 1.0)], label, "end");
+        add(&mut measured, &[(0.1, 0.9), (0.2, 1.0)], label, "start");
         let budgets = [Budget::Tokens(64); BUDGETS_ACROSS];
-        let text = text(&collection, &budgets, &Pairs::First).unwrap();
+        let text = text(&measured, &budgets, &Pairs::First).unwrap();
         for line in text.lines() {
             assert!(
                 line.chars().count() <= 80,

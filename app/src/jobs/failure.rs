@@ -6,6 +6,7 @@ use anyhow::Result;
 use kvlens_sessions::SessionError;
 
 use super::Cancel;
+use crate::measurement::MeasureOptions;
 
 /// Why a job did not do what it was asked for.
 #[derive(Debug)]
@@ -24,6 +25,17 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Refuses options that contradict themselves.
+///
+/// # Errors
+/// [`Failure::BadInput`] with the sentence of [`MeasureOptions::contradiction`].
+pub fn refuse_contradiction(options: &MeasureOptions) -> Result<()> {
+    match options.contradiction() {
+        Some(sentence) => Err(Failure::BadInput(sentence.to_owned()).into()),
+        None => Ok(()),
+    }
+}
 
 /// Ends a job that was asked to stop.
 ///

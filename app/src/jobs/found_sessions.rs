@@ -1,12 +1,12 @@
 //! The sessions that were named: session folders themselves, or folders that hold some.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kvlens_analysis::{Budget, SampleKey};
-use kvlens_sessions::{CapturedSample, SampleState, Session};
+use kvlens_sessions::{SampleRecord, SampleState, Session};
+use sha2::{Digest, Sha256};
 
 use super::budgets::SampleBudgets;
 use super::failure::Failure;
@@ -127,21 +127,48 @@ pub fn refuse_useless_budgets(sessions: &[Session], budgets: &[Budget]) -> Resul
     Ok(())
 }
 
-/// Equal where two sessions ran the same sample, by the same model in the same number format, to the same decode stage.
-pub fn pairing_key(session: &Session, index: usize, captured: &CapturedSample) -> SampleKey {
-    let entry = session.manifest().finished().nth(index);
-    let sample = entry.map_or("", |entry| entry.sample_sha256.as_str());
-    let mut hasher = DefaultHasher::new();
-    session.manifest().model.weights_sha256.hash(&mut hasher);
-    session.manifest().dtype.hash(&mut hasher);
-    captured.record.prompt_ids.hash(&mut hasher);
-    captured.record.generated_ids.hash(&mut hasher);
-    format!("{sample}-{:016x}", hasher.finish())
+/// What a sample is, so that copies are known, also those in another session, and so that samples are paired that are
+/// one document with the question elsewhere, or one prompt before another model.
+pub fn sample_key(session: &Session, record: &SampleRecord) -> SampleKey {
+    let manifest = session.manifest();
+    let ids = |ids: &[u32]| -> Vec<u8> { ids.iter().flat_map(|id| id.to_le_bytes()).collect() };
+    SampleKey {
+        content: short_hash(&[
+            manifest.model.weights_sha256.as_bytes(),
+            manifest.dtype.as_bytes(),
+            &ids(&record.prompt_ids),
+            &ids(&record.generated_ids),
+        ]),
+        document: record.document.as_ref().map(|document| {
+            let question = record.question.as_deref().unwrap_or_default();
+            format!("{document} {question}")
+        }),
+        prompt: short_hash(&[record.prompt.as_bytes()]),
+    }
+}
+
+/// The first 16 hexadecimal digits of a hash of some parts, which is the same on every machine.
+fn short_hash(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        // with its length, so that no two divisions into parts are alike
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let digest = hasher.finalize();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_hash_are_kept_apart() {
+        // hashlib.sha256(struct.pack("<Q", 1) + b"a" + struct.pack("<Q", 1) + b"b").hexdigest()[:16]
+        assert_eq!(short_hash(&[b"a", b"b"]), "cf6ab613e3942391");
+        assert_ne!(short_hash(&[b"ab", b""]), short_hash(&[b"a", b"b"]));
+    }
 
     #[test]
     fn sessions_are_found_by_name_however_deep() {

@@ -1,19 +1,28 @@
 //! Where a table's figures come from, as JSON in the file's metadata.
 
 use anyhow::{Context, Result};
-use kvlens_analysis::{Budget, KeepRule, Scoring};
+use kvlens_analysis::{Budget, Compare, KeepRule, Scoring, SideScoring};
 use kvlens_sessions::model::ModelIdentity;
 use kvlens_sessions::{CapturePlan, ModelShape, ScoreKind, Session};
 use serde::Serialize;
 
 use crate::measurement::MeasureOptions;
 
-/// What the oracle is, in words that go with the figures.
-const ORACLE: &str = "the decode stage: queries of the generated tokens fed back at positions T, T+1, ..., \
-     those of them that options.oracle.steps names (counted from 1 there), scored as given here under each \
-     window (mean over the steps; softmax over every key seen, cut to the prompt without renormalising; no \
-     pooling; unless overridden); the query that produced the first \
-     generated token belongs to the prompt";
+/// What the oracle is under either comparison, in words that go with the figures.
+const ORACLE: &str = "the decode stage: queries of the generated tokens fed back at positions T, T+1, ..., those of them \
+     that options.oracle.steps names (counted from 1 there); the query that produced the first generated token belongs \
+     to the prompt. It is scored as `truth` says, and every window is held against this one truth";
+
+/// What the truth is where queries are compared.
+const QUERIES: &str = "queries: every window and the decode stage are scored alike (unless overridden: mean over rows, \
+     softmax over every key seen and cut to the prompt without renormalising, max:7 along positions, every query head by \
+     itself), so that the decode stage itself has recall 1 at every budget";
+
+/// What it is where methods are compared.
+const METHODS: &str = "methods: every window is scored as its method was published (unless overridden) and held against \
+     the raw attention of the decode stage (unless overridden by --oracle-reduce and --oracle-keys: mean over steps, \
+     softmax over every key seen and cut to the prompt without renormalising; unpooled, every query head by itself); a \
+     ceiling is what the decode stage's own queries reach under a window's scoring";
 
 /// Everything that a reader of the tables needs to make them again.
 #[derive(Debug, Serialize)]
@@ -21,6 +30,9 @@ pub struct Provenance<'a> {
     kvlens_version: &'static str,
     command_line: Vec<String>,
     oracle: &'static str,
+    compare: Compare,
+    comparison: &'static str,
+    truth: SideProvenance,
     budgets: &'a [Budget],
     options: &'a MeasureOptions,
     sessions: Vec<SessionProvenance<'a>>,
@@ -42,12 +54,34 @@ struct SessionProvenance<'a> {
 #[derive(Debug, Serialize)]
 struct WindowProvenance {
     window: String,
-    scoring: Scoring,
-    oracle_scoring: Scoring,
+    #[serde(flatten)]
+    scored: SideProvenance,
+    /// Of the decode stage's own rows for the window's ceiling; none where queries are compared, where that is 1.
+    ceiling: Option<SideProvenance>,
     /// By the name that readers of older tables know.
     #[serde(rename = "forced_keep")]
     keep_rule: KeepRule,
     score_kind: ScoreKind,
+}
+
+/// How one side is scored.
+#[derive(Debug, Serialize)]
+struct SideProvenance {
+    scoring: Scoring,
+    /// Pooling stops before the last so many tokens.
+    pooling_stops_before_recent: usize,
+    /// Whether every query head is compared, those of a group by the scores that they share.
+    per_query_head: bool,
+}
+
+impl From<SideScoring> for SideProvenance {
+    fn from(side: SideScoring) -> Self {
+        Self {
+            scoring: side.scoring,
+            pooling_stops_before_recent: side.boundary.recent,
+            per_query_head: side.per_query_head,
+        }
+    }
 }
 
 impl<'a> Provenance<'a> {
@@ -66,6 +100,12 @@ impl<'a> Provenance<'a> {
                 .map(|argument| argument.to_string_lossy().into_owned())
                 .collect(),
             oracle: ORACLE,
+            compare: options.compare,
+            comparison: match options.compare {
+                Compare::Queries => QUERIES,
+                Compare::Methods => METHODS,
+            },
+            truth: options.truth_scoring().into(),
             budgets,
             options,
             sessions: sessions
@@ -91,8 +131,10 @@ fn of_session<'a>(session: &'a Session, options: &MeasureOptions) -> Result<Sess
     let first = session.load_sample(0)?;
     let windows = first.windows().iter().map(|window| WindowProvenance {
         window: window.label().to_owned(),
-        scoring: options.window_scoring(window.scoring()),
-        oracle_scoring: options.oracle_scoring(window.scoring()),
+        scored: options.window_scoring(window.published_side()).into(),
+        ceiling: options
+            .ceiling_scoring(window.published_side())
+            .map(Into::into),
         keep_rule: options.keep_rule(window.keep_rule()),
         score_kind: window.score_kind(),
     });

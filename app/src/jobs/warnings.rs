@@ -67,7 +67,7 @@ impl Warnings {
         );
     }
 
-    /// Layers of which the decode stage does not see the whole prompt. `sliding_windows` is `[L]`.
+    /// Layers on which the decode stage does not see the whole prompt. `sliding_windows` is `[L]`.
     pub fn of_sliding_layers(
         &mut self,
         sample: SampleFacts<'_>,
@@ -83,8 +83,9 @@ impl Warnings {
         self.say(
             "prompts longer than a sliding window",
             &format!(
-                "sample '{}' has {} prompt tokens, more than {count} of the {layers} layers see: \
-                 there the rankings are over what the first decode step sees, and all else comes last",
+                "sample '{}' has {} prompt tokens, more than {count} of the {layers} layers see: there only \
+                 what the first decode step sees can be ranked, and the heads are left out of means at budgets \
+                 that are not below that (visible_tokens in the tables)",
                 sample.id, sample.prompt_tokens
             ),
             progress,

@@ -17,7 +17,8 @@ use super::{
     MeasureOptions, MeasuredSample, OracleDefinition, Ranked, StageProgress, measure_sample,
 };
 
-pub mod collected;
+pub mod figures;
+pub mod summary;
 
 /// What the cache that is not evicted is called.
 pub const FULL_LABEL: &str = "full";

@@ -55,6 +55,19 @@ pub struct SampleRecord {
     pub score: Option<f64>,
     /// Where the question stands.
     pub question_place: Option<QuestionPlace>,
+    /// A short name of the document that the question is about, equal wherever the question stands; none where document
+    /// and question cannot be told apart, and in sessions of older programs.
+    #[serde(default)]
+    pub document: Option<String>,
+    /// A short name of the question, as of the document.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// The length that was asked of a generator, in tokens.
+    #[serde(default)]
+    pub asked_length: Option<usize>,
+    /// Where what the answer needs was asked to stand: 0 at the start of the document, 1 at its end.
+    #[serde(default)]
+    pub depth: Option<f64>,
     /// T ids.
     pub prompt_ids: Vec<u32>,
     /// T pieces of text, for showing.

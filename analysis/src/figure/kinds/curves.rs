@@ -3,7 +3,8 @@
 use super::{Figure, FigureKind, legend};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Chart, Mark, Panel};
-use crate::figure::rows::FigureRow;
+use crate::figure::rows::{CHANCE, FigureRow};
+use crate::figure::scene::Rgb;
 
 /// Ticks on an axis of a panel, at most.
 const TICKS: usize = 8;
@@ -52,12 +53,15 @@ fn marks(kind: FigureKind, figure: &Figure<'_>, panel: &str) -> Vec<Mark> {
     if kind == FigureKind::Place {
         marks.push(Mark::Upright { x: 0.0 });
     }
+    let chance: Vec<&FigureRow> = figure.of(panel, CHANCE).collect();
+    marks.extend(line(Rgb::REFERENCE, &chance, |row| Some(row.value)));
     let series = figure.series(are_windows(kind));
     for (index, (label, style)) in series.into_iter().enumerate() {
         let rows: Vec<&FigureRow> = figure
             .of(panel, label)
             .filter(|row| row.value.is_finite())
             .collect();
+        marks.extend(line(style.color, &rows, |row| row.ceiling));
         let band = rows
             .iter()
             .filter_map(|row| Some((row.x, row.low?, row.high?)))
@@ -70,4 +74,17 @@ fn marks(kind: FigureKind, figure: &Figure<'_>, panel: &str) -> Vec<Mark> {
         });
     }
     marks
+}
+
+/// A thin line through a number of some rows, if any has it.
+fn line(
+    color: Rgb,
+    rows: &[&FigureRow],
+    value: impl Fn(&FigureRow) -> Option<f64>,
+) -> Option<Mark> {
+    let points: Vec<(f64, f64)> = rows
+        .iter()
+        .filter_map(|row| Some((row.x, value(row)?)))
+        .collect();
+    (!points.is_empty()).then_some(Mark::Line { color, points })
 }

@@ -3,6 +3,7 @@
 use super::{Figure, legend};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Chart, Mark, Panel};
+use crate::figure::palette::SeriesStyle;
 use crate::figure::rows::FigureRow;
 
 /// Share of a place that its bars take.
@@ -17,12 +18,20 @@ pub(super) fn bars(figure: &Figure<'_>) -> Chart {
         .all(|name| name.parse::<f64>().is_ok());
     let series = figure.series(are_windows);
     let width = FILLED / series.len().max(1) as f64;
-    let bar = |index: usize, row: &FigureRow| Mark::Bar {
-        style: series[index].1,
-        x: row.x - 0.5 * FILLED + (index as f64 + 0.5) * width,
-        width: 0.92 * width,
-        y: row.value,
-        interval: row.low.zip(row.high),
+    let bar = |index: usize, row: &FigureRow| {
+        let (style, x) = (
+            series[index].1,
+            row.x - 0.5 * FILLED + (index as f64 + 0.5) * width,
+        );
+        let bar = Mark::Bar {
+            style,
+            x,
+            width: 0.92 * width,
+            y: row.value,
+            interval: row.low.zip(row.high),
+        };
+        let ends = [x - 0.5 * width, x + 0.5 * width];
+        std::iter::once(bar).chain(ceiling(style, row, ends))
     };
     let names = figure.panels();
     let columns = figure.columns(names.len());
@@ -39,7 +48,7 @@ pub(super) fn bars(figure: &Figure<'_>) -> Chart {
             .iter()
             .enumerate()
             .flat_map(|(index, (label, _))| figure.of(name, label).map(move |row| (index, row)))
-            .map(|(index, row)| bar(index, row))
+            .flat_map(|(index, row)| bar(index, row))
             .collect(),
     });
     Chart {
@@ -50,6 +59,15 @@ pub(super) fn bars(figure: &Figure<'_>) -> Chart {
         bar: None,
         note: figure.text.note.clone(),
     }
+}
+
+/// A thin line at a row's ceiling, if it has one.
+fn ceiling(style: SeriesStyle, row: &FigureRow, ends: [f64; 2]) -> Option<Mark> {
+    let ceiling = row.ceiling?;
+    Some(Mark::Line {
+        color: style.color,
+        points: ends.map(|x| (x, ceiling)).to_vec(),
+    })
 }
 
 /// A dot for each series: what it gives against what it takes.
@@ -69,11 +87,16 @@ pub(super) fn cost(figure: &Figure<'_>) -> Chart {
         marks: series
             .iter()
             .flat_map(|(label, style)| figure.of(name, label).map(move |row| (*style, row)))
-            .map(|(style, row)| Mark::Dot {
-                style,
-                x: row.x,
-                y: row.value,
-                interval: row.low.zip(row.high),
+            .flat_map(|(style, row)| {
+                let dot = Mark::Dot {
+                    style,
+                    x: row.x,
+                    y: row.value,
+                    interval: row.low.zip(row.high),
+                };
+                // the axis is logarithmic
+                let ends = [row.x / 1.2, row.x * 1.2];
+                std::iter::once(dot).chain(ceiling(style, row, ends))
             })
             .collect(),
     });

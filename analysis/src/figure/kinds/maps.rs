@@ -49,7 +49,9 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
 pub(super) fn winners(figure: &Figure<'_>) -> Chart {
     let series = figure.series(true);
     let cell = |row: &FigureRow| {
-        let found = series.iter().find(|(label, _)| *label == row.series);
+        let found = series
+            .iter()
+            .find(|(label, _)| *label == row.series && row.value.is_finite());
         match found {
             Some((_, style)) if row.resolved == Some(true) => {
                 (style.color, CellSign::Marker(style.marker))

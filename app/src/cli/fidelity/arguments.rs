@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
-use kvlens_analysis::{Budget, GroupReduction};
+use kvlens_analysis::{Budget, Compare, GroupReduction};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 
 use crate::cli::args::at_least_one;
@@ -87,7 +87,7 @@ impl FidelityArguments {
     /// # Errors
     /// [`Failure::BadInput`] where `--per` and `--group` contradict each other.
     pub fn options(&self) -> Result<MeasureOptions> {
-        let mut options = self.scoring.options();
+        let mut options = self.scoring.options(Compare::Methods);
         let group = &mut options.overrides.group;
         *group = match (self.per, *group) {
             (None, group) => group,

@@ -1,83 +1,168 @@
 //! The tables on stdout: fidelity by window and budget, and whether recall foretells it.
 
 use anyhow::Result;
-use kvlens_analysis::statistics::{Interval, bootstrap_interval, mean};
+use kvlens_analysis::Budget;
+use kvlens_analysis::fidelity::{BudgetCorrelations, EvictionMean};
+use kvlens_analysis::statistics::Interval;
 
-use crate::cli::grid::grid;
-use crate::jobs::fidelity::{FORESEEN, Over, Relation, relations_of};
-use crate::measurement::fidelity::collected::{Collected, Figures, GroupFigures, WindowFigures};
+use crate::cli::grid::{grid, wrapped};
+use crate::jobs::SEED;
+use crate::measurement::fidelity::figures::Figure;
+use crate::measurement::fidelity::summary::{EvictedGroup, Evictions};
 
 /// Columns that still leave room for a window's label.
 const BUDGETS_ACROSS: usize = 5;
-/// Fixes the draws of the bootstrap, so that the same figures give the same interval.
-const SEED: u64 = 0;
 
-/// A figure that is printed, with its decimals and the values that it cannot leave.
+/// A figure that is printed, with its decimals.
 struct Printed {
     heading: &'static str,
-    figure: fn(&Figures) -> Option<f64>,
+    figure: Figure,
     decimals: usize,
-    largest: f64,
 }
 
 const PRINTED: [Printed; 3] = [
     Printed {
         heading: "KL divergence of the full cache's next token from the evicted cache's, nats",
-        figure: |figures| Some(figures.fidelity.kl),
+        figure: Figure::Kl,
         decimals: 3,
-        largest: f64::INFINITY,
     },
     Printed {
         heading: "Share of the steps at which both find the same token most likely",
-        figure: |figures| Some(figures.fidelity.agreement),
+        figure: Figure::Agreement,
         decimals: 2,
-        largest: 1.0,
     },
     Printed {
         heading: "Task score of the greedy generation",
-        figure: |figures| figures.score,
+        figure: Figure::Score,
         decimals: 2,
-        largest: 1.0,
     },
 ];
 
-/// The whole text, groups in the order in which they came.
+/// The whole text, groups in the order in which they came. `asked` are the budgets that were typed.
 ///
 /// # Errors
-/// When a figure is no number.
-pub fn text(collected: &Collected) -> Result<String> {
+/// When a figure is infinite.
+pub fn text(evictions: &Evictions, asked: &[Budget]) -> Result<String> {
+    let report = Report {
+        evictions,
+        asked,
+        means: PRINTED.map(|printed| evictions.means(printed.figure, SEED)),
+        relations: Figure::FORESEEN
+            .into_iter()
+            .map(|foreseen| evictions.correlations(foreseen, Figure::Kl, SEED))
+            .collect::<Result<_>>()?,
+    };
     let mut text = String::from("What evicting the prompt's cache does to the output, by budget\n");
-    let one_session = collected
-        .groups
+    let several_models = evictions
+        .groups()
         .windows(2)
-        .all(|pair| matches!(pair, [a, b] if a.group.session == b.group.session));
-    for group in &collected.groups {
-        text.push_str(&format!("\n{}\n", heading(group, !one_session)));
-        for printed in &PRINTED {
-            text.push_str(&figure_tables(collected, group, printed));
-        }
-        text.push_str(&relation_tables(
-            collected,
-            &relations_of(collected, group)?,
-        ));
+        .any(|pair| matches!(pair, [a, b] if a.group.model != b.group.model));
+    for (index, entry) in evictions.groups().iter().enumerate() {
+        text.push_str(&format!("\n{}\n", heading(entry, several_models)));
+        text.push_str(&report.figures(index));
+        text.push_str(&report.relations(index));
     }
-    text.push_str(
-        "\nMeans over samples, of each its mean over steps; below each the 95 % interval over\n\
-         samples. `full` is the cache that is not evicted, `decode` the oracle.\n\
-         Correlations run over the windows of each sample, without these two, and are means\n\
-         over samples; that of means runs once over the windows' means.\n",
-    );
+    text.push('\n');
+    text.push_str(&wrapped(
+        "Means over samples, of each its mean over steps; below each the 95 % interval over samples. Caches are evicted \
+         by the methods as published; `full` is the cache that is not evicted, `decode` the decode stage itself. Recall \
+         is that of the queries, scored as the decode stage is; method recall that of the method as published against \
+         the decode stage's raw attention, and kept recall the share of its top tokens that is really kept. Correlations \
+         run over the windows of each sample, without `full` and `decode`, and are means over samples; that of means \
+         runs once over the windows' means.",
+    ));
     Ok(text)
 }
 
+struct Report<'a> {
+    evictions: &'a Evictions,
+    asked: &'a [Budget],
+    /// Of each printed figure.
+    means: [Vec<EvictionMean<'a, usize>>; PRINTED.len()],
+    /// Of each foreseen figure with KL.
+    relations: Vec<Vec<BudgetCorrelations<'a, usize>>>,
+}
+
+impl Report<'_> {
+    fn figures(&self, group: usize) -> String {
+        let windows = self.evictions.windows(group);
+        let mut text = String::new();
+        for (printed, means) in PRINTED.iter().zip(&self.means) {
+            if means.iter().all(|mean| mean.group != group) {
+                continue;
+            }
+            text.push_str(&format!("\n{}\n", printed.heading));
+            for budgets in self.asked.chunks(BUDGETS_ACROSS) {
+                let rows = windows.iter().map(|&window| {
+                    let cells = budgets.iter().map(|&budget| {
+                        let mean = means.iter().find(|mean| {
+                            (mean.group, mean.window, mean.budget) == (group, window, budget)
+                        });
+                        let interval = mean.and_then(|mean| mean.interval);
+                        let value = mean.map(|mean| mean.changed);
+                        cell(value, interval, printed.decimals, "-")
+                    });
+                    std::iter::once(window.to_owned()).chain(cells).collect()
+                });
+                text.push_str(&format!("{}\n", grid(header("window", budgets), rows)));
+            }
+        }
+        text
+    }
+
+    /// How what was foreseen goes with KL over the windows of each sample, and how the means do.
+    fn relations(&self, group: usize) -> String {
+        let mut lines: Vec<(String, Vec<Option<(f64, Option<Interval>)>>)> = Vec::new();
+        let of_budgets = |parts: &[BudgetCorrelations<'_, usize>], of_means: bool| {
+            let at = |&budget: &Budget| {
+                let mut parts = parts.iter();
+                let part = parts.find(|part| (part.group, part.budget) == (group, budget))?;
+                let found = match of_means {
+                    true => (part.of_means?, None),
+                    false => (part.over_windows?.spearman, part.over_windows?.interval),
+                };
+                (!found.0.is_nan()).then_some(found)
+            };
+            self.asked.iter().map(at).collect()
+        };
+        for (foreseen, parts) in Figure::FORESEEN.iter().zip(&self.relations) {
+            let name = foreseen.column().replace('_', " ");
+            lines.push((name.clone(), of_budgets(parts, false)));
+            if *foreseen == Figure::Recall {
+                lines.push((format!("{name}, of means"), of_budgets(parts, true)));
+            }
+        }
+        if lines.iter().flat_map(|(_, cells)| cells).all(Option::is_none) {
+            return String::new();
+        }
+        let mut text = wrapped(
+            "Does a window that foresees more change the output less? Spearman's correlation with KL",
+        );
+        text.insert(0, '\n');
+        for (part, budgets) in self.asked.chunks(BUDGETS_ACROSS).enumerate() {
+            let rows = lines.iter().map(|(name, cells)| {
+                let cells = cells.iter().skip(part * BUDGETS_ACROSS).take(budgets.len());
+                let cells = cells.map(|found| {
+                    let interval = found.and_then(|(_, interval)| interval);
+                    cell(found.map(|(spearman, _)| spearman), interval, 2, "..")
+                });
+                std::iter::once(name.clone()).chain(cells).collect()
+            });
+            text.push_str(&format!("{}\n", grid(header("foreseen", budgets), rows)));
+        }
+        text
+    }
+}
+
 /// What the samples are, how many, and how long.
-fn heading(figures: &GroupFigures, with_session: bool) -> String {
-    let group = &figures.group;
-    let session = with_session.then(|| group.session.clone());
+fn heading(entry: &EvictedGroup, with_model: bool) -> String {
+    let group = &entry.group;
+    let model = with_model.then(|| group.model.clone());
     let place = group
         .question_place
+        .as_ref()
         .map(|place| format!("question at the {place}"));
-    let tokens = &figures.prompt_tokens;
+    let tokens = &entry.prompt_tokens;
     let shortest = tokens.iter().min().copied().unwrap_or_default();
     let longest = tokens.iter().max().copied().unwrap_or_default();
     let lengths = match shortest == longest {
@@ -88,95 +173,12 @@ fn heading(figures: &GroupFigures, with_session: bool) -> String {
         1 => format!("1 sample of {lengths}"),
         count => format!("{count} samples of {lengths}"),
     };
-    let parts = [session, Some(group.task.clone()), place, Some(samples)];
+    let parts = [model, Some(group.task.clone()), place, Some(samples)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn figure_tables(collected: &Collected, group: &GroupFigures, printed: &Printed) -> String {
-    let figures = |window: &WindowFigures, budget: usize| -> Vec<f64> {
-        let samples = window.by_budget.get(budget).into_iter().flatten();
-        samples.filter_map(printed.figure).collect()
-    };
-    let all: Vec<usize> = (0..collected.budgets.len()).collect();
-    let mut windows = group.windows.iter();
-    if windows.all(|window| all.iter().all(|&budget| figures(window, budget).is_empty())) {
-        return String::new();
-    }
-    let mut text = format!("\n{}\n", printed.heading);
-    for budgets in all.chunks(BUDGETS_ACROSS) {
-        let rows = group.windows.iter().map(|window| {
-            let cells = budgets.iter().map(|&budget| {
-                let samples = figures(window, budget);
-                let interval = bootstrap_interval(&samples, SEED)
-                    .map(|interval| interval.within(0.0, printed.largest));
-                cell(mean(samples), interval, printed.decimals, "-")
-            });
-            std::iter::once(window.label.clone()).chain(cells).collect()
-        });
-        let table = grid(header(collected, budgets, "window"), rows);
-        text.push_str(&format!("{table}\n"));
-    }
-    text
-}
-
-/// How recall, hit rate and kept mass go with KL over the windows of each sample, and how the means do.
-fn relation_tables(collected: &Collected, relations: &[Relation]) -> String {
-    let found = |over: &Over, foreseen: &str, budget: usize| {
-        let budget = collected.budgets.get(budget).map(ToString::to_string);
-        relations.iter().find(|relation| {
-            relation.over == *over
-                && relation.foreseen == foreseen
-                && relation.changed == "kl"
-                && Some(&relation.budget) == budget.as_ref()
-                && !relation.spearman.is_nan()
-        })
-    };
-    let lines = FORESEEN
-        .map(|foreseen| (Over::Windows, foreseen))
-        .into_iter()
-        .chain([(Over::WindowMeans, FORESEEN[0])]);
-    let lines: Vec<(Over, &str)> = lines.collect();
-    let all: Vec<usize> = (0..collected.budgets.len()).collect();
-    let any = |&budget: &usize| {
-        let mut lines = lines.iter();
-        lines.any(|(over, foreseen)| found(over, foreseen, budget).is_some())
-    };
-    if !all.iter().any(any) {
-        return String::new();
-    }
-    let mut text = String::from(
-        "\nDoes a window that foresees more change the output less? Spearman's correlation\nwith KL\n",
-    );
-    for budgets in all.chunks(BUDGETS_ACROSS) {
-        let rows = lines.iter().map(|(over, foreseen)| {
-            let cells = budgets.iter().map(|&budget| {
-                let relation = found(over, foreseen, budget);
-                let interval = relation.and_then(|relation| relation.interval);
-                cell(
-                    relation.map(|relation| relation.spearman),
-                    interval,
-                    2,
-                    "..",
-                )
-            });
-            let name = foreseen.replace('_', " ");
-            let name = match over {
-                Over::WindowMeans => format!("{name}, of means"),
-                Over::Windows | Over::Samples(_) => name,
-            };
-            std::iter::once(name).chain(cells).collect()
-        });
-        let table = grid(header(collected, budgets, "foreseen"), rows);
-        text.push_str(&format!("{table}\n"));
-    }
-    text
-}
-
-fn header(collected: &Collected, budgets: &[usize], first: &str) -> Vec<String> {
-    let budgets = budgets
-        .iter()
-        .filter_map(|&budget| collected.budgets.get(budget))
-        .map(ToString::to_string);
+fn header(first: &str, budgets: &[Budget]) -> Vec<String> {
+    let budgets = budgets.iter().map(ToString::to_string);
     std::iter::once(first.to_owned()).chain(budgets).collect()
 }
 

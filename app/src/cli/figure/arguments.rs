@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use kvlens_analysis::Budget;
 
 use super::super::args::at_least_one;
-use super::super::measure_arguments::{MetricChoice, ScoringArguments};
+use super::super::measure_arguments::{ComparingArguments, MetricChoice};
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice};
 use crate::jobs::measure::DEFAULT_SWEEP;
 use crate::measurement::places::Sweep;
@@ -58,9 +58,9 @@ pub struct FigureArguments {
     /// Positions from one place of that window to the next
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SWEEP.stride, value_parser = at_least_one)]
     pub place_stride: usize,
-    /// How windows and oracle are scored
+    /// What is compared and how it is scored
     #[command(flatten)]
-    pub scoring: ScoringArguments,
+    pub comparing: ComparingArguments,
 }
 
 impl ValueEnum for KindChoice {
@@ -103,7 +103,7 @@ impl FigureArguments {
                 width: self.place_width,
                 stride: self.place_stride,
             },
-            options: self.scoring.options(),
+            options: self.comparing.options(),
             typed,
         }
     }
@@ -133,7 +133,7 @@ impl FromStr for Range {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use kvlens_analysis::{ForcedKeep, Metric, Pooling};
+    use kvlens_analysis::{Compare, ForcedKeep, GroupOrder, KeySet, Metric, Pooling};
 
     use super::super::super::args::{Arguments, Command};
     use super::*;
@@ -141,8 +141,13 @@ mod tests {
 
     #[test]
     fn the_words_of_a_request_are_understood_as_it_was_meant() {
-        let mut options = MeasureOptions::default();
+        let mut options = MeasureOptions {
+            compare: Compare::Methods,
+            ..MeasureOptions::default()
+        };
         options.overrides.pool = Some(Pooling::None);
+        options.overrides.group_order = Some(GroupOrder::GroupFirst);
+        options.oracle.keys = Some(KeySet::Prompt);
         options.exempt = ForcedKeep {
             sinks: 4,
             recent: 32,

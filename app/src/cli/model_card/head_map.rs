@@ -26,7 +26,7 @@ struct Sum {
 pub struct HeadMaps(BTreeMap<(String, &'static str), Sum>);
 
 impl HeadMaps {
-    /// Adds the sample's recall under every window, as published.
+    /// Adds the sample's recall under every window, which is scored as the decode stage is.
     ///
     /// # Errors
     /// What the measurement refuses.
@@ -44,7 +44,7 @@ impl HeadMaps {
             let sum = self.0.entry((window.label.clone(), place)).or_default();
             sum.recall.resize(map.len(), 0.0);
             for (sum, recall) in sum.recall.iter_mut().zip(map) {
-                *sum += f64::from(recall);
+                *sum += recall;
             }
             sum.samples += 1;
             sum.heads = window.comparison.heads;
@@ -55,7 +55,7 @@ impl HeadMaps {
     /// The card's section on heads.
     pub fn text(&self) -> String {
         let mut text = String::from(
-            "\n## Heads\n\nRecall of the top 10 % prompt tokens of the decode stage by a window as published, mean over the prompts above.\n",
+            "\n## Heads\n\nRecall of the top 10 % prompt tokens of the decode stage by the queries of a window, which are scored as the decode stage is; mean over the prompts above.\n",
         );
         for ((window, place), sum) in &self.0 {
             let heads = (0..sum.heads).map(|head| format!("head {head}"));

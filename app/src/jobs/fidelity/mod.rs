@@ -8,15 +8,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use kvlens_analysis::Budget;
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
+use kvlens_analysis::{Budget, SampleGroup};
 use kvlens_sessions::Session;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use serde::Serialize;
 
-use super::failure::{Failure, is_cancelled};
+use super::failure::{Failure, is_cancelled, refuse_contradiction};
 use super::folders::check_can_create;
-use super::found_sessions::{open_sessions, refuse_useless_budgets};
+use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key};
 use super::measure::sample_context;
 use super::model_names::ModelNames;
 use super::models::{Models, NoSessionModel, WhyNoModel};
@@ -24,19 +24,19 @@ use super::provenance::Provenance;
 use super::{Cancel, SampleFacts, Warnings, Watch};
 use crate::measurement::allocations::AllocationKind;
 use crate::measurement::fidelity::EvictionPlan;
-use crate::measurement::fidelity::collected::{Collected, Group};
+use crate::measurement::fidelity::summary::Evictions;
 
-pub use relation::{FORESEEN, Over, Relation, relations_of};
+pub use relation::{Over, Relation, relations};
 pub use sample::SampleEvictions;
 
-use relation::relations;
 use tables::FidelityTables;
 
 /// What the columns are, in words that go with the figures.
 const DEFINITION: &str = "the prompt is prefilled on the full cache; each head keeps forced-keep tokens, then the \
      top of the window's ranking, up to the budget, at their positions; token i of the session's generation is \
      fed at position T + i on the full and on the evicted cache, and the distributions of the next token are \
-     compared; the first token's distribution comes out of the prompt and is not compared";
+     compared; the first token's distribution comes out of the prompt and is not compared. Caches are evicted by the \
+     methods as published; recall is that of their queries, which are scored as the decode stage is";
 
 /// How a budget is shared out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -145,7 +145,8 @@ pub fn run(
     models: &mut Models,
     watch: &mut dyn Watch,
     cancel: &Cancel,
-) -> Result<Collected> {
+) -> Result<Evictions> {
+    refuse_contradiction(&request.plan.options)?;
     check_can_create(&request.out)?;
     let sessions = open_sessions(&request.sessions)?;
     refuse_useless_budgets(&sessions, &request.budgets)?;
@@ -153,7 +154,7 @@ pub fn run(
         job: request,
         model_names: ModelNames::of(&sessions),
         tables: FidelityTables::begin(&request.out, &request.provenance(&sessions)?)?,
-        collected: Collected::new(&request.budgets),
+        evictions: Evictions::default(),
         warnings: Warnings::default(),
         progress: watch,
         count: sessions
@@ -224,7 +225,7 @@ struct Run<'a> {
     job: &'a FidelityRequest,
     model_names: ModelNames,
     tables: FidelityTables,
-    collected: Collected,
+    evictions: Evictions,
     warnings: Warnings,
     progress: &'a mut dyn Watch,
     count: usize,
@@ -268,32 +269,33 @@ impl Run<'_> {
             self.progress,
             self.cancel,
         )?;
-        let context = sample_context(session, self.model_names.name(session), record);
+        let key = sample_key(session, record);
+        let context = sample_context(session, self.model_names.name(session), record, &key);
         self.tables
             .add(&context, record, self.job.allocation, &windows)?;
-        let group = Group {
-            session: context.session,
+        let group = SampleGroup {
             model: context.model,
             task: context.task,
-            question_place: record.question_place,
+            question_place: context.question_place,
         };
-        self.collected.add(group, facts.prompt_tokens, &windows);
+        self.evictions
+            .add(&group, &key.content, facts.prompt_tokens, &windows);
         Ok(())
     }
 
     /// Publishes what there is of the tables and gives the figures, or why the run ended early.
-    fn finish(self, outcome: Result<()>) -> Result<Collected> {
+    fn finish(self, outcome: Result<()>) -> Result<Evictions> {
         self.warnings.end(&*self.progress);
         let (done, count, out) = (self.done, self.count, self.job.out.display());
         if done > 0 {
-            self.tables.publish(&relations(&self.collected)?)?;
+            self.tables.publish(&self.evictions)?;
         }
         let kept = match done {
             0 => "no sample was finished, and no table was written or changed".to_owned(),
             _ => format!("the tables hold the {done} of {count} samples that were finished: {out}"),
         };
         match outcome {
-            Ok(()) => Ok(self.collected),
+            Ok(()) => Ok(self.evictions),
             Err(error) if is_cancelled(&error) => {
                 Err(Failure::Interrupted(format!("stopped; {kept}")).into())
             }

@@ -3,22 +3,27 @@
 use std::path::Path;
 
 use anyhow::Result;
+use kvlens_analysis::fidelity::EvictionMean;
 use kvlens_analysis::tables::{
-    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelityTable, RecallFidelityTable,
-    SampleContext, Table, TableWriter,
+    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelitySummaryRow, FidelitySummaryTable,
+    FidelityTable, RecallFidelityTable, SampleContext, Table, TableWriter,
 };
 use kvlens_sessions::SampleRecord;
 
 use super::Allocation;
-use super::relation::Relation;
+use super::relation::{Relation, relations};
+use crate::jobs::SEED;
 use crate::jobs::folders::Staging;
 use crate::jobs::measure::clamped;
+use crate::measurement::fidelity::figures::Figure;
+use crate::measurement::fidelity::summary::Evictions;
 use crate::measurement::fidelity::{FULL_LABEL, Outcome, WindowOutcome};
 
 /// Every table of one run.
 pub struct FidelityTables {
     fidelity: TableWriter<FidelityTable>,
     steps: TableWriter<FidelityStepsTable>,
+    summary: TableWriter<FidelitySummaryTable>,
     relations: TableWriter<RecallFidelityTable>,
     // after the writers, whose files lie in it: fields are dropped in this order
     staging: Staging,
@@ -35,6 +40,7 @@ impl FidelityTables {
         Ok(Self {
             fidelity: TableWriter::create(folder, provenance)?,
             steps: TableWriter::create(folder, provenance)?,
+            summary: TableWriter::create(folder, provenance)?,
             relations: TableWriter::create(folder, provenance)?,
             staging,
         })
@@ -66,22 +72,46 @@ impl FidelityTables {
         Ok(())
     }
 
-    /// Adds the correlations, completes every file, then gives all of them their names.
+    /// Adds what the samples say together, completes every file, then gives all of them their names.
     ///
     /// # Errors
     /// When a file cannot be completed or moved.
-    pub fn publish(mut self, relations: &[Relation]) -> Result<()> {
-        let rows: Vec<_> = relations.iter().map(Relation::row).collect();
+    pub fn publish(mut self, evictions: &Evictions) -> Result<()> {
+        for figure in Figure::all() {
+            self.summary.write(&summary_rows(evictions, figure))?;
+        }
+        let rows: Vec<_> = relations(evictions)?.iter().map(Relation::row).collect();
         self.relations.write(&rows)?;
         self.fidelity.finish()?;
         self.steps.finish()?;
+        self.summary.finish()?;
         self.relations.finish()?;
         self.staging.publish(&[
             FidelityTable::FILE_NAME,
             FidelityStepsTable::FILE_NAME,
+            FidelitySummaryTable::FILE_NAME,
             RecallFidelityTable::FILE_NAME,
         ])
     }
+}
+
+fn summary_rows<'a>(evictions: &'a Evictions, figure: Figure) -> Vec<FidelitySummaryRow<'a>> {
+    let means = evictions.means(figure, SEED).into_iter();
+    let row = |mean: EvictionMean<'a, usize>| {
+        let group = &evictions.groups().get(mean.group)?.group;
+        Some(FidelitySummaryRow {
+            model: &group.model,
+            task: &group.task,
+            question_place: group.question_place.as_deref(),
+            window: mean.window,
+            budget: mean.budget,
+            metric: figure.column(),
+            samples: clamped(mean.samples),
+            mean: mean.changed,
+            interval: mean.interval,
+        })
+    };
+    means.filter_map(row).collect()
 }
 
 fn row<'a>(
@@ -95,11 +125,17 @@ fn row<'a>(
         window: &window.label,
         head_kind: window.head_kind,
         allocation: allocation.kind().name(),
+        budget: outcome.budget,
         budget_tokens: clamped(outcome.budget_tokens),
         budget_fraction: budget_fraction(sample, outcome),
-        foreseen: outcome.foreseen,
+        recall: Some(outcome.foreseen.recall),
+        method_recall: Some(outcome.foreseen.method_recall),
+        kept_recall: Some(outcome.foreseen.kept_recall),
+        hit_rate: Some(outcome.foreseen.hit_rate),
+        kept_mass: Some(outcome.foreseen.kept_mass),
         steps: clamped(outcome.steps.len()),
-        fidelity: outcome.fidelity,
+        kl: Some(outcome.fidelity.kl),
+        agreement: Some(outcome.fidelity.agreement),
         answer_nll: outcome.answer_nll,
         score: outcome.score,
         generated: &outcome.generated,
@@ -116,11 +152,13 @@ fn step_rows<'a>(
     steps.map(move |(step, (&token_id, &fidelity))| FidelityStepRow {
         sample,
         window: &window.label,
+        budget: outcome.budget,
         budget_tokens: clamped(outcome.budget_tokens),
         budget_fraction: budget_fraction(sample, outcome),
         step: clamped(step),
         token_id,
-        fidelity,
+        kl: Some(fidelity.kl),
+        agrees: fidelity.agrees,
     })
 }
 

@@ -1,18 +1,23 @@
 //! From sessions to the rows of a figure, one sample at a time.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result};
-use kvlens_analysis::collection::CollectedWindow;
+use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::figure::{FigureRow, FigureText, SeriesSamples};
 use kvlens_analysis::{Budget, Collection, HeadKind, Metric, SampleGroup};
+use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CapturedSample, Session};
 
 use super::groups::{ByGroup, joined};
 use super::heads::HeadChoice;
 use super::maps::{HeadSums, difference_rows, winner_rows};
+use super::note::Note;
 use super::samples::{Sampled, curve_budgets, head_label};
 use super::{FigureRequest, KindChoice};
 use crate::jobs::failure::{Failure, stop_if_cancelled};
-use crate::jobs::found_sessions::{pairing_key, window_labels};
+use crate::jobs::found_sessions::{sample_key, window_labels};
+use crate::jobs::measure::LARGEST_SHARE;
 use crate::jobs::model_names::ModelNames;
 use crate::jobs::{Cancel, HIT_RATE_BUDGETS, SEED, Watch};
 use crate::measurement::places::Sweep;
@@ -61,6 +66,9 @@ struct Gathering {
     collection: Collection,
     head_kinds: Vec<HeadKind>,
     without_queries: usize,
+    /// Content, group and window of everything so far, so that copies are known.
+    seen: HashSet<(String, SampleGroup, String)>,
+    copies: usize,
 }
 
 impl<'a> FigureJob<'a> {
@@ -131,7 +139,11 @@ impl<'a> FigureJob<'a> {
     fn budgets(&self, prompt_tokens: usize) -> Vec<usize> {
         let mut budgets = match self.kind {
             KindChoice::Recall | KindChoice::RecallByLayer => curve_budgets(prompt_tokens),
-            KindChoice::HitRate => HIT_RATE_BUDGETS.to_vec(),
+            KindChoice::HitRate => {
+                let most = LARGEST_SHARE * prompt_tokens as f64;
+                let budgets = HIT_RATE_BUDGETS.into_iter();
+                budgets.filter(|&budget| budget as f64 <= most).collect()
+            }
             _ => vec![self.budget.tokens(prompt_tokens)],
         };
         budgets.retain(|budget| *budget <= prompt_tokens);
@@ -168,6 +180,8 @@ impl<'a> FigureJob<'a> {
             collection: Collection::new(&[self.budget], &[], self.metric),
             head_kinds: Vec::new(),
             without_queries: 0,
+            seen: HashSet::new(),
+            copies: 0,
         };
         let count = self.sessions.iter().map(Session::sample_count).sum();
         let mut done = 0;
@@ -176,7 +190,7 @@ impl<'a> FigureJob<'a> {
                 stop_if_cancelled(cancel, "stopped; no file was written")?;
                 let captured = session.load_sample(index)?;
                 watch.sample(done, count, &captured.record.id);
-                self.gather(session, index, &captured, &mut gathering)
+                self.gather(session, &captured, &mut gathering)
                     .with_context(|| format!("sample '{}'", captured.record.id))?;
                 done += 1;
             }
@@ -188,15 +202,20 @@ impl<'a> FigureJob<'a> {
                 gathering.without_queries
             ));
         }
-        let rows = self.rows(&gathering)?;
-        let text = self.text(&gathering, &rows);
+        if gathering.copies > 0 {
+            watch.note(&format!(
+                "warning: {} of {count} samples came again and count once",
+                gathering.copies
+            ));
+        }
+        let (rows, left_out) = self.rows(&gathering)?;
+        let text = self.text(&gathering, &rows, left_out);
         Ok((self.placed(rows), text))
     }
 
     fn gather(
         &self,
         session: &Session,
-        index: usize,
         captured: &CapturedSample,
         gathering: &mut Gathering,
     ) -> Result<()> {
@@ -204,7 +223,6 @@ impl<'a> FigureJob<'a> {
         if !fits || self.options.oracle_steps(captured.oracle().rows()).is_err() {
             return Ok(());
         }
-        let measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;
         let group = SampleGroup {
             model: gathering.model_names.name(session),
             task: captured.record.task.clone(),
@@ -213,6 +231,12 @@ impl<'a> FigureJob<'a> {
                 .question_place
                 .map(|place| place.to_string()),
         };
+        let key = sample_key(session, &captured.record);
+        if !gathering.has_news(&key.content, &group, captured) {
+            gathering.copies += 1;
+            return Ok(());
+        }
+        let measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;
         for window in &measured.windows {
             let kind = window.comparison.head_kind;
             if !gathering.head_kinds.contains(&kind) {
@@ -220,6 +244,7 @@ impl<'a> FigureJob<'a> {
             }
         }
         let sampled = Sampled {
+            content: &key.content,
             captured,
             measured: &measured,
             rope: session.manifest().shape.rope.as_ref(),
@@ -252,17 +277,24 @@ impl<'a> FigureJob<'a> {
                         label: &window.label,
                         score_kind: window.score_kind.name(),
                         comparison: &window.comparison,
+                        ceiling: window.ceiling.as_deref(),
                     })
                     .collect();
-                let key = pairing_key(session, index, captured);
-                let tokens = captured.record.prompt_ids.len();
-                gathering.collection.add(&group, &key, tokens, &windows);
+                let sample = CollectedSample {
+                    key: &key,
+                    session: session.name(),
+                    sample: &captured.record.id,
+                    prompt_tokens: captured.record.prompt_ids.len(),
+                };
+                gathering.collection.add(&group, sample, &windows);
             }
         }
         Ok(())
     }
 
-    fn rows(&self, gathering: &Gathering) -> Result<Vec<FigureRow>> {
+    /// The rows, and how many samples do not reach every point of their curves and are left out.
+    fn rows(&self, gathering: &Gathering) -> Result<(Vec<FigureRow>, usize)> {
+        let mut left_out = 0;
         let rows: Vec<FigureRow> = match self.kind {
             KindChoice::HeadDifference => {
                 let against = self.against.as_deref().unwrap_or_default();
@@ -274,8 +306,13 @@ impl<'a> FigureJob<'a> {
                 gathering.groups.named().flat_map(of_group).collect()
             }
             _ => {
-                let of_group = |(name, group): (String, &Gathered)| self.series_rows(&name, group);
-                gathering.groups.named().flat_map(of_group).collect()
+                let mut rows = Vec::new();
+                for (name, group) in gathering.groups.named() {
+                    let (of_group, left_out_here) = self.series_rows(&name, group);
+                    rows.extend(of_group);
+                    left_out += left_out_here;
+                }
+                rows
             }
         };
         // a figure of heads that do not exist would be a figure of nothing
@@ -287,13 +324,20 @@ impl<'a> FigureJob<'a> {
             )
             .into());
         }
-        Ok(rows)
+        Ok((rows, left_out))
     }
 
-    /// Points of a group, of which most samples say something, in panels of its name.
-    fn series_rows(&self, name: &str, group: &Gathered) -> Vec<FigureRow> {
+    /// Points of a group in panels of its name, curves over the same samples at every point; and how many samples do not
+    /// reach every point.
+    fn series_rows(&self, name: &str, group: &Gathered) -> (Vec<FigureRow>, usize) {
         let bounds = (self.kind != KindChoice::Queries).then_some((0.0, 1.0));
-        let mut rows = group.series.rows(bounds, SEED);
+        let (mut rows, left_out) = match self.kind {
+            KindChoice::DecodeStep | KindChoice::Horizon | KindChoice::Place => {
+                let common = group.series.common_rows(bounds, SEED);
+                (common.rows, common.left_out)
+            }
+            _ => (group.series.rows(bounds, SEED), 0),
+        };
         for row in &mut rows {
             row.panel = joined(&[&row.panel, name]);
             if self.kind == KindChoice::Cost {
@@ -311,15 +355,13 @@ impl<'a> FigureJob<'a> {
             same.map(|other| other.samples).max().unwrap_or(0)
         };
         let enough = |row: &FigureRow| match self.kind {
-            KindChoice::DecodeStep | KindChoice::Horizon | KindChoice::Place => {
-                2 * row.samples >= most(row)
-            }
             KindChoice::Recall | KindChoice::RecallByLayer | KindChoice::Allocation => {
                 row.samples == most(row)
             }
             _ => true,
         };
-        rows.iter().filter(|row| enough(row)).cloned().collect()
+        let rows = rows.iter().filter(|row| enough(row)).cloned().collect();
+        (rows, left_out)
     }
 
     /// Bars stand at places 0, 1, ... in place of their budgets or windows.
@@ -334,7 +376,7 @@ impl<'a> FigureJob<'a> {
         rows
     }
 
-    fn text(&self, gathering: &Gathering, rows: &[FigureRow]) -> FigureText {
+    fn text(&self, gathering: &Gathering, rows: &[FigureRow], left_out: usize) -> FigureText {
         let (budget, metric) = (budget_words(self.budget), self.metric.label());
         let at = |what: &str| format!("{what} at {budget}");
         let (x, value) = match self.kind {
@@ -385,28 +427,22 @@ impl<'a> FigureJob<'a> {
             value,
             names,
             range: self.range,
-            note: self.note(&budget),
+            note: Some(Note { job: self, rows, left_out }.text()),
         }
     }
+}
 
-    fn note(&self, budget: &str) -> Option<String> {
-        let heads = self
-            .heads
-            .words()
-            .map(|words| format!("Means over {words}."));
-        let marks = match self.kind {
-            KindChoice::HeadDifference => Some(
-                "Dash: below zero. Slanted: not resolved over samples (interval spans zero, or corrected p above 0.05)."
-                    .to_owned(),
-            ),
-            KindChoice::Winner => Some(format!(
-                "Best by {} at {budget}; faint where the margin is not resolved.",
-                self.metric.label()
-            )),
-            _ => None,
-        };
-        let parts: Vec<String> = [marks, heads].into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| parts.join(" "))
+impl Gathering {
+    /// Whether any window of a sample is new, and notes them. A sample without windows has its decode stage.
+    fn has_news(&mut self, content: &str, group: &SampleGroup, captured: &CapturedSample) -> bool {
+        let labels = captured.windows().iter().map(|window| window.label());
+        let labels = labels.chain(std::iter::once(DECODE_LABEL));
+        let mut news = false;
+        for label in labels {
+            let new = (content.to_owned(), group.clone(), label.to_owned());
+            news |= self.seen.insert(new);
+        }
+        news
     }
 }
 
@@ -418,7 +454,7 @@ fn distinct_x(rows: &[FigureRow]) -> Vec<f64> {
     places
 }
 
-fn budget_words(budget: Budget) -> String {
+pub fn budget_words(budget: Budget) -> String {
     match budget {
         Budget::Tokens(1) => "1 token".to_owned(),
         Budget::Tokens(tokens) => format!("{tokens} tokens"),

@@ -16,12 +16,12 @@ impl HeadChoice {
         among(&self.layers, layer) && among(&self.heads, head)
     }
 
-    /// Mean over the chosen of `[L, heads]` values; NaN where none is chosen.
+    /// Mean over the chosen of `[L, heads]` values, those left out that are undefined (NaN); NaN where none is left.
     pub fn mean(&self, values: impl Iterator<Item = f64>, heads: usize) -> f64 {
         let heads = heads.max(1);
         let chosen = values
             .enumerate()
-            .filter(|(index, _)| self.has(index / heads, index % heads));
+            .filter(|(index, value)| !value.is_nan() && self.has(index / heads, index % heads));
         let (mut sum, mut count) = (0.0, 0.0);
         for (_, value) in chosen {
             sum += value;
@@ -66,6 +66,7 @@ mod tests {
         assert_eq!(of(&[], &[0, 2]).mean(values(), 3), 2.5);
         assert_eq!(of(&[0, 1], &[1]).mean(values(), 3), 2.5);
         assert!(of(&[2], &[]).mean(values(), 3).is_nan());
+        assert_eq!(of(&[], &[]).mean([0.5, f64::NAN].into_iter(), 2), 0.5);
         assert_eq!(of(&[1], &[0]).words().as_deref(), Some("layer 1, head 0"));
     }
 }

@@ -5,6 +5,7 @@ mod groups;
 mod heads;
 mod kinds;
 mod maps;
+mod note;
 mod request;
 mod samples;
 mod written;
@@ -14,7 +15,7 @@ use std::path::Path;
 use anyhow::Result;
 use kvlens_analysis::figure::{PageStyle, chart, render};
 
-use super::failure::Failure;
+use super::failure::{Failure, refuse_contradiction};
 use super::folders::check_can_create;
 use super::found_sessions::open_sessions;
 use super::{Cancel, Watch};
@@ -32,6 +33,7 @@ use written::{WrittenFigure, format_of};
 pub fn run(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Vec<String>> {
     let format = format_of(&request.out)?;
     check_font_size(request.font_size)?;
+    refuse_contradiction(&request.options)?;
     check_can_create(folder_of(&request.out))?;
     let sessions = open_sessions(&request.sessions)?;
     let job = FigureJob::new(request, &sessions)?;

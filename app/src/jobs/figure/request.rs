@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kvlens_analysis::{Budget, Metric, StepRange};
+use kvlens_analysis::{Budget, Compare, Metric, StepRange};
 use serde::{Deserialize, Serialize};
 
 use super::{KindChoice, WidthChoice};
@@ -94,10 +94,12 @@ impl FigureRequest {
 pub fn metric_word(metric: Metric) -> &'static str {
     match metric {
         Metric::Recall => "recall",
+        Metric::KeptRecall => "kept-recall",
         Metric::HitRate => "hit-rate",
         Metric::Jaccard => "jaccard",
         Metric::Mass => "mass",
         Metric::MassOfOracle => "mass-of-oracle",
+        Metric::EvidenceKept => "evidence-kept",
     }
 }
 
@@ -122,11 +124,14 @@ fn scoring_words(options: &MeasureOptions) -> Vec<String> {
     let count = |count: usize| (count > 0).then(|| count.to_string());
     let text = |value: Option<&dyn std::fmt::Display>| value.map(|value| value.to_string());
     let MeasureOptions {
+        compare,
         overrides,
         exempt,
         keep_recent,
         oracle,
     } = options;
+    let compare = (*compare != Compare::default()).then(|| compare.to_string());
+    flag("--compare", compare);
     flag("--exempt-recent", count(exempt.recent));
     flag("--exempt-sinks", count(exempt.sinks));
     flag(
@@ -139,6 +144,8 @@ fn scoring_words(options: &MeasureOptions) -> Vec<String> {
     );
     flag("--pool", text(overrides.pool.as_ref().map(|it| it as _)));
     flag("--group", text(overrides.group.as_ref().map(|it| it as _)));
+    let order = overrides.group_order.as_ref().map(|it| it as _);
+    flag("--order", text(order));
     flag("--keys", text(overrides.keys.as_ref().map(|it| it as _)));
     let steps = (oracle.steps != StepRange::default()).then(|| oracle.steps.to_string());
     flag("--oracle-steps", steps);

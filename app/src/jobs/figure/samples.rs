@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 use kvlens_analysis::agreement_by_head;
-use kvlens_analysis::figure::SeriesSamples;
+use kvlens_analysis::drift::PlacedRecall;
+use kvlens_analysis::figure::{CHANCE, SeriesPlace, SeriesSamples};
 use kvlens_analysis::{HeadKind, Metric};
 use kvlens_sessions::CapturedSample;
 use kvlens_sessions::model::RopeConfig;
 
 use super::data::{AFTER, BEFORE, FigureJob};
 use super::heads::HeadChoice;
-use super::maps::HeadSums;
-use crate::jobs::HIT_RATE_BUDGETS;
+use super::maps::{HeadNumbers, HeadSums};
 use crate::measurement::allocations::{AllocationKind, allocate};
 use crate::measurement::drift::window_drift;
 use crate::measurement::places::sweep_places;
@@ -30,6 +30,8 @@ pub fn curve_budgets(prompt_tokens: usize) -> Vec<usize> {
 /// A sample in every form that a figure needs.
 #[derive(Clone, Copy)]
 pub struct Sampled<'a> {
+    /// Equal for copies of the sample, which count once.
+    pub content: &'a str,
     /// Its tensors.
     pub captured: &'a CapturedSample,
     /// Its measurement at [`FigureJob::budgets`].
@@ -48,25 +50,67 @@ impl Sampled<'_> {
         job.in_order(&self.measured.windows, |window| &window.label)
     }
 
+    /// Adds a value without a ceiling.
+    fn push(&self, series: &mut SeriesSamples, (panel, name): (&str, &str), x: f64, value: f64) {
+        let place = SeriesPlace {
+            panel,
+            series: name,
+            x,
+        };
+        series.push(self.content, place, value, None);
+    }
+
     /// A curve, or one for each layer, against the budget.
     pub fn push_budgets(&self, job: &FigureJob<'_>, by_layer: bool, series: &mut SeriesSamples) {
+        let choices = self.head_choices(job, by_layer);
         for window in self.windows(job) {
-            let comparison = &window.comparison;
-            let choices: Vec<(String, HeadChoice)> = match by_layer {
-                false => vec![(String::new(), job.heads.clone())],
-                true => (0..comparison.layers)
-                    .filter(|layer| job.heads.layers.is_empty() || job.heads.layers.contains(layer))
-                    .map(|layer| (format!("layer {layer}"), job.heads.within(layer)))
-                    .collect(),
-            };
-            for (index, &budget) in comparison.budgets.iter().enumerate() {
-                let map = comparison.metric_map(job.metric, index);
+            for (index, &budget) in window.comparison.budgets.iter().enumerate() {
+                let numbers = numbers_at(window, job.metric, index);
                 for (panel, heads) in &choices {
-                    let values = map.iter().map(|&value| f64::from(value));
-                    let mean = heads.mean(values, comparison.heads);
-                    series.push(panel, &window.label, budget as f64, mean);
+                    let place = SeriesPlace {
+                        panel,
+                        series: &window.label,
+                        x: budget as f64,
+                    };
+                    let (mean, ceiling) = heads.means(&numbers);
+                    series.push(self.content, place, mean, ceiling);
                 }
             }
+        }
+        if job.metric == Metric::Recall {
+            self.push_chance(&choices, series);
+        }
+    }
+
+    /// What a ranking at random would reach: the budget as a share of the tokens that each layer ranks.
+    fn push_chance(&self, choices: &[(String, HeadChoice)], series: &mut SeriesSamples) {
+        let Some(comparison) = self.measured.windows.first().map(|window| &window.comparison) else {
+            return;
+        };
+        for &budget in &comparison.budgets {
+            let of_layer = |&tokens: &usize| match budget < tokens {
+                true => budget as f64 / tokens as f64,
+                false => f64::NAN,
+            };
+            let of_layers: Vec<f64> = comparison.rankable_tokens.iter().map(of_layer).collect();
+            let heads = comparison.heads;
+            for (panel, choice) in choices {
+                let values = of_layers.iter().flat_map(|&chance| std::iter::repeat_n(chance, heads));
+                let mean = choice.mean(values, heads);
+                self.push(series, (panel, CHANCE), budget as f64, mean);
+            }
+        }
+    }
+
+    /// The panels of curves with the heads that each is over.
+    fn head_choices(&self, job: &FigureJob<'_>, by_layer: bool) -> Vec<(String, HeadChoice)> {
+        let layers = self.measured.truth.rankings.layers();
+        match by_layer {
+            false => vec![(String::new(), job.heads.clone())],
+            true => (0..layers)
+                .filter(|layer| job.heads.layers.is_empty() || job.heads.layers.contains(layer))
+                .map(|layer| (format!("layer {layer}"), job.heads.within(layer)))
+                .collect(),
         }
     }
 
@@ -97,10 +141,10 @@ impl Sampled<'_> {
                         false => head.by_horizon.get(index),
                     };
                     let recall = recall.and_then(|recall| recall.first());
-                    recall.map_or(f64::NAN, |&recall| f64::from(recall))
+                    recall.copied().unwrap_or(f64::NAN)
                 });
                 let mean = job.heads.mean(values, heads);
-                series.push("", &window.label, step as f64, mean);
+                self.push(series, ("", &window.label), step as f64, mean);
             }
         }
         Ok(())
@@ -119,29 +163,25 @@ impl Sampled<'_> {
         let Some(places) = places else {
             return Ok(false);
         };
-        let heads = places.len() / self.measured.oracle.layers().max(1);
+        let heads = self.measured.truth.rankings.heads();
         let count = places.first().map_or(0, Vec::len);
         for index in 0..count {
-            let at = |head: &Vec<kvlens_analysis::drift::PlacedRecall>| head.get(index).cloned();
+            let at = |head: &Vec<PlacedRecall>| head.get(index).cloned();
             let here: Vec<_> = places.iter().filter_map(at).collect();
             let Some(place) = here.first() else { continue };
             let from_end = place.last_position as f64 - (self.prompt_tokens() as f64 - 1.0);
-            for (label, values) in [
-                (
-                    "recall",
-                    here.iter()
-                        .map(|place| place.recall.first())
-                        .collect::<Vec<_>>(),
-                ),
+            let curves: [(&str, fn(&PlacedRecall) -> Option<&f64>); 2] = [
+                ("recall", |place| place.recall.first()),
                 (
                     "share of the top tokens that lie before the window",
-                    here.iter().map(|place| place.visible.first()).collect(),
+                    |place| place.visible.first(),
                 ),
-            ] {
-                let values = values
-                    .into_iter()
-                    .map(|value| value.map_or(f64::NAN, |&value| f64::from(value)));
-                series.push("", label, from_end, job.heads.mean(values, heads));
+            ];
+            for (label, value) in curves {
+                let values = here.iter().map(value);
+                let values = values.map(|value| value.copied().unwrap_or(f64::NAN));
+                let mean = job.heads.mean(values, heads);
+                self.push(series, ("", label), from_end, mean);
             }
         }
         Ok(true)
@@ -150,15 +190,15 @@ impl Sampled<'_> {
     /// Hit rate at the budgets that fit, x being the budget in tokens.
     pub fn push_hit_rates(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) {
         for window in self.windows(job) {
-            let comparison = &window.comparison;
-            for budget in HIT_RATE_BUDGETS {
-                let Ok(index) = comparison.budget_index(budget) else {
-                    continue;
+            for (index, &budget) in window.comparison.budgets.iter().enumerate() {
+                let numbers = numbers_at(window, Metric::HitRate, index);
+                let place = SeriesPlace {
+                    panel: "",
+                    series: &window.label,
+                    x: budget as f64,
                 };
-                let map = comparison.metric_map(Metric::HitRate, index);
-                let values = map.into_iter().map(f64::from);
-                let mean = job.heads.mean(values, comparison.heads);
-                series.push("", &window.label, budget as f64, mean);
+                let (mean, ceiling) = job.heads.means(&numbers);
+                series.push(self.content, place, mean, ceiling);
             }
         }
     }
@@ -177,12 +217,12 @@ impl Sampled<'_> {
             let x = job.place_of(window.label()) as f64;
             if let Some(before) = &queries.before_rotation {
                 let mean = job.heads.mean(before.by_head().into_iter(), heads);
-                series.push("", BEFORE, x, mean);
+                self.push(series, ("", BEFORE), x, mean);
             }
             let mean = job
                 .heads
                 .mean(queries.after_rotation.by_head().into_iter(), heads);
-            series.push("", AFTER, x, mean);
+            self.push(series, ("", AFTER), x, mean);
         }
         Ok(())
     }
@@ -193,10 +233,10 @@ impl Sampled<'_> {
         for window in self.windows(job) {
             for kind in AllocationKind::ALL {
                 for &budget in &budgets {
-                    let kept = allocate(window, kind, budget)?;
-                    let values = kept.iter().map(|head| f64::from(head.selected_mass));
+                    let kept = allocate(self.measured, window, kind, budget)?;
+                    let values = kept.iter().map(|head| head.selected_mass);
                     let mean = job.heads.mean(values, window.comparison.heads);
-                    series.push(&window.label, kind.name(), budget as f64, mean);
+                    self.push(series, (&window.label, kind.name()), budget as f64, mean);
                 }
             }
         }
@@ -211,46 +251,82 @@ impl Sampled<'_> {
         times: &mut SeriesSamples,
     ) {
         for window in self.windows(job) {
-            let Some(map) = job.map_of(window) else {
+            let Some(numbers) = job.numbers_of(window) else {
                 continue;
             };
-            let values = map.into_iter().map(f64::from);
-            let mean = job.heads.mean(values, window.comparison.heads);
-            series.push("", &window.label, 0.0, mean);
-            times.push("", &window.label, 0.0, 1e3 * window.cost.seconds);
+            let (mean, ceiling) = job.heads.means(&numbers);
+            if mean.is_nan() {
+                continue;
+            }
+            let place = SeriesPlace {
+                panel: "",
+                series: &window.label,
+                x: 0.0,
+            };
+            series.push(self.content, place, mean, ceiling);
+            times.push(self.content, place, 1e3 * window.cost.seconds, None);
         }
     }
 
     /// The metric at the budget, or the divergence, of every head.
     pub fn add_heads(&self, job: &FigureJob<'_>, kl: bool, sums: &mut HeadSums) -> Result<()> {
         for window in self.windows(job) {
-            let values: Vec<f64> = match kl {
-                true => agreement_by_head(
-                    &window.oracle_importance,
-                    &window.importance,
-                    job.options.exempt,
-                )?
-                .iter()
-                .map(|agreement| agreement.kl)
-                .collect(),
-                false => match job.map_of(window) {
-                    Some(map) => map.into_iter().map(f64::from).collect(),
+            let numbers = match kl {
+                true => HeadNumbers {
+                    heads: window.comparison.heads,
+                    values: self.divergence(job, window)?,
+                    ceilings: None,
+                },
+                false => match job.numbers_of(window) {
+                    Some(numbers) => numbers,
                     None => continue,
                 },
             };
-            sums.add(&window.label, window.comparison.heads, &values);
+            sums.add(self.content, &window.label, &numbers);
         }
         Ok(())
+    }
+
+    fn divergence(&self, job: &FigureJob<'_>, window: &MeasuredWindow) -> Result<Vec<f64>> {
+        let truth = &self.measured.truth.importance;
+        let agreement = agreement_by_head(truth, &window.ranked.importance, job.options.exempt)?;
+        Ok(agreement.iter().map(|agreement| agreement.kl).collect())
+    }
+}
+
+/// A metric of every head at a budget that was compared, with the ceilings.
+fn numbers_at(window: &MeasuredWindow, metric: Metric, budget_index: usize) -> HeadNumbers {
+    let ceiling = window.ceiling.as_ref();
+    HeadNumbers {
+        heads: window.comparison.heads,
+        values: window.comparison.metric_map(metric, budget_index),
+        ceilings: ceiling.map(|ceiling| ceiling.metric_map(metric, budget_index)),
+    }
+}
+
+impl HeadChoice {
+    /// Means over the chosen heads of the values and of the ceilings.
+    fn means(&self, numbers: &HeadNumbers) -> (f64, Option<f64>) {
+        let HeadNumbers {
+            heads,
+            values,
+            ceilings,
+        } = numbers;
+        let ceiling = ceilings
+            .as_ref()
+            .map(|ceilings| self.mean(ceilings.iter().copied(), *heads));
+        let ceiling = ceiling.filter(|ceiling| !ceiling.is_nan());
+        (self.mean(values.iter().copied(), *heads), ceiling)
     }
 }
 
 impl FigureJob<'_> {
     /// The metric of every head at the figure's budget; none where it was not compared there.
-    fn map_of(&self, window: &MeasuredWindow) -> Option<Vec<f32>> {
+    fn numbers_of(&self, window: &MeasuredWindow) -> Option<HeadNumbers> {
         let comparison = &window.comparison;
         let tokens = self.budget.tokens(comparison.prompt_tokens);
         let index = comparison.budget_index(tokens).ok()?;
-        Some(comparison.metric_map(self.metric, index))
+        Some(numbers_at(window, self.metric, index))
     }
 }
 

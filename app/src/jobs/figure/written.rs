@@ -105,6 +105,7 @@ impl WrittenFigure<'_> {
             "data": data.display().to_string(),
             "windows": self.job.windows,
             "budget": self.job.budget,
+            "compare": self.job.options.compare,
             "options": self.job.options,
             "sessions": sessions.collect::<Result<Vec<_>>>()?,
         }))

@@ -8,19 +8,21 @@ mod tables;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use kvlens_analysis::collection::CollectedWindow;
-use kvlens_analysis::{Budget, Collection, Metric, SampleGroup};
-use kvlens_sessions::{CapturedSample, Session};
+use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
+use kvlens_analysis::tables::SampleContext;
+use kvlens_analysis::{Budget, Collection, Comparison, Metric, SampleGroup, SampleKey};
+use kvlens_sessions::windows::DECODE_LABEL;
+use kvlens_sessions::{CapturedSample, ScoreKind, Session};
 
 use super::budgets::SampleBudgets;
-use super::failure::{Failure, stop_if_cancelled};
+use super::failure::{Failure, refuse_contradiction, stop_if_cancelled};
 use super::folders::check_can_create;
-use super::found_sessions::{open_sessions, pairing_key, refuse_useless_budgets};
+use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key};
 use super::model_names::ModelNames;
 use super::provenance::Provenance;
 use super::{Cancel, HIT_RATE_BUDGETS, SEED, SampleFacts, Warnings, Watch};
 use crate::measurement::places::Sweep;
-use crate::measurement::{MeasureOptions, measure_sample};
+use crate::measurement::{MeasureOptions, MeasuredSample, measure_sample};
 
 pub use costs::{CostSummary, WindowCosts};
 pub use pairs::Pairs;
@@ -29,7 +31,7 @@ pub use tables::{TableChoice, is_written_by_measure};
 pub(super) use tables::{clamped, sample_context};
 
 use question_tables::AskedSample;
-use tables::Tables;
+use tables::{CollectedSamples, Tables};
 
 /// The last prompt window of SnapKV, moved by half its width.
 pub const DEFAULT_SWEEP: Sweep = Sweep::by_halves(32);
@@ -57,10 +59,17 @@ pub struct MeasureRequest {
     pub tables: TableChoice,
 }
 
+/// A budget that nobody asked for is left out of a prompt of which it is a larger share: what is kept then says little.
+pub const LARGEST_SHARE: f64 = 0.9;
+
 /// What a measurement found, beyond its tables.
 pub struct Measured {
+    /// How it was measured.
+    pub options: MeasureOptions,
     /// Of every window, over all samples.
     pub collection: Collection,
+    /// Of the decode stage against itself, as a window of this name: what no window can exceed.
+    pub decode: Collection,
     /// What the windows cost.
     pub costs: CostSummary,
 }
@@ -71,10 +80,15 @@ pub struct Measured {
 /// Bad input; [`Failure::Interrupted`] after a cancel; an unwritable table. The output folder
 /// is then as it was.
 pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Measured> {
+    refuse_contradiction(&request.options)?;
     check_can_create(&request.out)?;
     let sessions = open_sessions(&request.sessions)?;
     refuse_useless_budgets(&sessions, &request.budgets)?;
     let provenance = Provenance::new(&sessions, &request.budgets, &request.options)?.to_json()?;
+    let collection = || {
+        let more = HIT_RATE_BUDGETS.map(Budget::Tokens);
+        Collection::new(&request.budgets, &more, request.metric)
+    };
     let mut run = Run {
         job: request,
         model_names: ModelNames::of(&sessions),
@@ -84,11 +98,8 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
             request.tables,
             &request.questions,
         )?,
-        collection: Collection::new(
-            &request.budgets,
-            &HIT_RATE_BUDGETS.map(Budget::Tokens),
-            request.metric,
-        ),
+        collection: collection(),
+        decode: collection(),
         costs: CostSummary::default(),
         warnings: Warnings::default(),
         progress: watch,
@@ -101,7 +112,7 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
             stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
             let captured = session.load_sample(index)?;
             run.progress.sample(done, count, &captured.record.id);
-            run.add(session, index, &captured)
+            run.add(session, &captured)
                 .with_context(|| format!("sample '{}'", captured.record.id))?;
             done += 1;
         }
@@ -114,13 +125,14 @@ struct Run<'a> {
     model_names: ModelNames,
     tables: Tables,
     collection: Collection,
+    decode: Collection,
     costs: CostSummary,
     warnings: Warnings,
     progress: &'a mut dyn Watch,
 }
 
 impl Run<'_> {
-    fn add(&mut self, session: &Session, index: usize, captured: &CapturedSample) -> Result<()> {
+    fn add(&mut self, session: &Session, captured: &CapturedSample) -> Result<()> {
         let record = &captured.record;
         let facts = SampleFacts {
             id: &record.id,
@@ -134,30 +146,62 @@ impl Run<'_> {
             return Ok(());
         }
         let budgets = SampleBudgets::new(&self.job.budgets, facts.prompt_tokens);
-        let collected = SampleBudgets::new(self.collection.budgets(), facts.prompt_tokens);
         let sliding_windows = &session.manifest().shape.sliding_windows;
         self.warn_about_sample(captured, facts, &budgets, sliding_windows);
         self.progress.stage("measure", 0, facts.prompt_tokens);
-        let sample = measure_sample(captured, options, |tokens| collected.tokens(tokens))?;
-        let context = sample_context(session, self.model_names.name(session), record);
+        let compared = self.compared_budgets(&budgets, facts.prompt_tokens);
+        let sample = measure_sample(captured, options, |_| compared.clone())?;
+        let decode = sample.decode_comparison(&compared)?;
+        let key = sample_key(session, record);
+        let context = sample_context(session, self.model_names.name(session), record, &key);
         let oracle_cost = captured.oracle().cost();
         let asked = &budgets.applying;
+        self.tables.add(
+            &context,
+            &sample,
+            &decode,
+            oracle_cost,
+            asked,
+            options.exempt,
+        )?;
         self.tables
-            .add(&context, &sample, oracle_cost, asked, options.exempt)?;
-        let in_tokens = budgets.tokens(facts.prompt_tokens);
-        self.tables
-            .add_pairs(&context, &sample, &self.job.pairs, &in_tokens)?;
+            .add_pairs(&context, &sample, &self.job.pairs, asked)?;
         let all_answered = self.tables.add_answers(AskedSample {
             context: &context,
             captured,
             measured: &sample,
             options,
             rope: session.manifest().shape.rope.as_ref(),
-            budgets: &in_tokens,
+            budgets: asked,
         })?;
         if !all_answered {
             self.warnings.of_places(facts, &*self.progress);
         }
+        self.collect(&context, &key, &sample, &decode);
+        self.costs.add(oracle_cost, &sample.windows);
+        self.progress
+            .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
+        Ok(())
+    }
+
+    /// The asked budgets that apply, and of the others those that are not nearly the whole prompt, in tokens.
+    fn compared_budgets(&self, asked: &SampleBudgets, prompt_tokens: usize) -> Vec<usize> {
+        let mut tokens = asked.tokens(prompt_tokens);
+        let most = LARGEST_SHARE * prompt_tokens as f64;
+        let more = HIT_RATE_BUDGETS.into_iter();
+        tokens.extend(more.filter(|&budget| budget as f64 <= most));
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens
+    }
+
+    fn collect(
+        &mut self,
+        context: &SampleContext,
+        key: &SampleKey,
+        sample: &MeasuredSample,
+        decode: &Comparison,
+    ) {
         let windows: Vec<CollectedWindow<'_>> = sample
             .windows
             .iter()
@@ -165,20 +209,28 @@ impl Run<'_> {
                 label: &window.label,
                 score_kind: window.score_kind.name(),
                 comparison: &window.comparison,
+                ceiling: window.ceiling.as_deref(),
             })
             .collect();
-        let group = SampleGroup {
-            model: context.model,
-            task: context.task,
-            question_place: record.question_place.map(|place| place.to_string()),
+        let decode = CollectedWindow {
+            label: DECODE_LABEL,
+            score_kind: ScoreKind::Attention.name(),
+            comparison: decode,
+            ceiling: None,
         };
-        let key = pairing_key(session, index, captured);
-        self.collection
-            .add(&group, &key, facts.prompt_tokens, &windows);
-        self.costs.add(oracle_cost, &sample.windows);
-        self.progress
-            .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
-        Ok(())
+        let group = SampleGroup {
+            model: context.model.clone(),
+            task: context.task.clone(),
+            question_place: context.question_place.clone(),
+        };
+        let collected = CollectedSample {
+            key,
+            session: &context.session,
+            sample: &context.sample,
+            prompt_tokens: sample.record.prompt_ids.len(),
+        };
+        self.collection.add(&group, collected, &windows);
+        self.decode.add(&group, collected, &[decode]);
     }
 
     fn warn_about_session(&self, session: &Session) {
@@ -229,8 +281,14 @@ impl Run<'_> {
             .into());
         }
         let go_on = || stop_if_cancelled(cancel, "stopped; no table was written or changed");
-        self.tables
-            .add_collection(&self.collection, &job.pairs, job.head_tests, SEED, go_on)?;
+        let collected = CollectedSamples {
+            compare: job.options.compare,
+            decode: &self.decode,
+            windows: &self.collection,
+            pairs: &job.pairs,
+            head_tests: job.head_tests,
+        };
+        self.tables.add_collection(&collected, SEED, go_on)?;
         go_on()?;
         let earlier = self.tables.publish()?;
         if !earlier.is_empty() {
@@ -242,7 +300,9 @@ impl Run<'_> {
         }
         self.warnings.end(&*self.progress);
         Ok(Measured {
+            options: job.options,
             collection: self.collection,
+            decode: self.decode,
             costs: self.costs,
         })
     }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use kvlens_analysis::tables::{
     AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, QueryRow,
-    QueryTable, SampleContext, TableOutput,
+    QueryTable, SampleContext, TableOutput, WindowHead,
 };
+use kvlens_analysis::Budget;
 use kvlens_sessions::model::RopeConfig;
 use kvlens_sessions::{CapturedSample, Observation};
 
@@ -95,8 +96,21 @@ pub struct AskedSample<'a> {
     pub options: &'a MeasureOptions,
     /// The model's rotary embedding, if the session says it.
     pub rope: Option<&'a RopeConfig>,
-    /// Budgets in tokens.
-    pub budgets: &'a [usize],
+    /// Budgets that apply to its prompt, as they were typed.
+    pub budgets: &'a [Budget],
+}
+
+impl AskedSample<'_> {
+    /// Every budget with its tokens.
+    fn budgets(&self) -> impl Iterator<Item = (Budget, usize)> {
+        let prompt_tokens = self.captured.record.prompt_ids.len();
+        let budgets = self.budgets.iter();
+        budgets.map(move |&budget| (budget, budget.tokens(prompt_tokens)))
+    }
+
+    fn tokens(&self) -> Vec<usize> {
+        self.budgets().map(|(_, tokens)| tokens).collect()
+    }
 }
 
 impl QuestionTables {
@@ -177,10 +191,10 @@ fn write_drift(
         sample.captured,
         sample.options,
         window,
-        sample.budgets,
+        &sample.tokens(),
         &mut |_, _| Ok(()),
     )?;
-    let heads = window.comparison.heads;
+    let (heads, kind) = (window.comparison.heads, window.comparison.head_kind);
     for (index, by_head) in drift.by_head.iter().enumerate() {
         let HeadDrift {
             by_step,
@@ -195,17 +209,15 @@ fn write_drift(
         let rows: Vec<DriftRow<'_>> = steps
             .chain(horizons)
             .flat_map(|(part, step, recall)| {
-                let points = sample.budgets.iter().zip(recall);
-                points.map(move |(&budget, &recall)| DriftRow {
+                let points = sample.budgets().zip(recall);
+                points.map(move |((budget, tokens), &recall)| DriftRow {
                     sample: sample.context,
-                    window: &window.label,
-                    layer: clamped(index / heads),
-                    head: clamped(index % heads),
-                    head_kind: window.comparison.head_kind,
+                    head: WindowHead::at(&window.label, index, heads, kind),
                     part,
                     step: clamped(step),
-                    budget_tokens: clamped(budget),
-                    recall: f64::from(recall),
+                    budget,
+                    budget_tokens: clamped(tokens),
+                    recall: Some(recall),
                 })
             })
             .collect();
@@ -219,22 +231,24 @@ fn write_allocation(
     sample: AskedSample<'_>,
     window: &MeasuredWindow,
 ) -> Result<()> {
-    let heads = window.comparison.heads;
+    let (heads, head_kind) = (window.comparison.heads, window.comparison.head_kind);
     for kind in AllocationKind::ALL {
-        for &budget in sample.budgets {
-            let kept = allocate(window, kind, budget)?;
+        for (budget, budget_tokens) in sample.budgets() {
+            let kept = allocate(sample.measured, window, kind, budget_tokens)?;
             let rows: Vec<AllocationRow<'_>> = kept
                 .into_iter()
                 .enumerate()
                 .map(|(index, kept)| AllocationRow {
                     sample: sample.context,
-                    window: &window.label,
-                    layer: clamped(index / heads),
-                    head: clamped(index % heads),
-                    head_kind: window.comparison.head_kind,
+                    head: WindowHead::at(&window.label, index, heads, head_kind),
                     allocation: kind.name(),
-                    budget_tokens: clamped(budget),
-                    kept,
+                    budget,
+                    budget_tokens: clamped(budget_tokens),
+                    tokens: clamped(kept.tokens),
+                    recall: Some(kept.recall),
+                    kept_recall: Some(kept.kept_recall),
+                    hit_rate: Some(kept.hit_rate),
+                    selected_mass: Some(kept.selected_mass),
                 })
                 .collect();
             table.write(&rows)?;
@@ -274,7 +288,7 @@ fn write_queries(
             cosine_before_rotation: before
                 .as_ref()
                 .and_then(|before| before.get(index).copied()),
-            cosine_after_rotation,
+            cosine_after_rotation: Some(cosine_after_rotation),
         })
         .collect();
     Ok(table.write(&rows)?)
@@ -289,34 +303,31 @@ fn write_places(
         sample.captured,
         sample.options,
         sweep,
-        sample.budgets,
+        &sample.tokens(),
         &mut |_, _| Ok(()),
     )?;
     let Some(places) = places else {
         return Ok(false);
     };
-    let layers = sample.measured.oracle.layers().max(1);
-    let heads = (places.len() / layers).max(1);
-    let all_heads = sample.measured.oracle.heads();
-    let head_kind = match heads == all_heads {
-        true => sample.measured.oracle.head_kind(),
-        false => kvlens_analysis::HeadKind::Kv,
-    };
+    // the sweep has the heads of the truth, as every window has
+    let truth = &sample.measured.truth.rankings;
+    let (heads, head_kind) = (truth.heads(), truth.head_kind());
     for (index, by_place) in places.iter().enumerate() {
         let rows: Vec<PlaceRow<'_>> = by_place
             .iter()
             .flat_map(|place| {
-                let points = sample.budgets.iter().zip(&place.recall).zip(&place.visible);
-                points.map(|((&budget, &recall), &visible)| PlaceRow {
+                let points = sample.budgets().zip(&place.recall).zip(&place.visible);
+                points.map(move |(((budget, tokens), &recall), &visible)| PlaceRow {
                     sample: sample.context,
                     width: clamped(sweep.width),
                     layer: clamped(index / heads),
                     head: clamped(index % heads),
                     head_kind,
                     last_position: clamped(place.last_position),
-                    budget_tokens: clamped(budget),
-                    recall: f64::from(recall),
-                    visible: f64::from(visible),
+                    budget,
+                    budget_tokens: clamped(tokens),
+                    recall: Some(recall),
+                    visible: Some(visible),
                 })
             })
             .collect();

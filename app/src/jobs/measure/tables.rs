@@ -2,19 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use kvlens_analysis::collection::{Collection, HeadShape};
+use kvlens_analysis::collection::{Collection, Contrast};
 use kvlens_analysis::complementarity::complementarity;
 use kvlens_analysis::tables::{
     AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
-    DriftTable, ImportanceInput, ImportanceTable, MapContext, OverlapTable, PlaceTable, QueryTable,
-    SampleContext, SampleRow, SamplesTable, SummaryTable, Table, TableOutput, WinnerTable,
-    agreement_rows, complementarity_rows, difference_rows, overall_difference_row, overlap_rows,
-    winner_rows,
+    DriftTable, ImportanceInput, ImportanceTable, OverlapTable, PlaceTable, QueryTable,
+    SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable, Table, TableOutput,
+    WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
+    overlap_rows, winner_rows,
 };
-use kvlens_analysis::{Budget, ForcedKeep, HeadKind, Metric, SampleGroup, agreement_by_head};
+use kvlens_analysis::{
+    Budget, Compare, Comparison, ForcedKeep, Metric, SampleKey, agreement_by_head,
+};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{Cost, SampleRecord, ScoreKind, Session};
 
@@ -63,6 +64,21 @@ pub struct TableChoice {
     pub csv: bool,
     /// The table of every score.
     pub importance: bool,
+}
+
+/// What the samples say together.
+#[derive(Clone, Copy)]
+pub struct CollectedSamples<'a> {
+    /// What was compared.
+    pub compare: Compare,
+    /// The decode stage against itself.
+    pub decode: &'a Collection,
+    /// The windows against the decode stage.
+    pub windows: &'a Collection,
+    /// The windows that are compared with each other.
+    pub pairs: &'a Pairs,
+    /// Whether every head is tested by itself.
+    pub head_tests: bool,
 }
 
 /// The open tables.
@@ -117,7 +133,8 @@ impl Tables {
         })
     }
 
-    /// Adds all rows of a sample. `budgets` are those that apply to its prompt.
+    /// Adds all rows of a sample, the decode stage before its windows. `decode` is the comparison of the decode stage
+    /// with itself, `budgets` are those that apply to its prompt.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -125,10 +142,18 @@ impl Tables {
         &mut self,
         context: &SampleContext,
         sample: &MeasuredSample,
+        decode: &Comparison,
         oracle_cost: &Cost,
         budgets: &[Budget],
         exempt: ForcedKeep,
     ) -> Result<()> {
+        let compare = sample.compare.to_string();
+        let context_of = |window, score_kind: ScoreKind| WindowContext {
+            sample: context,
+            window,
+            score_kind: score_kind.name(),
+            compare: &compare,
+        };
         let record = &sample.record;
         self.samples.write(&[SampleRow {
             sample: context,
@@ -144,40 +169,54 @@ impl Tables {
             oracle_cost,
             ScoreKind::Attention,
         )])?;
+        let decode_context = context_of(DECODE_LABEL, ScoreKind::Attention);
+        self.overlap
+            .write(&overlap_rows(decode_context, decode, None, budgets)?)?;
         for window in &sample.windows {
-            self.add_window(context, window, budgets, exempt)?;
+            let context = context_of(&window.label, window.score_kind);
+            self.add_window(context, sample, window, budgets, exempt)?;
         }
         self.add_importance(context, sample)
     }
 
     fn add_window(
         &mut self,
-        context: &SampleContext,
+        context: WindowContext<'_>,
+        sample: &MeasuredSample,
         window: &MeasuredWindow,
         budgets: &[Budget],
         exempt: ForcedKeep,
     ) -> Result<()> {
-        let (label, comparison) = (window.label.as_str(), &window.comparison);
-        let score_kind = window.score_kind.name();
+        let MeasuredWindow {
+            label,
+            comparison,
+            ceiling,
+            ranked,
+            ..
+        } = window;
         self.overlap.write(&overlap_rows(
-            context, label, score_kind, comparison, budgets,
+            context,
+            comparison,
+            ceiling.as_deref(),
+            budgets,
         )?)?;
-        let agreement = agreement_by_head(&window.oracle_importance, &window.importance, exempt)?;
+        let agreement = agreement_by_head(&sample.truth.importance, &ranked.importance, exempt)?;
         self.agreement.write(&agreement_rows(
             context,
-            label,
-            score_kind,
             &agreement,
             comparison,
-            &window.importance,
+            &ranked.importance,
         )?)?;
-        self.cost
-            .write(&[cost_row(context, label, &window.cost, window.score_kind)])?;
+        self.cost.write(&[cost_row(
+            context.sample,
+            label,
+            &window.cost,
+            window.score_kind,
+        )])?;
         Ok(())
     }
 
-    /// Adds what each pair of windows keeps together, where both are held against the same oracle. Budgets
-    /// are in tokens.
+    /// Adds what each pair of windows keeps together, at budgets that apply to the prompt.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -186,8 +225,11 @@ impl Tables {
         context: &SampleContext,
         sample: &MeasuredSample,
         pairs: &Pairs,
-        budgets: &[usize],
+        budgets: &[Budget],
     ) -> Result<()> {
+        let truth = &sample.truth.rankings;
+        let tokens = budgets.iter().map(|budget| budget.tokens(truth.prompt_tokens()));
+        let tokens: Vec<usize> = tokens.collect();
         let labels: Vec<&str> = sample
             .windows
             .iter()
@@ -199,74 +241,58 @@ impl Tables {
             else {
                 continue;
             };
-            if !Arc::ptr_eq(&first.oracle_rankings, &second.oracle_rankings) {
-                continue;
-            }
-            let oracle = &first.oracle_rankings;
-            let split = complementarity(oracle, &first.rankings, &second.rankings, budgets)?;
+            let (one, other) = (&first.ranked.rankings, &second.ranked.rankings);
+            let split = complementarity(truth, one, other, &tokens)?;
             self.complementarity.write(&complementarity_rows(
                 context,
-                &first.label,
-                &second.label,
-                oracle,
+                (&first.label, &second.label),
+                truth,
+                budgets,
                 &split,
             )?)?;
         }
         Ok(())
     }
 
-    /// Adds what the samples say together. `maps` says whether every head is tested; `seed` fixes the draws
-    /// of the bootstrap. `go_on` is asked before each map, which may take seconds, and ends the work by an error.
+    /// Adds what the samples say together. `seed` fixes the draws of the bootstrap. `go_on` is asked before each map,
+    /// which may take seconds, and ends the work by an error.
     ///
     /// # Errors
     /// That error; when a file cannot be written, or the statistics refuse a value.
     pub fn add_collection(
         &mut self,
-        collection: &Collection,
-        pairs: &Pairs,
-        maps: bool,
+        collected: &CollectedSamples<'_>,
         seed: u64,
         go_on: impl Fn() -> Result<()>,
     ) -> Result<()> {
+        let CollectedSamples {
+            compare,
+            decode,
+            windows,
+            pairs,
+            head_tests,
+        } = *collected;
+        let compare = compare.to_string();
         for metric in Metric::ALL {
             go_on()?;
-            let rows: Vec<_> = collection.summaries(metric, seed);
-            let rows: Vec<_> = rows.into_iter().map(Into::into).collect();
-            self.summary.write(&rows)?;
+            let summaries = [decode, windows].map(|part| part.summaries(metric, seed));
+            let rows = summaries.into_iter().flatten();
+            let rows = rows.map(|summary| SummaryRow::new(summary, &compare));
+            self.summary.write(&rows.collect::<Vec<_>>())?;
         }
-        for pair in collection.differences(pairs.against(collection), maps, seed) {
-            let pair = pair?;
-            go_on()?;
-            let context = map_context(pair.group, pair.metric, pair.budget, pair.samples);
-            let context = context.of(pair.shape);
-            let mut rows = vec![overall_difference_row(
-                &context,
-                pair.first,
-                pair.second,
-                pair.overall,
-            )];
-            if !pair.by_head.is_empty() {
-                rows.extend(difference_rows(
-                    &context,
-                    pair.first,
-                    pair.second,
-                    &pair.by_head,
-                )?);
+        for contrast in Contrast::ALL {
+            let against = pairs.against(windows);
+            for pair in windows.differences(contrast, against, head_tests, seed) {
+                let pair = pair?;
+                go_on()?;
+                self.difference.write(&difference_rows(&pair))?;
             }
-            self.difference.write(&rows)?;
         }
-        if maps {
-            for map in collection.winners(seed) {
+        if head_tests {
+            for map in windows.winners(seed) {
                 let map = map?;
                 go_on()?;
-                let context = map_context(map.group, map.metric, map.budget, map.samples);
-                let context = context.of(Some(map.shape));
-                self.winner.write(&winner_rows(
-                    &context,
-                    &map.windows,
-                    &map.winners,
-                    &map.stability,
-                )?)?;
+                self.winner.write(&winner_rows(&map)?)?;
             }
         }
         Ok(())
@@ -285,19 +311,17 @@ impl Tables {
         let Some(table) = &mut self.importance else {
             return Ok(());
         };
-        let oracle = (DECODE_LABEL, &sample.oracle, &sample.oracle_rankings);
-        let windows = sample
-            .windows
-            .iter()
-            .map(|window| (window.label.as_str(), &window.importance, &window.rankings));
-        for (window, importance, rankings) in std::iter::once(oracle).chain(windows) {
+        let decode = (DECODE_LABEL, &sample.truth);
+        let windows = sample.windows.iter();
+        let windows = windows.map(|window| (window.label.as_str(), &window.ranked));
+        for (window, ranked) in std::iter::once(decode).chain(windows) {
             table.write_importance(ImportanceInput {
                 sample: context,
                 window,
                 token_ids: &sample.record.prompt_ids,
                 token_texts: &sample.record.token_texts,
-                importance,
-                rankings,
+                importance: &ranked.importance,
+                rankings: &ranked.rankings,
             })?;
         }
         Ok(())
@@ -352,36 +376,6 @@ pub fn finish<T: Table>(table: TableOutput<T>, csv: bool, names: &mut Vec<PathBu
     Ok(())
 }
 
-/// A map's context but for its heads.
-struct MapPlace(MapContext);
-
-fn map_context(group: &SampleGroup, metric: Metric, budget: Budget, samples: usize) -> MapPlace {
-    MapPlace(MapContext {
-        model: group.model.clone(),
-        task: group.task.clone(),
-        question_place: group.question_place.clone(),
-        metric,
-        budget,
-        samples: clamped(samples),
-        heads: 1,
-        head_kind: HeadKind::Query,
-    })
-}
-
-impl MapPlace {
-    /// With its heads; without any the rows are about means alone.
-    fn of(self, shape: Option<HeadShape>) -> MapContext {
-        match shape {
-            Some(shape) => MapContext {
-                heads: clamped(shape.heads),
-                head_kind: shape.head_kind,
-                ..self.0
-            },
-            None => self.0,
-        }
-    }
-}
-
 fn cost_row<'a>(
     sample: &'a SampleContext,
     window: &'a str,
@@ -391,25 +385,34 @@ fn cost_row<'a>(
     CostRow {
         sample,
         window,
+        score_kind: score_kind.name(),
         rows: clamped(cost.rows),
         seconds: cost.seconds,
         flops: cost.flops,
         extra_tokens: clamped(cost.extra_tokens),
         peak_bytes: cost.peak_bytes as u64,
-        score_kind: score_kind.name(),
     }
 }
 
 /// What a sample's rows in every table begin with.
-pub fn sample_context(session: &Session, model: String, record: &SampleRecord) -> SampleContext {
+pub fn sample_context(
+    session: &Session,
+    model: String,
+    record: &SampleRecord,
+    key: &SampleKey,
+) -> SampleContext {
     SampleContext {
         session: session.name().to_owned(),
         model,
         dataset: record.dataset.clone(),
         task: record.task.clone(),
         sample: record.id.clone(),
+        content: key.content.clone(),
+        question_place: record.question_place.map(|place| place.to_string()),
         prompt_tokens: clamped(record.prompt_ids.len()),
         decode_tokens: clamped(record.generated_ids.len()),
+        asked_length: record.asked_length.map(clamped),
+        depth: record.depth,
     }
 }
 

@@ -85,8 +85,9 @@ impl Card<'_> {
     }
 
     fn final_recall(&self) -> String {
-        let mut text = "## Held-out recall\n\nMean over layers, heads and prompts, each window under its published scoring, \
-                        the oracle being the mean attention of the decode stage.\n"
+        let mut text = "## Held-out recall\n\nMean over layers, heads and prompts; every window and the decode stage are scored \
+                        alike (mean over rows, causal keys, max:7, every query head), so that only their queries differ \
+                        and the decode stage itself would have 1.\n"
             .to_owned();
         let windows = recall::windows(self.plan, self.summary);
         for (index, group) in self.groups.iter().enumerate() {

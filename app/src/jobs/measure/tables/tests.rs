@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 
-use kvlens_analysis::collection::CollectedWindow;
-use kvlens_analysis::comparison::{BudgetCurves, Comparison, HeadComparison};
+use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
+use kvlens_analysis::comparison::{BudgetCurves, HeadComparison};
+use kvlens_analysis::{HeadKind, SampleGroup};
 
 use super::*;
 use crate::jobs::failure::Failure;
@@ -19,6 +20,11 @@ fn collection() -> Collection {
         question_place: None,
     };
     for sample in ["a", "b"] {
+        let key = SampleKey {
+            content: sample.to_owned(),
+            document: None,
+            prompt: sample.to_owned(),
+        };
         let comparisons = [0.25, 0.5, 0.75].map(comparison);
         let windows: Vec<CollectedWindow<'_>> = ["last", "laq", "dapq"]
             .into_iter()
@@ -27,14 +33,21 @@ fn collection() -> Collection {
                 label,
                 score_kind: "attention",
                 comparison,
+                ceiling: None,
             })
             .collect();
-        collection.add(&group, sample, 10, &windows);
+        let sample = CollectedSample {
+            key: &key,
+            session: "s",
+            sample,
+            prompt_tokens: 10,
+        };
+        collection.add(&group, sample, &windows);
     }
     collection
 }
 
-fn comparison(value: f32) -> Comparison {
+fn comparison(value: f64) -> Comparison {
     let curve = vec![value; 2];
     let head = HeadComparison {
         curves: BudgetCurves {
@@ -42,15 +55,18 @@ fn comparison(value: f32) -> Comparison {
             hit_rate: curve.clone(),
             jaccard: curve.clone(),
             mass: curve.clone(),
-            mass_of_oracle: curve,
+            mass_of_oracle: curve.clone(),
+            kept_recall: curve.clone(),
+            evidence_kept: curve,
         },
-        recall_auc: f64::from(value),
+        recall_auc: value,
     };
     Comparison {
         layers: 1,
         heads: 2,
         head_kind: HeadKind::Query,
         prompt_tokens: 10,
+        rankable_tokens: vec![10],
         budgets: vec![1, 2],
         by_head: vec![head; 2],
     }
@@ -75,15 +91,23 @@ fn add_until(out: &Path, allowed: usize) -> (usize, Result<()>) {
             false => Ok(()),
         }
     };
-    let added = tables.add_collection(&collection(), &Pairs::First, true, 1, go_on);
+    let windows = collection();
+    let collected = CollectedSamples {
+        compare: Compare::Queries,
+        decode: &Collection::new(&[], &[], Metric::Recall),
+        windows: &windows,
+        pairs: &Pairs::First,
+        head_tests: true,
+    };
+    let added = tables.add_collection(&collected, 1, go_on);
     (asked.get(), added)
 }
 
 #[test]
 fn a_stop_is_heeded_before_every_metric_and_map_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    // Five metrics, two pairs and the winners at two budgets each.
-    let steps = 5 + 2 * 2 + 2;
+    // Every metric, two pairs and the winners at two budgets each.
+    let steps = Metric::ALL.len() + 2 * 2 + 2;
     let out = folder.path().join("tables");
     for allowed in 0..steps {
         let (asked, added) = add_until(&out, allowed);

@@ -1,0 +1,134 @@
+//! The line under a figure: what is compared, over how many samples, and what marks and bands are.
+
+use kvlens_analysis::figure::{CHANCE, FigureRow};
+
+use super::KindChoice;
+use super::data::{FigureJob, budget_words};
+
+/// What the line is made of.
+pub struct Note<'a> {
+    /// The figure.
+    pub job: &'a FigureJob<'a>,
+    /// Its rows.
+    pub rows: &'a [FigureRow],
+    /// Samples that do not reach every point of their curves.
+    pub left_out: usize,
+}
+
+impl Note<'_> {
+    /// The line.
+    pub fn text(&self) -> String {
+        let parts = [
+            self.compared(),
+            self.marks(),
+            self.lines(),
+            Some(self.samples()),
+            self.left_out(),
+            self.undefined(),
+            self.heads(),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        parts.join(" ")
+    }
+
+    /// The cosine of queries knows no scoring.
+    fn compared(&self) -> Option<String> {
+        (self.job.kind != KindChoice::Queries).then(|| self.job.options.compared())
+    }
+
+    fn marks(&self) -> Option<String> {
+        match self.job.kind {
+            KindChoice::HeadDifference => Some(
+                "Dash: below zero. Slanted: not resolved over samples (interval spans zero, or corrected p above 0.05)."
+                    .to_owned(),
+            ),
+            KindChoice::Winner => Some(format!(
+                "Best by {} at {}; faint where the margin is not resolved.{}",
+                self.job.metric.label(),
+                budget_words(self.job.budget),
+                self.winners_ceilings()
+            )),
+            _ => None,
+        }
+    }
+
+    /// The ceilings of the windows that win anywhere, panel by panel.
+    fn winners_ceilings(&self) -> String {
+        let mut known: Vec<String> = Vec::new();
+        for row in self.rows {
+            let Some(ceiling) = row.ceiling else { continue };
+            let place = match row.panel.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", row.panel),
+            };
+            let words = format!("{}{place} {ceiling:.2}", row.series);
+            if !known.contains(&words) {
+                known.push(words);
+            }
+        }
+        match known.is_empty() {
+            true => String::new(),
+            false => format!(" Ceilings: {}.", known.join(", ")),
+        }
+    }
+
+    /// Lines that are no curves.
+    fn lines(&self) -> Option<String> {
+        let is_map = self.rows.iter().any(|row| row.y.is_some());
+        let ceilings = !is_map && self.rows.iter().any(|row| row.ceiling.is_some());
+        let chance = self.rows.iter().any(|row| row.series == CHANCE);
+        let ceilings = ceilings.then_some("Thin lines: ceilings.");
+        let chance = chance.then_some("Thin grey: a ranking at random.");
+        let parts: Vec<&str> = [ceilings, chance].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    fn samples(&self) -> String {
+        let counts = || self.rows.iter().map(|row| row.samples);
+        let fewest = counts().min().unwrap_or_default();
+        let count = match counts().max().unwrap_or_default() {
+            1 => "n = 1 sample".to_owned(),
+            most if most == fewest => format!("n = {most} samples"),
+            most => format!("n = {fewest} to {most} samples"),
+        };
+        let of_panels = match self.rows.iter().any(|row| !row.panel.is_empty()) {
+            true => " in each panel",
+            false => "",
+        };
+        let has_interval = self.rows.iter().any(|row| row.low.is_some());
+        let is_map = self.rows.iter().any(|row| row.y.is_some());
+        let bands = match has_interval && !is_map {
+            true => match self.job.kind {
+                KindChoice::HitRate | KindChoice::Queries | KindChoice::Cost => {
+                    "; strokes: 95 % intervals over samples"
+                }
+                _ => "; bands: 95 % intervals over samples",
+            },
+            false => "",
+        };
+        format!("{count}{of_panels}{bands}.")
+    }
+
+    fn left_out(&self) -> Option<String> {
+        let samples = match self.left_out {
+            0 => return None,
+            1 => "1 sample that does".to_owned(),
+            left_out => format!("{left_out} samples that do"),
+        };
+        Some(format!("Left out: {samples} not reach every point shown."))
+    }
+
+    fn undefined(&self) -> Option<String> {
+        let is_map = self.rows.iter().any(|row| row.y.is_some());
+        let undefined = is_map && self.rows.iter().any(|row| row.value.is_nan());
+        undefined.then(|| {
+            "Grey with a stroke: undefined, because the layer ranks no more tokens than the budget."
+                .to_owned()
+        })
+    }
+
+    fn heads(&self) -> Option<String> {
+        let words = self.job.heads.words()?;
+        Some(format!("Means over {words}."))
+    }
+}
