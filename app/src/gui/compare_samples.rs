@@ -7,14 +7,13 @@ use kvlens_sessions::Session;
 
 use super::data::Progress;
 use super::lanes::{Event, Reporter};
-use super::session_maps::{GatheredKey, SessionMaps, SessionMapsKey};
-use crate::measurement::head_values::HeadValues;
+use super::session_maps::{GatheredKey, GatheredValues, SessionMaps, SessionMapsKey};
 use crate::measurement::measure_sample;
 
 /// What was gathered last; another choice of windows needs no new measurement.
 #[derive(Default)]
 pub(super) struct Gathered {
-    complete: Option<(GatheredKey, HeadValues)>,
+    complete: Option<(GatheredKey, GatheredValues)>,
 }
 
 impl Gathered {
@@ -43,14 +42,10 @@ fn gather(
     session: &Session,
     key: &SessionMapsKey,
     reporter: &Reporter<'_>,
-) -> anyhow::Result<HeadValues> {
+) -> anyhow::Result<GatheredValues> {
     let wanted = &key.gathered;
     let shape = &session.manifest().shape;
-    let mut values = HeadValues::new(
-        [shape.layers, shape.query_heads],
-        wanted.metric,
-        wanted.budget,
-    );
+    let mut values = GatheredValues::new([shape.layers, shape.query_heads], wanted);
     let total = session.sample_count();
     for index in 0..total {
         reporter.cancel.check()?;

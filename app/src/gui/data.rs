@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use kvlens_analysis::SampleGroup;
 use kvlens_sessions::CancelFlag;
 use serde::{Deserialize, Serialize};
 
 use super::attention_picture::AttentionPicture;
 use super::lanes::{CaptureOrder, JobKey};
 use super::questions::Answers;
+use super::questions::fidelity::group_of;
 use super::session_maps::SessionMaps;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
@@ -70,6 +72,14 @@ pub struct Shown {
     pub sample: Arc<MeasuredSample>,
     /// Differs for every sample that was ever shown, so that derived values know when to renew.
     pub version: u64,
+}
+
+impl Shown {
+    /// What the sample is averaged within, of a session of the model of that name.
+    #[must_use]
+    pub fn group(&self, model: &str) -> Option<SampleGroup> {
+        Some(group_of(model, &self.sample.record))
+    }
 }
 
 /// Which of two sessions.

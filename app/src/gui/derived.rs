@@ -28,7 +28,7 @@ use super::views::Need;
 use crate::measurement::MeasuredWindow;
 use background::Background;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
-use curves::{head_curve, layer_curves, repeat, selected, selected_heads, window_bands};
+use curves::{chance, head_curve, layer_curves, repeat, selected, selected_heads, window_bands};
 pub use kept::{EvidenceKept, KeptTokens};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use memo::Memo;
@@ -57,6 +57,24 @@ struct Maps {
     winner: Option<WinnerMap>,
 }
 
+/// Curves over the selected heads.
+#[derive(Default)]
+struct Bands {
+    windows: Vec<WindowBands>,
+    /// Recall of a random ranking at every budget.
+    chance: Vec<f64>,
+}
+
+/// A window by which colour and line are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowName {
+    /// As it was typed.
+    pub label: String,
+    /// How many windows of the same method stand before it.
+    pub repeat: usize,
+}
+
+type LayersKey = (u64, BTreeSet<HeadAddress>, Metric);
 type HeadsKey = (u64, BTreeSet<HeadAddress>);
 /// Sample, maps over all samples, budget, and the choices that maps hang on.
 type MapKey = (u64, u64, usize, MapChoices);
@@ -75,7 +93,10 @@ pub struct Derived {
     pub window: Option<String>,
     /// The window that the map subtracts.
     pub minus: Option<String>,
-    bands: Background<HeadsKey, Vec<WindowBands>>,
+    /// The metric that curves are asked for.
+    metric: Option<Metric>,
+    windows: Memo<u64, Vec<WindowName>>,
+    bands: Background<HeadsKey, Bands>,
     maps: Memo<MapKey, Maps>,
     between: Memo<(u64, u64), Option<HeadMap>>,
     pinned: Memo<CurveKey, Option<HeadCurve>>,
@@ -84,7 +105,7 @@ pub struct Derived {
     shade: Memo<(u64, TokenHeat, HeatScale), TokenShade>,
     kept: Memo<(u64, usize), (KeptTokens, EvidenceKept)>,
     rank_agreement: Background<TokensKey, Option<RankAgreement>>,
-    by_layer: Memo<(u64, BTreeSet<HeadAddress>, Metric), Vec<LayerCurves>>,
+    by_layer: Background<LayersKey, Vec<LayerCurves>>,
     drift: Memo<drift::DriftKey, drift::DriftCurves>,
     places: Memo<drift::PlacesKey, drift::PlacesCurves>,
     queries: Memo<queries::QueriesKey, queries::QueryLines>,
@@ -124,12 +145,13 @@ impl Derived {
             .as_ref()
             .map_or(0, |grid| grid.nearest_index(wanted));
 
+        self.metric = Some(choices.metric);
+        self.windows
+            .renew(shown.version, |_| window_names(&sample.windows));
         self.refresh_bands(info, shown, choices);
+        self.by_layer.take_finished();
         if needs.contains(&Need::LayerCurves) {
-            let key = (shown.version, choices.heads.clone(), choices.metric);
-            self.by_layer.renew(key, |_| {
-                layer_curves(&sample.windows, info, &choices.heads, choices.metric)
-            });
+            self.refresh_layers(info, shown, choices);
         }
         self.refresh_maps(info, shown, choices, [Some(window), minus], all);
         let curve_key = (shown.version, window.label.clone(), choices.metric);
@@ -180,9 +202,28 @@ impl Derived {
         let selection = choices.heads.clone();
         let key = (shown.version, selection.clone());
         self.bands.renew(key, scores, move |_| {
-            window_bands(&sample.windows, &info, &selection)
+            let chance = sample.windows.first().map_or_else(Vec::new, |window| {
+                let heads = selected(&window.comparison, &info, &selection);
+                chance(&window.comparison, &heads)
+            });
+            Bands {
+                windows: window_bands(&sample.windows, &info, &selection),
+                chance,
+            }
         });
         self.shown_version = shown.version;
+    }
+
+    /// Curves of every layer; of a large model they are on their way for a while.
+    fn refresh_layers(&mut self, info: &SessionInfo, shown: &Shown, choices: &Choices) {
+        let heads = info.layers * info.query_heads;
+        let scores = heads * self.budgets().len() * shown.sample.windows.len();
+        let (sample, info) = (Arc::clone(&shown.sample), info.clone());
+        let (selection, metric) = (choices.heads.clone(), choices.metric);
+        let key = (shown.version, selection.clone(), metric);
+        self.by_layer.renew(key, scores, move |_| {
+            layer_curves(&sample.windows, &info, &selection, metric)
+        });
     }
 
     /// Ranks of oracle and window over the selected heads; of many heads of a long prompt they are on their way for
@@ -198,7 +239,7 @@ impl Derived {
         let sample = Arc::clone(&shown.sample);
         self.rank_agreement.renew(key, scores, move |version| {
             let window = sample.windows.get(place)?;
-            Some(rank_agreement(window, &heads, version))
+            Some(rank_agreement(&sample, window, &heads, version))
         });
     }
 
@@ -215,7 +256,7 @@ impl Derived {
         let sample = Arc::clone(&shown.sample);
         self.tokens.renew(key, scores, move |version| {
             let window = sample.windows.get(place);
-            let tokens = window.map(|window| TokenScores::of(window, &heads, exempt));
+            let tokens = window.map(|window| TokenScores::of(&sample, window, &heads, exempt));
             (tokens.unwrap_or_default(), version)
         });
     }
@@ -357,12 +398,27 @@ impl Derived {
         self.budgets().get(self.budget_index).copied().unwrap_or(0)
     }
 
-    /// Bands of every window.
+    /// The windows of the sample on show, in its order; known before any of their numbers.
+    #[must_use]
+    pub fn windows(&self) -> &[WindowName] {
+        self.windows.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Bands of every window; none while those of another sample are on their way.
     #[must_use]
     pub fn bands(&self) -> &[WindowBands] {
-        let held = self.bands.held();
-        let held = held.filter(|(key, _)| key.0 == self.shown_version);
-        held.map_or(&[], |(_, bands)| bands)
+        self.held_bands().map_or(&[], |bands| &bands.windows)
+    }
+
+    /// Recall that a random ranking is expected to reach at every budget, over the selected heads.
+    #[must_use]
+    pub fn chance(&self) -> &[f64] {
+        self.held_bands().map_or(&[], |bands| &bands.chance)
+    }
+
+    fn held_bands(&self) -> Option<&Bands> {
+        let (key, bands) = self.bands.held()?;
+        (key.0 == self.shown_version).then_some(bands)
     }
 
     /// The map of the chosen window, if that is what is shown.
@@ -399,13 +455,32 @@ impl Derived {
     /// Curves of every layer; asked for by [`Choices::by_layer`].
     #[must_use]
     pub fn by_layer(&self) -> &[LayerCurves] {
-        self.by_layer.get().map_or(&[], Vec::as_slice)
+        let held = self.by_layer.held().filter(|(key, _)| {
+            let (version, _, metric) = key;
+            *version == self.shown_version && Some(*metric) == self.metric
+        });
+        held.map_or(&[], |(_, layers)| layers)
     }
 
     /// Whether something of the choices is still on its way.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.tokens.is_busy() || self.rank_agreement.is_busy() || self.bands.is_busy()
+        self.tokens.is_busy()
+            || self.rank_agreement.is_busy()
+            || self.bands.is_busy()
+            || self.by_layer.is_busy()
+    }
+
+    /// What could not be made since this was asked last.
+    pub fn take_failures(&mut self) -> Vec<&'static str> {
+        let failures = [
+            (self.tokens.take_failure(), "The tokens' scores"),
+            (self.rank_agreement.take_failure(), "The rank agreement"),
+            (self.bands.take_failure(), "The curves"),
+            (self.by_layer.take_failure(), "The curves by layer"),
+        ];
+        let failed = failures.into_iter().filter(|(is_news, _)| *is_news);
+        failed.map(|(_, what)| what).collect()
     }
 
     /// Ranks of oracle and window against each other.
@@ -432,6 +507,17 @@ impl Derived {
     pub fn kept_version(&self) -> u64 {
         self.kept.version()
     }
+}
+
+fn window_names(windows: &[MeasuredWindow]) -> Vec<WindowName> {
+    let labels: Vec<&str> = windows.iter().map(|window| window.label.as_str()).collect();
+    let names = labels.iter().enumerate();
+    names
+        .map(|(index, label)| WindowName {
+            label: (*label).to_owned(),
+            repeat: repeat(&labels, index),
+        })
+        .collect()
 }
 
 /// The budgets at which a sample is measured; up to this many prompt tokens that is every budget.

@@ -17,6 +17,7 @@ pub mod export;
 mod glossary;
 pub mod headless;
 mod heads_text;
+pub mod in_force;
 pub mod lanes;
 pub mod layout;
 pub mod lessons;

@@ -1,6 +1,6 @@
 //! Tables of text, to paste into a spreadsheet: columns by tabs, a header line.
 
-use kvlens_analysis::Metric;
+use kvlens_analysis::{Compare, Metric};
 
 use super::views::View;
 
@@ -32,6 +32,14 @@ impl Table {
     }
 }
 
+/// A number as a cell; nothing where it is undefined.
+pub fn number(value: f64) -> String {
+    match value.is_nan() {
+        true => String::new(),
+        false => value.to_string(),
+    }
+}
+
 /// A number that may be missing, as a cell.
 pub fn optional<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
@@ -41,7 +49,12 @@ pub fn optional<T: ToString>(value: Option<T>) -> String {
 pub fn windows_at_budget(view: &View<'_>) -> Option<Table> {
     view.shown()?;
     let mut header = vec!["window", "budget_tokens"];
+    let has_ceilings = view
+        .shown()
+        .is_some_and(|(_, shown)| shown.options.compare == Compare::Methods);
     header.extend(Metric::ALL.map(Metric::label));
+    let ceilings = Metric::ALL.map(|metric| format!("{} of", metric.label()));
+    header.extend(ceilings.iter().filter(|_| has_ceilings).map(String::as_str));
     header.extend(["rows", "extra_tokens", "seconds", "flops", "peak_bytes"]);
     let mut table = Table::new(&header);
     let measured = view
@@ -55,8 +68,14 @@ pub fn windows_at_budget(view: &View<'_>) -> Option<Table> {
         line.extend(Metric::ALL.map(|metric| {
             let mean = window.band(metric).map(|band| &band.mean);
             let mean = mean.and_then(|mean| mean.get(view.derived.budget_index));
-            mean.map_or(String::new(), f32::to_string)
+            mean.map_or(String::new(), |mean| number(*mean))
         }));
+        let at = view.derived.budget_index;
+        let ceilings = Metric::ALL.map(|metric| {
+            let ceiling = window.ceiling(metric).and_then(|ceiling| ceiling.get(at));
+            ceiling.map_or(String::new(), |value| number(*value))
+        });
+        line.extend(ceilings.into_iter().filter(|_| has_ceilings));
         let cost = measured.cost;
         line.extend([
             cost.rows.to_string(),

@@ -1,6 +1,6 @@
 //! What the views of further questions are set to; undo goes back over it as over every choice.
 
-use kvlens_analysis::Budget;
+use kvlens_analysis::{Budget, SampleGroup};
 use serde::{Deserialize, Serialize};
 
 /// What the drift view plots recall against.
@@ -142,6 +142,9 @@ pub struct FidelityChoices {
     pub metric: FidelityMetric,
     /// Every sample of the session, not only the open one.
     pub all_samples: bool,
+    /// Of all samples those of this group; those of the open sample's if none.
+    #[serde(skip)]
+    pub group: Option<SampleGroup>,
     /// Budgets in tokens or as shares of the prompt, separated by commas.
     pub budgets: String,
 }
@@ -152,6 +155,7 @@ impl Default for FidelityChoices {
             plot: FidelityPlot::default(),
             metric: FidelityMetric::default(),
             all_samples: false,
+            group: None,
             budgets: "2%, 5%, 10%, 20%, 50%".to_owned(),
         }
     }

@@ -176,7 +176,7 @@ pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Res
 }
 
 /// Numbers that an answer may hold: 64 MiB of them.
-const MOST_NUMBERS: usize = 16 << 20;
+const MOST_NUMBERS: usize = 8 << 20;
 
 /// The budgets to ask for at once. As many of a prompt's budgets as an answer has room for, so that the budget
 /// can be dragged without asking again, and always the wanted one.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use kvlens_analysis::statistics::{HeadDifference, HeadWinner};
 use kvlens_analysis::statistics::{paired_differences_by_head, winners_by_head};
-use kvlens_analysis::{Budget, Metric};
+use kvlens_analysis::{Budget, Compare, Comparison, Metric};
 
 use super::state::Choices;
-use crate::measurement::MeasureOptions;
+use crate::measurement::{MeasureOptions, MeasuredSample};
 use crate::measurement::head_values::HeadValues;
 
 /// Resampling starts from the same number everywhere.
@@ -51,6 +51,56 @@ pub struct SessionMapsKey {
     pub pair: Option<[String; 2]>,
 }
 
+/// The numbers of all samples, and those of the windows' ceilings where methods are compared.
+#[derive(Clone, Debug)]
+pub struct GatheredValues {
+    gathered: HeadValues,
+    ceilings: Option<HeadValues>,
+}
+
+impl GatheredValues {
+    /// Nothing yet, of a model of L layers and H query heads.
+    #[must_use]
+    pub fn new(shape: [usize; 2], wanted: &GatheredKey) -> Self {
+        let none = || HeadValues::new(shape, wanted.metric, wanted.budget);
+        Self {
+            gathered: none(),
+            ceilings: (wanted.options.compare == Compare::Methods).then(none),
+        }
+    }
+
+    /// Adds a sample that was measured at [`Self::budgets`].
+    pub fn add(&mut self, sample: &MeasuredSample) {
+        self.gathered.add(sample);
+        if let Some(ceilings) = &mut self.ceilings {
+            ceilings.add(&with_ceilings(sample));
+        }
+    }
+
+    /// The budgets in tokens that a prompt of T tokens is measured at.
+    #[must_use]
+    pub fn budgets(&self, prompt_tokens: usize) -> Vec<usize> {
+        self.gathered.budgets(prompt_tokens)
+    }
+
+    /// Samples that count.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.gathered.samples()
+    }
+}
+
+/// The sample with every window's ceiling in the window's place.
+fn with_ceilings(sample: &MeasuredSample) -> MeasuredSample {
+    let mut sample = sample.clone();
+    for window in &mut sample.windows {
+        if let Some(ceiling) = &window.ceiling {
+            window.comparison = Comparison::clone(ceiling);
+        }
+    }
+    sample
+}
+
 /// Means over samples, and what can be said of them.
 #[derive(Clone, Debug)]
 pub struct SessionMaps {
@@ -65,11 +115,13 @@ pub struct SessionMaps {
     /// Finished samples of the session.
     pub total: usize,
     /// Labels and means of all windows, `[L * H]`.
-    pub means: Vec<(String, Vec<f32>)>,
+    pub means: Vec<(String, Vec<f64>)>,
+    /// Means of their ceilings in the same order, `[L * H]`; empty where queries are compared.
+    pub ceilings: Vec<Vec<f64>>,
     /// The best of [`SessionMapsKey::windows`] in every head; empty until all samples are in, and without windows.
-    pub winners: Vec<HeadWinner>,
+    pub winners: Vec<Option<HeadWinner>>,
     /// First less second of [`SessionMapsKey::pair`] in every head; empty until all samples are in.
-    pub differences: Vec<HeadDifference>,
+    pub differences: Vec<Option<HeadDifference>>,
 }
 
 impl SessionMaps {
@@ -77,12 +129,16 @@ impl SessionMaps {
     ///
     /// # Errors
     /// No samples yet; numbers that are not finite.
-    pub fn means(key: SessionMapsKey, gathered: &HeadValues, total: usize) -> Result<Self> {
+    pub fn means(key: SessionMapsKey, gathered: &GatheredValues, total: usize) -> Result<Self> {
+        let GatheredValues { gathered, ceilings } = gathered;
         let values = gathered.of(gathered.windows())?;
+        let ceilings = match ceilings {
+            Some(ceilings) => Some(ceilings.of(gathered.windows())?),
+            None => None,
+        };
+        let windows = 0..gathered.windows().len();
         let mean_of = |(place, label): (usize, &String)| {
-            let means = values.head_means(place);
-            let means = means.into_iter().map(|value| value as f32).collect();
-            (label.clone(), means)
+            (label.clone(), values.head_means(place))
         };
         Ok(Self {
             key,
@@ -91,6 +147,9 @@ impl SessionMaps {
             skipped: gathered.skipped(),
             total,
             means: gathered.windows().iter().enumerate().map(mean_of).collect(),
+            ceilings: ceilings.map_or_else(Vec::new, |values| {
+                windows.map(|window| values.head_means(window)).collect()
+            }),
             winners: Vec::new(),
             differences: Vec::new(),
         })
@@ -100,13 +159,14 @@ impl SessionMaps {
     ///
     /// # Errors
     /// As [`SessionMaps::means`], and refusals of the statistics.
-    pub fn complete(key: SessionMapsKey, gathered: &HeadValues, total: usize) -> Result<Self> {
+    pub fn complete(key: SessionMapsKey, gathered: &GatheredValues, total: usize) -> Result<Self> {
+        let values = &gathered.gathered;
         let winners = match key.windows.is_empty() {
             true => Vec::new(),
-            false => winners_by_head(&gathered.of(&key.windows)?, SEED)?,
+            false => winners_by_head(&values.of(&key.windows)?, SEED)?,
         };
         let differences = match &key.pair {
-            Some(pair) => paired_differences_by_head(&gathered.of(pair)?, 0, 1, SEED)?,
+            Some(pair) => paired_differences_by_head(&values.of(pair)?, 0, 1, SEED)?,
             None => Vec::new(),
         };
         Ok(Self {
@@ -124,8 +184,16 @@ impl SessionMaps {
 
     /// Means of one window.
     #[must_use]
-    pub fn mean_of(&self, label: &str) -> Option<&[f32]> {
+    pub fn mean_of(&self, label: &str) -> Option<&[f64]> {
         let found = self.means.iter().find(|(known, _)| known == label)?;
         Some(&found.1)
+    }
+
+    /// Means of one window's ceiling; empty where queries are compared.
+    #[must_use]
+    pub fn ceiling_of(&self, label: &str) -> &[f64] {
+        let place = self.means.iter().position(|(known, _)| known == label);
+        let ceiling = place.and_then(|place| self.ceilings.get(place));
+        ceiling.map_or(&[], Vec::as_slice)
     }
 }

@@ -187,7 +187,14 @@ impl Workbench {
     /// Whether no job runs and nothing is left of a script.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.data.jobs.is_empty() && self.script.is_empty() && !self.derived.is_busy()
+        self.data.jobs.is_empty() && self.script.is_empty() && !self.is_deriving()
+    }
+
+    /// Whether values of either session are on their way.
+    fn is_deriving(&self) -> bool {
+        let beside = self.data.beside.as_ref();
+        let is_beside_shown = beside.is_some_and(|beside| beside.shown.is_some());
+        self.derived.is_busy() || is_beside_shown && self.derived_beside.is_busy()
     }
 
     /// Whether the program can end without losing work, or somebody said that it may.
@@ -224,7 +231,7 @@ impl Workbench {
         let hover = std::mem::take(&mut self.commands.hover);
         let moved = hover != self.hover;
         self.hover = hover;
-        if self.derived.is_busy() {
+        if self.is_deriving() {
             ui.ctx().request_repaint_after(BUSY_REPAINT);
         }
         if moved || !self.commands.is_empty() {
@@ -372,6 +379,13 @@ impl Workbench {
             }
             self.derived.point_at(shown, &session.info, &self.hover);
         }
+        let failures = self.derived.take_failures().into_iter();
+        for what in failures.chain(self.derived_beside.take_failures()) {
+            let text = format!(
+                "{what} could not be computed, which is a fault of the program; its words stand on the standard error"
+            );
+            self.note(Severity::Error, text);
+        }
         if needs.contains(&Need::Attention) {
             self.read_attention();
         }
@@ -416,7 +430,7 @@ impl Workbench {
             can_undo: self.undoer.has_undo(look),
             can_redo: self.undoer.has_redo(look),
         };
-        if !self.derived.is_busy()
+        if !self.is_deriving()
             && let Some(pane) = self.numbers_wanted.take()
         {
             let read = pane.view().numbers();

@@ -1,7 +1,7 @@
 //! What is looked at.
 
 use egui::{Key, Modifiers};
-use kvlens_analysis::{Budget, Metric};
+use kvlens_analysis::{Budget, Compare, Metric};
 use serde::{Deserialize, Serialize};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
@@ -11,6 +11,7 @@ use crate::gui::question_choices::{
 };
 use crate::gui::state::{HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat};
 use crate::gui::views::View;
+use crate::gui::views::scoring::{asking, question};
 use crate::measurement::MeasureOptions;
 
 /// A command about the choices that all views share; undo takes it back.
@@ -134,13 +135,7 @@ impl LookKind {
             Self::SetHeatScale => Offer::each(HeatScale::ALL, |scale| {
                 Entry::new(scale.label(), LookCommand::SetHeatScale(scale)).of("Token scale")
             }),
-            Self::SetMeasureOptions => Offer::one(
-                Entry::new(
-                    "Score as published",
-                    LookCommand::SetMeasureOptions(MeasureOptions::default()),
-                )
-                .help("Other ways to score are chosen in the view Scoring"),
-            ),
+            Self::SetMeasureOptions => questions(choices.measure),
             Self::SetDrift => Offer::each(DriftPart::ALL, |part| {
                 let drift = DriftChoices {
                     part,
@@ -155,6 +150,20 @@ impl LookKind {
             Self::ScrollToToken => Offer::Elsewhere("a click in the strip names the token"),
         }
     }
+}
+
+/// The two questions, and the way back to the default.
+fn questions(options: MeasureOptions) -> Offer {
+    let both = [Compare::Queries, Compare::Methods].map(|compare| {
+        let options = asking(compare, options);
+        Entry::new(question(compare), LookCommand::SetMeasureOptions(options))
+            .of("Compare")
+            .help(compare.explain())
+    });
+    let usual = LookCommand::SetMeasureOptions(MeasureOptions::default());
+    let reset = Entry::new("Reset the scoring", usual)
+        .help("Compare queries under the default scoring; other ways to score are chosen in the view Scoring");
+    Offer::each(both.into_iter().chain([reset]), |entry| entry)
 }
 
 fn budget_steps() -> Offer {

@@ -9,6 +9,9 @@ const QUICK_SCORES: usize = 1 << 20;
 pub(super) struct Background<K, V> {
     held: Option<(K, V)>,
     running: Option<(K, JoinHandle<V>)>,
+    /// The key whose value could not be made: it is not tried again.
+    failed: Option<K>,
+    is_failure_news: bool,
     version: u64,
 }
 
@@ -17,6 +20,8 @@ impl<K, V> Default for Background<K, V> {
         Self {
             held: None,
             running: None,
+            failed: None,
+            is_failure_news: false,
             version: 0,
         }
     }
@@ -32,7 +37,8 @@ impl<K: PartialEq, V: Send + 'static> Background<K, V> {
         compute: impl FnOnce(u64) -> V + Send + 'static,
     ) {
         self.take_finished();
-        if self.running.is_some() || self.held.as_ref().is_some_and(|(held, _)| *held == key) {
+        let is_held = self.held.as_ref().is_some_and(|(held, _)| *held == key);
+        if self.running.is_some() || is_held || self.failed.as_ref() == Some(&key) {
             return;
         }
         self.version += 1;
@@ -54,11 +60,24 @@ impl<K: PartialEq, V: Send + 'static> Background<K, V> {
         if !self.running.as_ref().is_some_and(is_finished) {
             return;
         }
-        if let Some((key, thread)) = self.running.take()
-            && let Ok(value) = thread.join()
-        {
-            self.held = Some((key, value));
+        if let Some((key, thread)) = self.running.take() {
+            match thread.join() {
+                Ok(value) => {
+                    self.held = Some((key, value));
+                    self.failed = None;
+                }
+                // a fault of the program, whose words stand on the standard error
+                Err(_) => {
+                    self.failed = Some(key);
+                    self.is_failure_news = true;
+                }
+            }
         }
+    }
+
+    /// Whether a value could not be made since this was asked last.
+    pub(super) fn take_failure(&mut self) -> bool {
+        std::mem::take(&mut self.is_failure_news)
     }
 
     /// The last value, and the key that it is for.
@@ -106,5 +125,20 @@ mod tests {
             value.renew(2, QUICK_SCORES + 1, |_| "never");
         }
         assert_eq!(value.held(), Some((&2, &"slow")));
+    }
+
+    #[test]
+    fn a_panic_is_told_once_and_not_tried_again_for_the_same_key() {
+        let mut value: Background<i32, &str> = Background::default();
+        let broken = |_| -> &'static str { panic!("on purpose") };
+        value.renew(1, QUICK_SCORES + 1, broken);
+        while value.is_busy() {
+            value.take_finished();
+        }
+        assert!(value.take_failure() && !value.take_failure());
+        value.renew(1, QUICK_SCORES + 1, broken);
+        assert!(!value.is_busy() && value.held().is_none());
+        value.renew(2, 10, |_| "another");
+        assert_eq!(value.held(), Some((&2, &"another")));
     }
 }

@@ -16,17 +16,43 @@ pub struct WindowBands {
     pub repeat: usize,
     /// Heads that the band is over.
     pub heads: usize,
-    bands: Vec<(Metric, Band)>,
+    by_metric: Vec<MetricCurves>,
+}
+
+/// One metric of a window over the selected heads, at every budget of the grid.
+struct MetricCurves {
+    metric: Metric,
+    band: Band,
+    /// Mean of the window's ceiling, where methods are compared.
+    ceiling: Option<Vec<f64>>,
+    /// Heads that the metric is defined in.
+    defined: Vec<usize>,
 }
 
 impl WindowBands {
     /// The band of one metric at every budget of the grid.
     #[must_use]
     pub fn band(&self, metric: Metric) -> Option<&Band> {
-        self.bands
-            .iter()
-            .find(|(known, _)| *known == metric)
-            .map(|(_, band)| band)
+        self.of(metric).map(|curves| &curves.band)
+    }
+
+    /// What the window could reach at best: the mean of its ceiling at every budget of the grid, where methods are
+    /// compared.
+    #[must_use]
+    pub fn ceiling(&self, metric: Metric) -> Option<&[f64]> {
+        self.of(metric)?.ceiling.as_deref()
+    }
+
+    /// Of the selected heads those that a metric is defined in at a budget of the grid: the mean is over them.
+    #[must_use]
+    pub fn defined_heads(&self, metric: Metric, budget_index: usize) -> usize {
+        let defined = self.of(metric).map(|curves| curves.defined.as_slice());
+        let at_budget = defined.and_then(|defined| defined.get(budget_index));
+        at_budget.copied().unwrap_or(0)
+    }
+
+    fn of(&self, metric: Metric) -> Option<&MetricCurves> {
+        self.by_metric.iter().find(|known| known.metric == metric)
     }
 }
 
@@ -37,7 +63,9 @@ pub struct LayerCurves {
     /// Whether any of its heads is selected.
     pub selected: bool,
     /// The metric at every budget of the grid, window by window.
-    pub means: Vec<Vec<f32>>,
+    pub means: Vec<Vec<f64>>,
+    /// The windows' ceilings at every budget of the grid, where methods are compared.
+    pub ceilings: Vec<Option<Vec<f64>>>,
 }
 
 /// A head's own curve, for the window on show.
@@ -46,7 +74,9 @@ pub struct HeadCurve {
     /// The head.
     pub head: HeadAddress,
     /// The metric at every budget of the grid.
-    pub values: Vec<f32>,
+    pub values: Vec<f64>,
+    /// The window's ceiling in this head, where methods are compared.
+    pub ceiling: Option<Vec<f64>>,
 }
 
 pub(super) fn window_bands(
@@ -64,13 +94,57 @@ pub(super) fn window_bands(
                 label: window.label.clone(),
                 repeat: repeat(&labels, index),
                 heads: heads.len(),
-                bands: Metric::ALL
+                by_metric: Metric::ALL
                     .into_iter()
-                    .map(|metric| (metric, window.comparison.band(metric, &heads)))
+                    .map(|metric| MetricCurves {
+                        metric,
+                        band: window.comparison.band(metric, &heads),
+                        ceiling: ceiling(window, metric, &heads),
+                        defined: defined_heads(&window.comparison, metric, &heads),
+                    })
                     .collect(),
             }
         })
         .collect()
+}
+
+fn ceiling(window: &MeasuredWindow, metric: Metric, heads: &[(usize, usize)]) -> Option<Vec<f64>> {
+    let ceiling = window.ceiling.as_ref()?;
+    Some(ceiling.band(metric, heads).mean)
+}
+
+/// How many of the heads a metric is defined in, at every budget.
+fn defined_heads(comparison: &Comparison, metric: Metric, heads: &[(usize, usize)]) -> Vec<usize> {
+    let mut defined = vec![0; comparison.budgets.len()];
+    for &(layer, head) in heads {
+        let curve = comparison.head(layer, head).curves.of(metric);
+        for (defined, value) in defined.iter_mut().zip(curve) {
+            *defined += usize::from(!value.is_nan());
+        }
+    }
+    defined
+}
+
+/// Recall that a random ranking is expected to reach at every budget: the mean over the heads whose layer ranks more
+/// tokens; NaN where none does.
+pub(super) fn chance(comparison: &Comparison, heads: &[(usize, usize)]) -> Vec<f64> {
+    let mut of_layer = vec![0_usize; comparison.layers];
+    for (layer, _) in heads {
+        of_layer[*layer] += 1;
+    }
+    let layers = of_layer.iter().zip(&comparison.rankable_tokens);
+    let layers: Vec<(f64, usize)> = layers
+        .map(|(&heads, &rankable)| (heads as f64, rankable))
+        .collect();
+    let at = |&budget: &usize| {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for &(heads, rankable) in layers.iter().filter(|(_, rankable)| budget < *rankable) {
+            sum += heads * budget as f64 / rankable as f64;
+            count += heads;
+        }
+        sum / count
+    };
+    comparison.budgets.iter().map(at).collect()
 }
 
 /// How many windows of the same method stand before a window.
@@ -139,6 +213,13 @@ pub(super) fn layer_curves(
                         window.comparison.band(metric, &heads).mean
                     })
                     .collect(),
+                ceilings: windows
+                    .iter()
+                    .map(|window| {
+                        let heads = selected(&window.comparison, info, &heads);
+                        ceiling(window, metric, &heads)
+                    })
+                    .collect(),
             }
         })
         .collect()
@@ -153,5 +234,9 @@ pub(super) fn head_curve(
     let head = head.filter(|head| head.layer < info.layers && head.head < info.query_heads)?;
     let own = selected(&window.comparison, info, &BTreeSet::from([head]));
     let values = window.comparison.band(metric, &own).mean;
-    Some(HeadCurve { head, values })
+    Some(HeadCurve {
+        head,
+        values,
+        ceiling: ceiling(window, metric, &own),
+    })
 }

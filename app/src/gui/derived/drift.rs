@@ -126,7 +126,7 @@ fn drift_curves(
         .collect();
     let curves = answer.windows.iter().enumerate().map(|(index, window)| {
         let heads = selected_heads(window.layers, window.heads, info, &choices.heads);
-        let of_heads: Vec<&[f32]> = heads
+        let of_heads: Vec<&[f64]> = heads
             .iter()
             .filter_map(|(layer, head)| window.by_head.get(layer * window.heads + head))
             .map(|head| match by_step {
@@ -165,15 +165,15 @@ fn places_curves(
     let positions: Vec<usize> = chosen.first().map_or_else(Vec::new, |places| {
         places.iter().map(|place| place.last_position).collect()
     });
-    let over_heads = |of: fn(&kvlens_analysis::drift::PlacedRecall) -> &Vec<f32>| {
-        let curves: Vec<Vec<f32>> = chosen
+    let over_heads = |of: fn(&kvlens_analysis::drift::PlacedRecall) -> &Vec<f64>| {
+        let curves: Vec<Vec<f64>> = chosen
             .iter()
             .map(|places| {
                 let values = places.iter().map(|place| of(place).get(at).copied());
-                values.map(|value| value.unwrap_or(f32::NAN)).collect()
+                values.map(|value| value.unwrap_or(f64::NAN)).collect()
             })
             .collect();
-        let curves: Vec<&[f32]> = curves.iter().map(Vec::as_slice).collect();
+        let curves: Vec<&[f64]> = curves.iter().map(Vec::as_slice).collect();
         Band::of(&curves, positions.len())
     };
     PlacesCurves {

@@ -1,38 +1,38 @@
-//! What eviction did to the output, by window and budget: means over the samples that were measured.
+//! What eviction did to the output, by window and budget: means over the samples of one group, and whether recall
+//! foretells it at each budget.
 
-use kvlens_analysis::Budget;
-use kvlens_analysis::fidelity::correlation_over_samples;
-use kvlens_analysis::statistics::{Interval, bootstrap_interval, mean};
+use kvlens_analysis::fidelity::{BudgetCorrelations, EvictionMean};
+use kvlens_analysis::statistics::{Interval, mean};
+use kvlens_analysis::{Budget, SampleGroup};
 use kvlens_sessions::windows::DECODE_LABEL;
 
 use super::{Derived, repeat};
+use crate::gui::data::Shown;
 use crate::gui::question_choices::{FidelityChoices, FidelityMetric};
 use crate::gui::questions::fidelity::{FidelityPoint, FidelityResults};
 use crate::measurement::fidelity::FULL_LABEL;
-use crate::measurement::fidelity::collected::Figures;
+use crate::measurement::fidelity::figures::Figure;
+use crate::measurement::fidelity::summary::Evictions;
 
 /// Fixes the draws of the bootstrap, as those of the tables.
 const SEED: u64 = 0;
 
 impl FidelityMetric {
-    /// The figure of one eviction; none where the data have no answer, or no score.
+    /// The figure that it is.
     #[must_use]
-    pub fn of(self, figures: &Figures) -> Option<f64> {
+    pub fn figure(self) -> Figure {
         match self {
-            Self::Divergence => Some(figures.fidelity.kl),
-            Self::Agreement => Some(figures.fidelity.agreement),
-            Self::AnswerNll => figures.answer_nll,
-            Self::Score => figures.score,
+            Self::Divergence => Figure::Kl,
+            Self::Agreement => Figure::Agreement,
+            Self::AnswerNll => Figure::AnswerNll,
+            Self::Score => Figure::Score,
         }
     }
 
     /// The largest value that it can have.
     #[must_use]
     pub fn largest(self) -> f64 {
-        match self {
-            Self::Divergence | Self::AnswerNll => f64::INFINITY,
-            Self::Agreement | Self::Score => 1.0,
-        }
+        self.figure().bounds().1
     }
 }
 
@@ -49,7 +49,7 @@ pub struct FidelityMean {
     pub value: f64,
     /// Of that mean, over samples; none of a single one.
     pub interval: Option<Interval>,
-    /// Mean recall of what the cache kept.
+    /// Mean recall of the window's queries.
     pub recall: f64,
 }
 
@@ -66,38 +66,71 @@ pub struct FidelityCurve {
     pub points: Vec<FidelityMean>,
 }
 
-/// One metric of everything that was measured.
+/// Whether the windows that foresee more change the output less, at one budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FidelityCorrelation {
+    /// The budget as it was asked for.
+    pub budget: Budget,
+    /// Windows that are put in order.
+    pub windows: usize,
+    /// Spearman's correlation over the windows of a sample, mean over samples.
+    pub spearman: f64,
+    /// Of that mean; none of a single sample.
+    pub interval: Option<Interval>,
+    /// Samples that have a correlation.
+    pub samples: usize,
+}
+
+/// One metric of what was measured, of one group of samples.
 #[derive(Clone, Debug, Default)]
 pub struct FidelityCurves {
+    /// The groups that were measured, of those samples that are to be shown.
+    pub groups: Vec<SampleGroup>,
+    /// The group that the curves are of.
+    pub group: Option<SampleGroup>,
     /// The windows in the sample's order, the oracle first.
     pub curves: Vec<FidelityCurve>,
     /// The metric of the cache that is not evicted, mean over samples.
     pub full: Option<f64>,
-    /// Samples that were measured, wholly or in part.
+    /// Samples of the group that were measured, wholly or in part.
     pub samples: usize,
-    /// Spearman's correlation of recall and metric over the windows' points; NaN where there is none.
-    pub spearman: f64,
+    /// By ascending budget; none where the group has a single window.
+    pub correlations: Vec<FidelityCorrelation>,
 }
 
-pub(super) type FidelityKey = (u64, FidelityMetric, Option<usize>, u64);
+pub(super) type FidelityKey = (u64, FidelityMetric, Option<usize>, Option<SampleGroup>, u64);
 
 impl Derived {
-    /// Renews what the fidelity view draws. `shown` is the open sample and its version.
+    /// Renews what the fidelity view draws of the session of the model of that name.
     pub fn refresh_fidelity(
         &mut self,
         choices: &FidelityChoices,
-        shown: (usize, u64),
+        (shown, model): (&Shown, &str),
         results: &FidelityResults,
         answers_version: u64,
     ) {
-        let (index, shown_version) = shown;
-        let only = (!choices.all_samples).then_some(index);
-        let key = (answers_version, choices.metric, only, shown_version);
-        let labels: Vec<String> = self.bands().iter().map(|band| band.label.clone()).collect();
+        let only = (!choices.all_samples).then_some(shown.index);
+        let wanted = match choices.all_samples {
+            true => choices.group.clone().or_else(|| shown.group(model)),
+            false => shown.group(model),
+        };
+        let key = (
+            answers_version,
+            choices.metric,
+            only,
+            wanted.clone(),
+            shown.version,
+        );
+        let labels: Vec<&str> = shown
+            .sample
+            .windows
+            .iter()
+            .map(|window| window.label.as_str())
+            .collect();
         self.fidelity.renew(key, |_| {
             let counts = |point: &&FidelityPoint| only.is_none_or(|only| point.index == only);
             let points: Vec<&FidelityPoint> = results.points.iter().filter(counts).collect();
-            curves(&points, &labels, choices.metric)
+            curves(&points, &labels, choices.metric, wanted)
         });
     }
 
@@ -108,106 +141,167 @@ impl Derived {
     }
 }
 
-fn curves(points: &[&FidelityPoint], labels: &[String], metric: FidelityMetric) -> FidelityCurves {
-    let of = |label: &str| -> Vec<&FidelityPoint> {
-        let all = points.iter().copied();
-        all.filter(|point| point.label == label).collect()
+fn curves(
+    points: &[&FidelityPoint],
+    labels: &[&str],
+    metric: FidelityMetric,
+    wanted: Option<SampleGroup>,
+) -> FidelityCurves {
+    let mut evictions = Evictions::default();
+    for point in points {
+        let sample = &point.sample;
+        let content = (sample.content.as_str(), sample.prompt_tokens);
+        evictions.push(&sample.group, content, &point.label, point.budget, point.figures);
+    }
+    let mut groups = evictions.groups().iter();
+    let Some(place) = groups
+        .position(|known| Some(&known.group) == wanted.as_ref())
+        .or((!points.is_empty()).then_some(0))
+    else {
+        return FidelityCurves::default();
     };
-    let names: Vec<&str> = labels.iter().map(String::as_str).collect();
-    let windows = names
+    let groups: Vec<SampleGroup> = evictions
+        .groups()
         .iter()
-        .enumerate()
-        .map(|(index, label)| FidelityCurve {
-            label: (*label).to_owned(),
-            repeat: repeat(&names, index),
-            is_oracle: false,
-            points: means(&of(label), metric),
-        });
+        .map(|known| known.group.clone())
+        .collect();
+    let group = groups.get(place).cloned();
+    let points: Vec<&FidelityPoint> = points
+        .iter()
+        .copied()
+        .filter(|point| Some(&point.sample.group) == group.as_ref())
+        .collect();
+    let means = evictions.means(metric.figure(), SEED);
+    let means: Vec<&EvictionMean<'_, usize>> =
+        means.iter().filter(|mean| mean.group == place).collect();
+    let windows = labels.iter().enumerate().map(|(index, label)| FidelityCurve {
+        label: (*label).to_owned(),
+        repeat: repeat(labels, index),
+        is_oracle: false,
+        points: points_of(label, &means, &points),
+    });
     let oracle = FidelityCurve {
         label: DECODE_LABEL.to_owned(),
         repeat: 0,
         is_oracle: true,
-        points: means(&of(DECODE_LABEL), metric),
+        points: points_of(DECODE_LABEL, &means, &points),
     };
-    let curves: Vec<FidelityCurve> = std::iter::once(oracle)
-        .chain(windows)
-        .filter(|curve| !curve.points.is_empty())
-        .collect();
-    let full = of(FULL_LABEL);
-    let full = full.iter().filter_map(|point| metric.of(&point.figures));
-    let mut samples: Vec<usize> = points.iter().map(|point| point.index).collect();
-    samples.sort_unstable();
-    samples.dedup();
+    let full = means.iter().find(|mean| mean.window == FULL_LABEL);
     FidelityCurves {
-        spearman: correlation(&curves),
-        full: mean(full),
-        samples: samples.len(),
-        curves,
+        curves: std::iter::once(oracle)
+            .chain(windows)
+            .filter(|curve| !curve.points.is_empty())
+            .collect(),
+        full: full.map(|mean| mean.changed),
+        samples: evictions
+            .groups()
+            .get(place)
+            .map_or(0, |known| known.prompt_tokens.len()),
+        correlations: correlations(&evictions, place, metric, &points),
+        groups,
+        group,
     }
-}
-
-/// Over windows and budgets, without the oracle, which would have the best of both by what it is.
-fn correlation(curves: &[FidelityCurve]) -> f64 {
-    let windows = curves.iter().filter(|curve| !curve.is_oracle);
-    let points = windows.flat_map(|curve| &curve.points);
-    let (recall, value): (Vec<f64>, Vec<f64>) =
-        points.map(|point| (point.recall, point.value)).unzip();
-    correlation_over_samples(&recall, &value).unwrap_or(f64::NAN)
 }
 
 /// Of one window, by ascending budget.
-fn means(points: &[&FidelityPoint], metric: FidelityMetric) -> Vec<FidelityMean> {
-    let mut budgets: Vec<Budget> = Vec::new();
-    for point in points {
-        if !budgets.contains(&point.budget) {
-            budgets.push(point.budget);
-        }
-    }
-    let mut found: Vec<FidelityMean> = budgets
-        .into_iter()
-        .filter_map(|budget| {
-            let own = points.iter().filter(|point| point.budget == budget);
-            let measured: Vec<_> = own
-                .filter_map(|point| Some((*point, metric.of(&point.figures)?)))
-                .collect();
-            let values: Vec<f64> = measured.iter().map(|(_, value)| *value).collect();
-            let tokens = measured.iter().map(|(point, _)| point.budget_tokens as f64);
-            let recalls = measured
-                .iter()
-                .map(|(point, _)| point.figures.foreseen.recall);
-            Some(FidelityMean {
-                budget,
-                budget_tokens: mean(tokens)?,
-                samples: values.len(),
-                value: mean(values.iter().copied())?,
-                interval: bootstrap_interval(&values, SEED)
-                    .map(|interval| interval.within(0.0, metric.largest())),
-                recall: mean(recalls)?,
-            })
+fn points_of(
+    label: &str,
+    means: &[&EvictionMean<'_, usize>],
+    points: &[&FidelityPoint],
+) -> Vec<FidelityMean> {
+    let of_window = means.iter().filter(|mean| mean.window == label);
+    let mut found: Vec<FidelityMean> = of_window
+        .map(|mean| FidelityMean {
+            budget: mean.budget,
+            budget_tokens: mean_tokens(mean.budget, points),
+            samples: mean.samples,
+            value: mean.changed,
+            interval: mean.interval,
+            recall: mean.foreseen,
         })
         .collect();
     found.sort_by(|left, right| left.budget_tokens.total_cmp(&right.budget_tokens));
     found
 }
 
+/// The budget in tokens, mean over the samples that have it.
+fn mean_tokens(budget: Budget, points: &[&FidelityPoint]) -> f64 {
+    let mut prompts: Vec<(&str, usize)> = Vec::new();
+    for point in points.iter().filter(|point| point.budget == budget) {
+        if prompts.iter().all(|(content, _)| *content != point.sample.content) {
+            prompts.push((&point.sample.content, point.budget_tokens));
+        }
+    }
+    mean(prompts.iter().map(|(_, tokens)| *tokens as f64)).unwrap_or(f64::NAN)
+}
+
+fn correlations(
+    evictions: &Evictions,
+    place: usize,
+    metric: FidelityMetric,
+    points: &[&FidelityPoint],
+) -> Vec<FidelityCorrelation> {
+    let found = evictions.correlations(Figure::Recall, metric.figure(), SEED);
+    let of_budget = |part: &BudgetCorrelations<'_, usize>| {
+        let over_windows = part.over_windows?;
+        (over_windows.samples > 0).then(|| FidelityCorrelation {
+            budget: part.budget,
+            windows: part.windows.len(),
+            spearman: over_windows.spearman,
+            interval: over_windows.interval,
+            samples: over_windows.samples,
+        })
+    };
+    let mut found: Vec<FidelityCorrelation> = found
+        .unwrap_or_default()
+        .iter()
+        .filter(|part| part.group == place)
+        .filter_map(of_budget)
+        .collect();
+    found.sort_by(|left, right| {
+        mean_tokens(left.budget, points).total_cmp(&mean_tokens(right.budget, points))
+    });
+    found
+}
+
 #[cfg(test)]
 mod tests {
-    use kvlens_analysis::allocation::AllocatedMeans;
+    use std::sync::Arc;
+
     use kvlens_analysis::fidelity::MeanFidelity;
 
     use super::*;
+    use crate::gui::questions::fidelity::EvictedSample;
+    use crate::measurement::fidelity::Foreseen;
+    use crate::measurement::fidelity::figures::Figures;
 
+    fn group(place: &str) -> SampleGroup {
+        SampleGroup {
+            model: "demo".to_owned(),
+            task: "facts".to_owned(),
+            question_place: Some(place.to_owned()),
+        }
+    }
+
+    /// Samples with an odd number have the question at the start.
     fn point(index: usize, label: &str, tokens: usize, recall: f64, kl: f64) -> FidelityPoint {
         FidelityPoint {
             index,
+            sample: Arc::new(EvictedSample {
+                group: group(if index % 2 == 0 { "end" } else { "start" }),
+                content: index.to_string(),
+                prompt_tokens: 500,
+            }),
             label: label.to_owned(),
             budget: Budget::Tokens(tokens),
             budget_tokens: tokens,
             figures: Figures {
-                foreseen: AllocatedMeans {
+                foreseen: Foreseen {
                     recall,
+                    method_recall: recall,
+                    kept_recall: recall,
                     hit_rate: recall,
-                    selected_mass: recall,
+                    kept_mass: recall,
                 },
                 fidelity: MeanFidelity { kl, agreement: 1.0 },
                 answer_nll: None,
@@ -216,32 +310,57 @@ mod tests {
         }
     }
 
+    fn found(all: &[FidelityPoint], metric: FidelityMetric, place: &str) -> FidelityCurves {
+        let points: Vec<&FidelityPoint> = all.iter().collect();
+        curves(&points, &["last", "laq", "random"], metric, Some(group(place)))
+    }
+
     #[test]
-    fn points_are_means_over_samples_and_the_oracle_stays_out_of_the_correlation() {
+    fn points_are_means_over_the_samples_of_one_place_of_the_question() {
         let all = [
             point(0, "last", 64, 0.5, 1.0),
-            point(1, "last", 64, 0.7, 3.0),
+            point(2, "last", 64, 0.7, 3.0),
+            point(1, "last", 64, 0.1, 50.0),
             point(0, "last", 8, 0.1, 6.0),
             point(0, "decode", 8, 1.0, 9.0),
             point(0, "full", 100, 1.0, 0.0),
         ];
-        let points: Vec<&FidelityPoint> = all.iter().collect();
-        let labels = ["last".to_owned(), "laq".to_owned()];
-        let found = curves(&points, &labels, FidelityMetric::Divergence);
-        let names: Vec<&str> = found
-            .curves
-            .iter()
-            .map(|curve| curve.label.as_str())
-            .collect();
+        let end = found(&all, FidelityMetric::Divergence, "end");
+        let names: Vec<&str> = end.curves.iter().map(|curve| curve.label.as_str()).collect();
         assert_eq!(names, ["decode", "last"]);
-        let last = &found.curves[1].points;
+        let last = &end.curves[1].points;
         assert_eq!((last[0].value, last[1].value), (6.0, 2.0));
         assert_eq!((last[0].samples, last[1].samples), (1, 2));
         assert!(last[0].interval.is_none() && last[1].interval.is_some());
         assert!((last[1].recall - 0.6).abs() < 1e-12);
-        assert_eq!((found.full, found.samples), (Some(0.0), 2));
-        assert_eq!(found.spearman, -1.0);
-        let without = curves(&points, &labels, FidelityMetric::Score);
-        assert!(without.curves.is_empty() && without.spearman.is_nan());
+        assert_eq!((end.full, end.samples), (Some(0.0), 2));
+        assert_eq!(end.groups, [group("end"), group("start")]);
+        let start = found(&all, FidelityMetric::Divergence, "start");
+        assert_eq!((start.curves[0].points[0].value, start.samples), (50.0, 1));
+        let without = found(&all, FidelityMetric::Score, "end");
+        assert!(without.curves.is_empty() && without.correlations.is_empty());
+    }
+
+    #[test]
+    fn a_lone_window_has_no_correlation_and_several_have_one_for_each_budget() {
+        // pooled over the budgets, each of these windows by itself would have -1
+        let random = [
+            point(0, "random", 8, 0.1, 6.0),
+            point(0, "random", 64, 0.4, 1.0),
+            point(0, "decode", 8, 1.0, 0.1),
+            point(0, "decode", 64, 1.0, 0.0),
+        ];
+        let lone = found(&random, FidelityMetric::Divergence, "end");
+        assert!(lone.correlations.is_empty(), "{:?}", lone.correlations);
+        let mut several = random.to_vec();
+        several.push(point(0, "laq", 8, 0.5, 2.0));
+        several.push(point(0, "laq", 64, 0.6, 2.0));
+        let found = found(&several, FidelityMetric::Divergence, "end").correlations;
+        let told: Vec<(Budget, usize, f64)> = found
+            .iter()
+            .map(|part| (part.budget, part.windows, part.spearman))
+            .collect();
+        let (small, large) = (Budget::Tokens(8), Budget::Tokens(64));
+        assert_eq!(told, [(small, 2, -1.0), (large, 2, 1.0)]);
     }
 }

@@ -15,14 +15,18 @@ pub struct HeadMap {
     pub title: String,
     /// L.
     pub layers: usize,
-    /// Heads per layer of the window's scoring; H when two windows that differ in this are subtracted.
+    /// Heads per layer of the scoring.
     pub heads: usize,
     /// Query heads that one cell stands for.
     pub query_heads_per_cell: usize,
     /// Whether two windows are subtracted.
     pub difference: bool,
-    /// `[L, heads]`.
-    pub values: Vec<f32>,
+    /// NaN where the metric is undefined, `[L, heads]`.
+    pub values: Vec<f64>,
+    /// What the window could reach at best, `[L, heads]`; empty where nothing bounds it, or two windows are subtracted.
+    pub ceilings: Vec<f64>,
+    /// Tokens that each layer ranks, `[L]`; empty where that is not the same for all samples.
+    pub rankable_tokens: Vec<usize>,
     /// Whether a difference could as well be none, `[L, heads]`; empty where there are no samples to tell by.
     pub unresolved: Vec<bool>,
     /// Differs whenever the values do.
@@ -38,12 +42,23 @@ pub struct WinnerMap {
     pub heads: usize,
     /// Labels of the windows that take part.
     pub windows: Vec<String>,
-    /// Winner and margin, `[L, H]`.
-    pub winners: Vec<HeadWinner>,
+    /// Winner and margin, `[L, H]`; none where the metric is undefined for one of the windows.
+    pub winners: Vec<Option<HeadWinner>>,
+    /// Tokens that each layer ranks, `[L]`; empty where that is not the same for all samples.
+    pub rankable_tokens: Vec<usize>,
     /// Whether samples tell which margins are more than chance.
     pub tested: bool,
     /// Differs whenever the winners do.
     pub version: u64,
+}
+
+impl HeadMap {
+    /// Whether a cell, given as layer and head, has no number.
+    #[must_use]
+    pub fn is_undefined(&self, (layer, head): (usize, usize)) -> bool {
+        let value = self.values.get(layer * self.heads + head);
+        value.is_none_or(|value| value.is_nan())
+    }
 }
 
 impl WinnerMap {
@@ -51,7 +66,13 @@ impl WinnerMap {
     #[must_use]
     pub fn wins(&self, window: usize) -> usize {
         let alone = |winner: &&HeadWinner| winner.winner == window && !is_tie(winner);
-        self.winners.iter().filter(alone).count()
+        self.winners.iter().flatten().filter(alone).count()
+    }
+
+    /// The best window of a head, where the metric is defined for all of them.
+    #[must_use]
+    pub fn winner(&self, layer: usize, head: usize) -> Option<&HeadWinner> {
+        self.winners.get(layer * self.heads + head)?.as_ref()
     }
 }
 
@@ -70,25 +91,21 @@ pub(super) fn sample_map(
     budget_index: usize,
     version: u64,
 ) -> HeadMap {
-    let values_of = |window: &MeasuredWindow, heads: usize| {
-        let values = window.comparison.metric_map(metric, budget_index);
-        spread(&values, window.comparison.heads, heads)
-    };
-    let own = window.comparison.heads;
-    let heads = match minus {
-        Some(minus) if minus.comparison.heads != own => info.query_heads,
-        _ => own,
-    };
-    let mut values = values_of(window, heads);
+    let values_of = |window: &MeasuredWindow| window.comparison.metric_map(metric, budget_index);
+    let mut values = values_of(window);
     if let Some(minus) = minus {
-        for (value, other) in values.iter_mut().zip(values_of(minus, heads)) {
+        for (value, other) in values.iter_mut().zip(values_of(minus)) {
             *value -= other;
         }
     }
+    let ceiling = window.ceiling.as_ref().filter(|_| minus.is_none());
+    let heads = window.comparison.heads;
     HeadMap {
         title: title(&window.label, minus.map(|minus| minus.label.as_str())),
         layers: window.comparison.layers,
         heads,
+        ceilings: ceiling.map_or_else(Vec::new, |it| it.metric_map(metric, budget_index)),
+        rankable_tokens: window.comparison.rankable_tokens.clone(),
         query_heads_per_cell: info.query_heads / heads.max(1),
         difference: minus.is_some(),
         values,
@@ -128,7 +145,14 @@ pub(super) fn session_map(
         query_heads_per_cell: 1,
         difference: minus.is_some(),
         values,
-        unresolved: differences.map(|head| !head.is_resolved()).collect(),
+        ceilings: match minus {
+            Some(_) => Vec::new(),
+            None => maps.ceiling_of(window).to_vec(),
+        },
+        rankable_tokens: Vec::new(),
+        unresolved: differences
+            .map(|head| head.is_some_and(|head| !head.is_resolved()))
+            .collect(),
         version,
     })
 }
@@ -142,6 +166,8 @@ pub(super) fn between(main: &HeadMap, beside: &HeadMap, version: u64) -> Option<
         title: format!("{}, A − B", main.title),
         difference: true,
         values: values.map(|(a, b)| a - b).collect(),
+        ceilings: Vec::new(),
+        rankable_tokens: Vec::new(),
         version,
         ..main.clone()
     })
@@ -159,14 +185,15 @@ pub(super) fn sample_winners(
         let values = window.comparison.metric_map(metric, budget_index);
         spread(&values, window.comparison.heads, info.query_heads)
     };
-    let values = windows.iter().flat_map(values_of).map(f64::from).collect();
+    let values = windows.iter().flat_map(values_of).collect();
     let heads = info.layers * info.query_heads;
-    let values = WindowValues::new(windows.len(), 1, heads, values).ok()?;
+    let values = WindowValues::new(windows.len(), 1, heads, values, None).ok()?;
     Some(WinnerMap {
         layers: info.layers,
         heads: info.query_heads,
         windows: windows.iter().map(|window| window.label.clone()).collect(),
         winners: winners_by_head(&values, 0).ok()?,
+        rankable_tokens: windows.first()?.comparison.rankable_tokens.clone(),
         tested: false,
         version,
     })
@@ -186,6 +213,7 @@ pub(super) fn session_winners(
         heads,
         windows: maps.key.windows.clone(),
         winners: maps.winners.clone(),
+        rankable_tokens: Vec::new(),
         tested: maps.samples > 1,
         version,
     })

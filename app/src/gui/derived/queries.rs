@@ -15,11 +15,11 @@ use crate::measurement::queries::WindowQueries;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CosineSpread {
     /// Mean.
-    pub mean: f32,
+    pub mean: f64,
     /// 10th percentile.
-    pub low: f32,
+    pub low: f64,
     /// 90th percentile.
-    pub high: f32,
+    pub high: f64,
 }
 
 /// Cosines of one kind of query vectors.
@@ -151,9 +151,9 @@ fn cosines(
     heads: usize,
     selection: &BTreeSet<HeadAddress>,
 ) -> Cosines {
-    let value = |layer: usize, head: usize| by_head.get(layer * heads + head).map(|v| *v as f32);
+    let value = |layer: usize, head: usize| by_head.get(layer * heads + head).copied();
     let all = (0..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head)));
-    let chosen: Vec<f32> = all
+    let chosen: Vec<f64> = all
         .filter(|(layer, head)| {
             let (layer, head) = (*layer, *head);
             selection.is_empty() || selection.contains(&HeadAddress { layer, head })
@@ -171,7 +171,7 @@ fn cosines(
             selection.contains(&HeadAddress { layer, head })
         };
         let any = (0..heads).any(|head| own(&head));
-        let of_layer: Vec<f32> = (0..heads)
+        let of_layer: Vec<f64> = (0..heads)
             .filter(|head| !any || own(head))
             .filter_map(|head| value(layer, head))
             .collect();
@@ -186,10 +186,10 @@ fn cosines(
     }
 }
 
-fn spread_of(values: &[f32]) -> CosineSpread {
-    let curves: Vec<&[f32]> = values.iter().map(std::slice::from_ref).collect();
+fn spread_of(values: &[f64]) -> CosineSpread {
+    let curves: Vec<&[f64]> = values.iter().map(std::slice::from_ref).collect();
     let band = Band::of(&curves, 1);
-    let only = |values: &[f32]| values.first().copied().unwrap_or(f32::NAN);
+    let only = |values: &[f64]| values.first().copied().unwrap_or(f64::NAN);
     CosineSpread {
         mean: only(&band.mean),
         low: only(&band.low),

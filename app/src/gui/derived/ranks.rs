@@ -2,7 +2,7 @@
 
 use kvlens_analysis::rank_density::RankDensity;
 
-use crate::measurement::MeasuredWindow;
+use crate::measurement::{MeasuredSample, MeasuredWindow};
 
 /// Bins of a rank on one side of the view of rank agreement.
 const RANK_BINS: usize = 24;
@@ -13,7 +13,7 @@ pub struct RankAgreement {
     /// The bins.
     pub density: RankDensity,
     /// `[bins, bins]`, see [`RankDensity::shares`].
-    pub shares: Vec<f32>,
+    pub shares: Vec<f64>,
     /// Heads that were counted.
     pub heads: usize,
     /// Differs whenever the values do.
@@ -21,19 +21,19 @@ pub struct RankAgreement {
 }
 
 pub(super) fn rank_agreement(
+    sample: &MeasuredSample,
     window: &MeasuredWindow,
     heads: &[(usize, usize)],
     version: u64,
 ) -> RankAgreement {
-    let mut density = RankDensity::new(window.rankings.rankable_tokens(), RANK_BINS);
+    let (truth, window) = (&sample.truth.rankings, &window.ranked.rankings);
+    let rankable = heads.iter().map(|(layer, _)| truth.rankable_tokens(*layer));
+    let mut density = RankDensity::new(rankable.max().unwrap_or(0), RANK_BINS);
     for &(layer, head) in heads {
-        density.add(
-            window.oracle_rankings.rank(layer, head),
-            window.rankings.rank(layer, head),
-        );
+        density.add(truth.rank(layer, head), window.rank(layer, head));
     }
     RankAgreement {
-        shares: density.shares(),
+        shares: density.shares().into_iter().map(f64::from).collect(),
         density,
         heads: heads.len(),
         version,

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kvlens_analysis::{EXEMPT, ForcedKeep, Importance, KeepRule, Rankings, selection};
+use kvlens_analysis::{ForcedKeep, KeepRule, Rankings, UNRANKED, selection};
 
 use super::kept::KeptTokens;
 use crate::gui::state::{HeatScale, TokenHeat};
-use crate::measurement::MeasuredWindow;
+use crate::measurement::{MeasuredSample, MeasuredWindow, Ranked};
 
 /// Oracle and window over the prompt, both as the mean over the selected heads.
 #[derive(Clone, Debug, Default)]
@@ -42,24 +42,20 @@ pub struct TokenShade {
 }
 
 impl TokenScores {
-    /// Scores of a window and of its oracle over `heads`, given as layer and head of the window.
+    /// Scores of a window and of the decode stage over `heads`, given as layer and head.
     pub(super) fn of(
+        sample: &MeasuredSample,
         window: &MeasuredWindow,
         heads: &[(usize, usize)],
         exempt: ForcedKeep,
     ) -> Self {
-        let oracle = side(
-            &window.oracle_importance,
-            &window.oracle_rankings,
-            heads,
-            exempt,
-        );
-        let own = side(&window.importance, &window.rankings, heads, exempt);
+        let oracle = side(&sample.truth, heads, exempt);
+        let own = side(&window.ranked, heads, exempt);
         Self {
+            rankable: oracle.rankable(),
             oracle,
             window: own,
             keep_rule: window.keep_rule,
-            rankable: window.rankings.rankable_tokens(),
             heads: heads.len(),
         }
     }
@@ -76,13 +72,13 @@ impl TokenScores {
         self.oracle.scores.is_empty()
     }
 
-    /// Rank by the oracle, 0 for the best; nothing for exempt tokens.
+    /// Rank by the oracle, 0 for the best; nothing for tokens that are exempt or out of sight.
     #[must_use]
     pub fn oracle_rank(&self, token: usize) -> Option<usize> {
         self.oracle.rank(token)
     }
 
-    /// Rank by the window, 0 for the best; nothing for exempt tokens.
+    /// Rank by the window, 0 for the best; nothing for tokens that are exempt or out of sight.
     #[must_use]
     pub fn window_rank(&self, token: usize) -> Option<usize> {
         self.window.rank(token)
@@ -169,6 +165,12 @@ fn strongest(values: &[f32]) -> f32 {
 }
 
 impl Side {
+    /// Tokens that are ranked.
+    fn rankable(&self) -> usize {
+        let ranked = self.ranked.as_ref();
+        ranked.map_or(0, |(rankings, (layer, _))| rankings.rankable_tokens(*layer))
+    }
+
     /// 0 is best.
     fn ranks(&self) -> &[u32] {
         let ranked = self.ranked.as_ref();
@@ -179,7 +181,7 @@ impl Side {
 
     fn rank(&self, token: usize) -> Option<usize> {
         let rank = self.ranks().get(token).copied()?;
-        (rank != EXEMPT).then_some(rank as usize)
+        (rank != UNRANKED).then_some(rank as usize)
     }
 
     fn heat(&self, scale: HeatScale, rankable: usize) -> Vec<f32> {
@@ -210,12 +212,11 @@ impl Side {
 }
 
 /// The head's own ranking, or for several heads the ranking of their mean importance.
-fn side(
-    importance: &Importance,
-    rankings: &Arc<Rankings>,
-    heads: &[(usize, usize)],
-    exempt: ForcedKeep,
-) -> Side {
+fn side(ranked: &Ranked, heads: &[(usize, usize)], exempt: ForcedKeep) -> Side {
+    let Ranked {
+        importance,
+        rankings,
+    } = ranked;
     if let [(layer, head)] = *heads {
         return Side {
             scores: importance.head(layer, head).to_vec(),
@@ -235,15 +236,20 @@ fn side(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kvlens_analysis::HeadKind;
+    use kvlens_analysis::{HeadKind, Importance};
 
     /// One head; both sides are given by the order in which they rank the tokens.
     fn scores(oracle: [u32; 4], window: [u32; 4], exempt: ForcedKeep) -> TokenScores {
         let side = |ranks: [u32; 4]| {
             let scores = ranks.map(|rank| 1.0 / (rank as f32 + 1.0)).to_vec();
-            let importance = Importance::new(1, 1, HeadKind::Query, 4, scores, vec![1.0]).unwrap();
-            let rankings = Arc::new(Rankings::of(&importance, exempt).unwrap());
-            super::side(&importance, &rankings, &[(0, 0)], exempt)
+            let (shares, first_visible) = (vec![1.0], vec![0]);
+            let importance =
+                Importance::new(1, 1, HeadKind::Query, 4, scores, shares, first_visible).unwrap();
+            let ranked = Ranked {
+                rankings: Arc::new(Rankings::of(&importance, exempt).unwrap()),
+                importance: Arc::new(importance),
+            };
+            super::side(&ranked, &[(0, 0)], exempt)
         };
         TokenScores {
             oracle: side(oracle),

@@ -48,12 +48,9 @@ pub(super) fn describe(session: &Session) -> SessionInfo {
 pub(super) fn details(record: &SampleRecord) -> SampleDetails {
     SampleDetails {
         task: record.task.clone(),
-        question_place: match record.question_place {
-            Some(QuestionPlace::Start) => "start",
-            Some(QuestionPlace::End) => "end",
-            None => "",
-        }
-        .to_owned(),
+        question_place: record
+            .question_place
+            .map_or(String::new(), |place| place.to_string()),
         score: record.score,
     }
 }

@@ -44,9 +44,9 @@ pub struct DriftOfWindow {
 #[derive(Clone, Debug)]
 pub struct HeadCurves {
     /// Of each step alone, `[budgets, S]`.
-    by_step: Vec<f32>,
+    by_step: Vec<f64>,
     /// Of the stage up to each horizon, `[budgets, horizons]`.
-    by_horizon: Vec<f32>,
+    by_horizon: Vec<f64>,
     budgets: usize,
 }
 
@@ -54,7 +54,7 @@ impl HeadCurves {
     /// Lays one head's drift at so many budgets out.
     #[must_use]
     pub fn of(drift: &HeadDrift, budgets: usize) -> Self {
-        let by_budget = |points: &[Vec<f32>]| -> Vec<f32> {
+        let by_budget = |points: &[Vec<f64>]| -> Vec<f64> {
             let at = |at: usize| {
                 points
                     .iter()
@@ -71,17 +71,17 @@ impl HeadCurves {
 
     /// Recall of each step alone at a budget, `[S]`.
     #[must_use]
-    pub fn steps(&self, budget: usize) -> &[f32] {
+    pub fn steps(&self, budget: usize) -> &[f64] {
         self.curve(&self.by_step, budget)
     }
 
     /// Recall up to each horizon at a budget, `[horizons]`.
     #[must_use]
-    pub fn horizons(&self, budget: usize) -> &[f32] {
+    pub fn horizons(&self, budget: usize) -> &[f64] {
         self.curve(&self.by_horizon, budget)
     }
 
-    fn curve<'a>(&self, curves: &'a [f32], budget: usize) -> &'a [f32] {
+    fn curve<'a>(&self, curves: &'a [f64], budget: usize) -> &'a [f64] {
         let points = curves.len() / self.budgets.max(1);
         curves
             .get(budget * points..(budget + 1) * points)

@@ -1,9 +1,10 @@
 //! What eviction does to the output: the model run again on evicted caches, sample by sample.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use kvlens_analysis::Budget;
-use kvlens_sessions::Session;
+use kvlens_analysis::{Budget, SampleGroup};
+use kvlens_sessions::{SampleRecord, Session};
 use kvlens_sessions::model::ModelSource;
 
 use super::Answer;
@@ -11,9 +12,10 @@ use crate::gui::lanes::{Event, Meter, ModelLane, Reporter};
 use crate::jobs::Watch;
 use crate::jobs::failure::is_cancelled;
 use crate::jobs::fidelity::SampleEvictions;
+use crate::jobs::found_sessions::sample_key;
 use crate::measurement::MeasureOptions;
 use crate::measurement::allocations::AllocationKind;
-use crate::measurement::fidelity::collected::Figures;
+use crate::measurement::fidelity::figures::Figures;
 use crate::measurement::fidelity::{EvictionPlan, WindowOutcome};
 
 /// What to measure.
@@ -44,11 +46,44 @@ pub struct FidelityPart {
     pub points: Vec<FidelityPoint>,
 }
 
+/// What is known of an evicted sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvictedSample {
+    /// What it is averaged within.
+    pub group: SampleGroup,
+    /// Equal for copies of the sample.
+    pub content: String,
+    /// T.
+    pub prompt_tokens: usize,
+}
+
+impl EvictedSample {
+    fn of(session: &Session, record: &SampleRecord) -> Self {
+        Self {
+            group: group_of(&session.manifest().model.name, record),
+            content: sample_key(session, record).content,
+            prompt_tokens: record.prompt_ids.len(),
+        }
+    }
+}
+
+/// What a sample is averaged within.
+#[must_use]
+pub fn group_of(model: &str, record: &SampleRecord) -> SampleGroup {
+    SampleGroup {
+        model: model.to_owned(),
+        task: record.task.clone(),
+        question_place: record.question_place.map(|place| place.to_string()),
+    }
+}
+
 /// One eviction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FidelityPoint {
     /// Number of the sample among the finished ones.
     pub index: usize,
+    /// The sample.
+    pub sample: Arc<EvictedSample>,
     /// Label of the window, `decode` for the oracle, `full` for the cache that is not evicted.
     pub label: String,
     /// The budget as it was asked for.
@@ -124,8 +159,9 @@ pub(in crate::gui) fn answer(
                     captured.record.prompt_ids.len()
                 )));
             }
+            let sample = Arc::new(EvictedSample::of(&session, &captured.record));
             let mut answer = |outcome: WindowOutcome| {
-                reporter.answer(Answer::Fidelity(part(question, index, &outcome)));
+                reporter.answer(Answer::Fidelity(part(question, index, &sample, &outcome)));
             };
             evictions.run(
                 &plan,
@@ -152,9 +188,15 @@ pub(in crate::gui) fn answer(
     }
 }
 
-fn part(question: &FidelityQuestion, index: usize, outcome: &WindowOutcome) -> FidelityPart {
+fn part(
+    question: &FidelityQuestion,
+    index: usize,
+    sample: &Arc<EvictedSample>,
+    outcome: &WindowOutcome,
+) -> FidelityPart {
     let points = outcome.by_budget.iter().map(|evicted| FidelityPoint {
         index,
+        sample: Arc::clone(sample),
         label: outcome.label.clone(),
         budget: evicted.budget,
         budget_tokens: evicted.budget_tokens,
@@ -169,17 +211,19 @@ fn part(question: &FidelityQuestion, index: usize, outcome: &WindowOutcome) -> F
 
 #[cfg(test)]
 mod tests {
-    use kvlens_analysis::allocation::AllocatedMeans;
     use kvlens_analysis::fidelity::MeanFidelity;
 
     use super::*;
+    use crate::measurement::fidelity::Foreseen;
 
     fn part_of(path: &str, kl: f64) -> FidelityPart {
         let figures = Figures {
-            foreseen: AllocatedMeans {
+            foreseen: Foreseen {
                 recall: 0.5,
+                method_recall: 0.5,
+                kept_recall: 0.5,
                 hit_rate: 0.5,
-                selected_mass: 0.5,
+                kept_mass: 0.5,
             },
             fidelity: MeanFidelity { kl, agreement: 1.0 },
             answer_nll: None,
@@ -190,6 +234,15 @@ mod tests {
             options: MeasureOptions::default(),
             points: vec![FidelityPoint {
                 index: 0,
+                sample: Arc::new(EvictedSample {
+                    group: SampleGroup {
+                        model: "demo".to_owned(),
+                        task: "facts".to_owned(),
+                        question_place: None,
+                    },
+                    content: "a".to_owned(),
+                    prompt_tokens: 100,
+                }),
                 label: "last:32".to_owned(),
                 budget: Budget::Fraction(0.1),
                 budget_tokens: 10,

@@ -52,7 +52,7 @@ pub(super) fn answer(
         width,
         budgets,
         prompt_queries: prompt_queries(&captured),
-        layers: sample.shown.sample.oracle.layers(),
+        layers: sample.shown.sample.truth.importance.layers(),
         by_head: by_head.unwrap_or_default(),
     })));
     Ok(())
@@ -64,5 +64,6 @@ pub(crate) fn numbers_per_budget(sample: &AskedSample, width: usize) -> usize {
     let queries = measured.record.prompt_ids.len() + measured.record.generated_ids.len();
     let places = queries / Sweep::by_halves(width).stride + 1;
     // recall and the share in reach
-    2 * places * measured.oracle.layers() * measured.oracle.heads()
+    let truth = &measured.truth.importance;
+    2 * places * truth.layers() * truth.heads()
 }

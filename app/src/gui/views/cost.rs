@@ -27,7 +27,7 @@ struct Line<'a> {
     window: &'a WindowBands,
     cost: &'a Cost,
     /// The metric over the selected heads at the budget.
-    value: f32,
+    value: f64,
 }
 
 impl Pane {
@@ -81,7 +81,12 @@ fn cost_ui(ui: &mut Ui, view: &View<'_>) {
     let table = ROW_HEIGHT * (lines.len() as f32 + 2.5);
     let room = ui.available_height();
     if room - table > 140.0 {
-        plot_ui(ui, view, &lines, metric, room - table);
+        let defined: Vec<Line<'_>> = lines
+            .iter()
+            .filter(|line| !line.value.is_nan())
+            .copied()
+            .collect();
+        plot_ui(ui, view, &defined, metric, room - table);
     }
     table_ui(ui, &lines, metric);
 }
@@ -100,7 +105,7 @@ fn lines<'a>(view: &'a View<'_>) -> Vec<Line<'a>> {
                 .band(metric)
                 .and_then(|band| band.mean.get(view.derived.budget_index))
                 .copied()
-                .unwrap_or(f32::NAN),
+                .unwrap_or(f64::NAN),
         })
         .collect()
 }
@@ -124,7 +129,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
         .show(ui, |plot| {
             for (line, name_height) in lines.iter().zip(names) {
                 let style = view.theme.series(&line.window.label, line.window.repeat);
-                let at = [milliseconds(line), f64::from(line.value)];
+                let at = [milliseconds(line), line.value];
                 let points = Points::new(line.window.label.clone(), vec![at])
                     .shape(style.marker)
                     .radius(4.5)
@@ -154,7 +159,7 @@ fn is_far_right(line: &Line<'_>, longest: f64) -> bool {
 /// Where each line's name stands on the axis of the metric: beside its point, or so far above it that it leaves
 /// `gap` to the name below on the same side of the plot.
 fn name_heights(lines: &[Line<'_>], longest: f64, gap: f64) -> Vec<f64> {
-    let mut heights: Vec<f64> = lines.iter().map(|line| f64::from(line.value)).collect();
+    let mut heights: Vec<f64> = lines.iter().map(|line| line.value).collect();
     let mut upwards: Vec<usize> = (0..lines.len()).collect();
     upwards.sort_by(|&a, &b| lines[a].value.total_cmp(&lines[b].value));
     let mut below = [f64::NEG_INFINITY; 2];
@@ -217,7 +222,10 @@ fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
                     format!("{:.1}", cost.seconds * 1e3),
                     format!("{:.1}", cost.flops / 1e6),
                     format!("{:.2}", cost.peak_bytes as f64 / f64::from(1 << 20)),
-                    format!("{:.3}", line.value),
+                    match line.value.is_nan() {
+                        true => "–".to_owned(),
+                        false => format!("{:.3}", line.value),
+                    },
                 ] {
                     row.col(|ui| {
                         ui.with_layout(numbers(), |ui| ui.monospace(text));

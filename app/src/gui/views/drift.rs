@@ -4,7 +4,9 @@ use egui::{ComboBox, Response, RichText, Ui};
 
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{
+    FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui,
+};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::data::Job;
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
@@ -17,7 +19,7 @@ use crate::gui::theme::SeriesStyle;
 use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{
-    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left, widened,
+    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left,
 };
 use crate::gui::widgets::segmented::segmented;
 
@@ -82,6 +84,7 @@ fn drift_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
     ui.horizontal_wrapped(|ui| {
         part_ui(ui, view, commands);
+        in_force_ui(ui, view);
         match view.settings.choices.drift.part {
             DriftPart::Places => places_legend(ui, view, commands),
             DriftPart::Steps | DriftPart::Horizons => steps_legend(ui, view, commands),
@@ -119,7 +122,7 @@ fn explain(part: DriftPart) -> &'static str {
 }
 
 fn steps_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    for window in view.derived.bands() {
+    for window in view.derived.windows() {
         let help = "Click to hide or show the curve in every view";
         window_entry(ui, view, window, "", help, commands);
     }
@@ -172,8 +175,8 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
                 name: curve.label.clone(),
                 style: view.theme.series(&curve.label, curve.repeat),
                 xs: curves.steps.iter().map(|step| place(*step)).collect(),
-                ys: widened(&curve.band.mean),
-                band: Some((widened(&curve.band.low), widened(&curve.band.high))),
+                ys: curve.band.mean.clone(),
+                band: Some((curve.band.low.clone(), curve.band.high.clone())),
                 has_line: true,
             })
             .collect(),
@@ -252,8 +255,8 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
         name: name.to_owned(),
         style,
         xs: xs.clone(),
-        ys: widened(&band.mean),
-        band: with_band.then(|| (widened(&band.low), widened(&band.high))),
+        ys: band.mean.clone(),
+        band: with_band.then(|| (band.low.clone(), band.high.clone())),
         has_line: true,
     };
     let plot = LinePlot {

@@ -6,6 +6,7 @@ use super::View;
 use crate::gui::command::{Commands, ExportCommand};
 use crate::gui::data::OpenedSession;
 use crate::gui::export::{ExportFormat, ExportSettings, block_of};
+use crate::gui::in_force::in_force;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::{KindChoice, WidthChoice, command_line};
 
@@ -109,9 +110,17 @@ fn width_text(width: WidthChoice) -> &'static str {
 fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
     let choices = &view.settings.choices;
     let samples = session.info.samples.len();
+    let drawn = match samples {
+        1 => "Of the session's only sample".to_owned(),
+        _ => format!(
+            "Mean over all {samples} samples of the session, where the views show one prompt; tasks and places of the \
+             question stand apart"
+        ),
+    };
+    ui.add(egui::Label::new(RichText::new(drawn).weak()).wrap());
     ui.weak(format!(
-        "Over all {samples} samples of the session, with the visible windows, and the budget, metric and scoring \
-         of the views"
+        "With the visible windows, the budget and the metric of the views; {}",
+        in_force(&choices.measure)
     ));
     if block_of(&choices.heads).is_none() {
         let text =
@@ -127,8 +136,9 @@ fn command_ui(
     settings: &ExportSettings,
     commands: &mut Commands,
 ) {
-    let bands = view.derived.bands();
-    let windows: Vec<&str> = bands.iter().map(|window| window.label.as_str()).collect();
+    // of the sample itself: its curves may still be on their way
+    let windows = view.derived.windows().iter();
+    let windows: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
     let request = settings.request(&session.info.path, &windows, &view.settings.choices);
     let line = command_line(&request.words());
     ui.separator();

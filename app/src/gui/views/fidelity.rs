@@ -2,6 +2,8 @@
 
 use egui::{Button, ComboBox, Response, RichText, Role, TextEdit, Ui, WidgetInfo};
 
+use kvlens_analysis::SampleGroup;
+
 use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
@@ -11,7 +13,7 @@ use crate::gui::data::Shown;
 use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
-use crate::gui::numbers::{Table, optional};
+use crate::gui::numbers::{Table, number};
 use crate::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
 use crate::gui::questions::QuestionKind;
 use crate::gui::state::Choices;
@@ -19,6 +21,7 @@ use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
 use crate::gui::widgets::segmented::segmented;
+use crate::measurement::fidelity::figures::Figure;
 
 /// Width of the field of budgets.
 const BUDGETS_WIDTH: f32 = 150.0;
@@ -84,6 +87,7 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if let Some(curves) = curves.filter(|_| has_curves) {
         ui.horizontal_wrapped(|ui| {
             plot_choices_ui(ui, &mut choices);
+            group_ui(ui, curves, &mut choices);
             legend_ui(ui, view, commands);
             facts_ui(ui, view, curves);
             copy_button(ui, "Copy the fidelity", Pane::FIDELITY, commands);
@@ -195,7 +199,7 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let oracle = oracle_style(view);
     entry(ui, &oracle, RichText::new("decode").color(oracle.color))
         .on_hover_text("The oracle: what the decode stage itself would keep");
-    for window in view.derived.bands() {
+    for window in view.derived.windows() {
         let help = "Click to hide or show the curve in every view; only shown windows are measured";
         window_entry(ui, view, window, "", help, commands);
     }
@@ -210,14 +214,68 @@ fn facts_ui(ui: &mut Ui, view: &View<'_>, curves: &FidelityCurves) {
     };
     ui.weak(samples)
         .on_hover_text("Points are means over samples; a band is the 95 % interval of the mean");
-    if choices.plot == FidelityPlot::Recall && curves.spearman.is_finite() {
-        ui.weak(format!("Spearman {:.2}", curves.spearman))
-            .on_hover_text(
-                "Correlation of the ranks of recall and metric over the windows' points, without the oracle",
-            );
+    if choices.plot == FidelityPlot::Recall {
+        correlations_ui(ui, curves);
     }
     if curves.full.is_some() && has_full_line(choices.metric) {
         ui.weak("dashed: full cache");
+    }
+}
+
+/// Of each budget for itself: a larger one foresees more and changes less whatever the window.
+fn correlations_ui(ui: &mut Ui, curves: &FidelityCurves) {
+    if curves.correlations.is_empty() {
+        ui.weak("no correlation of a single window")
+            .on_hover_text("Spearman's correlation puts the windows in order at each budget");
+        return;
+    }
+    let parts = curves.correlations.iter().map(|part| {
+        let interval = part.interval.map_or(String::new(), |interval| {
+            format!(" ({:+.2} to {:+.2})", interval.low, interval.high)
+        });
+        format!("{} {:+.2}{interval}", part.budget, part.spearman)
+    });
+    let text = parts.collect::<Vec<_>>().join(" · ");
+    let windows = curves.correlations.iter().map(|part| part.windows).max();
+    ui.weak(format!("Spearman at {text}")).on_hover_text(format!(
+        "At each budget: do those of the {} windows that foresee more change the output less? Correlation of the ranks \
+         of recall and metric over the windows of a sample, without the oracle; mean over samples with its 95 % interval",
+        windows.unwrap_or_default()
+    ));
+}
+
+/// Which of the measured groups the curves are of: prompts of another task, or with the question elsewhere, are not
+/// averaged with them.
+fn group_ui(ui: &mut Ui, curves: &FidelityCurves, choices: &mut FidelityChoices) {
+    let Some(group) = &curves.group else { return };
+    let text = group_text(group);
+    if !choices.all_samples || curves.groups.len() < 2 {
+        ui.weak(text).on_hover_text(
+            "Task and place of the question; prompts of different ones are not averaged together",
+        );
+        return;
+    }
+    ComboBox::from_id_salt("fidelity group")
+        .selected_text(text)
+        .show_ui(ui, |ui| {
+            for known in &curves.groups {
+                if ui
+                    .selectable_label(known == group, group_text(known))
+                    .clicked()
+                {
+                    choices.group = Some(known.clone());
+                }
+            }
+        })
+        .response
+        .on_hover_text("Task and place of the question; prompts of different ones are not averaged together")
+        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Group of samples"));
+}
+
+fn group_text(group: &SampleGroup) -> String {
+    match group.question_place.as_deref() {
+        Some(place) => format!("{}, question {place}", group.task),
+        None => group.task.clone(),
     }
 }
 
@@ -249,7 +307,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &FidelityCurves)
             name: "Fidelity against recall",
             height: height_left(ui),
             x: PlotAxis {
-                label: "recall of what the cache kept".to_owned(),
+                label: "recall of the queries".to_owned(),
                 low: 0.0,
                 high: 1.0,
                 numbers: AxisNumbers::Shares,
@@ -392,35 +450,19 @@ fn numbers(view: &View<'_>) -> Option<Table> {
     if !results.is_of(&session.info.path, &shown.options) || results.points.is_empty() {
         return None;
     }
-    let mut table = Table::new(&[
-        "sample",
-        "window",
-        "budget",
-        "budget_tokens",
-        "recall",
-        "hit_rate",
-        "kept_mass",
-        "kl",
-        "agreement",
-        "answer_nll",
-        "score",
-    ]);
+    let mut header = vec!["sample", "window", "budget", "budget_tokens"];
+    header.extend(Figure::all().map(Figure::column));
+    let mut table = Table::new(&header);
     for point in &results.points {
         let sample = session.info.samples.get(point.index);
-        let (figures, foreseen) = (&point.figures, &point.figures.foreseen);
-        table.line(&[
+        let mut line = vec![
             sample.map_or_else(String::new, |sample| sample.id.clone()),
             point.label.clone(),
             point.budget.to_string(),
             point.budget_tokens.to_string(),
-            foreseen.recall.to_string(),
-            foreseen.hit_rate.to_string(),
-            foreseen.selected_mass.to_string(),
-            figures.fidelity.kl.to_string(),
-            figures.fidelity.agreement.to_string(),
-            optional(figures.answer_nll),
-            optional(figures.score),
-        ]);
+        ];
+        line.extend(Figure::all().map(|figure| number(figure.of(&point.figures))));
+        table.line(&line);
     }
     Some(table)
 }

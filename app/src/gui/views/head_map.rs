@@ -99,7 +99,7 @@ fn beside_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 fn missing_ui(ui: &mut Ui, view: &View<'_>) {
     let choices = &view.settings.choices;
     let hidden = &choices.hidden_windows;
-    let mut windows = view.derived.bands().iter();
+    let mut windows = view.derived.windows().iter();
     let is_of_visible = choices.map_kind != MapKind::Window;
     let hint = if is_of_visible && windows.all(|window| hidden.contains(&window.label)) {
         "Every window is hidden; click one in the legend of the curves"
@@ -174,7 +174,10 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
         axes: Some(["Layer", column_axis(per_cell)]),
         tick: &|number| number.to_string(),
         diagonal: false,
-        marks: marks(view, per_cell, &selected, &struck),
+        marks: Marks {
+            hatched: &|cell| map.is_undefined(cell),
+            ..marks(view, per_cell, &selected, &struck)
+        },
     };
     let answer = matrix.show(ui, view.theme);
     answer_ui(&answer, view, per_cell, commands);
@@ -210,6 +213,7 @@ fn marks<'a>(
     Marks {
         selected,
         struck,
+        hatched: &|_| false,
         pinned: view.settings.choices.pinned.map(cell),
         glowing: view.hover.head.map(cell),
     }
@@ -255,21 +259,33 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
     let value = map.values.get(index).copied();
     match value {
         Some(value) if value.is_finite() => {
-            let text = if map.difference {
-                format!("{value:+.3}")
-            } else {
-                format!("{value:.3}")
+            let text = match (map.difference, map.ceilings.get(index)) {
+                (true, _) => format!("{value:+.3}"),
+                (false, Some(ceiling)) => format!("{value:.3} of {ceiling:.3}"),
+                (false, None) => format!("{value:.3}"),
             };
             ui.monospace(text);
         }
         _ => {
-            ui.weak("no number");
+            ui.label(undefined_text(view, &map.rankable_tokens, layer));
         }
     }
     if map.unresolved.get(index) == Some(&true) {
         ui.label("not resolved over the samples");
     }
     ui.weak("Click selects, right-click pins");
+}
+
+/// Why a cell of a layer has no number.
+fn undefined_text(view: &View<'_>, rankable_tokens: &[usize], layer: usize) -> String {
+    let budget = view.derived.budget_tokens();
+    match rankable_tokens.get(layer) {
+        Some(tokens) if budget >= *tokens => {
+            format!("undefined: the layer sees only {tokens} tokens")
+        }
+        Some(_) => "undefined: the layer sees none of the needed tokens".to_owned(),
+        None => "undefined in at least one of the samples".to_owned(),
+    }
 }
 
 /// The query heads that a cell stands for.

@@ -4,10 +4,10 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 use kvlens_analysis::Metric;
 
 use super::recall::{explain, swatch};
-use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::data::Shown;
-use crate::gui::derived::Derived;
+use crate::gui::derived::{Derived, WindowBands};
 use crate::gui::heads_text::{heads_text, parse_heads};
 use crate::gui::layout::Pane;
 use crate::gui::numbers::windows_at_budget;
@@ -116,10 +116,17 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
     let at = derived.budget_index;
     ui.add_space(6.0);
-    ui.strong(format!("At {} tokens{which}", derived.budget_tokens()))
-        .on_hover_text("Mean over the selected heads; hover a number for the middle 80 % of them");
+    ui.horizontal_wrapped(|ui| {
+        ui.strong(format!("At {} tokens{which}", derived.budget_tokens()))
+            .on_hover_text(
+                "Mean over the selected heads; hover a number for the middle 80 % of them",
+            );
+        in_force_ui(ui, view);
+    });
+    let current = view.settings.choices.metric;
+    let has_ceilings = derived.bands().iter().any(|window| window.ceiling(current).is_some());
     Grid::new(("numbers", which))
-        .num_columns(Metric::ALL.len() + 1)
+        .num_columns(Metric::ALL.len() + 1 + usize::from(has_ceilings))
         .striped(true)
         .spacing([5.0, 3.0])
         .min_col_width(0.0)
@@ -127,6 +134,11 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
             ui.label("");
             for metric in Metric::ALL {
                 ui.weak(short(metric)).on_hover_text(explain(metric));
+                if has_ceilings && metric == current {
+                    ui.weak("of").on_hover_text(
+                        "The ceiling: what the decode stage's own queries reach under the window's scoring",
+                    );
+                }
             }
             ui.end_row();
             for window in derived.bands() {
@@ -142,6 +154,9 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                 });
                 for metric in Metric::ALL {
                     number_ui(ui, view, window, metric, at);
+                    if has_ceilings && metric == current {
+                        ceiling_ui(ui, window, metric, at);
+                    }
                 }
                 ui.end_row();
             }
@@ -164,7 +179,7 @@ fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         }
     });
     let at = view.derived.budget_index;
-    let pinned = curve.values.get(at).copied().unwrap_or(f32::NAN);
+    let pinned = curve.values.get(at).copied().unwrap_or(f64::NAN);
     let label = view.derived.window.as_deref().unwrap_or_default();
     let metric = view.settings.choices.metric;
     let bands = view.derived.bands().iter();
@@ -180,33 +195,59 @@ fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 fn number_ui(
     ui: &mut Ui,
     view: &View<'_>,
-    window: &crate::gui::derived::WindowBands,
+    window: &WindowBands,
     metric: Metric,
     at: usize,
 ) {
     let band = window.band(metric);
-    let value = |values: &[f32]| values.get(at).copied().unwrap_or(f32::NAN);
-    let (mean, low, high) = band.map_or((f32::NAN, f32::NAN, f32::NAN), |band| {
+    let value = |values: &[f64]| values.get(at).copied().unwrap_or(f64::NAN);
+    let (mean, low, high) = band.map_or((f64::NAN, f64::NAN, f64::NAN), |band| {
         (value(&band.mean), value(&band.low), value(&band.high))
     });
-    let mut text = RichText::new(format!("{mean:.3}")).monospace().size(11.5);
+    let mut text = RichText::new(number_text(mean)).monospace().size(11.5);
     if metric == view.settings.choices.metric {
         text = text.strong();
     }
-    let response = ui
-        .label(text)
-        .on_hover_text(format!("{low:.3} to {high:.3} over {} heads", window.heads));
+    let defined = window.defined_heads(metric, at);
+    let response = ui.label(text).on_hover_text(match defined {
+        0 => "Undefined in every selected head: the layers see no more tokens than the budget, or no needed ones".to_owned(),
+        defined if defined == window.heads => {
+            format!("{low:.3} to {high:.3} over {defined} heads")
+        }
+        defined => format!(
+            "{low:.3} to {high:.3} over {defined} of {} heads; it is undefined in the others, whose layers see no more \
+             tokens than the budget, or no needed ones",
+            window.heads
+        ),
+    });
     let name = format!("{} of {}: {mean:.3}", metric.label(), window.label);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
+}
+
+fn ceiling_ui(ui: &mut Ui, window: &WindowBands, metric: Metric, at: usize) {
+    let ceiling = window.ceiling(metric).and_then(|ceiling| ceiling.get(at));
+    let text = number_text(ceiling.copied().unwrap_or(f64::NAN));
+    let response = ui.label(RichText::new(&text).monospace().size(11.5).weak());
+    let name = format!("Ceiling of {}: {text}", window.label);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
+}
+
+fn number_text(value: f64) -> String {
+    match value.is_nan() {
+        true => "–".to_owned(),
+        false => format!("{value:.3}"),
+    }
 }
 
 fn short(metric: Metric) -> &'static str {
     match metric {
         Metric::Recall => "recall",
+        Metric::KeptRecall => "kept",
         Metric::HitRate => "hits",
         Metric::Jaccard => "jaccard",
         Metric::Mass => "mass",
         Metric::MassOfOracle => "share",
+        Metric::EvidenceKept => "needed",
     }
 }
 

@@ -38,6 +38,7 @@ use egui::Ui;
 use super::command::Hover;
 use super::data::{Data, OpenedSession, Shown};
 use super::derived::Derived;
+use super::in_force::in_force;
 use super::layout::Pane;
 use super::lessons::OpenLesson;
 use super::state::Settings;
@@ -110,6 +111,14 @@ impl View<'_> {
     pub fn shown(&self) -> Option<(&OpenedSession, &Shown)> {
         let session = self.data.session.as_ref()?;
         Some((session, session.shown.as_ref()?))
+    }
+}
+
+/// What the numbers of a view were measured by; what it means on hovering.
+pub fn in_force_ui(ui: &mut Ui, view: &View<'_>) {
+    if let Some((_, shown)) = view.shown() {
+        ui.weak(in_force(&shown.options))
+            .on_hover_text(shown.options.compared());
     }
 }
 

@@ -18,7 +18,7 @@ use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{
-    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left, widened,
+    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left,
 };
 use crate::gui::widgets::segmented::segmented;
 use crate::measurement::interventions::Intervention;
@@ -301,7 +301,7 @@ fn cosine_ui(
     let width = ui.available_width();
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW_HEIGHT - 4.0), Sense::hover());
     let longest = rect.width() - COSINE_TEXT_WIDTH;
-    let length = longest * mean.abs().min(1.0);
+    let length = longest * mean.abs().min(1.0) as f32;
     let filled = Rect::from_min_size(rect.min, vec2(length, rect.height()));
     // a negative cosine is an outline: the other direction
     match mean < 0.0 {
@@ -360,7 +360,7 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, part: QueryPart)
                 name: name(line),
                 style: style_of(view, line),
                 xs: (0..lines.layers).map(|layer| layer as f64).collect(),
-                ys: widened(&cosines.by_layer.mean),
+                ys: cosines.by_layer.mean.clone(),
                 band: None,
                 has_line: true,
             })

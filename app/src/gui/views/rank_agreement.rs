@@ -3,7 +3,7 @@
 use egui::{Id, Ui};
 
 use super::head_map::window_ui;
-use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::Commands;
 use crate::gui::derived::RankAgreement;
 use crate::gui::layout::Pane;
@@ -67,6 +67,7 @@ fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
              Rank 1 is the most important token; both axes are logarithmic. The diagonal is agreement; \
              what lies right of it, the window ranks too low",
         );
+        in_force_ui(ui, view);
     });
     let first_rank = |bin: usize| (ranks.density.ranks(bin).start + 1).to_string();
     let answer = Matrix {

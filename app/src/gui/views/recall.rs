@@ -6,16 +6,19 @@ mod legend;
 
 use egui::{ComboBox, RichText, Ui};
 use egui_plot::{AxisHints, HoverPosition, Plot};
-use kvlens_analysis::{Budget, Metric};
+use kvlens_analysis::{Budget, Compare, Metric};
 
 use super::recall_layers::layers_ui;
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{
+    FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui,
+};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::layout::Pane;
-use crate::gui::numbers::Table;
+use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
 use axes::short_tokens;
 pub use axes::{octaves, octaves_of, picked, share_axis, share_grid, thin_out};
+pub use curves::CEILING;
 use curves::{draw, random_style};
 use legend::legend_entry;
 pub use legend::{entry, swatch, window_entry};
@@ -42,8 +45,8 @@ impl PaneView for RecallView {
 
     fn needs(&self, choices: &Choices) -> &'static [Need] {
         match choices.by_layer {
-            true => &[Need::Tokens, Need::LayerCurves],
-            false => &[Need::Tokens],
+            true => &[Need::LayerCurves],
+            false => &[],
         }
     }
 
@@ -83,9 +86,11 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         {
             commands.send(LookCommand::SetByLayer(by_layer));
         }
-        for window in bands {
+        in_force_ui(ui, view);
+        for window in view.derived.windows() {
             legend_entry(ui, view, window, commands);
         }
+        decode_entry(ui, view);
         if view.settings.choices.metric == Metric::Recall {
             let text = RichText::new("random").color(view.theme.random);
             entry(ui, &random_style(view.theme), text)
@@ -96,6 +101,28 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         layers_ui(ui, view, commands);
     } else {
         plot_ui(ui, view, commands);
+    }
+}
+
+/// Under one scoring the decode stage itself is foreseen wholly; with a scoring for each window there are ceilings.
+fn decode_entry(ui: &mut Ui, view: &View<'_>) {
+    let Some((_, shown)) = view.shown() else {
+        return;
+    };
+    match shown.options.compare {
+        Compare::Queries if view.settings.choices.metric == Metric::Recall => {
+            ui.label(RichText::new("decode stage 1.000").color(view.theme.oracle))
+                .on_hover_text(
+                    "The decode stage's own queries, scored as every window is, reach 1 at every budget",
+                );
+        }
+        Compare::Queries => {}
+        Compare::Methods => {
+            ui.weak("dotted: ceiling").on_hover_text(
+                "What the decode stage's own queries reach under the window's scoring: no window of that method can be \
+                 expected to reach more",
+            );
+        }
     }
 }
 
@@ -126,11 +153,18 @@ pub fn explain(metric: Metric) -> &'static str {
             "Share of the decode stage's top tokens that are in the window's top tokens"
         }
         Metric::HitRate => {
-            "The same over what a cache would keep, forced tokens (sinks, recent) counted"
+            "Share of the budget that both would keep, forced tokens (sinks, recent) counted as hits whether decoding \
+             uses them or not"
+        }
+        Metric::EvidenceKept => {
+            "Share of the tokens that the answer needs that a cache by the window's rule keeps"
         }
         Metric::Jaccard => "Tokens in both top sets over tokens in either",
+        Metric::KeptRecall => {
+            "Share of the decode stage's top tokens that a cache by the window's rule really keeps, forced tokens first"
+        }
         Metric::Mass => "Decode attention on the prompt that the window's top tokens keep",
-        Metric::MassOfOracle => "Retained mass as a share of what the oracle's own top tokens keep",
+        Metric::MassOfOracle => "Retained mass as a share of the most that so many tokens could hold",
     }
 }
 
@@ -208,6 +242,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
     for window in bands {
         let column = |what: &str| format!("{} {}{what}", window.label, metric.label());
         header.extend([column(""), column(" low"), column(" high")]);
+        header.extend(window.ceiling(metric).map(|_| column(" ceiling")));
     }
     let mut table = Table::new(&header);
     for (index, budget) in view.derived.budgets().iter().enumerate() {
@@ -215,8 +250,10 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         for window in bands {
             let band = window.band(metric);
             let parts = band.map(|band| [&band.mean, &band.low, &band.high]);
-            let at = |part: &Vec<f32>| part.get(index).map_or(String::new(), f32::to_string);
+            let at = |part: &Vec<f64>| part.get(index).map_or(String::new(), |value| number(*value));
             line.extend(parts.into_iter().flatten().map(at));
+            let ceiling = window.ceiling(metric);
+            line.extend(ceiling.map(|ceiling| ceiling.get(index).map_or(String::new(), |value| number(*value))));
         }
         table.line(&line);
     }

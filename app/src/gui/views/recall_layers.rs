@@ -3,8 +3,8 @@
 use egui::{ScrollArea, Ui, vec2};
 use egui_plot::{Line, Plot, PlotPoints, VLine};
 
-use super::View;
-use super::recall::{octaves, octaves_of, picked, share_grid, thin_out};
+use super::{View, empty_hint};
+use super::recall::{CEILING, octaves, octaves_of, picked, share_grid, thin_out};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::LayerCurves;
 use crate::gui::state::{HeadAddress, SelectionChange};
@@ -20,6 +20,10 @@ const ROW_HEIGHT: f32 = PLOT_HEIGHT + 20.0;
 /// Draws the plots, layer 0 first; only those in sight are laid out.
 pub fn layers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let layers = view.derived.by_layer();
+    if layers.is_empty() {
+        empty_hint(ui, "Averaging the curves");
+        return;
+    }
     let columns = ((ui.available_width() / LEAST_WIDTH) as usize).clamp(1, layers.len().max(1));
     let width = ui.available_width() / columns as f32 - ui.spacing().item_spacing.x;
     let rows = layers.len().div_ceil(columns);
@@ -89,15 +93,24 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, layer: &LayerCurves, width: f32) -> boo
         let at = (view.derived.budget_tokens().max(1) as f64).log2();
         let line = VLine::new("", at).color(view.theme.selection.gamma_multiply(0.5));
         plot.vline(line.width(1.0).allow_hover(false));
-        for (window, means) in view.derived.bands().iter().zip(&layer.means) {
+        let curves = layer.means.iter().zip(&layer.ceilings);
+        for (window, (means, ceiling)) in view.derived.windows().iter().zip(curves) {
             if hidden.contains(&window.label) {
                 continue;
             }
             let style = view.theme.series(&window.label, window.repeat);
-            let points = xs.iter().zip(picked(means, &drawn));
-            let points: Vec<[f64; 2]> = points.map(|(x, y)| [*x, y]).collect();
-            let curve = Line::new(window.label.clone(), PlotPoints::from(points));
-            plot.line(curve.color(style.color).style(style.line).width(1.5));
+            let line = |name: String, values: &[f64]| {
+                let points = xs.iter().zip(picked(values, &drawn));
+                let points = points.map(|(x, y)| [*x, y]);
+                let points: Vec<[f64; 2]> = points.filter(|[_, y]| y.is_finite()).collect();
+                Line::new(name, PlotPoints::from(points)).color(style.color)
+            };
+            if let Some(ceiling) = ceiling {
+                let ceiling = line(format!("{}, ceiling", window.label), ceiling);
+                plot.line(ceiling.style(CEILING).width(1.0));
+            }
+            let curve = line(window.label.clone(), means);
+            plot.line(curve.style(style.line).width(1.5));
         }
     });
     let area = response.response;

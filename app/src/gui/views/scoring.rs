@@ -1,12 +1,19 @@
-//! How importance is scored: every choice can stay as the window's paper published it.
+//! What is compared, how importance is scored, and what counts as the truth.
 
-use egui::{ComboBox, DragValue, Grid, Ui};
-use kvlens_analysis::{GroupReduction, KeptRecent, KeySet, Pooling, RowReduction, StepRange};
+use std::fmt::Display;
+
+use egui::{ComboBox, DragValue, Grid, RichText, Ui};
+use kvlens_analysis::{
+    Compare, GroupOrder, GroupReduction, KeptRecent, KeySet, Pooling, RowReduction, Scoring,
+    SideScoring, StepRange,
+};
 
 use super::{PaneView, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::data::Shown;
 use crate::gui::layout::Pane;
 use crate::gui::theme::Theme;
+use crate::gui::widgets::segmented::segmented;
 use crate::gui::widgets::typed::TypedField;
 use crate::measurement::{MeasureOptions, OracleDefinition};
 
@@ -23,11 +30,15 @@ const POOLINGS: [Pooling; 7] = [
 /// What stands where a window is scored as its paper says.
 const PUBLISHED: &str = "as published";
 
-/// What stands where the oracle is scored as the windows are.
-const AS_ABOVE: &str = "as above";
-
 const REDUCTIONS: [RowReduction; 3] = [RowReduction::Mean, RowReduction::Sum, RowReduction::Max];
 const KEY_SETS: [KeySet; 2] = [KeySet::Causal, KeySet::Prompt];
+const GROUPS: [GroupReduction; 4] = [
+    GroupReduction::None,
+    GroupReduction::Mean,
+    GroupReduction::Max,
+    GroupReduction::Layer,
+];
+const ORDERS: [GroupOrder; 2] = [GroupOrder::PoolFirst, GroupOrder::GroupFirst];
 const KEYS_HELP: &str =
     "causal: as the model weighted them. prompt: each row renormalised over the prompt";
 
@@ -56,6 +67,28 @@ impl PaneView for ScoringView {
     }
 }
 
+/// The question that a comparison answers.
+#[must_use]
+pub fn question(compare: Compare) -> &'static str {
+    match compare {
+        Compare::Queries => "Which queries foresee?",
+        Compare::Methods => "Which method keeps?",
+    }
+}
+
+/// The same options for the other question: what only the other one knows is let go.
+#[must_use]
+pub fn asking(compare: Compare, options: MeasureOptions) -> MeasureOptions {
+    let mut options = MeasureOptions { compare, ..options };
+    if compare == Compare::Queries {
+        options.oracle = OracleDefinition {
+            steps: options.oracle.steps,
+            ..OracleDefinition::default()
+        };
+    }
+    options
+}
+
 fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Open a session to score it otherwise");
@@ -64,23 +97,44 @@ fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let mut options = view.settings.choices.measure;
     egui::ScrollArea::vertical()
         .id_salt("scoring")
+        .auto_shrink([false, true])
         .show(ui, |ui| {
-            ui.weak("Applies to every window and to the oracle, without running the model again");
-            grid(ui, "scoring", |ui| scoring_of_all(ui, &mut options));
-            ui.add_space(6.0);
-            ui.strong("Oracle").on_hover_text(
+            question_ui(ui, &mut options);
+            match options.compare {
+                Compare::Queries => {
+                    heading(
+                        ui,
+                        "One scoring",
+                        "Of every window and of the decode stage alike",
+                    );
+                    grid(ui, "scoring", |ui| common_scoring(ui, &mut options));
+                }
+                Compare::Methods => {
+                    heading(
+                        ui,
+                        "Scoring of the windows",
+                        "Each window's own, but for what is chosen here",
+                    );
+                    grid(ui, "scoring", |ui| published_scoring(ui, &mut options));
+                    published_ui(ui, shown);
+                }
+            }
+            heading(
+                ui,
+                "Truth",
                 "The attention of the decode stage that every window is held against",
             );
-            grid(ui, "oracle", |ui| {
-                oracle(ui, &mut options.oracle, view.theme)
-            });
-            ui.add_space(6.0);
-            ui.strong("Eviction")
-                .on_hover_text("What stays in the cache whatever the scores say");
+            grid(ui, "truth", |ui| truth_ui(ui, &mut options, view.theme));
+            heading(
+                ui,
+                "Eviction",
+                "What stays in the cache whatever the scores say",
+            );
             grid(ui, "eviction", |ui| eviction(ui, &mut options, view.theme));
             let changed = options != MeasureOptions::default();
             if ui
-                .add_enabled(changed, egui::Button::new("As published"))
+                .add_enabled(changed, egui::Button::new("Reset"))
+                .on_hover_text("Compare queries under the default scoring")
                 .clicked()
             {
                 options = MeasureOptions::default();
@@ -94,6 +148,22 @@ fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
+fn question_ui(ui: &mut Ui, options: &mut MeasureOptions) {
+    let both = [Compare::Queries, Compare::Methods];
+    let asked = segmented(ui, options.compare, &both, question, |button, compare| {
+        button.on_hover_text(compare.explain())
+    });
+    if let Some(compare) = asked {
+        *options = asking(compare, *options);
+    }
+    ui.add(egui::Label::new(RichText::new(options.compare.explain()).weak()).wrap());
+}
+
+fn heading(ui: &mut Ui, text: &str, help: &str) {
+    ui.add_space(6.0);
+    ui.strong(text).on_hover_text(help);
+}
+
 fn grid(ui: &mut Ui, name: &str, rows: impl FnOnce(&mut Ui)) {
     Grid::new(name)
         .num_columns(2)
@@ -102,35 +172,75 @@ fn grid(ui: &mut Ui, name: &str, rows: impl FnOnce(&mut Ui)) {
         .show(ui, rows);
 }
 
-fn scoring_of_all(ui: &mut Ui, options: &mut MeasureOptions) {
-    let overrides = &mut options.overrides;
-    choice(ui, "Keys", PUBLISHED, &mut overrides.keys, &KEY_SETS).on_hover_text(KEYS_HELP);
-    choice(ui, "Rows", PUBLISHED, &mut overrides.reduce, &REDUCTIONS)
-        .on_hover_text("How the rows of the window become one score");
-    choice(ui, "Pooling", PUBLISHED, &mut overrides.pool, &POOLINGS)
-        .on_hover_text("Smooths the scores over neighbouring tokens");
-    choice(
-        ui,
-        "Group",
-        PUBLISHED,
-        &mut overrides.group,
-        &[
-            GroupReduction::None,
-            GroupReduction::Mean,
-            GroupReduction::Max,
-            GroupReduction::Layer,
-        ],
-    )
-    .on_hover_text(
-        "How query heads that share keys and values, or all of a layer, become one ranking",
-    );
-    number(ui, "Exempt sinks", &mut options.exempt.sinks)
-        .on_hover_text("First tokens that no ranking contains");
-    number(ui, "Exempt recent", &mut options.exempt.recent)
-        .on_hover_text("Last tokens that no ranking contains");
+/// Where queries are compared there is one scoring, and no part of it stays open.
+fn common_scoring(ui: &mut Ui, options: &mut MeasureOptions) {
+    let usual = Scoring::for_queries();
+    let MeasureOptions { overrides, .. } = options;
+    one_of(ui, "Keys", usual.keys, &mut overrides.keys, &KEY_SETS).on_hover_text(KEYS_HELP);
+    one_of(ui, "Rows", usual.reduce, &mut overrides.reduce, &REDUCTIONS)
+        .on_hover_text(ROWS_HELP);
+    one_of(ui, "Pooling", usual.pool, &mut overrides.pool, &POOLINGS).on_hover_text(POOLING_HELP);
+    one_of(ui, "Group", usual.group, &mut overrides.group, &GROUPS).on_hover_text(GROUP_HELP);
+    let order = usual.group_order;
+    one_of(ui, "Order", order, &mut overrides.group_order, &ORDERS).on_hover_text(ORDER_HELP);
 }
 
-fn oracle(ui: &mut Ui, oracle: &mut OracleDefinition, theme: &Theme) {
+/// Where methods are compared every part stays as each window was published, unless it is chosen.
+fn published_scoring(ui: &mut Ui, options: &mut MeasureOptions) {
+    let MeasureOptions { overrides, .. } = options;
+    or_published(ui, "Keys", PUBLISHED, &mut overrides.keys, &KEY_SETS).on_hover_text(KEYS_HELP);
+    or_published(ui, "Rows", PUBLISHED, &mut overrides.reduce, &REDUCTIONS)
+        .on_hover_text(ROWS_HELP);
+    or_published(ui, "Pooling", PUBLISHED, &mut overrides.pool, &POOLINGS)
+        .on_hover_text(POOLING_HELP);
+    or_published(ui, "Group", PUBLISHED, &mut overrides.group, &GROUPS).on_hover_text(GROUP_HELP);
+    or_published(ui, "Order", PUBLISHED, &mut overrides.group_order, &ORDERS)
+        .on_hover_text(ORDER_HELP);
+}
+
+const ROWS_HELP: &str = "How the rows of a window become one score";
+const POOLING_HELP: &str = "Smooths the scores over neighbouring tokens";
+const GROUP_HELP: &str =
+    "How query heads that share keys and values, or all of a layer, become one ranking";
+const ORDER_HELP: &str = "Where heads are grouped: pool every query head and then reduce the group (kvpress), or \
+                          reduce the group and then pool (AdaKV)";
+
+/// What 'as published' is for each window.
+fn published_ui(ui: &mut Ui, shown: &Shown) {
+    Grid::new("published scorings")
+        .num_columns(2)
+        .striped(true)
+        .spacing([12.0, 2.0])
+        .show(ui, |ui| {
+            for window in &shown.sample.windows {
+                ui.add(egui::Label::new(&window.label).truncate());
+                ui.weak(scoring_text(window.scoring));
+                ui.end_row();
+            }
+        });
+}
+
+fn scoring_text(side: SideScoring) -> String {
+    let Scoring {
+        keys,
+        reduce,
+        pool,
+        group,
+        group_order,
+    } = side.scoring;
+    let mut parts = vec![reduce.to_string(), keys.to_string()];
+    parts.push(match pool {
+        Pooling::None => "unpooled".to_owned(),
+        pool => pool.to_string(),
+    });
+    if group != GroupReduction::None {
+        parts.push(format!("group {group}, {group_order}"));
+    }
+    parts.join(", ")
+}
+
+fn truth_ui(ui: &mut Ui, options: &mut MeasureOptions, theme: &Theme) {
+    let oracle = &mut options.oracle;
     let name = ui.label("Decode steps");
     let steps = TypedField {
         id: "oracle steps draft",
@@ -146,9 +256,17 @@ fn oracle(ui: &mut Ui, oracle: &mut OracleDefinition, theme: &Theme) {
     });
     oracle.steps = typed.unwrap_or(oracle.steps);
     ui.end_row();
-    choice(ui, "Oracle rows", AS_ABOVE, &mut oracle.reduce, &REDUCTIONS)
-        .on_hover_text("How the decode steps become one score; the mean unless chosen above");
-    choice(ui, "Oracle keys", AS_ABOVE, &mut oracle.keys, &KEY_SETS).on_hover_text(KEYS_HELP);
+    if options.compare == Compare::Methods {
+        let raw = Scoring::default();
+        let (rows, keys) = (&mut oracle.reduce, &mut oracle.keys);
+        one_of(ui, "Truth rows", raw.reduce, rows, &REDUCTIONS)
+            .on_hover_text("How the decode steps become one score");
+        one_of(ui, "Truth keys", raw.keys, keys, &KEY_SETS).on_hover_text(KEYS_HELP);
+    }
+    number(ui, "Exempt sinks", &mut options.exempt.sinks)
+        .on_hover_text("First tokens that no ranking contains, on either side");
+    number(ui, "Exempt recent", &mut options.exempt.recent)
+        .on_hover_text("Last tokens that no ranking contains, on either side");
 }
 
 fn eviction(ui: &mut Ui, options: &mut MeasureOptions, theme: &Theme) {
@@ -161,7 +279,7 @@ fn eviction(ui: &mut Ui, options: &mut MeasureOptions, theme: &Theme) {
             .map_or(PUBLISHED.to_owned(), |recent| recent.to_string()),
         hint: PUBLISHED,
         help: "Most recent tokens that every window keeps: so many, or a share of the budget such as 50% (H2O's \
-               split); as published when empty. Counts in hit rate and fidelity",
+               split); as published when empty. Counts in kept recall, hit rate, evidence kept and fidelity",
         width: 92.0,
         error: theme.error,
     };
@@ -176,7 +294,30 @@ fn eviction(ui: &mut Ui, options: &mut MeasureOptions, theme: &Theme) {
     ui.end_row();
 }
 
-fn choice<T: Copy + PartialEq + std::fmt::Display>(
+/// A part that always has a value; the usual one is no choice.
+fn one_of<T: Copy + PartialEq + Display>(
+    ui: &mut Ui,
+    name: &str,
+    usual: T,
+    current: &mut Option<T>,
+    choices: &[T],
+) -> egui::Response {
+    let mut value = current.unwrap_or(usual);
+    let response = combo(ui, name, &value.to_string(), |ui| {
+        for choice in choices {
+            let text = match *choice == usual {
+                true => format!("{choice} (default)"),
+                false => choice.to_string(),
+            };
+            ui.selectable_value(&mut value, *choice, text);
+        }
+    });
+    *current = Some(value).filter(|value| *value != usual);
+    response
+}
+
+/// A part that can stay open.
+fn or_published<T: Copy + PartialEq + Display>(
     ui: &mut Ui,
     name: &str,
     unchosen: &str,
@@ -184,15 +325,25 @@ fn choice<T: Copy + PartialEq + std::fmt::Display>(
     choices: &[T],
 ) -> egui::Response {
     let text = |choice: &Option<T>| choice.map_or(unchosen.to_owned(), |it| it.to_string());
+    let selected = text(current);
+    combo(ui, name, &selected, |ui| {
+        ui.selectable_value(current, None, text(&None));
+        for choice in choices {
+            ui.selectable_value(current, Some(*choice), choice.to_string());
+        }
+    })
+}
+
+fn combo(
+    ui: &mut Ui,
+    name: &str,
+    selected: &str,
+    choices: impl FnOnce(&mut Ui),
+) -> egui::Response {
     ui.label(name);
     let response = ComboBox::from_id_salt(name)
-        .selected_text(text(current))
-        .show_ui(ui, |ui| {
-            ui.selectable_value(current, None, text(&None));
-            for choice in choices {
-                ui.selectable_value(current, Some(*choice), choice.to_string());
-            }
-        })
+        .selected_text(selected)
+        .show_ui(ui, choices)
         .response;
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name));
     ui.end_row();

@@ -8,7 +8,7 @@ mod text;
 use egui::{RichText, Ui};
 
 use super::head_map::window_ui;
-use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::layout::Pane;
 use crate::gui::state::Choices;
@@ -94,6 +94,7 @@ fn choosers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         if let Some(scale) = scale {
             commands.send(LookCommand::SetHeatScale(scale));
         }
+        in_force_ui(ui, view);
     });
 }
 

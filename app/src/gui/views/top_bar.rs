@@ -1,11 +1,14 @@
 //! What is open: session, model, device, sample; and what runs.
 
-use egui::{ComboBox, Ui};
+use egui::{ComboBox, RichText, Ui};
 
 use super::View;
 use super::running::jobs_ui;
-use crate::gui::command::{Commands, SessionCommand};
+use crate::gui::command::{Commands, LayoutCommand, LookCommand, SessionCommand};
 use crate::gui::data::OpenedSession;
+use crate::gui::in_force::in_force;
+use crate::gui::layout::Pane;
+use crate::measurement::MeasureOptions;
 
 /// Draws the bar.
 pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -16,6 +19,7 @@ pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             }
             Some(session) => session_ui(ui, session, commands),
         }
+        scoring_chip(ui, view, commands);
         if let Some(beside) = &view.data.beside {
             ui.separator();
             beside_ui(ui, beside, commands);
@@ -55,6 +59,25 @@ fn session_ui(ui: &mut Ui, session: &OpenedSession, commands: &mut Commands) {
     );
     step_button(ui, "▶", "Sample after", shown.index < last, 1, commands);
     ui.weak(format!("{} of {}", shown.index + 1, last + 1));
+}
+
+/// What is in force where that is not the default, with the way to change it and the way back.
+fn scoring_chip(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let options = view.settings.choices.measure;
+    if view.data.session.is_none() || options == MeasureOptions::default() {
+        return;
+    }
+    ui.separator();
+    let text = RichText::new(in_force(&options)).color(view.theme.warning);
+    let chip = ui.button(text).on_hover_text(options.compared());
+    if chip.clicked() {
+        commands.send(LayoutCommand::ShowPane(Pane::SCORING));
+    }
+    let reset = ui.small_button("✖").on_hover_text("Reset the scoring");
+    reset.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Reset the scoring"));
+    if reset.clicked() {
+        commands.send(LookCommand::SetMeasureOptions(MeasureOptions::default()));
+    }
 }
 
 /// The session that the open one is held against.

@@ -153,7 +153,8 @@ impl LinePlot<'_> {
         for curve in &self.curves {
             if let Some((low, high)) = &curve.band {
                 let color = curve.style.color.gamma_multiply(BAND_OPACITY * crowd);
-                let area = FilledArea::new("", &curve.xs, low, high);
+                let [xs, low, high] = defined([&curve.xs, low, high]);
+                let area = FilledArea::new("", &xs, &low, &high);
                 plot.add(area.fill_color(color).allow_hover(false));
             }
         }
@@ -175,6 +176,15 @@ impl LinePlot<'_> {
             draw_curve(plot, curve, strength);
         }
     }
+}
+
+/// The points at which all of some curves have a number: a band ends where it is undefined.
+#[must_use]
+pub fn defined<const N: usize>(curves: [&[f64]; N]) -> [Vec<f64>; N] {
+    let points = curves.iter().map(|curve| curve.len()).min().unwrap_or(0);
+    let is_defined = |point: &usize| curves.iter().all(|curve| curve[*point].is_finite());
+    let points: Vec<usize> = (0..points).filter(is_defined).collect();
+    curves.map(|curve| points.iter().map(|point| curve[*point]).collect())
 }
 
 fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32) {
@@ -298,12 +308,6 @@ fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Optio
         }
         _ => None,
     }
-}
-
-/// Numbers as a plot takes them.
-#[must_use]
-pub fn widened(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|value| f64::from(*value)).collect()
 }
 
 /// The height that a plot may take, so that it never grows past its pane.

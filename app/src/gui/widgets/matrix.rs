@@ -20,7 +20,7 @@ pub enum Cells<'a> {
     /// Numbers on a map, with its colour bar if asked for.
     Values {
         /// The numbers.
-        values: &'a [f32],
+        values: &'a [f64],
         /// Their colours.
         map: ColorMap,
         /// Whether the bar stands beside the matrix.
@@ -60,6 +60,8 @@ pub struct Marks<'a> {
     pub selected: &'a dyn Fn(Cell) -> bool,
     /// Whether a cell is struck through.
     pub struck: &'a dyn Fn(Cell) -> bool,
+    /// Whether a cell is hatched: it has no number.
+    pub hatched: &'a dyn Fn(Cell) -> bool,
     /// The cell with the pin.
     pub pinned: Option<Cell>,
     /// The cell that another view points at.
@@ -71,6 +73,7 @@ impl Default for Marks<'_> {
         Self {
             selected: &|_| false,
             struck: &|_| false,
+            hatched: &|_| false,
             pinned: None,
             glowing: None,
         }

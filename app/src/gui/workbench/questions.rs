@@ -65,9 +65,10 @@ impl Workbench {
             self.derived.refresh_queries(heads, &self.data.answers);
         }
         if needs.contains(&Need::Fidelity)
-            && let Some(shown) = self.data.shown()
+            && let Some(session) = &self.data.session
+            && let Some(shown) = &session.shown
         {
-            let shown = (shown.index, shown.version);
+            let shown = (shown, session.info.model.as_str());
             let (choices, answers) = (&self.settings.choices.fidelity, &self.data.answers);
             self.derived
                 .refresh_fidelity(choices, shown, &answers.fidelity, answers.version);

@@ -4,7 +4,7 @@ use egui::{ComboBox, Ui};
 
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::state::{MapKind, MapScope};
-use crate::gui::views::View;
+use crate::gui::views::{View, in_force_ui};
 
 /// Draws the choosers that fit the kind of map.
 pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Commands) {
@@ -14,6 +14,7 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
         if choices.map_kind == MapKind::Beside {
             window_ui(ui, "Window", view, labels, commands);
             ui.weak(choices.metric.label());
+            in_force_ui(ui, view);
             return;
         }
         let mut all = choices.map_scope == MapScope::Session;
@@ -36,6 +37,7 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
             }
         }
         ui.weak(choices.metric.label());
+        in_force_ui(ui, view);
     });
 }
 

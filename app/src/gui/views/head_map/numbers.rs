@@ -1,7 +1,7 @@
 //! The cells of the maps as a table.
 
 use crate::gui::derived::HeadMap;
-use crate::gui::numbers::Table;
+use crate::gui::numbers::{Table, number, optional};
 use crate::gui::state::MapKind;
 use crate::gui::views::View;
 
@@ -18,17 +18,15 @@ pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
             let header = ["layer", "head", "winner", "mean", "margin", "resolved"];
             let mut table = Table::new(&header);
             for (index, winner) in map.winners.iter().enumerate() {
-                let label = map.windows.get(winner.winner).map_or("", String::as_str);
+                let winner = winner.as_ref();
+                let label = winner.and_then(|winner| map.windows.get(winner.winner));
                 table.line(&[
                     (index / map.heads).to_string(),
                     (index % map.heads).to_string(),
-                    label.to_owned(),
-                    winner.mean.to_string(),
-                    winner.margin.to_string(),
-                    match map.tested {
-                        true => winner.resolved.to_string(),
-                        false => String::new(),
-                    },
+                    optional(label),
+                    optional(winner.map(|winner| winner.mean)),
+                    optional(winner.map(|winner| winner.margin)),
+                    optional(winner.filter(|_| map.tested).map(|winner| winner.resolved)),
                 ]);
             }
             Some(table)
@@ -37,7 +35,7 @@ pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
 }
 
 fn cells(maps: &[&HeadMap]) -> Table {
-    let mut table = Table::new(&["map", "layer", "head", "value", "resolved"]);
+    let mut table = Table::new(&["map", "layer", "head", "value", "ceiling", "resolved"]);
     for map in maps {
         for (index, value) in map.values.iter().enumerate() {
             let unresolved = map.unresolved.get(index);
@@ -45,7 +43,8 @@ fn cells(maps: &[&HeadMap]) -> Table {
                 map.title.clone(),
                 (index / map.heads.max(1)).to_string(),
                 (index % map.heads.max(1)).to_string(),
-                value.to_string(),
+                number(*value),
+                map.ceilings.get(index).map_or(String::new(), |value| number(*value)),
                 unresolved.map_or(String::new(), |unresolved| (!unresolved).to_string()),
             ]);
         }

@@ -8,7 +8,7 @@ use crate::gui::derived::HeadMap;
 use crate::gui::state::MapKind;
 use crate::gui::theme::ColorMap;
 use crate::gui::views::View;
-use crate::gui::widgets::matrix::{Cell, Cells, Matrix};
+use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
 
 const TITLE_HEIGHT: f32 = 20.0;
 const GAP: f32 = 8.0;
@@ -62,8 +62,8 @@ fn columns(room: Vec2, maps: usize) -> usize {
 }
 
 fn one_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, size: Vec2, commands: &mut Commands) {
-    let bands = view.derived.bands();
-    let window = bands.iter().find(|window| window.label == map.title);
+    let mut windows = view.derived.windows().iter();
+    let window = windows.find(|window| window.label == map.title);
     let color = window.map_or(view.theme.random, |window| {
         view.theme.series(&window.label, window.repeat).color
     });
@@ -96,7 +96,10 @@ fn one_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, size: Vec2, commands: &mu
         axes: None,
         tick: &|number| number.to_string(),
         diagonal: false,
-        marks: marks(view, per_cell, &selected, &|_| false),
+        marks: Marks {
+            hatched: &|cell| map.is_undefined(cell),
+            ..marks(view, per_cell, &selected, &|_| false)
+        },
     };
     let answer = matrix.show_sized(ui, view.theme, size);
     answer_ui(&answer, view, per_cell, commands);

@@ -2,12 +2,12 @@
 
 use egui::{Color32, Id, Ui};
 
-use super::{answer_ui, is_selected, marks};
+use super::{answer_ui, is_selected, marks, undefined_text};
 use crate::gui::command::Commands;
 use crate::gui::derived::{WinnerMap, is_tie};
 use crate::gui::views::View;
 use crate::gui::views::recall::entry;
-use crate::gui::widgets::matrix::{Cell, Cells, Matrix};
+use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
 
 /// A margin of this much has the full colour.
 const FULL_MARGIN: f64 = 0.2;
@@ -19,9 +19,10 @@ pub(super) fn winner_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands:
     legend_ui(ui, view, map, commands);
     let colors = colors(view, map);
     let struck = |(layer, head): Cell| {
-        let winner = map.winners.get(layer * map.heads + head);
+        let winner = map.winner(layer, head);
         map.tested && winner.is_some_and(|winner| !winner.resolved)
     };
+    let hatched = |(layer, head): Cell| map.winner(layer, head).is_none();
     let selected = |cell: Cell| is_selected(view, 1, cell);
     let matrix = Matrix {
         id: Id::unique("winner map"),
@@ -33,7 +34,10 @@ pub(super) fn winner_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands:
         axes: Some(["Layer", "Head"]),
         tick: &|number| number.to_string(),
         diagonal: false,
-        marks: marks(view, 1, &selected, &struck),
+        marks: Marks {
+            hatched: &hatched,
+            ..marks(view, 1, &selected, &struck)
+        },
     };
     let answer = matrix.show(ui, view.theme);
     answer_ui(&answer, view, 1, commands);
@@ -49,7 +53,7 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands: &mut Comma
     ui.horizontal_wrapped(|ui| {
         for (place, label) in map.windows.iter().enumerate() {
             let wins = map.wins(place);
-            let known = view.derived.bands().iter();
+            let known = view.derived.windows().iter();
             let Some(window) = known
                 .filter(|_| wins > 0)
                 .find(|window| window.label == *label)
@@ -63,7 +67,7 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands: &mut Comma
                 commands.hover.window = Some(label.clone());
             }
         }
-        let ties = map.winners.iter().filter(|winner| is_tie(winner)).count();
+        let ties = map.winners.iter().flatten().filter(|winner| is_tie(winner)).count();
         if ties > 0 {
             ui.weak(format!("tied {ties}"))
                 .on_hover_text("Heads in which the best two are equal; grey");
@@ -76,7 +80,7 @@ fn colors(view: &View<'_>, map: &WinnerMap) -> Vec<Color32> {
         .windows
         .iter()
         .map(|label| {
-            let bands = view.derived.bands();
+            let bands = view.derived.windows();
             let window = bands.iter().find(|window| window.label == *label);
             let repeat = window.map_or(0, |window| window.repeat);
             view.theme.series(label, repeat).color
@@ -85,9 +89,9 @@ fn colors(view: &View<'_>, map: &WinnerMap) -> Vec<Color32> {
     map.winners
         .iter()
         .map(|winner| {
-            if is_tie(winner) {
+            let Some(winner) = winner.as_ref().filter(|winner| !is_tie(winner)) else {
                 return view.theme.missing_value;
-            }
+            };
             let share = FAINTEST + (1.0 - FAINTEST) * (winner.margin / FULL_MARGIN).min(1.0);
             let full = series.get(winner.winner).copied();
             let full = full.unwrap_or(view.theme.missing_value);
@@ -98,7 +102,8 @@ fn colors(view: &View<'_>, map: &WinnerMap) -> Vec<Color32> {
 
 fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, (layer, head): Cell) {
     ui.strong(format!("Layer {layer}, head {head}"));
-    let Some(winner) = map.winners.get(layer * map.heads + head) else {
+    let Some(winner) = map.winner(layer, head) else {
+        ui.label(undefined_text(view, &map.rankable_tokens, layer));
         return;
     };
     let label = |place: usize| map.windows.get(place).map_or("", String::as_str);

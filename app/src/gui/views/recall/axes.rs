@@ -63,11 +63,11 @@ pub fn octaves_of(budgets: &[usize], drawn: &[usize]) -> Vec<f64> {
         .collect()
 }
 
-pub fn picked(values: &[f32], drawn: &[usize]) -> Vec<f64> {
+pub fn picked(values: &[f64], drawn: &[usize]) -> Vec<f64> {
     drawn
         .iter()
         .filter_map(|index| values.get(*index))
-        .map(|value| f64::from(*value))
+        .copied()
         .collect()
 }
 

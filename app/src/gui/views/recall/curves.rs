@@ -8,6 +8,7 @@ use super::axes::{POINTS_PER_CURVE, octaves_of, picked, thin_out};
 use crate::gui::derived::{Derived, HeadCurve, WindowBands};
 use crate::gui::theme::{SeriesStyle, Theme};
 use crate::gui::views::View;
+use crate::gui::widgets::line_plot::defined;
 
 /// Low enough that two bands over each other still show both.
 const BAND_OPACITY: f32 = 0.14;
@@ -15,30 +16,32 @@ const BAND_OPACITY: f32 = 0.14;
 /// Bands beyond so many grow fainter together, or they would hide the curves.
 const CLEAR_BANDS: f32 = 3.0;
 
+/// The line of a ceiling.
+pub const CEILING: LineStyle = LineStyle::Dotted { spacing: 4.0 };
+
 /// What is left of the other curves while the pointer is on one.
 const DIMMED: f32 = 0.35;
 
 /// The budgets of one session's curves, and which of them are drawn.
-struct Axis<'a> {
-    budgets: &'a [usize],
+struct Axis {
     drawn: Vec<usize>,
     octaves: Vec<f64>,
 }
 
-impl<'a> Axis<'a> {
-    fn of(derived: &'a Derived) -> Self {
+impl Axis {
+    fn of(derived: &Derived) -> Self {
         let budgets = derived.budgets();
         let drawn = thin_out(budgets, POINTS_PER_CURVE);
         Self {
-            budgets,
             octaves: octaves_of(budgets, &drawn),
             drawn,
         }
     }
 
-    fn curve<'p>(&self, name: String, values: &[f32]) -> Line<'p> {
+    fn curve<'p>(&self, name: String, values: &[f64]) -> Line<'p> {
         let points = self.octaves.iter().zip(picked(values, &self.drawn));
-        let points: Vec<[f64; 2]> = points.map(|(x, y)| [*x, y]).collect();
+        let points = points.map(|(x, y)| [*x, y]);
+        let points: Vec<[f64; 2]> = points.filter(|[_, y]| y.is_finite()).collect();
         Line::new(name, PlotPoints::from(points))
     }
 }
@@ -46,10 +49,8 @@ impl<'a> Axis<'a> {
 pub(super) fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
     let metric = view.settings.choices.metric;
     let axis = Axis::of(view.derived);
-    if metric == Metric::Recall
-        && let Some(tokens) = view.derived.tokens()
-    {
-        plot.line(random_line(&axis, tokens.rankable, view.theme));
+    if metric == Metric::Recall {
+        plot.line(random_line(&axis, view.derived.chance(), view.theme));
     }
     let octave_at = (view.derived.budget_tokens() as f64).log2();
     bands(plot, view, &axis);
@@ -84,7 +85,7 @@ fn color_of(view: &View<'_>, window: &WindowBands) -> Color32 {
 }
 
 /// Every window's band, or that of the window alone which the pointer is on.
-fn bands(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis<'_>) {
+fn bands(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis) {
     let metric = view.settings.choices.metric;
     let hovered = view.hover.window.as_ref();
     let shown: Vec<&WindowBands> = visible(view)
@@ -98,7 +99,8 @@ fn bands(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis<'_>) {
         let low = picked(&band.low, &axis.drawn);
         let high = picked(&band.high, &axis.drawn);
         let fill = color_of(view, window).gamma_multiply(opacity);
-        let area = FilledArea::new("", &axis.octaves, &low, &high);
+        let [octaves, low, high] = defined([&axis.octaves, &low, &high]);
+        let area = FilledArea::new("", &octaves, &low, &high);
         plot.add(area.fill_color(fill).allow_hover(false));
     }
 }
@@ -106,7 +108,7 @@ fn bands(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis<'_>) {
 fn window_curve(
     plot: &mut PlotUi<'_>,
     view: &View<'_>,
-    axis: &Axis<'_>,
+    axis: &Axis,
     window: &WindowBands,
     octave_at: f64,
 ) {
@@ -118,8 +120,14 @@ fn window_curve(
     let glows = view.hover.window.as_ref() == Some(&window.label);
     let curve = axis.curve(window.label.clone(), &band.mean).color(color);
     plot.line(curve.style(style.line).width(if glows { 4.0 } else { 2.0 }));
-    if let Some(mean) = band.mean.get(view.derived.budget_index) {
-        let point = PlotPoints::from(vec![[octave_at, f64::from(*mean)]]);
+    if let Some(ceiling) = window.ceiling(view.settings.choices.metric) {
+        let name = format!("{}, ceiling", window.label);
+        let line = axis.curve(name, ceiling).color(color);
+        plot.line(line.style(CEILING).width(1.0));
+    }
+    let at_budget = band.mean.get(view.derived.budget_index);
+    if let Some(mean) = at_budget.filter(|mean| mean.is_finite()) {
+        let point = PlotPoints::from(vec![[octave_at, *mean]]);
         let point = Points::new("", point).shape(style.marker).color(color);
         plot.points(point.radius(5.0).allow_hover(false));
     }
@@ -142,10 +150,10 @@ fn other_session(plot: &mut PlotUi<'_>, view: &View<'_>, beside: &Derived) {
 }
 
 /// The pinned head, and the one that the pointer is on.
-fn heads(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis<'_>) {
+fn heads(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis) {
     let window = view.derived.window.as_deref().unwrap_or_default();
     let mut head = |curve: &HeadCurve, what: &str, line: LineStyle| {
-        let HeadCurve { head, values } = curve;
+        let HeadCurve { head, values, .. } = curve;
         let name = format!("{what} {}.{}, {window}", head.layer, head.head);
         let curve = axis.curve(name, values).color(view.theme.selection);
         plot.line(curve.style(line).width(1.0));
@@ -179,10 +187,8 @@ fn budget_text(plot: &mut PlotUi<'_>, view: &View<'_>, octave_at: f64, largest: 
     );
 }
 
-fn random_line<'p>(axis: &Axis<'_>, rankable: usize, theme: &Theme) -> Line<'p> {
-    let expected = |budget: &usize| (*budget as f32 / rankable.max(1) as f32).min(1.0);
-    let values: Vec<f32> = axis.budgets.iter().map(expected).collect();
-    axis.curve("random".to_owned(), &values)
+fn random_line<'p>(axis: &Axis, chance: &[f64], theme: &Theme) -> Line<'p> {
+    axis.curve("random".to_owned(), chance)
         .color(theme.random)
         .style(random_style(theme).line)
         .width(1.0)

@@ -4,7 +4,7 @@ use egui::{RichText, Stroke, Ui};
 use egui_plot::LineStyle;
 
 use crate::gui::command::{Commands, LookCommand};
-use crate::gui::derived::WindowBands;
+use crate::gui::derived::WindowName;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
 
@@ -14,13 +14,21 @@ const SWATCH_WIDTH: f32 = 20.0;
 pub(super) fn legend_entry(
     ui: &mut Ui,
     view: &View<'_>,
-    window: &WindowBands,
+    window: &WindowName,
     commands: &mut Commands,
 ) {
-    let value = window
-        .band(view.settings.choices.metric)
-        .and_then(|band| band.mean.get(view.derived.budget_index))
-        .map_or(String::new(), |value| format!(" {value:.3}"));
+    let metric = view.settings.choices.metric;
+    let mut bands = view.derived.bands().iter();
+    let bands = bands.find(|known| known.label == window.label);
+    let at = |values: &[f64]| values.get(view.derived.budget_index).copied();
+    let value = bands.and_then(|bands| at(&bands.band(metric)?.mean));
+    let ceiling = bands.and_then(|bands| at(bands.ceiling(metric)?));
+    let value = match (value, ceiling) {
+        (None, _) => String::new(),
+        (Some(value), _) if value.is_nan() => " –".to_owned(),
+        (Some(value), None) => format!(" {value:.3}"),
+        (Some(value), Some(ceiling)) => format!(" {value:.3} of {ceiling:.3}"),
+    };
     let help = "Mean over the selected heads at the budget. Click to hide or show the curve";
     window_entry(ui, view, window, &value, help, commands);
 }
@@ -29,7 +37,7 @@ pub(super) fn legend_entry(
 pub fn window_entry(
     ui: &mut Ui,
     view: &View<'_>,
-    window: &WindowBands,
+    window: &WindowName,
     value: &str,
     help: &str,
     commands: &mut Commands,

@@ -8,6 +8,10 @@ use crate::gui::theme::Theme;
 use crate::gui::widgets::color_bar::{BAR_WIDTH, color_bar};
 use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
 
+/// Distance of the lines of a hatching, along either axis.
+const HATCH_GAP: f32 = 6.0;
+const HATCH_OPACITY: f32 = 0.35;
+
 impl Matrix<'_> {
     pub(super) fn paint(&self, ui: &Ui, theme: &Theme, geometry: &Geometry, hovered: Option<Cell>) {
         self.paint_cells(ui, theme, geometry);
@@ -17,6 +21,7 @@ impl Matrix<'_> {
             let stroke = Stroke::new(1.0, theme.selection_halo);
             ui.painter().line_segment(ends, stroke);
         }
+        self.paint_hatched(ui, theme, geometry);
         self.paint_struck(ui, theme, geometry);
         self.paint_selection(ui, theme, geometry);
         if let Some(cell) = self.marks.pinned.filter(|cell| self.has(*cell)) {
@@ -52,7 +57,7 @@ impl Matrix<'_> {
                 .chunks_exact(columns)
                 .rev()
                 .flatten()
-                .map(|value| theme.map(map, *value))
+                .map(|value| theme.map(map, *value as f32))
                 .collect(),
             Cells::Colors(colors) => colors
                 .chunks_exact(columns)
@@ -72,6 +77,17 @@ impl Matrix<'_> {
         let texture = cached_texture(ui.ctx(), self.id, key, || self.colors(theme));
         if let Some(texture) = texture {
             paint_texture(ui.painter(), &texture, geometry.cells);
+        }
+    }
+
+    /// Slanting lines over the cells without a number; they run on from cell to cell.
+    fn paint_hatched(&self, ui: &Ui, theme: &Theme, geometry: &Geometry) {
+        let stroke = Stroke::new(1.0, theme.selection.gamma_multiply(HATCH_OPACITY));
+        for row in 0..self.rows {
+            let columns = 0..self.columns;
+            for column in columns.filter(|column| (self.marks.hatched)((row, *column))) {
+                hatch(ui, geometry.rect((row, column)), stroke);
+            }
         }
     }
 
@@ -158,6 +174,19 @@ impl Matrix<'_> {
                 }
             }
         }
+    }
+}
+
+/// Lines of `x + y = k * HATCH_GAP`, cut to a rectangle.
+fn hatch(ui: &Ui, rect: Rect, stroke: Stroke) {
+    let (first, last) = (rect.left() + rect.top(), rect.right() + rect.bottom());
+    let mut sum = (first / HATCH_GAP).ceil() * HATCH_GAP;
+    while sum < last {
+        let left = (sum - rect.bottom()).max(rect.left());
+        let right = (sum - rect.top()).min(rect.right());
+        let ends = [pos2(left, sum - left), pos2(right, sum - right)];
+        ui.painter().line_segment(ends, stroke);
+        sum += HATCH_GAP;
     }
 }
 
