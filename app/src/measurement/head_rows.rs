@@ -21,7 +21,7 @@ pub fn by_head<A>(
     on_head: OnHead<'_>,
     mut ask: impl FnMut(usize, usize, HeadRows<'_>) -> Result<A>,
 ) -> Result<Vec<A>> {
-    let (layers, kv_heads, prompt_tokens, _) = captured.keys().tensor().dims4()?;
+    let (layers, kv_heads, prompt_tokens, _) = captured.keys().shape();
     let SideScoring {
         scoring,
         boundary,
