@@ -14,10 +14,11 @@ use super::interrupt::cancel_on_interrupt;
 use super::memory_table::memory_table;
 use super::output;
 use super::progress::Progress;
-use crate::jobs::capture::{CaptureRequest, load_samples, run as capture};
+use crate::jobs::capture::{CaptureRequest, run as capture};
 use crate::jobs::estimate::Estimate;
 use crate::jobs::failure::{Failure, is_cancelled};
 use crate::jobs::models::Models;
+use crate::jobs::prompts::load_telling;
 use crate::jobs::{Cancel, SampleFacts, Warnings, Watch};
 use crate::measurement::StageProgress;
 
@@ -38,7 +39,7 @@ pub fn run(arguments: &CaptureArguments) -> Result<()> {
     let requests = cells.into_iter().filter_map(|cell| {
         Some(CaptureRequest {
             plan: cell.plan,
-            samples: None,
+            prompts: None,
             out: cell.out?,
             start,
         })
@@ -84,7 +85,7 @@ pub fn run_one(
     cancel: &Cancel,
 ) -> Result<CaptureSummary> {
     fetch_model(&request.plan.model, cancel)?;
-    let count = request.samples()?.len();
+    let count = request.prompts()?.samples.len();
     let mut told = Told::new(&request.plan)?;
     let outcome = capture(request, models, &mut told, cancel);
     told.end();
@@ -102,7 +103,7 @@ pub fn run_one(
 
 /// Prints what the plan would take, and refuses it if that cannot be had.
 fn print_estimate(plan: &CapturePlan) -> Result<()> {
-    let samples = load_samples(plan)?;
+    let samples = load_telling(&plan.data, |line| eprintln!("{line}"))?.samples;
     require_model(&plan.model)?;
     let estimate = Estimate::of(plan, &samples, false)?;
     output::print(&memory_table(&estimate))?;

@@ -45,7 +45,7 @@ pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
     let cancel = cancel_on_interrupt()?;
     let capture = CaptureRequest {
         plan: plan(),
-        samples: None,
+        prompts: None,
         out: session.clone(),
         start: StartMode::Replace,
     };

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use kvlens_datasets::{DataSpec, Sample};
+use kvlens_datasets::{LoadReport, Loaded, Sample};
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
 };
 use kvlens_sessions::{CapturePlan, DecodePlan};
 use serde::{Deserialize, Serialize};
+
+use crate::jobs::prompts;
 
 /// What the panel begins with: windows that any model has, as nothing needs to be trained for them.
 const FIRST_WINDOWS: [&str; 4] = ["last:32", "last:8", "laq:n=8", "dapq:n=32"];
@@ -173,20 +175,23 @@ impl CaptureSettings {
     ///
     /// # Errors
     /// What the data set refuses.
-    pub fn samples(&self) -> anyhow::Result<Vec<Sample>> {
+    pub fn prompts(&self) -> anyhow::Result<Loaded> {
         if self.source == PromptSource::Text {
             let answer = (!self.answer.is_empty()).then(|| self.answer.clone());
-            return Ok(vec![Sample {
+            let typed = Sample {
                 id: "typed".to_owned(),
                 dataset: "typed text".to_owned(),
                 task: "text".to_owned(),
                 prompt: self.text.clone(),
                 answer,
                 ..Sample::default()
-            }]);
+            };
+            return Ok(Loaded {
+                samples: vec![typed],
+                report: LoadReport::default(),
+            });
         }
-        let spec: DataSpec = self.data_spec()?.parse()?;
-        Ok(kvlens_datasets::load(&spec)?)
+        prompts::load(&[self.data_spec()?])
     }
 
     /// The folder that was typed, if any.
@@ -273,7 +278,7 @@ mod tests {
             answer: "yes".to_owned(),
             ..CaptureSettings::default()
         };
-        let samples = settings.samples().unwrap();
+        let samples = settings.prompts().unwrap().samples;
         assert_eq!(samples.len(), 1);
         assert_eq!(samples[0].prompt, " two  spaces\n");
         assert_eq!(samples[0].answer.as_deref(), Some("yes"));

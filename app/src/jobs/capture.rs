@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use kvlens_datasets::{DataSpec, Sample, load_all};
+use kvlens_datasets::Loaded;
 use kvlens_sessions::windows::parse_windows;
 use kvlens_sessions::{
     CaptureEvent, CapturePlan, CaptureSummary, Session, SessionError, StartMode, capture,
@@ -13,7 +13,7 @@ use super::estimate::Estimate;
 use super::failure::Failure;
 use super::folders::check_can_create;
 use super::models::{ModelChoice, Models};
-use super::{Cancel, Watch, fetch};
+use super::{Cancel, Watch, fetch, prompts};
 
 /// What makes a folder a session.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -24,7 +24,7 @@ pub struct CaptureRequest {
     /// What to capture.
     pub plan: CapturePlan,
     /// Prompts in place of those that the plan's data name, for text that stands in no file.
-    pub samples: Option<Vec<Sample>>,
+    pub prompts: Option<Loaded>,
     /// The session folder.
     pub out: PathBuf,
     /// What to do with a folder that is there.
@@ -38,18 +38,18 @@ impl CaptureRequest {
     /// Windows and prompts that are not understood; an output that cannot be written.
     pub fn check(&self) -> Result<()> {
         parse_windows(&self.plan.windows)?;
-        self.samples()?;
+        self.prompts()?;
         self.check_output()
     }
 
-    /// The prompts.
+    /// The prompts, with what was read of their files.
     ///
     /// # Errors
     /// What the data set refuses.
-    pub fn samples(&self) -> Result<Vec<Sample>> {
-        match &self.samples {
-            Some(samples) => Ok(samples.clone()),
-            None => load_samples(&self.plan),
+    pub fn prompts(&self) -> Result<Loaded> {
+        match &self.prompts {
+            Some(loaded) => Ok(loaded.clone()),
+            None => prompts::load(&self.plan.data),
         }
     }
 
@@ -84,19 +84,6 @@ impl CaptureRequest {
     }
 }
 
-/// The prompts that a plan names.
-///
-/// # Errors
-/// What the data set refuses.
-pub fn load_samples(plan: &CapturePlan) -> Result<Vec<Sample>> {
-    let specs = plan
-        .data
-        .iter()
-        .map(|spec| spec.parse())
-        .collect::<Result<Vec<DataSpec>, _>>()?;
-    Ok(load_all(&specs)?)
-}
-
 /// Fetches the model if need be, loads it unless it is loaded, and captures every sample. One that cannot be
 /// captured is told and counted, and the others go on.
 ///
@@ -110,7 +97,9 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<CaptureSummary> {
     request.check()?;
-    let samples = request.samples()?;
+    let Loaded { samples, report } = request.prompts()?;
+    let report = report.to_string();
+    report.lines().for_each(|line| watch.note(line));
     fetch::run(&request.plan.model, watch, cancel)?;
     watch.loading();
     let choice = request.model();
@@ -120,6 +109,9 @@ pub fn run(
     watch.accepted(&estimate);
     let model = models.load(&choice)?;
     watch.loaded(&request.plan.model);
+    for warning in model.warnings() {
+        watch.note(&format!("warning: {warning}"));
+    }
     let outcome = capture(
         &request.plan,
         model,

@@ -37,7 +37,8 @@ impl ModelLane {
     fn capture(&mut self, order: &CaptureOrder, reporter: &Reporter<'_>) -> anyhow::Result<()> {
         let request = request_of(order)?;
         let out = &order.out;
-        let count = request.samples.as_ref().map_or(0, Vec::len);
+        let prompts = request.prompts.as_ref();
+        let count = prompts.map_or(0, |loaded| loaded.samples.len());
         let on_sample = || match Session::open(out) {
             Ok(session) => (reporter.event)(Event::SampleCaptured(describe(&session))),
             Err(error) => (reporter.event)(Event::Warning(error.to_string())),
@@ -101,7 +102,7 @@ fn request_of(order: &CaptureOrder) -> anyhow::Result<CaptureRequest> {
     let out = &order.out;
     let request = CaptureRequest {
         plan: order.settings.plan()?,
-        samples: Some(order.settings.samples()?),
+        prompts: Some(order.settings.prompts()?),
         out: out.clone(),
         start: order.start,
     };

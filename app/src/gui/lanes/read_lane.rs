@@ -123,7 +123,7 @@ impl ReadLane {
 /// What the capture of these settings would take, or that its model has to be fetched first.
 fn estimated(settings: &CaptureSettings) -> anyhow::Result<String> {
     let plan = settings.plan()?;
-    Ok(match estimate::run(&plan, &settings.samples()?)? {
+    Ok(match estimate::run(&plan, &settings.prompts()?.samples)? {
         Estimated::Missing(id) => format!("{id} will be fetched from the hub"),
         Estimated::Known(estimate) => estimate.peak_line(),
     })

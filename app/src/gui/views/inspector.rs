@@ -124,7 +124,10 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
         in_force_ui(ui, view);
     });
     let current = view.settings.choices.metric;
-    let has_ceilings = derived.bands().iter().any(|window| window.ceiling(current).is_some());
+    let has_ceilings = derived
+        .bands()
+        .iter()
+        .any(|window| window.ceiling(current).is_some());
     Grid::new(("numbers", which))
         .num_columns(Metric::ALL.len() + 1 + usize::from(has_ceilings))
         .striped(true)
@@ -192,13 +195,7 @@ fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
-fn number_ui(
-    ui: &mut Ui,
-    view: &View<'_>,
-    window: &WindowBands,
-    metric: Metric,
-    at: usize,
-) {
+fn number_ui(ui: &mut Ui, view: &View<'_>, window: &WindowBands, metric: Metric, at: usize) {
     let band = window.band(metric);
     let value = |values: &[f64]| values.get(at).copied().unwrap_or(f64::NAN);
     let (mean, low, high) = band.map_or((f64::NAN, f64::NAN, f64::NAN), |band| {

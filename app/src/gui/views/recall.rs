@@ -164,7 +164,9 @@ pub fn explain(metric: Metric) -> &'static str {
             "Share of the decode stage's top tokens that a cache by the window's rule really keeps, forced tokens first"
         }
         Metric::Mass => "Decode attention on the prompt that the window's top tokens keep",
-        Metric::MassOfOracle => "Retained mass as a share of the most that so many tokens could hold",
+        Metric::MassOfOracle => {
+            "Retained mass as a share of the most that so many tokens could hold"
+        }
     }
 }
 
@@ -250,10 +252,17 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         for window in bands {
             let band = window.band(metric);
             let parts = band.map(|band| [&band.mean, &band.low, &band.high]);
-            let at = |part: &Vec<f64>| part.get(index).map_or(String::new(), |value| number(*value));
+            let at = |part: &Vec<f64>| {
+                part.get(index)
+                    .map_or(String::new(), |value| number(*value))
+            };
             line.extend(parts.into_iter().flatten().map(at));
             let ceiling = window.ceiling(metric);
-            line.extend(ceiling.map(|ceiling| ceiling.get(index).map_or(String::new(), |value| number(*value))));
+            line.extend(ceiling.map(|ceiling| {
+                ceiling
+                    .get(index)
+                    .map_or(String::new(), |value| number(*value))
+            }));
         }
         table.line(&line);
     }

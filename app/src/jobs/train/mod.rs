@@ -6,7 +6,7 @@ mod recall;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use kvlens_datasets::{DataSpec, Sample, load_all};
+use kvlens_datasets::Sample;
 use kvlens_sessions::StartMode;
 use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::training::{
@@ -15,7 +15,7 @@ use kvlens_sessions::training::{
 };
 
 use super::models::{ModelChoice, Models};
-use super::{Cancel, Watch, fetch};
+use super::{Cancel, Watch, fetch, prompts};
 use card::Card;
 
 pub use recall::{lines, numbers};
@@ -48,7 +48,7 @@ impl TrainWindowRequest {
     /// # Errors
     /// What the data set refuses.
     pub fn check(&self) -> Result<()> {
-        data(&self.plan).map(drop)
+        data(&self.plan, |_| ()).map(drop)
     }
 }
 
@@ -83,7 +83,7 @@ pub fn run(
     watch: &mut dyn WatchTraining,
     cancel: &Cancel,
 ) -> Result<TrainedWindow> {
-    let data = data(&request.plan)?;
+    let data = data(&request.plan, |line| watch.note(line))?;
     fetch::run(&request.model, watch, cancel)?;
     watch.loading();
     let model = models.load(&ModelChoice {
@@ -118,10 +118,9 @@ pub fn run(
     })
 }
 
-fn data(plan: &WindowTrainingPlan) -> Result<WindowTrainingData> {
+fn data(plan: &WindowTrainingPlan, tell: impl Fn(&str)) -> Result<WindowTrainingData> {
     let load = |specs: &[String]| -> Result<Vec<Sample>> {
-        let specs = specs.iter().map(|spec| spec.parse());
-        Ok(load_all(&specs.collect::<Result<Vec<DataSpec>, _>>()?)?)
+        Ok(prompts::load_telling(specs, &tell)?.samples)
     };
     let training = load(&plan.data)?;
     if plan.held_out.is_empty() {
