@@ -16,6 +16,7 @@ mod hub;
 mod long_rope;
 mod modules;
 mod parity;
+mod sample_reads;
 mod sessions_on_disk;
 mod structure;
 mod tied_embeddings;
