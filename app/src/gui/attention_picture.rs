@@ -58,9 +58,18 @@ impl AttentionPicture {
     /// # Errors
     /// What the sample's tensors refuse.
     pub fn read(captured: &CapturedSample, key: AttentionKey) -> anyhow::Result<Self> {
+        Self::at(captured, key.head, key)
+    }
+
+    /// The same where the key's head is another one in `captured`: in the part of a sample that one head needs.
+    pub(super) fn at(
+        captured: &CapturedSample,
+        head: HeadAddress,
+        key: AttentionKey,
+    ) -> anyhow::Result<Self> {
         let tokens = captured.record.prompt_ids.len();
         let columns = tokens.clamp(1, MOST_COLUMNS);
-        let block = |observation: &Observation| block(captured, observation, key.head, columns);
+        let block = |observation: &Observation| block(captured, observation, head, columns);
         let window = captured
             .windows()
             .iter()

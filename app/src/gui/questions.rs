@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kvlens_sessions::{CapturedSample, Session};
+use kvlens_sessions::CapturedSample;
 
 use super::data::Shown;
-use super::lanes::{JobKey, Reporter};
+use super::lanes::{JobKey, Reporter, Samples};
 use drift::{DriftAnswer, DriftOfWindow};
 use fidelity::{FidelityPart, FidelityResults};
 use places::PlacesAnswer;
@@ -32,8 +32,8 @@ pub struct AskedSample {
 
 impl AskedSample {
     /// Its tensors.
-    fn load(&self) -> anyhow::Result<CapturedSample> {
-        Ok(Session::open(&self.path)?.load_sample(self.shown.index)?)
+    fn load(&self, samples: &Samples) -> anyhow::Result<Arc<CapturedSample>> {
+        samples.load(&samples.session(&self.path)?, self.shown.index)
     }
 }
 

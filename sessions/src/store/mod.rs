@@ -3,14 +3,17 @@
 //! Files are written aside, synced and renamed, so a killed run loses at most the sample in flight.
 
 mod manifest;
+mod opened_file;
 mod sample_file;
+mod sample_reader;
 mod session;
 mod shape_check;
+mod verified;
 
 pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleState};
-pub use sample_file::{CapturedSample, SampleRecord};
+pub use sample_file::{CapturedSample, SampleHeader, SampleRecord};
 pub use session::Session;
 
 pub(crate) use manifest::MANIFEST_FILE;
 pub(crate) use sample_file::write_sample;
-pub(crate) use session::is_intact;
+pub(crate) use verified::is_intact;

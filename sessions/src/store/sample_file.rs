@@ -13,26 +13,22 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use kvlens_datasets::QuestionPlace;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, View};
 use serde::{Deserialize, Serialize};
 
-use super::manifest::ModelShape;
-use super::shape_check;
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
-use crate::model::{CapturedRows, on_cpu};
-use crate::observation::{
-    Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
-};
+use crate::model::on_cpu;
+use crate::observation::{Evidence, Observation, ObservationInfo};
 
 /// The one metadata entry of a sample file.
-const METADATA_KEY: &str = "kvlens";
+pub(super) const METADATA_KEY: &str = "kvlens";
 
 /// What that entry holds, as JSON.
 #[derive(Serialize, Deserialize)]
-struct SampleTexts {
-    record: SampleRecord,
-    observations: Vec<ObservationInfo>,
+pub(super) struct SampleTexts {
+    pub(super) record: SampleRecord,
+    pub(super) observations: Vec<ObservationInfo>,
 }
 
 /// What is known of a captured sample besides its tensors.
@@ -81,6 +77,17 @@ pub struct SampleRecord {
     pub seconds: f64,
 }
 
+/// What stands in a sample's file before its tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleHeader {
+    /// Texts and ids.
+    pub record: SampleRecord,
+    /// The decode stage's, then the windows' in the order of the plan.
+    pub observations: Vec<ObservationInfo>,
+    /// Bytes of all tensors of the file, which is what they take in memory.
+    pub tensor_bytes: usize,
+}
+
 /// A sample with its observations and the prompt's keys: everything to score it again without the model.
 #[derive(Debug, Clone)]
 pub struct CapturedSample {
@@ -120,6 +127,30 @@ impl CapturedSample {
     pub fn keys(&self) -> &PromptKeys {
         &self.keys
     }
+
+    /// Bytes that it holds in memory: tensors, texts and ids.
+    pub fn bytes(&self) -> usize {
+        let keys: usize = self.keys.layers().iter().map(tensor_bytes).sum();
+        let observations = std::iter::once(&self.oracle).chain(&self.windows);
+        let observed = observations.map(|observation| match observation.evidence() {
+            Evidence::Queries(rows) => rows.bytes(),
+            Evidence::Scores(scores) => tensor_bytes(scores.tensor()),
+        });
+        keys + observed.sum::<usize>() + self.record.bytes()
+    }
+}
+
+impl SampleRecord {
+    fn bytes(&self) -> usize {
+        let ids = size_of_val(self.prompt_ids.as_slice()) + size_of_val(&*self.generated_ids);
+        let pieces = self.token_texts.iter();
+        let pieces: usize = pieces.map(|text| size_of::<String>() + text.len()).sum();
+        self.prompt.len() + self.generated.len() + pieces + ids
+    }
+}
+
+fn tensor_bytes(tensor: &Tensor) -> usize {
+    tensor.elem_count() * tensor.dtype().size_in_bytes()
 }
 
 /// What is written as one tensor.
@@ -219,80 +250,4 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
     let texts = serde_json::to_string(&texts).map_err(|error| failed(error.to_string()))?;
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), texts)]);
     safetensors::serialize(&tensors, Some(metadata)).map_err(|error| failed(error.to_string()))
-}
-
-/// Reads a sample's file from its bytes.
-pub(crate) fn read_sample(
-    bytes: &[u8],
-    path: &Path,
-    shape: &ModelShape,
-) -> Result<CapturedSample, SessionError> {
-    let damaged = |reason: String| SessionError::Session {
-        reason: format!("the sample file is damaged ({reason}); capture it again"),
-        path: path.to_owned(),
-    };
-    let (_, header) =
-        SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
-    let metadata = header
-        .metadata()
-        .as_ref()
-        .ok_or_else(|| damaged("it has no metadata".to_owned()))?;
-    let texts = metadata
-        .get(METADATA_KEY)
-        .ok_or_else(|| damaged(format!("it has no metadata '{METADATA_KEY}'")))?;
-    let texts: SampleTexts =
-        serde_json::from_str(texts).map_err(|error| damaged(error.to_string()))?;
-    let mut tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
-        .map_err(|error| damaged(error.to_string()))?;
-    let mut take = |name: &str| {
-        tensors
-            .remove(name)
-            .ok_or_else(|| damaged(format!("it has no tensor '{name}'")))
-    };
-    let keys = take("keys")?;
-    let (layers, ..) = keys.dims4()?;
-    let keys = (0..layers)
-        .map(|layer| keys.get(layer))
-        .collect::<Result<Vec<_>, _>>()?;
-    let unfit = |error: SessionError| match error {
-        // whoever changed the file is at fault, and not this program
-        SessionError::Internal { reason } => damaged(reason),
-        error => error,
-    };
-    let keys = PromptKeys::new(keys, shape.query_heads, shape.sliding_windows.clone());
-    let keys = keys.map_err(unfit)?;
-    let mut observations = Vec::with_capacity(texts.observations.len());
-    for (index, info) in texts.observations.into_iter().enumerate() {
-        let mut part = |part: &str| take(&format!("observation.{index}.{part}"));
-        let evidence = read_evidence(info.ready_made, &mut part).map_err(unfit)?;
-        observations.push(Observation::new(info, evidence).map_err(unfit)?);
-    }
-    let mut observations = observations.into_iter();
-    let oracle = observations
-        .next()
-        .ok_or_else(|| damaged("it has no observation of the decode stage".to_owned()))?;
-    let sample = CapturedSample::new(texts.record, oracle, observations.collect(), keys);
-    shape_check::check(&sample, shape).map_err(damaged)?;
-    Ok(sample)
-}
-
-/// The tensors of one observation, asked for by the last part of their names.
-fn read_evidence(
-    ready_made: Option<ScoreKind>,
-    part: &mut dyn FnMut(&str) -> Result<Tensor, SessionError>,
-) -> Result<Evidence, SessionError> {
-    if let Some(kind) = ready_made {
-        return Ok(Evidence::Scores(TokenScores::new(kind, &part("scores")?)?));
-    }
-    let rows = CapturedRows {
-        queries: part("queries")?,
-        log_sum_exp: part("log_sum_exp")?,
-    };
-    let positions = part("positions")?.to_vec1()?;
-    let visible_keys = part("visible_keys")?.to_vec1()?;
-    Ok(Evidence::Queries(QueryRows::new(
-        rows,
-        positions,
-        visible_keys,
-    )?))
 }

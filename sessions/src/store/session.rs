@@ -1,9 +1,13 @@
 //! Opening a session and reading its samples one by one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::manifest::{MANIFEST_FILE, Manifest, SampleState};
-use super::sample_file::{CapturedSample, read_sample};
+use super::opened_file::OpenedFile;
+use super::sample_file::{CapturedSample, SampleHeader};
+use super::sample_reader::{Part, SampleReader};
+use super::verified::VerifiedFiles;
 use crate::SessionError;
 use crate::error::Context;
 use crate::model::sha256_hex;
@@ -14,6 +18,7 @@ pub struct Session {
     path: PathBuf,
     name: String,
     manifest: Manifest,
+    verified: Arc<VerifiedFiles>,
 }
 
 impl Session {
@@ -33,6 +38,7 @@ impl Session {
             path: path.to_owned(),
             name,
             manifest,
+            verified: Arc::default(),
         })
     }
 
@@ -66,45 +72,74 @@ impl Session {
         self.manifest.finished().count()
     }
 
-    /// Loads the finished sample number `index`, counted over finished samples only.
+    /// Loads the finished sample number `index`, counted over finished samples only. An open session (its clones
+    /// with it) hashes each file once, and again only when the file was changed since: when its length or the time of
+    /// its last change differs.
     ///
     /// # Errors
     /// [`SessionError::Session`] for an index past the end, or for a file that is missing, truncated or not
     /// the one that the manifest was written for.
     pub fn load_sample(&self, index: usize) -> Result<CapturedSample, SessionError> {
+        self.verified(index)?.sample(Part::Whole)
+    }
+
+    /// Loads of a sample what one key/value head of a layer needs: the sample as if the model had this layer only, with
+    /// this key/value head and the H / G query heads that share it; all are number 0 there. Reads a L * G-th of
+    /// the tensors, after the file was hashed once as in [`load_sample`](Self::load_sample).
+    ///
+    /// # Errors
+    /// As [`load_sample`](Self::load_sample), and for a head that is not there.
+    pub fn load_head_group(
+        &self,
+        index: usize,
+        layer: usize,
+        kv_head: usize,
+    ) -> Result<CapturedSample, SessionError> {
+        let shape = &self.manifest.shape;
+        if layer >= shape.layers || kv_head >= shape.kv_heads {
+            return Err(self.refused(format!(
+                "the session has {} layers of {} key/value heads, no head {kv_head} in a layer {layer}",
+                shape.layers, shape.kv_heads
+            )));
+        }
+        self.verified(index)?
+            .sample(Part::HeadGroup { layer, kv_head })
+    }
+
+    /// Reads what stands in a sample's file before its tensors, at most 100 MB, and checks that it fits the
+    /// manifest. The tensors are neither read nor hashed: a damage in them is found by
+    /// [`load_sample`](Self::load_sample) only.
+    ///
+    /// # Errors
+    /// [`SessionError::Session`] for an index past the end, or for a file that is missing or whose header is damaged.
+    pub fn load_record(&self, index: usize) -> Result<SampleHeader, SessionError> {
+        let (path, _) = self.file_of(index)?;
+        let file = OpenedFile::open(&path)?;
+        Ok(SampleReader::new(file, &self.manifest.shape)?.header())
+    }
+
+    /// The file of a finished sample and its SHA-256.
+    fn file_of(&self, index: usize) -> Result<(PathBuf, &str), SessionError> {
         let entry = self.manifest.finished().nth(index);
-        let Some(SampleState::Finished { file, sha256, .. }) = entry.map(|entry| &entry.state)
-        else {
-            return Err(SessionError::Session {
-                reason: format!(
-                    "the session has {} finished samples, no number {index}",
-                    self.sample_count()
-                ),
-                path: self.path.clone(),
-            });
-        };
-        let path = self.path.join(file);
-        let bytes = read_intact(&path, sha256)?;
-        read_sample(&bytes, &path, &self.manifest.shape)
+        match entry.map(|entry| &entry.state) {
+            Some(SampleState::Finished { file, sha256, .. }) => Ok((self.path.join(file), sha256)),
+            _ => Err(self.refused(format!(
+                "the session has {} finished samples, no number {index}",
+                self.sample_count()
+            ))),
+        }
     }
-}
 
-/// Whether a sample's file is the one that was written.
-pub(crate) fn is_intact(path: &Path, sha256: &str) -> bool {
-    read_intact(path, sha256).is_ok()
-}
-
-fn read_intact(path: &Path, sha256: &str) -> Result<Vec<u8>, SessionError> {
-    let broken = |what: String| SessionError::Session {
-        reason: format!(
-            "the sample file {what}; the command that captured the session, with --resume, captures it again"
-        ),
-        path: path.to_owned(),
-    };
-    let bytes = std::fs::read(path).map_err(|error| broken(format!("cannot be read ({error})")))?;
-    if sha256_hex(&bytes) != *sha256 {
-        let what = "is not the one that was written (its SHA-256 differs): truncated, or changed";
-        return Err(broken(what.to_owned()));
+    /// The file of a finished sample, found to be the one that was written.
+    fn verified(&self, index: usize) -> Result<SampleReader<'_>, SessionError> {
+        let (path, sha256) = self.file_of(index)?;
+        SampleReader::new(self.verified.open(&path, sha256)?, &self.manifest.shape)
     }
-    Ok(bytes)
+
+    fn refused(&self, reason: String) -> SessionError {
+        SessionError::Session {
+            reason,
+            path: self.path.clone(),
+        }
+    }
 }

@@ -1,13 +1,22 @@
-//! Whether the parts of a sample file belong together. The numerics rely on it, so a file that was made or
-//! changed by hand is refused here and not found out by a panic later.
+//! Whether the parts of a sample file belong together, by its header. The numerics rely on it, so a file that was
+//! made or changed by hand is refused here and not found out by a panic later.
+
+use safetensors::tensor::Metadata;
 
 use super::manifest::ModelShape;
-use super::sample_file::CapturedSample;
-use crate::observation::{Evidence, Observation};
+use super::sample_file::SampleHeader;
+use crate::observation::ObservationInfo;
+
+/// What to say of a file without an oracle.
+pub(super) const NO_DECODE_STAGE: &str = "it has no observation of the decode stage";
 
 /// Says what does not fit, as a part of a sentence.
-pub(super) fn check(sample: &CapturedSample, shape: &ModelShape) -> Result<(), String> {
-    let tokens = sample.record.prompt_ids.len();
+pub(super) fn check(
+    header: &SampleHeader,
+    table: &Metadata,
+    shape: &ModelShape,
+) -> Result<(), String> {
+    let tokens = header.record.prompt_ids.len();
     if tokens == 0 || shape.kv_heads == 0 || shape.head_dim == 0 {
         return Err("it has no tokens, or its manifest no heads".to_owned());
     }
@@ -18,57 +27,56 @@ pub(super) fn check(sample: &CapturedSample, shape: &ModelShape) -> Result<(), S
         ));
     }
     let expected = [shape.layers, shape.kv_heads, tokens, shape.head_dim];
-    let (layers, kv_heads, found_tokens, head_dim) = sample.keys().shape();
-    same(
-        "keys",
-        &[layers, kv_heads, found_tokens, head_dim],
-        &expected,
-    )?;
-    if sample.oracle().query_rows().is_none() {
+    same("keys", dims(table, "keys")?, &expected)?;
+    let oracle = header.observations.first().ok_or(NO_DECODE_STAGE)?;
+    if oracle.ready_made.is_some() {
         return Err("its decode stage has no queries".to_owned());
     }
-    for observation in std::iter::once(sample.oracle()).chain(sample.windows()) {
-        check_observation(observation, shape, tokens)?;
+    for (index, info) in header.observations.iter().enumerate() {
+        check_observation(index, info, table, shape, tokens)?;
     }
-    check_record(sample, tokens)
+    check_record(header, oracle, tokens)
 }
 
 fn check_observation(
-    observation: &Observation,
+    index: usize,
+    info: &ObservationInfo,
+    table: &Metadata,
     shape: &ModelShape,
     tokens: usize,
 ) -> Result<(), String> {
-    let label = observation.label();
-    match observation.evidence() {
-        Evidence::Queries(rows) => {
-            let expected = [shape.layers, shape.query_heads, rows.count()];
-            let queries = [&expected[..], &[shape.head_dim]].concat();
-            let what = format!("queries of '{label}'");
-            same(&what, rows.queries().dims(), &queries)?;
-            let what = format!("log_sum_exp of '{label}'");
-            same(&what, rows.log_sum_exp().dims(), &expected)
-        }
-        Evidence::Scores(scores) => {
-            let found = scores.tensor().dims();
-            let heads = [1, shape.kv_heads, shape.query_heads];
-            let expected = heads.map(|heads| [shape.layers, heads, tokens]);
-            if expected.iter().any(|expected| found == expected) {
-                return Ok(());
-            }
-            same(&format!("scores of '{label}'"), found, &expected[2])
-        }
+    let label = &info.label;
+    let dims = |part: &str| dims(table, &format!("observation.{index}.{part}"));
+    if info.ready_made.is_none() {
+        let rows: usize = dims("positions")?.iter().product();
+        let expected = [shape.layers, shape.query_heads, rows];
+        let queries = [&expected[..], &[shape.head_dim]].concat();
+        same(&format!("queries of '{label}'"), dims("queries")?, &queries)?;
+        let what = format!("log_sum_exp of '{label}'");
+        return same(&what, dims("log_sum_exp")?, &expected);
     }
+    let found = dims("scores")?;
+    let heads = [1, shape.kv_heads, shape.query_heads];
+    let expected = heads.map(|heads| [shape.layers, heads, tokens]);
+    if expected.iter().any(|expected| found == expected) {
+        return Ok(());
+    }
+    same(&format!("scores of '{label}'"), found, &expected[2])
 }
 
-fn check_record(sample: &CapturedSample, tokens: usize) -> Result<(), String> {
-    let record = &sample.record;
+fn check_record(
+    header: &SampleHeader,
+    oracle: &ObservationInfo,
+    tokens: usize,
+) -> Result<(), String> {
+    let record = &header.record;
     if record.token_texts.len() != tokens {
         return Err(format!(
             "{} texts for {tokens} tokens",
             record.token_texts.len()
         ));
     }
-    if record.generated_ids != sample.oracle().token_ids() {
+    if record.generated_ids != oracle.token_ids {
         return Err("its decode stage has other tokens than its record".to_owned());
     }
     match record
@@ -79,6 +87,16 @@ fn check_record(sample: &CapturedSample, tokens: usize) -> Result<(), String> {
         Some(range) => Err(format!("evidence up to token {} of {tokens}", range.end)),
         None => Ok(()),
     }
+}
+
+/// What to say of a file without a tensor.
+pub(super) fn missing(tensor: &str) -> String {
+    format!("it has no tensor '{tensor}'")
+}
+
+fn dims<'a>(table: &'a Metadata, tensor: &str) -> Result<&'a [usize], String> {
+    let info = table.info(tensor).ok_or_else(|| missing(tensor))?;
+    Ok(&info.shape)
 }
 
 fn same(what: &str, found: &[usize], expected: &[usize]) -> Result<(), String> {

@@ -48,7 +48,10 @@ fn keys_of_a_prompt_are_those_of_the_dequantised_weights() {
     let ids: Vec<u32> = (0..96).map(|index| 5 + (index * 37) % 300).collect();
     let keys = |model: &Model| {
         let prefilled = crate::common::prefill(model, &ids, &[]);
-        values(prefilled.keys_for_scoring(model).unwrap().tensor())
+        let keys = prefilled.keys_for_scoring(model).unwrap();
+        let (layers, ..) = keys.shape();
+        let by_layer = (0..layers).map(|layer| values(keys.layer(layer).unwrap()));
+        by_layer.flatten().collect::<Vec<f32>>()
     };
     let (quantised, plain) = (
         keys(&load(DtypeChoice::Auto)),

@@ -20,6 +20,7 @@ mod long_rope;
 mod modules;
 mod parity;
 mod real_folders;
+mod sample_reads;
 mod sessions_on_disk;
 mod structure;
 mod tied_embeddings;

@@ -13,6 +13,7 @@ mod opened;
 mod read_lane;
 mod report;
 mod request;
+mod samples;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use key::JobKey;
 pub(in crate::gui) use model_lane::ModelLane;
 pub(in crate::gui) use report::{Meter, Reporter};
 pub use request::{CaptureOrder, ModelRequest, ReadRequest, Request};
+pub(in crate::gui) use samples::Samples;
 
 const EVENT_CAPACITY: usize = 256;
 
@@ -69,9 +71,11 @@ impl Lanes {
     /// When the system has no thread to give.
     pub fn start(wake: impl Fn() + Send + Sync + 'static) -> anyhow::Result<Self> {
         let (sender, events) = bounded(EVENT_CAPACITY);
+        let samples = Samples::default();
         let outbox = Outbox {
             events: sender,
             wake: Arc::new(wake),
+            samples,
         };
         Ok(Self {
             model: Lane::start("kvlens-model", outbox.clone(), ModelLane::default)?,
@@ -191,6 +195,8 @@ trait Serve {
 struct Outbox {
     events: Sender<Event>,
     wake: Arc<dyn Fn() + Send + Sync>,
+    /// What both lanes loaded.
+    samples: Samples,
 }
 
 impl Outbox {
@@ -258,6 +264,7 @@ fn serve<S: Serve>(
         event: &|event| outbox.send(event),
         progress: &|progress| outbox.progress(job, progress),
         cancel: &cancel,
+        samples: &outbox.samples,
     };
     match catch_unwind(AssertUnwindSafe(|| lane.serve(request, &reporter))) {
         Ok(Ok(())) => None,

@@ -64,7 +64,7 @@ pub(super) fn measured(
 ) -> anyhow::Result<Event> {
     reporter.cancel.check()?;
     reporter.stage("Rank the tokens");
-    let captured = session.load_sample(index)?;
+    let captured = reporter.samples.load_to_measure(session, index)?;
     reporter.cancel.check()?;
     let sample = measure_sample(&captured, &options, |prompt_tokens| {
         budget_grid(prompt_tokens).map_or_else(Vec::new, |grid| grid.tokens().to_vec())

@@ -9,10 +9,11 @@ use kvlens_sessions::Session;
 use super::copied::copy_session;
 use super::opened::{describe, details, measured};
 use super::{Event, ReadRequest, Reporter, Serve};
-use crate::gui::attention_picture::AttentionPicture;
+use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::compare_samples::Gathered;
 use crate::gui::data::Slot;
+use crate::gui::state::HeadAddress;
 use crate::gui::{export, questions};
 use crate::jobs::estimate::{self, Estimated};
 use crate::measurement::MeasureOptions;
@@ -41,14 +42,12 @@ impl Serve for ReadLane {
                 index,
                 options,
             } => {
-                let session = Session::open(&path)?;
+                let session = reporter.samples.session(&path)?;
                 (reporter.event)(measured(slot, &session, index, options, reporter)?);
                 Ok(())
             }
             ReadRequest::Attention(key) => {
-                let captured = Session::open(&key.path)?.load_sample(key.index)?;
-                reporter.cancel.check()?;
-                let picture = AttentionPicture::read(&captured, key)?;
+                let picture = attention(key, reporter)?;
                 (reporter.event)(Event::AttentionRead(Arc::new(picture)));
                 Ok(())
             }
@@ -67,7 +66,7 @@ impl Serve for ReadLane {
                 Ok(())
             }
             ReadRequest::Details { path } => {
-                self.read_details_of(&Arc::new(Session::open(&path)?));
+                self.read_details_of(reporter.samples.session(&path)?);
                 Ok(())
             }
         }
@@ -76,11 +75,11 @@ impl Serve for ReadLane {
     /// Reads one more of the rows that the table of samples still lacks.
     fn while_idle(&mut self) -> Option<Event> {
         let (session, index) = self.unread.pop_front()?;
-        Some(match session.load_sample(index) {
-            Ok(sample) => Event::SampleDetails {
+        Some(match session.load_record(index) {
+            Ok(header) => Event::SampleDetails {
                 path: session.path().to_owned(),
                 index,
-                details: details(&sample.record),
+                details: details(&header.record),
             },
             Err(error) => Event::Warning(error.to_string()),
         })
@@ -96,7 +95,7 @@ impl ReadLane {
         options: MeasureOptions,
         reporter: &Reporter<'_>,
     ) -> anyhow::Result<()> {
-        let session = Session::open(path)?;
+        let session = reporter.samples.session(path)?;
         let info = describe(&session);
         let first = if info.samples.is_empty() {
             None
@@ -104,7 +103,7 @@ impl ReadLane {
             Some(measured(slot, &session, 0, options, reporter)?)
         };
         if slot == Slot::Main {
-            self.read_details_of(&Arc::new(session));
+            self.read_details_of(session);
         }
         (reporter.event)(Event::SessionOpened { slot, info });
         if let Some(event) = first {
@@ -114,10 +113,28 @@ impl ReadLane {
     }
 
     /// Leaves the rows of the table of samples to be read when nothing else is to be done.
-    fn read_details_of(&mut self, session: &Arc<Session>) {
-        let rows = 0..session.sample_count();
-        self.unread = rows.map(|index| (Arc::clone(session), index)).collect();
+    fn read_details_of(&mut self, session: Session) {
+        let (rows, session) = (0..session.sample_count(), Arc::new(session));
+        self.unread = rows.map(|index| (Arc::clone(&session), index)).collect();
     }
+}
+
+/// One head of a sample: of the one that is held, or else of what this head needs of its file.
+fn attention(key: AttentionKey, reporter: &Reporter<'_>) -> anyhow::Result<AttentionPicture> {
+    let session = reporter.samples.session(&key.path)?;
+    if let Some(captured) = reporter.samples.held(&session, key.index) {
+        return AttentionPicture::read(&captured, key);
+    }
+    let shape = &session.manifest().shape;
+    let group = shape.query_heads / shape.kv_heads.max(1);
+    let (layer, head) = (key.head.layer, key.head.head);
+    let part = session.load_head_group(key.index, layer, head / group.max(1))?;
+    reporter.cancel.check()?;
+    let within = HeadAddress {
+        layer: 0,
+        head: head % group.max(1),
+    };
+    AttentionPicture::at(&part, within, key)
 }
 
 /// What the capture of these settings would take, or that its model has to be fetched first.

@@ -7,17 +7,20 @@ use kvlens_sessions::hub::DownloadProgress;
 use kvlens_sessions::model::ModelSource;
 
 use super::event::Event;
+use super::samples::Samples;
 use crate::gui::data::Progress;
 use crate::gui::questions::Answer;
 use crate::jobs::estimate::Estimate;
 use crate::jobs::{Cancel, Watch};
 use crate::measurement::StageProgress;
 
-/// The ways to say something.
+/// The ways to say something, and what jobs share.
 pub(in crate::gui) struct Reporter<'a> {
     pub event: &'a dyn Fn(Event),
     pub progress: &'a dyn Fn(Progress),
     pub cancel: &'a Cancel,
+    /// What the lanes loaded.
+    pub samples: &'a Samples,
 }
 
 impl Reporter<'_> {

@@ -95,7 +95,7 @@ pub(super) fn answer(
     known: Vec<Arc<DriftOfWindow>>,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
-    let captured = sample.load()?;
+    let captured = sample.load(reporter.samples)?;
     let windows = &sample.shown.sample.windows;
     let mut answer = DriftAnswer {
         path: sample.path.clone(),

@@ -36,7 +36,7 @@ pub(super) fn answer(
     budgets: Vec<usize>,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
-    let captured = sample.load()?;
+    let captured = sample.load(reporter.samples)?;
     let stage = format!("Sweep of {width} queries");
     let by_head = sweep_places(
         &captured,

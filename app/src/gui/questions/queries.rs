@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kvlens_sessions::ModelShape;
 use kvlens_sessions::model::ModelSource;
-use kvlens_sessions::{ModelShape, Session};
 
 use super::Answer;
 use crate::gui::lanes::{Meter, ModelLane, Reporter};
@@ -51,8 +51,8 @@ pub struct InterventionsAnswer {
 }
 
 pub(super) fn answer(path: PathBuf, index: usize, reporter: &Reporter<'_>) -> anyhow::Result<()> {
-    let session = Session::open(&path)?;
-    let captured = session.load_sample(index)?;
+    let session = reporter.samples.session(&path)?;
+    let captured = reporter.samples.load(&session, index)?;
     let shape = &session.manifest().shape;
     let mut answer = QueriesAnswer {
         path,
@@ -84,8 +84,8 @@ pub(in crate::gui) fn answer_interventions(
         index,
         elsewhere,
     } = question;
-    let session = Session::open(&path)?;
-    let captured = session.load_sample(index)?;
+    let session = reporter.samples.session(&path)?;
+    let captured = reporter.samples.load(&session, index)?;
     let model = lane.session_model(&session, elsewhere.as_ref(), reporter)?;
     // a session of an earlier program does not say how positions become angles; its model does
     let rope = ModelShape::from(model.config()).rope;
