@@ -15,6 +15,7 @@ fn importance(session: &Session, index: usize) -> Vec<f32> {
     observations
         .flat_map(|observation| {
             let scored = sample
+                .keys()
                 .importance(
                     observation,
                     SideScoring::of(observation.scoring(), ForcedKeep::default()),

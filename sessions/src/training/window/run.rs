@@ -22,7 +22,7 @@ use crate::training::random::{Draws, Purpose};
 use crate::training::state::TrainingState;
 use crate::training::threads::Threads;
 use crate::windows::trained_file::{SOFT_TOKENS, TrainedFile, adapters_of};
-use crate::windows::{ObservationWindow, SoftTokens, Trained, parse_windows};
+use crate::windows::{ReadyWindow, SoftTokens, parse_windows};
 use crate::{CancelFlag, SessionError, StartMode};
 
 /// The gradients of squared differences of attention are tiny, and Adam is to see them whole.
@@ -224,7 +224,7 @@ struct Trainer<'a> {
     decoder: Decoder,
     training: Examples<'a>,
     held_out: HeldOut<'a>,
-    windows: Vec<Box<dyn ObservationWindow>>,
+    windows: Vec<ReadyWindow>,
     threads: Threads,
 }
 
@@ -243,13 +243,14 @@ impl<'a> Trainer<'a> {
             // an accelerator has one queue
             _ => 1,
         })?;
-        let mut windows = match run.plan.baselines.as_slice() {
+        let windows = match run.plan.baselines.as_slice() {
             [] => Vec::new(),
             baselines => parse_windows(baselines)?,
         };
-        for window in &mut windows {
-            window.prepare(model)?;
-        }
+        let windows = windows
+            .into_iter()
+            .map(|window| window.ready(model))
+            .collect::<Result<Vec<_>, _>>()?;
         let needs = windows
             .iter()
             .fold(Needs::default(), |needs, window| needs.and(&window.needs()));
@@ -464,9 +465,8 @@ impl<'a> Trainer<'a> {
         })?;
         let sum: f64 = losses.iter().copied().map(f64::from).sum();
         let method = self.run.plan.method;
-        let embeddings = self.model.like_embeddings(&rows.embeddings)?;
-        let soft_tokens = SoftTokens::new(method.name(), embeddings)?.with_adapters(rows.adapters);
-        let window = Trained::of_rows(method, soft_tokens);
+        let rows = SoftTokens::new(self.model, &rows.embeddings, rows.adapters)?;
+        let window = method.window_of(rows);
         Ok(HeldOutFigures {
             loss: (sum / losses.len().max(1) as f64) as f32,
             recall: self.held_out.recall(&window, &self.threads, cancel)?,
