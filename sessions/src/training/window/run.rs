@@ -20,6 +20,7 @@ use crate::prefill::Needs;
 use crate::training::optimizer::Rates;
 use crate::training::random::{Draws, Purpose};
 use crate::training::state::TrainingState;
+use crate::training::steps::{Training, add, run_steps};
 use crate::training::threads::Threads;
 use crate::windows::trained_file::{SOFT_TOKENS, TrainedFile, adapters_of};
 use crate::windows::{ReadyWindow, SoftTokens, parse_windows};
@@ -151,11 +152,13 @@ pub fn train_window(
         .stop_after_steps
         .unwrap_or(usize::MAX)
         .min(run.plan.steps);
-    let outcome = trainer.steps(&mut state, last, on_event, cancel);
-    if state.steps() > 0 || matches!(outcome, Err(SessionError::Cancelled)) {
-        state.save(&state_path(&run.out))?;
-    }
-    outcome?;
+    let mut steps = Steps {
+        trainer: &trainer,
+        on_event,
+        cancel,
+    };
+    let between_saves = run.plan.steps_between_evaluations;
+    run_steps(&mut steps, &mut state, last, between_saves, cancel)?;
     let held_out = trainer.look(&state.parameters, cancel)?;
     trainer.write(&state, &baselines, &held_out)?;
     let is_complete = state.steps() == run.plan.steps;
@@ -306,34 +309,6 @@ impl<'a> Trainer<'a> {
     fn baselines(&self, cancel: &CancelFlag) -> Result<Vec<Baseline>, SessionError> {
         self.held_out
             .baselines(&self.windows, &self.threads, cancel)
-    }
-
-    fn steps(
-        &self,
-        state: &mut State,
-        last: usize,
-        on_event: &mut dyn FnMut(WindowTrainingEvent),
-        cancel: &CancelFlag,
-    ) -> Result<(), SessionError> {
-        while state.steps() < last {
-            cancel.check()?;
-            let started = Instant::now();
-            let is_look = state
-                .steps()
-                .is_multiple_of(self.run.plan.steps_between_evaluations);
-            let held_out = is_look
-                .then(|| self.look(&state.parameters, cancel))
-                .transpose()?;
-            if is_look && state.steps() > 0 {
-                state.save(&state_path(&self.run.out))?;
-            }
-            let point = self.step(state, held_out, cancel)?;
-            on_event(WindowTrainingEvent::Step {
-                point,
-                elapsed_secs: started.elapsed().as_secs_f64(),
-            });
-        }
-        Ok(())
     }
 
     /// Moves the parameters by one step.
@@ -500,6 +475,34 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// The steps of a run.
+struct Steps<'a> {
+    trainer: &'a Trainer<'a>,
+    on_event: &'a mut dyn FnMut(WindowTrainingEvent),
+    cancel: &'a CancelFlag,
+}
+
+impl Training<Begun, WindowCurvePoint> for Steps<'_> {
+    fn step(&mut self, state: &mut State) -> Result<(), SessionError> {
+        let started = Instant::now();
+        let between_looks = self.trainer.run.plan.steps_between_evaluations;
+        let held_out = match state.steps().is_multiple_of(between_looks) {
+            true => Some(self.trainer.look(&state.parameters, self.cancel)?),
+            false => None,
+        };
+        let point = self.trainer.step(state, held_out, self.cancel)?;
+        (self.on_event)(WindowTrainingEvent::Step {
+            point,
+            elapsed_secs: started.elapsed().as_secs_f64(),
+        });
+        Ok(())
+    }
+
+    fn save(&self, state: &State) -> Result<(), SessionError> {
+        state.save(&state_path(&self.trainer.run.out))
+    }
+}
+
 /// The parameters as tensors by their names.
 fn taken(parameters: &Parameters, take: impl Fn(&Tensor) -> Tensor) -> BTreeMap<String, Tensor> {
     parameters
@@ -517,9 +520,7 @@ fn mean(parts: Vec<(f64, Vec<Tensor>)>) -> Result<(f64, Vec<Tensor>), SessionErr
     })?;
     for (more_loss, more) in parts {
         loss += more_loss;
-        for (sum, more) in gradient.iter_mut().zip(&more) {
-            *sum = (&*sum + more)?;
-        }
+        add(&mut gradient, &more)?;
     }
     for sum in &mut gradient {
         *sum = (&*sum / count)?;
