@@ -13,7 +13,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use kvlens_datasets::{DataSpec, load};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
-use kvlens_sessions::windows::{Decode, ObservationWindow};
+use kvlens_sessions::windows::{Decode, ReadyWindow};
 use kvlens_sessions::{CancelFlag, DecodePlan, Prefilled, RunControl};
 use support::{Shape, sample};
 
@@ -147,7 +147,7 @@ impl Case {
         Ok(())
     }
 
-    fn window(&self) -> Decode {
+    fn window(&self) -> ReadyWindow {
         Decode::generated(DecodePlan {
             max_tokens: self.decode_tokens,
             ignore_eos: true,
@@ -167,7 +167,7 @@ impl Case {
     }
 }
 
-fn run_prefill(model: &Model, ids: &[u32], window: &Decode) -> Outcome<Prefilled> {
+fn run_prefill(model: &Model, ids: &[u32], window: &ReadyWindow) -> Outcome<Prefilled> {
     let cancel = CancelFlag::default();
     let mut control = RunControl {
         cancel: &cancel,
@@ -176,7 +176,7 @@ fn run_prefill(model: &Model, ids: &[u32], window: &Decode) -> Outcome<Prefilled
     Ok(Prefilled::run(model, ids, &window.needs(), &mut control)?)
 }
 
-fn with_capture(model: &Model, prefilled: &mut Prefilled, window: &Decode) -> Outcome<()> {
+fn with_capture(model: &Model, prefilled: &mut Prefilled, window: &ReadyWindow) -> Outcome<()> {
     let cancel = CancelFlag::default();
     let mut control = RunControl {
         cancel: &cancel,

@@ -21,6 +21,7 @@ pub mod model;
 mod observation;
 mod plan;
 mod prefill;
+mod stopwatch;
 mod store;
 mod threads;
 pub mod training;

@@ -11,7 +11,7 @@ use crate::error::Context;
 use crate::model::{Model, sha256_hex};
 use crate::plan::CapturePlan;
 use crate::store::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SampleEntry, SampleState, is_intact};
-use crate::windows::ObservationWindow;
+use crate::windows::ReadyWindow;
 
 /// What to do with a session folder that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl SessionFolder {
     pub(crate) fn start(
         plan: &CapturePlan,
         model: &Model,
-        windows: &[Box<dyn ObservationWindow>],
+        windows: &[ReadyWindow],
         samples: &[Sample],
         out: &Path,
         mode: StartMode,
@@ -142,7 +142,7 @@ fn resumed(fresh: Manifest, out: &Path) -> Result<Manifest, SessionError> {
 fn new_manifest(
     plan: &CapturePlan,
     model: &Model,
-    windows: &[Box<dyn ObservationWindow>],
+    windows: &[ReadyWindow],
     samples: &[Sample],
 ) -> Manifest {
     let since_1970 = SystemTime::now()

@@ -14,9 +14,9 @@ pub use folder::StartMode;
 
 use crate::files::write_file;
 use crate::model::Model;
-use crate::plan::{CapturePlan, DecodePlan};
+use crate::plan::CapturePlan;
 use crate::store::{SampleState, write_sample};
-use crate::windows::{Decode, ObservationWindow, expand_all, parse_windows};
+use crate::windows::{Decode, ReadyWindow, expand_all, parse_windows};
 use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
 pub(crate) use prepared::check_positions;
@@ -40,13 +40,15 @@ pub fn capture(
     cancel: &CancelFlag,
 ) -> Result<CaptureSummary, SessionError> {
     plan.decode.check()?;
-    let mut windows = parse_windows(&expand_all(&plan.windows, model.source()))?;
-    for window in &mut windows {
-        window.prepare(model)?;
-    }
-    let references: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
-    let needs = needs(&plan.decode, &references);
-    let prepared = prepare(plan, model, samples, &needs, &references)?;
+    let windows = parse_windows(&expand_all(&plan.windows, model.source()))?
+        .into_iter()
+        .map(|window| window.ready(model))
+        .collect::<Result<Vec<_>, _>>()?;
+    let oracle = Decode::generated(plan.decode.clone()).needs();
+    let needs = windows
+        .iter()
+        .fold(oracle, |needs, window| needs.and(&window.needs()));
+    let prepared = prepare(plan, model, samples, &needs, &windows)?;
     let mut folder = SessionFolder::start(plan, model, &windows, samples, out, start)?;
     on_event(CaptureEvent::Started);
     let job = CaptureJob {
@@ -95,19 +97,11 @@ pub fn capture(
     Ok(summary)
 }
 
-/// What the decode stage and all windows need of prefill.
-pub(crate) fn needs(decode: &DecodePlan, windows: &[&dyn ObservationWindow]) -> Needs {
-    let oracle = Decode::generated(decode.clone()).needs();
-    windows
-        .iter()
-        .fold(oracle, |needs, window| needs.and(&window.needs()))
-}
-
 /// What every sample of a run shares.
 struct CaptureJob<'a> {
     plan: &'a CapturePlan,
     model: &'a Model,
-    windows: &'a [Box<dyn ObservationWindow>],
+    windows: &'a [ReadyWindow],
     needs: &'a Needs,
     cancel: &'a CancelFlag,
 }

@@ -6,7 +6,7 @@ use crate::SessionError;
 use crate::model::{EncodedPrompt, Model};
 use crate::plan::CapturePlan;
 use crate::prefill::Needs;
-use crate::windows::ObservationWindow;
+use crate::windows::ReadyWindow;
 
 /// A sample with its token ids.
 pub(crate) struct PreparedSample<'a> {
@@ -21,7 +21,7 @@ pub(crate) fn prepare<'a>(
     model: &Model,
     samples: &'a [Sample],
     needs: &Needs,
-    windows: &[&dyn ObservationWindow],
+    windows: &[ReadyWindow],
 ) -> Result<Vec<PreparedSample<'a>>, SessionError> {
     if samples.is_empty() {
         return Err(SessionError::Plan {
@@ -39,7 +39,7 @@ fn prepare_one<'a>(
     model: &Model,
     sample: &'a Sample,
     needs: &Needs,
-    windows: &[&dyn ObservationWindow],
+    windows: &[ReadyWindow],
 ) -> Result<PreparedSample<'a>, SessionError> {
     let wrong = |reason: String| SessionError::Prompt {
         sample: sample.id.clone(),

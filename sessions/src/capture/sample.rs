@@ -12,7 +12,7 @@ use crate::SessionError;
 use crate::observation::Observation;
 use crate::prefill::{Prefilled, RunControl};
 use crate::store::{CapturedSample, SampleRecord};
-use crate::windows::{Decode, ObservationWindow};
+use crate::windows::{Decode, ReadyWindow};
 
 impl CaptureJob<'_> {
     pub(super) fn capture_sample(
@@ -30,7 +30,6 @@ impl CaptureJob<'_> {
         let mut observations = Vec::with_capacity(self.windows.len());
         for window in self.windows {
             let stage = Stage::Window(window.label().to_owned());
-            let window = window.as_ref();
             observations.push(self.observe_timed(window, &stage, &mut prefilled, on_event)?);
         }
         let keys = prefilled.keys_for_scoring(self.model)?;
@@ -59,7 +58,7 @@ impl CaptureJob<'_> {
     /// Observes as often as the plan says and keeps the median of the times.
     fn observe_timed(
         &self,
-        window: &dyn ObservationWindow,
+        window: &ReadyWindow,
         stage: &Stage,
         prefilled: &mut Prefilled,
         on_event: &mut dyn FnMut(CaptureEvent),
@@ -75,12 +74,11 @@ impl CaptureJob<'_> {
 
     fn observe(
         &self,
-        window: &dyn ObservationWindow,
+        window: &ReadyWindow,
         stage: &Stage,
         prefilled: &mut Prefilled,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<Observation, SessionError> {
-        self.cancel.check()?;
         let mut control = RunControl {
             cancel: self.cancel,
             on_tokens: &mut |done_tokens, total_tokens| {

@@ -6,12 +6,12 @@ use kvlens_datasets::Sample;
 use super::fit::AvailableMemory;
 use super::stages::{MemoryPart, REPACKED_PART, SampleStages, StageMemory, WEIGHTS_PART};
 use crate::SessionError;
-use crate::capture::{check_positions, needs};
+use crate::capture::check_positions;
 use crate::footprint::{Memory, RunShape, UnloadedModel};
 use crate::model::{Checkpoint, TextCodec, device_name, free_device_memory};
 use crate::plan::{CapturePlan, DecodePlan};
 use crate::prefill::Needs;
-use crate::windows::{Decode, ObservationWindow, expand_all, parse_windows};
+use crate::windows::{Decode, Window, expand_all, parse_windows};
 
 /// What a capture takes. Memory is that of its longest prompt, with which it stands highest.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +95,7 @@ pub struct CaptureEstimator {
     plan: CapturePlan,
     model: UnloadedModel,
     text: TextCodec,
-    windows: Vec<Box<dyn ObservationWindow>>,
+    windows: Vec<Window>,
     device: Device,
     dtype: DType,
 }
@@ -127,8 +127,8 @@ impl CaptureEstimator {
     /// A prompt that cannot be encoded, or that passes the model's positions with what stands behind it; what a
     /// window says of the files that it needs.
     pub fn estimate(&self, samples: &[Sample]) -> Result<MemoryEstimate, SessionError> {
-        let windows: Vec<&dyn ObservationWindow> = self.windows.iter().map(AsRef::as_ref).collect();
-        let needs = needs(&self.plan.decode, &windows);
+        let oracle = Decode::planned(self.plan.decode.clone());
+        let needs = self.needs(&oracle, &self.windows.iter().collect::<Vec<_>>())?;
         let longest = self.longest(samples, &needs)?;
         let mut estimate = self.of_longest(longest, samples.len())?;
         for sample in samples {
@@ -232,9 +232,18 @@ impl CaptureEstimator {
         Ok(heaviest.map(|(_, label)| label))
     }
 
-    fn windows_of(&self, variation: &Variation) -> Vec<&dyn ObservationWindow> {
-        let windows = self.windows.iter().map(AsRef::as_ref);
-        windows
+    /// What the decode stage and these windows need of prefill.
+    fn needs(&self, oracle: &Window, windows: &[&Window]) -> Result<Needs, SessionError> {
+        let source = &self.plan.model;
+        let mut windows = windows.iter();
+        windows.try_fold(oracle.needs(source)?, |needs, window| {
+            Ok(needs.and(&window.needs(source)?))
+        })
+    }
+
+    fn windows_of(&self, variation: &Variation) -> Vec<&Window> {
+        self.windows
+            .iter()
             .filter(|window| {
                 variation
                     .windows
@@ -267,12 +276,13 @@ impl CaptureEstimator {
             max_tokens: variation.decode_tokens,
             ..self.plan.decode.clone()
         };
-        let needs = needs(&plan, &windows);
+        let decode = Decode::planned(plan);
+        let needs = self.needs(&decode, &windows)?;
         of(&SampleStages {
             run: self.run(variation),
             model: &self.model,
             needs: &needs,
-            decode: &Decode::generated(plan),
+            decode: &decode,
             windows: &windows,
             is_only: variation.samples == 1,
         })

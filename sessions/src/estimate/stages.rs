@@ -3,7 +3,7 @@
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, UnloadedModel, WindowMemory};
 use crate::prefill::{CHUNK_TOKENS, Needs};
-use crate::windows::ObservationWindow;
+use crate::windows::Window;
 
 /// What the program itself takes, with its threads and their buffers for products, in bytes: measured with the
 /// built-in model, whose own parts are small.
@@ -76,8 +76,8 @@ pub(super) struct SampleStages<'a> {
     pub(super) run: RunShape<'a>,
     pub(super) model: &'a UnloadedModel,
     pub(super) needs: &'a Needs,
-    pub(super) decode: &'a dyn ObservationWindow,
-    pub(super) windows: &'a [&'a dyn ObservationWindow],
+    pub(super) decode: &'a Window,
+    pub(super) windows: &'a [&'a Window],
     /// Whether it is the only one: the weights of another have their second layout already when it begins.
     pub(super) is_only: bool,
 }

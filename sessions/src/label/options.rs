@@ -137,6 +137,11 @@ impl<'a> WindowOptions<'a> {
         }
     }
 
+    /// The window as it was typed.
+    pub fn label(&self) -> &'a str {
+        self.label.text()
+    }
+
     /// An error that names the window.
     pub fn wrong(&self, why: &str) -> SessionError {
         SessionError::Plan {

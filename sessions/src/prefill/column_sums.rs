@@ -1,11 +1,10 @@
 //! The attention that all prompt rows pay to each prompt token, summed up block by block.
 
-use std::time::Instant;
-
 use candle_core::{DType, Device, Tensor};
 
 use crate::SessionError;
 use crate::model::{LayerTap, ModelConfig, ScoreBlocks, TappedWeights};
+use crate::stopwatch::Stopwatch;
 
 /// Column sums of the causal attention matrix, per layer and query head: of the very weights that the model uses, so a
 /// row adds 1 in all.
@@ -55,7 +54,7 @@ impl LayerTap for ColumnSums {
     }
 
     fn weights(&mut self, block: &TappedWeights<'_>) -> Result<(), SessionError> {
-        let started = Instant::now();
+        let watch = Stopwatch::start(block.weights.device())?;
         let (heads, rows, keys) = block.weights.dims3()?;
         // a product with ones goes through the weights once, along their rows
         let ones = Tensor::ones((heads, 1, rows), DType::F32, block.weights.device())?;
@@ -70,7 +69,7 @@ impl LayerTap for ColumnSums {
                 }
             });
         }
-        self.seconds += started.elapsed().as_secs_f64();
+        self.seconds += watch.seconds()?;
         Ok(())
     }
 }

@@ -1,11 +1,10 @@
 //! Mean and covariance of the prompt's queries before rotation, accumulated chunk by chunk.
 
-use std::time::Instant;
-
 use candle_core::{DType, Device, Tensor};
 
 use crate::SessionError;
 use crate::model::{LayerTap, ModelConfig, TappedRows};
+use crate::stopwatch::Stopwatch;
 
 /// First and second moments per layer and query head, in f64: the covariance is a difference of large numbers.
 #[derive(Debug)]
@@ -149,9 +148,9 @@ impl QueryMoments {
 
 impl LayerTap for QueryMoments {
     fn rows(&mut self, rows: &TappedRows<'_>) -> Result<(), SessionError> {
-        let started = Instant::now();
+        let watch = Stopwatch::start(rows.queries.device())?;
         self.add(rows.layer, rows.first_index, rows.queries)?;
-        self.seconds += started.elapsed().as_secs_f64();
+        self.seconds += watch.seconds()?;
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use super::optimizer::{ADAM_EPSILON, Rates, clip};
 use super::plan::TrainingPlan;
 use super::rows::{Row, RowSource};
 use super::state::{CurvePoint, DemoState, TrainingState};
+use super::steps::{Training, run_steps};
 use super::threads::Threads;
 use super::{initial, tokenizer};
 use crate::error::Context;
@@ -100,42 +101,19 @@ pub fn train_demo_model(
         vocabulary: tokenizer.get_vocab_size(true),
         parameters: state.parameters.values().map(|p| p.elem_count()).sum(),
     });
-    let trainer = Trainer {
-        plan: &run.plan,
+    let mut trainer = Trainer {
+        run,
+        tokenizer: &tokenizer,
         decoder: &decoder,
         threads: Threads::new(std::thread::available_parallelism().map_or(1, usize::from))?,
+        source: None,
+        on_event,
     };
     let last = run
         .stop_after_steps
         .unwrap_or(usize::MAX)
         .min(run.plan.steps());
-    let mut source = None;
-    while state.steps() < last && !cancel.is_cancelled() {
-        let started = Instant::now();
-        let step = state.steps();
-        let Some((stage_index, stage, _)) = run.plan.stage_of(step) else {
-            break;
-        };
-        let rows = match &source {
-            Some((index, rows)) if *index == stage_index => rows,
-            _ => {
-                let rows = RowSource::new(&run.plan, stage, &tokenizer)?;
-                &source.insert((stage_index, rows)).1
-            }
-        };
-        let rows = trainer.rows(rows, step, run.plan.step_tokens / stage.sequence_tokens)?;
-        let point = trainer.step(&mut state, &rows, stage.sequence_tokens)?;
-        on_event(TrainingEvent::Step {
-            point,
-            tokens: rows.len() * stage.sequence_tokens,
-            elapsed_secs: started.elapsed().as_secs_f64(),
-        });
-        if state.steps().is_multiple_of(STEPS_BETWEEN_SAVES) && state.steps() < last {
-            checkpoint_folder::save(&run.out, &state)?;
-        }
-    }
-    checkpoint_folder::save(&run.out, &state)?;
-    cancel.check()?;
+    run_steps(&mut trainer, &mut state, last, STEPS_BETWEEN_SAVES, cancel)?;
     Ok(TrainingSummary {
         is_complete: state.steps() == run.plan.steps(),
         curve: state.curve,
@@ -176,25 +154,56 @@ fn start(run: &TrainingRun, device: &Device) -> Result<(Tokenizer, DemoState), S
 
 /// What every step needs.
 struct Trainer<'a> {
-    plan: &'a TrainingPlan,
+    run: &'a TrainingRun,
+    tokenizer: &'a Tokenizer,
     decoder: &'a Decoder,
     threads: Threads,
+    /// The rows of a stage, by its index.
+    source: Option<(usize, RowSource<'a>)>,
+    on_event: &'a mut dyn FnMut(TrainingEvent),
+}
+
+impl Training<TrainingPlan, CurvePoint> for Trainer<'_> {
+    fn step(&mut self, state: &mut DemoState) -> Result<(), SessionError> {
+        let started = Instant::now();
+        let (rows, sequence_tokens) = self.rows(state.steps())?;
+        let point = self.update(state, &rows, sequence_tokens)?;
+        (self.on_event)(TrainingEvent::Step {
+            point,
+            tokens: rows.len() * sequence_tokens,
+            elapsed_secs: started.elapsed().as_secs_f64(),
+        });
+        Ok(())
+    }
+
+    fn save(&self, state: &DemoState) -> Result<(), SessionError> {
+        checkpoint_folder::save(&self.run.out, state)
+    }
 }
 
 impl Trainer<'_> {
-    fn rows(
-        &self,
-        source: &RowSource<'_>,
-        step: usize,
-        count: usize,
-    ) -> Result<Vec<Row>, SessionError> {
+    /// The rows of a step, and how long each is.
+    fn rows(&mut self, step: usize) -> Result<(Vec<Row>, usize), SessionError> {
+        let plan = &self.run.plan;
+        let (index, stage, _) = plan.stage_of(step).ok_or_else(|| SessionError::Internal {
+            reason: format!("step {step} is in no stage of the plan"),
+        })?;
+        let source = match &self.source {
+            Some((of_stage, source)) if *of_stage == index => source,
+            _ => {
+                let source = RowSource::new(plan, stage, self.tokenizer)?;
+                &self.source.insert((index, source)).1
+            }
+        };
         let first = step as u64 * ROWS_OF_STEP;
-        let numbers: Vec<u64> = (first..first + count as u64).collect();
-        self.threads.map(&numbers, |&number| source.row(number))
+        let count = (plan.step_tokens / stage.sequence_tokens) as u64;
+        let numbers: Vec<u64> = (first..first + count).collect();
+        let rows = self.threads.map(&numbers, |&number| source.row(number))?;
+        Ok((rows, stage.sequence_tokens))
     }
 
     /// Moves the parameters by one step.
-    fn step(
+    fn update(
         &self,
         state: &mut DemoState,
         rows: &[Row],
@@ -212,23 +221,7 @@ impl Trainer<'_> {
             part_rows,
             &self.threads,
         )?;
-        let gradient_norm = clip(&mut gradient.of_parameters, self.plan.clip_norm)?;
         let step = state.steps();
-        let rate = self.plan.rate_at(step);
-        let rates = Rates {
-            matrix: rate * self.plan.matrix_learning_rate,
-            vector: rate * self.plan.vector_learning_rate,
-            adam_epsilon: ADAM_EPSILON,
-        };
-        let parameters = state.parameters.values().zip(&gradient.of_parameters);
-        let work: Vec<_> = parameters.zip(&state.moments).collect();
-        state.moments = self
-            .threads
-            .map(&work, |((parameter, gradient), moments)| {
-                let mut moments = (*moments).clone();
-                moments.update(parameter, gradient, step, rates)?;
-                Ok(moments)
-            })?;
         let StepFigures {
             loss,
             values_right,
@@ -241,6 +234,23 @@ impl Trainer<'_> {
                 ),
             });
         }
+        let plan = &self.run.plan;
+        let gradient_norm = clip(&mut gradient.of_parameters, plan.clip_norm)?;
+        let rate = plan.rate_at(step);
+        let rates = Rates {
+            matrix: rate * plan.matrix_learning_rate,
+            vector: rate * plan.vector_learning_rate,
+            adam_epsilon: ADAM_EPSILON,
+        };
+        let parameters = state.parameters.values().zip(&gradient.of_parameters);
+        let work: Vec<_> = parameters.zip(&state.moments).collect();
+        state.moments = self
+            .threads
+            .map(&work, |((parameter, gradient), moments)| {
+                let mut moments = (*moments).clone();
+                moments.update(parameter, gradient, step, rates)?;
+                Ok(moments)
+            })?;
         let point = CurvePoint {
             step,
             sequence_tokens,

@@ -3,6 +3,7 @@
 use candle_core::{D, Tensor};
 
 use super::rows::Row;
+use super::steps::{add, gradient_of};
 use super::threads::Threads;
 use crate::SessionError;
 use crate::model::one_sweep::cross_entropy;
@@ -48,9 +49,7 @@ pub(crate) fn of_step(
         reason: "a training step needs at least one row".to_owned(),
     })?;
     for part in results {
-        for (total, more) in sum.of_parameters.iter_mut().zip(&part.of_parameters) {
-            *total = (&*total + more)?;
-        }
+        add(&mut sum.of_parameters, &part.of_parameters)?;
         sum.figures.loss += part.figures.loss;
         sum.figures.values_right += part.figures.values_right;
         sum.figures.values += part.figures.values;
@@ -66,16 +65,8 @@ fn of_part(
     total_weight: f64,
 ) -> Result<Gradient, SessionError> {
     let (loss, figures) = loss(decoder, rows, total_weight)?;
-    let store = loss.backward()?;
-    let of_parameters = parameters
-        .values()
-        .map(|parameter| match store.get(parameter.as_tensor()) {
-            Some(gradient) => Ok(gradient.detach()),
-            None => Ok(parameter.as_tensor().zeros_like()?.detach()),
-        })
-        .collect::<Result<_, SessionError>>()?;
     Ok(Gradient {
-        of_parameters,
+        of_parameters: gradient_of(&loss, parameters)?,
         figures,
     })
 }

@@ -11,6 +11,7 @@ mod random;
 mod recipe;
 mod rows;
 mod state;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod threads;

@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 
+use super::run::Run;
 use crate::SessionError;
-use crate::model::{Adapters, KeptQueries, Model};
-use crate::observation::{Cost, QueryRows};
-use crate::prefill::{Prefilled, RunControl};
+use crate::model::{Adapters, KeptQueries};
+use crate::observation::QueryRows;
 
 /// Rows to run behind the prompt.
 pub(super) struct Appended<'a> {
@@ -20,19 +20,14 @@ pub(super) struct Appended<'a> {
 impl Appended<'_> {
     /// Runs the rows. A row sees the prompt and the rows before it; they go through all layers as tokens do.
     /// The prompt's own keys are not touched, and the next taker of the cache finds the rows gone.
-    pub(super) fn run(
-        self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<QueryRows, SessionError> {
-        let mut cancel = control.cancel.clone();
-        let prompt_tokens = prefilled.prompt_tokens();
+    pub(super) fn run(self, run: &mut Run<'_>) -> Result<QueryRows, SessionError> {
+        let mut cancel = run.control.cancel.clone();
+        let prompt_tokens = run.prompt_tokens();
+        let (config, decoder) = (run.config(), run.model.decoder());
         let rows = self.embeddings.dim(0)?;
         let positions: Vec<u32> = (self.first_position..).take(rows).collect();
-        let mut kept = KeptQueries::new(model.config().layers, prompt_tokens);
-        let cache = prefilled.prompt_cache();
-        let decoder = model.decoder();
+        let mut kept = KeptQueries::new(config.layers, prompt_tokens);
+        let cache = run.prefilled.prompt_cache();
         decoder.forward(
             &self.embeddings,
             &positions,
@@ -40,25 +35,19 @@ impl Appended<'_> {
             self.adapters,
             &mut [&mut cancel, &mut kept],
         )?;
-        (control.on_tokens)(rows, rows);
+        (run.control.on_tokens)(rows, rows);
         let visible_keys = (prompt_tokens as u32 + 1..).take(rows).collect();
-        let rows = kept.finish(decoder, cache)?;
-        QueryRows::new(rows, positions, visible_keys)
+        let kept = kept.finish(decoder, cache)?;
+        let rows = QueryRows::new(kept, positions, visible_keys)?;
+        run.fed(config, rows.count(), prompt_tokens, 0);
+        run.held(cached_bytes(run, &rows));
+        Ok(rows)
     }
 }
 
-/// What so many appended rows cost beyond the prefill, but for the time.
-pub(super) fn cost_of_appended(model: &Model, rows: &QueryRows, prompt_tokens: usize) -> Cost {
-    let config = model.config();
-    let count = rows.count();
+/// What the rows' own keys and values take.
+pub(super) fn cached_bytes(run: &Run<'_>, rows: &QueryRows) -> usize {
+    let config = run.config();
     let element = rows.queries().dtype().size_in_bytes();
-    Cost {
-        rows: count,
-        seconds: 0.0,
-        flops: config.forward_flops(count, prompt_tokens, 0)
-            + config.scoring_flops(count, prompt_tokens),
-        extra_tokens: count,
-        peak_bytes: 2 * config.layers * config.kv_heads * config.head_dim * count * element
-            + rows.bytes(),
-    }
+    2 * config.layers * config.kv_heads * config.head_dim * rows.count() * element
 }

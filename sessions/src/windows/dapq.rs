@@ -11,49 +11,47 @@
 //! rows see the earlier pseudo tokens; `measure --keys prompt` leaves those out of the softmax.
 //! `shift=K` moves the positions by K and leaves the content, for interventions on either alone.
 
-use std::time::Instant;
-
 use kvlens_analysis::{ForcedKeep, Pooling, RowReduction, Scoring};
 
-use super::appended::{Appended, cost_of_appended};
+use super::appended::Appended;
 use super::pseudo_tokens::Content;
-use super::{ObservationWindow, WindowLabel};
+use super::{Observe, Observed, Run, Window, WindowOptions};
 use crate::SessionError;
-use crate::model::Model;
-use crate::observation::{Cost, Observation};
-use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::prefill::Needs;
 
 /// N of the paper.
 const PUBLISHED_TOKENS: usize = 32;
 
 /// Pseudo tokens at the positions of the decode stage.
-#[derive(Debug, Clone)]
-pub struct DapQ {
+struct DapQ {
     label: String,
     tokens: usize,
     content: Content,
     shift: i32,
-    pool: Pooling,
-    recent: usize,
+}
+
+/// From `dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0,pool=max:7,recent=0]`.
+pub(super) fn dapq(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    let window = Window::by_rows(DapQ::from_options(options)?);
+    let scoring = Scoring {
+        reduce: RowReduction::Sum,
+        pool: options.pooling(Pooling::Max { kernel: 7 })?,
+        ..Scoring::default()
+    };
+    Ok(window.scored(scoring).keeping(ForcedKeep {
+        sinks: 0,
+        recent: options.parsed("recent", 0)?,
+    }))
 }
 
 impl DapQ {
-    /// From `dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0,pool=max:7,recent=0]`.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any other option, or one that the content has no use for.
-    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
-        let mut options = label.options();
-        let window = Self {
-            label: label.text().to_owned(),
+    fn from_options(options: &mut WindowOptions<'_>) -> Result<Self, SessionError> {
+        Ok(Self {
+            label: options.label().to_owned(),
             tokens: options.main_count("n", PUBLISHED_TOKENS)?,
-            content: Content::from_options(&mut options)?,
+            content: Content::from_options(options)?,
             shift: options.parsed("shift", 0)?,
-            pool: options.pooling(Pooling::Max { kernel: 7 })?,
-            recent: options.parsed("recent", 0)?,
-        };
-        options.finish()?;
-        Ok(window)
+        })
     }
 
     fn first_position(&self, prompt_tokens: usize) -> Result<u32, SessionError> {
@@ -68,11 +66,7 @@ impl DapQ {
     }
 }
 
-impl ObservationWindow for DapQ {
-    fn label(&self) -> &str {
-        &self.label
-    }
-
+impl Observe for DapQ {
     fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
         self.first_position(prompt_tokens).map(|_| ())
     }
@@ -87,50 +81,26 @@ impl ObservationWindow for DapQ {
         }
     }
 
-    fn scoring(&self) -> Scoring {
-        Scoring {
-            reduce: RowReduction::Sum,
-            pool: self.pool,
-            ..Scoring::default()
-        }
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep {
-            sinks: 0,
-            recent: self.recent,
-        }
-    }
-
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let prompt_tokens = prefilled.prompt_tokens();
-        let ids = self.content.ids(model, prefilled, self.tokens)?;
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let ids = self.content.ids(run.model, run.prefilled, self.tokens)?;
         let appended = Appended {
-            embeddings: model.embed(&ids)?,
-            first_position: self.first_position(prompt_tokens)?,
+            embeddings: run.model.embed(&ids)?,
+            first_position: self.first_position(run.prompt_tokens())?,
             adapters: None,
         };
-        let rows = appended.run(model, prefilled, control)?;
-        let cost = Cost {
-            seconds: started.elapsed().as_secs_f64(),
-            ..cost_of_appended(model, &rows, prompt_tokens)
-        };
-        Observation::by_queries(self.info(ids, cost), rows)
+        Ok(Observed::rows(appended.run(run)?, ids))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::windows::{WindowLabel, parse_window};
 
     fn dapq(text: &str) -> Result<DapQ, SessionError> {
-        DapQ::from_label(&text.parse().unwrap())
+        let label: WindowLabel = text.parse().unwrap();
+        parse_window(&label)?;
+        DapQ::from_options(&mut label.options())
     }
 
     #[test]
@@ -144,7 +114,8 @@ mod tests {
         );
         assert!(
             dapq("dapq:seed=7")
-                .unwrap_err()
+                .err()
+                .unwrap()
                 .to_string()
                 .contains("'seed'")
         );

@@ -3,21 +3,18 @@
 //! The query that *produces* the first generated token is the last prompt token; it belongs to the
 //! prompt. Row i here is the query of generated token i, fed back at position T + i.
 
-use std::time::Instant;
-
 use candle_core::Tensor;
-use kvlens_analysis::Scoring;
 
-use super::{DECODE_LABEL, ObservationWindow};
+use super::appended::cached_bytes;
+use super::{DECODE_LABEL, Observe, Observed, ReadyWindow, Run, Window};
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::model::{CapturedRows, KeptQueries, Model, TokenChooser};
-use crate::observation::{Cost, Observation, QueryRows};
+use crate::observation::QueryRows;
 use crate::plan::DecodePlan;
-use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::prefill::Needs;
 
 /// The decode stage of one sample.
-#[derive(Debug, Clone)]
 pub struct Decode {
     plan: DecodePlan,
     /// The answer's ids when the stage is teacher-forced.
@@ -26,18 +23,28 @@ pub struct Decode {
 
 impl Decode {
     /// Tokens that the model chooses.
-    pub fn generated(plan: DecodePlan) -> Self {
-        Self {
-            plan,
-            forced_ids: None,
-        }
+    pub fn generated(plan: DecodePlan) -> ReadyWindow {
+        ReadyWindow::new(DECODE_LABEL, Self::of(plan))
     }
 
     /// The tokens of a given answer, at most `plan.max_tokens` of them.
-    pub fn teacher_forced(plan: DecodePlan, answer_ids: Vec<u32>) -> Self {
+    pub fn teacher_forced(plan: DecodePlan, answer_ids: Vec<u32>) -> ReadyWindow {
+        let forced_ids = Some(answer_ids);
+        ReadyWindow::new(DECODE_LABEL, Self { plan, forced_ids })
+    }
+
+    /// The stage before any model is there.
+    ///
+    /// Its scoring, that of every window unless said otherwise, is the mean over the decode steps, cut to the prompt
+    /// and not renormalised: LookaheadKV's s_GT and, up to scale, Judge Q's and DapQ's gold (METHODS.md, section 6).
+    pub(crate) fn planned(plan: DecodePlan) -> Window {
+        Window::by_rows(Self::of(plan)).labelled(DECODE_LABEL)
+    }
+
+    fn of(plan: DecodePlan) -> Self {
         Self {
             plan,
-            forced_ids: Some(answer_ids),
+            forced_ids: None,
         }
     }
 
@@ -49,6 +56,53 @@ impl Decode {
         match &self.forced_ids {
             Some(ids) => Ok(ids.get(step).copied()),
             None => chooser.choose(self.plan.ignore_eos),
+        }
+    }
+
+    /// Decodes: the tokens, and their queries.
+    fn decode(&self, run: &mut Run<'_>) -> Result<(Vec<u32>, CapturedRows), SessionError> {
+        let (model, prompt_tokens) = (run.model, run.prompt_tokens());
+        let mut kept = KeptQueries::new(model.config().layers, prompt_tokens);
+        let mut chooser = Chooser {
+            model,
+            tokens: TokenChooser::new(self.plan.temperature, self.plan.seed),
+            logits: run.prefilled.last_logits().clone(),
+        };
+        let cache = run.prefilled.prompt_cache();
+        let mut token_ids = Vec::new();
+        while token_ids.len() < self.plan.max_tokens {
+            run.control.cancel.check()?;
+            let Some(token) = self.next_token(token_ids.len(), &mut chooser)? else {
+                break;
+            };
+            let position = (prompt_tokens + token_ids.len()) as u32;
+            let stream = model.forward(
+                &model.embed(&[token])?,
+                &[position],
+                cache,
+                &mut [&mut kept],
+            )?;
+            token_ids.push(token);
+            if token_ids.len() < self.plan.max_tokens && self.forced_ids.is_none() {
+                chooser.logits = model.last_logits(&stream)?;
+            }
+            (run.control.on_tokens)(token_ids.len(), self.plan.max_tokens);
+        }
+        if token_ids.is_empty() {
+            return Err(self.no_stage());
+        }
+        Ok((token_ids, kept.finish(model.decoder(), cache)?))
+    }
+
+    fn no_stage(&self) -> SessionError {
+        let reason = match self.forced_ids {
+            Some(_) => "the reference answer has no tokens, so there is no decode stage to force",
+            None => {
+                "the model ended the text at once, so there is no decode stage; use --ignore-eos"
+            }
+        };
+        SessionError::Plan {
+            reason: reason.to_owned(),
         }
     }
 }
@@ -67,23 +121,13 @@ impl Chooser<'_> {
     }
 }
 
-impl ObservationWindow for Decode {
-    fn label(&self) -> &str {
-        DECODE_LABEL
-    }
-
+impl Observe for Decode {
     fn needs(&self) -> Needs {
         Needs {
             extra_tokens: self.plan.max_tokens,
             extra_positions: self.plan.max_tokens,
             ..Needs::default()
         }
-    }
-
-    /// Mean over the decode steps, cut to the prompt and not renormalised: LookaheadKV's s_GT and, up to
-    /// scale, Judge Q's and DapQ's gold (METHODS.md, section 6).
-    fn scoring(&self) -> Scoring {
-        Scoring::default()
     }
 
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
@@ -97,84 +141,16 @@ impl ObservationWindow for Decode {
         })
     }
 
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let prompt_tokens = prefilled.prompt_tokens();
-        let mut kept = KeptQueries::new(model.config().layers, prompt_tokens);
-        let mut chooser = Chooser {
-            model,
-            tokens: TokenChooser::new(self.plan.temperature, self.plan.seed),
-            logits: prefilled.last_logits().clone(),
-        };
-        let cache = prefilled.prompt_cache();
-        let mut token_ids = Vec::new();
-        while token_ids.len() < self.plan.max_tokens {
-            control.cancel.check()?;
-            let Some(token) = self.next_token(token_ids.len(), &mut chooser)? else {
-                break;
-            };
-            let position = (prompt_tokens + token_ids.len()) as u32;
-            let stream = model.forward(
-                &model.embed(&[token])?,
-                &[position],
-                cache,
-                &mut [&mut kept],
-            )?;
-            token_ids.push(token);
-            if token_ids.len() < self.plan.max_tokens && self.forced_ids.is_none() {
-                chooser.logits = model.last_logits(&stream)?;
-            }
-            (control.on_tokens)(token_ids.len(), self.plan.max_tokens);
-        }
-        if token_ids.is_empty() {
-            let reason = match self.forced_ids {
-                Some(_) => {
-                    "the reference answer has no tokens, so there is no decode stage to force"
-                }
-                None => {
-                    "the model ended the text at once, so there is no decode stage; use --ignore-eos"
-                }
-            };
-            return Err(SessionError::Plan {
-                reason: reason.to_owned(),
-            });
-        }
-        let rows = kept.finish(model.decoder(), cache)?;
-        prefilled.set_decode_ids(token_ids.clone());
-        self.finish(model, prompt_tokens, token_ids, rows, started)
-    }
-}
-
-impl Decode {
-    fn finish(
-        &self,
-        model: &Model,
-        prompt_tokens: usize,
-        token_ids: Vec<u32>,
-        rows: CapturedRows,
-        started: Instant,
-    ) -> Result<Observation, SessionError> {
-        let config = model.config();
-        let steps = token_ids.len();
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let (token_ids, rows) = self.decode(run)?;
+        run.prefilled.set_decode_ids(token_ids.clone());
+        let (steps, prompt_tokens) = (token_ids.len(), run.prompt_tokens());
         let first = prompt_tokens as u32;
         let positions: Vec<u32> = (first..first + steps as u32).collect();
         let visible_keys = positions.iter().map(|position| position + 1).collect();
         let rows = QueryRows::new(rows, positions, visible_keys)?;
-        let element = rows.queries().dtype().size_in_bytes();
-        let cached = 2 * config.layers * config.kv_heads * config.head_dim * steps * element;
-        let cost = Cost {
-            rows: steps,
-            seconds: started.elapsed().as_secs_f64(),
-            flops: config.forward_flops(steps, prompt_tokens, steps)
-                + config.scoring_flops(steps, prompt_tokens),
-            extra_tokens: steps,
-            peak_bytes: cached + rows.bytes(),
-        };
-        Observation::by_queries(self.info(token_ids, cost), rows)
+        run.fed(run.config(), steps, prompt_tokens, steps);
+        run.held(cached_bytes(run, &rows));
+        Ok(Observed::rows(rows, token_ids))
     }
 }

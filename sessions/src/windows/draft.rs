@@ -11,19 +11,18 @@
 //! From the repository: w = 33, the maxima, the kernel. Left open: how long the draft is (there as long as the
 //! answer may get; here `n=32`).
 
-use std::time::Instant;
-
 use kvlens_analysis::{ForcedKeep, GroupReduction, Pooling, RowReduction, Scoring};
 
-use super::appended::{Appended, cost_of_appended};
-use super::{ObservationWindow, WindowLabel};
+use super::appended::{Appended, cached_bytes};
+use super::window::Unloaded;
+use super::{Observe, Observed, Run, Window, WindowOptions};
 use crate::SessionError;
 use crate::eviction::Eviction;
 use crate::footprint::{Memory, RunShape, WindowMemory, drafter_memory};
 use crate::greedy::GreedyRun;
 use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
-use crate::observation::{Observation, QueryRows};
-use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::observation::QueryRows;
+use crate::prefill::{Needs, Prefilled};
 
 /// Draft tokens at most.
 const DEFAULT_TOKENS: usize = 32;
@@ -31,140 +30,179 @@ const DEFAULT_TOKENS: usize = 32;
 /// Prompt rows that SpecKV observes with.
 const PUBLISHED_ROWS: usize = 33;
 
-/// Who drafts.
-enum Drafter {
-    /// The model itself on an evicted cache.
-    Evicted(Eviction),
-    /// Another checkpoint, loaded before the first sample.
-    Checkpoint {
-        source: ModelSource,
-        dtype: DtypeChoice,
-        model: Option<Box<Model>>,
-    },
-}
-
-/// Queries of the model for drafted tokens.
-pub struct Draft {
+/// Queries of the model for drafted tokens; `D` drafts.
+struct Draft<D> {
     label: String,
     tokens: usize,
     prompt_rows: usize,
-    drafter: Drafter,
+    drafter: D,
 }
 
-/// A draft and what it cost, but for the time.
-struct Drafted {
-    ids: Vec<u32>,
-    flops: f64,
-    bytes: usize,
+/// Another checkpoint that drafts, before it is loaded.
+struct Checkpoint {
+    source: ModelSource,
+    dtype: DtypeChoice,
 }
 
-impl Draft {
-    /// From `draft[:n=32,w=33,model=DIR,dtype=auto]` or
-    /// `draft[:n=32,w=33,budget=10%,method=snapkv|h2o|streaming,stage-w=32,heads=query|kv]`.
-    /// A path can hold no comma.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any other option.
-    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
-        let mut options = label.options();
-        let tokens = options.main_count("n", DEFAULT_TOKENS)?;
-        let prompt_rows = options.parsed("w", PUBLISHED_ROWS)?;
-        let drafter = match options.text("model") {
-            None => Drafter::Evicted(Eviction::from_options(&mut options)?),
-            Some(path) => Drafter::Checkpoint {
+/// From `draft[:n=32,w=33,model=DIR,dtype=auto]` or
+/// `draft[:n=32,w=33,budget=10%,method=snapkv|h2o|streaming,stage-w=32,heads=query|kv]`.
+/// A path can hold no comma.
+pub(super) fn draft(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    let tokens = options.main_count("n", DEFAULT_TOKENS)?;
+    let prompt_rows = options.parsed("w", PUBLISHED_ROWS)?;
+    let asked = Draft {
+        label: options.label().to_owned(),
+        tokens,
+        prompt_rows,
+        drafter: (),
+    };
+    let window = match options.text("model") {
+        None => Window::by_rows(asked.by(Eviction::from_options(options)?)),
+        Some(path) => {
+            let drafter = Checkpoint {
                 source: ModelSource::from(path.to_owned()),
                 dtype: options.parsed("dtype", DtypeChoice::Auto)?,
-                model: None,
-            },
-        };
-        options.finish()?;
-        Ok(Self {
-            label: label.text().to_owned(),
-            tokens,
-            prompt_rows,
-            drafter,
-        })
-    }
+            };
+            Window::new(true, asked.by(drafter))
+        }
+    };
+    let scoring = Scoring {
+        reduce: RowReduction::Max,
+        pool: Pooling::Max { kernel: 7 },
+        group: GroupReduction::Max,
+        ..Scoring::default()
+    };
+    Ok(window.scored(scoring).keeping(ForcedKeep {
+        sinks: 0,
+        recent: prompt_rows,
+    }))
+}
 
-    fn draft(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Drafted, SessionError> {
-        match &self.drafter {
-            Drafter::Evicted(eviction) => self.draft_evicted(eviction, model, prefilled, control),
-            Drafter::Checkpoint {
-                model: Some(drafter),
-                ..
-            } => self.draft_with(drafter, prefilled.prompt_ids(), control),
-            Drafter::Checkpoint { model: None, .. } => Err(SessionError::Internal {
-                reason: format!("window '{}' was not prepared", self.label),
-            }),
+impl<D> Draft<D> {
+    fn by<E>(self, drafter: E) -> Draft<E> {
+        Draft {
+            label: self.label,
+            tokens: self.tokens,
+            prompt_rows: self.prompt_rows,
+            drafter,
         }
     }
 
-    fn draft_evicted(
-        &self,
-        eviction: &Eviction,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Drafted, SessionError> {
-        let prompt_tokens = prefilled.prompt_tokens();
-        let mut cache = eviction.run(model, prefilled, self.tokens, control.cancel)?;
-        let kept = cache.len();
-        let run = GreedyRun {
-            model,
-            first_logits: prefilled.last_logits().clone(),
-            first_position: prompt_tokens as u32,
-            most_tokens: self.tokens,
-            ignore_eos: false,
-        };
-        let ids = run.run(&mut cache, &mut [], control)?;
-        let config = model.config();
-        Ok(Drafted {
-            flops: eviction.flops(config, prompt_tokens)
-                + config.forward_flops(ids.len(), kept, ids.len() - 1),
-            bytes: cache.bytes(),
-            ids,
-        })
+    fn own_needs(&self) -> Needs {
+        Needs {
+            last_rows: self.prompt_rows,
+            extra_tokens: self.tokens,
+            extra_positions: self.tokens,
+            ..Needs::default()
+        }
     }
 
-    fn draft_with(
-        &self,
-        drafter: &Model,
-        prompt_ids: &[u32],
-        control: &mut RunControl<'_>,
-    ) -> Result<Drafted, SessionError> {
-        let config = drafter.config();
-        let prompt_tokens = prompt_ids.len();
-        self.check_positions(drafter, prompt_tokens)?;
-        let room = Needs {
-            extra_tokens: self.tokens,
-            ..Needs::default()
-        };
-        let mut prefilled = Prefilled::run(drafter, prompt_ids, &room, control)?;
-        let run = GreedyRun {
-            model: drafter,
+    /// With what is loaded for drafting, and what drafting takes.
+    fn memory_with(&self, run: &RunShape<'_>, loaded: Memory, drafting: Memory) -> WindowMemory {
+        let prompt_rows = self.prompt_rows.min(run.prompt_tokens);
+        let rows = run.observed_by_rows(prompt_rows.saturating_add(self.tokens), self.tokens);
+        WindowMemory {
+            loaded,
+            working: drafting.max(rows.working),
+            ..rows
+        }
+    }
+
+    fn greedy<'a>(&self, model: &'a Model, prefilled: &Prefilled) -> GreedyRun<'a> {
+        GreedyRun {
+            model,
             first_logits: prefilled.last_logits().clone(),
-            first_position: prompt_tokens as u32,
+            first_position: prefilled.prompt_tokens() as u32,
             most_tokens: self.tokens,
             ignore_eos: false,
+        }
+    }
+
+    /// The model's own queries for a draft, behind the last rows of the prompt.
+    fn observe_draft(&self, run: &mut Run<'_>, ids: Vec<u32>) -> Result<Observed, SessionError> {
+        let prompt_tokens = run.prompt_tokens();
+        let appended = Appended {
+            embeddings: run.model.embed(&ids)?,
+            first_position: prompt_tokens as u32,
+            adapters: None,
         };
-        let cache = prefilled.prompt_cache();
-        let ids = run.run(cache, &mut [], control)?;
-        Ok(Drafted {
-            flops: config.forward_flops(prompt_tokens, 0, 1)
-                + config.forward_flops(ids.len(), prompt_tokens, ids.len() - 1),
-            bytes: cache.bytes(),
-            ids,
-        })
+        let rows = appended.run(run)?;
+        // the rows by themselves, beside all rows
+        run.held(cached_bytes(run, &rows) + rows.bytes());
+        let window = self.prompt_rows.min(prompt_tokens);
+        if window == 0 {
+            return Ok(Observed::rows(rows, ids));
+        }
+        let prompt_rows = run.prefilled.last_rows(window)?;
+        let rows = QueryRows::concatenate(&[&prompt_rows, &rows])?;
+        Ok(Observed::rows(rows, [run.last_ids(window), ids].concat()))
+    }
+}
+
+/// The model itself drafts, on an evicted cache.
+impl Observe for Draft<Eviction> {
+    fn needs(&self) -> Needs {
+        self.own_needs().and(&self.drafter.needs())
+    }
+
+    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let drafting = self.drafter.memory(run, self.tokens);
+        Ok(self.memory_with(run, Memory::default(), drafting))
+    }
+
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let (model, config, cancel) = (run.model, run.config(), run.control.cancel);
+        let mut cache = self
+            .drafter
+            .run(model, run.prefilled, self.tokens, cancel)?;
+        let kept = cache.len();
+        let drafting = self.greedy(model, run.prefilled);
+        let ids = drafting.run(&mut cache, &mut [], &mut run.control)?;
+        run.computed(self.drafter.flops(config, run.prompt_tokens()));
+        run.fed(config, ids.len(), kept, ids.len() - 1);
+        run.held(cache.bytes());
+        self.observe_draft(run, ids)
+    }
+}
+
+impl Unloaded for Draft<Checkpoint> {
+    fn needs_with(&self, _source: &ModelSource) -> Result<Needs, SessionError> {
+        Ok(self.own_needs())
+    }
+
+    fn footprint(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let Checkpoint { source, dtype } = &self.drafter;
+        let (loaded, drafting) = drafter_memory(source, *dtype, self.tokens, run)?;
+        Ok(self.memory_with(run, loaded, drafting))
+    }
+
+    /// Loads the drafting checkpoint onto the model's device; its ids must mean the same tokens.
+    fn load(self: Box<Self>, model: &Model) -> Result<Box<dyn Observe>, SessionError> {
+        let device: DeviceChoice = model.device_name().parse()?;
+        let drafter = Model::load(&self.drafter.source, device, self.drafter.dtype)?;
+        if !drafter.has_vocabulary_of(model) {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "window '{}': the drafting model '{}' has another vocabulary than '{}', so its tokens mean something else; give a smaller model of the same family",
+                    self.label,
+                    drafter.identity().name,
+                    model.identity().name
+                ),
+            });
+        }
+        Ok(Box::new(self.by(drafter)))
+    }
+}
+
+/// Another checkpoint drafts, over its own full cache.
+impl Observe for Draft<Model> {
+    fn needs(&self) -> Needs {
+        self.own_needs()
     }
 
     /// Refuses a prompt that, with the draft behind it, passes the drafter's positions.
-    fn check_positions(&self, drafter: &Model, prompt_tokens: usize) -> Result<(), SessionError> {
-        let positions = drafter.config().max_positions;
+    fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
+        let positions = self.drafter.config().max_positions;
         let needed = prompt_tokens.saturating_add(self.tokens);
         if needed <= positions {
             return Ok(());
@@ -177,153 +215,39 @@ impl Draft {
         })
     }
 
-    /// Tokens that ran through the drafter, besides those that ran through the model.
-    fn drafted_tokens(&self, prompt_tokens: usize, drafted: usize) -> usize {
-        match self.drafter {
-            Drafter::Evicted(_) => drafted,
-            Drafter::Checkpoint { .. } => prompt_tokens + drafted,
-        }
-    }
-}
-
-impl ObservationWindow for Draft {
-    fn label(&self) -> &str {
-        &self.label
+    fn loaded_weights_sha256(&self) -> Vec<String> {
+        vec![self.drafter.identity().weights_sha256.clone()]
     }
 
-    fn needs(&self) -> Needs {
-        let own = Needs {
-            last_rows: self.prompt_rows,
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let (config, prompt_tokens) = (self.drafter.config(), run.prompt_tokens());
+        self.check_prompt(prompt_tokens)?;
+        let room = Needs {
             extra_tokens: self.tokens,
-            extra_positions: self.tokens,
             ..Needs::default()
         };
-        match &self.drafter {
-            Drafter::Evicted(eviction) => own.and(&eviction.needs()),
-            Drafter::Checkpoint { .. } => own,
-        }
-    }
-
-    fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
-        match &self.drafter {
-            Drafter::Checkpoint {
-                model: Some(drafter),
-                ..
-            } => self.check_positions(drafter, prompt_tokens),
-            Drafter::Checkpoint { model: None, .. } | Drafter::Evicted(_) => Ok(()),
-        }
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring {
-            reduce: RowReduction::Max,
-            pool: Pooling::Max { kernel: 7 },
-            group: GroupReduction::Max,
-            ..Scoring::default()
-        }
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep {
-            sinks: 0,
-            recent: self.prompt_rows,
-        }
-    }
-
-    /// Loads the drafting checkpoint onto the model's device; its ids must mean the same tokens.
-    fn prepare(&mut self, model: &Model) -> Result<(), SessionError> {
-        let Drafter::Checkpoint {
-            source,
-            dtype,
-            model: loaded,
-        } = &mut self.drafter
-        else {
-            return Ok(());
-        };
-        let device: DeviceChoice = model.device_name().parse()?;
-        let drafter = Model::load(source, device, *dtype)?;
-        if !drafter.has_vocabulary_of(model) {
-            return Err(SessionError::Plan {
-                reason: format!(
-                    "window '{}': the drafting model '{}' has another vocabulary than '{}', so its tokens mean something else; give a smaller model of the same family",
-                    self.label,
-                    drafter.identity().name,
-                    model.identity().name
-                ),
-            });
-        }
-        *loaded = Some(Box::new(drafter));
-        Ok(())
-    }
-
-    fn loaded_weights_sha256(&self) -> Vec<String> {
-        match &self.drafter {
-            Drafter::Checkpoint {
-                model: Some(model), ..
-            } => vec![model.identity().weights_sha256.clone()],
-            _ => Vec::new(),
-        }
-    }
-
-    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
-        let prompt_rows = self.prompt_rows.min(run.prompt_tokens);
-        let rows = run.observed_by_rows(prompt_rows.saturating_add(self.tokens), self.tokens);
-        let (loaded, drafting) = match &self.drafter {
-            Drafter::Evicted(eviction) => (Memory::default(), eviction.memory(run, self.tokens)),
-            Drafter::Checkpoint { source, dtype, .. } => {
-                drafter_memory(source, *dtype, self.tokens, run)?
-            }
-        };
-        Ok(WindowMemory {
-            loaded,
-            working: drafting.max(rows.working),
-            ..rows
-        })
-    }
-
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let prompt_tokens = prefilled.prompt_tokens();
-        let drafted = self.draft(model, prefilled, control)?;
-        let appended = Appended {
-            embeddings: model.embed(&drafted.ids)?,
-            first_position: prompt_tokens as u32,
-            adapters: None,
-        };
-        let draft_rows = appended.run(model, prefilled, control)?;
-        let mut cost = cost_of_appended(model, &draft_rows, prompt_tokens);
-        let mut rows = draft_rows;
-        let mut token_ids: Vec<u32> = Vec::new();
-        let window = self.prompt_rows.min(prompt_tokens);
-        if window > 0 {
-            let prompt_rows = prefilled.last_rows(window)?;
-            rows = QueryRows::concatenate(&[&prompt_rows, &rows])?;
-            let first = prompt_tokens - window;
-            token_ids.extend(prefilled.prompt_ids().iter().skip(first));
-        }
-        token_ids.extend(&drafted.ids);
-        cost.rows = rows.count();
-        cost.flops += drafted.flops + model.config().scoring_flops(window, prompt_tokens);
-        cost.extra_tokens += self.drafted_tokens(prompt_tokens, drafted.ids.len());
-        cost.peak_bytes = rows.bytes() + drafted.bytes.max(cost.peak_bytes);
-        cost.seconds = started.elapsed().as_secs_f64();
-        Observation::by_queries(self.info(token_ids, cost), rows)
+        let prompt_ids = run.prefilled.prompt_ids();
+        let mut prefilled = Prefilled::run(&self.drafter, prompt_ids, &room, &mut run.control)?;
+        let drafting = self.greedy(&self.drafter, &prefilled);
+        let cache = prefilled.prompt_cache();
+        let ids = drafting.run(cache, &mut [], &mut run.control)?;
+        run.fed(config, prompt_tokens, 0, 1);
+        run.fed(config, ids.len(), prompt_tokens, ids.len() - 1);
+        run.held(cache.bytes());
+        self.observe_draft(run, ids)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::windows::parse_window;
 
     #[test]
     fn a_draft_is_made_by_a_checkpoint_or_on_an_evicted_cache() {
-        let draft = |text: &str| Draft::from_label(&text.parse().unwrap());
-        let needs = draft("draft").map(|window| window.needs()).unwrap();
+        let draft = |text: &str| parse_window(&text.parse().unwrap());
+        let needs = draft("draft").and_then(|window| window.needs(&ModelSource::Demo));
+        let needs = needs.unwrap();
         assert_eq!((needs.last_rows, needs.extra_tokens), (33, 32));
         assert!(draft("draft:model=a/b,dtype=bf16,n=4,w=0").is_ok());
         let refused = |text: &str| draft(text).err().map(|error| error.to_string());

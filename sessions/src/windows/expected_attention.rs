@@ -7,19 +7,17 @@
 //! plus `epsilon=0`, times the norm of value v_j; then the mean over the query heads of a key/value head.
 //! Sinks are always kept and score as high as the head's best. No pooling.
 
-use std::time::Instant;
-
 use candle_core::{D, DType, Device, Tensor};
 use kvlens_analysis::{ForcedKeep, GroupReduction, Scoring};
 use rayon::prelude::*;
 
-use super::{ObservationWindow, WindowLabel};
+use super::{Observe, Observed, Run, Window, WindowOptions};
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
 use crate::footprint::{Memory, RunShape, WindowMemory};
-use crate::model::{Model, ModelConfig};
-use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
-use crate::prefill::{HeadMoments, Needs, Prefilled, RunControl};
+use crate::model::ModelConfig;
+use crate::observation::{ScoreKind, TokenScores};
+use crate::prefill::{HeadMoments, Needs, Prefilled};
 
 /// Sinks of kvpress, left out of the statistics and always kept.
 const PUBLISHED_SINKS: usize = 4;
@@ -28,9 +26,7 @@ const PUBLISHED_SINKS: usize = 4;
 const PUBLISHED_FUTURE: usize = 512;
 
 /// Attention of queries of a fitted Gaussian.
-#[derive(Debug, Clone)]
-pub struct ExpectedAttention {
-    label: String,
+struct ExpectedAttention {
     sinks: usize,
     future: usize,
     epsilon: f32,
@@ -42,26 +38,28 @@ struct MeanRotation {
     sin: Vec<f64>,
 }
 
-impl ExpectedAttention {
-    /// From `expected[:sinks=4,future=512,epsilon=0]`.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any other option.
-    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
-        let mut options = label.options();
-        let window = Self {
-            label: label.text().to_owned(),
-            sinks: options.parsed("sinks", PUBLISHED_SINKS)?,
-            future: options.count("future", PUBLISHED_FUTURE)?,
-            epsilon: options.parsed("epsilon", 0.0)?,
-        };
-        if !window.epsilon.is_finite() || window.epsilon < 0.0 {
-            return Err(options.wrong("epsilon must be a number of at least 0"));
-        }
-        options.finish()?;
-        Ok(window)
+/// From `expected[:sinks=4,future=512,epsilon=0]`.
+pub(super) fn expected_attention(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    let window = ExpectedAttention {
+        sinks: options.parsed("sinks", PUBLISHED_SINKS)?,
+        future: options.count("future", PUBLISHED_FUTURE)?,
+        epsilon: options.parsed("epsilon", 0.0)?,
+    };
+    if !window.epsilon.is_finite() || window.epsilon < 0.0 {
+        return Err(options.wrong("epsilon must be a number of at least 0"));
     }
+    let keep = ForcedKeep {
+        sinks: window.sinks,
+        recent: 0,
+    };
+    let scoring = Scoring {
+        group: GroupReduction::Mean,
+        ..Scoring::default()
+    };
+    Ok(Window::by_scores(window).scored(scoring).keeping(keep))
+}
 
+impl ExpectedAttention {
     /// `[L, H, T]`.
     fn scores(
         &self,
@@ -182,33 +180,11 @@ impl MeanRotation {
     }
 }
 
-impl ObservationWindow for ExpectedAttention {
-    fn label(&self) -> &str {
-        &self.label
-    }
-
-    fn gives_rows(&self) -> bool {
-        false
-    }
-
+impl Observe for ExpectedAttention {
     fn needs(&self) -> Needs {
         Needs {
             query_moments: [self.sinks].into(),
             ..Needs::default()
-        }
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring {
-            group: GroupReduction::Mean,
-            ..Scoring::default()
-        }
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep {
-            sinks: self.sinks,
-            recent: 0,
         }
     }
 
@@ -225,32 +201,19 @@ impl ObservationWindow for ExpectedAttention {
         Ok(run.observed_by_scores(config.query_heads, run.copied_keys() + threads + scores))
     }
 
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let config = model.config();
-        let prompt_tokens = prefilled.prompt_tokens();
-        let keys = prefilled
-            .keys_for_scoring(model)?
-            .stopped_by(control.cancel);
-        let scores = self.scores(config, prefilled, &keys)?;
-        let scores = TokenScores::new(ScoreKind::ExpectedAttention, &scores)?;
-        let moments = prefilled.query_moments(self.sinks)?;
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let (config, prompt_tokens) = (run.config(), run.prompt_tokens());
+        let scores = self.scores(config, run.prefilled, &run.keys()?)?;
+        let moments = run.prefilled.query_moments(self.sinks)?;
+        let (rows, seconds, bytes) = (moments.rows(), moments.seconds(), moments.bytes());
+        run.looked_at(rows);
+        run.spent_in_prefill(seconds);
+        run.held(bytes);
         // a product of D x D numbers for each row and for each key, of every query head
         let width = (config.layers * config.query_heads * config.head_dim) as f64;
-        let products = (moments.rows() + prompt_tokens) as f64 * config.head_dim as f64;
-        let cost = Cost {
-            rows: moments.rows(),
-            seconds: moments.seconds() + started.elapsed().as_secs_f64(),
-            flops: 2.0 * width * products + config.scoring_flops(1, prompt_tokens),
-            extra_tokens: 0,
-            peak_bytes: moments.bytes() + scores.bytes(),
-        };
-        Observation::by_scores(self.info(Vec::new(), cost), scores)
+        let products = (rows + prompt_tokens) as f64 * config.head_dim as f64;
+        run.computed(2.0 * width * products + config.scoring_flops(1, prompt_tokens));
+        Ok(TokenScores::new(ScoreKind::ExpectedAttention, &scores)?.into())
     }
 }
 
@@ -260,7 +223,11 @@ mod tests {
 
     #[test]
     fn sinks_rank_first_and_take_no_part_in_the_softmax() {
-        let window = ExpectedAttention::from_label(&"expected:sinks=1".parse().unwrap()).unwrap();
+        let window = ExpectedAttention {
+            sinks: 1,
+            future: 1,
+            epsilon: 0.0,
+        };
         let scores = window.with_values(&[50.0, 0.0, 0.0, 2.0_f64.ln()], &[1.0, 1.0, 2.0, 1.0]);
         assert_eq!(scores, [0.5, 0.25, 0.5, 0.5]);
     }

@@ -7,52 +7,32 @@
 //! of any budget goes to the most recent tokens, the rest to heavy hitters among the others (the authors'
 //! repository sizes both parts by ratios of the cache and runs them with equal ones).
 
-use std::time::Instant;
+use kvlens_analysis::{KeepRule, KeptRecent, RowReduction, Scoring};
 
-use kvlens_analysis::{ForcedKeep, KeepRule, KeptRecent, RowReduction, Scoring};
-
-use super::{ObservationWindow, WindowLabel};
+use super::{Observe, Observed, Run, Window, WindowOptions};
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, WindowMemory};
-use crate::model::Model;
-use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
-use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::observation::{ScoreKind, TokenScores};
+use crate::prefill::Needs;
 
 /// Recent tokens that KVCache-Factory always keeps.
 const RECENT: KeptRecent = KeptRecent::Tokens(32);
 
 /// Attention accumulated over the whole prompt.
-#[derive(Debug, Clone)]
-pub struct H2o {
-    label: String,
-    recent: KeptRecent,
+struct H2o;
+
+/// From `h2o[:recent=32|50%]`: recent tokens that are always kept, or their share of the budget.
+pub(super) fn h2o(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    let recent = options.parsed("recent", RECENT)?;
+    let scoring = Scoring {
+        reduce: RowReduction::Sum,
+        ..Scoring::default()
+    };
+    let window = Window::by_scores(H2o).scored(scoring);
+    Ok(window.keeping(KeepRule::default().with_recent(recent)))
 }
 
-impl H2o {
-    /// From `h2o[:recent=32|50%]`: recent tokens that are always kept, or their share of the budget.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any other option.
-    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
-        let mut options = label.options();
-        let recent = options.parsed("recent", RECENT)?;
-        options.finish()?;
-        Ok(Self {
-            label: label.text().to_owned(),
-            recent,
-        })
-    }
-}
-
-impl ObservationWindow for H2o {
-    fn label(&self) -> &str {
-        &self.label
-    }
-
-    fn gives_rows(&self) -> bool {
-        false
-    }
-
+impl Observe for H2o {
     fn needs(&self) -> Needs {
         Needs {
             column_sums: true,
@@ -60,45 +40,21 @@ impl ObservationWindow for H2o {
         }
     }
 
-    fn scoring(&self) -> Scoring {
-        Scoring {
-            reduce: RowReduction::Sum,
-            ..Scoring::default()
-        }
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        self.keep_rule().fixed
-    }
-
-    fn keep_rule(&self) -> KeepRule {
-        KeepRule::default().with_recent(self.recent)
-    }
-
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
         let heads = run.config.query_heads;
         Ok(run.observed_by_scores(heads, Memory::on_host(run.scores(heads))))
     }
 
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        _control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let prompt_tokens = prefilled.prompt_tokens();
-        let config = model.config();
-        let sums = prefilled.column_sums()?;
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let (config, prompt_tokens) = (run.config(), run.prompt_tokens());
+        let sums = run.prefilled.column_sums()?;
         let scores = TokenScores::new(ScoreKind::AccumulatedAttention, &sums.tensor()?)?;
-        let cost = Cost {
-            rows: prompt_tokens,
-            seconds: sums.seconds() + started.elapsed().as_secs_f64(),
-            // row i meets i + 1 keys
-            flops: config.scoring_flops(1, prompt_tokens) * (prompt_tokens + 1) as f64 / 2.0,
-            extra_tokens: 0,
-            peak_bytes: sums.block_bytes(config, prompt_tokens) + scores.bytes(),
-        };
-        Observation::by_scores(self.info(Vec::new(), cost), scores)
+        let (seconds, block_bytes) = (sums.seconds(), sums.block_bytes(config, prompt_tokens));
+        run.spent_in_prefill(seconds);
+        run.held(block_bytes);
+        run.looked_at(prompt_tokens);
+        // row i meets i + 1 keys
+        run.computed(config.scoring_flops(1, prompt_tokens) * (prompt_tokens + 1) as f64 / 2.0);
+        Ok(scores.into())
     }
 }

@@ -3,45 +3,22 @@
 //! Score of prompt token j, per layer and key/value head: minus the Euclidean norm of its key `k_j` after
 //! rotation (which does not change it). No query is looked at.
 
-use std::time::Instant;
-
 use candle_core::{D, DType, Tensor};
 
-use super::{ObservationWindow, WindowLabel};
+use super::{Observe, Observed, Run, Window, WindowOptions};
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, WindowMemory};
-use crate::model::Model;
-use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
-use crate::prefill::{Prefilled, RunControl};
+use crate::observation::{ScoreKind, TokenScores};
 
 /// Minus the norm of the key.
-#[derive(Debug, Clone)]
-pub struct KeyNorm {
-    label: String,
+struct KeyNorm;
+
+/// From `knorm`.
+pub(super) fn key_norm(_options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    Ok(Window::by_scores(KeyNorm))
 }
 
-impl KeyNorm {
-    /// From `knorm`.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any option.
-    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
-        label.options().finish()?;
-        Ok(Self {
-            label: label.text().to_owned(),
-        })
-    }
-}
-
-impl ObservationWindow for KeyNorm {
-    fn label(&self) -> &str {
-        &self.label
-    }
-
-    fn gives_rows(&self) -> bool {
-        false
-    }
-
+impl Observe for KeyNorm {
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
         let single_precision =
             run.keys() * DType::F32.size_in_bytes() as f64 / run.element_bytes as f64;
@@ -55,16 +32,8 @@ impl ObservationWindow for KeyNorm {
         Ok(run.observed_by_scores(run.config.kv_heads, run.copied_keys() + squares))
     }
 
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let keys = prefilled
-            .keys_for_scoring(model)?
-            .stopped_by(control.cancel);
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let keys = run.keys()?;
         let (layers, kv_heads, tokens, head_dim) = keys.shape();
         let norms = (0..layers).map(|layer| {
             keys.check_cancel()?;
@@ -72,14 +41,7 @@ impl ObservationWindow for KeyNorm {
             Ok(squares.sum(D::Minus1)?.sqrt()?.neg()?)
         });
         let norms = norms.collect::<Result<Vec<_>, SessionError>>()?;
-        let scores = Tensor::stack(&norms, 0)?;
-        let scores = TokenScores::new(ScoreKind::KeyNorm, &scores)?;
-        let cost = Cost {
-            seconds: started.elapsed().as_secs_f64(),
-            flops: 2.0 * (layers * kv_heads * tokens * head_dim) as f64,
-            peak_bytes: scores.bytes(),
-            ..Cost::default()
-        };
-        Observation::by_scores(self.info(Vec::new(), cost), scores)
+        run.computed(2.0 * (layers * kv_heads * tokens * head_dim) as f64);
+        Ok(TokenScores::new(ScoreKind::KeyNorm, &Tensor::stack(&norms, 0)?)?.into())
     }
 }

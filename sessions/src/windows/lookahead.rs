@@ -11,20 +11,18 @@
 //! Left open by the sources: the first stage's budget (the released script takes that of the final
 //! eviction; here `budget=10%`). The first token is fed even if it ends the text.
 
-use std::time::Instant;
-
 use candle_core::Tensor;
 use kvlens_analysis::{ForcedKeep, KeySet, Scoring};
 
-use super::{ObservationWindow, WindowLabel, snapkv_scoring};
+use super::{Observe, Observed, Run, Window, WindowOptions, snapkv_scoring};
+use crate::SessionError;
 use crate::eviction::Eviction;
 use crate::footprint::{RunShape, WindowMemory};
 use crate::greedy::GreedyRun;
 use crate::log_sum_exp::LooseRows;
-use crate::model::{CapturedRows, KeptQueries, KvCache, Model, on_cpu};
-use crate::observation::{Cost, Observation, QueryRows};
-use crate::prefill::{Needs, Prefilled, RunControl};
-use crate::{CancelFlag, SessionError};
+use crate::model::{CapturedRows, KeptQueries, KvCache, on_cpu};
+use crate::observation::QueryRows;
+use crate::prefill::Needs;
 
 /// n of the paper and the repository.
 const PUBLISHED_TOKENS: usize = 8;
@@ -43,9 +41,7 @@ enum Mask {
 }
 
 /// LAQ (W = 0) and LAQ++.
-#[derive(Debug, Clone)]
-pub struct Lookahead {
-    label: String,
+struct Lookahead {
     tokens: usize,
     prompt_rows: usize,
     mask: Mask,
@@ -59,83 +55,82 @@ struct LookedAhead {
     queries: Tensor,
     /// `[L, heads of the evicted cache, n, D]`, on the CPU.
     own_keys: Tensor,
-    cache_bytes: usize,
+}
+
+/// From `laq[:n=8,budget=10%,method=snapkv|h2o|streaming,stage-w=32,heads=query|kv,mask=causal|as-released]`.
+/// LAQ keeps nothing by force.
+pub(super) fn laq(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    Ok(window(Lookahead::from_options(options, 0)?))
+}
+
+/// From `laq++[:w=8,...]`, with the options of [`laq`]. LAQ++ keeps its last W prompt tokens.
+pub(super) fn laq_plus_plus(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    let prompt_rows = options.count("w", PUBLISHED_ROWS)?;
+    Ok(window(Lookahead::from_options(options, prompt_rows)?))
+}
+
+fn window(lookahead: Lookahead) -> Window {
+    let keep = ForcedKeep {
+        sinks: 0,
+        recent: lookahead.prompt_rows,
+    };
+    let scoring = Scoring {
+        keys: KeySet::Prompt,
+        ..snapkv_scoring()
+    };
+    Window::by_rows(lookahead).scored(scoring).keeping(keep)
 }
 
 impl Lookahead {
-    /// From `laq[:n=8,budget=10%,method=snapkv|h2o|streaming,stage-w=32,heads=query|kv,mask=causal|as-released]`.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any other option.
-    pub fn laq(label: &WindowLabel) -> Result<Self, SessionError> {
-        Self::from_label(label, false)
-    }
-
-    /// From `laq++[:w=8,...]`, with the options of [`laq`](Self::laq).
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any other option.
-    pub fn laq_plus_plus(label: &WindowLabel) -> Result<Self, SessionError> {
-        Self::from_label(label, true)
-    }
-
-    fn from_label(label: &WindowLabel, with_prompt_rows: bool) -> Result<Self, SessionError> {
-        let mut options = label.options();
-        let window = Self {
-            label: label.text().to_owned(),
+    fn from_options(
+        options: &mut WindowOptions<'_>,
+        prompt_rows: usize,
+    ) -> Result<Self, SessionError> {
+        Ok(Self {
             tokens: options.main_count("n", PUBLISHED_TOKENS)?,
-            prompt_rows: if with_prompt_rows {
-                options.count("w", PUBLISHED_ROWS)?
-            } else {
-                0
-            },
+            prompt_rows,
             mask: options.choice(
                 "mask",
                 &[("causal", Mask::Causal), ("as-released", Mask::AsReleased)],
             )?,
-            eviction: Eviction::from_options(&mut options)?,
-        };
-        options.finish()?;
-        Ok(window)
+            eviction: Eviction::from_options(options)?,
+        })
     }
 
-    fn look_ahead(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<LookedAhead, SessionError> {
+    fn look_ahead(&self, run: &mut Run<'_>) -> Result<LookedAhead, SessionError> {
+        let (model, config, prompt_tokens) = (run.model, run.config(), run.prompt_tokens());
+        let cancel = run.control.cancel;
         let mut cache = self
             .eviction
-            .run(model, prefilled, self.tokens, control.cancel)?;
+            .run(model, run.prefilled, self.tokens, cancel)?;
         let kept = cache.len();
-        let mut queries = KeptQueries::new(model.config().layers, kept);
-        let run = GreedyRun {
+        let mut queries = KeptQueries::new(config.layers, kept);
+        let decoding = GreedyRun {
             model,
-            first_logits: prefilled.last_logits().clone(),
-            first_position: prefilled.prompt_tokens() as u32,
+            first_logits: run.prefilled.last_logits().clone(),
+            first_position: prompt_tokens as u32,
             most_tokens: self.tokens,
             ignore_eos: false,
         };
-        let ids = run.run(&mut cache, &mut [&mut queries], control)?;
+        let ids = decoding.run(&mut cache, &mut [&mut queries], &mut run.control)?;
+        run.computed(self.eviction.flops(config, prompt_tokens));
+        run.fed(config, ids.len(), kept, ids.len() - 1);
+        run.held(cache.bytes());
         Ok(LookedAhead {
-            own_keys: keys_behind(&cache, model.config().layers, kept)?,
+            own_keys: keys_behind(&cache, config.layers, kept)?,
             queries: queries.queries()?,
             ids,
-            cache_bytes: cache.bytes(),
         })
     }
 
     /// The lookahead rows as stage 2 sees the full prompt with them, behind `prompt_rows` rows of the prompt.
     fn lookahead_rows(
         &self,
-        model: &Model,
-        prefilled: &Prefilled,
+        run: &Run<'_>,
         ahead: &LookedAhead,
         prompt_rows: usize,
-        cancel: &CancelFlag,
     ) -> Result<QueryRows, SessionError> {
-        let first = prefilled.prompt_tokens() as u32;
+        let first = run.prompt_tokens() as u32;
         let count = ahead.ids.len() as u32;
         let positions: Vec<u32> = (first..first + count).collect();
         let (visible_keys, keys_behind): (Vec<u32>, _) = match self.mask {
@@ -148,8 +143,7 @@ impl Lookahead {
                 (seen.skip(prompt_rows).collect(), None)
             }
         };
-        let keys = prefilled.keys_for_scoring(model)?.stopped_by(cancel);
-        let log_sum_exp = keys.log_sum_exp(&LooseRows {
+        let log_sum_exp = run.keys()?.log_sum_exp(&LooseRows {
             queries: &ahead.queries,
             visible_keys: &visible_keys,
             keys_behind,
@@ -164,22 +158,19 @@ impl Lookahead {
     /// The last `count` prompt rows as stage 2 sees the prompt with them, before `lookahead_rows` others.
     fn window_rows(
         &self,
-        model: &Model,
-        prefilled: &Prefilled,
+        run: &Run<'_>,
         count: usize,
         lookahead_rows: usize,
-        cancel: &CancelFlag,
     ) -> Result<QueryRows, SessionError> {
-        let rows = prefilled.last_rows(count)?;
+        let rows = run.prefilled.last_rows(count)?;
         if self.mask == Mask::Causal {
             return Ok(rows);
         }
         let all_rows = (count + lookahead_rows) as u32;
-        let visible_keys: Vec<u32> = released_keys(prefilled.prompt_tokens() as u32, all_rows)
+        let visible_keys: Vec<u32> = released_keys(run.prompt_tokens() as u32, all_rows)
             .take(count)
             .collect();
-        let keys = prefilled.keys_for_scoring(model)?.stopped_by(cancel);
-        let log_sum_exp = keys.log_sum_exp(&LooseRows {
+        let log_sum_exp = run.keys()?.log_sum_exp(&LooseRows {
             queries: rows.queries(),
             visible_keys: &visible_keys,
             keys_behind: None,
@@ -209,11 +200,7 @@ fn keys_behind(cache: &KvCache, layers: usize, kept: usize) -> Result<Tensor, Se
     Ok(Tensor::stack(&keys, 0)?)
 }
 
-impl ObservationWindow for Lookahead {
-    fn label(&self) -> &str {
-        &self.label
-    }
-
+impl Observe for Lookahead {
     fn needs(&self) -> Needs {
         let own = Needs {
             last_rows: self.prompt_rows,
@@ -221,21 +208,6 @@ impl ObservationWindow for Lookahead {
             ..Needs::default()
         };
         own.and(&self.eviction.needs())
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring {
-            keys: KeySet::Prompt,
-            ..snapkv_scoring()
-        }
-    }
-
-    /// LAQ keeps nothing by force, LAQ++ its last W prompt tokens.
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep {
-            sinks: 0,
-            recent: self.prompt_rows,
-        }
     }
 
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
@@ -249,44 +221,24 @@ impl ObservationWindow for Lookahead {
         })
     }
 
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let prompt_tokens = prefilled.prompt_tokens();
-        let window = self.prompt_rows.min(prompt_tokens);
-        let ahead = self.look_ahead(model, prefilled, control)?;
-        let mut rows = self.lookahead_rows(model, prefilled, &ahead, window, control.cancel)?;
-        let mut token_ids: Vec<u32> = Vec::new();
-        if window > 0 {
-            let prompt_rows =
-                self.window_rows(model, prefilled, window, ahead.ids.len(), control.cancel)?;
-            rows = QueryRows::concatenate(&[&prompt_rows, &rows])?;
-            let first = prompt_tokens - window;
-            token_ids.extend(prefilled.prompt_ids().iter().skip(first));
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let window = self.prompt_rows.min(run.prompt_tokens());
+        let ahead = self.look_ahead(run)?;
+        let rows = self.lookahead_rows(run, &ahead, window)?;
+        if window == 0 {
+            return Ok(Observed::rows(rows, ahead.ids));
         }
-        token_ids.extend(&ahead.ids);
-        let (config, fed) = (model.config(), ahead.ids.len());
-        let kept = self.eviction.kept_tokens(prompt_tokens);
-        let cost = Cost {
-            rows: rows.count(),
-            seconds: started.elapsed().as_secs_f64(),
-            flops: self.eviction.flops(config, prompt_tokens)
-                + config.forward_flops(fed, kept, fed - 1)
-                + config.scoring_flops(rows.count(), prompt_tokens),
-            extra_tokens: fed,
-            peak_bytes: ahead.cache_bytes + rows.bytes(),
-        };
-        Observation::by_queries(self.info(token_ids, cost), rows)
+        let prompt_rows = self.window_rows(run, window, ahead.ids.len())?;
+        let rows = QueryRows::concatenate(&[&prompt_rows, &rows])?;
+        let token_ids = [run.last_ids(window), ahead.ids].concat();
+        Ok(Observed::rows(rows, token_ids))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::windows::{WindowLabel, parse_window};
 
     #[test]
     fn the_released_mask_ends_at_the_last_prompt_key() {
@@ -298,15 +250,19 @@ mod tests {
 
     #[test]
     fn options_are_read_and_others_refused() {
-        let laq = |text: &str| Lookahead::laq(&text.parse().unwrap());
+        let laq = |text: &str| {
+            let label: WindowLabel = text.parse().unwrap();
+            parse_window(&label)?;
+            Lookahead::from_options(&mut label.options(), 0)
+        };
         assert_eq!(laq("laq:4").unwrap().tokens, 4);
         assert_eq!(laq("laq").unwrap().needs().last_rows, 32);
         assert_eq!(laq("laq:method=streaming").unwrap().needs().last_rows, 0);
-        assert!(laq("laq:w=8").unwrap_err().to_string().contains("'w'"));
+        assert!(laq("laq:w=8").err().unwrap().to_string().contains("'w'"));
         assert!(laq("laq:mask=square").is_err());
         assert!(laq("laq:budget=0").is_err());
-        let plus = Lookahead::laq_plus_plus(&"laq++:w=16,n=2".parse().unwrap()).unwrap();
-        assert_eq!(plus.forced_keep().recent, 16);
+        let plus = parse_window(&"laq++:w=16,n=2".parse().unwrap()).unwrap();
+        assert_eq!(plus.keep_rule().fixed.recent, 16);
         assert_eq!(plus.label(), "laq++:w=16,n=2");
     }
 }

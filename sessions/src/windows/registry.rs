@@ -1,9 +1,18 @@
 //! The windows that can be typed. A new kind of window is one entry of [`KINDS`].
 
-use super::{
-    DECODE_LABEL, DapQ, Draft, ExpectedAttention, H2o, KeyNorm, LastPrompt, Lookahead,
-    ObservationWindow, Random, Streaming, Tova, Trained, TrainedMethod, Union, WindowLabel,
-};
+use super::dapq::dapq;
+use super::draft::draft;
+use super::expected_attention::expected_attention;
+use super::h2o::h2o;
+use super::key_norm::key_norm;
+use super::last_prompt::last_prompt;
+use super::lookahead::{laq, laq_plus_plus};
+use super::random::random;
+use super::streaming::streaming;
+use super::tova::tova;
+use super::trained::{judge_q, lookahead_kv};
+use super::union::union;
+use super::{DECODE_LABEL, TrainedMethod, Window, WindowLabel, WindowOptions};
 use crate::SessionError;
 use crate::model::{Companion, ModelSource};
 
@@ -19,8 +28,8 @@ pub struct WindowKind {
     pub summary: &'static str,
     /// Whether it can be used without options, and so stands in `all`.
     pub has_defaults: bool,
-    /// Makes the window from what was typed.
-    build: fn(&WindowLabel) -> Result<Box<dyn ObservationWindow>, SessionError>,
+    /// Makes the window from its options; those that it does not read are refused.
+    build: fn(&mut WindowOptions<'_>) -> Result<Window, SessionError>,
 }
 
 /// A kind that can be used without options.
@@ -28,7 +37,7 @@ const fn kind(
     name: &'static str,
     syntax: &'static str,
     summary: &'static str,
-    build: fn(&WindowLabel) -> Result<Box<dyn ObservationWindow>, SessionError>,
+    build: fn(&mut WindowOptions<'_>) -> Result<Window, SessionError>,
 ) -> WindowKind {
     WindowKind {
         name,
@@ -45,79 +54,79 @@ const KINDS: &[WindowKind] = &[
         "last",
         "last[:w=32]",
         "the queries of the last W prompt tokens (SnapKV)",
-        |label| Ok(Box::new(LastPrompt::from_label(label)?)),
+        last_prompt,
     ),
     kind(
         "laq",
         "laq[:n=8,budget=10%,method=snapkv|h2o|streaming,stage-w=32,heads=query|kv,mask=causal|as-released]",
         "the queries of n tokens decoded ahead on an evicted copy of the cache (Lookahead Q-Cache)",
-        |label| Ok(Box::new(Lookahead::laq(label)?)),
+        laq,
     ),
     kind(
         "laq++",
         "laq++[:w=8,...]",
         "the last W prompt queries and those of laq, whose options it takes",
-        |label| Ok(Box::new(Lookahead::laq_plus_plus(label)?)),
+        laq_plus_plus,
     ),
     kind(
         "dapq",
         "dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0,pool=max:7,recent=0]",
         "the queries of n pseudo tokens at the positions of the first decode tokens (DapQ)",
-        |label| Ok(Box::new(DapQ::from_label(label)?)),
+        dapq,
     ),
     kind(
         "judge-q",
         "judge-q[:file=PATH,pool=max:7,recent=0]",
         "the queries of soft tokens that were trained for the model (Judge Q)",
-        |label| Ok(Box::new(Trained::judge_q(label)?)),
+        judge_q,
     ),
     kind(
         "lookahead-kv",
         "lookahead-kv[:file=PATH,pool=max:7,recent=0]",
         "the queries of tokens and low-rank adapters that were trained for the model (LookaheadKV)",
-        |label| Ok(Box::new(Trained::lookahead_kv(label)?)),
+        lookahead_kv,
     ),
     kind(
         "draft",
         "draft[:n=32,w=33,model=DIR,dtype=auto | budget=10%,method=...,stage-w=32,heads=query|kv]",
         "the last W prompt queries and the model's own for tokens that a smaller model, or itself on an evicted cache, drafted (SpecKV)",
-        |label| Ok(Box::new(Draft::from_label(label)?)),
+        draft,
     ),
     kind(
         "tova",
         "tova",
         "the last prompt query, averaged over the heads of a layer (TOVA)",
-        |label| Ok(Box::new(Tova::from_label(label)?)),
+        tova,
     ),
     kind(
         "h2o",
         "h2o[:recent=32|50%]",
         "the attention of all prompt queries, summed up (H2O)",
-        |label| Ok(Box::new(H2o::from_label(label)?)),
+        h2o,
     ),
     kind(
         "streaming",
         "streaming[:sinks=4]",
         "position alone: the first tokens and the most recent (StreamingLLM); not attention",
-        |label| Ok(Box::new(Streaming::from_label(label)?)),
+        streaming,
     ),
     kind(
         "expected",
         "expected[:sinks=4,future=512,epsilon=0]",
         "queries drawn as the prompt's were, at positions to come (Expected Attention); not attention",
-        |label| Ok(Box::new(ExpectedAttention::from_label(label)?)),
+        expected_attention,
     ),
     kind(
         "knorm",
         "knorm",
         "minus the norm of the key; not attention",
-        |label| Ok(Box::new(KeyNorm::from_label(label)?)),
+        key_norm,
     ),
     kind(
         "random",
         "random[:seed=0]",
         "chance, the floor under every window; not attention",
-        |label| Ok(Box::new(Random::from_label(label)?)),
+        random,
     ),
     WindowKind {
         name: "union",
@@ -125,7 +134,7 @@ const KINDS: &[WindowKind] = &[
         syntax: "union:[by=rows|best-rank|mean-rank,]of=WINDOW+WINDOW...",
         summary: "several windows as one, merged by their rows or by the places that they give",
         has_defaults: false,
-        build: |label| Ok(Box::new(Union::from_label(label)?)),
+        build: union,
     },
 ];
 
@@ -168,13 +177,13 @@ fn name(kind: &WindowKind) -> String {
 ///
 /// # Errors
 /// [`SessionError::Plan`] for a name that is not registered, an option that is wrong, or a label twice.
-pub fn parse_windows(labels: &[String]) -> Result<Vec<Box<dyn ObservationWindow>>, SessionError> {
+pub fn parse_windows(labels: &[String]) -> Result<Vec<Window>, SessionError> {
     let wrong = |reason: String| Err(SessionError::Plan { reason });
     let typed = labels.iter().flat_map(|label| match label.as_str() {
         "all" => with_defaults().map(name).collect(),
         _ => vec![label.clone()],
     });
-    let mut windows: Vec<Box<dyn ObservationWindow>> = Vec::new();
+    let mut windows: Vec<Window> = Vec::new();
     for text in typed {
         let label: WindowLabel = text.parse()?;
         if windows.iter().any(|window| window.label() == text) {
@@ -192,7 +201,7 @@ pub fn parse_windows(labels: &[String]) -> Result<Vec<Box<dyn ObservationWindow>
 ///
 /// # Errors
 /// [`SessionError::Plan`] for a name that is not registered or an option that is wrong.
-pub fn parse_window(label: &WindowLabel) -> Result<Box<dyn ObservationWindow>, SessionError> {
+pub fn parse_window(label: &WindowLabel) -> Result<Window, SessionError> {
     let wrong = |reason: String| Err(SessionError::Plan { reason });
     if label.name() == DECODE_LABEL {
         return wrong(
@@ -200,7 +209,12 @@ pub fn parse_window(label: &WindowLabel) -> Result<Box<dyn ObservationWindow>, S
         );
     }
     match KINDS.iter().find(|kind| kind.name == label.name()) {
-        Some(kind) => (kind.build)(label),
+        Some(kind) => {
+            let mut options = label.options();
+            let window = (kind.build)(&mut options)?;
+            options.finish()?;
+            Ok(window.labelled(label.text()))
+        }
         None => {
             let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             wrong(format!(

@@ -4,45 +4,21 @@
 //! Score of prompt token j in a layer: mean over h of softmax_j(q_h . k_j / sqrt(D)), q the last row; no
 //! pooling; nothing is kept by force (kvpress keeps the last token, the original does not).
 
-use std::time::Instant;
-
-use candle_core::{Device, Tensor};
-
-use super::{ObservationWindow, WindowLabel};
+use super::{Observe, Observed, Run, Window, WindowOptions};
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, WindowMemory};
-use crate::model::Model;
-use crate::observation::{Cost, Observation, ScoreKind, TokenScores};
-use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::observation::ScoreKind;
+use crate::prefill::Needs;
 
 /// The last row's attention, one score for a whole layer.
-#[derive(Debug, Clone)]
-pub struct Tova {
-    label: String,
+struct Tova;
+
+/// From `tova`.
+pub(super) fn tova(_options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    Ok(Window::by_scores(Tova))
 }
 
-impl Tova {
-    /// From `tova`.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any option.
-    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
-        label.options().finish()?;
-        Ok(Self {
-            label: label.text().to_owned(),
-        })
-    }
-}
-
-impl ObservationWindow for Tova {
-    fn label(&self) -> &str {
-        &self.label
-    }
-
-    fn gives_rows(&self) -> bool {
-        false
-    }
-
+impl Observe for Tova {
     fn needs(&self) -> Needs {
         Needs {
             last_rows: 1,
@@ -56,19 +32,9 @@ impl ObservationWindow for Tova {
         Ok(run.observed_by_scores(1, run.weighed(1) + means))
     }
 
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let started = Instant::now();
-        let prompt_tokens = prefilled.prompt_tokens();
-        let config = model.config();
-        let last = prefilled.last_rows(1)?;
-        let keys = prefilled
-            .keys_for_scoring(model)?
-            .stopped_by(control.cancel);
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let (config, prompt_tokens) = (run.config(), run.prompt_tokens());
+        let (last, keys) = (run.prefilled.last_rows(1)?, run.keys()?);
         let mut means = Vec::with_capacity(config.layers * prompt_tokens);
         for layer in 0..config.layers {
             let mut sums = vec![0.0_f64; prompt_tokens];
@@ -82,15 +48,9 @@ impl ObservationWindow for Tova {
             let heads = config.query_heads as f64;
             means.extend(sums.iter().map(|sum| (sum / heads) as f32));
         }
-        let scores = Tensor::from_vec(means, (config.layers, 1, prompt_tokens), &Device::Cpu)?;
-        let scores = TokenScores::new(ScoreKind::Attention, &scores)?;
-        let cost = Cost {
-            rows: 1,
-            seconds: started.elapsed().as_secs_f64(),
-            flops: config.scoring_flops(1, prompt_tokens),
-            extra_tokens: 0,
-            peak_bytes: last.bytes() + scores.bytes(),
-        };
-        Observation::by_scores(self.info(Vec::new(), cost), scores)
+        run.looked_at(1);
+        run.computed(config.scoring_flops(1, prompt_tokens));
+        run.held(last.bytes());
+        run.scores(ScoreKind::Attention, means)
     }
 }

@@ -20,13 +20,13 @@ use kvlens_analysis::{ForcedKeep, Pooling, Scoring};
 use serde::{Deserialize, Serialize};
 
 use super::trained_file::{TrainedFile, TrainedSize};
-use super::{ObservationWindow, SoftTokens, WindowLabel};
+use super::window::Unloaded;
+use super::{Observe, Observed, ReadyWindow, Run, SoftTokens, Window, WindowOptions};
 use crate::SessionError;
 use crate::error::Context;
 use crate::footprint::{RunShape, WindowMemory};
 use crate::model::{Companion, Model, ModelSource};
-use crate::observation::Observation;
-use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::prefill::Needs;
 
 /// As the pipelines pool that the windows were put into.
 const PUBLISHED_POOLING: Pooling = Pooling::Max { kernel: 7 };
@@ -56,63 +56,57 @@ impl TrainedMethod {
     }
 }
 
-/// A window whose rows were trained.
-#[derive(Debug)]
-pub struct Trained {
+/// A window whose rows were trained, before they are read.
+struct Trained {
     label: String,
     method: TrainedMethod,
     file: Option<PathBuf>,
-    pool: Pooling,
-    recent: usize,
-    rows: Option<SoftTokens>,
-    file_sha256: Option<String>,
+}
+
+/// A trained window with its rows.
+struct LoadedRows {
+    rows: SoftTokens,
+    file_sha256: String,
+}
+
+/// From `judge-q[:file=PATH,pool=max:7,recent=0]`.
+pub(super) fn judge_q(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    trained(options, TrainedMethod::JudgeQ)
+}
+
+/// From `lookahead-kv[:file=PATH,pool=max:7,recent=0]`.
+pub(super) fn lookahead_kv(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    trained(options, TrainedMethod::LookaheadKv)
+}
+
+fn trained(options: &mut WindowOptions<'_>, method: TrainedMethod) -> Result<Window, SessionError> {
+    let window = Trained {
+        label: options.label().to_owned(),
+        method,
+        file: options.text("file").map(PathBuf::from),
+    };
+    let scoring = Scoring {
+        pool: options.pooling(PUBLISHED_POOLING)?,
+        ..Scoring::default()
+    };
+    let keep = ForcedKeep {
+        sinks: 0,
+        recent: options.parsed("recent", 0)?,
+    };
+    Ok(Window::new(true, window).scored(scoring).keeping(keep))
+}
+
+impl TrainedMethod {
+    /// A window of rows in memory, with the defaults of its method.
+    pub(crate) fn window_of(self, rows: SoftTokens) -> ReadyWindow {
+        ReadyWindow::new(self.name(), rows).scored(Scoring {
+            pool: PUBLISHED_POOLING,
+            ..Scoring::default()
+        })
+    }
 }
 
 impl Trained {
-    /// From `judge-q[:file=PATH,pool=max:7,recent=0]`.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any other option.
-    pub fn judge_q(label: &WindowLabel) -> Result<Self, SessionError> {
-        Self::from_label(label, TrainedMethod::JudgeQ)
-    }
-
-    /// From `lookahead-kv[:file=PATH,pool=max:7,recent=0]`.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for any other option.
-    pub fn lookahead_kv(label: &WindowLabel) -> Result<Self, SessionError> {
-        Self::from_label(label, TrainedMethod::LookaheadKv)
-    }
-
-    fn from_label(label: &WindowLabel, method: TrainedMethod) -> Result<Self, SessionError> {
-        let mut options = label.options();
-        let window = Self {
-            label: label.text().to_owned(),
-            method,
-            file: options.text("file").map(PathBuf::from),
-            pool: options.pooling(PUBLISHED_POOLING)?,
-            recent: options.parsed("recent", 0)?,
-            rows: None,
-            file_sha256: None,
-        };
-        options.finish()?;
-        Ok(window)
-    }
-
-    /// A window of rows in memory, with the defaults of its method.
-    pub(crate) fn of_rows(method: TrainedMethod, rows: SoftTokens) -> Self {
-        Self {
-            label: method.name().to_owned(),
-            method,
-            file: None,
-            pool: PUBLISHED_POOLING,
-            recent: 0,
-            rows: Some(rows),
-            file_sha256: None,
-        }
-    }
-
     /// The bytes of the file that the label names, or of the one beside the model, and where it lies.
     fn read(&self, source: &ModelSource) -> Result<(Vec<u8>, PathBuf), SessionError> {
         if let Some(path) = &self.file {
@@ -132,57 +126,24 @@ impl Trained {
         }
     }
 
-    fn rows(&self) -> Result<&SoftTokens, SessionError> {
-        self.rows.as_ref().ok_or_else(|| SessionError::Internal {
-            reason: format!("window '{}' was not prepared", self.label),
-        })
+    fn size(&self, source: &ModelSource) -> Result<TrainedSize, SessionError> {
+        let (bytes, path) = self.read(source)?;
+        TrainedSize::of(&bytes, &path)
     }
 }
 
-impl ObservationWindow for Trained {
-    fn label(&self) -> &str {
-        &self.label
+impl Unloaded for Trained {
+    fn needs_with(&self, source: &ModelSource) -> Result<Needs, SessionError> {
+        let rows = self.size(source)?.rows;
+        Ok(Needs {
+            extra_tokens: rows,
+            extra_positions: rows,
+            ..Needs::default()
+        })
     }
 
-    fn needs(&self) -> Needs {
-        self.rows
-            .as_ref()
-            .map(SoftTokens::needs)
-            .unwrap_or_default()
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring {
-            pool: self.pool,
-            ..Scoring::default()
-        }
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        ForcedKeep {
-            sinks: 0,
-            recent: self.recent,
-        }
-    }
-
-    fn prepare(&mut self, model: &Model) -> Result<(), SessionError> {
-        let (bytes, path) = self.read(model.source())?;
-        let file = TrainedFile::from_bytes(&bytes, &path, self.method, model)?;
-        let (embeddings, adapters) = file.for_model(model)?;
-        let mut rows = SoftTokens::new(&self.label, embeddings)?.with_adapters(adapters);
-        rows.prepare(model)?;
-        self.rows = Some(rows);
-        self.file_sha256 = Some(file.sha256);
-        Ok(())
-    }
-
-    fn loaded_weights_sha256(&self) -> Vec<String> {
-        self.file_sha256.iter().cloned().collect()
-    }
-
-    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
-        let (bytes, path) = self.read(run.source)?;
-        let size = TrainedSize::of(&bytes, &path)?;
+    fn footprint(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let size = self.size(run.source)?;
         let loaded = (size.numbers * run.element_bytes) as f64;
         Ok(WindowMemory {
             loaded: run.beside_the_model(loaded),
@@ -190,13 +151,27 @@ impl ObservationWindow for Trained {
         })
     }
 
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let (rows, cost) = self.rows()?.run(model, prefilled, control)?;
-        Observation::by_queries(self.info(Vec::new(), cost), rows)
+    fn load(self: Box<Self>, model: &Model) -> Result<Box<dyn Observe>, SessionError> {
+        let (bytes, path) = self.read(model.source())?;
+        let file = TrainedFile::from_bytes(&bytes, &path, self.method, model)?;
+        let (embeddings, adapters) = file.for_model(model)?;
+        Ok(Box::new(LoadedRows {
+            rows: SoftTokens::new(model, &embeddings, adapters)?,
+            file_sha256: file.sha256,
+        }))
+    }
+}
+
+impl Observe for LoadedRows {
+    fn needs(&self) -> Needs {
+        self.rows.needs()
+    }
+
+    fn loaded_weights_sha256(&self) -> Vec<String> {
+        vec![self.file_sha256.clone()]
+    }
+
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        self.rows.observe(run)
     }
 }

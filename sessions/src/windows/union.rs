@@ -10,16 +10,17 @@
 //!
 //! What any member always keeps is always kept.
 
-use kvlens_analysis::{ForcedKeep, KeepRule, Scoring};
+use kvlens_analysis::{KeepRule, Scoring};
 
 use super::registry::parse_window;
 use super::union_ranks::{RankMerge, merge_ranks};
-use super::{ObservationWindow, WindowLabel};
+use super::window::Unloaded;
+use super::{Observe, Observed, ReadyWindow, Run, Window, WindowLabel, WindowOptions};
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, WindowMemory};
-use crate::model::Model;
+use crate::model::{Model, ModelSource};
 use crate::observation::{Cost, Observation, QueryRows};
-use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::prefill::Needs;
 
 /// How members become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,84 +30,55 @@ enum Merge {
 }
 
 /// Several windows as one.
-pub struct Union {
-    label: String,
+struct Union<W> {
     merge: Merge,
-    members: Vec<Box<dyn ObservationWindow>>,
+    members: Vec<W>,
 }
 
-impl Union {
-    /// From `union:[by=rows|best-rank|mean-rank,]of=WINDOW+WINDOW...`, each written with its own options. A plus
-    /// sign parts two windows where a letter follows it.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for fewer than two members, one that is no window, or a union inside a union.
-    pub fn from_label(label: &WindowLabel) -> Result<Self, SessionError> {
-        let mut options = label.options();
-        let merge = options.choice(
-            "by",
-            &[
-                ("rows", Merge::Rows),
-                ("best-rank", Merge::Ranks(RankMerge::Best)),
-                ("mean-rank", Merge::Ranks(RankMerge::Mean)),
-            ],
-        )?;
-        let members = options.members().unwrap_or_default();
-        let mut windows: Vec<Box<dyn ObservationWindow>> = Vec::new();
-        for text in split_members(members) {
-            let member: WindowLabel = text.parse()?;
-            if member.name() == label.name() {
-                return Err(options.wrong("a union cannot hold another one"));
-            }
-            windows.push(parse_window(&member)?);
-        }
-        if windows.len() < 2 {
-            return Err(options.wrong("name at least two windows, as in union:of=last:8+laq:n=8"));
-        }
-        options.finish()?;
-        if merge == Merge::Rows
-            && let Some(member) = windows.iter().find(|member| !member.gives_rows())
-        {
-            return Err(SessionError::Plan {
-                reason: format!(
-                    "window '{}': '{}' gives scores and no rows; merge it with by=best-rank or by=mean-rank",
-                    label.text(),
-                    member.label()
-                ),
-            });
-        }
-        Ok(Self {
-            label: label.text().to_owned(),
-            merge,
-            members: windows,
-        })
+/// From `union:[by=rows|best-rank|mean-rank,]of=WINDOW+WINDOW...`, each written with its own options. A plus
+/// sign parts two windows where a letter follows it. Fewer than two members are refused, one that is no window, and a
+/// union inside a union.
+pub(super) fn union(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    let merge = options.choice(
+        "by",
+        &[
+            ("rows", Merge::Rows),
+            ("best-rank", Merge::Ranks(RankMerge::Best)),
+            ("mean-rank", Merge::Ranks(RankMerge::Mean)),
+        ],
+    )?;
+    let members = members(options)?;
+    if merge == Merge::Rows
+        && let Some(member) = members.iter().find(|member| !member.gives_rows())
+    {
+        return Err(options.wrong(&format!(
+            "'{}' gives scores and no rows; merge it with by=best-rank or by=mean-rank",
+            member.label()
+        )));
     }
+    let scoring = match (merge, members.first()) {
+        (Merge::Rows, Some(first)) => first.scoring(),
+        _ => Scoring::default(),
+    };
+    let rules = members.iter().map(Window::keep_rule);
+    let keep = rules.fold(KeepRule::default(), KeepRule::union);
+    let union = Window::new(merge == Merge::Rows, Union { merge, members });
+    Ok(union.scored(scoring).keeping(keep))
+}
 
-    fn first_scoring(&self) -> Scoring {
-        self.members
-            .first()
-            .map_or_else(Scoring::default, |member| member.scoring())
+fn members(options: &mut WindowOptions<'_>) -> Result<Vec<Window>, SessionError> {
+    let mut windows = Vec::new();
+    for text in split_members(options.members().unwrap_or_default()) {
+        let member: WindowLabel = text.parse()?;
+        if member.name() == "union" {
+            return Err(options.wrong("a union cannot hold another one"));
+        }
+        windows.push(parse_window(&member)?);
     }
-
-    fn merge_rows(
-        &self,
-        observed: &[Observation],
-        cost: Cost,
-    ) -> Result<Observation, SessionError> {
-        // every member has rows: that was asked when the label was read
-        let rows: Vec<&QueryRows> = observed
-            .iter()
-            .filter_map(Observation::query_rows)
-            .collect();
-        let merged = QueryRows::concatenate(&rows)?;
-        let token_ids: Vec<u32> = observed
-            .iter()
-            .flat_map(|member| member.token_ids().to_vec())
-            .collect();
-        // ids are known for every row or not kept at all
-        let token_ids = Some(token_ids).filter(|ids| ids.len() == merged.count());
-        Observation::by_queries(self.info(token_ids.unwrap_or_default(), cost), merged)
+    if windows.len() < 2 {
+        return Err(options.wrong("name at least two windows, as in union:of=last:8+laq:n=8"));
     }
+    Ok(windows)
 }
 
 /// Parts at every plus sign that a letter follows: `laq+++last:8` is `laq++` and `last:8`.
@@ -124,64 +96,15 @@ fn split_members(text: &str) -> Vec<&str> {
     members
 }
 
-impl ObservationWindow for Union {
-    fn label(&self) -> &str {
-        &self.label
+impl Unloaded for Union<Window> {
+    fn needs_with(&self, source: &ModelSource) -> Result<Needs, SessionError> {
+        let mut members = self.members.iter();
+        members.try_fold(Needs::default(), |needs, member| {
+            Ok(needs.and(&member.needs(source)?))
+        })
     }
 
-    fn gives_rows(&self) -> bool {
-        self.merge == Merge::Rows
-    }
-
-    fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
-        self.members
-            .iter()
-            .try_for_each(|member| member.check_prompt(prompt_tokens))
-    }
-
-    fn needs(&self) -> Needs {
-        self.members
-            .iter()
-            .fold(Needs::default(), |needs, member| needs.and(&member.needs()))
-    }
-
-    fn scoring(&self) -> Scoring {
-        match self.merge {
-            Merge::Rows => self.first_scoring(),
-            Merge::Ranks(_) => Scoring::default(),
-        }
-    }
-
-    fn forced_keep(&self) -> ForcedKeep {
-        self.members
-            .iter()
-            .fold(ForcedKeep::default(), |keep, member| {
-                keep.union(member.forced_keep())
-            })
-    }
-
-    fn keep_rule(&self) -> KeepRule {
-        self.members
-            .iter()
-            .fold(KeepRule::default(), |rule, member| {
-                rule.union(member.keep_rule())
-            })
-    }
-
-    fn prepare(&mut self, model: &Model) -> Result<(), SessionError> {
-        self.members
-            .iter_mut()
-            .try_for_each(|member| member.prepare(model))
-    }
-
-    fn loaded_weights_sha256(&self) -> Vec<String> {
-        let members = self.members.iter();
-        members
-            .flat_map(|member| member.loaded_weights_sha256())
-            .collect()
-    }
-
-    fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+    fn footprint(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
         let mut all = WindowMemory::default();
         for member in &self.members {
             let member = member.memory(run)?;
@@ -198,38 +121,74 @@ impl ObservationWindow for Union {
         let heads = run.config.query_heads;
         // order and places of every member, and the last one's scores or the merged ones
         let rankings = Memory::on_host(2.0 * self.members.len() as f64 * run.scores(heads));
-        let rows = self.needs().last_rows.min(run.prompt_tokens);
-        all.working = all.working.max(members + rankings + run.ranked(rows));
+        let rows = self.needs_with(run.source)?.last_rows;
+        let ranked = run.ranked(rows.min(run.prompt_tokens));
+        all.working = all.working.max(members + rankings + ranked);
         all.observation_bytes = run.scores(heads);
         Ok(all)
     }
 
-    fn observe(
-        &self,
-        model: &Model,
-        prefilled: &mut Prefilled,
-        control: &mut RunControl<'_>,
-    ) -> Result<Observation, SessionError> {
-        let observed = self
-            .members
+    fn load(self: Box<Self>, model: &Model) -> Result<Box<dyn Observe>, SessionError> {
+        let members = self.members.into_iter();
+        Ok(Box::new(Union {
+            merge: self.merge,
+            members: members
+                .map(|member| member.ready(model))
+                .collect::<Result<Vec<_>, _>>()?,
+        }))
+    }
+}
+
+impl Observe for Union<ReadyWindow> {
+    fn needs(&self) -> Needs {
+        let members = self.members.iter();
+        members.fold(Needs::default(), |needs, member| needs.and(&member.needs()))
+    }
+
+    fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
+        self.members
             .iter()
-            .map(|member| member.observe(model, prefilled, control))
+            .try_for_each(|member| member.check_prompt(prompt_tokens))
+    }
+
+    fn loaded_weights_sha256(&self) -> Vec<String> {
+        let members = self.members.iter();
+        members
+            .flat_map(ReadyWindow::loaded_weights_sha256)
+            .collect()
+    }
+
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let members = self.members.iter();
+        let observed = members
+            .map(|member| member.observe(run.model, run.prefilled, &mut run.control))
             .collect::<Result<Vec<_>, _>>()?;
-        let cost = observed.iter().fold(Cost::default(), |cost, member| {
-            cost.and_then(*member.cost())
-        });
+        let costs = observed.iter().map(|member| *member.cost());
+        run.left_to_others(costs.fold(Cost::default(), Cost::and_then));
         match self.merge {
-            Merge::Rows => self.merge_rows(&observed, cost),
+            Merge::Rows => merge_rows(&observed),
             Merge::Ranks(merge) => {
-                let keys = prefilled
-                    .keys_for_scoring(model)?
-                    .stopped_by(control.cancel);
-                let heads = model.config().query_heads;
-                let scores = merge_ranks(&observed, &keys, heads, merge)?;
-                Observation::by_scores(self.info(Vec::new(), cost), scores)
+                let heads = run.config().query_heads;
+                Ok(merge_ranks(&observed, &run.keys()?, heads, merge)?.into())
             }
         }
     }
+}
+
+fn merge_rows(observed: &[Observation]) -> Result<Observed, SessionError> {
+    // every member has rows: that was asked when the label was read
+    let rows: Vec<&QueryRows> = observed
+        .iter()
+        .filter_map(Observation::query_rows)
+        .collect();
+    let merged = QueryRows::concatenate(&rows)?;
+    let token_ids: Vec<u32> = observed
+        .iter()
+        .flat_map(|member| member.token_ids().to_vec())
+        .collect();
+    // ids are known for every row or not kept at all
+    let token_ids = Some(token_ids).filter(|ids| ids.len() == merged.count());
+    Ok(Observed::rows(merged, token_ids.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -246,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_union_needs_two_windows_and_holds_no_union() {
-        let error = |text: &str| match Union::from_label(&text.parse().unwrap()) {
+        let error = |text: &str| match parse_window(&text.parse().unwrap()) {
             Err(error) => error.to_string(),
             Ok(window) => format!("'{}' was taken", window.label()),
         };
@@ -259,18 +218,13 @@ mod tests {
 
     #[test]
     fn needs_and_forced_tokens_are_those_of_all_members() {
-        let label = "union:by=mean-rank,of=last:8+dapq:n=4+h2o:recent=3"
-            .parse()
-            .unwrap();
-        let union = Union::from_label(&label).unwrap();
-        let needs = union.needs();
+        let union = |text: &str| parse_window(&text.parse().unwrap()).unwrap();
+        let all = union("union:by=mean-rank,of=last:8+dapq:n=4+h2o:recent=3");
+        let needs = all.needs(&ModelSource::Demo).unwrap();
         assert_eq!((needs.last_rows, needs.extra_tokens), (8, 4));
         assert!(needs.column_sums);
-        assert_eq!(union.forced_keep().recent, 8);
-        let label = "union:by=mean-rank,of=last:8+h2o:recent=50%"
-            .parse()
-            .unwrap();
-        let rule = Union::from_label(&label).unwrap().keep_rule();
+        assert_eq!(all.keep_rule().fixed.recent, 8);
+        let rule = union("union:by=mean-rank,of=last:8+h2o:recent=50%").keep_rule();
         assert_eq!([10, 64].map(|budget| rule.at(budget).recent), [8, 32]);
     }
 }

@@ -7,7 +7,7 @@ use kvlens_datasets::{DataSpec, Sample, load};
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
 };
-use kvlens_sessions::windows::{Decode, ObservationWindow, parse_window};
+use kvlens_sessions::windows::{Decode, ReadyWindow, parse_window};
 use kvlens_sessions::{
     CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, Needs, Observation,
     Prefilled, PromptKeys, QueryRows, RunControl, SessionError, StartMode, capture,
@@ -86,14 +86,13 @@ pub fn micro_prompt(model: &Model) -> Vec<u32> {
 }
 
 /// A window that is ready for a model.
-pub fn window(label: &str, model: &Model) -> Box<dyn ObservationWindow> {
-    let mut window = parse_window(&label.parse().unwrap()).unwrap();
-    window.prepare(model).unwrap();
-    window
+pub fn window(label: &str, model: &Model) -> ReadyWindow {
+    let window = parse_window(&label.parse().unwrap()).unwrap();
+    window.ready(model).unwrap()
 }
 
 /// The oracle with so many steps, whatever the model says.
-pub fn decode(steps: usize) -> Decode {
+pub fn decode(steps: usize) -> ReadyWindow {
     Decode::generated(DecodePlan {
         max_tokens: steps,
         ignore_eos: true,
@@ -102,7 +101,7 @@ pub fn decode(steps: usize) -> Decode {
 }
 
 /// Prefill with what these windows need.
-pub fn prefill(model: &Model, ids: &[u32], windows: &[&dyn ObservationWindow]) -> Prefilled {
+pub fn prefill(model: &Model, ids: &[u32], windows: &[&ReadyWindow]) -> Prefilled {
     let needs = windows
         .iter()
         .fold(Needs::default(), |needs, window| needs.and(&window.needs()));
@@ -120,7 +119,7 @@ pub fn prefill_for(model: &Model, ids: &[u32], needs: &Needs) -> Prefilled {
 
 /// Observes, or gives the sentence that says why not.
 pub fn try_observe(
-    window: &dyn ObservationWindow,
+    window: &ReadyWindow,
     model: &Model,
     prefilled: &mut Prefilled,
 ) -> Result<Observation, String> {
@@ -134,11 +133,7 @@ pub fn try_observe(
         .map_err(|error| error.to_string())
 }
 
-pub fn observe(
-    window: &dyn ObservationWindow,
-    model: &Model,
-    prefilled: &mut Prefilled,
-) -> Observation {
+pub fn observe(window: &ReadyWindow, model: &Model, prefilled: &mut Prefilled) -> Observation {
     try_observe(window, model, prefilled).unwrap()
 }
 

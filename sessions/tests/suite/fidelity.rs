@@ -108,9 +108,9 @@ fn what_an_eviction_does_agrees_with_masked_transformers() {
 /// The rankings of a window and a plan that follows the model's own generation.
 fn ranked(model: &Model, ids: &[u32], label: &str) -> (Rankings, ForcedKeep, ContinuationPlan) {
     let (window, decode) = (window(label, model), decode(12));
-    let mut prefilled = prefill(model, ids, &[window.as_ref(), &decode]);
+    let mut prefilled = prefill(model, ids, &[&window, &decode]);
     let oracle = observe(&decode, model, &mut prefilled);
-    let observation = observe(window.as_ref(), model, &mut prefilled);
+    let observation = observe(&window, model, &mut prefilled);
     let keys = prefilled.keys_for_scoring(model).unwrap();
     let forced_keep = observation.forced_keep();
     let importance = keys

@@ -53,9 +53,9 @@ fn floating_point_files_agree_with_transformers() {
         let generated = reference.ids("generated_ids");
         let (decode, last) = (decode(generated.len()), window("last:8", &model));
         let ids = reference.ids("prompt_ids");
-        let mut prefilled = prefill(&model, &ids, &[&decode, last.as_ref()]);
+        let mut prefilled = prefill(&model, &ids, &[&decode, &last]);
         let decode = observe(&decode, &model, &mut prefilled);
-        let last = observe(last.as_ref(), &model, &mut prefilled);
+        let last = observe(&last, &model, &mut prefilled);
         assert_eq!(decode.token_ids(), generated, "{name}: greedy ids");
         let keys = prefilled.keys_for_scoring(&model).unwrap();
         for (found, expected) in [
@@ -141,8 +141,8 @@ fn assert_close_to_dequantised(what: &str, quantised: &Parts, plain: &Parts) {
         let model = try_load(&path).unwrap();
         let ids: Vec<u32> = (0..96).map(|index| 5 + (index * 37) % 300).collect();
         let last = window("last:8", &model);
-        let mut prefilled = prefill(&model, &ids, &[last.as_ref()]);
-        let last = observe(last.as_ref(), &model, &mut prefilled);
+        let mut prefilled = prefill(&model, &ids, &[&last]);
+        let last = observe(&last, &model, &mut prefilled);
         let keys = prefilled.keys_for_scoring(&model).unwrap();
         (values(prefilled.last_logits()), rows_of(&keys, &last))
     });

@@ -34,8 +34,8 @@ fn differences(name: &str, dtype: DtypeChoice) -> (f32, f32) {
     let model = load_model(&source, dtype);
     let reference = Reference::open(name);
     let last = window("last:8", &model);
-    let mut prefilled = prefill(&model, &reference.ids("prompt_ids"), &[last.as_ref()]);
-    let observation = observe(last.as_ref(), &model, &mut prefilled);
+    let mut prefilled = prefill(&model, &reference.ids("prompt_ids"), &[&last]);
+    let observation = observe(&last, &model, &mut prefilled);
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let logits: Tensor = prefilled.last_logits().clone();
     let expected = reference.floats("prefill_logits");
@@ -85,8 +85,8 @@ fn weights_of_a_row_add_up_to_one_in_half_precision() {
             let model = load_model(&source, dtype);
             let ids = Reference::open(name).ids("prompt_ids");
             let last = window("last:8", &model);
-            let mut prefilled = prefill(&model, &ids, &[last.as_ref()]);
-            let observation = observe(last.as_ref(), &model, &mut prefilled);
+            let mut prefilled = prefill(&model, &ids, &[&last]);
+            let observation = observe(&last, &model, &mut prefilled);
             let keys = prefilled.keys_for_scoring(&model).unwrap();
             for row in rows_of(&keys, &observation).chunks_exact(ids.len()) {
                 let sum: f32 = row.iter().sum();
@@ -113,8 +113,8 @@ fn accumulated_attention_adds_up_to_its_rows_in_half_precision() {
                 }
             };
             let h2o = window("h2o", &model);
-            let mut prefilled = prefill(&model, &ids, &[h2o.as_ref()]);
-            let observation = observe(h2o.as_ref(), &model, &mut prefilled);
+            let mut prefilled = prefill(&model, &ids, &[&h2o]);
+            let observation = observe(&h2o, &model, &mut prefilled);
             let Evidence::Scores(scores) = observation.evidence() else {
                 panic!("H2O gives scores");
             };

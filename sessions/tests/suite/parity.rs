@@ -71,9 +71,9 @@ fn check(name: &str) -> [f32; 3] {
         decode(generated.len()),
         window_of(&format!("last:{window}"), &model),
     );
-    let mut prefilled = prefill(&model, &ids, &[&decode, last.as_ref()]);
+    let mut prefilled = prefill(&model, &ids, &[&decode, &last]);
     let decode = observe(&decode, &model, &mut prefilled);
-    let last = observe(last.as_ref(), &model, &mut prefilled);
+    let last = observe(&last, &model, &mut prefilled);
     assert_eq!(decode.token_ids(), generated, "{name}: greedy ids");
     let logits: Vec<f32> = prefilled.last_logits().to_vec1().unwrap();
     let mut worst = [0.0; 3];

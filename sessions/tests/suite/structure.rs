@@ -1,10 +1,10 @@
 //! Truths that hold whatever the weights are, on the built-in model.
 
 use kvlens_sessions::model::Model;
-use kvlens_sessions::windows::{Decode, DecodePlan, LastPrompt, WindowLabel};
+use kvlens_sessions::windows::{Decode, DecodePlan};
 use kvlens_sessions::{Needs, Prefilled};
 
-use crate::common::{key_values, observe, rows, values};
+use crate::common::{key_values, observe, rows, values, window};
 
 const STEPS: usize = 12;
 
@@ -23,10 +23,6 @@ fn plan() -> DecodePlan {
         max_tokens: STEPS,
         ..DecodePlan::default()
     }
-}
-
-fn last(text: &str) -> LastPrompt {
-    LastPrompt::from_label(&text.parse::<WindowLabel>().unwrap()).unwrap()
 }
 
 fn prompt() -> String {
@@ -55,7 +51,7 @@ fn the_first_decode_query_stands_right_behind_the_prompt() {
     let decode = observe(&Decode::generated(plan()), &model, &mut prefilled);
     assert_eq!(rows(&decode).positions()[0], tokens);
     assert_eq!(rows(&decode).visible_keys()[0], tokens + 1);
-    let last = observe(&last("last:4"), &model, &mut prefilled);
+    let last = observe(&window("last:4", &model), &model, &mut prefilled);
     assert_eq!(
         rows(&last).positions(),
         [tokens - 4, tokens - 3, tokens - 2, tokens - 1]
@@ -87,8 +83,8 @@ fn forcing_what_the_model_generated_gives_the_same_observation() {
 fn a_shorter_window_is_the_end_of_a_longer_one() {
     let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, &prompt(), 32);
-    let long = observe(&last("last:32"), &model, &mut prefilled);
-    let short = observe(&last("last:8"), &model, &mut prefilled);
+    let long = observe(&window("last:32", &model), &model, &mut prefilled);
+    let short = observe(&window("last:8", &model), &model, &mut prefilled);
     let end_of_long = rows(&long).queries().narrow(2, 24, 8).unwrap();
     assert_eq!(values(rows(&short).queries()), values(&end_of_long));
 }
@@ -97,7 +93,7 @@ fn a_shorter_window_is_the_end_of_a_longer_one() {
 fn a_window_longer_than_the_prompt_is_the_whole_prompt() {
     let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, "Nobody was in a hurry.", 64);
-    let window = observe(&last("last:64"), &model, &mut prefilled);
+    let window = observe(&window("last:64", &model), &model, &mut prefilled);
     assert_eq!(window.rows(), prefilled.prompt_tokens());
 }
 
@@ -108,7 +104,7 @@ fn weights_on_the_prompt_are_those_of_the_model() {
     let model = crate::common::demo_model();
     let mut prefilled = prefill(&model, &prompt(), 16);
     let decode = observe(&Decode::generated(plan()), &model, &mut prefilled);
-    let last = observe(&last("last:16"), &model, &mut prefilled);
+    let last = observe(&window("last:16", &model), &model, &mut prefilled);
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let (layers, kv_heads, tokens, _) = keys.shape();
     let mut smallest_decode_sum = f32::INFINITY;

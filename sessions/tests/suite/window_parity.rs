@@ -33,8 +33,8 @@ fn reference(name: &str) -> HashMap<String, Tensor> {
 
 fn observed(model: &Model, label: &str) -> (Prefilled, Observation) {
     let window = window(label, model);
-    let mut prefilled = prefill(model, &micro_prompt(model), &[window.as_ref()]);
-    let observation = observe(window.as_ref(), model, &mut prefilled);
+    let mut prefilled = prefill(model, &micro_prompt(model), &[&window]);
+    let observation = observe(&window, model, &mut prefilled);
     (prefilled, observation)
 }
 

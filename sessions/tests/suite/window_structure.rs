@@ -37,13 +37,13 @@ fn prompt_ids(model: &Model) -> Vec<u32> {
 fn observed(model: &Model, labels: &[&str]) -> (Prefilled, Observation, Vec<Observation>) {
     let decode = decode(STEPS);
     let windows: Vec<_> = labels.iter().map(|label| window(label, model)).collect();
-    let mut all: Vec<&dyn kvlens_sessions::windows::ObservationWindow> = vec![&decode];
-    all.extend(windows.iter().map(AsRef::as_ref));
+    let mut all: Vec<&kvlens_sessions::windows::ReadyWindow> = vec![&decode];
+    all.extend(&windows);
     let mut prefilled = prefill(model, &prompt_ids(model), &all);
     let oracle = observe(&decode, model, &mut prefilled);
     let observations = windows
         .iter()
-        .map(|window| observe(window.as_ref(), model, &mut prefilled))
+        .map(|window| observe(&window, model, &mut prefilled))
         .collect();
     (prefilled, oracle, observations)
 }
@@ -105,9 +105,9 @@ fn without_eviction_the_lookahead_is_the_decode_stage_in_every_family() {
         let model = micro_model(name);
         let (decode, laq) = (decode(4), window("laq:n=4,budget=100%", &model));
         let ids = micro_prompt(&model);
-        let mut prefilled = prefill(&model, &ids, &[&decode, laq.as_ref()]);
+        let mut prefilled = prefill(&model, &ids, &[&decode, &laq]);
         let oracle = observe(&decode, &model, &mut prefilled);
-        let ahead = observe(laq.as_ref(), &model, &mut prefilled);
+        let ahead = observe(&laq, &model, &mut prefilled);
         assert_eq!(ahead.token_ids(), oracle.token_ids(), "{name}");
         let difference = largest_difference(&values(queries(&ahead)), &values(queries(&oracle)));
         assert!(
@@ -202,7 +202,7 @@ fn no_window_touches_the_prompt() {
         "lookahead-kv",
     ];
     let windows: Vec<_> = labels.iter().map(|label| window(label, &model)).collect();
-    let all: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
+    let all: Vec<_> = windows.iter().collect();
     let decode = decode(STEPS);
     let mut with_decode = all.clone();
     with_decode.push(&decode);
@@ -330,7 +330,7 @@ fn a_union_by_rank_deals_out_what_the_decode_stage_sees() {
     let model = micro_model("mistral-swa64-untied");
     let labels = ["tova", "knorm", "union:by=best-rank,of=tova+knorm"];
     let windows: Vec<_> = labels.iter().map(|label| window(label, &model)).collect();
-    let references: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
+    let references: Vec<_> = windows.iter().collect();
     let ids = micro_prompt(&model).repeat(4);
     let mut prefilled = prefill(&model, &ids, &references);
     let all: Vec<_> = references
@@ -397,8 +397,8 @@ fn a_drafting_model_must_speak_the_same_tokens() {
     let model = demo_model();
     let path = crate::common::fixtures().join("llama-gqa-untied");
     let label = format!("draft:model={}", path.display());
-    let mut draft = kvlens_sessions::windows::parse_window(&label.parse().unwrap()).unwrap();
-    let error = draft.prepare(&model).unwrap_err().to_string();
+    let draft = kvlens_sessions::windows::parse_window(&label.parse().unwrap()).unwrap();
+    let error = draft.ready(&model).err().unwrap().to_string();
     assert!(error.contains("another vocabulary"), "{error}");
 }
 
@@ -419,7 +419,7 @@ fn chance_repeats_with_its_seed_and_changes_with_seed_and_prompt() {
     let other = prefill(&model, &[1, 2, 3], &[]).prompt_tokens();
     assert_eq!(other, 3);
     let mut shorter = prefill(&model, &prompt_ids(&model)[..40], &[]);
-    let random = observe(window("random", &model).as_ref(), &model, &mut shorter);
+    let random = observe(&window("random", &model), &model, &mut shorter);
     assert_ne!(scores(&model, &shorter, &random)[..40], drawn(0)[..40]);
     assert_eq!(all[3].token_ids().len(), 32);
 }
@@ -452,9 +452,9 @@ fn accumulated_attention_goes_on_over_chunks() {
         window("h2o", &model),
         window(&format!("last:{}", ids.len()), &model),
     );
-    let mut prefilled = prefill(&model, &ids, &[h2o.as_ref(), all_rows.as_ref()]);
-    let sums = observe(h2o.as_ref(), &model, &mut prefilled);
-    let all_rows = observe(all_rows.as_ref(), &model, &mut prefilled);
+    let mut prefilled = prefill(&model, &ids, &[&h2o, &all_rows]);
+    let sums = observe(&h2o, &model, &mut prefilled);
+    let all_rows = observe(&all_rows, &model, &mut prefilled);
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let plain = |observation| {
         keys.importance(
@@ -489,9 +489,9 @@ fn a_short_prompt_is_observed_by_every_window() {
     for kind in kinds.filter(|kind| kind.has_defaults) {
         for tokens in [1, 2, 4, 5, ids.len()] {
             let window = window(kind.name, &model);
-            let mut prefilled = prefill(&model, &ids[..tokens], &[&decode, window.as_ref()]);
+            let mut prefilled = prefill(&model, &ids[..tokens], &[&decode, &window]);
             observe(&decode, &model, &mut prefilled);
-            let observation = observe(window.as_ref(), &model, &mut prefilled);
+            let observation = observe(&window, &model, &mut prefilled);
             let scores = scores(&model, &prefilled, &observation);
             assert!(
                 scores.iter().all(|score| score.is_finite()),
@@ -545,7 +545,7 @@ fn a_raised_flag_ends_the_scoring_of_every_window_that_scores() {
         "draft",
     ];
     let windows: Vec<_> = labels.iter().map(|label| window(label, &model)).collect();
-    let references: Vec<_> = windows.iter().map(AsRef::as_ref).collect();
+    let references: Vec<_> = windows.iter().collect();
     let mut prefilled = prefill(&model, &prompt_ids(&model), &references);
     let cancel = CancelFlag::default();
     cancel.cancel();
@@ -566,7 +566,7 @@ fn a_raised_flag_ends_the_scoring_of_every_window_that_scores() {
         );
     }
     let last = window("last:8", &model);
-    let observed = observe(last.as_ref(), &model, &mut prefilled);
+    let observed = observe(&last, &model, &mut prefilled);
     let stopped = keys.importance(
         &observed,
         SideScoring::of(observed.scoring(), observed.forced_keep()),

@@ -8,7 +8,7 @@ use super::plan::BUDGETS;
 use crate::model::Model;
 use crate::prefill::{Prefilled, RunControl};
 use crate::training::threads::Threads;
-use crate::windows::ObservationWindow;
+use crate::windows::ReadyWindow;
 use crate::{CancelFlag, SessionError};
 
 /// The held-out prompts, group after group.
@@ -22,7 +22,7 @@ impl HeldOut<'_> {
     /// Recall of a window by group and budget: the mean over prompts of the mean over layers and heads.
     pub(super) fn recall(
         &self,
-        window: &dyn ObservationWindow,
+        window: &ReadyWindow,
         threads: &Threads,
         cancel: &CancelFlag,
     ) -> Result<Vec<Vec<f32>>, SessionError> {
@@ -46,7 +46,7 @@ impl HeldOut<'_> {
     /// Recall of windows that are not trained.
     pub(super) fn baselines(
         &self,
-        windows: &[Box<dyn ObservationWindow>],
+        windows: &[ReadyWindow],
         threads: &Threads,
         cancel: &CancelFlag,
     ) -> Result<Vec<Baseline>, SessionError> {
@@ -55,7 +55,7 @@ impl HeldOut<'_> {
             .map(|window| {
                 Ok(Baseline {
                     window: window.label().to_owned(),
-                    recall: self.recall(window.as_ref(), threads, cancel)?,
+                    recall: self.recall(window, threads, cancel)?,
                 })
             })
             .collect()
@@ -63,7 +63,7 @@ impl HeldOut<'_> {
 
     fn recall_of(
         &self,
-        window: &dyn ObservationWindow,
+        window: &ReadyWindow,
         prepared: &Prepared,
         cancel: &CancelFlag,
     ) -> Result<Vec<f64>, SessionError> {
@@ -81,7 +81,7 @@ impl HeldOut<'_> {
 
     fn recall_by_head(
         &self,
-        window: &dyn ObservationWindow,
+        window: &ReadyWindow,
         prefilled: &mut Prefilled,
         prepared: &Prepared,
         cancel: &CancelFlag,

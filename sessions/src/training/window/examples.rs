@@ -10,7 +10,7 @@ use super::plan::WindowTrainingPlan;
 use crate::model::{ChatVariables, Model};
 use crate::prefill::{Needs, Prefilled, RunControl};
 use crate::training::threads::Threads;
-use crate::windows::{Decode, DecodePlan, ObservationWindow};
+use crate::windows::{Decode, DecodePlan, ReadyWindow};
 use crate::{CancelFlag, SessionError};
 
 /// Bound on the caches that are kept between steps, in bytes; prompts beyond it are run again each time.
@@ -135,7 +135,7 @@ impl<'a> Examples<'a> {
     fn run(
         &self,
         prompt_ids: &[u32],
-        decode: &Decode,
+        decode: &ReadyWindow,
         cancel: &CancelFlag,
     ) -> Result<(Prepared, Vec<u32>), SessionError> {
         let mut control = RunControl {

@@ -1,10 +1,11 @@
 //! The two objectives: how far the rows' mean attention is from the response's.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use kvlens_analysis::Importance;
 
 use crate::SessionError;
 use crate::model::{Adapters, Decoder, KvCache, Parameters};
+use crate::training::steps::gradient_of;
 use crate::windows::TrainedMethod;
 
 /// Keeps the logarithm of a weight that rounds to zero finite.
@@ -99,12 +100,10 @@ fn scaled_gradient(
     parameters: &Parameters,
     scale: f64,
 ) -> Result<Vec<Tensor>, SessionError> {
-    let store = (loss * scale)?.backward()?;
-    let of = |parameter: &Var| match store.get(parameter.as_tensor()) {
-        Some(gradient) => Ok((gradient.detach() / scale)?),
-        None => Ok(parameter.as_tensor().zeros_like()?.detach()),
-    };
-    parameters.values().map(of).collect()
+    gradient_of(&(loss * scale)?, parameters)?
+        .into_iter()
+        .map(|gradient| Ok((gradient / scale)?))
+        .collect()
 }
 
 fn is_finite(gradient: &[Tensor]) -> Result<bool, SessionError> {

@@ -20,9 +20,10 @@ use crate::prefill::Needs;
 use crate::training::optimizer::Rates;
 use crate::training::random::{Draws, Purpose};
 use crate::training::state::TrainingState;
+use crate::training::steps::{Training, add, run_steps};
 use crate::training::threads::Threads;
 use crate::windows::trained_file::{SOFT_TOKENS, TrainedFile, adapters_of};
-use crate::windows::{ObservationWindow, SoftTokens, Trained, parse_windows};
+use crate::windows::{ReadyWindow, SoftTokens, parse_windows};
 use crate::{CancelFlag, SessionError, StartMode};
 
 /// The gradients of squared differences of attention are tiny, and Adam is to see them whole.
@@ -151,11 +152,13 @@ pub fn train_window(
         .stop_after_steps
         .unwrap_or(usize::MAX)
         .min(run.plan.steps);
-    let outcome = trainer.steps(&mut state, last, on_event, cancel);
-    if state.steps() > 0 || matches!(outcome, Err(SessionError::Cancelled)) {
-        state.save(&state_path(&run.out))?;
-    }
-    outcome?;
+    let mut steps = Steps {
+        trainer: &trainer,
+        on_event,
+        cancel,
+    };
+    let between_saves = run.plan.steps_between_evaluations;
+    run_steps(&mut steps, &mut state, last, between_saves, cancel)?;
     let held_out = trainer.look(&state.parameters, cancel)?;
     trainer.write(&state, &baselines, &held_out)?;
     let is_complete = state.steps() == run.plan.steps;
@@ -224,7 +227,7 @@ struct Trainer<'a> {
     decoder: Decoder,
     training: Examples<'a>,
     held_out: HeldOut<'a>,
-    windows: Vec<Box<dyn ObservationWindow>>,
+    windows: Vec<ReadyWindow>,
     threads: Threads,
 }
 
@@ -243,13 +246,14 @@ impl<'a> Trainer<'a> {
             // an accelerator has one queue
             _ => 1,
         })?;
-        let mut windows = match run.plan.baselines.as_slice() {
+        let windows = match run.plan.baselines.as_slice() {
             [] => Vec::new(),
             baselines => parse_windows(baselines)?,
         };
-        for window in &mut windows {
-            window.prepare(model)?;
-        }
+        let windows = windows
+            .into_iter()
+            .map(|window| window.ready(model))
+            .collect::<Result<Vec<_>, _>>()?;
         let needs = windows
             .iter()
             .fold(Needs::default(), |needs, window| needs.and(&window.needs()));
@@ -305,34 +309,6 @@ impl<'a> Trainer<'a> {
     fn baselines(&self, cancel: &CancelFlag) -> Result<Vec<Baseline>, SessionError> {
         self.held_out
             .baselines(&self.windows, &self.threads, cancel)
-    }
-
-    fn steps(
-        &self,
-        state: &mut State,
-        last: usize,
-        on_event: &mut dyn FnMut(WindowTrainingEvent),
-        cancel: &CancelFlag,
-    ) -> Result<(), SessionError> {
-        while state.steps() < last {
-            cancel.check()?;
-            let started = Instant::now();
-            let is_look = state
-                .steps()
-                .is_multiple_of(self.run.plan.steps_between_evaluations);
-            let held_out = is_look
-                .then(|| self.look(&state.parameters, cancel))
-                .transpose()?;
-            if is_look && state.steps() > 0 {
-                state.save(&state_path(&self.run.out))?;
-            }
-            let point = self.step(state, held_out, cancel)?;
-            on_event(WindowTrainingEvent::Step {
-                point,
-                elapsed_secs: started.elapsed().as_secs_f64(),
-            });
-        }
-        Ok(())
     }
 
     /// Moves the parameters by one step.
@@ -464,9 +440,8 @@ impl<'a> Trainer<'a> {
         })?;
         let sum: f64 = losses.iter().copied().map(f64::from).sum();
         let method = self.run.plan.method;
-        let embeddings = self.model.like_embeddings(&rows.embeddings)?;
-        let soft_tokens = SoftTokens::new(method.name(), embeddings)?.with_adapters(rows.adapters);
-        let window = Trained::of_rows(method, soft_tokens);
+        let rows = SoftTokens::new(self.model, &rows.embeddings, rows.adapters)?;
+        let window = method.window_of(rows);
         Ok(HeldOutFigures {
             loss: (sum / losses.len().max(1) as f64) as f32,
             recall: self.held_out.recall(&window, &self.threads, cancel)?,
@@ -500,6 +475,34 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// The steps of a run.
+struct Steps<'a> {
+    trainer: &'a Trainer<'a>,
+    on_event: &'a mut dyn FnMut(WindowTrainingEvent),
+    cancel: &'a CancelFlag,
+}
+
+impl Training<Begun, WindowCurvePoint> for Steps<'_> {
+    fn step(&mut self, state: &mut State) -> Result<(), SessionError> {
+        let started = Instant::now();
+        let between_looks = self.trainer.run.plan.steps_between_evaluations;
+        let held_out = match state.steps().is_multiple_of(between_looks) {
+            true => Some(self.trainer.look(&state.parameters, self.cancel)?),
+            false => None,
+        };
+        let point = self.trainer.step(state, held_out, self.cancel)?;
+        (self.on_event)(WindowTrainingEvent::Step {
+            point,
+            elapsed_secs: started.elapsed().as_secs_f64(),
+        });
+        Ok(())
+    }
+
+    fn save(&self, state: &State) -> Result<(), SessionError> {
+        state.save(&state_path(&self.trainer.run.out))
+    }
+}
+
 /// The parameters as tensors by their names.
 fn taken(parameters: &Parameters, take: impl Fn(&Tensor) -> Tensor) -> BTreeMap<String, Tensor> {
     parameters
@@ -517,9 +520,7 @@ fn mean(parts: Vec<(f64, Vec<Tensor>)>) -> Result<(f64, Vec<Tensor>), SessionErr
     })?;
     for (more_loss, more) in parts {
         loss += more_loss;
-        for (sum, more) in gradient.iter_mut().zip(&more) {
-            *sum = (&*sum + more)?;
-        }
+        add(&mut gradient, &more)?;
     }
     for sum in &mut gradient {
         *sum = (&*sum / count)?;

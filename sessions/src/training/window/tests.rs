@@ -12,9 +12,7 @@ use super::*;
 use crate::model::{DeviceChoice, DtypeChoice, Kernels, Model, ModelSource, Parameters};
 use crate::prefill::{Needs, Prefilled, RunControl};
 use crate::windows::trained_file::{SOFT_TOKENS, adapters_of};
-use crate::windows::{
-    Decode, DecodePlan, ObservationWindow, SoftTokens, TrainedMethod, parse_window,
-};
+use crate::windows::{Decode, DecodePlan, ReadyWindow, SoftTokens, TrainedMethod, parse_window};
 use crate::{CancelFlag, Observation, SessionError, StartMode};
 
 /// Of the largest number compared, as both sides compute in float32.
@@ -195,14 +193,14 @@ fn lookahead_kvs_loss_and_gradients_agree_with_torch() {
     }
 }
 
-fn observe(window: &SoftTokens, model: &Model, prefilled: &mut Prefilled) -> Observation {
+fn observe(window: SoftTokens, model: &Model, prefilled: &mut Prefilled) -> Observation {
+    let window = ReadyWindow::new("soft", window);
     with_control(|control| window.observe(model, prefilled, control)).unwrap()
 }
 
 #[test]
 fn adapters_of_zeros_are_no_adapters_and_others_change_the_queries() {
     let mut reference = Reference::of("llama-gqa-untied");
-    let soft = || SoftTokens::new("soft", reference.tensors[SOFT_TOKENS].clone()).unwrap();
     let config = reference.model.config();
     let adapted = adapters_of(&reference.tensors, config, ALPHA, "test").unwrap();
     let zeroed: BTreeMap<String, Tensor> = reference
@@ -215,14 +213,11 @@ fn adapters_of_zeros_are_no_adapters_and_others_change_the_queries() {
         .collect();
     let zeroed = adapters_of(&zeroed, config, ALPHA, "test").unwrap();
     assert!(zeroed.is_some());
-    let windows = [
-        soft(),
-        soft().with_adapters(zeroed),
-        soft().with_adapters(adapted),
-    ];
+    let embeddings = reference.tensors[SOFT_TOKENS].clone();
     let (model, prefilled) = (&reference.model, &mut reference.prefilled);
-    let [plain, zeroed, adapted] = windows.map(|window| {
-        let observed = observe(&window, model, prefilled);
+    let [plain, zeroed, adapted] = [None, zeroed, adapted].map(|adapters| {
+        let window = SoftTokens::new(model, &embeddings, adapters).unwrap();
+        let observed = observe(window, model, prefilled);
         values(observed.query_rows().unwrap().queries())
     });
     assert_eq!(plain, zeroed);
@@ -235,10 +230,8 @@ fn a_training_sees_the_attention_that_the_window_observes_and_leaves_the_cache_a
     let embeddings = reference.tensors[SOFT_TOKENS].clone();
     let adapters =
         adapters_of(&reference.tensors, reference.model.config(), ALPHA, "test").unwrap();
-    let window = SoftTokens::new("soft", embeddings.clone())
-        .unwrap()
-        .with_adapters(adapters.clone());
-    let observed = observe(&window, &reference.model, &mut reference.prefilled);
+    let window = SoftTokens::new(&reference.model, &embeddings, adapters.clone()).unwrap();
+    let observed = observe(window, &reference.model, &mut reference.prefilled);
     let keys = reference
         .prefilled
         .keys_for_scoring(&reference.model)
@@ -396,10 +389,9 @@ fn a_cancelled_run_keeps_its_steps() {
     assert_eq!(resumed, unbroken);
 }
 
-fn prepare(label: &str, model: &Model) -> Result<Box<dyn ObservationWindow>, String> {
-    let mut window = parse_window(&label.parse().unwrap()).unwrap();
-    let prepared = window.prepare(model);
-    prepared.map_err(|error| error.to_string()).map(|()| window)
+fn prepare(label: &str, model: &Model) -> Result<ReadyWindow, String> {
+    let window = parse_window(&label.parse().unwrap()).unwrap();
+    window.ready(model).map_err(|error| error.to_string())
 }
 
 #[test]
