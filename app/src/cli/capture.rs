@@ -156,8 +156,11 @@ impl Told {
             warnings: Warnings::default(),
             windows: windows
                 .iter()
-                .map(|window| (window.label().to_owned(), window.needs().last_rows))
-                .collect(),
+                .map(|window| {
+                    let last_rows = window.needs(&plan.model)?.last_rows;
+                    Ok((window.label().to_owned(), last_rows))
+                })
+                .collect::<Result<_>>()?,
             prompt_tokens: 0,
             decode_tokens: 0,
         })

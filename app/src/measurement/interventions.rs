@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result};
 use kvlens_sessions::model::{Model, RopeConfig};
-use kvlens_sessions::windows::{Decode, ObservationWindow, parse_window};
+use kvlens_sessions::windows::{Decode, ReadyWindow, parse_window};
 use kvlens_sessions::{
     CancelFlag, CapturedSample, DecodePlan, Needs, Observation, Prefilled, RunControl,
 };
@@ -99,7 +99,7 @@ pub fn intervene(
         .into_iter()
         .map(|intervention| {
             let label = intervention.label(steps, prompt_tokens);
-            Ok((intervention, parse_window(&label.parse()?)?))
+            Ok((intervention, parse_window(&label.parse()?)?.ready(model)?))
         })
         .collect::<Result<Vec<_>>>()?;
     let needs = windows
@@ -120,14 +120,7 @@ pub fn intervene(
     let mut found = Vec::with_capacity(windows.len());
     for (intervention, window) in &windows {
         let name = intervention.name();
-        let observation = observe(
-            window.as_ref(),
-            name,
-            model,
-            &mut prefilled,
-            cancel,
-            progress,
-        )?;
+        let observation = observe(window, name, model, &mut prefilled, cancel, progress)?;
         let queries = window_queries(captured, &observation, rope)?;
         found.push(IntervenedQueries {
             intervention: *intervention,
@@ -139,7 +132,7 @@ pub fn intervene(
 }
 
 fn observe(
-    window: &dyn ObservationWindow,
+    window: &ReadyWindow,
     stage: &str,
     model: &Model,
     prefilled: &mut Prefilled,
