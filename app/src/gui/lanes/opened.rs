@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use kvlens_datasets::QuestionPlace;
 use kvlens_sessions::{SampleRecord, SampleState, Session};
 
 use super::{Event, Reporter};

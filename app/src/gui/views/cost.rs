@@ -23,6 +23,7 @@ fn numbers() -> egui::Layout {
 }
 
 /// One line of the table.
+#[derive(Clone, Copy)]
 struct Line<'a> {
     window: &'a WindowBands,
     cost: &'a Cost,
