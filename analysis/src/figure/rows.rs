@@ -131,13 +131,25 @@ impl Common {
     /// Those that are at every point at which at least half as many are as at any; where no sample is at all of these,
     /// those of the fullest point.
     fn of(curve: &[&SeriesPoint]) -> Self {
-        let at = |point: &&SeriesPoint| -> BTreeSet<usize> { point.values.keys().copied().collect() };
+        let at =
+            |point: &&SeriesPoint| -> BTreeSet<usize> { point.values.keys().copied().collect() };
         let all: BTreeSet<usize> = curve.iter().flat_map(at).collect();
-        let most = curve.iter().map(|point| point.values.len()).max().unwrap_or(0);
+        let most = curve
+            .iter()
+            .map(|point| point.values.len())
+            .max()
+            .unwrap_or(0);
         let shown = curve.iter().filter(|point| 2 * point.values.len() >= most);
         let shared = shown.map(at).reduce(|one, other| &one & &other);
-        let fullest = || curve.iter().find(|point| point.values.len() == most).map(at);
-        let samples = shared.filter(|samples| !samples.is_empty()).or_else(fullest);
+        let fullest = || {
+            curve
+                .iter()
+                .find(|point| point.values.len() == most)
+                .map(at)
+        };
+        let samples = shared
+            .filter(|samples| !samples.is_empty())
+            .or_else(fullest);
         let samples = samples.unwrap_or_default();
         Self {
             left_out: all.len() - samples.len(),

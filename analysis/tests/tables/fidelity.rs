@@ -4,8 +4,8 @@ use kvlens_analysis::Budget;
 use kvlens_analysis::importance::HeadKind;
 use kvlens_analysis::statistics::Interval;
 use kvlens_analysis::tables::{
-    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelityTable, RecallFidelityRow,
-    RecallFidelityTable, TableWriter,
+    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelitySummaryRow, FidelitySummaryTable,
+    FidelityTable, RecallFidelityRow, RecallFidelityTable, TableWriter,
 };
 use tempfile::TempDir;
 
@@ -24,6 +24,7 @@ fn evictions_and_their_steps_have_their_columns() {
         budget_tokens: 2,
         budget_fraction: 0.5,
         recall: Some(0.25),
+        method_recall: Some(0.125),
         kept_recall: Some(f64::NAN),
         hit_rate: Some(0.5),
         kept_mass: Some(0.75),
@@ -46,7 +47,7 @@ fn evictions_and_their_steps_have_their_columns() {
     let file = read::<FidelityTable>(folder.path());
     let expected = format!(
         "{SAMPLE}, window str, head_kind str, allocation str, budget str, \
-         budget_tokens u32, budget_fraction f64, recall f64, kept_recall f64, hit_rate f64, kept_mass f64, steps u32, kl f64, \
+         budget_tokens u32, budget_fraction f64, recall f64, method_recall f64, kept_recall f64, hit_rate f64, kept_mass f64, steps u32, kl f64, \
          agreement f64, answer_nll f64, score f64, generated str"
     );
     assert_eq!(columns(&file), expected);
@@ -80,12 +81,39 @@ fn evictions_and_their_steps_have_their_columns() {
 }
 
 #[test]
+fn means_of_evictions_have_their_columns() {
+    let folder = TempDir::new().unwrap();
+    let row = FidelitySummaryRow {
+        model: "demo",
+        task: "facts",
+        question_place: None,
+        window: "laq",
+        budget: Budget::Tokens(64),
+        metric: "kl",
+        samples: 8,
+        mean: 0.5,
+        interval: None,
+    };
+    let mut writer =
+        TableWriter::<FidelitySummaryTable>::create(folder.path(), PROVENANCE).unwrap();
+    writer.write(&[row]).unwrap();
+    writer.finish().unwrap();
+    let file = read::<FidelitySummaryTable>(folder.path());
+    assert_eq!(
+        columns(&file),
+        "model str, task str, question_place str, window str, budget str, metric str, samples u32, mean f64, low f64, \
+         high f64"
+    );
+    assert_eq!(file.numbers("mean").unwrap(), some(&[0.5]));
+    assert_eq!(file.numbers("high").unwrap(), [None]);
+}
+
+#[test]
 fn correlations_have_their_columns() {
     let folder = TempDir::new().unwrap();
     let over_windows = RecallFidelityRow {
-        session: "s",
         model: "demo",
-        task: Some("facts"),
+        task: "facts",
         question_place: Some("start"),
         budget: Budget::Fraction(0.05),
         over: "windows",
@@ -101,7 +129,6 @@ fn correlations_have_their_columns() {
         }),
     };
     let over_samples = RecallFidelityRow {
-        task: None,
         question_place: None,
         over: "samples",
         window: Some("laq"),
@@ -115,7 +142,7 @@ fn correlations_have_their_columns() {
     let file = read::<RecallFidelityTable>(folder.path());
     assert_eq!(
         columns(&file),
-        "session str, model str, task str, question_place str, budget str, over str, window str, foreseen str, \
+        "model str, task str, question_place str, budget str, over str, window str, foreseen str, \
          changed str, windows u32, samples u32, spearman f64, low f64, high f64"
     );
     assert_eq!(file.text("window").unwrap(), [None, Some("laq".to_owned())]);

@@ -155,11 +155,12 @@ fn means_and_figures_have_their_columns() {
         value: 0.5,
         low: Some(0.25),
         high: Some(0.75),
+        ceiling: None,
         samples: 8,
         resolved: None,
     }]);
     assert_eq!(
         columns(&figure),
-        "panel str, series str, x f64, y f64, value f64, low f64, high f64, samples u32, resolved bool"
+        "panel str, series str, x f64, y f64, value f64, low f64, high f64, ceiling f64, samples u32, resolved bool"
     );
 }

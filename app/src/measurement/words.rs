@@ -1,6 +1,8 @@
 //! What is compared and how it is scored, in words for captions.
 
-use kvlens_analysis::{Compare, GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, StepRange};
+use kvlens_analysis::{
+    Compare, GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, StepRange,
+};
 
 use super::MeasureOptions;
 
@@ -32,11 +34,15 @@ impl MeasureOptions {
     fn overridden(&self) -> String {
         let overrides = self.overrides;
         let parts = [
-            overrides.reduce.map(|reduce| reduce_words(reduce).to_owned()),
+            overrides
+                .reduce
+                .map(|reduce| reduce_words(reduce).to_owned()),
             overrides.keys.map(|keys| keys_words(keys).to_owned()),
             overrides.pool.map(|pool| format!("pooling {pool}")),
             overrides.group.map(|group| group_words(group).to_owned()),
-            overrides.group_order.map(|order| order_words(order).to_owned()),
+            overrides
+                .group_order
+                .map(|order| order_words(order).to_owned()),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         match parts.is_empty() {
@@ -104,16 +110,30 @@ mod tests {
     fn words_tell_the_scoring_in_use() {
         let mut options = MeasureOptions::default();
         let told = options.compared();
-        assert!(told.contains("(mean over rows, causal keys, max:7, every query head)"), "{told}");
+        assert!(
+            told.contains("(mean over rows, causal keys, max:7, every query head)"),
+            "{told}"
+        );
         options.overrides.pool = Some(Pooling::None);
         options.oracle.steps = "1-4".parse().unwrap();
         let told = options.compared();
-        assert!(told.contains("stage (its steps 1-4) are scored alike"), "{told}");
+        assert!(
+            told.contains("stage (its steps 1-4) are scored alike"),
+            "{told}"
+        );
         assert!(told.contains("causal keys, unpooled, every"), "{told}");
         options.compare = Compare::Methods;
         let told = options.compared();
-        assert!(told.contains("as published but for pooling none and held"), "{told}");
+        assert!(
+            told.contains("as published but for pooling none and held"),
+            "{told}"
+        );
         options.oracle.reduce = Some(RowReduction::Max);
-        assert!(options.compared().contains("(largest over rows, causal keys, unpooled"), "{told}");
+        assert!(
+            options
+                .compared()
+                .contains("(largest over rows, causal keys, unpooled"),
+            "{told}"
+        );
     }
 }

@@ -3,24 +3,18 @@
 use std::fs;
 use std::process::Stdio;
 
+use kvlens_analysis::tables::{SCHEMA_VERSION, declared};
+
 use crate::support::{
     column_names, kvlens, names, numbers, read_table, run, run_ok, snapshot, texts,
 };
 
-/// The columns of README, in order.
-const SAMPLE: &str = "session model dataset task sample prompt_tokens decode_tokens";
-const OVERLAP: &str = "window layer head head_kind budget_tokens budget_fraction recall hit_rate jaccard \
-                       mass mass_of_oracle score_kind";
-const AGREEMENT: &str = "window layer head head_kind spearman kendall kl js cosine recall_auc prompt_share \
-     rbo total_variation score_kind";
-const COST: &str = "window rows seconds flops extra_tokens peak_bytes score_kind";
-const COMPLEMENTARITY: &str = "first second layer head head_kind budget_tokens both first_only \
-                               second_only neither union_tokens";
-const SAMPLES: &str = "prompt generated answer score seconds";
-
-fn expected(columns: &str) -> Vec<String> {
-    let all = SAMPLE.split_whitespace().chain(columns.split_whitespace());
-    all.map(str::to_owned).collect()
+/// The columns that the table of this file is declared with, as README has them.
+fn declared_columns(file: &str) -> Vec<String> {
+    let tables = declared();
+    let table = tables.iter().find(|table| table.file == file).unwrap();
+    let names = table.columns.iter().map(|column| column.name.to_owned());
+    names.collect()
 }
 
 #[test]
@@ -38,8 +32,8 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
     }
     assert_eq!(
         ran.stdout.matches("\n last:32 ").count(),
-        5,
-        "{}",
+        2 * 3 + 2,
+        "recall, kept recall and needed tokens of two groups, their difference, cost: {}",
         ran.stdout
     );
     assert_eq!(ran.stdout.matches("recall less last:32").count(), 2);
@@ -57,18 +51,19 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         "winner.parquet",
     ];
     assert_eq!(names(&tables), files);
-    // 8 prompts, 6 windows, 4 layers of 4 heads, 6 budgets
-    for (file, columns, rows) in [
-        ("overlap.parquet", OVERLAP, 8 * 6 * 16 * 6),
-        ("agreement.parquet", AGREEMENT, 8 * 6 * 16),
-        ("cost.parquet", COST, 8 * 7),
-        ("samples.parquet", SAMPLES, 8),
-        ("complementarity.parquet", COMPLEMENTARITY, 8 * 5 * 16 * 6),
+    // 8 prompts, 6 windows and the decode stage, 4 layers of 4 heads, 6 budgets
+    for (file, rows) in [
+        ("overlap.parquet", 8 * 7 * 16 * 6),
+        ("agreement.parquet", 8 * 6 * 16),
+        ("cost.parquet", 8 * 7),
+        ("samples.parquet", 8),
+        ("complementarity.parquet", 8 * 5 * 16 * 6),
     ] {
         let table = read_table(&tables, file);
-        assert_eq!(column_names(&table), expected(columns), "{file}");
+        assert_eq!(column_names(&table), declared_columns(file), "{file}");
         assert_eq!(table.rows(), rows, "{file}");
-        assert_eq!(table.metadata("schema_version"), Some("3"), "{file}");
+        let version = table.metadata("schema_version");
+        assert_eq!(version, Some(SCHEMA_VERSION), "{file}");
     }
 
     let samples = read_table(&tables, "samples.parquet");
@@ -103,7 +98,13 @@ fn the_tables_say_where_they_come_from() {
     assert_eq!(session["plan"]["decode"]["max_tokens"], 64);
     assert_eq!(session["windows"][1]["window"], "last:8");
     assert_eq!(session["windows"][1]["forced_keep"]["recent"], 8);
-    assert_eq!(session["windows"][0]["oracle_scoring"]["reduce"], "mean");
+    assert_eq!(provenance["compare"], "queries");
+    assert_eq!(
+        provenance["truth"]["scoring"],
+        session["windows"][0]["scoring"]
+    );
+    assert_eq!(provenance["truth"]["scoring"]["pool"], "max:7");
+    assert!(session["windows"][0]["ceiling"].is_null());
 }
 
 #[test]

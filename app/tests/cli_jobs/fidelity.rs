@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use kvlens_analysis::tables::TableFile;
+
 use crate::support::{Ran, model_copy, names, numbers, read_table, run, run_ok, snapshot, texts};
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "fidelity.parquet",
     "fidelity_steps.parquet",
+    "fidelity_summary.parquet",
     "recall_fidelity.parquet",
 ];
 
@@ -56,11 +59,13 @@ fn evictions_are_measured_written_and_told() {
         "decode",
         "streaming",
         "kept mass",
+        "method recall",
+        "kept recall",
     ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
     assert!(
-        ran.stdout.lines().all(|line| line.chars().count() <= 83),
+        ran.stdout.lines().all(|line| line.chars().count() <= 80),
         "{}",
         ran.stdout
     );
@@ -77,21 +82,28 @@ fn evictions_are_measured_written_and_told() {
             .contains("\"pyramid_beta\"")
     );
     let (windows, generated) = (texts(&table, "window"), texts(&table, "generated"));
-    let [shares, kl, agreement, recall, mass] =
-        ["budget_fraction", "kl", "agreement", "recall", "kept_mass"]
-            .map(|name| numbers(&table, name));
+    let [shares, kl, agreement] =
+        ["budget_fraction", "kl", "agreement"].map(|name| numbers(&table, name));
+    let [recall, method_recall, kept_recall, mass] =
+        ["recall", "method_recall", "kept_recall", "kept_mass"]
+            .map(|name| table.numbers(name).unwrap());
     let full = |row: usize| (0..=row).rev().find(|&row| windows[row] == "full").unwrap();
     for row in 0..table.rows() {
         if shares[row] == 1.0 {
             assert_eq!((kl[row], agreement[row]), (0.0, 1.0), "{}", windows[row]);
             assert_eq!(generated[row], generated[full(row)]);
-            assert!((mass[row] - mass[full(row)]).abs() < 1e-6);
+            // whoever keeps everything foresees nothing
+            let foreseen = [recall[row], method_recall[row], kept_recall[row], mass[row]];
+            assert_eq!(foreseen, [None; 4], "{}", windows[row]);
         } else {
             assert!(kl[row] > 0.0, "{}: {}", windows[row], kl[row]);
-            assert!(mass[row] < mass[full(row)]);
+            assert!(mass[row].is_some_and(|mass| mass > 0.0 && mass < 1.0));
+            let reached = [recall[row], method_recall[row], kept_recall[row]];
+            let is_decode = windows[row] == "decode";
+            assert_eq!(reached == [Some(1.0); 3], is_decode, "{}", windows[row]);
         }
-        assert!(recall[row] == 1.0 || !["full", "decode"].contains(&windows[row].as_str()));
     }
+    the_summary_is_the_mean(&path.join("t"), &table);
     let steps = read_table(&path.join("t"), FILES[1]);
     let compared: f64 = (0..table.rows())
         .filter(|&row| windows[row] != "full")
@@ -105,6 +117,83 @@ fn evictions_are_measured_written_and_told() {
         snapshot(&path.join("t")) == first,
         "other figures the second time"
     );
+}
+
+/// Of KL and recall, and of nothing where a figure is undefined.
+fn the_summary_is_the_mean(folder: &Path, table: &TableFile) {
+    let summary = read_table(folder, FILES[2]);
+    let (windows, budgets, metrics) = (
+        texts(&summary, "window"),
+        texts(&summary, "budget"),
+        texts(&summary, "metric"),
+    );
+    let (means, samples) = (numbers(&summary, "mean"), numbers(&summary, "samples"));
+    let (of_rows, at) = (texts(table, "window"), texts(table, "budget"));
+    let mut met = 0;
+    for row in 0..summary.rows() {
+        // the full cache stands there once, and counts at every budget
+        let is_full = windows[row] == "full";
+        let values: Vec<f64> = table
+            .numbers(&metrics[row])
+            .unwrap()
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| of_rows[*place] == windows[row])
+            .filter(|(place, _)| is_full || at[*place] == budgets[row])
+            .filter_map(|(_, value)| value)
+            .collect();
+        assert_eq!(
+            (values.len() as f64, samples[row]),
+            (3.0, 3.0),
+            "{}",
+            metrics[row]
+        );
+        let mean = values.iter().sum::<f64>() / 3.0;
+        assert!((mean - means[row]).abs() < 1e-12, "{} {mean}", means[row]);
+        met += usize::from(metrics[row] == "kl");
+        let undefined = metrics[row] == "recall" && budgets[row] == "100%";
+        assert!(!undefined, "{}", windows[row]);
+    }
+    assert_eq!(met, 5 * 2, "full, decode and three windows at two budgets");
+}
+
+#[test]
+fn a_lone_window_has_no_correlation_and_places_are_kept_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let arguments = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "demo:samples=4,length=512",
+        "--windows",
+        "random",
+        "--decode",
+        "4",
+        "--out",
+        "s.kvlens",
+    ];
+    run_ok(path, &arguments);
+    let ran = fidelity_ok(path, &["--budgets", "16,64"]);
+    assert!(!ran.stdout.contains("Spearman"), "{}", ran.stdout);
+    let relations = read_table(&path.join("t"), "recall_fidelity.parquet");
+    let over = texts(&relations, "over");
+    assert!(over.iter().all(|over| over == "samples"), "{over:?}");
+    let mut places = texts(&relations, "question_place");
+    places.sort();
+    places.dedup();
+    assert_eq!(places, ["end", "start"]);
+    let foreseen = texts(&relations, "foreseen");
+    for column in [
+        "recall",
+        "method_recall",
+        "kept_recall",
+        "hit_rate",
+        "kept_mass",
+    ] {
+        assert!(foreseen.iter().any(|known| known == column), "{column}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use kvlens_analysis::tables::TableFile;
+
 use crate::support::{names, numbers, read_table, run, run_ok, texts};
 
 fn capture(folder: &Path) {
@@ -100,6 +102,7 @@ fn the_command_beside_a_figure_makes_the_same_bytes() {
     let about = fs::read(folder.path().join("one.json")).unwrap();
     let about: serde_json::Value = serde_json::from_slice(&about).unwrap();
     assert_eq!(about["options"]["oracle"]["steps"], "4");
+    assert_eq!(about["compare"], "queries");
     let command = about["command"].as_str().unwrap().to_owned();
     fs::remove_file(folder.path().join("one.pdf")).unwrap();
     let again: Vec<&str> = command.split(' ').skip(1).collect();
@@ -146,13 +149,151 @@ fn the_curve_is_the_mean_of_the_table() {
         .map(|row| means[row])
         .collect();
     let (budgets, values) = (numbers(&curve, "x"), numbers(&curve, "value"));
+    let series = texts(&curve, "series");
     let found: Vec<f64> = (0..curve.rows())
-        .filter(|&row| budgets[row] == 32.0)
+        .filter(|&row| budgets[row] == 32.0 && series[row] == "dapq")
         .map(|row| values[row])
         .collect();
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(&expected) {
         assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+}
+
+/// Numbers of a figure's rows by series, those of one place on the horizontal axis.
+fn at(table: &TableFile, x: f64, column: &str) -> Vec<(String, Option<f64>)> {
+    let (series, places) = (texts(table, "series"), numbers(table, "x"));
+    let values = table.numbers(column).unwrap();
+    let rows = (0..table.rows()).filter(|&row| places[row] == x);
+    rows.map(|row| (series[row].clone(), values[row])).collect()
+}
+
+#[test]
+fn curves_carry_chance_and_where_methods_are_compared_their_ceilings() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = "demo:samples=2,length=512,question=end";
+    let windows = ["last:48", "tova"];
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        data,
+        "--out",
+        "s.kvlens",
+        "--windows",
+    ];
+    run_ok(folder.path(), &[&capture[..], &windows].concat());
+    let figure = |kind: &str, compare: &str| {
+        let out = format!("{kind}.svg");
+        let words = [
+            "figure",
+            "s.kvlens",
+            "--kind",
+            kind,
+            "--out",
+            &out,
+            "--compare",
+            compare,
+        ];
+        run_ok(folder.path(), &[&words[..], &["--budget", "16"]].concat());
+        let svg = fs::read_to_string(folder.path().join(&out)).unwrap();
+        (svg, read_table(folder.path(), &format!("{kind}.parquet")))
+    };
+    let words = |svg: &str, wanted: &str| {
+        // the note is set in lines
+        let text: Vec<&str> = svg
+            .split(['<', '>'])
+            .filter(|part| !part.contains('='))
+            .collect();
+        let text = text
+            .join(" ")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let text = text.replace(" /text text ", " ").replace("/text ", "");
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    };
+
+    let (svg, curve) = figure("recall", "methods");
+    for (series, ceiling) in at(&curve, 16.0, "ceiling") {
+        assert_eq!(ceiling.is_some(), series != "chance", "{series}");
+    }
+    let prompts = read_prompt_tokens(folder.path());
+    let chance = prompts.iter().map(|tokens| 16.0 / tokens).sum::<f64>() / prompts.len() as f64;
+    let drawn = at(&curve, 16.0, "value")
+        .into_iter()
+        .find(|(series, _)| series == "chance");
+    assert!((drawn.unwrap().1.unwrap() - chance).abs() < 1e-12);
+    words(&svg, "Methods compared:");
+    words(&svg, "n = 2 samples");
+    words(&svg, "Thin lines: ceilings.");
+
+    let (svg, curve) = figure("recall", "queries");
+    assert!(
+        at(&curve, 16.0, "ceiling")
+            .iter()
+            .all(|(_, ceiling)| ceiling.is_none())
+    );
+    words(&svg, "Queries compared:");
+
+    let (_, map) = figure("head-map", "methods");
+    let panels = texts(&map, "panel");
+    assert!(
+        panels.iter().all(|panel| panel.contains("(ceiling 0.")),
+        "{panels:?}"
+    );
+    let (svg, _) = figure("winner", "methods");
+    words(&svg, "Ceilings: ");
+    let (_, bars) = figure("hit-rate", "methods");
+    assert!(bars.numbers("ceiling").unwrap().iter().all(Option::is_some));
+}
+
+fn read_prompt_tokens(folder: &Path) -> Vec<f64> {
+    run_ok(
+        folder,
+        &["measure", "s.kvlens", "--out", "t", "--no-head-tests"],
+    );
+    numbers(
+        &read_table(&folder.join("t"), "samples.parquet"),
+        "prompt_tokens",
+    )
+}
+
+/// Decode stages of several lengths: a mean over those that go on would be over other prompts.
+#[test]
+fn step_curves_are_over_the_same_samples_throughout() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = ["a red fox", "the tall old clock of the town", "no"].map(|answer| {
+        let prompt =
+            " Ann Bell lives in Rome. Bob Hall lives in Oslo. Question: Report all. Answer:";
+        format!(r#"{{"prompt": "{prompt}", "answer": " {answer}."}}"#)
+    });
+    fs::write(folder.path().join("p.jsonl"), lines.join("\n")).unwrap();
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "p.jsonl",
+        "--teacher-forced",
+        "--windows",
+        "last:4",
+        "--out",
+        "s.kvlens",
+    ];
+    run_ok(folder.path(), &capture);
+    for kind in ["decode-step", "horizon"] {
+        let out = format!("{kind}.svg");
+        let figure = [
+            "figure", "s.kvlens", "--kind", kind, "--out", &out, "--budget", "4",
+        ];
+        run_ok(folder.path(), &figure);
+        let table = read_table(folder.path(), &format!("{kind}.parquet"));
+        let samples = numbers(&table, "samples");
+        assert!(table.rows() > 1 && samples[0] >= 1.0);
+        assert_eq!(samples, vec![samples[0]; samples.len()], "{kind}");
+        assert!(samples[0] < 3.0, "{kind}: all three have one length");
     }
 }
 

@@ -29,7 +29,7 @@ fn a_folder_of_sessions_is_measured_as_one() {
     let ran = run_ok(folder.path(), &apart);
     assert!(
         ran.stdout
-            .contains("facts, question at the end, 4 samples of"),
+            .contains("facts, question at the end, 2 samples of"),
         "{}",
         ran.stdout
     );
@@ -59,8 +59,8 @@ fn a_folder_of_sessions_is_measured_as_one() {
     }
 
     let summary = read_table(&tables, "summary.parquet");
-    // 5 metrics, 3 windows; 16, 20%, 128, 256 and 512 tokens, which all prompts hold
-    assert_eq!(summary.rows(), 5 * 3 * 5);
+    // 7 metrics, 3 windows and the decode stage; 16, 20%, 128 and 256 tokens: 512 are nearly all of the prompts
+    assert_eq!(summary.rows(), 7 * 4 * 4);
     let winner = read_table(&tables, "winner.parquet");
     // no session has all three windows, but the samples are the same
     assert_eq!(winner.rows(), 2 * 16);
@@ -129,7 +129,8 @@ fn layers_that_see_only_the_last_keys_are_spoken_of() {
     );
     assert!(ran.stderr.contains("layers see"), "{}", ran.stderr);
     let table = read_table(&folder.path().join("t"), "importance.parquet");
-    let (positions, ranks) = (numbers(&table, "position"), numbers(&table, "rank"));
+    let positions = numbers(&table, "position");
+    let ranks = table.numbers("rank").unwrap();
     let tokens = positions
         .iter()
         .fold(0.0_f64, |most, &position| most.max(position))
@@ -141,11 +142,11 @@ fn layers_that_see_only_the_last_keys_are_spoken_of() {
         "the prompt is too short to show anything"
     );
     for (position, rank) in positions.iter().zip(&ranks) {
-        let comes_last = *rank >= tokens - first_visible;
+        let is_ranked = rank.is_some_and(|rank| rank < tokens - first_visible);
         assert_eq!(
-            comes_last,
-            *position < first_visible,
-            "{position}: rank {rank}"
+            is_ranked,
+            *position >= first_visible,
+            "{position}: {rank:?}"
         );
     }
 }
@@ -259,7 +260,7 @@ fn the_oracle_is_what_the_flags_say() {
     capture(folder.path(), "s.kvlens", data, &["last:8"]);
     let recall = |out: &str, more: &[&str]| {
         let mut arguments = vec!["measure", "s.kvlens", "--out", out, "--budgets", "16"];
-        arguments.extend(more);
+        arguments.extend_from_slice(more);
         run_ok(folder.path(), &arguments);
         let table = read_table(&folder.path().join(out), "overlap.parquet");
         let provenance = table.metadata("provenance").unwrap().to_owned();
@@ -271,18 +272,25 @@ fn the_oracle_is_what_the_flags_say() {
     let about: serde_json::Value = serde_json::from_str(&about).unwrap();
     assert_eq!(about["options"]["oracle"]["steps"], "1");
     // one step is its own mean, sum and maximum
+    let methods = ["--compare", "methods"];
     let (largest, about) = recall(
         "largest",
-        &["--oracle-steps", "1-1", "--oracle-reduce", "max"],
+        &[
+            &methods[..],
+            &["--oracle-steps", "1-1", "--oracle-reduce", "max"],
+        ]
+        .concat(),
     );
+    let (first, _) = recall("alone", &[&methods[..], &["--oracle-steps", "1"]].concat());
     assert_eq!(first, largest);
     let about: serde_json::Value = serde_json::from_str(&about).unwrap();
+    assert_eq!(about["truth"]["scoring"]["reduce"], "max");
     let window = &about["sessions"][0]["windows"][0];
-    assert_eq!(window["oracle_scoring"]["reduce"], "max");
     assert_eq!(
         window["scoring"]["reduce"], "sum",
         "the window keeps its own"
     );
+    assert_eq!(window["ceiling"]["scoring"], window["scoring"]);
     // more steps than there are end with the last
     assert_eq!(recall("many", &["--oracle-steps", "9999"]).0, all);
 

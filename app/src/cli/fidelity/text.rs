@@ -74,6 +74,13 @@ pub fn text(evictions: &Evictions, asked: &[Budget]) -> Result<String> {
     Ok(text)
 }
 
+/// One cell of the table of correlations.
+#[derive(Clone, Copy)]
+struct Correlation {
+    spearman: f64,
+    interval: Option<Interval>,
+}
+
 struct Report<'a> {
     evictions: &'a Evictions,
     asked: &'a [Budget],
@@ -112,16 +119,22 @@ impl Report<'_> {
 
     /// How what was foreseen goes with KL over the windows of each sample, and how the means do.
     fn relations(&self, group: usize) -> String {
-        let mut lines: Vec<(String, Vec<Option<(f64, Option<Interval>)>>)> = Vec::new();
+        let mut lines: Vec<(String, Vec<Option<Correlation>>)> = Vec::new();
         let of_budgets = |parts: &[BudgetCorrelations<'_, usize>], of_means: bool| {
             let at = |&budget: &Budget| {
                 let mut parts = parts.iter();
                 let part = parts.find(|part| (part.group, part.budget) == (group, budget))?;
                 let found = match of_means {
-                    true => (part.of_means?, None),
-                    false => (part.over_windows?.spearman, part.over_windows?.interval),
+                    true => Correlation {
+                        spearman: part.of_means?,
+                        interval: None,
+                    },
+                    false => Correlation {
+                        spearman: part.over_windows?.spearman,
+                        interval: part.over_windows?.interval,
+                    },
                 };
-                (!found.0.is_nan()).then_some(found)
+                (!found.spearman.is_nan()).then_some(found)
             };
             self.asked.iter().map(at).collect()
         };
@@ -132,7 +145,11 @@ impl Report<'_> {
                 lines.push((format!("{name}, of means"), of_budgets(parts, true)));
             }
         }
-        if lines.iter().flat_map(|(_, cells)| cells).all(Option::is_none) {
+        if lines
+            .iter()
+            .flat_map(|(_, cells)| cells)
+            .all(Option::is_none)
+        {
             return String::new();
         }
         let mut text = wrapped(
@@ -143,8 +160,8 @@ impl Report<'_> {
             let rows = lines.iter().map(|(name, cells)| {
                 let cells = cells.iter().skip(part * BUDGETS_ACROSS).take(budgets.len());
                 let cells = cells.map(|found| {
-                    let interval = found.and_then(|(_, interval)| interval);
-                    cell(found.map(|(spearman, _)| spearman), interval, 2, "..")
+                    let interval = found.and_then(|found| found.interval);
+                    cell(found.map(|found| found.spearman), interval, 2, "..")
                 });
                 std::iter::once(name.clone()).chain(cells).collect()
             });

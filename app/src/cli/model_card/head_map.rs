@@ -68,9 +68,10 @@ impl HeadMaps {
                 "---|".repeat(sum.heads)
             );
             for (layer, row) in sum.recall.chunks(sum.heads.max(1)).enumerate() {
-                let cells = row
-                    .iter()
-                    .map(|recall| format!("{:.2}", recall / sum.samples as f64));
+                let cells = row.iter().map(|recall| match recall.is_nan() {
+                    true => "-".to_owned(),
+                    false => format!("{:.2}", recall / sum.samples as f64),
+                });
                 let _ = writeln!(
                     text,
                     "| {layer} | {} |",

@@ -427,7 +427,14 @@ impl<'a> FigureJob<'a> {
             value,
             names,
             range: self.range,
-            note: Some(Note { job: self, rows, left_out }.text()),
+            note: Some(
+                Note {
+                    job: self,
+                    rows,
+                    left_out,
+                }
+                .text(),
+            ),
         }
     }
 }

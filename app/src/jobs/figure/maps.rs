@@ -256,7 +256,10 @@ mod tests {
         sums.add("b", "last:8", &numbers([0.0, 0.0]));
         let rows = sums.rows("facts");
         assert_eq!(rows[0].panel, "last:8 (ceiling 0.50), facts");
-        assert_eq!((rows[0].value, rows[0].ceiling, rows[0].samples), (0.5, Some(0.5), 2));
+        assert_eq!(
+            (rows[0].value, rows[0].ceiling, rows[0].samples),
+            (0.5, Some(0.5), 2)
+        );
         assert!(rows[1].value.is_nan());
     }
 }

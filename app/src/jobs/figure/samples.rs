@@ -17,6 +17,9 @@ use crate::measurement::places::sweep_places;
 use crate::measurement::queries::window_queries;
 use crate::measurement::{MeasuredSample, MeasuredWindow};
 
+/// One of the numbers of a place at the only budget.
+type PlaceValue = fn(&PlacedRecall) -> Option<&f64>;
+
 /// The budgets of curves: three to each doubling.
 pub fn curve_budgets(prompt_tokens: usize) -> Vec<usize> {
     let mut budgets: Vec<usize> = (0..)
@@ -84,7 +87,12 @@ impl Sampled<'_> {
 
     /// What a ranking at random would reach: the budget as a share of the tokens that each layer ranks.
     fn push_chance(&self, choices: &[(String, HeadChoice)], series: &mut SeriesSamples) {
-        let Some(comparison) = self.measured.windows.first().map(|window| &window.comparison) else {
+        let Some(comparison) = self
+            .measured
+            .windows
+            .first()
+            .map(|window| &window.comparison)
+        else {
             return;
         };
         for &budget in &comparison.budgets {
@@ -95,7 +103,9 @@ impl Sampled<'_> {
             let of_layers: Vec<f64> = comparison.rankable_tokens.iter().map(of_layer).collect();
             let heads = comparison.heads;
             for (panel, choice) in choices {
-                let values = of_layers.iter().flat_map(|&chance| std::iter::repeat_n(chance, heads));
+                let values = of_layers
+                    .iter()
+                    .flat_map(|&chance| std::iter::repeat_n(chance, heads));
                 let mean = choice.mean(values, heads);
                 self.push(series, (panel, CHANCE), budget as f64, mean);
             }
@@ -170,7 +180,7 @@ impl Sampled<'_> {
             let here: Vec<_> = places.iter().filter_map(at).collect();
             let Some(place) = here.first() else { continue };
             let from_end = place.last_position as f64 - (self.prompt_tokens() as f64 - 1.0);
-            let curves: [(&str, fn(&PlacedRecall) -> Option<&f64>); 2] = [
+            let curves: [(&str, PlaceValue); 2] = [
                 ("recall", |place| place.recall.first()),
                 (
                     "share of the top tokens that lie before the window",

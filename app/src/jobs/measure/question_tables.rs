@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use kvlens_analysis::Budget;
 use kvlens_analysis::tables::{
     AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, QueryRow,
     QueryTable, SampleContext, TableOutput, WindowHead,
 };
-use kvlens_analysis::Budget;
 use kvlens_sessions::model::RopeConfig;
 use kvlens_sessions::{CapturedSample, Observation};
 

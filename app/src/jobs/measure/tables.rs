@@ -228,7 +228,9 @@ impl Tables {
         budgets: &[Budget],
     ) -> Result<()> {
         let truth = &sample.truth.rankings;
-        let tokens = budgets.iter().map(|budget| budget.tokens(truth.prompt_tokens()));
+        let tokens = budgets
+            .iter()
+            .map(|budget| budget.tokens(truth.prompt_tokens()));
         let tokens: Vec<usize> = tokens.collect();
         let labels: Vec<&str> = sample
             .windows

@@ -86,7 +86,13 @@ impl Evictions {
                 let at = if is_full { &budgets[..] } else { &own };
                 for &budget in at {
                     let figures = Figures::of(outcome);
-                    self.push(group, (content, prompt_tokens), &window.label, budget, figures);
+                    self.push(
+                        group,
+                        (content, prompt_tokens),
+                        &window.label,
+                        budget,
+                        figures,
+                    );
                 }
             }
         }
@@ -147,11 +153,7 @@ impl Evictions {
         Ok(eviction_correlations(&rows, seed)?)
     }
 
-    fn rows(
-        &self,
-        foreseen: Figure,
-        changed: Figure,
-    ) -> impl Iterator<Item = Eviction<'_, usize>> {
+    fn rows(&self, foreseen: Figure, changed: Figure) -> impl Iterator<Item = Eviction<'_, usize>> {
         self.records.iter().map(move |record| Eviction {
             group: record.group,
             sample: &record.content,
@@ -225,7 +227,14 @@ mod tests {
         let means = evictions.means(Figure::Kl, 1);
         let told: Vec<(&str, String, usize, f64)> = means
             .iter()
-            .map(|mean| (mean.window, mean.budget.to_string(), mean.samples, mean.changed))
+            .map(|mean| {
+                (
+                    mean.window,
+                    mean.budget.to_string(),
+                    mean.samples,
+                    mean.changed,
+                )
+            })
             .collect();
         let line = |window, budget: &str, samples, kl| (window, budget.to_owned(), samples, kl);
         assert_eq!(
@@ -237,7 +246,10 @@ mod tests {
                 line("laq", "800", 1, 0.5),
             ]
         );
-        assert!(evictions.means(Figure::HitRate, 1).is_empty(), "undefined in every sample");
+        assert!(
+            evictions.means(Figure::HitRate, 1).is_empty(),
+            "undefined in every sample"
+        );
         assert!(evictions.means(Figure::Score, 1).is_empty());
     }
 
@@ -258,7 +270,9 @@ mod tests {
         };
         add(&mut evictions, "end", &[("last", 2.0), ("laq", 1.0)]);
         add(&mut evictions, "start", &[("random", 3.0)]);
-        let found = evictions.correlations(Figure::Recall, Figure::Kl, 1).unwrap();
+        let found = evictions
+            .correlations(Figure::Recall, Figure::Kl, 1)
+            .unwrap();
         let told: Vec<(usize, String, Vec<&str>, Option<f64>)> = found
             .iter()
             .map(|part| {
