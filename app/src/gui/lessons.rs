@@ -105,21 +105,20 @@ fn shows_demo(data: &Data) -> bool {
 }
 
 /// The text with what is on the screen in the place of `{window}`, `{budget}`, `{tokens}`, `{metric}`, `{value}`
-/// (of the window over the selected heads), `{needed}`, `{oracle_kept}`, `{window_kept}` and `{layer_head}`.
+/// (of the window over the selected heads), `{ceiling}` (of the same, where methods are compared), `{needed}`, `{oracle_kept}`, `{window_kept}` and `{layer_head}`.
 #[must_use]
 pub fn filled(text: &str, derived: &Derived, choices: &Choices) -> String {
     let evidence = derived.evidence();
     let window = derived.window.as_deref().unwrap_or("the window");
-    let bands = derived.bands().iter();
-    let value = bands
-        .filter(|known| known.label == window)
-        .find_map(|known| {
-            known
-                .band(choices.metric)?
-                .mean
-                .get(derived.budget_index)
-                .copied()
-        });
+    let mut bands = derived.bands().iter();
+    let bands = bands.find(|known| known.label == window);
+    let at_budget = |values: Option<&[f64]>| {
+        let value = values.and_then(|values| values.get(derived.budget_index));
+        value.map_or("…".to_owned(), |value| format!("{value:.2}"))
+    };
+    let curve = bands.and_then(|bands| bands.band(choices.metric));
+    let value = at_budget(curve.map(|band| band.mean.as_slice()));
+    let ceiling = at_budget(bands.and_then(|bands| bands.ceiling(choices.metric)));
     let head = choices.primary_head();
     let fields = [
         ("{window}", window.to_owned()),
@@ -132,10 +131,8 @@ pub fn filled(text: &str, derived: &Derived, choices: &Choices) -> String {
                 .to_string(),
         ),
         ("{metric}", choices.metric.label().to_owned()),
-        (
-            "{value}",
-            value.map_or("…".to_owned(), |value| format!("{value:.2}")),
-        ),
+        ("{value}", value),
+        ("{ceiling}", ceiling),
         ("{needed}", evidence.needed.to_string()),
         ("{oracle_kept}", evidence.oracle.to_string()),
         ("{window_kept}", evidence.window.to_string()),

@@ -177,7 +177,7 @@ fn the_copied_curve_is_the_one_that_is_drawn() {
     let bands = inside(&bench).derived().bands();
     let band = bands[0].band(Metric::Recall).unwrap();
     let line = text.lines().nth(33).unwrap();
-    let cells: Vec<f32> = line.split('\t').map(|cell| cell.parse().unwrap()).collect();
+    let cells: Vec<f64> = line.split('\t').map(|cell| cell.parse().unwrap()).collect();
     assert_eq!(cells[..2], [33.0, band.mean[32]]);
     assert_eq!(cells[2..4], [band.low[32], band.high[32]]);
 }

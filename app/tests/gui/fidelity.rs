@@ -14,7 +14,7 @@ use kvlens::gui::questions::QuestionKind;
 use kvlens::gui::questions::fidelity::FidelityPoint;
 use kvlens::gui::workbench::Workbench;
 use kvlens::measurement::allocations::AllocationKind;
-use kvlens::measurement::fidelity::collected::Figures;
+use kvlens::measurement::fidelity::figures::Figures;
 use kvlens::measurement::fidelity::{EvictionPlan, SampleRun};
 use kvlens::measurement::{MeasureOptions, StageProgress};
 use kvlens_analysis::Budget;

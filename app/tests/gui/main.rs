@@ -9,9 +9,12 @@
 mod common;
 mod export;
 mod fidelity;
+mod large;
+mod lessons;
 mod lanes;
 mod maps;
 mod questions;
+mod scoring;
 mod snapshots;
 mod view_snapshots;
 mod views;

@@ -34,7 +34,7 @@ fn all_compared(workbench: &Workbench) -> bool {
 }
 
 /// Recall of every query head at 32 tokens, sample by sample.
-fn recalls(label: &str) -> Vec<Vec<f32>> {
+fn recalls(label: &str) -> Vec<Vec<f64>> {
     let session = Session::open(session()).unwrap();
     let of_sample = |index: usize| {
         let captured = session.load_sample(index).unwrap();
@@ -65,7 +65,7 @@ fn the_map_of_all_samples_is_their_mean_and_says_what_is_not_resolved() {
     let (first, second) = (recalls("last:32"), recalls("last:8"));
     for (head, value) in map.values.iter().enumerate() {
         let differences = first.iter().zip(&second).map(|(a, b)| a[head] - b[head]);
-        let expected = differences.sum::<f32>() / first.len() as f32;
+        let expected = differences.sum::<f64>() / first.len() as f64;
         assert!((value - expected).abs() < 1e-6, "head {head}");
     }
     // four samples cannot resolve anything: the smallest p of a sign-flip test is 2 / 16
@@ -178,9 +178,10 @@ fn the_winner_of_a_head_is_the_window_with_the_highest_recall() {
     let (first, second) = (&recalls("last:32")[0], &recalls("last:8")[0]);
     for (head, winner) in map.winners.iter().enumerate() {
         let best = usize::from(second[head] > first[head]);
+        let winner = winner.as_ref().unwrap();
         assert_eq!(winner.winner, best, "head {head}");
         let margin = (first[head] - second[head]).abs();
-        assert!((winner.margin - f64::from(margin)).abs() < 1e-6);
+        assert!((winner.margin - margin).abs() < 1e-6);
     }
     send(&mut bench, LookCommand::ToggleWindow("last:8".to_owned()));
     let map = inside(&bench).derived().winner_map().unwrap();

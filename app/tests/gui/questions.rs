@@ -76,7 +76,7 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
     assert_eq!(curves.curves.len(), 2);
     for (curve, expected) in curves.curves.iter().zip(&expected) {
         let by_step = &expected.by_head[2 * 4 + 3].by_step;
-        let recall: Vec<f32> = by_step.iter().map(|budgets| budgets[0]).collect();
+        let recall: Vec<f64> = by_step.iter().map(|budgets| budgets[0]).collect();
         assert_eq!(curve.band.mean, recall, "{}", curve.label);
         assert_eq!(curves.steps.len(), recall.len());
     }
@@ -133,9 +133,9 @@ fn a_window_is_swept_as_far_as_the_session_keeps_queries() {
     let expected = expected.unwrap().unwrap();
     let curves = inside(&bench).derived().places().unwrap();
     assert_eq!(curves.heads, expected.len());
-    let count = expected.len() as f32;
+    let count = expected.len() as f64;
     for (place, mean) in curves.recall.mean.iter().enumerate() {
-        let sum: f32 = expected.iter().map(|head| head[place].recall[0]).sum();
+        let sum: f64 = expected.iter().map(|head| head[place].recall[0]).sum();
         assert!((sum / count - mean).abs() < 1e-5);
         assert_eq!(curves.positions[place], expected[0][place].last_position);
     }

@@ -112,7 +112,7 @@ fn every_view_of_a_preset_is_drawn_with_and_without_a_session() {
     assert!(bench.query_by_label("MFLOP").is_some());
     let ranks = inside(&bench).derived().rank_agreement().unwrap();
     let bins = ranks.density.bins();
-    let first_row: f32 = ranks.shares[..bins].iter().sum();
+    let first_row: f64 = ranks.shares[..bins].iter().sum();
     assert!((first_row - 1.0).abs() < 1e-5);
     assert_eq!(ranks.heads, 1);
 }
@@ -285,11 +285,12 @@ fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
         needed.filter(|token| kept[*token]).count()
     };
     let missed = |head: &usize| {
-        kept(&window.oracle_rankings, *head) as i64 - kept(&window.rankings, *head) as i64
+        kept(&shown.sample.truth.rankings, *head) as i64
+            - kept(&window.ranked.rankings, *head) as i64
     };
     let worst = (0..map.values.len()).max_by_key(missed).unwrap();
     assert!(missed(&worst) > 0, "the window misses nothing");
-    let brightest = map.values.iter().copied().fold(0.0, f32::max);
+    let brightest = map.values.iter().copied().fold(0.0, f64::max);
     assert!(
         map.values[worst] < brightest,
         "the head that misses most is not the brightest"
@@ -300,8 +301,8 @@ fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
     assert_eq!(
         (evidence.oracle, evidence.window),
         (
-            kept(&window.oracle_rankings, worst),
-            kept(&window.rankings, worst)
+            kept(&shown.sample.truth.rankings, worst),
+            kept(&window.ranked.rankings, worst)
         ),
         "the inspector counts the same tokens"
     );
@@ -314,7 +315,7 @@ fn the_heads_where_the_last_window_misses_the_needle_are_found_in_the_map() {
     let by_both = tokens.filter(|token| marked.by_window(*token) && marked.by_oracle(*token));
     let hit_rates = &window.comparison;
     let hit_rates = hit_rates.metric_map(Metric::HitRate, derived.budget_index);
-    assert_eq!(by_both.count() as f32 / budget as f32, hit_rates[worst]);
+    assert_eq!(by_both.count() as f64 / budget as f64, hit_rates[worst]);
     let text = format!("oracle {} of {}", evidence.oracle, evidence.needed);
     assert!(bench.query_by_label(&text).is_some(), "{text}");
 }

@@ -23,7 +23,7 @@ fn opened<'a>(folder: &Path) -> Bench<'a> {
 }
 
 /// The inspector's number, as a screen reader would say it.
-fn inspector_number(bench: &Bench<'_>, what: &str) -> f32 {
+fn inspector_number(bench: &Bench<'_>, what: &str) -> f64 {
     let node = bench.get_by_label_contains(what);
     let node = node.accesskit_node();
     // A label says its text as its value.
@@ -86,7 +86,8 @@ fn the_budget_moves_every_number() {
         .len();
     assert!(inside(&bench).derived().budget_tokens() > before);
     assert_eq!(inside(&bench).derived().budget_tokens(), prompt_tokens);
-    assert_eq!(inspector_number(&bench, "recall of last:32"), 1.0);
+    // every window holds all tokens there, so that nothing is compared
+    assert!(bench.query_by_label("recall of last:32: –").is_some());
     assert!(recall_before < 1.0);
 
     // The same number that the analysis gives for the mean over all heads.
@@ -99,7 +100,7 @@ fn the_budget_moves_every_number() {
         .iter()
         .position(|budget| *budget == 16)
         .unwrap();
-    let expected = window.mean(Metric::Recall, index) as f32;
+    let expected = window.mean(Metric::Recall, index);
     let said = inspector_number(&bench, "recall of last:32");
     assert!(
         (said - expected).abs() <= 0.0005,
@@ -360,7 +361,7 @@ fn other_scoring_measures_again_without_the_model() {
     let shown = inside(&bench).data().shown().unwrap();
     assert_eq!(shown.options, options);
     assert_eq!(
-        shown.sample.windows[0].scoring.pool,
+        shown.sample.windows[0].scoring.scoring.pool,
         "max:13".parse().unwrap()
     );
 }

@@ -217,7 +217,12 @@ fn number_ui(ui: &mut Ui, view: &View<'_>, window: &WindowBands, metric: Metric,
             window.heads
         ),
     });
-    let name = format!("{} of {}: {mean:.3}", metric.label(), window.label);
+    let name = format!(
+        "{} of {}: {}",
+        metric.label(),
+        window.label,
+        number_text(mean)
+    );
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
 }
 

@@ -1,10 +1,9 @@
 //! A measured sample that is kept as numbers, so that pictures of it are the same on every machine.
 //!
-//! `sample.json` has the texts and what is known of the windows; `sample.f32` the importances of
-//! each window in turn (the window's, its oracle's, and the oracle's unpooled mass), `[L, heads, T]`
-//! each, little endian. Rankings and comparisons are made anew from them. To renew both, after a
-//! change of the built-in model or of the scoring:
-//! `cargo test -p kvlens --test gui -- --ignored renew_the_kept_sample`.
+//! `sample.json` has the texts and what is known of the windows; `sample.f32` the unpooled scores of the decode stage
+//! and of each window in turn, `[L, H, T]` each, little endian. Importance, rankings and comparisons are made anew from
+//! them. To renew both, after a change of the built-in model:
+//! `cargo test --workspace --test gui -- --ignored renew_the_kept_sample`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,9 +11,9 @@ use std::sync::Arc;
 use kvlens::demo::DEMO_WINDOWS;
 use kvlens::gui::data::{SampleDetails, SampleRow, SessionInfo};
 use kvlens::gui::derived::budget_grid;
-use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, measure_sample};
+use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, Ranked, measure_sample};
 use kvlens_analysis::{
-    ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, Scoring, compare,
+    ComparisonInput, ForcedKeep, Importance, Rankings, ReducedHead, SideScoring, compare,
 };
 use kvlens_sessions::{Cost, SampleRecord, Session};
 use serde::{Deserialize, Serialize};
@@ -32,12 +31,8 @@ struct Kept {
 #[derive(Serialize, Deserialize)]
 struct KeptWindow {
     label: String,
-    scoring: Scoring,
     forced_keep: ForcedKeep,
     cost: Cost,
-    layers: usize,
-    heads: usize,
-    kind: String,
 }
 
 fn file(name: &str) -> PathBuf {
@@ -53,67 +48,73 @@ pub fn read() -> (SessionInfo, MeasuredSample) {
     let mut numbers = bytes
         .chunks_exact(4)
         .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+    let options = MeasureOptions::default();
     let tokens = kept.record.prompt_ids.len();
-    let windows: Vec<MeasuredWindow> = kept
-        .windows
-        .into_iter()
-        .map(|window| {
-            let mut importance = || {
-                let count = window.layers * window.heads;
-                let scores: Vec<f32> = numbers.by_ref().take(count * tokens).collect();
-                let kind = match window.kind.as_str() {
-                    "kv" => HeadKind::Kv,
-                    "layer" => HeadKind::Layer,
-                    _ => HeadKind::Query,
-                };
-                let shares = vec![1.0; count];
-                Importance::new(window.layers, window.heads, kind, tokens, scores, shares).unwrap()
-            };
-            let (own, oracle, mass) = (importance(), importance(), importance());
-            measured(&window, own, oracle, mass, tokens)
-        })
-        .collect();
-    let first = windows.first().unwrap();
+    let mut importance = |side: SideScoring| {
+        let mut head = || ReducedHead {
+            scores: numbers.by_ref().take(tokens).collect(),
+            prompt_share: 1.0,
+        };
+        let mut layer = || (0..kept.info.query_heads).map(|_| head()).collect();
+        let layers: Vec<Vec<ReducedHead>> = (0..kept.info.layers).map(|_| layer()).collect();
+        let seen = vec![0; kept.info.layers];
+        let kv_heads = kept.info.kv_heads;
+        Importance::from_reduced(layers, kv_heads, side.scoring, side.boundary, seen).unwrap()
+    };
+    let truth = ranked(importance(options.truth_scoring()));
+    let decode_mass = Arc::new(raw(&truth.importance));
+    let windows = kept.windows.iter().map(|window| {
+        let published = SideScoring::of(Default::default(), ForcedKeep::default());
+        let scoring = options.window_scoring(published);
+        let own = ranked(importance(scoring));
+        let comparison = compare(ComparisonInput {
+            truth: &truth.rankings,
+            window: &own.rankings,
+            decode_mass: &decode_mass,
+            keep_rule: window.forced_keep.into(),
+            evidence: &kept.record.evidence_tokens,
+            budgets: budget_grid(tokens).unwrap().tokens(),
+        });
+        MeasuredWindow {
+            label: window.label.clone(),
+            scoring,
+            keep_rule: window.forced_keep.into(),
+            ranked: own,
+            comparison: comparison.unwrap(),
+            ceiling: None,
+            score_kind: kvlens_sessions::ScoreKind::Attention,
+            cost: window.cost,
+        }
+    });
+    let windows = windows.collect();
     let sample = MeasuredSample {
-        record: kept.record,
-        oracle: Arc::clone(&first.oracle_importance),
-        oracle_rankings: Arc::clone(&first.oracle_rankings),
-        oracle_mass: Arc::clone(&first.oracle_mass),
+        record: kept.record.clone(),
+        compare: options.compare,
+        truth: truth.clone(),
+        decode_mass: Arc::clone(&decode_mass),
         windows,
     };
     (kept.info, sample)
 }
 
-fn measured(
-    window: &KeptWindow,
-    importance: Importance,
-    oracle: Importance,
-    mass: Importance,
-    tokens: usize,
-) -> MeasuredWindow {
-    let exempt = ForcedKeep::default();
-    let rankings = Rankings::of(&importance, exempt).unwrap();
-    let oracle_rankings = Rankings::of(&oracle, exempt).unwrap();
-    let comparison = compare(ComparisonInput {
-        oracle: &oracle_rankings,
-        window: &rankings,
-        oracle_mass: &mass,
-        keep_rule: window.forced_keep.into(),
-        budgets: budget_grid(tokens).unwrap().tokens(),
-    })
-    .unwrap();
-    MeasuredWindow {
-        label: window.label.clone(),
-        scoring: window.scoring,
-        keep_rule: window.forced_keep.into(),
+/// The unpooled scores of a side as an importance of their own.
+fn raw(side: &Importance) -> Importance {
+    let (layers, heads) = (side.layers(), side.heads());
+    let scores = (0..layers).flat_map(|layer| {
+        (0..heads).flat_map(move |head| {
+            let scores = side.head_scores(layer, head, ForcedKeep::default());
+            scores.tie_break().to_vec()
+        })
+    });
+    let (scores, shares) = (scores.collect(), vec![1.0; layers * heads]);
+    let (kind, tokens) = (side.head_kind(), side.prompt_tokens());
+    Importance::new(layers, heads, kind, tokens, scores, shares, vec![0; layers]).unwrap()
+}
+
+fn ranked(importance: Importance) -> Ranked {
+    Ranked {
+        rankings: Arc::new(Rankings::of(&importance, ForcedKeep::default()).unwrap()),
         importance: Arc::new(importance),
-        rankings: Arc::new(rankings),
-        oracle_importance: Arc::new(oracle),
-        oracle_rankings: Arc::new(oracle_rankings),
-        oracle_mass: Arc::new(mass),
-        comparison,
-        score_kind: kvlens_sessions::ScoreKind::Attention,
-        cost: window.cost,
     }
 }
 
@@ -124,36 +125,27 @@ pub fn renew() {
     let captured = session.load_sample(INDEX).unwrap();
     let options = MeasureOptions::default();
     let sample = measure_sample(&captured, &options, |tokens| vec![tokens]).unwrap();
+    let windows = sample.windows.iter().map(|window| &window.ranked);
     let mut bytes = Vec::new();
-    let mut windows = Vec::new();
-    for window in &sample.windows {
-        let parts = [
-            &window.importance,
-            &window.oracle_importance,
-            &window.oracle_mass,
-        ];
-        for importance in parts {
-            for layer in 0..importance.layers() {
-                for head in 0..importance.heads() {
-                    let scores = importance.head(layer, head);
-                    bytes.extend(scores.iter().flat_map(|score| score.to_le_bytes()));
-                }
+    for side in std::iter::once(&sample.truth).chain(windows) {
+        let raw = raw(&side.importance);
+        for layer in 0..raw.layers() {
+            for head in 0..raw.heads() {
+                let scores = raw.head(layer, head);
+                bytes.extend(scores.iter().flat_map(|score| score.to_le_bytes()));
             }
         }
-        windows.push(KeptWindow {
-            label: window.label.clone(),
-            scoring: window.scoring,
-            forced_keep: window.keep_rule.fixed,
-            // No time of any machine may reach a picture.
-            cost: Cost {
-                seconds: 0.0,
-                ..window.cost
-            },
-            layers: window.importance.layers(),
-            heads: window.importance.heads(),
-            kind: window.importance.head_kind().to_string(),
-        });
     }
+    let windows = sample.windows.iter().map(|window| KeptWindow {
+        label: window.label.clone(),
+        forced_keep: window.keep_rule.fixed,
+        // No time of any machine may reach a picture.
+        cost: Cost {
+            seconds: 0.0,
+            ..window.cost
+        },
+    });
+    let windows = windows.collect();
     let kept = Kept {
         info: info(&session),
         record: SampleRecord {

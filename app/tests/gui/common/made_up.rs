@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use kvlens::gui::questions::Answer;
 use kvlens::gui::questions::drift::{DriftAnswer, DriftOfWindow, HeadCurves};
-use kvlens::gui::questions::fidelity::{FidelityPart, FidelityPoint};
+use kvlens::gui::questions::fidelity::{EvictedSample, FidelityPart, FidelityPoint};
 use kvlens::gui::questions::queries::QueriesAnswer;
 use kvlens::measurement::drift::HeadDrift;
-use kvlens::measurement::fidelity::collected::Figures;
+use kvlens::measurement::fidelity::Foreseen;
+use kvlens::measurement::fidelity::figures::Figures;
 use kvlens::measurement::queries::WindowQueries;
-use kvlens_analysis::Budget;
-use kvlens_analysis::allocation::AllocatedMeans;
+use kvlens_analysis::{Budget, SampleGroup};
 use kvlens_analysis::fidelity::MeanFidelity;
 use kvlens_analysis::queries::{QueryCosine, QueryVectors, query_cosine};
 
@@ -25,8 +25,8 @@ pub fn drift(path: PathBuf, shown_version: u64, tokens: usize) -> Answer {
     let budgets: Vec<usize> = (1..=tokens).collect();
     let horizons = vec![1, 2, 4, 8, 16, 20];
     let window = |(place, label): (usize, &&str)| {
-        let start = 0.7 - 0.2 * place as f32;
-        let at = |step: usize| vec![start - 0.02 * step as f32; budgets.len()];
+        let start = 0.7 - 0.2 * place as f64;
+        let at = |step: usize| vec![start - 0.02 * step as f64; budgets.len()];
         let head = HeadDrift {
             by_step: (0..STEPS).map(at).collect(),
             by_horizon: horizons.iter().map(|horizon| at(horizon / 2)).collect(),
@@ -89,18 +89,30 @@ fn cosine(turn: f32) -> QueryCosine {
 /// Divergence that falls with the budget.
 pub fn fidelity(path: PathBuf) -> Answer {
     let labels = ["decode", "last:32", "last:8"];
+    let sample = Arc::new(EvictedSample {
+        group: SampleGroup {
+            model: "demo".to_owned(),
+            task: "facts".to_owned(),
+            question_place: Some("start".to_owned()),
+        },
+        content: "made up".to_owned(),
+        prompt_tokens: 512,
+    });
     let point = |(place, label): (usize, &&str), tokens: usize| {
         let kl = (place as f64 + 0.2) * 16.0 / tokens as f64;
         FidelityPoint {
             index: 1,
+            sample: Arc::clone(&sample),
             label: (*label).to_owned(),
             budget: Budget::Tokens(tokens),
             budget_tokens: tokens,
             figures: Figures {
-                foreseen: AllocatedMeans {
+                foreseen: Foreseen {
                     recall: 1.0 - 0.25 * place as f64,
+                    method_recall: 0.5,
+                    kept_recall: 0.5,
                     hit_rate: 0.5,
-                    selected_mass: 0.5,
+                    kept_mass: 0.5,
                 },
                 fidelity: MeanFidelity {
                     kl,

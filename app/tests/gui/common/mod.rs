@@ -2,6 +2,7 @@
 //! around the very code that the program draws with, and the CPU renderer for its pictures.
 
 pub mod fixture;
+pub mod large;
 pub mod made_up;
 
 use std::path::{Path, PathBuf};
