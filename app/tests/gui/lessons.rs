@@ -37,18 +37,28 @@ fn numbers_for_lessons() {
         inside_mut(&mut bench).send(SessionCommand::SelectSample(sample));
         inside_mut(&mut bench).send(LookCommand::SetBudget(budget.parse::<Budget>().unwrap()));
         wait_for(&mut bench, "the sample", |workbench| {
-            workbench.is_idle() && workbench.data().shown().is_some_and(|it| it.index == sample)
+            workbench.is_idle()
+                && workbench
+                    .data()
+                    .shown()
+                    .is_some_and(|it| it.index == sample)
         });
         let print = |bench: &mut Bench<'_>, name: &str| {
             let mut line = format!("{sample} {budget} {name}:");
             for window in DEMO_WINDOWS {
                 inside_mut(bench).send(LookCommand::SetWindow(window.to_owned()));
                 bench.run_steps(3);
-                let EvidenceKept { oracle, window: kept, needed } = inside(bench).derived().evidence();
+                let EvidenceKept {
+                    oracle,
+                    window: kept,
+                    needed,
+                } = inside(bench).derived().evidence();
                 let recall = value(inside(bench), window, Metric::Recall);
                 let mass = value(inside(bench), window, Metric::Mass);
                 let share = value(inside(bench), window, Metric::MassOfOracle);
-                line += &format!(" {window} {recall:.2} {mass:.2} {share:.2} {kept}/{oracle}/{needed};");
+                line += &format!(
+                    " {window} {recall:.2} {mass:.2} {share:.2} {kept}/{oracle}/{needed};"
+                );
             }
             println!("{line}");
         };
@@ -56,7 +66,10 @@ fn numbers_for_lessons() {
         bench.run_steps(3);
         print(&mut bench, "all");
         for head in 0..16 {
-            let heads = vec![HeadAddress { layer: head / 4, head: head % 4 }];
+            let heads = vec![HeadAddress {
+                layer: head / 4,
+                head: head % 4,
+            }];
             let change = SelectionChange::Replace;
             inside_mut(&mut bench).send(LookCommand::SelectHeads { heads, change });
             bench.run_steps(3);

@@ -35,7 +35,10 @@ fn queries_reach_one_and_methods_have_ceilings() {
     wait_for(&mut bench, "the methods", methods);
     assert!(!has(&bench, "decode stage 1.000"));
     assert!(has(&bench, "methods, raw truth"));
-    assert!(has(&bench, "Truth rows"), "the truth has a scoring of its own");
+    assert!(
+        has(&bench, "Truth rows"),
+        "the truth has a scoring of its own"
+    );
     assert!(has(&bench, "as published"));
     let derived = inside(&bench).derived();
     let (band, at) = (&derived.bands()[0], derived.budget_index);
@@ -46,7 +49,10 @@ fn queries_reach_one_and_methods_have_ceilings() {
     assert!((drawn - expected).abs() < 1e-12);
     assert!(expected < 1.0 && expected > band.band(Metric::Recall).unwrap().mean[at]);
     let text = format!("Ceiling of last:32: {expected:.3}");
-    send(&mut bench, kvlens::gui::command::LayoutCommand::ShowPane(Pane::INSPECTOR));
+    send(
+        &mut bench,
+        kvlens::gui::command::LayoutCommand::ShowPane(Pane::INSPECTOR),
+    );
     assert!(has(&bench, &text), "{text}");
     let map = inside(&bench).derived().map().unwrap();
     assert_eq!(map.ceilings.len(), map.values.len());
@@ -55,7 +61,9 @@ fn queries_reach_one_and_methods_have_ceilings() {
     bench.step();
     bench.step();
     let table = copied(&bench);
-    let mut lines = table.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let mut lines = table
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>());
     let (header, first) = (lines.next().unwrap(), lines.next().unwrap());
     let column = header.iter().position(|name| *name == "recall of").unwrap();
     assert_eq!(first[column], expected.to_string());

@@ -42,8 +42,7 @@ fn ranked(side: SideScoring, own: f32, seed: u64) -> Ranked {
     let first = |layer: usize| if layer % 2 == 1 { TOKENS - VISIBLE } else { 0 };
     let seen = (0..LAYERS).map(first).collect();
     let (layers, scoring) = (layers.collect(), side.scoring);
-    let importance =
-        Importance::from_reduced(layers, HEADS, scoring, side.boundary, seen).unwrap();
+    let importance = Importance::from_reduced(layers, HEADS, scoring, side.boundary, seen).unwrap();
     Ranked {
         rankings: Arc::new(Rankings::of(&importance, ForcedKeep::default()).unwrap()),
         importance: Arc::new(importance),
