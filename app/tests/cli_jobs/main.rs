@@ -20,7 +20,6 @@ mod like_with_like;
 mod measure_together;
 mod plan;
 mod questions;
-mod readme;
 mod resume;
 mod screenshot;
 mod support;

@@ -22,7 +22,7 @@ pub struct HeldOutFigures {
     /// Mean loss over all held-out prompts.
     pub loss: f32,
     /// Mean recall over layers, heads and prompts by group of prompts and budget (5 %, 10 %, 20 % of the
-    /// prompt), under the window's published scoring.
+    /// prompt), every window and the decode stage scored alike.
     pub recall: Vec<Vec<f32>>,
 }
 

@@ -1,0 +1,54 @@
+//! The pages with numbers (README.md and docs/) are made from `docs/templates` and from the tables in `docs/numbers`,
+//! which `scripts/numbers.sh` measures. This holds every page to that; with `KVLENS_RENEW_DOCS=1` it writes them anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use minijinja::{Environment, Error, UndefinedBehavior};
+
+mod numbers;
+
+/// The template and the page that it makes, from the root of the repository.
+const PAGES: [(&str, &str); 4] = [
+    ("README.md", "README.md"),
+    ("fidelity.md", "docs/fidelity.md"),
+    ("real-texts.md", "docs/real-texts.md"),
+    ("windows.md", "docs/windows.md"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn render(template: &str) -> Result<String, Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_keep_trailing_newline(true);
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    numbers::add_to(&mut environment, &root().join("docs/numbers"));
+    let path = root().join("docs/templates").join(template);
+    let source = fs::read_to_string(&path).unwrap();
+    environment.template_from_named_str(template, &source)?.render(())
+}
+
+#[test]
+fn every_page_is_what_its_template_and_the_measured_numbers_make() {
+    let renew = std::env::var_os("KVLENS_RENEW_DOCS").is_some();
+    let mut stale = Vec::new();
+    for (template, page) in PAGES {
+        let made = render(template).unwrap_or_else(|error| panic!("{template}: {error:#}"));
+        let path = root().join(page);
+        if fs::read_to_string(&path).ok().as_ref() == Some(&made) {
+            continue;
+        }
+        match renew {
+            true => fs::write(&path, &made).unwrap(),
+            false => stale.push(page),
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "{stale:?} are not what docs/templates and docs/numbers make; run this test with KVLENS_RENEW_DOCS=1"
+    );
+}
