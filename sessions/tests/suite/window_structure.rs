@@ -43,7 +43,7 @@ fn observed(model: &Model, labels: &[&str]) -> (Prefilled, Observation, Vec<Obse
     let oracle = observe(&decode, model, &mut prefilled);
     let observations = windows
         .iter()
-        .map(|window| observe(&window, model, &mut prefilled))
+        .map(|window| observe(window, model, &mut prefilled))
         .collect();
     (prefilled, oracle, observations)
 }
@@ -211,7 +211,7 @@ fn no_window_touches_the_prompt() {
     let alone = values(queries(&observe(&decode, &model, &mut prefilled)));
     let logits = values(prefilled.last_logits());
     for window in &all {
-        observe(*window, &model, &mut prefilled);
+        observe(window, &model, &mut prefilled);
         let keys = prefilled.keys_for_scoring(&model).unwrap();
         assert_eq!(key_values(&keys), before, "{}", window.label());
         let after = values(queries(&observe(&decode, &model, &mut prefilled)));
@@ -335,7 +335,7 @@ fn a_union_by_rank_deals_out_what_the_decode_stage_sees() {
     let mut prefilled = prefill(&model, &ids, &references);
     let all: Vec<_> = references
         .iter()
-        .map(|window| observe(*window, &model, &mut prefilled))
+        .map(|window| observe(window, &model, &mut prefilled))
         .collect();
     let keys = prefilled.keys_for_scoring(&model).unwrap();
     let visible_top = |window: &Observation, layer: usize, head: usize, count: usize| {
