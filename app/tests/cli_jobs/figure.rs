@@ -221,8 +221,11 @@ fn curves_carry_chance_and_where_methods_are_compared_their_ceilings() {
         .find(|(series, _)| series == "chance");
     assert!((drawn.unwrap().1.unwrap() - chance).abs() < 1e-12);
     words(&svg, "Methods compared:");
-    words(&svg, "n = 2 samples");
-    words(&svg, "Thin lines: ceilings.");
+    words(&svg, "n=2 samples");
+    words(
+        &svg,
+        "Thin lines: ceilings: what the decode stage's own queries reach",
+    );
 
     let (svg, curve) = figure("recall", "queries");
     assert!(
@@ -239,7 +242,7 @@ fn curves_carry_chance_and_where_methods_are_compared_their_ceilings() {
         "{panels:?}"
     );
     let (svg, _) = figure("winner", "methods");
-    words(&svg, "Ceilings: ");
+    words(&svg, "Ceilings, ");
     let (_, bars) = figure("hit-rate", "methods");
     assert!(bars.numbers("ceiling").unwrap().iter().all(Option::is_some));
 }
