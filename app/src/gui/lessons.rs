@@ -8,6 +8,8 @@ mod read;
 
 use std::sync::{Arc, OnceLock};
 
+use kvlens_analysis::Metric;
+
 use super::command::Command;
 use super::data::Data;
 use super::derived::Derived;
@@ -16,11 +18,12 @@ use crate::demo::DEMO_WINDOWS;
 pub use read::read_lesson;
 
 /// The lessons that the program brings, in the order of the menu.
-const BUILT_IN: [&str; 4] = [
+const BUILT_IN: [&str; 5] = [
     include_str!("../../help/lessons/1-the-cache.md"),
     include_str!("../../help/lessons/2-the-last-window.md"),
     include_str!("../../help/lessons/3-looking-ahead.md"),
     include_str!("../../help/lessons/4-the-budget.md"),
+    include_str!("../../help/lessons/5-the-ceiling.md"),
 ];
 
 /// A lesson.
@@ -104,14 +107,21 @@ fn shows_demo(data: &Data) -> bool {
     session.info.model == "demo" && are_demo && DEMO_WINDOWS.iter().all(has)
 }
 
+/// Metrics that a text can name together with a window, as in `{recall last:8}`.
+const NAMED: [Metric; 3] = [Metric::Recall, Metric::KeptRecall, Metric::HitRate];
+
 /// The text with what is on the screen in the place of `{window}`, `{budget}`, `{tokens}`, `{metric}`, `{value}`
-/// (of the window over the selected heads), `{ceiling}` (of the same, where methods are compared), `{needed}`, `{oracle_kept}`, `{window_kept}` and `{layer_head}`.
+/// (of the window over the selected heads), `{ceiling}` (of the same, where methods are compared), `{needed}`, `{oracle_kept}`, `{window_kept}`,
+/// `{layer_head}`, and a metric of a window, such as `{recall last:8}`.
 #[must_use]
 pub fn filled(text: &str, derived: &Derived, choices: &Choices) -> String {
     let evidence = derived.evidence();
     let window = derived.window.as_deref().unwrap_or("the window");
-    let mut bands = derived.bands().iter();
-    let bands = bands.find(|known| known.label == window);
+    let of_window = |window: &str| {
+        let mut bands = derived.bands().iter();
+        bands.find(|known| known.label == window)
+    };
+    let bands = of_window(window);
     let at_budget = |values: Option<&[f64]>| {
         let value = values.and_then(|values| values.get(derived.budget_index));
         value.map_or("…".to_owned(), |value| format!("{value:.2}"))
@@ -146,6 +156,15 @@ pub fn filled(text: &str, derived: &Derived, choices: &Choices) -> String {
     let mut filled = text.to_owned();
     for (field, value) in fields {
         filled = filled.replace(field, &value);
+    }
+    for metric in NAMED {
+        let opening = format!("{{{} ", metric.column());
+        while let Some((before, after)) = filled.split_once(&opening) {
+            let (window, behind) = after.split_once('}').unwrap_or((after, ""));
+            let curve = of_window(window).and_then(|bands| bands.band(metric));
+            let value = at_budget(curve.map(|band| band.mean.as_slice()));
+            filled = format!("{before}{value}{behind}");
+        }
     }
     filled
 }

@@ -1,13 +1,12 @@
 //! What the lessons say, held against the state that each of their steps shows.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::common::{Bench, bench, captured, inside, inside_mut, shows_a_sample, wait_for};
 use kvlens::demo::DEMO_WINDOWS;
 use kvlens::gui::command::{LessonCommand, LookCommand, SessionCommand};
 use kvlens::gui::derived::EvidenceKept;
-use kvlens::gui::lessons::{Lesson, lessons};
+use kvlens::gui::lessons::{filled, lessons};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
 use kvlens_analysis::{Budget, Metric};
@@ -76,4 +75,147 @@ fn numbers_for_lessons() {
             print(&mut bench, &format!("{}.{}", head / 4, head % 4));
         }
     }
+}
+
+/// What a step shows.
+struct Seen {
+    lesson: String,
+    step: String,
+    text: String,
+    evidence: EvidenceKept,
+    choices_window: String,
+    /// Recall, kept recall, hit rate, share of the largest mass and, where there is one, the ceiling of recall.
+    numbers: Vec<(String, [f64; 5])>,
+    /// Recall of each head of the map, `[L, H]`.
+    map: Vec<f64>,
+}
+
+impl Seen {
+    fn of(&self, window: &str) -> [f64; 5] {
+        let mut numbers = self.numbers.iter();
+        numbers.find(|(label, _)| label == window).unwrap().1
+    }
+
+    fn recall(&self, window: &str) -> f64 {
+        self.of(window)[0]
+    }
+
+    fn says(&self, text: &str) {
+        assert!(self.text.contains(text), "{}: {} lacks '{text}'", self.step, self.text);
+    }
+}
+
+fn seen(bench: &Bench<'_>, lesson: usize, step: usize) -> Seen {
+    let workbench = inside(bench);
+    let derived = workbench.derived();
+    let known = &lessons()[lesson];
+    let known_step = &known.steps[step];
+    let at = derived.budget_index;
+    let numbers = derived.bands().iter().map(|bands| {
+        let of = |metric: Metric| bands.band(metric).unwrap().mean[at];
+        let ceiling = bands.ceiling(Metric::Recall).map_or(f64::NAN, |ceiling| ceiling[at]);
+        let numbers = [
+            of(Metric::Recall),
+            of(Metric::KeptRecall),
+            of(Metric::HitRate),
+            of(Metric::MassOfOracle),
+            ceiling,
+        ];
+        (bands.label.clone(), numbers)
+    });
+    Seen {
+        lesson: known.title.clone(),
+        step: known_step.title.clone(),
+        text: filled(&known_step.text, derived, &workbench.settings().choices),
+        evidence: derived.evidence(),
+        choices_window: derived.window.clone().unwrap(),
+        numbers: numbers.collect(),
+        map: derived.map().map_or_else(Vec::new, |map| map.values.clone()),
+    }
+}
+
+/// Every step of every lesson, played as with Next.
+fn played() -> Vec<Seen> {
+    let (_folder, session) = captured(&DEMO_WINDOWS);
+    let mut bench = opened(&session);
+    let mut all = Vec::new();
+    for (number, lesson) in lessons().iter().enumerate() {
+        inside_mut(&mut bench).send(LessonCommand::StartLesson(number));
+        for step in 0..lesson.steps.len() {
+            bench.run_steps(4);
+            wait_for(&mut bench, &lesson.title, Workbench::is_idle);
+            bench.run_steps(2);
+            all.push(seen(&bench, number, step));
+            inside_mut(&mut bench).send(LessonCommand::StepLesson(1));
+        }
+        inside_mut(&mut bench).send(LessonCommand::CloseLesson);
+        bench.run_steps(3);
+    }
+    all
+}
+
+#[test]
+fn every_sentence_with_a_number_is_true_of_what_its_step_shows() {
+    let all = played();
+    let step = |title: &str| all.iter().find(|seen| seen.step == title).unwrap();
+    for seen in &all {
+        let text = &seen.text;
+        assert!(!text.contains(['{', '}', '…']), "{}, {}: {text}", seen.lesson, seen.step);
+    }
+
+    // most tokens hardly matter: a cache that knows the future keeps nearly all that is needed
+    let seen = step("Most tokens hardly matter");
+    assert!(10 * seen.evidence.oracle >= 9 * seen.evidence.needed, "{:?}", seen.evidence);
+    seen.says("layer 1, head 0");
+
+    // the last window sees what is needed where it has read the question, and nothing where it has not
+    let end = step("Guess from the end of the prompt");
+    let start = step("Ask at the start instead");
+    assert_eq!((end.choices_window.as_str(), end.evidence.needed), ("last:8", 22));
+    assert!(end.evidence.window >= 18, "{:?}", end.evidence);
+    assert_eq!(start.evidence.window, 0);
+    assert!(end.recall("last:8") > start.recall("last:8") + 0.2);
+    end.says(&format!("keeps {} of the 22 needed", end.evidence.window));
+    start.says("keeps 0 of 22");
+    let lost = step("What is lost");
+    assert!(lost.evidence.oracle >= 18 && lost.evidence.window == 0, "{:?}", lost.evidence);
+
+    // blind where facts are read off, well foreseen elsewhere
+    let heads = step("Some heads, not all");
+    let of_head = |layer: usize, head: usize| heads.map[layer * 4 + head];
+    assert!(of_head(1, 0) < 0.25 && of_head(0, 2) > 0.75, "{:?}", heads.map);
+
+    // who looks ahead foresees more than the last window, the adapters most
+    for (title, window) in [
+        ("LAQ: write a draft", "laq:n=8"),
+        ("DapQ: the right position is half of it", "dapq:n=32"),
+        ("Judge Q: learned soft tokens", "judge-q"),
+        ("LookaheadKV: tokens with adapters of their own", "lookahead-kv"),
+    ] {
+        let seen = step(title);
+        let (own, last) = (seen.recall(window), seen.recall("last:8"));
+        assert!(own > last + 0.1, "{title}: {own} against {last}");
+        seen.says(&format!("Recall of {window}: {own:.2}"));
+    }
+    let adapters = step("LookaheadKV: tokens with adapters of their own");
+    for window in DEMO_WINDOWS {
+        assert!(adapters.recall(window) <= adapters.recall("lookahead-kv"), "{window}");
+    }
+
+    // a budget too small for the facts, and mass that is high where recall is not
+    let small = step("Small budgets");
+    assert!(4 * small.evidence.oracle < small.evidence.needed, "{:?}", small.evidence);
+    assert!(small.evidence.window <= small.evidence.oracle);
+    let [recall, _, _, share, _] = step("Attention that survives").of("last:8");
+    assert!(share > recall + 0.2, "{share} at {recall}");
+
+    // the ceiling, and hits that are none
+    let queries = step("Which queries foresee?");
+    let methods = step("Which method keeps?");
+    let [recall, .., ceiling] = methods.of("laq:n=8");
+    assert!(recall < queries.recall("laq:n=8") - 0.1, "{recall}");
+    assert!(recall < ceiling && ceiling < 0.75, "{recall} of {ceiling}");
+    methods.says(&format!("reach only {ceiling:.2}"));
+    let [_, kept, hits, ..] = step("Hits that are none").of("last:8");
+    assert!(hits > kept + 0.3, "{hits} hits, {kept} kept");
 }
