@@ -24,9 +24,9 @@ fn assert_agrees(name: &str, model: &Model) {
     let text = std::fs::read_to_string(fixtures().join("prompt.txt")).unwrap();
     assert_eq!(model.encode_prompt(&text, None).unwrap().ids, ids, "{name}");
     let (steps, last) = (decode(generated.len()), window("last:8", model));
-    let mut prefilled = prefill(model, &ids, &[&steps, last.as_ref()]);
+    let mut prefilled = prefill(model, &ids, &[&steps, &last]);
     let decoded = observe(&steps, model, &mut prefilled);
-    let last = observe(last.as_ref(), model, &mut prefilled);
+    let last = observe(&last, model, &mut prefilled);
     assert_eq!(decoded.token_ids(), generated, "{name}: greedy ids");
     let keys = prefilled.keys_for_scoring(model).unwrap();
     for (found, expected) in [
