@@ -54,6 +54,16 @@ cp recall.svg recall.json recall.parquet "$numbers/.."
     "$kvlens" fidelity facts.kvlens --budgets 5%,10%,20% --out fidelity >/dev/null
 keep fidelity fidelity fidelity_summary recall_fidelity
 
+held_out() {
+    "$kvlens" capture --model demo --data "$2" --windows judge-q lookahead-kv last:32 last:8 laq laq++ dapq --decode 48 \
+        --out "$1.kvlens" --resume
+    "$kvlens" measure "$1.kvlens" --budgets 5%,10%,20% --no-head-tests --out "$1" >/dev/null
+    keep "$1" "$1" summary
+}
+held_out held-out-512-start facts:length=512,samples=32,seed=1900,question=start
+held_out held-out-512-end facts:length=512,samples=32,seed=1901,question=end
+held_out held-out-1024-start facts:length=1024,samples=16,seed=1902,question=start
+
 if [ $# -gt 0 ]; then
     python3 "$OLDPWD/scripts/licence_needles.py" >needles.jsonl
     # shellcheck disable=SC2086

@@ -4,14 +4,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, UndefinedBehavior};
 
 mod numbers;
 
 /// The template and the page that it makes, from the root of the repository.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 6] = [
     ("README.md", "README.md"),
     ("fidelity.md", "docs/fidelity.md"),
+    ("judge-q.md", "sessions/builtin/demo/judge-q.md"),
+    ("lookahead-kv.md", "sessions/builtin/demo/lookahead-kv.md"),
     ("real-texts.md", "docs/real-texts.md"),
     ("windows.md", "docs/windows.md"),
 ];
@@ -23,13 +26,19 @@ fn root() -> PathBuf {
 fn render(template: &str) -> Result<String, Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_keep_trailing_newline(true);
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .keep_trailing_newline(true)
+            .build()?,
+    );
     numbers::add_to(&mut environment, &root().join("docs/numbers"));
     let path = root().join("docs/templates").join(template);
     let source = fs::read_to_string(&path).unwrap();
-    environment.template_from_named_str(template, &source)?.render(())
+    environment
+        .template_from_named_str(template, &source)?
+        .render(())
 }
 
 #[test]

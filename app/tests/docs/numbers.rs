@@ -60,7 +60,10 @@ fn read(folder: &Path, table: &str) -> Result<Vec<Row>, Error> {
             }
             _ => {
                 let numbers = file.numbers(&name).map_err(told)?;
-                numbers.into_iter().map(|cell| cell.map(Cell::Number)).collect()
+                numbers
+                    .into_iter()
+                    .map(|cell| cell.map(Cell::Number))
+                    .collect()
             }
         };
         for (row, cell) in rows.iter_mut().zip(cells) {
@@ -81,7 +84,9 @@ fn matching(folder: &Path, table: &str, which: &Kwargs) -> Result<Vec<Row>, Erro
     for (column, _) in &wanted {
         if let Some(row) = rows.first().filter(|row| !row.contains_key(column)) {
             let columns: Vec<&String> = row.keys().collect();
-            return Err(failed(format!("{table} has no column {column}, but {columns:?}")));
+            return Err(failed(format!(
+                "{table} has no column {column}, but {columns:?}"
+            )));
         }
     }
     let fits = |row: &Row| {
@@ -118,20 +123,33 @@ fn command(folder: &Path, table: &str) -> Result<String, Error> {
     let provenance = file.metadata("provenance").unwrap_or_default();
     let provenance: serde_json::Value =
         serde_json::from_str(provenance).map_err(|error| failed(error.to_string()))?;
-    let words = provenance["command_line"].as_array().cloned().unwrap_or_default();
-    let words: Vec<&str> = words.iter().skip(1).filter_map(|word| word.as_str()).collect();
+    let words = provenance["command_line"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let words: Vec<&str> = words
+        .iter()
+        .skip(1)
+        .filter_map(|word| word.as_str())
+        .collect();
     Ok(format!("kvlens {}", words.join(" ")))
 }
 
 /// Gives an environment the functions and filters of this file.
 pub fn add_to(environment: &mut Environment<'_>, folder: &Path) {
     let tables = folder.to_owned();
-    environment.add_function("value", move |table: String, field: String, which: Kwargs| {
-        match matching(&tables, &table, &which)?.as_slice() {
+    environment.add_function(
+        "value",
+        move |table: String, field: String, which: Kwargs| match matching(&tables, &table, &which)?
+            .as_slice()
+        {
             [row] => number(row, &field),
-            rows => Err(failed(format!("{} rows of {table} fit {which:?}", rows.len()))),
-        }
-    });
+            rows => Err(failed(format!(
+                "{} rows of {table} fit {which:?}",
+                rows.len()
+            ))),
+        },
+    );
     let tables = folder.to_owned();
     environment.add_function("rows", move |table: String, by: String, which: Kwargs| {
         let mut keyed = matching(&tables, &table, &which)?
@@ -139,13 +157,19 @@ pub fn add_to(environment: &mut Environment<'_>, folder: &Path) {
             .map(|row| Ok((number(row, &by)?, as_value(row))))
             .collect::<Result<Vec<_>, Error>>()?;
         keyed.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        Ok::<_, Error>(keyed.into_iter().map(|(_, row)| row).collect::<Vec<Value>>())
+        Ok::<_, Error>(
+            keyed
+                .into_iter()
+                .map(|(_, row)| row)
+                .collect::<Vec<Value>>(),
+        )
     });
     let tables = folder.to_owned();
     environment.add_function("command", move |table: String| command(&tables, &table));
     let texts = folder.to_owned();
     environment.add_function("text", move |file: String| {
-        std::fs::read_to_string(texts.join(&file)).map_err(|error| failed(format!("{file}: {error}")))
+        std::fs::read_to_string(texts.join(&file))
+            .map_err(|error| failed(format!("{file}: {error}")))
     });
     environment.add_function("claim", |holds: bool, words: String| match holds {
         true => Ok(String::new()),
