@@ -8,8 +8,8 @@ use kvlens_analysis::statistics::{paired_differences_by_head, winners_by_head};
 use kvlens_analysis::{Budget, Compare, Comparison, Metric};
 
 use super::state::Choices;
-use crate::measurement::{MeasureOptions, MeasuredSample};
 use crate::measurement::head_values::HeadValues;
+use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// Resampling starts from the same number everywhere.
 const SEED: u64 = 0;
@@ -137,9 +137,7 @@ impl SessionMaps {
             None => None,
         };
         let windows = 0..gathered.windows().len();
-        let mean_of = |(place, label): (usize, &String)| {
-            (label.clone(), values.head_means(place))
-        };
+        let mean_of = |(place, label): (usize, &String)| (label.clone(), values.head_means(place));
         Ok(Self {
             key,
             shape: [gathered.layers, gathered.query_heads],

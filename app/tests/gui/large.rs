@@ -70,7 +70,10 @@ fn the_curves_of_fidelity_are_there_as_soon_as_another_sample_is() {
     let points = (0..2).flat_map(|index| {
         let of_window = move |(place, label): (usize, &&'static str)| {
             let kl = 1.0 + place as f64 + index as f64;
-            [evicted(index, label, 16, kl), evicted(index, label, 64, kl / 2.0)]
+            [
+                evicted(index, label, 16, kl),
+                evicted(index, label, 64, kl / 2.0),
+            ]
         };
         WINDOWS.iter().enumerate().flat_map(of_window)
     });
@@ -167,7 +170,11 @@ fn what_a_layer_cannot_rank_is_hatched_named_and_left_out() {
     let derived = inside(&bench).derived();
     let map = derived.map().unwrap();
     for layer in 0..LAYERS {
-        assert_eq!(map.is_undefined((layer, 3)), layer % 2 == 1, "layer {layer}");
+        assert_eq!(
+            map.is_undefined((layer, 3)),
+            layer % 2 == 1,
+            "layer {layer}"
+        );
     }
     let bands = &derived.bands()[0];
     let at = derived.budget_index;
@@ -182,7 +189,10 @@ fn what_a_layer_cannot_rank_is_hatched_named_and_left_out() {
     let mut seen = false;
     for step in 1..24 {
         let at = map_area.left_top()
-            + egui::vec2(map_area.width() * 0.4, map_area.height() * step as f32 / 24.0);
+            + egui::vec2(
+                map_area.width() * 0.4,
+                map_area.height() * step as f32 / 24.0,
+            );
         bench.hover_at(at);
         bench.run_steps(3);
         let text = format!("undefined: the layer sees only {VISIBLE} tokens");

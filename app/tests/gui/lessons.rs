@@ -36,18 +36,28 @@ fn numbers_for_lessons() {
         inside_mut(&mut bench).send(SessionCommand::SelectSample(sample));
         inside_mut(&mut bench).send(LookCommand::SetBudget(budget.parse::<Budget>().unwrap()));
         wait_for(&mut bench, "the sample", |workbench| {
-            workbench.is_idle() && workbench.data().shown().is_some_and(|it| it.index == sample)
+            workbench.is_idle()
+                && workbench
+                    .data()
+                    .shown()
+                    .is_some_and(|it| it.index == sample)
         });
         let print = |bench: &mut Bench<'_>, name: &str| {
             let mut line = format!("{sample} {budget} {name}:");
             for window in DEMO_WINDOWS {
                 inside_mut(bench).send(LookCommand::SetWindow(window.to_owned()));
                 bench.run_steps(3);
-                let EvidenceKept { oracle, window: kept, needed } = inside(bench).derived().evidence();
+                let EvidenceKept {
+                    oracle,
+                    window: kept,
+                    needed,
+                } = inside(bench).derived().evidence();
                 let recall = value(inside(bench), window, Metric::Recall);
                 let mass = value(inside(bench), window, Metric::Mass);
                 let share = value(inside(bench), window, Metric::MassOfOracle);
-                line += &format!(" {window} {recall:.2} {mass:.2} {share:.2} {kept}/{oracle}/{needed};");
+                line += &format!(
+                    " {window} {recall:.2} {mass:.2} {share:.2} {kept}/{oracle}/{needed};"
+                );
             }
             println!("{line}");
         };
@@ -55,7 +65,10 @@ fn numbers_for_lessons() {
         bench.run_steps(3);
         print(&mut bench, "all");
         for head in 0..16 {
-            let heads = vec![HeadAddress { layer: head / 4, head: head % 4 }];
+            let heads = vec![HeadAddress {
+                layer: head / 4,
+                head: head % 4,
+            }];
             let change = SelectionChange::Replace;
             inside_mut(&mut bench).send(LookCommand::SelectHeads { heads, change });
             bench.run_steps(3);
@@ -88,7 +101,12 @@ impl Seen {
     }
 
     fn says(&self, text: &str) {
-        assert!(self.text.contains(text), "{}: {} lacks '{text}'", self.step, self.text);
+        assert!(
+            self.text.contains(text),
+            "{}: {} lacks '{text}'",
+            self.step,
+            self.text
+        );
     }
 }
 
@@ -100,7 +118,9 @@ fn seen(bench: &Bench<'_>, lesson: usize, step: usize) -> Seen {
     let at = derived.budget_index;
     let numbers = derived.bands().iter().map(|bands| {
         let of = |metric: Metric| bands.band(metric).unwrap().mean[at];
-        let ceiling = bands.ceiling(Metric::Recall).map_or(f64::NAN, |ceiling| ceiling[at]);
+        let ceiling = bands
+            .ceiling(Metric::Recall)
+            .map_or(f64::NAN, |ceiling| ceiling[at]);
         let numbers = [
             of(Metric::Recall),
             of(Metric::KeptRecall),
@@ -117,7 +137,9 @@ fn seen(bench: &Bench<'_>, lesson: usize, step: usize) -> Seen {
         evidence: derived.evidence(),
         choices_window: derived.window.clone().unwrap(),
         numbers: numbers.collect(),
-        map: derived.map().map_or_else(Vec::new, |map| map.values.clone()),
+        map: derived
+            .map()
+            .map_or_else(Vec::new, |map| map.values.clone()),
     }
 }
 
@@ -147,37 +169,60 @@ fn every_sentence_with_a_number_is_true_of_what_its_step_shows() {
     let step = |title: &str| all.iter().find(|seen| seen.step == title).unwrap();
     for seen in &all {
         let text = &seen.text;
-        assert!(!text.contains(['{', '}', '…']), "{}, {}: {text}", seen.lesson, seen.step);
+        assert!(
+            !text.contains(['{', '}', '…']),
+            "{}, {}: {text}",
+            seen.lesson,
+            seen.step
+        );
     }
 
     // most tokens hardly matter: a cache that knows the future keeps nearly all that is needed
     let seen = step("Most tokens hardly matter");
-    assert!(10 * seen.evidence.oracle >= 9 * seen.evidence.needed, "{:?}", seen.evidence);
+    assert!(
+        10 * seen.evidence.oracle >= 9 * seen.evidence.needed,
+        "{:?}",
+        seen.evidence
+    );
     seen.says("layer 1, head 0");
 
     // the last window sees what is needed where it has read the question, and nothing where it has not
     let end = step("Guess from the end of the prompt");
     let start = step("Ask at the start instead");
-    assert_eq!((end.choices_window.as_str(), end.evidence.needed), ("last:8", 22));
+    assert_eq!(
+        (end.choices_window.as_str(), end.evidence.needed),
+        ("last:8", 22)
+    );
     assert!(end.evidence.window >= 18, "{:?}", end.evidence);
     assert_eq!(start.evidence.window, 0);
     assert!(end.recall("last:8") > start.recall("last:8") + 0.2);
     end.says(&format!("keeps {} of the 22 needed", end.evidence.window));
     start.says("keeps 0 of 22");
     let lost = step("What is lost");
-    assert!(lost.evidence.oracle >= 18 && lost.evidence.window == 0, "{:?}", lost.evidence);
+    assert!(
+        lost.evidence.oracle >= 18 && lost.evidence.window == 0,
+        "{:?}",
+        lost.evidence
+    );
 
     // blind where facts are read off, well foreseen elsewhere
     let heads = step("Some heads, not all");
     let of_head = |layer: usize, head: usize| heads.map[layer * 4 + head];
-    assert!(of_head(1, 0) < 0.25 && of_head(0, 2) > 0.75, "{:?}", heads.map);
+    assert!(
+        of_head(1, 0) < 0.25 && of_head(0, 2) > 0.75,
+        "{:?}",
+        heads.map
+    );
 
     // who looks ahead foresees more than the last window, the adapters most
     for (title, window) in [
         ("LAQ: write a draft", "laq:n=8"),
         ("DapQ: the right position is half of it", "dapq:n=32"),
         ("Judge Q: learned soft tokens", "judge-q"),
-        ("LookaheadKV: tokens with adapters of their own", "lookahead-kv"),
+        (
+            "LookaheadKV: tokens with adapters of their own",
+            "lookahead-kv",
+        ),
     ] {
         let seen = step(title);
         let (own, last) = (seen.recall(window), seen.recall("last:8"));
@@ -186,12 +231,19 @@ fn every_sentence_with_a_number_is_true_of_what_its_step_shows() {
     }
     let adapters = step("LookaheadKV: tokens with adapters of their own");
     for window in DEMO_WINDOWS {
-        assert!(adapters.recall(window) <= adapters.recall("lookahead-kv"), "{window}");
+        assert!(
+            adapters.recall(window) <= adapters.recall("lookahead-kv"),
+            "{window}"
+        );
     }
 
     // a budget too small for the facts, and mass that is high where recall is not
     let small = step("Small budgets");
-    assert!(4 * small.evidence.oracle < small.evidence.needed, "{:?}", small.evidence);
+    assert!(
+        4 * small.evidence.oracle < small.evidence.needed,
+        "{:?}",
+        small.evidence
+    );
     assert!(small.evidence.window <= small.evidence.oracle);
     let [recall, _, _, share, _] = step("Attention that survives").of("last:8");
     assert!(share > recall + 0.2, "{share} at {recall}");

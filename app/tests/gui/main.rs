@@ -10,9 +10,9 @@
 mod common;
 mod export;
 mod fidelity;
+mod lanes;
 mod large;
 mod lessons;
-mod lanes;
 mod maps;
 mod questions;
 mod scoring;

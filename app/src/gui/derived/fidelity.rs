@@ -151,7 +151,13 @@ fn curves(
     for point in points {
         let sample = &point.sample;
         let content = (sample.content.as_str(), sample.prompt_tokens);
-        evictions.push(&sample.group, content, &point.label, point.budget, point.figures);
+        evictions.push(
+            &sample.group,
+            content,
+            &point.label,
+            point.budget,
+            point.figures,
+        );
     }
     let mut groups = evictions.groups().iter();
     let Some(place) = groups
@@ -174,12 +180,15 @@ fn curves(
     let means = evictions.means(metric.figure(), SEED);
     let means: Vec<&EvictionMean<'_, usize>> =
         means.iter().filter(|mean| mean.group == place).collect();
-    let windows = labels.iter().enumerate().map(|(index, label)| FidelityCurve {
-        label: (*label).to_owned(),
-        repeat: repeat(labels, index),
-        is_oracle: false,
-        points: points_of(label, &means, &points),
-    });
+    let windows = labels
+        .iter()
+        .enumerate()
+        .map(|(index, label)| FidelityCurve {
+            label: (*label).to_owned(),
+            repeat: repeat(labels, index),
+            is_oracle: false,
+            points: points_of(label, &means, &points),
+        });
     let oracle = FidelityCurve {
         label: DECODE_LABEL.to_owned(),
         repeat: 0,
@@ -228,7 +237,10 @@ fn points_of(
 fn mean_tokens(budget: Budget, points: &[&FidelityPoint]) -> f64 {
     let mut prompts: Vec<(&str, usize)> = Vec::new();
     for point in points.iter().filter(|point| point.budget == budget) {
-        if prompts.iter().all(|(content, _)| *content != point.sample.content) {
+        if prompts
+            .iter()
+            .all(|(content, _)| *content != point.sample.content)
+        {
             prompts.push((&point.sample.content, point.budget_tokens));
         }
     }
@@ -312,7 +324,12 @@ mod tests {
 
     fn found(all: &[FidelityPoint], metric: FidelityMetric, place: &str) -> FidelityCurves {
         let points: Vec<&FidelityPoint> = all.iter().collect();
-        curves(&points, &["last", "laq", "random"], metric, Some(group(place)))
+        curves(
+            &points,
+            &["last", "laq", "random"],
+            metric,
+            Some(group(place)),
+        )
     }
 
     #[test]
@@ -326,7 +343,11 @@ mod tests {
             point(0, "full", 100, 1.0, 0.0),
         ];
         let end = found(&all, FidelityMetric::Divergence, "end");
-        let names: Vec<&str> = end.curves.iter().map(|curve| curve.label.as_str()).collect();
+        let names: Vec<&str> = end
+            .curves
+            .iter()
+            .map(|curve| curve.label.as_str())
+            .collect();
         assert_eq!(names, ["decode", "last"]);
         let last = &end.curves[1].points;
         assert_eq!((last[0].value, last[1].value), (6.0, 2.0));

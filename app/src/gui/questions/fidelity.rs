@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kvlens_analysis::{Budget, SampleGroup};
-use kvlens_sessions::{SampleRecord, Session};
 use kvlens_sessions::model::ModelSource;
+use kvlens_sessions::{SampleRecord, Session};
 
 use super::Answer;
 use crate::gui::lanes::{Event, Meter, ModelLane, Reporter};

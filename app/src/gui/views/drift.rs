@@ -18,9 +18,7 @@ use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{
-    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left,
-};
+use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
 use crate::gui::widgets::segmented::segmented;
 
 /// Widths of the swept window.

@@ -268,7 +268,9 @@ fn group_ui(ui: &mut Ui, curves: &FidelityCurves, choices: &mut FidelityChoices)
             }
         })
         .response
-        .on_hover_text("Task and place of the question; prompts of different ones are not averaged together")
+        .on_hover_text(
+            "Task and place of the question; prompts of different ones are not averaged together",
+        )
         .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Group of samples"));
 }
 

@@ -17,9 +17,7 @@ use crate::gui::questions::QuestionKind;
 use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{
-    AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left,
-};
+use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
 use crate::gui::widgets::segmented::segmented;
 use crate::measurement::interventions::Intervention;
 

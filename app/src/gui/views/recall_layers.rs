@@ -3,8 +3,8 @@
 use egui::{ScrollArea, Ui, vec2};
 use egui_plot::{Line, Plot, PlotPoints, VLine};
 
-use super::{View, empty_hint};
 use super::recall::{CEILING, octaves, octaves_of, picked, share_grid, thin_out};
+use super::{View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::LayerCurves;
 use crate::gui::state::{HeadAddress, SelectionChange};

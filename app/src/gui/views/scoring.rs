@@ -177,8 +177,7 @@ fn common_scoring(ui: &mut Ui, options: &mut MeasureOptions) {
     let usual = Scoring::for_queries();
     let MeasureOptions { overrides, .. } = options;
     one_of(ui, "Keys", usual.keys, &mut overrides.keys, &KEY_SETS).on_hover_text(KEYS_HELP);
-    one_of(ui, "Rows", usual.reduce, &mut overrides.reduce, &REDUCTIONS)
-        .on_hover_text(ROWS_HELP);
+    one_of(ui, "Rows", usual.reduce, &mut overrides.reduce, &REDUCTIONS).on_hover_text(ROWS_HELP);
     one_of(ui, "Pooling", usual.pool, &mut overrides.pool, &POOLINGS).on_hover_text(POOLING_HELP);
     one_of(ui, "Group", usual.group, &mut overrides.group, &GROUPS).on_hover_text(GROUP_HELP);
     let order = usual.group_order;
@@ -334,12 +333,7 @@ fn or_published<T: Copy + PartialEq + Display>(
     })
 }
 
-fn combo(
-    ui: &mut Ui,
-    name: &str,
-    selected: &str,
-    choices: impl FnOnce(&mut Ui),
-) -> egui::Response {
+fn combo(ui: &mut Ui, name: &str, selected: &str, choices: impl FnOnce(&mut Ui)) -> egui::Response {
     ui.label(name);
     let response = ComboBox::from_id_salt(name)
         .selected_text(selected)

@@ -14,7 +14,7 @@ use kvlens_sessions::{Cost, SampleRecord, ScoreKind};
 
 pub const LAYERS: usize = 16;
 pub const HEADS: usize = 32;
-pub const TOKENS: usize = 1024;
+pub const TOKENS: usize = 1000;
 /// Tokens that the layers with an odd number see.
 pub const VISIBLE: usize = 48;
 pub const WINDOWS: [&str; 3] = ["last:32", "last:8", "laq:n=8"];
@@ -42,8 +42,7 @@ fn ranked(side: SideScoring, own: f32, seed: u64) -> Ranked {
     let first = |layer: usize| if layer % 2 == 1 { TOKENS - VISIBLE } else { 0 };
     let seen = (0..LAYERS).map(first).collect();
     let (layers, scoring) = (layers.collect(), side.scoring);
-    let importance =
-        Importance::from_reduced(layers, HEADS, scoring, side.boundary, seen).unwrap();
+    let importance = Importance::from_reduced(layers, HEADS, scoring, side.boundary, seen).unwrap();
     Ranked {
         rankings: Arc::new(Rankings::of(&importance, ForcedKeep::default()).unwrap()),
         importance: Arc::new(importance),

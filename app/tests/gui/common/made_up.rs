@@ -11,9 +11,9 @@ use kvlens::measurement::drift::HeadDrift;
 use kvlens::measurement::fidelity::Foreseen;
 use kvlens::measurement::fidelity::figures::Figures;
 use kvlens::measurement::queries::WindowQueries;
-use kvlens_analysis::{Budget, SampleGroup};
 use kvlens_analysis::fidelity::MeanFidelity;
 use kvlens_analysis::queries::{QueryCosine, QueryVectors, query_cosine};
+use kvlens_analysis::{Budget, SampleGroup};
 
 const WINDOWS: [&str; 2] = ["last:32", "last:8"];
 const LAYERS: usize = 4;

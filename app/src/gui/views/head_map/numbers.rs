@@ -44,7 +44,9 @@ fn cells(maps: &[&HeadMap]) -> Table {
                 (index / map.heads.max(1)).to_string(),
                 (index % map.heads.max(1)).to_string(),
                 number(*value),
-                map.ceilings.get(index).map_or(String::new(), |value| number(*value)),
+                map.ceilings
+                    .get(index)
+                    .map_or(String::new(), |value| number(*value)),
                 unresolved.map_or(String::new(), |unresolved| (!unresolved).to_string()),
             ]);
         }

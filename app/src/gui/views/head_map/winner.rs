@@ -67,7 +67,12 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands: &mut Comma
                 commands.hover.window = Some(label.clone());
             }
         }
-        let ties = map.winners.iter().flatten().filter(|winner| is_tie(winner)).count();
+        let ties = map
+            .winners
+            .iter()
+            .flatten()
+            .filter(|winner| is_tie(winner))
+            .count();
         if ties > 0 {
             ui.weak(format!("tied {ties}"))
                 .on_hover_text("Heads in which the best two are equal; grey");
