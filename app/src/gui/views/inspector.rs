@@ -133,6 +133,7 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
         in_force_ui(ui, view);
     });
     let current = view.settings.choices.metric;
+    undefined_ui(ui, derived, current);
     let has_ceilings = derived
         .bands()
         .iter()
@@ -176,6 +177,24 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                 ui.end_row();
             }
         });
+}
+
+/// In how many of the selected heads the metric says nothing: the means leave them out.
+fn undefined_ui(ui: &mut Ui, derived: &Derived, metric: Metric) {
+    let Some(window) = derived.bands().first() else {
+        return;
+    };
+    let undefined = window.heads - window.defined_heads(metric, derived.budget_index);
+    if undefined > 0 {
+        let heads = window.heads;
+        let text = format!(
+            "{} is undefined in {undefined} of {heads} heads",
+            metric.label()
+        );
+        ui.weak(text).on_hover_text(
+            "Their layers see no more tokens than the budget, or no needed ones; the means leave them out",
+        );
+    }
 }
 
 /// The head that others are held against.

@@ -72,7 +72,7 @@ pub(super) fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
     budget_text(plot, view, octave_at, largest);
 }
 
-/// What could be reached at best, said at the right upper end: under one scoring the decode stage itself has recall 1;
+/// What could be reached at best, said at the upper end: under one scoring the decode stage itself has recall 1;
 /// with a scoring for each window there are ceilings.
 fn best(plot: &mut PlotUi<'_>, view: &View<'_>, compare: Compare, largest: usize) {
     let text = match compare {
@@ -84,10 +84,11 @@ fn best(plot: &mut PlotUi<'_>, view: &View<'_>, compare: Compare, largest: usize
         let line = HLine::new("decode stage", 1.0).color(view.theme.oracle);
         plot.hline(line.width(1.0));
     }
-    let at = PlotPoint::new((largest as f64).log2(), 0.99);
+    // above the middle of the axis curves seldom come so high
+    let at = PlotPoint::new((largest as f64).log2() / 2.0, 0.99);
     let text = egui_plot::Text::new("", at, RichText::new(text).size(11.0));
     let text = text
-        .anchor(egui::Align2::RIGHT_TOP)
+        .anchor(egui::Align2::CENTER_TOP)
         .color(view.theme.oracle);
     plot.text(text.allow_hover(false));
 }
