@@ -22,7 +22,7 @@ pub mod interventions;
 pub mod places;
 pub mod queries;
 pub mod session_model;
-mod words;
+pub mod words;
 
 /// Told how far work on a sample is.
 pub trait StageProgress {

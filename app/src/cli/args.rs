@@ -31,6 +31,10 @@ pub enum Command {
     /// Compare every window of captured sessions with the decode stage; print recall, write Parquet
     Measure(MeasureArguments),
     /// Evict by each window of captured sessions, decode, and compare the output with the full cache's
+    ///
+    /// Caches are evicted by the methods as published, but for what the flags of scoring replace. In the tables,
+    /// `recall` is that of the windows' queries, which are scored as the decode stage is; `method_recall` and
+    /// `kept_recall` are those of the methods against the decode stage's raw attention.
     Fidelity(FidelityArguments),
     /// Draw a figure for a paper: SVG, PDF or PNG, its numbers, and how to make them again
     Figure(Box<FigureArguments>),

@@ -12,6 +12,7 @@ use kvlens_sessions::windows::DECODE_LABEL;
 use super::grid::{grid, wrapped};
 use crate::jobs::measure::{LARGEST_SHARE, Measured, Pairs};
 use crate::jobs::{HIT_RATE_BUDGETS, SEED};
+use crate::measurement::words::CEILING;
 
 /// Columns that still leave room for a window's label at [`WIDTH`](super::grid::WIDTH).
 const BUDGETS_ACROSS: usize = 6;
@@ -259,7 +260,7 @@ impl<'a> Report<'a> {
             "Means over layers, heads and samples; below each its 95 % interval over samples."
                 .to_owned();
         if compare == Compare::Methods {
-            notes.push_str(" `of` is the window's ceiling.");
+            let _ = write!(notes, " `of`: the window's ceiling, {CEILING}.");
         }
         notes.push_str(" `decode` is the decode stage itself.");
         if !self.kept_recall.is_empty() {

@@ -5,7 +5,7 @@ use kvlens_analysis::allocation::{
     AllocatedMeans, AllocationInput, BudgetAllocation, compare_allocation,
 };
 use kvlens_analysis::fidelity::{MeanFidelity, StepFidelity};
-use kvlens_analysis::{Budget, Compare, ForcedKeep, HeadKind, KeepRule};
+use kvlens_analysis::{Budget, Compare, ForcedKeep, GroupReduction, HeadKind, KeepRule};
 use kvlens_datasets::score_values;
 use kvlens_sessions::fidelity::{Continuation, ContinuationPlan, FidelityTest};
 use kvlens_sessions::model::Model;
@@ -123,6 +123,7 @@ impl BothWays {
         let windows = self.methods.windows.iter().zip(&self.queries.windows);
         let windows = windows.map(|(method, queries)| Evicting {
             label: &method.label,
+            head_kind: keeping_heads(method.scoring.scoring.group),
             method: &method.ranked,
             queries: &queries.ranked,
             keep_rule: method.keep_rule,
@@ -134,6 +135,7 @@ impl BothWays {
     fn decode_stage(&self) -> Evicting<'_> {
         Evicting {
             label: DECODE_LABEL,
+            head_kind: HeadKind::Query,
             method: &self.methods.truth,
             queries: &self.queries.truth,
             keep_rule: KeepRule::default(),
@@ -145,6 +147,8 @@ impl BothWays {
 /// What an eviction goes by, and what it is held against.
 struct Evicting<'a> {
     label: &'a str,
+    /// What the heads are that each keep tokens of their own.
+    head_kind: HeadKind,
     method: &'a Ranked,
     queries: &'a Ranked,
     keep_rule: KeepRule,
@@ -263,7 +267,7 @@ impl<'a> SampleRun<'a> {
         let full = self.outcome(oracle, all, &allocation, self.test.full())?;
         Ok(WindowOutcome {
             label: FULL_LABEL.to_owned(),
-            head_kind: oracle.method.rankings.head_kind(),
+            head_kind: oracle.head_kind,
             by_budget: vec![full],
         })
     }
@@ -287,7 +291,7 @@ impl<'a> SampleRun<'a> {
         }
         Ok(WindowOutcome {
             label: evicting.label.to_owned(),
-            head_kind: evicting.method.rankings.head_kind(),
+            head_kind: evicting.head_kind,
             by_budget,
         })
     }
@@ -341,6 +345,15 @@ impl<'a> SampleRun<'a> {
 
     fn prompt_tokens(&self) -> usize {
         self.record.prompt_ids.len()
+    }
+}
+
+/// Query heads that share their scores keep the same tokens.
+fn keeping_heads(group: GroupReduction) -> HeadKind {
+    match group {
+        GroupReduction::None => HeadKind::Query,
+        GroupReduction::Mean | GroupReduction::Max => HeadKind::Kv,
+        GroupReduction::Layer => HeadKind::Layer,
     }
 }
 

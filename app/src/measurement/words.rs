@@ -6,6 +6,9 @@ use kvlens_analysis::{
 
 use super::MeasureOptions;
 
+/// What a ceiling is, behind a word for where it stands.
+pub const CEILING: &str = "what the decode stage's own queries reach under the same scoring";
+
 impl MeasureOptions {
     /// What is compared, by which scoring and against what, in one or two sentences.
     pub fn compared(&self) -> String {
@@ -22,8 +25,7 @@ impl MeasureOptions {
             ),
             Compare::Methods => format!(
                 "Methods compared: every window is scored as published{} and held against the raw attention of the \
-                 decode stage{steps} ({}). A ceiling is what the decode stage's own queries reach under the same \
-                 scoring.",
+                 decode stage{steps} ({}).",
                 self.overridden(),
                 scoring_words(truth)
             ),

@@ -59,7 +59,7 @@ fn evictions_are_measured_written_and_told() {
         "decode",
         "streaming",
         "kept mass",
-        "method recall",
+        "recall of the method",
         "kept recall",
     ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);

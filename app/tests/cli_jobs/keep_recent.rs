@@ -129,11 +129,11 @@ fn an_eviction_keeps_half_of_every_budget_as_recent_tokens() {
         run_ok(path, &[&arguments[..], more].concat());
         let table = read_table(&path.join(out), "fidelity.parquet");
         let windows = texts(&table, "window");
-        let [budgets, mass, kl] =
-            ["budget_tokens", "kept_mass", "kl"].map(|name| numbers(&table, name));
+        let [budgets, kl] = ["budget_tokens", "kl"].map(|name| numbers(&table, name));
+        let mass = table.numbers("kept_mass").unwrap();
         move |window: &str| -> Vec<(usize, f64, f64)> {
             let rows = (0..windows.len()).filter(|&row| windows[row] == window);
-            rows.map(|row| (budgets[row] as usize, mass[row], kl[row]))
+            rows.map(|row| (budgets[row] as usize, mass[row].unwrap(), kl[row]))
                 .collect()
         }
     };

@@ -65,9 +65,9 @@ pub fn text(evictions: &Evictions, asked: &[Budget]) -> Result<String> {
     text.push('\n');
     text.push_str(&wrapped(
         "Means over samples, of each its mean over steps; below each the 95 % interval over samples. Caches are evicted \
-         by the methods as published; `full` is the cache that is not evicted, `decode` the decode stage itself. Recall \
-         is that of the queries, scored as the decode stage is; method recall that of the method as published against \
-         the decode stage's raw attention, and kept recall the share of its top tokens that is really kept. Correlations \
+         by the methods as published; `full` is the cache that is not evicted, `decode` the decode stage itself. Queries \
+         are scored as the decode stage is, methods as published and held against the decode stage's raw attention; kept \
+         recall is the share of its top tokens that is really kept. Correlations \
          run over the windows of each sample, without `full` and `decode`, and are means over samples; that of means \
          runs once over the windows' means.",
     ));
@@ -139,8 +139,8 @@ impl Report<'_> {
             self.asked.iter().map(at).collect()
         };
         for (foreseen, parts) in Figure::FORESEEN.iter().zip(&self.relations) {
-            let name = foreseen.column().replace('_', " ");
-            lines.push((name.clone(), of_budgets(parts, false)));
+            let name = foreseen.label();
+            lines.push((name.to_owned(), of_budgets(parts, false)));
             if *foreseen == Figure::Recall {
                 lines.push((format!("{name}, of means"), of_budgets(parts, true)));
             }

@@ -1,9 +1,11 @@
 //! The line under a figure: what is compared, over how many samples, and what marks and bands are.
 
+use kvlens_analysis::Compare;
 use kvlens_analysis::figure::{CHANCE, FigureRow};
 
 use super::KindChoice;
 use super::data::{FigureJob, budget_words};
+use crate::measurement::words::CEILING;
 
 /// What the line is made of.
 pub struct Note<'a> {
@@ -54,32 +56,48 @@ impl Note<'_> {
 
     /// The ceilings of the windows that win anywhere, panel by panel.
     fn winners_ceilings(&self) -> String {
-        let mut known: Vec<String> = Vec::new();
+        let mut panels: Vec<(&str, Vec<String>)> = Vec::new();
         for row in self.rows {
             let Some(ceiling) = row.ceiling else { continue };
-            let place = match row.panel.is_empty() {
-                true => String::new(),
-                false => format!(" ({})", row.panel),
-            };
-            let words = format!("{}{place} {ceiling:.2}", row.series);
-            if !known.contains(&words) {
-                known.push(words);
+            let known = panels.iter().position(|(name, _)| *name == row.panel);
+            let index = known.unwrap_or_else(|| {
+                panels.push((&row.panel, Vec::new()));
+                panels.len() - 1
+            });
+            let words = format!("{} {ceiling:.2}", row.series);
+            if let Some((_, all)) = panels.get_mut(index)
+                && !all.contains(&words)
+            {
+                all.push(words);
             }
         }
-        match known.is_empty() {
+        let of_panel = |(name, words): &(&str, Vec<String>)| match name.is_empty() {
+            true => words.join(", "),
+            false => format!("{name}: {}", words.join(", ")),
+        };
+        let panels: Vec<String> = panels.iter().map(of_panel).collect();
+        match panels.is_empty() {
             true => String::new(),
-            false => format!(" Ceilings: {}.", known.join(", ")),
+            false => format!(" Ceilings, {}.", panels.join("; ")),
         }
     }
 
-    /// Lines that are no curves.
+    /// Ceilings, which are lines or stand in the titles of maps, and lines that are no curves.
     fn lines(&self) -> Option<String> {
         let is_map = self.rows.iter().any(|row| row.y.is_some());
-        let ceilings = !is_map && self.rows.iter().any(|row| row.ceiling.is_some());
-        let chance = self.rows.iter().any(|row| row.series == CHANCE);
-        let ceilings = ceilings.then_some("Thin lines: ceilings.");
-        let chance = chance.then_some("Thin grey: a ranking at random.");
-        let parts: Vec<&str> = [ceilings, chance].into_iter().flatten().collect();
+        let has_ceilings = match self.job.kind {
+            KindChoice::HeadDifference => self.job.options.compare == Compare::Methods,
+            _ => self.rows.iter().any(|row| row.ceiling.is_some()),
+        };
+        let place = if is_map {
+            "Ceiling"
+        } else {
+            "Thin lines: ceilings"
+        };
+        let ceilings = has_ceilings.then(|| format!("{place}: {CEILING}."));
+        let has_chance = self.rows.iter().any(|row| row.series == CHANCE);
+        let chance = has_chance.then(|| "Thin grey: a ranking at random.".to_owned());
+        let parts: Vec<String> = [ceilings, chance].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
@@ -87,9 +105,9 @@ impl Note<'_> {
         let counts = || self.rows.iter().map(|row| row.samples);
         let fewest = counts().min().unwrap_or_default();
         let count = match counts().max().unwrap_or_default() {
-            1 => "n = 1 sample".to_owned(),
-            most if most == fewest => format!("n = {most} samples"),
-            most => format!("n = {fewest} to {most} samples"),
+            1 => "n=1 sample".to_owned(),
+            most if most == fewest => format!("n={most} samples"),
+            most => format!("n={fewest} to {most} samples"),
         };
         let of_panels = match self.rows.iter().any(|row| !row.panel.is_empty()) {
             true => " in each panel",
