@@ -18,9 +18,9 @@ use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::state::{HeadAddress, MapKind, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
-use kvlens::measurement::{MeasuredSample, MeasuredWindow};
+use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, Ranked};
 use kvlens_analysis::{
-    Budget, ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, Scoring, compare,
+    Budget, ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, compare,
 };
 use kvlens_sessions::{Cost, SampleRecord, ScoreKind};
 
@@ -57,45 +57,47 @@ fn importance(own: f32, seed: u64) -> Importance {
     let count = (LAYERS * HEADS * TOKENS) as u64;
     let scores: Vec<f32> = (0..count).map(score).collect();
     let shares = vec![1.0; LAYERS * HEADS];
-    Importance::new(LAYERS, HEADS, HeadKind::Query, TOKENS, scores, shares)
+    let seen = vec![0; LAYERS];
+    Importance::new(LAYERS, HEADS, HeadKind::Query, TOKENS, scores, shares, seen)
         .unwrap_or_else(|refused| unreachable!("{refused}"))
 }
 
 fn sample() -> MeasuredSample {
     let none = ForcedKeep::default();
-    let ranked = |importance: &Importance| {
-        let rankings = Rankings::of(importance, none);
-        Arc::new(rankings.unwrap_or_else(|refused| unreachable!("{refused}")))
+    let ranked = |importance: Importance| Ranked {
+        rankings: Arc::new(
+            Rankings::of(&importance, none).unwrap_or_else(|refused| unreachable!("{refused}")),
+        ),
+        importance: Arc::new(importance),
     };
-    let (oracle, window) = (Arc::new(importance(0.0, 0)), Arc::new(importance(1.0, 1)));
-    let (oracle_rankings, rankings) = (ranked(&oracle), ranked(&window));
+    let (truth, window) = (ranked(importance(0.0, 0)), ranked(importance(1.0, 1)));
     let budgets = budget_grid(TOKENS).map_or_else(Vec::new, |grid| grid.tokens().to_vec());
+    let record = record();
     let comparison = compare(ComparisonInput {
-        oracle: &oracle_rankings,
-        window: &rankings,
-        oracle_mass: &oracle,
+        truth: &truth.rankings,
+        window: &window.rankings,
+        decode_mass: &truth.importance,
         keep_rule: none.into(),
+        evidence: &record.evidence_tokens,
         budgets: &budgets,
     })
     .unwrap_or_else(|refused| unreachable!("{refused}"));
+    let options = MeasureOptions::default();
     let windows = WINDOWS.map(|label| MeasuredWindow {
         label: label.to_owned(),
-        scoring: Scoring::default(),
+        scoring: options.truth_scoring(),
         keep_rule: none.into(),
-        importance: Arc::clone(&window),
-        rankings: Arc::clone(&rankings),
-        oracle_importance: Arc::clone(&oracle),
-        oracle_rankings: Arc::clone(&oracle_rankings),
-        oracle_mass: Arc::clone(&oracle),
+        ranked: window.clone(),
         comparison: comparison.clone(),
+        ceiling: None,
         score_kind: ScoreKind::Attention,
         cost: Cost::default(),
     });
     MeasuredSample {
-        record: record(),
-        oracle: Arc::clone(&oracle),
-        oracle_rankings: Arc::clone(&oracle_rankings),
-        oracle_mass: oracle,
+        record,
+        compare: options.compare,
+        decode_mass: Arc::clone(&truth.importance),
+        truth,
         windows: windows.into(),
     }
 }
@@ -124,6 +126,10 @@ fn record() -> SampleRecord {
         generated_ids: vec![0; STEPS],
         evidence_tokens: std::iter::once(60_000..60_020).collect(),
         seconds: 0.0,
+        document: None,
+        question: None,
+        asked_length: None,
+        depth: None,
     }
 }
 
@@ -361,6 +367,16 @@ fn all_heads(bencher: Bencher<'_, '_>) {
                 change: SelectionChange::Replace,
             },
         });
+    });
+}
+
+/// Curves layer by layer: the frame while they are made aside, and those that draw them.
+#[divan::bench]
+fn by_layer(bencher: Bencher<'_, '_>) {
+    with_stage(bencher, &[], |stage, count| {
+        stage
+            .workbench
+            .send(LookCommand::SetByLayer(count % 2 == 0));
     });
 }
 

@@ -124,7 +124,7 @@ fn the_question_mark_of_a_view_explains_it() {
     bench.get_by_label("Help for Recall vs budget").click();
     bench.run_steps(3);
     assert!(bench.query_by_label("What it shows").is_some());
-    assert!(bench.query_by_label_contains("|top_B(oracle)").is_some());
+    assert!(bench.query_all_by_label_contains("|top_B(truth)").count() > 0);
     bench.get_by_label("Help for Tokens").click();
     bench.run_steps(3);
     assert!(bench.query_by_label_contains("framed ones").is_some());
@@ -148,10 +148,9 @@ fn curves_stand_layer_by_layer_and_a_click_selects_one() {
     let shown = inside(&bench).data().shown().unwrap().clone();
     let comparison = &shown.sample.windows[1].comparison;
     let heads: Vec<_> = (0..comparison.heads).map(|head| (2, head)).collect();
-    assert_eq!(
-        curves[2].means[1],
-        comparison.band(Metric::Recall, &heads).mean
-    );
+    let expected = comparison.band(Metric::Recall, &heads).mean;
+    // as text: what is undefined is not equal to itself
+    assert_eq!(format!("{:?}", curves[2].means[1]), format!("{expected:?}"));
     bench.get_by_label("Layer 2").click();
     bench.run_steps(3);
     let selected = &inside(&bench).settings().choices.heads;
@@ -361,8 +360,12 @@ fn the_oracle_and_what_is_kept_are_defined_in_the_scoring_view() {
     let published = MeasureOptions::default();
     let otherwise = measure_sample(&captured, &published, |_| budgets.clone()).unwrap();
     let shown = &inside(&bench).data().shown().unwrap().sample;
-    assert_eq!(shown.windows[0].comparison, expected.windows[0].comparison);
-    assert_ne!(shown.windows[0].comparison, otherwise.windows[0].comparison);
+    // as text: what is undefined is not equal to itself
+    let text = |sample: &kvlens::measurement::MeasuredSample| {
+        format!("{:?}", sample.windows[0].comparison)
+    };
+    assert!(text(shown) == text(&expected));
+    assert!(text(shown) != text(&otherwise));
 
     // steps behind the end of the decode stage: said, and the good numbers stay
     type_into(&mut bench, "Decode steps", "900-999");

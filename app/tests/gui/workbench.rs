@@ -383,7 +383,8 @@ fn a_saved_copy_opens_with_the_same_numbers() {
         shows_a_sample(workbench) && workbench.data().is_open(&copy)
     });
     let after = &inside(&bench).data().shown().unwrap().sample.windows[0].comparison;
-    assert_eq!(*after, before);
+    // as text: what is undefined is not equal to itself
+    assert!(format!("{after:?}") == format!("{before:?}"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::gui::views::View;
     derive(EnumIter, IntoStaticStr),
     expect(
         clippy::enum_variant_names,
-        reason = "scripts name a command without its topic"
+        reason = "the words of commands stand by themselves in scripts"
     )
 )]
 pub enum LessonCommand {

@@ -256,7 +256,7 @@ fn correlations(
     let found = evictions.correlations(Figure::Recall, metric.figure(), SEED);
     let of_budget = |part: &BudgetCorrelations<'_, usize>| {
         let over_windows = part.over_windows?;
-        (over_windows.samples > 0).then(|| FidelityCorrelation {
+        (over_windows.samples > 0).then_some(FidelityCorrelation {
             budget: part.budget,
             windows: part.windows.len(),
             spearman: over_windows.spearman,
@@ -300,7 +300,11 @@ mod tests {
         FidelityPoint {
             index,
             sample: Arc::new(EvictedSample {
-                group: group(if index % 2 == 0 { "end" } else { "start" }),
+                group: group(if index.is_multiple_of(2) {
+                    "end"
+                } else {
+                    "start"
+                }),
                 content: index.to_string(),
                 prompt_tokens: 500,
             }),

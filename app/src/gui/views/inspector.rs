@@ -1,7 +1,7 @@
 //! Numbers of the selection at the budget, and the sample's own facts.
 
 use egui::{Grid, RichText, ScrollArea, Ui};
-use kvlens_analysis::Metric;
+use kvlens_analysis::{Compare, Metric};
 
 use super::recall::{explain, swatch};
 use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
@@ -16,7 +16,10 @@ use crate::gui::state::{HeadAddress, SelectionChange};
 use crate::gui::widgets::typed::TypedField;
 
 /// Room for a window's label in the table of numbers.
-const LABEL_WIDTH: f32 = 80.0;
+const LABEL_WIDTH: f32 = 78.0;
+
+/// The same where a column more stands beside it.
+const NARROW_LABEL_WIDTH: f32 = 60.0;
 
 impl Pane {
     /// Numbers of the selection.
@@ -62,6 +65,12 @@ fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .show(ui, |ui| {
             heads_ui(ui, view, commands);
             numbers_ui(ui, view, view.derived, "");
+            if shown.options.compare == Compare::Queries {
+                ui.weak("the decode stage itself: recall 1.000")
+                    .on_hover_text(
+                        "Its own queries, scored as every window is, reach 1 at every budget",
+                    );
+            }
             if let Some(beside) = view.beside {
                 numbers_ui(ui, view, beside, " in B");
             }
@@ -124,6 +133,7 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
         in_force_ui(ui, view);
     });
     let current = view.settings.choices.metric;
+    undefined_ui(ui, derived, current);
     let has_ceilings = derived
         .bands()
         .iter()
@@ -131,7 +141,7 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
     Grid::new(("numbers", which))
         .num_columns(Metric::ALL.len() + 1 + usize::from(has_ceilings))
         .striped(true)
-        .spacing([5.0, 3.0])
+        .spacing([4.0, 3.0])
         .min_col_width(0.0)
         .show(ui, |ui| {
             ui.label("");
@@ -151,7 +161,10 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                     swatch(ui, &style);
                     // a long label would push the last numbers out of sight
                     ui.scope(|ui| {
-                        ui.set_max_width(LABEL_WIDTH);
+                        ui.set_max_width(match has_ceilings {
+                            true => NARROW_LABEL_WIDTH,
+                            false => LABEL_WIDTH,
+                        });
                         ui.add(egui::Label::new(&window.label).truncate());
                     });
                 });
@@ -164,6 +177,24 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                 ui.end_row();
             }
         });
+}
+
+/// In how many of the selected heads the metric says nothing: the means leave them out.
+fn undefined_ui(ui: &mut Ui, derived: &Derived, metric: Metric) {
+    let Some(window) = derived.bands().first() else {
+        return;
+    };
+    let undefined = window.heads - window.defined_heads(metric, derived.budget_index);
+    if undefined > 0 {
+        let heads = window.heads;
+        let text = format!(
+            "{} is undefined in {undefined} of {heads} heads",
+            metric.label()
+        );
+        ui.weak(text).on_hover_text(
+            "Their layers see no more tokens than the budget, or no needed ones; the means leave them out",
+        );
+    }
 }
 
 /// The head that others are held against.
@@ -201,7 +232,7 @@ fn number_ui(ui: &mut Ui, view: &View<'_>, window: &WindowBands, metric: Metric,
     let (mean, low, high) = band.map_or((f64::NAN, f64::NAN, f64::NAN), |band| {
         (value(&band.mean), value(&band.low), value(&band.high))
     });
-    let mut text = RichText::new(number_text(mean)).monospace().size(11.5);
+    let mut text = RichText::new(short_number(mean)).monospace().size(11.5);
     if metric == view.settings.choices.metric {
         text = text.strong();
     }
@@ -209,10 +240,10 @@ fn number_ui(ui: &mut Ui, view: &View<'_>, window: &WindowBands, metric: Metric,
     let response = ui.label(text).on_hover_text(match defined {
         0 => "Undefined in every selected head: the layers see no more tokens than the budget, or no needed ones".to_owned(),
         defined if defined == window.heads => {
-            format!("{low:.3} to {high:.3} over {defined} heads")
+            format!("{mean:.3}; {low:.3} to {high:.3} over {defined} heads")
         }
         defined => format!(
-            "{low:.3} to {high:.3} over {defined} of {} heads; it is undefined in the others, whose layers see no more \
+            "{mean:.3}; {low:.3} to {high:.3} over {defined} of {} heads; it is undefined in the others, whose layers see no more \
              tokens than the budget, or no needed ones",
             window.heads
         ),
@@ -229,9 +260,20 @@ fn number_ui(ui: &mut Ui, view: &View<'_>, window: &WindowBands, metric: Metric,
 fn ceiling_ui(ui: &mut Ui, window: &WindowBands, metric: Metric, at: usize) {
     let ceiling = window.ceiling(metric).and_then(|ceiling| ceiling.get(at));
     let text = number_text(ceiling.copied().unwrap_or(f64::NAN));
-    let response = ui.label(RichText::new(&text).monospace().size(11.5).weak());
+    let short = short_number(ceiling.copied().unwrap_or(f64::NAN));
+    let response = ui
+        .label(RichText::new(short).monospace().size(11.5).weak())
+        .on_hover_text(&text);
     let name = format!("Ceiling of {}: {text}", window.label);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
+}
+
+/// As many digits as a table of all metrics has room for.
+fn short_number(value: f64) -> String {
+    match value.is_nan() {
+        true => "–".to_owned(),
+        false => format!("{value:.2}"),
+    }
 }
 
 fn number_text(value: f64) -> String {
@@ -246,10 +288,10 @@ fn short(metric: Metric) -> &'static str {
         Metric::Recall => "recall",
         Metric::KeptRecall => "kept",
         Metric::HitRate => "hits",
-        Metric::Jaccard => "jaccard",
+        Metric::Jaccard => "jacc.",
         Metric::Mass => "mass",
         Metric::MassOfOracle => "share",
-        Metric::EvidenceKept => "needed",
+        Metric::EvidenceKept => "need",
     }
 }
 

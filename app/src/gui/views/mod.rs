@@ -163,12 +163,9 @@ mod tests {
     fn only_what_is_shown_is_asked_for() {
         let mut choices = Choices::default();
         let needs = |pane: Pane, choices: &Choices| pane.view().needs(choices).to_vec();
-        assert_eq!(needs(Pane::RECALL, &choices), [Need::Tokens]);
+        assert_eq!(needs(Pane::RECALL, &choices), []);
         choices.by_layer = true;
-        assert_eq!(
-            needs(Pane::RECALL, &choices),
-            [Need::Tokens, Need::LayerCurves]
-        );
+        assert_eq!(needs(Pane::RECALL, &choices), [Need::LayerCurves]);
         choices.drift.part = DriftPart::Places;
         assert_eq!(needs(Pane::DRIFT, &choices), [Need::Places]);
         assert_eq!(needs(Pane::LOG, &choices), []);

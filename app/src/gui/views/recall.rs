@@ -6,13 +6,12 @@ mod legend;
 
 use egui::{ComboBox, RichText, Ui};
 use egui_plot::{AxisHints, HoverPosition, Plot};
-use kvlens_analysis::{Budget, Compare, Metric};
+use kvlens_analysis::{Budget, Metric};
 
 use super::recall_layers::layers_ui;
-use super::{
-    FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui,
-};
+use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::in_force::in_force;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
@@ -86,11 +85,9 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         {
             commands.send(LookCommand::SetByLayer(by_layer));
         }
-        in_force_ui(ui, view);
         for window in view.derived.windows() {
             legend_entry(ui, view, window, commands);
         }
-        decode_entry(ui, view);
         if view.settings.choices.metric == Metric::Recall {
             let text = RichText::new("random").color(view.theme.random);
             entry(ui, &random_style(view.theme), text)
@@ -101,28 +98,6 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         layers_ui(ui, view, commands);
     } else {
         plot_ui(ui, view, commands);
-    }
-}
-
-/// Under one scoring the decode stage itself is foreseen wholly; with a scoring for each window there are ceilings.
-fn decode_entry(ui: &mut Ui, view: &View<'_>) {
-    let Some((_, shown)) = view.shown() else {
-        return;
-    };
-    match shown.options.compare {
-        Compare::Queries if view.settings.choices.metric == Metric::Recall => {
-            ui.label(RichText::new("decode stage 1.000").color(view.theme.oracle))
-                .on_hover_text(
-                    "The decode stage's own queries, scored as every window is, reach 1 at every budget",
-                );
-        }
-        Compare::Queries => {}
-        Compare::Methods => {
-            ui.weak("dotted: ceiling").on_hover_text(
-                "What the decode stage's own queries reach under the window's scoring: no window of that method can be \
-                 expected to reach more",
-            );
-        }
     }
 }
 
@@ -173,12 +148,13 @@ pub fn explain(metric: Metric) -> &'static str {
 fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let beside = view.beside.map_or(&[][..], |beside| beside.budgets());
     let budgets = view.derived.budgets().iter().chain(beside);
-    let (Some(&largest), metric) = (budgets.max(), view.settings.choices.metric) else {
+    let metric = view.settings.choices.metric;
+    let (Some(&largest), Some((_, shown))) = (budgets.max(), view.shown()) else {
         return;
     };
     let top = (largest as f64).log2().max(1.0);
     let axis = AxisHints::new_x()
-        .label("Budget in tokens")
+        .label(format!("Budget in tokens · {}", in_force(&shown.options)))
         .formatter(|mark, _| short_tokens(mark.value))
         .label_spacing(20.0..=21.0);
     // a plot remembers its bounds: one that shows other budgets is another plot

@@ -14,7 +14,7 @@ use kvlens_sessions::{Cost, SampleRecord, ScoreKind};
 
 pub const LAYERS: usize = 16;
 pub const HEADS: usize = 32;
-pub const TOKENS: usize = 1024;
+pub const TOKENS: usize = 1000;
 /// Tokens that the layers with an odd number see.
 pub const VISIBLE: usize = 48;
 pub const WINDOWS: [&str; 3] = ["last:32", "last:8", "laq:n=8"];
@@ -54,7 +54,7 @@ pub fn sample(seed: u64) -> MeasuredSample {
     let options = MeasureOptions::default();
     let side = options.truth_scoring();
     let truth = ranked(side, 0.0, 0);
-    let evidence = vec![100..110];
+    let evidence: Vec<_> = std::iter::once(100..110).collect();
     let budgets = budget_grid(TOKENS).unwrap();
     let window = |(place, label): (usize, &&str)| {
         let own = ranked(side, 0.5 + place as f32, seed + place as u64 + 1);

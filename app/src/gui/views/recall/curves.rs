@@ -1,8 +1,8 @@
 //! What is drawn into the plot: bands, curves, single heads, the other session, the cross-hair.
 
 use egui::{Color32, RichText};
-use egui_plot::{FilledArea, Line, LineStyle, PlotPoint, PlotPoints, PlotUi, Points, VLine};
-use kvlens_analysis::Metric;
+use egui_plot::{FilledArea, HLine, Line, LineStyle, PlotPoint, PlotPoints, PlotUi, Points, VLine};
+use kvlens_analysis::{Compare, Metric};
 
 use super::axes::{POINTS_PER_CURVE, octaves_of, picked, thin_out};
 use crate::gui::derived::{Derived, HeadCurve, WindowBands};
@@ -52,6 +52,9 @@ pub(super) fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
     if metric == Metric::Recall {
         plot.line(random_line(&axis, view.derived.chance(), view.theme));
     }
+    if let Some((_, shown)) = view.shown() {
+        best(plot, view, shown.options.compare, largest);
+    }
     let octave_at = (view.derived.budget_tokens() as f64).log2();
     bands(plot, view, &axis);
     let line = VLine::new("", octave_at)
@@ -67,6 +70,27 @@ pub(super) fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
     }
     heads(plot, view, &axis);
     budget_text(plot, view, octave_at, largest);
+}
+
+/// What could be reached at best, said at the upper end: under one scoring the decode stage itself has recall 1;
+/// with a scoring for each window there are ceilings.
+fn best(plot: &mut PlotUi<'_>, view: &View<'_>, compare: Compare, largest: usize) {
+    let text = match compare {
+        Compare::Queries if view.settings.choices.metric == Metric::Recall => "decode stage 1.00",
+        Compare::Queries => return,
+        Compare::Methods => "dotted: ceilings",
+    };
+    if compare == Compare::Queries {
+        let line = HLine::new("decode stage", 1.0).color(view.theme.oracle);
+        plot.hline(line.width(1.0));
+    }
+    // above the middle of the axis curves seldom come so high
+    let at = PlotPoint::new((largest as f64).log2() / 2.0, 0.99);
+    let text = egui_plot::Text::new("", at, RichText::new(text).size(11.0));
+    let text = text
+        .anchor(egui::Align2::CENTER_TOP)
+        .color(view.theme.oracle);
+    plot.text(text.allow_hover(false));
 }
 
 fn visible<'a>(view: &'a View<'_>) -> impl Iterator<Item = &'a WindowBands> {

@@ -31,8 +31,13 @@ impl Workbench {
             LookCommand::SetTokenHeat(heat) => choices.token_heat = heat,
             LookCommand::SetHeatScale(scale) => choices.heat_scale = scale,
             LookCommand::SetMeasureOptions(options) => {
-                choices.measure = options;
-                self.measure_again();
+                let shown = self.data.shown().map(|shown| shown.options);
+                let is_in_force =
+                    self.settings.choices.measure == options && shown == Some(options);
+                self.settings.choices.measure = options;
+                if !is_in_force {
+                    self.measure_again();
+                }
             }
             LookCommand::SetDrift(drift) => choices.drift = drift,
             LookCommand::SetQueries(part) => choices.queries = part,
