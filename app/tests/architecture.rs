@@ -134,7 +134,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
     ("measurement", &[]),
     ("jobs", &["measurement", "system_memory"]),
     ("cli", &["demo", "jobs", "measurement", "system_memory"]),
-    ("gui", &["demo", "jobs", "measurement"]),
+    ("gui", &["demo", "jobs", "measurement", "system_memory"]),
     ("window", &["gui", "jobs"]),
 ];
 

@@ -138,7 +138,7 @@ impl SourceReport {
 
     /// Whether there is anything to say beyond the number of samples.
     pub fn is_plain(&self) -> bool {
-        self.rows == 0
+        (self.rows == 0 || self.format == "text")
             && self.skipped_files.is_empty()
             && self.cut.count == 0
             && self.too_long.count == 0

@@ -157,10 +157,11 @@ impl Told {
             windows: windows
                 .iter()
                 .map(|window| {
-                    let last_rows = window.needs(&plan.model)?.last_rows;
-                    Ok((window.label().to_owned(), last_rows))
+                    // of `all` those that lack weights are left out when the model is there
+                    let needs = window.needs(&plan.model).unwrap_or_default();
+                    (window.label().to_owned(), needs.last_rows)
                 })
-                .collect::<Result<_>>()?,
+                .collect(),
             prompt_tokens: 0,
             decode_tokens: 0,
         })
