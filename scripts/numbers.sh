@@ -64,6 +64,20 @@ held_out held-out-512-start facts:length=512,samples=32,seed=1900,question=start
 held_out held-out-512-end facts:length=512,samples=32,seed=1901,question=end
 held_out held-out-1024-start facts:length=1024,samples=16,seed=1902,question=start
 
+# the card of the built-in model: accuracy by task, length and depth, recall by head
+card=()
+for place in end start; do
+    card+=("facts:length=256,samples=30,seed=7000,question=$place" "facts:length=512,samples=100,seed=7001,question=$place")
+    card+=("facts:length=1024,samples=100,seed=7002,question=$place" "facts:length=2048,samples=40,seed=7003,question=$place")
+    for task in key-value list multi-niah niah passage variable-tracking; do
+        card+=("$task:length=512,samples=15,seed=7004,question=$place")
+    done
+done
+"$kvlens" capture --model demo --data "${card[@]}" --windows last:8 --decode 64 --out card.kvlens --resume
+rm -rf card && cp -r "$numbers/../../sessions/builtin/demo" card
+"$kvlens" train card card.kvlens --model card
+cp card/README.md "$numbers/../../sessions/builtin/demo/README.md"
+
 if [ $# -gt 0 ]; then
     python3 "$OLDPWD/scripts/licence_needles.py" >needles.jsonl
     # shellcheck disable=SC2086

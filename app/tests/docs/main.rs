@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, UndefinedBehavior};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 mod numbers;
 
@@ -35,7 +35,8 @@ fn render(template: &str) -> Result<String, Error> {
     );
     numbers::add_to(&mut environment, &root().join("docs/numbers"));
     let path = root().join("docs/templates").join(template);
-    let source = fs::read_to_string(&path).unwrap();
+    let unread = |error: std::io::Error| Error::new(ErrorKind::TemplateNotFound, error.to_string());
+    let source = fs::read_to_string(&path).map_err(unread)?;
     environment
         .template_from_named_str(template, &source)?
         .render(())

@@ -11,10 +11,6 @@ use crate::gui::views::View;
 /// A command about the next capture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EnumDiscriminants)]
 #[strum_discriminants(name(CaptureKind), derive(EnumIter, IntoStaticStr))]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a handful of them lives at a time, and boxes would stand in every pattern"
-)]
 pub enum CaptureCommand {
     /// Ask for the folder of a checkpoint.
     AskForModel,

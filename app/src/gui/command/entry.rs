@@ -86,10 +86,6 @@ pub enum Mark {
 
 /// What an entry does.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a handful of them lives at a time, and boxes would stand in every pattern"
-)]
 pub enum Action {
     /// Sends a command.
     Send(Command),
