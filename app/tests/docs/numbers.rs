@@ -114,7 +114,7 @@ fn as_value(row: &Row) -> Value {
         };
         (column.clone(), value)
     });
-    cells.collect()
+    Value::from(cells.collect::<BTreeMap<String, Value>>())
 }
 
 /// The words behind the program's name in the provenance of a table.
