@@ -30,6 +30,22 @@ pub struct BuiltInTask {
     pub options: &'static [&'static str],
 }
 
+impl BuiltInTask {
+    /// What may be typed for an option, as the list of options says it.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownOption`] for one that the task does not have.
+    pub(crate) fn known_option(&self, key: &str) -> Result<&'static str, DatasetError> {
+        let mut options = self.options.iter();
+        let found = options.find(|option| option.split('=').next() == Some(key));
+        found.copied().ok_or_else(|| DatasetError::UnknownOption {
+            task: self.name.to_owned(),
+            option: key.to_owned(),
+            known: self.options.join(", "),
+        })
+    }
+}
+
 const DEMO_TASK: BuiltInTask = BuiltInTask {
     name: "demo",
     summary: "three facts about one person among many statements, for the built-in model",
@@ -191,22 +207,14 @@ impl Filter {
     fn read(task: &BuiltInTask, options: &BTreeMap<String, String>) -> Result<Self, DatasetError> {
         let mut filter = Self::default();
         for (key, value) in options {
-            let expected = task
-                .options
-                .iter()
-                .find(|option| option.split('=').next() == Some(key))
-                .ok_or_else(|| DatasetError::UnknownOption {
-                    task: task.name.to_owned(),
-                    option: key.clone(),
-                    known: task.options.join(", "),
-                })?;
+            let expected = task.known_option(key)?;
             filter
                 .set(key, value)
                 .ok_or_else(|| DatasetError::OptionValue {
                     task: task.name.to_owned(),
                     option: key.clone(),
                     value: value.clone(),
-                    expected: (*expected).to_owned(),
+                    expected: expected.to_owned(),
                 })?;
         }
         Ok(filter)

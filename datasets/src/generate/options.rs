@@ -62,24 +62,17 @@ impl Settings {
         task: Task,
         options: &BTreeMap<String, String>,
     ) -> Result<Self, DatasetError> {
-        let known = task.built_in().options;
+        let known = task.built_in();
         let mut settings = Self::default();
         for (key, value) in options {
-            let expected = known
-                .iter()
-                .find(|option| option.split('=').next() == Some(key))
-                .ok_or_else(|| DatasetError::UnknownOption {
-                    task: task.name().to_owned(),
-                    option: key.clone(),
-                    known: known.join(", "),
-                })?;
+            let expected = known.known_option(key)?;
             settings
                 .set(task, key, value)
                 .ok_or_else(|| DatasetError::OptionValue {
                     task: task.name().to_owned(),
                     option: key.clone(),
                     value: value.clone(),
-                    expected: (*expected).to_owned(),
+                    expected: expected.to_owned(),
                 })?;
         }
         let needed = task.shortest_length(&settings);

@@ -36,7 +36,7 @@ impl Settings {
         task: RulerTask,
         options: &BTreeMap<String, String>,
     ) -> Result<Self, DatasetError> {
-        let known = task.built_in().options;
+        let known = task.built_in();
         let mut settings = Self {
             length: 4_096,
             place: QuestionPlace::End,
@@ -51,14 +51,7 @@ impl Settings {
                 .collect(),
         };
         for (key, value) in options {
-            let expected = known
-                .iter()
-                .find(|option| option.split('=').next() == Some(key))
-                .ok_or_else(|| DatasetError::UnknownOption {
-                    task: task.name().to_owned(),
-                    option: key.clone(),
-                    known: known.join(", "),
-                })?;
+            let expected = known.known_option(key)?;
             if key == "haystack" {
                 settings.haystack = Some(Kind::read(value)?);
                 continue;
@@ -69,7 +62,7 @@ impl Settings {
                     task: task.name().to_owned(),
                     option: key.clone(),
                     value: value.clone(),
-                    expected: (*expected).to_owned(),
+                    expected: expected.to_owned(),
                 })?;
         }
         Ok(settings)
