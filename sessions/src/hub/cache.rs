@@ -4,9 +4,10 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::contents::ContentHash;
 use super::id::HubId;
-use crate::SessionError;
 use crate::error::Context;
+use crate::{CancelFlag, SessionError};
 
 /// A folder of repositories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,12 @@ impl HubCache {
         self.repository(id).join("blobs").join(hash)
     }
 
+    /// The lock of a hash, or of what else of a repository is written by one at a time.
+    pub(super) fn lock(&self, id: &HubId, what: &str) -> PathBuf {
+        let folder = self.folder.join(".locks").join(id.cache_folder());
+        folder.join(format!("{what}.lock"))
+    }
+
     /// Remembers which commit a revision is.
     pub(super) fn set_revision(&self, id: &HubId, commit: &str) -> Result<(), SessionError> {
         let path = self.repository(id).join("refs").join(id.revision());
@@ -71,6 +78,21 @@ impl HubCache {
             linked => linked.io("put a downloaded file into the hub cache", &path),
         }
     }
+}
+
+/// Whether a file of a snapshot has other contents than the blob's name says that it leads to. What is no link into
+/// the cache, nobody named.
+pub(super) fn is_damaged(path: &Path) -> bool {
+    let blob = path.canonicalize().ok().filter(|blob| {
+        let folder = blob.parent().and_then(Path::file_name);
+        folder.is_some_and(|folder| folder == "blobs")
+    });
+    let Some(blob) = blob else {
+        return false;
+    };
+    let name = blob.file_name().and_then(|name| name.to_str());
+    let hash = name.and_then(ContentHash::of_name);
+    hash.is_some_and(|hash| !hash.is_of(&blob, &CancelFlag::default()).unwrap_or(false))
 }
 
 /// The model's name, if this is a snapshot in a cache: `models--ORG--NAME/snapshots/COMMIT`.

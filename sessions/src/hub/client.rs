@@ -8,9 +8,11 @@ use ureq::http::StatusCode;
 use ureq::http::header::{AUTHORIZATION, RANGE};
 use ureq::{Agent, Body};
 
+use super::contents::ContentHash;
 use super::id::HubId;
 use super::settings::HubSettings;
-use crate::SessionError;
+use super::waiting::answer_of;
+use crate::{CancelFlag, SessionError};
 
 /// Far above what the hub says of any model.
 const MOST_LISTING_BYTES: u64 = 64 << 20;
@@ -50,16 +52,10 @@ impl HubFile {
         large.or(self.size).unwrap_or(0)
     }
 
-    /// SHA-256 of its bytes, where the hub gives one.
-    pub(super) fn sha256(&self) -> Option<&str> {
-        self.lfs.as_ref().map(|lfs| lfs.sha256.as_str())
-    }
-
-    /// The name of its contents in the cache.
-    pub(super) fn hash(&self) -> Option<&str> {
-        let hash = self.sha256().or(self.blob_id.as_deref())?;
-        let is_hash = !hash.is_empty() && hash.chars().all(|c| c.is_ascii_hexdigit());
-        is_hash.then_some(hash)
+    /// What its contents hash to, and their name in the cache.
+    pub(super) fn hash(&self) -> Option<ContentHash<'_>> {
+        let large = self.lfs.as_ref().map(|lfs| lfs.sha256.as_str());
+        ContentHash::of_name(large.or(self.blob_id.as_deref())?)
     }
 }
 
@@ -75,10 +71,11 @@ pub(super) struct Client<'a> {
     settings: &'a HubSettings,
     id: &'a HubId,
     agent: Agent,
+    cancel: &'a CancelFlag,
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(settings: &'a HubSettings, id: &'a HubId) -> Self {
+    pub(super) fn new(settings: &'a HubSettings, id: &'a HubId, cancel: &'a CancelFlag) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(PATIENCE))
@@ -89,6 +86,7 @@ impl<'a> Client<'a> {
             settings,
             id,
             agent: config.into(),
+            cancel,
         }
     }
 
@@ -99,7 +97,8 @@ impl<'a> Client<'a> {
             self.settings.endpoint
         );
         let (_, mut body) = self.get(&address, 0)?;
-        let text = body.with_config().limit(MOST_LISTING_BYTES).read_to_vec();
+        let read = move || body.with_config().limit(MOST_LISTING_BYTES).read_to_vec();
+        let text = answer_of(read, self.cancel)?;
         let text = text.map_err(|error| self.unreachable(&error))?;
         let listing: Listing = serde_json::from_slice(&text).map_err(|error| self.wrong(&format!(
             "what answers at {} does not speak as the hub does ({error}); see that HF_ENDPOINT is right",
@@ -144,7 +143,8 @@ impl<'a> Client<'a> {
         if offset > 0 {
             request = request.header(RANGE, format!("bytes={offset}-"));
         }
-        let response = request.call().map_err(|error| self.unreachable(&error))?;
+        let response = answer_of(move || request.call(), self.cancel)?;
+        let response = response.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         if !status.is_success() {
             return Err(self.refused(status));

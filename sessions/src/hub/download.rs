@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-
 use super::client::{Client, HubFile, Listing};
+use super::contents::ContentHash;
 use super::files::Weights;
 use super::id::HubId;
 use super::settings::HubSettings;
-use super::{DownloadProgress, cache};
+use super::waiting::LOOK_EVERY;
+use super::{DownloadProgress, cache, lock};
 use crate::error::Context;
-use crate::model::hex;
 use crate::{CancelFlag, SessionError};
 
 /// Bytes that are taken from the network at once.
@@ -22,9 +21,6 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// Pieces that may wait to be written.
 const WAITING_PIECES: usize = 16;
-
-/// How often Cancel is looked at while nothing comes.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A connection over which nothing came for so long is dead.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,7 +49,7 @@ impl<'a> Download<'a> {
         Self {
             settings,
             id,
-            client: Client::new(settings, id),
+            client: Client::new(settings, id, cancel),
             cancel,
             on_progress,
             done_bytes: 0,
@@ -85,6 +81,7 @@ impl<'a> Download<'a> {
             self.fetch(commit, file)?;
         }
         // last, so that a revision never points to half a checkpoint
+        let _held = self.lock("refs")?;
         self.settings.cache.set_revision(self.id, commit)?;
         Ok(self.settings.cache.snapshot_of(self.id, commit))
     }
@@ -100,25 +97,45 @@ impl<'a> Download<'a> {
         shards.map_err(|reason| self.client.wrong(&reason))
     }
 
-    fn blob(&self, file: &HubFile) -> Result<PathBuf, SessionError> {
-        let hash = file.hash().ok_or_else(|| {
+    fn hash<'f>(&self, file: &'f HubFile) -> Result<ContentHash<'f>, SessionError> {
+        file.hash().ok_or_else(|| {
             let reason = format!("the hub gives no hash of '{}'", file.name);
             self.client.wrong(&reason)
-        })?;
-        Ok(self.settings.cache.blob(self.id, hash))
+        })
+    }
+
+    fn blob(&self, file: &HubFile) -> Result<PathBuf, SessionError> {
+        let name = self.hash(file)?.name();
+        Ok(self.settings.cache.blob(self.id, name))
+    }
+
+    /// Keeps other downloads away until it is dropped.
+    fn lock(&self, what: &str) -> Result<Option<File>, SessionError> {
+        lock::wait_for(&self.settings.cache.lock(self.id, what), self.cancel)
     }
 
     /// Sees that a file lies complete in the cache.
     fn fetch(&mut self, commit: &str, file: &HubFile) -> Result<(), SessionError> {
-        let blob = self.blob(file)?;
-        if !blob.is_file() {
+        let (blob, name) = (self.blob(file)?, self.hash(file)?.name());
+        let _held = self.lock(name)?;
+        if !self.is_whole(file, &blob)? {
             cache::make_parent(&blob)?;
             self.fetch_blob(commit, file, &blob)?;
         }
         self.done_bytes += file.bytes();
         self.report(file, 0);
-        let hash = file.hash().unwrap_or_default();
-        self.settings.cache.link(self.id, commit, &file.name, hash)
+        self.settings.cache.link(self.id, commit, &file.name, name)
+    }
+
+    /// Whether what lies in the cache is the file: by its hash if it is small, by its length if it is large.
+    fn is_whole(&self, file: &HubFile, blob: &Path) -> Result<bool, SessionError> {
+        if !blob.is_file() || length(blob) != file.bytes() {
+            return Ok(false);
+        }
+        match self.hash(file)? {
+            ContentHash::Sha256(_) => Ok(true),
+            small @ ContentHash::Git(_) => small.is_of(blob, self.cancel),
+        }
     }
 
     /// Fetches into a file aside, going on where an earlier try stopped, and checks what came.
@@ -206,25 +223,12 @@ impl<'a> Download<'a> {
     }
 
     fn check(&self, file: &HubFile, aside: &Path) -> Result<(), SessionError> {
-        let Some(expected) = file.sha256() else {
+        let hash = self.hash(file)?;
+        if hash.is_of(aside, self.cancel)? {
             return Ok(());
-        };
-        let action = "read a downloaded file";
-        let mut hasher = Sha256::new();
-        let mut from = File::open(aside).io(action, aside)?;
-        let mut piece = vec![0; PIECE_BYTES];
-        loop {
-            self.cancel.check()?;
-            match from.read(&mut piece).io(action, aside)? {
-                0 => break,
-                count => hasher.update(piece.get(..count).unwrap_or_default()),
-            }
         }
-        if hex(&hasher.finalize()).eq_ignore_ascii_case(expected) {
-            Ok(())
-        } else {
-            Err(self.damaged(file, aside, "not what the hub has (its SHA-256 differs)"))
-        }
+        let how = format!("not what the hub has (its {} differs)", hash.kind());
+        Err(self.damaged(file, aside, &how))
     }
 
     /// Removes what came, so that the next try begins anew.

@@ -4,7 +4,7 @@ use super::client::{HubFile, Listing};
 use super::id::{HubId, is_relative_path};
 
 /// Fetched where they are there.
-const SMALL_FILES: [&str; 7] = [
+pub(super) const SMALL_FILES: [&str; 7] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",

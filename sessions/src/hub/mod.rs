@@ -5,10 +5,13 @@
 
 mod cache;
 mod client;
+mod contents;
 mod download;
 mod files;
 mod id;
+mod lock;
 mod settings;
+mod waiting;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +23,7 @@ pub use settings::HubSettings;
 use crate::model::{Checkpoint, ModelSource};
 use crate::{CancelFlag, SessionError};
 use download::Download;
+use files::SMALL_FILES;
 
 /// How far a download is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +48,14 @@ pub fn hub_id(source: &ModelSource) -> Option<HubId> {
 }
 
 impl HubSettings {
-    /// As [`local`](Self::local), if nothing is missing that a model needs.
+    /// As [`local`](Self::local), if nothing is missing that a model needs, and no small file has other contents than
+    /// the name of its blob says.
     pub fn complete(&self, id: &HubId) -> Option<PathBuf> {
         let local = self.local(id)?;
-        let is_complete = local.is_file() || {
-            let source = ModelSource::Folder(local.clone());
-            Checkpoint::find(&source).is_ok()
-        };
+        let folder = self.cache.snapshot(id)?;
+        let mut small = SMALL_FILES.iter().map(|name| folder.join(name));
+        let is_complete = !small.any(|file| cache::is_damaged(&file))
+            && (local.is_file() || Checkpoint::find(&ModelSource::Folder(folder)).is_ok());
         is_complete.then_some(local)
     }
 
@@ -80,7 +85,7 @@ impl HubSettings {
             return Err(SessionError::Hub {
                 id: id.to_string(),
                 reason: format!(
-                    "it is not complete in the local hub cache {}, and HF_HUB_OFFLINE forbids to fetch it; unset that, or give a model's folder",
+                    "it is not complete, or damaged, in the local hub cache {}, and HF_HUB_OFFLINE forbids to fetch it; unset that, or give a model's folder",
                     self.cache.folder().display()
                 ),
             });

@@ -133,6 +133,13 @@ fn sha256(bytes: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// As `git hash-object` gives it.
+fn git_hash(bytes: &[u8]) -> String {
+    let blob = [format!("blob {}\0", bytes.len()).as_bytes(), bytes].concat();
+    let hash = sha1::Sha1::digest(blob);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// As the hub lists a repository: large files by git-lfs, with their SHA-256.
 fn listing(files: &BTreeMap<String, Vec<u8>>) -> serde_json::Value {
     let siblings: Vec<_> = files
@@ -143,8 +150,7 @@ fn listing(files: &BTreeMap<String, Vec<u8>>) -> serde_json::Value {
             serde_json::json!({
                 "rfilename": name,
                 "size": bytes.len(),
-                // git's own hash is another one; that it is hexadecimal is all that counts
-                "blobId": &sha256(bytes)[..40],
+                "blobId": git_hash(bytes),
                 "lfs": if lfs { large } else { serde_json::Value::Null },
             })
         })
@@ -248,6 +254,34 @@ fn a_connection_that_breaks_is_gone_on_with() {
 }
 
 #[test]
+fn a_hub_that_says_nothing_does_not_hold_up_a_cancel() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let settings = HubSettings {
+        cache: HubCache::new(cache.path().to_owned()),
+        endpoint: format!("http://{}", listener.local_addr().unwrap()),
+        token: None,
+        offline: false,
+    };
+    let cancel = CancelFlag::default();
+    let stop = cancel.clone();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| settings.download(&id(), &cancel, &mut |_| {}));
+        // it connected, and waits for an answer; the connection stays open until the end of the test
+        let _connection = listener.accept().unwrap();
+        let asked = std::time::Instant::now();
+        stop.cancel();
+        let outcome = run.join().unwrap();
+        assert!(
+            matches!(outcome, Err(SessionError::Cancelled)),
+            "{outcome:?}"
+        );
+        // the hub itself would be waited for 30 seconds
+        assert!(asked.elapsed().as_secs() < 15);
+    });
+}
+
+#[test]
 fn a_cancelled_download_is_gone_on_with_by_the_next() {
     let files = repository();
     let server = Server::start(files.clone(), listing(&files), Mischief::default());
@@ -306,6 +340,99 @@ fn an_earlier_part_of_a_file_is_kept() {
     assert!(error(&settings, &id()).contains("SHA-256 differs"));
     assert!(!aside.exists());
     assert!(download(&settings, &id()).is_ok());
+}
+
+/// Job arrays on one home begin together.
+#[test]
+fn downloads_at_once_fetch_a_model_together() {
+    let mut files = repository();
+    let template = b"{{ messages[0].content }}".to_vec();
+    files.insert("chat_template.jinja".to_owned(), template.clone());
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    for _ in 0..5 {
+        let cache = tempfile::tempdir().unwrap();
+        let settings = server.settings(cache.path());
+        let before = server.requests().len();
+        let folders: Vec<PathBuf> = std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| download(&settings, &id())))
+                .collect();
+            let runs = runs.into_iter().map(|run| run.join().unwrap());
+            runs.collect::<Result<_, _>>().unwrap()
+        });
+        let folder = &folders[0];
+        for name in ["chat_template.jinja", "tokenizer.json", "model.safetensors"] {
+            assert_eq!(
+                std::fs::read(folder.join(name)).unwrap(),
+                files[name],
+                "{name}"
+            );
+        }
+        let asked = &server.requests()[before..];
+        let times = asked.iter().filter(|path| path.ends_with(".safetensors"));
+        assert_eq!(times.count(), 1, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_download_waits_for_whoever_holds_the_lock_and_takes_what_came() {
+    let files = repository();
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    let cache = tempfile::tempdir().unwrap();
+    let settings = server.settings(cache.path());
+    let (config, repository) = (&files["config.json"], "models--org--tiny");
+    // where huggingface_hub has it
+    let locks = cache.path().join(".locks").join(repository);
+    std::fs::create_dir_all(&locks).unwrap();
+    let lock = locks.join(format!("{}.lock", git_hash(config)));
+    let held = std::fs::File::create(&lock).unwrap();
+    held.lock().unwrap();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| download(&settings, &id()));
+        while server.requests().is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let blobs = cache.path().join(repository).join("blobs");
+        std::fs::create_dir_all(&blobs).unwrap();
+        std::fs::write(blobs.join(git_hash(config)), config).unwrap();
+        drop(held);
+        run.join().unwrap().unwrap();
+    });
+    let asked = server.requests().join("\n");
+    assert!(!asked.contains("config.json"), "{asked}");
+}
+
+/// What two downloads at once left of an older program.
+#[test]
+fn a_doubled_small_file_in_the_cache_is_found_and_fetched_again() {
+    let mut files = repository();
+    let template = b"{{ messages[0].content }}".to_vec();
+    files.insert("chat_template.jinja".to_owned(), template.clone());
+    let server = Server::start(files.clone(), listing(&files), Mischief::default());
+    let cache = tempfile::tempdir().unwrap();
+    let settings = server.settings(cache.path());
+    let folder = download(&settings, &id()).unwrap();
+    let path = folder.join("chat_template.jinja");
+    std::fs::write(&path, template.repeat(2)).unwrap();
+    assert_eq!(settings.complete(&id()), None);
+    download(&settings, &id()).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), template);
+    assert_eq!(settings.complete(&id()), Some(folder));
+}
+
+#[test]
+fn a_small_file_that_came_damaged_is_refused() {
+    let files = repository();
+    let mut sent = files.clone();
+    let config = sent.get_mut("config.json").unwrap();
+    *config.last_mut().unwrap() = b' ';
+    let server = Server::start(sent, listing(&files), Mischief::default());
+    let cache = tempfile::tempdir().unwrap();
+    let said = error(&server.settings(cache.path()), &id());
+    assert!(
+        said.contains("'config.json'") && said.contains("git hash differs"),
+        "{said}"
+    );
 }
 
 #[test]
