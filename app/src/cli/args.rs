@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::training::TrainingSettings;
 
 use super::fidelity::FidelityArguments;
 use super::figure::FigureArguments;
@@ -287,17 +288,17 @@ pub struct TrainWindowArguments {
     /// Rows that are run behind the prompt
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub soft_tokens: usize,
-    /// Tokens of a response, at most
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_DECODE_TOKENS, value_parser = at_least_one)]
-    pub decode: usize,
+    /// Tokens of a response, at most; without it 64, or what --settings says
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub decode: Option<usize>,
     /// Steps of the training
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one)]
     pub steps: usize,
-    /// Prompts of a step
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
-    pub step_prompts: usize,
+    /// Prompts of a step; without it 8, or what --settings says
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub step_prompts: Option<usize>,
     /// Learning rate of the tokens (Adam); without it 0.02 for judge-q and 0.01 for lookahead-kv, which were
-    /// found on the built-in model
+    /// found on the built-in model, or what --settings says
     #[arg(long, value_name = "X")]
     pub token_rate: Option<f64>,
     /// Steps between two looks at the held-out prompts
@@ -341,15 +342,20 @@ pub struct TrainJudgeQArguments {
 pub struct TrainLookaheadKvArguments {
     #[command(flatten)]
     pub window: TrainWindowArguments,
+    /// Learning rates, prompts of a step and length of responses: default (found on the built-in model), paper (1e-3,
+    /// 32, 512; its inputs have up to 16,384 tokens) or repository (1e-4, 64, 512; up to 4,096). Both as an issue of
+    /// the authors' repository quotes them; optimiser and steps are known of neither
+    #[arg(long, value_name = "SOURCE", default_value = "default")]
+    pub settings: TrainingSettings,
     /// Rank of the adapters; 0 for tokens without adapters
     #[arg(long, value_name = "R", default_value_t = 8)]
     pub rank: usize,
     /// The adapters are scaled by alpha / rank
     #[arg(long, value_name = "A", default_value_t = 32.0)]
     pub alpha: f64,
-    /// Learning rate of the adapters (Adam)
-    #[arg(long, value_name = "X", default_value_t = 0.003)]
-    pub adapter_rate: f64,
+    /// Learning rate of the adapters (Adam); without it 0.003, or what --settings says
+    #[arg(long, value_name = "X")]
+    pub adapter_rate: Option<f64>,
 }
 
 /// Budgets of `measure` and of the demo.

@@ -8,7 +8,7 @@ use kvlens_sessions::THREADS_VARIABLE;
 use kvlens_sessions::estimate::readable_bytes;
 use kvlens_sessions::hub::HubSettings;
 use kvlens_sessions::model::devices;
-use kvlens_sessions::windows::registered;
+use kvlens_sessions::windows::{SCORING_SYNTAX, registered};
 
 use super::output;
 use crate::jobs::display;
@@ -60,6 +60,7 @@ pub fn run() -> Result<()> {
             report.line("", window.syntax);
         }
     }
+    report.line("every window", SCORING_SYNTAX);
     report.line(
         "sessions",
         &format!(

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kvlens_analysis::{Budget, StepRange};
+use kvlens_analysis::{Budget, Compare, StepRange};
+use kvlens_sessions::windows::set_aside_for_queries;
 
 use crate::measurement::StageProgress;
 
@@ -30,6 +31,30 @@ pub struct Warnings {
 }
 
 impl Warnings {
+    /// Scoring options of windows that the comparison does not use, each label once.
+    pub fn of_set_aside(
+        &mut self,
+        labels: &[String],
+        compare: Compare,
+        progress: &dyn StageProgress,
+    ) {
+        if compare == Compare::Methods {
+            return;
+        }
+        for label in labels {
+            if let Some(option) = set_aside_for_queries(label) {
+                self.say(
+                    &format!("windows with the option {option}"),
+                    &format!(
+                        "{option} of window '{label}' is set aside: where queries are compared one scoring holds for \
+                         all; --compare methods counts it"
+                    ),
+                    progress,
+                );
+            }
+        }
+    }
+
     /// A decode stage of a few tokens.
     pub fn of_decode_stage(&mut self, sample: SampleFacts<'_>, progress: &dyn StageProgress) {
         if sample.decode_tokens >= FEW_DECODE_TOKENS {

@@ -87,6 +87,12 @@ impl WindowLabel {
         &self.name
     }
 
+    /// Whether one of these options was typed, of the window itself and not of a union's members.
+    pub(crate) fn first_typed(&self, keys: &[&'static str]) -> Option<&'static str> {
+        let mut keys = keys.iter().copied();
+        keys.find(|&key| self.options.contains_key(key))
+    }
+
     /// The options, to be read one by one.
     pub fn options(&self) -> WindowOptions<'_> {
         WindowOptions::new(self)

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use kvlens_analysis::{Budget, Pooling};
+use kvlens_analysis::Budget;
 
 use super::WindowLabel;
 use crate::SessionError;
@@ -58,12 +58,24 @@ impl<'a> WindowOptions<'a> {
         T: FromStr,
         T::Err: Display,
     {
-        match self.text(key) {
-            None => Ok(default),
-            Some(text) => text
-                .parse()
-                .map_err(|error| self.wrong(&format!("{key}={text}: {error}"))),
-        }
+        Ok(self.given(key)?.unwrap_or(default))
+    }
+
+    /// Whatever can be read from text, if it was typed.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] with what the type says of the text.
+    pub fn given<T>(&mut self, key: &'static str) -> Result<Option<T>, SessionError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let text = self.text(key);
+        text.map(|text| {
+            let read = text.parse();
+            read.map_err(|error| self.wrong(&format!("{key}={text}: {error}")))
+        })
+        .transpose()
     }
 
     /// One of a few words; the first is the default.
@@ -87,7 +99,9 @@ impl<'a> WindowOptions<'a> {
 
     /// A text, or none.
     pub fn text(&mut self, key: &'static str) -> Option<&'a str> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.label.options.get(key).map(String::as_str)
     }
 
@@ -95,14 +109,6 @@ impl<'a> WindowOptions<'a> {
     pub fn members(&mut self) -> Option<&'a str> {
         self.known.push("of");
         self.label.members.as_deref()
-    }
-
-    /// `pool=none|avg:K|max:K`.
-    ///
-    /// # Errors
-    /// [`SessionError::Plan`] for another word or an even kernel.
-    pub fn pooling(&mut self, default: Pooling) -> Result<Pooling, SessionError> {
-        self.parsed("pool", default)
     }
 
     /// `budget=256` or `budget=10%`.

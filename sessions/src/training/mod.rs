@@ -22,7 +22,7 @@ pub use demo_model::{TrainingEvent, TrainingRun, TrainingSummary, train_demo_mod
 pub use plan::{LossWeights, TrainingPlan, TrainingShape, TrainingStage};
 pub use state::CurvePoint;
 pub use window::{
-    Baseline, HeldOutFigures, HeldOutGroup, WindowCurvePoint, WindowTrainingData,
+    Baseline, HeldOutFigures, HeldOutGroup, TrainingSettings, WindowCurvePoint, WindowTrainingData,
     WindowTrainingEvent, WindowTrainingPlan, WindowTrainingRun, WindowTrainingSummary,
     train_window,
 };

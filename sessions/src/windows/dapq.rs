@@ -7,15 +7,13 @@
 //!
 //! From the paper, through others' notes: N = 32, the positions, the sum, content from the prompt's own
 //! beginning and end. Left open, so options with a default: where the split lies (`prefix=4`), pooling
-//! (`pool=max:7`, as its SnapKV-style peers pool), whether recent tokens are always kept (`recent=0`). Here
-//! rows see the earlier pseudo tokens; `measure --keys prompt` leaves those out of the softmax.
+//! (`pool=max:7`, as its SnapKV-style peers pool), whether recent tokens are always kept (`recent=0`); read with those of
+//! every window (`windows/scoring_options.rs`). Here rows see the earlier pseudo tokens; `measure --keys prompt` leaves those out of the softmax.
 //! `shift=K` moves the positions by K and leaves the content, for interventions on either alone.
-
-use kvlens_analysis::{ForcedKeep, Pooling, RowReduction, Scoring};
 
 use super::appended::Appended;
 use super::pseudo_tokens::Content;
-use super::{Observe, Observed, Run, Window, WindowOptions};
+use super::{Observe, Observed, Run, Window, WindowOptions, snapkv_scoring};
 use crate::SessionError;
 use crate::prefill::Needs;
 
@@ -30,18 +28,9 @@ struct DapQ {
     shift: i32,
 }
 
-/// From `dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0,pool=max:7,recent=0]`.
+/// From `dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0]`.
 pub(super) fn dapq(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
-    let window = Window::by_rows(DapQ::from_options(options)?);
-    let scoring = Scoring {
-        reduce: RowReduction::Sum,
-        pool: options.pooling(Pooling::Max { kernel: 7 })?,
-        ..Scoring::default()
-    };
-    Ok(window.scored(scoring).keeping(ForcedKeep {
-        sinks: 0,
-        recent: options.parsed("recent", 0)?,
-    }))
+    Ok(Window::by_rows(DapQ::from_options(options)?).scored(snapkv_scoring()))
 }
 
 impl DapQ {

@@ -21,15 +21,14 @@ const RECENT: KeptRecent = KeptRecent::Tokens(32);
 /// Attention accumulated over the whole prompt.
 struct H2o;
 
-/// From `h2o[:recent=32|50%]`: recent tokens that are always kept, or their share of the budget.
-pub(super) fn h2o(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
-    let recent = options.parsed("recent", RECENT)?;
+/// From `h2o`; `recent=50%` among the options of every window is the published split.
+pub(super) fn h2o(_options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
     let scoring = Scoring {
         reduce: RowReduction::Sum,
         ..Scoring::default()
     };
     let window = Window::by_scores(H2o).scored(scoring);
-    Ok(window.keeping(KeepRule::default().with_recent(recent)))
+    Ok(window.keeping(KeepRule::default().with_recent(RECENT)))
 }
 
 impl Observe for H2o {

@@ -5,9 +5,10 @@ use super::draft::draft;
 use super::expected_attention::expected_attention;
 use super::h2o::h2o;
 use super::key_norm::key_norm;
-use super::last_prompt::last_prompt;
+use super::last_prompt::{last_prompt, snapkv_adakv, snapkv_kvpress};
 use super::lookahead::{laq, laq_plus_plus};
 use super::random::random;
+use super::scoring_options::scored_as_typed;
 use super::streaming::streaming;
 use super::tova::tova;
 use super::trained::{judge_q, lookahead_kv};
@@ -26,10 +27,23 @@ pub struct WindowKind {
     pub example: &'static str,
     /// One sentence.
     pub summary: &'static str,
-    /// Whether it can be used without options, and so stands in `all`.
-    pub has_defaults: bool,
+    /// Whether it stands in `all`: it can be used without options, and is not another one by a name of its own.
+    pub in_all: bool,
     /// Makes the window from its options; those that it does not read are refused.
     build: fn(&mut WindowOptions<'_>) -> Result<Window, SessionError>,
+}
+
+/// A kind that is another one as some program has it, and so not in `all`.
+const fn preset(
+    name: &'static str,
+    syntax: &'static str,
+    summary: &'static str,
+    build: fn(&mut WindowOptions<'_>) -> Result<Window, SessionError>,
+) -> WindowKind {
+    WindowKind {
+        in_all: false,
+        ..kind(name, syntax, summary, build)
+    }
 }
 
 /// A kind that can be used without options.
@@ -44,7 +58,7 @@ const fn kind(
         syntax,
         example: name,
         summary,
-        has_defaults: true,
+        in_all: true,
         build,
     }
 }
@@ -55,6 +69,24 @@ const KINDS: &[WindowKind] = &[
         "last[:w=32]",
         "the queries of the last W prompt tokens (SnapKV)",
         last_prompt,
+    ),
+    preset(
+        "snapkv",
+        "snapkv[:w=32]",
+        "last by its paper's name, as released: max:7, each query head on its own",
+        last_prompt,
+    ),
+    preset(
+        "snapkv-kvpress",
+        "snapkv-kvpress[:w=64]",
+        "SnapKV as kvpress has it: avg:5, then the mean of the query heads of a key/value head",
+        snapkv_kvpress,
+    ),
+    preset(
+        "snapkv-adakv",
+        "snapkv-adakv[:w=32]",
+        "SnapKV as AdaKV's repository has it: the mean of the query heads of a key/value head, then max:7",
+        snapkv_adakv,
     ),
     kind(
         "laq",
@@ -70,19 +102,19 @@ const KINDS: &[WindowKind] = &[
     ),
     kind(
         "dapq",
-        "dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0,pool=max:7,recent=0]",
+        "dapq[:n=32,content=prefix-suffix|random|repeat|last|decode,prefix=4,seed=0,shift=0]",
         "the queries of n pseudo tokens at the positions of the first decode tokens (DapQ)",
         dapq,
     ),
     kind(
         "judge-q",
-        "judge-q[:file=PATH,pool=max:7,recent=0]",
+        "judge-q[:file=PATH]",
         "the queries of soft tokens that were trained for the model (Judge Q)",
         judge_q,
     ),
     kind(
         "lookahead-kv",
-        "lookahead-kv[:file=PATH,pool=max:7,recent=0]",
+        "lookahead-kv[:file=PATH]",
         "the queries of tokens and low-rank adapters that were trained for the model (LookaheadKV)",
         lookahead_kv,
     ),
@@ -100,8 +132,8 @@ const KINDS: &[WindowKind] = &[
     ),
     kind(
         "h2o",
-        "h2o[:recent=32|50%]",
-        "the attention of all prompt queries, summed up (H2O)",
+        "h2o",
+        "the attention of all prompt queries, summed up (H2O); its published split is recent=50%",
         h2o,
     ),
     kind(
@@ -133,7 +165,7 @@ const KINDS: &[WindowKind] = &[
         example: "union:of=last:8+laq",
         syntax: "union:[by=rows|best-rank|mean-rank,]of=WINDOW+WINDOW...",
         summary: "several windows as one, merged by their rows or by the places that they give",
-        has_defaults: false,
+        in_all: false,
         build: union,
     },
 ];
@@ -156,17 +188,14 @@ pub fn expand_all(labels: &[String], model: &ModelSource) -> Vec<String> {
     labels
         .iter()
         .flat_map(|label| match label.as_str() {
-            "all" => with_defaults()
-                .filter(|kind| !lacks(kind))
-                .map(name)
-                .collect(),
+            "all" => in_all().filter(|kind| !lacks(kind)).map(name).collect(),
             _ => vec![label.clone()],
         })
         .collect()
 }
 
-fn with_defaults() -> impl Iterator<Item = &'static WindowKind> {
-    KINDS.iter().filter(|kind| kind.has_defaults)
+fn in_all() -> impl Iterator<Item = &'static WindowKind> {
+    KINDS.iter().filter(|kind| kind.in_all)
 }
 
 fn name(kind: &WindowKind) -> String {
@@ -180,7 +209,7 @@ fn name(kind: &WindowKind) -> String {
 pub fn parse_windows(labels: &[String]) -> Result<Vec<Window>, SessionError> {
     let wrong = |reason: String| Err(SessionError::Plan { reason });
     let typed = labels.iter().flat_map(|label| match label.as_str() {
-        "all" => with_defaults().map(name).collect(),
+        "all" => in_all().map(name).collect(),
         _ => vec![label.clone()],
     });
     let mut windows: Vec<Window> = Vec::new();
@@ -211,7 +240,7 @@ pub fn parse_window(label: &WindowLabel) -> Result<Window, SessionError> {
     match KINDS.iter().find(|kind| kind.name == label.name()) {
         Some(kind) => {
             let mut options = label.options();
-            let window = (kind.build)(&mut options)?;
+            let window = scored_as_typed((kind.build)(&mut options)?, &mut options)?;
             options.finish()?;
             Ok(window.labelled(label.text()))
         }
@@ -236,7 +265,7 @@ mod tests {
             let label: WindowLabel = kind.example.parse().unwrap();
             assert_eq!(label.name(), kind.name);
             assert_eq!(parse_window(&label).unwrap().label(), kind.example);
-            assert_eq!(kind.has_defaults, kind.example == kind.name);
+            assert!(!kind.in_all || kind.example == kind.name);
         }
     }
 
@@ -258,13 +287,13 @@ mod tests {
             parse(&["last:8", "last:w=16"]).unwrap(),
             ["last:8", "last:w=16"]
         );
-        let with_defaults = registered().iter().filter(|kind| kind.has_defaults);
-        assert_eq!(parse(&["all"]).unwrap().len(), with_defaults.count());
+        let in_all = registered().iter().filter(|kind| kind.in_all);
+        assert_eq!(parse(&["all"]).unwrap().len(), in_all.count());
     }
 
     #[test]
     fn unknown_doubled_and_oracle_windows_are_refused() {
-        assert!(parse(&["lats:8"]).unwrap_err().contains("last, laq"));
+        assert!(parse(&["lats:8"]).unwrap_err().contains("last, snapkv, "));
         assert!(parse(&["last:8", "last:8"]).unwrap_err().contains("twice"));
         assert!(parse(&["decode"]).unwrap_err().contains("always captured"));
         assert!(parse(&[]).unwrap_err().contains("no window"));

@@ -9,14 +9,16 @@
 //! Both observe with the rows' queries `[L, H, n, D]` at positions T..T+n-1; score of prompt token j: the mean
 //! over the rows of their attention on j. Left open by what is known of the papers, so options with a default:
 //! pooling (`pool=max:7`, as the SnapKV pipelines run that they were put into) and whether recent tokens are
-//! always kept (`recent=0`); heads are not grouped, `measure --group` does so.
+//! always kept (`recent=0`), and whether the query heads of a key/value head are scored as one. The eviction class of
+//! LookaheadKV's repository has a reduction that a wrapper of it sets to `mean` (malmong/RESCUE): likely this one, so
+//! `group=mean` is the likelier rule of that method. Here no heads are grouped unless it is asked for.
 //!
 //! The weights lie in one file (`windows/trained_file.rs`) beside the model, `judge-q.safetensors` or
 //! `lookahead-kv.safetensors`, or where `file=PATH` says. A file for other weights is refused.
 
 use std::path::PathBuf;
 
-use kvlens_analysis::{ForcedKeep, Pooling, Scoring};
+use kvlens_analysis::{Pooling, Scoring};
 use serde::{Deserialize, Serialize};
 
 use super::trained_file::{TrainedFile, TrainedSize};
@@ -28,8 +30,13 @@ use crate::footprint::{RunShape, WindowMemory};
 use crate::model::{Companion, Model, ModelSource};
 use crate::prefill::Needs;
 
-/// As the pipelines pool that the windows were put into.
-const PUBLISHED_POOLING: Pooling = Pooling::Max { kernel: 7 };
+/// Mean over the rows, pooled as the pipelines pool that the windows were put into.
+fn published_scoring() -> Scoring {
+    Scoring {
+        pool: Pooling::Max { kernel: 7 },
+        ..Scoring::default()
+    }
+}
 
 /// Which training made a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,12 +76,12 @@ struct LoadedRows {
     file_sha256: String,
 }
 
-/// From `judge-q[:file=PATH,pool=max:7,recent=0]`.
+/// From `judge-q[:file=PATH]`.
 pub(super) fn judge_q(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
     trained(options, TrainedMethod::JudgeQ)
 }
 
-/// From `lookahead-kv[:file=PATH,pool=max:7,recent=0]`.
+/// From `lookahead-kv[:file=PATH]`.
 pub(super) fn lookahead_kv(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
     trained(options, TrainedMethod::LookaheadKv)
 }
@@ -85,24 +92,13 @@ fn trained(options: &mut WindowOptions<'_>, method: TrainedMethod) -> Result<Win
         method,
         file: options.text("file").map(PathBuf::from),
     };
-    let scoring = Scoring {
-        pool: options.pooling(PUBLISHED_POOLING)?,
-        ..Scoring::default()
-    };
-    let keep = ForcedKeep {
-        sinks: 0,
-        recent: options.parsed("recent", 0)?,
-    };
-    Ok(Window::new(true, window).scored(scoring).keeping(keep))
+    Ok(Window::new(true, window).scored(published_scoring()))
 }
 
 impl TrainedMethod {
     /// A window of rows in memory, with the defaults of its method.
     pub(crate) fn window_of(self, rows: SoftTokens) -> ReadyWindow {
-        ReadyWindow::new(self.name(), rows).scored(Scoring {
-            pool: PUBLISHED_POOLING,
-            ..Scoring::default()
-        })
+        ReadyWindow::new(self.name(), rows).scored(published_scoring())
     }
 }
 

@@ -13,6 +13,7 @@
 use kvlens_analysis::{KeepRule, Scoring};
 
 use super::registry::parse_window;
+use super::scoring_options::set_aside_for_queries;
 use super::union_ranks::{RankMerge, merge_ranks};
 use super::window::Unloaded;
 use super::{Observe, Observed, ReadyWindow, Run, Window, WindowLabel, WindowOptions};
@@ -47,7 +48,7 @@ pub(super) fn union(options: &mut WindowOptions<'_>) -> Result<Window, SessionEr
             ("mean-rank", Merge::Ranks(RankMerge::Mean)),
         ],
     )?;
-    let members = members(options)?;
+    let members = members(options, merge)?;
     if merge == Merge::Rows
         && let Some(member) = members.iter().find(|member| !member.gives_rows())
     {
@@ -66,7 +67,7 @@ pub(super) fn union(options: &mut WindowOptions<'_>) -> Result<Window, SessionEr
     Ok(union.scored(scoring).keeping(keep))
 }
 
-fn members(options: &mut WindowOptions<'_>) -> Result<Vec<Window>, SessionError> {
+fn members(options: &mut WindowOptions<'_>, merge: Merge) -> Result<Vec<Window>, SessionError> {
     let mut windows = Vec::new();
     for text in split_members(options.members().unwrap_or_default()) {
         let member: WindowLabel = text.parse()?;
@@ -74,6 +75,11 @@ fn members(options: &mut WindowOptions<'_>) -> Result<Vec<Window>, SessionError>
             return Err(options.wrong("a union cannot hold another one"));
         }
         windows.push(parse_window(&member)?);
+        if merge == Merge::Rows && set_aside_for_queries(text).is_some() {
+            return Err(options.wrong(&format!(
+                "rows of several windows have one scoring: write the options of '{text}' on the union itself"
+            )));
+        }
     }
     if windows.len() < 2 {
         return Err(options.wrong("name at least two windows, as in union:of=last:8+laq:n=8"));

@@ -299,8 +299,8 @@ fn every_window_comes_back_from_disk() {
     let plan = plan(&labels, 8);
     run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
     let sample = Session::open(&out).unwrap().load_sample(0).unwrap();
-    let with_defaults = registered().iter().filter(|kind| kind.has_defaults);
-    assert_eq!(sample.windows().len(), with_defaults.count() + 1);
+    let in_all = registered().iter().filter(|kind| kind.in_all);
+    assert_eq!(sample.windows().len(), in_all.count() + 1);
     for window in sample.windows() {
         let importance = sample
             .keys()

@@ -1,5 +1,5 @@
 //! Windows against kvpress, transformers and NumPy on micro random checkpoints.
-//! `fixtures/make_window_fixtures.py` says how the reference scores were made.
+//! `fixtures/make_window_fixtures.py` and `make_snapkv_fixtures.py` say how the reference scores were made.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,11 @@ const CHECKPOINTS: [&str; 4] = [
 const SLIDING: [&str; 2] = ["mistral-swa64-untied", "qwen2-swa48-from-layer2"];
 
 fn reference(name: &str) -> HashMap<String, Tensor> {
-    let path = fixtures().join(format!("{name}.windows.safetensors"));
+    reference_of(name, "windows")
+}
+
+fn reference_of(name: &str, what: &str) -> HashMap<String, Tensor> {
+    let path = fixtures().join(format!("{name}.{what}.safetensors"));
     candle_core::safetensors::load(path, &Device::Cpu).unwrap()
 }
 
@@ -85,6 +89,28 @@ fn snapkv_agrees_with_kvpress() {
     for name in CHECKPOINTS {
         let found = importance(&micro_model(name), "last:8", Some(kvpress));
         check(name, "snapkv", &found, &reference(name)["snapkv"], 0, 8);
+    }
+}
+
+/// As three programs have it; what each always keeps is no part of the scores.
+#[test]
+fn snapkv_presets_agree_with_numpy() {
+    for name in CHECKPOINTS {
+        let (model, expected) = (micro_model(name), reference_of(name, "snapkv"));
+        for (label, array, rows) in [
+            ("snapkv", "released", 32),
+            ("last", "released", 32),
+            ("snapkv-kvpress", "kvpress", 64),
+            ("snapkv-adakv", "adakv", 32),
+            ("last:64,reduce=mean,pool=avg:5,group=mean", "kvpress", 64),
+        ] {
+            let found = importance(&model, label, None);
+            let before = &expected[array];
+            let behind = (before.dim(0).unwrap(), before.dim(1).unwrap(), rows);
+            let behind = Tensor::zeros(behind, before.dtype(), &Device::Cpu).unwrap();
+            let padded = Tensor::cat(&[before, &behind], 2).unwrap();
+            check(name, label, &found, &padded, 0, rows);
+        }
     }
 }
 

@@ -486,7 +486,7 @@ fn a_short_prompt_is_observed_by_every_window() {
     assert!(ids.len() < 16);
     let decode = decode(3);
     let kinds = kvlens_sessions::windows::registered().iter();
-    for kind in kinds.filter(|kind| kind.has_defaults) {
+    for kind in kinds.filter(|kind| kind.in_all) {
         for tokens in [1, 2, 4, 5, ids.len()] {
             let window = window(kind.name, &model);
             let mut prefilled = prefill(&model, &ids[..tokens], &[&decode, &window]);

@@ -21,7 +21,8 @@ use watch::Told;
 /// # Errors
 /// Bad input, an interrupt, a loss that is no number any more.
 pub fn judge_q(arguments: &TrainJudgeQArguments) -> Result<()> {
-    let plan = plan(&arguments.window, TrainedMethod::JudgeQ);
+    let published = WindowTrainingPlan::of(TrainedMethod::JudgeQ);
+    let plan = plan(&arguments.window, published);
     run_training(&arguments.window, plan)
 }
 
@@ -30,26 +31,30 @@ pub fn judge_q(arguments: &TrainJudgeQArguments) -> Result<()> {
 /// # Errors
 /// As [`judge_q`].
 pub fn lookahead_kv(arguments: &TrainLookaheadKvArguments) -> Result<()> {
+    let published = WindowTrainingPlan::of(TrainedMethod::LookaheadKv);
+    let published = published.with_settings(arguments.settings);
     let plan = WindowTrainingPlan {
         adapter_rank: arguments.rank,
         adapter_alpha: arguments.alpha,
-        adapter_learning_rate: arguments.adapter_rate,
-        ..plan(&arguments.window, TrainedMethod::LookaheadKv)
+        adapter_learning_rate: arguments
+            .adapter_rate
+            .unwrap_or(published.adapter_learning_rate),
+        ..plan(&arguments.window, published)
     };
     run_training(&arguments.window, plan)
 }
 
-fn plan(arguments: &TrainWindowArguments, method: TrainedMethod) -> WindowTrainingPlan {
-    let published = WindowTrainingPlan::of(method);
+/// What was typed in place of what was published.
+fn plan(arguments: &TrainWindowArguments, published: WindowTrainingPlan) -> WindowTrainingPlan {
     WindowTrainingPlan {
         data: arguments.data.clone(),
         held_out: arguments.held_out.clone(),
         baselines: arguments.baselines.clone(),
         chat: arguments.chat,
-        decode_tokens: arguments.decode,
+        decode_tokens: arguments.decode.unwrap_or(published.decode_tokens),
         soft_tokens: arguments.soft_tokens,
         steps: arguments.steps,
-        step_prompts: arguments.step_prompts,
+        step_prompts: arguments.step_prompts.unwrap_or(published.step_prompts),
         token_learning_rate: arguments
             .token_rate
             .unwrap_or(published.token_learning_rate),

@@ -19,6 +19,7 @@ use crate::jobs::failure::{Failure, stop_if_cancelled};
 use crate::jobs::found_sessions::{sample_key, window_labels};
 use crate::jobs::measure::LARGEST_SHARE;
 use crate::jobs::model_names::ModelNames;
+use crate::jobs::warnings::Warnings;
 use crate::jobs::{Cancel, HIT_RATE_BUDGETS, SEED, Watch};
 use crate::measurement::places::Sweep;
 use crate::measurement::{MeasureOptions, measure_sample};
@@ -183,6 +184,7 @@ impl<'a> FigureJob<'a> {
             seen: HashSet::new(),
             copies: 0,
         };
+        Warnings::default().of_set_aside(&self.windows, self.options.compare, &*watch);
         let count = self.sessions.iter().map(Session::sample_count).sum();
         let mut done = 0;
         for session in self.sessions {

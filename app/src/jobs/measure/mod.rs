@@ -17,7 +17,7 @@ use kvlens_sessions::{CapturedSample, ScoreKind, Session};
 use super::budgets::SampleBudgets;
 use super::failure::{Failure, refuse_contradiction, stop_if_cancelled};
 use super::folders::check_can_create;
-use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key};
+use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key, window_labels};
 use super::model_names::ModelNames;
 use super::provenance::Provenance;
 use super::{Cancel, HIT_RATE_BUDGETS, SEED, SampleFacts, Warnings, Watch};
@@ -104,6 +104,9 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
         warnings: Warnings::default(),
         progress: watch,
     };
+    let compare = request.options.compare;
+    run.warnings
+        .of_set_aside(&window_labels(&sessions)?, compare, &*run.progress);
     let count = sessions.iter().map(Session::sample_count).sum();
     let mut done = 0;
     for session in &sessions {

@@ -11,7 +11,7 @@ mod run;
 mod tests;
 
 pub use curve::{Baseline, HeldOutFigures, HeldOutGroup, WindowCurvePoint};
-pub use plan::WindowTrainingPlan;
+pub use plan::{TrainingSettings, WindowTrainingPlan};
 pub use run::{
     WindowTrainingData, WindowTrainingEvent, WindowTrainingRun, WindowTrainingSummary, train_window,
 };

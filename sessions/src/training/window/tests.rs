@@ -605,3 +605,24 @@ fn windows_train_in_half_precision() {
         }
     }
 }
+
+#[test]
+fn settings_of_a_source_replace_rates_batch_and_responses_alone() {
+    let of = |word: &str| {
+        let settings: TrainingSettings = word.parse().unwrap();
+        WindowTrainingPlan::of(TrainedMethod::LookaheadKv).with_settings(settings)
+    };
+    let told = |plan: &WindowTrainingPlan| {
+        let rates = (plan.token_learning_rate, plan.adapter_learning_rate);
+        (rates, plan.step_prompts, plan.decode_tokens)
+    };
+    assert_eq!(told(&of("paper")), ((1e-3, 1e-3), 32, 512));
+    assert_eq!(told(&of("repository")), ((1e-4, 1e-4), 64, 512));
+    let default = of("default");
+    assert_eq!(default, WindowTrainingPlan::of(TrainedMethod::LookaheadKv));
+    assert_eq!(
+        (of("paper").adapter_rank, of("paper").steps),
+        (8, default.steps)
+    );
+    assert!("papers".parse::<TrainingSettings>().is_err());
+}
