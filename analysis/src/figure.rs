@@ -33,6 +33,14 @@ pub enum FigureError {
     /// There is nothing to show.
     #[error("there is nothing to draw: no sample has what the figure asks for")]
     Empty,
+    /// More panels than a page holds.
+    #[error(
+        "{panels} panels do not fit on a page; choose fewer windows or layers, or a wider page"
+    )]
+    TooTall {
+        /// How many.
+        panels: usize,
+    },
     /// The built-in font.
     #[error("the built-in font cannot be opened ({reason})")]
     Font {

@@ -1,7 +1,7 @@
 //! What every kind of figure must keep to; how they look was judged by eye.
 
 use kvlens_analysis::figure::{
-    ColumnWidth, FigureFormat, FigureKind, FigureRow, FigureText, PageStyle, chart, render,
+    ColumnWidth, FigureFormat, FigureKind, FigureRow, FigureText, Mark, PageStyle, chart, render,
 };
 
 fn row(panel: &str, series: &str, x: f64, value: f64) -> FigureRow {
@@ -21,6 +21,23 @@ fn row(panel: &str, series: &str, x: f64, value: f64) -> FigureRow {
 
 const WINDOWS: [&str; 8] = [
     "last:32", "last:8", "laq:n=8", "laq++", "dapq", "tova", "h2o", "random",
+];
+
+const ALL: [&str; 14] = [
+    "last",
+    "laq",
+    "laq++",
+    "dapq",
+    "judge-q",
+    "lookahead-kv",
+    "draft",
+    "expected",
+    "tova",
+    "h2o",
+    "streaming",
+    "knorm",
+    "random",
+    "union",
 ];
 
 /// Curves of eight windows at 33 budgets from 1 to 1,024.
@@ -74,11 +91,26 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         .iter()
         .flat_map(|window| cells(window, |_, _| ""))
         .collect();
-    let mut difference = cells("laq++ less last:32", |_, _| "");
+    let mut difference = cells("laq++ minus last:32", |_, _| "");
     for row in &mut difference {
         row.value -= 0.5;
     }
     difference[5].value = f64::NAN;
+    let mut beyond = cells("last:32", |_, _| "");
+    for row in &mut beyond {
+        row.value *= 6.0;
+    }
+    let many_maps = ALL
+        .iter()
+        .flat_map(|window| cells(window, |_, _| ""))
+        .collect();
+    let fourteen = ALL.iter().enumerate().flat_map(|(index, window)| {
+        (0..12).map(move |layer| {
+            let share = (index * 5 + layer * 3) % 17;
+            row("", window, layer as f64, 0.1 + share as f64 / 20.0)
+        })
+    });
+    let apart = [-20.0, -10.0, 0.0, 10.0, 500.0, 900.0].map(|x| row("", "recall", x - 900.0, 0.6));
     let winner = cells("", |layer, head| WINDOWS[(layer * 3 + head) % 4]);
     let places = curves("").into_iter().map(|mut row| {
         row.x -= 900.0;
@@ -118,6 +150,10 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
     };
     vec![
         ("recall", FigureKind::Recall, curves(""), budget()),
+        ("layer-of-fourteen", FigureKind::Layer, fourteen.collect(), text("layer", "recall at 64 tokens")),
+        ("head-map-of-fourteen", FigureKind::HeadMap, many_maps, text("head", "recall at 64 tokens")),
+        ("kl-beyond", FigureKind::Kl, beyond, text("head", "KL of the decode stage from the window (nats)")),
+        ("place-apart", FigureKind::Place, apart.to_vec(), text("position of the last query, from the prompt's end (tokens)", "recall")),
         ("recall-by-layer", FigureKind::RecallByLayer, by_layer, budget()),
         ("head-map", FigureKind::HeadMap, two_maps, text("head", "recall at 64 tokens")),
         ("head-difference", FigureKind::HeadDifference, difference, FigureText {
@@ -127,7 +163,7 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         ("winner", FigureKind::Winner, winner, text("head", "")),
         ("decode-step", FigureKind::DecodeStep, curves(""), text("decode step", "recall at 64 tokens")),
         ("horizon", FigureKind::Horizon, curves(""), text("decode steps", "recall at 64 tokens")),
-        ("place", FigureKind::Place, places.collect(), text("last query of the window, from the prompt's end (tokens)", "recall")),
+        ("place", FigureKind::Place, places.collect(), text("position of the last query, from the prompt's end (tokens)", "recall")),
         ("hit-rate", FigureKind::HitRate, bars.collect(), names(&["128", "256", "512"], text("budget (tokens)", "hit rate"))),
         ("kl", FigureKind::Kl, cells("last:32", |_, _| ""), text("head", "KL of the decode stage from the window (nats)")),
         ("queries", FigureKind::Queries, queries.collect(), names(&["dapq:content=decode,shift=-256", "dapq", "last:32", "random"], text("", "cosine with the decode queries"))),
@@ -161,7 +197,7 @@ fn every_kind_is_the_same_bytes_twice_and_small() {
                 );
                 // a picture of 300 pixels per inch may be larger
                 assert!(
-                    bytes.len() < 200_000 || format == FigureFormat::Png,
+                    bytes.len() < 300_000 || format == FigureFormat::Png,
                     "{name}.{ending} has {} bytes",
                     bytes.len()
                 );
@@ -217,6 +253,61 @@ fn text_is_text_of_the_asked_size_within_the_page() {
             assert!(x <= right, "{name}: {x}");
         }
     }
+}
+
+/// None where it cannot be drawn.
+fn svg(kind: FigureKind, rows: &[FigureRow]) -> Option<String> {
+    let style = PageStyle::default();
+    let chart = chart(kind, rows, &FigureText::default(), &style).ok()?;
+    String::from_utf8(render(&chart, &style, FigureFormat::Svg).ok()?).ok()
+}
+
+#[test]
+fn cells_beyond_the_colour_bar_are_counted_and_marked() {
+    let mut rows = cells("last:32", |_, _| "");
+    let areas = |rows: &[FigureRow]| {
+        svg(FigureKind::Kl, rows)
+            .unwrap()
+            .matches("Z\" fill")
+            .count()
+    };
+    let within = areas(&rows);
+    assert!(!svg(FigureKind::Kl, &rows).unwrap().contains("beyond"));
+    rows[3].value = 4.5;
+    rows[7].value = 9.0;
+    // a corner each, and the bar's point
+    assert_eq!(areas(&rows), within + 3);
+    assert!(svg(FigureKind::Kl, &rows).unwrap().contains("2 above"));
+}
+
+#[test]
+fn fourteen_maps_fit_on_a_page() {
+    let rows: Vec<FigureRow> = ALL
+        .iter()
+        .flat_map(|window| cells(window, |_, _| ""))
+        .collect();
+    let height = svg(FigureKind::HeadMap, &rows).unwrap();
+    let height = height.split_once("height=\"").unwrap().1;
+    let height: f64 = height.split_once("mm").unwrap().0.parse().unwrap();
+    assert!(height <= 228.6, "{height} mm");
+}
+
+#[test]
+fn places_that_stand_apart_are_not_joined() {
+    let joined = |xs: &[f64]| {
+        let rows: Vec<FigureRow> = xs.iter().map(|&x| row("", "recall", x, 0.5)).collect();
+        let (text, style) = (FigureText::default(), PageStyle::default());
+        let chart = chart(FigureKind::Place, &rows, &text, &style).unwrap();
+        let marks = chart.panels[0].marks.iter();
+        let points = marks.filter_map(|mark| match mark {
+            Mark::Curve { points, .. } => Some(points.len()),
+            _ => None,
+        });
+        points.collect::<Vec<_>>()
+    };
+    assert_eq!(joined(&[-400.0, 0.0]), [0; 0]);
+    assert_eq!(joined(&[-20.0, -10.0, 0.0]), [3]);
+    assert_eq!(joined(&[-900.0, -20.0, -10.0, 0.0, 300.0]), [3]);
 }
 
 #[test]

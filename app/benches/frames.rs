@@ -90,6 +90,7 @@ fn sample() -> MeasuredSample {
         ranked: window.clone(),
         comparison: comparison.clone(),
         ceiling: None,
+        ceiling_ranked: None,
         score_kind: ScoreKind::Attention,
         cost: Cost::default(),
     });

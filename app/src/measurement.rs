@@ -149,6 +149,8 @@ pub struct MeasuredWindow {
     /// The same of the decode stage's own rows under `scoring`: what the window could reach at best. None where queries
     /// are compared, where that is the truth itself.
     pub ceiling: Option<Arc<Comparison>>,
+    /// The decode stage's own rows under `scoring`, which the ceiling is made of.
+    pub ceiling_ranked: Option<Ranked>,
     /// What the window's scores are.
     pub score_kind: ScoreKind,
     /// What the window cost.
@@ -269,10 +271,11 @@ impl Measuring<'_> {
         let importance = self.captured.keys().importance(window, scoring)?;
         let ranked = Ranked::of(importance, self.options.exempt)?;
         let comparison = self.compare(&ranked.rankings, keep_rule)?;
-        let ceiling = match self.options.ceiling_scoring(published) {
-            Some(side) => Some(self.ceiling(side, keep_rule)?),
-            None => None,
-        };
+        let ceiling = self.options.ceiling_scoring(published);
+        let ceiling_ranked = ceiling.map(|side| self.decode.ranked(side)).transpose()?;
+        let ceiling = ceiling
+            .map(|side| self.ceiling(side, keep_rule))
+            .transpose()?;
         Ok(MeasuredWindow {
             label: window.label().to_owned(),
             scoring,
@@ -280,6 +283,7 @@ impl Measuring<'_> {
             ranked,
             comparison,
             ceiling,
+            ceiling_ranked,
             score_kind: window.score_kind(),
             cost: *window.cost(),
         })
@@ -305,6 +309,17 @@ impl Measuring<'_> {
             evidence: &self.captured.record.evidence_tokens,
             budgets: &self.budgets,
         })?)
+    }
+}
+
+impl MeasuredWindow {
+    /// What stands in the window's place for its ceiling: the decode stage's own rows under its scoring. None where
+    /// queries are compared.
+    pub fn as_its_ceiling(&self) -> Option<Self> {
+        Some(Self {
+            ranked: self.ceiling_ranked.clone()?,
+            ..self.clone()
+        })
     }
 }
 

@@ -121,6 +121,8 @@ pub enum Mark {
         fill: Rgb,
         /// What is drawn on it.
         sign: CellSign,
+        /// Whether its value lies beyond the colour bar, whose end its colour is.
+        clipped: bool,
     },
     /// A thin line without markers: what a curve is to be held against.
     Line {
@@ -169,6 +171,8 @@ pub struct ColorBar {
     pub axis: Axis,
     /// Which colours.
     pub map: ColorMap,
+    /// Whether cells lie below its lower end, and above its upper one.
+    pub beyond: (bool, bool),
 }
 
 /// The colours of a bar.

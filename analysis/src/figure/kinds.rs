@@ -16,6 +16,8 @@ pub enum FigureKind {
     Recall,
     /// The same, a panel per layer.
     RecallByLayer,
+    /// A metric at a budget against the layer, a curve per window.
+    Layer,
     /// A metric at a budget for every layer and head, a panel per window.
     HeadMap,
     /// Two windows' difference for every layer and head.
@@ -72,6 +74,7 @@ pub fn chart(
     Ok(match kind {
         FigureKind::Recall
         | FigureKind::RecallByLayer
+        | FigureKind::Layer
         | FigureKind::DecodeStep
         | FigureKind::Horizon
         | FigureKind::Place

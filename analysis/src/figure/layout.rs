@@ -23,23 +23,59 @@ const SWATCH: f64 = 16.0;
 const BAR_HEIGHT: f64 = 5.0;
 /// Steps of a colour bar: more than an eye tells apart.
 const BAR_STEPS: usize = 64;
+/// What a page holds: the text of a letter page with margins of an inch.
+const MOST_HEIGHT: f64 = 9.0 * 72.0;
+/// Panels side by side where fewer would need more than a page.
+const MOST_COLUMNS: usize = 6;
+/// How far panels are flattened where that is not enough.
+const FLATTEST: f64 = 0.5;
 
 /// Lays the chart out.
 ///
+/// Panels that would need more than a page stand in more columns, and then become flatter.
+///
 /// # Errors
-/// [`FigureError::Font`] if the built-in font cannot be opened, [`FigureError::Empty`] for no panel.
+/// [`FigureError::Font`] if the built-in font cannot be opened, [`FigureError::Empty`] for no panel,
+/// [`FigureError::TooTall`] for more than a page holds.
 pub(super) fn lay_out(chart: &Chart, style: &PageStyle) -> Result<Scene, FigureError> {
     let font = Font::open()?;
     let first = chart.panels.first().ok_or(FigureError::Empty)?;
     let columns = chart.columns.clamp(1, chart.panels.len());
-    let sizes = Sizes::of(&font, style, chart, first, columns);
+    let most = MOST_COLUMNS.min(chart.panels.len()).max(columns);
+    for columns in columns..=most {
+        let scene = lay_out_in(chart, style, &font, first, columns);
+        if scene.height <= MOST_HEIGHT {
+            return Ok(scene);
+        }
+    }
+    let flat = Chart {
+        aspect: FLATTEST * chart.aspect,
+        ..chart.clone()
+    };
+    let scene = lay_out_in(&flat, style, &font, first, most);
+    match scene.height <= MOST_HEIGHT {
+        true => Ok(scene),
+        false => Err(FigureError::TooTall {
+            panels: chart.panels.len(),
+        }),
+    }
+}
+
+fn lay_out_in(
+    chart: &Chart,
+    style: &PageStyle,
+    font: &Font,
+    first: &Panel,
+    columns: usize,
+) -> Scene {
+    let sizes = Sizes::of(font, style, chart, first, columns);
     let mut setter = Setter {
         scene: Scene {
             width: style.width.points(),
             height: 0.0,
             shapes: Vec::new(),
         },
-        font: &font,
+        font,
         sizes,
     };
     let below = setter.panels(chart, columns);
@@ -47,7 +83,7 @@ pub(super) fn lay_out(chart: &Chart, style: &PageStyle) -> Result<Scene, FigureE
     let below = setter.color_bar(chart.bar.as_ref(), below);
     let below = setter.note(chart.note.as_deref(), below);
     setter.scene.height = below + PAD;
-    Ok(setter.scene)
+    setter.scene
 }
 
 /// Lengths that all panels share.
@@ -290,12 +326,13 @@ impl Setter<'_> {
         for index in 0..BAR_STEPS {
             let share = (index as f32 + 0.5) / BAR_STEPS as f32;
             let left = frame.left + index as f64 * step;
-            // a little wider than the step, so that no seam shows
-            let width = (step + 0.1).min(frame.left + frame.width - left);
+            // up to the end, under the steps that follow, so that no seam shows where a pixel holds two
+            let width = frame.left + frame.width - left;
             let place = (left, frame.top);
             self.scene
                 .rect(place, width, frame.height, bar.map.color(share), 1.0);
         }
+        self.bar_ends(bar, &frame);
         let bottom = frame.top + frame.height;
         for (number, tick) in &bar.axis.ticks {
             let x = frame.x(&bar.axis, *number);
@@ -307,6 +344,23 @@ impl Setter<'_> {
         let below = bottom + TICK + GAP + self.sizes.small + self.sizes.text;
         self.text(&bar.label, (frame.left, below), Anchor::Start);
         below + GAP
+    }
+
+    /// Points at the ends of a colour bar that values lie beyond.
+    fn bar_ends(&mut self, bar: &ColorBar, frame: &Frame) {
+        let (top, middle) = (frame.top, frame.top + 0.5 * frame.height);
+        let bottom = frame.top + frame.height;
+        let right = frame.left + frame.width;
+        let ends = [
+            (bar.beyond.0, frame.left, -1.0, 0.0),
+            (bar.beyond.1, right, 1.0, 1.0),
+        ];
+        for (is_beyond, x, side, share) in ends {
+            if is_beyond {
+                let point = vec![(x, top), (x + side * BAR_HEIGHT, middle), (x, bottom)];
+                self.scene.area(point, bar.map.color(share), 1.0);
+            }
+        }
     }
 
     fn note(&mut self, note: Option<&str>, top: f64) -> f64 {

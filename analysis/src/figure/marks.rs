@@ -95,10 +95,21 @@ pub(super) fn draw_mark(
                 1.4 * MARKER_RADIUS,
             );
         }
-        Mark::Cell { x, y, fill, sign } => {
+        Mark::Cell {
+            x,
+            y,
+            fill,
+            sign,
+            clipped,
+        } => {
             let (left, top) = place((x - 0.5, y + 0.5));
             let (right, bottom) = place((x + 0.5, y - 0.5));
             draw_cell(scene, (left, top), (right, bottom), *fill, *sign);
+            if *clipped {
+                let reach = 0.4 * (right - left).min(bottom - top);
+                let corner = vec![(right - reach, top), (right, top), (right, top + reach)];
+                scene.area(corner, ink_on(*fill), 1.0);
+            }
         }
         Mark::Line { color, points } => {
             let points = points.iter().copied().map(place).collect();
@@ -159,10 +170,7 @@ fn draw_cell(
     // a little larger than the cell, so that no seam shows
     let (width, height) = (right - left, bottom - top);
     scene.rect((left, top), width + SEAM, height + SEAM, fill, 1.0);
-    let ink = match fill.luma() > 0.5 {
-        true => Rgb(40, 40, 40),
-        false => Rgb(235, 235, 235),
-    };
+    let ink = ink_on(fill);
     match sign {
         CellSign::None => {}
         CellSign::Stroke => {
@@ -181,6 +189,14 @@ fn draw_cell(
             let radius = (0.25 * width.min(height)).min(1.5 * MARKER_RADIUS);
             draw_marker(scene, middle, marker, ink, radius);
         }
+    }
+}
+
+/// What can be seen on a cell.
+fn ink_on(fill: Rgb) -> Rgb {
+    match fill.luma() > 0.5 {
+        true => Rgb(40, 40, 40),
+        false => Rgb(235, 235, 235),
     }
 }
 

@@ -11,20 +11,24 @@ use super::scene::Rgb;
 mod color_blindness;
 
 /// The methods in the order of the palette; a method keeps its place for good.
-const METHODS: [&str; 14] = [
+const HUED: [&str; 7] = [
     "last",
     "laq",
     "judge-q",
     "dapq",
     "laq++",
     "lookahead-kv",
+    "draft",
+];
+
+/// Baselines, and what is made of others: greys, told apart by dash and marker, too.
+const GREY: [&str; 7] = [
     "expected",
     "tova",
     "h2o",
     "streaming",
     "knorm",
     "random",
-    "draft",
     "union",
 ];
 
@@ -60,6 +64,10 @@ const SERIES_LIGHT: [Rgb; 7] = [
     Rgb(195, 80, 0),
     Rgb(178, 88, 140),
 ];
+
+/// Greys on a dark screen and on paper.
+const GREYS_DARK: [Rgb; 3] = [Rgb(205, 205, 205), Rgb(165, 165, 165), Rgb(130, 130, 130)];
+const GREYS_LIGHT: [Rgb; 3] = [Rgb(70, 70, 70), Rgb(110, 110, 110), Rgb(150, 150, 150)];
 
 /// How a line is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,10 +111,14 @@ pub struct SeriesStyle {
 /// The style of the window `label`; `repeat` counts windows of the same method before it.
 #[must_use]
 pub fn series(label: &str, repeat: usize, ground: Ground) -> SeriesStyle {
-    let place = place(label);
-    let (palette, far) = match ground {
-        Ground::Dark => (&SERIES_DARK, Rgb::WHITE),
-        Ground::Light => (&SERIES_LIGHT, Rgb::BLACK),
+    let (hues, greys, far) = match ground {
+        Ground::Dark => (&SERIES_DARK, &GREYS_DARK, Rgb::WHITE),
+        Ground::Light => (&SERIES_LIGHT, &GREYS_LIGHT, Rgb::BLACK),
+    };
+    let (color, broken, place) = match place(label) {
+        Place::Hue(place) => (hues[place % hues.len()], 0, place),
+        // dashed first, because a reader without red or green cones may take a green for a grey
+        Place::Grey(place) => (greys[place % greys.len()], 1 + place / greys.len(), place),
     };
     let share = match repeat % 3 {
         0 => 0.0,
@@ -114,8 +126,8 @@ pub fn series(label: &str, repeat: usize, ground: Ground) -> SeriesStyle {
         _ => 0.7,
     };
     SeriesStyle {
-        color: palette[place % palette.len()].towards(far, share),
-        dash: dash(place / palette.len() + repeat),
+        color: color.towards(far, share),
+        dash: dash(broken + repeat),
         marker: marker(place + repeat),
     }
 }
@@ -147,15 +159,27 @@ pub fn all_series(labels: &[&str], ground: Ground) -> Vec<SeriesStyle> {
     styles.collect()
 }
 
+/// The method of a window; the presets of `SnapKV` are the last prompt window.
 fn method(label: &str) -> &str {
-    label.split(':').next().unwrap_or(label)
+    let name = label.split(':').next().unwrap_or(label);
+    match name.starts_with("snapkv") {
+        true => "last",
+        false => name,
+    }
 }
 
-fn place(label: &str) -> usize {
-    METHODS
-        .iter()
-        .position(|known| *known == method(label))
-        .unwrap_or(METHODS.len())
+/// Where a method's colour is found.
+enum Place {
+    Hue(usize),
+    Grey(usize),
+}
+
+fn place(label: &str) -> Place {
+    let of = |known: &[&str]| known.iter().position(|known| *known == method(label));
+    match of(&HUED) {
+        Some(place) => Place::Hue(place),
+        None => Place::Grey(of(&GREY).unwrap_or(GREY.len())),
+    }
 }
 
 fn dash(place: usize) -> Dash {
@@ -209,10 +233,24 @@ mod tests {
 
     #[test]
     fn no_two_methods_look_alike() {
-        let styles = all_series(&METHODS, Ground::Light);
+        let methods = [HUED, GREY].concat();
+        let styles = all_series(&methods, Ground::Light);
         for (index, style) in styles.iter().enumerate() {
-            assert!(!styles[..index].contains(style), "{}", METHODS[index]);
+            assert!(!styles[..index].contains(style), "{}", methods[index]);
         }
+        let colors: Vec<Rgb> = styles[..HUED.len()]
+            .iter()
+            .map(|style| style.color)
+            .collect();
+        for (index, color) in colors.iter().enumerate() {
+            assert!(!colors[..index].contains(color), "{}", HUED[index]);
+        }
+        for Rgb(red, green, blue) in styles[HUED.len()..].iter().map(|style| style.color) {
+            assert!(red == green && green == blue);
+        }
+        let presets = all_series(&["last", "snapkv", "snapkv-kvpress"], Ground::Light);
+        assert_eq!(presets[0].color, colors[0]);
+        assert_ne!(presets[1], presets[2]);
     }
 
     #[test]

@@ -3,11 +3,16 @@
 use super::{Figure, FigureKind, legend};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Chart, Mark, Panel};
+use crate::figure::palette::SeriesStyle;
 use crate::figure::rows::{CHANCE, FigureRow};
 use crate::figure::scene::Rgb;
 
 /// Ticks on an axis of a panel, at most.
 const TICKS: usize = 8;
+/// Points that a line joins, at least, where they are places.
+const FEWEST_JOINED: usize = 3;
+/// How much longer than the shortest a step may be that a line spans.
+const STEP_SLACK: f64 = 1.5;
 
 /// A panel for each of the rows' panels, a curve for each series.
 pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
@@ -17,7 +22,7 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
     let most = TICKS / columns;
     let range = figure.x_range();
     let x = match kind {
-        FigureKind::DecodeStep | FigureKind::Place => {
+        FigureKind::DecodeStep | FigureKind::Place | FigureKind::Layer => {
             Axis::linear(&figure.text.x, range, most.max(3))
         }
         _ => Axis::powers_of_two(&figure.text.x, range, most.max(3)),
@@ -62,18 +67,47 @@ fn marks(kind: FigureKind, figure: &Figure<'_>, panel: &str) -> Vec<Mark> {
             .filter(|row| row.value.is_finite())
             .collect();
         marks.extend(line(style.color, &rows, |row| row.ceiling));
-        let band = rows
-            .iter()
-            .filter_map(|row| Some((row.x, row.low?, row.high?)))
-            .collect();
-        marks.push(Mark::Curve {
-            style,
-            points: rows.iter().map(|row| (row.x, row.value)).collect(),
-            band,
-            first_marker: index,
-        });
+        if kind == FigureKind::Place {
+            marks.extend(runs(style, &rows));
+            continue;
+        }
+        marks.push(curve(style, &rows, index));
     }
     marks
+}
+
+fn curve(style: SeriesStyle, rows: &[&FigureRow], first_marker: usize) -> Mark {
+    Mark::Curve {
+        style,
+        points: rows.iter().map(|row| (row.x, row.value)).collect(),
+        band: rows
+            .iter()
+            .filter_map(|row| Some((row.x, row.low?, row.high?)))
+            .collect(),
+        first_marker,
+    }
+}
+
+/// Points are joined where they stand in one row of steps; a line between a few that stand apart would tell of places that
+/// nobody looked at.
+fn runs(style: SeriesStyle, rows: &[&FigureRow]) -> Vec<Mark> {
+    let steps = rows.windows(2).map(|pair| pair[1].x - pair[0].x);
+    let step = steps.fold(f64::INFINITY, f64::min);
+    let runs = rows.chunk_by(|one, next| next.x - one.x <= STEP_SLACK * step);
+    let marks = runs.flat_map(|run| match run.len() < FEWEST_JOINED {
+        true => run.iter().map(|row| dot(style, row)).collect(),
+        false => vec![curve(style, run, 0)],
+    });
+    marks.collect()
+}
+
+fn dot(style: SeriesStyle, row: &FigureRow) -> Mark {
+    Mark::Dot {
+        style,
+        x: row.x,
+        y: row.value,
+        interval: row.low.zip(row.high),
+    }
 }
 
 /// A thin line through a number of some rows, if any has it.

@@ -27,22 +27,51 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
         label: figure.text.value.clone(),
         axis: Axis::linear("", figure.text.range.unwrap_or(default), 4),
         map: colors,
+        beyond: (false, false),
     };
     let cell = |row: &FigureRow| {
         if !row.value.is_finite() {
-            return (MISSING, CellSign::Stroke);
+            return (MISSING, CellSign::Stroke, false);
         }
-        let share = bar.axis.share(row.value).clamp(0.0, 1.0);
+        let share = bar.axis.share(row.value);
+        let clipped = !(0.0..=1.0).contains(&share);
+        let share = share.clamp(0.0, 1.0);
         let sign = match row.resolved {
             Some(false) => CellSign::Stroke,
             _ if row.value < 0.0 => CellSign::Minus,
             _ => CellSign::None,
         };
-        (colors.color(share as f32), sign)
+        (colors.color(share as f32), sign, clipped)
     };
     let mut chart = map(figure, &cell);
-    chart.bar = Some(bar.clone());
+    let (low, high) = bar.axis.range;
+    let count = |is_beyond: &dyn Fn(f64) -> bool| {
+        let values = figure.rows.iter().map(|row| row.value);
+        values.filter(|&value| is_beyond(value)).count()
+    };
+    let beyond = (count(&|value| value < low), count(&|value| value > high));
+    if let Some(words) = clipped_words(beyond, figure.rows.len()) {
+        let note = chart.note.take().unwrap_or_default();
+        chart.note = Some(format!("{note} {words}").trim().to_owned());
+    }
+    chart.bar = Some(ColorBar {
+        beyond: (beyond.0 > 0, beyond.1 > 0),
+        ..bar.clone()
+    });
     chart
+}
+
+/// What is said of cells beyond the colour bar.
+fn clipped_words((below, above): (usize, usize), cells: usize) -> Option<String> {
+    let side = |count: usize, words: &str| (count > 0).then(|| format!("{count} {words}"));
+    let sides: Vec<String> = [side(below, "below"), side(above, "above")]
+        .into_iter()
+        .flatten()
+        .collect();
+    (!sides.is_empty()).then(|| {
+        let sides = sides.join(" and ");
+        format!("Cells with a corner lie beyond the colour bar: {sides}, of {cells}.")
+    })
 }
 
 /// A panel for each of the rows' panels, the winner's colour and marker in each cell.
@@ -54,13 +83,14 @@ pub(super) fn winners(figure: &Figure<'_>) -> Chart {
             .find(|(label, _)| *label == row.series && row.value.is_finite());
         match found {
             Some((_, style)) if row.resolved == Some(true) => {
-                (style.color, CellSign::Marker(style.marker))
+                (style.color, CellSign::Marker(style.marker), false)
             }
             Some((_, style)) => (
                 style.color.towards(Rgb::WHITE, FADED),
                 CellSign::Marker(style.marker),
+                false,
             ),
-            None => (MISSING, CellSign::Stroke),
+            None => (MISSING, CellSign::Stroke, false),
         }
     };
     let mut chart = map(figure, &cell);
@@ -68,7 +98,7 @@ pub(super) fn winners(figure: &Figure<'_>) -> Chart {
     chart
 }
 
-fn map(figure: &Figure<'_>, cell: &dyn Fn(&FigureRow) -> (Rgb, CellSign)) -> Chart {
+fn map(figure: &Figure<'_>, cell: &dyn Fn(&FigureRow) -> (Rgb, CellSign, bool)) -> Chart {
     let last = |place: fn(&FigureRow) -> f64| {
         let all = figure.rows.iter().map(place);
         all.fold(0.0, f64::max) as usize
@@ -80,12 +110,13 @@ fn map(figure: &Figure<'_>, cell: &dyn Fn(&FigureRow) -> (Rgb, CellSign)) -> Cha
     let panels = names.iter().map(|&name| {
         let rows = figure.rows.iter().filter(|row| row.panel == name);
         let marks = rows.map(|row| {
-            let (fill, sign) = cell(row);
+            let (fill, sign, clipped) = cell(row);
             Mark::Cell {
                 x: row.x,
                 y: row.y.unwrap_or(0.0),
                 fill,
                 sign,
+                clipped,
             }
         });
         Panel {

@@ -70,6 +70,8 @@ struct Gathering {
     /// Content, group and window of everything so far, so that copies are known.
     seen: HashSet<(String, SampleGroup, String)>,
     copies: usize,
+    /// The shortest and the longest prompt.
+    prompt_tokens: Option<(usize, usize)>,
 }
 
 impl<'a> FigureJob<'a> {
@@ -183,6 +185,7 @@ impl<'a> FigureJob<'a> {
             without_queries: 0,
             seen: HashSet::new(),
             copies: 0,
+            prompt_tokens: None,
         };
         Warnings::default().of_set_aside(&self.windows, self.options.compare, &*watch);
         let count = self.sessions.iter().map(Session::sample_count).sum();
@@ -238,6 +241,9 @@ impl<'a> FigureJob<'a> {
             gathering.copies += 1;
             return Ok(());
         }
+        let tokens = captured.record.prompt_ids.len();
+        let (least, most) = gathering.prompt_tokens.unwrap_or((tokens, tokens));
+        gathering.prompt_tokens = Some((least.min(tokens), most.max(tokens)));
         let measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;
         for window in &measured.windows {
             let kind = window.comparison.head_kind;
@@ -259,6 +265,7 @@ impl<'a> FigureJob<'a> {
         match self.kind {
             KindChoice::Recall => sampled.push_budgets(self, false, series),
             KindChoice::RecallByLayer => sampled.push_budgets(self, true, series),
+            KindChoice::Layer => sampled.push_layers(self, series),
             KindChoice::DecodeStep => sampled.push_drift(self, true, series)?,
             KindChoice::Horizon => sampled.push_drift(self, false, series)?,
             KindChoice::HitRate => sampled.push_hit_rates(self, series),
@@ -385,6 +392,7 @@ impl<'a> FigureJob<'a> {
             KindChoice::Recall | KindChoice::RecallByLayer => {
                 ("budget (tokens)".to_owned(), metric.to_owned())
             }
+            KindChoice::Layer => ("layer".to_owned(), at(metric)),
             KindChoice::HeadMap => (String::new(), at(metric)),
             KindChoice::HeadDifference => (String::new(), at(&format!("difference of {metric}"))),
             KindChoice::Winner => (String::new(), String::new()),
@@ -392,7 +400,7 @@ impl<'a> FigureJob<'a> {
             KindChoice::Horizon => ("decode steps from the first".to_owned(), at("recall")),
             KindChoice::Place => (
                 format!(
-                    "last of the window's {} queries, from the prompt's end (tokens)",
+                    "position of the last of {} queries, from the prompt's end (tokens)",
                     self.sweep.width
                 ),
                 format!("share at {budget}"),
@@ -434,6 +442,7 @@ impl<'a> FigureJob<'a> {
                     job: self,
                     rows,
                     left_out,
+                    prompt_tokens: gathering.prompt_tokens,
                 }
                 .text(),
             ),

@@ -11,9 +11,11 @@ pub enum KindChoice {
     Recall,
     /// The same, a panel per layer
     RecallByLayer,
+    /// The metric at the budget against the layer, a curve per window
+    Layer,
     /// The metric at the budget for every layer and head, a panel per window
     HeadMap,
-    /// Windows less --against for every layer and head; what is not resolved is struck through
+    /// Windows minus --against for every layer and head; what is not resolved is struck through
     HeadDifference,
     /// The best window of every layer and head; faint where it is not resolved
     Winner,
@@ -21,7 +23,7 @@ pub enum KindChoice {
     DecodeStep,
     /// Recall of the decode stage up to a horizon
     Horizon,
-    /// Recall against where a window of --place-width queries sits, from the prompt into the generation
+    /// Recall against the position of a window of --place-width queries, from the prompt into the generation
     Place,
     /// Hit rate at 128, 256 and 512 tokens
     HitRate,
@@ -37,9 +39,10 @@ pub enum KindChoice {
 
 impl KindChoice {
     /// Every kind, in the order of lists.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Recall,
         Self::RecallByLayer,
+        Self::Layer,
         Self::HeadMap,
         Self::HeadDifference,
         Self::Winner,
@@ -59,6 +62,7 @@ impl KindChoice {
         match self {
             Self::Recall => "recall",
             Self::RecallByLayer => "recall-by-layer",
+            Self::Layer => "layer",
             Self::HeadMap => "head-map",
             Self::HeadDifference => "head-difference",
             Self::Winner => "winner",
@@ -81,11 +85,12 @@ impl KindChoice {
                 "The metric against the budget, a curve per window with its 95 % interval over samples"
             }
             Self::RecallByLayer => "The same, a panel per layer",
+            Self::Layer => "The metric at the budget against the layer, a curve per window",
             Self::HeadMap => {
                 "The metric at the budget for every layer and head, a panel per window"
             }
             Self::HeadDifference => {
-                "Windows less --against for every layer and head; what is not resolved is struck through"
+                "Windows minus --against for every layer and head; what is not resolved is struck through"
             }
             Self::Winner => {
                 "The best window of every layer and head; faint where it is not resolved"
@@ -93,7 +98,7 @@ impl KindChoice {
             Self::DecodeStep => "Recall of single decode steps",
             Self::Horizon => "Recall of the decode stage up to a horizon",
             Self::Place => {
-                "Recall against where a window of --place-width queries sits, from the prompt into the generation"
+                "Recall against the position of a window of --place-width queries, from the prompt into the generation"
             }
             Self::HitRate => "Hit rate at 128, 256 and 512 tokens",
             Self::Kl => "KL divergence of the decode stage from a window for every layer and head",
@@ -113,6 +118,7 @@ impl From<KindChoice> for FigureKind {
         match choice {
             KindChoice::Recall => Self::Recall,
             KindChoice::RecallByLayer => Self::RecallByLayer,
+            KindChoice::Layer => Self::Layer,
             KindChoice::HeadMap => Self::HeadMap,
             KindChoice::HeadDifference => Self::HeadDifference,
             KindChoice::Winner => Self::Winner,

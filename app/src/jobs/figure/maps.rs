@@ -135,7 +135,7 @@ fn cell(
     }
 }
 
-/// Each of `windows` less `against`, with the 95 % interval of every head. A head is resolved where the
+/// Each of `windows` minus `against`, with the 95 % interval of every head. A head is resolved where the
 /// interval excludes zero and the p-value, corrected over the map by Benjamini and Hochberg, is at most 0.05.
 ///
 /// # Errors
@@ -160,7 +160,7 @@ pub fn difference_rows(
         };
         let (group, name) = names.find(is_of);
         let ceilings = [pair.first, pair.second].map(|label| ceiling(collection, group, label));
-        let pairing = format!("{} less {}", pair.first, pair.second);
+        let pairing = format!("{} minus {}", pair.first, pair.second);
         let panel = joined(&[&with_ceilings(&pairing, &ceilings), name]);
         for (index, head) in pair.by_head.iter().enumerate() {
             let interval = head.and_then(|head| head.difference.interval);

@@ -15,6 +15,8 @@ pub struct Note<'a> {
     pub rows: &'a [FigureRow],
     /// Samples that do not reach every point of their curves.
     pub left_out: usize,
+    /// T of the shortest and of the longest prompt.
+    pub prompt_tokens: Option<(usize, usize)>,
 }
 
 impl Note<'_> {
@@ -124,7 +126,12 @@ impl Note<'_> {
             },
             false => "",
         };
-        format!("{count}{of_panels}{bands}.")
+        let tokens = match self.prompt_tokens {
+            Some((least, most)) if least == most => format!(", T={most} tokens"),
+            Some((least, most)) => format!(", T={least} to {most} tokens"),
+            None => String::new(),
+        };
+        format!("{count}{of_panels}{tokens}{bands}.")
     }
 
     fn left_out(&self) -> Option<String> {

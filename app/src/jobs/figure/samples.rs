@@ -4,7 +4,7 @@ use anyhow::Result;
 use kvlens_analysis::agreement_by_head;
 use kvlens_analysis::drift::PlacedRecall;
 use kvlens_analysis::figure::{CHANCE, SeriesPlace, SeriesSamples};
-use kvlens_analysis::{HeadKind, Metric};
+use kvlens_analysis::{Comparison, HeadKind, Metric};
 use kvlens_sessions::CapturedSample;
 use kvlens_sessions::model::RopeConfig;
 
@@ -12,7 +12,7 @@ use super::data::{AFTER, BEFORE, FigureJob};
 use super::heads::HeadChoice;
 use super::maps::{HeadNumbers, HeadSums};
 use crate::measurement::allocations::{AllocationKind, allocate};
-use crate::measurement::drift::window_drift;
+use crate::measurement::drift::{WindowDrift, window_drift};
 use crate::measurement::places::sweep_places;
 use crate::measurement::queries::window_queries;
 use crate::measurement::{MeasuredSample, MeasuredWindow};
@@ -85,6 +85,49 @@ impl Sampled<'_> {
         }
     }
 
+    /// The metric at the budget, a mean for each layer, x being the layer.
+    pub fn push_layers(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) {
+        let choices = self.head_choices(job, true);
+        for window in self.windows(job) {
+            let Some(numbers) = job.numbers_of(window) else {
+                continue;
+            };
+            for (_, heads) in &choices {
+                for &layer in &heads.layers {
+                    let place = SeriesPlace {
+                        panel: "",
+                        series: &window.label,
+                        x: layer as f64,
+                    };
+                    let (mean, ceiling) = heads.means(&numbers);
+                    series.push(self.content, place, mean, ceiling);
+                }
+            }
+        }
+        if job.metric == Metric::Recall {
+            for (_, heads) in &choices {
+                for &layer in &heads.layers {
+                    self.push_chance_at(job, heads, layer as f64, series);
+                }
+            }
+        }
+    }
+
+    /// What a ranking at random would reach at the figure's budget, over some heads.
+    fn push_chance_at(
+        &self,
+        job: &FigureJob<'_>,
+        heads: &HeadChoice,
+        x: f64,
+        series: &mut SeriesSamples,
+    ) {
+        let budget = job.budget.tokens(self.prompt_tokens());
+        if let Some(window) = self.measured.windows.first() {
+            let chance = heads.chance(&window.comparison, budget);
+            self.push(series, ("", CHANCE), x, chance);
+        }
+    }
+
     /// What a ranking at random would reach: the budget as a share of the tokens that each layer ranks.
     fn push_chance(&self, choices: &[(String, HeadChoice)], series: &mut SeriesSamples) {
         let Some(comparison) = self
@@ -96,18 +139,9 @@ impl Sampled<'_> {
             return;
         };
         for &budget in &comparison.budgets {
-            let of_layer = |&tokens: &usize| match budget < tokens {
-                true => budget as f64 / tokens as f64,
-                false => f64::NAN,
-            };
-            let of_layers: Vec<f64> = comparison.rankable_tokens.iter().map(of_layer).collect();
-            let heads = comparison.heads;
             for (panel, choice) in choices {
-                let values = of_layers
-                    .iter()
-                    .flat_map(|&chance| std::iter::repeat_n(chance, heads));
-                let mean = choice.mean(values, heads);
-                self.push(series, (panel, CHANCE), budget as f64, mean);
+                let chance = choice.chance(comparison, budget);
+                self.push(series, (panel, CHANCE), budget as f64, chance);
             }
         }
     }
@@ -133,28 +167,41 @@ impl Sampled<'_> {
     ) -> Result<()> {
         let budget = [job.budget.tokens(self.prompt_tokens())];
         for window in self.windows(job) {
-            let drift = window_drift(self.captured, &job.options, window, &budget, &mut |_, _| {
-                Ok(())
-            })?;
+            let drift = |window: &MeasuredWindow| {
+                window_drift(self.captured, &job.options, window, &budget, &mut |_, _| {
+                    Ok(())
+                })
+            };
             let heads = window.comparison.heads;
+            let found = drift(window)?;
+            let ceiling = window.as_its_ceiling().map(|own| drift(&own)).transpose()?;
             let steps: Vec<usize> = match by_step {
-                false => drift.horizons.clone(),
+                false => found.horizons.clone(),
                 true => {
-                    let first = drift.by_head.first();
+                    let first = found.by_head.first();
                     (1..=first.map_or(0, |head| head.by_step.len())).collect()
                 }
             };
             for (index, step) in steps.into_iter().enumerate() {
-                let values = drift.by_head.iter().map(|head| {
-                    let recall = match by_step {
-                        true => head.by_step.get(index),
-                        false => head.by_horizon.get(index),
-                    };
-                    let recall = recall.and_then(|recall| recall.first());
-                    recall.copied().unwrap_or(f64::NAN)
-                });
-                let mean = job.heads.mean(values, heads);
-                self.push(series, ("", &window.label), step as f64, mean);
+                let at = |drift: &WindowDrift| {
+                    let values = drift.by_head.iter().map(|head| {
+                        let recall = match by_step {
+                            true => head.by_step.get(index),
+                            false => head.by_horizon.get(index),
+                        };
+                        let recall = recall.and_then(|recall| recall.first());
+                        recall.copied().unwrap_or(f64::NAN)
+                    });
+                    job.heads.mean(values, heads)
+                };
+                let place = SeriesPlace {
+                    panel: "",
+                    series: &window.label,
+                    x: step as f64,
+                };
+                let ceiling = ceiling.as_ref().map(at).filter(|ceiling| !ceiling.is_nan());
+                series.push(self.content, place, at(&found), ceiling);
+                self.push_chance_at(job, &job.heads, step as f64, series);
             }
         }
         Ok(())
@@ -193,6 +240,7 @@ impl Sampled<'_> {
                 let mean = job.heads.mean(values, heads);
                 self.push(series, ("", label), from_end, mean);
             }
+            self.push_chance_at(job, &job.heads, from_end, series);
         }
         Ok(true)
     }
@@ -241,12 +289,22 @@ impl Sampled<'_> {
     pub fn push_allocations(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) -> Result<()> {
         let budgets = curve_budgets(self.prompt_tokens());
         for window in self.windows(job) {
+            let own = window.as_its_ceiling();
             for kind in AllocationKind::ALL {
                 for &budget in &budgets {
-                    let kept = allocate(self.measured, window, kind, budget)?;
-                    let values = kept.iter().map(|head| head.selected_mass);
-                    let mean = job.heads.mean(values, window.comparison.heads);
-                    self.push(series, (&window.label, kind.name()), budget as f64, mean);
+                    let kept = |window: &MeasuredWindow| -> Result<f64> {
+                        let kept = allocate(self.measured, window, kind, budget)?;
+                        let values = kept.iter().map(|head| head.selected_mass);
+                        Ok(job.heads.mean(values, window.comparison.heads))
+                    };
+                    let ceiling = own.as_ref().map(kept).transpose()?;
+                    let ceiling = ceiling.filter(|ceiling| !ceiling.is_nan());
+                    let place = SeriesPlace {
+                        panel: &window.label,
+                        series: kind.name(),
+                        x: budget as f64,
+                    };
+                    series.push(self.content, place, kept(window)?, ceiling);
                 }
             }
         }
@@ -315,6 +373,18 @@ fn numbers_at(window: &MeasuredWindow, metric: Metric, budget_index: usize) -> H
 }
 
 impl HeadChoice {
+    /// The budget as a share of the tokens that each layer ranks, as a mean over the chosen heads.
+    fn chance(&self, comparison: &Comparison, budget: usize) -> f64 {
+        let of_layer = |&tokens: &usize| match budget < tokens {
+            true => budget as f64 / tokens as f64,
+            false => f64::NAN,
+        };
+        let of_layers = comparison.rankable_tokens.iter().map(of_layer);
+        let heads = comparison.heads;
+        let values = of_layers.flat_map(|chance| std::iter::repeat_n(chance, heads));
+        self.mean(values, heads)
+    }
+
     /// Means over the chosen heads of the values and of the ceilings.
     fn means(&self, numbers: &HeadNumbers) -> (f64, Option<f64>) {
         let HeadNumbers {

@@ -82,6 +82,7 @@ pub fn read() -> (SessionInfo, MeasuredSample) {
             ranked: own,
             comparison: comparison.unwrap(),
             ceiling: None,
+            ceiling_ranked: None,
             score_kind: kvlens_sessions::ScoreKind::Attention,
             cost: window.cost,
         }

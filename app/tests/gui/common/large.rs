@@ -73,6 +73,7 @@ pub fn sample(seed: u64) -> MeasuredSample {
             ranked: own,
             comparison: comparison.unwrap(),
             ceiling: None,
+            ceiling_ranked: None,
             score_kind: ScoreKind::Attention,
             cost: Cost::default(),
         }
