@@ -39,6 +39,8 @@ pub enum Command {
     Fidelity(FidelityArguments),
     /// Draw a figure for a paper: SVG, PDF or PNG, its numbers, and how to make them again
     Figure(Box<FigureArguments>),
+    /// Measure what a paper measured, and write it beside the published numbers: a page, tables, figures
+    Recipe(Box<RecipeArguments>),
     /// Capture the built-in prompts with the built-in model, measure them, and open the workbench
     Demo(DemoArguments),
     /// Train a model
@@ -207,6 +209,39 @@ pub struct CaptureArguments {
         required_unless_present_any = ["estimate", "plan"]
     )]
     pub out: Option<PathBuf>,
+}
+
+/// `kvlens recipe`
+#[derive(Debug, Args)]
+pub struct RecipeArguments {
+    /// A recipe of the program (`list` names them), or the file of one's own: NAME.toml with its page NAME.md beside
+    #[arg(value_name = "NAME|FILE.toml|list")]
+    pub name: String,
+    /// The model: `demo` (built in), a folder in the Hugging Face layout, a file FILE.gguf, or a hub id
+    #[arg(
+        long,
+        value_name = "demo|DIR|FILE.gguf|ORG/NAME",
+        default_value = "demo"
+    )]
+    pub model: ModelSource,
+    /// Prompts, as `capture` takes them; without any, those of the recipe
+    #[arg(long, value_name = "SPEC", num_args = 1..)]
+    pub data: Vec<String>,
+    /// Wrap prompts in the model's chat template
+    #[arg(long)]
+    pub chat: bool,
+    /// auto, cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "D", default_value_t)]
+    pub device: DeviceChoice,
+    /// auto, f32, f16 or bf16
+    #[arg(long, value_name = "T", default_value_t)]
+    pub dtype: DtypeChoice,
+    /// The format of its figures
+    #[arg(long, value_name = "FORMAT", default_value = "svg", value_parser = ["svg", "pdf", "png"])]
+    pub format: String,
+    /// The folder for everything
+    #[arg(long, value_name = "DIR", default_value = "kvlens-recipe")]
+    pub out: PathBuf,
 }
 
 /// `kvlens demo`

@@ -24,6 +24,7 @@ mod output;
 mod plan_file;
 mod progress;
 mod recall_table;
+mod recipe;
 mod train;
 mod train_window;
 
@@ -51,6 +52,7 @@ pub fn run(open_window: OpenWindow) -> ExitCode {
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Fidelity(arguments) => fidelity::run(&arguments),
         Command::Figure(arguments) => figure::run(&arguments),
+        Command::Recipe(arguments) => recipe::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments, open_window),
         Command::Train(command) => train::run(&command),
         Command::Doctor => doctor::run(),

@@ -18,6 +18,7 @@ mod model_names;
 pub mod models;
 pub mod prompts;
 mod provenance;
+pub mod recipe;
 pub mod train;
 mod warnings;
 mod watch;

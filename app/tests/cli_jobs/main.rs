@@ -20,6 +20,7 @@ mod like_with_like;
 mod measure_together;
 mod plan;
 mod questions;
+mod recipe;
 mod resume;
 mod screenshot;
 mod support;

@@ -13,7 +13,7 @@ mod written;
 use std::path::Path;
 
 use anyhow::Result;
-use kvlens_analysis::figure::{PageStyle, chart, render};
+use kvlens_analysis::figure::{FigureRow, PageStyle, chart, render};
 
 use super::failure::{Failure, refuse_contradiction};
 use super::folders::check_can_create;
@@ -31,6 +31,24 @@ use written::{WrittenFigure, format_of};
 /// # Errors
 /// Bad input; [`Failure::Interrupted`] after a cancel; files that could not be written.
 pub fn run(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Vec<String>> {
+    Ok(draw(request, watch, cancel)?.files)
+}
+
+/// A figure that was made.
+pub struct Drawn {
+    /// The names of its files.
+    pub files: Vec<String>,
+    /// Its numbers.
+    pub rows: Vec<FigureRow>,
+    /// Names of the places 0, 1, ... where x is one.
+    pub names: Vec<String>,
+}
+
+/// Makes the figure and gives its numbers, too.
+///
+/// # Errors
+/// As [`run`].
+pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Drawn> {
     let format = format_of(&request.out)?;
     check_font_size(request.font_size)?;
     refuse_contradiction(&request.options)?;
@@ -45,14 +63,19 @@ pub fn run(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> R
     let chart = chart(request.kind.into(), &rows, &text, &style)
         .map_err(|error| Failure::BadInput(format!("{error}")))?;
     let picture = render(&chart, &style, format)?;
-    WrittenFigure {
+    let files = WrittenFigure {
         out: &request.out,
         command: command_line(&request.words()),
         picture: &picture,
         rows: &rows,
         job: &job,
     }
-    .write()
+    .write()?;
+    Ok(Drawn {
+        files,
+        rows,
+        names: text.names,
+    })
 }
 
 /// The folder that a file is written to.
