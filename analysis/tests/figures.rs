@@ -144,6 +144,26 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         row.series = (*["uniform", "pyramid", "head-adaptive"].get(place)?).to_owned();
         Some(row)
     });
+    let pairs = (0..6 * 6).map(|index| {
+        let (first, second) = (index / 6, index % 6);
+        FigureRow {
+            y: Some(first as f64),
+            ..row(
+                "",
+                ALL[first],
+                second as f64,
+                ((first * 3 + second * 2) % 7) as f64 / 20.0,
+            )
+        }
+    });
+    let fidelity = || curves("").into_iter().filter(|row| row.x >= 16.0);
+    let against_recall = fidelity().step_by(5).map(|row| FigureRow {
+        x: row.value,
+        value: row.value.sqrt(),
+        low: Some(row.value.sqrt() - 0.05),
+        high: Some((row.value.sqrt() + 0.05).min(1.0)),
+        ..row
+    });
     let names = |names: &[&str], text: FigureText| FigureText {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
         ..text
@@ -168,6 +188,9 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         ("kl", FigureKind::Kl, cells("last:32", |_, _| ""), text("head", "KL of the decode stage from the window (nats)")),
         ("queries", FigureKind::Queries, queries.collect(), names(&["dapq:content=decode,shift=-256", "dapq", "last:32", "random"], text("", "cosine with the decode queries"))),
         ("allocation", FigureKind::Allocation, allocation.collect(), budget()),
+        ("complementarity", FigureKind::Complementarity, pairs.collect(), names(&ALL[..6], text("missed by", "share of the decode stage's top 64 tokens"))),
+        ("fidelity", FigureKind::Fidelity, fidelity().collect(), text("budget (tokens)", "steps with the full cache's token")),
+        ("fidelity-recall", FigureKind::FidelityRecall, against_recall.collect(), text("recall of the window's queries", "steps with the full cache's token")),
         ("cost", FigureKind::Cost, cost.collect(), text("time beyond the prefill (ms)", "recall at 64 tokens")),
     ]
 }

@@ -40,6 +40,12 @@ pub enum FigureKind {
     Allocation,
     /// A metric against the time that a window takes.
     Cost,
+    /// What one window finds and another misses, a row and a column per window.
+    Complementarity,
+    /// What an eviction does to the output against the budget, a curve per window.
+    Fidelity,
+    /// The same against recall, dots of a window joined in the order of its budgets.
+    FidelityRecall,
 }
 
 /// The words and limits of a figure.
@@ -78,13 +84,16 @@ pub fn chart(
         | FigureKind::DecodeStep
         | FigureKind::Horizon
         | FigureKind::Place
+        | FigureKind::Fidelity
         | FigureKind::Allocation => curves::chart(kind, &figure),
         FigureKind::HeadMap | FigureKind::HeadDifference | FigureKind::Kl => {
             maps::chart(kind, &figure)
         }
+        FigureKind::Complementarity => maps::pairs(&figure),
         FigureKind::Winner => maps::winners(&figure),
         FigureKind::HitRate | FigureKind::Queries => dots::bars(&figure),
         FigureKind::Cost => dots::cost(&figure),
+        FigureKind::FidelityRecall => dots::against_recall(&figure),
     })
 }
 

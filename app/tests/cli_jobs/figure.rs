@@ -24,7 +24,9 @@ fn capture(folder: &Path) {
     run_ok(folder, &capture);
 }
 
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 15] = [
+    "layer",
+    "complementarity",
     "recall",
     "recall-by-layer",
     "head-map",
@@ -331,5 +333,93 @@ fn what_cannot_be_drawn_is_refused_and_leaves_nothing() {
         assert_eq!(ran.code, 2, "{more:?}: {ran:#?}");
         assert!(ran.stderr.contains(words), "{more:?}: {}", ran.stderr);
         assert_eq!(names(folder.path()), before, "{more:?}");
+    }
+}
+
+fn words(command: &str) -> Vec<&str> {
+    command.split(' ').collect()
+}
+
+#[test]
+fn fidelity_is_drawn_from_what_the_command_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = "capture --model demo --data facts:length=128,samples=2,seed=5 --windows last:8 random --decode 6 --out s.kvlens";
+    run_ok(folder.path(), &words(arguments));
+    run_ok(
+        folder.path(),
+        &words("fidelity s.kvlens --budgets 16,50% --out f"),
+    );
+    for kind in ["fidelity-kl", "fidelity-agreement", "fidelity-recall"] {
+        let figure = format!("figure f --kind {kind} --window last:8 --out {kind}.svg");
+        run_ok(folder.path(), &words(&figure));
+    }
+    let table = TableFile::read(&folder.path().join("f/fidelity.parquet")).unwrap();
+    let drawn = TableFile::read(&folder.path().join("fidelity-kl.parquet")).unwrap();
+    let of_window = texts(&table, "window")
+        .into_iter()
+        .zip(texts(&table, "budget"));
+    let rows = of_window.zip(numbers(&table, "kl"));
+    let kl: Vec<f64> = rows
+        .filter(|((window, budget), _)| window == "last:8" && budget == "16")
+        .map(|(_, kl)| kl)
+        .collect();
+    let place = numbers(&drawn, "x")
+        .iter()
+        .position(|x| *x == 16.0)
+        .unwrap();
+    let mean = kl.iter().sum::<f64>() / kl.len() as f64;
+    assert_eq!(kl.len(), 2);
+    assert!((numbers(&drawn, "value")[place] - mean).abs() < 1e-12);
+    assert!(
+        texts(&drawn, "series")
+            .iter()
+            .all(|series| series == "last:8")
+    );
+    let refused = run(
+        folder.path(),
+        &words("figure s.kvlens --kind fidelity-kl --out no.svg"),
+    );
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("kvlens fidelity"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn complementarity_has_a_cell_for_every_two_windows_and_none_beside_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = "capture --model demo --data facts:length=128,samples=2,seed=5 --windows last:8 laq random --decode 6 --out s.kvlens";
+    run_ok(folder.path(), &words(arguments));
+    let figure = "figure s.kvlens --kind complementarity --budget 16 --out c.svg";
+    run_ok(folder.path(), &words(figure));
+    let layer = "figure s.kvlens --kind layer --budget 16 --out l.svg";
+    run_ok(folder.path(), &words(layer));
+    let drawn = TableFile::read(&folder.path().join("c.parquet")).unwrap();
+    let [x, y, values] = ["x", "y", "value"].map(|name| numbers(&drawn, name));
+    assert_eq!(values.len(), 9);
+    // what one finds and the other misses differs by what each finds: recall, from the figure by layer
+    let layers = TableFile::read(&folder.path().join("l.parquet")).unwrap();
+    let recall = |label: &str| {
+        let rows = texts(&layers, "series")
+            .into_iter()
+            .zip(numbers(&layers, "value"));
+        let of_label: Vec<f64> = rows
+            .filter(|(series, _)| series == label)
+            .map(|(_, value)| value)
+            .collect();
+        of_label.iter().sum::<f64>() / of_label.len() as f64
+    };
+    let cell = |first: f64, second: f64| {
+        let cells = x.iter().zip(&y).zip(&values);
+        let mut found = cells.filter(|((x, y), _)| (**y, **x) == (first, second));
+        *found.next().unwrap().1
+    };
+    for (index, label) in ["last:8", "laq", "random"].iter().enumerate() {
+        assert_eq!(cell(index as f64, index as f64), 0.0);
+        let gap = recall(label) - recall("laq");
+        let cells = cell(index as f64, 1.0) - cell(1.0, index as f64);
+        assert!((gap - cells).abs() < 1e-9, "{label}: {gap}, {cells}");
     }
 }

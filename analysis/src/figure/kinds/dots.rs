@@ -70,6 +70,45 @@ fn ceiling(style: SeriesStyle, row: &FigureRow, ends: [f64; 2]) -> Option<Mark> 
     })
 }
 
+/// Dots of each series, joined in the order of coming, on two axes of shares.
+pub(super) fn against_recall(figure: &Figure<'_>) -> Chart {
+    let series = figure.series(true);
+    let names = figure.panels();
+    let columns = figure.columns(names.len());
+    let marks = |panel: &str| {
+        let of_series = series.iter().flat_map(|&(label, style)| {
+            let rows: Vec<&FigureRow> = figure.of(panel, label).collect();
+            let line = Mark::Line {
+                color: style.color,
+                points: rows.iter().map(|row| (row.x, row.value)).collect(),
+            };
+            let dots = rows.into_iter().map(move |row| Mark::Dot {
+                style,
+                x: row.x,
+                y: row.value,
+                interval: row.low.zip(row.high),
+            });
+            std::iter::once(line).chain(dots)
+        });
+        of_series.collect()
+    };
+    let range = figure.text.range.unwrap_or((0.0, 1.0));
+    let panels = names.iter().map(|&name| Panel {
+        title: name.to_owned(),
+        x: Axis::linear(&figure.text.x, (0.0, 1.0), 5),
+        y: Axis::linear(&figure.text.value, range, 5),
+        marks: marks(name),
+    });
+    Chart {
+        panels: panels.collect(),
+        columns,
+        aspect: figure.aspect(columns),
+        legend: legend(&series, false),
+        bar: None,
+        note: figure.text.note.clone(),
+    }
+}
+
 /// A dot for each series: what it gives against what it takes.
 pub(super) fn cost(figure: &Figure<'_>) -> Chart {
     let series = figure.series(true);

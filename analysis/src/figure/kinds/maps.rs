@@ -74,6 +74,18 @@ fn clipped_words((below, above): (usize, usize), cells: usize) -> Option<String>
     })
 }
 
+/// A panel for each of the rows' panels, a row and a column for each name.
+pub(super) fn pairs(figure: &Figure<'_>) -> Chart {
+    let mut chart = chart(FigureKind::Complementarity, figure);
+    let names = &figure.text.names;
+    for panel in &mut chart.panels {
+        panel.x = Axis::names(&figure.text.x, names);
+        panel.y = Axis::names("found by", names);
+    }
+    chart.aspect = 1.0;
+    chart
+}
+
 /// A panel for each of the rows' panels, the winner's colour and marker in each cell.
 pub(super) fn winners(figure: &Figure<'_>) -> Chart {
     let series = figure.series(true);

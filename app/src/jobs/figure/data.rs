@@ -272,6 +272,12 @@ impl<'a> FigureJob<'a> {
             KindChoice::Queries => sampled.push_queries(self, series)?,
             KindChoice::Allocation => sampled.push_allocations(self, series)?,
             KindChoice::Cost => sampled.push_cost(self, series, times),
+            KindChoice::Complementarity => sampled.push_pairs(self, series)?,
+            // of tables (`super::fidelity`)
+            KindChoice::FidelityKl
+            | KindChoice::FidelityAgreement
+            | KindChoice::FidelityScore
+            | KindChoice::FidelityRecall => {}
             KindChoice::HeadMap => sampled.add_heads(self, false, heads)?,
             KindChoice::Kl => sampled.add_heads(self, true, heads)?,
             KindChoice::Place => {
@@ -349,6 +355,9 @@ impl<'a> FigureJob<'a> {
         };
         for row in &mut rows {
             row.panel = joined(&[&row.panel, name]);
+            if self.kind == KindChoice::Complementarity {
+                row.y = Some(self.place_of(&row.series) as f64);
+            }
             if self.kind == KindChoice::Cost {
                 let times = group.times.rows(None, SEED);
                 let time = times.iter().find(|time| time.series == row.series);
@@ -416,6 +425,14 @@ impl<'a> FigureJob<'a> {
                 "decode attention kept".to_owned(),
             ),
             KindChoice::Cost => ("time beyond the prefill (ms)".to_owned(), at(metric)),
+            KindChoice::Complementarity => (
+                "missed by".to_owned(),
+                format!("share of the decode stage's top {budget}"),
+            ),
+            KindChoice::FidelityKl
+            | KindChoice::FidelityAgreement
+            | KindChoice::FidelityScore
+            | KindChoice::FidelityRecall => (String::new(), String::new()),
         };
         let is_map = matches!(
             self.kind,
@@ -423,6 +440,7 @@ impl<'a> FigureJob<'a> {
         );
         let names = match self.kind {
             KindChoice::HitRate => distinct_x(rows).iter().map(f64::to_string).collect(),
+            KindChoice::Complementarity => self.windows.clone(),
             KindChoice::Queries => distinct_x(rows)
                 .iter()
                 .filter_map(|x| self.windows.get(*x as usize).cloned())

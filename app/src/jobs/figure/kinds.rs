@@ -35,11 +35,21 @@ pub enum KindChoice {
     Allocation,
     /// The metric against the time that a window takes
     Cost,
+    /// Share of the decode stage's top B that one window finds and another misses, for every two windows
+    Complementarity,
+    /// Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote
+    FidelityKl,
+    /// Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote
+    FidelityAgreement,
+    /// Task score against the budget; of what `kvlens fidelity` wrote
+    FidelityScore,
+    /// Share of steps with the same most likely token against recall; of what `kvlens fidelity` wrote
+    FidelityRecall,
 }
 
 impl KindChoice {
     /// Every kind, in the order of lists.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Recall,
         Self::RecallByLayer,
         Self::Layer,
@@ -54,6 +64,11 @@ impl KindChoice {
         Self::Queries,
         Self::Allocation,
         Self::Cost,
+        Self::Complementarity,
+        Self::FidelityKl,
+        Self::FidelityAgreement,
+        Self::FidelityScore,
+        Self::FidelityRecall,
     ];
 
     /// The word for it.
@@ -74,6 +89,11 @@ impl KindChoice {
             Self::Queries => "queries",
             Self::Allocation => "allocation",
             Self::Cost => "cost",
+            Self::Complementarity => "complementarity",
+            Self::FidelityKl => "fidelity-kl",
+            Self::FidelityAgreement => "fidelity-agreement",
+            Self::FidelityScore => "fidelity-score",
+            Self::FidelityRecall => "fidelity-recall",
         }
     }
 
@@ -109,6 +129,19 @@ impl KindChoice {
                 "Decode attention kept by uniform, pyramid and head-adaptive budgets"
             }
             Self::Cost => "The metric against the time that a window takes",
+            Self::Complementarity => {
+                "Share of the decode stage's top B that one window finds and another misses, for every two windows"
+            }
+            Self::FidelityKl => {
+                "Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote"
+            }
+            Self::FidelityAgreement => {
+                "Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote"
+            }
+            Self::FidelityScore => "Task score against the budget; of what `kvlens fidelity` wrote",
+            Self::FidelityRecall => {
+                "Share of steps with the same most likely token against recall; of what `kvlens fidelity` wrote"
+            }
         }
     }
 }
@@ -130,6 +163,11 @@ impl From<KindChoice> for FigureKind {
             KindChoice::Queries => Self::Queries,
             KindChoice::Allocation => Self::Allocation,
             KindChoice::Cost => Self::Cost,
+            KindChoice::Complementarity => Self::Complementarity,
+            KindChoice::FidelityKl | KindChoice::FidelityAgreement | KindChoice::FidelityScore => {
+                Self::Fidelity
+            }
+            KindChoice::FidelityRecall => Self::FidelityRecall,
         }
     }
 }

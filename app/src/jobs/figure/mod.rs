@@ -1,6 +1,7 @@
 //! A picture for a paper, its numbers, and how to make both again.
 
 mod data;
+mod fidelity;
 mod groups;
 mod heads;
 mod kinds;
@@ -53,9 +54,18 @@ pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
     check_font_size(request.font_size)?;
     refuse_contradiction(&request.options)?;
     check_can_create(folder_of(&request.out))?;
-    let sessions = open_sessions(&request.sessions)?;
-    let job = FigureJob::new(request, &sessions)?;
-    let (rows, text) = job.collect(cancel, watch)?;
+    let (rows, text, about) = match fidelity::is_of_tables(request.kind) {
+        true => {
+            let found = fidelity::collect(request)?;
+            (found.rows, found.text, found.about)
+        }
+        false => {
+            let sessions = open_sessions(&request.sessions)?;
+            let job = FigureJob::new(request, &sessions)?;
+            let (rows, text) = job.collect(cancel, watch)?;
+            (rows, text, job.about()?)
+        }
+    };
     let style = PageStyle {
         width: request.width.into(),
         font_size: request.font_size,
@@ -68,7 +78,8 @@ pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
         command: command_line(&request.words()),
         picture: &picture,
         rows: &rows,
-        job: &job,
+        about,
+        caption: text.note.as_deref().unwrap_or_default(),
     }
     .write()?;
     Ok(Drawn {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use kvlens_analysis::agreement_by_head;
+use kvlens_analysis::complementarity::complementarity;
 use kvlens_analysis::drift::PlacedRecall;
 use kvlens_analysis::figure::{CHANCE, SeriesPlace, SeriesSamples};
 use kvlens_analysis::{Comparison, HeadKind, Metric};
@@ -306,6 +307,31 @@ impl Sampled<'_> {
                     };
                     series.push(self.content, place, kept(window)?, ceiling);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// What each window finds of the decode stage's top tokens and each other one misses, x being the place of the other
+    /// among those shown.
+    pub fn push_pairs(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) -> Result<()> {
+        let budget = [job.budget.tokens(self.prompt_tokens())];
+        let windows = self.windows(job);
+        for first in &windows {
+            for second in &windows {
+                let shares = complementarity(
+                    &self.measured.truth.rankings,
+                    &first.ranked.rankings,
+                    &second.ranked.rankings,
+                    &budget,
+                )?;
+                let first_only = shares.iter().map(|head| {
+                    let share = head.first().map(|share| share.first_only);
+                    share.unwrap_or(f64::NAN)
+                });
+                let mean = job.heads.mean(first_only, first.comparison.heads);
+                let x = job.place_of(&second.label) as f64;
+                self.push(series, ("", &first.label), x, mean);
             }
         }
         Ok(())

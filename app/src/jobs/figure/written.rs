@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use kvlens_analysis::figure::{FigureFormat, FigureRow};
 use kvlens_analysis::tables::{FigureTable, Table, TableWriter};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::data::FigureJob;
 use super::folder_of;
@@ -44,7 +44,9 @@ pub struct WrittenFigure<'a> {
     /// Its numbers.
     pub rows: &'a [FigureRow],
     /// What it was made of.
-    pub job: &'a FigureJob<'a>,
+    pub about: Value,
+    /// What stands under it.
+    pub caption: &'a str,
 }
 
 impl WrittenFigure<'_> {
@@ -63,7 +65,7 @@ impl WrittenFigure<'_> {
             PathBuf::from(name).with_extension("parquet"),
             PathBuf::from(name).with_extension("json"),
         );
-        let manifest = self.manifest(&name.to_string_lossy(), &data)?;
+        let manifest = self.manifest(&name.to_string_lossy(), &data);
         let write = |name: &Path, bytes: &[u8]| {
             let path = aside.join(name);
             fs::write(&path, bytes)
@@ -86,8 +88,28 @@ impl WrittenFigure<'_> {
         .to_vec())
     }
 
-    fn manifest(&self, picture: &str, data: &Path) -> Result<serde_json::Value> {
-        let sessions = self.job.sessions.iter().map(|session| {
+    fn manifest(&self, picture: &str, data: &Path) -> Value {
+        let mut about = json!({
+            "kvlens_version": env!("CARGO_PKG_VERSION"),
+            "command": self.command,
+            "picture": picture,
+            "data": data.display().to_string(),
+            "caption": self.caption,
+        });
+        if let (Value::Object(all), Value::Object(more)) = (&mut about, &self.about) {
+            all.extend(more.clone());
+        }
+        about
+    }
+}
+
+impl FigureJob<'_> {
+    /// What a figure of sessions is made of.
+    ///
+    /// # Errors
+    /// A manifest that cannot be read.
+    pub fn about(&self) -> Result<Value> {
+        let sessions = self.sessions.iter().map(|session| {
             let manifest = session.manifest();
             Ok(json!({
                 "name": session.name(),
@@ -99,14 +121,10 @@ impl WrittenFigure<'_> {
             }))
         });
         Ok(json!({
-            "kvlens_version": env!("CARGO_PKG_VERSION"),
-            "command": self.command,
-            "picture": picture,
-            "data": data.display().to_string(),
-            "windows": self.job.windows,
-            "budget": self.job.budget,
-            "compare": self.job.options.compare,
-            "options": self.job.options,
+            "windows": self.windows,
+            "budget": self.budget,
+            "compare": self.options.compare,
+            "options": self.options,
             "sessions": sessions.collect::<Result<Vec<_>>>()?,
         }))
     }

@@ -1,0 +1,232 @@
+//! Figures of what evictions do, from the table that `kvlens fidelity` wrote.
+
+use std::path::Path;
+
+use anyhow::Result;
+use kvlens_analysis::SampleGroup;
+use kvlens_analysis::figure::{FigureRow, FigureText, SeriesPlace, SeriesSamples};
+use kvlens_analysis::statistics::mean;
+use kvlens_analysis::tables::{FidelityTable, Table, TableFile};
+use serde_json::{Value, json};
+
+use super::groups::panel_names;
+use super::{FigureRequest, KindChoice};
+use crate::jobs::SEED;
+use crate::jobs::failure::Failure;
+
+/// The cache that is not evicted.
+const FULL: &str = "full";
+
+/// The rows and words of a figure, and what is said of where they come from.
+pub struct FidelityFigure {
+    /// What is drawn.
+    pub rows: Vec<FigureRow>,
+    /// The words around it.
+    pub text: FigureText,
+    /// For the figure's JSON.
+    pub about: Value,
+}
+
+/// One eviction of the table.
+struct Eviction {
+    /// Names the prompt: its model and its content.
+    sample: String,
+    group: SampleGroup,
+    window: String,
+    budget_tokens: f64,
+    recall: Option<f64>,
+    value: f64,
+}
+
+/// Whether a kind is drawn from tables.
+pub fn is_of_tables(kind: KindChoice) -> bool {
+    column(kind).is_some()
+}
+
+/// The column that a kind shows, and what the axis says.
+fn column(kind: KindChoice) -> Option<(&'static str, &'static str)> {
+    match kind {
+        KindChoice::FidelityKl => Some(("kl", "KL from the full cache (nats)")),
+        KindChoice::FidelityAgreement | KindChoice::FidelityRecall => {
+            Some(("agreement", "steps with the full cache's token"))
+        }
+        KindChoice::FidelityScore => Some(("score", "task score")),
+        _ => None,
+    }
+}
+
+/// Reads the folder that a request names.
+///
+/// # Errors
+/// [`Failure::BadInput`] for another number of folders, and where nothing in the table can be drawn; a table that
+/// cannot be read.
+pub fn collect(request: &FigureRequest) -> Result<FidelityFigure> {
+    let [folder] = request.sessions.as_slice() else {
+        return Err(bad(
+            "a figure of fidelity is drawn from one folder that `kvlens fidelity --out` wrote",
+        ));
+    };
+    let path = folder.join(FidelityTable::FILE_NAME);
+    if !path.exists() {
+        return Err(bad(&format!(
+            "a figure of fidelity is drawn from the folder that `kvlens fidelity --out` wrote; this has no {}: {}",
+            FidelityTable::FILE_NAME,
+            folder.display()
+        )));
+    }
+    let (column, value) = column(request.kind).unwrap_or_default();
+    let all = read(&path, column)?;
+    let shown = |label: &String| match request.windows.is_empty() {
+        true => label != FULL,
+        false => request.windows.contains(label),
+    };
+    let all: Vec<Eviction> = all.into_iter().filter(|one| shown(&one.window)).collect();
+    let against_recall = request.kind == KindChoice::FidelityRecall;
+    let rows = match against_recall {
+        true => recall_rows(&all),
+        false => budget_rows(&all, request.kind),
+    };
+    if rows.is_empty() {
+        return Err(bad(&format!(
+            "there is nothing to draw: the table has no {column} of these windows"
+        )));
+    }
+    let highest = rows.iter().map(|row| row.high.unwrap_or(row.value));
+    let highest = highest.fold(0.0, f64::max);
+    let own_range = (request.kind == KindChoice::FidelityKl).then_some((0.0, highest));
+    let text = FigureText {
+        x: match against_recall {
+            true => "recall of the window's queries".to_owned(),
+            false => "budget (tokens)".to_owned(),
+        },
+        value: value.to_owned(),
+        names: Vec::new(),
+        range: request.range.or(own_range),
+        note: Some(note(&rows, against_recall)),
+    };
+    let table = TableFile::read(&path)?;
+    let provenance = table.metadata("provenance").unwrap_or("null");
+    let about = json!({
+        "table": path.display().to_string(),
+        "provenance": serde_json::from_str::<Value>(provenance).unwrap_or(Value::Null),
+    });
+    Ok(FidelityFigure { rows, text, about })
+}
+
+fn bad(sentence: &str) -> anyhow::Error {
+    Failure::BadInput(sentence.to_owned()).into()
+}
+
+fn read(path: &Path, column: &str) -> Result<Vec<Eviction>> {
+    let table = TableFile::read(path)?;
+    let text = |name: &str| table.text(name);
+    let (models, tasks, places) = (text("model")?, text("task")?, text("question_place")?);
+    let (samples, windows) = (text("content")?, text("window")?);
+    let (typed, tokens) = (text("budget")?, table.counts("budget_tokens")?);
+    let (recalls, values) = (table.numbers("recall")?, table.numbers(column)?);
+    let eviction = |row: usize| {
+        let word = |column: &[Option<String>]| column.get(row).cloned().flatten();
+        let model = word(&models)?;
+        Some(Eviction {
+            sample: format!("{model} {}", word(&samples)?),
+            window: word(&windows)?,
+            budget_tokens: mean_tokens(&word(&typed)?, &typed, &tokens)?,
+            recall: recalls.get(row).copied().flatten(),
+            value: values.get(row).copied().flatten()?,
+            group: SampleGroup {
+                model,
+                task: word(&tasks)?,
+                question_place: word(&places),
+            },
+        })
+    };
+    Ok((0..table.rows()).filter_map(eviction).collect())
+}
+
+/// What a budget is in tokens, as a mean over prompts: a share of prompts of several lengths is one point of a curve.
+fn mean_tokens(budget: &str, typed: &[Option<String>], tokens: &[Option<u64>]) -> Option<f64> {
+    let same = typed.iter().zip(tokens);
+    let same = same.filter(|(typed, _)| typed.as_deref() == Some(budget));
+    mean(same.filter_map(|(_, tokens)| tokens.map(|tokens| tokens as f64)))
+}
+
+/// The panel of each group.
+fn panels(all: &[Eviction]) -> Vec<(&SampleGroup, String)> {
+    let mut groups: Vec<&SampleGroup> = Vec::new();
+    for one in all {
+        if !groups.contains(&&one.group) {
+            groups.push(&one.group);
+        }
+    }
+    let names = panel_names(&groups);
+    groups.into_iter().zip(names).collect()
+}
+
+fn panel<'a>(panels: &'a [(&SampleGroup, String)], group: &SampleGroup) -> &'a str {
+    let found = panels.iter().find(|(known, _)| *known == group);
+    found.map_or("", |(_, name)| name)
+}
+
+fn bounds(kind: KindChoice) -> Option<(f64, f64)> {
+    (kind != KindChoice::FidelityKl).then_some((0.0, 1.0))
+}
+
+/// Means over samples at each budget in tokens.
+fn budget_rows(all: &[Eviction], kind: KindChoice) -> Vec<FigureRow> {
+    let panels = panels(all);
+    let mut series = SeriesSamples::default();
+    for one in all {
+        let place = SeriesPlace {
+            panel: panel(&panels, &one.group),
+            series: &one.window,
+            x: one.budget_tokens,
+        };
+        series.push(&one.sample, place, one.value, None);
+    }
+    series.rows(bounds(kind), SEED)
+}
+
+/// Means over samples of both numbers at each budget.
+fn recall_rows(all: &[Eviction]) -> Vec<FigureRow> {
+    let panels = panels(all);
+    let (mut values, mut recalls) = (SeriesSamples::default(), SeriesSamples::default());
+    for one in all {
+        let Some(recall) = one.recall else { continue };
+        let place = SeriesPlace {
+            panel: panel(&panels, &one.group),
+            series: &one.window,
+            x: one.budget_tokens,
+        };
+        values.push(&one.sample, place, one.value, None);
+        recalls.push(&one.sample, place, recall, None);
+    }
+    let unit = Some((0.0, 1.0));
+    let recalls = recalls.rows(unit, SEED);
+    let mut rows = values.rows(unit, SEED);
+    for row in &mut rows {
+        let same = |other: &&FigureRow| {
+            (&other.panel, &other.series, other.x) == (&row.panel, &row.series, row.x)
+        };
+        row.x = recalls
+            .iter()
+            .find(same)
+            .map_or(f64::NAN, |recall| recall.value);
+    }
+    rows
+}
+
+fn note(rows: &[FigureRow], against_recall: bool) -> String {
+    let counts = || rows.iter().map(|row| row.samples);
+    let (fewest, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    let count = match fewest == most {
+        true => format!("n={most}"),
+        false => format!("n={fewest} to {most}"),
+    };
+    let joined = match against_recall {
+        true => " Lines join the budgets of a window; strokes: 95 % intervals over samples.",
+        false => " Bands: 95 % intervals over samples.",
+    };
+    format!(
+        "Caches are evicted by the methods as published; both are fed the same tokens. {count} samples.{joined}"
+    )
+}
