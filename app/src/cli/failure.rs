@@ -57,6 +57,9 @@ fn code_of_io(kind: ErrorKind) -> u8 {
         | ErrorKind::NotADirectory
         | ErrorKind::IsADirectory
         | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::InvalidInput
+        | ErrorKind::InvalidData
+        | ErrorKind::FileTooLarge
         | ErrorKind::InvalidFilename => BAD_INPUT,
         _ => FAILED,
     }

@@ -66,7 +66,7 @@ impl CaptureRequest {
                     .into());
                 }
                 StartMode::Resume if self.out.join(MANIFEST_FILE).exists() => {
-                    Session::open(&self.out)?;
+                    Session::begun_plan(&self.out)?;
                 }
                 StartMode::Resume | StartMode::Replace => {}
             }

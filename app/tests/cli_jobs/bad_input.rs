@@ -175,15 +175,15 @@ fn sessions_that_cannot_be_read() {
 
     fs::write(
         &manifest,
-        good.replace("\"format_version\": 2", "\"format_version\": 3"),
+        good.replace("\"format_version\": 3", "\"format_version\": 4"),
     )
     .unwrap();
     refused(
         folder.path(),
         &measure,
-        &["format version 3", "newer KVLens", "s.kvlens"],
+        &["format version 4", "newer KVLens", "s.kvlens"],
     );
-    refused(folder.path(), &["open", "s.kvlens"], &["format version 3"]);
+    refused(folder.path(), &["open", "s.kvlens"], &["format version 4"]);
     let resume = [
         "capture",
         "--model",
@@ -194,7 +194,7 @@ fn sessions_that_cannot_be_read() {
         "--out",
         "s.kvlens",
     ];
-    refused(folder.path(), &resume, &["format version 3"]);
+    refused(folder.path(), &resume, &["format version 4"]);
 
     fs::write(&manifest, &good[..good.len() / 2]).unwrap();
     refused(folder.path(), &measure, &["damaged", "manifest.json"]);

@@ -1,6 +1,5 @@
 //! The session folder of a running capture.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,9 +7,13 @@ use kvlens_datasets::Sample;
 
 use crate::SessionError;
 use crate::error::Context;
+use crate::files::OwnedLock;
 use crate::model::{Model, sha256_hex};
 use crate::plan::CapturePlan;
-use crate::store::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SampleEntry, SampleState, is_intact};
+use crate::store::{
+    FORMAT_VERSION, Found, JOURNAL_FILE, Journal, LOCK_FILE, MANIFEST_FILE, Manifest, SampleEntry,
+    SampleState, found_in_file, remove_journal,
+};
 use crate::windows::ReadyWindow;
 
 /// What to do with a session folder that is already there.
@@ -28,8 +31,9 @@ pub enum StartMode {
 pub(crate) struct SessionFolder {
     path: PathBuf,
     manifest: Manifest,
+    journal: Journal,
     /// Kept as long as the capture runs.
-    _lock: Option<File>,
+    _lock: OwnedLock,
 }
 
 impl SessionFolder {
@@ -49,11 +53,14 @@ impl SessionFolder {
             ));
         }
         std::fs::create_dir_all(out).io("create the session folder", out)?;
-        let lock = lock(out)?;
+        let lock = OwnedLock::take(
+            &out.join(LOCK_FILE),
+            "another capture is writing this session",
+        )?;
         let manifest = match mode {
             StartMode::Resume if out.join(MANIFEST_FILE).is_file() => resumed(fresh, out)?,
             StartMode::New | StartMode::Resume => {
-                require_empty(out)?;
+                clear(out)?;
                 fresh
             }
             StartMode::Replace => {
@@ -65,6 +72,7 @@ impl SessionFolder {
         Ok(Self {
             path: out.to_owned(),
             manifest,
+            journal: Journal::begin(out)?,
             _lock: lock,
         })
     }
@@ -84,59 +92,73 @@ impl SessionFolder {
         state: SampleState,
     ) -> Result<(), SessionError> {
         if let Some(entry) = self.manifest.samples.get_mut(index) {
+            self.journal.add(index, &entry.id, &state)?;
             entry.state = state;
         }
-        self.manifest.write(&self.path)
+        Ok(())
     }
-}
 
-/// Keeps other captures out of a folder until the file is dropped. Not every system can lock a folder; there, nothing
-/// does.
-fn lock(out: &Path) -> Result<Option<File>, SessionError> {
-    let Ok(folder) = File::open(out) else {
-        return Ok(None);
-    };
-    match folder.try_lock() {
-        Ok(()) => Ok(Some(folder)),
-        Err(TryLockError::Error(_)) => Ok(None),
-        Err(TryLockError::WouldBlock) => Err(refused(
-            out,
-            "another capture is writing this session; wait for it, or give another --out",
-        )),
+    /// Ends the run: the manifest takes the journal over.
+    pub(crate) fn close(self) -> Result<(), SessionError> {
+        self.manifest.write(&self.path)?;
+        remove_journal(&self.path)
     }
 }
 
 /// The manifest to go on with, if it is of the same capture: samples whose files are missing or damaged are to be
-/// captured again.
+/// captured again. Of what was found only the samples' states are taken over, by their files; everything else is as
+/// this program has it, so a manifest that was changed is made good.
 fn resumed(fresh: Manifest, out: &Path) -> Result<Manifest, SessionError> {
-    let mut found = Manifest::read(out)?;
-    let differing = if found.plan != fresh.plan {
-        Some("plan")
-    } else if found.model != fresh.model {
-        Some("model")
-    } else if found.window_weights_sha256 != fresh.window_weights_sha256 {
-        Some("set of weights for a window")
-    } else if found.device != fresh.device || found.dtype != fresh.dtype {
-        Some("device or number format")
-    } else if !same_samples(&found, &fresh) {
-        Some("samples")
-    } else {
-        None
-    };
-    if let Some(part) = differing {
+    let Found { manifest, changed } = Manifest::find(out)?;
+    if let Some(part) = difference(&manifest, &fresh) {
         let reason = format!(
             "the session was begun with another {part}, so it cannot be resumed; give another --out"
         );
         return Err(refused(out, &reason));
     }
-    for entry in &mut found.samples {
-        if let SampleState::Finished { file, sha256, .. } = &entry.state
-            && !is_intact(&out.join(file), sha256)
-        {
-            entry.state = SampleState::Pending;
+    let mut samples = manifest.samples;
+    for entry in &mut samples {
+        if let SampleState::Finished { .. } = entry.state {
+            let whole = found_in_file(out, entry, &fresh.shape, changed.is_some());
+            entry.state = whole.unwrap_or(SampleState::Pending);
         }
     }
-    Ok(found)
+    Ok(Manifest {
+        created_unix_secs: manifest.created_unix_secs,
+        // what an older program did not write down of its samples is not claimed of them
+        text_rules: manifest.text_rules.and(fresh.text_rules),
+        samples,
+        ..fresh
+    })
+}
+
+/// What a session was begun with that is another now.
+fn difference(found: &Manifest, fresh: &Manifest) -> Option<String> {
+    let text = |manifest: &Manifest| manifest.text_rules.clone();
+    let template = |manifest: &Manifest| Some(text(manifest)?.chat_template);
+    let part = if found.plan != fresh.plan {
+        "plan"
+    } else if found.model != fresh.model {
+        "model"
+    } else if found.window_weights_sha256 != fresh.window_weights_sha256 {
+        "set of weights for a window"
+    } else if found.device != fresh.device || found.dtype != fresh.dtype {
+        "device or number format"
+    } else if !same_samples(found, fresh) {
+        "set of samples"
+    } else if found.text_rules.is_some() && template(found) != template(fresh) {
+        "chat template (chat_template.jinja or tokenizer_config.json of the model)"
+    } else if found.text_rules.is_some() && text(found) != text(fresh) {
+        "set of ids that end a text (generation_config.json of the model)"
+    } else if found.kvlens_version != fresh.kvlens_version {
+        return Some(format!(
+            "version of KVLens ({}, and this is {})",
+            found.kvlens_version, fresh.kvlens_version
+        ));
+    } else {
+        return None;
+    };
+    Some(part.to_owned())
 }
 
 fn new_manifest(
@@ -159,6 +181,7 @@ fn new_manifest(
             .map(|window| (window.label().to_owned(), window.loaded_weights_sha256()))
             .filter(|(_, loaded)| !loaded.is_empty())
             .collect(),
+        text_rules: Some(model.text_rules(plan.chat)),
         shape: model.config().into(),
         device: model.device_name(),
         dtype: model.dtype_name().to_owned(),
@@ -193,13 +216,18 @@ fn refused(path: &Path, reason: &str) -> SessionError {
     }
 }
 
-fn require_empty(folder: &Path) -> Result<(), SessionError> {
-    let mut entries = std::fs::read_dir(folder).io("look into the output folder", folder)?;
-    if entries.next().is_some() {
-        return Err(refused(
-            folder,
-            "the output folder holds something that is no session",
-        ));
+/// Removes what a run left that was stopped before there was a manifest; refuses a folder with anything else in it.
+fn clear(folder: &Path) -> Result<(), SessionError> {
+    for file in our_files(
+        folder,
+        "the output folder holds something that is no session",
+    )? {
+        let is_left_over = file.extension().is_some_and(|ending| ending == PARTIAL);
+        if !is_left_over {
+            let reason = "the output folder holds a part of a session without a manifest";
+            return Err(refused(&file, reason));
+        }
+        std::fs::remove_file(&file).io("remove what an earlier run left", &file)?;
     }
     Ok(())
 }
@@ -207,28 +235,38 @@ fn require_empty(folder: &Path) -> Result<(), SessionError> {
 /// Removes the files of an earlier session; refuses to touch a folder with anything else in it.
 fn remove_session(folder: &Path) -> Result<(), SessionError> {
     if !folder.join(MANIFEST_FILE).is_file() {
-        return require_empty(folder);
+        return clear(folder);
     }
-    let is_ours = |name: &str| {
-        let name = name.strip_suffix(".partial").unwrap_or(name);
-        name == MANIFEST_FILE || (name.starts_with("sample-") && name.ends_with(".safetensors"))
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).io("look into the output folder", folder)? {
-        let entry = entry.io("look into the output folder", folder)?;
-        if !is_ours(&entry.file_name().to_string_lossy()) {
-            return Err(refused(
-                &entry.path(),
-                "the old session holds a file that KVLens did not write; remove it or give another --out",
-            ));
-        }
-        files.push(entry.path());
-    }
+    let refusal =
+        "the old session holds a file that KVLens did not write; remove it or give another --out";
+    let mut files = our_files(folder, refusal)?;
     manifest_last(&mut files);
     for file in files {
         std::fs::remove_file(&file).io("remove the old session", &file)?;
     }
     Ok(())
+}
+
+/// Ends the name of a file that is on its way.
+const PARTIAL: &str = "partial";
+
+/// What a capture wrote into a folder, its lock apart; a `refusal` of anything else.
+fn our_files(folder: &Path, refusal: &str) -> Result<Vec<PathBuf>, SessionError> {
+    let is_ours = |name: &str| {
+        let name = name.strip_suffix(".partial").unwrap_or(name);
+        let is_sample = name.starts_with("sample-") && name.ends_with(".safetensors");
+        is_sample || [MANIFEST_FILE, JOURNAL_FILE].contains(&name)
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).io("look into the output folder", folder)? {
+        let entry = entry.io("look into the output folder", folder)?;
+        match entry.file_name().to_string_lossy() {
+            name if name == LOCK_FILE => {}
+            name if is_ours(&name) => files.push(entry.path()),
+            _ => return Err(refused(&entry.path(), refusal)),
+        }
+    }
+    Ok(files)
 }
 
 /// A removal that is interrupted leaves a session, whose manifest says what the files are, and not files of nobody.

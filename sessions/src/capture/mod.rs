@@ -19,8 +19,8 @@ use crate::store::{SampleState, write_sample};
 use crate::windows::{Decode, ReadyWindow, expand_all, parse_windows};
 use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
-pub(crate) use prepared::check_positions;
-use prepared::{PreparedSample, prepare};
+use prepared::{check_all, prepare};
+pub(crate) use prepared::{check_positions, refuse_far_too_long};
 
 /// Runs `plan` with a loaded model on `samples` and writes the session `out`.
 ///
@@ -48,9 +48,6 @@ pub fn capture(
     let needs = windows
         .iter()
         .fold(oracle, |needs, window| needs.and(&window.needs()));
-    let prepared = prepare(plan, model, samples, &needs, &windows)?;
-    let mut folder = SessionFolder::start(plan, model, &windows, samples, out, start)?;
-    on_event(CaptureEvent::Started);
     let job = CaptureJob {
         plan,
         model,
@@ -58,43 +55,14 @@ pub fn capture(
         needs: &needs,
         cancel,
     };
-    let mut summary = CaptureSummary::default();
-    for (index, prepared) in prepared.iter().enumerate() {
-        if folder.is_finished(index) {
-            summary.already_finished += 1;
-            continue;
-        }
-        let (id, count) = (prepared.sample.id.clone(), samples.len());
-        on_event(CaptureEvent::SampleStarted {
-            index,
-            count,
-            id: id.clone(),
-        });
-        match job.run_and_write(prepared, index, &folder, on_event) {
-            Ok(state) => {
-                folder.set_state(index, state)?;
-                summary.finished += 1;
-                on_event(CaptureEvent::SampleFinished { index, count, id });
-            }
-            Err(
-                error @ (SessionError::Cancelled
-                | SessionError::Io { .. }
-                | SessionError::Internal { .. }),
-            ) => return Err(error),
-            Err(error) => {
-                let reason = error.to_string();
-                folder.set_state(
-                    index,
-                    SampleState::Failed {
-                        reason: reason.clone(),
-                    },
-                )?;
-                summary.failed += 1;
-                on_event(CaptureEvent::SampleFailed { index, id, reason });
-            }
-        }
-    }
-    Ok(summary)
+    check_all(&job, samples)?;
+    let mut folder = SessionFolder::start(plan, model, &windows, samples, out, start)?;
+    on_event(CaptureEvent::Started);
+    let outcome = job.run_all(samples, &mut folder, on_event);
+    // also of a run that ends early; what a killed one leaves in the journal counts all the same
+    let closed = folder.close();
+    let summary = outcome?;
+    closed.map(|()| summary)
 }
 
 /// What every sample of a run shares.
@@ -107,14 +75,58 @@ struct CaptureJob<'a> {
 }
 
 impl CaptureJob<'_> {
+    fn run_all(
+        &self,
+        samples: &[Sample],
+        folder: &mut SessionFolder,
+        on_event: &mut dyn FnMut(CaptureEvent),
+    ) -> Result<CaptureSummary, SessionError> {
+        let mut summary = CaptureSummary::default();
+        let count = samples.len();
+        for (index, sample) in samples.iter().enumerate() {
+            if folder.is_finished(index) {
+                summary.already_finished += 1;
+                continue;
+            }
+            let id = sample.id.clone();
+            on_event(CaptureEvent::SampleStarted {
+                index,
+                count,
+                id: id.clone(),
+            });
+            match self.run_and_write(sample, index, folder, on_event) {
+                Ok(state) => {
+                    folder.set_state(index, state)?;
+                    summary.finished += 1;
+                    on_event(CaptureEvent::SampleFinished { index, count, id });
+                }
+                Err(
+                    error @ (SessionError::Cancelled
+                    | SessionError::Io { .. }
+                    | SessionError::Internal { .. }),
+                ) => return Err(error),
+                Err(error) => {
+                    let reason = error.to_string();
+                    let state = SampleState::Failed {
+                        reason: reason.clone(),
+                    };
+                    folder.set_state(index, state)?;
+                    summary.failed += 1;
+                    on_event(CaptureEvent::SampleFailed { index, id, reason });
+                }
+            }
+        }
+        Ok(summary)
+    }
+
     fn run_and_write(
         &self,
-        prepared: &PreparedSample<'_>,
+        sample: &Sample,
         index: usize,
         folder: &SessionFolder,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<SampleState, SessionError> {
-        let captured = self.capture_sample(prepared, on_event)?;
+        let captured = self.capture_sample(&prepare(self, sample)?, on_event)?;
         let file = format!("sample-{index:05}.safetensors");
         let path = folder.path().join(&file);
         let bytes = write_sample(&captured, &path)?;

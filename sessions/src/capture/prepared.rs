@@ -2,11 +2,11 @@
 
 use kvlens_datasets::Sample;
 
+use super::CaptureJob;
 use crate::SessionError;
-use crate::model::{EncodedPrompt, Model};
+use crate::model::EncodedPrompt;
 use crate::plan::CapturePlan;
 use crate::prefill::Needs;
-use crate::windows::ReadyWindow;
 
 /// A sample with its token ids.
 pub(crate) struct PreparedSample<'a> {
@@ -16,31 +16,26 @@ pub(crate) struct PreparedSample<'a> {
     pub(crate) answer_ids: Option<Vec<u32>>,
 }
 
-pub(crate) fn prepare<'a>(
-    plan: &CapturePlan,
-    model: &Model,
-    samples: &'a [Sample],
-    needs: &Needs,
-    windows: &[ReadyWindow],
-) -> Result<Vec<PreparedSample<'a>>, SessionError> {
+/// Refuses what can be refused before anything is written. The prompts' ids are not kept: those of a large data set
+/// take more memory than a capture, and a prompt is encoded in no time beside its prefill.
+pub(super) fn check_all(job: &CaptureJob<'_>, samples: &[Sample]) -> Result<(), SessionError> {
     if samples.is_empty() {
         return Err(SessionError::Plan {
             reason: "the data hold no sample".to_owned(),
         });
     }
-    samples
-        .iter()
-        .map(|sample| prepare_one(plan, model, sample, needs, windows))
-        .collect()
+    for sample in samples {
+        job.cancel.check()?;
+        prepare(job, sample)?;
+    }
+    Ok(())
 }
 
-fn prepare_one<'a>(
-    plan: &CapturePlan,
-    model: &Model,
+pub(super) fn prepare<'a>(
+    job: &CaptureJob<'_>,
     sample: &'a Sample,
-    needs: &Needs,
-    windows: &[ReadyWindow],
 ) -> Result<PreparedSample<'a>, SessionError> {
+    let (plan, model) = (job.plan, job.model);
     let wrong = |reason: String| SessionError::Prompt {
         sample: sample.id.clone(),
         reason,
@@ -54,7 +49,11 @@ fn prepare_one<'a>(
                 .to_owned(),
         ));
     }
-    let prompt = model.encode_prompt(&sample.prompt_and_prefix(), plan.chat())?;
+    let positions = model.config().max_positions;
+    let text = sample.prompt_and_prefix();
+    let encode = |part: &str| Ok(model.encode_continuation(part)?.len());
+    refuse_far_too_long(sample, &text, positions, encode)?;
+    let prompt = model.encode_prompt(&text, plan.chat())?;
     if prompt.ids.is_empty() {
         return Err(wrong("the prompt has no tokens".to_owned()));
     }
@@ -67,9 +66,8 @@ fn prepare_one<'a>(
             ));
         }
     };
-    let positions = model.config().max_positions;
-    check_positions(sample, prompt.ids.len(), plan, needs, positions)?;
-    windows
+    check_positions(sample, prompt.ids.len(), plan, job.needs, positions)?;
+    job.windows
         .iter()
         .try_for_each(|window| window.check_prompt(prompt.ids.len()))
         .map_err(|error| wrong(error.to_string()))?;
@@ -78,6 +76,38 @@ fn prepare_one<'a>(
         prompt,
         answer_ids,
     })
+}
+
+/// Bytes of text for each position of the model that are encoded to begin with: about two tokens' worth.
+const FIRST_BYTES_A_POSITION: usize = 8;
+
+/// Refuses a text whose beginning alone has twice as many tokens as the model has positions: encoding all of a text
+/// takes 200 times its bytes. `count` gives the tokens of a part of it.
+pub(crate) fn refuse_far_too_long(
+    sample: &Sample,
+    text: &str,
+    positions: usize,
+    count: impl Fn(&str) -> Result<usize, SessionError>,
+) -> Result<(), SessionError> {
+    // templates trim what they are given
+    let text = text.trim();
+    let mut bytes = positions.saturating_mul(FIRST_BYTES_A_POSITION);
+    while bytes < text.len() {
+        let part = text.get(..text.floor_char_boundary(bytes)).unwrap_or(text);
+        let tokens = count(part)?;
+        if tokens > positions.saturating_mul(2) {
+            return Err(SessionError::Prompt {
+                sample: sample.id.clone(),
+                reason: format!(
+                    "the first {} of the prompt's {} bytes have {tokens} tokens already, but the model has {positions} positions; shorten it",
+                    part.len(),
+                    text.len()
+                ),
+            });
+        }
+        bytes = bytes.saturating_mul(2);
+    }
+    Ok(())
 }
 
 /// Refuses a prompt of so many tokens that, with what stands behind it, passes the model's positions.

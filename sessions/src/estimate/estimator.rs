@@ -6,7 +6,7 @@ use kvlens_datasets::Sample;
 use super::fit::AvailableMemory;
 use super::stages::{MemoryPart, REPACKED_PART, SampleStages, StageMemory, WEIGHTS_PART};
 use crate::SessionError;
-use crate::capture::check_positions;
+use crate::capture::{check_positions, refuse_far_too_long};
 use crate::footprint::{Memory, RunShape, UnloadedModel};
 use crate::model::{Checkpoint, TextCodec, device_name, free_device_memory};
 use crate::plan::{CapturePlan, DecodePlan};
@@ -154,9 +154,10 @@ impl CaptureEstimator {
     }
 
     fn prompt_tokens(&self, sample: &Sample) -> Result<usize, SessionError> {
-        let encoded = self
-            .text
-            .encode_prompt(&sample.prompt_and_prefix(), self.plan.chat())?;
+        let text = sample.prompt_and_prefix();
+        let count = |part: &str| Ok(self.text.encode_continuation(part)?.len());
+        refuse_far_too_long(sample, &text, self.model.config.max_positions, count)?;
+        let encoded = self.text.encode_prompt(&text, self.plan.chat())?;
         Ok(encoded.ids.len())
     }
 

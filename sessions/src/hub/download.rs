@@ -110,7 +110,7 @@ impl<'a> Download<'a> {
     }
 
     /// Keeps other downloads away until it is dropped.
-    fn lock(&self, what: &str) -> Result<Option<File>, SessionError> {
+    fn lock(&self, what: &str) -> Result<File, SessionError> {
         lock::wait_for(&self.settings.cache.lock(self.id, what), self.cancel)
     }
 

@@ -11,7 +11,9 @@ use super::chat_python::{install, without_generation_tags};
 use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
 use super::text::json_field;
+use super::text_rules::ChatTemplateIdentity;
 use super::tokenizer_files::SPECIAL_TOKENS;
+use super::weights::sha256_hex;
 use crate::SessionError;
 
 /// What a template may use up whatever the prompt is, in minijinja's measure: steps, and 64 bytes that it makes.
@@ -41,6 +43,8 @@ pub(super) const TEMPLATE_NAMES: [&str; 13] = [
 
 /// A checkpoint's chat template with the special tokens that it may use.
 pub(crate) struct ChatTemplate {
+    /// The file that it stands in.
+    file: &'static str,
     source: String,
     special_tokens: BTreeMap<&'static str, String>,
 }
@@ -65,10 +69,24 @@ impl ChatTemplate {
                 .as_ref()
                 .and_then(default_template),
         };
+        let file = match checkpoint.chat_template {
+            Some(_) => "chat_template.jinja",
+            None => "tokenizer_config.json",
+        };
         Ok(source.map(|source| Self {
+            file,
             source,
             special_tokens: special_tokens.clone(),
         }))
+    }
+
+    /// Which one it is.
+    pub(crate) fn identity(&self) -> ChatTemplateIdentity {
+        let parts = serde_json::json!([self.source, self.special_tokens]);
+        ChatTemplateIdentity {
+            file: self.file.to_owned(),
+            sha256: sha256_hex(parts.to_string().as_bytes()),
+        }
     }
 
     /// One user turn followed by the opening of the assistant's turn, without tools and documents. `variables`
@@ -157,6 +175,7 @@ mod tests {
             .filter_map(|name| Some((name, special_tokens.get(name)?.clone())))
             .collect();
         let template = ChatTemplate {
+            file: "chat_template.jinja",
             source: source.to_owned(),
             special_tokens,
         };

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::gguf;
 use crate::SessionError;
 use crate::error::Context;
+use crate::files::read_at_most;
 use crate::hub;
 
 /// Where a model comes from. Written as `demo` or as a path.
@@ -202,14 +203,7 @@ fn required(folder: &Path, name: &str) -> Result<Vec<u8>, SessionError> {
 
 pub(super) fn optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SessionError> {
     let path = folder.join(name);
-    let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-    if size > MOST_BYTES {
-        return Err(SessionError::Checkpoint {
-            reason: format!("{name} has {size} bytes; at most {MOST_BYTES} are read of it"),
-            path,
-        });
-    }
-    match std::fs::read(&path) {
+    match read_at_most(&path, MOST_BYTES) {
         Ok(bytes) => {
             refuse_pointer(&bytes, &path)?;
             Ok(Some(bytes))

@@ -37,11 +37,13 @@ mod score_blocks;
 mod tap;
 mod tensor_names;
 mod text;
+mod text_rules;
 mod tokenizer_files;
 mod weights;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub(crate) use adapters::{Adapters, LowRank, Projection};
 pub use cache::KvCache;
@@ -70,6 +72,7 @@ pub(crate) use tap::{LayerTap, TappedRows, TappedWeights, Taps};
 pub(crate) use tensor_names::{EMBEDDING, OUTPUT, TensorNames};
 pub use text::EncodedPrompt;
 pub(crate) use text::TextCodec;
+pub use text_rules::{ChatTemplateIdentity, TextRules};
 pub(crate) use weights::{Parameters, Weights, hex, sha256_hex};
 
 use crate::SessionError;
@@ -183,6 +186,14 @@ impl Model {
     /// Name and hashes.
     pub fn identity(&self) -> &ModelIdentity {
         &self.identity
+    }
+
+    /// What shapes prompts and answers besides what the identity names; with `chat`, the chat template.
+    pub fn text_rules(&self, chat: bool) -> TextRules {
+        TextRules {
+            chat_template: self.text.chat_template().filter(|_| chat),
+            end_of_text_ids: self.eos_token_ids.clone(),
+        }
     }
 
     /// The device in use, as `--device` writes it.
@@ -314,6 +325,13 @@ fn warnings(
 ) -> Vec<String> {
     let mut warnings = checkpoint.warnings.clone();
     warnings.extend_from_slice(text.warnings());
+    let generation = checkpoint.generation_config.as_deref();
+    if generation.is_some_and(|file| serde_json::from_slice::<Map<String, Value>>(file).is_err()) {
+        warnings.push(
+            "generation_config.json is no JSON object, so what ends a text is taken from config.json; fetch it again"
+                .to_owned(),
+        );
+    }
     if decoder.config().qkv_bias && !weights.holds("model.layers.0.self_attn.q_proj.bias") {
         warnings.push(
             "the configuration speaks of biases of queries, keys and values that the weights do not have; they count as zeros"

@@ -9,6 +9,7 @@ use tokenizers::{Encoding, Tokenizer};
 use super::chat::ChatTemplate;
 use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
+use super::text_rules::ChatTemplateIdentity;
 use super::tokenizer_files::TokenizerFiles;
 use super::weights::sha256_hex;
 use crate::SessionError;
@@ -66,6 +67,11 @@ impl TextCodec {
 
     pub(crate) fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Which chat template the checkpoint has.
+    pub(crate) fn chat_template(&self) -> Option<ChatTemplateIdentity> {
+        self.chat.as_ref().map(ChatTemplate::identity)
     }
 
     /// Whether both tokenizers have the same tokens under the same ids.

@@ -6,18 +6,28 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::journal;
 use crate::SessionError;
 use crate::error::Context;
-use crate::files::write_file;
-use crate::model::{ModelConfig, ModelIdentity, RopeConfig};
+use crate::files::{UNSEALED, is_sealed, read_at_most, seal, write_file};
+use crate::model::{ModelConfig, ModelIdentity, RopeConfig, TextRules};
 use crate::plan::CapturePlan;
 
 /// Version of the folder's layout that this program writes. It reads this one and those before:
-/// version 2 added ready-made scores in place of queries.
-pub const FORMAT_VERSION: u32 = 2;
+/// version 2 added ready-made scores in place of queries, version 3 the journal and the manifest's own hash.
+pub const FORMAT_VERSION: u32 = 3;
+
+/// Far above what a million samples take.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Where the manifest's own hash stands, before everything else.
+const SEAL: &str = "manifest_sha256";
 
 /// Name of the manifest in the session folder.
 pub(crate) const MANIFEST_FILE: &str = "manifest.json";
+
+/// Name of the file that whoever writes the session locks.
+pub(crate) const LOCK_FILE: &str = "session.lock";
 
 /// The sizes of the model that a reader of the session needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +114,9 @@ pub struct Manifest {
     /// the windows' labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub window_weights_sha256: BTreeMap<String, Vec<String>>,
+    /// What else of the model shaped the samples; sessions of earlier programs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_rules: Option<TextRules>,
     /// Sizes of the model.
     pub shape: ModelShape,
     /// Device that ran it.
@@ -114,9 +127,39 @@ pub struct Manifest {
     pub samples: Vec<SampleEntry>,
 }
 
+/// What is written: the manifest behind its own hash.
+#[derive(Serialize)]
+struct Sealed<'a> {
+    manifest_sha256: &'static str,
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+}
+
+/// A manifest as it was found.
+pub(crate) struct Found {
+    pub(crate) manifest: Manifest,
+    /// What of it, or of its journal, was changed since it was written; nothing where that cannot be told, as of
+    /// manifests of earlier programs.
+    pub(crate) changed: Option<String>,
+}
+
 impl Manifest {
-    /// Reads and checks the manifest of a session folder.
+    /// Reads and checks the manifest of a session folder, with its journal.
     pub(crate) fn read(folder: &Path) -> Result<Self, SessionError> {
+        let Found { manifest, changed } = Self::find(folder)?;
+        match changed {
+            None => Ok(manifest),
+            Some(what) => Err(SessionError::Session {
+                reason: format!(
+                    "{what} since it was written, by hand or by a fault of the disk; restore it, or run the command that captured the session with --resume, which writes it anew"
+                ),
+                path: folder.join(MANIFEST_FILE),
+            }),
+        }
+    }
+
+    /// As [`read`](Self::read), but gives what was changed, too: for whoever holds it against what it should be.
+    pub(crate) fn find(folder: &Path) -> Result<Found, SessionError> {
         let path = folder.join(MANIFEST_FILE);
         let wrong = |reason: String| SessionError::Session {
             reason,
@@ -125,7 +168,9 @@ impl Manifest {
         if !folder.is_dir() {
             return Err(wrong("there is no such session folder".to_owned()));
         }
-        let text = match std::fs::read(&path) {
+        // before the manifest, which may take its lines over meanwhile
+        let journal = journal::lines(&journal::bytes(folder)?);
+        let text = match read_at_most(&path, MOST_BYTES) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(wrong(
                     "the folder is no KVLens session: it has no manifest.json".to_owned(),
@@ -144,10 +189,26 @@ impl Manifest {
                 "the session has format version {version}, but this program reads up to {FORMAT_VERSION}; use a newer KVLens"
             )));
         }
-        let manifest: Self = serde_json::from_value(value)
+        let hash = value.get(SEAL).and_then(Value::as_str);
+        let is_changed = hash.is_some_and(|hash| !is_sealed(&text, hash));
+        let mut changed = is_changed.then(|| "the session's manifest was changed".to_owned());
+        let mut manifest: Self = serde_json::from_value(value)
             .map_err(|error| wrong(format!("the session's manifest is damaged ({error})")))?;
+        if let Some(line) = journal.damaged {
+            changed.get_or_insert(format!("line {line} of the session's journal was changed"));
+        }
+        for entry in journal.entries {
+            let sample = manifest.samples.get_mut(entry.index);
+            match sample.filter(|sample| sample.id == entry.id) {
+                Some(sample) => sample.state = entry.state,
+                None => {
+                    let what = "the session's journal names other samples and was changed";
+                    changed.get_or_insert(what.to_owned());
+                }
+            }
+        }
         manifest.check_files().map_err(wrong)?;
-        Ok(manifest)
+        Ok(Found { manifest, changed })
     }
 
     /// A sample file must lie in the folder itself.
@@ -168,10 +229,16 @@ impl Manifest {
 
     pub(crate) fn write(&self, folder: &Path) -> Result<(), SessionError> {
         let path = folder.join(MANIFEST_FILE);
-        let text = serde_json::to_vec_pretty(self).map_err(|error| SessionError::Session {
-            reason: format!("the manifest cannot be written as JSON ({error})"),
-            path: path.clone(),
-        })?;
+        let sealed = Sealed {
+            manifest_sha256: UNSEALED,
+            manifest: self,
+        };
+        let mut text =
+            serde_json::to_vec_pretty(&sealed).map_err(|error| SessionError::Session {
+                reason: format!("the manifest cannot be written as JSON ({error})"),
+                path: path.clone(),
+            })?;
+        seal(&mut text);
         write_file(&path, &text)
     }
 

@@ -1,7 +1,9 @@
-//! A session on disk: a folder `NAME.kvlens/` with `manifest.json` and one safetensors file per sample.
+//! A session on disk: a folder `NAME.kvlens/` with `manifest.json` and one safetensors file per sample; while a capture
+//! runs, and after one that was killed, also `journal.jsonl` with what became of samples since.
 //!
 //! Files are written aside, synced and renamed, so a killed run loses at most the sample in flight.
 
+mod journal;
 mod manifest;
 mod opened_file;
 mod sample_file;
@@ -14,6 +16,7 @@ pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleStat
 pub use sample_file::{CapturedSample, SampleHeader, SampleRecord};
 pub use session::Session;
 
-pub(crate) use manifest::MANIFEST_FILE;
+pub(crate) use journal::{JOURNAL_FILE, Journal, remove as remove_journal};
+pub(crate) use manifest::{Found, LOCK_FILE, MANIFEST_FILE};
 pub(crate) use sample_file::write_sample;
-pub(crate) use verified::is_intact;
+pub(crate) use verified::found_in_file;

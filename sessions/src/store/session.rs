@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::journal;
 use super::manifest::{MANIFEST_FILE, Manifest, SampleState};
 use super::opened_file::OpenedFile;
 use super::sample_file::{CapturedSample, SampleHeader};
@@ -11,6 +12,7 @@ use super::verified::VerifiedFiles;
 use crate::SessionError;
 use crate::error::Context;
 use crate::model::sha256_hex;
+use crate::plan::CapturePlan;
 
 /// An open session. Only the manifest is read; samples are loaded when asked for.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub struct Session {
     path: PathBuf,
     name: String,
     manifest: Manifest,
+    /// Places of the finished samples in the manifest.
+    finished: Vec<usize>,
     verified: Arc<VerifiedFiles>,
 }
 
@@ -34,12 +38,27 @@ impl Session {
             || path.display().to_string(),
             |stem| stem.to_string_lossy().into_owned(),
         );
+        let places = (0..).zip(&manifest.samples);
+        let finished = places
+            .filter(|(_, entry)| matches!(entry.state, SampleState::Finished { .. }))
+            .map(|(place, _)| place)
+            .collect();
         Ok(Self {
             path: path.to_owned(),
             name,
             manifest,
+            finished,
             verified: Arc::default(),
         })
+    }
+
+    /// The plan that a session was begun with, for whoever goes on with it: also of a manifest that was changed since it
+    /// was written, which going on makes good.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for that.
+    pub fn begun_plan(path: &Path) -> Result<CapturePlan, SessionError> {
+        Ok(Manifest::find(path)?.manifest.plan)
     }
 
     /// The folder's name without `.kvlens`.
@@ -57,19 +76,21 @@ impl Session {
         &self.manifest
     }
 
-    /// SHA-256 of the manifest, which holds those of all samples: what names the session's content.
+    /// SHA-256 of the manifest, and of the journal where there is one, which hold those of all samples: what names the
+    /// session's content.
     ///
     /// # Errors
     /// [`SessionError::Io`] when the manifest cannot be read any more.
     pub fn sha256(&self) -> Result<String, SessionError> {
         let path = self.path.join(MANIFEST_FILE);
-        let bytes = std::fs::read(&path).io("read the session's manifest", &path)?;
+        let mut bytes = std::fs::read(&path).io("read the session's manifest", &path)?;
+        bytes.extend(journal::bytes(&self.path)?);
         Ok(sha256_hex(&bytes))
     }
 
     /// Finished samples.
     pub fn sample_count(&self) -> usize {
-        self.manifest.finished().count()
+        self.finished.len()
     }
 
     /// Loads the finished sample number `index`, counted over finished samples only. An open session (its clones
@@ -118,9 +139,19 @@ impl Session {
         Ok(SampleReader::new(file, &self.manifest.shape)?.header())
     }
 
+    /// Sees that a finished sample's file is the one that was written, and that its parts fit each other and the
+    /// manifest. What was hashed before is not hashed again, see [`load_sample`](Self::load_sample).
+    ///
+    /// # Errors
+    /// As [`load_sample`](Self::load_sample).
+    pub fn check_sample(&self, index: usize) -> Result<SampleHeader, SessionError> {
+        Ok(self.verified(index)?.header())
+    }
+
     /// The file of a finished sample and its SHA-256.
     fn file_of(&self, index: usize) -> Result<(PathBuf, &str), SessionError> {
-        let entry = self.manifest.finished().nth(index);
+        let place = self.finished.get(index);
+        let entry = place.and_then(|&place| self.manifest.samples.get(place));
         match entry.map(|entry| &entry.state) {
             Some(SampleState::Finished { file, sha256, .. }) => Ok((self.path.join(file), sha256)),
             _ => Err(self.refused(format!(

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::manifest::{ModelShape, SampleEntry, SampleState};
 use super::opened_file::{OpenedFile, Stamp, broken};
+use super::sample_reader::SampleReader;
 use crate::SessionError;
 
 /// Hashing a large sample takes longer than reading it, so each file is hashed once, until its length or the time of
@@ -33,9 +35,29 @@ impl VerifiedFiles {
     }
 }
 
-/// Whether a sample's file is the one that was written.
-pub(crate) fn is_intact(path: &Path, sha256: &str) -> bool {
-    OpenedFile::open(path).is_ok_and(|mut file| require_sha256(&mut file, sha256).is_ok())
+/// The state of a finished sample if its file is the one that was written; with `recount`, by the file alone and not by
+/// what the entry says of it.
+pub(crate) fn found_in_file(
+    folder: &Path,
+    entry: &SampleEntry,
+    shape: &ModelShape,
+    recount: bool,
+) -> Option<SampleState> {
+    let SampleState::Finished { file, sha256, .. } = &entry.state else {
+        return None;
+    };
+    let mut opened = OpenedFile::open(&folder.join(file)).ok()?;
+    require_sha256(&mut opened, sha256).ok()?;
+    if !recount {
+        return Some(entry.state.clone());
+    }
+    let record = SampleReader::new(opened, shape).ok()?.header().record;
+    (record.id == entry.id).then(|| SampleState::Finished {
+        file: file.clone(),
+        sha256: sha256.clone(),
+        prompt_tokens: record.prompt_ids.len(),
+        decode_tokens: record.generated_ids.len(),
+    })
 }
 
 fn require_sha256(file: &mut OpenedFile, sha256: &str) -> Result<(), SessionError> {

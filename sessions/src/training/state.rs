@@ -12,7 +12,7 @@ use super::optimizer::{Moments, fresh_moments};
 use super::plan::TrainingPlan;
 use crate::SessionError;
 use crate::error::Context;
-use crate::files::{serialized, write_file};
+use crate::files::{UNSEALED, is_sealed, seal, serialized, write_file};
 use crate::model::Parameters;
 
 /// The one metadata key of the file.
@@ -48,6 +48,9 @@ pub(crate) struct TrainingState<P, C> {
 
 #[derive(Serialize, Deserialize)]
 struct Metadata<P, C> {
+    /// Of the whole file; states of earlier programs do not say.
+    #[serde(default)]
+    sha256: Option<String>,
     plan: P,
     curve: Vec<C>,
 }
@@ -75,6 +78,7 @@ where
     /// Writes the file whole or not at all.
     pub(crate) fn save(&self, path: &Path) -> Result<(), SessionError> {
         let metadata = Metadata {
+            sha256: Some(UNSEALED.to_owned()),
             plan: self.plan.clone(),
             curve: self.curve.clone(),
         };
@@ -92,7 +96,9 @@ where
                 }
             }
         }
-        write_file(path, &serialized(&tensors, METADATA, text)?)
+        let mut bytes = serialized(&tensors, METADATA, text)?;
+        seal(&mut bytes);
+        write_file(path, &bytes)
     }
 
     /// Reads a file that [`save`](Self::save) wrote.
@@ -108,8 +114,14 @@ where
             .as_ref()
             .and_then(|metadata| metadata.get(METADATA))
             .ok_or_else(|| unreadable(path, &"it has no plan"))?;
-        let Metadata { plan, curve } =
-            serde_json::from_str(text).map_err(|error| unreadable(path, &error))?;
+        let Metadata {
+            sha256,
+            plan,
+            curve,
+        } = serde_json::from_str(text).map_err(|error| unreadable(path, &error))?;
+        if sha256.is_some_and(|sha256| !is_sealed(&bytes, &sha256)) {
+            return Err(unreadable(path, &"its SHA-256 differs"));
+        }
         let mut tensors = candle_core::safetensors::load_buffer(&bytes, device)
             .map_err(|error| unreadable(path, &error))?;
         let names: Vec<String> = tensors
@@ -155,5 +167,31 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> SessionError {
             "this is not the state of a training run, or it is damaged; start anew without --resume ({error})"
         ),
         path: path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let tensor = Tensor::new(&[1.0_f32, -2.0, 0.5], &Device::Cpu).unwrap();
+        let parameters =
+            Parameters::from([("rows".to_owned(), Var::from_tensor(&tensor).unwrap())]);
+        type State = TrainingState<String, f32>;
+        let mut state = State::new("plan".to_owned(), parameters).unwrap();
+        state.curve.push(0.25);
+        state.save(&path).unwrap();
+        assert_eq!(State::load(&path, &Device::Cpu).unwrap().curve, [0.25]);
+        let good = std::fs::read(&path).unwrap();
+        for place in 0..good.len() {
+            let mut flipped = good.clone();
+            flipped[place] ^= 1;
+            std::fs::write(&path, flipped).unwrap();
+            assert!(State::load(&path, &Device::Cpu).is_err(), "byte {place}");
+        }
     }
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use crate::common::{demo_model, demo_samples, plan, run_capture};
 use kvlens_analysis::{ForcedKeep, Importance, SideScoring};
+use kvlens_sessions::CapturePlan;
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::windows::registered;
-use kvlens_sessions::{Session, SessionError, StartMode};
+use kvlens_sessions::{CaptureEvent, Session, SessionError, StartMode};
 
 const SAMPLES: &str = "demo:length=512";
 
@@ -175,21 +177,126 @@ fn a_resumed_capture_makes_good_what_was_lost_or_damaged() {
     assert_eq!(found, wanted);
 }
 
-#[cfg(unix)]
 #[test]
 fn two_captures_do_not_write_one_session() {
     let folder = tempfile::tempdir().unwrap();
     let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
     let (plan, out) = (plan(&["last:8"], 4), folder.path().join("a.kvlens"));
     run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
-    let other = std::fs::File::open(&out).unwrap();
+    let lock = out.join("session.lock");
+    let other = std::fs::File::create(&lock).unwrap();
     other.lock().unwrap();
+    let owner = r#"{"host":"node7","process":4711,"since_unix_secs":0}"#;
+    std::fs::write(&lock, owner).unwrap();
     for mode in [StartMode::Resume, StartMode::Replace] {
         let refused = run_capture(&plan, &model, &samples, &out, mode, None).unwrap_err();
-        assert!(refused.to_string().contains("another capture"), "{refused}");
+        let refused = refused.to_string();
+        for word in ["another capture", "process 4711 on node7", "session.lock"] {
+            assert!(refused.contains(word), "{word}: {refused}");
+        }
     }
     drop(other);
     run_capture(&plan, &model, &samples, &out, StartMode::Resume, None).unwrap();
+    assert!(!lock.exists());
+}
+
+/// What a capture leaves that is killed before its manifest is there.
+#[test]
+fn a_capture_that_was_killed_at_its_very_beginning_resumes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let (plan, out) = (plan(&["last:8"], 4), folder.path().join("a.kvlens"));
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("manifest.json.partial"), "{").unwrap();
+    std::fs::write(out.join("session.lock"), "").unwrap();
+    let resumed = run_capture(&plan, &model, &samples, &out, StartMode::Resume, None);
+    assert_eq!(resumed.unwrap().finished, 1);
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
+}
+
+/// The folder of a running capture, as a kill at that moment leaves it.
+#[test]
+fn what_a_killed_capture_wrote_down_last_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=3"));
+    let (plan, out) = (plan(&["last:8"], 4), folder.path().join("a.kvlens"));
+    let killed = folder.path().join("killed.kvlens");
+    let mut finished = 0;
+    let mut on_event = |event: CaptureEvent| {
+        if matches!(event, CaptureEvent::SampleFinished { .. }) {
+            finished += 1;
+        }
+        if finished == 2 && !killed.exists() {
+            std::fs::create_dir(&killed).unwrap();
+            for entry in std::fs::read_dir(&out).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), killed.join(entry.file_name())).unwrap();
+            }
+        }
+    };
+    let cancel = kvlens_sessions::CancelFlag::default();
+    let mode = StartMode::New;
+    kvlens_sessions::capture(&plan, &model, &samples, &out, mode, &mut on_event, &cancel).unwrap();
+    assert!(
+        !out.join("journal.jsonl").exists(),
+        "the manifest took it over"
+    );
+    let session = Session::open(&killed).unwrap();
+    assert_eq!(session.sample_count(), 2);
+    assert_eq!(
+        importance(&session, 1),
+        importance(&Session::open(&out).unwrap(), 1)
+    );
+
+    let journal = killed.join("journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    // the last line was not written to its end
+    std::fs::write(&journal, &whole[..whole.len() - 9]).unwrap();
+    assert_eq!(Session::open(&killed).unwrap().sample_count(), 1);
+    // a line before it was changed: that is no kill
+    std::fs::write(&journal, whole.replacen("\"index\":0", "\"index\":1", 1)).unwrap();
+    assert!(open_error(&killed).contains("line 1 of the session's journal was changed"));
+    let resumed = run_capture(&plan, &model, &samples, &killed, StartMode::Resume, None).unwrap();
+    assert_eq!((resumed.already_finished, resumed.finished), (1, 2));
+    let [killed, whole] = [&killed, &out].map(|path| Session::open(path).unwrap());
+    for index in 0..3 {
+        assert_eq!(importance(&killed, index), importance(&whole, index));
+    }
+}
+
+#[test]
+fn a_manifest_that_was_changed_is_told_and_made_good_by_resuming() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=2"));
+    let (plan, out) = (plan(&["last:8"], 4), folder.path().join("a.kvlens"));
+    run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    let manifest = out.join("manifest.json");
+    let good = std::fs::read(&manifest).unwrap();
+    let text = String::from_utf8(good.clone()).unwrap();
+    let tokens = text.find("\"prompt_tokens\": ").unwrap() + 17;
+    let number = text[tokens..].split(',').next().unwrap();
+    for (from, to) in [
+        ("\"theta\": 500000.0".to_owned(), "\"theta\": 500001.0"),
+        ("null,\n      null".to_owned(), "16,\n      null"),
+        (
+            format!("\"prompt_tokens\": {number}"),
+            "\"prompt_tokens\": 7",
+        ),
+    ] {
+        assert!(text.contains(&from), "no {from} in {text}");
+        std::fs::write(&manifest, text.replacen(&from, to, 1)).unwrap();
+        let said = open_error(&out);
+        assert!(
+            said.contains("manifest was changed") && said.contains("--resume"),
+            "{said}"
+        );
+        let resumed = run_capture(&plan, &model, &samples, &out, StartMode::Resume, None).unwrap();
+        assert_eq!((resumed.already_finished, resumed.finished), (2, 0));
+        assert!(
+            std::fs::read(&manifest).unwrap() == good,
+            "{from} is not made good"
+        );
+    }
 }
 
 #[test]
@@ -226,7 +333,7 @@ fn damaged_sessions_are_refused_with_a_sentence() {
         std::fs::write(&manifest, text.replace(from, to)).unwrap();
         open_error(&out)
     };
-    assert!(edited("\"format_version\": 2", "\"format_version\": 3").contains("newer KVLens"));
+    assert!(edited("\"format_version\": 3", "\"format_version\": 4").contains("newer KVLens"));
     assert!(edited("sample-00000.safetensors", "../sample-00000.safetensors").contains("outside"));
     assert!(edited("\"samples\"", "\"simples\"").contains("damaged"));
     std::fs::write(&manifest, &text[..text.len() / 2]).unwrap();
@@ -246,6 +353,8 @@ fn parts_that_do_not_belong_together_are_refused() {
     run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
     let manifest = out.join("manifest.json");
     let good = std::fs::read_to_string(&manifest).unwrap();
+    // without its own hash: what is in it must fit all the same
+    let good = good.replace("manifest_sha256", "not_looked_at");
     let load_error = || {
         Session::open(&out)
             .unwrap()
@@ -353,7 +462,9 @@ fn a_session_of_the_first_format_still_opens() {
     let path = out.join("manifest.json");
     let manifest = std::fs::read_to_string(&path).unwrap();
     let older = manifest
-        .replace("\"format_version\": 2", "\"format_version\": 1")
+        .replace("\"format_version\": 3", "\"format_version\": 1")
+        .replace("manifest_sha256", "unknown_then")
+        .replace("text_rules", "unknown_too")
         .replace(",\n    \"repeat_cost\": 1", "");
     assert!(older.len() < manifest.len() - 10);
     std::fs::write(&path, older).unwrap();
@@ -420,4 +531,75 @@ fn repeats_change_nothing_but_the_time() {
     run_capture(&plan, &model, &samples, &often, StartMode::New, None).unwrap();
     let [once, often] = [once, often].map(|path| importance(&Session::open(&path).unwrap(), 0));
     assert_eq!(once, often);
+}
+
+/// A checkpoint whose chat template, or what ends a text, was changed between two runs.
+#[test]
+fn what_else_shaped_a_sample_is_compared_on_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("model");
+    std::fs::create_dir(&checkpoint).unwrap();
+    for entry in std::fs::read_dir(crate::common::fixtures().join("llama-gqa-untied")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), checkpoint.join(entry.file_name())).unwrap();
+    }
+    let write = |name: &str, text: &str| std::fs::write(checkpoint.join(name), text).unwrap();
+    let load = || {
+        let source = ModelSource::Folder(checkpoint.clone());
+        Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap()
+    };
+    write("chat_template.jinja", "{{ messages[0].content }}");
+    write("generation_config.json", "{\"eos_token_id\": 2}");
+    let samples = demo_samples("demo:length=512,samples=1");
+    let out = folder.path().join("a.kvlens");
+    let plan = CapturePlan {
+        chat: true,
+        ..plan(&["last:8"], 4)
+    };
+    run_capture(&plan, &load(), &samples, &out, StartMode::New, None).unwrap();
+    let resume = || run_capture(&plan, &load(), &samples, &out, StartMode::Resume, None);
+    let rules = Session::open(&out)
+        .unwrap()
+        .manifest()
+        .text_rules
+        .clone()
+        .unwrap();
+    assert_eq!(rules.chat_template.unwrap().file, "chat_template.jinja");
+    assert_eq!(rules.end_of_text_ids, [2]);
+    // what changes nothing is no reason to refuse
+    write(
+        "generation_config.json",
+        "{\"eos_token_id\": 2, \"temperature\": 0.5}",
+    );
+    assert_eq!(resume().unwrap().already_finished, 1);
+
+    write("generation_config.json", "{\"eos_token_id\": 3}");
+    let said = resume().unwrap_err().to_string();
+    assert!(said.contains("generation_config.json"), "{said}");
+    write("generation_config.json", "{\"eos_token_id\": 2");
+    let warnings = load().warnings().join("\n");
+    assert!(
+        warnings.contains("generation_config.json is no JSON object"),
+        "{warnings}"
+    );
+    write("generation_config.json", "{\"eos_token_id\": 2}");
+    write("chat_template.jinja", "{{ messages[0].content }} Answer.");
+    let said = resume().unwrap_err().to_string();
+    assert!(said.contains("another chat template"), "{said}");
+}
+
+/// 4 MB of words for 4,096 positions: a part of it tells.
+#[test]
+fn a_text_that_is_far_too_long_is_refused_by_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut samples = demo_samples("demo:length=512,samples=1");
+    samples[0].prompt = "the bells rang at noon ".repeat(200_000);
+    let out = folder.path().join("a.kvlens");
+    let plan = plan(&["last:8"], 4);
+    let refused = run_capture(&plan, &demo_model(), &samples, &out, StartMode::New, None);
+    let said = refused.unwrap_err().to_string();
+    for word in ["of the prompt's 4599999 bytes", "4096 positions", "shorten"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(!out.exists());
 }

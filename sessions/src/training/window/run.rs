@@ -15,6 +15,7 @@ use super::examples::{Examples, Prepared};
 use super::initial;
 use super::objective::{Rows, gradient, loss, targets};
 use super::plan::WindowTrainingPlan;
+use crate::files::OwnedLock;
 use crate::model::{Decoder, Model, ModelIdentity, Parameters, sha256_hex};
 use crate::prefill::Needs;
 use crate::training::optimizer::Rates;
@@ -133,6 +134,8 @@ pub fn train_window(
 ) -> Result<WindowTrainingSummary, SessionError> {
     run.plan.check()?;
     let decoder = model.decoder().differentiable()?;
+    let lock = run.out.with_added_extension("lock");
+    let _held = OwnedLock::take(&lock, "another training is writing this file")?;
     let mut state = start(run, model, data)?;
     let ready = Trainer::prepare(run, model, decoder, data, on_event, cancel)
         .and_then(|trainer| Ok((trainer.baselines(cancel)?, trainer)));
