@@ -10,6 +10,7 @@ use kvlens_sessions::training::TrainingSettings;
 use super::fidelity::FidelityArguments;
 use super::figure::FigureArguments;
 use super::measure_arguments::MeasureArguments;
+use super::session::SessionCommand;
 use crate::jobs::window::PictureTheme;
 
 /// Workbench for KV-cache eviction: which prompt tokens decoding really attends to, and how well
@@ -41,6 +42,9 @@ pub enum Command {
     Figure(Box<FigureArguments>),
     /// Measure what a paper measured, and write it beside the published numbers: a page, tables, figures
     Recipe(Box<RecipeArguments>),
+    /// Say what is in a session, and whether it is whole
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Capture the built-in prompts with the built-in model, measure them, and open the workbench
     Demo(DemoArguments),
     /// Train a model
@@ -131,7 +135,7 @@ impl ValueEnum for PictureTheme {
 }
 
 /// `kvlens capture`. What is not given is the plan file's or, without one, what the help says.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 pub struct CaptureArguments {
     /// A plan file (TOML) with several models and data: one session for each model and each data entry, in the
     /// folder --out. Its keys are named as these flags; a flag that is given takes the place of the key
@@ -143,13 +147,13 @@ pub struct CaptureArguments {
         help_heading = "Model and prompts",
         long,
         value_name = "demo|DIR|FILE.gguf|ORG/NAME",
-        required_unless_present = "plan"
+        required_unless_present_any = ["plan", "resume"]
     )]
     pub model: Option<ModelSource>,
     /// Prompts: `demo[:question=start|end,length=512|1024,samples=N]`, a generated task such as
     /// `niah:length=1024,samples=16` (`kvlens doctor` lists them), a .txt file (one prompt) or a .jsonl
     /// file (one prompt a line)
-    #[arg(help_heading = "Model and prompts", long, value_name = "SPEC", required_unless_present = "plan", num_args = 1..)]
+    #[arg(help_heading = "Model and prompts", long, value_name = "SPEC", required_unless_present_any = ["plan", "resume"], num_args = 1..)]
     pub data: Vec<String>,
     /// Observation windows such as `last:32`, or `all` with their default options; the decode stage
     /// is always captured [default: last:32]
@@ -198,15 +202,16 @@ pub struct CaptureArguments {
     /// or written
     #[arg(help_heading = "Session", long)]
     pub estimate: bool,
-    /// Go on with a capture that was stopped; everything else must be as it was
-    #[arg(help_heading = "Session", long)]
-    pub resume: bool,
+    /// Go on with a capture that was stopped: with SESSION, by the plan that it holds and nothing else; without, by this
+    /// command, in which everything else must be as it was
+    #[arg(help_heading = "Session", long, value_name = "SESSION", num_args = 0..=1)]
+    pub resume: Option<Option<PathBuf>>,
     /// The session folder to write, NAME.kvlens by custom; with --plan, the folder for the sessions
     #[arg(
         help_heading = "Session",
         long,
         value_name = "SESSION",
-        required_unless_present_any = ["estimate", "plan"]
+        required_unless_present_any = ["estimate", "plan", "resume"]
     )]
     pub out: Option<PathBuf>,
 }

@@ -31,7 +31,7 @@ pub fn run(arguments: &CaptureArguments) -> Result<()> {
     if arguments.estimate {
         return cells.iter().try_for_each(|cell| print_estimate(&cell.plan));
     }
-    let start = if arguments.resume {
+    let start = if arguments.resume.is_some() {
         StartMode::Resume
     } else {
         StartMode::New

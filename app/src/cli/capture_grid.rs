@@ -6,7 +6,7 @@ use anyhow::Result;
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
 };
-use kvlens_sessions::{CapturePlan, DecodePlan};
+use kvlens_sessions::{CapturePlan, DecodePlan, Session};
 
 use super::args::{CaptureArguments, DEFAULT_DECODE_TOKENS, DEFAULT_WINDOW};
 use super::plan_file::{Entry, PlanFile};
@@ -24,13 +24,45 @@ pub struct Cell {
 /// # Errors
 /// [`Failure::BadInput`] for a plan file that cannot be used, or that leaves something open.
 pub fn cells(arguments: &CaptureArguments) -> Result<Vec<Cell>> {
+    if let Some(Some(session)) = &arguments.resume {
+        return Ok(vec![begun(arguments, session)?]);
+    }
     match &arguments.plan {
         None => Ok(vec![single(arguments)?]),
         Some(path) => of_plan(arguments, PlanFile::read(path)?),
     }
 }
 
+/// The capture that a session was begun with.
+fn begun(arguments: &CaptureArguments, session: &Path) -> Result<Cell> {
+    let nothing_else = CaptureArguments {
+        resume: arguments.resume.clone(),
+        estimate: arguments.estimate,
+        ..CaptureArguments::default()
+    };
+    if *arguments != nothing_else {
+        return Err(Failure::BadInput(format!(
+            "--resume SESSION goes on by the plan that the session holds; leave out the other flags, or give them all with --out and a --resume alone: {}",
+            session.display()
+        ))
+        .into());
+    }
+    // a plan is taken from a manifest only that nobody changed
+    let plan = Session::open(session)?.manifest().plan.clone();
+    Ok(Cell {
+        plan,
+        out: Some(session.to_owned()),
+    })
+}
+
 fn single(arguments: &CaptureArguments) -> Result<Cell> {
+    if arguments.model.is_none() || arguments.data.is_empty() || no_out(arguments) {
+        return Err(Failure::BadInput(
+            "--resume without a session goes on by the rest of the command, which needs --model, --data and --out; or give the session: --resume SESSION"
+                .to_owned(),
+        )
+        .into());
+    }
     let common = Common::of(arguments, &PlanFile::default())?;
     // the command line is refused without a model
     let model = arguments.model.clone().unwrap_or(ModelSource::Demo);
@@ -38,6 +70,10 @@ fn single(arguments: &CaptureArguments) -> Result<Cell> {
         plan: common.plan(&model, &arguments.data),
         out: arguments.out.clone(),
     })
+}
+
+fn no_out(arguments: &CaptureArguments) -> bool {
+    arguments.out.is_none() && !arguments.estimate
 }
 
 fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>> {

@@ -39,7 +39,7 @@ pub fn run() -> Result<()> {
     );
     report.line(
         "model demo",
-        "built in: a small Llama that finds facts in prompts of up to 1,024 tokens",
+        "built in: a small Llama that finds facts in prompts of up to 2,048 tokens",
     );
     let hub = HubSettings::from_environment();
     let network = if hub.offline { ", offline" } else { "" };

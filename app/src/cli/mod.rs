@@ -25,6 +25,7 @@ mod plan_file;
 mod progress;
 mod recall_table;
 mod recipe;
+mod session;
 mod train;
 mod train_window;
 
@@ -53,6 +54,7 @@ pub fn run(open_window: OpenWindow) -> ExitCode {
         Command::Fidelity(arguments) => fidelity::run(&arguments),
         Command::Figure(arguments) => figure::run(&arguments),
         Command::Recipe(arguments) => recipe::run(&arguments),
+        Command::Session(command) => session::run(&command),
         Command::Demo(arguments) => demo::run(&arguments, open_window),
         Command::Train(command) => train::run(&command),
         Command::Doctor => doctor::run(),

@@ -53,7 +53,7 @@ impl Progress {
         if let Some(bars) = &self.bars {
             bars.samples.set_length(count as u64);
             bars.samples.set_position(index as u64);
-            bars.samples.set_message(id.to_owned());
+            bars.samples.set_message(output::harmless(id).into_owned());
         }
     }
 
@@ -81,7 +81,7 @@ impl Progress {
     pub fn note(&self, line: &str) {
         match &self.bars {
             // a terminal that went away is told nothing
-            Some(bars) => drop(bars.all.println(line)),
+            Some(bars) => drop(bars.all.println(output::harmless(line))),
             None => output::note(line),
         }
     }

@@ -91,11 +91,15 @@ impl Staging {
         &self.out
     }
 
-    /// Moves these files, all of them written, to the output folder.
+    /// Moves these files, all of them written, to the output folder. The last of them, which tells of the others, is
+    /// away as long as files of this run and of an earlier one stand side by side.
     ///
     /// # Errors
     /// When one cannot be moved; those before it are in place.
     pub fn publish(mut self, names: &[impl AsRef<Path>]) -> Result<()> {
+        if let Some(last) = names.last() {
+            remove_if_there(&self.out.join(last))?;
+        }
         for name in names {
             let target = self.out.join(name);
             fs::rename(self.aside.join(name), &target)
@@ -103,6 +107,14 @@ impl Staging {
         }
         self.created.clear();
         Ok(())
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error)
+            .with_context(|| format!("an earlier file cannot be removed: {}", path.display())),
+        _ => Ok(()),
     }
 }
 
@@ -184,5 +196,20 @@ mod tests {
             .collect();
         assert_eq!(names, ["x"]);
         assert_eq!(fs::read_to_string(out.join("x")).unwrap(), "2");
+    }
+
+    #[test]
+    fn what_tells_of_the_tables_is_away_while_they_are_mixed() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("about", "old"), ("b", "old")] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let staging = Staging::begin(folder.path()).unwrap();
+        fs::write(staging.folder().join("a"), "new").unwrap();
+        fs::write(staging.folder().join("about"), "new").unwrap();
+        // 'b' was not written, as where a run is killed before it
+        assert!(staging.publish(&["a", "b", "about"]).is_err());
+        assert!(folder.path().join("a").exists());
+        assert!(!folder.path().join("about").exists());
     }
 }

@@ -19,6 +19,7 @@ pub mod models;
 pub mod prompts;
 mod provenance;
 pub mod recipe;
+pub mod session;
 pub mod train;
 mod warnings;
 mod watch;

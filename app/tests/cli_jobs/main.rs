@@ -23,6 +23,7 @@ mod questions;
 mod recipe;
 mod resume;
 mod screenshot;
+mod session;
 mod support;
 mod train;
 mod train_window;

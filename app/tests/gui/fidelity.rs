@@ -198,7 +198,8 @@ fn moved_session(folder: &Path) -> PathBuf {
     let text = std::fs::read_to_string(&manifest).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
     value["plan"]["model"] = "/gone/model".into();
-    // without its own hash, as manifests of earlier programs are
+    // without its own hash, as manifests of an earlier version are
+    value["format_version"] = 2.into();
     value.as_object_mut().unwrap().remove("manifest_sha256");
     std::fs::write(&manifest, value.to_string()).unwrap();
     copy

@@ -7,16 +7,24 @@ use std::path::Path;
 /// All bytes of a regular file of at most so many.
 pub(crate) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
     // looked at before it is opened: opening a pipe waits for a writer
-    if !std::fs::metadata(path)?.is_file() {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    let too_large = |bytes: u64| {
+        let reason = format!("it has {bytes} bytes, and at most {most} are read of it");
+        Error::new(ErrorKind::FileTooLarge, reason)
+    };
+    if metadata.len() > most {
+        return Err(too_large(metadata.len()));
     }
     let mut bytes = Vec::new();
     File::open(path)?
         .take(most.saturating_add(1))
         .read_to_end(&mut bytes)?;
+    // it grew meanwhile
     if bytes.len() as u64 > most {
-        let reason = format!("it has more than {most} bytes");
-        return Err(Error::new(ErrorKind::FileTooLarge, reason));
+        return Err(too_large(bytes.len() as u64));
     }
     Ok(bytes)
 }

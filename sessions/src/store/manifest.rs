@@ -20,6 +20,9 @@ pub const FORMAT_VERSION: u32 = 3;
 /// Far above what a million samples take.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// Manifests before this version had no hash of their own.
+const FIRST_SEALED_VERSION: u64 = 3;
+
 /// Where the manifest's own hash stands, before everything else.
 const SEAL: &str = "manifest_sha256";
 
@@ -190,7 +193,10 @@ impl Manifest {
             )));
         }
         let hash = value.get(SEAL).and_then(Value::as_str);
-        let is_changed = hash.is_some_and(|hash| !is_sealed(&text, hash));
+        let is_changed = match hash {
+            Some(hash) => !is_sealed(&text, hash),
+            None => version >= FIRST_SEALED_VERSION,
+        };
         let mut changed = is_changed.then(|| "the session's manifest was changed".to_owned());
         let mut manifest: Self = serde_json::from_value(value)
             .map_err(|error| wrong(format!("the session's manifest is damaged ({error})")))?;

@@ -47,6 +47,7 @@ pub(crate) struct TrainingState<P, C> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Metadata<P, C> {
     /// Of the whole file; states of earlier programs do not say.
     #[serde(default)]

@@ -336,7 +336,7 @@ impl Tables {
     /// When a file cannot be completed or moved.
     pub fn publish(self) -> Result<Vec<String>> {
         let csv = self.choice.csv;
-        let mut names = vec![PathBuf::from(ABOUT_FILE)];
+        let mut names = Vec::new();
         finish(self.overlap, csv, &mut names)?;
         finish(self.agreement, csv, &mut names)?;
         finish(self.cost, csv, &mut names)?;
@@ -349,6 +349,8 @@ impl Tables {
             finish(importance, csv, &mut names)?;
         }
         self.questions.finish(csv, &mut names)?;
+        // last: who finds it finds the tables that it tells of
+        names.push(PathBuf::from(ABOUT_FILE));
         let earlier = others(self.staging.target(), &names);
         self.staging.publish(&names)?;
         Ok(earlier)

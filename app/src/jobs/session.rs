@@ -1,0 +1,140 @@
+//! What is in a session, and whether it is whole.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use kvlens_sessions::{Manifest, SampleState, Session};
+use serde::Serialize;
+
+use super::failure::stop_if_cancelled;
+use super::{Cancel, Watch};
+
+/// What is in a session. No sample is read for it.
+#[derive(Debug, Serialize)]
+pub struct SessionInfo<'a> {
+    /// The folder's name without `.kvlens`.
+    pub name: &'a str,
+    /// Bytes of all files of the folder.
+    pub bytes: u64,
+    /// Samples whose files are there.
+    pub finished: usize,
+    /// Samples that could not be captured.
+    pub failed: usize,
+    /// Samples that are still to be captured.
+    pub pending: usize,
+    /// T of the shortest and of the longest prompt; none without a finished sample.
+    pub prompt_tokens: Option<[usize; 2]>,
+    /// S of the shortest and of the longest decode stage.
+    pub decode_tokens: Option<[usize; 2]>,
+    /// Everything else: plan, model, versions, the state of each sample.
+    pub manifest: &'a Manifest,
+}
+
+/// Looks at an open session.
+///
+/// # Errors
+/// A folder that cannot be looked into.
+pub fn info(session: &Session) -> Result<SessionInfo<'_>> {
+    let manifest = session.manifest();
+    let (mut failed, mut pending) = (0, 0);
+    let (mut prompt_tokens, mut decode_tokens) = (None, None);
+    for entry in &manifest.samples {
+        match &entry.state {
+            SampleState::Finished {
+                prompt_tokens: prompt,
+                decode_tokens: decode,
+                ..
+            } => {
+                widen(&mut prompt_tokens, *prompt);
+                widen(&mut decode_tokens, *decode);
+            }
+            SampleState::Failed { .. } => failed += 1,
+            SampleState::Pending => pending += 1,
+        }
+    }
+    Ok(SessionInfo {
+        name: session.name(),
+        bytes: folder_bytes(session.path())?,
+        finished: session.sample_count(),
+        failed,
+        pending,
+        prompt_tokens,
+        decode_tokens,
+        manifest,
+    })
+}
+
+fn widen(range: &mut Option<[usize; 2]>, value: usize) {
+    let [least, most] = range.unwrap_or([value; 2]);
+    *range = Some([least.min(value), most.max(value)]);
+}
+
+fn folder_bytes(folder: &Path) -> Result<u64> {
+    let said = || format!("the session cannot be looked into: {}", folder.display());
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder).with_context(said)? {
+        bytes += entry
+            .and_then(|entry| entry.metadata())
+            .with_context(said)?
+            .len();
+    }
+    Ok(bytes)
+}
+
+/// Whether a session is whole.
+#[derive(Debug, Serialize)]
+pub struct SessionCheck {
+    /// Samples whose files are those that were written and fit the manifest.
+    pub whole: usize,
+    /// The others.
+    pub damaged: Vec<DamagedSample>,
+    /// Samples that could not be captured.
+    pub failed: usize,
+    /// Samples that are still to be captured.
+    pub pending: usize,
+}
+
+/// A finished sample that cannot be used.
+#[derive(Debug, Serialize)]
+pub struct DamagedSample {
+    /// Its id.
+    pub sample: String,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// Hashes every finished sample of a session and holds its parts against each other and the manifest.
+///
+/// # Errors
+/// [`Failure::Interrupted`](super::failure::Failure::Interrupted) after a cancel.
+pub fn check(session: &Session, watch: &mut dyn Watch, cancel: &Cancel) -> Result<SessionCheck> {
+    let (count, states) = (session.sample_count(), &session.manifest().samples);
+    let of = |wanted: fn(&SampleState) -> bool| {
+        states.iter().filter(|entry| wanted(&entry.state)).count()
+    };
+    let mut check = SessionCheck {
+        whole: 0,
+        damaged: Vec::new(),
+        failed: of(|state| matches!(state, SampleState::Failed { .. })),
+        pending: of(|state| matches!(state, SampleState::Pending)),
+    };
+    for (index, entry) in session.manifest().finished().enumerate() {
+        stop_if_cancelled(cancel, "stopped; a check changes nothing")?;
+        watch.sample(index, count, &entry.id);
+        let outcome = session.check_sample(index).map(|header| header.record.id);
+        let reason = match outcome {
+            Ok(id) if id == entry.id => None,
+            Ok(id) => Some(format!("its file is that of another sample, '{id}'")),
+            Err(error) => Some(error.to_string()),
+        };
+        match reason {
+            None => check.whole += 1,
+            Some(reason) => check.damaged.push(DamagedSample {
+                sample: entry.id.clone(),
+                reason,
+            }),
+        }
+    }
+    Ok(check)
+}

@@ -1,0 +1,116 @@
+//! `kvlens session`, and going on with a session by its own plan.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{kvlens, run, run_ok};
+
+const CAPTURE: [&str; 13] = [
+    "capture",
+    "--model",
+    "demo",
+    "--data",
+    "demo:length=512,samples=2",
+    "--windows",
+    "last:8",
+    "knorm",
+    "--decode",
+    "4",
+    "--ignore-eos",
+    "--out",
+    "s.kvlens",
+];
+
+fn json(folder: &Path, arguments: &[&str], code: i32) -> serde_json::Value {
+    let ran = run(folder, arguments);
+    assert_eq!(ran.code, code, "{ran:#?}");
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+#[test]
+fn a_session_says_what_is_in_it_is_checked_and_goes_on_by_its_own_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    run_ok(at, &CAPTURE);
+    let info = json(at, &["session", "info", "s.kvlens", "--json"], 0);
+    assert_eq!(
+        (&info["finished"], &info["pending"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(
+        info["manifest"]["plan"]["windows"],
+        serde_json::json!(["last:8", "knorm"])
+    );
+    assert_eq!(info["decode_tokens"], serde_json::json!([4, 4]));
+    let session = at.join("s.kvlens");
+    let sizes = fs::read_dir(&session).unwrap();
+    let bytes: u64 = sizes
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    assert_eq!(info["bytes"], bytes);
+    let said = run_ok(at, &["session", "info", "s.kvlens"]).stdout;
+    for word in [
+        "2 finished, 0 failed",
+        "last:8 knorm",
+        "demo:length=512,samples=2",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let check = ["session", "check", "s.kvlens", "--json"];
+    assert_eq!(json(at, &check, 0)["whole"], 2);
+
+    let sample = session.join("sample-00001.safetensors");
+    let good = fs::read(&sample).unwrap();
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    fs::write(&sample, flipped).unwrap();
+    let checked = json(at, &check, 2);
+    assert_eq!(checked["whole"], 1);
+    let reason = checked["damaged"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("SHA-256 differs"), "{reason}");
+
+    let other = run(at, &["capture", "--resume", "s.kvlens", "--decode", "5"]);
+    assert_eq!(other.code, 2, "{other:#?}");
+    assert!(
+        other.stderr.contains("leave out the other flags"),
+        "{}",
+        other.stderr
+    );
+    let bare = run(at, &["capture", "--resume"]);
+    assert_eq!(bare.code, 2, "{bare:#?}");
+    assert!(bare.stderr.contains("--resume SESSION"), "{}", bare.stderr);
+    let resumed = run_ok(at, &["capture", "--resume", "s.kvlens"]);
+    assert!(
+        resumed.stdout.contains("1 were there already"),
+        "{}",
+        resumed.stdout
+    );
+    assert_eq!(json(at, &check, 0)["whole"], 2);
+    run_ok(at, &[&CAPTURE[..], &["--resume"]].concat());
+}
+
+#[test]
+fn no_more_threads_are_started_than_any_computer_has_use_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |count: &str| {
+        let mut program = kvlens(folder.path());
+        let output = program
+            .arg("doctor")
+            .env("RAYON_NUM_THREADS", count)
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert!(told("3").contains("3 share the work"));
+    assert!(told("100000").contains("1024 share the work"));
+}
+
+#[test]
+fn a_plan_that_is_no_text_is_bad_input() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("plan.toml"), b"model = ['\xff']").unwrap();
+    let ran = run(
+        folder.path(),
+        &["capture", "--plan", "plan.toml", "--out", "o"],
+    );
+    assert_eq!(ran.code, 2, "{ran:#?}");
+}
