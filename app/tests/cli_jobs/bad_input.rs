@@ -68,7 +68,7 @@ fn prompts_that_cannot_be_read_or_run() {
         folder.path(),
         "demo",
         &["--windows", "lst:8"],
-        &["lst", "last, laq"],
+        &["lst", "last, snapkv"],
     );
     capture_refused(folder.path(), "demo", &["--windows", "last:0"], &["last:0"]);
     capture_refused(
