@@ -23,7 +23,7 @@ impl Gathered {
         key: SessionMapsKey,
         reporter: &Reporter<'_>,
     ) -> anyhow::Result<()> {
-        let session = Session::open(&key.gathered.path)?;
+        let session = reporter.samples.session(&key.gathered.path)?;
         let total = session.sample_count();
         let known = self.complete.take();
         let known = known.filter(|(gathered, _)| *gathered == key.gathered);
@@ -54,7 +54,7 @@ fn gather(
             sample: Some((index + 1, total)),
             ..Progress::default()
         });
-        let captured = session.load_sample(index)?;
+        let captured = reporter.samples.load_to_measure(session, index)?;
         let id = &captured.record.id;
         let measured = measure_sample(&captured, &wanted.options, |tokens| values.budgets(tokens));
         values.add(&measured.with_context(|| format!("sample '{id}'"))?);
