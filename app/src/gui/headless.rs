@@ -34,6 +34,9 @@ const QUIET_FRAMES: usize = 4;
 /// How long to leave the lanes alone between two looks at them.
 const PATIENCE: Duration = Duration::from_millis(5);
 
+/// A frame waits so long for its values at most.
+const LONGEST_FRAME: Duration = Duration::from_secs(60);
+
 /// A picture to take.
 #[derive(Clone, Debug)]
 pub struct Screenshot {
@@ -81,7 +84,10 @@ impl Stage {
             theme: screenshot.theme,
             ..Settings::default()
         };
-        let workbench = Workbench::new(&context, settings, Layout::default(), sessions_folder())?;
+        let mut workbench =
+            Workbench::new(&context, settings, Layout::default(), sessions_folder())?;
+        // no picture shows a value of the choice before
+        workbench.set_patience(LONGEST_FRAME);
         let [glyph_texture_side, _] = GLYPH_TEXTURE_SIDES;
         Ok(Self {
             context,

@@ -24,6 +24,7 @@ pub mod lessons;
 mod markdown;
 pub mod numbers;
 pub mod offscreen;
+pub mod query;
 pub mod question_choices;
 pub mod questions;
 pub mod session_maps;

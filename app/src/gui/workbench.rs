@@ -15,6 +15,7 @@ mod wanted;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use egui::util::undoer::Undoer;
 use egui::{KeyboardShortcut, Ui};
@@ -26,13 +27,14 @@ use super::command::{
     Action, CaptureCommand, Command, Commands, ExportCommand, Hover, JobCommand, LessonCommand,
     SessionCommand, shortcuts,
 };
-use super::data::{Data, Message, Severity};
-use super::derived::Derived;
+use super::data::{Data, Message, OpenedSession, Severity, Shown};
+use super::derived::{Derived, Wanted};
 use super::dialogs::{Answer, Dialogs, Purpose};
 use super::export::ExportSettings;
 use super::lanes::{Event, Lanes};
 use super::layout::{Layout, Pane};
 use super::lessons::OpenLesson;
+use super::query::Pool;
 use super::session_maps::SessionMapsKey;
 use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
@@ -54,9 +56,6 @@ use panes::PaneBehavior;
 use picture::WantedPicture;
 use questions::AskedQuestions;
 
-/// How soon to look again for what is computed aside.
-const BUSY_REPAINT: std::time::Duration = std::time::Duration::from_millis(30);
-
 /// The workbench.
 pub struct Workbench {
     settings: Settings,
@@ -66,6 +65,8 @@ pub struct Workbench {
     /// Of the session beside.
     derived_beside: Derived,
     lanes: Lanes,
+    /// Makes what a frame has no time for.
+    pool: Pool,
     dialogs: Dialogs,
     toasts: Toasts,
     commands: Commands,
@@ -112,7 +113,7 @@ impl Workbench {
         layout: Layout,
         sessions_folder: PathBuf,
     ) -> anyhow::Result<Self> {
-        let waker = context.clone();
+        let (waker, pool_waker) = (context.clone(), context.clone());
         let mut workbench = Self {
             settings,
             layout,
@@ -120,6 +121,7 @@ impl Workbench {
             derived: Derived::default(),
             derived_beside: Derived::default(),
             lanes: Lanes::start(move || waker.request_repaint())?,
+            pool: Pool::start(move || pool_waker.request_repaint())?,
             dialogs: Dialogs::default(),
             toasts: Toasts::default().with_anchor(egui_notify::Anchor::BottomRight),
             commands: Commands::default(),
@@ -192,9 +194,12 @@ impl Workbench {
 
     /// Whether values of either session are on their way.
     fn is_deriving(&self) -> bool {
-        let beside = self.data.beside.as_ref();
-        let is_beside_shown = beside.is_some_and(|beside| beside.shown.is_some());
-        self.derived.is_busy() || is_beside_shown && self.derived_beside.is_busy()
+        self.pool.is_busy()
+    }
+
+    /// Lets a frame wait so long for its values, where it is more than a frame of a window: for pictures and tests.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.pool.set_patience(patience);
     }
 
     /// Whether the program can end without losing work, or somebody said that it may.
@@ -231,9 +236,6 @@ impl Workbench {
         let hover = std::mem::take(&mut self.commands.hover);
         let moved = hover != self.hover;
         self.hover = hover;
-        if self.is_deriving() {
-            ui.ctx().request_repaint_after(BUSY_REPAINT);
-        }
         if moved || !self.commands.is_empty() {
             ui.ctx().request_repaint();
         }
@@ -362,27 +364,11 @@ impl Workbench {
         let look = self.look();
         self.undoer.feed_state(time, &look);
         let needs = self.needs();
-        if let Some(session) = &self.data.session
-            && let Some(shown) = &session.shown
-        {
-            let all = self.data.session_maps.as_deref();
-            let all = all.map(|maps| (maps, self.data.session_maps_version));
-            let choices = &self.settings.choices;
-            self.derived
-                .refresh(&session.info, shown, choices, all, &needs);
-            if let Some(beside) = &self.data.beside
-                && let Some(shown) = &beside.shown
-            {
-                self.derived_beside
-                    .refresh(&beside.info, shown, choices, None, &needs);
-                self.derived.hold_against(&self.derived_beside);
-            }
-            self.derived.point_at(shown, &session.info, &self.hover);
-        }
-        let failures = self.derived.take_failures().into_iter();
-        for what in failures.chain(self.derived_beside.take_failures()) {
+        self.pool.begin_frame();
+        self.derive(&needs);
+        for words in self.pool.take_faults() {
             let text = format!(
-                "{what} could not be computed, which is a fault of the program; its words stand on the standard error"
+                "A value could not be computed, which is a fault of the program; what it shows is missing ({words})"
             );
             self.note(Severity::Error, text);
         }
@@ -396,6 +382,37 @@ impl Workbench {
         look
     }
 
+    /// Renews what follows from the samples on show and the choices.
+    fn derive(&mut self, needs: &BTreeSet<Need>) {
+        let Some((session, shown)) = with_sample(self.data.session.as_ref()) else {
+            return;
+        };
+        let all = self.data.session_maps.as_deref();
+        let main = Wanted {
+            info: &session.info,
+            shown,
+            choices: &self.settings.choices,
+            all: all.map(|maps| (maps, self.data.session_maps_version)),
+            needs,
+        };
+        self.derived.refresh(&self.pool, &main);
+        match with_sample(self.data.beside.as_ref()) {
+            Some((other, shown_beside)) => {
+                let beside = Wanted {
+                    info: &other.info,
+                    shown: shown_beside,
+                    all: None,
+                    ..main
+                };
+                self.derived_beside.refresh(&self.pool, &beside);
+                self.derived.hold_against(&self.derived_beside);
+            }
+            // what is on its way for it is not waited for
+            None => self.derived_beside = Derived::default(),
+        }
+        self.derived.point_at(shown, &session.info, &self.hover);
+    }
+
     /// What has to be made for the views in sight, for a lesson's numbers, and for a table to be copied.
     fn needs(&self) -> BTreeSet<Need> {
         let choices = &self.settings.choices;
@@ -405,7 +422,7 @@ impl Workbench {
             .copied()
             .collect();
         if self.lesson.is_some() {
-            needs.insert(Need::Tokens);
+            needs.extend([Need::Curves, Need::Tokens]);
         }
         needs
     }
@@ -505,6 +522,12 @@ impl Workbench {
         }
         self.data.log.push(Message { severity, text });
     }
+}
+
+/// A session with a sample on show.
+fn with_sample(session: Option<&OpenedSession>) -> Option<(&OpenedSession, &Shown)> {
+    let session = session?;
+    Some((session, session.shown.as_ref()?))
 }
 
 /// Every key with its command. Those with more modifiers come first: Ctrl+Shift+Z holds a Ctrl+Z.

@@ -24,6 +24,7 @@ use kvlens_analysis::{Budget, Metric, SampleGroup};
 fn opened<'a>() -> Bench<'a> {
     let mut bench = bench(Path::new("nowhere"), Settings::default());
     let workbench = inside_mut(&mut bench);
+    workbench.set_patience(Duration::from_millis(2));
     workbench.receive(Event::SessionOpened {
         slot: Slot::Main,
         info: info("large"),
@@ -87,7 +88,7 @@ fn the_curves_of_fidelity_are_there_as_soon_as_another_sample_is() {
         let curves = curves.iter().flat_map(|curves| &curves.curves);
         curves.map(|curve| curve.label.clone()).collect()
     };
-    bench.run_steps(2);
+    wait_for(&mut bench, "the means", Workbench::is_idle);
     assert_eq!(labels(&bench), WINDOWS);
     inside_mut(&mut bench).receive(measured(Slot::Main, "large", 1));
     bench.step();

@@ -8,6 +8,24 @@ use crate::gui::data::SessionInfo;
 use crate::gui::state::HeadAddress;
 use crate::measurement::MeasuredWindow;
 
+/// The query heads of the model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadGrid {
+    /// L.
+    pub layers: usize,
+    /// H.
+    pub query_heads: usize,
+}
+
+impl HeadGrid {
+    pub fn of(info: &SessionInfo) -> Self {
+        Self {
+            layers: info.layers,
+            query_heads: info.query_heads,
+        }
+    }
+}
+
 /// What a window's curves are over the selected heads, for every metric.
 pub struct WindowBands {
     /// The window.
@@ -81,7 +99,7 @@ pub struct HeadCurve {
 
 pub(super) fn window_bands(
     windows: &[MeasuredWindow],
-    info: &SessionInfo,
+    grid: HeadGrid,
     selection: &BTreeSet<HeadAddress>,
 ) -> Vec<WindowBands> {
     let labels: Vec<&str> = windows.iter().map(|window| window.label.as_str()).collect();
@@ -89,7 +107,7 @@ pub(super) fn window_bands(
         .iter()
         .enumerate()
         .map(|(index, window)| {
-            let heads = selected(&window.comparison, info, selection);
+            let heads = selected(&window.comparison, grid, selection);
             WindowBands {
                 label: window.label.clone(),
                 repeat: repeat(&labels, index),
@@ -158,26 +176,26 @@ pub(super) fn repeat(labels: &[&str], index: usize) -> usize {
 /// The window's own heads that the selected query heads belong to; all of them without a selection.
 pub(super) fn selected(
     comparison: &Comparison,
-    info: &SessionInfo,
+    grid: HeadGrid,
     selection: &BTreeSet<HeadAddress>,
 ) -> Vec<(usize, usize)> {
-    selected_heads(comparison.layers, comparison.heads, info, selection)
+    selected_heads(comparison.layers, comparison.heads, grid, selection)
 }
 
 /// Of `[layers, heads]` those that the selected query heads belong to; all of them without a selection.
 pub(super) fn selected_heads(
     layers: usize,
     heads: usize,
-    info: &SessionInfo,
+    grid: HeadGrid,
     selection: &BTreeSet<HeadAddress>,
 ) -> Vec<(usize, usize)> {
     let chosen: BTreeSet<(usize, usize)> = selection
         .iter()
-        .filter(|address| address.layer < layers && address.head < info.query_heads)
+        .filter(|address| address.layer < layers && address.head < grid.query_heads)
         .map(|address| {
             (
                 address.layer,
-                address.head * heads / info.query_heads.max(1),
+                address.head * heads / grid.query_heads.max(1),
             )
         })
         .collect();
@@ -191,17 +209,17 @@ pub(super) fn selected_heads(
 
 pub(super) fn layer_curves(
     windows: &[MeasuredWindow],
-    info: &SessionInfo,
+    grid: HeadGrid,
     selection: &BTreeSet<HeadAddress>,
     metric: Metric,
 ) -> Vec<LayerCurves> {
-    (0..info.layers)
+    (0..grid.layers)
         .map(|layer| {
             let own = |address: &&HeadAddress| address.layer == layer;
             let mut heads: BTreeSet<HeadAddress> = selection.iter().filter(own).copied().collect();
             let is_selected = !heads.is_empty();
             if !is_selected {
-                heads.extend((0..info.query_heads).map(|head| HeadAddress { layer, head }));
+                heads.extend((0..grid.query_heads).map(|head| HeadAddress { layer, head }));
             }
             LayerCurves {
                 layer,
@@ -209,14 +227,14 @@ pub(super) fn layer_curves(
                 means: windows
                     .iter()
                     .map(|window| {
-                        let heads = selected(&window.comparison, info, &heads);
+                        let heads = selected(&window.comparison, grid, &heads);
                         window.comparison.band(metric, &heads).mean
                     })
                     .collect(),
                 ceilings: windows
                     .iter()
                     .map(|window| {
-                        let heads = selected(&window.comparison, info, &heads);
+                        let heads = selected(&window.comparison, grid, &heads);
                         ceiling(window, metric, &heads)
                     })
                     .collect(),
@@ -225,18 +243,23 @@ pub(super) fn layer_curves(
         .collect()
 }
 
+/// Read and not computed: it is made in the frame.
 pub(super) fn head_curve(
-    info: &SessionInfo,
+    grid: HeadGrid,
     window: &MeasuredWindow,
     metric: Metric,
     head: Option<HeadAddress>,
 ) -> Option<HeadCurve> {
-    let head = head.filter(|head| head.layer < info.layers && head.head < info.query_heads)?;
-    let own = selected(&window.comparison, info, &BTreeSet::from([head]));
-    let values = window.comparison.band(metric, &own).mean;
+    let head = head.filter(|head| head.layer < grid.layers && head.head < grid.query_heads)?;
+    let of_head = |comparison: &Comparison| {
+        let own = selected(comparison, grid, &BTreeSet::from([head]));
+        let &(layer, head) = own.first()?;
+        Some(comparison.head(layer, head).curves.of(metric).to_vec())
+    };
+    let ceiling = window.ceiling.as_deref();
     Some(HeadCurve {
         head,
-        values,
-        ceiling: ceiling(window, metric, &own),
+        values: of_head(&window.comparison)?,
+        ceiling: ceiling.and_then(of_head),
     })
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use kvlens_analysis::Band;
 
-use super::{Derived, selected_heads};
+use super::Derived;
+use super::curves::{HeadGrid, selected_heads};
 use crate::gui::data::SessionInfo;
+use crate::gui::query::Pool;
 use crate::gui::question_choices::DriftPart;
 use crate::gui::questions::Answers;
 use crate::gui::questions::drift::DriftAnswer;
@@ -66,34 +68,51 @@ pub(super) type PlacesKey = (u64, BTreeSet<HeadAddress>, usize);
 
 impl Derived {
     /// Renews what the drift view draws.
-    pub fn refresh_drift(&mut self, info: &SessionInfo, choices: &Choices, answers: &Answers) {
-        let wanted = self.budget_tokens();
-        if choices.drift.part == DriftPart::Places {
-            if let Some(answer) = &answers.places {
+    pub fn refresh_drift(
+        &mut self,
+        pool: &Pool,
+        info: &SessionInfo,
+        choices: &Choices,
+        answers: &Answers,
+    ) {
+        let (wanted, grid) = (self.budget_tokens(), HeadGrid::of(info));
+        let (heads, part) = (choices.heads.clone(), choices.drift.part);
+        if part == DriftPart::Places {
+            self.drift.let_go();
+            if let Some(answer) = answers.places.clone() {
                 let at = nearest(&answer.budgets, wanted);
-                let key = (answers.version, choices.heads.clone(), at);
+                let key = (answers.version, heads.clone(), at);
                 self.places
-                    .renew(key, |_| places_curves(answer, info, &choices.heads, at));
+                    .in_pool(pool, key, move |_| places_curves(&answer, grid, &heads, at));
             }
-        } else if let Some(answer) = &answers.drift {
-            let at = nearest(&answer.budgets, wanted);
-            let part = choices.drift.part;
-            let key = (answers.version, choices.heads.clone(), at, part);
-            self.drift
-                .renew(key, |_| drift_curves(answer, info, choices, at));
+        } else {
+            self.places.let_go();
+            if let Some(answer) = answers.drift.clone() {
+                let at = nearest(&answer.budgets, wanted);
+                let key = (answers.version, heads.clone(), at, part);
+                self.drift.in_pool(pool, key, move |_| {
+                    drift_curves(&answer, grid, &heads, part, at)
+                });
+            }
         }
+    }
+
+    /// No view of it is in sight.
+    pub fn let_drift_go(&mut self) {
+        self.drift.let_go();
+        self.places.let_go();
     }
 
     /// Recall over the decode stage, as far as it was asked for.
     #[must_use]
     pub fn drift(&self) -> Option<&DriftCurves> {
-        self.drift.get()
+        self.drift.value()
     }
 
     /// Recall by place, as far as it was asked for.
     #[must_use]
     pub fn places(&self) -> Option<&PlacesCurves> {
-        self.places.get()
+        self.places.value()
     }
 }
 
@@ -107,11 +126,12 @@ fn nearest(budgets: &[usize], wanted: usize) -> usize {
 
 fn drift_curves(
     answer: &DriftAnswer,
-    info: &SessionInfo,
-    choices: &Choices,
+    grid: HeadGrid,
+    selection: &BTreeSet<HeadAddress>,
+    part: DriftPart,
     at: usize,
 ) -> DriftCurves {
-    let by_step = choices.drift.part == DriftPart::Steps;
+    let by_step = part == DriftPart::Steps;
     let steps = answer.windows.first().map_or_else(Vec::new, |window| {
         let first = window.by_head.first();
         match by_step {
@@ -125,7 +145,7 @@ fn drift_curves(
         .map(|window| window.label.as_str())
         .collect();
     let curves = answer.windows.iter().enumerate().map(|(index, window)| {
-        let heads = selected_heads(window.layers, window.heads, info, &choices.heads);
+        let heads = selected_heads(window.layers, window.heads, grid, selection);
         let of_heads: Vec<&[f64]> = heads
             .iter()
             .filter_map(|(layer, head)| window.by_head.get(layer * window.heads + head))
@@ -152,12 +172,12 @@ fn drift_curves(
 
 fn places_curves(
     answer: &PlacesAnswer,
-    info: &SessionInfo,
+    grid: HeadGrid,
     selection: &BTreeSet<HeadAddress>,
     at: usize,
 ) -> PlacesCurves {
     let heads_per_layer = answer.by_head.len() / answer.layers.max(1);
-    let heads = selected_heads(answer.layers, heads_per_layer, info, selection);
+    let heads = selected_heads(answer.layers, heads_per_layer, grid, selection);
     let chosen: Vec<_> = heads
         .iter()
         .filter_map(|(layer, head)| answer.by_head.get(layer * heads_per_layer + head))

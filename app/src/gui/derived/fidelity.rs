@@ -1,6 +1,8 @@
 //! What eviction did to the output, by window and budget: means over the samples of one group, and whether recall
 //! foretells it at each budget.
 
+use std::sync::Arc;
+
 use kvlens_analysis::fidelity::{BudgetCorrelations, EvictionMean};
 use kvlens_analysis::statistics::{Interval, mean};
 use kvlens_analysis::{Budget, SampleGroup};
@@ -8,8 +10,10 @@ use kvlens_sessions::windows::DECODE_LABEL;
 
 use super::{Derived, repeat};
 use crate::gui::data::Shown;
+use crate::gui::query::Pool;
 use crate::gui::question_choices::{FidelityChoices, FidelityMetric};
-use crate::gui::questions::fidelity::{FidelityPoint, FidelityResults};
+use crate::gui::questions::Answers;
+use crate::gui::questions::fidelity::FidelityPoint;
 use crate::measurement::fidelity::FULL_LABEL;
 use crate::measurement::fidelity::figures::Figure;
 use crate::measurement::fidelity::summary::Evictions;
@@ -104,40 +108,42 @@ impl Derived {
     /// Renews what the fidelity view draws of the session of the model of that name.
     pub fn refresh_fidelity(
         &mut self,
+        pool: &Pool,
         choices: &FidelityChoices,
         (shown, model): (&Shown, &str),
-        results: &FidelityResults,
-        answers_version: u64,
+        answers: &Answers,
     ) {
-        let only = (!choices.all_samples).then_some(shown.index);
+        let (only, metric) = (
+            (!choices.all_samples).then_some(shown.index),
+            choices.metric,
+        );
         let wanted = match choices.all_samples {
             true => choices.group.clone().or_else(|| shown.group(model)),
             false => shown.group(model),
         };
-        let key = (
-            answers_version,
-            choices.metric,
-            only,
-            wanted.clone(),
-            shown.version,
+        let key = (answers.version, metric, only, wanted.clone(), shown.version);
+        let (sample, points) = (
+            Arc::clone(&shown.sample),
+            Arc::clone(&answers.fidelity.points),
         );
-        let labels: Vec<&str> = shown
-            .sample
-            .windows
-            .iter()
-            .map(|window| window.label.as_str())
-            .collect();
-        self.fidelity.renew(key, |_| {
+        self.fidelity.in_pool(pool, key, move |_| {
+            let windows = sample.windows.iter();
+            let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
             let counts = |point: &&FidelityPoint| only.is_none_or(|only| point.index == only);
-            let points: Vec<&FidelityPoint> = results.points.iter().filter(counts).collect();
-            curves(&points, &labels, choices.metric, wanted)
+            let points: Vec<&FidelityPoint> = points.iter().filter(counts).collect();
+            curves(&points, &labels, metric, wanted)
         });
+    }
+
+    /// No view of it is in sight.
+    pub fn let_fidelity_go(&mut self) {
+        self.fidelity.let_go();
     }
 
     /// The curves, as far as they were measured.
     #[must_use]
     pub fn fidelity(&self) -> Option<&FidelityCurves> {
-        self.fidelity.get()
+        self.fidelity.value()
     }
 }
 
@@ -278,8 +284,6 @@ fn correlations(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use kvlens_analysis::fidelity::MeanFidelity;
 
     use super::*;

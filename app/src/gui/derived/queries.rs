@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use kvlens_analysis::Band;
 
 use super::{Derived, repeat};
+use crate::gui::query::Pool;
 use crate::gui::questions::Answers;
 use crate::gui::questions::queries::{InterventionsAnswer, QueriesAnswer};
 use crate::gui::state::HeadAddress;
@@ -69,22 +70,33 @@ pub(super) type QueriesKey = (u64, BTreeSet<HeadAddress>);
 
 impl Derived {
     /// Renews what the view of query similarity draws.
-    pub fn refresh_queries(&mut self, selection: &BTreeSet<HeadAddress>, answers: &Answers) {
-        if let Some(answer) = &answers.queries {
-            let interventions = answers.interventions.as_ref().filter(|interventions| {
+    pub fn refresh_queries(
+        &mut self,
+        pool: &Pool,
+        selection: &BTreeSet<HeadAddress>,
+        answers: &Answers,
+    ) {
+        if let Some(answer) = answers.queries.clone() {
+            let interventions = answers.interventions.clone().filter(|interventions| {
                 (&interventions.path, interventions.index) == (&answer.path, answer.index)
             });
+            let selection = selection.clone();
             let key = (answers.version, selection.clone());
-            self.queries.renew(key, |_| {
-                query_lines(answer, interventions.map(AsRef::as_ref), selection)
+            self.queries.in_pool(pool, key, move |_| {
+                query_lines(&answer, interventions.as_deref(), &selection)
             });
         }
+    }
+
+    /// No view of it is in sight.
+    pub fn let_queries_go(&mut self) {
+        self.queries.let_go();
     }
 
     /// The lines, as far as they were asked for.
     #[must_use]
     pub fn queries(&self) -> Option<&QueryLines> {
-        self.queries.get()
+        self.queries.value()
     }
 }
 

@@ -24,6 +24,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use kvlens_sessions::CancelFlag;
 
 use super::data::Progress;
+use super::query::words_of;
 use crate::jobs::failure::is_cancelled;
 use mailbox::{Envelope, Mailbox};
 use read_lane::ReadLane;
@@ -272,11 +273,7 @@ fn serve<S: Serve>(
         Ok(Err(error)) => Some(format!("{error:#}")),
         Err(panic) => {
             *lane = server();
-            let what = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no reason given");
+            let what = words_of(&*panic);
             Some(format!(
                 "the program made a mistake and gave this job up ({what})"
             ))

@@ -102,7 +102,7 @@ pub struct FidelityResults {
     /// How it was scored.
     pub options: MeasureOptions,
     /// In the order in which they came; each sample, window and budget once.
-    pub points: Vec<FidelityPoint>,
+    pub points: Arc<Vec<FidelityPoint>>,
 }
 
 impl FidelityResults {
@@ -112,15 +112,16 @@ impl FidelityResults {
             *self = Self {
                 path: part.path,
                 options: part.options,
-                points: Vec::new(),
+                points: Arc::default(),
             };
         }
+        let points = Arc::make_mut(&mut self.points);
         for point in part.points {
-            self.points.retain(|known| {
+            points.retain(|known| {
                 (known.index, &known.label, known.budget)
                     != (point.index, &point.label, point.budget)
             });
-            self.points.push(point);
+            points.push(point);
         }
     }
 
@@ -136,7 +137,7 @@ pub(in crate::gui) fn answer(
     question: &FidelityQuestion,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
-    let session = Session::open(&question.path)?;
+    let session = reporter.samples.session(&question.path)?;
     let model = lane.session_model(&session, question.elsewhere.as_ref(), reporter)?;
     let mut meter = Meter::new(reporter);
     let plan = EvictionPlan {
@@ -149,7 +150,7 @@ pub(in crate::gui) fn answer(
     let mut measure_all = || -> anyhow::Result<()> {
         for (number, &index) in question.samples.iter().enumerate() {
             reporter.cancel.check()?;
-            let captured = session.load_sample(index)?;
+            let captured = reporter.samples.load(&session, index)?;
             meter.sample(number, question.samples.len(), &captured.record.id);
             let evictions = SampleEvictions::new(&session, &captured, &question.budgets);
             for budget in evictions.left_out() {

@@ -7,11 +7,12 @@ use kvlens_analysis::Metric;
 use kvlens_sessions::Cost;
 
 use super::recall::{share_axis, share_grid};
-use super::{FigureKind, NearestFigure, PaneView, ReadNumbers, View, empty_hint};
+use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::Commands;
 use crate::gui::derived::WindowBands;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::windows_at_budget;
+use crate::gui::state::Choices;
 
 const ROW_HEIGHT: f32 = 18.0;
 const NUMBER_WIDTH: f32 = 46.0;
@@ -49,6 +50,10 @@ impl PaneView for CostView {
 
     fn help(&self) -> &'static str {
         include_str!("../../../help/views/cost.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Curves]
     }
 
     fn ui(&self, ui: &mut Ui, view: &View<'_>, _commands: &mut Commands) {

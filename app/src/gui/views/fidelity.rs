@@ -455,7 +455,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
     let mut header = vec!["sample", "window", "budget", "budget_tokens"];
     header.extend(Figure::all().map(Figure::column));
     let mut table = Table::new(&header);
-    for point in &results.points {
+    for point in results.points.iter() {
         let sample = session.info.samples.get(point.index);
         let mut line = vec![
             sample.map_or_else(String::new, |sample| sample.id.clone()),

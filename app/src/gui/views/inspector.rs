@@ -42,7 +42,7 @@ impl PaneView for InspectorView {
     }
 
     fn needs(&self, _choices: &Choices) -> &'static [Need] {
-        &[Need::Tokens]
+        &[Need::Curves, Need::Tokens]
     }
 
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {

@@ -163,9 +163,10 @@ mod tests {
     fn only_what_is_shown_is_asked_for() {
         let mut choices = Choices::default();
         let needs = |pane: Pane, choices: &Choices| pane.view().needs(choices).to_vec();
-        assert_eq!(needs(Pane::RECALL, &choices), []);
+        assert_eq!(needs(Pane::RECALL, &choices), [Need::Curves]);
         choices.by_layer = true;
-        assert_eq!(needs(Pane::RECALL, &choices), [Need::LayerCurves]);
+        let layers = [Need::Curves, Need::LayerCurves];
+        assert_eq!(needs(Pane::RECALL, &choices), layers);
         choices.drift.part = DriftPart::Places;
         assert_eq!(needs(Pane::DRIFT, &choices), [Need::Places]);
         assert_eq!(needs(Pane::LOG, &choices), []);

@@ -17,6 +17,8 @@ pub type NearestFigure = fn(&Choices) -> FigureKind;
 /// What is made for a view while it is in sight, and only then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
+    /// Curves over the selected heads.
+    Curves,
     /// Scores and ranks of the tokens, and what is kept of them.
     Tokens,
     /// Ranks of oracle and window against each other.

@@ -44,8 +44,8 @@ impl PaneView for RecallView {
 
     fn needs(&self, choices: &Choices) -> &'static [Need] {
         match choices.by_layer {
-            true => &[Need::LayerCurves],
-            false => &[],
+            true => &[Need::Curves, Need::LayerCurves],
+            false => &[Need::Curves],
         }
     }
 

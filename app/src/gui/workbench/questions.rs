@@ -56,13 +56,20 @@ impl Workbench {
             }
             if let Some(session) = &self.data.session {
                 let (choices, answers) = (&self.settings.choices, &self.data.answers);
-                self.derived.refresh_drift(&session.info, choices, answers);
+                let info = &session.info;
+                self.derived
+                    .refresh_drift(&self.pool, info, choices, answers);
             }
+        } else {
+            self.derived.let_drift_go();
         }
         if needs.contains(&Need::Queries) {
             self.ask_queries();
             let heads = &self.settings.choices.heads;
-            self.derived.refresh_queries(heads, &self.data.answers);
+            self.derived
+                .refresh_queries(&self.pool, heads, &self.data.answers);
+        } else {
+            self.derived.let_queries_go();
         }
         if needs.contains(&Need::Fidelity)
             && let Some(session) = &self.data.session
@@ -71,7 +78,9 @@ impl Workbench {
             let shown = (shown, session.info.model.as_str());
             let (choices, answers) = (&self.settings.choices.fidelity, &self.data.answers);
             self.derived
-                .refresh_fidelity(choices, shown, &answers.fidelity, answers.version);
+                .refresh_fidelity(&self.pool, choices, shown, answers);
+        } else {
+            self.derived.let_fidelity_go();
         }
     }
 

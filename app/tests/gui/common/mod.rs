@@ -125,7 +125,11 @@ pub fn bench_of<'a>(
             move |ui, bench: &mut Option<Workbench>| {
                 let bench = bench.get_or_insert_with(|| {
                     let (settings, layout) = start.take().unwrap();
-                    Workbench::new(ui.ctx(), settings, layout, folder.clone()).unwrap()
+                    let mut workbench =
+                        Workbench::new(ui.ctx(), settings, layout, folder.clone()).unwrap();
+                    // stories do not depend on the speed of the machine; those of a large sample set it back
+                    workbench.set_patience(PATIENCE);
+                    workbench
                 });
                 // The harness leaves a margin that the program's window does not have.
                 let window = ui.ctx().content_rect();

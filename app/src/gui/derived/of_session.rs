@@ -1,0 +1,154 @@
+//! Which maps of layers by heads are wanted: of the sample on show or of all samples, of one window or of several.
+
+use std::collections::BTreeSet;
+
+use kvlens_analysis::Metric;
+
+use super::maps::{self, HeadMap, WinnerMap};
+use super::{Derived, Wanted};
+use crate::gui::session_maps::GatheredKey;
+use crate::gui::state::{MapKind, MapScope};
+use crate::measurement::MeasuredWindow;
+
+/// What maps show.
+#[derive(Clone, PartialEq)]
+pub(super) struct MapChoices {
+    kind: MapKind,
+    scope: MapScope,
+    metric: Metric,
+    window: String,
+    minus: Option<String>,
+    hidden: BTreeSet<String>,
+}
+
+/// Maps of the kind that is chosen; the others are empty.
+#[derive(Default)]
+pub(super) struct Maps {
+    window: Option<HeadMap>,
+    side_by_side: Vec<HeadMap>,
+    winner: Option<WinnerMap>,
+}
+
+/// Sample, maps over all samples, budget, and the choices that maps hang on.
+pub(super) type MapKey = (u64, u64, usize, MapChoices);
+
+impl Derived {
+    pub(super) fn refresh_maps(
+        &mut self,
+        wanted: &Wanted<'_>,
+        [window, minus]: [Option<&MeasuredWindow>; 2],
+    ) {
+        let Some(window) = window else { return };
+        let Wanted {
+            info,
+            shown,
+            choices,
+            all,
+            ..
+        } = *wanted;
+        let scope = match choices.map_kind {
+            MapKind::Beside => MapScope::Sample,
+            _ => choices.map_scope,
+        };
+        // maps of an earlier budget or scoring look the same, but are not what stands above them
+        let gathered = GatheredKey::of(&info.path, choices);
+        let all =
+            all.filter(|(maps, _)| scope == MapScope::Session && maps.key.gathered == gathered);
+        let wanted = MapChoices {
+            kind: choices.map_kind,
+            scope,
+            metric: choices.metric,
+            window: window.label.clone(),
+            minus: minus.map(|minus| minus.label.clone()),
+            hidden: choices.hidden_windows.clone(),
+        };
+        let all_version = all.map_or(0, |(_, version)| version);
+        let at = self.budget_index;
+        let key = (shown.version, all_version, at, wanted);
+        let visible: Vec<&MeasuredWindow> = shown
+            .sample
+            .windows
+            .iter()
+            .filter(|window| !choices.hidden_windows.contains(&window.label))
+            .collect();
+        self.maps.at_once(key, |version| {
+            let one = |window: &MeasuredWindow, minus: Option<&MeasuredWindow>| match scope {
+                MapScope::Sample => Some(maps::sample_map(
+                    info,
+                    window,
+                    minus,
+                    choices.metric,
+                    at,
+                    version,
+                )),
+                MapScope::Session => {
+                    let minus = minus.map(|minus| minus.label.as_str());
+                    maps::session_map(all?.0, &window.label, minus, version)
+                }
+            };
+            match choices.map_kind {
+                MapKind::Window => Maps {
+                    window: one(window, minus),
+                    ..Maps::default()
+                },
+                MapKind::Beside => Maps {
+                    window: one(window, None),
+                    ..Maps::default()
+                },
+                MapKind::SideBySide => Maps {
+                    side_by_side: visible
+                        .iter()
+                        .filter_map(|window| one(window, None))
+                        .collect(),
+                    ..Maps::default()
+                },
+                MapKind::Winner => Maps {
+                    winner: match scope {
+                        MapScope::Sample => {
+                            maps::sample_winners(info, &visible, choices.metric, at, version)
+                        }
+                        MapScope::Session => {
+                            all.and_then(|(maps, _)| maps::session_winners(maps, &visible, version))
+                        }
+                    },
+                    ..Maps::default()
+                },
+            }
+        });
+    }
+
+    /// Renews what holds this session against another.
+    pub fn hold_against(&mut self, beside: &Self) {
+        let (Some(main), Some(other)) = (self.maps.value(), beside.maps.value()) else {
+            return;
+        };
+        let key = (self.maps.version(), beside.maps.version());
+        self.between.at_once(key, |version| {
+            maps::between(main.window.as_ref()?, other.window.as_ref()?, version)
+        });
+    }
+
+    /// The map of the chosen window, less the same of the session beside.
+    #[must_use]
+    pub fn map_between(&self) -> Option<&HeadMap> {
+        self.between.value()?.as_ref()
+    }
+
+    /// The map of the chosen window, if that is what is shown.
+    #[must_use]
+    pub fn map(&self) -> Option<&HeadMap> {
+        self.maps.value()?.window.as_ref()
+    }
+
+    /// The maps of all visible windows, if that is what is shown.
+    #[must_use]
+    pub fn side_by_side(&self) -> &[HeadMap] {
+        self.maps.value().map_or(&[], |maps| &maps.side_by_side)
+    }
+
+    /// The map of winners, if that is what is shown.
+    #[must_use]
+    pub fn winner_map(&self) -> Option<&WinnerMap> {
+        self.maps.value()?.winner.as_ref()
+    }
+}

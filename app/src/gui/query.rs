@@ -1,0 +1,245 @@
+//! A value for a key, made elsewhere: at once, or on the window's own threads.
+//!
+//! A key holds the versions of everything that the value is made of. Whoever needs the value says so in each frame by
+//! [`Query::at_once`] or [`Query::in_pool`]; where nobody does, [`Query::let_go`] makes sure that nothing is waited for.
+
+mod pool;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+pub use pool::Pool;
+pub(in crate::gui) use pool::words_of;
+
+/// How it stands with the value for the key that was wanted last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing was wanted yet, or nobody needs it now.
+    Idle,
+    /// The value is the one for the key.
+    Fresh,
+    /// It is being made; until then [`Query::value`] is that of an earlier key, if there was one.
+    Running,
+    /// It could not be made, which was told; it is not tried again for the same key.
+    Failed,
+}
+
+/// A remembered value, and the one that is on its way.
+pub struct Query<K, V> {
+    held: Option<(K, V)>,
+    coming: Option<Coming<K, V>>,
+    failed: Option<K>,
+    wanted: State,
+    version: u64,
+}
+
+struct Coming<K, V> {
+    key: K,
+    value: Receiver<V>,
+    /// While it lives, the pool counts the value as one that is waited for.
+    _ticket: pool::Ticket,
+}
+
+impl<K, V> Default for Query<K, V> {
+    fn default() -> Self {
+        Self {
+            held: None,
+            coming: None,
+            failed: None,
+            wanted: State::Idle,
+            version: 0,
+        }
+    }
+}
+
+impl<K: PartialEq, V> Query<K, V> {
+    /// Makes the value in this frame unless it is the one for `key`; only for what takes less than two milliseconds.
+    /// `make` is given the new version.
+    pub fn at_once(&mut self, key: K, make: impl FnOnce(u64) -> V) {
+        if !self.is_for(&key) {
+            self.version += 1;
+            self.held = Some((key, make(self.version)));
+        }
+        self.wanted = State::Fresh;
+    }
+
+    /// Nobody needs the value now: what is on its way is not waited for.
+    pub fn let_go(&mut self) {
+        self.coming = None;
+        self.wanted = State::Idle;
+    }
+
+    /// The last value, and the key that it is for.
+    #[must_use]
+    pub fn held(&self) -> Option<(&K, &V)> {
+        self.held.as_ref().map(|(key, value)| (key, value))
+    }
+
+    /// The last value, of whatever key.
+    #[must_use]
+    pub fn value(&self) -> Option<&V> {
+        self.held.as_ref().map(|(_, value)| value)
+    }
+
+    /// How it stands with what was wanted last.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.wanted
+    }
+
+    /// Grows with every new value.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn is_for(&self, key: &K) -> bool {
+        self.held.as_ref().is_some_and(|(held, _)| held == key)
+    }
+}
+
+impl<K: PartialEq, V: Send + 'static> Query<K, V> {
+    /// Makes the value in the pool unless it is the one for `key`, or on its way. Of several keys that are wanted while
+    /// one is made, the last is taken next. What is quick is there in the same frame: see [`Pool::begin_frame`].
+    pub fn in_pool(&mut self, pool: &Pool, key: K, make: impl FnOnce(u64) -> V + Send + 'static) {
+        self.take_finished(pool);
+        let is_settled = self.is_for(&key) || self.failed.as_ref() == Some(&key);
+        if !is_settled && self.coming.is_none() {
+            let version = self.version + 1;
+            let (value, ticket) = pool.run(move || make(version));
+            self.coming = Some(Coming {
+                key,
+                value,
+                _ticket: ticket,
+            });
+            self.take_finished(pool);
+            self.wanted = match (&self.coming, &self.failed) {
+                (Some(_), _) => State::Running,
+                (None, None) => State::Fresh,
+                (None, Some(_)) => State::Failed,
+            };
+        } else if self.is_for(&key) {
+            self.wanted = State::Fresh;
+        } else if is_settled {
+            self.wanted = State::Failed;
+        } else {
+            self.wanted = State::Running;
+        }
+    }
+
+    fn take_finished(&mut self, pool: &Pool) {
+        let Some(coming) = self.coming.take() else {
+            return;
+        };
+        match coming.value.recv_deadline(pool.deadline()) {
+            Ok(value) => {
+                self.version += 1;
+                self.held = Some((coming.key, value));
+                self.failed = None;
+            }
+            Err(RecvTimeoutError::Timeout) => self.coming = Some(coming),
+            Err(RecvTimeoutError::Disconnected) => self.failed = Some(coming.key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crossbeam_channel::bounded;
+
+    use super::*;
+
+    fn pool(patience: Duration) -> Pool {
+        let mut pool = Pool::start(|| {}).unwrap();
+        pool.set_patience(patience);
+        pool.begin_frame();
+        pool
+    }
+
+    /// Wants a value until it is there or failed.
+    fn settled<V: Send + 'static>(query: &mut Query<i32, V>, pool: &Pool, key: i32) -> State {
+        while query.state() == State::Running {
+            query.in_pool(pool, key, |_| unreachable!("it was made once"));
+        }
+        query.state()
+    }
+
+    #[test]
+    fn a_value_is_made_anew_only_for_another_key() {
+        let mut query = Query::default();
+        for (key, expected) in [(1, 1), (1, 1), (2, 2), (1, 3)] {
+            query.at_once(key, |version| version);
+            assert_eq!(query.value(), Some(&expected));
+        }
+        assert_eq!((query.version(), query.state()), (3, State::Fresh));
+    }
+
+    #[test]
+    fn what_is_quick_is_there_in_the_same_frame() {
+        let pool = pool(Duration::from_secs(60));
+        let mut query = Query::default();
+        query.in_pool(&pool, 1, |version| version);
+        assert_eq!((query.value(), query.state()), (Some(&1), State::Fresh));
+        assert!(!pool.is_busy());
+    }
+
+    #[test]
+    fn what_is_slow_leaves_the_old_value_until_it_is_there() {
+        let pool = pool(Duration::ZERO);
+        let mut query = Query::default();
+        query.at_once(1, |_| "quick");
+        let (go, wait) = bounded::<()>(1);
+        query.in_pool(&pool, 2, move |_| {
+            // ends with the sender, whatever the test does
+            let _ = wait.recv();
+            "slow"
+        });
+        assert_eq!(
+            (query.value(), query.state()),
+            (Some(&"quick"), State::Running)
+        );
+        assert!(pool.is_busy());
+        drop(go);
+        assert_eq!(settled(&mut query, &pool, 2), State::Fresh);
+        assert_eq!(query.held(), Some((&2, &"slow")));
+        assert!(!pool.is_busy());
+    }
+
+    #[test]
+    fn what_nobody_needs_any_more_is_not_waited_for() {
+        let pool = pool(Duration::ZERO);
+        let mut query = Query::default();
+        let (go, wait) = bounded::<()>(1);
+        query.in_pool(&pool, 1, move |_| wait.recv().is_ok());
+        query.let_go();
+        assert_eq!((query.value(), query.state()), (None, State::Idle));
+        assert!(!pool.is_busy());
+        drop(go);
+    }
+
+    #[test]
+    fn a_panic_is_told_once_and_not_tried_again_for_the_same_key() {
+        let pool = pool(Duration::ZERO);
+        let mut query: Query<i32, &str> = Query::default();
+        query.in_pool(&pool, 1, |_| panic!("on purpose"));
+        assert_eq!(settled(&mut query, &pool, 1), State::Failed);
+        query.in_pool(&pool, 1, |_| unreachable!("it failed before"));
+        assert_eq!(query.state(), State::Failed);
+        assert_eq!(pool.take_faults(), ["on purpose"]);
+        assert!(pool.take_faults().is_empty() && !pool.is_busy());
+        query.at_once(2, |_| "another");
+        assert_eq!(query.value(), Some(&"another"));
+    }
+
+    #[test]
+    fn the_threads_are_the_pools_own() {
+        let pool = pool(Duration::from_secs(60));
+        let mut query = Query::default();
+        query.in_pool(&pool, 1, |_| {
+            std::thread::current().name().map(str::to_owned)
+        });
+        let name = query.value().cloned().flatten().unwrap_or_default();
+        assert!(name.starts_with("kvlens-window"), "{name}");
+    }
+}
