@@ -14,6 +14,7 @@ pub mod fidelity;
 mod files;
 mod footprint;
 mod greedy;
+mod hash;
 pub mod hub;
 mod label;
 mod log_sum_exp;

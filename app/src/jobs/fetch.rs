@@ -1,7 +1,7 @@
 //! Getting a model from the hub before it is loaded.
 
 use kvlens_sessions::SessionError;
-use kvlens_sessions::hub::{HubId, HubSettings, hub_id};
+use kvlens_sessions::hub::{HubId, HubSettings};
 use kvlens_sessions::model::ModelSource;
 
 use super::{Cancel, Watch};
@@ -9,7 +9,7 @@ use super::{Cancel, Watch};
 /// The hub id of a model that is not complete in the local hub cache; none for a model that needs no fetching.
 #[must_use]
 pub fn missing(source: &ModelSource) -> Option<HubId> {
-    let id = hub_id(source)?;
+    let id = source.hub_id()?;
     let is_here = HubSettings::from_environment().complete(&id).is_some();
     (!is_here).then_some(id)
 }

@@ -8,7 +8,8 @@ use kvlens_datasets::Sample;
 use crate::SessionError;
 use crate::error::Context;
 use crate::files::OwnedLock;
-use crate::model::{Model, sha256_hex};
+use crate::hash::sha256_hex;
+use crate::model::Model;
 use crate::plan::CapturePlan;
 use crate::store::{
     FORMAT_VERSION, Found, JOURNAL_FILE, Journal, LOCK_FILE, MANIFEST_FILE, Manifest, SampleEntry,

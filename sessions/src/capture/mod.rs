@@ -133,7 +133,7 @@ impl CaptureJob<'_> {
         write_file(&path, &bytes)?;
         Ok(SampleState::Finished {
             file,
-            sha256: crate::model::sha256_hex(&bytes),
+            sha256: crate::hash::sha256_hex(&bytes),
             prompt_tokens: captured.record.prompt_ids.len(),
             decode_tokens: captured.record.generated_ids.len(),
         })

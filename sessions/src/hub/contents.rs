@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::error::Context;
-use crate::model::hex;
+use crate::hash::hex;
 use crate::{CancelFlag, SessionError};
 
 /// Bytes that are hashed between two looks at Cancel.

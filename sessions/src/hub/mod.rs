@@ -20,7 +20,6 @@ pub(crate) use cache::name_of_snapshot;
 pub use id::HubId;
 pub use settings::HubSettings;
 
-use crate::model::{Checkpoint, ModelSource};
 use crate::{CancelFlag, SessionError};
 use download::Download;
 use files::SMALL_FILES;
@@ -37,26 +36,20 @@ pub struct DownloadProgress<'a> {
 }
 
 /// The hub id that a model's name is: whatever looks like one and is no path that is there.
-pub fn hub_id(source: &ModelSource) -> Option<HubId> {
-    let (ModelSource::Folder(path) | ModelSource::Gguf(path)) = source else {
-        return None;
-    };
-    if path.exists() {
+pub(crate) fn hub_id(name: &Path) -> Option<HubId> {
+    if name.exists() {
         return None;
     }
-    path.to_str()?.parse().ok()
+    name.to_str()?.parse().ok()
 }
 
 impl HubSettings {
-    /// As [`local`](Self::local), if nothing is missing that a model needs, and no small file has other contents than
-    /// the name of its blob says.
-    pub fn complete(&self, id: &HubId) -> Option<PathBuf> {
-        let local = self.local(id)?;
+    /// The id's folder in the local cache, if no small file in it has other contents than the name of its blob says.
+    pub(crate) fn undamaged(&self, id: &HubId) -> Option<PathBuf> {
         let folder = self.cache.snapshot(id)?;
         let mut small = SMALL_FILES.iter().map(|name| folder.join(name));
-        let is_complete = !small.any(|file| cache::is_damaged(&file))
-            && (local.is_file() || Checkpoint::find(&ModelSource::Folder(folder)).is_ok());
-        is_complete.then_some(local)
+        let is_damaged = small.any(|file| cache::is_damaged(&file));
+        (!is_damaged).then_some(folder)
     }
 
     /// The id's folder in the local cache, or the GGUF file that it names, as far as it is there.
@@ -97,8 +90,7 @@ impl HubSettings {
 
 /// Where a model's files lie, and the name that tables use: what was typed, or its place in the local hub cache.
 pub(crate) fn located(path: &Path) -> (PathBuf, Option<String>) {
-    let source = ModelSource::from(path.to_owned());
-    let found = hub_id(&source).and_then(|id| {
+    let found = hub_id(path).and_then(|id| {
         let local = HubSettings::from_environment().local(&id)?;
         Some((local, Some(id.name().to_owned())))
     });

@@ -21,7 +21,7 @@ use crate::hub;
 pub enum ModelSource {
     /// The model that is built into the program.
     Demo,
-    /// A folder with `config.json`, `tokenizer.json` and `*.safetensors`, or a hub id: see [`crate::hub::hub_id`].
+    /// A folder with `config.json`, `tokenizer.json` and `*.safetensors`, or a hub id: see [`Self::hub_id`].
     Folder(PathBuf),
     /// One `.gguf` file with weights, configuration and tokenizer.
     Gguf(PathBuf),

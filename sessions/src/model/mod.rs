@@ -28,6 +28,7 @@ mod linear;
 mod next_token;
 mod norm;
 mod on_cpu;
+mod on_hub;
 pub(crate) mod one_sweep;
 mod projections;
 mod rope;
@@ -73,9 +74,10 @@ pub(crate) use tensor_names::{EMBEDDING, OUTPUT, TensorNames};
 pub use text::EncodedPrompt;
 pub(crate) use text::TextCodec;
 pub use text_rules::{ChatTemplateIdentity, TextRules};
-pub(crate) use weights::{Parameters, Weights, hex, sha256_hex};
+pub(crate) use weights::{Parameters, Weights};
 
 use crate::SessionError;
+use crate::hash::sha256_hex;
 use text::json_field;
 use weights::weights_sha256;
 

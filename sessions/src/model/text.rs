@@ -11,9 +11,9 @@ use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
 use super::text_rules::ChatTemplateIdentity;
 use super::tokenizer_files::TokenizerFiles;
-use super::weights::sha256_hex;
 use crate::SessionError;
 use crate::caught_panic::unless_it_panics;
+use crate::hash::sha256_hex;
 
 /// A prompt as the model sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use super::tensor_names::TensorNames;
 use crate::SessionError;
 use crate::error::Context;
 use crate::error::without_backtrace;
+use crate::hash::hex;
 
 /// Parameters that are being trained, by their names in a checkpoint.
 pub(crate) type Parameters = BTreeMap<String, Var>;
@@ -315,21 +316,4 @@ impl std::io::Write for HashWriter<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// SHA-256 of some bytes as lower-case hex.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// Bytes as lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // writing to a String cannot fail
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -11,7 +11,7 @@ use super::sample_reader::{Part, SampleReader};
 use super::verified::VerifiedFiles;
 use crate::SessionError;
 use crate::error::Context;
-use crate::model::sha256_hex;
+use crate::hash::sha256_hex;
 use crate::plan::CapturePlan;
 
 /// An open session. Only the manifest is read; samples are loaded when asked for.

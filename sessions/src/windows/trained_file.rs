@@ -16,7 +16,8 @@ use serde_json::Value;
 use super::trained::TrainedMethod;
 use crate::SessionError;
 use crate::files::{serialized, write_file};
-use crate::model::{Adapters, LowRank, Model, ModelConfig, ModelIdentity, Projection, sha256_hex};
+use crate::hash::sha256_hex;
+use crate::model::{Adapters, LowRank, Model, ModelConfig, ModelIdentity, Projection};
 
 /// The one metadata key of the file.
 const METADATA: &str = "kvlens";
