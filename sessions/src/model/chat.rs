@@ -13,8 +13,8 @@ use super::checkpoint::Checkpoint;
 use super::text::json_field;
 use super::text_rules::ChatTemplateIdentity;
 use super::tokenizer_files::SPECIAL_TOKENS;
-use super::weights::sha256_hex;
 use crate::SessionError;
+use crate::hash::sha256_hex;
 
 /// What a template may use up whatever the prompt is, in minijinja's measure: steps, and 64 bytes that it makes.
 /// Templates of published checkpoints take some hundreds a turn.
