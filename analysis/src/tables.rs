@@ -15,6 +15,7 @@ mod error;
 mod fidelity;
 mod figure;
 mod importance;
+mod json_rows;
 mod markdown;
 mod output;
 mod overlap;
@@ -40,6 +41,7 @@ pub use fidelity::{
 };
 pub use figure::{FigureRow, FigureTable};
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
+pub use json_rows::JsonRows;
 pub use markdown::{markdown, markdown_columns};
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};

@@ -353,30 +353,3 @@ fn a_figure_without_rows_is_refused() {
     let refused = chart(FigureKind::Recall, &[], &text, &style).unwrap_err();
     assert!(refused.to_string().starts_with("there is nothing to draw"));
 }
-
-#[test]
-fn venues_have_their_widths() {
-    for (width, millimetres) in [
-        (ColumnWidth::Neurips, "139.7mm"),
-        (ColumnWidth::Icml, "82.55mm"),
-        (ColumnWidth::Acl, "77mm"),
-        (ColumnWidth::Slide, "220mm"),
-    ] {
-        let style = PageStyle {
-            width,
-            font_size: 8.0,
-        };
-        let chart = chart(
-            FigureKind::Recall,
-            &curves(""),
-            &FigureText::default(),
-            &style,
-        );
-        let svg = render(&chart.unwrap(), &style, FigureFormat::Svg).unwrap();
-        let svg = String::from_utf8(svg).unwrap();
-        assert!(
-            svg.contains(&format!("width=\"{millimetres}\"")),
-            "{width:?}"
-        );
-    }
-}

@@ -114,6 +114,7 @@ fn record() -> SampleRecord {
         prompt: String::new(),
         answer: None,
         values: Vec::new(),
+        scoring: None,
         generated: String::new(),
         score: None,
         question_place: None,

@@ -20,6 +20,8 @@ fn the_last_window_foresees_less_when_the_question_comes_first() {
     let plan = CapturePlan {
         model: ModelSource::Demo,
         data: vec!["demo".to_owned()],
+        prompts: kvlens_datasets::PromptChoices::default(),
+        read: None,
         windows: vec!["last:8".to_owned()],
         decode: DecodePlan::default(),
         chat: false,

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::parts::PromptParts;
 use crate::sample::{QuestionPlace, Sample};
 
@@ -24,9 +26,11 @@ pub trait TokenCounter {
 }
 
 /// What to do with a prompt that is too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TooLong {
     /// Nothing is loaded, and the sample is named.
+    #[default]
     Refuse,
     /// It is left out and counted.
     LeaveOut,

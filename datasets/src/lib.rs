@@ -8,6 +8,7 @@
 //! train a model on.
 
 mod builtin;
+mod choices;
 mod error;
 mod fit;
 mod folder;
@@ -23,6 +24,7 @@ mod scores;
 mod spec;
 
 pub use builtin::{BuiltInTask, builtin_tasks};
+pub use choices::PromptChoices;
 pub use error::DatasetError;
 pub use fit::{Fit, TokenCounter, TooLong};
 pub use formats::{FieldMap, Format, TemplateOrigin, write_samples};

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::fit::{Fit, TokenCounter};
 use crate::formats::FieldMap;
 use crate::records::OpenTable;
 use crate::sample::QuestionPlace;
 
 /// What to do with a row that is no sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BadRows {
     /// Nothing is loaded, and the row is named.
     #[default]
@@ -18,7 +21,8 @@ pub enum BadRows {
 }
 
 /// What pairs of numbers in a field `evidence` count. A field `evidence_characters` always counts characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EvidenceUnit {
     /// Bytes of the prompt's UTF-8, as Rust counts.
     #[default]

@@ -229,6 +229,8 @@ impl Case {
         CapturePlan {
             model: ModelSource::from(model),
             data: vec!["random".to_owned()],
+            prompts: kvlens_datasets::PromptChoices::default(),
+            read: None,
             windows: self
                 .windows
                 .iter()

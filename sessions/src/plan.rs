@@ -1,5 +1,6 @@
 //! What is to be captured.
 
+use kvlens_datasets::{LoadReport, PromptChoices};
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
@@ -12,6 +13,12 @@ pub struct CapturePlan {
     pub model: ModelSource,
     /// The data as they were named.
     pub data: Vec<String>,
+    /// Which prompts of the data are taken, and how they are read.
+    #[serde(default, skip_serializing_if = "PromptChoices::is_default")]
+    pub prompts: PromptChoices,
+    /// What was read of the data's files as what, and what was not; none where there is nothing to say of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<LoadReport>,
     /// The windows as they were typed.
     pub windows: Vec<String>,
     /// How the decode stage is run.

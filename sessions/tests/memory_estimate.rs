@@ -243,6 +243,8 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
         let plan = CapturePlan {
             model: ModelSource::from(model),
             data: vec!["random".to_owned()],
+            prompts: kvlens_datasets::PromptChoices::default(),
+            read: None,
             windows: case
                 .windows
                 .iter()

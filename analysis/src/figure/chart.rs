@@ -12,14 +12,6 @@ pub enum ColumnWidth {
     Single,
     /// Both columns, 174 mm.
     Double,
-    /// The text of NeurIPS, 5.5 inches in one column.
-    Neurips,
-    /// A column of ICML, 3.25 inches.
-    Icml,
-    /// A column of ACL, 77 mm.
-    Acl,
-    /// Most of a slide of 10 inches.
-    Slide,
 }
 
 impl ColumnWidth {
@@ -28,17 +20,8 @@ impl ColumnWidth {
         let millimetres = match self {
             Self::Single => 84.0,
             Self::Double => 174.0,
-            Self::Neurips => 5.5 * 25.4,
-            Self::Icml => 3.25 * 25.4,
-            Self::Acl => 77.0,
-            Self::Slide => 220.0,
         };
         millimetres * 72.0 / 25.4
-    }
-
-    /// Whether it is one of two columns, and not a whole page.
-    pub(super) fn is_narrow(self) -> bool {
-        matches!(self, Self::Single | Self::Icml | Self::Acl)
     }
 }
 

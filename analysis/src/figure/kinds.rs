@@ -137,18 +137,17 @@ impl<'a> Figure<'a> {
     /// Panels side by side.
     fn columns(&self, panels: usize) -> usize {
         let most = match self.style.width {
-            narrow if narrow.is_narrow() => 2,
-            ColumnWidth::Neurips => 3,
-            _ => 4,
+            ColumnWidth::Single => 2,
+            ColumnWidth::Double => 4,
         };
         panels.min(most).max(1)
     }
 
     /// Height over width of a panel.
     fn aspect(&self, columns: usize) -> f64 {
-        match (columns, self.style.width.is_narrow()) {
-            (1, true) => 0.68,
-            (1, false) => 0.42,
+        match (columns, self.style.width) {
+            (1, ColumnWidth::Single) => 0.68,
+            (1, ColumnWidth::Double) => 0.42,
             _ => 0.85,
         }
     }

@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::training::TrainingSettings;
 
+use super::data::DataCommand;
 use super::fidelity::FidelityArguments;
 use super::figure::FigureArguments;
 use super::measure_arguments::MeasureArguments;
+use super::prompt_arguments::PromptArguments;
 use super::session::SessionCommand;
 use crate::jobs::window::PictureTheme;
 
@@ -50,6 +52,9 @@ pub enum Command {
     /// Train a model
     #[command(subcommand)]
     Train(TrainCommand),
+    /// Tell, show, make and check prompts
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Say what this program finds here: devices, memory, processor, display, what is built in
     Doctor,
 }
@@ -151,10 +156,13 @@ pub struct CaptureArguments {
     )]
     pub model: Option<ModelSource>,
     /// Prompts: `demo[:question=start|end,length=512|1024,samples=N]`, a generated task such as
-    /// `niah:length=1024,samples=16` (`kvlens doctor` lists them), a .txt file (one prompt) or a .jsonl
-    /// file (one prompt a line)
+    /// `niah:length=1024,samples=16` (`kvlens data list` tells them), a benchmark as it lies on disk such as
+    /// `longbench:PATH`, a .txt file (one prompt), or a .jsonl, .json or .parquet file (one prompt a row)
     #[arg(help_heading = "Model and prompts", long, value_name = "SPEC", required_unless_present_any = ["plan", "resume"], num_args = 1..)]
     pub data: Vec<String>,
+    /// Which prompts are taken, and how they are read
+    #[command(flatten)]
+    pub prompts: PromptArguments,
     /// Observation windows such as `last:32`, or `all` with their default options; the decode stage
     /// is always captured [default: last:32]
     #[arg(help_heading = "Windows and decode stage", long, value_name = "WINDOW", num_args = 1..)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use kvlens_datasets::Loaded;
 use kvlens_sessions::windows::parse_windows;
 use kvlens_sessions::{CapturePlan, CaptureSummary, Session, Stage, StartMode};
 
@@ -18,7 +19,7 @@ use crate::jobs::capture::{CaptureRequest, run as capture};
 use crate::jobs::estimate::Estimate;
 use crate::jobs::failure::{Failure, is_cancelled};
 use crate::jobs::models::Models;
-use crate::jobs::prompts::load_telling;
+use crate::jobs::prompts;
 use crate::jobs::{Cancel, SampleFacts, Warnings, Watch};
 use crate::measurement::StageProgress;
 
@@ -85,7 +86,6 @@ pub fn run_one(
     cancel: &Cancel,
 ) -> Result<CaptureSummary> {
     fetch_model(&request.plan.model, cancel)?;
-    let count = request.prompts()?.samples.len();
     let mut told = Told::new(&request.plan)?;
     let outcome = capture(request, models, &mut told, cancel);
     told.end();
@@ -93,18 +93,19 @@ pub fn run_one(
         Ok(summary) if summary.failed > 0 => bail!(
             "{} of {} could not be captured, as said above; the others are kept: {}",
             summary.failed,
-            samples(count),
+            samples(summary.failed + summary.finished + summary.already_finished),
             request.out.display()
         ),
-        Err(error) if is_cancelled(&error) => Err(interrupted(&request.out, count).into()),
+        Err(error) if is_cancelled(&error) => Err(interrupted(&request.out).into()),
         outcome => outcome,
     }
 }
 
 /// Prints what the plan would take, and refuses it if that cannot be had.
 fn print_estimate(plan: &CapturePlan) -> Result<()> {
-    let samples = load_telling(&plan.data, |line| eprintln!("{line}"))?.samples;
     require_model(&plan.model)?;
+    let Loaded { samples, report } = prompts::load(plan)?;
+    report.to_string().lines().for_each(output::note);
     let estimate = Estimate::of(plan, &samples, false)?;
     output::print(&memory_table(&estimate))?;
     estimate.check()
@@ -126,8 +127,11 @@ fn summary_line(request: &CaptureRequest, summary: CaptureSummary) -> String {
     format!("captured {}{before}: {out}\n", samples(summary.finished))
 }
 
-fn interrupted(out: &Path, count: usize) -> Failure {
-    let kept = Session::open(out).map_or(0, |session| session.sample_count());
+fn interrupted(out: &Path) -> Failure {
+    let session = Session::open(out);
+    let (kept, count) = session.map_or((0, 0), |session| {
+        (session.sample_count(), session.manifest().samples.len())
+    });
     Failure::Interrupted(format!(
         "stopped; {kept} of {} are finished and kept; go on with the same command and --resume: {}",
         samples(count),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use kvlens_datasets::PromptChoices;
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
 };
@@ -113,9 +114,28 @@ fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>> {
     Ok(cells)
 }
 
+/// A capture of these data with everything else as it is without flags.
+pub fn plain_plan(model: &ModelSource, data: &[String]) -> CapturePlan {
+    CapturePlan {
+        model: model.clone(),
+        data: data.to_vec(),
+        prompts: PromptChoices::default(),
+        read: None,
+        windows: vec![DEFAULT_WINDOW.to_owned()],
+        decode: DecodePlan::default(),
+        chat: false,
+        chat_variables: ChatVariables::default(),
+        device: DeviceChoice::default(),
+        dtype: DtypeChoice::default(),
+        attention: AttentionKernel::default(),
+        repeat_cost: 1,
+    }
+}
+
 /// What all cells share.
 struct Common {
     windows: Vec<String>,
+    prompts: PromptChoices,
     decode: DecodePlan,
     chat: bool,
     chat_variables: ChatVariables,
@@ -162,6 +182,7 @@ impl Common {
         let tokens = arguments.decode.or(file.decode);
         Ok(Self {
             windows,
+            prompts: arguments.prompts.choices(&file.prompts)?,
             decode: DecodePlan {
                 max_tokens: tokens.unwrap_or(DEFAULT_DECODE_TOKENS),
                 ignore_eos: arguments.ignore_eos || file.ignore_eos,
@@ -186,6 +207,8 @@ impl Common {
         CapturePlan {
             model: model.clone(),
             data: data.to_vec(),
+            prompts: self.prompts.clone(),
+            read: None,
             windows: self.windows.clone(),
             decode: self.decode.clone(),
             chat: self.chat,

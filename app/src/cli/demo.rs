@@ -67,6 +67,8 @@ fn plan() -> CapturePlan {
     CapturePlan {
         model: ModelSource::Demo,
         data: vec!["demo".to_owned()],
+        prompts: kvlens_datasets::PromptChoices::default(),
+        read: None,
         windows: DEMO_WINDOWS.map(str::to_owned).to_vec(),
         decode: DecodePlan {
             max_tokens: DEFAULT_DECODE_TOKENS,

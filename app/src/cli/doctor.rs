@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use kvlens_datasets::builtin_tasks;
 use kvlens_sessions::THREADS_VARIABLE;
 use kvlens_sessions::estimate::readable_bytes;
 use kvlens_sessions::hub::HubSettings;
@@ -47,13 +46,6 @@ pub fn run() -> Result<()> {
         "hub cache",
         &format!("{}{network}", hub.cache.folder().display()),
     );
-    for task in builtin_tasks() {
-        let options = task.options.join(", ");
-        report.line(
-            &format!("data {}", task.name),
-            &format!("built in: {} ({options})", task.summary),
-        );
-    }
     for window in registered() {
         report.line(&format!("window {}", window.name), window.summary);
         if window.syntax != window.name {

@@ -7,6 +7,7 @@ mod args;
 mod capture;
 mod capture_grid;
 mod cost_table;
+mod data;
 mod demo;
 mod doctor;
 mod failure;
@@ -23,6 +24,7 @@ mod open;
 mod output;
 mod plan_file;
 mod progress;
+mod prompt_arguments;
 mod recall_table;
 mod recipe;
 mod session;
@@ -57,6 +59,7 @@ pub fn run(open_window: OpenWindow) -> ExitCode {
         Command::Session(command) => session::run(&command),
         Command::Demo(arguments) => demo::run(&arguments, open_window),
         Command::Train(command) => train::run(&command),
+        Command::Data(command) => data::run(&command),
         Command::Doctor => doctor::run(),
     };
     match outcome {

@@ -3,15 +3,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::prompt_arguments::PromptKeys;
 use crate::jobs::failure::Failure;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use toml::Table;
 
 /// Keys, each named as the flag of `kvlens capture` that it stands for.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 23] = [
     "model",
     "data",
+    "limit",
+    "sample",
+    "skip-bad-rows",
+    "skip-too-long",
+    "truncate",
+    "field",
+    "question",
+    "evidence-unit",
     "windows",
     "decode",
     "ignore-eos",
@@ -34,6 +43,8 @@ pub struct PlanFile {
     pub model: Vec<String>,
     /// Each entry is a session's data: one SPEC or several.
     pub data: Vec<Entry>,
+    #[serde(flatten)]
+    pub prompts: PromptKeys,
     pub windows: Vec<String>,
     pub decode: Option<usize>,
     pub ignore_eos: bool,

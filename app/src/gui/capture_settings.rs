@@ -142,6 +142,8 @@ impl CaptureSettings {
         Ok(CapturePlan {
             model,
             data: vec![self.data_spec()?],
+            prompts: kvlens_datasets::PromptChoices::default(),
+            read: None,
             windows,
             decode: DecodePlan {
                 max_tokens: self.decode_tokens,
@@ -191,7 +193,7 @@ impl CaptureSettings {
                 report: LoadReport::default(),
             });
         }
-        prompts::load(&[self.data_spec()?])
+        prompts::load(&self.plan()?)
     }
 
     /// The folder that was typed, if any.

@@ -38,7 +38,9 @@ impl CaptureRequest {
     /// Windows and prompts that are not understood; an output that cannot be written.
     pub fn check(&self) -> Result<()> {
         parse_windows(&self.plan.windows)?;
-        self.prompts()?;
+        if self.prompts.is_none() {
+            prompts::check(&self.plan.data, &self.plan.prompts)?;
+        }
         self.check_output()
     }
 
@@ -49,7 +51,7 @@ impl CaptureRequest {
     pub fn prompts(&self) -> Result<Loaded> {
         match &self.prompts {
             Some(loaded) => Ok(loaded.clone()),
-            None => prompts::load(&self.plan.data),
+            None => prompts::load(&self.plan),
         }
     }
 
@@ -97,14 +99,19 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<CaptureSummary> {
     request.check()?;
-    let Loaded { samples, report } = request.prompts()?;
-    let report = report.to_string();
-    report.lines().for_each(|line| watch.note(line));
     fetch::run(&request.plan.model, watch, cancel)?;
+    let Loaded { samples, report } = request.prompts()?;
+    let told = report.to_string();
+    told.lines().for_each(|line| watch.note(line));
+    let plan = CapturePlan {
+        // a built-in task says all of itself in the plan
+        read: (!told.is_empty()).then_some(report),
+        ..request.plan.clone()
+    };
     watch.loading();
     let choice = request.model();
     let is_loaded = models.make_room_for(&choice);
-    let estimate = Estimate::of(&request.plan, &samples, is_loaded)?;
+    let estimate = Estimate::of(&plan, &samples, is_loaded)?;
     estimate.check()?;
     watch.accepted(&estimate);
     let model = models.load(&choice)?;
@@ -113,7 +120,7 @@ pub fn run(
         watch.note(&format!("warning: {warning}"));
     }
     let outcome = capture(
-        &request.plan,
+        &plan,
         model,
         &samples,
         &request.out,

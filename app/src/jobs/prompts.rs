@@ -1,24 +1,87 @@
 //! The prompts of a job, and what was read of the files that they came from.
 
-use anyhow::Result;
-use kvlens_datasets::{DataSpec, LoadOptions, Loaded, load_with};
+use std::ops::ControlFlow;
+use std::path::Path;
 
-/// The prompts that these specifications name, with the report on what was read as what.
+use anyhow::Result;
+use kvlens_analysis::tables::{JsonRows, TableError};
+use kvlens_datasets::{
+    DataSpec, DatasetError, Fit, LoadOptions, LoadReport, Loaded, PromptChoices, TooLong,
+    load_with, read_each,
+};
+use kvlens_sessions::CapturePlan;
+use kvlens_sessions::estimate::CaptureEstimator;
+use serde_json::Value;
+
+use super::fetch::missing;
+
+/// The prompts of a plan, as its model runs them: lengths are counted by its tokenizer, and prompts that are too long
+/// for it are cut or left out where that was asked. Without the model, which is not fetched here, as they are.
+///
+/// # Errors
+/// What the data set refuses; a checkpoint or a window that cannot be used.
+pub fn load(plan: &CapturePlan) -> Result<Loaded> {
+    let specs = parsed(&plan.data)?;
+    if missing(&plan.model).is_some() {
+        return Ok(load_with(&specs, &without_model(&plan.prompts)?)?);
+    }
+    let tokens = CaptureEstimator::open(plan)?;
+    let limit_tokens = tokens.longest_prompt()?;
+    let options = LoadOptions {
+        tokens: Some(&tokens),
+        // what is refused is refused by the capture, which says what stands behind the prompt
+        fit: (plan.prompts.too_long != TooLong::Refuse).then_some(Fit {
+            limit_tokens,
+            too_long: plan.prompts.too_long,
+        }),
+        ..without_model(&plan.prompts)?
+    };
+    Ok(load_with(&specs, &options)?)
+}
+
+/// The prompts of these specifications, whatever model runs them.
 ///
 /// # Errors
 /// What the data set refuses.
-pub fn load(specs: &[String]) -> Result<Loaded> {
-    let specs = specs.iter().map(|spec| spec.parse());
-    let specs = specs.collect::<Result<Vec<DataSpec>, _>>()?;
-    Ok(load_with(&specs, &LoadOptions::default())?)
+pub fn load_specs(specs: &[String], choices: &PromptChoices) -> Result<Loaded> {
+    Ok(load_with(&parsed(specs)?, &without_model(choices)?)?)
 }
 
-/// Loads them, and tells line by line what of files was read as what and what was not read.
+/// Reads all prompts and keeps none, which finds what is wrong with them.
 ///
 /// # Errors
-/// As [`load`].
-pub fn load_telling(specs: &[String], tell: impl Fn(&str)) -> Result<Loaded> {
-    let loaded = load(specs)?;
-    loaded.report.to_string().lines().for_each(tell);
-    Ok(loaded)
+/// What the data set refuses.
+pub fn check(specs: &[String], choices: &PromptChoices) -> Result<LoadReport> {
+    let options = without_model(choices)?;
+    Ok(read_each(&parsed(specs)?, &options, &mut |_| {
+        ControlFlow::Continue(())
+    })?)
+}
+
+fn parsed(specs: &[String]) -> Result<Vec<DataSpec>, DatasetError> {
+    specs.iter().map(|spec| spec.parse()).collect()
+}
+
+fn without_model(choices: &PromptChoices) -> Result<LoadOptions<'static>, DatasetError> {
+    Ok(LoadOptions {
+        open_table: Some(&open_table),
+        ..choices.options()?
+    })
+}
+
+type TableRows = Box<dyn Iterator<Item = Result<Value, String>>>;
+
+/// Parquet, which only `analysis` reads.
+fn open_table(path: &Path) -> Result<TableRows, String> {
+    let rows = JsonRows::open(path).map_err(|error| cause(&error))?;
+    Ok(Box::new(rows.map(|row| row.map_err(|error| cause(&error)))))
+}
+
+/// The innermost reason: the data set's error names the file itself.
+fn cause(error: &TableError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }

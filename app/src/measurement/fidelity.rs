@@ -6,7 +6,6 @@ use kvlens_analysis::allocation::{
 };
 use kvlens_analysis::fidelity::{MeanFidelity, StepFidelity};
 use kvlens_analysis::{Budget, Compare, ForcedKeep, GroupReduction, HeadKind, KeepRule};
-use kvlens_datasets::score_values;
 use kvlens_sessions::fidelity::{Continuation, ContinuationPlan, FidelityTest};
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::DECODE_LABEL;
@@ -330,7 +329,6 @@ impl<'a> SampleRun<'a> {
     ) -> Result<Outcome> {
         let steps = self.test.compare(continuation)?;
         let generated = self.model.decode_text(&continuation.generated_ids)?;
-        let (values, answer) = (&self.record.values, self.record.answer.as_deref());
         Ok(Outcome {
             budget,
             budget_tokens: budget.tokens(self.prompt_tokens()),
@@ -338,7 +336,7 @@ impl<'a> SampleRun<'a> {
             fidelity: MeanFidelity::of(&steps),
             steps,
             answer_nll: continuation.answer_nll,
-            score: score_values(values, answer, &generated),
+            score: self.record.score_of(&generated),
             generated,
         })
     }

@@ -19,6 +19,7 @@ mod keep_recent;
 mod like_with_like;
 mod measure_together;
 mod plan;
+mod prompts;
 mod questions;
 mod recipe;
 mod resume;

@@ -53,7 +53,7 @@ pub(super) fn prepare<'a>(
     let text = sample.prompt_and_prefix();
     let encode = |part: &str| Ok(model.encode_continuation(part)?.len());
     refuse_far_too_long(sample, &text, positions, encode)?;
-    let prompt = model.encode_prompt(&text, plan.chat())?;
+    let prompt = model.encode_sample(sample, plan.chat())?;
     if prompt.ids.is_empty() {
         return Err(wrong("the prompt has no tokens".to_owned()));
     }

@@ -107,6 +107,7 @@ impl CaptureJob<'_> {
             prompt: sample.prompt_and_prefix().into_owned(),
             answer: sample.answer.clone(),
             values: sample.values.clone(),
+            scoring: sample.scoring.clone(),
             // a forced answer says nothing of what the model can do
             score: prepared
                 .answer_ids

@@ -1,7 +1,9 @@
 //! A capture plan and its prompts to amounts of memory.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device};
-use kvlens_datasets::Sample;
+use kvlens_datasets::{Sample, TokenCounter};
 
 use super::fit::AvailableMemory;
 use super::stages::{MemoryPart, REPACKED_PART, SampleStages, StageMemory, WEIGHTS_PART};
@@ -157,8 +159,19 @@ impl CaptureEstimator {
         let text = sample.prompt_and_prefix();
         let count = |part: &str| Ok(self.text.encode_continuation(part)?.len());
         refuse_far_too_long(sample, &text, self.model.config.max_positions, count)?;
-        let encoded = self.text.encode_prompt(&text, self.plan.chat())?;
+        let encoded = self.text.encode_sample(sample, self.plan.chat())?;
         Ok(encoded.ids.len())
+    }
+
+    /// The longest prompt that the model has positions for, with what stands behind it.
+    ///
+    /// # Errors
+    /// What a window says of the files that it needs.
+    pub fn longest_prompt(&self) -> Result<usize, SessionError> {
+        let oracle = Decode::planned(self.plan.decode.clone());
+        let needs = self.needs(&oracle, &self.windows.iter().collect::<Vec<_>>())?;
+        let positions = self.model.config.max_positions;
+        Ok(positions.saturating_sub(needs.extra_positions))
     }
 
     fn of_longest(
@@ -287,5 +300,19 @@ impl CaptureEstimator {
             windows: &windows,
             is_only: variation.samples == 1,
         })
+    }
+}
+
+/// By the tokenizer of the plan's model.
+impl TokenCounter for CaptureEstimator {
+    fn spans(&self, text: &str) -> Result<Vec<Range<usize>>, String> {
+        self.text.spans(text).map_err(|error| error.to_string())
+    }
+
+    fn prompt_tokens(&self, sample: &Sample) -> Result<usize, String> {
+        // also of a prompt that is far too long, which may be cut or left out
+        let encoded = self.text.encode_sample(sample, self.plan.chat());
+        let encoded = encoded.map_err(|error| error.to_string())?;
+        Ok(encoded.ids.len())
     }
 }

@@ -43,6 +43,7 @@ mod tokenizer_files;
 mod weights;
 
 use candle_core::Tensor;
+use kvlens_datasets::Sample;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -224,6 +225,19 @@ impl Model {
         chat: Option<&ChatVariables>,
     ) -> Result<EncodedPrompt, SessionError> {
         self.text.encode_prompt(prompt, chat)
+    }
+
+    /// A sample's token ids and pieces as it runs: with the answer's first words, and, with `chat`, through the
+    /// chat template unless its benchmark leaves that off.
+    ///
+    /// # Errors
+    /// [`SessionError::Tokenizer`] if the tokenizer or the template refuses the text.
+    pub fn encode_sample(
+        &self,
+        sample: &Sample,
+        chat: Option<&ChatVariables>,
+    ) -> Result<EncodedPrompt, SessionError> {
+        self.text.encode_sample(sample, chat)
     }
 
     /// Ids of a text that continues a prompt, without special tokens.

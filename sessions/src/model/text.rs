@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::Range;
 
+use kvlens_datasets::Sample;
 use serde_json::Value;
 use tokenizers::{Encoding, Tokenizer};
 
@@ -87,14 +88,40 @@ impl TextCodec {
         prompt: &str,
         chat: Option<&ChatVariables>,
     ) -> Result<EncodedPrompt, SessionError> {
-        let Some(variables) = chat else {
-            return self.encode_with_spans(prompt, true, 0..prompt.len());
-        };
+        match chat {
+            None => self.encode_with_spans(prompt, true, 0..prompt.len()),
+            Some(variables) => self.encode_turn(prompt, "", variables),
+        }
+    }
+
+    /// Encodes a sample's prompt as it runs: with the answer's first words behind it or, through the chat template,
+    /// behind the assistant's header. What a benchmark gives to chat models without their template stays without it.
+    pub(crate) fn encode_sample(
+        &self,
+        sample: &Sample,
+        chat: Option<&ChatVariables>,
+    ) -> Result<EncodedPrompt, SessionError> {
+        match chat.filter(|_| !sample.without_chat) {
+            None => self.encode_prompt(&sample.prompt_and_prefix(), None),
+            Some(variables) => {
+                let prefix = sample.answer_prefix.as_deref().unwrap_or_default();
+                self.encode_turn(&sample.prompt, prefix, variables)
+            }
+        }
+    }
+
+    /// A user's turn, the opening of the assistant's, and its first words.
+    fn encode_turn(
+        &self,
+        prompt: &str,
+        answer_prefix: &str,
+        variables: &ChatVariables,
+    ) -> Result<EncodedPrompt, SessionError> {
         let template = self.chat.as_ref().ok_or_else(|| SessionError::Tokenizer {
             reason: "the checkpoint has no chat template (tokenizer_config.json or chat_template.jinja); leave the template off"
                 .to_owned(),
         })?;
-        let rendered = template.render_user_turn(prompt, variables)?;
+        let rendered = template.render_user_turn(prompt, variables)? + answer_prefix;
         match rendered.find(prompt) {
             Some(start) => self.encode_with_spans(&rendered, false, start..start + prompt.len()),
             None => self.encode_trimmed(prompt, &rendered),
@@ -153,6 +180,13 @@ impl TextCodec {
     pub(crate) fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, SessionError> {
         let encoding = self.encode(text, false, "answer")?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The bytes of every token of a text, without special tokens.
+    pub(crate) fn spans(&self, text: &str) -> Result<Vec<Range<usize>>, SessionError> {
+        let encoding = self.encode(text, false, "text")?;
+        let offsets = encoding.get_offsets().iter();
+        Ok(offsets.map(|&(start, end)| start..end).collect())
     }
 
     fn encode(&self, text: &str, special: bool, what: &str) -> Result<Encoding, SessionError> {

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use kvlens_datasets::QuestionPlace;
+use kvlens_datasets::{QuestionPlace, Scoring, score_values};
 use safetensors::tensor::{Dtype, View};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,9 @@ pub struct SampleRecord {
     pub answer: Option<String>,
     /// Texts that a right answer contains.
     pub values: Vec<String>,
+    /// The benchmark's own metric and what it compares with; without one, `values` and `answer` serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scoring: Option<Scoring>,
     /// The text of the decode stage.
     pub generated: String,
     /// Share of the task that the generated text got right, 0 to 1; none where the sample cannot say, or where the answer was given (teacher-forced).
@@ -141,6 +144,14 @@ impl CapturedSample {
 }
 
 impl SampleRecord {
+    /// How right another text would be as an answer to the sample, 0 to 1; none where the sample cannot say.
+    pub fn score_of(&self, generated: &str) -> Option<f64> {
+        match &self.scoring {
+            Some(scoring) => Some(scoring.score(generated)),
+            None => score_values(&self.values, self.answer.as_deref(), generated),
+        }
+    }
+
     fn bytes(&self) -> usize {
         let ids = size_of_val(self.prompt_ids.as_slice()) + size_of_val(&*self.generated_ids);
         let pieces = self.token_texts.iter();

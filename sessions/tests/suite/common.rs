@@ -30,6 +30,8 @@ pub fn plan(windows: &[&str], max_tokens: usize) -> CapturePlan {
     CapturePlan {
         model: ModelSource::Demo,
         data: vec!["demo".to_owned()],
+        prompts: kvlens_datasets::PromptChoices::default(),
+        read: None,
         windows: windows.iter().map(|&window| window.to_owned()).collect(),
         decode: DecodePlan {
             max_tokens,

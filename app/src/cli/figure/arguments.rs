@@ -9,7 +9,7 @@ use kvlens_analysis::Budget;
 
 use super::super::args::at_least_one;
 use super::super::measure_arguments::{ComparingArguments, MetricChoice};
-use crate::jobs::figure::{FigureRequest, KindChoice, StyleChoice, WidthChoice};
+use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice};
 use crate::jobs::measure::DEFAULT_SWEEP;
 use crate::measurement::places::Sweep;
 
@@ -43,15 +43,12 @@ pub struct FigureArguments {
     /// The metric of recall, recall-by-layer, head-map, head-difference, winner and cost
     #[arg(long, value_name = "METRIC", value_enum, default_value_t)]
     pub metric: MetricChoice,
-    /// Width and size of text of where it is printed
+    /// One column (84 mm) or two (174 mm)
     #[arg(long, value_enum, default_value_t)]
-    pub style: StyleChoice,
-    /// The width, instead of the style's
-    #[arg(long, value_enum)]
-    pub width: Option<WidthChoice>,
-    /// Size of the text in points, instead of the style's
-    #[arg(long, value_name = "POINTS")]
-    pub font_size: Option<f64>,
+    pub width: WidthChoice,
+    /// Size of the text in points
+    #[arg(long, value_name = "POINTS", default_value_t = 7.0)]
+    pub font_size: f64,
     /// The ends of the value axis or the colour bar, such as 0:1, instead of the kind's own
     #[arg(long, value_name = "LOW:HIGH", allow_hyphen_values = true)]
     pub range: Option<Range>,
@@ -86,22 +83,9 @@ impl ValueEnum for WidthChoice {
     }
 }
 
-impl ValueEnum for StyleChoice {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (width, points) = self.page();
-        let help = format!("{}, text of {points} points", width.summary());
-        Some(PossibleValue::new(self.name()).help(help))
-    }
-}
-
 impl FigureArguments {
     /// The figure that is asked for; `typed` are the words of the command behind `kvlens`.
     pub fn request(&self, typed: Vec<String>) -> FigureRequest {
-        let (width, font_size) = self.style.page();
         FigureRequest {
             sessions: self.sessions.clone(),
             kind: self.kind,
@@ -112,8 +96,8 @@ impl FigureArguments {
             heads: self.head.clone(),
             budget: self.budget,
             metric: self.metric.0,
-            width: self.width.unwrap_or(width),
-            font_size: self.font_size.unwrap_or(font_size),
+            width: self.width,
+            font_size: self.font_size,
             range: self.range.map(|Range(low, high)| (low, high)),
             sweep: Sweep {
                 width: self.place_width,
@@ -193,29 +177,6 @@ mod tests {
             panic!("no figure");
         };
         assert_eq!(arguments.request(Vec::new()), request);
-    }
-
-    #[test]
-    fn a_style_is_a_width_and_a_size_that_can_be_replaced() {
-        let page = |more: &str| {
-            let command = format!("kvlens figure s --kind recall --out a.svg {more}");
-            let parsed = Arguments::try_parse_from(command.split_whitespace()).unwrap();
-            let Some(Command::Figure(arguments)) = parsed.command else {
-                panic!("no figure");
-            };
-            let request = arguments.request(Vec::new());
-            (request.width, request.font_size)
-        };
-        assert_eq!(page(""), (WidthChoice::Single, 7.0));
-        assert_eq!(page("--style icml"), (WidthChoice::Icml, 8.0));
-        assert_eq!(
-            page("--style slides --font-size 14"),
-            (WidthChoice::Slide, 14.0)
-        );
-        assert_eq!(
-            page("--style acl --width double"),
-            (WidthChoice::Double, 8.0)
-        );
     }
 
     #[test]

@@ -130,6 +130,7 @@ mod tests {
             prompt: String::new(),
             answer: Some(" The code is red moon. Ada likes figs.".to_owned()),
             values: vec!["figs".to_owned(), "red moon".to_owned()],
+            scoring: None,
             generated: generated.to_owned(),
             score: None,
             question_place: Some(QuestionPlace::End),

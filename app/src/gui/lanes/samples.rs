@@ -286,6 +286,8 @@ mod tests {
         let plan = CapturePlan {
             model: ModelSource::Demo,
             data: vec!["demo".to_owned()],
+            prompts: kvlens_datasets::PromptChoices::default(),
+            read: None,
             windows: vec!["last:8".to_owned()],
             decode: DecodePlan {
                 max_tokens: 4,

@@ -103,7 +103,6 @@ fn width_text(width: WidthChoice) -> &'static str {
     match width {
         WidthChoice::Single => "one column, 84 mm",
         WidthChoice::Double => "two columns, 174 mm",
-        other => other.summary(),
     }
 }
 

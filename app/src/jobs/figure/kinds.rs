@@ -181,26 +181,11 @@ pub enum WidthChoice {
     Single,
     /// 174 mm
     Double,
-    /// 139.7 mm, the text of NeurIPS
-    Neurips,
-    /// 82.55 mm, a column of ICML
-    Icml,
-    /// 77 mm, a column of ACL
-    Acl,
-    /// 220 mm
-    Slide,
 }
 
 impl WidthChoice {
-    /// Every width.
-    pub const ALL: [Self; 6] = [
-        Self::Single,
-        Self::Double,
-        Self::Neurips,
-        Self::Icml,
-        Self::Acl,
-        Self::Slide,
-    ];
+    /// Both widths.
+    pub const ALL: [Self; 2] = [Self::Single, Self::Double];
 
     /// The word for it.
     #[must_use]
@@ -208,10 +193,6 @@ impl WidthChoice {
         match self {
             Self::Single => "single",
             Self::Double => "double",
-            Self::Neurips => "neurips",
-            Self::Icml => "icml",
-            Self::Acl => "acl",
-            Self::Slide => "slide",
         }
     }
 
@@ -221,10 +202,6 @@ impl WidthChoice {
         match self {
             Self::Single => "84 mm",
             Self::Double => "174 mm",
-            Self::Neurips => "139.7 mm, the text of NeurIPS",
-            Self::Icml => "82.55 mm, a column of ICML",
-            Self::Acl => "77 mm, a column of ACL",
-            Self::Slide => "220 mm",
         }
     }
 }
@@ -234,61 +211,6 @@ impl From<WidthChoice> for ColumnWidth {
         match choice {
             WidthChoice::Single => Self::Single,
             WidthChoice::Double => Self::Double,
-            WidthChoice::Neurips => Self::Neurips,
-            WidthChoice::Icml => Self::Icml,
-            WidthChoice::Acl => Self::Acl,
-            WidthChoice::Slide => Self::Slide,
-        }
-    }
-}
-
-/// A width with the size of text that goes with it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum StyleChoice {
-    /// 84 mm, text of 7 points
-    #[default]
-    Journal,
-    /// The text of NeurIPS, 139.7 mm, text of 8 points
-    Neurips,
-    /// A column of ICML, 82.55 mm, text of 8 points
-    Icml,
-    /// A column of ACL, 77 mm, text of 8 points
-    Acl,
-    /// 220 mm, text of 16 points
-    Slides,
-}
-
-impl StyleChoice {
-    /// Every style.
-    pub const ALL: [Self; 5] = [
-        Self::Journal,
-        Self::Neurips,
-        Self::Icml,
-        Self::Acl,
-        Self::Slides,
-    ];
-
-    /// The word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Journal => "journal",
-            Self::Neurips => "neurips",
-            Self::Icml => "icml",
-            Self::Acl => "acl",
-            Self::Slides => "slides",
-        }
-    }
-
-    /// Its width, and the size of its text in points.
-    #[must_use]
-    pub fn page(self) -> (WidthChoice, f64) {
-        match self {
-            Self::Journal => (WidthChoice::Single, 7.0),
-            Self::Neurips => (WidthChoice::Neurips, 8.0),
-            Self::Icml => (WidthChoice::Icml, 8.0),
-            Self::Acl => (WidthChoice::Acl, 8.0),
-            Self::Slides => (WidthChoice::Slide, 16.0),
         }
     }
 }

@@ -21,7 +21,7 @@ use super::folders::check_can_create;
 use super::found_sessions::open_sessions;
 use super::{Cancel, Watch};
 
-pub use kinds::{KindChoice, StyleChoice, WidthChoice};
+pub use kinds::{KindChoice, WidthChoice};
 pub use request::{FigureRequest, command_line, metric_word};
 
 use data::FigureJob;

@@ -79,6 +79,8 @@ impl RecipeRequest {
             plan: CapturePlan {
                 model: self.model.clone(),
                 data,
+                prompts: kvlens_datasets::PromptChoices::default(),
+                read: None,
                 windows: recipe.windows.clone(),
                 decode: DecodePlan {
                     max_tokens: recipe.decode_tokens,

@@ -6,7 +6,7 @@ mod recall;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use kvlens_datasets::Sample;
+use kvlens_datasets::{PromptChoices, Sample};
 use kvlens_sessions::StartMode;
 use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::training::{
@@ -120,7 +120,9 @@ pub fn run(
 
 fn data(plan: &WindowTrainingPlan, tell: impl Fn(&str)) -> Result<WindowTrainingData> {
     let load = |specs: &[String]| -> Result<Vec<Sample>> {
-        Ok(prompts::load_telling(specs, &tell)?.samples)
+        let loaded = prompts::load_specs(specs, &PromptChoices::default())?;
+        loaded.report.to_string().lines().for_each(&tell);
+        Ok(loaded.samples)
     };
     let training = load(&plan.data)?;
     if plan.held_out.is_empty() {

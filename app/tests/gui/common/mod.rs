@@ -73,6 +73,8 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
     let plan = CapturePlan {
         model: ModelSource::Demo,
         data: vec![spec.to_owned()],
+        prompts: kvlens_datasets::PromptChoices::default(),
+        read: None,
         windows: windows.iter().map(|&label| label.to_owned()).collect(),
         decode: DecodePlan {
             max_tokens: 24,

@@ -106,10 +106,7 @@ impl<'a> Examples<'a> {
         };
         let variables = ChatVariables::default();
         let chat = chat.then_some(&variables);
-        let prompt_ids = self
-            .model
-            .encode_prompt(&sample.prompt_and_prefix(), chat)?
-            .ids;
+        let prompt_ids = self.model.encode_sample(sample, chat)?.ids;
         let needed = prompt_ids.len() + self.needs.extra_positions;
         let positions = self.model.config().max_positions;
         if prompt_ids.is_empty() || needed > positions {

@@ -1,0 +1,156 @@
+//! The rows of any Parquet file as JSON objects, one row group in memory at a time.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{AnyValue, DataFrame, ParquetReader, PolarsResult, SerReader, Series};
+use serde_json::{Map, Number, Value};
+
+use super::error::TableError;
+use super::writer::refused;
+
+/// Rows of a Parquet file, whoever wrote it: texts, numbers, yes or no, and lists of those.
+#[derive(Debug)]
+pub struct JsonRows {
+    path: PathBuf,
+    /// First row and number of rows of each group that is still to be read.
+    groups: VecDeque<(usize, usize)>,
+    group: Option<DataFrame>,
+    next_row: usize,
+}
+
+impl JsonRows {
+    /// Opens a file and reads how many rows its groups have.
+    ///
+    /// # Errors
+    /// [`TableError`] when it is missing or no Parquet file.
+    pub fn open(path: &Path) -> Result<Self, TableError> {
+        let mut reader = ParquetReader::new(open(path)?);
+        let metadata = reader.get_metadata();
+        let metadata = metadata.map_err(|source| refused("read", path, source))?;
+        let mut first = 0;
+        let groups = metadata.row_groups.iter().map(|group| {
+            let (start, rows) = (first, group.num_rows());
+            first += rows;
+            (start, rows)
+        });
+        Ok(Self {
+            path: path.to_owned(),
+            groups: groups.collect(),
+            group: None,
+            next_row: 0,
+        })
+    }
+
+    fn read_group(&self, (first, rows): (usize, usize)) -> Result<DataFrame, TableError> {
+        ParquetReader::new(open(&self.path)?)
+            .with_slice(Some((first, rows)))
+            .finish()
+            .map_err(|source| refused("read", &self.path, source))
+    }
+
+    fn row(&mut self) -> Result<Option<Value>, TableError> {
+        loop {
+            if let Some(group) = self.group.as_ref().filter(|it| self.next_row < it.height()) {
+                let row = object(group, self.next_row);
+                self.next_row += 1;
+                return row
+                    .map(Some)
+                    .map_err(|source| refused("read a row of", &self.path, source));
+            }
+            let Some(next) = self.groups.pop_front() else {
+                return Ok(None);
+            };
+            // the old group goes before the new one comes
+            self.group = None;
+            (self.group, self.next_row) = (Some(self.read_group(next)?), 0);
+        }
+    }
+}
+
+impl Iterator for JsonRows {
+    type Item = Result<Value, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.row();
+        if row.is_err() {
+            (self.group, self.next_row) = (None, 0);
+            self.groups.clear();
+        }
+        row.transpose()
+    }
+}
+
+fn open(path: &Path) -> Result<File, TableError> {
+    File::open(path).map_err(|source| TableError::File {
+        action: "open",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn object(frame: &DataFrame, row: usize) -> PolarsResult<Value> {
+    let mut fields = Map::new();
+    for column in frame.columns() {
+        fields.insert(column.name().to_string(), json(&column.get(row)?)?);
+    }
+    Ok(Value::Object(fields))
+}
+
+/// A cell. What JSON has no word for is written as the engine shows it.
+fn json(cell: &AnyValue<'_>) -> PolarsResult<Value> {
+    Ok(match cell {
+        AnyValue::Null => Value::Null,
+        AnyValue::Boolean(flag) => Value::Bool(*flag),
+        AnyValue::List(items) => Value::Array(list(items)?),
+        cell => match (cell.get_str(), cell.is_integer()) {
+            (Some(text), _) => Value::String(text.to_owned()),
+            (None, true) => cell
+                .extract::<i64>()
+                .map(Number::from)
+                .or_else(|| cell.extract::<u64>().map(Number::from))
+                .map_or(Value::Null, Value::Number),
+            (None, false) => match cell.extract::<f64>() {
+                Some(number) => Number::from_f64(number).map_or(Value::Null, Value::Number),
+                None => Value::String(cell.to_string()),
+            },
+        },
+    })
+}
+
+fn list(items: &Series) -> PolarsResult<Vec<Value>> {
+    (0..items.len()).map(|at| json(&items.get(at)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `make_parquet.py`: two row groups of two rows and one.
+    const FILE: &[u8] = include_bytes!("../../tests/fixtures/prompts.parquet");
+
+    #[test]
+    fn rows_of_all_groups_come_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prompts.parquet");
+        std::fs::write(&path, FILE).unwrap();
+        let rows = JsonRows::open(&path).unwrap();
+        let rows: Vec<Value> = rows.map(|row| row.unwrap()).collect();
+        let expected = serde_json::json!([
+            {"context": "Ann lives in Rome.", "question": "Where?", "answers": ["Rome", "rome"], "index": 3, "share": 0.5, "is_old": true},
+            {"context": "Bo sells tea \u{2028} é.", "question": "What?", "answers": [], "index": 4, "share": null, "is_old": false},
+            {"context": "Cy left.", "question": null, "answers": ["Cy"], "index": -1, "share": 2.0, "is_old": null},
+        ]);
+        assert_eq!(Value::Array(rows), expected);
+    }
+
+    #[test]
+    fn what_is_no_parquet_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        std::fs::write(&path, "no table").unwrap();
+        assert!(JsonRows::open(&path).is_err());
+        assert!(JsonRows::open(&folder.path().join("none.parquet")).is_err());
+    }
+}

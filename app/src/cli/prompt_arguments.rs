@@ -1,0 +1,165 @@
+//! Which prompts of the data are taken, and how they are read: the same flags and plan keys wherever prompts are named.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use kvlens_datasets::{BadRows, EvidenceUnit, PromptChoices, QuestionPlace, TooLong};
+use serde::Deserialize;
+
+use crate::jobs::failure::Failure;
+
+const HEADING: &str = "Which prompts";
+
+/// Flags.
+#[derive(Debug, Default, PartialEq, Args)]
+pub struct PromptArguments {
+    /// At most so many samples of each SPEC
+    #[arg(help_heading = HEADING, long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Only the sample of this id; repeat it for further ones
+    #[arg(help_heading = HEADING, long, value_name = "ID")]
+    pub sample: Vec<String>,
+    /// Leave out rows that are no prompt, and name them, instead of refusing the file
+    #[arg(help_heading = HEADING, long)]
+    pub skip_bad_rows: bool,
+    /// Leave out prompts that are too long for the model, and name them
+    #[arg(help_heading = HEADING, long, conflicts_with = "truncate")]
+    pub skip_too_long: bool,
+    /// Cut prompts that are too long for the model: their middle, as LongBench does, or what stands left
+    #[arg(help_heading = HEADING, long, value_name = "WHERE")]
+    pub truncate: Option<Truncate>,
+    /// Read a field as what it is, such as `question=ask`; repeat it for further fields. Rows are then read by their
+    /// fields and not as a benchmark's
+    #[arg(help_heading = HEADING, long, value_name = "ROLE=FIELD")]
+    pub field: Vec<String>,
+    /// A file with the words around the fields of plain rows, with slots such as `{document}` and `{question}`
+    #[arg(help_heading = HEADING, long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// Put every question there, where document and question can be told apart
+    #[arg(help_heading = HEADING, long, value_name = "PLACE")]
+    pub question: Option<Place>,
+    /// What offsets in a field `evidence` count [default: bytes]
+    #[arg(help_heading = HEADING, long, value_name = "UNIT")]
+    pub evidence_unit: Option<Unit>,
+}
+
+/// The same in a plan file. A template is a file and stays a flag.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct PromptKeys {
+    pub limit: Option<usize>,
+    pub sample: Vec<String>,
+    pub skip_bad_rows: bool,
+    pub skip_too_long: bool,
+    pub truncate: Option<Truncate>,
+    pub field: Vec<String>,
+    pub question: Option<Place>,
+    pub evidence_unit: Option<Unit>,
+}
+
+/// What of a long prompt is cut away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Truncate {
+    /// The middle
+    Middle,
+    /// The beginning of the document
+    Left,
+}
+
+/// Where a question stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Behind the document
+    End,
+    /// Before the document
+    Start,
+    /// Before and behind it
+    Both,
+    /// Nowhere: it comes after the prompt was ranked
+    Absent,
+}
+
+/// What offsets count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Bytes of UTF-8
+    Bytes,
+    /// Characters, as Python counts
+    Chars,
+}
+
+impl PromptArguments {
+    /// What is chosen; a flag goes before the key of a plan file.
+    ///
+    /// # Errors
+    /// [`Failure::BadInput`] for a plan that cuts and leaves out; a template that cannot be read.
+    pub fn choices(&self, keys: &PromptKeys) -> Result<PromptChoices> {
+        let several = |flags: &[String], keys: &[String]| match flags.is_empty() {
+            true => keys.to_vec(),
+            false => flags.to_vec(),
+        };
+        let unit = self.evidence_unit.or(keys.evidence_unit);
+        let place = self.question.or(keys.question);
+        let skips_rows = self.skip_bad_rows || keys.skip_bad_rows;
+        Ok(PromptChoices {
+            limit: self.limit.or(keys.limit),
+            sample: several(&self.sample, &keys.sample),
+            bad_rows: match skips_rows {
+                true => BadRows::LeaveOut,
+                false => BadRows::Refuse,
+            },
+            too_long: self.too_long(keys)?,
+            field: several(&self.field, &keys.field),
+            template: self.template()?,
+            question: place.map(QuestionPlace::from),
+            evidence_unit: match unit {
+                Some(Unit::Chars) => EvidenceUnit::Characters,
+                Some(Unit::Bytes) | None => EvidenceUnit::Bytes,
+            },
+        })
+    }
+
+    fn too_long(&self, keys: &PromptKeys) -> Result<TooLong, Failure> {
+        let cut = |truncate| match truncate {
+            Truncate::Middle => TooLong::CutMiddle,
+            Truncate::Left => TooLong::CutLeft,
+        };
+        match (self.skip_too_long, self.truncate) {
+            (true, _) => return Ok(TooLong::LeaveOut),
+            (false, Some(truncate)) => return Ok(cut(truncate)),
+            (false, None) => {}
+        }
+        match (keys.skip_too_long, keys.truncate) {
+            (true, Some(_)) => Err(Failure::BadInput(
+                "the plan both cuts prompts that are too long and leaves them out; choose one"
+                    .to_owned(),
+            )),
+            (true, None) => Ok(TooLong::LeaveOut),
+            (false, Some(truncate)) => Ok(cut(truncate)),
+            (false, None) => Ok(TooLong::Refuse),
+        }
+    }
+
+    fn template(&self) -> Result<Option<String>> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path)
+                .with_context(|| format!("the template cannot be read: {}", path.display()))
+        };
+        self.template.as_ref().map(read).transpose()
+    }
+}
+
+impl From<Place> for QuestionPlace {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::End => Self::End,
+            Place::Start => Self::Start,
+            Place::Both => Self::Both,
+            Place::Absent => Self::Absent,
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Prompts as they lie on disk, through the program: what is read as what, and that nothing goes without a word.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::support::{model_copy, run, run_ok};
+
+/// The samples that `data show` gives of one file, and what it says of the file.
+fn shown(text: &[u8], more: &[&str]) -> (Vec<Value>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rows.jsonl"), text).unwrap();
+    let arguments = [&["data", "show", "rows.jsonl", "--json"], more].concat();
+    let ran = run_ok(folder.path(), &arguments);
+    let lines = ran.stdout.lines();
+    let samples = lines.map(|line| serde_json::from_str(line).unwrap());
+    (samples.collect(), ran.stderr)
+}
+
+fn line(row: &Value) -> Vec<u8> {
+    format!("{row}\n").into_bytes()
+}
+
+#[test]
+fn a_babilong_row_keeps_its_question_and_its_answer() {
+    let row = json!({"input": "Ann went to the office.", "question": "Where is Ann?", "target": "office"});
+    let (samples, _) = shown(&line(&row), &[]);
+    let prompt = samples[0]["sample"]["prompt"].as_str().unwrap();
+    assert!(
+        prompt.contains("Ann went") && prompt.contains("Where is Ann?"),
+        "{prompt}"
+    );
+    assert_eq!(samples[0]["sample"]["answer"], "office");
+}
+
+#[test]
+fn an_infinitebench_row_keeps_instruction_context_question_and_number() {
+    let row = json!({"prompt": "Find the number.", "context": "Much text. 88. More.", "input": "Which?", "answer": 88});
+    let (samples, _) = shown(&line(&row), &[]);
+    let prompt = samples[0]["sample"]["prompt"].as_str().unwrap();
+    for part in ["Find the number.", "Much text. 88.", "Which?"] {
+        assert!(prompt.contains(part), "{prompt}");
+    }
+    assert_eq!(samples[0]["sample"]["answer"], "88");
+}
+
+#[test]
+fn a_loogle_row_is_a_prompt_for_each_question() {
+    let pairs =
+        "[{'Q': 'Who?', 'A': 'Ann', 'S': ['Ann came.']}, {'Q': 'When?', 'A': 'noon', 'S': []}]";
+    let row = json!({"input": "Ann came. It was noon.", "title": "t", "qa_pairs": pairs, "output": "none"});
+    let (samples, _) = shown(&line(&row), &[]);
+    assert_eq!(samples.len(), 2);
+    let prompt = samples[1]["sample"]["prompt"].as_str().unwrap();
+    assert!(
+        prompt.contains("It was noon.") && prompt.contains("When?"),
+        "{prompt}"
+    );
+}
+
+#[test]
+fn fields_that_are_not_read_are_named_and_stand_in_the_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = json!({"prompt": "Ann lives in Rome. Ann lives in", "mood": "good", "index": 3});
+    fs::write(folder.path().join("rows.jsonl"), line(&row)).unwrap();
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "rows.jsonl",
+        "--decode",
+        "2",
+        "--ignore-eos",
+    ];
+    for ends in [&["--estimate"][..], &["--out", "a.kvlens"][..]] {
+        let ran = run_ok(folder.path(), &[&capture[..], ends].concat());
+        assert!(
+            ran.stderr.contains("read: index as id, prompt as prompt"),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains("not read: mood"), "{}", ran.stderr);
+    }
+    let manifest = fs::read(folder.path().join("a.kvlens/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(
+        manifest["plan"]["read"]["sources"][0]["unread"],
+        json!({"mood": 1})
+    );
+}
+
+#[test]
+fn a_line_that_is_no_json_stops_the_run_or_is_left_out_as_asked() {
+    let text =
+        b"{\"prompt\": \"good\", \"id\": \"a\"}\n{\"prompt\": \"\\ud800\"}\n{\"prompt\": NaN}\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rows.jsonl"), text).unwrap();
+    let ran = run(folder.path(), &["data", "show", "rows.jsonl"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("line 2") && ran.stderr.contains("rows.jsonl"),
+        "{}",
+        ran.stderr
+    );
+    let (samples, said) = shown(text, &["--skip-bad-rows"]);
+    assert_eq!(samples.len(), 1);
+    for word in [
+        "left out: line 2 holds half of a surrogate pair",
+        "left out: line 3 holds NaN",
+    ] {
+        assert!(said.contains(word), "{said}");
+    }
+    let ran = run(folder.path(), &["data", "check", "rows.jsonl"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stdout.contains("line 2") && ran.stdout.contains("line 3"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stderr.contains("2 rows are no prompts"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// Three prompts, the second of which no model position is left for.
+fn one_too_long(folder: &Path) {
+    let rows: Vec<u8> = [("a", 5), ("b", 40_000), ("c", 6)]
+        .into_iter()
+        .flat_map(|(id, words)| line(&json!({"id": id, "prompt": "noon ".repeat(words)})))
+        .collect();
+    fs::write(folder.join("rows.jsonl"), rows).unwrap();
+}
+
+#[test]
+fn prompts_that_are_too_long_are_left_out_or_cut_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    one_too_long(folder.path());
+    let show = |more: &[&str]| {
+        let ran = run_ok(
+            folder.path(),
+            &[&["data", "show", "rows.jsonl", "--json"], more].concat(),
+        );
+        let lines: Vec<Value> = ran
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        (lines, ran.stderr)
+    };
+    let (samples, said) = show(&["--skip-too-long"]);
+    assert_eq!(samples.len(), 2);
+    assert!(said.contains("too long, left out: b of"), "{said}");
+    let (samples, said) = show(&["--truncate", "middle"]);
+    assert_eq!(samples.len(), 3);
+    assert!(said.contains("cut: b from"), "{said}");
+    // the demo's 4,096 positions without the default decode stage of 64 tokens
+    let config = include_str!("../../../sessions/builtin/demo/config.json");
+    let config: Value = serde_json::from_str(config).unwrap();
+    let limit = config["max_position_embeddings"].as_u64().unwrap() - 64;
+    let tokens = samples[1]["tokens"].as_u64().unwrap();
+    assert!(
+        tokens <= limit && tokens + 2 >= limit,
+        "{tokens} of {limit}"
+    );
+    let refused = run(
+        folder.path(),
+        &[
+            "capture",
+            "--model",
+            "demo",
+            "--data",
+            "rows.jsonl",
+            "--estimate",
+        ],
+    );
+    assert_eq!(refused.code, 2, "{refused:#?}");
+}
+
+#[test]
+fn evidence_counts_bytes_or_characters_and_what_falls_inside_a_letter_is_refused() {
+    // the needle begins at byte 6 and at character 5: the accent takes two bytes
+    let row = |offsets: Value| line(&json!({"prompt": "Été: Ann is here.", "evidence": offsets}));
+    let evidence = |offsets: Value, more: &[&str]| {
+        let (samples, _) = shown(&row(offsets), more);
+        samples[0]["sample"]["evidence"][0].clone()
+    };
+    assert_eq!(
+        evidence(json!([[7, 10]]), &[]),
+        json!({"start": 7, "end": 10})
+    );
+    assert_eq!(
+        evidence(json!([[5, 8]]), &["--evidence-unit", "chars"]),
+        json!({"start": 7, "end": 10})
+    );
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rows.jsonl"), row(json!([[1, 3]]))).unwrap();
+    let ran = run(folder.path(), &["data", "show", "rows.jsonl"]);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(ran.stderr.contains("line 1"), "{}", ran.stderr);
+}
+
+#[test]
+fn fields_are_mapped_a_question_is_moved_and_one_sample_is_taken() {
+    let rows: Vec<u8> = ["x", "y", "z"]
+        .into_iter()
+        .flat_map(|id| line(&json!({"key": id, "body": "Ann lives in Rome.", "ask": "Where?"})))
+        .collect();
+    let mapped = [
+        "--field",
+        "document=body",
+        "--field",
+        "question=ask",
+        "--field",
+        "id=key",
+        "--question",
+        "start",
+        "--sample",
+        "y",
+    ];
+    let (samples, said) = shown(&rows, &mapped);
+    assert_eq!(samples.len(), 1);
+    let prompt = samples[0]["sample"]["prompt"].as_str().unwrap();
+    assert!(
+        prompt.find("Where?").unwrap() < prompt.find("Ann lives").unwrap(),
+        "{prompt}"
+    );
+    assert!(said.contains("ask as question"), "{said}");
+    let (samples, _) = shown(&rows, &["--field", "prompt=body", "--limit", "2"]);
+    assert_eq!(samples.len(), 2);
+}
+
+#[test]
+fn parquet_is_read_like_any_other_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = include_bytes!("../../../analysis/tests/fixtures/prompts.parquet");
+    fs::write(folder.path().join("rows.parquet"), file).unwrap();
+    let ran = run_ok(
+        folder.path(),
+        &["data", "show", "rows.parquet", "--json", "--limit", "1"],
+    );
+    let sample: Value = serde_json::from_str(ran.stdout.trim()).unwrap();
+    let prompt = sample["sample"]["prompt"].as_str().unwrap();
+    assert!(
+        prompt.contains("Ann lives in Rome.") && prompt.contains("Where?"),
+        "{prompt}"
+    );
+    assert!(ran.stderr.contains("share"), "{}", ran.stderr);
+    fs::write(folder.path().join("bad.parquet"), "no table").unwrap();
+    let ran = run(folder.path(), &["data", "check", "bad.parquet"]);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(ran.stderr.contains("bad.parquet"), "{}", ran.stderr);
+}
+
+#[test]
+fn generated_prompts_are_written_and_read_again_and_fit_the_asked_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = "niah_single_2:length=1k,depth=0..1/3,samples=1,seed=4";
+    run_ok(
+        folder.path(),
+        &["data", "generate", spec, "--out", "p.jsonl"],
+    );
+    let again = run(
+        folder.path(),
+        &["data", "generate", spec, "--out", "p.jsonl"],
+    );
+    assert_ne!(again.code, 0, "a file that is there stays");
+    let ran = run_ok(folder.path(), &["data", "show", "p.jsonl", "--json"]);
+    let lines: Vec<Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3);
+    for line in lines {
+        let tokens = line["tokens"].as_u64().unwrap();
+        assert!((1_014..=1_024).contains(&tokens), "{tokens}");
+        assert_eq!(line["sample"]["asked_length"], 1_024);
+    }
+}
+
+#[test]
+fn tasks_are_told_by_data_and_no_longer_by_doctor() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = run_ok(folder.path(), &["data", "list"]).stdout;
+    for word in [
+        "niah_single_1",
+        "variable-tracking",
+        "depth=0..1|sweep",
+        "longbench-v2",
+    ] {
+        assert!(listed.contains(word), "{word}: {listed}");
+    }
+    let ran = run_ok(folder.path(), &["data", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(listed["tasks"][0]["name"], "demo");
+    assert!(
+        !run_ok(folder.path(), &["doctor"])
+            .stdout
+            .contains("data niah")
+    );
+}
+
+/// The texts of a sample's tokens, joined: the prompt as it was run.
+fn run_text(session: &Path) -> String {
+    let session = kvlens_sessions::Session::open(session).unwrap();
+    session.load_sample(0).unwrap().record.token_texts.concat()
+}
+
+#[test]
+fn an_answer_prefix_follows_the_assistants_header() {
+    let folder = tempfile::tempdir().unwrap();
+    model_copy(&folder.path().join("model"));
+    let template = "user: {{ messages[0]['content'] }} assistant:";
+    fs::write(folder.path().join("model/chat_template.jinja"), template).unwrap();
+    let row = json!({"prompt": "Where is Ann?", "answer_prefix": " Ann is in", "answer": "Rome"});
+    fs::write(folder.path().join("rows.jsonl"), line(&row)).unwrap();
+    let capture = |out: &str, more: &[&str]| {
+        let arguments = [
+            &[
+                "capture",
+                "--model",
+                "model",
+                "--data",
+                "rows.jsonl",
+                "--decode",
+                "2",
+            ][..],
+            &["--ignore-eos", "--out", out],
+            more,
+        ];
+        run_ok(folder.path(), &arguments.concat());
+        run_text(&folder.path().join(out))
+    };
+    let chat = capture("chat.kvlens", &["--chat"]);
+    assert!(
+        chat.ends_with("Where is Ann? assistant: Ann is in"),
+        "{chat}"
+    );
+    let plain = capture("plain.kvlens", &[]);
+    assert!(plain.ends_with("Where is Ann? Ann is in"), "{plain}");
+}
