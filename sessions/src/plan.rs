@@ -78,6 +78,16 @@ impl CapturePlan {
     pub(crate) fn chat(&self) -> Option<&ChatVariables> {
         self.chat.then_some(&self.chat_variables)
     }
+
+    /// Whether both ask for the same: what was read of the data is what came of it, and sessions of earlier programs
+    /// do not say it.
+    pub(crate) fn asks_for_the_same(&self, other: &Self) -> bool {
+        let asked = |plan: &Self| Self {
+            read: None,
+            ..plan.clone()
+        };
+        asked(self) == asked(other)
+    }
 }
 
 impl DecodePlan {

@@ -133,7 +133,7 @@ fn interrupted(out: &Path) -> Failure {
         (session.sample_count(), session.manifest().samples.len())
     });
     Failure::Interrupted(format!(
-        "stopped; {kept} of {} are finished and kept; go on with the same command and --resume: {}",
+        "stopped; {kept} of {} are finished and kept; go on with `kvlens capture --resume`, which needs no other word but the session: {}",
         samples(count),
         out.display()
     ))

@@ -137,7 +137,7 @@ fn resumed(fresh: Manifest, out: &Path) -> Result<Manifest, SessionError> {
 fn difference(found: &Manifest, fresh: &Manifest) -> Option<String> {
     let text = |manifest: &Manifest| manifest.text_rules.clone();
     let template = |manifest: &Manifest| Some(text(manifest)?.chat_template);
-    let part = if found.plan != fresh.plan {
+    let part = if !found.plan.asks_for_the_same(&fresh.plan) {
         "plan"
     } else if found.model != fresh.model {
         "model"

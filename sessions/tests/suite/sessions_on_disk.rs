@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::common::{demo_model, demo_samples, plan, run_capture};
 use kvlens_analysis::{ForcedKeep, Importance, SideScoring};
+use kvlens_datasets::LoadReport;
 use kvlens_sessions::CapturePlan;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::windows::registered;
@@ -155,6 +156,22 @@ fn a_session_is_never_overwritten_or_resumed_with_another_plan() {
     );
     assert!(replaced.unwrap_err().to_string().contains("notes.txt"));
     assert_eq!(importance(&Session::open(&out).unwrap(), 0), before);
+}
+
+#[test]
+fn a_session_that_does_not_say_what_was_read_of_its_data_is_resumed_and_says_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let (silent, out) = (plan(&["last:8"], 4), folder.path().join("a.kvlens"));
+    assert_eq!(silent.read, None);
+    run_capture(&silent, &model, &samples, &out, StartMode::New, None).unwrap();
+    let told = CapturePlan {
+        read: Some(LoadReport::default()),
+        ..silent
+    };
+    let resumed = run_capture(&told, &model, &samples, &out, StartMode::Resume, None).unwrap();
+    assert_eq!((resumed.already_finished, resumed.finished), (1, 0));
+    assert_eq!(Session::open(&out).unwrap().manifest().plan, told);
 }
 
 #[test]
