@@ -11,7 +11,7 @@ pub const MOST_THREADS: usize = 1024;
 /// candle 0.11 counts the cores before every product of matrices, by reading `/proc/cpuinfo`, unless the variable
 /// `RAYON_NUM_THREADS` holds the number (`candle_core::utils::get_num_threads`): that was more than half of a decode
 /// step of the built-in model. And it counts those of the machine, of which a job on a cluster may have a few. What
-/// the variable holds already stays, up to [`MOST_THREADS`]: all of them are started before any signal is heard.
+/// the variable holds already stays, up to `MOST_THREADS`: all of them are started before any signal is heard.
 ///
 /// # Safety
 /// It sets a variable of the environment, so no other thread may run yet: call it first in `main`.

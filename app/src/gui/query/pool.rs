@@ -52,7 +52,7 @@ impl Pool {
         })
     }
 
-    /// Lets a frame wait longer than [`PATIENCE`]: a picture shall show no value of the choice before.
+    /// Lets a frame wait longer than the two milliseconds of a frame: a picture shall show no value of the choice before.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
     }
