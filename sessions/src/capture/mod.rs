@@ -13,6 +13,7 @@ pub use events::{CaptureEvent, CaptureSummary, Stage};
 pub use folder::StartMode;
 
 use crate::files::write_file;
+use crate::hash::sha256_hex;
 use crate::model::Model;
 use crate::plan::CapturePlan;
 use crate::store::{SampleState, write_sample};
@@ -133,7 +134,7 @@ impl CaptureJob<'_> {
         write_file(&path, &bytes)?;
         Ok(SampleState::Finished {
             file,
-            sha256: crate::hash::sha256_hex(&bytes),
+            sha256: sha256_hex(&bytes),
             prompt_tokens: captured.record.prompt_ids.len(),
             decode_tokens: captured.record.generated_ids.len(),
         })

@@ -10,5 +10,5 @@ mod serialized;
 pub(crate) use atomic::write_file;
 pub(crate) use bounded::read_at_most;
 pub(crate) use lock::{OwnedLock, Tried, try_lock};
-pub(crate) use seal::{UNSEALED, hex_sha256, is_sealed, seal};
+pub(crate) use seal::{UNSEALED, is_sealed, seal};
 pub(crate) use serialized::serialized;

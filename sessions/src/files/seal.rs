@@ -1,7 +1,7 @@
 //! Files that hold their own SHA-256: it is taken with zeros in its place, so whoever wrote such a file can be told
 //! from whoever changed it.
 
-use sha2::{Digest as _, Sha256};
+use crate::hash::sha256_hex;
 
 /// What stands in the place of the hash while it is taken.
 pub(crate) const UNSEALED: &str =
@@ -9,7 +9,7 @@ pub(crate) const UNSEALED: &str =
 
 /// Writes the hash into the first place that is [`UNSEALED`]. Bytes without one stay as they are.
 pub(crate) fn seal(bytes: &mut [u8]) {
-    let hash = hex_sha256(bytes);
+    let hash = sha256_hex(bytes);
     if let Some(place) = place_of(bytes, UNSEALED) {
         put(bytes, place, &hash);
     }
@@ -22,7 +22,7 @@ pub(crate) fn is_sealed(bytes: &[u8], hash: &str) -> bool {
     };
     let mut unsealed = bytes.to_vec();
     put(&mut unsealed, place, UNSEALED);
-    hex_sha256(&unsealed) == hash
+    sha256_hex(&unsealed) == hash
 }
 
 fn place_of(bytes: &[u8], text: &str) -> Option<usize> {
@@ -34,12 +34,6 @@ fn put(bytes: &mut [u8], place: usize, text: &str) {
     if let Some(to) = bytes.get_mut(place..place + text.len()) {
         to.copy_from_slice(text.as_bytes());
     }
-}
-
-/// SHA-256 of some bytes as lower-case hex.
-pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::manifest::SampleState;
 use crate::SessionError;
 use crate::error::Context;
-use crate::files::{hex_sha256, read_at_most};
+use crate::files::read_at_most;
+use crate::hash::sha256_hex;
 
 /// Name of the journal in the session folder.
 pub(crate) const JOURNAL_FILE: &str = "journal.jsonl";
@@ -75,7 +76,7 @@ impl Journal {
         let json = serde_json::to_string(&entry).map_err(|error| SessionError::Internal {
             reason: format!("a line of the journal cannot be written as JSON ({error})"),
         })?;
-        let line = format!("{} {json}\n", hex_sha256(json.as_bytes()));
+        let line = format!("{} {json}\n", sha256_hex(json.as_bytes()));
         let written = self.file.write_all(line.as_bytes());
         if let Err(error) = written.and_then(|()| self.file.sync_data()) {
             // half a line must not stand before the next; the sample is captured again either way
@@ -129,7 +130,7 @@ pub(super) fn lines(bytes: &[u8]) -> JournalLines {
 fn entry(line: &[u8]) -> Option<JournalEntry> {
     let line = str::from_utf8(line).ok()?;
     let (hash, json) = line.split_once(' ')?;
-    if hash != hex_sha256(json.as_bytes()) {
+    if hash != sha256_hex(json.as_bytes()) {
         return None;
     }
     serde_json::from_str(json).ok()
