@@ -5,7 +5,7 @@ mod dots;
 mod maps;
 
 use super::FigureError;
-use super::chart::{Chart, ColumnWidth, LegendEntry, PageStyle};
+use super::chart::{Chart, ColumnWidth, LegendEntry, PageStyle, Panel};
 use super::palette::{Ground, SeriesStyle, all_series, ordered};
 use super::rows::{CHANCE, FigureRow};
 
@@ -149,6 +149,19 @@ impl<'a> Figure<'a> {
             (1, ColumnWidth::Single) => 0.68,
             (1, ColumnWidth::Double) => 0.42,
             _ => 0.85,
+        }
+    }
+
+    /// Panels of curves or dots with their legend.
+    fn chart(&self, panels: Vec<Panel>, legend: Vec<LegendEntry>) -> Chart {
+        let columns = self.columns(panels.len());
+        Chart {
+            panels,
+            columns,
+            aspect: self.aspect(columns),
+            legend,
+            bar: None,
+            note: self.text.note.clone(),
         }
     }
 

@@ -18,8 +18,7 @@ const STEP_SLACK: f64 = 1.5;
 pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
     let series = figure.series(are_windows(kind));
     let names = figure.panels();
-    let columns = figure.columns(names.len());
-    let most = TICKS / columns;
+    let most = TICKS / figure.columns(names.len());
     let range = figure.x_range();
     let x = match kind {
         FigureKind::DecodeStep | FigureKind::Place | FigureKind::Layer => {
@@ -38,14 +37,7 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
         y: y.clone(),
         marks: marks(kind, figure, name),
     });
-    Chart {
-        panels: panels.collect(),
-        columns,
-        aspect: figure.aspect(columns),
-        legend: legend(&series, true),
-        bar: None,
-        note: figure.text.note.clone(),
-    }
+    figure.chart(panels.collect(), legend(&series, true))
 }
 
 /// Whether the series are windows, which have colours of their own.

@@ -34,7 +34,6 @@ pub(super) fn bars(figure: &Figure<'_>) -> Chart {
         std::iter::once(bar).chain(ceiling(style, row, ends))
     };
     let names = figure.panels();
-    let columns = figure.columns(names.len());
     let lowest = figure.rows.iter().map(|row| row.value).fold(0.0, f64::min);
     let range = match lowest < 0.0 {
         true => (-1.0, 1.0),
@@ -51,14 +50,7 @@ pub(super) fn bars(figure: &Figure<'_>) -> Chart {
             .flat_map(|(index, row)| bar(index, row))
             .collect(),
     });
-    Chart {
-        panels: panels.collect(),
-        columns,
-        aspect: figure.aspect(columns),
-        legend: legend(&series, false),
-        bar: None,
-        note: figure.text.note.clone(),
-    }
+    figure.chart(panels.collect(), legend(&series, false))
 }
 
 /// A thin line at a row's ceiling, if it has one.
@@ -74,7 +66,6 @@ fn ceiling(style: SeriesStyle, row: &FigureRow, ends: [f64; 2]) -> Option<Mark> 
 pub(super) fn against_recall(figure: &Figure<'_>) -> Chart {
     let series = figure.series(true);
     let names = figure.panels();
-    let columns = figure.columns(names.len());
     let marks = |panel: &str| {
         let of_series = series.iter().flat_map(|&(label, style)| {
             let rows: Vec<&FigureRow> = figure.of(panel, label).collect();
@@ -99,21 +90,13 @@ pub(super) fn against_recall(figure: &Figure<'_>) -> Chart {
         y: Axis::linear(&figure.text.value, range, 5),
         marks: marks(name),
     });
-    Chart {
-        panels: panels.collect(),
-        columns,
-        aspect: figure.aspect(columns),
-        legend: legend(&series, false),
-        bar: None,
-        note: figure.text.note.clone(),
-    }
+    figure.chart(panels.collect(), legend(&series, false))
 }
 
 /// A dot for each series: what it gives against what it takes.
 pub(super) fn cost(figure: &Figure<'_>) -> Chart {
     let series = figure.series(true);
     let names = figure.panels();
-    let columns = figure.columns(names.len());
     let (low, high) = figure.x_range();
     let panels = names.iter().map(|&name| Panel {
         title: name.to_owned(),
@@ -139,12 +122,5 @@ pub(super) fn cost(figure: &Figure<'_>) -> Chart {
             })
             .collect(),
     });
-    Chart {
-        panels: panels.collect(),
-        columns,
-        aspect: figure.aspect(columns),
-        legend: legend(&series, false),
-        bar: None,
-        note: figure.text.note.clone(),
-    }
+    figure.chart(panels.collect(), legend(&series, false))
 }

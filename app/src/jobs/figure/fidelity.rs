@@ -1,5 +1,6 @@
 //! Figures of what evictions do, from the table that `kvlens fidelity` wrote.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
@@ -124,13 +125,14 @@ fn read(path: &Path, column: &str) -> Result<Vec<Eviction>> {
     let (samples, windows) = (text("content")?, text("window")?);
     let (typed, tokens) = (text("budget")?, table.counts("budget_tokens")?);
     let (recalls, values) = (table.numbers("recall")?, table.numbers(column)?);
+    let means = mean_tokens(&typed, &tokens);
     let eviction = |row: usize| {
         let word = |column: &[Option<String>]| column.get(row).cloned().flatten();
         let model = word(&models)?;
         Some(Eviction {
             sample: format!("{model} {}", word(&samples)?),
             window: word(&windows)?,
-            budget_tokens: mean_tokens(&word(&typed)?, &typed, &tokens)?,
+            budget_tokens: *means.get(typed.get(row)?.as_deref()?)?,
             recall: recalls.get(row).copied().flatten(),
             value: values.get(row).copied().flatten()?,
             group: SampleGroup {
@@ -143,11 +145,18 @@ fn read(path: &Path, column: &str) -> Result<Vec<Eviction>> {
     Ok((0..table.rows()).filter_map(eviction).collect())
 }
 
-/// What a budget is in tokens, as a mean over prompts: a share of prompts of several lengths is one point of a curve.
-fn mean_tokens(budget: &str, typed: &[Option<String>], tokens: &[Option<u64>]) -> Option<f64> {
-    let same = typed.iter().zip(tokens);
-    let same = same.filter(|(typed, _)| typed.as_deref() == Some(budget));
-    mean(same.filter_map(|(_, tokens)| tokens.map(|tokens| tokens as f64)))
+/// What each budget is in tokens, as a mean over prompts: a share of prompts of several lengths is one point of a curve.
+fn mean_tokens<'a>(typed: &'a [Option<String>], tokens: &[Option<u64>]) -> BTreeMap<&'a str, f64> {
+    let mut of_budget: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (typed, tokens) in typed.iter().zip(tokens) {
+        if let (Some(typed), Some(tokens)) = (typed, tokens) {
+            of_budget.entry(typed).or_default().push(*tokens as f64);
+        }
+    }
+    let means = of_budget.into_iter();
+    means
+        .filter_map(|(typed, tokens)| Some((typed, mean(tokens)?)))
+        .collect()
 }
 
 /// The panel of each group.
