@@ -120,10 +120,12 @@ pub fn series(label: &str, repeat: usize, ground: Ground) -> SeriesStyle {
         // dashed first, because a reader without red or green cones may take a green for a grey
         Place::Grey(place) => (greys[place % greys.len()], 1 + place / greys.len(), place),
     };
-    let share = match repeat % 3 {
+    // of another period than the dashes, so that many windows of a method stay apart
+    let share = match repeat % 4 {
         0 => 0.0,
         1 => 0.45,
-        _ => 0.7,
+        2 => 0.7,
+        _ => 0.25,
     };
     SeriesStyle {
         color: color.towards(far, share),
@@ -149,14 +151,17 @@ pub fn ordered(index: usize, ground: Ground) -> SeriesStyle {
 /// Styles of several windows, each counted among those of its method.
 #[must_use]
 pub fn all_series(labels: &[&str], ground: Ground) -> Vec<SeriesStyle> {
-    let styles = labels.iter().enumerate().map(|(index, label)| {
-        let before = labels.iter().take(index);
-        let repeat = before
-            .filter(|other| method(other) == method(label))
-            .count();
-        series(label, repeat, ground)
-    });
+    let named = labels.iter().enumerate();
+    let styles = named.map(|(index, label)| series(label, repeat(labels, index), ground));
     styles.collect()
+}
+
+/// How many of the windows before number `index` are of the same method.
+#[must_use]
+pub fn repeat(labels: &[&str], index: usize) -> usize {
+    let own = labels.get(index).map(|label| method(label));
+    let before = labels.iter().take(index);
+    before.filter(|label| Some(method(label)) == own).count()
 }
 
 /// The method of a window; the presets of `SnapKV` are the last prompt window.
@@ -248,9 +253,27 @@ mod tests {
         for Rgb(red, green, blue) in styles[HUED.len()..].iter().map(|style| style.color) {
             assert!(red == green && green == blue);
         }
-        let presets = all_series(&["last", "snapkv", "snapkv-kvpress"], Ground::Light);
+        let labels = [
+            "last:8",
+            "snapkv",
+            "snapkv-kvpress",
+            "snapkv-adakv",
+            "last:32",
+        ];
+        let presets = all_series(&labels, Ground::Light);
         assert_eq!(presets[0].color, colors[0]);
-        assert_ne!(presets[1], presets[2]);
+        for (index, style) in presets.iter().enumerate() {
+            let lines: Vec<_> = presets[..index]
+                .iter()
+                .map(|known| (known.color, known.dash))
+                .collect();
+            assert!(
+                !lines.contains(&(style.color, style.dash)),
+                "{}",
+                labels[index]
+            );
+            assert_eq!(repeat(&labels, index), index);
+        }
     }
 
     #[test]

@@ -251,7 +251,11 @@ fn check(arguments: &CheckArguments) -> Result<()> {
         .sum();
     if bad > 0 && !arguments.choices.skip_bad_rows {
         return Err(Failure::BadInput(format!(
-            "{bad} rows are no prompts, as said above; --skip-bad-rows leaves them out"
+            "{} no prompts, as said above; --skip-bad-rows leaves them out",
+            match bad {
+                1 => "1 row is".to_owned(),
+                _ => format!("{bad} rows are"),
+            }
         ))
         .into());
     }

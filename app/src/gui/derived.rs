@@ -18,6 +18,7 @@ mod tokens;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kvlens_analysis::figure::palette::repeat;
 use kvlens_analysis::{BudgetGrid, Metric};
 
 use super::command::Hover;
@@ -28,8 +29,8 @@ use super::state::{Choices, HeadAddress, HeatScale, TokenHeat};
 use super::views::Need;
 use crate::measurement::MeasuredWindow;
 use bands::Bands;
+use curves::HeadGrid;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
-use curves::{HeadGrid, repeat};
 pub use kept::{EvidenceKept, KeptTokens};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use of_session::{MapKey, Maps};

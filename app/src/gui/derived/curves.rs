@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kvlens_analysis::figure::palette::repeat;
 use kvlens_analysis::{Band, Comparison, Metric};
 
 use crate::gui::data::SessionInfo;
@@ -163,14 +164,6 @@ pub(super) fn chance(comparison: &Comparison, heads: &[(usize, usize)]) -> Vec<f
         sum / count
     };
     comparison.budgets.iter().map(at).collect()
-}
-
-/// How many windows of the same method stand before a window.
-pub(super) fn repeat(labels: &[&str], index: usize) -> usize {
-    let method = |label: &str| label.split(':').next().unwrap_or(label).to_owned();
-    let own = labels.get(index).map(|label| method(label));
-    let before = labels.iter().take(index);
-    before.filter(|label| Some(method(label)) == own).count()
 }
 
 /// The window's own heads that the selected query heads belong to; all of them without a selection.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kvlens_analysis::Band;
+use kvlens_analysis::figure::palette::repeat;
 
 use super::Derived;
 use super::curves::{HeadGrid, selected_heads};
@@ -156,7 +157,7 @@ fn drift_curves(
             .collect();
         DriftCurve {
             label: window.label.clone(),
-            repeat: super::repeat(&labels, index),
+            repeat: repeat(&labels, index),
             heads: heads.len(),
             band: Band::of(&of_heads, steps.len()),
         }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use kvlens_analysis::fidelity::{BudgetCorrelations, EvictionMean};
+use kvlens_analysis::figure::palette::repeat;
 use kvlens_analysis::statistics::{Interval, mean};
 use kvlens_analysis::{Budget, SampleGroup};
 use kvlens_sessions::windows::DECODE_LABEL;
 
-use super::{Derived, repeat};
+use super::Derived;
 use crate::gui::data::Shown;
 use crate::gui::query::Pool;
 use crate::gui::question_choices::{FidelityChoices, FidelityMetric};

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use kvlens_analysis::Band;
+use kvlens_analysis::figure::palette::repeat;
 
-use super::{Derived, repeat};
+use super::Derived;
 use crate::gui::query::Pool;
 use crate::gui::questions::Answers;
 use crate::gui::questions::queries::{InterventionsAnswer, QueriesAnswer};
