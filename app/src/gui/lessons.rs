@@ -6,6 +6,7 @@
 
 mod read;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use kvlens_analysis::Metric;
@@ -13,17 +14,21 @@ use kvlens_analysis::Metric;
 use super::command::Command;
 use super::data::Data;
 use super::derived::Derived;
+use super::derived::queries::QueryLine;
+use super::questions::fidelity::FidelityPoint;
 use super::state::Choices;
 use crate::demo::DEMO_WINDOWS;
 pub use read::read_lesson;
 
 /// The lessons that the program brings, in the order of the menu.
-const BUILT_IN: [&str; 5] = [
+const BUILT_IN: [&str; 7] = [
     include_str!("../../help/lessons/1-the-cache.md"),
     include_str!("../../help/lessons/2-the-last-window.md"),
     include_str!("../../help/lessons/3-looking-ahead.md"),
     include_str!("../../help/lessons/4-the-budget.md"),
     include_str!("../../help/lessons/5-the-ceiling.md"),
+    include_str!("../../help/lessons/6-the-answer.md"),
+    include_str!("../../help/lessons/7-position.md"),
 ];
 
 /// A lesson.
@@ -44,12 +49,25 @@ pub struct Lesson {
 pub struct Step {
     /// What it is about.
     pub title: String,
+    /// What is asked before the views are shown.
+    pub prediction: Option<Prediction>,
     /// What to look at, in Markdown; see [`filled`].
     pub text: String,
     /// Something to try before going on; may be empty.
     pub try_it: String,
     /// What sets the views.
     pub commands: Vec<Command>,
+}
+
+/// A question about what the step is going to show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The question, in Markdown.
+    pub question: String,
+    /// What can be answered.
+    pub choices: Vec<String>,
+    /// Which of them is right; a test holds it against the numbers.
+    pub right: usize,
 }
 
 /// The lesson that is given, and where in it one is.
@@ -59,15 +77,52 @@ pub struct OpenLesson {
     pub lesson: Arc<Lesson>,
     /// Which of its steps.
     pub step: usize,
+    /// What was predicted, by step; none where the step was shown without a guess.
+    pub predicted: BTreeMap<usize, Option<usize>>,
 }
 
 impl OpenLesson {
+    /// The first step of a lesson.
+    #[must_use]
+    pub fn begin(lesson: Arc<Lesson>) -> Self {
+        Self {
+            lesson,
+            step: 0,
+            predicted: BTreeMap::new(),
+        }
+    }
+
+    /// What has to be predicted before the step is shown.
+    #[must_use]
+    pub fn asks(&self) -> Option<&Prediction> {
+        let step = self.lesson.steps.get(self.step)?;
+        let is_open = !self.predicted.contains_key(&self.step);
+        step.prediction.as_ref().filter(|_| is_open)
+    }
+
+    /// The same with a prediction for this step.
+    #[must_use]
+    pub fn with_prediction(mut self, choice: Option<usize>) -> Self {
+        self.predicted.insert(self.step, choice);
+        self
+    }
+
+    /// The lesson of the program after this one.
+    #[must_use]
+    pub fn next_lesson(&self) -> Option<&'static Arc<Lesson>> {
+        let all = lessons();
+        let place = all.iter().position(|known| *known == self.lesson)?;
+        all.get(place + 1)
+    }
+
     /// The place so many steps on, if the lesson has it.
     #[must_use]
     pub fn moved(&self, steps: i32) -> Option<Self> {
         let step = self.step.checked_add_signed(steps as isize)?;
-        let lesson = Arc::clone(&self.lesson);
-        (step < lesson.steps.len()).then_some(Self { lesson, step })
+        (step < self.lesson.steps.len()).then(|| Self {
+            step,
+            ..self.clone()
+        })
     }
 }
 
@@ -107,12 +162,61 @@ fn shows_demo(data: &Data) -> bool {
     session.info.model == "demo" && are_demo && DEMO_WINDOWS.iter().all(has)
 }
 
-/// Metrics that a text can name together with a window, as in `{recall last:8}`.
-const NAMED: [Metric; 3] = [Metric::Recall, Metric::KeptRecall, Metric::HitRate];
+/// What a window has of something; none where it is not known.
+type OfWindow = fn(&Derived, &str) -> Option<String>;
+
+/// What a text can name together with a window, as in `{recall last:8}`: metrics at the budget, means over the selected
+/// heads; of the evictions that were measured of the sample on show, at the smallest budget, the KL divergence in nats
+/// and what the model then says (also of `full`); the mean cosine of the window's queries with the decode stage's.
+const NAMED: [(&str, OfWindow); 7] = [
+    ("recall", |derived, window| {
+        at_budget(derived, window, Metric::Recall)
+    }),
+    ("kept_recall", |derived, window| {
+        at_budget(derived, window, Metric::KeptRecall)
+    }),
+    ("hit_rate", |derived, window| {
+        at_budget(derived, window, Metric::HitRate)
+    }),
+    ("kl", |derived, window| {
+        evicted(derived, window).map(|point| format!("{:.2}", point.figures.fidelity.kl))
+    }),
+    ("says", |derived, window| {
+        evicted(derived, window).map(|point| point.generated.trim().to_owned())
+    }),
+    ("cosine_before", |derived, window| {
+        let line = queries_of(derived, window)?;
+        line.before
+            .as_ref()
+            .map(|cosines| format!("{:.2}", cosines.selected.mean))
+    }),
+    ("cosine_after", |derived, window| {
+        queries_of(derived, window).map(|line| format!("{:.2}", line.after.selected.mean))
+    }),
+];
+
+fn at_budget(derived: &Derived, window: &str, metric: Metric) -> Option<String> {
+    let mut bands = derived.bands().iter();
+    let band = bands.find(|known| known.label == window)?.band(metric)?;
+    let value = band.mean.get(derived.budget_index)?;
+    Some(format!("{value:.2}"))
+}
+
+fn evicted<'a>(derived: &'a Derived, window: &str) -> Option<&'a FidelityPoint> {
+    let points = derived.fidelity()?.of_shown.iter();
+    points
+        .filter(|point| point.label == window)
+        .min_by_key(|point| point.budget_tokens)
+}
+
+fn queries_of<'a>(derived: &'a Derived, window: &str) -> Option<&'a QueryLine> {
+    let mut lines = derived.queries()?.lines.iter();
+    lines.find(|line| line.label == window && line.intervention.is_none())
+}
 
 /// The text with what is on the screen in the place of `{window}`, `{budget}`, `{tokens}`, `{metric}`, `{value}`
 /// (of the window over the selected heads), `{ceiling}` (of the same, where methods are compared), `{needed}`, `{oracle_kept}`, `{window_kept}`,
-/// `{layer_head}`, and a metric of a window, such as `{recall last:8}`.
+/// `{layer_head}`, and what a window has of something, such as `{recall last:8}`: see `NAMED`.
 #[must_use]
 pub fn filled(text: &str, derived: &Derived, choices: &Choices) -> String {
     let evidence = derived.evidence();
@@ -157,12 +261,10 @@ pub fn filled(text: &str, derived: &Derived, choices: &Choices) -> String {
     for (field, value) in fields {
         filled = filled.replace(field, &value);
     }
-    for metric in NAMED {
-        let opening = format!("{{{} ", metric.column());
-        while let Some((before, after)) = filled.split_once(&opening) {
+    for (opening, read) in NAMED {
+        while let Some((before, after)) = filled.split_once(&format!("{{{opening} ")) {
             let (window, behind) = after.split_once('}').unwrap_or((after, ""));
-            let curve = of_window(window).and_then(|bands| bands.band(metric));
-            let value = at_budget(curve.map(|band| band.mean.as_slice()));
+            let value = read(derived, window).unwrap_or_else(|| "…".to_owned());
             filled = format!("{before}{value}{behind}");
         }
     }
@@ -198,7 +300,7 @@ mod tests {
     fn one_cannot_leave_a_lesson_by_its_ends() {
         let lesson = Arc::clone(&lessons()[0]);
         let steps = lesson.steps.len();
-        let first = OpenLesson { lesson, step: 0 };
+        let first = OpenLesson::begin(lesson);
         assert_eq!(first.moved(-1), None);
         let last = first.moved(steps as i32 - 1).unwrap();
         assert_eq!(last.moved(1), None);

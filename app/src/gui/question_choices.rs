@@ -81,11 +81,13 @@ pub enum FidelityPlot {
     Budget,
     /// Recall of what the cache kept.
     Recall,
+    /// Nothing: the answers themselves, of the open sample.
+    Answers,
 }
 
 impl FidelityPlot {
     /// Every choice in the order of the chooser.
-    pub const ALL: [Self; 2] = [Self::Budget, Self::Recall];
+    pub const ALL: [Self; 3] = [Self::Budget, Self::Recall, Self::Answers];
 
     /// Text of the chooser.
     #[must_use]
@@ -93,6 +95,7 @@ impl FidelityPlot {
         match self {
             Self::Budget => "By budget",
             Self::Recall => "By recall",
+            Self::Answers => "Answers",
         }
     }
 }

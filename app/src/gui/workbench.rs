@@ -9,6 +9,7 @@ mod events;
 mod look;
 mod panes;
 mod picture;
+mod present;
 mod questions;
 mod wanted;
 
@@ -54,6 +55,7 @@ use dropped::dropped_command;
 use look::Look;
 use panes::PaneBehavior;
 use picture::WantedPicture;
+use present::{Presentation, present_ui};
 use questions::AskedQuestions;
 
 /// The workbench.
@@ -93,6 +95,8 @@ pub struct Workbench {
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
     lesson: Option<OpenLesson>,
+    /// What was before the presentation, while one is given.
+    presentation: Option<Presentation>,
     asked_attention: Option<AttentionKey>,
     asked_maps: Option<SessionMapsKey>,
     /// What the pointer was on in the frame before.
@@ -141,6 +145,7 @@ impl Workbench {
             palette: None,
             help: None,
             lesson: None,
+            presentation: None,
             asked_attention: None,
             asked_maps: None,
             hover: Hover::default(),
@@ -260,12 +265,17 @@ impl Workbench {
     }
 
     fn next_of_script(&mut self, context: &egui::Context) {
-        if self.data.jobs.is_empty()
-            && self.commands.is_empty()
-            && let Some(command) = self.script.pop_front()
-        {
+        if !self.data.jobs.is_empty() || !self.commands.is_empty() {
+            return;
+        }
+        // what only looks elsewhere starts no job, and is done in one frame
+        while let Some(command) = self.script.pop_front() {
+            let may_start_a_job = !matches!(command, Command::Look(_) | Command::Layout(_));
             self.commands.send(command);
             context.request_repaint();
+            if may_start_a_job {
+                break;
+            }
         }
     }
 
@@ -340,6 +350,10 @@ impl Workbench {
             || self.shortcuts_open
             || self.help.is_some()
             || self.confirmation.is_some();
+        if !was_open && self.presentation.is_some() {
+            self.toggle_presentation(context);
+            return true;
+        }
         self.confirmation = None;
         self.export_open = false;
         self.shortcuts_open = false;
@@ -428,6 +442,8 @@ impl Workbench {
     }
 
     fn draw(&mut self, ui: &mut Ui, look: &Look) {
+        let presented = self.presented();
+        let is_presenting = !presented.is_empty();
         let panes: BTreeSet<Pane> = Pane::all().filter(|pane| self.layout.has(*pane)).collect();
         let view = View {
             settings: &self.settings,
@@ -444,6 +460,7 @@ impl Workbench {
             hover: &self.hover,
             scroll_to: self.scroll_to.take(),
             lesson: self.lesson.as_ref(),
+            is_lesson_set: self.script.is_empty(),
             can_undo: self.undoer.has_undo(look),
             can_redo: self.undoer.has_redo(look),
         };
@@ -463,14 +480,16 @@ impl Workbench {
             }
         }
         let commands = &mut self.commands;
-        egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));
-        egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
+        if !is_presenting {
+            egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));
+            egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
+        }
         if let Some(open) = &self.lesson {
             egui::Panel::left("lesson panel")
                 .default_size(270.0)
                 .size_range(230.0..=480.0)
                 .show(ui, |ui| lesson_ui(ui, &view, open, commands));
-        } else if !self.settings.hide_capture {
+        } else if !self.settings.hide_capture && !is_presenting {
             egui::Panel::left("capture panel")
                 .default_size(240.0)
                 .size_range(210.0..=420.0)
@@ -478,6 +497,10 @@ impl Workbench {
         }
         if self.data.session.is_none() {
             egui::CentralPanel::default().show(ui, |ui| welcome_ui(ui, &view, commands));
+        } else if is_presenting {
+            egui::CentralPanel::default().show(ui, |ui| {
+                present_ui(ui, &view, &presented, commands);
+            });
         } else {
             egui::Panel::bottom("budget").show(ui, |ui| budget_bar_ui(ui, &view, commands));
             let layout = &mut self.layout;

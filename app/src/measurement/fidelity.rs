@@ -16,6 +16,7 @@ use super::{
     MeasureOptions, MeasuredSample, OracleDefinition, Ranked, StageProgress, measure_sample,
 };
 
+pub mod answers;
 pub mod figures;
 pub mod summary;
 

@@ -62,6 +62,7 @@ fn evicted(index: usize, label: &str, tokens: usize, kl: f64) -> FidelityPoint {
             answer_nll: None,
             score: None,
         },
+        generated: "".into(),
     }
 }
 

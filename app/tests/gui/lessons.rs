@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use crate::common::{Bench, bench, captured, inside, inside_mut, shows_a_sample, wait_for};
+use egui_kittest::kittest::Queryable as _;
 use kvlens::demo::DEMO_WINDOWS;
 use kvlens::gui::command::{LessonCommand, SessionCommand};
 use kvlens::gui::derived::EvidenceKept;
 use kvlens::gui::lessons::{filled, lessons};
+use kvlens::gui::questions::fidelity::FidelityPoint;
 use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
 use kvlens_analysis::Metric;
@@ -30,6 +32,10 @@ struct Seen {
     numbers: Vec<(String, [f64; 5])>,
     /// Recall of each head of the map, `[L, H]`.
     map: Vec<f64>,
+    /// What was measured of the sample's evictions.
+    evicted: Vec<FidelityPoint>,
+    /// Mean cosine of each window's queries with the decode stage's, before and after the rotation.
+    cosines: Vec<(String, [f64; 2])>,
 }
 
 impl Seen {
@@ -40,6 +46,21 @@ impl Seen {
 
     fn recall(&self, window: &str) -> f64 {
         self.of(window)[0]
+    }
+
+    /// At the smallest budget.
+    fn evicted(&self, window: &str) -> &FidelityPoint {
+        let points = self.evicted.iter().filter(|point| point.label == window);
+        points.min_by_key(|point| point.budget_tokens).unwrap()
+    }
+
+    fn kl(&self, window: &str) -> f64 {
+        self.evicted(window).figures.fidelity.kl
+    }
+
+    fn cosines(&self, window: &str) -> [f64; 2] {
+        let mut cosines = self.cosines.iter();
+        cosines.find(|(label, _)| label == window).unwrap().1
     }
 
     fn says(&self, text: &str) {
@@ -82,6 +103,18 @@ fn seen(bench: &Bench<'_>, lesson: usize, step: usize) -> Seen {
         map: derived
             .map()
             .map_or_else(Vec::new, |map| map.values.clone()),
+        evicted: derived
+            .fidelity()
+            .map_or_else(Vec::new, |curves| curves.of_shown.clone()),
+        cosines: derived
+            .queries()
+            .map_or(&[][..], |queries| &queries.lines)
+            .iter()
+            .filter_map(|line| {
+                let before = line.before.as_ref()?.selected.mean;
+                Some((line.label.clone(), [before, line.after.selected.mean]))
+            })
+            .collect(),
     }
 }
 
@@ -94,6 +127,15 @@ fn played() -> Vec<Seen> {
         inside_mut(&mut bench).send(LessonCommand::StartLesson(number));
         for step in 0..lesson.steps.len() {
             bench.run_steps(4);
+            if let Some(prediction) = &lesson.steps[step].prediction {
+                wait_for(&mut bench, &lesson.title, Workbench::is_idle);
+                bench.run_steps(2);
+                // what the step says would give the answer away
+                assert!(bench.query_by_label("Try it").is_none(), "{}", lesson.title);
+                let right = prediction.choices[prediction.right].as_str();
+                bench.get_by_label(right).click();
+                bench.run_steps(4);
+            }
             wait_for(&mut bench, &lesson.title, Workbench::is_idle);
             bench.run_steps(2);
             all.push(seen(&bench, number, step));
@@ -199,4 +241,101 @@ fn every_sentence_with_a_number_is_true_of_what_its_step_shows() {
     methods.says(&format!("reach only {ceiling:.2}"));
     let [_, kept, hits, ..] = step("Hits that are none").of("last:8");
     assert!(hits > kept + 0.3, "{hits} hits, {kept} kept");
+
+    // the answer stays while the window has read the question, and does not where it has not
+    let end = step("The answer of the full cache");
+    assert!(end.kl("last:8") < 0.05, "{}", end.kl("last:8"));
+    let full = end.evicted("full").generated.trim();
+    assert_eq!(end.evicted("last:8").generated.trim(), full);
+    end.says(&format!("it says: {full}"));
+    let start = all
+        .iter()
+        .find(|seen| seen.step == "Ask at the start instead" && !seen.evicted.is_empty())
+        .unwrap();
+    let full = start.evicted("full").generated.trim();
+    let wrong = start.evicted("last:8").generated.trim();
+    assert!(!wrong.is_empty() && wrong != full, "{wrong}");
+    start.says(&format!("keeps: {wrong}"));
+    assert!(start.kl("last:8") > 1.0 && start.kl("laq:n=8") < start.kl("last:8") / 2.0);
+    let costs = step("A budget costs output");
+    assert!(costs.kl("decode") < costs.kl("last:8"));
+    assert_eq!(
+        costs.evicted("last:8").budget_tokens,
+        11,
+        "2 % of the prompt"
+    );
+
+    // the rotation leaves alone what stands at the same positions
+    for title in ["Before the rotation", "After the rotation"] {
+        let seen = step(title);
+        let [before, after] = seen.cosines("dapq:n=32");
+        assert!((before - after).abs() < 0.02, "{before} and {after}");
+        let [before, after] = seen.cosines("last:32");
+        assert!(after < before - 0.1, "{before} and {after}");
+    }
+}
+
+#[test]
+fn a_lesson_asks_first_and_leads_to_the_next_one() {
+    let (_folder, session) = captured(&DEMO_WINDOWS);
+    let mut bench = opened(&session);
+    inside_mut(&mut bench).send(LessonCommand::StartLesson(0));
+    let press = |bench: &mut Bench<'_>| {
+        bench.key_press(egui::Key::PageDown);
+        bench.run_steps(4);
+        wait_for(bench, "the step", Workbench::is_idle);
+        bench.run_steps(2);
+    };
+    wait_for(&mut bench, "the step", Workbench::is_idle);
+    press(&mut bench);
+    press(&mut bench);
+    // the third step asks; another press shows it without a guess
+    assert!(bench.query_by_label("nearly all").is_some());
+    press(&mut bench);
+    assert!(bench.query_by_label("nearly all").is_none());
+    assert!(bench.query_by_label("Try it").is_some());
+    bench.key_press(egui::Key::PageUp);
+    bench.run_steps(4);
+    assert!(
+        bench
+            .query_by_label_contains("2. The answer looks back")
+            .is_some()
+    );
+    press(&mut bench);
+    // a step that was shown does not ask again
+    assert!(bench.query_by_label("Next lesson").is_some());
+    press(&mut bench);
+    assert!(bench.query_by_label(&lessons()[1].title).is_some());
+
+    // a wrong guess is told
+    press(&mut bench);
+    bench.get_by_label("as many as before").click();
+    bench.run_steps(4);
+    wait_for(&mut bench, "the step", Workbench::is_idle);
+    bench.run_steps(2);
+    assert!(
+        bench
+            .query_by_label("You said: as many as before: not so.")
+            .is_some()
+    );
+}
+
+#[test]
+fn a_presentation_shows_the_views_of_the_step_alone_and_larger() {
+    let (_folder, session) = captured(&DEMO_WINDOWS);
+    let mut bench = opened(&session);
+    inside_mut(&mut bench).send(LessonCommand::StartLesson(1));
+    wait_for(&mut bench, "the step", Workbench::is_idle);
+    bench.run_steps(2);
+    let zoom = bench.ctx.zoom_factor();
+    assert!(bench.query_by_label("Budget").is_some());
+    bench.key_press(egui::Key::F5);
+    bench.run_steps(4);
+    assert!(bench.ctx.zoom_factor() > 1.4 * zoom);
+    assert!(bench.query_by_label("File").is_none() && bench.query_by_label("Samples").is_none());
+    assert!(bench.query_by_label("Recall").is_some());
+    bench.key_press(egui::Key::Escape);
+    bench.run_steps(4);
+    assert_eq!(bench.ctx.zoom_factor(), zoom);
+    assert!(bench.query_by_label("File").is_some());
 }

@@ -7,6 +7,8 @@ use kvlens_analysis::statistics::Interval;
 
 use crate::cli::grid::{grid, wrapped};
 use crate::jobs::SEED;
+use crate::jobs::fidelity::Evicted;
+use crate::measurement::fidelity::answers::{EvictedAnswer, SampleAnswers, parted};
 use crate::measurement::fidelity::figures::Figure;
 use crate::measurement::fidelity::summary::{EvictedGroup, Evictions};
 
@@ -42,7 +44,8 @@ const PRINTED: [Printed; 3] = [
 ///
 /// # Errors
 /// When a figure is infinite.
-pub fn text(evictions: &Evictions, asked: &[Budget]) -> Result<String> {
+pub fn text(evicted: &Evicted, asked: &[Budget]) -> Result<String> {
+    let evictions = &evicted.evictions;
     let report = Report {
         evictions,
         asked,
@@ -61,6 +64,10 @@ pub fn text(evictions: &Evictions, asked: &[Budget]) -> Result<String> {
         text.push_str(&format!("\n{}\n", heading(entry, several_models)));
         text.push_str(&report.figures(index));
         text.push_str(&report.relations(index));
+        let mut answers = evicted.answers.iter();
+        if let Some(answers) = answers.find(|answers| answers.group == entry.group) {
+            text.push_str(&answers_text(answers, asked));
+        }
     }
     text.push('\n');
     text.push_str(&wrapped(
@@ -169,6 +176,39 @@ impl Report<'_> {
         }
         text
     }
+}
+
+/// What the model says on each cache; in brackets what leaves the answer on the full one.
+fn answers_text(answers: &SampleAnswers, asked: &[Budget]) -> String {
+    let mut text = wrapped(&format!(
+        "What the model then says, for the first sample, {}; in brackets from where the answer leaves that of the full \
+         cache. All answers: column `generated` of fidelity.parquet",
+        answers.id
+    ));
+    text.insert(0, '\n');
+    text.push_str(&wrapped(&format!("  full: {}", quoted(&answers.full))));
+    for budget in asked {
+        let at_budget = |answer: &&EvictedAnswer| answer.budget == *budget;
+        let mut at = answers.evicted.iter().filter(at_budget).peekable();
+        if at.peek().is_some() {
+            text.push_str(&format!("  at {budget}\n"));
+        }
+        for answer in at {
+            let (common, own) = parted(&answer.text, &answers.full);
+            let said = match (own.is_empty(), answer.text == answers.full) {
+                (_, true) => "the same".to_owned(),
+                (true, false) => format!("{} and ends there", quoted(common)),
+                (false, false) => quoted(&format!("{common}[{own}]")),
+            };
+            text.push_str(&wrapped(&format!("    {}: {said}", answer.window)));
+        }
+    }
+    text
+}
+
+/// A generated text in quotation marks.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.trim())
 }
 
 /// What the samples are, how many, and how long.

@@ -25,6 +25,10 @@ pub enum LayoutCommand {
     ResetLayout,
     /// Light or dark.
     SetTheme(ThemeChoice),
+    /// Begin or end the presentation: one or two views, large, and nothing else.
+    TogglePresentation,
+    /// Draw everything so many steps larger; as it is drawn at first for none.
+    Zoom(i32),
 }
 
 impl LayoutKind {
@@ -62,6 +66,25 @@ impl LayoutKind {
                     .submenu("Theme")
                     .mark(Mark::Radio(view.settings.theme == theme))
             }),
+            Self::TogglePresentation => Offer::one(
+                Entry::new("Present", LayoutCommand::TogglePresentation)
+                    .help("The views of the lesson's step, or the first ones in sight, large and alone")
+                    .key(Modifiers::NONE, Key::F5)
+                    .menu(Menu::View, 2),
+            ),
+            Self::Zoom => Offer::each(
+                [
+                    ("Zoom in", 1, Key::Plus),
+                    ("Zoom out", -1, Key::Minus),
+                    ("Actual size", 0, Key::Num0),
+                ],
+                |(text, steps, key)| {
+                    Entry::new(text, LayoutCommand::Zoom(steps))
+                        .key(Modifiers::COMMAND, key)
+                        .menu(Menu::View, 2)
+                        .submenu("Zoom")
+                },
+            ),
         }
     }
 }

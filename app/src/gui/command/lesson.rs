@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use egui::{Key, Modifiers};
 use serde::{Deserialize, Serialize};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
@@ -22,8 +23,11 @@ use crate::gui::views::View;
 pub enum LessonCommand {
     /// Begin a lesson, by its number in the menu.
     StartLesson(usize),
-    /// Go so many steps on in it, or set the views of the same step again.
+    /// Go so many steps on in it, or set the views of the same step again. Forward shows first what the step asks one
+    /// to predict, and leads from the last step to the next lesson.
     StepLesson(i32),
+    /// Predict what the step shows, by the number of the choice; without one it is shown without a guess.
+    Predict(Option<usize>),
     /// End it.
     CloseLesson,
     /// Ask for the file of a lesson of one's own.
@@ -50,9 +54,17 @@ impl LessonKind {
                     ("Lesson: next", 1),
                 ],
                 |(text, steps)| {
-                    Entry::new(text, LessonCommand::StepLesson(steps)).possible_if(is_open)
+                    let entry =
+                        Entry::new(text, LessonCommand::StepLesson(steps)).possible_if(is_open);
+                    match steps {
+                        // also the keys of a presenter's remote control
+                        1 => entry.key(Modifiers::NONE, Key::PageDown),
+                        -1 => entry.key(Modifiers::NONE, Key::PageUp),
+                        _ => entry,
+                    }
                 },
             ),
+            Self::Predict => Offer::Elsewhere("the choices stand in the step that asks"),
             Self::CloseLesson => Offer::one(
                 Entry::new("End the lesson", LessonCommand::CloseLesson).possible_if(is_open),
             ),

@@ -101,6 +101,8 @@ pub struct FidelityCurves {
     pub samples: usize,
     /// By ascending budget; none where the group has a single window.
     pub correlations: Vec<FidelityCorrelation>,
+    /// What was measured of the sample on show, in the order in which it came.
+    pub of_shown: Vec<FidelityPoint>,
 }
 
 pub(super) type FidelityKey = (u64, FidelityMetric, Option<usize>, Option<SampleGroup>, u64);
@@ -127,12 +129,18 @@ impl Derived {
             Arc::clone(&shown.sample),
             Arc::clone(&answers.fidelity.points),
         );
+        let index = shown.index;
         self.fidelity.in_pool(pool, key, move |_| {
+            let of_shown = points.iter().filter(|point| point.index == index);
+            let of_shown = of_shown.cloned().collect();
             let windows = sample.windows.iter();
             let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
             let counts = |point: &&FidelityPoint| only.is_none_or(|only| point.index == only);
             let points: Vec<&FidelityPoint> = points.iter().filter(counts).collect();
-            curves(&points, &labels, metric, wanted)
+            FidelityCurves {
+                of_shown,
+                ..curves(&points, &labels, metric, wanted)
+            }
         });
     }
 
@@ -216,6 +224,7 @@ fn curves(
         correlations: correlations(&evictions, place, metric, &points),
         groups,
         group,
+        of_shown: Vec::new(),
     }
 }
 
@@ -328,6 +337,7 @@ mod tests {
                 answer_nll: None,
                 score: None,
             },
+            generated: "".into(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{Lesson, Step};
+use super::{Lesson, Prediction, Step};
 use crate::gui::command::{CaptureCommand, Command, SessionCommand};
 use crate::gui::markdown::sections;
 
@@ -14,8 +14,14 @@ const FILE: &str = "lesson.md";
 /// Around a block of commands.
 const FENCE: &str = "```";
 
-/// Above what to try.
-const TRY_IT: &str = "### Try it";
+/// Begins a part of a step.
+const PART: &str = "### ";
+
+/// The part with what to try.
+const TRY_IT: &str = "Try it";
+
+/// The part with what is asked before the step is shown.
+const PREDICT: &str = "Predict";
 
 /// Reads a lesson of one's own: a folder with a `lesson.md`, or such a file. Sessions that its commands open by a
 /// relative path lie beside it.
@@ -70,13 +76,15 @@ impl Lesson {
         let steps = sections.iter().map(|section| {
             let (prose, commands) =
                 commands_of(section.body).with_context(|| format!("step '{}'", section.heading))?;
-            let (text, try_it) = prose.split_once(TRY_IT).unwrap_or((&prose, ""));
-            Ok(Step {
+            let mut step = Step {
                 title: section.heading.to_owned(),
-                text: text.trim().to_owned(),
-                try_it: try_it.trim().to_owned(),
+                prediction: None,
+                text: String::new(),
+                try_it: String::new(),
                 commands: each_step.iter().cloned().chain(commands).collect(),
-            })
+            };
+            take_parts(&mut step, &prose).with_context(|| format!("step '{}'", section.heading))?;
+            Ok(step)
         });
         Ok(Self {
             title: title.trim().to_owned(),
@@ -85,6 +93,55 @@ impl Lesson {
             steps: steps.collect::<Result<_>>()?,
         })
     }
+}
+
+/// Fills a step from its prose: the text, and the parts below headings of the third level.
+fn take_parts(step: &mut Step, prose: &str) -> Result<()> {
+    let prose = format!("\n{prose}");
+    let heading = format!("\n{PART}");
+    let mut parts = prose.split(heading.as_str());
+    step.text = parts.next().unwrap_or_default().trim().to_owned();
+    for part in parts {
+        let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
+        match heading.trim() {
+            TRY_IT => step.try_it = body.trim().to_owned(),
+            PREDICT => step.prediction = Some(prediction(body)?),
+            other => bail!(
+                "a part of a step is '{PART}{TRY_IT}' or '{PART}{PREDICT}', not '{PART}{other}'"
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// A question with its choices, the right one ticked: `- [ ] few`, `- [x] most`.
+fn prediction(text: &str) -> Result<Prediction> {
+    let (mut question, mut choices, mut right) = (String::new(), Vec::new(), Vec::new());
+    for line in text.lines() {
+        let choice = ["- [ ] ", "- [x] "].map(|mark| line.strip_prefix(mark));
+        match choice {
+            [Some(words), _] => choices.push(words.trim().to_owned()),
+            [_, Some(words)] => {
+                right.push(choices.len());
+                choices.push(words.trim().to_owned());
+            }
+            _ => {
+                question += line;
+                question.push('\n');
+            }
+        }
+    }
+    let [right] = right[..] else {
+        bail!(
+            "a prediction has one right choice, marked by '- [x] ', and others marked by '- [ ] '"
+        );
+    };
+    ensure!(choices.len() > 1, "a prediction has two choices or more");
+    Ok(Prediction {
+        question: question.trim().to_owned(),
+        choices,
+        right,
+    })
 }
 
 /// A text without its fenced blocks, and the commands in them.
@@ -145,5 +202,24 @@ mod tests {
             "{said}"
         );
         assert!(error("# T\n## First\n```\n[]\n```\n").contains("```json"));
+        assert!(error("# T\n## First\n### Guess\n").contains("### Guess"));
+        let predict = |choices: &str| error(&format!("# T\n## First\n### Predict\n{choices}"));
+        assert!(predict("- [ ] a\n- [ ] b\n").contains("one right choice"));
+        assert!(predict("- [x] a\n- [x] b\n").contains("one right choice"));
+        assert!(predict("- [x] a\n").contains("two choices"));
+    }
+
+    #[test]
+    fn a_step_may_ask_first() {
+        let text = "# T\n## First\nLook.\n### Predict\nHow *many*?\n\n- [ ] few\n- [x] most\n### Try it\nHover.\n";
+        let lesson = Lesson::parse(text).unwrap();
+        let step = &lesson.steps[0];
+        assert_eq!(
+            (step.text.as_str(), step.try_it.as_str()),
+            ("Look.", "Hover.")
+        );
+        let prediction = step.prediction.as_ref().unwrap();
+        assert_eq!(prediction.question, "How *many*?");
+        assert_eq!((prediction.choices.len(), prediction.right), (2, 1));
     }
 }

@@ -92,6 +92,8 @@ pub struct FidelityPoint {
     pub budget_tokens: usize,
     /// What came of it.
     pub figures: Figures,
+    /// What the model then says.
+    pub generated: Arc<str>,
 }
 
 /// Everything that was measured of a session under one scoring.
@@ -202,6 +204,7 @@ fn part(
         budget: evicted.budget,
         budget_tokens: evicted.budget_tokens,
         figures: Figures::of(evicted),
+        generated: evicted.generated.as_str().into(),
     });
     FidelityPart {
         path: question.path.clone(),
@@ -248,6 +251,7 @@ mod tests {
                 budget: Budget::Fraction(0.1),
                 budget_tokens: 10,
                 figures,
+                generated: "text".into(),
             }],
         }
     }

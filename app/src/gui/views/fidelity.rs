@@ -1,5 +1,7 @@
 //! What eviction really does to the output, against the budget or against recall.
 
+mod answers;
+
 use egui::{Button, ComboBox, Response, RichText, Role, TextEdit, Ui, WidgetInfo};
 
 use kvlens_analysis::SampleGroup;
@@ -22,6 +24,7 @@ use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
 use crate::gui::widgets::segmented::segmented;
 use crate::measurement::fidelity::figures::Figure;
+use answers::answers_ui;
 
 /// Width of the field of budgets.
 const BUDGETS_WIDTH: f32 = 150.0;
@@ -97,6 +100,9 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         commands.send(LookCommand::SetFidelity(choices.clone()));
     }
     match curves.filter(|_| has_curves) {
+        Some(curves) if choices.plot == FidelityPlot::Answers => {
+            answers_ui(ui, view, shown, &curves.of_shown);
+        }
         Some(curves) if !curves.curves.is_empty() => plot_ui(ui, view, shown, curves),
         Some(_) => empty_hint(ui, missing_metric(choices.metric)),
         None => empty_hint(ui, &nothing_measured(view, choices.all_samples, is_current)),
@@ -156,6 +162,7 @@ fn plot_choices_ui(ui: &mut Ui, choices: &mut FidelityChoices) {
     let describe = |response: Response, plot: FidelityPlot| {
         response.on_hover_text(match plot {
             FidelityPlot::Budget => "The metric at every budget, a curve for each window",
+            FidelityPlot::Answers => "What the model says on each evicted cache of the open sample",
             FidelityPlot::Recall => {
                 "A point for each window and budget: does foreseeing more change the output less?"
             }
@@ -164,6 +171,9 @@ fn plot_choices_ui(ui: &mut Ui, choices: &mut FidelityChoices) {
     let plots = FidelityPlot::ALL;
     if let Some(plot) = segmented(ui, choices.plot, &plots, FidelityPlot::label, describe) {
         choices.plot = plot;
+    }
+    if choices.plot == FidelityPlot::Answers {
+        return;
     }
     ComboBox::from_id_salt("fidelity metric")
         .selected_text(choices.metric.label())
@@ -212,6 +222,10 @@ fn facts_ui(ui: &mut Ui, view: &View<'_>, curves: &FidelityCurves) {
         1 => "1 sample".to_owned(),
         samples => format!("{samples} samples"),
     };
+    if choices.plot == FidelityPlot::Answers {
+        ui.weak("underlined: from where an answer leaves that of the full cache");
+        return;
+    }
     ui.weak(samples)
         .on_hover_text("Points are means over samples; a band is the 95 % interval of the mean");
     if choices.plot == FidelityPlot::Recall {
@@ -292,7 +306,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &FidelityCurves)
     let full = curves.full.filter(|_| has_full_line(choices.metric));
     let y = metric_axis(choices.metric, &visible, full);
     let plot = match choices.plot {
-        FidelityPlot::Budget => LinePlot {
+        FidelityPlot::Budget | FidelityPlot::Answers => LinePlot {
             name: "Fidelity against the budget",
             height: height_left(ui),
             x: budget_axis(view, shown, &visible),
@@ -454,6 +468,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
     }
     let mut header = vec!["sample", "window", "budget", "budget_tokens"];
     header.extend(Figure::all().map(Figure::column));
+    header.push("generated");
     let mut table = Table::new(&header);
     for point in results.points.iter() {
         let sample = session.info.samples.get(point.index);
@@ -464,6 +479,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
             point.budget_tokens.to_string(),
         ];
         line.extend(Figure::all().map(|figure| number(figure.of(&point.figures))));
+        line.push(point.generated.to_string());
         table.line(&line);
     }
     Some(table)

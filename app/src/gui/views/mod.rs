@@ -82,6 +82,8 @@ pub struct View<'a> {
     pub scroll_to: Option<usize>,
     /// The lesson that is given.
     pub lesson: Option<&'a OpenLesson>,
+    /// Whether the views show what its step wants.
+    pub is_lesson_set: bool,
     /// Whether undo has somewhere to go.
     pub can_undo: bool,
     /// Whether redo has somewhere to go.
@@ -101,6 +103,7 @@ impl View<'_> {
             hover: &Hover::default(),
             scroll_to: None,
             lesson: None,
+            is_lesson_set: false,
             can_undo: false,
             can_redo: false,
         })

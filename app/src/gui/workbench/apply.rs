@@ -22,7 +22,7 @@ impl Workbench {
             Command::Job(command) => self.apply_job(command),
             Command::Look(command) => self.apply_look(command),
             Command::Export(command) => self.apply_export(command, context),
-            Command::Layout(command) => self.apply_layout(command),
+            Command::Layout(command) => self.apply_layout(command, context),
             Command::Lesson(command) => self.apply_lesson(command, context),
             Command::Program(command) => self.apply_program(command, context),
         }

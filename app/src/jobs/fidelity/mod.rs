@@ -24,6 +24,7 @@ use super::provenance::Provenance;
 use super::{Cancel, SampleFacts, Warnings, Watch};
 use crate::measurement::allocations::AllocationKind;
 use crate::measurement::fidelity::EvictionPlan;
+use crate::measurement::fidelity::answers::SampleAnswers;
 use crate::measurement::fidelity::summary::Evictions;
 
 pub use relation::{Over, Relation, relations};
@@ -134,6 +135,15 @@ struct Eviction<'a> {
     dtype: Option<DtypeChoice>,
 }
 
+/// What a run gives besides its tables.
+#[derive(Default)]
+pub struct Evicted {
+    /// The figures that the tables hold.
+    pub evictions: Evictions,
+    /// The answers of the first sample of each group.
+    pub answers: Vec<SampleAnswers>,
+}
+
 /// Evicts and decodes every finished sample and writes the tables; gives the figures that they hold.
 ///
 /// Samples that are finished when the run is stopped, or fails, are kept.
@@ -145,7 +155,7 @@ pub fn run(
     models: &mut Models,
     watch: &mut dyn Watch,
     cancel: &Cancel,
-) -> Result<Evictions> {
+) -> Result<Evicted> {
     refuse_contradiction(&request.plan.options)?;
     check_can_create(&request.out)?;
     let sessions = open_sessions(&request.sessions)?;
@@ -154,7 +164,7 @@ pub fn run(
         job: request,
         model_names: ModelNames::of(&sessions),
         tables: FidelityTables::begin(&request.out, &request.provenance(&sessions)?)?,
-        evictions: Evictions::default(),
+        evicted: Evicted::default(),
         warnings: Warnings::default(),
         progress: watch,
         count: sessions
@@ -225,7 +235,7 @@ struct Run<'a> {
     job: &'a FidelityRequest,
     model_names: ModelNames,
     tables: FidelityTables,
-    evictions: Evictions,
+    evicted: Evicted,
     warnings: Warnings,
     progress: &'a mut dyn Watch,
     count: usize,
@@ -278,24 +288,31 @@ impl Run<'_> {
             task: context.task,
             question_place: context.question_place,
         };
-        self.evictions
-            .add(&group, &key.content, facts.prompt_tokens, &windows);
+        let evicted = &mut self.evicted;
+        let tokens = facts.prompt_tokens;
+        evicted
+            .evictions
+            .add(&group, &key.content, tokens, &windows);
+        if evicted.answers.iter().all(|known| known.group != group) {
+            let answers = SampleAnswers::of(group, facts.id, &windows);
+            evicted.answers.extend(answers);
+        }
         Ok(())
     }
 
     /// Publishes what there is of the tables and gives the figures, or why the run ended early.
-    fn finish(self, outcome: Result<()>) -> Result<Evictions> {
+    fn finish(self, outcome: Result<()>) -> Result<Evicted> {
         self.warnings.end(&*self.progress);
         let (done, count, out) = (self.done, self.count, self.job.out.display());
         if done > 0 {
-            self.tables.publish(&self.evictions)?;
+            self.tables.publish(&self.evicted.evictions)?;
         }
         let kept = match done {
             0 => "no sample was finished, and no table was written or changed".to_owned(),
             _ => format!("the tables hold the {done} of {count} samples that were finished: {out}"),
         };
         match outcome {
-            Ok(()) => Ok(self.evictions),
+            Ok(()) => Ok(self.evicted),
             Err(error) if is_cancelled(&error) => {
                 Err(Failure::Interrupted(format!("stopped; {kept}")).into())
             }

@@ -18,9 +18,13 @@ impl Workbench {
                 }
             }
             LessonCommand::StepLesson(steps) => {
-                let place = self.lesson.as_ref().and_then(|open| open.moved(steps));
-                if let Some(place) = place {
-                    self.show_lesson(place);
+                if let Some(open) = self.lesson.clone() {
+                    self.step_lesson(open, steps);
+                }
+            }
+            LessonCommand::Predict(choice) => {
+                if let Some(open) = self.lesson.clone().filter(|open| open.asks().is_some()) {
+                    self.show_lesson(open.with_prediction(choice));
                 }
             }
             LessonCommand::CloseLesson => self.lesson = None,
@@ -37,16 +41,31 @@ impl Workbench {
     }
 
     fn begin_lesson(&mut self, lesson: Arc<Lesson>) {
-        self.show_lesson(OpenLesson { lesson, step: 0 });
+        self.show_lesson(OpenLesson::begin(lesson));
     }
 
-    /// Sets the views of a step; captures the prompts of the built-in model first if the lesson is given on them.
+    fn step_lesson(&mut self, open: OpenLesson, steps: i32) {
+        if steps > 0 && open.asks().is_some() {
+            self.show_lesson(open.with_prediction(None));
+        } else if let Some(place) = open.moved(steps) {
+            self.show_lesson(place);
+        } else if steps > 0
+            && let Some(next) = open.next_lesson()
+        {
+            self.begin_lesson(Arc::clone(next));
+        }
+    }
+
+    /// Sets the views of a step, unless it asks for a prediction first; captures the prompts of the built-in model
+    /// before if the lesson is given on them.
     fn show_lesson(&mut self, place: OpenLesson) {
         let Some(step) = place.lesson.steps.get(place.step) else {
             return;
         };
         self.script.clear();
-        self.script.extend(step.commands.iter().cloned());
+        if place.asks().is_none() {
+            self.script.extend(step.commands.iter().cloned());
+        }
         if !fits(&place.lesson, &self.data) {
             self.capture_demo();
         }

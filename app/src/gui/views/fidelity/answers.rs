@@ -1,0 +1,130 @@
+//! What the model says on each evicted cache of the open sample, window by budget.
+
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Grid, Label, RichText, ScrollArea, Stroke, TextStyle, Ui};
+
+use super::super::recall::entry;
+use super::super::{View, empty_hint};
+use super::oracle_style;
+use crate::gui::data::Shown;
+use crate::gui::questions::fidelity::FidelityPoint;
+use crate::gui::theme::SeriesStyle;
+use crate::measurement::fidelity::FULL_LABEL;
+use crate::measurement::fidelity::answers::parted;
+use kvlens_analysis::Budget;
+use kvlens_sessions::windows::DECODE_LABEL;
+
+/// Width of a column of answers; longer ones wrap.
+const COLUMN_WIDTH: f32 = 190.0;
+
+/// Draws the table.
+pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[FidelityPoint]) {
+    let Some(full) = points.iter().find(|point| point.label == FULL_LABEL) else {
+        empty_hint(
+            ui,
+            "This sample was not measured yet: press 'Measure fidelity'",
+        );
+        return;
+    };
+    ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            ui.strong("On the full cache");
+            ui.label(RichText::new(full.generated.trim()).monospace());
+            reference_ui(ui, shown, full);
+        });
+        ui.add_space(6.0);
+        let budgets = budgets_of(points);
+        Grid::new("answers").striped(true).show(ui, |ui| {
+            ui.weak("kept by");
+            for point in &budgets {
+                let text = match point.budget {
+                    Budget::Tokens(_) => format!("{} tokens", point.budget_tokens),
+                    Budget::Fraction(_) => {
+                        format!("{} = {} tokens", point.budget, point.budget_tokens)
+                    }
+                };
+                ui.weak(text);
+            }
+            ui.end_row();
+            for (label, style) in rows_of(view, points) {
+                ui.horizontal(|ui| entry(ui, &style, RichText::new(label)));
+                for column in &budgets {
+                    let mut points = points.iter();
+                    let cell =
+                        points.find(|point| point.label == label && point.budget == column.budget);
+                    match cell {
+                        Some(point) => answer_ui(ui, view, point, &full.generated),
+                        None => drop(ui.weak("…")),
+                    }
+                }
+                ui.end_row();
+            }
+        });
+    });
+}
+
+/// What the data say is right, and whether the full cache says it.
+fn reference_ui(ui: &mut Ui, shown: &Shown, full: &FidelityPoint) {
+    let record = &shown.sample.record;
+    if let Some(answer) = &record.answer {
+        ui.weak(format!("right: {}", answer.trim()));
+    }
+    if let Some(score) = full.figures.score {
+        ui.weak(format!("score {score:.2}"));
+    }
+}
+
+/// One point of each budget, by ascending tokens.
+fn budgets_of(points: &[FidelityPoint]) -> Vec<&FidelityPoint> {
+    let mut budgets: Vec<&FidelityPoint> = Vec::new();
+    for point in points.iter().filter(|point| point.label != FULL_LABEL) {
+        if budgets.iter().all(|known| known.budget != point.budget) {
+            budgets.push(point);
+        }
+    }
+    budgets.sort_by_key(|point| point.budget_tokens);
+    budgets
+}
+
+/// The oracle and the shown windows that were measured, in the order of the sample, as they are drawn elsewhere.
+fn rows_of<'a>(view: &'a View<'_>, points: &[FidelityPoint]) -> Vec<(&'a str, SeriesStyle)> {
+    let hidden = &view.settings.choices.hidden_windows;
+    let windows = view.derived.windows().iter();
+    let windows = windows.map(|window| {
+        let style = view.theme.series(&window.label, window.repeat);
+        (window.label.as_str(), style)
+    });
+    std::iter::once((DECODE_LABEL, oracle_style(view)))
+        .chain(windows.filter(|(label, _)| !hidden.contains(*label)))
+        .filter(|(label, _)| points.iter().any(|point| point.label == *label))
+        .collect()
+}
+
+/// The answer; underlined from where it leaves the full cache's.
+fn answer_ui(ui: &mut Ui, view: &View<'_>, point: &FidelityPoint, full: &str) {
+    let (answer, full) = (point.generated.trim(), full.trim());
+    let hover = match point.figures.score {
+        Some(score) => format!("score {score:.2}, KL {:.3} nats", point.figures.fidelity.kl),
+        None => format!("KL {:.3} nats", point.figures.fidelity.kl),
+    };
+    ui.vertical(|ui| {
+        ui.set_width(COLUMN_WIDTH);
+        if answer == full {
+            ui.weak("the same").on_hover_text(hover);
+            return;
+        }
+        let (common, own) = parted(answer, full);
+        let font = TextStyle::Body.resolve(ui.style());
+        let mut text = LayoutJob::default();
+        let format = TextFormat::simple(font.clone(), ui.visuals().text_color());
+        text.append(common, 0.0, format);
+        let mut format = TextFormat::simple(font, view.theme.missed);
+        format.underline = Stroke::new(1.0, view.theme.missed);
+        let ends = match answer.is_empty() {
+            true => "(nothing)",
+            false => " (ends)",
+        };
+        text.append(if own.is_empty() { ends } else { own }, 0.0, format);
+        ui.add(Label::new(text).wrap()).on_hover_text(hover);
+    });
+}
