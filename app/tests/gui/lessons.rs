@@ -333,7 +333,7 @@ fn a_presentation_shows_the_views_of_the_step_alone_and_larger() {
     bench.run_steps(4);
     assert!(bench.ctx.zoom_factor() > 1.4 * zoom);
     assert!(bench.query_by_label("File").is_none() && bench.query_by_label("Samples").is_none());
-    assert!(bench.query_by_label("Recall").is_some());
+    assert!(bench.query_by_label("Recall vs budget").is_some());
     bench.key_press(egui::Key::Escape);
     bench.run_steps(4);
     assert_eq!(bench.ctx.zoom_factor(), zoom);
