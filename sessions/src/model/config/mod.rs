@@ -3,6 +3,7 @@
 //! One decoder serves every family: a family is only how its configuration is read (see [`Family`]).
 
 mod check;
+mod experts;
 mod reading;
 mod refused;
 mod rotations;
@@ -16,6 +17,7 @@ use super::family::Family;
 use super::rope::RopeConfig;
 use crate::SessionError;
 
+pub use experts::Experts;
 pub(crate) use reading::token_ids;
 
 /// Over what the RMS norms of queries and keys run, before rotation.
@@ -56,8 +58,10 @@ pub struct ModelConfig {
     pub vocabulary: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
-    /// Width of the feed-forward layer.
+    /// Width of the feed-forward layer, where it has no experts.
     pub intermediate_size: usize,
+    /// Experts of the feed-forward, where some layer has them.
+    pub experts: Option<Experts>,
     /// L: decoder layers.
     pub layers: usize,
     /// H: query heads.
@@ -136,6 +140,22 @@ impl ModelConfig {
         } else {
             vec![0.0; self.head_dim / 2]
         }
+    }
+
+    /// The experts of a layer that has them.
+    pub(crate) fn experts_of(&self, layer: usize) -> Option<&Experts> {
+        self.experts
+            .as_ref()
+            .filter(|experts| experts.are_in(layer))
+    }
+
+    /// Width of the widest product of a feed-forward, be it of all tokens or of an expert.
+    pub(crate) fn widest_feed_forward(&self) -> usize {
+        let of_layer = |layer| {
+            let experts = self.experts_of(layer);
+            experts.map_or(self.intermediate_size, |experts| experts.width)
+        };
+        (0..self.layers).map(of_layer).max().unwrap_or(0)
     }
 
     /// Whether the layer sees only the last keys.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::refused::{refuse_quantised, refuse_unknown_attention};
 use super::rotations::rotations;
-use super::{Activation, ModelConfig};
+use super::{Activation, Experts, ModelConfig};
 use crate::SessionError;
 use crate::model::config_json::Fields;
 use crate::model::family::Family;
@@ -43,6 +43,7 @@ impl ModelConfig {
             vocabulary: fields.size("vocab_size")?,
             hidden_size,
             intermediate_size: fields.size("intermediate_size")?,
+            experts: Experts::read(family, layers, &fields)?,
             layers,
             query_heads,
             kv_heads: fields

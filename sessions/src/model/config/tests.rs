@@ -132,6 +132,7 @@ fn what_a_configuration_does_not_say_is_what_transformers_takes() {
         ("MistralForCausalLM", 131_072, 1e-6, 16, Some(4_096)),
         ("Qwen2ForCausalLM", 32_768, 1e-6, 16, None),
         ("Qwen3ForCausalLM", 32_768, 1e-6, 128, None),
+        ("Qwen3MoeForCausalLM", 32_768, 1e-6, 16, None),
         ("SmolLM3ForCausalLM", 32_768, 1e-6, 16, None),
         ("Olmo2ForCausalLM", 2_048, 1e-5, 16, None),
         ("Phi3ForCausalLM", 4_096, 1e-5, 16, None),
@@ -141,6 +142,27 @@ fn what_a_configuration_does_not_say_is_what_transformers_takes() {
         assert_eq!(config.rms_norm_eps, eps, "{architecture}");
         assert_eq!(config.head_dim, head_dim, "{architecture}");
         assert_eq!(config.sliding_windows, [window; 2], "{architecture}");
+    }
+}
+
+#[test]
+fn experts_are_in_the_layers_that_the_configuration_says() {
+    let experts = |more: Value| of_family("Qwen3MoeForCausalLM", more).unwrap().experts;
+    // transformers 5.2's defaults
+    let plain = experts(serde_json::json!({})).unwrap();
+    assert_eq!((plain.count, plain.active, plain.width), (128, 8, 768));
+    assert!(!plain.normalised && plain.layers == [true; 4]);
+    let some = serde_json::json!({"num_local_experts": 9, "decoder_sparse_step": 2, "mlp_only_layers": [1]});
+    let some = experts(some).unwrap();
+    assert_eq!(some.count, 9);
+    assert_eq!(some.layers, [false, false, false, true]);
+    assert!(experts(serde_json::json!({"num_experts": 0})).is_none());
+    for (more, word) in [
+        (serde_json::json!({"num_experts": 4}), "num_experts_per_tok"),
+        (serde_json::json!({"mlp_only_layers": 1}), "mlp_only_layers"),
+    ] {
+        let refused = of_family("Qwen3MoeForCausalLM", more).unwrap_err();
+        assert!(refused.to_string().contains(word), "{refused}");
     }
 }
 
@@ -225,7 +247,7 @@ fn other_spellings_of_the_same_are_read() {
 fn what_is_often_asked_for_and_not_here_is_refused_with_advice() {
     for (architecture, word) in [
         ("GptOssForCausalLM", "sinks"),
-        ("Qwen3MoeForCausalLM", "experts"),
+        ("Qwen2MoeForCausalLM", "Qwen3-MoE"),
         ("MixtralForCausalLM", "experts"),
         ("Gemma2ForCausalLM", "take Gemma 3"),
     ] {
