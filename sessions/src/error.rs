@@ -111,6 +111,22 @@ pub enum SessionError {
         reason: String,
     },
 
+    /// A training whose loss or gradient is no number any more; the state before that step is kept.
+    #[error("{reason}")]
+    Diverged {
+        /// At which step, and what to train with instead.
+        reason: String,
+    },
+
+    /// The system gives no threads to work with.
+    #[error(
+        "the system gives no threads to work with ({source}); end other programs, or raise the limit (`ulimit -u`)"
+    )]
+    Threads {
+        /// What it said.
+        source: rayon::ThreadPoolBuildError,
+    },
+
     /// Something that this program relies on does not hold: its own fault, which ends a run.
     #[error("{reason}; this is a fault of KVLens, please report it")]
     Internal {

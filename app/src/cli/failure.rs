@@ -39,7 +39,10 @@ fn code_of_link(link: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = link.downcast_ref::<SessionError>() {
         return Some(match error {
             SessionError::Cancelled => INTERRUPTED,
-            SessionError::Tensor { .. } => FAILED,
+            SessionError::Tensor { .. }
+            | SessionError::Diverged { .. }
+            | SessionError::Threads { .. }
+            | SessionError::Internal { .. } => FAILED,
             SessionError::Io { source, .. } => code_of_io(source.kind()),
             _ => BAD_INPUT,
         });

@@ -1,7 +1,7 @@
 //! How much one run holds, from the shapes. Every figure is in bytes.
 
 use super::memory::{Memory, WindowMemory};
-use crate::model::{ModelConfig, ModelSource, ScoreBlocks, dequantised_bytes};
+use crate::model::{Experts, ModelConfig, ModelSource, ScoreBlocks, dequantised_bytes};
 
 /// Numbers of log-sum-exps, scores and attention weights are single precision whatever the model's are.
 const F32_BYTES: f64 = 4.0;
@@ -88,7 +88,8 @@ impl RunShape<'_> {
             element,
         ]);
         // gate, its activation, up, and the product
-        let feed_forward = product(&[4, rows, config.intermediate_size, element]);
+        let feed_forward =
+            product(&[4, rows, config.widest_feed_forward(), element]) + self.mixed(rows);
         let block = self.attention_block(rows, keys) + self.widened_cache(keys);
         let attention = heads + block.max(self.dequantised(rows, self.widest_of_attention()));
         let feed_forward = feed_forward
@@ -96,6 +97,15 @@ impl RunShape<'_> {
             + self.dequantised(rows, self.widest_of_feed_forward());
         let widest = attention.max(feed_forward).max(self.widened_output());
         self.beside_the_model(streams + widest)
+    }
+
+    /// Outputs of all experts that rows go through, as they are made and in the rows' order, with every expert's shares.
+    fn mixed(&self, rows: usize) -> f64 {
+        let bytes = |experts: &Experts| {
+            let outputs = product(&[2, rows, experts.active, self.config.hidden_size]);
+            (outputs + product(&[2, rows, experts.count])) * F32_BYTES
+        };
+        self.config.experts.as_ref().map_or(0.0, bytes)
     }
 
     /// Sides of the matrices of attention and of the feed-forward, `[width out, width in]`.
@@ -106,7 +116,7 @@ impl RunShape<'_> {
     }
 
     fn widest_of_feed_forward(&self) -> [[usize; 2]; 2] {
-        let (hidden, wide) = (self.config.hidden_size, self.config.intermediate_size);
+        let (hidden, wide) = (self.config.hidden_size, self.config.widest_feed_forward());
         [[wide, hidden], [hidden, wide]]
     }
 
@@ -127,7 +137,7 @@ impl RunShape<'_> {
 
     /// One of the feed-forward's matrices, all of a tensor that holds two, with what goes in and comes out.
     fn widened_feed_forward(&self, rows: usize) -> f64 {
-        let (hidden, wide) = (self.config.hidden_size, self.config.intermediate_size);
+        let (hidden, wide) = (self.config.hidden_size, self.config.widest_feed_forward());
         let stored = if self.config.fused_projections { 2 } else { 1 };
         self.widened(&[stored, hidden, wide]) + self.widened(&[rows, hidden + wide])
     }

@@ -274,3 +274,25 @@ fn damaged(path: &Path, error: &dyn std::fmt::Display) -> SessionError {
         path: path.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Checkpoint, ModelSource};
+
+    /// Width 64, vocabulary 320, tied; three layers with four query heads and two key/value heads of 16, and six experts of
+    /// width 32.
+    #[test]
+    fn all_experts_count_whether_a_token_goes_through_them_or_not() {
+        let attention = 64 * 64 + 2 * 32 * 64 + 64 * 64 + 2 * 16;
+        let mixture = 6 * 64 + 6 * 3 * 32 * 64;
+        let numbers = 320 * 64 + 64 + 3 * (attention + mixture + 2 * 64);
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        for path in ["qwen3-moe-sparse", "gguf/qwen3-moe-sparse.gguf"] {
+            let checkpoint = Checkpoint::find(&ModelSource::from(fixtures.join(path))).unwrap();
+            let config = ModelConfig::from_json(&checkpoint.config).unwrap();
+            let size = WeightSize::of(&checkpoint.weights, &config, true).unwrap();
+            assert_eq!(size.bytes(4.0), f64::from(4 * numbers), "{path}");
+        }
+    }
+}

@@ -43,6 +43,11 @@ impl Projection {
         }
     }
 
+    /// Whether a layer has it: with experts there is no feed-forward of all rows that something could be added to.
+    pub(crate) fn is_in(self, config: &ModelConfig, layer: usize) -> bool {
+        !matches!(self, Self::Gate | Self::Up | Self::Down) || config.experts_of(layer).is_none()
+    }
+
     /// Width of what goes in and of what comes out.
     pub(crate) fn widths(self, config: &ModelConfig) -> (usize, usize) {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);

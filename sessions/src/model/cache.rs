@@ -60,11 +60,10 @@ impl KvCache {
             .iter()
             .enumerate()
             .map(|(layer, cached)| {
-                let gathered = LayerCache {
-                    keys: kept.gather(layer, &cached.keys)?,
-                    values: kept.gather(layer, &cached.values)?,
-                };
-                gathered.with_room(room)
+                Ok(LayerCache {
+                    keys: kept.gather(layer, &cached.keys, room)?,
+                    values: kept.gather(layer, &cached.values, room)?,
+                })
             })
             .collect::<Result<_, SessionError>>()?;
         Ok(Self {
@@ -206,13 +205,6 @@ impl LayerCache {
         Ok(Self {
             keys: Tensor::zeros(shape, dtype, device)?,
             values: Tensor::zeros(shape, dtype, device)?,
-        })
-    }
-
-    fn with_room(self, room: usize) -> Result<Self, SessionError> {
-        Ok(Self {
-            keys: self.keys.pad_with_zeros(1, 0, room)?,
-            values: self.values.pad_with_zeros(1, 0, room)?,
         })
     }
 }

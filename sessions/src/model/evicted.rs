@@ -104,13 +104,19 @@ impl Evicted {
         self.kept.get(layer).map_or(&[], Vec::as_slice)
     }
 
-    /// From `[G, T, D]` of a layer the kept tokens of every head, `[heads, slots, D]`. What stands in the
-    /// slots that a head does not use is never seen.
-    pub(super) fn gather(&self, layer: usize, full: &Tensor) -> Result<Tensor, SessionError> {
+    /// From `[G, T, D]` of a layer the kept tokens of every head, with zeros as room behind them,
+    /// `[heads, slots + room, D]`. What stands in the slots that a head does not use is never seen.
+    pub(super) fn gather(
+        &self,
+        layer: usize,
+        full: &Tensor,
+        room: usize,
+    ) -> Result<Tensor, SessionError> {
         let (kv_heads, _, head_dim) = full.dims3()?;
         let heads = self.layer(layer);
         if self.slots == 0 {
-            let empty = (heads.len(), 0, head_dim);
+            // at once: a GPU gives no tensor of no numbers to put room behind
+            let empty = (heads.len(), room, head_dim);
             return Ok(Tensor::zeros(empty, full.dtype(), full.device())?);
         }
         let gathered = heads
@@ -124,7 +130,7 @@ impl Evicted {
                 Ok(source.index_select(&places, 0)?)
             })
             .collect::<Result<Vec<_>, SessionError>>()?;
-        Ok(Tensor::stack(&gathered, 0)?)
+        Ok(Tensor::stack(&gathered, 0)?.pad_with_zeros(1, 0, room)?)
     }
 
     /// What `rows` new rows behind `len` cached tokens do not see although it stands before them: 0 for the
@@ -186,8 +192,16 @@ mod tests {
             .reshape((2, 4, 1))
             .unwrap();
         let kept = vec![vec![vec![0, 3], vec![1, 2], vec![0, 1], vec![2, 3]]];
-        let gathered = Evicted::new(kept, 4).unwrap().gather(0, &full).unwrap();
+        let kept = Evicted::new(kept, 4).unwrap();
+        let gathered = kept.gather(0, &full, 0).unwrap();
         assert_eq!(numbers(&gathered), [0.0, 3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0]);
+        let roomy = kept.gather(0, &full, 1).unwrap();
+        assert_eq!(
+            numbers(&roomy),
+            [0.0, 3.0, 0.0, 1.0, 2.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0]
+        );
+        let nothing = Evicted::new(vec![vec![vec![]; 4]], 4).unwrap();
+        assert_eq!(nothing.gather(0, &full, 2).unwrap().dims(), [4, 2, 1]);
     }
 
     #[test]

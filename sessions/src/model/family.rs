@@ -18,6 +18,8 @@ pub enum Family {
     Qwen2,
     /// Qwen3: RMS norm on q and k per head, no biases.
     Qwen3,
+    /// Qwen3-MoE (30B-A3B and the like): Qwen3 with experts in the feed-forward.
+    Qwen3Moe,
     /// SmolLM3: Llama whose every fourth layer does not rotate.
     SmolLm3,
     /// OLMo 2: norms behind attention and feed-forward, and on q and k over all heads.
@@ -30,11 +32,12 @@ pub enum Family {
 }
 
 impl Family {
-    const ALL: [(Self, &'static str, &'static str); 8] = [
+    const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::Llama, "llama", "LlamaForCausalLM"),
         (Self::Mistral, "mistral", "MistralForCausalLM"),
         (Self::Qwen2, "qwen2", "Qwen2ForCausalLM"),
         (Self::Qwen3, "qwen3", "Qwen3ForCausalLM"),
+        (Self::Qwen3Moe, "qwen3_moe", "Qwen3MoeForCausalLM"),
         (Self::SmolLm3, "smollm3", "SmolLM3ForCausalLM"),
         (Self::Olmo2, "olmo2", "Olmo2ForCausalLM"),
         (Self::Phi3, "phi3", "Phi3ForCausalLM"),
@@ -104,7 +107,7 @@ impl Family {
         match self {
             Self::Llama | Self::Olmo2 => 2_048,
             Self::Phi3 => 4_096,
-            Self::Qwen2 | Self::Qwen3 | Self::SmolLm3 => 32_768,
+            Self::Qwen2 | Self::Qwen3 | Self::Qwen3Moe | Self::SmolLm3 => 32_768,
             Self::Mistral | Self::Gemma3 => 131_072,
         }
     }
@@ -128,7 +131,7 @@ impl Family {
 
     /// transformers' sliding window, in keys, for a configuration that does not even say null.
     pub(super) fn default_sliding_window(self) -> Option<usize> {
-        matches!(self, Self::Mistral | Self::Gemma3).then_some(4_096)
+        matches!(self, Self::Mistral | Self::Gemma3 | Self::Qwen3Moe).then_some(4_096)
     }
 
     /// transformers' choice for a configuration without the field.
@@ -159,7 +162,7 @@ impl Family {
 
     pub(super) fn qk_norm(self) -> Option<QkNorm> {
         match self {
-            Self::Qwen3 | Self::Gemma3 => Some(QkNorm::PerHead),
+            Self::Qwen3 | Self::Qwen3Moe | Self::Gemma3 => Some(QkNorm::PerHead),
             Self::Olmo2 => Some(QkNorm::AllHeads),
             _ => None,
         }
@@ -184,7 +187,7 @@ fn advice(name: &str) -> &'static str {
         ": Gemma 2 caps its attention's logits, so that weights cannot be formed again from queries and keys; take Gemma 3, \
          which does not"
     } else if name.contains("moe") || name.starts_with("mixtral") {
-        ": mixtures of experts are not here; take a dense model of the same family"
+        ": of mixtures of experts only Qwen3-MoE is here; take that, or a dense model of the same family"
     } else {
         ""
     }

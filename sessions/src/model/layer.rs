@@ -5,11 +5,12 @@ use candle_core::Tensor;
 use super::adapters::{Adapters, LowRank, Projection};
 use super::attention::attend;
 use super::cache::KvCache;
-use super::config::{Activation, ModelConfig, NormPlacement};
+use super::config::{ModelConfig, NormPlacement};
+use super::feed_forward::FeedForward;
 use super::kernels::Kernels;
 use super::linear::Linear;
 use super::norm::{BlockNorm, Norm};
-use super::projections::{AttentionWeights, FeedForwardWeights};
+use super::projections::AttentionWeights;
 use super::rope::Rotation;
 use super::rows_on_keys::RowsOnKeys;
 use super::tap::{TappedRows, Taps};
@@ -53,8 +54,7 @@ pub(crate) struct DecoderLayer {
     attention_norm: BlockNorm,
     attention: AttentionWeights,
     feed_forward_norm: BlockNorm,
-    feed_forward: FeedForwardWeights,
-    activation: Activation,
+    feed_forward: FeedForward,
 }
 
 impl DecoderLayer {
@@ -89,8 +89,7 @@ impl DecoderLayer {
             attention_norm: norm(attention_norm)?,
             attention: AttentionWeights::load(weights, config, index)?,
             feed_forward_norm: norm(feed_forward_norm)?,
-            feed_forward: FeedForwardWeights::load(weights, config, index)?,
-            activation: config.activation,
+            feed_forward: FeedForward::load(weights, config, index)?,
         })
     }
 
@@ -105,22 +104,11 @@ impl DecoderLayer {
         let attended = self.attend(&rows, pass, taps)?;
         let stream = (stream + self.attention_norm.output(&attended, pass.kernels)?)?;
         let rows = self.feed_forward_norm.input(&stream, pass.kernels)?;
-        let fed = self.feed_forward(&rows, pass)?;
-        Ok((stream + self.feed_forward_norm.output(&fed, pass.kernels)?)?)
-    }
-
-    /// SwiGLU or GEGLU (Shazeer 2020), `[R, hidden]` in and out.
-    fn feed_forward(&self, rows: &Tensor, pass: &Pass<'_>) -> Result<Tensor, SessionError> {
-        let weights = &self.feed_forward;
-        let gate = self.project(&weights.gate, Projection::Gate, rows, pass)?;
-        let up = self.project(&weights.up, Projection::Up, rows, pass)?;
-        let activated = match self.activation {
-            Activation::Silu => candle_nn::ops::silu(&gate)?,
-            // candle's is the approximation by tanh
-            Activation::GeluTanh => gate.gelu()?,
+        let project = |linear: &Linear, projection, rows: &Tensor| {
+            self.project(linear, projection, rows, pass)
         };
-        let gated = (activated * up)?;
-        self.project(&weights.down, Projection::Down, &gated, pass)
+        let fed = self.feed_forward.forward(&rows, project)?;
+        Ok((stream + self.feed_forward_norm.output(&fed, pass.kernels)?)?)
     }
 
     /// A linear layer with what the run's adapters add to it.

@@ -44,6 +44,8 @@ pub(super) fn sliding_windows(
             let first = fields.optional_count("max_window_layers")?.unwrap_or(28);
             Box::new(move |layer| layer >= first)
         }
+        // on every layer, as transformers has it
+        Family::Qwen3Moe if switched_on => Box::new(|_| true),
         Family::Gemma3 => {
             // transformers' default; every so-many-th layer sees everything
             let pattern = match fields.optional_size("sliding_window_pattern")? {

@@ -1,4 +1,4 @@
-//! The weights of attention and feed-forward in one decoder layer, whether stored apart or fused.
+//! The weights of attention in one decoder layer, and linear layers whether stored apart or fused.
 
 use candle_core::Tensor;
 
@@ -23,13 +23,6 @@ pub(crate) struct AttentionWeights {
     pub(crate) sliding_window: Option<usize>,
     /// Whether queries and keys are rotated.
     pub(crate) rotates: bool,
-}
-
-#[derive(Clone)]
-pub(crate) struct FeedForwardWeights {
-    pub(crate) gate: Linear,
-    pub(crate) up: Linear,
-    pub(crate) down: Linear,
 }
 
 impl AttentionWeights {
@@ -117,31 +110,6 @@ impl AttentionWeights {
     }
 }
 
-impl FeedForwardWeights {
-    pub(crate) fn load(
-        weights: &Weights,
-        config: &ModelConfig,
-        layer: usize,
-    ) -> Result<Self, SessionError> {
-        let prefix = format!("model.layers.{layer}.mlp");
-        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
-        let bias = config.feed_forward_bias;
-        let stored = Stored {
-            apart: ["gate_proj", "up_proj"],
-            fused: config.fused_projections.then_some("gate_up_proj"),
-            bias,
-        };
-        let [gate, up] = linears(weights, &prefix, stored, [wide, wide], hidden)?;
-        let down = linear(
-            weights,
-            &format!("{prefix}.down_proj"),
-            [hidden, wide],
-            bias,
-        )?;
-        Ok(Self { gate, up, down })
-    }
-}
-
 /// Where each row of queries or keys comes from so that the pair of number i is i + D / 2, as the rotation takes it,
 /// though only the first `rotated` numbers of a head rotate, of which i goes with i + `rotated` / 2. The rest keeps
 /// its order at the end of both halves. What queries and keys do together does not depend on an order that both have.
@@ -161,14 +129,14 @@ fn rotated_pairs_apart(rotated: usize, head_dim: usize, heads: usize) -> Vec<u32
 }
 
 /// How linear layers with one input are stored: under a name each, or one behind the other under one name.
-struct Stored<const N: usize> {
-    apart: [&'static str; N],
-    fused: Option<&'static str>,
-    bias: bool,
+pub(super) struct Stored<const N: usize> {
+    pub(super) apart: [&'static str; N],
+    pub(super) fused: Option<&'static str>,
+    pub(super) bias: bool,
 }
 
 /// Linear layers of these output widths on `hidden` inputs. Fused ones stay views of the one tensor.
-fn linears<const N: usize>(
+pub(super) fn linears<const N: usize>(
     weights: &Weights,
     prefix: &str,
     stored: Stored<N>,
@@ -215,7 +183,7 @@ fn split<const N: usize>(whole: &Linear, widths: [usize; N]) -> Result<Vec<Linea
 }
 
 /// A bias that the configuration speaks of and the files do not have is none: transformers makes it zeros.
-fn linear(
+pub(super) fn linear(
     weights: &Weights,
     name: &str,
     shape: [usize; 2],

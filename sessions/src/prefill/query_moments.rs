@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use crate::SessionError;
-use crate::model::{LayerTap, ModelConfig, TappedRows};
+use crate::model::{LayerTap, ModelConfig, TappedRows, on_cpu};
 use crate::stopwatch::Stopwatch;
 
 /// First and second moments per layer and query head, in f64: the covariance is a difference of large numbers.
@@ -82,8 +82,7 @@ impl QueryMoments {
             .inverse_frequencies
             .get(layer)
             .map_or(&[][..], Vec::as_slice);
-        let mut values: Vec<f64> = queries
-            .to_device(&Device::Cpu)?
+        let mut values: Vec<f64> = on_cpu(queries)?
             .to_dtype(DType::F64)?
             .flatten_all()?
             .to_vec1()?;

@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::{Moments, fresh_moments};
-use super::plan::TrainingPlan;
 use crate::SessionError;
 use crate::error::Context;
 use crate::files::{UNSEALED, is_sealed, seal, serialized, write_file};
@@ -17,25 +16,6 @@ use crate::model::Parameters;
 
 /// The one metadata key of the file.
 const METADATA: &str = "kvlens";
-
-/// What one step had to say, before it changed the model. Single precision, so that JSON gives back the very
-/// same numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct CurvePoint {
-    /// Steps done before this one.
-    pub step: usize,
-    /// T of the step's sequences.
-    pub sequence_tokens: usize,
-    /// Weighted mean cross-entropy, in nats per token.
-    pub loss: f32,
-    /// Value tokens whose prediction was the most probable token, of all value tokens.
-    pub value_accuracy: f32,
-    /// Norm of the gradient before clipping.
-    pub gradient_norm: f32,
-}
-
-/// A run of the built-in model's training.
-pub(crate) type DemoState = TrainingState<TrainingPlan, CurvePoint>;
 
 /// Parameters, moments and curve after some steps: P the settings of the run, C a point of its curve.
 pub(crate) struct TrainingState<P, C> {

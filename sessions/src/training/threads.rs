@@ -27,14 +27,12 @@ impl Drop for Threads {
 
 impl Threads {
     /// # Errors
-    /// [`SessionError::Plan`] if the system gives no threads.
+    /// [`SessionError::Threads`] if the system gives none.
     pub(crate) fn new(count: usize) -> Result<Self, SessionError> {
         let pools = (0..count.max(1))
             .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
             .collect::<Result<_, _>>()
-            .map_err(|error| SessionError::Plan {
-                reason: format!("the system gives no threads to work with ({error})"),
-            })?;
+            .map_err(|source| SessionError::Threads { source })?;
         SHARED_FROM.get_or_init(gemm::get_threading_threshold);
         gemm::set_threading_threshold(usize::MAX);
         Ok(Self { pools })

@@ -14,6 +14,9 @@ use crate::observation::QueryRows;
 use crate::plan::DecodePlan;
 use crate::prefill::Needs;
 
+/// Tokens of a given answer that are fed together, as many as a chunk of the prompt has.
+const FORCED_ROWS: usize = 512;
+
 /// The decode stage of one sample.
 pub struct Decode {
     plan: DecodePlan,
@@ -48,21 +51,48 @@ impl Decode {
         }
     }
 
-    fn next_token(
-        &self,
-        step: usize,
-        chooser: &mut Chooser<'_>,
-    ) -> Result<Option<u32>, SessionError> {
-        match &self.forced_ids {
-            Some(ids) => Ok(ids.get(step).copied()),
-            None => chooser.choose(self.plan.ignore_eos),
-        }
-    }
-
     /// Decodes: the tokens, and their queries.
     fn decode(&self, run: &mut Run<'_>) -> Result<(Vec<u32>, CapturedRows), SessionError> {
+        let mut kept = KeptQueries::new(run.model.config().layers, run.prompt_tokens());
+        let token_ids = match &self.forced_ids {
+            Some(ids) => self.force(ids, run, &mut kept)?,
+            None => self.generate(run, &mut kept)?,
+        };
+        if token_ids.is_empty() {
+            return Err(self.no_stage());
+        }
+        let rows = kept.finish(run.model.decoder(), run.prefilled.prompt_cache())?;
+        Ok((token_ids, rows))
+    }
+
+    /// Feeds tokens that are known together: each sees those before it.
+    fn force(
+        &self,
+        ids: &[u32],
+        run: &mut Run<'_>,
+        kept: &mut KeptQueries,
+    ) -> Result<Vec<u32>, SessionError> {
+        let ids = ids.get(..self.plan.max_tokens).unwrap_or(ids);
+        let (model, mut position) = (run.model, run.prompt_tokens() as u32);
+        let cache = run.prefilled.prompt_cache();
+        for chunk in ids.chunks(FORCED_ROWS) {
+            run.control.cancel.check()?;
+            let positions: Vec<u32> = (position..).take(chunk.len()).collect();
+            model.forward(&model.embed(chunk)?, &positions, cache, &mut [&mut *kept])?;
+            position += chunk.len() as u32;
+            let done = position as usize - cache.prompt_tokens();
+            (run.control.on_tokens)(done, self.plan.max_tokens);
+        }
+        Ok(ids.to_vec())
+    }
+
+    /// Feeds token by token what the model chooses.
+    fn generate(
+        &self,
+        run: &mut Run<'_>,
+        kept: &mut KeptQueries,
+    ) -> Result<Vec<u32>, SessionError> {
         let (model, prompt_tokens) = (run.model, run.prompt_tokens());
-        let mut kept = KeptQueries::new(model.config().layers, prompt_tokens);
         let mut chooser = Chooser {
             model,
             tokens: TokenChooser::new(self.plan.temperature, self.plan.seed),
@@ -72,26 +102,19 @@ impl Decode {
         let mut token_ids = Vec::new();
         while token_ids.len() < self.plan.max_tokens {
             run.control.cancel.check()?;
-            let Some(token) = self.next_token(token_ids.len(), &mut chooser)? else {
+            let Some(token) = chooser.choose(self.plan.ignore_eos)? else {
                 break;
             };
             let position = (prompt_tokens + token_ids.len()) as u32;
-            let stream = model.forward(
-                &model.embed(&[token])?,
-                &[position],
-                cache,
-                &mut [&mut kept],
-            )?;
+            let embedded = model.embed(&[token])?;
+            let stream = model.forward(&embedded, &[position], cache, &mut [&mut *kept])?;
             token_ids.push(token);
-            if token_ids.len() < self.plan.max_tokens && self.forced_ids.is_none() {
+            if token_ids.len() < self.plan.max_tokens {
                 chooser.logits = model.last_logits(&stream)?;
             }
             (run.control.on_tokens)(token_ids.len(), self.plan.max_tokens);
         }
-        if token_ids.is_empty() {
-            return Err(self.no_stage());
-        }
-        Ok((token_ids, kept.finish(model.decoder(), cache)?))
+        Ok(token_ids)
     }
 
     fn no_stage(&self) -> SessionError {
@@ -132,7 +155,11 @@ impl Observe for Decode {
 
     fn memory(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
         let steps = self.plan.max_tokens;
-        let one_step = run.forward(1, run.prompt_tokens.saturating_add(steps));
+        let together = match self.plan.teacher_forced {
+            true => steps.min(FORCED_ROWS),
+            false => 1,
+        };
+        let one_step = run.forward(together, run.prompt_tokens.saturating_add(steps));
         // rows of every step, joined, and joined over the layers
         let rows = Memory::on_host(3.0 * run.rows(steps));
         Ok(WindowMemory {

@@ -93,10 +93,12 @@ impl ExpectedAttention {
                 let norms = values.to_dtype(DType::F32)?.sqr()?.sum(D::Minus1)?.sqrt()?;
                 let norms = norms.to_vec1()?;
                 let group = keys.group_size()?;
+                let group_keys = keys.layer(layer)?.get(kv_head)?.to_dtype(DType::F64)?;
                 let mut scores = Vec::with_capacity(group * prompt_tokens);
                 for head in kv_head * group..(kv_head + 1) * group {
+                    keys.check_cancel()?;
                     let moments = moments.head(layer, head)?;
-                    let logits = expected_logits(keys, moments, rotation, layer, kv_head)?;
+                    let logits = expected_logits(&group_keys, moments, rotation)?;
                     scores.extend(self.with_values(&logits, &norms));
                 }
                 Ok(scores)
@@ -120,16 +122,13 @@ impl ExpectedAttention {
     }
 }
 
-/// Logarithm of the expected exponential of a future query's logit on each prompt key, `[T]`.
+/// Logarithm of the expected exponential of a future query's logit on each prompt key, `[T]`; keys `[T, D]`, f64.
 fn expected_logits(
-    keys: &PromptKeys,
+    keys: &Tensor,
     moments: HeadMoments,
     rotation: &MeanRotation,
-    layer: usize,
-    kv_head: usize,
 ) -> Result<Vec<f64>, SessionError> {
-    keys.check_cancel()?;
-    let (.., head_dim) = keys.shape();
+    let head_dim = keys.dim(1)?;
     let (mut mean, mut covariance) = (moments.mean, moments.covariance);
     rotation.apply(&mut mean);
     // R S RT: rotate every row, then every column
@@ -137,11 +136,10 @@ fn expected_logits(
         rotation.apply(row);
     }
     rotation.apply_to_columns(&mut covariance);
-    let keys = keys.layer(layer)?.get(kv_head)?.to_dtype(DType::F64)?;
     let mean = Tensor::from_vec(mean, (head_dim, 1), &Device::Cpu)?;
     let covariance = Tensor::from_vec(covariance.concat(), (head_dim, head_dim), &Device::Cpu)?;
     let linear = (keys.matmul(&mean)?.squeeze(1)? / (head_dim as f64).sqrt())?;
-    let quadratic = (keys.matmul(&covariance)? * &keys)?.sum(D::Minus1)?;
+    let quadratic = (keys.matmul(&covariance)? * keys)?.sum(D::Minus1)?;
     Ok((linear + (quadratic / (2 * head_dim) as f64)?)?.to_vec1()?)
 }
 

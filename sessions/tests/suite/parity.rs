@@ -126,6 +126,8 @@ parity! {
     phi3_with_fused_projections_and_sliding_window: "phi3-fused-swa64",
     phi3_with_longrope_and_a_prompt_that_is_short_to_the_end: "phi3-longrope-short",
     phi3_with_longrope_of_a_part_of_each_head_and_a_prompt_that_is_long: "phi3-longrope-partial",
+    qwen3_moe_with_experts_in_every_layer: "qwen3-moe-sparse",
+    qwen3_moe_with_experts_in_some_layers_and_shares_as_they_are: "qwen3-moe-mixed",
     smollm3_with_its_own_interval_of_layers_that_do_not_rotate: "smollm3-norope4",
 }
 

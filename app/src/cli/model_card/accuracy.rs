@@ -6,7 +6,9 @@ use std::fmt::Write;
 use kvlens_datasets::holds_value;
 use kvlens_sessions::SampleRecord;
 
-/// Parts that a prompt is divided into to see whether the depth of a fact matters.
+use super::card::Values;
+
+/// Parts that a prompt is divided into to see whether the depth of a fact matters: the columns of the card.
 const DEPTHS: usize = 10;
 
 /// Task, prompt tokens to the nearest power of two, question place.
@@ -51,44 +53,40 @@ impl Answers {
         }
     }
 
-    /// The card's section on answers.
-    pub fn text(&self) -> String {
-        let mut text = String::from(
-            "\n## Answers\n\nGreedy, free-running generation on fresh prompts (their random streams are never trained on). \
-             *Values*: share of the values that stand in the generated text as whole words. *Exact*: the generated text is the \
-             reference answer, word for word.\n\n\
-             | task | prompt tokens, about | question | prompts | values | exact |\n|---|---|---|---|---|---|\n",
-        );
+    /// The rows of the card's two tables of answers.
+    pub fn values(&self) -> Values {
+        vec![("answers", self.rows()), ("depths", self.rows_by_depth())]
+    }
+
+    fn rows(&self) -> String {
+        let mut rows = String::new();
         for ((task, tokens, place), counts) in &self.0 {
             // writing to a String cannot fail
             let _ = writeln!(
-                text,
+                rows,
                 "| {task} | {tokens} | {place} | {} | {} | {} |",
                 counts.samples,
                 percent(counts.right, counts.values),
                 percent(counts.exact, counts.samples)
             );
         }
-        let depths = (1..=DEPTHS).map(|tenth| format!("{}", tenth * 10));
-        let _ = write!(
-            text,
-            "\nValues right by where in the prompt the fact stands (end of the tenth, in percent of the prompt), with the number of values:\n\n\
-             | task | prompt tokens, about | question | {} |\n|---|---|---|{}\n",
-            depths.collect::<Vec<_>>().join(" | "),
-            "---|".repeat(DEPTHS)
-        );
+        rows
+    }
+
+    fn rows_by_depth(&self) -> String {
+        let mut rows = String::new();
         for ((task, tokens, place), counts) in &self.0 {
             let cells = counts.by_depth.iter().map(|&(right, values)| match values {
                 0 => String::new(),
                 _ => format!("{} ({values})", percent(right, values)),
             });
             let _ = writeln!(
-                text,
+                rows,
                 "| {task} | {tokens} | {place} | {} |",
                 cells.collect::<Vec<_>>().join(" | ")
             );
         }
-        text
+        rows
     }
 }
 
@@ -155,10 +153,9 @@ mod tests {
         assert_eq!((counts.samples, counts.exact), (2, 1));
         assert_eq!((counts.right, counts.values), (3, 4));
         assert_eq!((counts.by_depth[0], counts.by_depth[6]), ((1, 2), (2, 2)));
-        let text = answers.text();
-        assert!(
-            text.contains("| facts | 8 | end | 2 | 75.0 % | 50.0 % |"),
-            "{text}"
+        assert_eq!(
+            answers.rows(),
+            "| facts | 8 | end | 2 | 75.0 % | 50.0 % |\n"
         );
     }
 

@@ -7,9 +7,10 @@ use anyhow::Result;
 use kvlens_analysis::{Budget, Metric};
 use kvlens_sessions::CapturedSample;
 
+use super::card::Values;
 use crate::measurement::{MeasureOptions, measure_sample};
 
-/// Share of the prompt that a window may keep on the map.
+/// Share of the prompt that a window may keep on the map, as the card says.
 const BUDGET: f64 = 0.1;
 
 /// Recalls of one window and question place.
@@ -52,11 +53,13 @@ impl HeadMaps {
         Ok(())
     }
 
-    /// The card's section on heads.
-    pub fn text(&self) -> String {
-        let mut text = String::from(
-            "\n## Heads\n\nRecall of the top 10 % prompt tokens of the decode stage by the queries of a window, which are scored as the decode stage is; mean over the prompts above.\n",
-        );
+    /// The card's tables of heads, one for each window and place.
+    pub fn values(&self) -> Values {
+        vec![("heads", self.tables())]
+    }
+
+    fn tables(&self) -> String {
+        let mut text = String::new();
         for ((window, place), sum) in &self.0 {
             let heads = (0..sum.heads).map(|head| format!("head {head}"));
             // writing to a String cannot fail

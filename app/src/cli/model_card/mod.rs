@@ -3,6 +3,7 @@
 //! Nothing is measured here: the answers come from sessions that `kvlens capture` made with the model.
 
 mod accuracy;
+mod card;
 mod head_map;
 mod recipe;
 
@@ -45,12 +46,10 @@ pub fn run(arguments: &TrainCardArguments) -> Result<()> {
             maps.add(&captured)?;
         }
     }
-    let card = format!(
-        "{}{}{}",
-        recipe::text(&arguments.model, weights)?,
-        answers.text(),
-        maps.text()
-    );
+    let mut values = recipe::values(&arguments.model, weights)?;
+    values.extend(answers.values());
+    values.extend(maps.values());
+    let card = card::filled(&values)?;
     let path = arguments.model.join("README.md");
     write(&path, &card)?;
     output::print(&format!("model card: {}\n", path.display()))
@@ -62,4 +61,23 @@ fn write(path: &Path, card: &str) -> Result<()> {
     fs::write(&aside, card)
         .and_then(|()| fs::rename(&aside, path))
         .with_context(|| format!("the card cannot be written: {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands before the measured answers is made from the training log alone.
+    #[test]
+    fn the_built_in_models_card_begins_as_its_log_says() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sessions/builtin/demo");
+        let model = Model::load(&ModelSource::Demo, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
+        let mut values = recipe::values(&folder, &model.identity().weights_sha256).unwrap();
+        values.extend(Answers::default().values());
+        values.extend(HeadMaps::default().values());
+        let card = card::filled(&values).unwrap();
+        let written = fs::read_to_string(folder.join("README.md")).unwrap();
+        let before_answers = |text: &str| text.split("\n## Answers").next().map(str::to_owned);
+        assert_eq!(before_answers(&card), before_answers(&written));
+    }
 }

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use kvlens_sessions::training::{CurvePoint, TrainingPlan};
+use kvlens_sessions::training::{CurvePoint, TrainingPlan, TrainingStage};
 use serde::Deserialize;
 
+use super::card::Values;
 use crate::jobs::failure::Failure;
 
 /// Steps that a line of the curve is averaged over.
@@ -19,11 +20,14 @@ struct Log {
     curve: Vec<CurvePoint>,
 }
 
-/// The card's beginning.
+/// Behind the recipe of a model whose heads did not all begin at random.
+const PLANTED: &str = include_str!("planted.md");
+
+/// What the card says of shape, recipe and curve.
 ///
 /// # Errors
 /// No log, or none that can be read.
-pub fn text(model: &Path, weights_sha256: &str) -> Result<String> {
+pub fn values(model: &Path, weights_sha256: &str) -> Result<Values> {
     let path = model.join("training-log.json");
     let log = fs::read_to_string(&path)
         .with_context(|| format!("the training log cannot be read: {}", path.display()))?;
@@ -33,44 +37,45 @@ pub fn text(model: &Path, weights_sha256: &str) -> Result<String> {
             path.display()
         ))
     })?;
-    let shape = &plan.shape;
-    let mut text = format!(
-        "# A small language model that retrieves\n\n\
-         Trained by KVLens {} from generated English-like documents; the text is the project's own. It answers questions \
-         about facts in the prompt and knows nothing else.\n\n\
-         Llama architecture, tied embeddings: {} layers, {} query heads of {}, {} key/value heads, width {}, feed-forward {}, \
-         at most {} tokens of vocabulary (byte-level BPE), RoPE base {}. Weights in f32, SHA-256 `{weights_sha256}`.\n\n\
-         ## Recipe\n\n\
-         `kvlens train demo-model --plan PLAN --out DIR`, PLAN being the `plan` of `training-log.json`; seed {}, {} tokens a step, \
-         Muon {} for the matrices in layers, Adam {} for the rest, gradient norm clipped at {}, loss weights {} (text), {} (wording), {} (values).{}\n\n\
-         | tokens of a sequence | steps | rates times | opening question | questions, at most |\n|---|---|---|---|---|\n",
-        env!("CARGO_PKG_VERSION"),
-        shape.layers,
-        shape.query_heads,
-        shape.head_dim,
-        shape.kv_heads,
-        shape.hidden_size,
-        shape.intermediate_size,
-        shape.vocabulary,
-        shape.rope_theta,
-        plan.seed,
-        plan.step_tokens,
-        plan.matrix_learning_rate,
-        plan.vector_learning_rate,
-        plan.clip_norm,
-        plan.loss_weights.text,
-        plan.loss_weights.wording,
-        plan.loss_weights.values,
-        if plan.planted {
-            " Two heads of layer 0 began as previous-token heads and one key/value group of layers 1 and 2 as induction heads (planted); all were trained. The query heads of a planted group began alike and get the same gradient, so they stayed alike."
-        } else {
-            ""
-        }
-    );
-    for stage in &plan.stages {
+    let (shape, weights) = (&plan.shape, plan.loss_weights);
+    let planted = if plan.planted { PLANTED.trim_end() } else { "" };
+    Ok(vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("layers", shape.layers.to_string()),
+        ("query_heads", shape.query_heads.to_string()),
+        ("head_dim", shape.head_dim.to_string()),
+        ("kv_heads", shape.kv_heads.to_string()),
+        ("hidden_size", shape.hidden_size.to_string()),
+        ("intermediate_size", shape.intermediate_size.to_string()),
+        ("vocabulary", shape.vocabulary.to_string()),
+        ("rope_theta", shape.rope_theta.to_string()),
+        ("weights_sha256", weights_sha256.to_owned()),
+        ("seed", plan.seed.to_string()),
+        ("step_tokens", plan.step_tokens.to_string()),
+        (
+            "matrix_learning_rate",
+            plan.matrix_learning_rate.to_string(),
+        ),
+        (
+            "vector_learning_rate",
+            plan.vector_learning_rate.to_string(),
+        ),
+        ("clip_norm", plan.clip_norm.to_string()),
+        ("text_weight", weights.text.to_string()),
+        ("wording_weight", weights.wording.to_string()),
+        ("values_weight", weights.values.to_string()),
+        ("planted", planted.to_owned()),
+        ("stages", stages(&plan.stages)),
+        ("curve", means(&curve)),
+    ])
+}
+
+fn stages(stages: &[TrainingStage]) -> String {
+    let mut rows = String::new();
+    for stage in stages {
         // writing to a String cannot fail
         let _ = writeln!(
-            text,
+            rows,
             "| {} | {} | {} to {} | {} % | {} |",
             stage.sequence_tokens,
             stage.steps,
@@ -80,24 +85,23 @@ pub fn text(model: &Path, weights_sha256: &str) -> Result<String> {
             stage.most_questions
         );
     }
-    text.push_str(
-        "\n## Training curve\n\nMeans over the steps; values are teacher-forced tokens whose prediction was the most probable token.\n\n\
-         | steps | tokens of a sequence | loss, nats | values right |\n|---|---|---|---|\n",
-    );
+    rows
+}
+
+/// Means over so many steps, never over two lengths.
+fn means(curve: &[CurvePoint]) -> String {
+    let mut rows = String::new();
     for points in curve
         .chunk_by(|a, b| a.sequence_tokens == b.sequence_tokens)
         .flat_map(|stage| stage.chunks(CURVE_STEPS))
     {
         let mean = |value: fn(&CurvePoint) -> f32| {
-            points
-                .iter()
-                .map(|point| f64::from(value(point)))
-                .sum::<f64>()
-                / points.len() as f64
+            let sum: f64 = points.iter().map(|point| f64::from(value(point))).sum();
+            sum / points.len() as f64
         };
         if let (Some(first), Some(last)) = (points.first(), points.last()) {
             let _ = writeln!(
-                text,
+                rows,
                 "| {} to {} | {} | {:.3} | {:.1} % |",
                 first.step + 1,
                 last.step + 1,
@@ -107,5 +111,5 @@ pub fn text(model: &Path, weights_sha256: &str) -> Result<String> {
             );
         }
     }
-    Ok(text)
+    rows
 }

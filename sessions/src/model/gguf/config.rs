@@ -8,10 +8,11 @@ use super::tensors::GgufTensors;
 use crate::SessionError;
 
 /// Architectures of GGUF files and what Hugging Face calls them.
-const ARCHITECTURES: [(&str, &str); 7] = [
+const ARCHITECTURES: [(&str, &str); 8] = [
     ("llama", "LlamaForCausalLM"),
     ("qwen2", "Qwen2ForCausalLM"),
     ("qwen3", "Qwen3ForCausalLM"),
+    ("qwen3moe", "Qwen3MoeForCausalLM"),
     ("smollm3", "SmolLM3ForCausalLM"),
     ("olmo2", "Olmo2ForCausalLM"),
     ("phi3", "Phi3ForCausalLM"),
@@ -54,8 +55,11 @@ pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
             ))
         })?;
     let key = |name: &str| format!("{architecture}.{name}");
-    if header.count(&key("expert_count"))?.is_some_and(|n| n > 0) {
-        return Err(header.wrong("mixtures of experts are not supported".to_owned()));
+    let has_experts = header.count(&key("expert_count"))?.is_some_and(|n| n > 0);
+    if has_experts && architecture != "qwen3moe" {
+        return Err(header.wrong(
+            "mixtures of experts are not supported but for Qwen3-MoE (qwen3moe)".to_owned(),
+        ));
     }
     let heads = required_of_layers(header, &key("attention.head_count"))?;
     let hidden = header.required_count(&key("embedding_length"))?;
@@ -81,6 +85,7 @@ pub(super) fn config_json(header: &Header) -> Result<Value, SessionError> {
         add_sliding_window(header, architecture, fields)?;
         add_query_scalar(architecture, fields);
         add_biases(header, architecture, fields);
+        add_experts(header, architecture, fields)?;
     }
     Ok(config)
 }
@@ -130,6 +135,28 @@ fn add_query_scalar(architecture: &str, fields: &mut Map<String, Value>) {
         _ => number("head_dim"),
     };
     fields.insert("query_pre_attn_scalar".to_owned(), scalar.into());
+}
+
+/// Experts are in every layer, and their shares brought to sum 1: as llama.cpp runs the architecture, whose header does
+/// not say it.
+fn add_experts(
+    header: &Header,
+    architecture: &str,
+    fields: &mut Map<String, Value>,
+) -> Result<(), SessionError> {
+    if architecture != "qwen3moe" {
+        return Ok(());
+    }
+    for (name, key) in [
+        ("num_experts", "expert_count"),
+        ("num_experts_per_tok", "expert_used_count"),
+        ("moe_intermediate_size", "expert_feed_forward_length"),
+    ] {
+        let count = header.required_count(&format!("{architecture}.{key}"))?;
+        fields.insert(name.to_owned(), count.into());
+    }
+    fields.insert("norm_topk_prob".to_owned(), true.into());
+    Ok(())
 }
 
 /// Some of Llama's relatives have biases.

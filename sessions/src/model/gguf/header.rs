@@ -28,7 +28,7 @@ pub(crate) struct TensorSize<'a> {
     pub(crate) is_quantised: bool,
     /// How they are stored.
     pub(crate) format: GgmlDType,
-    /// Rows and columns, if it is a matrix.
+    /// Rows and columns, if it is a matrix; of matrices behind each other, the rows of all of them.
     pub(crate) matrix: Option<[usize; 2]>,
 }
 
@@ -108,7 +108,11 @@ impl Header {
                 bytes: (numbers / format.block_size()).saturating_mul(format.type_size()),
                 is_quantised: format.block_size() > 1,
                 format,
-                matrix: info.shape.dims().try_into().ok(),
+                matrix: match *info.shape.dims() {
+                    [rows, columns] => Some([rows, columns]),
+                    [count, rows, columns] => Some([count.saturating_mul(rows), columns]),
+                    _ => None,
+                },
             }
         })
     }

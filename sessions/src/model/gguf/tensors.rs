@@ -15,7 +15,7 @@ use crate::error::Context;
 use crate::error::without_backtrace;
 
 /// Parts of tensor names: Hugging Face's and GGUF's, inside a layer.
-const IN_LAYER: [(&str, &str); 13] = [
+const IN_LAYER: [(&str, &str); 14] = [
     ("input_layernorm", "attn_norm"),
     ("post_attention_layernorm", "ffn_norm"),
     ("self_attn.qkv_proj", "attn_qkv"),
@@ -30,6 +30,14 @@ const IN_LAYER: [(&str, &str); 13] = [
     ("mlp.gate_proj", "ffn_gate"),
     ("mlp.up_proj", "ffn_up"),
     ("mlp.down_proj", "ffn_down"),
+    ("mlp.gate", "ffn_gate_inp"),
+];
+
+/// Parts of an expert's tensors, and of those that hold the part of all experts, one behind the other.
+const OF_EXPERTS: [(&str, &str); 3] = [
+    ("gate_proj", "ffn_gate_exps"),
+    ("up_proj", "ffn_up_exps"),
+    ("down_proj", "ffn_down_exps"),
 ];
 
 /// The same for the norms of OLMo 2, which are on what comes out; one of them has the name that the norm before
@@ -78,7 +86,7 @@ impl<'a> GgufTensors<&'a Header> {
                 .header
                 .wrong(format!("'{name}' is no short list of F32 numbers")));
         }
-        let bytes = self.bytes(name, info)?;
+        let bytes = self.bytes(&Stored::whole(name.to_owned()), info)?;
         let numbers = bytes.as_chunks::<4>().0.iter();
         Ok(numbers.map(|four| f32::from_le_bytes(*four)).collect())
     }
@@ -103,8 +111,9 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
 
     /// Shape and format of a tensor by Hugging Face's name.
     pub(in crate::model) fn layout(&self, name: &str) -> Option<(Vec<usize>, GgmlDType)> {
-        let info = self.header.tensor(&self.stored_name(name)?)?;
-        Some((info.shape.dims().to_vec(), info.ggml_dtype))
+        let stored = self.stored(name)?;
+        let info = self.header.tensor(&stored.name)?;
+        Some((stored.dims(info)?.to_vec(), info.ggml_dtype))
     }
 
     /// The tensor as it is stored, by Hugging Face's name, with rows in Hugging Face's order. `head_dim` is
@@ -115,10 +124,14 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
         head_dim: usize,
         device: &Device,
     ) -> Result<QTensor, SessionError> {
-        let stored = self.stored_name(name).unwrap_or_else(|| name.to_owned());
-        let info = self.info(&stored)?;
+        let stored = self.stored(name).ok_or_else(|| self.header.missing(name))?;
+        let info = self.info(&stored.name)?;
+        let dims = stored
+            .dims(info)
+            .ok_or_else(|| self.header.missing(name))?
+            .to_vec();
         let mut bytes = self.bytes(&stored, info)?;
-        let dims = info.shape.dims().to_vec();
+        let stored = stored.name;
         let of_heads = ["attn_q.", "attn_k."]
             .iter()
             .any(|part| stored.contains(part));
@@ -142,7 +155,7 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
         name.ok().flatten().unwrap_or_default()
     }
 
-    fn stored_name(&self, name: &str) -> Option<String> {
+    fn stored(&self, name: &str) -> Option<Stored> {
         gguf_name(name, self.architecture())
     }
 
@@ -152,8 +165,8 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
             .ok_or_else(|| self.header.missing(name))
     }
 
-    /// A tensor's bytes, all of which must lie inside the file.
-    fn bytes(&self, name: &str, info: &TensorInfo) -> Result<Vec<u8>, SessionError> {
+    /// A tensor's bytes, or those of its part; all of the tensor must lie inside the file.
+    fn bytes(&self, stored: &Stored, info: &TensorInfo) -> Result<Vec<u8>, SessionError> {
         let block = info.ggml_dtype.block_size();
         let dims = info.shape.dims();
         let whole_blocks = dims.last().is_some_and(|last| last.is_multiple_of(block));
@@ -169,9 +182,17 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
         });
         let (start, length) = inside.ok_or_else(|| {
             self.header.wrong(format!(
-                "tensor '{name}' of shape {dims:?} does not lie inside the file, which is truncated or damaged"
+                "tensor '{}' of shape {dims:?} does not lie inside the file, which is truncated or damaged",
+                stored.name
             ))
         })?;
+        let (start, length) = match (stored.part, dims.first()) {
+            (Some(part), Some(&parts)) if parts > 0 => {
+                let length = length / parts;
+                (start + (part * length) as u64, length)
+            }
+            _ => (start, length),
+        };
         let mut bytes = vec![0; length];
         let mut file = &self.file;
         file.seek(SeekFrom::Start(start))
@@ -181,8 +202,33 @@ impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
     }
 }
 
-/// `model.layers.3.mlp.up_proj.weight` is `blk.3.ffn_up.weight`.
-fn gguf_name(name: &str, architecture: &str) -> Option<String> {
+/// Where a tensor of Hugging Face's is found.
+#[derive(Debug, PartialEq, Eq)]
+struct Stored {
+    name: String,
+    /// Which of the parts that stand one behind the other in the tensor, if it is not all of it.
+    part: Option<usize>,
+}
+
+impl Stored {
+    fn whole(name: String) -> Self {
+        Self { name, part: None }
+    }
+
+    /// The shape of the tensor or its part, if there is such a part.
+    fn dims<'a>(&self, info: &'a TensorInfo) -> Option<&'a [usize]> {
+        let dims = info.shape.dims();
+        match (self.part, dims) {
+            (None, _) => Some(dims),
+            (Some(part), [parts, of_part @ ..]) => Some(of_part).filter(|_| part < *parts),
+            (Some(_), []) => None,
+        }
+    }
+}
+
+/// `model.layers.3.mlp.up_proj.weight` is `blk.3.ffn_up.weight`; `model.layers.3.mlp.experts.5.up_proj.weight` is part 5
+/// of `blk.3.ffn_up_exps.weight`.
+fn gguf_name(name: &str, architecture: &str) -> Option<Stored> {
     let (stem, kind) = name.rsplit_once('.')?;
     let translated = |table: &[(&'static str, &'static str)], part: &str| {
         let entry = table.iter().find(|(ours, _)| *ours == part);
@@ -191,15 +237,25 @@ fn gguf_name(name: &str, architecture: &str) -> Option<String> {
     match stem.strip_prefix("model.layers.") {
         Some(in_layer) => {
             let (layer, part) = in_layer.split_once('.')?;
+            if let Some(of_expert) = part.strip_prefix("mlp.experts.") {
+                let (expert, part) = of_expert.split_once('.')?;
+                return Some(Stored {
+                    name: format!("blk.{layer}.{}.{kind}", translated(&OF_EXPERTS, part)?),
+                    part: Some(expert.parse().ok()?),
+                });
+            }
             let norms = match architecture {
                 "olmo2" => translated(&OUTPUT_NORMS, part),
                 "gemma3" => translated(&BOTH_NORMS, part),
                 _ => None,
             };
             let part = norms.or_else(|| translated(&IN_LAYER, part))?;
-            Some(format!("blk.{layer}.{part}.{kind}"))
+            Some(Stored::whole(format!("blk.{layer}.{part}.{kind}")))
         }
-        None => Some(format!("{}.{kind}", translated(&OUTSIDE, stem)?)),
+        None => Some(Stored::whole(format!(
+            "{}.{kind}",
+            translated(&OUTSIDE, stem)?
+        ))),
     }
 }
 
@@ -245,8 +301,16 @@ mod tests {
             (norm, "smollm3", Some("blk.3.ffn_norm.weight")),
             (norm, "olmo2", Some("blk.3.post_attention_norm.weight")),
         ] {
-            assert_eq!(gguf_name(ours, architecture).as_deref(), theirs, "{ours}");
+            let found = gguf_name(ours, architecture);
+            let theirs = theirs.map(|name| Stored::whole(name.to_owned()));
+            assert_eq!(found, theirs, "{ours}");
         }
+        let of_expert = gguf_name("model.layers.3.mlp.experts.5.up_proj.weight", "qwen3moe");
+        let expected = Stored {
+            name: "blk.3.ffn_up_exps.weight".to_owned(),
+            part: Some(5),
+        };
+        assert_eq!(of_expert, Some(expected));
     }
 
     #[test]

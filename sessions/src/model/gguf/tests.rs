@@ -96,6 +96,7 @@ fn what_the_header_says_is_what_config_json_says() {
         ("olmo2-postnorm", "f32"),
         ("phi3-fused-swa64", "f32"),
         ("phi3-longrope-partial", "f32"),
+        ("qwen3-moe-sparse", "f32"),
     ] {
         let found = load(name);
         let folder = fixture("..").join(name);
@@ -145,7 +146,7 @@ struct Tokens {
 fn texts_become_the_ids_of_the_checkpoints_own_tokenizers() {
     let tokens: Tokens =
         serde_json::from_slice(&std::fs::read(fixture("tokens.json")).unwrap()).unwrap();
-    assert_eq!(tokens.ids.len(), 9);
+    assert_eq!(tokens.ids.len(), 10);
     for (name, ids) in &tokens.ids {
         let model = load(name);
         for (text, ids) in tokens.texts.iter().zip(ids) {

@@ -14,7 +14,7 @@ use crate::windows::trained_file::{SOFT_TOKENS, adapter_name};
 /// Judge Q's paper does not say how its tokens begin: here as tokens of the vocabulary, drawn at random.
 /// LookaheadKV's begin random, with the embeddings' own mean square; A uniform with variance 1 / width, B
 /// zero, so that the additions begin as none. The last layer has additions to queries and keys only: nothing
-/// else there can reach a score (METHODS.md, section 3).
+/// else there can reach a score (METHODS.md, section 3); a layer with experts has them in its attention only.
 pub(super) fn parameters(
     plan: &WindowTrainingPlan,
     model: &Model,
@@ -44,7 +44,8 @@ pub(super) fn parameters(
     parameters.insert(SOFT_TOKENS.to_owned(), Var::from_tensor(&soft_tokens)?);
     if plan.adapter_rank > 0 {
         for layer in 0..config.layers {
-            for &projection in adapted(layer + 1 == config.layers) {
+            let adapted = adapted(layer + 1 == config.layers).iter();
+            for &projection in adapted.filter(|projection| projection.is_in(config, layer)) {
                 let (wide_in, wide_out) = projection.widths(config);
                 let deviation = (wide_in as f64).sqrt().recip();
                 let values = draws.spread(plan.adapter_rank * wide_in, deviation);

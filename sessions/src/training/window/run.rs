@@ -124,7 +124,7 @@ type State = TrainingState<Begun, WindowCurvePoint>;
 /// cores nor on where a run was stopped and resumed.
 ///
 /// # Errors
-/// [`SessionError::Cancelled`] after the state was saved; a sentence for a plan that makes no training, a
+/// [`SessionError::Cancelled`] after the state was saved, [`SessionError::Diverged`]; a sentence for a plan that makes no training, a
 /// prompt that does not fit, an output that is there, a state of other settings.
 pub fn train_window(
     run: &WindowTrainingRun,
@@ -335,7 +335,7 @@ impl<'a> Trainer<'a> {
             squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
         }
         if !loss.is_finite() || !squares.is_finite() {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Diverged {
                 reason: format!(
                     "the loss is {loss} and its gradient {} long at step {step}; train anew with lower learning rates, or with --dtype f32",
                     squares.sqrt()

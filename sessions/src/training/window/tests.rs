@@ -151,10 +151,11 @@ impl Reference {
     }
 }
 
-const CHECKPOINTS: [&str; 3] = [
+const CHECKPOINTS: [&str; 4] = [
     "llama-gqa-untied",
     "qwen3-qknorm-tied",
     "mistral-swa64-untied",
+    "qwen3-moe-sparse",
 ];
 
 /// Each checkpoint by the operations of a processor, and by those of a GPU.
@@ -185,7 +186,7 @@ fn lookahead_kvs_loss_and_gradients_agree_with_torch() {
         let (loss, gradients) = reference.run(TrainedMethod::LookaheadKv, true, kernels);
         let loss = Tensor::new(&[loss], &Device::Cpu).unwrap();
         assert_close(name, &loss, &reference.tensors["lookahead_kv.loss"]);
-        assert!(gradients.len() > 30, "{}", gradients.len());
+        assert!(gradients.len() > 20, "{}", gradients.len());
         for (tensor, gradient) in &gradients {
             let expected = &reference.tensors[&format!("lookahead_kv.gradient.{tensor}")];
             assert_close(&format!("{name}: {tensor}"), gradient, expected);

@@ -7,16 +7,17 @@ use candle_core::{DType, Device};
 use tokenizers::Tokenizer;
 
 use super::checkpoint_folder::{self, read_tokenizer};
+use super::curve::{CurvePoint, DemoState};
 use super::gradient::{StepFigures, of_step};
-use super::optimizer::{ADAM_EPSILON, Rates, clip};
 use super::plan::TrainingPlan;
 use super::rows::{Row, RowSource};
-use super::state::{CurvePoint, DemoState, TrainingState};
-use super::steps::{Training, run_steps};
-use super::threads::Threads;
 use super::{initial, tokenizer};
 use crate::error::Context;
 use crate::model::{Decoder, DeviceChoice, Weights};
+use crate::training::optimizer::{ADAM_EPSILON, Rates, clip};
+use crate::training::state::TrainingState;
+use crate::training::steps::{Training, run_steps};
+use crate::training::threads::Threads;
 use crate::{CancelFlag, SessionError, StartMode};
 
 /// Tokens that one thread runs forward and backward at a time, on the CPU: what it touches stays near.
@@ -82,7 +83,7 @@ pub struct TrainingSummary {
 /// of cores nor on where a run was stopped and resumed.
 ///
 /// # Errors
-/// [`SessionError::Cancelled`] after the state was saved; a sentence for a plan that makes no training, a
+/// [`SessionError::Cancelled`] after the state was saved, [`SessionError::Diverged`]; a sentence for a plan that makes no training, a
 /// folder that holds something else, a device that is not there.
 pub fn train_demo_model(
     run: &TrainingRun,
@@ -228,7 +229,7 @@ impl Trainer<'_> {
             values,
         } = gradient.figures;
         if !loss.is_finite() {
-            return Err(SessionError::Plan {
+            return Err(SessionError::Diverged {
                 reason: format!(
                     "the loss is {loss} at step {step}; the learning rates are too high, train anew with lower ones"
                 ),

@@ -5,9 +5,9 @@ use candle_core::{DType, Device, Tensor};
 use super::gradient::{loss, of_step};
 use super::plan::{TrainingPlan, TrainingShape, TrainingStage};
 use super::rows::{Prediction, Row};
-use super::threads::Threads;
 use super::*;
 use crate::model::{Decoder, DeviceChoice, KeptQueries, Kernels, ModelConfig, Parameters, Weights};
+use crate::training::threads::Threads;
 use crate::{CancelFlag, SessionError, StartMode};
 
 /// A model that is trained in a second.
@@ -427,7 +427,7 @@ fn a_trained_folder_loads_as_a_model_and_gives_the_same_logits() {
     let logits = model
         .next_logits(&ids, &mut model.new_cache(ids.len(), 0).unwrap())
         .unwrap();
-    let state = state::DemoState::load(
+    let state = curve::DemoState::load(
         &folder.path().join("training-state.safetensors"),
         &Device::Cpu,
     )

@@ -11,9 +11,9 @@
 //! half tells tokens apart, the second half is where layer 0 writes what stood before.
 
 use super::initial::EMBEDDING_DEVIATION;
-use super::random::Draws;
 use crate::SessionError;
 use crate::model::ModelConfig;
+use crate::training::random::Draws;
 
 /// A parameter on its way: name, shape, values in row-major order.
 pub(crate) type Value = (String, Vec<usize>, Vec<f32>);

@@ -160,7 +160,7 @@ mod tests {
             plan: TrainingPlan,
             curve: Vec<crate::training::CurvePoint>,
         }
-        let log = include_str!("../../builtin/demo/training-log.json");
+        let log = include_str!("../../../builtin/demo/training-log.json");
         let log: Log = serde_json::from_str(log).unwrap();
         assert_eq!(log.plan, TrainingPlan::default());
         assert_eq!(log.curve.len(), log.plan.steps());

@@ -4,9 +4,9 @@ use candle_core::{Device, Tensor, Var};
 
 use super::plan::TrainingPlan;
 use super::planted;
-use super::random::{Draws, Purpose};
 use crate::SessionError;
 use crate::model::{ModelConfig, Parameters};
+use crate::training::random::{Draws, Purpose};
 
 /// Standard deviation of the token embeddings.
 pub(crate) const EMBEDDING_DEVIATION: f64 = 0.08;

@@ -4,9 +4,9 @@ use kvlens_datasets::{TrainingCorpus, TrainingDocument};
 use tokenizers::Tokenizer;
 
 use super::plan::{LossWeights, TrainingPlan, TrainingStage};
-use super::random::{Draws, Purpose};
 use super::tokenizer::{BEGIN_ID, END_ID};
 use crate::SessionError;
+use crate::training::random::{Draws, Purpose};
 
 /// A prediction that the loss looks at: after this token of the row comes `target`.
 #[derive(Debug, Clone, PartialEq)]

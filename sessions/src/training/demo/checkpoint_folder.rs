@@ -7,8 +7,8 @@ use candle_core::Tensor;
 use serde_json::json;
 use tokenizers::Tokenizer;
 
+use super::curve::DemoState;
 use super::plan::TrainingPlan;
-use super::state::DemoState;
 use super::tokenizer::{BEGIN, BEGIN_ID, END, END_ID};
 use crate::SessionError;
 use crate::error::Context;

@@ -3,11 +3,11 @@
 use candle_core::{D, Tensor};
 
 use super::rows::Row;
-use super::steps::{add, gradient_of};
-use super::threads::Threads;
 use crate::SessionError;
 use crate::model::one_sweep::cross_entropy;
 use crate::model::{Decoder, Kernels, Parameters};
+use crate::training::steps::{add, gradient_of};
+use crate::training::threads::Threads;
 
 /// What a step says of the model before it changes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
