@@ -147,6 +147,7 @@ impl CaptureSettings {
             windows,
             decode: DecodePlan {
                 max_tokens: self.decode_tokens,
+                sample_lengths: false,
                 ignore_eos: self.ignore_eos,
                 teacher_forced: self.teacher_forced,
                 temperature: None,
