@@ -141,6 +141,21 @@ impl NeedleGrid {
         bits.into_iter().map(f64::from_bits).collect()
     }
 
+    /// The mean of a value over the samples of a cell; NaN where none has it.
+    pub fn mean(
+        &self,
+        window: &str,
+        length: usize,
+        depth: f64,
+        value: fn(&NeedleValues) -> Option<f64>,
+    ) -> f64 {
+        let window = self.windows.iter().position(|label| label == window);
+        let cell = window.and_then(|window| self.cells.get(&(window, length, depth.to_bits())));
+        let values = cell.into_iter().flat_map(BTreeMap::values);
+        let defined = values.filter_map(value).filter(|value| !value.is_nan());
+        mean(defined).unwrap_or(f64::NAN)
+    }
+
     /// Every cell of every window, by window, length and depth. `seed` fixes the draws of the bootstrap.
     pub fn cells(&self, seed: u64) -> Vec<NeedleCell<'_>> {
         let cells = self.cells.iter().map(|((window, length, depth), samples)| {
@@ -230,6 +245,10 @@ mod tests {
         );
         assert_eq!(cells[1].score.map(|score| score.mean), Some(0.5));
         assert_eq!(cells[1].recall, None);
+        let kept =
+            |length, depth| grid.mean("last:8", length, depth, |values| values.evidence_kept);
+        assert_eq!(kept(2048, 1.0), 0.5);
+        assert!(kept(2048, 0.0).is_nan());
     }
 
     #[test]

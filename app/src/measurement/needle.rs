@@ -1,10 +1,11 @@
-//! What a sample of a needle grid says of a window.
+//! What a sample of a needle grid says of its windows.
 
-use kvlens_analysis::Metric;
-use kvlens_analysis::needle::{NeedlePlace, NeedleValues};
+use kvlens_analysis::needle::{NeedleGrids, NeedlePlace, NeedleValues};
+use kvlens_analysis::statistics::mean;
+use kvlens_analysis::{Budget, Metric, SampleGroup};
 use kvlens_sessions::SampleRecord;
 
-use super::MeasuredWindow;
+use super::{MeasuredSample, MeasuredWindow};
 
 /// Where the sample belongs in a grid; none of a sample without an asked length and depth.
 pub fn needle_place(record: &SampleRecord) -> Option<NeedlePlace> {
@@ -30,4 +31,30 @@ pub fn needle_values(
         evidence_kept: of(Metric::EvidenceKept),
         recall: of(Metric::Recall),
     })
+}
+
+/// Adds what a sample, named by its content, says of each window at the budgets that apply to its prompt.
+pub fn add_needle(
+    grids: &mut NeedleGrids,
+    group: &SampleGroup,
+    content: &str,
+    sample: &MeasuredSample,
+    budgets: &[Budget],
+) {
+    let record = &sample.record;
+    let Some(place) = needle_place(record) else {
+        return;
+    };
+    let over_heads = |values: &[f64]| {
+        let defined = values.iter().copied().filter(|value| !value.is_nan());
+        mean(defined).unwrap_or(f64::NAN)
+    };
+    for &budget in budgets {
+        let tokens = budget.tokens(record.prompt_ids.len());
+        for window in &sample.windows {
+            if let Some(values) = needle_values(record, window, tokens, over_heads) {
+                grids.add(group, budget, (content, place), (&window.label, values));
+            }
+        }
+    }
 }

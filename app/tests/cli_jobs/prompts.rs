@@ -475,6 +475,14 @@ fn a_needle_grid_is_a_table_and_maps() {
         &["measure", "s.kvlens", "--out", "t", "--budgets", "32"],
     );
     let tables = folder.path().join("t");
+    let samples = read_table(&tables, "samples.parquet");
+    let tokens = numbers(&samples, "prompt_tokens");
+    for (tokens, asked) in tokens.iter().zip(numbers(&samples, "asked_length")) {
+        assert!(
+            (0.99 * asked..=asked).contains(tokens),
+            "{tokens} of {asked}"
+        );
+    }
     let grid = read_table(&tables, "needle.parquet");
     assert_eq!(grid.rows(), 2 * 2 * 2);
     let (windows, depths) = (texts(&grid, "window"), numbers(&grid, "depth"));

@@ -1,7 +1,6 @@
 //! Every window of captured sessions against the decode stage, into tables.
 
 mod costs;
-mod needle;
 mod pairs;
 mod question_tables;
 mod tables;
@@ -23,6 +22,7 @@ use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key, w
 use super::model_names::ModelNames;
 use super::provenance::Provenance;
 use super::{Cancel, HIT_RATE_BUDGETS, SEED, SampleFacts, Warnings, Watch};
+use crate::measurement::needle::add_needle;
 use crate::measurement::places::Sweep;
 use crate::measurement::{MeasureOptions, MeasuredSample, measure_sample};
 
@@ -32,7 +32,6 @@ pub use question_tables::{Question, Questions};
 pub use tables::{TableChoice, is_written_by_measure};
 pub(super) use tables::{clamped, sample_context};
 
-use needle::add_needle;
 use question_tables::AskedSample;
 use tables::{CollectedSamples, Tables};
 
