@@ -22,6 +22,7 @@ pub mod fidelity;
 pub mod figure;
 pub mod importance;
 pub mod keep_rule;
+pub mod needle;
 mod order;
 mod overlap;
 pub mod pooling;

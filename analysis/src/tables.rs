@@ -17,6 +17,7 @@ mod figure;
 mod importance;
 mod json_rows;
 mod markdown;
+mod needle;
 mod output;
 mod overlap;
 mod partial_file;
@@ -43,6 +44,7 @@ pub use figure::{FigureRow, FigureTable};
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
 pub use json_rows::JsonRows;
 pub use markdown::{markdown, markdown_columns};
+pub use needle::{NeedleRow, NeedleTable, needle_rows};
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
 pub use questions::{
@@ -73,7 +75,7 @@ pub use writer::{Table, TableWriter};
 /// `summary` have `compare`, `summary` also `heads`, `all_heads` and `ceiling`; `allocation` and `fidelity` have
 /// `kept_recall`, `fidelity` also `method_recall`. `fidelity_summary` is new. `recall_fidelity` goes by model, task and
 /// place of the question, whatever session the samples come from; places are not taken together. `difference` has `contrast` and `window`: besides windows it pairs places of the question and models.
-/// A sample that is measured twice counts once.
+/// A sample that is measured twice counts once. `needle` came later.
 pub const SCHEMA_VERSION: &str = "4";
 
 /// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
@@ -89,6 +91,7 @@ pub fn declared() -> Vec<TableDeclaration> {
         DifferenceTable::declaration(),
         WinnerTable::declaration(),
         ComplementarityTable::declaration(),
+        NeedleTable::declaration(),
         CostTable::declaration(),
         SamplesTable::declaration(),
         ImportanceTable::declaration(),

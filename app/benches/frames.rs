@@ -130,6 +130,8 @@ fn record() -> SampleRecord {
         seconds: 0.0,
         document: None,
         question: None,
+        asked_later: None,
+        answer_tokens: None,
         asked_length: None,
         depth: None,
     }

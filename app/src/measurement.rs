@@ -19,6 +19,7 @@ pub mod fidelity;
 mod head_rows;
 pub mod head_values;
 pub mod interventions;
+pub mod needle;
 pub mod places;
 pub mod queries;
 pub mod session_model;

@@ -18,11 +18,17 @@ pub trait TokenCounter {
     /// What the tokenizer says.
     fn spans(&self, text: &str) -> Result<Vec<Range<usize>>, String>;
 
-    /// How many tokens the sample's prompt has as it will run: with special tokens, chat template and answer prefix.
+    /// How many tokens the sample's prompt has as it will run: with special tokens, chat template and answer prefix,
+    /// and with a question that comes after it.
     ///
     /// # Errors
     /// What the tokenizer says.
     fn prompt_tokens(&self, sample: &Sample) -> Result<usize, String>;
+
+    /// How many positions must stay free behind that, for the answer and for what windows put there.
+    fn tokens_behind(&self, _sample: &Sample) -> usize {
+        0
+    }
 }
 
 /// What to do with a prompt that is too long.
@@ -44,8 +50,7 @@ pub enum TooLong {
 /// How long prompts may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fit {
-    /// The longest prompt, in tokens as [`TokenCounter::prompt_tokens`] counts: the model's positions without those
-    /// of the answer and of what windows put behind the prompt.
+    /// The model's positions: those of [`TokenCounter::prompt_tokens`] and [`TokenCounter::tokens_behind`] together.
     pub limit_tokens: usize,
     /// What to do with a longer one.
     pub too_long: TooLong,
@@ -67,6 +72,8 @@ pub(crate) enum Fitted {
     TooLong {
         id: String,
         tokens: usize,
+        /// The longest that fits.
+        limit: usize,
         /// Why it was not cut where that was asked.
         reason: String,
     },
@@ -101,7 +108,8 @@ pub(crate) fn fit(
     else {
         return Ok(Fitted::Whole(whole));
     };
-    let tokens = asked_tokens(&whole, counter)?;
+    let limit_tokens = limit_tokens.saturating_sub(counter.tokens_behind(&whole));
+    let tokens = counter.prompt_tokens(&whole)?;
     if tokens <= limit_tokens {
         return Ok(Fitted::Whole(whole));
     }
@@ -109,6 +117,7 @@ pub(crate) fn fit(
         Ok(Fitted::TooLong {
             id: whole.id.clone(),
             tokens,
+            limit: limit_tokens,
             reason: reason.to_owned(),
         })
     };
@@ -123,7 +132,7 @@ pub(crate) fn fit(
         };
         let (cut, lost_evidence) = cut(&sample, &on_letters(gap, &sample.prompt));
         let cut = placed(&cut)?;
-        let left = asked_tokens(&cut, counter)?;
+        let left = counter.prompt_tokens(&cut)?;
         if left <= limit_tokens {
             return Ok(Fitted::Cut {
                 sample: cut,
@@ -135,18 +144,6 @@ pub(crate) fn fit(
         excess += left - limit_tokens;
     }
     stays("no cut was short enough")
-}
-
-/// The tokens of the prompt and of a question that comes later: both must have room.
-fn asked_tokens(sample: &Sample, counter: &dyn TokenCounter) -> Result<usize, String> {
-    match &sample.later_question {
-        None => counter.prompt_tokens(sample),
-        Some(later) => counter.prompt_tokens(&Sample {
-            prompt: format!("{}{later}", sample.prompt),
-            later_question: None,
-            ..sample.clone()
-        }),
-    }
 }
 
 /// The tokens of a prompt, and which of them may go.

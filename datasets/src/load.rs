@@ -306,9 +306,13 @@ impl Loader<'_, '_> {
                 });
                 sample
             }
-            Fitted::TooLong { id, tokens, reason } => {
-                let limit = limits.map(|(fit, _)| (fit.limit_tokens, fit.too_long));
-                if let Some((limit, TooLong::Refuse)) = limit {
+            Fitted::TooLong {
+                id,
+                tokens,
+                limit,
+                reason,
+            } => {
+                if limits.is_some_and(|(fit, _)| fit.too_long == TooLong::Refuse) {
                     return Err(DatasetError::TooLong { id, tokens, limit });
                 }
                 report.too_long.add(TooLongSample { id, tokens, reason });

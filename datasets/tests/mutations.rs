@@ -4,57 +4,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeSet;
+#[path = "checked/mod.rs"]
+mod checked;
+#[path = "checked/damage.rs"]
+mod damage;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kvlens_datasets::{
-    BadRows, DataSpec, DatasetError, LoadOptions, Loaded, QuestionPlace, Sample, load_with, score,
-};
+use checked::{check, check_all};
+use damage::{Numbers, damaged};
+use kvlens_datasets::{BadRows, DataSpec, DatasetError, Format, LoadOptions, Loaded, load_with};
 
 /// How often each file of the corpus is damaged.
-const ROUNDS: u64 = 200;
-
-/// Bytes that readers stumble over: quotes, brackets, breaks, NUL, half letters, U+2028, a byte order mark, surrogates.
-const BAD: [&[u8]; 24] = [
-    b"\"",
-    b"\\",
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b":",
-    b"\n",
-    b"\r\n",
-    b"\r",
-    b"\0",
-    b"\xff",
-    b"\xc3",
-    b"\xe2\x80\xa8",
-    b"\xef\xbb\xbf",
-    b"\\ud800",
-    b"\\udc00",
-    b"\\u0000",
-    b"NaN",
-    b"-Infinity",
-    b"1e999",
-    b"null",
-    b"'",
-];
-
-/// A sequence of numbers by Knuth's MMIX generator; its high bits are used.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % bound.max(1)
-    }
-}
+const ROUNDS: u64 = 2_000;
 
 fn corpus() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
@@ -66,78 +29,15 @@ fn corpus() -> Vec<PathBuf> {
     files
 }
 
-fn damaged(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for _ in 0..=numbers.below(4) {
-        let at = numbers.below(bytes.len() + 1);
-        match numbers.below(5) {
-            0 => bytes.truncate(at),
-            1 => {
-                let end = (at + numbers.below(12)).min(bytes.len());
-                bytes.drain(at..end);
-            }
-            2 => {
-                let end = (at + numbers.below(60)).min(bytes.len());
-                let copy = bytes[at..end].to_vec();
-                bytes.splice(at..at, copy);
-            }
-            3 if at < bytes.len() => bytes[at] ^= 1 << numbers.below(8),
-            _ => {
-                let bad = BAD[numbers.below(BAD.len())];
-                bytes.splice(at..at, bad.iter().copied());
-            }
-        }
+fn leave_out() -> LoadOptions<'static> {
+    LoadOptions {
+        bad_rows: BadRows::LeaveOut,
+        ..LoadOptions::default()
     }
-    bytes
-}
-
-fn check(sample: &Sample) {
-    assert!(!sample.prompt.trim().is_empty());
-    for span in &sample.evidence {
-        assert!(sample.prompt.get(span.clone()).is_some(), "{sample:?}");
-    }
-    if let (Some(parts), Some(place)) = (&sample.parts, sample.question_place) {
-        assert_eq!(parts.compose(place), sample.prompt);
-        assert_eq!(sample.prompt[parts.document_span(place)], parts.document);
-        for place in QuestionPlace::ALL {
-            if let Ok(moved) = sample.with_question(place) {
-                assert_eq!(parts.compose(place), moved.prompt);
-            }
-        }
-    }
-    for text in ["", "Ann", sample.answer.as_deref().unwrap_or_default()] {
-        let score = score(sample, text);
-        assert!(
-            score.is_none_or(|score| (0.0..=1.0).contains(&score)),
-            "{sample:?}"
-        );
-    }
-}
-
-fn check_all(loaded: &Loaded) {
-    let ids: BTreeSet<&str> = loaded
-        .samples
-        .iter()
-        .map(|sample| sample.id.as_str())
-        .collect();
-    assert_eq!(ids.len(), loaded.samples.len());
-    loaded.samples.iter().for_each(check);
-    let source = &loaded.report.sources[0];
-    assert_eq!(source.samples, loaded.samples.len());
-    // a row is a sample or more, or it is left out
-    assert!(source.rows - source.left_out.count <= source.samples);
-    for row in &source.left_out.first {
-        assert!(row.number >= 1 && !row.problem.is_empty());
-    }
-    assert!(loaded.report.to_string().contains(&source.name));
 }
 
 fn load(path: &Path) -> Result<Loaded, DatasetError> {
-    let options = LoadOptions {
-        bad_rows: BadRows::LeaveOut,
-        ..LoadOptions::default()
-    };
-    load_with(&[DataSpec::File(path.to_owned())], &options)
+    load_with(&[DataSpec::File(path.to_owned())], &leave_out())
 }
 
 #[test]
@@ -182,7 +82,7 @@ fn damaged_files_are_read_or_refused_with_a_sentence() {
     }
     // all three happen often, or the damage tests nothing
     assert!(
-        read > 500 && left_out > 250 && refused > 25,
+        read > 5_000 && left_out > 2_500 && refused > 250,
         "{read} {left_out} {refused}"
     );
 }
@@ -206,5 +106,107 @@ fn a_damaged_line_costs_no_other() {
         assert_eq!(samples[0].prompt, "first");
         assert_eq!(samples.last().unwrap().prompt, "first");
         assert!(samples.len() >= 2);
+    }
+}
+
+/// What is typed for prompts is a specification or is refused with a sentence, and reads back as it prints.
+#[test]
+fn damaged_specifications_are_read_or_refused() {
+    let whole = [
+        "niah:length=1k..8k/4,depth=0..1/5,samples=4",
+        "niah_multikey_2:length=512|2k,depth=sweep,seed=7,samples=2",
+        "vt:length=512,hops=3,chains=2",
+        "niah_hard:length=2048,depth=0.5,question=absent",
+        "demo:question=start,length=512",
+        "longbench:data/LongBench/narrativeqa",
+        "multi-niah:length=256,needles=2,question=both",
+        "prompts.jsonl",
+    ];
+    let mut numbers = Numbers(7);
+    let (mut read, mut refused) = (0, 0);
+    for spec in whole {
+        assert!(spec.parse::<DataSpec>().is_ok(), "{spec}");
+        for _ in 0..ROUNDS {
+            let text =
+                String::from_utf8_lossy(&damaged(spec.as_bytes(), &mut numbers)).into_owned();
+            match text.parse::<DataSpec>() {
+                Ok(spec) => {
+                    read += 1;
+                    assert_eq!(
+                        spec.to_string().parse::<DataSpec>().unwrap(),
+                        spec,
+                        "{text}"
+                    );
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert!(error.to_string().len() > 20, "{text}: {error}");
+                }
+            }
+        }
+    }
+    assert!(read > 500 && refused > 500, "{read} {refused}");
+}
+
+/// Folders of the benchmarks whose templates lie beside the rows, rows and settings damaged.
+#[test]
+fn damaged_folders_of_benchmarks_are_read_or_refused() {
+    let folders = [
+        (
+            Format::LongBench,
+            "longbench.jsonl",
+            "config/dataset2prompt.json",
+            "{\"qasper\": \"Read.\\n{context}\\nNow {input}\", \"trec\": \"{context}\\n{input}\"}",
+        ),
+        (
+            Format::LongBench,
+            "longbench.jsonl",
+            "config/dataset2maxlen.json",
+            "{\"qasper\": 128, \"trec\": 64}",
+        ),
+        (
+            Format::LooGle,
+            "loogle.jsonl",
+            "config/task2prompt.json",
+            "{\"loogle\": \"{input}\\n{Q}\", \"shortdep_qa\": \"{input} {Q}\"}",
+        ),
+        (
+            Format::LongBenchV2,
+            "longbench-v2.json",
+            "prompts/0shot.txt",
+            "$DOC$\n$Q$\n(A) $C_A$ (B) $C_B$ (C) $C_C$ (D) $C_D$",
+        ),
+    ];
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut numbers = Numbers(11);
+    for (format, rows, settings, text) in folders {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = folder.path().join(settings);
+        fs::create_dir(settings.parent().unwrap()).unwrap();
+        let whole = fs::read(corpus.join(rows)).unwrap();
+        let spec = DataSpec::Benchmark {
+            format,
+            path: folder.path().to_owned(),
+        };
+        let load = || load_with(std::slice::from_ref(&spec), &leave_out());
+        fs::write(&settings, text).unwrap();
+        fs::write(folder.path().join(rows), &whole).unwrap();
+        assert!(!load().unwrap().samples.is_empty(), "{format}");
+        for round in 0..ROUNDS / 4 {
+            fs::write(&settings, damaged(text.as_bytes(), &mut numbers)).unwrap();
+            let bytes = match round % 2 {
+                0 => whole.clone(),
+                _ => damaged(&whole, &mut numbers),
+            };
+            fs::write(folder.path().join(rows), bytes).unwrap();
+            match load() {
+                Ok(loaded) => loaded.samples.iter().for_each(check),
+                Err(error) => {
+                    let sentence = error.to_string();
+                    let place = folder.path().to_string_lossy().into_owned();
+                    assert!(sentence.contains(&place), "{sentence}");
+                }
+            }
+        }
     }
 }

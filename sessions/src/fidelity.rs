@@ -4,7 +4,8 @@
 //! behind what each eviction leaves of it, with the positions that it would have had: the given tokens
 //! teacher-forced (row i is token i fed at position T + i and gives the distribution of token i + 1), the
 //! reference answer, and a free greedy generation. What comes out of the prompt itself, the first token's
-//! distribution, is made before any eviction and cannot differ.
+//! distribution, is made before any eviction and cannot differ. A question that comes after the prompt is fed to every
+//! cache first, so row i then stands at T + Q + i.
 
 mod continuation;
 #[cfg(test)]
@@ -53,11 +54,7 @@ impl<'m> FidelityTest<'m> {
                 },
             });
         }
-        let needs = Needs {
-            extra_tokens: room,
-            extra_positions: room,
-            ..Needs::default()
-        };
+        let needs = Needs::room(room);
         let mut prefilled = Prefilled::run(model, prompt_ids, &needs, control)?;
         let continuer = Continuer {
             model,

@@ -44,7 +44,7 @@ pub use observation::{
 pub use plan::{CapturePlan, DecodePlan};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleHeader, SampleRecord,
-    SampleState, Session,
+    CapturedSample, FORMAT_VERSION, LaterQuestion, Manifest, ModelShape, SampleEntry, SampleHeader,
+    SampleRecord, SampleState, Session,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};

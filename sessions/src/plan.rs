@@ -1,6 +1,6 @@
 //! What is to be captured.
 
-use kvlens_datasets::{LoadReport, PromptChoices};
+use kvlens_datasets::{LoadReport, PromptChoices, Sample};
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
@@ -45,6 +45,9 @@ pub struct CapturePlan {
 pub struct DecodePlan {
     /// S at most: tokens to generate and feed back.
     pub max_tokens: usize,
+    /// Where a sample says how long its answer may be, as benchmarks do, that instead of `max_tokens`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sample_lengths: bool,
     /// Go on after an end-of-text token.
     pub ignore_eos: bool,
     /// Feed the sample's reference answer instead of what the model generates.
@@ -60,6 +63,7 @@ impl Default for DecodePlan {
     fn default() -> Self {
         Self {
             max_tokens: 64,
+            sample_lengths: false,
             ignore_eos: false,
             teacher_forced: false,
             temperature: None,
@@ -91,6 +95,22 @@ impl CapturePlan {
 }
 
 impl DecodePlan {
+    /// The plan for a sample whose benchmark lets a model generate so many tokens, if it says so.
+    #[must_use]
+    pub fn of(&self, answer_tokens: Option<usize>) -> Self {
+        let asked = answer_tokens.filter(|tokens| self.sample_lengths && *tokens > 0);
+        Self {
+            max_tokens: asked.unwrap_or(self.max_tokens),
+            ..self.clone()
+        }
+    }
+
+    /// Q + S: tokens of a question that comes after the prompt, and of the decode stage, at most.
+    pub(crate) fn tokens_behind(&self, sample: &Sample, question_tokens: usize) -> usize {
+        let steps = self.of(sample.answer_tokens).max_tokens;
+        question_tokens.saturating_add(steps)
+    }
+
     /// # Errors
     /// [`SessionError::Plan`] for a length of 0 or a temperature that is no number above 0.
     pub(crate) fn check(&self) -> Result<(), SessionError> {

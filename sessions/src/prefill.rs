@@ -159,6 +159,12 @@ impl Prefilled {
         self.cache.values(layer, self.prompt_tokens())
     }
 
+    /// The cache holding the prompt and what was just put behind it, so many tokens; whatever else is forgotten.
+    pub(crate) fn cache_behind(&mut self, tokens: usize) -> &mut KvCache {
+        self.cache.truncate(self.prompt_ids.len() + tokens);
+        &mut self.cache
+    }
+
     /// The cache holding the prompt alone: whatever an earlier window put behind it is forgotten.
     pub fn prompt_cache(&mut self) -> &mut KvCache {
         self.cache.truncate(self.prompt_ids.len());

@@ -3,6 +3,7 @@
 mod curves;
 mod dots;
 mod maps;
+mod needle;
 
 use super::FigureError;
 use super::chart::{Chart, ColumnWidth, LegendEntry, PageStyle, Panel};
@@ -46,6 +47,8 @@ pub enum FigureKind {
     Fidelity,
     /// The same against recall, dots of a window joined in the order of its budgets.
     FidelityRecall,
+    /// A needle grid: values by length and depth, a panel per window and value.
+    Needle,
 }
 
 /// The words and limits of a figure.
@@ -90,6 +93,7 @@ pub fn chart(
             maps::chart(kind, &figure)
         }
         FigureKind::Complementarity => maps::pairs(&figure),
+        FigureKind::Needle => needle::chart(&figure),
         FigureKind::Winner => maps::winners(&figure),
         FigureKind::HitRate | FigureKind::Queries => dots::bars(&figure),
         FigureKind::Cost => dots::cost(&figure),

@@ -167,7 +167,7 @@ pub struct CaptureArguments {
     /// is always captured [default: last:32]
     #[arg(help_heading = "Windows and decode stage", long, value_name = "WINDOW", num_args = 1..)]
     pub windows: Vec<String>,
-    /// Tokens of the decode stage, at most [default: 64]
+    /// Tokens of the decode stage, at most [default: as many as the prompt's benchmark lets a model generate, else 64]
     #[arg(help_heading = "Windows and decode stage", long, value_name = "N", value_parser = at_least_one)]
     pub decode: Option<usize>,
     /// Go on after an end-of-text token

@@ -122,7 +122,10 @@ pub fn plain_plan(model: &ModelSource, data: &[String]) -> CapturePlan {
         prompts: PromptChoices::default(),
         read: None,
         windows: vec![DEFAULT_WINDOW.to_owned()],
-        decode: DecodePlan::default(),
+        decode: DecodePlan {
+            sample_lengths: true,
+            ..DecodePlan::default()
+        },
         chat: false,
         chat_variables: ChatVariables::default(),
         device: DeviceChoice::default(),
@@ -185,6 +188,7 @@ impl Common {
             prompts: arguments.prompts.choices(&file.prompts)?,
             decode: DecodePlan {
                 max_tokens: tokens.unwrap_or(DEFAULT_DECODE_TOKENS),
+                sample_lengths: tokens.is_none(),
                 ignore_eos: arguments.ignore_eos || file.ignore_eos,
                 teacher_forced,
                 temperature,
@@ -301,6 +305,7 @@ mod tests {
             ]
         );
         assert_eq!(cells[0].plan.decode.max_tokens, 8);
+        assert!(!cells[0].plan.decode.sample_lengths);
         assert_eq!(cells[0].plan.windows, ["last:32"]);
     }
 

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use kvlens_datasets::{
-    BadRows, Format, Loaded, PromptChoices, Sample, TokenCounter, builtin_tasks, write_samples,
+    BadRows, Format, PromptChoices, Sample, TokenCounter, builtin_tasks, write_samples,
 };
 use kvlens_sessions::CapturePlan;
 use kvlens_sessions::estimate::CaptureEstimator;
@@ -19,6 +19,7 @@ use super::fetch::require_model;
 use super::output;
 use super::prompt_arguments::{PromptArguments, PromptKeys};
 use crate::jobs::failure::Failure;
+use crate::jobs::folders::Staging;
 use crate::jobs::prompts;
 
 /// How much of a long prompt is shown at each end, in characters.
@@ -132,13 +133,17 @@ fn list(as_json: bool) -> String {
     text
 }
 
-/// The prompts with their model's tokenizer.
-fn load(prompts: &Prompts) -> Result<(Loaded, CaptureEstimator)> {
+/// Hands over one prompt after the other with its model's tokenizer, and says what was read.
+fn each(
+    prompts: &Prompts,
+    on_sample: &mut dyn FnMut(&Sample, &CaptureEstimator) -> Result<()>,
+) -> Result<()> {
     require_model(&prompts.model)?;
     let plan = plan(prompts)?;
-    let loaded = prompts::load(&plan)?;
-    loaded.report.to_string().lines().for_each(output::note);
-    Ok((loaded, CaptureEstimator::open(&plan)?))
+    let counter = CaptureEstimator::open(&plan)?;
+    let report = prompts::each(&plan, &counter, &mut |sample| on_sample(sample, &counter))?;
+    report.to_string().lines().for_each(output::note);
+    Ok(())
 }
 
 /// A capture with the defaults of `capture`, so that a prompt is as long as it will be there.
@@ -150,19 +155,18 @@ fn plan(prompts: &Prompts) -> Result<CapturePlan> {
 }
 
 fn show(arguments: &ShowArguments) -> Result<()> {
-    let (loaded, counter) = load(&arguments.prompts)?;
-    let mut text = String::new();
-    for sample in &loaded.samples {
+    each(&arguments.prompts, &mut |sample, counter| {
         let tokens = counter.prompt_tokens(sample).map_err(Failure::BadInput)?;
-        match arguments.json {
-            true => {
-                let line = json!({"tokens": tokens, "sample": sample});
-                let _ = writeln!(text, "{line}");
-            }
-            false => show_one(&mut text, sample, tokens, &counter, arguments.whole)?,
+        if arguments.json {
+            return output::print(&format!(
+                "{}\n",
+                json!({"tokens": tokens, "sample": sample})
+            ));
         }
-    }
-    output::print(&text)
+        let mut text = String::new();
+        show_one(&mut text, sample, tokens, counter, arguments.whole)?;
+        output::print(&text)
+    })
 }
 
 fn show_one(
@@ -174,7 +178,11 @@ fn show_one(
 ) -> Result<()> {
     let prompt = &sample.prompt;
     let _ = writeln!(text, "{} ({}, {})", sample.id, sample.dataset, sample.task);
-    let _ = writeln!(text, "  {tokens} tokens, {} bytes", prompt.len());
+    let with = match sample.later_question {
+        Some(_) => " with those of the question that comes afterwards",
+        None => "",
+    };
+    let _ = writeln!(text, "  {tokens} tokens{with}, {} bytes", prompt.len());
     let place = sample.question_place.map(|place| place.label());
     let _ = writeln!(text, "  question: {}", place.unwrap_or("not told apart"));
     let tokens_before = |at: usize| {
@@ -200,6 +208,9 @@ fn show_one(
             let _ = writeln!(text, "  {name}: {value}");
         }
     }
+    if let Some(tokens) = sample.answer_tokens {
+        let _ = writeln!(text, "  answer of at most {tokens} tokens");
+    }
     if let Some(scoring) = &sample.scoring {
         let _ = writeln!(text, "  scored by: {:?}", scoring.metric);
     }
@@ -219,17 +230,26 @@ fn shown(text: &str, whole: bool) -> String {
 }
 
 fn generate(arguments: &GenerateArguments) -> Result<()> {
-    let (loaded, _) = load(&arguments.prompts)?;
     let out = &arguments.out;
     let failed = || format!("the prompts cannot be written: {}", out.display());
-    let mut file = BufWriter::new(File::create_new(out).with_context(failed)?);
-    write_samples(&mut file, &loaded.samples).with_context(failed)?;
+    let (Some(name), false) = (out.file_name(), out.exists()) else {
+        return Err(Failure::BadInput(format!(
+            "the file is already there, or this names none; give another --out: {}",
+            out.display()
+        ))
+        .into());
+    };
+    let folder = out.parent().filter(|it| !it.as_os_str().is_empty());
+    let aside = Staging::begin(folder.unwrap_or(Path::new(".")))?;
+    let mut file = BufWriter::new(File::create(aside.folder().join(name)).with_context(failed)?);
+    let mut count = 0;
+    each(&arguments.prompts, &mut |sample, _| {
+        count += 1;
+        write_samples(&mut file, std::slice::from_ref(sample)).with_context(failed)
+    })?;
     file.flush().with_context(failed)?;
-    output::print(&format!(
-        "wrote {} samples: {}\n",
-        loaded.samples.len(),
-        out.display()
-    ))
+    aside.publish(&[name])?;
+    output::print(&format!("wrote {count} samples: {}\n", out.display()))
 }
 
 fn check(arguments: &CheckArguments) -> Result<()> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Table;
 
 /// Keys, each named as the flag of `kvlens capture` that it stands for.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "model",
     "data",
     "limit",
@@ -19,6 +19,7 @@ const KEYS: [&str; 23] = [
     "skip-too-long",
     "truncate",
     "field",
+    "template",
     "question",
     "evidence-unit",
     "windows",

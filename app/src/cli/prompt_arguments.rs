@@ -44,7 +44,7 @@ pub struct PromptArguments {
     pub evidence_unit: Option<Unit>,
 }
 
-/// The same in a plan file. A template is a file and stays a flag.
+/// The same in a plan file.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct PromptKeys {
@@ -54,6 +54,7 @@ pub struct PromptKeys {
     pub skip_too_long: bool,
     pub truncate: Option<Truncate>,
     pub field: Vec<String>,
+    pub template: Option<PathBuf>,
     pub question: Option<Place>,
     pub evidence_unit: Option<Unit>,
 }
@@ -114,7 +115,7 @@ impl PromptArguments {
             },
             too_long: self.too_long(keys)?,
             field: several(&self.field, &keys.field),
-            template: self.template()?,
+            template: self.template(keys)?,
             question: place.map(QuestionPlace::from),
             evidence_unit: match unit {
                 Some(Unit::Chars) => EvidenceUnit::Characters,
@@ -144,12 +145,13 @@ impl PromptArguments {
         }
     }
 
-    fn template(&self) -> Result<Option<String>> {
+    fn template(&self, keys: &PromptKeys) -> Result<Option<String>> {
         let read = |path: &PathBuf| {
             std::fs::read_to_string(path)
                 .with_context(|| format!("the template cannot be read: {}", path.display()))
         };
-        self.template.as_ref().map(read).transpose()
+        let template = self.template.as_ref().or(keys.template.as_ref());
+        template.map(read).transpose()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use kvlens_datasets::{LoadReport, Loaded, Sample};
+use kvlens_datasets::{LoadReport, Loaded, PromptChoices, Sample};
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
 };
@@ -52,6 +52,8 @@ pub struct CaptureSettings {
     pub source: PromptSource,
     /// A file of prompts, or a built-in task with its options.
     pub data: String,
+    /// Which prompts of it are taken, and how they are read.
+    pub prompts: PromptChoices,
     /// A prompt.
     pub text: String,
     /// The reference answer to the prompt; may be empty.
@@ -84,6 +86,7 @@ impl Default for CaptureSettings {
             model: "demo".to_owned(),
             source: PromptSource::Demo,
             data: String::new(),
+            prompts: PromptChoices::default(),
             text: String::new(),
             answer: String::new(),
             windows: FIRST_WINDOWS.map(str::to_owned).to_vec(),
@@ -142,11 +145,15 @@ impl CaptureSettings {
         Ok(CapturePlan {
             model,
             data: vec![self.data_spec()?],
-            prompts: kvlens_datasets::PromptChoices::default(),
+            prompts: match self.source {
+                PromptSource::File => self.prompts.clone(),
+                PromptSource::Demo | PromptSource::Text => PromptChoices::default(),
+            },
             read: None,
             windows,
             decode: DecodePlan {
                 max_tokens: self.decode_tokens,
+                sample_lengths: false,
                 ignore_eos: self.ignore_eos,
                 teacher_forced: self.teacher_forced,
                 temperature: None,

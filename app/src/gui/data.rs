@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention_picture::AttentionPicture;
 use super::lanes::{CaptureOrder, JobKey};
+use super::prompt_preview::PromptPreview;
 use super::questions::Answers;
 use super::questions::fidelity::group_of;
 use super::session_maps::SessionMaps;
@@ -196,6 +197,8 @@ pub struct Data {
     pub capture_error: Option<String>,
     /// What the capture of the panel would take in memory, once it was estimated.
     pub capture_memory: Option<String>,
+    /// What its prompts are, once they were read.
+    pub capture_prompts: Option<PromptPreview>,
 }
 
 impl Data {

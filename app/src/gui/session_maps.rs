@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::statistics::{HeadDifference, HeadWinner};
 use kvlens_analysis::statistics::{paired_differences_by_head, winners_by_head};
-use kvlens_analysis::{Budget, Compare, Comparison, Metric};
+use kvlens_analysis::{Budget, Compare, Comparison, Metric, SampleGroup};
 
+use super::needle_maps::NeedleMaps;
 use super::state::Choices;
 use crate::measurement::head_values::HeadValues;
+use crate::measurement::needle::add_needle;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// Resampling starts from the same number everywhere.
@@ -56,6 +59,8 @@ pub struct SessionMapsKey {
 pub struct GatheredValues {
     gathered: HeadValues,
     ceilings: Option<HeadValues>,
+    needles: NeedleGrids,
+    budget: Budget,
 }
 
 impl GatheredValues {
@@ -66,15 +71,35 @@ impl GatheredValues {
         Self {
             gathered: none(),
             ceilings: (wanted.options.compare == Compare::Methods).then(none),
+            needles: NeedleGrids::default(),
+            budget: wanted.budget,
         }
     }
 
     /// Adds a sample that was measured at [`Self::budgets`].
     pub fn add(&mut self, sample: &MeasuredSample) {
         self.gathered.add(sample);
+        self.add_needle(sample);
         if let Some(ceilings) = &mut self.ceilings {
             ceilings.add(&with_ceilings(sample));
         }
+    }
+
+    /// What the sample says of every window, if it is one of a needle grid.
+    fn add_needle(&mut self, sample: &MeasuredSample) {
+        let record = &sample.record;
+        let group = SampleGroup {
+            model: String::new(),
+            task: record.task.clone(),
+            question_place: record.question_place.map(|place| place.to_string()),
+        };
+        add_needle(
+            &mut self.needles,
+            &group,
+            &record.id,
+            sample,
+            &[self.budget],
+        );
     }
 
     /// The budgets in tokens that a prompt of T tokens is measured at.
@@ -118,6 +143,8 @@ pub struct SessionMaps {
     pub means: Vec<(String, Vec<f64>)>,
     /// Means of their ceilings in the same order, `[L * H]`; empty where queries are compared.
     pub ceilings: Vec<Vec<f64>>,
+    /// Grids of samples that have a length and a depth, one for each task and place of the question.
+    pub needles: Vec<NeedleMaps>,
     /// The best of [`SessionMapsKey::windows`] in every head; empty until all samples are in, and without windows.
     pub winners: Vec<Option<HeadWinner>>,
     /// First less second of [`SessionMapsKey::pair`] in every head; empty until all samples are in.
@@ -130,7 +157,12 @@ impl SessionMaps {
     /// # Errors
     /// No samples yet; numbers that are not finite.
     pub fn means(key: SessionMapsKey, gathered: &GatheredValues, total: usize) -> Result<Self> {
-        let GatheredValues { gathered, ceilings } = gathered;
+        let GatheredValues {
+            gathered,
+            ceilings,
+            needles,
+            ..
+        } = gathered;
         let values = gathered.of(gathered.windows())?;
         let ceilings = match ceilings {
             Some(ceilings) => Some(ceilings.of(gathered.windows())?),
@@ -148,6 +180,7 @@ impl SessionMaps {
             ceilings: ceilings.map_or_else(Vec::new, |values| {
                 windows.map(|window| values.head_means(window)).collect()
             }),
+            needles: needles.grids().iter().map(NeedleMaps::of).collect(),
             winners: Vec::new(),
             differences: Vec::new(),
         })

@@ -132,18 +132,28 @@ pub fn refuse_useless_budgets(sessions: &[Session], budgets: &[Budget]) -> Resul
 pub fn sample_key(session: &Session, record: &SampleRecord) -> SampleKey {
     let manifest = session.manifest();
     let ids = |ids: &[u32]| -> Vec<u8> { ids.iter().flat_map(|id| id.to_le_bytes()).collect() };
+    let prompt_ids = ids(&record.prompt_ids);
+    let generated_ids = ids(&record.generated_ids);
+    let mut content = vec![
+        manifest.model.weights_sha256.as_bytes(),
+        manifest.dtype.as_bytes(),
+        &prompt_ids,
+        &generated_ids,
+    ];
+    let mut prompt = vec![record.prompt.as_bytes()];
+    // several questions may be asked after one prompt, and have one answer
+    let question_ids = ids(record.question_ids());
+    if let Some(later) = &record.asked_later {
+        content.push(&question_ids);
+        prompt.push(later.text.as_bytes());
+    }
     SampleKey {
-        content: short_hash(&[
-            manifest.model.weights_sha256.as_bytes(),
-            manifest.dtype.as_bytes(),
-            &ids(&record.prompt_ids),
-            &ids(&record.generated_ids),
-        ]),
+        content: short_hash(&content),
         document: record.document.as_ref().map(|document| {
             let question = record.question.as_deref().unwrap_or_default();
             format!("{document} {question}")
         }),
-        prompt: short_hash(&[record.prompt.as_bytes()]),
+        prompt: short_hash(&prompt),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use kvlens_analysis::tables::{JsonRows, TableError};
 use kvlens_datasets::{
-    DataSpec, DatasetError, Fit, LoadOptions, LoadReport, Loaded, PromptChoices, TooLong,
+    DataSpec, DatasetError, Fit, LoadOptions, LoadReport, Loaded, PromptChoices, Sample, TooLong,
     load_with, read_each,
 };
 use kvlens_sessions::CapturePlan;
@@ -26,17 +26,29 @@ pub fn load(plan: &CapturePlan) -> Result<Loaded> {
         return Ok(load_with(&specs, &without_model(&plan.prompts)?)?);
     }
     let tokens = CaptureEstimator::open(plan)?;
-    let limit_tokens = tokens.longest_prompt()?;
-    let options = LoadOptions {
-        tokens: Some(&tokens),
-        // what is refused is refused by the capture, which says what stands behind the prompt
-        fit: (plan.prompts.too_long != TooLong::Refuse).then_some(Fit {
-            limit_tokens,
-            too_long: plan.prompts.too_long,
-        }),
-        ..without_model(&plan.prompts)?
-    };
-    Ok(load_with(&specs, &options)?)
+    Ok(load_with(&specs, &with_model(plan, &tokens)?)?)
+}
+
+/// Hands over one prompt after the other, as the plan's model runs them, in the memory of one; an error of `on_sample`
+/// ends the reading.
+///
+/// # Errors
+/// As [`load`], and that error.
+pub fn each(
+    plan: &CapturePlan,
+    tokens: &CaptureEstimator,
+    on_sample: &mut dyn FnMut(&Sample) -> Result<()>,
+) -> Result<LoadReport> {
+    let mut outcome = Ok(());
+    let options = with_model(plan, tokens)?;
+    let report = read_each(&parsed(&plan.data)?, &options, &mut |sample| {
+        outcome = on_sample(&sample);
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    outcome.map(|()| report)
 }
 
 /// The prompts of these specifications, whatever model runs them.
@@ -66,6 +78,21 @@ fn without_model(choices: &PromptChoices) -> Result<LoadOptions<'static>, Datase
     Ok(LoadOptions {
         open_table: Some(&open_table),
         ..choices.options()?
+    })
+}
+
+fn with_model<'a>(
+    plan: &CapturePlan,
+    tokens: &'a CaptureEstimator,
+) -> Result<LoadOptions<'a>, DatasetError> {
+    Ok(LoadOptions {
+        tokens: Some(tokens),
+        // what is refused is refused by the capture, which says what stands behind the prompt
+        fit: (plan.prompts.too_long != TooLong::Refuse).then_some(Fit {
+            limit_tokens: tokens.positions(),
+            too_long: plan.prompts.too_long,
+        }),
+        ..without_model(&plan.prompts)?
     })
 }
 

@@ -365,14 +365,16 @@ fn continuation_plan(
     record: &SampleRecord,
     progress: &dyn StageProgress,
 ) -> Result<ContinuationPlan> {
-    let most_tokens = plan.decode.unwrap_or(decode.max_tokens);
+    let of_sample = decode.of(record.answer_tokens).max_tokens;
+    let most_tokens = plan.decode.unwrap_or(of_sample);
+    let asked = record.prompt_ids.len() + record.question_ids().len();
     let generated = record.generated_ids.iter().copied();
     let mut answer_ids = match &record.answer {
         Some(answer) => model.encode_continuation(answer)?,
         None => Vec::new(),
     };
     let positions = model.config().max_positions;
-    if record.prompt_ids.len() + answer_ids.len() > positions {
+    if asked + answer_ids.len() > positions {
         progress.note(&format!(
             "warning: the answer of sample '{}' does not fit behind its prompt in the model's {positions} \
              positions; its likelihood is left out",
@@ -381,6 +383,7 @@ fn continuation_plan(
         answer_ids.clear();
     }
     Ok(ContinuationPlan {
+        question_ids: record.question_ids().to_vec(),
         step_ids: generated.take(most_tokens).collect(),
         answer_ids,
         most_tokens,

@@ -4,7 +4,7 @@
 //! one thing: other tokens at their positions, or the same tokens at other positions. That needs the model, so
 //! it is asked for apart from [`super::queries`], which a session alone can answer.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kvlens_sessions::model::{Model, RopeConfig};
 use kvlens_sessions::windows::{Decode, ReadyWindow, parse_window};
 use kvlens_sessions::{
@@ -88,6 +88,11 @@ pub fn intervene(
     progress: &mut dyn StageProgress,
 ) -> Result<Vec<IntervenedQueries>> {
     let record = &captured.record;
+    ensure!(
+        record.asked_later.is_none(),
+        "the question of this sample comes after its prompt, and interventions put the answer's tokens right behind it; \
+         choose a sample with its question in the prompt"
+    );
     let (steps, prompt_tokens) = (record.generated_ids.len(), record.prompt_ids.len());
     let decode = DecodePlan {
         max_tokens: steps,

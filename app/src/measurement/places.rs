@@ -35,7 +35,8 @@ impl Sweep {
 }
 
 /// Recall of every place of the window, for every query head; none where the session keeps no run of
-/// queries that ends with the prompt and is at least as long as the window.
+/// queries that ends with the prompt and is at least as long as the window, and none where the question comes after the
+/// prompt.
 ///
 /// Where queries are compared the windows are scored as everything is; where methods are compared, as SnapKV scores
 /// them, but for the options' overrides.
@@ -58,7 +59,8 @@ pub fn sweep_places(
         .query_rows()
         .context("the decode stage has no queries")?;
     let rows = QueryRows::concatenate(&[prompt_end.rows, decode])?;
-    if rows.count() < sweep.width {
+    // a question that comes after the prompt stands between the two, and its queries are not kept
+    if rows.count() < sweep.width || captured.record.asked_later.is_some() {
         return Ok(None);
     }
     let observation = oracle_observation(captured, options)?;

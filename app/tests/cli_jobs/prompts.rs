@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::support::{model_copy, run, run_ok};
+use super::support::{model_copy, numbers, read_table, run, run_ok, texts};
 
 /// The samples that `data show` gives of one file, and what it says of the file.
 fn shown(text: &[u8], more: &[&str]) -> (Vec<Value>, String) {
@@ -342,4 +342,213 @@ fn an_answer_prefix_follows_the_assistants_header() {
     );
     let plain = capture("plain.kvlens", &[]);
     assert!(plain.ends_with("Where is Ann? Ann is in"), "{plain}");
+}
+
+#[test]
+fn questions_that_come_after_the_prompt_are_captured_measured_and_evicted_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = "Ann lives in Rome. Bo digs in Oslo. ".repeat(8);
+    let rows: Vec<u8> = ["Where does Ann live?", "Where does Bo dig?"]
+        .into_iter()
+        .flat_map(|question| line(&json!({"context": document, "question": question})))
+        .collect();
+    fs::write(folder.path().join("rows.jsonl"), rows).unwrap();
+    let shown = run_ok(
+        folder.path(),
+        &["data", "show", "rows.jsonl", "--question", "absent"],
+    );
+    assert!(
+        shown.stdout.contains("asked afterwards:") && shown.stdout.contains("question: absent"),
+        "{}",
+        shown.stdout
+    );
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "rows.jsonl",
+        "--question",
+        "absent",
+        "--decode",
+        "4",
+        "--ignore-eos",
+        "--windows",
+        "last:8",
+        "h2o",
+        "--out",
+        "s.kvlens",
+    ];
+    run_ok(folder.path(), &capture);
+    let session = kvlens_sessions::Session::open(&folder.path().join("s.kvlens")).unwrap();
+    let records = [0, 1].map(|index| session.load_sample(index).unwrap().record);
+    for (record, question) in records.iter().zip(["Ann live?", "Bo dig?"]) {
+        assert!(record.token_texts.concat().trim_end().ends_with("in Oslo."));
+        let later = record.asked_later.as_ref().unwrap();
+        assert!(later.text.ends_with(question), "{}", later.text);
+        assert!(later.ids.len() > 3);
+    }
+    assert_eq!(records[0].prompt_ids, records[1].prompt_ids);
+    run_ok(
+        folder.path(),
+        &["measure", "s.kvlens", "--out", "t", "--budgets", "16"],
+    );
+    let samples = read_table(&folder.path().join("t"), "samples.parquet");
+    assert_eq!(texts(&samples, "question_place"), ["absent", "absent"]);
+    // one prompt, two questions: two samples, even where the answers are one
+    let contents = texts(&samples, "content");
+    assert_ne!(contents[0], contents[1]);
+    run_ok(
+        folder.path(),
+        &["fidelity", "s.kvlens", "--out", "f", "--budgets", "16"],
+    );
+    let fidelity = read_table(&folder.path().join("f"), "fidelity.parquet");
+    let (windows, divergence) = (texts(&fidelity, "window"), numbers(&fidelity, "kl"));
+    for (window, kl) in windows.iter().zip(divergence) {
+        assert!(window != "full" || kl == 0.0, "{window}: {kl}");
+    }
+}
+
+#[test]
+fn a_benchmarks_answer_length_is_the_default_and_a_flag_goes_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = json!({"prompt": "Where is Ann?", "max_new_tokens": 3});
+    fs::write(folder.path().join("rows.jsonl"), line(&row)).unwrap();
+    for (out, more, expected) in [("a", &[][..], 3), ("b", &["--decode", "5"][..], 5)] {
+        let capture = [
+            "capture",
+            "--model",
+            "demo",
+            "--data",
+            "rows.jsonl",
+            "--ignore-eos",
+            "--out",
+            out,
+        ];
+        run_ok(folder.path(), &[&capture[..], more].concat());
+        let session = kvlens_sessions::Session::open(&folder.path().join(out)).unwrap();
+        let record = session.load_sample(0).unwrap().record;
+        assert_eq!(record.generated_ids.len(), expected);
+    }
+}
+
+#[test]
+fn a_plan_file_names_a_template() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = json!({"context": "Ann digs.", "question": "Who?"});
+    fs::write(folder.path().join("rows.jsonl"), line(&row)).unwrap();
+    fs::write(
+        folder.path().join("words.txt"),
+        "{document} Q: {question} A:",
+    )
+    .unwrap();
+    let plan = "model = ['demo']\ndata = ['rows.jsonl']\ntemplate = 'words.txt'\ndecode = 2\n\
+        ignore-eos = true\nout = 'runs'";
+    fs::write(folder.path().join("plan.toml"), plan).unwrap();
+    run_ok(folder.path(), &["capture", "--plan", "plan.toml"]);
+    let text = run_text(&folder.path().join("runs/demo-rows.kvlens"));
+    assert_eq!(text, "Ann digs. Q: Who? A:");
+}
+
+/// A grid of two lengths and depths: its table is the mean of the table of heads, and its picture shows the table.
+#[test]
+fn a_needle_grid_is_a_table_and_maps() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "niah:length=256|512,depth=0..1/2,samples=2",
+        "--windows",
+        "last:8",
+        "random",
+        "--decode",
+        "8",
+        "--ignore-eos",
+        "--out",
+        "s.kvlens",
+    ];
+    run_ok(folder.path(), &capture);
+    run_ok(
+        folder.path(),
+        &["measure", "s.kvlens", "--out", "t", "--budgets", "32"],
+    );
+    let tables = folder.path().join("t");
+    let samples = read_table(&tables, "samples.parquet");
+    let tokens = numbers(&samples, "prompt_tokens");
+    for (tokens, asked) in tokens.iter().zip(numbers(&samples, "asked_length")) {
+        assert!(
+            (0.99 * asked..=asked).contains(tokens),
+            "{tokens} of {asked}"
+        );
+    }
+    let grid = read_table(&tables, "needle.parquet");
+    assert_eq!(grid.rows(), 2 * 2 * 2);
+    let (windows, depths) = (texts(&grid, "window"), numbers(&grid, "depth"));
+    let (lengths, kept) = (
+        numbers(&grid, "asked_length"),
+        numbers(&grid, "evidence_kept"),
+    );
+    let recalls = numbers(&grid, "recall");
+    let heads = read_table(&tables, "overlap.parquet");
+    let of_heads = |column: &str, row: usize| {
+        let (labels, at) = (texts(&heads, "window"), numbers(&heads, "depth"));
+        let (asked, budgets) = (numbers(&heads, "asked_length"), texts(&heads, "budget"));
+        let values = heads.numbers(column).unwrap();
+        let found: Vec<f64> = (0..heads.rows())
+            .filter(|&head| labels[head] == windows[row] && at[head] == depths[row])
+            .filter(|&head| asked[head] == lengths[row] && budgets[head] == "32")
+            .filter_map(|head| values[head])
+            .collect();
+        found.iter().sum::<f64>() / found.len() as f64
+    };
+    for row in 0..grid.rows() {
+        assert!((kept[row] - of_heads("evidence_kept", row)).abs() < 1e-6);
+        assert!((recalls[row] - of_heads("recall", row)).abs() < 1e-6);
+    }
+    let figure = [
+        "figure", "s.kvlens", "--kind", "needle", "--budget", "32", "--out", "n.svg",
+    ];
+    run_ok(folder.path(), &figure);
+    let svg = fs::read_to_string(folder.path().join("n.svg")).unwrap();
+    for words in ["needle kept", "score of the answers", "512", "depth"] {
+        assert!(svg.contains(words), "{words}");
+    }
+    let data = read_table(folder.path(), "n.parquet");
+    let (panels, values) = (texts(&data, "panel"), data.numbers("value").unwrap());
+    let (x, y) = (numbers(&data, "x"), numbers(&data, "y"));
+    for row in 0..grid.rows() {
+        let panel = format!("{}: needle kept", windows[row]);
+        let place = (0..data.rows())
+            .find(|&at| panels[at] == panel && x[at] == lengths[row] && y[at] == depths[row]);
+        let found = values[place.unwrap()].unwrap();
+        assert!((found - kept[row]).abs() < 1e-6, "{panel}");
+    }
+    // samples without a depth have no grid
+    let refused = run(
+        folder.path(),
+        &[
+            "capture",
+            "--model",
+            "demo",
+            "--data",
+            "demo:samples=1",
+            "--decode",
+            "4",
+            "--out",
+            "d.kvlens",
+        ],
+    );
+    assert_eq!(refused.code, 0, "{refused:#?}");
+    let figure = [
+        "figure", "d.kvlens", "--kind", "needle", "--budget", "32", "--out", "d.svg",
+    ];
+    let ran = run(folder.path(), &figure);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(
+        ran.stderr.contains("asked length and depth"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -251,6 +251,7 @@ impl<'a> Reader<'_, 'a, '_> {
         match self.first("id") {
             None => Ok(self.source.row_id(self.source.stem, number)),
             Some((_, Value::String(id))) if !id.trim().is_empty() => Ok(id.clone()),
+            Some((name, Value::String(_))) => Err(format!("has an empty field {name}")),
             Some((_, Value::Number(id))) if !id.is_f64() => Ok(id.to_string()),
             Some((name, _)) => Err(format!(
                 "has a field {name} that is neither text nor a whole number"

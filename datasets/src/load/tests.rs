@@ -101,6 +101,8 @@ fn a_bad_row_is_named_or_left_out_as_asked() {
         (r#"{"prompt": 3}"#, "prompt that is not text"),
         (r#"["a"]"#, "not a JSON object"),
         (r#"{"prompt": "a", "id": 1.5}"#, "field id"),
+        (r#"{"prompt": "a", "id": ""}"#, "an empty field id"),
+        (r#"{"context": "", "question": ""}"#, "empty prompt"),
         (r#"{"prompt": "a", "values": {"c": 1}}"#, "field values"),
         (
             r#"{"prompt": "a", "question_place": "middle"}"#,

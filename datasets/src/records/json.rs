@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Fields, Record, object};
+use super::{Fields, LONGEST_ROW, Record, object, too_long};
 use crate::error::DatasetError;
 
 /// The rows of a file. A file that is one object which holds nothing but one list of objects is that list.
@@ -14,6 +14,7 @@ pub(super) struct Rows<R> {
     path: PathBuf,
     reader: R,
     number: usize,
+    longest: u64,
     /// Whether the file is an array; unknown before its first byte was read.
     is_array: Option<bool>,
     is_done: bool,
@@ -27,10 +28,16 @@ impl<R: BufRead> Rows<R> {
             path: path.to_owned(),
             reader,
             number: 0,
+            longest: LONGEST_ROW,
             is_array: None,
             is_done: false,
             inner: VecDeque::new(),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_longest(self, longest: u64) -> Self {
+        Self { longest, ..self }
     }
 
     fn peek(&mut self) -> std::io::Result<Option<u8>> {
@@ -49,8 +56,8 @@ impl<R: BufRead> Rows<R> {
         Ok(None)
     }
 
-    /// The bytes of the next value; `None` behind the last one.
-    fn value(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+    /// The bytes of the next value, or what is wrong with it; `None` behind the last one.
+    fn value(&mut self) -> std::io::Result<Option<Result<Vec<u8>, String>>> {
         let Some(mut first) = self.start()? else {
             return Ok(None);
         };
@@ -71,19 +78,19 @@ impl<R: BufRead> Rows<R> {
         self.cut().map(Some)
     }
 
-    /// Reads to the end of a value: to the bracket that closes it, or to what ends a bare word.
-    fn cut(&mut self) -> std::io::Result<Vec<u8>> {
+    /// Reads to the end of a value: to the bracket that closes it, or to what ends a bare word. Of one that is too long
+    /// nothing is kept, and the next one begins where it does.
+    fn cut(&mut self) -> std::io::Result<Result<Vec<u8>, String>> {
         let mut value = Vec::new();
+        let mut length = 0_u64;
         let mut cutter = Cutter::default();
         loop {
             let buffer = self.reader.fill_buf()?;
-            if buffer.is_empty() {
-                return Ok(value);
-            }
+            let is_at_end = buffer.is_empty();
             let mut used = 0;
             let mut is_over = false;
             for byte in buffer {
-                match cutter.step(*byte, used + value.len() == 0) {
+                match cutter.step(*byte, length + used as u64 == 0) {
                     Step::Inside => used += 1,
                     Step::Last => {
                         used += 1;
@@ -95,10 +102,18 @@ impl<R: BufRead> Rows<R> {
                     break;
                 }
             }
-            value.extend_from_slice(&buffer[..used]);
+            length += used as u64;
+            if length <= self.longest {
+                value.extend_from_slice(&buffer[..used]);
+            } else {
+                value = Vec::new();
+            }
             self.reader.consume(used);
-            if is_over {
-                return Ok(value);
+            if is_over || is_at_end {
+                return Ok(match length <= self.longest {
+                    true => Ok(value),
+                    false => Err(too_long(length, self.longest)),
+                });
             }
         }
     }
@@ -114,7 +129,7 @@ impl<R: BufRead> Rows<R> {
             self.is_done = true;
             return Ok(None);
         };
-        let row = object::parse(&bytes);
+        let row = bytes.and_then(|bytes| object::parse(&bytes));
         if let (Ok(fields), 0, Some(false)) = (&row, self.number, self.is_array)
             && let Some(list) = only_list(fields)
         {

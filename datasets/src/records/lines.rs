@@ -3,11 +3,8 @@
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Record, object};
+use super::{LONGEST_ROW, Record, object, too_long};
 use crate::error::DatasetError;
-
-/// No line may take more memory; a prompt of 128,000 tokens takes about half a megabyte.
-const LONGEST_LINE: u64 = 1 << 30;
 
 /// The lines that are not blank.
 pub(super) struct Lines<R> {
@@ -23,7 +20,7 @@ impl<R: BufRead> Lines<R> {
             path: path.to_owned(),
             reader,
             number: 0,
-            longest: LONGEST_LINE,
+            longest: LONGEST_ROW,
         }
     }
 
@@ -42,11 +39,7 @@ impl<R: BufRead> Lines<R> {
         self.number += 1;
         if line.len() as u64 == self.longest && !line.ends_with(b"\n") {
             let rest = self.skip_line()?;
-            return Ok(Some(Err(format!(
-                "is {} bytes long; at most {} are read",
-                self.longest + rest,
-                self.longest
-            ))));
+            return Ok(Some(Err(too_long(self.longest + rest, self.longest))));
         }
         Ok(Some(Ok(line)))
     }

@@ -32,6 +32,14 @@ pub struct Record {
 /// Rows as they come. An error ends the file, a bad row does not.
 pub type Records = Box<dyn Iterator<Item = Result<Record, DatasetError>>>;
 
+/// No row may take more memory; a prompt of 128,000 tokens takes about half a megabyte.
+const LONGEST_ROW: u64 = 1 << 30;
+
+/// What is said of a longer one.
+fn too_long(bytes: u64, longest: u64) -> String {
+    format!("is {bytes} bytes long; at most {longest} are read")
+}
+
 /// Opens a file of a table format that this crate does not read (Parquet): its rows as JSON objects, or why not.
 pub type OpenTable =
     dyn Fn(&Path) -> Result<Box<dyn Iterator<Item = Result<Value, String>>>, String>;

@@ -46,6 +46,11 @@ fn problem(text: &str, error: &serde_json::Error) -> String {
     }) {
         return format!("holds NaN or Infinity, which are no numbers of JSON (column {column})");
     }
+    if said.starts_with("control character") {
+        return format!(
+            "holds NUL or another control character, which JSON writes as \\u0000 (column {column})"
+        );
+    }
     format!("is not valid JSON (column {column})")
 }
 

@@ -44,7 +44,7 @@ fn lines_end_with_line_feeds_only() {
 
 #[test]
 fn a_bad_line_says_why_and_the_next_is_read() {
-    let bad: [(&[u8], &str); 12] = [
+    let bad: [(&[u8], &str); 13] = [
         (b"{\"a\":\"\\ud800\"}", "half of a surrogate pair"),
         (b"{\"a\":\"\\ud800x\"}", "half of a surrogate pair"),
         (b"{\"a\":\"\\udc00\"}", "half of a surrogate pair"),
@@ -53,7 +53,8 @@ fn a_bad_line_says_why_and_the_next_is_read() {
         (b"{\"a\": Infinity}", "NaN or Infinity"),
         (b"{\"a\": -Infinity}", "NaN or Infinity"),
         (b"{\"a\":\"\xff\"}", "not UTF-8 text (first wrong byte at 6"),
-        (b"{\"a\":\"x\0\"}", "not valid JSON"),
+        (b"{\"a\":\"x\0\"}", "NUL or another control character"),
+        (b"{\"a\":\"x\ty\"}", "NUL or another control character"),
         (b"{\"a\":1,\"b\":2,\"a\":3}", "the field a twice"),
         (b"[1]", "not a JSON object"),
         (b"{\"a\":", "not valid JSON"),
@@ -88,6 +89,43 @@ fn a_line_beyond_the_limit_is_named_with_its_length() {
         "is 19 bytes long; at most 12 are read"
     );
     assert_eq!(found[1], (2, Ok(json!({"b": 2}))));
+}
+
+#[test]
+fn a_row_of_json_beyond_the_limit_is_named_and_the_next_is_read() {
+    let text = "[{\"a\":\"0123456789 }\"}, {\"b\":2}, {\"c\": \"0123456789";
+    let records = Rows::new("a.json".as_ref(), Cursor::new(text.as_bytes().to_vec()));
+    let found = collect(records.with_longest(12));
+    assert_eq!(
+        found[0].1.as_ref().unwrap_err(),
+        "is 20 bytes long; at most 12 are read"
+    );
+    assert_eq!(found[1], (2, Ok(json!({"b": 2}))));
+    assert!(found[2].1.as_ref().unwrap_err().contains("at most 12"));
+    assert_eq!(found.len(), 3);
+}
+
+/// A line of 200 MB, made while it is read, is a row like any other; one beyond the limit costs no memory.
+#[test]
+fn a_line_of_200_megabytes_is_read_or_passed_over() {
+    const LONG: u64 = 200_000_000;
+    let file = || {
+        let start = Cursor::new(b"{\"a\":\"".to_vec());
+        let text = std::io::repeat(b'x').take(LONG);
+        let end = Cursor::new(b"\"}\n{\"b\":2}\n".to_vec());
+        std::io::BufReader::new(start.chain(text).chain(end))
+    };
+    let mut lines = Lines::new("a.jsonl".as_ref(), file());
+    let long = lines.next().unwrap().unwrap().fields.unwrap();
+    assert_eq!(long["a"].as_str().unwrap().len() as u64, LONG);
+    let short = Lines::new("a.jsonl".as_ref(), file()).with_longest(1 << 20);
+    let found = collect(short);
+    let problem = found[0].1.as_ref().unwrap_err();
+    assert!(problem.starts_with("is 200000009 bytes long"), "{problem}");
+    assert_eq!(found[1], (2, Ok(json!({"b": 2}))));
+    let rows = collect(Rows::new("a.json".as_ref(), file()).with_longest(1 << 20));
+    assert!(rows[0].1.is_err());
+    assert_eq!(rows[1], (2, Ok(json!({"b": 2}))));
 }
 
 /// A row of many megabytes is a row like any other.

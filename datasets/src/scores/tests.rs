@@ -36,7 +36,7 @@ fn scores_equal_those_of_python() {
         );
         metrics.insert(format!("{:?}", scoring.metric));
     }
-    assert_eq!(metrics.len(), 20);
+    assert_eq!(metrics.len(), 22);
 }
 
 #[test]

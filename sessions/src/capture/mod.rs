@@ -16,12 +16,13 @@ use crate::files::write_file;
 use crate::hash::sha256_hex;
 use crate::model::Model;
 use crate::plan::CapturePlan;
+use crate::prefill::Prefilled;
 use crate::store::{SampleState, write_sample};
-use crate::windows::{Decode, ReadyWindow, expand_all, parse_windows};
+use crate::windows::{ReadyWindow, expand_all, parse_windows};
 use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
+pub(crate) use prepared::{Lengths, check_positions, refuse_far_too_long};
 use prepared::{check_all, prepare};
-pub(crate) use prepared::{check_positions, refuse_far_too_long};
 
 /// Runs `plan` with a loaded model on `samples` and writes the session `out`.
 ///
@@ -45,18 +46,18 @@ pub fn capture(
         .into_iter()
         .map(|window| window.ready(model))
         .collect::<Result<Vec<_>, _>>()?;
-    let oracle = Decode::generated(plan.decode.clone()).needs();
     let needs = windows
         .iter()
-        .fold(oracle, |needs, window| needs.and(&window.needs()));
-    let job = CaptureJob {
+        .fold(Needs::default(), |needs, window| needs.and(&window.needs()));
+    let mut job = CaptureJob {
         plan,
         model,
         windows: &windows,
         needs: &needs,
+        room: Needs::default(),
         cancel,
     };
-    check_all(&job, samples)?;
+    job.room = check_all(&job, samples)?;
     let mut folder = SessionFolder::start(plan, model, &windows, samples, out, start)?;
     on_event(CaptureEvent::Started);
     let outcome = job.run_all(samples, &mut folder, on_event);
@@ -71,7 +72,10 @@ struct CaptureJob<'a> {
     plan: &'a CapturePlan,
     model: &'a Model,
     windows: &'a [ReadyWindow],
+    /// What the windows need.
     needs: &'a Needs,
+    /// What questions and decode stages need, of any sample: several may share a prefill.
+    room: Needs,
     cancel: &'a CancelFlag,
 }
 
@@ -84,6 +88,7 @@ impl CaptureJob<'_> {
     ) -> Result<CaptureSummary, SessionError> {
         let mut summary = CaptureSummary::default();
         let count = samples.len();
+        let mut shared = None;
         for (index, sample) in samples.iter().enumerate() {
             if folder.is_finished(index) {
                 summary.already_finished += 1;
@@ -95,7 +100,9 @@ impl CaptureJob<'_> {
                 count,
                 id: id.clone(),
             });
-            match self.run_and_write(sample, index, folder, on_event) {
+            let written = self.run_and_write(sample, index, folder, &mut shared, on_event);
+            shared = shared.filter(|_| share_a_prefill(sample, samples.get(index + 1)));
+            match written {
                 Ok(state) => {
                     folder.set_state(index, state)?;
                     summary.finished += 1;
@@ -125,9 +132,10 @@ impl CaptureJob<'_> {
         sample: &Sample,
         index: usize,
         folder: &SessionFolder,
+        shared: &mut Option<Prefilled>,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<SampleState, SessionError> {
-        let captured = self.capture_sample(&prepare(self, sample)?, on_event)?;
+        let captured = self.capture_sample(&prepare(self, sample)?, shared, on_event)?;
         let file = format!("sample-{index:05}.safetensors");
         let path = folder.path().join(&file);
         let bytes = write_sample(&captured, &path)?;
@@ -139,4 +147,12 @@ impl CaptureJob<'_> {
             decode_tokens: captured.record.generated_ids.len(),
         })
     }
+}
+
+/// Whether the next sample asks another question of the same prompt, after it.
+fn share_a_prefill(sample: &Sample, next: Option<&Sample>) -> bool {
+    next.is_some_and(|next| {
+        let are_asked_later = sample.later_question.is_some() && next.later_question.is_some();
+        are_asked_later && sample.prompt == next.prompt
+    })
 }

@@ -16,19 +16,22 @@ pub(crate) struct PreparedSample<'a> {
     pub(crate) answer_ids: Option<Vec<u32>>,
 }
 
-/// Refuses what can be refused before anything is written. The prompts' ids are not kept: those of a large data set
-/// take more memory than a capture, and a prompt is encoded in no time beside its prefill.
-pub(super) fn check_all(job: &CaptureJob<'_>, samples: &[Sample]) -> Result<(), SessionError> {
+/// Refuses what can be refused before anything is written, and gives the room that questions and decode stages need
+/// behind the prompts. The prompts' ids are not kept: those of a large data set take more memory than a capture, and a
+/// prompt is encoded in no time beside its prefill.
+pub(super) fn check_all(job: &CaptureJob<'_>, samples: &[Sample]) -> Result<Needs, SessionError> {
     if samples.is_empty() {
         return Err(SessionError::Plan {
             reason: "the data hold no sample".to_owned(),
         });
     }
+    let mut most = 0;
     for sample in samples {
         job.cancel.check()?;
-        prepare(job, sample)?;
+        let question_tokens = prepare(job, sample)?.prompt.question_ids.len();
+        most = most.max(job.plan.decode.tokens_behind(sample, question_tokens));
     }
-    Ok(())
+    Ok(Needs::room(most))
 }
 
 pub(super) fn prepare<'a>(
@@ -42,12 +45,6 @@ pub(super) fn prepare<'a>(
     };
     if sample.prompt.is_empty() {
         return Err(wrong("the prompt is empty".to_owned()));
-    }
-    if sample.later_question.is_some() {
-        return Err(wrong(
-            "its question comes after the prompt, which a capture does not ask yet; put the question at the start or the end"
-                .to_owned(),
-        ));
     }
     let positions = model.config().max_positions;
     let text = sample.prompt_and_prefix();
@@ -66,7 +63,7 @@ pub(super) fn prepare<'a>(
             ));
         }
     };
-    check_positions(sample, prompt.ids.len(), plan, job.needs, positions)?;
+    check_positions(sample, Lengths::of(&prompt), plan, job.needs, positions)?;
     job.windows
         .iter()
         .try_for_each(|window| window.check_prompt(prompt.ids.len()))
@@ -110,25 +107,49 @@ pub(crate) fn refuse_far_too_long(
     Ok(())
 }
 
-/// Refuses a prompt of so many tokens that, with what stands behind it, passes the model's positions.
+/// T, and Q of a question that comes after the prompt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lengths {
+    pub(crate) prompt_tokens: usize,
+    pub(crate) question_tokens: usize,
+}
+
+impl Lengths {
+    pub(crate) fn of(prompt: &EncodedPrompt) -> Self {
+        Self {
+            prompt_tokens: prompt.ids.len(),
+            question_tokens: prompt.question_ids.len(),
+        }
+    }
+}
+
+/// Refuses a prompt that, with what stands behind it, passes the model's positions. `needs` are the windows'.
 pub(crate) fn check_positions(
     sample: &Sample,
-    tokens: usize,
+    lengths: Lengths,
     plan: &CapturePlan,
     needs: &Needs,
     positions: usize,
 ) -> Result<(), SessionError> {
-    let needed = tokens.saturating_add(needs.extra_positions);
+    let Lengths {
+        prompt_tokens: tokens,
+        question_tokens,
+    } = lengths;
+    let behind_tokens = plan.decode.tokens_behind(sample, question_tokens);
+    let needed = tokens.saturating_add(needs.extra_positions.max(behind_tokens));
     if needed <= positions {
         return Ok(());
     }
-    let behind = if needs.extra_positions > plan.decode.max_tokens {
+    let decode_tokens = behind_tokens - question_tokens;
+    let behind = if needs.extra_positions > behind_tokens {
         format!(
             "{} positions that a window uses behind it",
             needs.extra_positions
         )
+    } else if question_tokens > 0 {
+        format!("{question_tokens} tokens of its question and {decode_tokens} decode tokens")
     } else {
-        format!("{} decode tokens", plan.decode.max_tokens)
+        format!("{decode_tokens} decode tokens")
     };
     Err(SessionError::Prompt {
         sample: sample.id.clone(),

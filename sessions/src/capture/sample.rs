@@ -11,21 +11,23 @@ use super::prepared::PreparedSample;
 use crate::SessionError;
 use crate::observation::Observation;
 use crate::prefill::{Prefilled, RunControl};
-use crate::store::{CapturedSample, SampleRecord};
+use crate::store::{CapturedSample, LaterQuestion, SampleRecord};
 use crate::windows::{Decode, ReadyWindow};
 
 impl CaptureJob<'_> {
     pub(super) fn capture_sample(
         &self,
         prepared: &PreparedSample<'_>,
+        shared: &mut Option<Prefilled>,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<CapturedSample, SessionError> {
         let started = Instant::now();
-        let decode = match &prepared.answer_ids {
-            Some(ids) => Decode::teacher_forced(self.plan.decode.clone(), ids.clone()),
-            None => Decode::generated(self.plan.decode.clone()),
-        };
-        let mut prefilled = self.prefill(prepared, on_event)?;
+        let decode = Decode::behind(
+            prepared.prompt.question_ids.clone(),
+            self.plan.decode.of(prepared.sample.answer_tokens),
+            prepared.answer_ids.clone(),
+        );
+        let mut prefilled = self.prefill(prepared, shared.take(), on_event)?;
         let oracle = self.observe(&decode, &Stage::Decode, &mut prefilled, on_event)?;
         let mut observations = Vec::with_capacity(self.windows.len());
         for window in self.windows {
@@ -34,14 +36,31 @@ impl CaptureJob<'_> {
         }
         let keys = prefilled.keys_for_scoring(self.model)?;
         let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
+        // for another question of the same prompt; on the CPU the keys are in use anyway
+        *shared = prepared
+            .sample
+            .later_question
+            .is_some()
+            .then_some(prefilled);
         Ok(CapturedSample::new(record, oracle, observations, keys))
     }
 
+    /// The prompt's forward pass, or the one before if it was of the same prompt.
     fn prefill(
         &self,
         prepared: &PreparedSample<'_>,
+        shared: Option<Prefilled>,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<Prefilled, SessionError> {
+        let ids = &prepared.prompt.ids;
+        if let Some(prefilled) = shared.filter(|shared| shared.prompt_ids() == ids) {
+            on_event(CaptureEvent::Progress {
+                stage: Stage::Prefill,
+                done_tokens: ids.len(),
+                total_tokens: ids.len(),
+            });
+            return Ok(prefilled);
+        }
         let mut control = RunControl {
             cancel: self.cancel,
             on_tokens: &mut |done_tokens, total_tokens| {
@@ -52,7 +71,8 @@ impl CaptureJob<'_> {
                 });
             },
         };
-        Prefilled::run(self.model, &prepared.prompt.ids, self.needs, &mut control)
+        let needs = self.room.clone().and(self.needs);
+        Prefilled::run(self.model, ids, &needs, &mut control)
     }
 
     /// Observes as often as the plan says and keeps the median of the times.
@@ -118,6 +138,8 @@ impl CaptureJob<'_> {
             question_place: sample.question_place,
             document: sample.document.clone(),
             question: sample.question.clone(),
+            asked_later: asked_later(prepared),
+            answer_tokens: sample.answer_tokens,
             asked_length: sample.asked_length,
             depth: sample.depth,
             prompt_ids: prepared.prompt.ids.clone(),
@@ -127,6 +149,13 @@ impl CaptureJob<'_> {
             seconds,
         })
     }
+}
+
+fn asked_later(prepared: &PreparedSample<'_>) -> Option<LaterQuestion> {
+    Some(LaterQuestion {
+        text: prepared.sample.later_text()?,
+        ids: prepared.prompt.question_ids.clone(),
+    })
 }
 
 /// The middle value, or the mean of the two in the middle.

@@ -8,18 +8,20 @@ use kvlens_datasets::{Sample, TokenCounter};
 use super::fit::AvailableMemory;
 use super::stages::{MemoryPart, REPACKED_PART, SampleStages, StageMemory, WEIGHTS_PART};
 use crate::SessionError;
-use crate::capture::{check_positions, refuse_far_too_long};
+use crate::capture::{Lengths, check_positions, refuse_far_too_long};
 use crate::footprint::{Memory, RunShape, UnloadedModel};
-use crate::model::{Checkpoint, TextCodec, device_name, free_device_memory};
+use crate::model::{Checkpoint, ModelSource, TextCodec, device_name, free_device_memory};
 use crate::plan::{CapturePlan, DecodePlan};
 use crate::prefill::Needs;
 use crate::windows::{Decode, Window, expand_all, parse_windows};
 
-/// What a capture takes. Memory is that of its longest prompt, with which it stands highest.
+/// What a capture takes. Memory is that of its longest prompt, question and decode stage, with which it stands highest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemoryEstimate {
     /// T of the longest prompt.
     pub prompt_tokens: usize,
+    /// Q of the longest question that comes after its prompt.
+    pub question_tokens: usize,
     /// S at most.
     pub decode_tokens: usize,
     /// The device, as `--device` writes it.
@@ -86,10 +88,23 @@ impl MemoryEstimate {
 #[derive(Debug, Clone)]
 pub(super) struct Variation {
     pub(super) prompt_tokens: usize,
+    pub(super) question_tokens: usize,
     pub(super) decode_tokens: usize,
     pub(super) dtype: DType,
     pub(super) windows: Vec<String>,
     pub(super) samples: usize,
+}
+
+impl Variation {
+    /// As long as the longer of both in every part.
+    fn or_longer(self, other: &Self) -> Self {
+        Self {
+            prompt_tokens: self.prompt_tokens.max(other.prompt_tokens),
+            question_tokens: self.question_tokens.max(other.question_tokens),
+            decode_tokens: self.decode_tokens.max(other.decode_tokens),
+            ..self
+        }
+    }
 }
 
 /// A plan with its model's sizes and its tokenizer, without the weights.
@@ -98,6 +113,8 @@ pub struct CaptureEstimator {
     model: UnloadedModel,
     text: TextCodec,
     windows: Vec<Window>,
+    /// What the windows need of prefill.
+    needs: Needs,
     device: Device,
     dtype: DType,
 }
@@ -113,9 +130,12 @@ impl CaptureEstimator {
         let model = UnloadedModel::of(&checkpoint, plan.dtype)?;
         let device = plan.device.open()?;
         let stored = model.config.stored_dtype.as_deref();
+        let windows = parse_windows(&expand_all(&plan.windows, &plan.model))?;
+        let needs = needs_of(&windows.iter().collect::<Vec<_>>(), &plan.model)?;
         Ok(Self {
             dtype: plan.dtype.resolve(&device, stored),
-            windows: parse_windows(&expand_all(&plan.windows, &plan.model))?,
+            needs,
+            windows,
             text: TextCodec::open(&checkpoint)?,
             plan: plan.clone(),
             model,
@@ -129,83 +149,69 @@ impl CaptureEstimator {
     /// A prompt that cannot be encoded, or that passes the model's positions with what stands behind it; what a
     /// window says of the files that it needs.
     pub fn estimate(&self, samples: &[Sample]) -> Result<MemoryEstimate, SessionError> {
-        let oracle = Decode::planned(self.plan.decode.clone());
-        let needs = self.needs(&oracle, &self.windows.iter().collect::<Vec<_>>())?;
-        let longest = self.longest(samples, &needs)?;
-        let mut estimate = self.of_longest(longest, samples.len())?;
+        let positions = self.positions();
+        let mut longest = self.nothing_yet(samples.len());
+        let mut session_bytes = 0.0;
         for sample in samples {
-            let tokens = self.prompt_tokens(sample)?;
-            estimate.session_bytes += self
-                .with_stages(&self.asked(tokens, samples.len()), |stages| {
-                    stages.file_bytes()
-                })?;
+            let lengths = self.lengths(sample)?;
+            check_positions(sample, lengths, &self.plan, &self.needs, positions)?;
+            let run = Variation {
+                prompt_tokens: lengths.prompt_tokens,
+                question_tokens: lengths.question_tokens,
+                decode_tokens: self.plan.decode.of(sample.answer_tokens).max_tokens,
+                ..longest.clone()
+            };
+            session_bytes += self.with_stages(&run, |stages| stages.file_bytes())?;
+            longest = longest.or_longer(&run);
         }
-        Ok(estimate)
+        Ok(MemoryEstimate {
+            session_bytes,
+            ..self.of(&longest)?
+        })
     }
 
-    /// Tokens of the longest prompt, each of which must fit the model's positions.
-    fn longest(&self, samples: &[Sample], needs: &Needs) -> Result<usize, SessionError> {
-        let mut longest = 0;
-        for sample in samples {
-            let tokens = self.prompt_tokens(sample)?;
-            let positions = self.model.config.max_positions;
-            check_positions(sample, tokens, &self.plan, needs, positions)?;
-            longest = longest.max(tokens);
-        }
-        Ok(longest)
-    }
-
-    fn prompt_tokens(&self, sample: &Sample) -> Result<usize, SessionError> {
+    /// T and Q of a sample as it will run.
+    ///
+    /// # Errors
+    /// A prompt that cannot be encoded, or that is far too long for the model.
+    fn lengths(&self, sample: &Sample) -> Result<Lengths, SessionError> {
         let text = sample.prompt_and_prefix();
         let count = |part: &str| Ok(self.text.encode_continuation(part)?.len());
         refuse_far_too_long(sample, &text, self.model.config.max_positions, count)?;
         let encoded = self.text.encode_sample(sample, self.plan.chat())?;
-        Ok(encoded.ids.len())
+        Ok(Lengths::of(&encoded))
     }
 
-    /// The longest prompt that the model has positions for, with what stands behind it.
-    ///
-    /// # Errors
-    /// What a window says of the files that it needs.
-    pub fn longest_prompt(&self) -> Result<usize, SessionError> {
-        let oracle = Decode::planned(self.plan.decode.clone());
-        let needs = self.needs(&oracle, &self.windows.iter().collect::<Vec<_>>())?;
-        let positions = self.model.config.max_positions;
-        Ok(positions.saturating_sub(needs.extra_positions))
+    /// The model's positions.
+    pub fn positions(&self) -> usize {
+        self.model.config.max_positions
     }
 
-    fn of_longest(
-        &self,
-        prompt_tokens: usize,
-        samples: usize,
-    ) -> Result<MemoryEstimate, SessionError> {
-        let asked = self.asked(prompt_tokens, samples);
+    fn of(&self, run: &Variation) -> Result<MemoryEstimate, SessionError> {
         Ok(MemoryEstimate {
-            prompt_tokens,
-            decode_tokens: self.plan.decode.max_tokens,
+            prompt_tokens: run.prompt_tokens,
+            question_tokens: run.question_tokens,
+            decode_tokens: run.decode_tokens,
             device: device_name(&self.device),
             dtype: self.dtype.as_str(),
-            parts: self.with_stages(&asked, |stages| Ok(stages.parts()))?,
-            stages: self.with_stages(&asked, |stages| stages.stages())?,
-            samples,
+            parts: self.with_stages(run, |stages| Ok(stages.parts()))?,
+            stages: self.with_stages(run, |stages| stages.stages())?,
+            samples: run.samples,
             session_bytes: 0.0,
             device_free_bytes: free_device_memory(&self.device),
         })
     }
 
-    /// The run as the plan has it.
-    fn asked(&self, prompt_tokens: usize, samples: usize) -> Variation {
+    /// The run as the plan has it, before any prompt.
+    fn nothing_yet(&self, samples: usize) -> Variation {
         Variation {
-            prompt_tokens,
-            decode_tokens: self.plan.decode.max_tokens,
+            prompt_tokens: 0,
+            question_tokens: 0,
+            decode_tokens: 0,
             dtype: self.dtype,
             windows: self.window_labels(),
             samples,
         }
-    }
-
-    pub(super) fn decode_tokens(&self) -> usize {
-        self.plan.decode.max_tokens
     }
 
     /// Whether weights stay quantised.
@@ -246,15 +252,6 @@ impl CaptureEstimator {
         Ok(heaviest.map(|(_, label)| label))
     }
 
-    /// What the decode stage and these windows need of prefill.
-    fn needs(&self, oracle: &Window, windows: &[&Window]) -> Result<Needs, SessionError> {
-        let source = &self.plan.model;
-        let mut windows = windows.iter();
-        windows.try_fold(oracle.needs(source)?, |needs, window| {
-            Ok(needs.and(&window.needs(source)?))
-        })
-    }
-
     fn windows_of(&self, variation: &Variation) -> Vec<&Window> {
         self.windows
             .iter()
@@ -290,8 +287,9 @@ impl CaptureEstimator {
             max_tokens: variation.decode_tokens,
             ..self.plan.decode.clone()
         };
-        let decode = Decode::planned(plan);
-        let needs = self.needs(&decode, &windows)?;
+        let decode = Decode::planned(plan, variation.question_tokens);
+        let source = &self.plan.model;
+        let needs = decode.needs(source)?.and(&needs_of(&windows, source)?);
         of(&SampleStages {
             run: self.run(variation),
             model: &self.model,
@@ -299,8 +297,17 @@ impl CaptureEstimator {
             decode: &decode,
             windows: &windows,
             is_only: variation.samples == 1,
+            shares_prefill: variation.question_tokens > 0 && variation.samples > 1,
         })
     }
+}
+
+/// What these windows need of prefill.
+fn needs_of(windows: &[&Window], source: &ModelSource) -> Result<Needs, SessionError> {
+    let mut windows = windows.iter();
+    windows.try_fold(Needs::default(), |needs, window| {
+        Ok(needs.and(&window.needs(source)?))
+    })
 }
 
 /// By the tokenizer of the plan's model.
@@ -313,6 +320,11 @@ impl TokenCounter for CaptureEstimator {
         // also of a prompt that is far too long, which may be cut or left out
         let encoded = self.text.encode_sample(sample, self.plan.chat());
         let encoded = encoded.map_err(|error| error.to_string())?;
-        Ok(encoded.ids.len())
+        Ok(encoded.ids.len() + encoded.question_ids.len())
+    }
+
+    fn tokens_behind(&self, sample: &Sample) -> usize {
+        let steps = self.plan.decode.of(sample.answer_tokens).max_tokens;
+        steps.max(self.needs.extra_positions)
     }
 }

@@ -91,7 +91,8 @@ impl CaptureEstimator {
     fn advice(&self, estimate: &MemoryEstimate, limits: &Limits) -> Result<String, SessionError> {
         let asked = Variation {
             prompt_tokens: estimate.prompt_tokens,
-            decode_tokens: self.decode_tokens(),
+            question_tokens: estimate.question_tokens,
+            decode_tokens: estimate.decode_tokens,
             dtype: self.dtype(),
             windows: self.window_labels(),
             samples: estimate.samples,

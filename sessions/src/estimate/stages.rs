@@ -80,6 +80,8 @@ pub(super) struct SampleStages<'a> {
     pub(super) windows: &'a [&'a Window],
     /// Whether it is the only one: the weights of another have their second layout already when it begins.
     pub(super) is_only: bool,
+    /// Whether the cache may stay for another question of the same prompt.
+    pub(super) shares_prefill: bool,
 }
 
 impl SampleStages<'_> {
@@ -223,7 +225,12 @@ impl SampleStages<'_> {
         let keys = self.run.keys();
         let file = Memory::on_host(keys + observed + keys + keys);
         let first = of_stage(MemoryStage::Write, copying, standing + gathered);
-        let second = of_stage(MemoryStage::Write, file, loaded + gathered);
+        let kept = if self.shares_prefill {
+            standing
+        } else {
+            loaded
+        };
+        let second = of_stage(MemoryStage::Write, file, kept + gathered);
         StageMemory {
             own: if first.together.total() > second.together.total() {
                 first.own

@@ -12,8 +12,10 @@ use crate::prefill::RunControl;
 const CHUNK_ROWS: usize = 512;
 
 /// What to run behind the prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContinuationPlan {
+    /// Q tokens of a question that comes after the prompt, fed first; empty where the prompt holds its question.
+    pub question_ids: Vec<u32>,
     /// S tokens that are fed back whatever the model would say: the full cache's own generation.
     pub step_ids: Vec<u32>,
     /// The reference answer's tokens, of which the likelihood is taken; empty where there is none.
@@ -28,7 +30,8 @@ impl ContinuationPlan {
     /// Tokens that are ever fed behind the prompt.
     pub(super) fn room(&self) -> usize {
         let answer = self.answer_ids.len().saturating_sub(1);
-        self.step_ids.len().max(answer).max(self.most_tokens)
+        let longest = self.step_ids.len().max(answer).max(self.most_tokens);
+        longest.saturating_add(self.question_ids.len())
     }
 }
 
@@ -68,17 +71,44 @@ impl Continuer<'_> {
         cache: &mut KvCache,
         control: &mut RunControl<'_>,
     ) -> Result<Continuation, SessionError> {
+        let of_prompt = cache.len();
+        let first = self.ask(cache, control)?;
         let kept = cache.len();
-        let answer_nll = self.answer_nll(cache, control)?;
+        let answer_nll = self.answer_nll(&first, cache, control)?;
         cache.truncate(kept);
         let steps = self.forced(&self.plan.step_ids, cache, control)?;
-        let generated_ids = self.generate(&steps, kept, cache, control)?;
-        cache.truncate(kept);
+        let generated_ids = self.generate(first, &steps, kept, cache, control)?;
+        cache.truncate(of_prompt);
         Ok(Continuation {
             steps,
             answer_nll,
             generated_ids,
         })
+    }
+
+    /// Feeds a question that comes after the prompt; gives the logits `[V]` of the answer's first token, which without
+    /// such a question come out of the prompt itself.
+    fn ask(
+        &self,
+        cache: &mut KvCache,
+        control: &mut RunControl<'_>,
+    ) -> Result<Vec<f32>, SessionError> {
+        let mut last = self.last_logits.to_vec1::<f32>()?;
+        let ids = &self.plan.question_ids;
+        for (at, chunk) in ids.chunks(CHUNK_ROWS).enumerate() {
+            control.cancel.check()?;
+            let first = self.prompt_tokens + at * CHUNK_ROWS;
+            let positions: Vec<u32> = (first as u32..).take(chunk.len()).collect();
+            let embedded = self.model.embed(chunk)?;
+            let stream = self.model.forward(&embedded, &positions, cache, &mut [])?;
+            last = self.model.last_logits(&stream)?.to_vec1::<f32>()?;
+        }
+        Ok(last)
+    }
+
+    /// Rotary position of the first token behind the prompt and its question.
+    fn first_position(&self) -> usize {
+        self.prompt_tokens + self.plan.question_ids.len()
     }
 
     /// Logits `[V]` after each of some tokens that are fed together, each of which sees those before it.
@@ -91,7 +121,7 @@ impl Continuer<'_> {
         let mut logits = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK_ROWS) {
             control.cancel.check()?;
-            let first = self.prompt_tokens + logits.len();
+            let first = self.first_position() + logits.len();
             let positions: Vec<u32> = (first as u32..).take(chunk.len()).collect();
             let stream =
                 self.model
@@ -105,13 +135,14 @@ impl Continuer<'_> {
 
     fn answer_nll(
         &self,
+        first_logits: &[f32],
         cache: &mut KvCache,
         control: &mut RunControl<'_>,
     ) -> Result<Option<f64>, SessionError> {
         let Some((&first, rest)) = self.plan.answer_ids.split_first() else {
             return Ok(None);
         };
-        let mut sum = negative_log_likelihood(&self.last_logits.to_vec1::<f32>()?, first)?;
+        let mut sum = negative_log_likelihood(first_logits, first)?;
         let fed = self.plan.answer_ids.len() - 1;
         let fed = self.plan.answer_ids.get(..fed).unwrap_or_default();
         for (logits, &token) in self.forced(fed, cache, control)?.iter().zip(rest) {
@@ -120,16 +151,17 @@ impl Continuer<'_> {
         Ok(Some(sum / self.plan.answer_ids.len() as f64))
     }
 
-    /// The greedy generation. As long as it would say what was forced, it has been run already; from where
-    /// the two part it is decoded token by token. The cache holds `kept` tokens and the forced ones.
+    /// The greedy generation from the first token's logits on. As long as it would say what was forced, it has been run
+    /// already; from where the two part it is decoded token by token. The cache holds `kept` tokens and the forced ones.
     fn generate(
         &self,
+        first_logits: Vec<f32>,
         steps: &[Vec<f32>],
         kept: usize,
         cache: &mut KvCache,
         control: &mut RunControl<'_>,
     ) -> Result<Vec<u32>, SessionError> {
-        let mut logits = self.last_logits.to_vec1::<f32>()?;
+        let mut logits = first_logits;
         let mut top = top_token(&logits)?;
         let mut ids: Vec<u32> = Vec::new();
         for (&forced, after) in self.plan.step_ids.iter().zip(steps) {
@@ -147,7 +179,7 @@ impl Continuer<'_> {
         let run = GreedyRun {
             model: self.model,
             first_logits: Tensor::new(logits, &Device::Cpu)?,
-            first_position: (self.prompt_tokens + ids.len()) as u32,
+            first_position: (self.first_position() + ids.len()) as u32,
             most_tokens: self.plan.most_tokens - ids.len(),
             ignore_eos: self.plan.ignore_eos,
         };

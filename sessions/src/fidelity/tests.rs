@@ -63,6 +63,7 @@ fn rows_run_together_are_rows_decoded_one_by_one() {
         let vocabulary = config.vocabulary as u32;
         let ids: Vec<u32> = (1..=160).map(|i| i * 37 % vocabulary).collect();
         let plan = ContinuationPlan {
+            question_ids: Vec::new(),
             step_ids: (1..=20).map(|i| i * 53 % vocabulary).collect(),
             answer_ids: Vec::new(),
             most_tokens: 20,

@@ -25,6 +25,9 @@ pub struct EncodedPrompt {
     pub token_texts: Vec<String>,
     /// T byte ranges of the *sample's* prompt; empty for tokens that are not part of it.
     pub byte_spans: Vec<Range<usize>>,
+    /// Q ids of a question that comes after the prompt was ranked, with what opens the answer; empty where the prompt
+    /// holds its question.
+    pub question_ids: Vec<u32>,
 }
 
 /// Tokenizer and chat template of one checkpoint.
@@ -96,18 +99,61 @@ impl TextCodec {
 
     /// Encodes a sample's prompt as it runs: with the answer's first words behind it or, through the chat template,
     /// behind the assistant's header. What a benchmark gives to chat models without their template stays without it.
+    /// Where the question is absent, prompt and question are encoded apart, so that one prompt serves all questions.
     pub(crate) fn encode_sample(
         &self,
         sample: &Sample,
         chat: Option<&ChatVariables>,
     ) -> Result<EncodedPrompt, SessionError> {
-        match chat.filter(|_| !sample.without_chat) {
-            None => self.encode_prompt(&sample.prompt_and_prefix(), None),
-            Some(variables) => {
+        match (
+            chat.filter(|_| !sample.without_chat),
+            &sample.later_question,
+        ) {
+            (None, _) => {
+                let mut encoded = self.encode_prompt(&sample.prompt_and_prefix(), None)?;
+                if let Some(later) = sample.later_text() {
+                    encoded.question_ids = self.encode_continuation(&later)?;
+                }
+                Ok(encoded)
+            }
+            (Some(variables), None) => {
                 let prefix = sample.answer_prefix.as_deref().unwrap_or_default();
                 self.encode_turn(&sample.prompt, prefix, variables)
             }
+            (Some(variables), Some(question)) => self.encode_cut_turn(sample, question, variables),
         }
+    }
+
+    /// A user's turn, cut where the prompt ends: what the template has before it and the prompt itself, and behind
+    /// the cut the question, the rest of the template and the answer's first words.
+    fn encode_cut_turn(
+        &self,
+        sample: &Sample,
+        question: &str,
+        variables: &ChatVariables,
+    ) -> Result<EncodedPrompt, SessionError> {
+        let turn = format!("{}{question}", sample.prompt);
+        let prefix = sample.answer_prefix.as_deref().unwrap_or_default();
+        let rendered = self.template()?.render_user_turn(&turn, variables)? + prefix;
+        // most templates trim what they are given
+        let prompt = sample.prompt.trim_start();
+        let trimmed = sample.prompt.len() - prompt.len();
+        let start = rendered.find(prompt).ok_or_else(|| SessionError::Tokenizer {
+            reason: "the chat template changes the prompt, so that it cannot be cut before the question; leave the template off"
+                .to_owned(),
+        })?;
+        let (before, behind) = rendered.split_at(start + prompt.len());
+        let mut encoded = self.encode_with_spans(before, false, start..before.len())?;
+        shift(&mut encoded.byte_spans, trimmed);
+        encoded.question_ids = self.encode_continuation(behind)?;
+        Ok(encoded)
+    }
+
+    fn template(&self) -> Result<&ChatTemplate, SessionError> {
+        self.chat.as_ref().ok_or_else(|| SessionError::Tokenizer {
+            reason: "the checkpoint has no chat template (tokenizer_config.json or chat_template.jinja); leave the template off"
+                .to_owned(),
+        })
     }
 
     /// A user's turn, the opening of the assistant's, and its first words.
@@ -117,10 +163,7 @@ impl TextCodec {
         answer_prefix: &str,
         variables: &ChatVariables,
     ) -> Result<EncodedPrompt, SessionError> {
-        let template = self.chat.as_ref().ok_or_else(|| SessionError::Tokenizer {
-            reason: "the checkpoint has no chat template (tokenizer_config.json or chat_template.jinja); leave the template off"
-                .to_owned(),
-        })?;
+        let template = self.template()?;
         let rendered = template.render_user_turn(prompt, variables)? + answer_prefix;
         match rendered.find(prompt) {
             Some(start) => self.encode_with_spans(&rendered, false, start..start + prompt.len()),
@@ -135,11 +178,7 @@ impl TextCodec {
             .find(trimmed)
             .map_or(0..0, |start| start..start + trimmed.len());
         let mut encoded = self.encode_with_spans(rendered, false, inside)?;
-        for span in &mut encoded.byte_spans {
-            if span.start < span.end {
-                *span = span.start + cut..span.end + cut;
-            }
-        }
+        shift(&mut encoded.byte_spans, cut);
         Ok(encoded)
     }
 
@@ -155,6 +194,7 @@ impl TextCodec {
             ids: encoding.get_ids().to_vec(),
             token_texts: Vec::with_capacity(encoding.len()),
             byte_spans: Vec::with_capacity(encoding.len()),
+            question_ids: Vec::new(),
         };
         let mut shown_up_to = 0;
         for (token, &(start, end)) in encoding.get_tokens().iter().zip(encoding.get_offsets()) {
@@ -203,6 +243,13 @@ impl TextCodec {
             .map_err(|error| SessionError::Tokenizer {
                 reason: format!("the generated ids cannot be turned into text ({error})"),
             })
+    }
+}
+
+/// Moves the spans of tokens that are part of the prompt.
+fn shift(spans: &mut [Range<usize>], bytes: usize) {
+    for span in spans.iter_mut().filter(|span| span.start < span.end) {
+        *span = span.start + bytes..span.end + bytes;
     }
 }
 

@@ -23,6 +23,15 @@ pub struct Needs {
 }
 
 impl Needs {
+    /// So many tokens behind the prompt, at the positions behind it.
+    pub fn room(tokens: usize) -> Self {
+        Self {
+            extra_tokens: tokens,
+            extra_positions: tokens,
+            ..Self::default()
+        }
+    }
+
     /// What serves both.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {

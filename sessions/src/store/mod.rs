@@ -13,7 +13,7 @@ mod shape_check;
 mod verified;
 
 pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleState};
-pub use sample_file::{CapturedSample, SampleHeader, SampleRecord};
+pub use sample_file::{CapturedSample, LaterQuestion, SampleHeader, SampleRecord};
 pub use session::Session;
 
 pub(crate) use journal::{JOURNAL_FILE, Journal, remove as remove_journal};

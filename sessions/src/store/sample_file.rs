@@ -62,6 +62,12 @@ pub struct SampleRecord {
     /// A short name of the question, as of the document.
     #[serde(default)]
     pub question: Option<String>,
+    /// The question, where it came after the prompt was ranked; none where the prompt holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_later: Option<LaterQuestion>,
+    /// How many tokens its benchmark lets a model generate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_tokens: Option<usize>,
     /// The length that was asked of a generator, in tokens.
     #[serde(default)]
     pub asked_length: Option<usize>,
@@ -78,6 +84,15 @@ pub struct SampleRecord {
     pub evidence_tokens: Vec<Range<usize>>,
     /// Wall time of prefill and all windows, in seconds.
     pub seconds: f64,
+}
+
+/// A question that comes after the prompt, which is ranked without knowing it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaterQuestion {
+    /// Its text, before any chat template, with the first words of the answer.
+    pub text: String,
+    /// Q ids, fed at positions T to T + Q - 1 before the decode stage.
+    pub ids: Vec<u32>,
 }
 
 /// What stands in a sample's file before its tensors.
@@ -150,6 +165,11 @@ impl SampleRecord {
             Some(scoring) => Some(scoring.score(generated)),
             None => score_values(&self.values, self.answer.as_deref(), generated),
         }
+    }
+
+    /// The ids of a question that comes after the prompt; none where the prompt holds it.
+    pub fn question_ids(&self) -> &[u32] {
+        self.asked_later.as_ref().map_or(&[], |later| &later.ids)
     }
 
     fn bytes(&self) -> usize {

@@ -77,6 +77,7 @@ fn what_an_eviction_does_agrees_with_masked_transformers() {
         let ids = micro_prompt(&model);
         assert_eq!(ids.len(), expected.tokens, "{name}");
         let plan = ContinuationPlan {
+            question_ids: Vec::new(),
             step_ids: expected.forced.clone(),
             answer_ids: expected.answer,
             most_tokens: expected.forced.len(),
@@ -120,6 +121,7 @@ fn ranked(model: &Model, ids: &[u32], label: &str) -> (Rankings, ForcedKeep, Con
         )
         .unwrap();
     let plan = ContinuationPlan {
+        question_ids: Vec::new(),
         step_ids: oracle.token_ids().to_vec(),
         answer_ids: oracle.token_ids()[..5].to_vec(),
         most_tokens: 12,
@@ -182,6 +184,7 @@ fn the_full_cache_generates_what_the_decode_stage_did() {
     let expected = plan.step_ids.clone();
     // with other tokens forced, the generation does not follow them
     let misled = ContinuationPlan {
+        question_ids: Vec::new(),
         step_ids: expected.iter().rev().copied().collect(),
         ..plan.clone()
     };
@@ -225,6 +228,7 @@ fn what_does_not_fit_the_prompt_or_the_model_is_refused() {
     let foreign = BudgetAllocation::uniform_of(1, 2, ids.len(), 8).unwrap();
     assert!(evict(&rankings, forced_keep, &foreign).is_err());
     let nothing = ContinuationPlan {
+        question_ids: Vec::new(),
         step_ids: Vec::new(),
         ..plan.clone()
     };

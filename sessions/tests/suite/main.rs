@@ -16,6 +16,7 @@ mod gguf;
 mod gguf_headers;
 mod half_precision;
 mod hub;
+mod later_questions;
 mod long_rope;
 mod modules;
 mod parity;

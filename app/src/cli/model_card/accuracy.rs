@@ -134,6 +134,8 @@ mod tests {
             question_place: Some(QuestionPlace::End),
             document: None,
             question: None,
+            asked_later: None,
+            answer_tokens: None,
             asked_length: None,
             depth: None,
             prompt_ids: (0..10).collect(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::request::CaptureOrder;
 use crate::gui::attention_picture::AttentionPicture;
 use crate::gui::data::{Progress, SampleDetails, SessionInfo, Slot};
+use crate::gui::prompt_preview::PromptPreview;
 use crate::gui::questions::Answer;
 use crate::gui::session_maps::SessionMaps;
 use crate::measurement::{MeasureOptions, MeasuredSample};
@@ -69,6 +70,8 @@ pub enum Event {
     Saved(PathBuf),
     /// A figure was made; the names of its files.
     Exported(Vec<String>),
+    /// What the prompts of a capture are; none where they cannot be read.
+    PromptsRead(Option<PromptPreview>),
     /// What a capture would take in memory, or why that cannot be said.
     Estimated(String),
     /// A capture begins with this model, which could be loaded.

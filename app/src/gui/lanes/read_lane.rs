@@ -13,6 +13,7 @@ use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::compare_samples::Gathered;
 use crate::gui::data::Slot;
+use crate::gui::prompt_preview::PromptPreview;
 use crate::gui::state::HeadAddress;
 use crate::gui::{export, questions};
 use crate::jobs::estimate::{self, Estimated};
@@ -56,7 +57,8 @@ impl Serve for ReadLane {
             ReadRequest::Export(figure) => export::export(&figure, reporter),
             ReadRequest::Estimate(settings) => {
                 reporter.cancel.check()?;
-                let said = estimated(&settings).unwrap_or_else(|error| format!("{error:#}"));
+                let said = estimated(&settings, reporter);
+                let said = said.unwrap_or_else(|error| format!("{error:#}"));
                 (reporter.event)(Event::Estimated(said));
                 Ok(())
             }
@@ -137,10 +139,15 @@ fn attention(key: AttentionKey, reporter: &Reporter<'_>) -> anyhow::Result<Atten
     AttentionPicture::at(&part, within, key)
 }
 
-/// What the capture of these settings would take, or that its model has to be fetched first.
-fn estimated(settings: &CaptureSettings) -> anyhow::Result<String> {
+/// What the capture of these settings would take, or that its model has to be fetched first. Its prompts are told before.
+fn estimated(settings: &CaptureSettings, reporter: &Reporter<'_>) -> anyhow::Result<String> {
     let plan = settings.plan()?;
-    Ok(match estimate::run(&plan, &settings.prompts()?.samples)? {
+    let loaded = settings.prompts();
+    let known = loaded.as_ref().ok();
+    let preview = known.and_then(|loaded| PromptPreview::of(&plan, loaded).ok());
+    (reporter.event)(Event::PromptsRead(preview));
+    reporter.cancel.check()?;
+    Ok(match estimate::run(&plan, &loaded?.samples)? {
         Estimated::Missing(id) => format!("{id} will be fetched from the hub"),
         Estimated::Known(estimate) => estimate.peak_line(),
     })

@@ -8,6 +8,7 @@ use egui::{
 use kvlens_sessions::estimate::readable_bytes;
 
 use super::View;
+use super::prompt_picker::picker_ui;
 use super::running::resume_ui;
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{CaptureCommand, Commands, JobCommand};
@@ -34,7 +35,7 @@ pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .show(ui, |ui| {
             ui.add_enabled_ui(view.data.capture_job().is_none(), |ui| {
                 model_ui(ui, &mut edited, &view.settings.recent_models, commands);
-                prompts_ui(ui, &mut edited, commands);
+                prompts_ui(ui, view, &mut edited, commands);
                 windows_ui(ui, &mut edited);
                 decode_ui(ui, &mut edited);
                 out_ui(ui, &mut edited);
@@ -126,13 +127,13 @@ fn choice(ui: &mut Ui, name: &str, current: &mut String, choices: &[&str]) {
         .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name));
 }
 
-fn prompts_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands) {
+fn prompts_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, commands: &mut Commands) {
     let title = section(ui, "Prompts");
     let describe = |response: egui::Response, source: PromptSource| {
         response.on_hover_text(match source {
             PromptSource::Demo => "The prompts that the program carries",
             PromptSource::File => {
-                "A .txt or .jsonl file, or a built-in task such as demo:question=end"
+                "A .txt, .jsonl, .json or .parquet file, a benchmark such as longbench:FOLDER, or a task such as niah:length=1k"
             }
             PromptSource::Text => "One prompt, typed here",
         })
@@ -159,6 +160,7 @@ fn prompts_ui(ui: &mut Ui, edited: &mut CaptureSettings, commands: &mut Commands
             ) {
                 commands.send(CaptureCommand::AskForPrompts);
             }
+            picker_ui(ui, view, edited);
         }
         PromptSource::Text => {
             ui.add(

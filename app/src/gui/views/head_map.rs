@@ -172,7 +172,7 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
         },
         version: map.version,
         axes: Some(["Layer", column_axis(per_cell)]),
-        tick: &|number| number.to_string(),
+        ticks: [&|number| number.to_string(); 2],
         diagonal: false,
         marks: Marks {
             hatched: &|cell| map.is_undefined(cell),

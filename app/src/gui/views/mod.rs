@@ -15,8 +15,10 @@ pub mod inspector;
 pub mod lesson;
 pub mod log;
 pub mod menu;
+pub mod needle;
 pub mod palette;
 pub mod pane_view;
+mod prompt_picker;
 pub mod queries;
 pub mod question_state;
 pub mod rank_agreement;
@@ -55,6 +57,7 @@ pub const VIEWS: &[Pane] = &[
     Pane::QUERIES,
     Pane::FIDELITY,
     Pane::COST,
+    Pane::NEEDLE,
     Pane::TOKENS,
     Pane::INSPECTOR,
     Pane::SAMPLES,

@@ -82,7 +82,7 @@ fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         },
         version: ranks.version,
         axes: Some(["Rank by the decode stage", "Rank by the window"]),
-        tick: &first_rank,
+        ticks: [&first_rank; 2],
         diagonal: true,
         marks: Marks::default(),
     }

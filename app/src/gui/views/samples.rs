@@ -82,8 +82,16 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             }
         })
         .body(|body| {
-            body.rows(ROW_HEIGHT, info.samples.len(), |mut row| {
-                let index = row.index();
+            let lines = lines(&info.samples);
+            body.rows(ROW_HEIGHT, lines.len(), |mut row| {
+                let index = match lines.get(row.index()) {
+                    Some(Line::Sample(index)) => *index,
+                    Some(Line::Task(task, count)) => {
+                        task_row(&mut row, task, *count);
+                        return;
+                    }
+                    None => return,
+                };
                 let Some(sample) = info.samples.get(index) else {
                     return;
                 };
@@ -97,6 +105,52 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     for (id, reason) in &info.failed {
         ui.label(RichText::new(format!("{id}: {reason}")).color(view.theme.error));
     }
+}
+
+/// A line of the table.
+#[derive(Debug, PartialEq)]
+enum Line<'a> {
+    /// The samples of a task follow, so many.
+    Task(&'a str, usize),
+    /// A sample, by its index.
+    Sample(usize),
+}
+
+/// The samples by task, in the order in which tasks first come; without headings where there is one, or while some are
+/// not known.
+fn lines(samples: &[SampleRow]) -> Vec<Line<'_>> {
+    let tasks: Option<Vec<&str>> = samples
+        .iter()
+        .map(|sample| Some(sample.details.as_ref()?.task.as_str()))
+        .collect();
+    let tasks = tasks.unwrap_or_default();
+    let mut distinct: Vec<&str> = Vec::new();
+    for task in &tasks {
+        if !distinct.contains(task) {
+            distinct.push(task);
+        }
+    }
+    if distinct.len() < 2 {
+        return (0..samples.len()).map(Line::Sample).collect();
+    }
+    let mut lines = Vec::with_capacity(samples.len() + distinct.len());
+    for task in distinct {
+        let of_task = tasks
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| **known == task);
+        let of_task: Vec<usize> = of_task.map(|(index, _)| index).collect();
+        lines.push(Line::Task(task, of_task.len()));
+        lines.extend(of_task.into_iter().map(Line::Sample));
+    }
+    lines
+}
+
+fn task_row(row: &mut TableRow<'_, '_>, task: &str, count: usize) {
+    row.col(|ui| {
+        let text = RichText::new(format!("{task} ({count})")).strong();
+        ui.add(egui::Label::new(text).selectable(false).truncate());
+    });
 }
 
 fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow) {
@@ -146,4 +200,41 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         ]);
     }
     Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gui::data::SampleDetails;
+
+    fn row(task: Option<&str>) -> SampleRow {
+        SampleRow {
+            id: "a".to_owned(),
+            prompt_tokens: 1,
+            decode_tokens: 1,
+            details: task.map(|task| SampleDetails {
+                task: task.to_owned(),
+                question_place: String::new(),
+                score: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn several_tasks_have_headings_and_one_has_none() {
+        let rows = ["qa", "vt", "qa"].map(|task| row(Some(task)));
+        assert_eq!(
+            lines(&rows),
+            [
+                Line::Task("qa", 2),
+                Line::Sample(0),
+                Line::Sample(2),
+                Line::Task("vt", 1),
+                Line::Sample(1),
+            ]
+        );
+        assert_eq!(lines(&rows[..1]), [Line::Sample(0)]);
+        let unknown = [row(Some("qa")), row(None)];
+        assert_eq!(lines(&unknown), [Line::Sample(0), Line::Sample(1)]);
+    }
 }

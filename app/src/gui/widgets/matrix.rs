@@ -46,8 +46,8 @@ pub struct Matrix<'a> {
     pub version: u64,
     /// Names of the vertical and of the horizontal axis.
     pub axes: Option<[&'a str; 2]>,
-    /// What stands beside a row or under a column of this number.
-    pub tick: &'a dyn Fn(usize) -> String,
+    /// What stands beside a row of this number, and under a column.
+    pub ticks: [&'a dyn Fn(usize) -> String; 2],
     /// Whether a line runs from the first cell to the last.
     pub diagonal: bool,
     /// What is marked.

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{CaptureCommand, Command, SessionCommand};
 
-/// The command for a path: a session is opened, a checkpoint becomes the model of the next capture, a text file
-/// its prompts. Nothing for anything else.
+/// The command for a path: a session is opened, a checkpoint becomes the model of the next capture, a file of texts or
+/// rows its prompts. Nothing for anything else.
 pub(super) fn dropped_command(path: &Path, capture: &CaptureSettings) -> Option<Command> {
     let ending = path.extension().and_then(|ending| ending.to_str());
     let ending = ending.map(str::to_ascii_lowercase);
@@ -14,7 +14,7 @@ pub(super) fn dropped_command(path: &Path, capture: &CaptureSettings) -> Option<
     let edited = |capture| CaptureCommand::EditCapture(Box::new(capture)).into();
     let is_checkpoint = path.join("config.json").is_file() || ending.as_deref() == Some("gguf");
     match ending.as_deref() {
-        Some("txt" | "jsonl") => Some(edited(CaptureSettings {
+        Some("txt" | "jsonl" | "ndjson" | "json" | "parquet") => Some(edited(CaptureSettings {
             source: PromptSource::File,
             data: text,
             ..capture.clone()
@@ -54,12 +54,12 @@ mod tests {
         assert_eq!(edited.model, checkpoint.display().to_string());
         assert_eq!(edited.data, capture.data);
         let Some(Command::Capture(CaptureCommand::EditCapture(edited))) =
-            of(Path::new("my prompts.JSONL"))
+            of(Path::new("my prompts.PARQUET"))
         else {
             panic!("a text file has prompts");
         };
         assert_eq!(edited.source, PromptSource::File);
-        assert_eq!(edited.data, "my prompts.JSONL");
+        assert_eq!(edited.data, "my prompts.PARQUET");
         assert_eq!(of(Path::new("holiday.jpg")), None);
     }
 }

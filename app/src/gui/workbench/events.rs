@@ -39,6 +39,7 @@ impl Workbench {
             }
             Event::Note(text) => self.note(Severity::Info, text),
             Event::Warning(text) => self.note(Severity::Warning, text),
+            Event::PromptsRead(preview) => self.data.capture_prompts = preview,
             Event::Estimated(text) => self.data.capture_memory = Some(text),
             Event::ModelLoaded(model) => self.settings.remember_model(&model),
             Event::Saved(path) => {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::figure::{FigureRow, FigureText, SeriesSamples};
+use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::{Budget, Collection, HeadKind, Metric, SampleGroup};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CapturedSample, Session};
@@ -12,6 +13,7 @@ use kvlens_sessions::{CapturedSample, Session};
 use super::groups::{ByGroup, joined};
 use super::heads::HeadChoice;
 use super::maps::{HeadSums, difference_rows, winner_rows};
+use super::needle::needle_rows;
 use super::note::Note;
 use super::samples::{Sampled, curve_budgets, head_label};
 use super::{FigureRequest, KindChoice};
@@ -65,6 +67,7 @@ struct Gathering {
     model_names: ModelNames,
     groups: ByGroup<Gathered>,
     collection: Collection,
+    needles: NeedleGrids,
     head_kinds: Vec<HeadKind>,
     without_queries: usize,
     /// Content, group and window of everything so far, so that copies are known.
@@ -181,6 +184,7 @@ impl<'a> FigureJob<'a> {
             groups: ByGroup::default(),
             model_names: ModelNames::of(self.sessions),
             collection: Collection::new(&[self.budget], &[], self.metric),
+            needles: NeedleGrids::default(),
             head_kinds: Vec::new(),
             without_queries: 0,
             seen: HashSet::new(),
@@ -273,6 +277,7 @@ impl<'a> FigureJob<'a> {
             KindChoice::Allocation => sampled.push_allocations(self, series)?,
             KindChoice::Cost => sampled.push_cost(self, series, times),
             KindChoice::Complementarity => sampled.push_pairs(self, series)?,
+            KindChoice::Needle => sampled.add_needle(self, &group, &mut gathering.needles),
             // of tables (`super::fidelity`)
             KindChoice::FidelityKl
             | KindChoice::FidelityAgreement
@@ -316,6 +321,7 @@ impl<'a> FigureJob<'a> {
                 difference_rows(&gathering.collection, &self.windows, against)?
             }
             KindChoice::Winner => winner_rows(&gathering.collection)?,
+            KindChoice::Needle => needle_rows(&gathering.needles),
             KindChoice::HeadMap | KindChoice::Kl => {
                 let of_group = |(name, group): (String, &Gathered)| group.heads.rows(&name);
                 gathering.groups.named().flat_map(of_group).collect()
@@ -333,8 +339,8 @@ impl<'a> FigureJob<'a> {
         // a figure of heads that do not exist would be a figure of nothing
         if rows.iter().all(|row| row.value.is_nan()) {
             return Err(Failure::BadInput(
-                "there is nothing to draw: no sample has what the figure asks for (windows, layers, heads, \
-                 or a budget that fits its prompt)"
+                "there is nothing to draw: no sample has what the figure asks for (windows, layers, heads, a \
+                 budget that fits its prompt or, for needles, an asked length and depth)"
                     .to_owned(),
             )
             .into());
@@ -424,6 +430,7 @@ impl<'a> FigureJob<'a> {
                 "mean budget of a head (tokens)".to_owned(),
                 "decode attention kept".to_owned(),
             ),
+            KindChoice::Needle => ("asked length (tokens)".to_owned(), at("share")),
             KindChoice::Cost => ("time beyond the prefill (ms)".to_owned(), at(metric)),
             KindChoice::Complementarity => (
                 "missed by".to_owned(),

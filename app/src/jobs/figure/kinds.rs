@@ -37,6 +37,8 @@ pub enum KindChoice {
     Cost,
     /// Share of the decode stage's top B that one window finds and another misses, for every two windows
     Complementarity,
+    /// Score of the answers, and what each window keeps of the needle and foresees, by asked length and depth
+    Needle,
     /// Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote
     FidelityKl,
     /// Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote
@@ -49,7 +51,7 @@ pub enum KindChoice {
 
 impl KindChoice {
     /// Every kind, in the order of lists.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Recall,
         Self::RecallByLayer,
         Self::Layer,
@@ -65,6 +67,7 @@ impl KindChoice {
         Self::Allocation,
         Self::Cost,
         Self::Complementarity,
+        Self::Needle,
         Self::FidelityKl,
         Self::FidelityAgreement,
         Self::FidelityScore,
@@ -90,6 +93,7 @@ impl KindChoice {
             Self::Allocation => "allocation",
             Self::Cost => "cost",
             Self::Complementarity => "complementarity",
+            Self::Needle => "needle",
             Self::FidelityKl => "fidelity-kl",
             Self::FidelityAgreement => "fidelity-agreement",
             Self::FidelityScore => "fidelity-score",
@@ -132,6 +136,9 @@ impl KindChoice {
             Self::Complementarity => {
                 "Share of the decode stage's top B that one window finds and another misses, for every two windows"
             }
+            Self::Needle => {
+                "Score of the answers, and what each window keeps of the needle and foresees, by asked length and depth"
+            }
             Self::FidelityKl => {
                 "Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote"
             }
@@ -164,6 +171,7 @@ impl From<KindChoice> for FigureKind {
             KindChoice::Allocation => Self::Allocation,
             KindChoice::Cost => Self::Cost,
             KindChoice::Complementarity => Self::Complementarity,
+            KindChoice::Needle => Self::Needle,
             KindChoice::FidelityKl | KindChoice::FidelityAgreement | KindChoice::FidelityScore => {
                 Self::Fidelity
             }

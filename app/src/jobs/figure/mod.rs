@@ -6,6 +6,7 @@ mod groups;
 mod heads;
 mod kinds;
 mod maps;
+mod needle;
 mod note;
 mod request;
 mod samples;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
+use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::SampleContext;
 use kvlens_analysis::{Budget, Collection, Comparison, Metric, SampleGroup, SampleKey};
 use kvlens_sessions::windows::DECODE_LABEL;
@@ -21,6 +22,7 @@ use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key, w
 use super::model_names::ModelNames;
 use super::provenance::Provenance;
 use super::{Cancel, HIT_RATE_BUDGETS, SEED, SampleFacts, Warnings, Watch};
+use crate::measurement::needle::add_needle;
 use crate::measurement::places::Sweep;
 use crate::measurement::{MeasureOptions, MeasuredSample, measure_sample};
 
@@ -100,6 +102,7 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
         )?,
         collection: collection(),
         decode: collection(),
+        needles: NeedleGrids::default(),
         costs: CostSummary::default(),
         warnings: Warnings::default(),
         progress: watch,
@@ -129,6 +132,7 @@ struct Run<'a> {
     tables: Tables,
     collection: Collection,
     decode: Collection,
+    needles: NeedleGrids,
     costs: CostSummary,
     warnings: Warnings,
     progress: &'a mut dyn Watch,
@@ -180,7 +184,7 @@ impl Run<'_> {
         if !all_answered {
             self.warnings.of_places(facts, &*self.progress);
         }
-        self.collect(&context, &key, &sample, &decode);
+        self.collect(&context, &key, &sample, &decode, asked);
         self.costs.add(oracle_cost, &sample.windows);
         self.progress
             .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
@@ -204,6 +208,7 @@ impl Run<'_> {
         key: &SampleKey,
         sample: &MeasuredSample,
         decode: &Comparison,
+        budgets: &[Budget],
     ) {
         let windows: Vec<CollectedWindow<'_>> = sample
             .windows
@@ -233,6 +238,7 @@ impl Run<'_> {
             prompt_tokens: sample.record.prompt_ids.len(),
         };
         self.collection.add(&group, collected, &windows);
+        add_needle(&mut self.needles, &group, &key.content, sample, budgets);
         self.decode.add(&group, collected, &[decode]);
     }
 
@@ -288,6 +294,7 @@ impl Run<'_> {
             compare: job.options.compare,
             decode: &self.decode,
             windows: &self.collection,
+            needles: &self.needles,
             pairs: &job.pairs,
             head_tests: job.head_tests,
         };

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{Collection, Contrast};
 use kvlens_analysis::complementarity::complementarity;
+use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::{
     AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
-    DriftTable, ImportanceInput, ImportanceTable, OverlapTable, PlaceTable, QueryTable,
-    SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable, Table, TableOutput,
-    WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
-    overlap_rows, winner_rows,
+    DriftTable, ImportanceInput, ImportanceTable, NeedleTable, OverlapTable, PlaceTable,
+    QueryTable, SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable, Table,
+    TableOutput, WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
+    needle_rows, overlap_rows, winner_rows,
 };
 use kvlens_analysis::{
     Budget, Compare, Comparison, ForcedKeep, Metric, SampleKey, agreement_by_head,
@@ -44,6 +45,7 @@ pub fn is_written_by_measure(name: &str) -> bool {
         names::<DifferenceTable>(),
         names::<WinnerTable>(),
         names::<ComplementarityTable>(),
+        names::<NeedleTable>(),
         names::<ImportanceTable>(),
         names::<DriftTable>(),
         names::<PlaceTable>(),
@@ -75,6 +77,8 @@ pub struct CollectedSamples<'a> {
     pub decode: &'a Collection,
     /// The windows against the decode stage.
     pub windows: &'a Collection,
+    /// Samples that have a length and a depth.
+    pub needles: &'a NeedleGrids,
     /// The windows that are compared with each other.
     pub pairs: &'a Pairs,
     /// Whether every head is tested by itself.
@@ -91,7 +95,10 @@ pub struct Tables {
     difference: TableOutput<DifferenceTable>,
     winner: TableOutput<WinnerTable>,
     complementarity: TableOutput<ComplementarityTable>,
+    /// Where there are samples for it.
+    needle: Option<TableOutput<NeedleTable>>,
     importance: Option<TableOutput<ImportanceTable>>,
+    provenance: String,
     questions: QuestionTables,
     choice: TableChoice,
     // after the writers, whose files lie in it: fields are dropped in this order
@@ -123,6 +130,8 @@ impl Tables {
             difference: TableOutput::create(folder, provenance, csv)?,
             winner: TableOutput::create(folder, provenance, csv)?,
             complementarity: TableOutput::create(folder, provenance, csv)?,
+            needle: None,
+            provenance: provenance.to_owned(),
             importance: choice
                 .importance
                 .then(|| TableOutput::create(folder, provenance, csv))
@@ -271,10 +280,12 @@ impl Tables {
             compare,
             decode,
             windows,
+            needles,
             pairs,
             head_tests,
         } = *collected;
         let compare = compare.to_string();
+        self.add_needles(needles, &compare, seed)?;
         for metric in Metric::ALL {
             go_on()?;
             let summaries = [decode, windows].map(|part| part.summaries(metric, seed));
@@ -297,6 +308,19 @@ impl Tables {
                 self.winner.write(&winner_rows(&map)?)?;
             }
         }
+        Ok(())
+    }
+
+    fn add_needles(&mut self, needles: &NeedleGrids, compare: &str, seed: u64) -> Result<()> {
+        if needles.grids().is_empty() {
+            return Ok(());
+        }
+        let (folder, csv) = (self.staging.folder(), self.choice.csv);
+        let mut table = TableOutput::create(folder, &self.provenance, csv)?;
+        for grid in needles.grids() {
+            table.write(&needle_rows(grid, compare, seed))?;
+        }
+        self.needle = Some(table);
         Ok(())
     }
 
@@ -345,6 +369,9 @@ impl Tables {
         finish(self.difference, csv, &mut names)?;
         finish(self.winner, csv, &mut names)?;
         finish(self.complementarity, csv, &mut names)?;
+        if let Some(needle) = self.needle {
+            finish(needle, csv, &mut names)?;
+        }
         if let Some(importance) = self.importance {
             finish(importance, csv, &mut names)?;
         }

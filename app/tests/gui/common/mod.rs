@@ -78,6 +78,7 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
         windows: windows.iter().map(|&label| label.to_owned()).collect(),
         decode: DecodePlan {
             max_tokens: 24,
+            sample_lengths: false,
             ignore_eos: false,
             teacher_forced: false,
             temperature: None,

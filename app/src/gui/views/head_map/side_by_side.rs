@@ -94,7 +94,7 @@ fn one_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, size: Vec2, commands: &mu
         },
         version: map.version,
         axes: None,
-        tick: &|number| number.to_string(),
+        ticks: [&|number| number.to_string(); 2],
         diagonal: false,
         marks: Marks {
             hatched: &|cell| map.is_undefined(cell),

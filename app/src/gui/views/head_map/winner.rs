@@ -32,7 +32,7 @@ pub(super) fn winner_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands:
         cells: Cells::Colors(&colors),
         version: map.version,
         axes: Some(["Layer", "Head"]),
-        tick: &|number| number.to_string(),
+        ticks: [&|number| number.to_string(); 2],
         diagonal: false,
         marks: Marks {
             hatched: &hatched,

@@ -109,22 +109,17 @@ impl Matrix<'_> {
         let color = ui.visuals().weak_text_color();
         let font = FontId::proportional(10.0);
         let cells = geometry.cells;
+        let [row_tick, column_tick] = self.ticks;
         for row in (0..self.rows).step_by(step(cells.height() / self.rows as f32, 13.0)) {
             let at = pos2(cells.left() - 4.0, geometry.rect((row, 0)).center().y);
-            painter.text(
-                at,
-                Align2::RIGHT_CENTER,
-                (self.tick)(row),
-                font.clone(),
-                color,
-            );
+            painter.text(at, Align2::RIGHT_CENTER, row_tick(row), font.clone(), color);
         }
         for column in (0..self.columns).step_by(step(cells.width() / self.columns as f32, 18.0)) {
             let at = pos2(geometry.rect((0, column)).center().x, cells.bottom() + 2.0);
             painter.text(
                 at,
                 Align2::CENTER_TOP,
-                (self.tick)(column),
+                column_tick(column),
                 font.clone(),
                 color,
             );

@@ -44,6 +44,7 @@ impl Workbench {
             self.ask(ReadRequest::Estimate(settings));
         } else {
             self.data.capture_memory = None;
+            self.data.capture_prompts = None;
         }
     }
 

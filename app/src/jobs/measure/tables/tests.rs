@@ -6,6 +6,8 @@ use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::comparison::{BudgetCurves, HeadComparison};
 use kvlens_analysis::{HeadKind, SampleGroup};
 
+use kvlens_analysis::needle::NeedleGrids;
+
 use super::*;
 use crate::jobs::failure::Failure;
 use crate::jobs::measure::DEFAULT_SWEEP;
@@ -96,6 +98,7 @@ fn add_until(out: &Path, allowed: usize) -> (usize, Result<()>) {
         compare: Compare::Queries,
         decode: &Collection::new(&[], &[], Metric::Recall),
         windows: &windows,
+        needles: &NeedleGrids::default(),
         pairs: &Pairs::First,
         head_tests: true,
     };

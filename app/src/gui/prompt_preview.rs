@@ -1,0 +1,141 @@
+//! What the prompts of the capture panel turn out to be: by task, in tokens, and how their files were read.
+
+use kvlens_datasets::{Loaded, Sample, TokenCounter};
+use kvlens_sessions::CapturePlan;
+use kvlens_sessions::estimate::CaptureEstimator;
+
+use crate::jobs::fetch::missing;
+
+/// Characters of the first prompt that are shown.
+const SHOWN: usize = 600;
+
+/// Prompts, as the panel tells of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PromptPreview {
+    /// Tasks in the order in which they first came.
+    pub tasks: Vec<TaskPrompts>,
+    /// What of the files was read as what, a line each.
+    pub report: Vec<String>,
+    /// How the first prompt begins.
+    pub first: String,
+}
+
+/// The prompts of one task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskPrompts {
+    /// The task.
+    pub task: String,
+    /// How many there are.
+    pub count: usize,
+    /// Tokens of the shortest and the longest, with those of a question that comes afterwards; none before the model is
+    /// here.
+    pub tokens: Option<(usize, usize)>,
+}
+
+impl PromptPreview {
+    /// Of prompts that were loaded for this plan.
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be used; what its tokenizer says.
+    pub fn of(plan: &CapturePlan, loaded: &Loaded) -> anyhow::Result<Self> {
+        let counter = match missing(&plan.model) {
+            Some(_) => None,
+            None => Some(CaptureEstimator::open(plan)?),
+        };
+        let mut preview = Self {
+            report: loaded
+                .report
+                .to_string()
+                .lines()
+                .map(str::to_owned)
+                .collect(),
+            first: loaded.samples.first().map_or_else(String::new, shown),
+            ..Self::default()
+        };
+        for sample in &loaded.samples {
+            let tokens = counter
+                .as_ref()
+                .map(|counter| counter.prompt_tokens(sample));
+            let tokens = tokens.transpose().map_err(anyhow::Error::msg)?;
+            preview.add(sample, tokens);
+        }
+        Ok(preview)
+    }
+
+    fn add(&mut self, sample: &Sample, tokens: Option<usize>) {
+        let known = self.tasks.iter_mut().find(|task| task.task == sample.task);
+        let Some(task) = known else {
+            self.tasks.push(TaskPrompts {
+                task: sample.task.clone(),
+                count: 1,
+                tokens: tokens.map(|tokens| (tokens, tokens)),
+            });
+            return;
+        };
+        task.count += 1;
+        let joined = task.tokens.zip(tokens);
+        task.tokens = joined.map(|((least, most), tokens)| (least.min(tokens), most.max(tokens)));
+    }
+}
+
+impl TaskPrompts {
+    /// In a line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let prompts = match self.count {
+            1 => "1 prompt".to_owned(),
+            count => format!("{count} prompts"),
+        };
+        let tokens = match self.tokens {
+            Some((least, most)) if least == most => format!(" of {most} tokens"),
+            Some((least, most)) => format!(" of {least} to {most} tokens"),
+            None => String::new(),
+        };
+        format!("{}: {prompts}{tokens}", self.task)
+    }
+}
+
+fn shown(sample: &Sample) -> String {
+    let mut text: String = sample.prompt.chars().take(SHOWN).collect();
+    if text.len() < sample.prompt.len() {
+        text.push('…');
+    }
+    match &sample.later_question {
+        Some(question) => format!("{text}\n\nAsked afterwards: {}", question.trim()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kvlens_datasets::LoadReport;
+
+    use super::*;
+
+    #[test]
+    fn prompts_are_told_by_task_with_the_shortest_and_the_longest() {
+        let sample = |task: &str, prompt: &str| Sample {
+            task: task.to_owned(),
+            prompt: prompt.to_owned(),
+            ..Sample::default()
+        };
+        let loaded = Loaded {
+            samples: vec![
+                sample("qa", "Who?"),
+                sample("sum", "All."),
+                sample("qa", &"Where is it? ".repeat(100)),
+            ],
+            report: LoadReport::default(),
+        };
+        let plan = crate::gui::capture_settings::CaptureSettings::default()
+            .plan()
+            .unwrap();
+        let preview = PromptPreview::of(&plan, &loaded).unwrap();
+        assert_eq!(preview.tasks.len(), 2);
+        let (least, most) = preview.tasks[0].tokens.unwrap();
+        assert!(least < 10 && most > 200, "{least} {most}");
+        let line = preview.tasks[0].line();
+        assert!(line.starts_with("qa: 2 prompts of "), "{line}");
+        assert_eq!(preview.first, "Who?");
+    }
+}

@@ -1,0 +1,232 @@
+//! Needle grids over all samples: score, what each window keeps of the needle, and recall, by length and depth.
+
+use egui::{Id, RichText, ScrollArea, Ui, Vec2, vec2};
+
+use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use crate::gui::command::{Commands, LookCommand};
+use crate::gui::layout::Pane;
+use crate::gui::needle_maps::{NeedleMaps, NeedleWindow};
+use crate::gui::numbers::Table;
+use crate::gui::session_maps::{GatheredKey, SessionMaps};
+use crate::gui::state::{Choices, MapScope};
+use crate::gui::theme::ColorMap;
+use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
+
+const TITLE_HEIGHT: f32 = 20.0;
+/// A map with its axes.
+const SIZE: Vec2 = vec2(210.0, 150.0);
+
+impl Pane {
+    /// Maps of length by depth.
+    pub const NEEDLE: Self = Self::of(&NeedleView);
+}
+
+struct NeedleView;
+
+impl PaneView for NeedleView {
+    fn name(&self) -> &'static str {
+        "Needle"
+    }
+
+    fn title(&self) -> &'static str {
+        "Needle grid"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/needle.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::SessionMaps]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        needle_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| FigureKind::Needle)
+    }
+}
+
+/// The maps of the open session at the budget that is chosen, as far as they were measured.
+fn maps<'a>(view: &'a View<'_>) -> Option<&'a SessionMaps> {
+    let (session, _) = view.shown()?;
+    let wanted = GatheredKey::of(&session.info.path, &view.settings.choices);
+    let maps = view.data.session_maps.as_deref()?;
+    (maps.key.gathered == wanted).then_some(maps)
+}
+
+fn needle_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    if view.shown().is_none() {
+        empty_hint(
+            ui,
+            "Run a capture of a grid such as niah:length=256|512,depth=0..1/5, or open its session",
+        );
+        return;
+    }
+    let Some(maps) = maps(view) else {
+        if view.settings.choices.map_scope == MapScope::Session {
+            empty_hint(ui, "Measuring the samples");
+        } else if ui.button("Measure all samples").clicked() {
+            commands.send(LookCommand::SetMapScope(MapScope::Session));
+        }
+        return;
+    };
+    if maps.needles.is_empty() {
+        empty_hint(
+            ui,
+            "No sample of this session has a length and a depth that were asked for",
+        );
+        return;
+    }
+    ui.weak(format!(
+        "Over {} of {} samples, at {}",
+        maps.samples, maps.total, maps.key.gathered.budget
+    ));
+    ScrollArea::vertical()
+        .id_salt("needle grids")
+        .auto_shrink(false)
+        .show(ui, |ui| {
+            for grid in &maps.needles {
+                ui.strong(&grid.name);
+                ui.horizontal_wrapped(|ui| grid_ui(ui, view, grid));
+            }
+        });
+}
+
+fn grid_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps) {
+    map_ui(ui, view, grid, "score of the answers", &grid.score);
+    for NeedleWindow {
+        label,
+        evidence_kept,
+        recall,
+    } in &grid.windows
+    {
+        map_ui(
+            ui,
+            view,
+            grid,
+            &format!("{label}: needle kept"),
+            evidence_kept,
+        );
+        map_ui(ui, view, grid, &format!("{label}: recall"), recall);
+    }
+}
+
+fn map_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps, title: &str, values: &[f64]) {
+    ui.vertical(|ui| {
+        ui.set_width(SIZE.x);
+        let text = egui::Label::new(RichText::new(title)).truncate();
+        ui.add_sized(vec2(SIZE.x, TITLE_HEIGHT), text);
+        let columns = grid.lengths.len();
+        let at = |(row, column): Cell| values.get(row * columns + column).copied();
+        let is_undefined = |cell: Cell| at(cell).is_none_or(f64::is_nan);
+        let matrix = Matrix {
+            id: Id::unique(("needle map", &grid.name, title)),
+            name: format!("Length by depth map of {title}"),
+            rows: grid.depths.len(),
+            columns,
+            cells: Cells::Values {
+                values,
+                map: ColorMap::Sequential,
+                color_bar: true,
+            },
+            version: view.data.session_maps_version,
+            axes: Some(["Depth", "Tokens"]),
+            ticks: [
+                &|row| grid.depths.get(row).map_or(String::new(), f64::to_string),
+                &|column| {
+                    grid.lengths
+                        .get(column)
+                        .map_or(String::new(), usize::to_string)
+                },
+            ],
+            diagonal: false,
+            marks: Marks {
+                hatched: &is_undefined,
+                ..Marks::default()
+            },
+        };
+        let answer = matrix.show_sized(ui, view.theme, SIZE);
+        if let Some(cell) = answer.hovered {
+            let words = hover_words(grid, cell, at(cell));
+            answer.response.on_hover_text_at_pointer(words);
+        }
+    });
+}
+
+fn hover_words(grid: &NeedleMaps, (row, column): Cell, value: Option<f64>) -> String {
+    let length = grid.lengths.get(column).copied().unwrap_or_default();
+    let depth = grid.depths.get(row).copied().unwrap_or_default();
+    match value.filter(|value| !value.is_nan()) {
+        Some(value) => format!("{length} tokens, depth {depth}: {value:.3}"),
+        None => format!("{length} tokens, depth {depth}: undefined"),
+    }
+}
+
+/// A line for each cell and window.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let maps = maps(view)?;
+    let mut table = Table::new(&[
+        "task",
+        "window",
+        "length",
+        "depth",
+        "score",
+        "evidence_kept",
+        "recall",
+    ]);
+    for grid in &maps.needles {
+        for window in &grid.windows {
+            for (row, depth) in grid.depths.iter().enumerate() {
+                for (column, length) in grid.lengths.iter().enumerate() {
+                    let at = |values: &[f64]| {
+                        let value = values.get(row * grid.lengths.len() + column);
+                        value
+                            .filter(|value| !value.is_nan())
+                            .map_or(String::new(), f64::to_string)
+                    };
+                    table.line(&[
+                        grid.name.clone(),
+                        window.label.clone(),
+                        length.to_string(),
+                        depth.to_string(),
+                        at(&grid.score),
+                        at(&window.evidence_kept),
+                        at(&window.recall),
+                    ]);
+                }
+            }
+        }
+    }
+    Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_told_with_its_length_and_depth() {
+        let grid = NeedleMaps {
+            name: "niah".to_owned(),
+            lengths: vec![512, 1024],
+            depths: vec![1.0, 0.0],
+            score: Vec::new(),
+            windows: Vec::new(),
+        };
+        assert_eq!(
+            hover_words(&grid, (1, 0), Some(0.5)),
+            "512 tokens, depth 0: 0.500"
+        );
+        assert_eq!(
+            hover_words(&grid, (0, 1), Some(f64::NAN)),
+            "1024 tokens, depth 1: undefined"
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Which prompts of a file or a task are taken, and what they turn out to be.
+
+use egui::{CollapsingHeader, ComboBox, DragValue, Grid, Ui};
+use kvlens_datasets::{BadRows, Format, PromptChoices, QuestionPlace, TooLong, builtin_tasks};
+
+use super::View;
+use crate::gui::capture_settings::CaptureSettings;
+
+/// What may be chosen for a prompt that is too long, with the words for it.
+const TOO_LONG: [(TooLong, &str); 4] = [
+    (TooLong::Refuse, "refuse all"),
+    (TooLong::LeaveOut, "leave out"),
+    (TooLong::CutMiddle, "cut the middle"),
+    (TooLong::CutLeft, "cut the left"),
+];
+
+/// Draws what stands below the field of a file or task.
+pub(super) fn picker_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings) {
+    ui.horizontal(|ui| {
+        tasks_ui(ui, &mut edited.data);
+        layouts_ui(ui, &mut edited.data);
+    });
+    CollapsingHeader::new("Which of them")
+        .id_salt("which prompts")
+        .show(ui, |ui| choices_ui(ui, &mut edited.prompts));
+    preview_ui(ui, view);
+}
+
+fn tasks_ui(ui: &mut Ui, data: &mut String) {
+    ui.menu_button("Tasks", |ui| {
+        egui::ScrollArea::vertical().show(ui, |ui| {
+            for task in builtin_tasks() {
+                let text = format!("{}   {}", task.name, task.summary);
+                let options = task.options.join("\n");
+                if ui.button(text).on_hover_text(options).clicked() {
+                    task.name.clone_into(data);
+                    ui.close();
+                }
+            }
+        });
+    })
+    .response
+    .on_hover_text("Tasks that are generated; options follow a colon, such as niah:length=1k..8k/4,depth=0..1/5");
+}
+
+fn layouts_ui(ui: &mut Ui, data: &mut String) {
+    ui.menu_button("Layout", |ui| {
+        for format in Format::ALL {
+            if ui.button(format.name()).clicked() {
+                let path = data
+                    .split_once(':')
+                    .filter(|(name, _)| Format::from_name(name).is_some());
+                let path = path.map_or(data.as_str(), |(_, path)| path);
+                *data = format!("{format}:{path}");
+                ui.close();
+            }
+        }
+    })
+    .response
+    .on_hover_text("Read the file or folder as this benchmark's, whatever it looks like");
+}
+
+fn choices_ui(ui: &mut Ui, choices: &mut PromptChoices) {
+    Grid::new("which prompts").num_columns(2).show(ui, |ui| {
+        limit_ui(ui, &mut choices.limit);
+        ui.end_row();
+        place_ui(ui, &mut choices.question);
+        ui.end_row();
+        too_long_ui(ui, &mut choices.too_long);
+        ui.end_row();
+    });
+    let mut leaves_out = choices.bad_rows == BadRows::LeaveOut;
+    if ui
+        .checkbox(&mut leaves_out, "Leave out rows that are no prompt")
+        .changed()
+    {
+        choices.bad_rows = match leaves_out {
+            true => BadRows::LeaveOut,
+            false => BadRows::Refuse,
+        };
+    }
+}
+
+fn limit_ui(ui: &mut Ui, limit: &mut Option<usize>) {
+    let mut is_limited = limit.is_some();
+    if ui.checkbox(&mut is_limited, "At most").changed() {
+        *limit = is_limited.then_some(16);
+    }
+    if let Some(limit) = limit {
+        ui.add(
+            DragValue::new(limit)
+                .range(1..=1_000_000)
+                .suffix(" prompts"),
+        );
+    }
+}
+
+fn place_ui(ui: &mut Ui, place: &mut Option<QuestionPlace>) {
+    let words = |place: Option<QuestionPlace>| match place {
+        None => "where it stands",
+        Some(QuestionPlace::Absent) => "absent, asked afterwards",
+        Some(place) => place.label(),
+    };
+    ui.label("Question");
+    ComboBox::from_id_salt("question place")
+        .selected_text(words(*place))
+        .show_ui(ui, |ui| {
+            let places = QuestionPlace::ALL.map(Some);
+            for choice in std::iter::once(None).chain(places) {
+                ui.selectable_value(place, choice, words(choice));
+            }
+        })
+        .response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Question"));
+}
+
+fn too_long_ui(ui: &mut Ui, too_long: &mut TooLong) {
+    let words = TOO_LONG.iter().find(|(choice, _)| choice == too_long);
+    ui.label("Too long");
+    ComboBox::from_id_salt("too long")
+        .selected_text(words.map_or("", |(_, words)| words))
+        .show_ui(ui, |ui| {
+            for (choice, words) in TOO_LONG {
+                ui.selectable_value(too_long, choice, words);
+            }
+        })
+        .response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Too long"));
+}
+
+/// What was read: by task, in tokens, and which fields as what.
+fn preview_ui(ui: &mut Ui, view: &View<'_>) {
+    let Some(preview) = &view.data.capture_prompts else {
+        return;
+    };
+    for task in &preview.tasks {
+        ui.weak(task.line());
+    }
+    for line in &preview.report {
+        ui.weak(line.trim());
+    }
+    if !preview.first.is_empty() {
+        CollapsingHeader::new("The first prompt")
+            .id_salt("first prompt")
+            .show(ui, |ui| ui.label(&preview.first));
+    }
+}

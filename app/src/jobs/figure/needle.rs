@@ -1,0 +1,78 @@
+//! Cells of needle grids.
+
+use kvlens_analysis::SampleGroup;
+use kvlens_analysis::figure::FigureRow;
+use kvlens_analysis::needle::{NeedleCell, NeedleGrid, NeedleGrids, NeedleMean};
+
+use super::data::FigureJob;
+use super::groups::{joined, panel_names};
+use super::samples::Sampled;
+use crate::jobs::SEED;
+use crate::measurement::needle::{needle_place, needle_values};
+
+/// The panel of what the model answered.
+const SCORE: &str = "score of the answers (full cache)";
+
+impl Sampled<'_> {
+    /// What the sample says of each window at the figure's budget, if it is one of a grid.
+    pub fn add_needle(&self, job: &FigureJob<'_>, group: &SampleGroup, grids: &mut NeedleGrids) {
+        let record = &self.captured.record;
+        let Some(place) = needle_place(record) else {
+            return;
+        };
+        let budget = job.budget.tokens(record.prompt_ids.len());
+        for window in job.in_order(&self.measured.windows, |window| &window.label) {
+            let heads = window.comparison.heads;
+            let mean = |values: &[f64]| job.heads.mean(values.iter().copied(), heads);
+            if let Some(values) = needle_values(record, window, budget, mean) {
+                let sample = (self.content, place);
+                grids.add(group, job.budget, sample, (&window.label, values));
+            }
+        }
+    }
+}
+
+/// For each group a panel of the answers' scores, and for each window what it keeps of the needle and its recall.
+pub fn needle_rows(grids: &NeedleGrids) -> Vec<FigureRow> {
+    let groups: Vec<&SampleGroup> = grids.grids().iter().map(|grid| &grid.group).collect();
+    let names = panel_names(&groups);
+    let grids = grids.grids().iter().zip(names);
+    grids.flat_map(|(grid, name)| rows(grid, &name)).collect()
+}
+
+fn rows(grid: &NeedleGrid, group: &str) -> Vec<FigureRow> {
+    let cells = grid.cells(SEED);
+    let mut rows = Vec::new();
+    let mut panel = |name: &str, window: &str, value: fn(&NeedleCell<'_>) -> Option<NeedleMean>| {
+        let of_window = cells.iter().filter(|cell| cell.window == window);
+        let panel = joined(&[name, group]);
+        rows.extend(of_window.map(|cell| row(&panel, name, cell, value(cell))));
+    };
+    if let Some(first) = grid.windows().first() {
+        panel(SCORE, first, |cell| cell.score);
+    }
+    for window in grid.windows() {
+        panel(&format!("{window}: needle kept"), window, |cell| {
+            cell.evidence_kept
+        });
+        panel(&format!("{window}: recall"), window, |cell| cell.recall);
+    }
+    rows
+}
+
+fn row(panel: &str, series: &str, cell: &NeedleCell<'_>, mean: Option<NeedleMean>) -> FigureRow {
+    let interval = mean.and_then(|mean| mean.interval);
+    let samples = mean.map_or(0, |mean| mean.samples);
+    FigureRow {
+        panel: panel.to_owned(),
+        series: series.to_owned(),
+        x: cell.place.length as f64,
+        y: Some(cell.place.depth),
+        value: mean.map_or(f64::NAN, |mean| mean.mean),
+        low: interval.map(|interval| interval.low),
+        high: interval.map(|interval| interval.high),
+        ceiling: None,
+        samples: u32::try_from(samples).unwrap_or(u32::MAX),
+        resolved: None,
+    }
+}

@@ -1,0 +1,5 @@
+#![no_main]
+
+use kvlens_datasets::Format;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kvlens_fuzz::read(Some(Format::LEval), "jsonl", bytes));
