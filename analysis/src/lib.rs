@@ -23,6 +23,7 @@ pub mod figure;
 pub mod importance;
 pub mod keep_rule;
 mod order;
+pub mod output_error;
 mod overlap;
 pub mod pooling;
 pub mod queries;
@@ -46,6 +47,7 @@ pub use comparison::{
 pub use error::AnalysisError;
 pub use importance::{AttentionRows, HeadKind, HeadScores, Importance, ReducedHead, reduce_rows};
 pub use keep_rule::{KeepRule, KeptRecent};
+pub use output_error::HeadReads;
 pub use pooling::Pooling;
 pub use ranking::{Rankings, UNRANKED};
 pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};

@@ -74,7 +74,9 @@ pub use writer::{Table, TableWriter};
 /// `kept_recall`, `fidelity` also `method_recall`. `fidelity_summary` is new. `recall_fidelity` goes by model, task and
 /// place of the question, whatever session the samples come from; places are not taken together. `difference` has `contrast` and `window`: besides windows it pairs places of the question and models.
 /// A sample that is measured twice counts once.
-pub const SCHEMA_VERSION: &str = "4";
+///
+/// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better.
+pub const SCHEMA_VERSION: &str = "5";
 
 /// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
 /// sample (copies are one by their `content`), then over samples.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use kvlens_analysis::output_error::{Judged, judge_outputs};
 use kvlens_analysis::{
     Compare, Comparison, ComparisonInput, ForcedKeep, Importance, KeepRule, KeptRecent, KeySet,
     Rankings, RowReduction, ScoringOverrides, SideScoring, StepRange, compare,
@@ -169,6 +170,8 @@ pub struct MeasuredSample {
     /// What retained mass is summed from: mean decode attention, causal keys, unpooled, mean over the group where heads
     /// are grouped. Of the options, the choice of steps alone changes it.
     pub decode_mass: Arc<Importance>,
+    /// The decode stage as if it were a window: the truth against itself at the asked budgets, with nothing forced.
+    pub decode: Comparison,
     /// The proxy windows in the order of the plan.
     pub windows: Vec<MeasuredWindow>,
 }
@@ -212,29 +215,56 @@ pub fn measure_sample(
                 .with_context(|| format!("window '{}' cannot be measured", window.label()))
         })
         .collect::<Result<_>>()?;
-    Ok(MeasuredSample {
+    let mut sample = MeasuredSample {
         record: captured.record.clone(),
         compare: options.compare,
         truth,
+        decode: measuring.compare(&measuring.truth.rankings, KeepRule::default())?,
         decode_mass: measuring.decode_mass,
         windows,
-    })
+    };
+    let steps = measuring.decode.observation;
+    sample
+        .judge_outputs(captured, &steps)
+        .context("the output of attention cannot be told")?;
+    Ok(sample)
 }
 
 impl MeasuredSample {
-    /// The decode stage as if it were a window: the truth against itself at budgets in tokens, with nothing forced.
-    ///
-    /// # Errors
-    /// A budget outside 1..=T.
-    pub fn decode_comparison(&self, budgets: &[usize]) -> Result<Comparison> {
-        Ok(compare(ComparisonInput {
-            truth: &self.truth.rankings,
-            window: &self.truth.rankings,
-            decode_mass: &self.decode_mass,
+    /// Finds what the evictions do to the output of attention at these decode steps, where values were kept.
+    fn judge_outputs(&mut self, captured: &CapturedSample, steps: &Observation) -> Result<()> {
+        let (Some(values), Some(rows)) = (captured.values(), steps.query_rows()) else {
+            return Ok(());
+        };
+        if self.decode.budgets.is_empty() {
+            return Ok(());
+        }
+        let mut judged = vec![Judged {
+            comparison: &mut self.decode,
+            rankings: &self.truth.rankings,
             keep_rule: KeepRule::default(),
-            evidence: &self.record.evidence_tokens,
-            budgets,
-        })?)
+        }];
+        for window in &mut self.windows {
+            judged.push(Judged {
+                comparison: &mut window.comparison,
+                rankings: &window.ranked.rankings,
+                keep_rule: window.keep_rule,
+            });
+            if let (Some(ceiling), Some(ranked)) = (&mut window.ceiling, &window.ceiling_ranked) {
+                judged.push(Judged {
+                    comparison: Arc::make_mut(ceiling),
+                    rankings: &ranked.rankings,
+                    keep_rule: window.keep_rule,
+                });
+            }
+        }
+        let keys = captured.keys();
+        let (_, kv_heads, ..) = keys.shape();
+        let query_heads = keys.group_size()? * kv_heads;
+        judge_outputs(&mut judged, query_heads, kv_heads, |layer, kv_head| {
+            values.reads(keys, rows, layer, kv_head)
+        })?;
+        Ok(())
     }
 }
 

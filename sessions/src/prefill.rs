@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use candle_core::Tensor;
 
 use crate::attention_rows::PromptKeys;
+use crate::cached_values::{CachedValues, DecodeCache};
 use crate::model::{CapturedRows, KeptQueries, KvCache, LayerTap, Model, view_on_cpu};
 use crate::observation::QueryRows;
 use crate::{CancelFlag, SessionError};
@@ -157,6 +158,16 @@ impl Prefilled {
     /// The prompt's values of a layer, `[G, T, D]`, a view.
     pub(crate) fn values(&self, layer: usize) -> Result<Tensor, SessionError> {
         self.cache.values(layer, self.prompt_tokens())
+    }
+
+    /// Keys and values of the decode stage, once it was observed and before a window forgets them.
+    pub(crate) fn decode_cache(&self) -> Result<DecodeCache, SessionError> {
+        DecodeCache::of(&self.cache, self.prompt_tokens())
+    }
+
+    /// The prompt's values with what the decode stage put behind it.
+    pub(crate) fn cached_values(&self, decode: DecodeCache) -> Result<CachedValues, SessionError> {
+        CachedValues::of(&self.cache, self.prompt_tokens(), decode)
     }
 
     /// The cache holding the prompt alone: whatever an earlier window put behind it is forgotten.

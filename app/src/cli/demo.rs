@@ -79,6 +79,7 @@ fn plan() -> CapturePlan {
         device: DeviceChoice::Auto,
         dtype: DtypeChoice::Auto,
         attention: AttentionKernel::Blocks,
+        keep: None,
         repeat_cost: 1,
     }
 }

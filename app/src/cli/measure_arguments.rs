@@ -205,6 +205,9 @@ fn summary(metric: Metric) -> &'static str {
         Metric::Mass => "Decode attention that the kept tokens hold",
         Metric::MassOfOracle => "The same as a share of the best possible",
         Metric::EvidenceKept => "Share of the tokens that the answer needs which are kept",
+        Metric::OutputError => {
+            "Relative error of attention's output on what is kept; lower is better, needs values"
+        }
     }
 }
 

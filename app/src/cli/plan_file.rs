@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Table;
 
 /// Keys, each named as the flag of `kvlens capture` that it stands for.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "model",
     "data",
     "limit",
@@ -32,6 +32,7 @@ const KEYS: [&str; 23] = [
     "device",
     "dtype",
     "attention",
+    "keep",
     "repeat-cost",
     "out",
 ];
@@ -57,6 +58,7 @@ pub struct PlanFile {
     pub device: Option<String>,
     pub dtype: Option<String>,
     pub attention: Option<String>,
+    pub keep: Option<String>,
     pub repeat_cost: Option<usize>,
     pub out: Option<PathBuf>,
 }

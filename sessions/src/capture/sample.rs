@@ -27,6 +27,11 @@ impl CaptureJob<'_> {
         };
         let mut prefilled = self.prefill(prepared, on_event)?;
         let oracle = self.observe(&decode, &Stage::Decode, &mut prefilled, on_event)?;
+        let keep = self.plan.keep();
+        let decode_cache = match keep.has_values() {
+            true => Some(prefilled.decode_cache()?),
+            false => None,
+        };
         let mut observations = Vec::with_capacity(self.windows.len());
         for window in self.windows {
             let stage = Stage::Window(window.label().to_owned());
@@ -34,7 +39,16 @@ impl CaptureJob<'_> {
         }
         let keys = prefilled.keys_for_scoring(self.model)?;
         let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
-        Ok(CapturedSample::new(record, oracle, observations, keys))
+        let values = decode_cache
+            .map(|decode| prefilled.cached_values(decode))
+            .transpose()?;
+        Ok(CapturedSample::new(
+            record,
+            oracle,
+            observations,
+            keys,
+            values,
+        ))
     }
 
     fn prefill(

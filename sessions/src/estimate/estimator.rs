@@ -11,7 +11,7 @@ use crate::SessionError;
 use crate::capture::{check_positions, refuse_far_too_long};
 use crate::footprint::{Memory, RunShape, UnloadedModel};
 use crate::model::{Checkpoint, TextCodec, device_name, free_device_memory};
-use crate::plan::{CapturePlan, DecodePlan};
+use crate::plan::{CapturePlan, DecodePlan, Keep};
 use crate::prefill::Needs;
 use crate::windows::{Decode, Window, expand_all, parse_windows};
 
@@ -34,6 +34,8 @@ pub struct MemoryEstimate {
     pub samples: usize,
     /// All files of the session together, on disk.
     pub session_bytes: f64,
+    /// What they keep.
+    pub keep: Keep,
     /// Bytes of the device's memory that can be had; none for the CPU, or where it cannot be told.
     pub device_free_bytes: Option<u64>,
 }
@@ -133,14 +135,20 @@ impl CaptureEstimator {
         let needs = self.needs(&oracle, &self.windows.iter().collect::<Vec<_>>())?;
         let longest = self.longest(samples, &needs)?;
         let mut estimate = self.of_longest(longest, samples.len())?;
-        for sample in samples {
-            let tokens = self.prompt_tokens(sample)?;
-            estimate.session_bytes += self
-                .with_stages(&self.asked(tokens, samples.len()), |stages| {
-                    stages.file_bytes()
-                })?;
-        }
+        estimate.session_bytes = self.session_bytes(samples)?;
         Ok(estimate)
+    }
+
+    /// All files of a session of these samples together, on disk.
+    ///
+    /// # Errors
+    /// As [`estimate`](Self::estimate).
+    pub fn session_bytes(&self, samples: &[Sample]) -> Result<f64, SessionError> {
+        let bytes = |sample: &Sample| {
+            let asked = self.asked(self.prompt_tokens(sample)?, samples.len());
+            self.with_stages(&asked, |stages| stages.file_bytes())
+        };
+        samples.iter().map(bytes).sum()
     }
 
     /// Tokens of the longest prompt, each of which must fit the model's positions.
@@ -189,6 +197,7 @@ impl CaptureEstimator {
             stages: self.with_stages(&asked, |stages| stages.stages())?,
             samples,
             session_bytes: 0.0,
+            keep: self.plan.keep(),
             device_free_bytes: free_device_memory(&self.device),
         })
     }
@@ -298,6 +307,7 @@ impl CaptureEstimator {
             needs: &needs,
             decode: &decode,
             windows: &windows,
+            keep: self.plan.keep(),
             is_only: variation.samples == 1,
         })
     }

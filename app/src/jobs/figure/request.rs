@@ -100,6 +100,7 @@ pub fn metric_word(metric: Metric) -> &'static str {
         Metric::Mass => "mass",
         Metric::MassOfOracle => "mass-of-oracle",
         Metric::EvidenceKept => "evidence-kept",
+        Metric::OutputError => "output-error",
     }
 }
 

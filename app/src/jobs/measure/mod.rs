@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::tables::SampleContext;
-use kvlens_analysis::{Budget, Collection, Comparison, Metric, SampleGroup, SampleKey};
+use kvlens_analysis::{Budget, Collection, Metric, SampleGroup, SampleKey};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CapturedSample, ScoreKind, Session};
 
@@ -154,19 +154,12 @@ impl Run<'_> {
         self.progress.stage("measure", 0, facts.prompt_tokens);
         let compared = self.compared_budgets(&budgets, facts.prompt_tokens);
         let sample = measure_sample(captured, options, |_| compared.clone())?;
-        let decode = sample.decode_comparison(&compared)?;
         let key = sample_key(session, record);
         let context = sample_context(session, self.model_names.name(session), record, &key);
         let oracle_cost = captured.oracle().cost();
         let asked = &budgets.applying;
-        self.tables.add(
-            &context,
-            &sample,
-            &decode,
-            oracle_cost,
-            asked,
-            options.exempt,
-        )?;
+        self.tables
+            .add(&context, &sample, oracle_cost, asked, options.exempt)?;
         self.tables
             .add_pairs(&context, &sample, &self.job.pairs, asked)?;
         let all_answered = self.tables.add_answers(AskedSample {
@@ -180,7 +173,7 @@ impl Run<'_> {
         if !all_answered {
             self.warnings.of_places(facts, &*self.progress);
         }
-        self.collect(&context, &key, &sample, &decode);
+        self.collect(&context, &key, &sample);
         self.costs.add(oracle_cost, &sample.windows);
         self.progress
             .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
@@ -198,13 +191,7 @@ impl Run<'_> {
         tokens
     }
 
-    fn collect(
-        &mut self,
-        context: &SampleContext,
-        key: &SampleKey,
-        sample: &MeasuredSample,
-        decode: &Comparison,
-    ) {
+    fn collect(&mut self, context: &SampleContext, key: &SampleKey, sample: &MeasuredSample) {
         let windows: Vec<CollectedWindow<'_>> = sample
             .windows
             .iter()
@@ -218,7 +205,7 @@ impl Run<'_> {
         let decode = CollectedWindow {
             label: DECODE_LABEL,
             score_kind: ScoreKind::Attention.name(),
-            comparison: decode,
+            comparison: &sample.decode,
             ceiling: None,
         };
         let group = SampleGroup {

@@ -13,9 +13,7 @@ use kvlens_analysis::tables::{
     WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
     overlap_rows, winner_rows,
 };
-use kvlens_analysis::{
-    Budget, Compare, Comparison, ForcedKeep, Metric, SampleKey, agreement_by_head,
-};
+use kvlens_analysis::{Budget, Compare, ForcedKeep, Metric, SampleKey, agreement_by_head};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{Cost, SampleRecord, ScoreKind, Session};
 
@@ -133,8 +131,7 @@ impl Tables {
         })
     }
 
-    /// Adds all rows of a sample, the decode stage before its windows. `decode` is the comparison of the decode stage
-    /// with itself, `budgets` are those that apply to its prompt.
+    /// Adds all rows of a sample, the decode stage before its windows. `budgets` are those that apply to its prompt.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -142,7 +139,6 @@ impl Tables {
         &mut self,
         context: &SampleContext,
         sample: &MeasuredSample,
-        decode: &Comparison,
         oracle_cost: &Cost,
         budgets: &[Budget],
         exempt: ForcedKeep,
@@ -170,8 +166,12 @@ impl Tables {
             ScoreKind::Attention,
         )])?;
         let decode_context = context_of(DECODE_LABEL, ScoreKind::Attention);
-        self.overlap
-            .write(&overlap_rows(decode_context, decode, None, budgets)?)?;
+        self.overlap.write(&overlap_rows(
+            decode_context,
+            &sample.decode,
+            None,
+            budgets,
+        )?)?;
         for window in &sample.windows {
             let context = context_of(&window.label, window.score_kind);
             self.add_window(context, sample, window, budgets, exempt)?;

@@ -91,6 +91,7 @@ impl RecipeRequest {
                 device: self.device,
                 dtype: self.dtype,
                 attention: AttentionKernel::Blocks,
+                keep: None,
                 repeat_cost: recipe.repeat_cost,
             },
             prompts: None,

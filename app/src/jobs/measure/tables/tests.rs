@@ -57,7 +57,8 @@ fn comparison(value: f64) -> Comparison {
             mass: curve.clone(),
             mass_of_oracle: curve.clone(),
             kept_recall: curve.clone(),
-            evidence_kept: curve,
+            evidence_kept: curve.clone(),
+            output_error: curve,
         },
         recall_auc: value,
     };
