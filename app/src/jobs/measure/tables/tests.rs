@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::comparison::{BudgetCurves, HeadComparison};
-use kvlens_analysis::{HeadKind, SampleGroup};
+use kvlens_analysis::{Comparison, HeadKind, SampleGroup};
 
 use super::*;
 use crate::jobs::failure::Failure;
