@@ -18,6 +18,7 @@ pub mod comparison;
 pub mod complementarity;
 pub mod drift;
 pub mod error;
+pub mod evidence;
 pub mod fidelity;
 pub mod figure;
 pub mod importance;
@@ -50,7 +51,9 @@ pub use keep_rule::{KeepRule, KeptRecent};
 pub use output_error::HeadReads;
 pub use pooling::Pooling;
 pub use ranking::{Rankings, UNRANKED};
-pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};
+pub use scoring::{
+    GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides, ValueWeight,
+};
 pub use selection::selection;
 pub use steps::StepRange;
 pub use tokens::ForcedKeep;

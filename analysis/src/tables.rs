@@ -12,6 +12,7 @@ mod csv_writer;
 mod declare;
 mod difference;
 mod error;
+mod evidence;
 mod fidelity;
 mod figure;
 mod importance;
@@ -35,6 +36,7 @@ pub use csv_writer::CsvWriter;
 pub use declare::{ColumnDeclaration, TableDeclaration};
 pub use difference::{DifferenceRow, DifferenceTable, difference_rows};
 pub use error::TableError;
+pub use evidence::{EvidenceRow, EvidenceTable, evidence_rows};
 pub use fidelity::{
     FidelityRow, FidelityStepRow, FidelityStepsTable, FidelitySummaryRow, FidelitySummaryTable,
     FidelityTable, RecallFidelityRow, RecallFidelityTable,
@@ -76,6 +78,7 @@ pub use writer::{Table, TableWriter};
 /// A sample that is measured twice counts once.
 ///
 /// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better.
+/// `evidence` is new.
 pub const SCHEMA_VERSION: &str = "5";
 
 /// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
@@ -91,6 +94,7 @@ pub fn declared() -> Vec<TableDeclaration> {
         DifferenceTable::declaration(),
         WinnerTable::declaration(),
         ComplementarityTable::declaration(),
+        EvidenceTable::declaration(),
         CostTable::declaration(),
         SamplesTable::declaration(),
         ImportanceTable::declaration(),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use kvlens_analysis::output_error::{Judged, judge_outputs};
 use kvlens_analysis::{
     Compare, Comparison, ComparisonInput, ForcedKeep, Importance, KeepRule, KeptRecent, KeySet,
-    Rankings, RowReduction, ScoringOverrides, SideScoring, StepRange, compare,
+    Rankings, RowReduction, ScoringOverrides, SideScoring, StepRange, ValueWeight, compare,
 };
 use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord, ScoreKind};
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,8 @@ pub struct OracleDefinition {
     pub reduce: Option<RowReduction>,
     /// Keys of their softmax where methods are compared; without it causal.
     pub keys: Option<KeySet>,
+    /// What its scores are multiplied by where methods are compared; without it nothing.
+    pub weight: Option<ValueWeight>,
 }
 
 impl MeasureOptions {
@@ -70,7 +72,13 @@ impl MeasureOptions {
     pub fn truth_scoring(&self) -> SideScoring {
         let mut truth = self.compare.truth(self.overrides);
         if self.compare == Compare::Methods {
-            let OracleDefinition { reduce, keys, .. } = self.oracle;
+            let OracleDefinition {
+                reduce,
+                keys,
+                weight,
+                ..
+            } = self.oracle;
+            truth.scoring.weight = weight.unwrap_or(truth.scoring.weight);
             truth.scoring.reduce = reduce.unwrap_or(truth.scoring.reduce);
             truth.scoring.keys = keys.unwrap_or(truth.scoring.keys);
         }
@@ -96,10 +104,16 @@ impl MeasureOptions {
 
     /// What contradicts itself, as a sentence.
     pub fn contradiction(&self) -> Option<&'static str> {
-        let apart = self.oracle.reduce.is_some() || self.oracle.keys.is_some();
+        let OracleDefinition {
+            reduce,
+            keys,
+            weight,
+            ..
+        } = self.oracle;
+        let apart = reduce.is_some() || keys.is_some() || weight.is_some();
         (apart && self.compare == Compare::Queries).then_some(
-            "where queries are compared the decode stage is scored as every window is: choose rows and keys for both \
-             (--reduce, --keys), or compare methods (--compare methods)",
+            "where queries are compared the decode stage is scored as every window is: choose rows, keys and weight for \
+             both (--reduce, --keys, --weight), or compare methods (--compare methods)",
         )
     }
 
@@ -298,7 +312,7 @@ impl Measuring<'_> {
         let published = window.published_side();
         let scoring = self.options.window_scoring(published);
         let keep_rule = self.options.keep_rule(window.keep_rule());
-        let importance = self.captured.keys().importance(window, scoring)?;
+        let importance = self.captured.importance(window, scoring)?;
         let ranked = Ranked::of(importance, self.options.exempt)?;
         let comparison = self.compare(&ranked.rankings, keep_rule)?;
         let ceiling = self.options.ceiling_scoring(published);
@@ -372,8 +386,7 @@ struct DecodeSides<'a> {
 
 impl DecodeSides<'_> {
     fn scored(&self, side: SideScoring) -> Result<Importance> {
-        let keys = self.captured.keys();
-        let importance = keys.importance(&self.observation, side);
+        let importance = self.captured.importance(&self.observation, side);
         importance.context("the decode stage cannot be scored")
     }
 

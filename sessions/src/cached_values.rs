@@ -1,11 +1,11 @@
 //! The values of a prompt's cache and what the decode stage put behind them: what attention makes its output of.
 
 use candle_core::{D, DType, Tensor};
-use kvlens_analysis::HeadReads;
+use kvlens_analysis::{HeadReads, ValueWeight};
 
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
-use crate::model::{KvCache, on_cpu, view_on_cpu};
+use crate::model::{Decoder, KvCache, on_cpu, view_on_cpu};
 use crate::observation::QueryRows;
 
 /// Values of the prompt, and keys and values of the S tokens that the decode stage fed behind it, on the CPU in the
@@ -18,6 +18,8 @@ pub struct CachedValues {
     decode_keys: Vec<Tensor>,
     /// L entries `[G, S, D]`.
     decode_values: Vec<Tensor>,
+    /// L entries `[H, T]`, f32.
+    output_norms: Vec<Tensor>,
 }
 
 /// The tokens of the decode stage, taken before a window forgets them.
@@ -50,14 +52,19 @@ impl DecodeCache {
 impl CachedValues {
     /// The prompt's part as views of the cache where that lies on the CPU.
     pub(crate) fn of(
+        decoder: &Decoder,
         cache: &KvCache,
         prompt_tokens: usize,
         decode: DecodeCache,
     ) -> Result<Self, SessionError> {
         let prompt = (0..decode.keys.len())
             .map(|layer| view_on_cpu(&cache.values(layer, prompt_tokens)?))
-            .collect::<Result<_, SessionError>>()?;
-        Self::new(prompt, decode.keys, decode.values)
+            .collect::<Result<Vec<_>, SessionError>>()?;
+        let norms = prompt.iter().enumerate();
+        let norms = norms
+            .map(|(layer, values)| decoder.output_norms(layer, values))
+            .collect::<Result<_, _>>()?;
+        Self::new(prompt, decode.keys, decode.values, norms)
     }
 
     /// Each with one tensor a layer, all of the same heads and head size.
@@ -65,8 +72,10 @@ impl CachedValues {
         prompt: Vec<Tensor>,
         decode_keys: Vec<Tensor>,
         decode_values: Vec<Tensor>,
+        output_norms: Vec<Tensor>,
     ) -> Result<Self, SessionError> {
         let alike = prompt.len() == decode_keys.len()
+            && prompt.len() == output_norms.len()
             && prompt.len() == decode_values.len()
             && decode_keys
                 .iter()
@@ -81,6 +90,7 @@ impl CachedValues {
             prompt,
             decode_keys,
             decode_values,
+            output_norms,
         })
     }
 
@@ -99,9 +109,43 @@ impl CachedValues {
         &self.decode_values
     }
 
+    /// Norms of what each query head's output projection makes of the prompt's values, L entries `[H, T]`, f32: of
+    /// the head's slice of the projection alone, without bias or norms behind it.
+    pub fn output_norms(&self) -> &[Tensor] {
+        &self.output_norms
+    }
+
+    /// What each of the L * H query heads' tokens weigh, `[T]` each.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if a tensor cannot be read.
+    pub fn weights(
+        &self,
+        weight: ValueWeight,
+        query_heads: usize,
+    ) -> Result<Vec<Vec<f32>>, SessionError> {
+        let mut weights = Vec::new();
+        for layer in 0..self.prompt.len() {
+            let of_layer: Vec<Vec<f32>> = match weight {
+                ValueWeight::None => Vec::new(),
+                ValueWeight::ValueNorm => self.norms(layer)?,
+                ValueWeight::OutputNorm => of_layer(&self.output_norms, layer)?.to_vec2()?,
+            };
+            let sharing = query_heads / of_layer.len().max(1);
+            let heads = of_layer.into_iter();
+            weights.extend(heads.flat_map(|norms| std::iter::repeat_n(norms, sharing)));
+        }
+        Ok(weights)
+    }
+
     /// Bytes of all of them.
     pub fn bytes(&self) -> usize {
-        let all = [&self.prompt, &self.decode_keys, &self.decode_values];
+        let all = [
+            &self.prompt,
+            &self.decode_keys,
+            &self.decode_values,
+            &self.output_norms,
+        ];
         let tensors = all.into_iter().flatten();
         tensors
             .map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes())
@@ -199,7 +243,7 @@ impl CachedValues {
     ///
     /// # Errors
     /// [`SessionError::Internal`] for a layer that is not there.
-    pub fn norms(&self, layer: usize) -> Result<Vec<Vec<f32>>, SessionError> {
+    fn norms(&self, layer: usize) -> Result<Vec<Vec<f32>>, SessionError> {
         let values = of_layer(&self.prompt, layer)?;
         let squares = values.to_dtype(DType::F32)?.sqr()?.sum(D::Minus1)?;
         Ok(squares.sqrt()?.to_vec2()?)

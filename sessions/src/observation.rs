@@ -72,6 +72,16 @@ pub enum Evidence {
     Scores(TokenScores),
 }
 
+impl Evidence {
+    /// Whether its scores are attention.
+    pub fn is_attention(&self) -> bool {
+        match self {
+            Self::Queries(_) => true,
+            Self::Scores(scores) => scores.kind().is_attention(),
+        }
+    }
+}
+
 /// What one window saw of one prompt.
 #[derive(Debug, Clone)]
 pub struct Observation {

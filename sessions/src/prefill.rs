@@ -166,8 +166,12 @@ impl Prefilled {
     }
 
     /// The prompt's values with what the decode stage put behind it.
-    pub(crate) fn cached_values(&self, decode: DecodeCache) -> Result<CachedValues, SessionError> {
-        CachedValues::of(&self.cache, self.prompt_tokens(), decode)
+    pub(crate) fn cached_values(
+        &self,
+        model: &Model,
+        decode: DecodeCache,
+    ) -> Result<CachedValues, SessionError> {
+        CachedValues::of(model.decoder(), &self.cache, self.prompt_tokens(), decode)
     }
 
     /// The cache holding the prompt alone: whatever an earlier window put behind it is forgotten.

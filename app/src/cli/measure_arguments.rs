@@ -6,7 +6,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kvlens_analysis::{
     Budget, Compare, ForcedKeep, GroupOrder, GroupReduction, KeptRecent, KeySet, Metric, Pooling,
-    RowReduction, ScoringOverrides, StepRange,
+    RowReduction, ScoringOverrides, StepRange, ValueWeight,
 };
 
 use super::args::{DEFAULT_BUDGETS, at_least_one};
@@ -127,6 +127,11 @@ pub struct ScoringArguments {
     /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
     #[arg(long, value_name = "causal|prompt")]
     pub keys: Option<KeySet>,
+    /// What attention scores are multiplied by instead of nothing, or of each method's published weight: the norm of
+    /// the token's value, or of what the output projection makes of it. Needs values; scores that are no attention
+    /// stay as they are
+    #[arg(long, value_name = "none|value-norm|output-norm")]
+    pub weight: Option<ValueWeight>,
     /// Decode steps that the oracle is made of: all, the first 8, or the 5th to the 8th as 5-8
     #[arg(long, value_name = "all|N|A-B", default_value_t)]
     pub oracle_steps: StepRange,
@@ -136,6 +141,9 @@ pub struct ScoringArguments {
     /// Keys of the oracle's softmax where methods are compared, instead of causal
     #[arg(long, value_name = "causal|prompt")]
     pub oracle_keys: Option<KeySet>,
+    /// What the oracle's scores are multiplied by where methods are compared, instead of nothing
+    #[arg(long, value_name = "none|value-norm|output-norm")]
+    pub oracle_weight: Option<ValueWeight>,
 }
 
 impl ScoringArguments {
@@ -149,6 +157,7 @@ impl ScoringArguments {
                 pool: self.pool,
                 group: self.group,
                 group_order: self.order,
+                weight: self.weight,
             },
             exempt: ForcedKeep {
                 sinks: self.exempt_sinks,
@@ -159,6 +168,7 @@ impl ScoringArguments {
                 steps: self.oracle_steps,
                 reduce: self.oracle_reduce,
                 keys: self.oracle_keys,
+                weight: self.oracle_weight,
             },
         }
     }

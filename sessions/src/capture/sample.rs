@@ -40,7 +40,7 @@ impl CaptureJob<'_> {
         let keys = prefilled.keys_for_scoring(self.model)?;
         let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
         let values = decode_cache
-            .map(|decode| prefilled.cached_values(decode))
+            .map(|decode| prefilled.cached_values(self.model, decode))
             .transpose()?;
         Ok(CapturedSample::new(
             record,

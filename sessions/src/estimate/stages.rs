@@ -148,10 +148,10 @@ impl SampleStages<'_> {
         Ok(bytes + self.run.keys() + self.prompt_values() + self.decode_cache()? + texts)
     }
 
-    /// Values of the prompt, where they are kept.
+    /// Values of the prompt with their norms behind the output projection, where they are kept.
     fn prompt_values(&self) -> f64 {
         match self.keep.has_values() {
-            true => self.run.keys(),
+            true => self.run.keys() + self.run.scores(self.run.config.query_heads),
             false => 0.0,
         }
     }

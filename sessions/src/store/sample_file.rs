@@ -3,7 +3,7 @@
 //! Tensors: `prompt_ids` u32 [T], `keys` [L, G, T, D] and, for observation i (0 is the oracle),
 //! `observation.I.queries` [L, H, W, D], `.positions` and `.visible_keys` u32 [W], `.log_sum_exp` f32 [L, H, W];
 //! where values were kept, `values` [L, G, T, D] and, of the decode stage's tokens, `decode.keys` and `decode.values`
-//! [L, G, S, D];
+//! [L, G, S, D], and `output_norms` f32 [L, H, T], the norm of what each head's output projection makes of a value;
 //! or, for a window with ready-made scores, `observation.I.scores` f32 [L, heads, T], heads being 1, G or H.
 //! Metadata: `kvlens`, a JSON object with `record` and `observations`. One key only: the format's writer keeps
 //! metadata in a hash map, whose order would change the file's bytes from run to run.
@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use kvlens_analysis::{Importance, SideScoring};
 use kvlens_datasets::{QuestionPlace, Scoring, score_values};
 use safetensors::tensor::{Dtype, View};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub(super) const KEYS: &str = "keys";
 
 /// Names of the tensors of the prompt's values, and of the decode stage's keys and values.
 pub(super) const VALUES: [&str; 3] = ["values", "decode.keys", "decode.values"];
+
+/// Name of the tensor of the values' norms behind the output projection.
+pub(super) const OUTPUT_NORMS: &str = "output_norms";
 
 /// What that entry holds, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -141,6 +145,20 @@ impl CapturedSample {
     /// The prompt's keys.
     pub fn keys(&self) -> &PromptKeys {
         &self.keys
+    }
+
+    /// Importance of every prompt token with the scoring and the heads of one side of a comparison, as
+    /// [`PromptKeys::importance`] makes it, also where attention is weighed by values.
+    ///
+    /// # Errors
+    /// As there; a weight where no values were kept.
+    pub fn importance(
+        &self,
+        observation: &Observation,
+        side: SideScoring,
+    ) -> Result<Importance, SessionError> {
+        self.keys
+            .weighted_importance(observation, side, self.values.as_ref())
     }
 
     /// The prompt's values and the decode stage's part of the cache; none where they were not kept.
@@ -255,6 +273,7 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
             decode_values.into(),
             Stored::layers(values.decode_values())?,
         );
+        tensors.insert(OUTPUT_NORMS.into(), Stored::layers(values.output_norms())?);
     }
     let observations: Vec<&Observation> = std::iter::once(&sample.oracle)
         .chain(&sample.windows)

@@ -7,7 +7,9 @@ use candle_core::{Device, Tensor};
 
 use super::manifest::ModelShape;
 use super::opened_file::OpenedFile;
-use super::sample_file::{CapturedSample, KEYS, METADATA_KEY, SampleHeader, SampleTexts, VALUES};
+use super::sample_file::{
+    CapturedSample, KEYS, METADATA_KEY, OUTPUT_NORMS, SampleHeader, SampleTexts, VALUES,
+};
 use super::shape_check;
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
@@ -116,6 +118,7 @@ impl<'a> SampleReader<'a> {
             self.layers(prompt, part)?,
             self.layers(decode_keys, part)?,
             self.layers(decode_values, part)?,
+            self.layers(OUTPUT_NORMS, part)?,
         );
         values.map(Some).map_err(|error| self.unfit(error))
     }
@@ -123,8 +126,7 @@ impl<'a> SampleReader<'a> {
     /// A tensor `[L, ...]` as one for each layer.
     fn layers(&mut self, name: &str, part: Part) -> Result<Vec<Tensor>, SessionError> {
         let all = self.tensor(name, part)?;
-        let (layers, ..) = all.dims4()?;
-        let layers = (0..layers).map(|layer| Ok(all.get(layer)?));
+        let layers = (0..all.dim(0)?).map(|layer| Ok(all.get(layer)?));
         layers.collect()
     }
 

@@ -4,7 +4,7 @@
 use safetensors::tensor::Metadata;
 
 use super::manifest::ModelShape;
-use super::sample_file::{KEYS, SampleHeader, VALUES};
+use super::sample_file::{KEYS, OUTPUT_NORMS, SampleHeader, VALUES};
 use crate::observation::ObservationInfo;
 
 /// What to say of a file without an oracle.
@@ -32,7 +32,7 @@ pub(super) fn check(
     if oracle.ready_made.is_some() {
         return Err("its decode stage has no queries".to_owned());
     }
-    check_values(oracle, table, &expected)?;
+    check_values(oracle, table, shape, tokens)?;
     for (index, info) in header.observations.iter().enumerate() {
         check_observation(index, info, table, shape, tokens)?;
     }
@@ -43,16 +43,20 @@ pub(super) fn check(
 fn check_values(
     oracle: &ObservationInfo,
     table: &Metadata,
-    &[layers, kv_heads, tokens, head_dim]: &[usize; 4],
+    shape: &ModelShape,
+    tokens: usize,
 ) -> Result<(), String> {
-    if VALUES.iter().all(|name| table.info(name).is_none()) {
+    let mut names = VALUES.iter().chain([&OUTPUT_NORMS]);
+    if names.all(|name| table.info(name).is_none()) {
         return Ok(());
     }
+    let norms = [shape.layers, shape.query_heads, tokens];
+    same(OUTPUT_NORMS, dims(table, OUTPUT_NORMS)?, &norms)?;
     let [_, decode_keys, _] = VALUES;
     let found = dims(table, decode_keys)?.get(2).copied();
     let behind = found.unwrap_or_default().max(oracle.token_ids.len());
     for (name, tokens) in VALUES.into_iter().zip([tokens, behind, behind]) {
-        let expected = [layers, kv_heads, tokens, head_dim];
+        let expected = [shape.layers, shape.kv_heads, tokens, shape.head_dim];
         same(name, dims(table, name)?, &expected)?;
     }
     Ok(())

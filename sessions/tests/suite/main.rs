@@ -21,11 +21,13 @@ mod modules;
 mod parity;
 mod real_folders;
 mod sample_reads;
+mod score_files;
 mod sessions_on_disk;
 mod structure;
 mod tied_embeddings;
 mod tokenizer_files;
 mod trimmed_prompts;
+mod value_weights;
 mod window_parity;
 mod window_structure;
 

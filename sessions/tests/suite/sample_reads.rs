@@ -226,6 +226,10 @@ fn values_are_kept_where_the_plan_says_so() {
         let reads = sample.values().unwrap();
         reads.reads(sample.keys(), rows, layer, head).unwrap()
     };
+    assert_eq!(
+        values(&part.values().unwrap().output_norms()[0]),
+        values(&kept.output_norms()[2].narrow(0, 2, 2).unwrap())
+    );
     for (part, whole) in rows(&part, 0, 0).iter().zip(&rows(&whole, 2, 1)) {
         let errors = |reads: &kvlens_analysis::HeadReads| {
             reads.errors_along((0..tokens).step_by(3), [0, 10, 100].into_iter())

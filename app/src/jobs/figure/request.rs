@@ -158,6 +158,10 @@ fn scoring_words(options: &MeasureOptions) -> Vec<String> {
         "--oracle-keys",
         text(oracle.keys.as_ref().map(|it| it as _)),
     );
+    let weight = overrides.weight.as_ref().map(|it| it as _);
+    flag("--weight", text(weight));
+    let weight = oracle.weight.as_ref().map(|it| it as _);
+    flag("--oracle-weight", text(weight));
     words
 }
 

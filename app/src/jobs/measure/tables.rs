@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{Collection, Contrast};
 use kvlens_analysis::complementarity::complementarity;
+use kvlens_analysis::evidence::{evidence_survival, seen_evidence};
 use kvlens_analysis::tables::{
     AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
-    DriftTable, ImportanceInput, ImportanceTable, OverlapTable, PlaceTable, QueryTable,
-    SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable, Table, TableOutput,
-    WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
-    overlap_rows, winner_rows,
+    DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, OverlapTable, PlaceTable,
+    QueryTable, SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable, Table,
+    TableOutput, WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
+    evidence_rows, overlap_rows, winner_rows,
 };
-use kvlens_analysis::{Budget, Compare, ForcedKeep, Metric, SampleKey, agreement_by_head};
+use kvlens_analysis::{
+    Budget, Compare, ForcedKeep, KeepRule, Metric, SampleKey, agreement_by_head,
+};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{Cost, SampleRecord, ScoreKind, Session};
 
@@ -42,6 +45,7 @@ pub fn is_written_by_measure(name: &str) -> bool {
         names::<DifferenceTable>(),
         names::<WinnerTable>(),
         names::<ComplementarityTable>(),
+        names::<EvidenceTable>(),
         names::<ImportanceTable>(),
         names::<DriftTable>(),
         names::<PlaceTable>(),
@@ -89,6 +93,7 @@ pub struct Tables {
     difference: TableOutput<DifferenceTable>,
     winner: TableOutput<WinnerTable>,
     complementarity: TableOutput<ComplementarityTable>,
+    evidence: TableOutput<EvidenceTable>,
     importance: Option<TableOutput<ImportanceTable>>,
     questions: QuestionTables,
     choice: TableChoice,
@@ -121,6 +126,7 @@ impl Tables {
             difference: TableOutput::create(folder, provenance, csv)?,
             winner: TableOutput::create(folder, provenance, csv)?,
             complementarity: TableOutput::create(folder, provenance, csv)?,
+            evidence: TableOutput::create(folder, provenance, csv)?,
             importance: choice
                 .importance
                 .then(|| TableOutput::create(folder, provenance, csv))
@@ -176,7 +182,40 @@ impl Tables {
             let context = context_of(&window.label, window.score_kind);
             self.add_window(context, sample, window, budgets, exempt)?;
         }
+        self.add_evidence(context, sample, budgets)?;
         self.add_importance(context, sample)
+    }
+
+    /// What becomes of the needed tokens, where the data name them: the decode stage first, then the windows.
+    fn add_evidence(
+        &mut self,
+        context: &SampleContext,
+        sample: &MeasuredSample,
+        budgets: &[Budget],
+    ) -> Result<()> {
+        let truth = &sample.truth.rankings;
+        let evidence = &sample.record.evidence_tokens;
+        let needed = seen_evidence(truth, evidence).len();
+        if needed == 0 {
+            return Ok(());
+        }
+        let tokens = budgets
+            .iter()
+            .map(|budget| budget.tokens(truth.prompt_tokens()));
+        let tokens: Vec<usize> = tokens.collect();
+        let compare = sample.compare.to_string();
+        let decode = (DECODE_LABEL, truth, KeepRule::default());
+        let windows = sample.windows.iter().map(|window| {
+            let rankings = &window.ranked.rankings;
+            (window.label.as_str(), rankings, window.keep_rule)
+        });
+        for (window, rankings, keep_rule) in std::iter::once(decode).chain(windows) {
+            let survivals = evidence_survival(rankings, keep_rule, evidence, &tokens);
+            let labels = (window, compare.as_str());
+            let rows = evidence_rows(context, labels, needed, budgets, &survivals);
+            self.evidence.write(&rows)?;
+        }
+        Ok(())
     }
 
     fn add_window(
@@ -345,6 +384,7 @@ impl Tables {
         finish(self.difference, csv, &mut names)?;
         finish(self.winner, csv, &mut names)?;
         finish(self.complementarity, csv, &mut names)?;
+        finish(self.evidence, csv, &mut names)?;
         if let Some(importance) = self.importance {
             finish(importance, csv, &mut names)?;
         }
