@@ -27,6 +27,7 @@ mod order;
 pub mod output_error;
 mod overlap;
 pub mod pooling;
+pub mod profile;
 pub mod queries;
 pub mod rank_density;
 pub mod ranking;

@@ -21,6 +21,7 @@ mod markdown;
 mod output;
 mod overlap;
 mod partial_file;
+mod profile;
 mod questions;
 mod reading;
 mod sample;
@@ -47,6 +48,7 @@ pub use json_rows::JsonRows;
 pub use markdown::{markdown, markdown_columns};
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
+pub use profile::{ProfileRow, ProfileTable, profile_rows};
 pub use questions::{
     AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, QueryRow,
     QueryTable,
@@ -78,7 +80,7 @@ pub use writer::{Table, TableWriter};
 /// A sample that is measured twice counts once.
 ///
 /// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better.
-/// `evidence` is new.
+/// `difference` has `margin` and `equivalent`. The tables `evidence` and `profile` are new.
 pub const SCHEMA_VERSION: &str = "5";
 
 /// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
@@ -102,6 +104,7 @@ pub fn declared() -> Vec<TableDeclaration> {
         PlaceTable::declaration(),
         QueryTable::declaration(),
         AllocationTable::declaration(),
+        ProfileTable::declaration(),
         FidelityTable::declaration(),
         FidelityStepsTable::declaration(),
         FidelitySummaryTable::declaration(),

@@ -96,6 +96,7 @@ fn measurement(session: &Path, tables: &Path) -> Result<MeasureRequest> {
         metric: Metric::Recall,
         pairs: Pairs::First,
         head_tests: true,
+        margin: None,
         questions: Questions {
             asked: Vec::new(),
             sweep: DEFAULT_SWEEP,

@@ -44,6 +44,10 @@ pub struct MeasureArguments {
     /// The metric of differences and winners
     #[arg(long, value_name = "METRIC", value_enum, default_value_t)]
     pub metric: MetricChoice,
+    /// Also say in difference.parquet which windows are as good as each other: those whose difference lies within so
+    /// much of the metric, such as 0.02, with its whole interval
+    #[arg(long, value_name = "MARGIN", value_parser = above_zero)]
+    pub equivalent: Option<f64>,
     /// Test differences of means alone, not of every head
     #[arg(long)]
     pub no_head_tests: bool,
@@ -172,6 +176,15 @@ impl ScoringArguments {
             },
         }
     }
+}
+
+/// A number above zero.
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "it must be a number above 0, such as 0.02".to_owned())
 }
 
 /// A metric as it is typed.

@@ -53,6 +53,8 @@ pub struct MeasureRequest {
     pub pairs: Pairs,
     /// Whether every head is tested by itself.
     pub head_tests: bool,
+    /// How far apart windows may be to count as equivalent, if they may at all.
+    pub margin: Option<f64>,
     /// What is asked beyond recall.
     pub questions: Questions,
     /// What is written.
@@ -277,6 +279,7 @@ impl Run<'_> {
             windows: &self.collection,
             pairs: &job.pairs,
             head_tests: job.head_tests,
+            margin: job.margin,
         };
         self.tables.add_collection(&collected, SEED, go_on)?;
         go_on()?;

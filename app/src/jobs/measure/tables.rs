@@ -10,9 +10,9 @@ use kvlens_analysis::evidence::{evidence_survival, seen_evidence};
 use kvlens_analysis::tables::{
     AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
     DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, OverlapTable, PlaceTable,
-    QueryTable, SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable, Table,
-    TableOutput, WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
-    evidence_rows, overlap_rows, winner_rows,
+    ProfileTable, QueryTable, SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable,
+    Table, TableOutput, WindowContext, WinnerTable, agreement_rows, complementarity_rows,
+    difference_rows, evidence_rows, overlap_rows, winner_rows,
 };
 use kvlens_analysis::{
     Budget, Compare, ForcedKeep, KeepRule, Metric, SampleKey, agreement_by_head,
@@ -51,6 +51,7 @@ pub fn is_written_by_measure(name: &str) -> bool {
         names::<PlaceTable>(),
         names::<QueryTable>(),
         names::<AllocationTable>(),
+        names::<ProfileTable>(),
     ];
     name == ABOUT_FILE
         || tables
@@ -81,6 +82,8 @@ pub struct CollectedSamples<'a> {
     pub pairs: &'a Pairs,
     /// Whether every head is tested by itself.
     pub head_tests: bool,
+    /// What counts as no difference, if anything does.
+    pub margin: Option<f64>,
 }
 
 /// The open tables.
@@ -312,6 +315,7 @@ impl Tables {
             windows,
             pairs,
             head_tests,
+            margin,
         } = *collected;
         let compare = compare.to_string();
         for metric in Metric::ALL {
@@ -326,7 +330,7 @@ impl Tables {
             for pair in windows.differences(contrast, against, head_tests, seed) {
                 let pair = pair?;
                 go_on()?;
-                self.difference.write(&difference_rows(&pair))?;
+                self.difference.write(&difference_rows(&pair, margin))?;
             }
         }
         if head_tests {

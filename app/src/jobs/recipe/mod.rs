@@ -113,6 +113,7 @@ impl RecipeRequest {
             metric: Metric::Recall,
             pairs: Pairs::First,
             head_tests: false,
+            margin: None,
             questions: Questions {
                 asked: Vec::new(),
                 sweep: DEFAULT_SWEEP,

@@ -99,6 +99,7 @@ fn add_until(out: &Path, allowed: usize) -> (usize, Result<()>) {
         windows: &windows,
         pairs: &Pairs::First,
         head_tests: true,
+        margin: None,
     };
     let added = tables.add_collection(&collected, 1, go_on);
     (asked.get(), added)
