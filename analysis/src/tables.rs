@@ -79,7 +79,8 @@ pub use writer::{Table, TableWriter};
 /// place of the question, whatever session the samples come from; places are not taken together. `difference` has `contrast` and `window`: besides windows it pairs places of the question and models.
 /// A sample that is measured twice counts once.
 ///
-/// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better.
+/// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better. `fidelity` has it,
+/// too.
 /// `difference` has `margin` and `equivalent`. The tables `evidence` and `profile` are new.
 pub const SCHEMA_VERSION: &str = "5";
 
