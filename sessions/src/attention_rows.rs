@@ -86,6 +86,14 @@ impl PromptKeys {
         })
     }
 
+    /// The same keys in another format, if one is given.
+    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
+        Ok(Self {
+            layers: in_format(&self.layers, dtype)?,
+            ..self.clone()
+        })
+    }
+
     /// The same keys, on which nothing is scored any more once the flag is raised.
     #[must_use]
     pub fn stopped_by(self, cancel: &CancelFlag) -> Self {
@@ -295,6 +303,20 @@ impl PromptKeys {
             })
             .collect()
     }
+}
+
+/// Tensors in another format, if one is given.
+pub(crate) fn in_format(
+    tensors: &[Tensor],
+    dtype: Option<DType>,
+) -> Result<Vec<Tensor>, SessionError> {
+    let tensors = tensors.iter();
+    tensors
+        .map(|tensor| match dtype {
+            Some(dtype) => Ok(tensor.to_dtype(dtype)?),
+            None => Ok(tensor.clone()),
+        })
+        .collect()
 }
 
 fn no_values() -> SessionError {

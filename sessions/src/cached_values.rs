@@ -4,7 +4,7 @@ use candle_core::{D, DType, Tensor};
 use kvlens_analysis::{HeadReads, ValueWeight};
 
 use crate::SessionError;
-use crate::attention_rows::PromptKeys;
+use crate::attention_rows::{PromptKeys, in_format};
 use crate::model::{Decoder, KvCache, on_cpu, view_on_cpu};
 use crate::observation::QueryRows;
 
@@ -136,6 +136,16 @@ impl CachedValues {
             weights.extend(heads.flat_map(|norms| std::iter::repeat_n(norms, sharing)));
         }
         Ok(weights)
+    }
+
+    /// The same in another format, if one is given; the norms stay in single precision.
+    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
+        Ok(Self {
+            prompt: in_format(&self.prompt, dtype)?,
+            decode_keys: in_format(&self.decode_keys, dtype)?,
+            decode_values: in_format(&self.decode_values, dtype)?,
+            output_norms: self.output_norms.clone(),
+        })
     }
 
     /// Bytes of all of them.

@@ -46,7 +46,7 @@ pub use observation::{
 pub use plan::{CapturePlan, DecodePlan, Keep};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleHeader, SampleRecord,
-    SampleState, Session,
+    CapturedSample, FORMAT_VERSION, HalfFormat, Manifest, ModelShape, SampleEntry, SampleHeader,
+    SampleRecord, SampleState, Session, Shrink, Shrunk, shrink,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};

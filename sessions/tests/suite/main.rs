@@ -23,6 +23,7 @@ mod real_folders;
 mod sample_reads;
 mod score_files;
 mod sessions_on_disk;
+mod shrunk_sessions;
 mod structure;
 mod tied_embeddings;
 mod tokenizer_files;
