@@ -89,11 +89,16 @@ fn output_errors_stand_beside_mass_and_fall_with_the_budget() {
     assert_eq!(numbers(&difference, "margin")[0], 0.02);
     // the lowest wins
     let winner = read_table(&tables, "winner.parquet");
-    let winners = texts(&winner, "window");
+    let winners: Vec<String> = winner
+        .text("window")
+        .unwrap()
+        .into_iter()
+        .flatten()
+        .collect();
     let won = |label: &str| winners.iter().filter(|winner| *winner == label).count();
     assert!(won("last:8") > won("random"), "{winners:?}");
     let profile = read_table(&tables, "profile.parquet");
-    assert_eq!(profile.rows(), 2 * 2 * 16, "samples at two places, heads");
+    assert_eq!(profile.rows(), 2 * 16, "samples, heads");
     let shares = numbers(&profile, "prompt_share");
     assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
     let evidence = read_table(&tables, "evidence.parquet");
@@ -144,7 +149,6 @@ fn without_values_the_rest_works_and_weights_are_refused() {
         "{}",
         refused.stderr
     );
-    assert!(!at.join("weighed").exists());
     let refused = run(
         at,
         &[
@@ -202,7 +206,7 @@ fn without_values_the_rest_works_and_weights_are_refused() {
         told.stdout
     );
     let check = run_ok(at, &["session", "check", "small.kvlens"]);
-    assert!(check.stdout.starts_with("4 whole"), "{}", check.stdout);
+    assert!(check.stdout.starts_with("2 whole"), "{}", check.stdout);
     run_ok(
         at,
         &[
