@@ -14,7 +14,6 @@ use super::output;
 use super::progress::Progress;
 use crate::jobs::failure::Failure;
 use crate::jobs::session::{SessionInfo, check, info};
-use crate::measurement::StageProgress as _;
 
 /// `kvlens session`
 #[derive(Debug, Subcommand)]
