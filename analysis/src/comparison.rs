@@ -56,11 +56,14 @@ pub enum Metric {
     /// Share of the evidence (the prompt tokens that the answer needs, as far as the layer sees them) that the
     /// window's eviction rule keeps.
     EvidenceKept,
+    /// Relative error of the head's attention output, in the mean over decode steps, when only what the window's
+    /// eviction rule keeps and the generated tokens are attended to; lower is better. Known where values were kept.
+    OutputError,
 }
 
 impl Metric {
     /// Every metric, in the order of the tables' columns.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Recall,
         Self::KeptRecall,
         Self::HitRate,
@@ -68,6 +71,7 @@ impl Metric {
         Self::Mass,
         Self::MassOfOracle,
         Self::EvidenceKept,
+        Self::OutputError,
     ];
 
     /// The name of the metric's column in the tables.
@@ -80,6 +84,7 @@ impl Metric {
             Self::Mass => "mass",
             Self::MassOfOracle => "mass_of_oracle",
             Self::EvidenceKept => "evidence_kept",
+            Self::OutputError => "output_error",
         }
     }
 
@@ -93,7 +98,18 @@ impl Metric {
             Self::Mass => "retained attention mass",
             Self::MassOfOracle => "share of the largest attention mass",
             Self::EvidenceKept => "evidence kept",
+            Self::OutputError => "output error",
         }
+    }
+
+    /// What no value can leave; none where it has no end.
+    pub fn bounds(self) -> Option<(f64, f64)> {
+        (self != Self::OutputError).then_some((0.0, 1.0))
+    }
+
+    /// Whether a higher value speaks for a window.
+    pub fn higher_is_better(self) -> bool {
+        self != Self::OutputError
     }
 }
 
@@ -115,6 +131,8 @@ pub struct BudgetCurves {
     pub mass_of_oracle: Vec<f64>,
     /// [`Metric::EvidenceKept`], 0..=1; undefined also where the layer sees no evidence.
     pub evidence_kept: Vec<f64>,
+    /// [`Metric::OutputError`], 0 and above; undefined also where no values were kept.
+    pub output_error: Vec<f64>,
 }
 
 impl BudgetCurves {
@@ -129,6 +147,7 @@ impl BudgetCurves {
             mass: curve(),
             mass_of_oracle: curve(),
             evidence_kept: curve(),
+            output_error: curve(),
         }
     }
 
@@ -142,6 +161,7 @@ impl BudgetCurves {
             Metric::Mass => &self.mass,
             Metric::MassOfOracle => &self.mass_of_oracle,
             Metric::EvidenceKept => &self.evidence_kept,
+            Metric::OutputError => &self.output_error,
         }
     }
 }

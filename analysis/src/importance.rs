@@ -16,6 +16,7 @@ mod layout;
 mod reduction;
 #[cfg(test)]
 mod tests;
+mod weighting;
 
 pub(crate) use grouping::{GroupScores, score_group};
 pub use head_scores::HeadScores;

@@ -18,14 +18,17 @@ pub mod comparison;
 pub mod complementarity;
 pub mod drift;
 pub mod error;
+pub mod evidence;
 pub mod fidelity;
 pub mod figure;
 pub mod importance;
 pub mod keep_rule;
 pub mod needle;
 mod order;
+pub mod output_error;
 mod overlap;
 pub mod pooling;
+pub mod profile;
 pub mod queries;
 pub mod rank_density;
 pub mod ranking;
@@ -47,9 +50,12 @@ pub use comparison::{
 pub use error::AnalysisError;
 pub use importance::{AttentionRows, HeadKind, HeadScores, Importance, ReducedHead, reduce_rows};
 pub use keep_rule::{KeepRule, KeptRecent};
+pub use output_error::HeadReads;
 pub use pooling::Pooling;
 pub use ranking::{Rankings, UNRANKED};
-pub use scoring::{GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides};
+pub use scoring::{
+    GroupOrder, GroupReduction, KeySet, RowReduction, Scoring, ScoringOverrides, ValueWeight,
+};
 pub use selection::selection;
 pub use steps::StepRange;
 pub use tokens::ForcedKeep;

@@ -119,6 +119,34 @@ words!(GroupOrder, "the order of pooling and grouping", "pool-first or group-fir
     GroupFirst => "group-first",
 });
 
+/// What the score of a token is multiplied by, once it was pooled and its group reduced: a token that is looked at but
+/// whose value is short adds little to the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueWeight {
+    /// Nothing: attention alone.
+    #[default]
+    None,
+    /// The Euclidean norm of the token's value (VATP, arXiv 2406.12335, which takes the sum of absolute numbers).
+    ValueNorm,
+    /// The Euclidean norm of what the output projection makes of the value (CriticalKV, arXiv 2502.03805; KVzip+), the
+    /// mean over the query heads of a group.
+    OutputNorm,
+}
+
+words!(ValueWeight, "the weight of scores", "none, value-norm or output-norm", {
+    None => "none",
+    ValueNorm => "value-norm",
+    OutputNorm => "output-norm",
+});
+
+impl ValueWeight {
+    /// Whether scores stay as they are.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
 /// Everything between attention rows and importance.
 ///
 /// The default is the raw scoring of the oracle: causal keys, mean over rows, no pooling, no groups.
@@ -134,6 +162,9 @@ pub struct Scoring {
     pub group: GroupReduction,
     /// Which of pooling and group reduction comes first.
     pub group_order: GroupOrder,
+    /// What the result is multiplied by; sessions of earlier programs know no weight.
+    #[serde(default, skip_serializing_if = "ValueWeight::is_none")]
+    pub weight: ValueWeight,
 }
 
 /// Choices of a user that replace parts of a window's published scoring.
@@ -150,6 +181,8 @@ pub struct ScoringOverrides {
     pub group: Option<GroupReduction>,
     /// Replaces the order of pooling and grouping.
     pub group_order: Option<GroupOrder>,
+    /// Replaces the weight.
+    pub weight: Option<ValueWeight>,
 }
 
 impl ScoringOverrides {
@@ -161,6 +194,7 @@ impl ScoringOverrides {
             pool: self.pool.unwrap_or(published.pool),
             group: self.group.unwrap_or(published.group),
             group_order: self.group_order.unwrap_or(published.group_order),
+            weight: self.weight.unwrap_or(published.weight),
         }
     }
 }
@@ -190,6 +224,7 @@ mod tests {
             pool: Some(Pooling::None),
             group: Some(GroupReduction::Mean),
             group_order: Some(GroupOrder::GroupFirst),
+            weight: Some(ValueWeight::ValueNorm),
         };
         let expected = Scoring {
             keys: KeySet::Prompt,
@@ -197,6 +232,7 @@ mod tests {
             pool: Pooling::None,
             group: GroupReduction::Mean,
             group_order: GroupOrder::GroupFirst,
+            weight: ValueWeight::ValueNorm,
         };
         assert_eq!(overrides.apply(snapkv()), expected);
         let one = ScoringOverrides {

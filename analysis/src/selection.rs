@@ -40,7 +40,7 @@ pub(crate) fn keep_places(
 }
 
 /// All tokens of the prompt in the order in which a growing budget keeps them.
-fn keep_order(
+pub(crate) fn keep_order(
     rankings: &Rankings,
     (layer, head): (usize, usize),
     forced_keep: ForcedKeep,

@@ -12,6 +12,7 @@ mod csv_writer;
 mod declare;
 mod difference;
 mod error;
+mod evidence;
 mod fidelity;
 mod figure;
 mod importance;
@@ -21,6 +22,7 @@ mod needle;
 mod output;
 mod overlap;
 mod partial_file;
+mod profile;
 mod questions;
 mod reading;
 mod sample;
@@ -36,6 +38,7 @@ pub use csv_writer::CsvWriter;
 pub use declare::{ColumnDeclaration, TableDeclaration};
 pub use difference::{DifferenceRow, DifferenceTable, difference_rows};
 pub use error::TableError;
+pub use evidence::{EvidenceRow, EvidenceTable, evidence_rows};
 pub use fidelity::{
     FidelityRow, FidelityStepRow, FidelityStepsTable, FidelitySummaryRow, FidelitySummaryTable,
     FidelityTable, RecallFidelityRow, RecallFidelityTable,
@@ -47,6 +50,7 @@ pub use markdown::{markdown, markdown_columns};
 pub use needle::{NeedleRow, NeedleTable, needle_rows};
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
+pub use profile::{ProfileRow, ProfileTable, profile_rows};
 pub use questions::{
     AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, QueryRow,
     QueryTable,
@@ -75,8 +79,12 @@ pub use writer::{Table, TableWriter};
 /// `summary` have `compare`, `summary` also `heads`, `all_heads` and `ceiling`; `allocation` and `fidelity` have
 /// `kept_recall`, `fidelity` also `method_recall`. `fidelity_summary` is new. `recall_fidelity` goes by model, task and
 /// place of the question, whatever session the samples come from; places are not taken together. `difference` has `contrast` and `window`: besides windows it pairs places of the question and models.
-/// A sample that is measured twice counts once. `needle` came later.
-pub const SCHEMA_VERSION: &str = "4";
+/// A sample that is measured twice counts once.
+///
+/// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better. `fidelity` has it,
+/// too.
+/// `difference` has `margin` and `equivalent`. The tables `evidence`, `profile` and `needle` are new.
+pub const SCHEMA_VERSION: &str = "5";
 
 /// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
 /// sample (copies are one by their `content`), then over samples.
@@ -92,6 +100,7 @@ pub fn declared() -> Vec<TableDeclaration> {
         WinnerTable::declaration(),
         ComplementarityTable::declaration(),
         NeedleTable::declaration(),
+        EvidenceTable::declaration(),
         CostTable::declaration(),
         SamplesTable::declaration(),
         ImportanceTable::declaration(),
@@ -99,6 +108,7 @@ pub fn declared() -> Vec<TableDeclaration> {
         PlaceTable::declaration(),
         QueryTable::declaration(),
         AllocationTable::declaration(),
+        ProfileTable::declaration(),
         FidelityTable::declaration(),
         FidelityStepsTable::declaration(),
         FidelitySummaryTable::declaration(),

@@ -99,6 +99,7 @@ fn sample() -> MeasuredSample {
         compare: options.compare,
         decode_mass: Arc::clone(&truth.importance),
         truth,
+        decode: comparison,
         windows: windows.into(),
     }
 }

@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use kvlens_analysis::output_error::{Judged, judge_outputs};
 use kvlens_analysis::{
     Compare, Comparison, ComparisonInput, ForcedKeep, Importance, KeepRule, KeptRecent, KeySet,
-    Rankings, RowReduction, ScoringOverrides, SideScoring, StepRange, compare,
+    Rankings, RowReduction, ScoringOverrides, SideScoring, StepRange, ValueWeight, compare,
 };
 use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord, ScoreKind};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,8 @@ pub struct OracleDefinition {
     pub reduce: Option<RowReduction>,
     /// Keys of their softmax where methods are compared; without it causal.
     pub keys: Option<KeySet>,
+    /// What its scores are multiplied by where methods are compared; without it nothing.
+    pub weight: Option<ValueWeight>,
 }
 
 impl MeasureOptions {
@@ -70,7 +73,13 @@ impl MeasureOptions {
     pub fn truth_scoring(&self) -> SideScoring {
         let mut truth = self.compare.truth(self.overrides);
         if self.compare == Compare::Methods {
-            let OracleDefinition { reduce, keys, .. } = self.oracle;
+            let OracleDefinition {
+                reduce,
+                keys,
+                weight,
+                ..
+            } = self.oracle;
+            truth.scoring.weight = weight.unwrap_or(truth.scoring.weight);
             truth.scoring.reduce = reduce.unwrap_or(truth.scoring.reduce);
             truth.scoring.keys = keys.unwrap_or(truth.scoring.keys);
         }
@@ -96,10 +105,16 @@ impl MeasureOptions {
 
     /// What contradicts itself, as a sentence.
     pub fn contradiction(&self) -> Option<&'static str> {
-        let apart = self.oracle.reduce.is_some() || self.oracle.keys.is_some();
+        let OracleDefinition {
+            reduce,
+            keys,
+            weight,
+            ..
+        } = self.oracle;
+        let apart = reduce.is_some() || keys.is_some() || weight.is_some();
         (apart && self.compare == Compare::Queries).then_some(
-            "where queries are compared the decode stage is scored as every window is: choose rows and keys for both \
-             (--reduce, --keys), or compare methods (--compare methods)",
+            "where queries are compared the decode stage is scored as every window is: choose rows, keys and weight for \
+             both (--reduce, --keys, --weight), or compare methods (--compare methods)",
         )
     }
 
@@ -170,6 +185,8 @@ pub struct MeasuredSample {
     /// What retained mass is summed from: mean decode attention, causal keys, unpooled, mean over the group where heads
     /// are grouped. Of the options, the choice of steps alone changes it.
     pub decode_mass: Arc<Importance>,
+    /// The decode stage as if it were a window: the truth against itself at the asked budgets, with nothing forced.
+    pub decode: Comparison,
     /// The proxy windows in the order of the plan.
     pub windows: Vec<MeasuredWindow>,
 }
@@ -213,29 +230,56 @@ pub fn measure_sample(
                 .with_context(|| format!("window '{}' cannot be measured", window.label()))
         })
         .collect::<Result<_>>()?;
-    Ok(MeasuredSample {
+    let mut sample = MeasuredSample {
         record: captured.record.clone(),
         compare: options.compare,
         truth,
+        decode: measuring.compare(&measuring.truth.rankings, KeepRule::default())?,
         decode_mass: measuring.decode_mass,
         windows,
-    })
+    };
+    let steps = measuring.decode.observation;
+    sample
+        .judge_outputs(captured, &steps)
+        .context("the output of attention cannot be told")?;
+    Ok(sample)
 }
 
 impl MeasuredSample {
-    /// The decode stage as if it were a window: the truth against itself at budgets in tokens, with nothing forced.
-    ///
-    /// # Errors
-    /// A budget outside 1..=T.
-    pub fn decode_comparison(&self, budgets: &[usize]) -> Result<Comparison> {
-        Ok(compare(ComparisonInput {
-            truth: &self.truth.rankings,
-            window: &self.truth.rankings,
-            decode_mass: &self.decode_mass,
+    /// Finds what the evictions do to the output of attention at these decode steps, where values were kept.
+    fn judge_outputs(&mut self, captured: &CapturedSample, steps: &Observation) -> Result<()> {
+        let (Some(values), Some(rows)) = (captured.values(), steps.query_rows()) else {
+            return Ok(());
+        };
+        if self.decode.budgets.is_empty() {
+            return Ok(());
+        }
+        let mut judged = vec![Judged {
+            comparison: &mut self.decode,
+            rankings: &self.truth.rankings,
             keep_rule: KeepRule::default(),
-            evidence: &self.record.evidence_tokens,
-            budgets,
-        })?)
+        }];
+        for window in &mut self.windows {
+            judged.push(Judged {
+                comparison: &mut window.comparison,
+                rankings: &window.ranked.rankings,
+                keep_rule: window.keep_rule,
+            });
+            if let (Some(ceiling), Some(ranked)) = (&mut window.ceiling, &window.ceiling_ranked) {
+                judged.push(Judged {
+                    comparison: Arc::make_mut(ceiling),
+                    rankings: &ranked.rankings,
+                    keep_rule: window.keep_rule,
+                });
+            }
+        }
+        let keys = captured.keys();
+        let (_, kv_heads, ..) = keys.shape();
+        let query_heads = keys.group_size()? * kv_heads;
+        judge_outputs(&mut judged, query_heads, kv_heads, |layer, kv_head| {
+            values.reads(keys, rows, layer, kv_head)
+        })?;
+        Ok(())
     }
 }
 
@@ -269,7 +313,7 @@ impl Measuring<'_> {
         let published = window.published_side();
         let scoring = self.options.window_scoring(published);
         let keep_rule = self.options.keep_rule(window.keep_rule());
-        let importance = self.captured.keys().importance(window, scoring)?;
+        let importance = self.captured.importance(window, scoring)?;
         let ranked = Ranked::of(importance, self.options.exempt)?;
         let comparison = self.compare(&ranked.rankings, keep_rule)?;
         let ceiling = self.options.ceiling_scoring(published);
@@ -343,8 +387,7 @@ struct DecodeSides<'a> {
 
 impl DecodeSides<'_> {
     fn scored(&self, side: SideScoring) -> Result<Importance> {
-        let keys = self.captured.keys();
-        let importance = keys.importance(&self.observation, side);
+        let importance = self.captured.importance(&self.observation, side);
         importance.context("the decode stage cannot be scored")
     }
 

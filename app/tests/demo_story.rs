@@ -29,6 +29,7 @@ fn the_last_window_foresees_less_when_the_question_comes_first() {
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
         attention: AttentionKernel::Blocks,
+        keep: None,
         repeat_cost: 1,
     };
     let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();

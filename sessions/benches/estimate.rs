@@ -246,6 +246,7 @@ impl Case {
             device: DeviceChoice::Cpu,
             dtype,
             attention: AttentionKernel::Blocks,
+            keep: None,
             repeat_cost: 1,
         }
     }

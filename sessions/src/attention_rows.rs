@@ -4,6 +4,7 @@ use candle_core::{DType, Tensor};
 use kvlens_analysis::{AttentionRows, Importance, ReducedHead, Scoring, SideScoring, reduce_rows};
 use rayon::prelude::*;
 
+use crate::cached_values::CachedValues;
 use crate::observation::{Evidence, Observation, QueryRows, TokenScores};
 use crate::{CancelFlag, SessionError};
 
@@ -82,6 +83,14 @@ impl PromptKeys {
         let group = self.query_heads.checked_div(self.shape.1);
         group.ok_or_else(|| SessionError::Internal {
             reason: "the prompt's keys have no heads".to_owned(),
+        })
+    }
+
+    /// The same keys in another format, if one is given.
+    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
+        Ok(Self {
+            layers: in_format(&self.layers, dtype)?,
+            ..self.clone()
         })
     }
 
@@ -177,13 +186,29 @@ impl PromptKeys {
     /// are in place of reduced rows: the scoring's key set and row reduction do not touch them.
     ///
     /// # Errors
-    /// As [`attention_rows`](Self::attention_rows), or what the scoring refuses.
+    /// As [`attention_rows`](Self::attention_rows), or what the scoring refuses; a weight by values, which are not here
+    /// (see [`CapturedSample::importance`](crate::CapturedSample::importance)).
     pub fn importance(
         &self,
         observation: &Observation,
         side: SideScoring,
     ) -> Result<Importance, SessionError> {
-        let importance = self.scored(observation, side, self.first_visible())?;
+        self.weighted_importance(observation, side, None)
+    }
+
+    /// As [`importance`](Self::importance), with the values that a scoring may weigh attention by.
+    pub(crate) fn weighted_importance(
+        &self,
+        observation: &Observation,
+        side: SideScoring,
+        values: Option<&CachedValues>,
+    ) -> Result<Importance, SessionError> {
+        let mut importance = self.scored(observation, side, self.first_visible())?;
+        let weight = side.scoring.weight;
+        if !weight.is_none() && observation.evidence().is_attention() {
+            let values = values.ok_or_else(no_values)?;
+            importance = importance.weighted(&values.weights(weight, self.query_heads)?)?;
+        }
         Ok(side.heads(importance, self.query_heads)?)
     }
 
@@ -194,6 +219,9 @@ impl PromptKeys {
         observation: &Observation,
     ) -> Result<Importance, SessionError> {
         let (layers, ..) = self.shape;
+        if !observation.scoring().weight.is_none() {
+            return Err(no_values());
+        }
         self.scored(observation, observation.published_side(), vec![0; layers])
     }
 
@@ -274,5 +302,27 @@ impl PromptKeys {
                 })
             })
             .collect()
+    }
+}
+
+/// Tensors in another format, if one is given.
+pub(crate) fn in_format(
+    tensors: &[Tensor],
+    dtype: Option<DType>,
+) -> Result<Vec<Tensor>, SessionError> {
+    let tensors = tensors.iter();
+    tensors
+        .map(|tensor| match dtype {
+            Some(dtype) => Ok(tensor.to_dtype(dtype)?),
+            None => Ok(tensor.clone()),
+        })
+        .collect()
+}
+
+fn no_values() -> SessionError {
+    SessionError::Plan {
+        reason: "attention cannot be weighed by values here, because none were kept; capture with --keep keys,values, \
+                 or leave out the weight"
+            .to_owned(),
     }
 }

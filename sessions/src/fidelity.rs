@@ -9,6 +9,8 @@
 
 mod continuation;
 #[cfg(test)]
+mod output_tests;
+#[cfg(test)]
 mod tests;
 
 use kvlens_analysis::fidelity::{StepFidelity, step_fidelity};

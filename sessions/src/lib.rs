@@ -4,6 +4,7 @@
 //! W window rows, D head size, R rows of one forward pass.
 
 mod attention_rows;
+mod cached_values;
 mod cancel;
 mod capture;
 mod caught_panic;
@@ -34,6 +35,7 @@ pub mod windows;
 mod architecture {}
 
 pub use attention_rows::PromptKeys;
+pub use cached_values::CachedValues;
 pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
@@ -41,10 +43,10 @@ pub use eviction::evict;
 pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
 };
-pub use plan::{CapturePlan, DecodePlan};
+pub use plan::{CapturePlan, DecodePlan, Keep};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, LaterQuestion, Manifest, ModelShape, SampleEntry, SampleHeader,
-    SampleRecord, SampleState, Session,
+    CapturedSample, FORMAT_VERSION, HalfFormat, LaterQuestion, Manifest, ModelShape, SampleEntry,
+    SampleHeader, SampleRecord, SampleState, Session, Shrink, Shrunk, shrink,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};

@@ -5,6 +5,7 @@ mod token_scores;
 
 use std::ops::Range;
 
+use candle_core::DType;
 use kvlens_analysis::{ForcedKeep, KeepRule, Scoring, SideScoring};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,16 @@ pub enum Evidence {
     Queries(QueryRows),
     /// One score for each head and prompt token.
     Scores(TokenScores),
+}
+
+impl Evidence {
+    /// Whether its scores are attention.
+    pub fn is_attention(&self) -> bool {
+        match self {
+            Self::Queries(_) => true,
+            Self::Scores(scores) => scores.kind().is_attention(),
+        }
+    }
 }
 
 /// What one window saw of one prompt.
@@ -138,6 +149,15 @@ impl Observation {
     /// The window as it was typed.
     pub fn label(&self) -> &str {
         &self.info.label
+    }
+
+    /// The same with queries in another format, if one is given; ready-made scores stay as they are.
+    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
+        let evidence = match (&self.evidence, dtype) {
+            (Evidence::Queries(rows), Some(dtype)) => Evidence::Queries(rows.converted(dtype)?),
+            (evidence, _) => evidence.clone(),
+        };
+        Self::new(self.info.clone(), evidence)
     }
 
     /// What it observed.

@@ -1,5 +1,8 @@
 //! What is to be captured.
 
+use std::fmt;
+use std::str::FromStr;
+
 use kvlens_datasets::{LoadReport, PromptChoices, Sample};
 use serde::{Deserialize, Serialize};
 
@@ -35,9 +38,72 @@ pub struct CapturePlan {
     /// How prompt rows of which nothing is kept meet their keys.
     #[serde(default, skip_serializing_if = "AttentionKernel::is_default")]
     pub attention: AttentionKernel,
+    /// What is kept of each sample; where nothing is said, as in sessions of earlier programs, keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
     /// How often each window is run to measure its time, of which the median is kept; at least 1.
     #[serde(default = "once")]
     pub repeat_cost: usize,
+}
+
+/// What a session keeps of each sample beside its texts and what the windows observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Keep {
+    /// The prompt's keys: every question about scores can be asked later.
+    #[default]
+    Keys,
+    /// The prompt's values as well, and keys and values of the generated tokens: what an eviction does to the output of
+    /// attention can be asked, too. Twice as large.
+    KeysAndValues,
+}
+
+impl Keep {
+    /// Whether values are kept.
+    pub fn has_values(self) -> bool {
+        self == Self::KeysAndValues
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Keys => "keys",
+            Self::KeysAndValues => "keys,values",
+        })
+    }
+}
+
+impl FromStr for Keep {
+    type Err = SessionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "keys" => Ok(Self::Keys),
+            "keys,values" | "values,keys" => Ok(Self::KeysAndValues),
+            "values" => Err(SessionError::Plan {
+                reason: "values are of no use without the keys that say how much of each is read; write keys,values"
+                    .to_owned(),
+            }),
+            _ => Err(SessionError::Plan {
+                reason: format!("what is kept is keys or keys,values, not '{text}'"),
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for Keep {
+    type Error = SessionError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Keep> for String {
+    fn from(keep: Keep) -> Self {
+        keep.to_string()
+    }
 }
 
 /// How the decode stage is run.
@@ -83,11 +149,17 @@ impl CapturePlan {
         self.chat.then_some(&self.chat_variables)
     }
 
+    /// What is kept of each sample.
+    pub fn keep(&self) -> Keep {
+        self.keep.unwrap_or_default()
+    }
+
     /// Whether both ask for the same: what was read of the data is what came of it, and sessions of earlier programs
     /// do not say it.
     pub(crate) fn asks_for_the_same(&self, other: &Self) -> bool {
         let asked = |plan: &Self| Self {
             read: None,
+            keep: Some(plan.keep()),
             ..plan.clone()
         };
         asked(self) == asked(other)

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use candle_core::Tensor;
 
 use crate::attention_rows::PromptKeys;
+use crate::cached_values::{CachedValues, DecodeCache};
 use crate::model::{CapturedRows, KeptQueries, KvCache, LayerTap, Model, view_on_cpu};
 use crate::observation::QueryRows;
 use crate::{CancelFlag, SessionError};
@@ -163,6 +164,20 @@ impl Prefilled {
     pub(crate) fn cache_behind(&mut self, tokens: usize) -> &mut KvCache {
         self.cache.truncate(self.prompt_ids.len() + tokens);
         &mut self.cache
+    }
+
+    /// Keys and values of the decode stage, once it was observed and before a window forgets them.
+    pub(crate) fn decode_cache(&self) -> Result<DecodeCache, SessionError> {
+        DecodeCache::of(&self.cache, self.prompt_tokens())
+    }
+
+    /// The prompt's values with what the decode stage put behind it.
+    pub(crate) fn cached_values(
+        &self,
+        model: &Model,
+        decode: DecodeCache,
+    ) -> Result<CachedValues, SessionError> {
+        CachedValues::of(model.decoder(), &self.cache, self.prompt_tokens(), decode)
     }
 
     /// The cache holding the prompt alone: whatever an earlier window put behind it is forgotten.

@@ -15,7 +15,7 @@ use kvlens_sessions::estimate::{CaptureEstimator, MemoryEstimate, PROGRAM_PART};
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
 };
-use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
+use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Keep, StartMode, capture};
 use peak_alloc::PeakAlloc;
 use support::{Shape, sample};
 
@@ -35,6 +35,7 @@ struct Case {
     dtype: DtypeChoice,
     /// How safetensors are stored.
     stored: DtypeChoice,
+    keep: Keep,
     /// The format of a GGUF file, instead of safetensors.
     gguf: Option<GgmlDType>,
 }
@@ -58,6 +59,7 @@ fn cases() -> Vec<Case> {
         windows,
         dtype: DtypeChoice::F32,
         stored: DtypeChoice::F32,
+        keep: Keep::Keys,
         gguf: None,
     };
     // wide enough that weights, in both layouts that they have, are most of what stands
@@ -145,6 +147,22 @@ fn cases() -> Vec<Case> {
             1200,
             &["last:8"],
         ),
+        // values as well
+        Case {
+            keep: Keep::KeysAndValues,
+            decode_tokens: 100,
+            ..case(
+                "write",
+                Shape {
+                    layers: 24,
+                    query_heads: 2,
+                    head_dim: 128,
+                    ..SMALL
+                },
+                1200,
+                &["last:8"],
+            )
+        },
         // a ranking of every head
         case("laq:stage-w=512", deep, 1000, &["laq:stage-w=512"]),
         // scores of many windows
@@ -260,6 +278,7 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
             device: DeviceChoice::Cpu,
             dtype: case.dtype,
             attention: AttentionKernel::Blocks,
+            keep: Some(case.keep),
             repeat_cost: 1,
         };
         let samples = [sample(case.prompt_tokens)];

@@ -1,6 +1,6 @@
 //! Means over the samples of a group, with intervals.
 
-use super::points::{METRIC_BOUNDS, MeanOverHeads};
+use super::points::MeanOverHeads;
 use super::{Collection, GroupSamples, SampleGroup, WindowSamples};
 use crate::budget::Budget;
 use crate::comparison::Metric;
@@ -77,7 +77,7 @@ fn summary<'a>(
         heads: samples.iter().map(|sample| sample.heads).min()?,
         all_heads: window.shape.layers * window.shape.heads,
         mean: mean(values.iter().copied())?,
-        interval: mean_interval(&values, Some(METRIC_BOUNDS), seed),
+        interval: mean_interval(&values, metric.bounds(), seed),
         ceiling: ceilings.and_then(mean),
     })
 }

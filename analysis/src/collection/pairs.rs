@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::points::{METRIC_BOUNDS, Point, head_values};
+use super::points::{Point, head_values};
 use super::{Collected, Collection, GroupSamples, HeadShape, SampleKey, WindowSamples};
 use crate::budget::Budget;
 use crate::comparison::Metric;
@@ -142,7 +142,7 @@ impl Collection {
             return Ok(None);
         }
         let by_head = match maps && comparable {
-            true => paired_differences_by_head(&head_values(&shared)?, 0, 1, seed)?,
+            true => paired_differences_by_head(&head_values(&shared, self.metric)?, 0, 1, seed)?,
             false => Vec::new(),
         };
         let group = &first.entry.group;
@@ -161,7 +161,7 @@ impl Collection {
             first: first.name,
             second: second.name,
             samples: means[0].len(),
-            overall: paired_difference(&means[0], &means[1], Some(METRIC_BOUNDS), seed)?,
+            overall: paired_difference(&means[0], &means[1], self.metric.bounds(), seed)?,
             shape: comparable.then_some(first.window.shape),
             by_head,
         }))

@@ -6,9 +6,6 @@ use crate::comparison::{Comparison, Metric};
 use crate::error::AnalysisError;
 use crate::statistics::{WindowValues, mean};
 
-/// What no value of any metric can leave.
-pub(super) const METRIC_BOUNDS: (f64, f64) = (0.0, 1.0);
-
 /// One budget of one window on one sample.
 #[derive(Debug, Clone)]
 pub(super) struct Point {
@@ -95,7 +92,10 @@ fn values(comparison: &Comparison, metric: Metric, budget_index: usize) -> Vec<f
 }
 
 /// The maps of samples that several windows share, as `[windows, samples, heads]`.
-pub(super) fn head_values(shared: &[Vec<&Point>]) -> Result<WindowValues, AnalysisError> {
+pub(super) fn head_values(
+    shared: &[Vec<&Point>],
+    metric: Metric,
+) -> Result<WindowValues, AnalysisError> {
     let samples = shared.first().map_or(0, Vec::len);
     let heads = shared
         .first()
@@ -105,5 +105,5 @@ pub(super) fn head_values(shared: &[Vec<&Point>]) -> Result<WindowValues, Analys
     let all = all
         .flat_map(|point| point.by_head.iter().copied())
         .collect();
-    WindowValues::new(shared.len(), samples, heads, all, Some(METRIC_BOUNDS))
+    WindowValues::new(shared.len(), samples, heads, all, metric.bounds())
 }

@@ -15,6 +15,7 @@ fn comparison(recalls: &[[f64; 2]]) -> Comparison {
             mass: vec![0.0, 0.0],
             mass_of_oracle: vec![0.25, 0.75],
             evidence_kept: vec![NAN; 2],
+            output_error: vec![NAN; 2],
         },
         recall_auc: 0.0,
     };

@@ -5,7 +5,9 @@ use super::points::head_values;
 use super::{Collected, Collection, GroupSamples, HeadShape, SampleGroup};
 use crate::budget::Budget;
 use crate::comparison::Metric;
-use crate::statistics::{HeadStability, HeadWinner, stability_by_head, winners_by_head};
+use crate::statistics::{
+    HeadStability, HeadWinner, WindowValues, stability_by_head, winners_by_head,
+};
 
 /// The winners of one group at one budget, among windows of the same heads.
 #[derive(Debug, Clone)]
@@ -62,7 +64,11 @@ impl Collection {
         if sides.len() < 2 || samples == 0 {
             return Ok(None);
         }
-        let values = head_values(&shared)?;
+        let values = head_values(&shared, self.metric)?;
+        let winners = match self.metric.higher_is_better() {
+            true => winners_by_head(&values, seed)?,
+            false => lowest_by_head(&values, seed)?,
+        };
         Ok(Some(WinnerMap {
             group: &entry.group,
             metric: self.metric,
@@ -70,7 +76,7 @@ impl Collection {
             windows: sides.iter().map(|side| side.name).collect(),
             samples,
             shape,
-            winners: winners_by_head(&values, seed)?,
+            winners,
             stability: stability_by_head(&values),
         }))
     }
@@ -91,13 +97,22 @@ impl Collection {
             for side in entry.sides().filter(|side| side.name == window) {
                 let shared = shared_points(&[side], Contrast::Window, budget);
                 if shared.first().is_some_and(|points| !points.is_empty()) {
-                    let means = head_values(&shared)?.head_means(0);
+                    let means = head_values(&shared, self.metric)?.head_means(0);
                     maps.push((&entry.group, side.window.shape, means));
                 }
             }
         }
         Ok(maps)
     }
+}
+
+/// The same where lower values win: margins are how far the winner lies below.
+fn lowest_by_head(values: &WindowValues, seed: u64) -> Collected<Vec<Option<HeadWinner>>> {
+    let mut winners = winners_by_head(&values.negated(), seed)?;
+    for winner in winners.iter_mut().flatten() {
+        winner.mean = -winner.mean;
+    }
+    Ok(winners)
 }
 
 impl GroupSamples {

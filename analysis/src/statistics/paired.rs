@@ -84,6 +84,16 @@ pub fn paired_difference(
     })
 }
 
+impl PairedDifference {
+    /// Whether the two sides are as good as each other within a margin: the whole interval lies between `-margin` and
+    /// `margin`. That is two one-sided tests (Schuirmann 1987), each at half of what an interval of [`LEVEL`](super::LEVEL) leaves
+    /// out. Without an interval nothing is claimed.
+    pub fn is_equivalent(&self, margin: f64) -> bool {
+        self.interval
+            .is_some_and(|Interval { low, high }| -margin < low && high < margin)
+    }
+}
+
 /// One head of a map of paired differences.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadDifference {
@@ -208,6 +218,21 @@ mod tests {
         let six = |side: [f64; 4]| [side[0], side[1], side[2], side[3], side[0], side[1]];
         let enough = paired_difference(&six(high), &six(low), SHARE, 1).unwrap();
         assert_eq!((enough.p, enough.verdict), (0.03125, Verdict::FirstHigher));
+    }
+
+    #[test]
+    fn as_good_as_is_a_claim_of_its_own() {
+        let (first, second) = sides(0.1);
+        let apart = paired_difference(&first, &second, SHARE, 1).unwrap();
+        assert!(!apart.is_equivalent(0.05) && apart.is_equivalent(0.3));
+        let near = paired_difference(&sides(0.001).0, &second, SHARE, 1).unwrap();
+        let Interval { low, high } = near.interval.unwrap();
+        // by the interval's ends, whichever is farther off
+        let farther = high.max(-low);
+        assert!(near.is_equivalent(farther * 1.01) && !near.is_equivalent(farther * 0.99));
+        // two samples that are apart by chance say nothing
+        let few = paired_difference(&[0.5, 0.1], &[0.1, 0.5], None, 1).unwrap();
+        assert!(!few.is_equivalent(0.02));
     }
 
     #[test]

@@ -61,6 +61,15 @@ impl WindowValues {
         })
     }
 
+    /// Every value with the other sign, so that the lowest becomes the highest.
+    pub(crate) fn negated(&self) -> Self {
+        Self {
+            values: self.values.iter().map(|value| -value).collect(),
+            bounds: self.bounds.map(|(low, high)| (-high, -low)),
+            ..*self
+        }
+    }
+
     /// What none of the values can leave, where that is known.
     pub fn bounds(&self) -> Option<(f64, f64)> {
         self.bounds

@@ -54,11 +54,17 @@ table! {
         p_bh: Option<f64>,
         /// Whether the interval excludes zero and both p and p_bh are at most 0.05.
         resolved: Option<bool>,
+        /// What counts as no difference, where it was said.
+        margin: Option<f64>,
+        /// Whether the whole interval lies within the margin on both sides: two one-sided tests at 2.5 % each, not
+        /// corrected over heads. Neither resolved nor equivalent: the samples do not tell.
+        equivalent: Option<bool>,
     }
 }
 
-/// The rows of a pair: the means over all heads, which is one test and needs no correction, then every head.
-pub fn difference_rows<'a>(pair: &PairedMap<'a>) -> Vec<DifferenceRow<'a>> {
+/// The rows of a pair: the means over all heads, which is one test and needs no correction, then every head. Sides that
+/// differ by less than the margin count as equivalent, if there is one.
+pub fn difference_rows<'a>(pair: &PairedMap<'a>, margin: Option<f64>) -> Vec<DifferenceRow<'a>> {
     let overall = HeadDifference {
         difference: pair.overall,
         p_holm: pair.overall.p,
@@ -72,16 +78,22 @@ pub fn difference_rows<'a>(pair: &PairedMap<'a>) -> Vec<DifferenceRow<'a>> {
             layer: Some(count(index / heads)),
             head: Some(count(index % heads)),
             head_kind: kind,
-            ..row(pair, *difference)
+            ..row(pair, *difference, margin)
         }
     });
-    std::iter::once(row(pair, Some(overall)))
+    std::iter::once(row(pair, Some(overall), margin))
         .chain(heads)
         .collect()
 }
 
 /// A row about all heads.
-fn row<'a>(pair: &PairedMap<'a>, found: Option<HeadDifference>) -> DifferenceRow<'a> {
+fn row<'a>(
+    pair: &PairedMap<'a>,
+    found: Option<HeadDifference>,
+    margin: Option<f64>,
+) -> DifferenceRow<'a> {
+    let equivalent = found.zip(margin);
+
     DifferenceRow {
         contrast: pair.contrast,
         model: pair.model,
@@ -102,5 +114,7 @@ fn row<'a>(pair: &PairedMap<'a>, found: Option<HeadDifference>) -> DifferenceRow
         p_holm: found.map(|found| found.p_holm),
         p_bh: found.map(|found| found.p_benjamini_hochberg),
         resolved: found.map(|found| found.is_resolved()),
+        margin,
+        equivalent: equivalent.map(|(found, margin)| found.difference.is_equivalent(margin)),
     }
 }

@@ -38,6 +38,9 @@ table! {
         hit_rate: Option<f64>,
         /// Decode attention on the prompt that the kept tokens hold, mean over heads.
         kept_mass: Option<f64>,
+        /// Relative error of attention's output on what is kept, mean over heads; missing in sessions without values and
+        /// where heads have budgets of their own.
+        output_error: Option<f64>,
         /// Teacher-forced steps that were compared.
         steps: u32,
         /// Mean divergence of the next token's distribution from the full cache's, in nats.
@@ -123,7 +126,8 @@ table! {
         over: &'a str,
         /// Label of the window, where the correlation runs over the samples of one.
         window: Option<&'a str>,
-        /// What was foreseen: `recall`, `method_recall`, `kept_recall`, `hit_rate` or `kept_mass`.
+        /// What was foreseen: `recall`, `method_recall`, `kept_recall`, `hit_rate`, `kept_mass` or
+        /// `output_error`.
         foreseen: &'a str,
         /// What became of the output: `kl`, `agreement`, `answer_nll` or `score`.
         changed: &'a str,

@@ -45,6 +45,9 @@ table! {
         evidence_kept: Option<f64>,
         /// Recall of the decode stage's own rows under the window's scoring, where methods are compared.
         ceiling: Option<f64>,
+        /// Relative error of the head's attention output, in the mean over decode steps, when only what the window's
+        /// rule keeps and the generated tokens are attended to; missing in sessions without values.
+        output_error: Option<f64>,
     }
 }
 
@@ -96,6 +99,7 @@ pub fn overlap_rows<'a>(
                 ceiling.and_then(|(ceiling, at)| {
                     value(ceiling.by_head.get(index)?, Metric::Recall, at)
                 }),
+            output_error: value(compared, Metric::OutputError, at),
         }));
     }
     Ok(rows)

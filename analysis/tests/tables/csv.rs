@@ -47,7 +47,7 @@ fn csv_holds_what_parquet_holds() {
 
     let about = fs::read_to_string(folder.path().join("agreement.csv.json")).unwrap();
     let about: serde_json::Value = serde_json::from_str(&about).unwrap();
-    assert_eq!(about["schema_version"], "4");
+    assert_eq!(about["schema_version"], "5");
     assert_eq!(about["provenance"]["kvlens"], "0.1.0");
     assert_eq!(about["columns"][7]["name"], "prompt_tokens");
     assert_eq!(about["columns"][7]["type"], "u32");

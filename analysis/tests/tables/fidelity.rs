@@ -28,6 +28,7 @@ fn evictions_and_their_steps_have_their_columns() {
         kept_recall: Some(f64::NAN),
         hit_rate: Some(0.5),
         kept_mass: Some(0.75),
+        output_error: None,
         steps: 8,
         kl: Some(0.125),
         agreement: Some(0.875),
@@ -47,7 +48,7 @@ fn evictions_and_their_steps_have_their_columns() {
     let file = read::<FidelityTable>(folder.path());
     let expected = format!(
         "{SAMPLE}, window str, head_kind str, allocation str, budget str, \
-         budget_tokens u32, budget_fraction f64, recall f64, method_recall f64, kept_recall f64, hit_rate f64, kept_mass f64, steps u32, kl f64, \
+         budget_tokens u32, budget_fraction f64, recall f64, method_recall f64, kept_recall f64, hit_rate f64, kept_mass f64, output_error f64, steps u32, kl f64, \
          agreement f64, answer_nll f64, score f64, generated str"
     );
     assert_eq!(columns(&file), expected);

@@ -38,7 +38,7 @@ fn overlap_has_its_columns_and_both_kinds_of_budget() {
         "{SAMPLE}, window str, layer u32, head u32, head_kind str, compare str, score_kind str, \
          budget str, budget_tokens u32, budget_fraction f64, visible_tokens u32, recall f64, \
          kept_recall f64, hit_rate f64, jaccard f64, mass f64, mass_of_oracle f64, \
-         evidence_kept f64, ceiling f64"
+         evidence_kept f64, ceiling f64, output_error f64"
     );
     assert_eq!(columns(&file), expected);
     assert_eq!(file.rows(), 12);
@@ -258,7 +258,7 @@ fn metadata_says_version_and_provenance_and_the_bytes_repeat() {
     importance_file(first.path()).unwrap();
     importance_file(second.path()).unwrap();
     let file = read::<ImportanceTable>(first.path());
-    assert_eq!(file.metadata("schema_version"), Some("4"));
+    assert_eq!(file.metadata("schema_version"), Some("5"));
     assert_eq!(file.metadata("provenance"), Some(PROVENANCE));
     assert_eq!(file.metadata("author"), None);
     let bytes = |folder: &TempDir| fs::read(folder.path().join("importance.parquet")).unwrap();

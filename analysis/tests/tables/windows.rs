@@ -69,17 +69,24 @@ fn differences_have_their_columns() {
         ..pair.clone()
     };
     let mut writer = TableWriter::<DifferenceTable>::create(folder.path(), PROVENANCE).unwrap();
-    writer.write(&difference_rows(&pair)).unwrap();
-    writer.write(&difference_rows(&places)).unwrap();
+    writer.write(&difference_rows(&pair, Some(0.02))).unwrap();
+    writer.write(&difference_rows(&places, None)).unwrap();
     writer.finish().unwrap();
     let file = read::<DifferenceTable>(folder.path());
     assert_eq!(
         columns(&file),
         "contrast str, model str, task str, question_place str, window str, first str, second str, \
          metric str, budget str, samples u32, layer u32, head u32, head_kind str, difference f64, \
-         low f64, high f64, p f64, p_holm f64, p_bh f64, resolved bool"
+         low f64, high f64, p f64, p_holm f64, p_bh f64, resolved bool, margin f64, \
+         equivalent bool"
     );
     assert_eq!(file.rows(), 6);
+    // heads of equal windows are equivalent, those of others are not; nothing is said where no margin was
+    assert_eq!(
+        file.flags("equivalent").unwrap(),
+        [Some(false), None, Some(true), Some(true), Some(false), None]
+    );
+    assert_eq!(file.numbers("margin").unwrap()[4..], [Some(0.02), None]);
     let text = |column: &str, row: usize| file.text(column).unwrap()[row].clone();
     assert_eq!(text("budget", 0).as_deref(), Some("5%"));
     assert_eq!(text("metric", 0).as_deref(), Some("mass_of_oracle"));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kvlens_sessions::Keep;
 use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::training::TrainingSettings;
 
@@ -193,6 +194,11 @@ pub struct CaptureArguments {
     /// JSON is a text. Repeat it for further variables
     #[arg(help_heading = "Model and prompts", long, value_name = "NAME=VALUE")]
     pub chat_variable: Vec<String>,
+    /// What a session keeps of each prompt: keys (scores can be made anew later) or keys,values (the error of
+    /// attention's output can be told as well; twice the size) [default: keys,values where the session takes at most
+    /// 1 GB with them, otherwise keys]
+    #[arg(help_heading = "How it runs", long, value_name = "keys|keys,values")]
+    pub keep: Option<Keep>,
     /// auto, cpu, cuda, cuda:N or metal [default: auto]
     #[arg(help_heading = "How it runs", long, value_name = "D")]
     pub device: Option<DeviceChoice>,

@@ -16,7 +16,7 @@ use super::memory_table::memory_table;
 use super::output;
 use super::progress::Progress;
 use crate::jobs::capture::{CaptureRequest, run as capture};
-use crate::jobs::estimate::Estimate;
+use crate::jobs::estimate::{Estimate, keep_by_size};
 use crate::jobs::failure::{Failure, is_cancelled};
 use crate::jobs::models::Models;
 use crate::jobs::prompts;
@@ -106,7 +106,15 @@ fn print_estimate(plan: &CapturePlan) -> Result<()> {
     require_model(&plan.model)?;
     let Loaded { samples, report } = prompts::load(plan)?;
     report.to_string().lines().for_each(output::note);
-    let estimate = Estimate::of(plan, &samples, false)?;
+    let keep = match plan.keep {
+        Some(keep) => keep,
+        None => keep_by_size(plan, &samples)?,
+    };
+    let plan = CapturePlan {
+        keep: Some(keep),
+        ..plan.clone()
+    };
+    let estimate = Estimate::of(&plan, &samples, false)?;
     output::print(&memory_table(&estimate))?;
     estimate.check()
 }

@@ -7,7 +7,7 @@ use kvlens_datasets::PromptChoices;
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
 };
-use kvlens_sessions::{CapturePlan, DecodePlan, Session};
+use kvlens_sessions::{CapturePlan, DecodePlan, Keep, Session};
 
 use super::args::{CaptureArguments, DEFAULT_DECODE_TOKENS, DEFAULT_WINDOW};
 use super::plan_file::{Entry, PlanFile};
@@ -131,6 +131,7 @@ pub fn plain_plan(model: &ModelSource, data: &[String]) -> CapturePlan {
         device: DeviceChoice::default(),
         dtype: DtypeChoice::default(),
         attention: AttentionKernel::default(),
+        keep: None,
         repeat_cost: 1,
     }
 }
@@ -145,6 +146,7 @@ struct Common {
     device: DeviceChoice,
     dtype: DtypeChoice,
     attention: AttentionKernel,
+    keep: Option<Keep>,
     repeat_cost: usize,
 }
 
@@ -182,6 +184,7 @@ impl Common {
         let device = file.device.as_deref().map(str::parse).transpose()?;
         let dtype = file.dtype.as_deref().map(str::parse).transpose()?;
         let attention = file.attention.as_deref().map(str::parse).transpose()?;
+        let keep = file.keep.as_deref().map(str::parse).transpose()?;
         let tokens = arguments.decode.or(file.decode);
         Ok(Self {
             windows,
@@ -199,6 +202,7 @@ impl Common {
             device: arguments.device.or(device).unwrap_or_default(),
             dtype: arguments.dtype.or(dtype).unwrap_or_default(),
             attention: arguments.attention.or(attention).unwrap_or_default(),
+            keep: arguments.keep.or(keep),
             repeat_cost: arguments
                 .repeat_cost
                 .or(file.repeat_cost)
@@ -220,6 +224,7 @@ impl Common {
             device: self.device,
             dtype: self.dtype,
             attention: self.attention,
+            keep: self.keep,
             repeat_cost: self.repeat_cost,
         }
     }

@@ -79,6 +79,7 @@ fn plan() -> CapturePlan {
         device: DeviceChoice::Auto,
         dtype: DtypeChoice::Auto,
         attention: AttentionKernel::Blocks,
+        keep: None,
         repeat_cost: 1,
     }
 }
@@ -95,6 +96,7 @@ fn measurement(session: &Path, tables: &Path) -> Result<MeasureRequest> {
         metric: Metric::Recall,
         pairs: Pairs::First,
         head_tests: true,
+        margin: None,
         questions: Questions {
             asked: Vec::new(),
             sweep: DEFAULT_SWEEP,

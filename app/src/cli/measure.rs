@@ -27,6 +27,7 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
         options: arguments.comparing.options(),
         metric: arguments.metric.0,
         head_tests: !arguments.no_head_tests,
+        margin: arguments.equivalent,
         questions: arguments.questions(),
         tables: TableChoice {
             csv: arguments.csv,

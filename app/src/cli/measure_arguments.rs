@@ -6,7 +6,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kvlens_analysis::{
     Budget, Compare, ForcedKeep, GroupOrder, GroupReduction, KeptRecent, KeySet, Metric, Pooling,
-    RowReduction, ScoringOverrides, StepRange,
+    RowReduction, ScoringOverrides, StepRange, ValueWeight,
 };
 
 use super::args::{DEFAULT_BUDGETS, at_least_one};
@@ -44,6 +44,10 @@ pub struct MeasureArguments {
     /// The metric of differences and winners
     #[arg(long, value_name = "METRIC", value_enum, default_value_t)]
     pub metric: MetricChoice,
+    /// Also say in difference.parquet which windows are as good as each other: those whose difference lies within so
+    /// much of the metric, such as 0.02, with its whole interval
+    #[arg(long, value_name = "MARGIN", value_parser = above_zero)]
+    pub equivalent: Option<f64>,
     /// Test differences of means alone, not of every head
     #[arg(long)]
     pub no_head_tests: bool,
@@ -127,6 +131,11 @@ pub struct ScoringArguments {
     /// Keys that a row's softmax runs over: causal (all it saw, cut to the prompt) or prompt
     #[arg(long, value_name = "causal|prompt")]
     pub keys: Option<KeySet>,
+    /// What attention scores are multiplied by instead of nothing, or of each method's published weight: the norm of
+    /// the token's value, or of what the output projection makes of it. Needs values; scores that are no attention
+    /// stay as they are
+    #[arg(long, value_name = "none|value-norm|output-norm")]
+    pub weight: Option<ValueWeight>,
     /// Decode steps that the oracle is made of: all, the first 8, or the 5th to the 8th as 5-8
     #[arg(long, value_name = "all|N|A-B", default_value_t)]
     pub oracle_steps: StepRange,
@@ -136,6 +145,9 @@ pub struct ScoringArguments {
     /// Keys of the oracle's softmax where methods are compared, instead of causal
     #[arg(long, value_name = "causal|prompt")]
     pub oracle_keys: Option<KeySet>,
+    /// What the oracle's scores are multiplied by where methods are compared, instead of nothing
+    #[arg(long, value_name = "none|value-norm|output-norm")]
+    pub oracle_weight: Option<ValueWeight>,
 }
 
 impl ScoringArguments {
@@ -149,6 +161,7 @@ impl ScoringArguments {
                 pool: self.pool,
                 group: self.group,
                 group_order: self.order,
+                weight: self.weight,
             },
             exempt: ForcedKeep {
                 sinks: self.exempt_sinks,
@@ -159,9 +172,19 @@ impl ScoringArguments {
                 steps: self.oracle_steps,
                 reduce: self.oracle_reduce,
                 keys: self.oracle_keys,
+                weight: self.oracle_weight,
             },
         }
     }
+}
+
+/// A number above zero.
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "it must be a number above 0, such as 0.02".to_owned())
 }
 
 /// A metric as it is typed.
@@ -205,6 +228,9 @@ fn summary(metric: Metric) -> &'static str {
         Metric::Mass => "Decode attention that the kept tokens hold",
         Metric::MassOfOracle => "The same as a share of the best possible",
         Metric::EvidenceKept => "Share of the tokens that the answer needs which are kept",
+        Metric::OutputError => {
+            "Relative error of attention's output on what is kept; lower is better, needs values"
+        }
     }
 }
 

@@ -33,6 +33,7 @@ const KEYS: [&str; 24] = [
     "device",
     "dtype",
     "attention",
+    "keep",
     "repeat-cost",
     "out",
 ];
@@ -58,6 +59,7 @@ pub struct PlanFile {
     pub device: Option<String>,
     pub dtype: Option<String>,
     pub attention: Option<String>,
+    pub keep: Option<String>,
     pub repeat_cost: Option<usize>,
     pub out: Option<PathBuf>,
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use kvlens_sessions::Session;
 use kvlens_sessions::estimate::readable_bytes;
+use kvlens_sessions::{HalfFormat, Keep, Session, Shrink, shrink};
 use serde::Serialize;
 
 use super::interrupt::cancel_on_interrupt;
@@ -23,6 +23,34 @@ pub enum SessionCommand {
     /// See that a session is whole: every sample's file is hashed and held against the manifest. Exit code 2 if one
     /// is damaged
     Check(SessionArguments),
+    /// Write a smaller session: without values, or with numbers of 16 bits. What is there stays as it is
+    Shrink(ShrinkArguments),
+}
+
+/// `kvlens session shrink`
+#[derive(Debug, Args)]
+pub struct ShrinkArguments {
+    /// The session folder (NAME.kvlens)
+    #[arg(value_name = "SESSION")]
+    pub session: PathBuf,
+    /// The smaller session's folder
+    #[arg(long, value_name = "NAME.kvlens")]
+    pub out: PathBuf,
+    /// What is left of each prompt: keys or keys,values [default: what is there]
+    #[arg(long, value_name = "keys|keys,values")]
+    pub keep: Option<Keep>,
+    /// The format of keys, values and queries: f16 or bf16 [default: as they are]. The largest change of a token's
+    /// importance is told
+    #[arg(long, value_name = "f16|bf16", value_parser = half_format)]
+    pub numbers: Option<HalfFormat>,
+}
+
+fn half_format(text: &str) -> Result<HalfFormat, String> {
+    match text {
+        "f16" => Ok(HalfFormat::F16),
+        "bf16" => Ok(HalfFormat::Bf16),
+        _ => Err("it must be f16 or bf16".to_owned()),
+    }
 }
 
 /// What both take.
@@ -44,6 +72,7 @@ pub fn run(command: &SessionCommand) -> Result<()> {
     match command {
         SessionCommand::Info(arguments) => print_info(arguments),
         SessionCommand::Check(arguments) => print_check(arguments),
+        SessionCommand::Shrink(arguments) => print_shrunk(arguments),
     }
 }
 
@@ -137,6 +166,38 @@ fn print_check(arguments: &SessionArguments) -> Result<()> {
         ))
         .into()),
     }
+}
+
+fn print_shrunk(arguments: &ShrinkArguments) -> Result<()> {
+    let cancel = cancel_on_interrupt()?;
+    let session = Session::open(&arguments.session)?;
+    let mut progress = Progress::begin("shrink")?;
+    let asked = Shrink {
+        keep: arguments.keep.unwrap_or(session.manifest().plan.keep()),
+        numbers: arguments.numbers,
+    };
+    let told = shrink(
+        &session,
+        &arguments.out,
+        asked,
+        &mut |done, count| progress.stage("shrink", done, count),
+        &cancel,
+    );
+    progress.end();
+    let told = told?;
+    let [before, after] = told.bytes.map(|bytes| readable_bytes(bytes as f64));
+    let rounded = match arguments.numbers {
+        Some(_) => format!(
+            "; a token's importance changed by at most {:.1e}",
+            told.largest_change
+        ),
+        None => String::new(),
+    };
+    output::print(&format!(
+        "{} samples, {before} to {after}{rounded}: {}\n",
+        told.samples,
+        arguments.out.display()
+    ))
 }
 
 fn print_json(value: &impl Serialize) -> Result<()> {

@@ -164,6 +164,7 @@ impl CaptureSettings {
             device,
             dtype,
             attention: AttentionKernel::Blocks,
+            keep: None,
             repeat_cost: 1,
         })
     }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use kvlens_datasets::Loaded;
+use kvlens_datasets::{Loaded, Sample};
 use kvlens_sessions::windows::parse_windows;
 use kvlens_sessions::{
-    CaptureEvent, CapturePlan, CaptureSummary, Session, SessionError, StartMode, capture,
+    CaptureEvent, CapturePlan, CaptureSummary, Keep, Session, SessionError, StartMode, capture,
 };
 
-use super::estimate::Estimate;
+use super::estimate::{Estimate, keep_by_size};
 use super::failure::Failure;
 use super::folders::check_can_create;
 use super::models::{ModelChoice, Models};
@@ -76,6 +76,17 @@ impl CaptureRequest {
         check_can_create(&self.out)
     }
 
+    /// What the plan says or, where it leaves that open, what a session has that is there already; for a new one see
+    /// [`keep_by_size`].
+    fn keep(&self, plan: &CapturePlan, samples: &[Sample]) -> Result<Keep> {
+        let goes_on = self.start == StartMode::Resume && self.out.join(MANIFEST_FILE).exists();
+        match plan.keep {
+            Some(keep) => Ok(keep),
+            None if goes_on => Ok(Session::begun_plan(&self.out)?.keep()),
+            None => keep_by_size(plan, samples),
+        }
+    }
+
     fn model(&self) -> ModelChoice {
         ModelChoice {
             source: self.plan.model.clone(),
@@ -111,6 +122,10 @@ pub fn run(
     watch.loading();
     let choice = request.model();
     let is_loaded = models.make_room_for(&choice);
+    let plan = CapturePlan {
+        keep: Some(request.keep(&plan, &samples)?),
+        ..plan
+    };
     let estimate = Estimate::of(&plan, &samples, is_loaded)?;
     estimate.check()?;
     watch.accepted(&estimate);

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use kvlens_datasets::Sample;
-use kvlens_sessions::CapturePlan;
 use kvlens_sessions::estimate::{
     AvailableMemory, CaptureEstimator, MemoryEstimate, readable_bytes,
 };
 use kvlens_sessions::hub::HubId;
+use kvlens_sessions::{CapturePlan, Keep};
 
 use super::fetch::missing;
 use crate::system_memory::available_memory;
@@ -39,6 +39,26 @@ pub fn run(plan: &CapturePlan, samples: &[Sample]) -> Result<Estimated> {
             plan, samples, false,
         )?))),
     }
+}
+
+/// A session is kept with values where nobody says otherwise and it takes at most so many bytes with them.
+pub const VALUES_FIT_BYTES: f64 = 1e9;
+
+/// What a session of these samples keeps where nobody says: values as well as keys, if it stays small with them. The
+/// same on every machine.
+///
+/// # Errors
+/// A plan that cannot be captured.
+pub fn keep_by_size(plan: &CapturePlan, samples: &[Sample]) -> Result<Keep> {
+    let with_values = CapturePlan {
+        keep: Some(Keep::KeysAndValues),
+        ..plan.clone()
+    };
+    let bytes = CaptureEstimator::open(&with_values)?.session_bytes(samples)?;
+    Ok(match bytes <= VALUES_FIT_BYTES {
+        true => Keep::KeysAndValues,
+        false => Keep::Keys,
+    })
 }
 
 impl Estimate {
@@ -96,9 +116,10 @@ impl Estimate {
             host
         };
         format!(
-            "memory: {memory}, highest at '{}'; session on disk: {}",
+            "memory: {memory}, highest at '{}'; session on disk: {} with {}",
             self.memory.peak_stage(),
-            readable_bytes(self.memory.session_bytes)
+            readable_bytes(self.memory.session_bytes),
+            self.memory.keep
         )
     }
 }

@@ -5,7 +5,9 @@ use kvlens_analysis::allocation::{
     AllocatedMeans, AllocationInput, BudgetAllocation, compare_allocation,
 };
 use kvlens_analysis::fidelity::{MeanFidelity, StepFidelity};
-use kvlens_analysis::{Budget, Compare, ForcedKeep, GroupReduction, HeadKind, KeepRule};
+use kvlens_analysis::{
+    Budget, Compare, Comparison, ForcedKeep, GroupReduction, HeadKind, KeepRule, Metric,
+};
 use kvlens_sessions::fidelity::{Continuation, ContinuationPlan, FidelityTest};
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::DECODE_LABEL;
@@ -87,6 +89,9 @@ pub struct Foreseen {
     pub hit_rate: f64,
     /// Raw decode attention that the kept tokens hold.
     pub kept_mass: f64,
+    /// Relative error of attention's output on what is kept; NaN without values, for the full cache, and where heads
+    /// have budgets of their own.
+    pub output_error: f64,
 }
 
 /// A sample measured both ways: evictions go by the methods as published, and what their queries foresee is recall
@@ -97,9 +102,11 @@ struct BothWays {
 }
 
 impl BothWays {
-    fn of(captured: &CapturedSample, options: &MeasureOptions) -> Result<Self> {
-        // the curves at budgets are not looked at here, only what they are made from
-        let measured = |options: MeasureOptions| measure_sample(captured, &options, |_| Vec::new());
+    fn of(captured: &CapturedSample, options: &MeasureOptions, budgets: &[usize]) -> Result<Self> {
+        // of the curves at budgets only the methods' output errors are looked at
+        let measured = |options: MeasureOptions, budgets: &[usize]| {
+            measure_sample(captured, &options, |_| budgets.to_vec())
+        };
         let methods = MeasureOptions {
             compare: Compare::Methods,
             ..*options
@@ -113,8 +120,8 @@ impl BothWays {
             ..*options
         };
         Ok(Self {
-            methods: measured(methods)?,
-            queries: measured(queries)?,
+            methods: measured(methods, budgets)?,
+            queries: measured(queries, &[])?,
         })
     }
 
@@ -127,6 +134,7 @@ impl BothWays {
             method: &method.ranked,
             queries: &queries.ranked,
             keep_rule: method.keep_rule,
+            errors: &method.comparison,
             sample: self,
         });
         std::iter::once(self.decode_stage()).chain(windows)
@@ -139,6 +147,7 @@ impl BothWays {
             method: &self.methods.truth,
             queries: &self.queries.truth,
             keep_rule: KeepRule::default(),
+            errors: &self.methods.decode,
             sample: self,
         }
     }
@@ -152,6 +161,8 @@ struct Evicting<'a> {
     method: &'a Ranked,
     queries: &'a Ranked,
     keep_rule: KeepRule,
+    /// The method's output errors at the budgets of the run.
+    errors: &'a Comparison,
     sample: &'a BothWays,
 }
 
@@ -159,6 +170,16 @@ impl Evicting<'_> {
     /// Tokens that every head keeps, by the budget that was asked for.
     fn forced_keep(&self, allocation: &BudgetAllocation) -> ForcedKeep {
         self.keep_rule.at(allocation.budget())
+    }
+
+    /// The mean over heads at the budget of all of them.
+    fn output_error(&self, allocation: &BudgetAllocation) -> f64 {
+        let tokens = allocation.budget();
+        let uniform = allocation.tokens().iter().all(|&own| own == tokens);
+        let index = self.errors.budget_index(tokens).ok().filter(|_| uniform);
+        index.map_or(f64::NAN, |index| {
+            self.errors.mean(Metric::OutputError, index)
+        })
     }
 
     fn foreseen(&self, allocation: &BudgetAllocation) -> Result<Foreseen> {
@@ -188,6 +209,7 @@ impl Evicting<'_> {
             kept_recall: as_published.kept_recall,
             hit_rate: as_published.hit_rate,
             kept_mass: as_published.selected_mass,
+            output_error: self.output_error(allocation),
         })
     }
 }
@@ -245,7 +267,13 @@ impl<'a> SampleRun<'a> {
         wanted: impl Fn(&str) -> bool,
         on_outcome: &mut dyn FnMut(WindowOutcome),
     ) -> Result<()> {
-        let sample = BothWays::of(captured, &self.plan.options)?;
+        let tokens = budgets
+            .iter()
+            .map(|budget| budget.tokens(self.prompt_tokens()));
+        let mut tokens: Vec<usize> = tokens.collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        let sample = BothWays::of(captured, &self.plan.options, &tokens)?;
         on_outcome(self.full(&sample.decode_stage())?);
         for evicting in sample.evicted() {
             let label = evicting.label;

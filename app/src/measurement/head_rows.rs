@@ -1,6 +1,6 @@
 //! Attention rows head by head, as the questions about steps and places need them.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use kvlens_analysis::drift::HeadRows;
 use kvlens_analysis::{AttentionRows, GroupReduction, SideScoring};
 use kvlens_sessions::{CapturedSample, QueryRows};
@@ -21,6 +21,9 @@ pub fn by_head<A>(
     on_head: OnHead<'_>,
     mut ask: impl FnMut(usize, usize, HeadRows<'_>) -> Result<A>,
 ) -> Result<Vec<A>> {
+    if !side.scoring.weight.is_none() {
+        bail!("steps and places are told of attention alone; leave out the weight by values");
+    }
     let (layers, kv_heads, prompt_tokens, _) = captured.keys().shape();
     let SideScoring {
         scoring,

@@ -44,6 +44,7 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         "complementarity.parquet",
         "cost.parquet",
         "difference.parquet",
+        "evidence.parquet",
         "overlap.parquet",
         "samples.parquet",
         "summary.parquet",
@@ -58,6 +59,7 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         ("cost.parquet", 8 * 7),
         ("samples.parquet", 8),
         ("complementarity.parquet", 8 * 5 * 16 * 6),
+        ("evidence.parquet", 8 * 7 * 6),
     ] {
         let table = read_table(&tables, file);
         assert_eq!(column_names(&table), declared_columns(file), "{file}");

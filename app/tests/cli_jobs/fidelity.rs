@@ -191,6 +191,7 @@ fn a_lone_window_has_no_correlation_and_places_are_kept_apart() {
         "kept_recall",
         "hit_rate",
         "kept_mass",
+        "output_error",
     ] {
         assert!(foreseen.iter().any(|known| known == column), "{column}");
     }

@@ -28,3 +28,4 @@ mod session;
 mod support;
 mod train;
 mod train_window;
+mod values;

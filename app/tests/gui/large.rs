@@ -57,6 +57,7 @@ fn evicted(index: usize, label: &str, tokens: usize, kl: f64) -> FidelityPoint {
                 kept_recall: 0.5,
                 hit_rate: 0.5,
                 kept_mass: 0.5,
+                output_error: f64::NAN,
             },
             fidelity: MeanFidelity { kl, agreement: 1.0 },
             answer_nll: None,

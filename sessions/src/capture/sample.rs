@@ -29,6 +29,11 @@ impl CaptureJob<'_> {
         );
         let mut prefilled = self.prefill(prepared, shared.take(), on_event)?;
         let oracle = self.observe(&decode, &Stage::Decode, &mut prefilled, on_event)?;
+        let keep = self.plan.keep();
+        let decode_cache = match keep.has_values() {
+            true => Some(prefilled.decode_cache()?),
+            false => None,
+        };
         let mut observations = Vec::with_capacity(self.windows.len());
         for window in self.windows {
             let stage = Stage::Window(window.label().to_owned());
@@ -36,13 +41,22 @@ impl CaptureJob<'_> {
         }
         let keys = prefilled.keys_for_scoring(self.model)?;
         let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
+        let values = decode_cache
+            .map(|decode| prefilled.cached_values(self.model, decode))
+            .transpose()?;
         // for another question of the same prompt; on the CPU the keys are in use anyway
         *shared = prepared
             .sample
             .later_question
             .is_some()
             .then_some(prefilled);
-        Ok(CapturedSample::new(record, oracle, observations, keys))
+        Ok(CapturedSample::new(
+            record,
+            oracle,
+            observations,
+            keys,
+            values,
+        ))
     }
 
     /// The prompt's forward pass, or the one before if it was of the same prompt.

@@ -11,7 +11,7 @@ use crate::SessionError;
 use crate::capture::{Lengths, check_positions, refuse_far_too_long};
 use crate::footprint::{Memory, RunShape, UnloadedModel};
 use crate::model::{Checkpoint, ModelSource, TextCodec, device_name, free_device_memory};
-use crate::plan::{CapturePlan, DecodePlan};
+use crate::plan::{CapturePlan, DecodePlan, Keep};
 use crate::prefill::Needs;
 use crate::windows::{Decode, Window, expand_all, parse_windows};
 
@@ -36,6 +36,8 @@ pub struct MemoryEstimate {
     pub samples: usize,
     /// All files of the session together, on disk.
     pub session_bytes: f64,
+    /// What they keep.
+    pub keep: Keep,
     /// Bytes of the device's memory that can be had; none for the CPU, or where it cannot be told.
     pub device_free_bytes: Option<u64>,
 }
@@ -170,6 +172,14 @@ impl CaptureEstimator {
         })
     }
 
+    /// All files of a session of these samples together, on disk.
+    ///
+    /// # Errors
+    /// As [`estimate`](Self::estimate).
+    pub fn session_bytes(&self, samples: &[Sample]) -> Result<f64, SessionError> {
+        Ok(self.estimate(samples)?.session_bytes)
+    }
+
     /// T and Q of a sample as it will run.
     ///
     /// # Errors
@@ -198,6 +208,7 @@ impl CaptureEstimator {
             stages: self.with_stages(run, |stages| stages.stages())?,
             samples: run.samples,
             session_bytes: 0.0,
+            keep: self.plan.keep(),
             device_free_bytes: free_device_memory(&self.device),
         })
     }
@@ -296,6 +307,7 @@ impl CaptureEstimator {
             needs: &needs,
             decode: &decode,
             windows: &windows,
+            keep: self.plan.keep(),
             is_only: variation.samples == 1,
             shares_prefill: variation.question_tokens > 0 && variation.samples > 1,
         })

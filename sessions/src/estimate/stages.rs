@@ -2,6 +2,7 @@
 
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, UnloadedModel, WindowMemory};
+use crate::plan::Keep;
 use crate::prefill::{CHUNK_TOKENS, Needs};
 use crate::windows::Window;
 
@@ -78,6 +79,8 @@ pub(super) struct SampleStages<'a> {
     pub(super) needs: &'a Needs,
     pub(super) decode: &'a Window,
     pub(super) windows: &'a [&'a Window],
+    /// What is kept of it beside its observations.
+    pub(super) keep: Keep,
     /// Whether it is the only one: the weights of another have their second layout already when it begins.
     pub(super) is_only: bool,
     /// Whether the cache may stay for another question of the same prompt.
@@ -125,7 +128,11 @@ impl SampleStages<'_> {
             observed += window.observation_bytes;
             stages.push(of_stage(stage, window.working, before));
         };
-        observe(MemoryStage::Decode, &decode);
+        let with_cache = WindowMemory {
+            observation_bytes: decode.observation_bytes + self.decode_cache()?,
+            ..decode
+        };
+        observe(MemoryStage::Decode, &with_cache);
         for (label, window) in &windows {
             observe(MemoryStage::Window(label.clone()), window);
         }
@@ -140,7 +147,24 @@ impl SampleStages<'_> {
             bytes += window.memory(&self.run)?.observation_bytes;
         }
         let texts = TEXT_BYTES_PER_TOKEN * self.run.prompt_tokens as f64;
-        Ok(bytes + self.run.keys() + texts)
+        Ok(bytes + self.run.keys() + self.prompt_values() + self.decode_cache()? + texts)
+    }
+
+    /// Values of the prompt with their norms behind the output projection, where they are kept.
+    fn prompt_values(&self) -> f64 {
+        match self.keep.has_values() {
+            true => self.run.keys() + self.run.scores(self.run.config.query_heads),
+            false => 0.0,
+        }
+    }
+
+    /// Keys and values of the decode stage, where they are kept.
+    fn decode_cache(&self) -> Result<f64, SessionError> {
+        let steps = self.decode.needs(self.run.source)?.extra_tokens;
+        Ok(match self.keep.has_values() {
+            true => self.run.cache(self.run.config.kv_heads, steps),
+            false => 0.0,
+        })
     }
 
     fn cache(&self) -> Memory {
@@ -217,13 +241,17 @@ impl SampleStages<'_> {
         }
     }
 
-    /// First the keys stand beside the cache, if that is on a GPU; then the values and the model's rows are gone, and the
-    /// keys' and the file's bytes stand beside what they are made of.
+    /// First the keys stand beside the cache, if that is on a GPU; then the model's rows are gone, and the values
+    /// unless they are kept, and the file's bytes stand beside what they are made of.
     fn write(&self, loaded: Memory, standing: Memory, observed: f64) -> StageMemory {
         let gathered = Memory::on_host(observed);
-        let copying = self.run.copied_keys();
-        let keys = self.run.keys();
-        let file = Memory::on_host(keys + observed + keys + keys);
+        let (keys, values) = (self.run.keys(), self.prompt_values());
+        let copying = match self.run.on_gpu {
+            true => Memory::on_host(keys + values),
+            false => Memory::default(),
+        };
+        // both as they are, the file's bytes, and those of one tensor that becomes a part of it
+        let file = Memory::on_host(keys + values + observed + keys + values + keys);
         let first = of_stage(MemoryStage::Write, copying, standing + gathered);
         let kept = if self.shares_prefill {
             standing

@@ -11,7 +11,7 @@ use crate::{CancelFlag, SessionError};
 /// For the same arithmetic in blocks of other shapes.
 const TOLERANCE: f32 = 1e-5;
 
-fn model(name: &str) -> Model {
+pub(super) fn model(name: &str) -> Model {
     let source = match name {
         "demo" => ModelSource::Demo,
         _ => {
@@ -39,7 +39,7 @@ fn one_by_one(
 }
 
 /// Other tokens, and other numbers of them, for every head: from none to 31 of the prompt.
-fn scattered(layers: usize, heads: usize, prompt_tokens: usize) -> Vec<Vec<Vec<u32>>> {
+pub(super) fn scattered(layers: usize, heads: usize, prompt_tokens: usize) -> Vec<Vec<Vec<u32>>> {
     let head = |number: usize| -> Vec<u32> {
         let step = prompt_tokens / 32;
         let places = (0..number * 7 % 32).map(|place| place * step + number % step);

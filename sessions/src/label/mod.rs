@@ -12,6 +12,9 @@ use crate::SessionError;
 /// The option that names other windows. It takes the rest of the text, because they have options of their own.
 const MEMBERS: &str = "of";
 
+/// The window whose bare text is no number but a path.
+const FILE: &str = "file";
+
 /// A window's name and options, and the text that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowLabel {
@@ -61,6 +64,12 @@ impl FromStr for WindowLabel {
                         .is_some()
                     {
                         return Err(wrong(&format!("the option '{key}' is there twice")));
+                    }
+                }
+                None if name == FILE && !part.is_empty() => {
+                    let earlier = label.options.insert("path".to_owned(), part.to_owned());
+                    if earlier.is_some() {
+                        return Err(wrong("it takes one file"));
                     }
                 }
                 None if label.number.is_none() => {

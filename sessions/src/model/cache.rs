@@ -75,6 +75,11 @@ impl KvCache {
         })
     }
 
+    /// L.
+    pub(crate) fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
     /// Filled tokens.
     pub fn len(&self) -> usize {
         self.len

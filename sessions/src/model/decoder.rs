@@ -1,6 +1,7 @@
 //! The stack of layers between token ids and logits, without tokenizer or files.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
+use rayon::prelude::*;
 
 use super::adapters::Adapters;
 use super::cache::KvCache;
@@ -125,6 +126,45 @@ impl Decoder {
     ) -> Result<KvCache, SessionError> {
         let (dtype, device) = (self.dtype, &self.device);
         KvCache::new(&self.config, prompt_tokens, tokens_behind, dtype, device)
+    }
+
+    /// The norm of what each query head's slice of a layer's output projection makes of values `[G, T, D]` on the CPU:
+    /// `[H, T]`, f32. Some tokens at a time, so that their outputs, which are as wide as the stream, stay few.
+    ///
+    /// # Errors
+    /// [`SessionError::Internal`] for a layer that is not there.
+    pub(crate) fn output_norms(
+        &self,
+        layer: usize,
+        values: &Tensor,
+    ) -> Result<Tensor, SessionError> {
+        const TOKENS_AT_ONCE: usize = 512;
+        let weights = self.layers.get(layer).map(DecoderLayer::output_projection);
+        let weights = weights.ok_or_else(|| SessionError::Internal {
+            reason: format!("layer {layer} of {} was asked for", self.layers.len()),
+        })?;
+        let projection = weights.dense()?;
+        let (heads, head_dim) = (self.config.query_heads, self.config.head_dim);
+        let tokens = values.dim(1)?;
+        let of_head = |head: usize| {
+            let slice = projection
+                .narrow(1, head * head_dim, head_dim)?
+                .t()?
+                .contiguous()?;
+            let values = values.get(head / self.config.group_size())?;
+            let parts = (0..tokens).step_by(TOKENS_AT_ONCE).map(|start| {
+                let count = TOKENS_AT_ONCE.min(tokens - start);
+                let part = values.narrow(0, start, count)?.to_dtype(DType::F32)?;
+                part.contiguous()?
+                    .matmul(&slice)?
+                    .sqr()?
+                    .sum(D::Minus1)?
+                    .sqrt()
+            });
+            Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 0)
+        };
+        let norms = (0..heads).into_par_iter().map(of_head);
+        Ok(Tensor::stack(&norms.collect::<Result<Vec<_>, _>>()?, 0)?)
     }
 
     /// Embeddings of tokens, `[R, hidden]`.

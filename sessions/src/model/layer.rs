@@ -93,6 +93,11 @@ impl DecoderLayer {
         })
     }
 
+    /// The matrix that turns the heads' contexts into the stream.
+    pub(crate) fn output_projection(&self) -> &Linear {
+        &self.attention.output
+    }
+
     /// Residual stream `[R, hidden]` in and out; keys and values of the rows go into the cache if they join one.
     pub(crate) fn forward(
         &self,

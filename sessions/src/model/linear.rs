@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use candle_core::quantized::{QMatMul, QTensor};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::Module;
 use rayon::prelude::*;
 
@@ -179,6 +179,19 @@ impl Linear {
         }
     }
 
+    /// The matrix as floating point on the CPU, `[width out, width in]` f32.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the device fails.
+    pub(crate) fn dense(&self) -> Result<Tensor, SessionError> {
+        Ok(match &self.weight {
+            Matrix::Dense(weight) => weight.to_device(&Device::Cpu)?.to_dtype(DType::F32)?,
+            Matrix::Quantised(weight) => weight
+                .dequantize(&weight.device())?
+                .to_device(&Device::Cpu)?,
+        })
+    }
+
     /// Consecutive outputs `start..start + width`.
     ///
     /// # Errors
@@ -206,10 +219,8 @@ impl Linear {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::quantized::GgmlDType;
-    use candle_core::{Device, Tensor};
-
     use super::*;
+    use candle_core::quantized::GgmlDType;
 
     const FORMATS: [(GgmlDType, GgmlDType); 6] = [
         (GgmlDType::Q4_0, GgmlDType::Q8_0),

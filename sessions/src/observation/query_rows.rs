@@ -79,6 +79,14 @@ impl QueryRows {
         Self::new(narrowed, of(&self.positions), of(&self.visible_keys))
     }
 
+    /// The same with queries in another format; log-sum-exps stay in single precision.
+    pub(crate) fn converted(&self, dtype: DType) -> Result<Self, SessionError> {
+        Ok(Self {
+            queries: self.queries.to_dtype(dtype)?,
+            ..self.clone()
+        })
+    }
+
     /// W.
     pub fn count(&self) -> usize {
         self.positions.len()

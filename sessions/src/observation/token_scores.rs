@@ -26,6 +26,8 @@ pub enum ScoreKind {
     Random,
     /// Places in the rankings of other windows.
     Rank,
+    /// What another program made, whatever it is.
+    FromFile,
 }
 
 impl ScoreKind {
@@ -39,6 +41,7 @@ impl ScoreKind {
             Self::KeyNorm => "key-norm",
             Self::Random => "random",
             Self::Rank => "rank",
+            Self::FromFile => "from-file",
         }
     }
 

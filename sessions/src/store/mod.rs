@@ -10,11 +10,13 @@ mod sample_file;
 mod sample_reader;
 mod session;
 mod shape_check;
+mod shrink;
 mod verified;
 
 pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleState};
 pub use sample_file::{CapturedSample, LaterQuestion, SampleHeader, SampleRecord};
 pub use session::Session;
+pub use shrink::{HalfFormat, Shrink, Shrunk, shrink};
 
 pub(crate) use journal::{JOURNAL_FILE, Journal, remove as remove_journal};
 pub(crate) use manifest::{Found, LOCK_FILE, MANIFEST_FILE};

@@ -2,6 +2,8 @@
 //!
 //! Tensors: `prompt_ids` u32 [T], `keys` [L, G, T, D] and, for observation i (0 is the oracle),
 //! `observation.I.queries` [L, H, W, D], `.positions` and `.visible_keys` u32 [W], `.log_sum_exp` f32 [L, H, W];
+//! where values were kept, `values` [L, G, T, D] and, of the decode stage's tokens, `decode.keys` and `decode.values`
+//! [L, G, S, D], and `output_norms` f32 [L, H, T], the norm of what each head's output projection makes of a value;
 //! or, for a window with ready-made scores, `observation.I.scores` f32 [L, heads, T], heads being 1, G or H.
 //! Metadata: `kvlens`, a JSON object with `record` and `observations`. One key only: the format's writer keeps
 //! metadata in a hash map, whose order would change the file's bytes from run to run.
@@ -12,17 +14,28 @@ use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use kvlens_analysis::{Importance, SideScoring};
 use kvlens_datasets::{QuestionPlace, Scoring, score_values};
 use safetensors::tensor::{Dtype, View};
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
+use crate::cached_values::CachedValues;
 use crate::model::on_cpu;
 use crate::observation::{Evidence, Observation, ObservationInfo};
 
 /// The one metadata entry of a sample file.
 pub(super) const METADATA_KEY: &str = "kvlens";
+
+/// Name of the tensor of the prompt's keys.
+pub(super) const KEYS: &str = "keys";
+
+/// Names of the tensors of the prompt's values, and of the decode stage's keys and values.
+pub(super) const VALUES: [&str; 3] = ["values", "decode.keys", "decode.values"];
+
+/// Name of the tensor of the values' norms behind the output projection.
+pub(super) const OUTPUT_NORMS: &str = "output_norms";
 
 /// What that entry holds, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -114,6 +127,7 @@ pub struct CapturedSample {
     oracle: Observation,
     windows: Vec<Observation>,
     keys: PromptKeys,
+    values: Option<CachedValues>,
 }
 
 impl CapturedSample {
@@ -122,12 +136,14 @@ impl CapturedSample {
         oracle: Observation,
         windows: Vec<Observation>,
         keys: PromptKeys,
+        values: Option<CachedValues>,
     ) -> Self {
         Self {
             record,
             oracle,
             windows,
             keys,
+            values,
         }
     }
 
@@ -146,6 +162,25 @@ impl CapturedSample {
         &self.keys
     }
 
+    /// Importance of every prompt token with the scoring and the heads of one side of a comparison, as
+    /// [`PromptKeys::importance`] makes it, also where attention is weighed by values.
+    ///
+    /// # Errors
+    /// As there; a weight where no values were kept.
+    pub fn importance(
+        &self,
+        observation: &Observation,
+        side: SideScoring,
+    ) -> Result<Importance, SessionError> {
+        self.keys
+            .weighted_importance(observation, side, self.values.as_ref())
+    }
+
+    /// The prompt's values and the decode stage's part of the cache; none where they were not kept.
+    pub fn values(&self) -> Option<&CachedValues> {
+        self.values.as_ref()
+    }
+
     /// Bytes that it holds in memory: tensors, texts and ids.
     pub fn bytes(&self) -> usize {
         let keys: usize = self.keys.layers().iter().map(tensor_bytes).sum();
@@ -154,7 +189,8 @@ impl CapturedSample {
             Evidence::Queries(rows) => rows.bytes(),
             Evidence::Scores(scores) => tensor_bytes(scores.tensor()),
         });
-        keys + observed.sum::<usize>() + self.record.bytes()
+        let values = self.values.as_ref().map_or(0, CachedValues::bytes);
+        keys + values + observed.sum::<usize>() + self.record.bytes()
     }
 }
 
@@ -187,21 +223,24 @@ fn tensor_bytes(tensor: &Tensor) -> usize {
 /// What is written as one tensor.
 enum Stored<'a> {
     Tensor(Tensor),
-    /// Views of each layer's keys, which become one `[L, G, T, D]` only as bytes.
-    Keys {
-        keys: &'a PromptKeys,
+    /// Views of each layer's tensor, which become one `[L, ...]` only as bytes.
+    Layers {
+        layers: &'a [Tensor],
         dtype: Dtype,
         shape: Vec<usize>,
     },
 }
 
 impl<'a> Stored<'a> {
-    fn keys(keys: &'a PromptKeys) -> Result<Self, SessionError> {
-        let (layers, kv_heads, prompt_tokens, head_dim) = keys.shape();
-        Ok(Self::Keys {
-            dtype: View::dtype(&keys.layer(0)?),
-            shape: vec![layers, kv_heads, prompt_tokens, head_dim],
-            keys,
+    /// Of equal tensors of at least one layer.
+    fn layers(layers: &'a [Tensor]) -> Result<Self, SessionError> {
+        let first = layers.first().ok_or_else(|| SessionError::Internal {
+            reason: "a sample without layers cannot be written".to_owned(),
+        })?;
+        Ok(Self::Layers {
+            dtype: View::dtype(&first),
+            shape: [&[layers.len()], first.dims()].concat(),
+            layers,
         })
     }
 }
@@ -210,23 +249,23 @@ impl View for &Stored<'_> {
     fn dtype(&self) -> Dtype {
         match self {
             Stored::Tensor(tensor) => View::dtype(&tensor),
-            Stored::Keys { dtype, .. } => *dtype,
+            Stored::Layers { dtype, .. } => *dtype,
         }
     }
 
     fn shape(&self) -> &[usize] {
         match self {
             Stored::Tensor(tensor) => tensor.dims(),
-            Stored::Keys { shape, .. } => shape,
+            Stored::Layers { shape, .. } => shape,
         }
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
         match self {
             Stored::Tensor(tensor) => Cow::Owned(View::data(&tensor).into_owned()),
-            Stored::Keys { keys, .. } => {
+            Stored::Layers { layers, .. } => {
                 let mut bytes = Vec::with_capacity(self.data_len());
-                for layer in keys.layers() {
+                for layer in *layers {
                     bytes.extend_from_slice(&View::data(&layer));
                 }
                 Cow::Owned(bytes)
@@ -245,7 +284,17 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
     let mut tensors: BTreeMap<String, Stored<'_>> = BTreeMap::new();
     let prompt_ids = Tensor::new(sample.record.prompt_ids.as_slice(), &Device::Cpu)?;
     tensors.insert("prompt_ids".into(), Stored::Tensor(prompt_ids));
-    tensors.insert("keys".into(), Stored::keys(&sample.keys)?);
+    tensors.insert(KEYS.into(), Stored::layers(sample.keys.layers())?);
+    if let Some(values) = &sample.values {
+        let [prompt, decode_keys, decode_values] = VALUES;
+        tensors.insert(prompt.into(), Stored::layers(values.prompt())?);
+        tensors.insert(decode_keys.into(), Stored::layers(values.decode_keys())?);
+        tensors.insert(
+            decode_values.into(),
+            Stored::layers(values.decode_values())?,
+        );
+        tensors.insert(OUTPUT_NORMS.into(), Stored::layers(values.output_norms())?);
+    }
     let observations: Vec<&Observation> = std::iter::once(&sample.oracle)
         .chain(&sample.windows)
         .collect();

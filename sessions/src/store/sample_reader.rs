@@ -7,10 +7,13 @@ use candle_core::{Device, Tensor};
 
 use super::manifest::ModelShape;
 use super::opened_file::OpenedFile;
-use super::sample_file::{CapturedSample, METADATA_KEY, SampleHeader, SampleTexts};
+use super::sample_file::{
+    CapturedSample, KEYS, METADATA_KEY, OUTPUT_NORMS, SampleHeader, SampleTexts, VALUES,
+};
 use super::shape_check;
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
+use crate::cached_values::CachedValues;
 use crate::model::CapturedRows;
 use crate::observation::{
     Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
@@ -69,6 +72,7 @@ impl<'a> SampleReader<'a> {
         let end = self.data_start + self.header.tensor_bytes as u64;
         self.file.require_length(end)?;
         let keys = self.keys(part)?;
+        let values = self.values(part)?;
         let mut observations = Vec::with_capacity(self.header.observations.len());
         for (index, info) in std::mem::take(&mut self.header.observations)
             .into_iter()
@@ -86,15 +90,12 @@ impl<'a> SampleReader<'a> {
             oracle,
             observations.collect(),
             keys,
+            values,
         ))
     }
 
     fn keys(&mut self, part: Part) -> Result<PromptKeys, SessionError> {
-        let keys = self.tensor("keys", part)?;
-        let (layers, ..) = keys.dims4()?;
-        let keys = (0..layers)
-            .map(|layer| keys.get(layer))
-            .collect::<Result<Vec<_>, _>>()?;
+        let keys = self.layers(KEYS, part)?;
         let shape = self.shape;
         let (query_heads, sliding_windows) = match part {
             Part::Whole => (shape.query_heads, shape.sliding_windows.clone()),
@@ -105,6 +106,28 @@ impl<'a> SampleReader<'a> {
             }
         };
         PromptKeys::new(keys, query_heads, sliding_windows).map_err(|error| self.unfit(error))
+    }
+
+    /// Keys and values beyond the prompt's keys, if they were kept.
+    fn values(&mut self, part: Part) -> Result<Option<CachedValues>, SessionError> {
+        let [prompt, decode_keys, decode_values] = VALUES;
+        if self.table.info(prompt).is_none() {
+            return Ok(None);
+        }
+        let values = CachedValues::new(
+            self.layers(prompt, part)?,
+            self.layers(decode_keys, part)?,
+            self.layers(decode_values, part)?,
+            self.layers(OUTPUT_NORMS, part)?,
+        );
+        values.map(Some).map_err(|error| self.unfit(error))
+    }
+
+    /// A tensor `[L, ...]` as one for each layer.
+    fn layers(&mut self, name: &str, part: Part) -> Result<Vec<Tensor>, SessionError> {
+        let all = self.tensor(name, part)?;
+        let layers = (0..all.dim(0)?).map(|layer| Ok(all.get(layer)?));
+        layers.collect()
     }
 
     fn observation(

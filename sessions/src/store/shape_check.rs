@@ -4,7 +4,7 @@
 use safetensors::tensor::Metadata;
 
 use super::manifest::ModelShape;
-use super::sample_file::SampleHeader;
+use super::sample_file::{KEYS, OUTPUT_NORMS, SampleHeader, VALUES};
 use crate::observation::ObservationInfo;
 
 /// What to say of a file without an oracle.
@@ -27,15 +27,39 @@ pub(super) fn check(
         ));
     }
     let expected = [shape.layers, shape.kv_heads, tokens, shape.head_dim];
-    same("keys", dims(table, "keys")?, &expected)?;
+    same(KEYS, dims(table, KEYS)?, &expected)?;
     let oracle = header.observations.first().ok_or(NO_DECODE_STAGE)?;
     if oracle.ready_made.is_some() {
         return Err("its decode stage has no queries".to_owned());
     }
+    check_values(oracle, table, shape, tokens)?;
     for (index, info) in header.observations.iter().enumerate() {
         check_observation(index, info, table, shape, tokens)?;
     }
     check_record(header, oracle, tokens)
+}
+
+/// All of them, or none.
+fn check_values(
+    oracle: &ObservationInfo,
+    table: &Metadata,
+    shape: &ModelShape,
+    tokens: usize,
+) -> Result<(), String> {
+    let mut names = VALUES.iter().chain([&OUTPUT_NORMS]);
+    if names.all(|name| table.info(name).is_none()) {
+        return Ok(());
+    }
+    let norms = [shape.layers, shape.query_heads, tokens];
+    same(OUTPUT_NORMS, dims(table, OUTPUT_NORMS)?, &norms)?;
+    let [_, decode_keys, _] = VALUES;
+    let found = dims(table, decode_keys)?.get(2).copied();
+    let behind = found.unwrap_or_default().max(oracle.token_ids.len());
+    for (name, tokens) in VALUES.into_iter().zip([tokens, behind, behind]) {
+        let expected = [shape.layers, shape.kv_heads, tokens, shape.head_dim];
+        same(name, dims(table, name)?, &expected)?;
+    }
+    Ok(())
 }
 
 fn check_observation(

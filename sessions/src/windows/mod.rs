@@ -17,6 +17,7 @@ mod pseudo_tokens;
 mod random;
 mod registry;
 mod run;
+mod score_file;
 mod scoring_options;
 mod seed;
 mod soft_tokens;

@@ -8,6 +8,7 @@ use super::key_norm::key_norm;
 use super::last_prompt::{last_prompt, snapkv_adakv, snapkv_kvpress};
 use super::lookahead::{laq, laq_plus_plus};
 use super::random::random;
+use super::score_file::score_file;
 use super::scoring_options::scored_as_typed;
 use super::streaming::streaming;
 use super::tova::tova;
@@ -161,6 +162,14 @@ const KINDS: &[WindowKind] = &[
         random,
     ),
     WindowKind {
+        name: "file",
+        example: "file:scores.safetensors",
+        syntax: "file:PATH[,name=NAME]",
+        summary: "scores that another program made, from a safetensors file; not attention",
+        in_all: false,
+        build: score_file,
+    },
+    WindowKind {
         name: "union",
         example: "union:of=last:8+laq",
         syntax: "union:[by=rows|best-rank|mean-rank,]of=WINDOW+WINDOW...",
@@ -215,10 +224,14 @@ pub fn parse_windows(labels: &[String]) -> Result<Vec<Window>, SessionError> {
     let mut windows: Vec<Window> = Vec::new();
     for text in typed {
         let label: WindowLabel = text.parse()?;
-        if windows.iter().any(|window| window.label() == text) {
-            return wrong(format!("window '{text}' is there twice"));
+        let parsed = parse_window(&label)?;
+        if windows
+            .iter()
+            .any(|window| window.label() == parsed.label())
+        {
+            return wrong(format!("window '{}' is there twice", parsed.label()));
         }
-        windows.push(parse_window(&label)?);
+        windows.push(parsed);
     }
     if windows.is_empty() {
         return wrong("no window was given; give at least one, such as last:32".to_owned());

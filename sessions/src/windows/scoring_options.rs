@@ -1,9 +1,9 @@
 //! Options that every window takes: how its rows become scores, and what its rule keeps whatever they say.
 //!
 //! `reduce=mean|sum|max`, `pool=none|avg:K|max:K`, `group=none|mean|max|layer`, `order=pool-first|group-first`,
-//! `keys=causal|prompt` replace parts of the published scoring; `recent=N|P%` and `sinks=N` the tokens that are always
+//! `keys=causal|prompt`, `weight=none|value-norm|output-norm` replace parts of the published scoring; `recent=N|P%` and `sinks=N` the tokens that are always
 //! kept. They are words of `measure`, too, which overrides what is written here without the model. Where queries are
-//! compared one scoring holds for all, so the first five are set aside there.
+//! compared one scoring holds for all, so the first six are set aside there.
 
 use kvlens_analysis::{KeptRecent, ScoringOverrides};
 
@@ -12,10 +12,10 @@ use crate::SessionError;
 
 /// The words, for help texts.
 pub const SCORING_SYNTAX: &str = "reduce=mean|sum|max,pool=none|avg:K|max:K,group=none|mean|max|layer,\
-                                  order=pool-first|group-first,keys=causal|prompt,recent=N|P%,sinks=N";
+                                  order=pool-first|group-first,keys=causal|prompt,weight=none|value-norm|output-norm,recent=N|P%,sinks=N";
 
 /// Those that change nothing where queries are compared.
-const SET_ASIDE: [&str; 5] = ["reduce", "pool", "group", "order", "keys"];
+const SET_ASIDE: [&str; 6] = ["reduce", "pool", "group", "order", "keys", "weight"];
 
 /// The window with what was typed in place of what was published.
 ///
@@ -31,6 +31,7 @@ pub(super) fn scored_as_typed(
         pool: options.given("pool")?,
         group: options.given("group")?,
         group_order: options.given("order")?,
+        weight: options.given("weight")?,
     };
     let about_rows = overrides.keys.is_some() || overrides.reduce.is_some();
     if about_rows && !window.gives_rows() {
@@ -55,7 +56,9 @@ pub fn set_aside_for_queries(label: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use kvlens_analysis::{GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring};
+    use kvlens_analysis::{
+        GroupOrder, GroupReduction, KeySet, Pooling, RowReduction, Scoring, ValueWeight,
+    };
 
     use super::*;
     use crate::windows::{parse_window, registered};
@@ -75,13 +78,14 @@ mod tests {
         };
         assert_eq!(window.scoring(), expected);
         assert_eq!(window.keep_rule().fixed.recent, 8);
-        let all = "reduce=max,pool=none,group=max,order=group-first,keys=prompt,recent=3,sinks=2";
+        let all = "reduce=max,pool=none,group=max,order=group-first,keys=prompt,weight=value-norm,recent=3,sinks=2";
         let expected = Scoring {
             keys: KeySet::Prompt,
             reduce: RowReduction::Max,
             pool: Pooling::None,
             group: GroupReduction::Max,
             group_order: GroupOrder::GroupFirst,
+            weight: ValueWeight::ValueNorm,
         };
         for kind in registered().iter().filter(|kind| kind.example == kind.name) {
             let window = parse(&format!("{}:{all}", kind.name));

@@ -140,8 +140,16 @@ impl Window {
         self
     }
 
+    /// With a name in place of the label that was typed.
+    pub(super) fn named(self, name: &str) -> Self {
+        self.labelled(name)
+    }
+
+    /// With the label that was typed, unless it has a name.
     pub(super) fn labelled(mut self, label: &str) -> Self {
-        label.clone_into(&mut self.description.label);
+        if self.description.label.is_empty() {
+            label.clone_into(&mut self.description.label);
+        }
         self
     }
 
@@ -258,6 +266,14 @@ impl ReadyWindow {
 
     fn described(&self, observed: Observed, cost: Cost) -> Result<Observation, SessionError> {
         let description = self.description.clone();
+        if !description.scoring.weight.is_none() && !observed.evidence.is_attention() {
+            return Err(SessionError::Plan {
+                reason: format!(
+                    "window '{}' gives no attention that values could weigh; leave out weight=",
+                    description.label
+                ),
+            });
+        }
         let info = ObservationInfo {
             label: description.label,
             scoring: description.scoring,

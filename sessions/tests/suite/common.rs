@@ -42,6 +42,7 @@ pub fn plan(windows: &[&str], max_tokens: usize) -> CapturePlan {
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
         attention: AttentionKernel::Blocks,
+        keep: None,
         repeat_cost: 1,
     }
 }

@@ -22,11 +22,14 @@ mod modules;
 mod parity;
 mod real_folders;
 mod sample_reads;
+mod score_files;
 mod sessions_on_disk;
+mod shrunk_sessions;
 mod structure;
 mod tied_embeddings;
 mod tokenizer_files;
 mod trimmed_prompts;
+mod value_weights;
 mod window_parity;
 mod window_structure;
 

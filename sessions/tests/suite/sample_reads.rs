@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::common::{demo_model, demo_samples, plan, run_capture, values};
-use kvlens_sessions::{Session, StartMode};
+use kvlens_sessions::{CapturePlan, Keep, Session, StartMode};
 
 /// A session of one sample, and the sample's file.
 fn captured(folder: &Path, windows: &[&str]) -> (PathBuf, PathBuf) {
@@ -195,4 +195,54 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
     ] {
         assert!(refused.to_string().contains("no regular file"), "{refused}");
     }
+}
+
+/// A session whose plan says nothing of values has none; with them a head's part is as in the whole sample.
+#[test]
+fn values_are_kept_where_the_plan_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, _) = captured(folder.path(), &["last:8"]);
+    let without = Session::open(&out).unwrap().load_sample(0).unwrap();
+    assert!(without.values().is_none());
+    let plan = CapturePlan {
+        keep: Some(Keep::KeysAndValues),
+        ..plan(&["last:8"], 8)
+    };
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
+    let out = folder.path().join("values.kvlens");
+    run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    let session = Session::open(&out).unwrap();
+    let whole = session.load_sample(0).unwrap();
+    let kept = whole.values().unwrap();
+    let (layers, kv_heads, tokens, head_dim) = whole.keys().shape();
+    assert_eq!(kept.prompt().len(), layers);
+    assert_eq!(kept.prompt()[0].dims(), [kv_heads, tokens, head_dim]);
+    assert_eq!(kept.decode_keys()[0].dims(), [kv_heads, 8, head_dim]);
+    assert_eq!(kept.decode_values()[0].dims(), [kv_heads, 8, head_dim]);
+    assert!(whole.bytes() - without.bytes() == kept.bytes());
+    let part = session.load_head_group(0, 2, 1).unwrap();
+    let rows = |sample: &kvlens_sessions::CapturedSample, layer, head| {
+        let rows = sample.oracle().query_rows().unwrap();
+        let reads = sample.values().unwrap();
+        reads.reads(sample.keys(), rows, layer, head).unwrap()
+    };
+    assert_eq!(
+        values(&part.values().unwrap().output_norms()[0]),
+        values(&kept.output_norms()[2].narrow(0, 2, 2).unwrap())
+    );
+    for (part, whole) in rows(&part, 0, 0).iter().zip(&rows(&whole, 2, 1)) {
+        let errors = |reads: &kvlens_analysis::HeadReads| {
+            reads.errors_along((0..tokens).step_by(3), [0, 10, 100].into_iter())
+        };
+        assert_eq!(errors(part), errors(whole));
+    }
+    let text = plan.keep().to_string();
+    assert_eq!(text.parse::<Keep>().unwrap(), Keep::KeysAndValues);
+    assert!(
+        "values"
+            .parse::<Keep>()
+            .unwrap_err()
+            .to_string()
+            .contains("keys,values")
+    );
 }

@@ -85,6 +85,7 @@ fn snapkv_agrees_with_kvpress() {
         pool: Pooling::Average { kernel: 5 },
         group: GroupReduction::Mean,
         group_order: GroupOrder::PoolFirst,
+        ..Scoring::default()
     };
     for name in CHECKPOINTS {
         let found = importance(&micro_model(name), "last:8", Some(kvpress));

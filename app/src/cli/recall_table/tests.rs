@@ -24,6 +24,7 @@ fn comparison(recall: f64) -> Comparison {
                 mass: curve(),
                 mass_of_oracle: curve(),
                 evidence_kept: curve(),
+                output_error: curve(),
             },
             recall_auc: 0.0,
         }

@@ -332,6 +332,7 @@ mod tests {
                     kept_recall: recall,
                     hit_rate: recall,
                     kept_mass: recall,
+                    output_error: f64::NAN,
                 },
                 fidelity: MeanFidelity { kl, agreement: 1.0 },
                 answer_nll: None,

@@ -298,6 +298,7 @@ mod tests {
             device: DeviceChoice::Cpu,
             dtype: DtypeChoice::F32,
             attention: AttentionKernel::Blocks,
+            keep: None,
             repeat_cost: 1,
         };
         let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();

@@ -228,6 +228,7 @@ mod tests {
                 kept_recall: 0.5,
                 hit_rate: 0.5,
                 kept_mass: 0.5,
+                output_error: f64::NAN,
             },
             fidelity: MeanFidelity { kl, agreement: 1.0 },
             answer_nll: None,

@@ -292,6 +292,7 @@ fn short(metric: Metric) -> &'static str {
         Metric::Mass => "mass",
         Metric::MassOfOracle => "share",
         Metric::EvidenceKept => "need",
+        Metric::OutputError => "error",
     }
 }
 

@@ -134,6 +134,10 @@ pub fn explain(metric: Metric) -> &'static str {
         Metric::EvidenceKept => {
             "Share of the tokens that the answer needs that a cache by the window's rule keeps"
         }
+        Metric::OutputError => {
+            "Relative error of the head's attention output on what the window's rule keeps; lower is better. It needs \
+             values, which a session has that was captured with --keep keys,values"
+        }
         Metric::Jaccard => "Tokens in both top sets over tokens in either",
         Metric::KeptRecall => {
             "Share of the decode stage's top tokens that a cache by the window's rule really keeps, forced tokens first"

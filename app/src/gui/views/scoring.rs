@@ -226,6 +226,7 @@ fn scoring_text(side: SideScoring) -> String {
         pool,
         group,
         group_order,
+        weight,
     } = side.scoring;
     let mut parts = vec![reduce.to_string(), keys.to_string()];
     parts.push(match pool {
@@ -234,6 +235,9 @@ fn scoring_text(side: SideScoring) -> String {
     });
     if group != GroupReduction::None {
         parts.push(format!("group {group}, {group_order}"));
+    }
+    if !weight.is_none() {
+        parts.push(format!("times {weight}"));
     }
     parts.join(", ")
 }

@@ -133,6 +133,7 @@ fn row<'a>(
         kept_recall: Some(outcome.foreseen.kept_recall),
         hit_rate: Some(outcome.foreseen.hit_rate),
         kept_mass: Some(outcome.foreseen.kept_mass),
+        output_error: Some(outcome.foreseen.output_error),
         steps: clamped(outcome.steps.len()),
         kl: Some(outcome.fidelity.kl),
         agreement: Some(outcome.fidelity.agreement),

@@ -100,6 +100,7 @@ pub fn metric_word(metric: Metric) -> &'static str {
         Metric::Mass => "mass",
         Metric::MassOfOracle => "mass-of-oracle",
         Metric::EvidenceKept => "evidence-kept",
+        Metric::OutputError => "output-error",
     }
 }
 
@@ -157,6 +158,10 @@ fn scoring_words(options: &MeasureOptions) -> Vec<String> {
         "--oracle-keys",
         text(oracle.keys.as_ref().map(|it| it as _)),
     );
+    let weight = overrides.weight.as_ref().map(|it| it as _);
+    flag("--weight", text(weight));
+    let weight = oracle.weight.as_ref().map(|it| it as _);
+    flag("--oracle-weight", text(weight));
     words
 }
 

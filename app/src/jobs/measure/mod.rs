@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::SampleContext;
-use kvlens_analysis::{Budget, Collection, Comparison, Metric, SampleGroup, SampleKey};
+use kvlens_analysis::{Budget, Collection, Metric, SampleGroup, SampleKey};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CapturedSample, ScoreKind, Session};
 
@@ -55,6 +55,8 @@ pub struct MeasureRequest {
     pub pairs: Pairs,
     /// Whether every head is tested by itself.
     pub head_tests: bool,
+    /// How far apart windows may be to count as equivalent, if they may at all.
+    pub margin: Option<f64>,
     /// What is asked beyond recall.
     pub questions: Questions,
     /// What is written.
@@ -158,19 +160,12 @@ impl Run<'_> {
         self.progress.stage("measure", 0, facts.prompt_tokens);
         let compared = self.compared_budgets(&budgets, facts.prompt_tokens);
         let sample = measure_sample(captured, options, |_| compared.clone())?;
-        let decode = sample.decode_comparison(&compared)?;
         let key = sample_key(session, record);
         let context = sample_context(session, self.model_names.name(session), record, &key);
         let oracle_cost = captured.oracle().cost();
         let asked = &budgets.applying;
-        self.tables.add(
-            &context,
-            &sample,
-            &decode,
-            oracle_cost,
-            asked,
-            options.exempt,
-        )?;
+        self.tables
+            .add(&context, &sample, oracle_cost, asked, options.exempt)?;
         self.tables
             .add_pairs(&context, &sample, &self.job.pairs, asked)?;
         let all_answered = self.tables.add_answers(AskedSample {
@@ -184,7 +179,7 @@ impl Run<'_> {
         if !all_answered {
             self.warnings.of_places(facts, &*self.progress);
         }
-        self.collect(&context, &key, &sample, &decode, asked);
+        self.collect(&context, &key, &sample, asked);
         self.costs.add(oracle_cost, &sample.windows);
         self.progress
             .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
@@ -207,7 +202,6 @@ impl Run<'_> {
         context: &SampleContext,
         key: &SampleKey,
         sample: &MeasuredSample,
-        decode: &Comparison,
         budgets: &[Budget],
     ) {
         let windows: Vec<CollectedWindow<'_>> = sample
@@ -223,7 +217,7 @@ impl Run<'_> {
         let decode = CollectedWindow {
             label: DECODE_LABEL,
             score_kind: ScoreKind::Attention.name(),
-            comparison: decode,
+            comparison: &sample.decode,
             ceiling: None,
         };
         let group = SampleGroup {
@@ -297,6 +291,7 @@ impl Run<'_> {
             needles: &self.needles,
             pairs: &job.pairs,
             head_tests: job.head_tests,
+            margin: job.margin,
         };
         self.tables.add_collection(&collected, SEED, go_on)?;
         go_on()?;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use kvlens_analysis::Budget;
+use kvlens_analysis::profile::head_profiles;
 use kvlens_analysis::tables::{
-    AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, QueryRow,
-    QueryTable, SampleContext, TableOutput, WindowHead,
+    AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, ProfileTable,
+    QueryRow, QueryTable, SampleContext, TableOutput, WindowHead, profile_rows,
 };
 use kvlens_sessions::model::RopeConfig;
 use kvlens_sessions::{CapturedSample, Observation};
@@ -30,11 +31,19 @@ pub enum Question {
     Queries,
     /// allocation.parquet: pyramid and head-adaptive budgets beside the uniform one
     Allocation,
+    /// profile.parquet: what every head is like, by where the decode stage's attention falls
+    Profile,
 }
 
 impl Question {
     /// Every question.
-    pub const ALL: [Self; 4] = [Self::Drift, Self::Places, Self::Queries, Self::Allocation];
+    pub const ALL: [Self; 5] = [
+        Self::Drift,
+        Self::Places,
+        Self::Queries,
+        Self::Allocation,
+        Self::Profile,
+    ];
 
     /// How it is written.
     #[must_use]
@@ -44,6 +53,7 @@ impl Question {
             Self::Places => "places",
             Self::Queries => "queries",
             Self::Allocation => "allocation",
+            Self::Profile => "profile",
         }
     }
 
@@ -60,6 +70,9 @@ impl Question {
             }
             Self::Allocation => {
                 "allocation.parquet: pyramid and head-adaptive budgets beside the uniform one"
+            }
+            Self::Profile => {
+                "profile.parquet: what every head is like, by where the decode stage's attention falls"
             }
         }
     }
@@ -80,6 +93,7 @@ pub struct QuestionTables {
     place: Option<TableOutput<PlaceTable>>,
     query: Option<TableOutput<QueryTable>>,
     allocation: Option<TableOutput<AllocationTable>>,
+    profile: Option<TableOutput<ProfileTable>>,
     sweep: Sweep,
 }
 
@@ -138,6 +152,9 @@ impl QuestionTables {
             allocation: asked(Question::Allocation)
                 .then(|| TableOutput::create(folder, provenance, csv))
                 .transpose()?,
+            profile: asked(Question::Profile)
+                .then(|| TableOutput::create(folder, provenance, csv))
+                .transpose()?,
             sweep: questions.sweep,
         })
     }
@@ -160,6 +177,12 @@ impl QuestionTables {
                 write_queries(table, sample, window)?;
             }
         }
+        if let Some(table) = &mut self.profile {
+            let mass = &sample.measured.decode_mass;
+            let evidence = &sample.captured.record.evidence_tokens;
+            let profiles = head_profiles(mass, evidence);
+            table.write(&profile_rows(sample.context, mass, &profiles))?;
+        }
         match &mut self.place {
             Some(table) => write_places(table, sample, self.sweep),
             None => Ok(true),
@@ -178,6 +201,8 @@ impl QuestionTables {
         self.query
             .map_or(Ok(()), |table| finish(table, csv, names))?;
         self.allocation
+            .map_or(Ok(()), |table| finish(table, csv, names))?;
+        self.profile
             .map_or(Ok(()), |table| finish(table, csv, names))
     }
 }

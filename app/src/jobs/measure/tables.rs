@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{Collection, Contrast};
 use kvlens_analysis::complementarity::complementarity;
+use kvlens_analysis::evidence::{evidence_survival, seen_evidence};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::{
     AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
-    DriftTable, ImportanceInput, ImportanceTable, NeedleTable, OverlapTable, PlaceTable,
-    QueryTable, SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable, Table,
-    TableOutput, WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
-    needle_rows, overlap_rows, winner_rows,
+    DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, NeedleTable, OverlapTable,
+    PlaceTable, ProfileTable, QueryTable, SampleContext, SampleRow, SamplesTable, SummaryRow,
+    SummaryTable, Table, TableOutput, WindowContext, WinnerTable, agreement_rows,
+    complementarity_rows, difference_rows, evidence_rows, needle_rows, overlap_rows, winner_rows,
 };
 use kvlens_analysis::{
-    Budget, Compare, Comparison, ForcedKeep, Metric, SampleKey, agreement_by_head,
+    Budget, Compare, ForcedKeep, KeepRule, Metric, SampleKey, agreement_by_head,
 };
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{Cost, SampleRecord, ScoreKind, Session};
@@ -46,11 +47,13 @@ pub fn is_written_by_measure(name: &str) -> bool {
         names::<WinnerTable>(),
         names::<ComplementarityTable>(),
         names::<NeedleTable>(),
+        names::<EvidenceTable>(),
         names::<ImportanceTable>(),
         names::<DriftTable>(),
         names::<PlaceTable>(),
         names::<QueryTable>(),
         names::<AllocationTable>(),
+        names::<ProfileTable>(),
     ];
     name == ABOUT_FILE
         || tables
@@ -83,6 +86,8 @@ pub struct CollectedSamples<'a> {
     pub pairs: &'a Pairs,
     /// Whether every head is tested by itself.
     pub head_tests: bool,
+    /// What counts as no difference, if anything does.
+    pub margin: Option<f64>,
 }
 
 /// The open tables.
@@ -97,6 +102,7 @@ pub struct Tables {
     complementarity: TableOutput<ComplementarityTable>,
     /// Where there are samples for it.
     needle: Option<TableOutput<NeedleTable>>,
+    evidence: TableOutput<EvidenceTable>,
     importance: Option<TableOutput<ImportanceTable>>,
     provenance: String,
     questions: QuestionTables,
@@ -131,6 +137,7 @@ impl Tables {
             winner: TableOutput::create(folder, provenance, csv)?,
             complementarity: TableOutput::create(folder, provenance, csv)?,
             needle: None,
+            evidence: TableOutput::create(folder, provenance, csv)?,
             provenance: provenance.to_owned(),
             importance: choice
                 .importance
@@ -142,8 +149,7 @@ impl Tables {
         })
     }
 
-    /// Adds all rows of a sample, the decode stage before its windows. `decode` is the comparison of the decode stage
-    /// with itself, `budgets` are those that apply to its prompt.
+    /// Adds all rows of a sample, the decode stage before its windows. `budgets` are those that apply to its prompt.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -151,7 +157,6 @@ impl Tables {
         &mut self,
         context: &SampleContext,
         sample: &MeasuredSample,
-        decode: &Comparison,
         oracle_cost: &Cost,
         budgets: &[Budget],
         exempt: ForcedKeep,
@@ -179,13 +184,50 @@ impl Tables {
             ScoreKind::Attention,
         )])?;
         let decode_context = context_of(DECODE_LABEL, ScoreKind::Attention);
-        self.overlap
-            .write(&overlap_rows(decode_context, decode, None, budgets)?)?;
+        self.overlap.write(&overlap_rows(
+            decode_context,
+            &sample.decode,
+            None,
+            budgets,
+        )?)?;
         for window in &sample.windows {
             let context = context_of(&window.label, window.score_kind);
             self.add_window(context, sample, window, budgets, exempt)?;
         }
+        self.add_evidence(context, sample, budgets)?;
         self.add_importance(context, sample)
+    }
+
+    /// What becomes of the needed tokens, where the data name them: the decode stage first, then the windows.
+    fn add_evidence(
+        &mut self,
+        context: &SampleContext,
+        sample: &MeasuredSample,
+        budgets: &[Budget],
+    ) -> Result<()> {
+        let truth = &sample.truth.rankings;
+        let evidence = &sample.record.evidence_tokens;
+        let needed = seen_evidence(truth, evidence).len();
+        if needed == 0 {
+            return Ok(());
+        }
+        let tokens = budgets
+            .iter()
+            .map(|budget| budget.tokens(truth.prompt_tokens()));
+        let tokens: Vec<usize> = tokens.collect();
+        let compare = sample.compare.to_string();
+        let decode = (DECODE_LABEL, truth, KeepRule::default());
+        let windows = sample.windows.iter().map(|window| {
+            let rankings = &window.ranked.rankings;
+            (window.label.as_str(), rankings, window.keep_rule)
+        });
+        for (window, rankings, keep_rule) in std::iter::once(decode).chain(windows) {
+            let survivals = evidence_survival(rankings, keep_rule, evidence, &tokens);
+            let labels = (window, compare.as_str());
+            let rows = evidence_rows(context, labels, needed, budgets, &survivals);
+            self.evidence.write(&rows)?;
+        }
+        Ok(())
     }
 
     fn add_window(
@@ -283,6 +325,7 @@ impl Tables {
             needles,
             pairs,
             head_tests,
+            margin,
         } = *collected;
         let compare = compare.to_string();
         self.add_needles(needles, &compare, seed)?;
@@ -298,7 +341,7 @@ impl Tables {
             for pair in windows.differences(contrast, against, head_tests, seed) {
                 let pair = pair?;
                 go_on()?;
-                self.difference.write(&difference_rows(&pair))?;
+                self.difference.write(&difference_rows(&pair, margin))?;
             }
         }
         if head_tests {
@@ -372,6 +415,7 @@ impl Tables {
         if let Some(needle) = self.needle {
             finish(needle, csv, &mut names)?;
         }
+        finish(self.evidence, csv, &mut names)?;
         if let Some(importance) = self.importance {
             finish(importance, csv, &mut names)?;
         }

@@ -91,6 +91,7 @@ impl RecipeRequest {
                 device: self.device,
                 dtype: self.dtype,
                 attention: AttentionKernel::Blocks,
+                keep: None,
                 repeat_cost: recipe.repeat_cost,
             },
             prompts: None,
@@ -112,6 +113,7 @@ impl RecipeRequest {
             metric: Metric::Recall,
             pairs: Pairs::First,
             head_tests: false,
+            margin: None,
             questions: Questions {
                 asked: Vec::new(),
                 sweep: DEFAULT_SWEEP,

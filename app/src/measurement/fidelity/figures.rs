@@ -42,6 +42,8 @@ pub enum Figure {
     HitRate,
     /// [`Foreseen::kept_mass`].
     KeptMass,
+    /// [`Foreseen::output_error`].
+    OutputError,
     /// [`MeanFidelity::kl`].
     Kl,
     /// [`MeanFidelity::agreement`].
@@ -54,12 +56,13 @@ pub enum Figure {
 
 impl Figure {
     /// What was foreseen.
-    pub const FORESEEN: [Self; 5] = [
+    pub const FORESEEN: [Self; 6] = [
         Self::Recall,
         Self::MethodRecall,
         Self::KeptRecall,
         Self::HitRate,
         Self::KeptMass,
+        Self::OutputError,
     ];
 
     /// What became of the output.
@@ -79,6 +82,7 @@ impl Figure {
             Self::KeptRecall => "kept_recall",
             Self::HitRate => "hit_rate",
             Self::KeptMass => "kept_mass",
+            Self::OutputError => "output_error",
             Self::Kl => "kl",
             Self::Agreement => "agreement",
             Self::AnswerNll => "answer_nll",
@@ -95,6 +99,7 @@ impl Figure {
             Self::KeptRecall => "kept recall",
             Self::HitRate => "hit rate",
             Self::KeptMass => "kept mass",
+            Self::OutputError => "output error",
             Self::Kl => "KL divergence",
             Self::Agreement => "agreement",
             Self::AnswerNll => "answer's NLL",
@@ -106,7 +111,7 @@ impl Figure {
     #[must_use]
     pub fn bounds(self) -> (f64, f64) {
         match self {
-            Self::Kl | Self::AnswerNll => (0.0, f64::INFINITY),
+            Self::OutputError | Self::Kl | Self::AnswerNll => (0.0, f64::INFINITY),
             _ => (0.0, 1.0),
         }
     }
@@ -126,6 +131,7 @@ impl Figure {
             Self::KeptRecall => foreseen.kept_recall,
             Self::HitRate => foreseen.hit_rate,
             Self::KeptMass => foreseen.kept_mass,
+            Self::OutputError => foreseen.output_error,
             Self::Kl => fidelity.kl,
             Self::Agreement => fidelity.agreement,
             Self::AnswerNll => answer_nll.unwrap_or(f64::NAN),

@@ -184,6 +184,7 @@ mod tests {
                 kept_recall: 0.5,
                 hit_rate: f64::NAN,
                 kept_mass: 0.5,
+                output_error: f64::NAN,
             },
             steps: Vec::new(),
             fidelity: MeanFidelity { kl, agreement: 1.0 },

@@ -63,18 +63,21 @@ pub fn read() -> (SessionInfo, MeasuredSample) {
     };
     let truth = ranked(importance(options.truth_scoring()));
     let decode_mass = Arc::new(raw(&truth.importance));
+    let comparison_of = |own: &Ranked, keep: ForcedKeep| {
+        compare(ComparisonInput {
+            truth: &truth.rankings,
+            window: &own.rankings,
+            decode_mass: &decode_mass,
+            keep_rule: keep.into(),
+            evidence: &kept.record.evidence_tokens,
+            budgets: budget_grid(tokens).unwrap().tokens(),
+        })
+    };
     let windows = kept.windows.iter().map(|window| {
         let published = SideScoring::of(Default::default(), ForcedKeep::default());
         let scoring = options.window_scoring(published);
         let own = ranked(importance(scoring));
-        let comparison = compare(ComparisonInput {
-            truth: &truth.rankings,
-            window: &own.rankings,
-            decode_mass: &decode_mass,
-            keep_rule: window.forced_keep.into(),
-            evidence: &kept.record.evidence_tokens,
-            budgets: budget_grid(tokens).unwrap().tokens(),
-        });
+        let comparison = comparison_of(&own, window.forced_keep);
         MeasuredWindow {
             label: window.label.clone(),
             scoring,
@@ -92,6 +95,7 @@ pub fn read() -> (SessionInfo, MeasuredSample) {
         record: kept.record.clone(),
         compare: options.compare,
         truth: truth.clone(),
+        decode: comparison_of(&truth, ForcedKeep::default()).unwrap(),
         decode_mass: Arc::clone(&decode_mass),
         windows,
     };

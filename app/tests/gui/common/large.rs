@@ -56,16 +56,19 @@ pub fn sample(seed: u64) -> MeasuredSample {
     let truth = ranked(side, 0.0, 0);
     let evidence: Vec<_> = std::iter::once(100..110).collect();
     let budgets = budget_grid(TOKENS).unwrap();
-    let window = |(place, label): (usize, &&str)| {
-        let own = ranked(side, 0.5 + place as f32, seed + place as u64 + 1);
-        let comparison = compare(ComparisonInput {
+    let comparison_of = |own: &Ranked| {
+        compare(ComparisonInput {
             truth: &truth.rankings,
             window: &own.rankings,
             decode_mass: &truth.importance,
             keep_rule: ForcedKeep::default().into(),
             evidence: &evidence,
             budgets: budgets.tokens(),
-        });
+        })
+    };
+    let window = |(place, label): (usize, &&str)| {
+        let own = ranked(side, 0.5 + place as f32, seed + place as u64 + 1);
+        let comparison = comparison_of(&own);
         MeasuredWindow {
             label: (*label).to_owned(),
             scoring: side,
@@ -81,6 +84,7 @@ pub fn sample(seed: u64) -> MeasuredSample {
     MeasuredSample {
         record: record(evidence.clone()),
         compare: options.compare,
+        decode: comparison_of(&truth).unwrap(),
         windows: WINDOWS.iter().enumerate().map(window).collect(),
         decode_mass: Arc::clone(&truth.importance),
         truth: truth.clone(),

@@ -113,6 +113,7 @@ pub fn fidelity(path: PathBuf) -> Answer {
                     kept_recall: 0.5,
                     hit_rate: 0.5,
                     kept_mass: 0.5,
+                    output_error: f64::NAN,
                 },
                 fidelity: MeanFidelity {
                     kl,

@@ -89,6 +89,7 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::Auto,
         attention: AttentionKernel::Blocks,
+        keep: None,
         repeat_cost: 1,
     };
     let samples = kvlens_datasets::load(&spec.parse().unwrap()).unwrap();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::comparison::{BudgetCurves, HeadComparison};
-use kvlens_analysis::{HeadKind, SampleGroup};
+use kvlens_analysis::{Comparison, HeadKind, SampleGroup};
 
 use kvlens_analysis::needle::NeedleGrids;
 
@@ -59,7 +59,8 @@ fn comparison(value: f64) -> Comparison {
             mass: curve.clone(),
             mass_of_oracle: curve.clone(),
             kept_recall: curve.clone(),
-            evidence_kept: curve,
+            evidence_kept: curve.clone(),
+            output_error: curve,
         },
         recall_auc: value,
     };
@@ -101,6 +102,7 @@ fn add_until(out: &Path, allowed: usize) -> (usize, Result<()>) {
         needles: &NeedleGrids::default(),
         pairs: &Pairs::First,
         head_tests: true,
+        margin: None,
     };
     let added = tables.add_collection(&collected, 1, go_on);
     (asked.get(), added)

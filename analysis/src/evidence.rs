@@ -1,0 +1,125 @@
+//! What becomes of the tokens that an answer needs when each head evicts by itself: a token is gone for good where no
+//! head of any layer keeps it (the global eviction of arXiv 2603.01426).
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::keep_rule::KeepRule;
+use crate::ranking::Rankings;
+use crate::selection::keep_places;
+
+/// The needed tokens at one budget.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EvidenceSurvival {
+    /// The budget in tokens.
+    pub budget: usize,
+    /// Share of them that a head keeps, in the mean over all heads that see any; NaN where none does.
+    pub kept: f64,
+    /// Share of them that no head keeps; NaN where no head sees any.
+    pub lost_everywhere: f64,
+}
+
+/// Needed tokens that any layer sees, each once.
+pub fn seen_evidence(rankings: &Rankings, evidence: &[Range<usize>]) -> Vec<usize> {
+    let layers = 0..rankings.layers();
+    let first = layers.map(|layer| rankings.first_visible(layer)).min();
+    let mut tokens: Vec<usize> = evidence.iter().cloned().flatten().collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    let inside = first.unwrap_or(0)..rankings.prompt_tokens();
+    tokens.retain(|token| inside.contains(token));
+    tokens
+}
+
+/// What a rule keeps of the needed tokens at each budget.
+pub fn evidence_survival(
+    rankings: &Rankings,
+    keep_rule: KeepRule,
+    evidence: &[Range<usize>],
+    budgets: &[usize],
+) -> Vec<EvidenceSurvival> {
+    let tokens = seen_evidence(rankings, evidence);
+    let of_budget = |&budget: &usize| survival(rankings, keep_rule, &tokens, budget);
+    budgets.par_iter().map(of_budget).collect()
+}
+
+fn survival(
+    rankings: &Rankings,
+    keep_rule: KeepRule,
+    tokens: &[usize],
+    budget: usize,
+) -> EvidenceSurvival {
+    let (mut anywhere, mut shares, mut heads) = (vec![false; tokens.len()], 0.0, 0.0);
+    for layer in 0..rankings.layers() {
+        let unseen = tokens.partition_point(|&token| token < rankings.first_visible(layer));
+        if unseen == tokens.len() {
+            continue;
+        }
+        for head in 0..rankings.heads() {
+            let places = keep_places(rankings, (layer, head), keep_rule.at(budget));
+            let mut kept = 0.0;
+            for (anywhere, &token) in anywhere.iter_mut().zip(tokens).skip(unseen) {
+                if (places[token] as usize) < budget {
+                    *anywhere = true;
+                    kept += 1.0;
+                }
+            }
+            shares += kept / (tokens.len() - unseen) as f64;
+            heads += 1.0;
+        }
+    }
+    let lost = anywhere.iter().filter(|anywhere| !**anywhere).count();
+    EvidenceSurvival {
+        budget,
+        kept: shares / heads,
+        lost_everywhere: lost as f64 / tokens.len() as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::importance::{HeadKind, Importance};
+    use crate::tokens::ForcedKeep;
+
+    /// Two layers of two heads over six tokens; the second layer sees the last three alone.
+    fn rankings() -> Rankings {
+        let scores = [
+            [6.0, 5.0, 4.0, 3.0, 2.0, 1.0],
+            [1.0, 6.0, 5.0, 4.0, 3.0, 2.0],
+            [0.0, 0.0, 0.0, 3.0, 2.0, 1.0],
+            [0.0, 0.0, 0.0, 1.0, 2.0, 3.0],
+        ];
+        let scores: Vec<f32> = scores.concat();
+        let (kind, shares) = (HeadKind::Query, vec![1.0; 4]);
+        let importance = Importance::new(2, 2, kind, 6, scores, shares, vec![0, 3]).unwrap();
+        Rankings::of(&importance, ForcedKeep::default()).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_lost_where_no_head_keeps_it() {
+        // tokens 1, 2 and 4; only 4 is seen by the second layer
+        let evidence = [1..3, 4..5, 2..3];
+        let found = evidence_survival(&rankings(), KeepRule::default(), &evidence, &[1, 2, 6]);
+        let shares = |place: usize| (found[place].kept, found[place].lost_everywhere);
+        // at 1: heads keep {0}, {1}, {3}, {5}
+        assert_eq!(shares(0), ((1.0 / 3.0) / 4.0, 2.0 / 3.0));
+        // at 2: {0, 1}, {1, 2}, {3, 4}, {5, 4}
+        assert_eq!(shares(1), ((1.0 / 3.0 + 2.0 / 3.0 + 1.0 + 1.0) / 4.0, 0.0));
+        assert_eq!(shares(2), (1.0, 0.0));
+        // a rule that keeps the last two keeps token 4 in every head
+        let recent = KeepRule::from(ForcedKeep {
+            sinks: 0,
+            recent: 2,
+        });
+        let found = evidence_survival(&rankings(), recent, &evidence, &[2]);
+        assert_eq!(found[0].lost_everywhere, 2.0 / 3.0);
+    }
+
+    #[test]
+    fn without_evidence_nothing_is_said() {
+        let found = evidence_survival(&rankings(), KeepRule::default(), &[], &[2]);
+        assert!(found[0].kept.is_nan() && found[0].lost_everywhere.is_nan());
+    }
+}

@@ -1,0 +1,311 @@
+//! What an eviction does to the output of attention.
+//!
+//! Of query head h at decode step s the output is `o = sum_j a_j v_j` over the prompt's tokens and the generated ones.
+//! With a kept set K of the prompt's tokens its softmax runs over K and the generated tokens alone, so
+//! `o_K = (sum_{j in K} a_j v_j + g) / (sum_{j in K} a_j + m)`, with g and m what the generated tokens hold of sum and
+//! weight. The error is `|o_K - o| / |o|` in the Euclidean norm, and its mean over the steps is the head's; CriticalKV
+//! (arXiv 2502.03805) and CAOTE (arXiv 2504.14051) judge an eviction by such a perturbation.
+//!
+//! Tokens are added in the order in which a growing budget keeps them, so all budgets take one pass.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::budget::AscendingBudgets;
+use crate::comparison::Comparison;
+use crate::error::AnalysisError;
+use crate::keep_rule::KeepRule;
+use crate::ranking::Rankings;
+use crate::selection::keep_order;
+use crate::tokens::ForcedKeep;
+
+/// Tokens that are summed in single precision before they join the sum in double precision.
+const BLOCK_TOKENS: usize = 64;
+
+/// What one query head reads over S decode steps: its attention on the prompt's T tokens with their values of D numbers,
+/// and what it reads of the tokens behind the prompt.
+#[derive(Debug, Clone)]
+pub struct HeadReads {
+    steps: usize,
+    head_dim: usize,
+    /// `[T, S]`: a token's weights lie together, because tokens are added one by one.
+    weights: Vec<f32>,
+    /// `[T, D]`.
+    values: Arc<[f32]>,
+    /// `[S]`: weight of the tokens behind the prompt.
+    mass_behind: Vec<f64>,
+    /// `[S, D]`: the sum of their values by it.
+    sum_behind: Vec<f64>,
+    /// `[S, D]`: the output on the whole cache.
+    full: Vec<f64>,
+}
+
+impl HeadReads {
+    /// `weights` is `[S, T]`, not renormalised over the prompt; `values` `[T, D]`, `mass_behind` `[S]`, `sum_behind`
+    /// `[S, D]`.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Length`] when they do not belong together, [`AnalysisError::Empty`] without steps or tokens.
+    pub fn new(
+        weights: &[f32],
+        values: Arc<[f32]>,
+        head_dim: usize,
+        mass_behind: Vec<f64>,
+        sum_behind: Vec<f64>,
+    ) -> Result<Self, AnalysisError> {
+        let steps = mass_behind.len();
+        let tokens = values.len().checked_div(head_dim).unwrap_or(0);
+        if steps == 0 || tokens == 0 {
+            return Err(AnalysisError::Empty {
+                what: "decode steps or values of a head",
+            });
+        }
+        let same = |what, expected: usize, found: usize| match expected == found {
+            true => Ok(()),
+            false => Err(AnalysisError::Length {
+                what,
+                dimensions: format!("[steps {steps}, tokens {tokens}, numbers {head_dim}]"),
+                expected,
+                found,
+            }),
+        };
+        same("values", tokens * head_dim, values.len())?;
+        same("weights of decode steps", steps * tokens, weights.len())?;
+        same(
+            "sums of values behind the prompt",
+            steps * head_dim,
+            sum_behind.len(),
+        )?;
+        let mut by_token = vec![0.0; weights.len()];
+        for (step, row) in weights.chunks_exact(tokens).enumerate() {
+            for (token, &weight) in row.iter().enumerate() {
+                by_token[token * steps + step] = weight;
+            }
+        }
+        let mut reads = Self {
+            steps,
+            head_dim,
+            weights: by_token,
+            values,
+            mass_behind,
+            sum_behind,
+            full: Vec::new(),
+        };
+        let mut all = Sums::behind(&reads);
+        all.add(&reads, 0..tokens);
+        reads.full = all.outputs();
+        Ok(reads)
+    }
+
+    /// Tokens of the prompt, T.
+    pub fn prompt_tokens(&self) -> usize {
+        self.values.len() / self.head_dim
+    }
+
+    /// The mean over the steps of the relative error when the tokens that come first in `order` are kept, for each of
+    /// some ascending numbers of tokens. A step whose whole output is zero has no relative error and is left out; NaN
+    /// when all are.
+    pub fn errors_along(
+        &self,
+        mut order: impl Iterator<Item = usize>,
+        ascending: impl Iterator<Item = usize>,
+    ) -> Vec<f64> {
+        let mut sums = Sums::behind(self);
+        let mut kept = 0;
+        ascending
+            .map(|budget| {
+                sums.add(self, order.by_ref().take(budget.saturating_sub(kept)));
+                kept = kept.max(budget);
+                self.mean_error(&sums.outputs())
+            })
+            .collect()
+    }
+
+    fn mean_error(&self, outputs: &[f64]) -> f64 {
+        let (mut sum, mut steps) = (0.0, 0.0);
+        let pairs = outputs.chunks_exact(self.head_dim);
+        for (kept, full) in pairs.zip(self.full.chunks_exact(self.head_dim)) {
+            let norm = full
+                .iter()
+                .map(|number| number * number)
+                .sum::<f64>()
+                .sqrt();
+            if norm > 0.0 {
+                let squares = kept
+                    .iter()
+                    .zip(full)
+                    .map(|(kept, full)| (kept - full).powi(2));
+                sum += squares.sum::<f64>().sqrt() / norm;
+                steps += 1.0;
+            }
+        }
+        sum / steps
+    }
+}
+
+/// Sums over kept tokens so far.
+struct Sums {
+    head_dim: usize,
+    /// `[S]`.
+    mass: Vec<f64>,
+    /// `[S, D]`.
+    sum: Vec<f64>,
+}
+
+impl Sums {
+    /// Of the tokens behind the prompt alone.
+    fn behind(reads: &HeadReads) -> Self {
+        Self {
+            head_dim: reads.head_dim,
+            mass: reads.mass_behind.clone(),
+            sum: reads.sum_behind.clone(),
+        }
+    }
+
+    fn add(&mut self, reads: &HeadReads, mut tokens: impl Iterator<Item = usize>) {
+        let (steps, head_dim) = (reads.steps, reads.head_dim);
+        let mut block = vec![0.0_f32; steps * head_dim];
+        loop {
+            let mut added = 0;
+            for token in tokens.by_ref().take(BLOCK_TOKENS) {
+                added += 1;
+                let value = &reads.values[token * head_dim..][..head_dim];
+                let weights = &reads.weights[token * steps..][..steps];
+                for (sums, &weight) in block.chunks_exact_mut(head_dim).zip(weights) {
+                    for (sum, &number) in sums.iter_mut().zip(value) {
+                        *sum += weight * number;
+                    }
+                }
+                for (mass, &weight) in self.mass.iter_mut().zip(weights) {
+                    *mass += f64::from(weight);
+                }
+            }
+            if added == 0 {
+                return;
+            }
+            for (sum, part) in self.sum.iter_mut().zip(&mut block) {
+                *sum += f64::from(std::mem::take(part));
+            }
+        }
+    }
+
+    /// `[S, D]`; zero at a step that sees no kept token at all.
+    fn outputs(&self) -> Vec<f64> {
+        let rows = self.sum.chunks_exact(self.head_dim).zip(&self.mass);
+        rows.flat_map(|(sum, &mass)| {
+            let scale = if mass > 0.0 { 1.0 / mass } else { 0.0 };
+            sum.iter().map(move |number| number * scale)
+        })
+        .collect()
+    }
+}
+
+/// A comparison whose output errors are to be found.
+pub struct Judged<'a> {
+    /// Gets [`Metric::OutputError`](crate::Metric::OutputError) at its budgets.
+    pub comparison: &'a mut Comparison,
+    /// The ranking by which the rule keeps tokens.
+    pub rankings: &'a Rankings,
+    /// What it keeps whatever the ranking says.
+    pub keep_rule: KeepRule,
+}
+
+/// Finds the output errors of several comparisons of one sample, one layer's key/value head after the other.
+///
+/// `reads` gives what the H / G query heads of a layer's key/value head read, in their order. A head that stands for
+/// several query heads has the mean of their errors.
+///
+/// # Errors
+/// What `reads` refuses; [`AnalysisError::Mismatch`] when it is not of the comparisons' tokens.
+pub fn judge_outputs<E: From<AnalysisError> + Send>(
+    judged: &mut [Judged<'_>],
+    query_heads: usize,
+    kv_heads: usize,
+    reads: impl Fn(usize, usize) -> Result<Vec<HeadReads>, E> + Sync,
+) -> Result<(), E> {
+    let Some(first) = judged.first() else {
+        return Ok(());
+    };
+    let layers = first.comparison.layers;
+    let group = query_heads.checked_div(kv_heads).unwrap_or(0).max(1);
+    let of_group = |index: usize| {
+        let (layer, kv_head) = (index / kv_heads, index % kv_heads);
+        let heads = reads(layer, kv_head)?;
+        let heads = heads.iter().zip(kv_head * group..);
+        heads
+            .map(|(reads, head)| {
+                let all = judged.iter();
+                all.map(|judged| judged.errors(reads, layer, head, query_heads))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .collect::<Result<Vec<_>, AnalysisError>>()
+            .map_err(E::from)
+    };
+    let groups = (0..layers * kv_heads).into_par_iter();
+    // [L * H][judged][budgets]
+    let errors: Vec<Vec<Vec<f64>>> = groups
+        .map(of_group)
+        .collect::<Result<Vec<_>, E>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    for (place, judged) in judged.iter_mut().enumerate() {
+        let sharing = query_heads / judged.comparison.heads.max(1);
+        let of_heads = errors.chunks(sharing.max(1));
+        for (head, errors) in judged.comparison.by_head.iter_mut().zip(of_heads) {
+            head.curves.output_error = mean_of(errors.iter().map(|windows| &windows[place]));
+        }
+    }
+    Ok(())
+}
+
+impl Judged<'_> {
+    /// At the comparison's budgets; NaN where these are not below the rankable tokens.
+    fn errors(
+        &self,
+        reads: &HeadReads,
+        layer: usize,
+        query_head: usize,
+        query_heads: usize,
+    ) -> Result<Vec<f64>, AnalysisError> {
+        let (rankings, budgets) = (self.rankings, &self.comparison.budgets);
+        crate::comparison::same(
+            "prompt tokens",
+            rankings.prompt_tokens(),
+            reads.prompt_tokens(),
+        )?;
+        let head = (layer, query_head * rankings.heads() / query_heads.max(1));
+        let ascending = AscendingBudgets::new(budgets, rankings.rankable_tokens(layer));
+        let mut errors = vec![f64::NAN; budgets.len()];
+        let steps: Vec<(usize, usize, ForcedKeep)> = ascending
+            .steps()
+            .map(|(added, asked)| (added.end, asked, self.keep_rule.at(added.end)))
+            .collect();
+        // a rule that forces other tokens at every budget keeps no order, and begins anew
+        for alike in steps.chunk_by(|one, next| one.2 == next.2) {
+            let Some(&(_, _, forced)) = alike.first() else {
+                continue;
+            };
+            let order = keep_order(rankings, head, forced);
+            let found = reads.errors_along(order, alike.iter().map(|step| step.0));
+            for (&(_, asked, _), error) in alike.iter().zip(found) {
+                errors[asked] = error;
+            }
+        }
+        Ok(errors)
+    }
+}
+
+/// The mean of equally long curves.
+fn mean_of<'a>(curves: impl ExactSizeIterator<Item = &'a Vec<f64>>) -> Vec<f64> {
+    let count = curves.len() as f64;
+    let mut sums: Vec<f64> = Vec::new();
+    for curve in curves {
+        sums.resize(curve.len(), 0.0);
+        for (sum, error) in sums.iter_mut().zip(curve) {
+            *sum += error;
+        }
+    }
+    sums.into_iter().map(|sum| sum / count).collect()
+}

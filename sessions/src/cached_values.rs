@@ -1,0 +1,271 @@
+//! The values of a prompt's cache and what the decode stage put behind them: what attention makes its output of.
+
+use candle_core::{D, DType, Tensor};
+use kvlens_analysis::{HeadReads, ValueWeight};
+
+use crate::SessionError;
+use crate::attention_rows::{PromptKeys, in_format};
+use crate::model::{Decoder, KvCache, on_cpu, view_on_cpu};
+use crate::observation::QueryRows;
+
+/// Values of the prompt, and keys and values of the S tokens that the decode stage fed behind it, on the CPU in the
+/// model's format.
+#[derive(Debug, Clone)]
+pub struct CachedValues {
+    /// L entries `[G, T, D]`.
+    prompt: Vec<Tensor>,
+    /// L entries `[G, S, D]`, after rotation.
+    decode_keys: Vec<Tensor>,
+    /// L entries `[G, S, D]`.
+    decode_values: Vec<Tensor>,
+    /// L entries `[H, T]`, f32.
+    output_norms: Vec<Tensor>,
+}
+
+/// The tokens of the decode stage, taken before a window forgets them.
+pub(crate) struct DecodeCache {
+    keys: Vec<Tensor>,
+    values: Vec<Tensor>,
+}
+
+impl DecodeCache {
+    /// Copies what stands in the cache behind a prompt of `prompt_tokens` tokens.
+    pub(crate) fn of(cache: &KvCache, prompt_tokens: usize) -> Result<Self, SessionError> {
+        let (layers, len) = (cache.layers(), cache.len());
+        let behind = |all: Tensor| -> Result<Tensor, SessionError> {
+            let steps = all.narrow(1, prompt_tokens, len - prompt_tokens)?;
+            // a copy also where nothing has to move: the cache is written over
+            Ok(on_cpu(&steps)?.force_contiguous()?)
+        };
+        let each = |of: &dyn Fn(usize) -> Result<Tensor, SessionError>| {
+            (0..layers)
+                .map(|layer| behind(of(layer)?))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            keys: each(&|layer| cache.keys(layer, len))?,
+            values: each(&|layer| cache.values(layer, len))?,
+        })
+    }
+}
+
+impl CachedValues {
+    /// The prompt's part as views of the cache where that lies on the CPU.
+    pub(crate) fn of(
+        decoder: &Decoder,
+        cache: &KvCache,
+        prompt_tokens: usize,
+        decode: DecodeCache,
+    ) -> Result<Self, SessionError> {
+        let prompt = (0..decode.keys.len())
+            .map(|layer| view_on_cpu(&cache.values(layer, prompt_tokens)?))
+            .collect::<Result<Vec<_>, SessionError>>()?;
+        let norms = prompt.iter().enumerate();
+        let norms = norms
+            .map(|(layer, values)| decoder.output_norms(layer, values))
+            .collect::<Result<_, _>>()?;
+        Self::new(prompt, decode.keys, decode.values, norms)
+    }
+
+    /// Each with one tensor a layer, all of the same heads and head size.
+    pub(crate) fn new(
+        prompt: Vec<Tensor>,
+        decode_keys: Vec<Tensor>,
+        decode_values: Vec<Tensor>,
+        output_norms: Vec<Tensor>,
+    ) -> Result<Self, SessionError> {
+        let alike = prompt.len() == decode_keys.len()
+            && prompt.len() == output_norms.len()
+            && prompt.len() == decode_values.len()
+            && decode_keys
+                .iter()
+                .zip(&decode_values)
+                .all(|(keys, values)| keys.dims() == values.dims());
+        if !alike {
+            return Err(SessionError::Internal {
+                reason: "keys and values of the decode stage differ in shape".to_owned(),
+            });
+        }
+        Ok(Self {
+            prompt,
+            decode_keys,
+            decode_values,
+            output_norms,
+        })
+    }
+
+    /// Values of the prompt, L entries `[G, T, D]`.
+    pub fn prompt(&self) -> &[Tensor] {
+        &self.prompt
+    }
+
+    /// Keys of the decode stage's tokens, L entries `[G, S, D]`.
+    pub fn decode_keys(&self) -> &[Tensor] {
+        &self.decode_keys
+    }
+
+    /// Their values, L entries `[G, S, D]`.
+    pub fn decode_values(&self) -> &[Tensor] {
+        &self.decode_values
+    }
+
+    /// Norms of what each query head's output projection makes of the prompt's values, L entries `[H, T]`, f32: of
+    /// the head's slice of the projection alone, without bias or norms behind it.
+    pub fn output_norms(&self) -> &[Tensor] {
+        &self.output_norms
+    }
+
+    /// What each of the L * H query heads' tokens weigh, `[T]` each.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if a tensor cannot be read.
+    pub fn weights(
+        &self,
+        weight: ValueWeight,
+        query_heads: usize,
+    ) -> Result<Vec<Vec<f32>>, SessionError> {
+        let mut weights = Vec::new();
+        for layer in 0..self.prompt.len() {
+            let of_layer: Vec<Vec<f32>> = match weight {
+                ValueWeight::None => Vec::new(),
+                ValueWeight::ValueNorm => self.norms(layer)?,
+                ValueWeight::OutputNorm => of_layer(&self.output_norms, layer)?.to_vec2()?,
+            };
+            let sharing = query_heads / of_layer.len().max(1);
+            let heads = of_layer.into_iter();
+            weights.extend(heads.flat_map(|norms| std::iter::repeat_n(norms, sharing)));
+        }
+        Ok(weights)
+    }
+
+    /// The same in another format, if one is given; the norms stay in single precision.
+    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
+        Ok(Self {
+            prompt: in_format(&self.prompt, dtype)?,
+            decode_keys: in_format(&self.decode_keys, dtype)?,
+            decode_values: in_format(&self.decode_values, dtype)?,
+            output_norms: self.output_norms.clone(),
+        })
+    }
+
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> usize {
+        let all = [
+            &self.prompt,
+            &self.decode_keys,
+            &self.decode_values,
+            &self.output_norms,
+        ];
+        let tensors = all.into_iter().flatten();
+        tensors
+            .map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes())
+            .sum()
+    }
+
+    /// What each of the H / G query heads of a layer's key/value head reads at the decode stage's `rows`: its attention
+    /// on the prompt with the prompt's values, and what it reads of the tokens behind.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the rows are not of the same sample.
+    pub fn reads(
+        &self,
+        keys: &PromptKeys,
+        rows: &QueryRows,
+        layer: usize,
+        kv_head: usize,
+    ) -> Result<Vec<HeadReads>, SessionError> {
+        let values = numbers(&of_layer(&self.prompt, layer)?.get(kv_head)?)?;
+        let weights = keys.attention_rows(rows, layer, kv_head)?;
+        let behind = self.behind(keys, rows, layer, kv_head)?;
+        let head_dim = keys.shape().3;
+        let values = std::sync::Arc::<[f32]>::from(values);
+        let heads = weights.into_iter().zip(behind);
+        heads
+            .map(|(weights, behind)| {
+                let (mass, sum) = behind;
+                Ok(HeadReads::new(
+                    &weights,
+                    values.clone(),
+                    head_dim,
+                    mass,
+                    sum,
+                )?)
+            })
+            .collect()
+    }
+
+    /// Attention that each query head's rows pay to the decode stage's tokens, `[W]`, and the sum of these tokens'
+    /// values by it, `[W, D]`.
+    fn behind(
+        &self,
+        keys: &PromptKeys,
+        rows: &QueryRows,
+        layer: usize,
+        kv_head: usize,
+    ) -> Result<Vec<(Vec<f64>, Vec<f64>)>, SessionError> {
+        let (_, _, prompt_tokens, head_dim) = keys.shape();
+        let group = keys.group_size()?;
+        let decode_keys = of_layer(&self.decode_keys, layer)?.get(kv_head)?;
+        let values = numbers(&of_layer(&self.decode_values, layer)?.get(kv_head)?)?;
+        let steps = decode_keys.dim(0)?;
+        let of_group = |tensor: &Tensor| tensor.get(layer)?.narrow(0, kv_head * group, group);
+        let count = rows.count();
+        let queries = of_group(rows.queries())?
+            .to_dtype(DType::F32)?
+            .reshape((group * count, head_dim))?;
+        let scale = 1.0 / f64::from(head_dim as u32).sqrt();
+        let logits = queries.matmul(&decode_keys.to_dtype(DType::F32)?.t()?)?;
+        let logits = numbers(&(logits * scale)?)?;
+        let log_sums = numbers(&of_group(rows.log_sum_exp())?)?;
+        let window = keys.sliding_window(layer);
+        let mut heads = vec![(Vec::with_capacity(count), vec![0.0; count * head_dim]); group];
+        for (index, (logits, log_sum)) in
+            logits.chunks_exact(steps.max(1)).zip(log_sums).enumerate()
+        {
+            let (head, row) = (index / count, index % count);
+            let visible = rows
+                .visible_keys()
+                .get(row)
+                .map_or(0, |&keys| keys as usize);
+            let first = window.map_or(0, |window| visible.saturating_sub(window));
+            let seen = (prompt_tokens..).take(steps);
+            let mut mass = 0.0;
+            let Some((masses, sums)) = heads.get_mut(head) else {
+                continue;
+            };
+            let sums = sums.chunks_exact_mut(head_dim).nth(row).unwrap_or_default();
+            for ((place, &logit), value) in seen.zip(logits).zip(values.chunks_exact(head_dim)) {
+                if !(first..visible).contains(&place) {
+                    continue;
+                }
+                let weight = f64::from((logit - log_sum).exp());
+                mass += weight;
+                for (sum, &value) in sums.iter_mut().zip(value) {
+                    *sum += weight * f64::from(value);
+                }
+            }
+            masses.push(mass);
+        }
+        Ok(heads)
+    }
+
+    /// The Euclidean norm of every value of a layer, `[G, T]`.
+    ///
+    /// # Errors
+    /// [`SessionError::Internal`] for a layer that is not there.
+    fn norms(&self, layer: usize) -> Result<Vec<Vec<f32>>, SessionError> {
+        let values = of_layer(&self.prompt, layer)?;
+        let squares = values.to_dtype(DType::F32)?.sqr()?.sum(D::Minus1)?;
+        Ok(squares.sqrt()?.to_vec2()?)
+    }
+}
+
+fn of_layer(layers: &[Tensor], layer: usize) -> Result<&Tensor, SessionError> {
+    layers.get(layer).ok_or_else(|| SessionError::Internal {
+        reason: format!("values of layer {layer} of {} were asked for", layers.len()),
+    })
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>, SessionError> {
+    Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+}

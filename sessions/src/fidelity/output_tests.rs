@@ -1,0 +1,117 @@
+//! What a real eviction does to a layer's attention, against what is told of it from a session's numbers.
+
+use candle_core::Tensor;
+
+use super::tests::{model, scattered};
+use crate::model::{Evicted, KvCache, LayerTap, Model, TappedWeights};
+use crate::prefill::{Needs, Prefilled, RunControl};
+use crate::windows::Decode;
+use crate::{CancelFlag, DecodePlan, SessionError};
+
+/// Both in single precision, summed in another order.
+const TOLERANCE: f64 = 1e-4;
+
+/// Weights `[H, 1, keys]` of the first layer, whose queries no eviction changes.
+#[derive(Default)]
+struct FirstLayer(Vec<Tensor>);
+
+impl LayerTap for FirstLayer {
+    fn wants_weights(&self) -> bool {
+        true
+    }
+
+    fn weights(&mut self, block: &TappedWeights<'_>) -> Result<(), SessionError> {
+        if block.layer == 0 {
+            let unseen = block.weights.pad_with_zeros(2, block.first_key, 0)?;
+            self.0.push(unseen);
+        }
+        Ok(())
+    }
+}
+
+/// The first layer's outputs of attention, `[S][H][D]`, with tokens fed one by one behind a cache.
+fn outputs(model: &Model, mut cache: KvCache, first: usize, ids: &[u32]) -> Vec<Vec<Vec<f32>>> {
+    let mut outputs = Vec::new();
+    for (&id, position) in ids.iter().zip(first as u32..) {
+        let mut tap = FirstLayer::default();
+        let embedded = model.embed(&[id]).unwrap();
+        let taps: &mut [&mut dyn LayerTap] = &mut [&mut tap];
+        model
+            .forward(&embedded, &[position], &mut cache, taps)
+            .unwrap();
+        let weights = tap.0.pop().unwrap();
+        let (heads, _, _) = weights.dims3().unwrap();
+        let values = cache.values(0, cache.len()).unwrap();
+        let shared = heads / values.dim(0).unwrap();
+        let of_head = |head: usize| -> Vec<f32> {
+            let values = values.get(head / shared).unwrap();
+            let output = weights.get(head).unwrap().matmul(&values).unwrap();
+            output.flatten_all().unwrap().to_vec1().unwrap()
+        };
+        outputs.push((0..heads).map(of_head).collect());
+    }
+    outputs
+}
+
+fn mean_relative(evicted: &[Vec<Vec<f32>>], full: &[Vec<Vec<f32>>], head: usize) -> f64 {
+    let norm = |vector: &mut dyn Iterator<Item = f64>| vector.map(|x| x * x).sum::<f64>().sqrt();
+    let errors = evicted.iter().zip(full).map(|(evicted, full)| {
+        let pairs = evicted[head].iter().zip(&full[head]);
+        let error = norm(&mut pairs.map(|(a, b)| f64::from(a - b)));
+        error / norm(&mut full[head].iter().map(|&x| f64::from(x)))
+    });
+    errors.sum::<f64>() / evicted.len() as f64
+}
+
+#[test]
+fn output_errors_are_those_of_a_real_eviction() {
+    for name in ["demo", "llama-gqa-untied", "mistral-swa64-untied"] {
+        let model = model(name);
+        let config = model.config();
+        let vocabulary = config.vocabulary as u32;
+        let ids: Vec<u32> = (1..=160).map(|i| i * 37 % vocabulary).collect();
+        let steps: Vec<u32> = (1..=12).map(|i| i * 53 % vocabulary).collect();
+        let cancel = CancelFlag::default();
+        let mut control = RunControl {
+            cancel: &cancel,
+            on_tokens: &mut |_, _| {},
+        };
+        let needs = Needs {
+            extra_tokens: steps.len(),
+            extra_positions: steps.len(),
+            ..Needs::default()
+        };
+        let mut prefilled = Prefilled::run(&model, &ids, &needs, &mut control).unwrap();
+        let decode = Decode::teacher_forced(DecodePlan::default(), steps.clone());
+        let oracle = decode
+            .observe(&model, &mut prefilled, &mut control)
+            .unwrap();
+        let behind = prefilled.decode_cache().unwrap();
+        let values = prefilled.cached_values(&model, behind).unwrap();
+        let keys = prefilled.keys_for_scoring(&model).unwrap();
+        let kept = scattered(config.layers, config.query_heads, ids.len());
+        let everything = vec![vec![(0..160).collect(); config.query_heads]; config.layers];
+        let mut evict = |kept: Vec<Vec<Vec<u32>>>| {
+            let kept = Evicted::new(kept, ids.len()).unwrap();
+            let cache = prefilled.prompt_cache().keeping(kept, steps.len()).unwrap();
+            outputs(&model, cache, ids.len(), &steps)
+        };
+        let (evicted, full) = (evict(kept.clone()), evict(everything));
+        let rows = oracle.query_rows().unwrap();
+        let group = keys.group_size().unwrap();
+        for kv_head in 0..config.kv_heads {
+            let reads = values.reads(&keys, rows, 0, kv_head).unwrap();
+            for (reads, head) in reads.iter().zip(kv_head * group..) {
+                let order = kept[0][head].iter().map(|&token| token as usize);
+                let count = kept[0][head].len();
+                let found = reads.errors_along(order, std::iter::once(count))[0];
+                let expected = mean_relative(&evicted, &full, head);
+                assert!(
+                    (found - expected).abs() <= TOLERANCE * expected.max(1.0),
+                    "{name}, head {head}, {count} kept: {found} where {expected} was expected"
+                );
+                assert!(expected > 0.05, "{name}: such an eviction does something");
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A smaller session from a larger one: without values, or with 16-bit numbers.
+
+use std::path::Path;
+
+use candle_core::DType;
+use kvlens_analysis::{ForcedKeep, Scoring, SideScoring};
+
+use super::manifest::{FORMAT_VERSION, LOCK_FILE, SampleState};
+use super::sample_file::{CapturedSample, write_sample};
+use super::session::Session;
+use crate::error::Context;
+use crate::files::{OwnedLock, write_file};
+use crate::hash::sha256_hex;
+use crate::plan::{CapturePlan, Keep};
+use crate::{CancelFlag, SessionError};
+
+/// What is made smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shrink {
+    /// What is left of each sample.
+    pub keep: Keep,
+    /// The format of keys, values and queries, where it becomes another.
+    pub numbers: Option<HalfFormat>,
+}
+
+/// A format of 16 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HalfFormat {
+    /// 11 bits of precision, up to 65,504.
+    F16,
+    /// 8 bits of precision, as far as single precision reaches.
+    Bf16,
+}
+
+impl HalfFormat {
+    fn dtype(self) -> DType {
+        match self {
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}
+
+/// What became of a session.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shrunk {
+    /// Samples that were written.
+    pub samples: usize,
+    /// Bytes of their files before and after.
+    pub bytes: [u64; 2],
+    /// The largest change of a prompt token's importance at the decode stage (mean over steps, not pooled), over all
+    /// samples, heads and tokens; 0 where no number was rounded.
+    pub largest_change: f32,
+}
+
+/// Writes the session `out` with less of each sample; what is there stays as it is. `on_sample` is told how many are
+/// done of how many.
+///
+/// # Errors
+/// [`SessionError::Session`] for an output that is there, a session that is not finished or keeps less than is to be
+/// left, a sample that is damaged; [`SessionError::Cancelled`], which leaves an output without a manifest.
+pub fn shrink(
+    session: &Session,
+    out: &Path,
+    shrink: Shrink,
+    on_sample: &mut dyn FnMut(usize, usize),
+    cancel: &CancelFlag,
+) -> Result<Shrunk, SessionError> {
+    let refused = |path: &Path, reason: &str| SessionError::Session {
+        reason: reason.to_owned(),
+        path: path.to_owned(),
+    };
+    if out.exists() {
+        return Err(refused(
+            out,
+            "the output is already there; give another --out",
+        ));
+    }
+    let manifest = session.manifest();
+    let is_pending = |state: &SampleState| *state == SampleState::Pending;
+    if manifest
+        .samples
+        .iter()
+        .any(|entry| is_pending(&entry.state))
+    {
+        let reason = "the session is not finished; go on with it by kvlens capture --resume first";
+        return Err(refused(session.path(), reason));
+    }
+    if shrink.keep.has_values() && !manifest.plan.keep().has_values() {
+        return Err(refused(
+            session.path(),
+            "the session keeps no values that could be left",
+        ));
+    }
+    std::fs::create_dir_all(out).io("create the session folder", out)?;
+    let _lock = OwnedLock::take(
+        &out.join(LOCK_FILE),
+        "another program is writing this session",
+    )?;
+    let mut smaller = manifest.clone();
+    smaller.format_version = FORMAT_VERSION;
+    smaller.plan = CapturePlan {
+        keep: Some(shrink.keep),
+        ..smaller.plan
+    };
+    let mut told = Shrunk {
+        samples: 0,
+        bytes: [0; 2],
+        largest_change: 0.0,
+    };
+    let finished = smaller
+        .samples
+        .iter_mut()
+        .filter_map(|entry| match &mut entry.state {
+            SampleState::Finished { file, sha256, .. } => Some((file, sha256)),
+            _ => None,
+        });
+    for (index, (file, sha256)) in finished.enumerate() {
+        cancel.check()?;
+        on_sample(index, session.sample_count());
+        let whole = session.load_sample(index)?;
+        let part = whole.shrunk(shrink)?;
+        told.largest_change = told.largest_change.max(change(&whole, &part)?);
+        let path = out.join(file.as_str());
+        let bytes = write_sample(&part, &path)?;
+        write_file(&path, &bytes)?;
+        *sha256 = sha256_hex(&bytes);
+        let before = session.path().join(file.as_str());
+        let before = std::fs::metadata(&before).io("look at a sample's file", &before)?;
+        told.samples += 1;
+        told.bytes[0] += before.len();
+        told.bytes[1] += bytes.len() as u64;
+    }
+    // last: it never tells of files that are not there
+    smaller.write(out)?;
+    Ok(told)
+}
+
+impl CapturedSample {
+    fn shrunk(&self, shrink: Shrink) -> Result<Self, SessionError> {
+        let dtype = shrink.numbers.map(HalfFormat::dtype);
+        let windows = self.windows().iter();
+        Ok(Self::new(
+            self.record.clone(),
+            self.oracle().converted(dtype)?,
+            windows
+                .map(|window| window.converted(dtype))
+                .collect::<Result<_, _>>()?,
+            self.keys().converted(dtype)?,
+            match self.values().filter(|_| shrink.keep.has_values()) {
+                Some(values) => Some(values.converted(dtype)?),
+                None => None,
+            },
+        ))
+    }
+}
+
+/// How far the decode stage's importance moved.
+fn change(whole: &CapturedSample, part: &CapturedSample) -> Result<f32, SessionError> {
+    let side = SideScoring::of(Scoring::default(), ForcedKeep::default());
+    let before = whole.keys().importance(whole.oracle(), side)?;
+    let after = part.keys().importance(part.oracle(), side)?;
+    let heads = (0..before.layers()).flat_map(|layer| {
+        let heads = 0..before.heads();
+        heads.map(move |head| (layer, head))
+    });
+    let changes = heads.flat_map(|(layer, head)| {
+        let pairs = before.head(layer, head).iter().zip(after.head(layer, head));
+        pairs.map(|(before, after)| (before - after).abs())
+    });
+    Ok(changes.fold(0.0, f32::max))
+}

@@ -1,0 +1,237 @@
+//! Scores that another program made, from a file: whatever ranks prompt tokens is a window like any other.
+//!
+//! One safetensors file. For each prompt I, counted from 0: `I.prompt_ids` [T] (i64 or u32), the ids that were scored,
+//! and `I.scores` [L, heads, T] (f32, f16 or bf16), higher for what is kept, with one head for the whole layer, one for
+//! each key/value head or one for each query head. Its metadata has one key, `kvlens`: JSON with `format_version` (1)
+//! and `pooled`, whether the scores are smoothed along positions already; then `pool=` is refused.
+//!
+//! A prompt is found by its ids, so a file for other prompts or another tokenizer is refused and not misread. What the
+//! method always keeps is said by `recent=N` and `sinks=N` of the window.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::Load as _;
+use candle_core::{DType, Device, Tensor};
+use kvlens_analysis::Pooling;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use super::window::Unloaded;
+use super::{Observe, Observed, Run, Window, WindowOptions, registered};
+use crate::SessionError;
+use crate::files::read_at_most;
+use crate::footprint::{Memory, RunShape, WindowMemory};
+use crate::hash::sha256_hex;
+use crate::model::{Model, ModelConfig, ModelSource};
+use crate::observation::{ScoreKind, TokenScores};
+use crate::prefill::Needs;
+
+/// The one metadata key of the file.
+const METADATA: &str = "kvlens";
+
+/// The newest form of the file that this program knows.
+const FORMAT_VERSION: u32 = 1;
+
+/// Far above what scores of many prompts take.
+const MOST_BYTES: u64 = 16 << 30;
+
+/// What the file says of itself.
+#[derive(Deserialize)]
+struct Header {
+    format_version: u32,
+    pooled: bool,
+}
+
+/// The window before its file is read.
+struct ScoreFile {
+    path: PathBuf,
+    /// Whether pooling was typed.
+    pools: bool,
+}
+
+/// The file's bytes, of which a prompt's part is looked at when it is observed.
+struct LoadedScores {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    sha256: String,
+}
+
+/// From `file:PATH[,name=NAME]`.
+pub(super) fn score_file(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
+    let path = options.text("path");
+    let path =
+        path.ok_or_else(|| options.wrong("it needs a file, as in file:scores.safetensors"))?;
+    let file = ScoreFile {
+        path: PathBuf::from(path),
+        pools: options.given::<Pooling>("pool")?.unwrap_or_default() != Pooling::None,
+    };
+    let window = Window::new(false, file);
+    let Some(name) = options.text("name") else {
+        return Ok(window);
+    };
+    let plain = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+    if !name.chars().all(plain) || registered().iter().any(|kind| kind.name == name) {
+        return Err(options.wrong(
+            "name has letters, digits, '-', '_' and '.' alone, and is not that of another window",
+        ));
+    }
+    Ok(window.named(name))
+}
+
+impl ScoreFile {
+    fn read(&self) -> Result<Vec<u8>, SessionError> {
+        let bytes = read_at_most(&self.path, MOST_BYTES);
+        bytes.map_err(|error| refused(&self.path, &format!("cannot be read ({error})")))
+    }
+}
+
+impl Unloaded for ScoreFile {
+    fn needs_with(&self, _source: &ModelSource) -> Result<Needs, SessionError> {
+        Ok(Needs::default())
+    }
+
+    fn footprint(&self, run: &RunShape<'_>) -> Result<WindowMemory, SessionError> {
+        let metadata = std::fs::metadata(&self.path);
+        let metadata =
+            metadata.map_err(|error| refused(&self.path, &format!("cannot be read ({error})")))?;
+        let heads = run.config.query_heads;
+        Ok(WindowMemory {
+            loaded: Memory::on_host(metadata.len() as f64),
+            ..run.observed_by_scores(heads, Memory::on_host(run.scores(heads)))
+        })
+    }
+
+    fn load(self: Box<Self>, model: &Model) -> Result<Box<dyn Observe>, SessionError> {
+        let bytes = self.read()?;
+        let header = header(&bytes, &self.path)?;
+        if header.pooled && self.pools {
+            return Err(refused(
+                &self.path,
+                "holds scores that are pooled already; leave out pool=",
+            ));
+        }
+        let loaded = LoadedScores {
+            sha256: sha256_hex(&bytes),
+            path: self.path,
+            bytes,
+        };
+        loaded.check(model.config())?;
+        Ok(Box::new(loaded))
+    }
+}
+
+fn header(bytes: &[u8], path: &Path) -> Result<Header, SessionError> {
+    let (_, table) = SafeTensors::read_metadata(bytes)
+        .map_err(|error| refused(path, &format!("is no safetensors file ({error})")))?;
+    let text = table.metadata().as_ref().and_then(|all| all.get(METADATA));
+    let text = text.ok_or_else(|| {
+        refused(
+            path,
+            "does not say of itself what it holds: its metadata needs the key 'kvlens'",
+        )
+    })?;
+    let header: Header = serde_json::from_str(text)
+        .map_err(|error| refused(path, &format!("has unreadable metadata 'kvlens' ({error})")))?;
+    if header.format_version > FORMAT_VERSION {
+        return Err(refused(
+            path,
+            &format!(
+                "has format {}, and this program knows up to {FORMAT_VERSION}; use a newer kvlens",
+                header.format_version
+            ),
+        ));
+    }
+    Ok(header)
+}
+
+impl LoadedScores {
+    fn tensors(&self) -> Result<SafeTensors<'_>, SessionError> {
+        SafeTensors::deserialize(&self.bytes)
+            .map_err(|error| refused(&self.path, &format!("is damaged ({error})")))
+    }
+
+    /// Refuses scores that are of another model.
+    fn check(&self, config: &ModelConfig) -> Result<(), SessionError> {
+        let tensors = self.tensors()?;
+        let mut found = 0;
+        for index in 0.. {
+            let Ok(ids) = tensors.tensor(&format!("{index}.prompt_ids")) else {
+                break;
+            };
+            let name = format!("{index}.scores");
+            let scores = tensors
+                .tensor(&name)
+                .map_err(|_| refused(&self.path, &format!("has no tensor '{name}'")))?;
+            let tokens: usize = ids.shape().iter().product();
+            let heads = [1, config.kv_heads, config.query_heads];
+            let fits = |heads: &usize| scores.shape() == [config.layers, *heads, tokens];
+            if !heads.iter().any(fits) {
+                return Err(refused(
+                    &self.path,
+                    &format!(
+                        "has scores {:?} in '{name}', where the model and its prompt ask for [{}, {} or {} or 1, {tokens}]",
+                        scores.shape(),
+                        config.layers,
+                        config.kv_heads,
+                        config.query_heads
+                    ),
+                ));
+            }
+            found += 1;
+        }
+        match found {
+            0 => Err(refused(
+                &self.path,
+                "holds no prompt: there is no tensor '0.prompt_ids'",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The scores of the prompt with these ids.
+    fn of(&self, prompt_ids: &[u32]) -> Result<Tensor, SessionError> {
+        let tensors = self.tensors()?;
+        for index in 0.. {
+            let Ok(ids) = tensors.tensor(&format!("{index}.prompt_ids")) else {
+                break;
+            };
+            let ids = ids.load(&Device::Cpu)?.to_dtype(DType::I64)?;
+            let ids: Vec<i64> = ids.flatten_all()?.to_vec1()?;
+            if ids
+                .iter()
+                .copied()
+                .eq(prompt_ids.iter().map(|&id| i64::from(id)))
+            {
+                let name = format!("{index}.scores");
+                let scores = tensors
+                    .tensor(&name)
+                    .map_err(|_| refused(&self.path, &format!("has no tensor '{name}'")))?;
+                return Ok(scores.load(&Device::Cpu)?.to_dtype(DType::F32)?);
+            }
+        }
+        Err(SessionError::Plan {
+            reason: format!(
+                "no prompt of the file has the ids of this one of {} tokens; score the same prompts with the same tokenizer: {}",
+                prompt_ids.len(),
+                self.path.display()
+            ),
+        })
+    }
+}
+
+impl Observe for LoadedScores {
+    fn loaded_weights_sha256(&self) -> Vec<String> {
+        vec![self.sha256.clone()]
+    }
+
+    fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {
+        let scores = self.of(run.prefilled.prompt_ids())?;
+        Ok(TokenScores::new(ScoreKind::FromFile, &scores)?.into())
+    }
+}
+
+fn refused(path: &Path, what: &str) -> SessionError {
+    SessionError::Plan {
+        reason: format!("the file of scores {what}: {}", path.display()),
+    }
+}
