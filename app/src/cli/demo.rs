@@ -17,7 +17,7 @@ use super::interrupt::cancel_on_interrupt;
 use super::measure::measured_text;
 use super::open;
 use super::output;
-use crate::demo::DEMO_WINDOWS;
+use crate::demo::{DEMO_WINDOWS, UNTRAINED_WINDOWS};
 use crate::jobs::capture::CaptureRequest;
 use crate::jobs::failure::Failure;
 use crate::jobs::folders::UNFINISHED_PREFIX;
@@ -25,6 +25,7 @@ use crate::jobs::measure::{
     DEFAULT_SWEEP, MeasureRequest, Pairs, Questions, TableChoice, is_written_by_measure,
 };
 use crate::jobs::models::Models;
+use crate::jobs::pieces;
 use crate::jobs::window::OpenWindow;
 use crate::measurement::MeasureOptions;
 
@@ -44,8 +45,8 @@ pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
     let tables = arguments.out.join(TABLES);
     let cancel = cancel_on_interrupt()?;
     let capture = CaptureRequest {
-        plan: plan(),
-        prompts: None,
+        plan: plan(arguments),
+        prompts: arguments.model.is_some().then(pieces::prompts),
         out: session.clone(),
         start: StartMode::Replace,
     };
@@ -63,18 +64,22 @@ pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
     Ok(())
 }
 
-fn plan() -> CapturePlan {
+fn plan(arguments: &DemoArguments) -> CapturePlan {
+    let (model, data, windows) = match &arguments.model {
+        None => (ModelSource::Demo, "demo", DEMO_WINDOWS.as_slice()),
+        Some(model) => (model.clone(), pieces::NAME, UNTRAINED_WINDOWS.as_slice()),
+    };
     CapturePlan {
-        model: ModelSource::Demo,
-        data: vec!["demo".to_owned()],
+        model,
+        data: vec![data.to_owned()],
         prompts: kvlens_datasets::PromptChoices::default(),
         read: None,
-        windows: DEMO_WINDOWS.map(str::to_owned).to_vec(),
+        windows: windows.iter().map(|&label| label.to_owned()).collect(),
         decode: DecodePlan {
             max_tokens: DEFAULT_DECODE_TOKENS,
             ..DecodePlan::default()
         },
-        chat: false,
+        chat: arguments.chat,
         chat_variables: ChatVariables::default(),
         device: DeviceChoice::Auto,
         dtype: DtypeChoice::Auto,
