@@ -478,7 +478,8 @@ fn a_file_for_other_weights_is_taken_by_the_word_alone_and_if_its_shapes_fit() {
 
     let error = refused(",weights=any", &micro_model("llama-gqa-untied"));
     assert!(error.contains("soft_tokens"), "{error}");
-    let error = refused(",weights=all", &other);
+    let unknown = label(",weights=all").parse().unwrap();
+    let error = parse_window(&unknown).err().unwrap().to_string();
     assert!(error.contains("`same`"), "{error}");
 }
 
