@@ -38,13 +38,14 @@ fn sample(name: &str, text: &str, place: QuestionPlace) -> Sample {
         ..PromptParts::default()
     };
     let start = parts.document_span(place).start + before.len();
+    let fact_span = start..start + fact.len();
     Sample {
         id: format!("{name}-{place}"),
         dataset: NAME.to_owned(),
         task: NAME.to_owned(),
         prompt: parts.compose(place),
         values: values.split("; ").map(str::to_owned).collect(),
-        evidence: vec![start..start + fact.len()],
+        evidence: vec![fact_span],
         question_place: Some(place),
         document: Some(name.to_owned()),
         question: Some(name.to_owned()),
