@@ -260,8 +260,8 @@ pub struct RecipeArguments {
 /// `kvlens demo`
 #[derive(Debug, Args)]
 pub struct DemoArguments {
-    /// A model of yours in place of the built-in one, on four short pieces that the program brings: a folder in the
-    /// Hugging Face layout, a .gguf file or a hub id. Minutes for a small model on a processor
+    /// A model of yours in place of the built-in one, on four pieces of prose that the program brings (`--data pieces`):
+    /// a folder in the Hugging Face layout, a .gguf file or a hub id. Minutes for a small model on a processor
     #[arg(long, value_name = "DIR|FILE.gguf|ORG/NAME")]
     pub model: Option<ModelSource>,
     /// Wrap the pieces in the model's chat template

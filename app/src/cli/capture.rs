@@ -180,15 +180,20 @@ impl Pace {
 }
 
 fn rest_line(each: Duration, left: usize) -> String {
-    let seconds = each.as_secs_f64() * left as f64;
-    let rest = match seconds < 90.0 {
-        true => format!("{seconds:.0} seconds"),
-        false => format!("{:.0} minutes", seconds / 60.0),
-    };
     format!(
-        "about {rest} left, at {:.0} seconds a prompt so far",
+        "about {} left, at {:.0} seconds a prompt so far",
+        readable_time(each.mul_f64(left as f64)),
         each.as_secs_f64()
     )
+}
+
+/// A time as it is told of beforehand, in whole seconds or minutes.
+pub fn readable_time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds < 90.0 {
+        true => format!("{seconds:.0} seconds"),
+        false => format!("{:.0} minutes", seconds / 60.0),
+    }
 }
 
 impl Told {

@@ -85,7 +85,14 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
 fn the_demo_takes_a_model_and_runs_it_on_the_pieces() {
     let folder = tempfile::tempdir().unwrap();
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../sessions/builtin/demo");
-    run_ok(folder.path(), &["demo", "--no-window", "--model", model]);
+    let ran = run_ok(folder.path(), &["demo", "--no-window", "--model", model]);
+    let told = "the 8 prompts will take about ";
+    let before = ran.stderr.split("[1/8]").next().unwrap();
+    assert!(before.contains(told), "before the first prompt: {}", ran.stderr);
+    let manifest = folder.path().join("kvlens-demo/demo.kvlens/manifest.json");
+    let manifest: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
+    assert_eq!(manifest["plan"]["data"][0], "pieces", "what --resume loads");
     let tables = folder.path().join("kvlens-demo/tables");
     let samples = read_table(&tables, "samples.parquet");
     let ids = texts(&samples, "sample");

@@ -1,29 +1,24 @@
-//! Prompts of real prose for a model of the user's own: four short pieces that were written for this program.
+//! Prompts of real prose: four pieces that were written for this program, some thousand tokens each.
 
-use kvlens_datasets::{LoadReport, Loaded, PromptParts, QuestionPlace, Sample};
+use crate::parts::PromptParts;
+use crate::sample::{QuestionPlace, Sample};
 
-/// What results are grouped by, and what the session says that it was made of.
-pub const NAME: &str = "pieces";
+/// What is typed for them, and what their results are grouped by.
+pub(crate) const NAME: &str = "pieces";
 
 /// Each piece: a line `question: ...`, a line `values: ...; ...`, then the text, with `[[` and `]]` around what the
 /// answer needs.
 const PIECES: [(&str, &str); 4] = [
-    ("manual", include_str!("../../pieces/manual.txt")),
-    ("travel", include_str!("../../pieces/travel.txt")),
-    ("minutes", include_str!("../../pieces/minutes.txt")),
-    ("story", include_str!("../../pieces/story.txt")),
+    ("manual", include_str!("../pieces/manual.txt")),
+    ("travel", include_str!("../pieces/travel.txt")),
+    ("minutes", include_str!("../pieces/minutes.txt")),
+    ("story", include_str!("../pieces/story.txt")),
 ];
 
-/// Every piece with its question at the end and at the start.
-#[must_use]
-pub fn prompts() -> Loaded {
-    let samples = PIECES.iter().flat_map(|(name, text)| {
-        [QuestionPlace::End, QuestionPlace::Start].map(|place| sample(name, text, place))
-    });
-    Loaded {
-        samples: samples.collect(),
-        report: LoadReport::default(),
-    }
+/// Every piece with its question at each of these places.
+pub(crate) fn samples(places: &[QuestionPlace]) -> Vec<Sample> {
+    let of_piece = |(name, text)| places.iter().map(move |&place| sample(name, text, place));
+    PIECES.into_iter().flat_map(of_piece).collect()
 }
 
 fn sample(name: &str, text: &str, place: QuestionPlace) -> Sample {
@@ -66,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_marked_sentence_is_the_evidence_and_holds_what_is_asked_for() {
-        let samples = prompts().samples;
+        let samples = samples(&[QuestionPlace::End, QuestionPlace::Start]);
         assert_eq!(samples.len(), 8);
         for sample in samples {
             let [evidence] = sample.evidence.as_slice() else {
