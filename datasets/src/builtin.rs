@@ -1,6 +1,6 @@
 //! The tasks that the program carries itself.
 //!
-//! All of them are generated. `demo` is a small fixed choice of `facts` that the built-in model answers:
+//! All of them but `pieces` are generated. `demo` is a small fixed choice of `facts` that the built-in model answers:
 //! statements about people, and a question for three facts of one of them. Every document comes twice, with
 //! the question at its end and at its start, because a window at the end of the prompt sees the
 //! question only in the first case.
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use crate::error::DatasetError;
 use crate::fit::TokenCounter;
 use crate::generate::{self, Generator, RulerGenerator, RulerTask};
+use crate::pieces;
 use crate::sample::{QuestionPlace, Sample};
 
 /// What the demo's prompts are: their lengths in estimated tokens, documents of each, seed, and facts asked for.
@@ -52,16 +53,44 @@ const DEMO_TASK: BuiltInTask = BuiltInTask {
     options: &["question=start|end", "length=512|1024", "samples=N"],
 };
 
-static TASKS: [BuiltInTask; 22] = {
+const PIECES_TASK: BuiltInTask = BuiltInTask {
+    name: pieces::NAME,
+    summary: "a fact to find in four pieces of prose, some thousand tokens each, for models of one's own",
+    options: &["question=start|end", "samples=N"],
+};
+
+static TASKS: [BuiltInTask; 23] = {
     let [facts, niah, multi_niah, variables, key_value, passage, list] = generate::TASKS;
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = generate::RULER_TASKS;
     [
-        DEMO_TASK, facts, niah, multi_niah, variables, key_value, passage, list, a, b, c, d, e, f,
-        g, h, i, j, k, l, m, n,
+        DEMO_TASK,
+        PIECES_TASK,
+        facts,
+        niah,
+        multi_niah,
+        variables,
+        key_value,
+        passage,
+        list,
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        m,
+        n,
     ]
 };
 
-/// All built-in tasks: `demo`, eight chosen prompts, and the generated ones.
+/// All built-in tasks: `demo`, eight chosen prompts; `pieces`, four texts that are each asked about twice; and the
+/// generated ones.
 ///
 /// The tasks `facts` to `list` are about people. They have these options in common:
 ///
@@ -116,10 +145,17 @@ pub(crate) fn unknown_task(name: &str) -> DatasetError {
     }
 }
 
+/// A task whose prompts are chosen and not generated.
+fn chosen_task(task: &str) -> Option<&'static BuiltInTask> {
+    [&DEMO_TASK, &PIECES_TASK]
+        .into_iter()
+        .find(|chosen| chosen.name == task)
+}
+
 /// Checks the options without loading anything.
 pub(crate) fn check(task: &str, options: &BTreeMap<String, String>) -> Result<(), DatasetError> {
-    if task == DEMO_TASK.name {
-        return Filter::read(&DEMO_TASK, options).map(|_| ());
+    if let Some(chosen) = chosen_task(task) {
+        return Filter::read(chosen, options).map(|_| ());
     }
     for cell in generate::cells(task, options)? {
         match RulerTask::named(task) {
@@ -130,7 +166,7 @@ pub(crate) fn check(task: &str, options: &BTreeMap<String, String>) -> Result<()
     Ok(())
 }
 
-/// The task's samples: those of the demo that the options leave, or as many as the options ask a generated task for.
+/// The task's samples: those of the demo or the pieces that the options leave, or as many as the options ask a generated task for.
 /// `tokens` measures lengths.
 pub(crate) fn load(
     task: &str,
@@ -139,6 +175,9 @@ pub(crate) fn load(
 ) -> Result<Vec<Sample>, DatasetError> {
     if task == DEMO_TASK.name {
         return load_demo(options);
+    }
+    if task == PIECES_TASK.name {
+        return load_pieces(options);
     }
     let cells = generate::cells(task, options)?;
     let first = cells.first().and_then(|cell| cell.get("depth"));
@@ -176,6 +215,18 @@ fn load_demo(options: &BTreeMap<String, String>) -> Result<Vec<Sample>, DatasetE
             }
         }
     }
+    samples.truncate(filter.samples.unwrap_or(usize::MAX));
+    Ok(samples)
+}
+
+/// Each piece with its question at its end before the same one with the question at its start.
+fn load_pieces(options: &BTreeMap<String, String>) -> Result<Vec<Sample>, DatasetError> {
+    let filter = Filter::read(&PIECES_TASK, options)?;
+    let places = DEMO_PLACES.into_iter();
+    let places: Vec<QuestionPlace> = places
+        .filter(|place| filter.place.is_none_or(|asked| asked == *place))
+        .collect();
+    let mut samples = pieces::samples(&places);
     samples.truncate(filter.samples.unwrap_or(usize::MAX));
     Ok(samples)
 }
@@ -335,6 +386,25 @@ mod tests {
         let lengths: Vec<_> = samples.iter().map(|sample| sample.asked_length).collect();
         assert_eq!(lengths[0], Some(512));
         assert_eq!(lengths[7], Some(1024));
+    }
+
+    #[test]
+    fn every_piece_comes_twice_and_the_options_choose() {
+        let pieces = |key: &str, value: &str| {
+            let options = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+            load("pieces", &options, None)
+        };
+        assert_eq!(load("pieces", &BTreeMap::new(), None).unwrap().len(), 8);
+        let at_start = pieces("question", "start").unwrap();
+        assert_eq!(at_start.len(), 4);
+        assert!(
+            at_start
+                .iter()
+                .all(|sample| sample.prompt.starts_with("Question: "))
+        );
+        let two = pieces("samples", "2").unwrap();
+        assert_eq!(two[0].document, two[1].document);
+        assert!(pieces("length", "512").is_err());
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod generate;
 mod load;
 mod options;
 mod parts;
+mod pieces;
 mod records;
 mod report;
 mod sample;

@@ -266,6 +266,13 @@ pub struct RecipeArguments {
 /// `kvlens demo`
 #[derive(Debug, Args)]
 pub struct DemoArguments {
+    /// A model of yours in place of the built-in one, on four pieces of prose that the program brings (`--data pieces`):
+    /// a folder in the Hugging Face layout, a .gguf file or a hub id. Minutes for a small model on a processor
+    #[arg(long, value_name = "DIR|FILE.gguf|ORG/NAME")]
+    pub model: Option<ModelSource>,
+    /// Wrap the pieces in the model's chat template
+    #[arg(long, requires = "model")]
+    pub chat: bool,
     /// The folder for the session and the tables; what an earlier demo wrote there is replaced
     #[arg(long, value_name = "DIR", default_value = "kvlens-demo")]
     pub out: PathBuf,

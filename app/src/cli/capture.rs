@@ -1,6 +1,7 @@
 //! `kvlens capture`: run a model on prompts into a session folder.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use kvlens_datasets::Loaded;
@@ -157,6 +158,50 @@ struct Told {
     windows: Vec<(String, usize)>,
     prompt_tokens: usize,
     decode_tokens: usize,
+    pace: Pace,
+}
+
+/// How fast samples are finished.
+#[derive(Default)]
+struct Pace {
+    began: Option<Instant>,
+    finished: u32,
+    /// Samples behind the one that runs.
+    left: usize,
+}
+
+impl Pace {
+    /// A sample finishes quickly enough if nobody has to be told how long the others take.
+    const SLOW: Duration = Duration::from_secs(5);
+
+    fn begin(&mut self, index: usize, count: usize) {
+        self.began.get_or_insert_with(Instant::now);
+        self.left = count.saturating_sub(index + 1);
+    }
+
+    /// What the rest will take if it goes on as it went; nothing where that is soon or there is none.
+    fn finish(&mut self) -> Option<String> {
+        self.finished += 1;
+        let each = self.began?.elapsed() / self.finished;
+        (self.left > 0 && each >= Self::SLOW).then(|| rest_line(each, self.left))
+    }
+}
+
+fn rest_line(each: Duration, left: usize) -> String {
+    format!(
+        "about {} left, at {:.0} seconds a prompt so far",
+        readable_time(each.mul_f64(left as f64)),
+        each.as_secs_f64()
+    )
+}
+
+/// A time as it is told of beforehand, in whole seconds or minutes.
+pub fn readable_time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds < 90.0 {
+        true => format!("{seconds:.0} seconds"),
+        false => format!("{:.0} minutes", seconds / 60.0),
+    }
 }
 
 impl Told {
@@ -176,6 +221,7 @@ impl Told {
                 .collect(),
             prompt_tokens: 0,
             decode_tokens: 0,
+            pace: Pace::default(),
         })
     }
 
@@ -198,6 +244,7 @@ impl StageProgress for Told {
 impl Watch for Told {
     fn sample(&mut self, index: usize, count: usize, id: &str) {
         (self.prompt_tokens, self.decode_tokens) = (0, 0);
+        self.pace.begin(index, count);
         self.progress.sample(index, count, id);
     }
 
@@ -221,6 +268,9 @@ impl Watch for Told {
             self.warnings
                 .of_window(sample, label, *rows, &self.progress);
         }
+        if let Some(line) = self.pace.finish() {
+            self.progress.note(&line);
+        }
     }
 
     fn accepted(&mut self, estimate: &Estimate) {
@@ -229,5 +279,21 @@ impl Watch for Told {
 
     fn started(&mut self) {
         self.progress.note(&self.memory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_is_what_the_samples_took_so_far() {
+        let line = rest_line(Duration::from_secs(20), 7);
+        assert_eq!(line, "about 2 minutes left, at 20 seconds a prompt so far");
+        let line = rest_line(Duration::from_millis(8500), 2);
+        assert_eq!(line, "about 17 seconds left, at 8 seconds a prompt so far");
+        let mut quick = Pace::default();
+        quick.begin(0, 3);
+        assert_eq!(quick.finish(), None);
     }
 }

@@ -11,13 +11,15 @@ use kvlens_sessions::model::{
 use kvlens_sessions::{CapturePlan, DecodePlan, StartMode};
 
 use super::args::{DEFAULT_DECODE_TOKENS, DemoArguments, OpenArguments};
-use super::capture::run_one;
+use super::capture::{readable_time, run_one};
 use super::failure;
+use super::fetch::fetch_model;
 use super::interrupt::cancel_on_interrupt;
 use super::measure::measured_text;
 use super::open;
 use super::output;
-use crate::demo::DEMO_WINDOWS;
+use crate::demo::{DEMO_WINDOWS, UNTRAINED_WINDOWS};
+use crate::jobs::Cancel;
 use crate::jobs::capture::CaptureRequest;
 use crate::jobs::failure::Failure;
 use crate::jobs::folders::UNFINISHED_PREFIX;
@@ -25,6 +27,7 @@ use crate::jobs::measure::{
     DEFAULT_SWEEP, MeasureRequest, Pairs, Questions, TableChoice, is_written_by_measure,
 };
 use crate::jobs::models::Models;
+use crate::jobs::pace::foretell;
 use crate::jobs::window::OpenWindow;
 use crate::measurement::MeasureOptions;
 
@@ -44,13 +47,17 @@ pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
     let tables = arguments.out.join(TABLES);
     let cancel = cancel_on_interrupt()?;
     let capture = CaptureRequest {
-        plan: plan(),
+        plan: plan(arguments),
         prompts: None,
         out: session.clone(),
         start: StartMode::Replace,
     };
     capture.check()?;
-    run_one(&capture, &mut Models::default(), &cancel)?;
+    let mut models = Models::default();
+    if arguments.model.is_some() {
+        tell_time(&capture, &mut models, &cancel)?;
+    }
+    run_one(&capture, &mut models, &cancel)?;
     let recall = measured_text(&measurement(&session, &tables)?, &cancel)?;
     output::print(&format!(
         "{recall}Session: {}\nTables:  {}\n",
@@ -63,18 +70,35 @@ pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
     Ok(())
 }
 
-fn plan() -> CapturePlan {
+/// Says how long the capture will take, before its first prompt.
+fn tell_time(capture: &CaptureRequest, models: &mut Models, cancel: &Cancel) -> Result<()> {
+    fetch_model(&capture.plan.model, cancel)?;
+    output::note("timing two short prompts");
+    let time = foretell(capture, models, cancel)?;
+    output::note(&format!(
+        "the {} prompts will take about {} here; Ctrl-C keeps those that are finished",
+        capture.prompts()?.samples.len(),
+        readable_time(time)
+    ));
+    Ok(())
+}
+
+fn plan(arguments: &DemoArguments) -> CapturePlan {
+    let (model, data, windows) = match &arguments.model {
+        None => (ModelSource::Demo, "demo", DEMO_WINDOWS.as_slice()),
+        Some(model) => (model.clone(), "pieces", UNTRAINED_WINDOWS.as_slice()),
+    };
     CapturePlan {
-        model: ModelSource::Demo,
-        data: vec!["demo".to_owned()],
+        model,
+        data: vec![data.to_owned()],
         prompts: kvlens_datasets::PromptChoices::default(),
         read: None,
-        windows: DEMO_WINDOWS.map(str::to_owned).to_vec(),
+        windows: windows.iter().map(|&label| label.to_owned()).collect(),
         decode: DecodePlan {
             max_tokens: DEFAULT_DECODE_TOKENS,
             ..DecodePlan::default()
         },
-        chat: false,
+        chat: arguments.chat,
         chat_variables: ChatVariables::default(),
         device: DeviceChoice::Auto,
         dtype: DtypeChoice::Auto,

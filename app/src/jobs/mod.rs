@@ -16,6 +16,7 @@ pub mod found_sessions;
 pub mod measure;
 mod model_names;
 pub mod models;
+pub mod pace;
 pub mod prompts;
 mod provenance;
 pub mod recipe;

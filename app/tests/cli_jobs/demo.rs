@@ -82,6 +82,33 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
     );
 }
 
+/// A folder in place of a model that is fetched: what runs is the same.
+#[test]
+fn the_demo_takes_a_model_and_runs_it_on_the_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../sessions/builtin/demo");
+    let ran = run_ok(folder.path(), &["demo", "--no-window", "--model", model]);
+    let told = "the 8 prompts will take about ";
+    let before = ran.stderr.split("[1/8]").next().unwrap();
+    assert!(before.contains(told), "before the first prompt: {}", ran.stderr);
+    let manifest = folder.path().join("kvlens-demo/demo.kvlens/manifest.json");
+    let manifest: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
+    assert_eq!(manifest["plan"]["data"][0], "pieces", "what --resume loads");
+    let tables = folder.path().join("kvlens-demo/tables");
+    let samples = read_table(&tables, "samples.parquet");
+    let ids = texts(&samples, "sample");
+    let expected = ["manual", "travel", "minutes", "story"];
+    let expected = expected
+        .iter()
+        .flat_map(|name| [format!("{name}-end"), format!("{name}-start")]);
+    assert_eq!(ids, expected.collect::<Vec<_>>());
+    // 8 prompts, 5 untrained windows
+    assert_eq!(read_table(&tables, "cost.parquet").rows(), 8 * 6);
+    let ran = run(folder.path(), &["demo", "--no-window", "--chat"]);
+    assert_eq!(ran.code, 2, "--chat is for a model of one's own: {ran:#?}");
+}
+
 #[test]
 fn the_tables_say_where_they_come_from() {
     let folder = tempfile::tempdir().unwrap();

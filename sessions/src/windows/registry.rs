@@ -109,13 +109,13 @@ const KINDS: &[WindowKind] = &[
     ),
     kind(
         "judge-q",
-        "judge-q[:file=PATH]",
+        "judge-q[:file=PATH,weights=any]",
         "the queries of soft tokens that were trained for the model (Judge Q)",
         judge_q,
     ),
     kind(
         "lookahead-kv",
-        "lookahead-kv[:file=PATH]",
+        "lookahead-kv[:file=PATH,weights=any]",
         "the queries of tokens and low-rank adapters that were trained for the model (LookaheadKV)",
         lookahead_kv,
     ),

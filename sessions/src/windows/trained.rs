@@ -14,14 +14,16 @@
 //! `group=mean` is the likelier rule of that method. Here no heads are grouped unless it is asked for.
 //!
 //! The weights lie in one file (`windows/trained_file.rs`) beside the model, `judge-q.safetensors` or
-//! `lookahead-kv.safetensors`, or where `file=PATH` says. A file for other weights is refused.
+//! `lookahead-kv.safetensors`, or where `file=PATH` says. A file for other weights is refused, unless `weights=any`
+//! says that it is to be taken all the same: the same model in another format (a GGUF file, bf16) has other bits.
+//! The word stays in the window's label, and so in every manifest and table; shapes must fit as ever.
 
 use std::path::PathBuf;
 
 use kvlens_analysis::{Pooling, Scoring};
 use serde::{Deserialize, Serialize};
 
-use super::trained_file::{TrainedFile, TrainedSize};
+use super::trained_file::{TakenWeights, TrainedFile, TrainedSize};
 use super::window::Unloaded;
 use super::{Observe, Observed, ReadyWindow, Run, SoftTokens, Window, WindowOptions};
 use crate::SessionError;
@@ -68,6 +70,7 @@ struct Trained {
     label: String,
     method: TrainedMethod,
     file: Option<PathBuf>,
+    takes: TakenWeights,
 }
 
 /// A trained window with its rows.
@@ -76,12 +79,12 @@ struct LoadedRows {
     file_sha256: String,
 }
 
-/// From `judge-q[:file=PATH]`.
+/// From `judge-q[:file=PATH,weights=same]`.
 pub(super) fn judge_q(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
     trained(options, TrainedMethod::JudgeQ)
 }
 
-/// From `lookahead-kv[:file=PATH]`.
+/// From `lookahead-kv[:file=PATH,weights=same]`.
 pub(super) fn lookahead_kv(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
     trained(options, TrainedMethod::LookaheadKv)
 }
@@ -91,8 +94,22 @@ fn trained(options: &mut WindowOptions<'_>, method: TrainedMethod) -> Result<Win
         label: options.label().to_owned(),
         method,
         file: options.text("file").map(PathBuf::from),
+        takes: taken_weights(options)?,
     };
     Ok(Window::new(true, window).scored(published_scoring()))
+}
+
+fn taken_weights(options: &mut WindowOptions<'_>) -> Result<TakenWeights, SessionError> {
+    let label = options.label().to_owned();
+    match options.text("weights") {
+        None | Some("same") => Ok(TakenWeights::Same),
+        Some("any") => Ok(TakenWeights::Any),
+        Some(other) => Err(SessionError::Plan {
+            reason: format!(
+                "window '{label}': weights={other} is not known; it is `same` (the file must have been trained on the very weights that run) or `any`"
+            ),
+        }),
+    }
 }
 
 impl TrainedMethod {
@@ -149,7 +166,7 @@ impl Unloaded for Trained {
 
     fn load(self: Box<Self>, model: &Model) -> Result<Box<dyn Observe>, SessionError> {
         let (bytes, path) = self.read(model.source())?;
-        let file = TrainedFile::from_bytes(&bytes, &path, self.method, model)?;
+        let file = TrainedFile::from_bytes(&bytes, &path, self.method, self.takes, model)?;
         let (embeddings, adapters) = file.for_model(model)?;
         Ok(Box::new(LoadedRows {
             rows: SoftTokens::new(model, &embeddings, adapters)?,

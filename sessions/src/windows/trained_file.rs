@@ -28,6 +28,15 @@ const FORMAT_VERSION: u32 = 1;
 /// Name of the tensor of embeddings.
 pub(crate) const SOFT_TOKENS: &str = "soft_tokens";
 
+/// Weights for which a file is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TakenWeights {
+    /// Those that it was trained on, to the bit.
+    Same,
+    /// Any of fitting shapes.
+    Any,
+}
+
 /// What the file says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TrainedHeader {
@@ -144,11 +153,12 @@ impl TrainedFile {
     /// Takes the bytes of a file of this method that was made for this model; `path` names it in messages.
     ///
     /// # Errors
-    /// [`SessionError::Checkpoint`] for a file that is damaged, of another method, or for other weights.
+    /// [`SessionError::Checkpoint`] for a file that is damaged, of another method, or for other weights than are taken.
     pub(crate) fn from_bytes(
         bytes: &[u8],
         path: &Path,
         method: TrainedMethod,
+        takes: TakenWeights,
         model: &Model,
     ) -> Result<Self, SessionError> {
         let header = header(bytes, path)?;
@@ -170,9 +180,9 @@ impl TrainedFile {
             )));
         }
         let (own, other) = (model.identity(), &header.model);
-        if own.weights_sha256 != other.weights_sha256 {
+        if takes == TakenWeights::Same && own.weights_sha256 != other.weights_sha256 {
             return Err(wrong(format!(
-                "this window was trained for another model: '{}' (weights {}), not '{}' (weights {}); train one with `kvlens train {}`",
+                "this window was trained for another model: '{}' (weights {}), not '{}' (weights {}); train one with `kvlens train {}`, or say weights=any if it is the same model in another format",
                 other.name,
                 short(&other.weights_sha256),
                 own.name,

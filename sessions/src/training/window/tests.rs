@@ -435,6 +435,55 @@ fn a_file_is_used_by_its_own_model_and_refused_by_others() {
     }
 }
 
+/// The built-in model with the lowest bit of one weight turned: the same shapes, other bits.
+fn demo_with_another_bit(folder: &Path) -> Model {
+    let builtin = Path::new(env!("CARGO_MANIFEST_DIR")).join("builtin/demo");
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(builtin.join(name), folder.join(name)).unwrap();
+    }
+    let weights = folder.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let low_byte = bytes.len() - 4;
+    bytes[low_byte] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    load_model(&ModelSource::Folder(folder.to_owned()))
+}
+
+#[test]
+fn a_file_for_other_weights_is_taken_by_the_word_alone_and_if_its_shapes_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("judge-q.safetensors");
+    let plan = WindowTrainingPlan {
+        steps: 1,
+        ..small_plan(TrainedMethod::JudgeQ)
+    };
+    run(&plan, &out, StartMode::New, None).unwrap();
+    let label = |word: &str| format!("judge-q:file={}{word}", out.display());
+    let refused = |word: &str, model: &Model| prepare(&label(word), model).err().unwrap();
+
+    let other = demo_with_another_bit(folder.path());
+    assert_ne!(
+        other.identity().weights_sha256,
+        demo_model().identity().weights_sha256
+    );
+    for word in ["", ",weights=same"] {
+        let error = refused(word, &other);
+        assert!(error.contains("another model: 'demo'"), "{error}");
+        assert!(error.contains("say weights=any"), "{error}");
+    }
+    let window = prepare(&label(",weights=any"), &other).unwrap();
+    assert!(window.label().contains("weights=any"), "{}", window.label());
+    let mut prefilled = prefill(&other, &[5, 6, 7, 8, 9, 10], 8);
+    let observed = with_control(|control| window.observe(&other, &mut prefilled, control)).unwrap();
+    assert_eq!(observed.query_rows().unwrap().count(), 4);
+
+    let error = refused(",weights=any", &micro_model("llama-gqa-untied"));
+    assert!(error.contains("soft_tokens"), "{error}");
+    let unknown = label(",weights=all").parse().unwrap();
+    let error = parse_window(&unknown).err().unwrap().to_string();
+    assert!(error.contains("`same`"), "{error}");
+}
+
 #[test]
 fn a_plan_that_makes_no_training_is_refused() {
     let folder = tempfile::tempdir().unwrap();
