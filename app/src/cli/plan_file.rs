@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Table;
 
 /// Keys, each named as the flag of `kvlens capture` that it stands for.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "model",
     "data",
     "limit",
