@@ -38,13 +38,14 @@ pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
 pub use eviction::evict;
+pub use files::{OwnedLock, write_file};
 pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
 };
 pub use plan::{CapturePlan, DecodePlan};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleHeader, SampleRecord,
-    SampleState, Session,
+    CapturedSample, FORMAT_VERSION, Manifest, ModelShape, Repaired, SampleEntry, SampleHeader,
+    SampleRecord, SampleState, Session, merge, part_name, repair,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};
