@@ -18,6 +18,7 @@ mod half_precision;
 mod hub;
 mod long_rope;
 mod modules;
+mod mutations;
 mod parity;
 mod real_folders;
 mod sample_reads;
