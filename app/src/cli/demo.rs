@@ -103,6 +103,7 @@ fn measurement(session: &Path, tables: &Path) -> Result<MeasureRequest> {
             csv: false,
             importance: false,
         },
+        command: None,
     })
 }
 

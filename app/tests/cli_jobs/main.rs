@@ -26,5 +26,6 @@ mod resume;
 mod screenshot;
 mod session;
 mod support;
+mod sweep;
 mod train;
 mod train_window;

@@ -120,6 +120,7 @@ impl RecipeRequest {
                 csv: false,
                 importance: false,
             },
+            command: None,
         }
     }
 
