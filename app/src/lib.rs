@@ -9,6 +9,7 @@ pub mod demo;
 pub mod gui;
 pub mod jobs;
 pub mod measurement;
+mod system_disk;
 mod system_memory;
 mod window;
 

@@ -8,6 +8,24 @@ use crate::formats::FieldMap;
 use crate::options::{BadRows, EvidenceUnit, LoadOptions};
 use crate::sample::QuestionPlace;
 
+/// A run of samples out of all that the sources have, for work that is shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SamplePart {
+    /// Its first sample, counted from 0 over all sources.
+    pub first: usize,
+    /// How many samples it has.
+    pub samples: usize,
+    /// How many all sources have together.
+    pub of: usize,
+}
+
+impl SamplePart {
+    /// The first sample behind it.
+    pub fn end(self) -> usize {
+        self.first.saturating_add(self.samples)
+    }
+}
+
 /// Which prompts of a source are taken, and how they are read: the part of [`LoadOptions`] that can be written down.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -18,6 +36,9 @@ pub struct PromptChoices {
     /// Only the samples of these ids; all when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sample: Vec<String>,
+    /// Only this part of all samples; ids are those of the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<SamplePart>,
     /// What to do with a row that is no sample.
     pub bad_rows: BadRows,
     /// What to do with a prompt that is too long for the model.
@@ -53,6 +74,7 @@ impl PromptChoices {
         Ok(LoadOptions {
             limit: self.limit,
             only: self.sample.iter().cloned().collect(),
+            part: self.part,
             bad_rows: self.bad_rows,
             fields,
             template: self.template.clone(),

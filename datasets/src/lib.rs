@@ -25,7 +25,7 @@ mod scores;
 mod spec;
 
 pub use builtin::{BuiltInTask, builtin_tasks};
-pub use choices::PromptChoices;
+pub use choices::{PromptChoices, SamplePart};
 pub use error::DatasetError;
 pub use fit::{Fit, TokenCounter, TooLong};
 pub use formats::{FieldMap, Format, TemplateOrigin, write_samples};

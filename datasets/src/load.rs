@@ -92,9 +92,23 @@ pub fn read_each(
     options: &LoadOptions<'_>,
     on_sample: &mut dyn FnMut(Sample) -> ControlFlow<()>,
 ) -> Result<LoadReport, DatasetError> {
+    let mut place = 0;
+    let mut on_chosen = |sample| {
+        place += 1;
+        match options.part {
+            Some(part) if place <= part.first => ControlFlow::Continue(()),
+            // behind the last of all samples there may be rows to report
+            Some(part) if place == part.end() && place < part.of => {
+                let _ = on_sample(sample);
+                ControlFlow::Break(())
+            }
+            Some(part) if place > part.end() => ControlFlow::Break(()),
+            _ => on_sample(sample),
+        }
+    };
     let mut loader = Loader {
         options,
-        on_sample,
+        on_sample: &mut on_chosen,
         ids: BTreeSet::new(),
         missing: options.only.clone(),
         report: LoadReport::default(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::choices::SamplePart;
 use crate::fit::{Fit, TokenCounter};
 use crate::formats::FieldMap;
 use crate::records::OpenTable;
@@ -55,6 +56,8 @@ pub struct LoadOptions<'a> {
     pub limit: Option<usize>,
     /// Only the samples of these ids; all when empty.
     pub only: BTreeSet<String>,
+    /// Only this part of all samples.
+    pub part: Option<SamplePart>,
     /// What to do with a row that is no sample.
     pub bad_rows: BadRows,
     /// Which fields are what. When not empty, rows are read by it and not as a benchmark's.

@@ -40,13 +40,15 @@ pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
 pub use eviction::evict;
+pub use files::{OwnedLock, write_file};
 pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
 };
 pub use plan::{CapturePlan, DecodePlan, Keep};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, HalfFormat, LaterQuestion, Manifest, ModelShape, SampleEntry,
-    SampleHeader, SampleRecord, SampleState, Session, Shrink, Shrunk, shrink,
+    CapturedSample, FORMAT_VERSION, HalfFormat, LaterQuestion, Manifest, ModelShape, Repaired,
+    SampleEntry, SampleHeader, SampleRecord, SampleState, Session, Shrink, Shrunk, merge,
+    part_name, repair, shrink,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};

@@ -155,11 +155,15 @@ impl CapturePlan {
     }
 
     /// Whether both ask for the same: what was read of the data is what came of it, and sessions of earlier programs
-    /// do not say it.
+    /// do not say it. Which part of the samples it is, is another question.
     pub(crate) fn asks_for_the_same(&self, other: &Self) -> bool {
         let asked = |plan: &Self| Self {
             read: None,
             keep: Some(plan.keep()),
+            prompts: PromptChoices {
+                part: None,
+                ..plan.prompts.clone()
+            },
             ..plan.clone()
         };
         asked(self) == asked(other)

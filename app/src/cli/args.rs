@@ -14,6 +14,7 @@ use super::figure::FigureArguments;
 use super::measure_arguments::MeasureArguments;
 use super::prompt_arguments::PromptArguments;
 use super::session::SessionCommand;
+use super::sweep::SweepArguments;
 use crate::jobs::window::PictureTheme;
 
 /// Workbench for KV-cache eviction: which prompt tokens decoding really attends to, and how well
@@ -45,9 +46,11 @@ pub enum Command {
     Figure(Box<FigureArguments>),
     /// Measure what a paper measured, and write it beside the published numbers: a page, tables, figures
     Recipe(Box<RecipeArguments>),
-    /// Say what is in a session, and whether it is whole
+    /// Say what is in a session, whether it is whole, repair it, join its parts
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Run a plan over models, data, windows, decode settings and seeds, here or on a cluster
+    Sweep(SweepArguments),
     /// Capture the built-in prompts with the built-in model, measure them, and open the workbench
     Demo(DemoArguments),
     /// Train a model

@@ -12,6 +12,7 @@ use kvlens_sessions::{CapturePlan, DecodePlan, Keep, Session};
 use super::args::{CaptureArguments, DEFAULT_DECODE_TOKENS, DEFAULT_WINDOW};
 use super::plan_file::{Entry, PlanFile};
 use crate::jobs::failure::Failure;
+use crate::jobs::sweep::file_name;
 
 /// A capture and its session's folder; none where only an estimate was asked for.
 #[derive(Debug, PartialEq)]
@@ -49,7 +50,15 @@ fn begun(arguments: &CaptureArguments, session: &Path) -> Result<Cell> {
         .into());
     }
     // a plan is taken from a manifest only that nobody changed
-    let plan = Session::open(session)?.manifest().plan.clone();
+    let open = Session::open(session)?;
+    if open.is_in_parts() {
+        return Err(Failure::BadInput(format!(
+            "the session is in parts, each of which is written by itself; run its sweep again, or go on with one part: {}",
+            session.display()
+        ))
+        .into());
+    }
+    let plan = open.manifest().plan.clone();
     Ok(Cell {
         plan,
         out: Some(session.to_owned()),
@@ -77,7 +86,11 @@ fn no_out(arguments: &CaptureArguments) -> bool {
     arguments.out.is_none() && !arguments.estimate
 }
 
-fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>> {
+/// The cells of a plan file.
+///
+/// # Errors
+/// [`Failure::BadInput`] for what it leaves open.
+pub fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>> {
     let common = Common::of(arguments, &file)?;
     let lacks = |key: &str| Failure::BadInput(format!("the plan names no {key}, nor does --{key}"));
     let models: Vec<ModelSource> = match &arguments.model {
@@ -231,14 +244,14 @@ impl Common {
 }
 
 /// The last part of a model's path or id.
-fn model_stem(model: &ModelSource) -> String {
+pub fn model_stem(model: &ModelSource) -> String {
     let text = model.to_string();
     let last = Path::new(&text).file_name();
     file_name(&last.map_or(text.clone(), |last| last.to_string_lossy().into_owned()))
 }
 
 /// What was typed, files without their folder and ending.
-fn data_stem(data: &[String]) -> String {
+pub fn data_stem(data: &[String]) -> String {
     let stems = data.iter().map(|spec| {
         let is_file = [".txt", ".jsonl", ".parquet"]
             .iter()
@@ -249,21 +262,8 @@ fn data_stem(data: &[String]) -> String {
     file_name(&stems.collect::<Vec<_>>().join("+"))
 }
 
-/// With a hyphen for every character that is not at home in a file's name.
-fn file_name(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_alphanumeric() || matches!(c, '.' | '_' | '+') {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect()
-}
-
 /// The name, with the first number that makes it differ from the others.
-fn unused(name: String, others: &[String]) -> String {
+pub fn unused(name: String, others: &[String]) -> String {
     if !others.contains(&name) {
         return name;
     }

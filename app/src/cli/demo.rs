@@ -129,6 +129,7 @@ fn measurement(session: &Path, tables: &Path) -> Result<MeasureRequest> {
             csv: false,
             importance: false,
         },
+        command: None,
     })
 }
 

@@ -33,6 +33,7 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
             csv: arguments.csv,
             importance: arguments.importance,
         },
+        command: None,
     };
     let table = measured_text(&request, &cancel_on_interrupt()?)?;
     output::print(&format!(

@@ -28,6 +28,8 @@ mod prompt_arguments;
 mod recall_table;
 mod recipe;
 mod session;
+mod sweep;
+mod sweep_plan;
 mod train;
 mod train_window;
 
@@ -57,6 +59,7 @@ pub fn run(open_window: OpenWindow) -> ExitCode {
         Command::Figure(arguments) => figure::run(&arguments),
         Command::Recipe(arguments) => recipe::run(&arguments),
         Command::Session(command) => session::run(&command),
+        Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments, open_window),
         Command::Train(command) => train::run(&command),
         Command::Data(command) => data::run(&command),

@@ -88,38 +88,67 @@ impl PlanFile {
     /// # Errors
     /// [`Failure::BadInput`] for what is no TOML, a key that is not known, or a value of another kind.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("the plan cannot be read: {}", path.display()))?;
-        let refused = |reason: &str| {
-            let reason = reason.trim().replace('\n', " ");
-            Failure::BadInput(format!("the plan: {reason}: {}", path.display()))
-        };
-        let in_line = |error: &toml::de::Error| {
-            let line = error.span().map(|span| {
-                let before = text.get(..span.start).unwrap_or_default();
-                before.matches('\n').count() + 1
-            });
-            let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-            refused(&format!("{place}{}", error.message()))
-        };
-        let table: Table = toml::from_str(&text).map_err(|error| in_line(&error))?;
-        if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(refused(&unknown_key(unknown)).into());
-        }
-        Ok(toml::from_str(&text).map_err(|error| in_line(&error))?)
+        let text = read_text(path)?;
+        checked_table(&text, path, &[])?;
+        Ok(toml::from_str(&text).map_err(|error| in_line(&error, &text, path))?)
     }
 }
 
+/// Reads a plan file whose keys may also be some others.
+///
+/// # Errors
+/// As [`PlanFile::read`].
+pub fn read_table(path: &Path, others: &[&str]) -> Result<Table> {
+    checked_table(&read_text(path)?, path, others)
+}
+
+/// What a plan takes at most: it is typed by hand.
+const MOST_BYTES: u64 = 1 << 24;
+
+fn read_text(path: &Path) -> Result<String> {
+    let said = || format!("the plan cannot be read: {}", path.display());
+    let metadata = fs::metadata(path).with_context(said)?;
+    // opening a pipe would wait for a writer
+    if !metadata.is_file() || metadata.len() > MOST_BYTES {
+        return Err(refused("it is no file of at most 16 MiB", path).into());
+    }
+    fs::read_to_string(path).with_context(said)
+}
+
+fn checked_table(text: &str, path: &Path, others: &[&str]) -> Result<Table> {
+    let table: Table = toml::from_str(text).map_err(|error| in_line(&error, text, path))?;
+    let is_known = |key: &str| KEYS.contains(&key) || others.contains(&key);
+    if let Some(unknown) = table.keys().find(|key| !is_known(key)) {
+        return Err(refused(&unknown_key(unknown, others), path).into());
+    }
+    Ok(table)
+}
+
+fn refused(reason: &str, path: &Path) -> Failure {
+    let reason = reason.trim().replace('\n', " ");
+    Failure::BadInput(format!("the plan: {reason}: {}", path.display()))
+}
+
+fn in_line(error: &toml::de::Error, text: &str, path: &Path) -> Failure {
+    let line = error.span().map(|span| {
+        let before = text.get(..span.start).unwrap_or_default();
+        before.matches('\n').count() + 1
+    });
+    let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+    refused(&format!("{place}{}", error.message()), path)
+}
+
 /// Names the key that was probably meant.
-fn unknown_key(key: &str) -> String {
-    let near = KEYS
-        .into_iter()
-        .map(|known| (strsim::jaro_winkler(key, known), known))
+fn unknown_key(key: &str, others: &[&str]) -> String {
+    let known: Vec<&str> = KEYS.iter().chain(others).copied().collect();
+    let near = known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(key, known), *known))
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     let nearest = near.map_or("", |(_, known)| known);
     format!(
         "there is no key '{key}', the nearest is '{nearest}' (known: {})",
-        KEYS.join(", ")
+        known.join(", ")
     )
 }
 

@@ -109,6 +109,8 @@ impl PromptArguments {
         Ok(PromptChoices {
             limit: self.limit.or(keys.limit),
             sample: several(&self.sample, &keys.sample),
+            // which part of them a process takes is a sweep's
+            part: None,
             bad_rows: match skips_rows {
                 true => BadRows::LeaveOut,
                 false => BadRows::Refuse,

@@ -1,4 +1,4 @@
-//! `kvlens session`: what is in a session, and whether it is whole.
+//! `kvlens session`: what is in a session, whether it is whole, what is done about it, and joining parts.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use kvlens_sessions::estimate::readable_bytes;
-use kvlens_sessions::{HalfFormat, Keep, Session, Shrink, shrink};
+use kvlens_sessions::{HalfFormat, Keep, Session, Shrink, merge, repair, shrink};
 use serde::Serialize;
 
 use super::interrupt::cancel_on_interrupt;
@@ -25,6 +25,11 @@ pub enum SessionCommand {
     Check(SessionArguments),
     /// Write a smaller session: without values, or with numbers of 16 bits. What is there stays as it is
     Shrink(ShrinkArguments),
+    /// Take out what is not whole: files of damaged samples, and those that no sample names, go into SESSION.quarantine
+    /// beside it, and those samples are to be captured again
+    Repair(RepairArguments),
+    /// Join the parts of one session, such as those of a sweep, into one folder
+    Merge(MergeArguments),
 }
 
 /// `kvlens session shrink`
@@ -53,6 +58,25 @@ fn half_format(text: &str) -> Result<HalfFormat, String> {
     }
 }
 
+/// `kvlens session repair`
+#[derive(Debug, Args)]
+pub struct RepairArguments {
+    /// The session folder (NAME.kvlens), or one in parts
+    #[arg(value_name = "SESSION")]
+    pub session: PathBuf,
+}
+
+/// `kvlens session merge`
+#[derive(Debug, Args)]
+pub struct MergeArguments {
+    /// The session in parts, or its parts
+    #[arg(value_name = "SESSION", required = true)]
+    pub sessions: Vec<PathBuf>,
+    /// The session folder to write
+    #[arg(long, value_name = "SESSION")]
+    pub out: PathBuf,
+}
+
 /// What both take.
 #[derive(Debug, Args)]
 pub struct SessionArguments {
@@ -73,7 +97,55 @@ pub fn run(command: &SessionCommand) -> Result<()> {
         SessionCommand::Info(arguments) => print_info(arguments),
         SessionCommand::Check(arguments) => print_check(arguments),
         SessionCommand::Shrink(arguments) => print_shrunk(arguments),
+        SessionCommand::Repair(arguments) => repair_all(arguments),
+        SessionCommand::Merge(arguments) => merge_parts(arguments),
     }
+}
+
+fn repair_all(arguments: &RepairArguments) -> Result<()> {
+    let cancel = cancel_on_interrupt()?;
+    let session = Session::open(&arguments.session)?;
+    let mut taken_out = 0;
+    for folder in session.folders() {
+        let mut progress = Progress::begin("repair")?;
+        let mut tell = |index: usize, count: usize, id: &str| progress.sample(index, count, id);
+        let repaired = repair(folder, &mut tell, &cancel);
+        progress.end();
+        let repaired = repaired?;
+        for (sample, reason) in &repaired.taken_out {
+            output::print(&format!("{sample}: {reason}\n"))?;
+        }
+        for stray in &repaired.strays {
+            output::print(&format!("{stray}: no sample names it\n"))?;
+        }
+        let moved = repaired.quarantine.map_or_else(String::new, |quarantine| {
+            format!("; moved to {}", quarantine.display())
+        });
+        output::print(&format!(
+            "{} whole, {} to be captured again{moved}: {}\n",
+            repaired.whole,
+            repaired.taken_out.len(),
+            folder.display()
+        ))?;
+        taken_out += repaired.taken_out.len();
+    }
+    if taken_out > 0 {
+        output::note("kvlens: `kvlens capture --resume SESSION` captures what was taken out again");
+    }
+    Ok(())
+}
+
+fn merge_parts(arguments: &MergeArguments) -> Result<()> {
+    let cancel = cancel_on_interrupt()?;
+    let mut progress = Progress::begin("merge")?;
+    let mut tell = |done: usize, count: usize| progress.sample(done.saturating_sub(1), count, "");
+    let merged = merge(&arguments.sessions, &arguments.out, &mut tell, &cancel);
+    progress.end();
+    output::print(&format!(
+        "{} samples in one session: {}\n",
+        merged?,
+        arguments.out.display()
+    ))
 }
 
 fn print_info(arguments: &SessionArguments) -> Result<()> {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use egui::{Pos2, RawInput, Rect, vec2};
 
 use super::Start;
@@ -15,6 +15,7 @@ use super::layout::Layout;
 use super::offscreen::{OffscreenRenderer, Picture};
 use super::state::{Settings, ThemeChoice};
 use super::workbench::Workbench;
+use crate::jobs::failure::Failure;
 use crate::jobs::folders::sessions_folder;
 
 /// Simulated time between two frames, in seconds.
@@ -106,7 +107,12 @@ impl Stage {
         self.wait();
         let mut new = self.workbench.data().log.iter().skip(said);
         match new.find(|message| message.severity == Severity::Error) {
-            Some(message) => bail!("{} (at the command {command:?})", message.text),
+            // what was asked for, or what it was asked of, is wrong
+            Some(message) => Err(Failure::BadInput(format!(
+                "{} (at the command {command:?})",
+                message.text
+            ))
+            .into()),
             None => Ok(()),
         }
     }

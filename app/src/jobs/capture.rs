@@ -128,8 +128,9 @@ pub fn run(
     };
     let estimate = Estimate::of(&plan, &samples, is_loaded)?;
     estimate.check()?;
+    estimate.check_disk(&request.out)?;
     watch.accepted(&estimate);
-    let model = models.load(&choice)?;
+    let model = models.load(&choice, cancel)?;
     watch.loaded(&request.plan.model);
     for warning in model.warnings() {
         watch.note(&format!("warning: {warning}"));

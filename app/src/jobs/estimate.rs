@@ -1,5 +1,8 @@
 //! What a capture will take in memory and on disk.
 
+use std::fs;
+use std::path::Path;
+
 use anyhow::Result;
 use kvlens_datasets::Sample;
 use kvlens_sessions::estimate::{
@@ -8,7 +11,9 @@ use kvlens_sessions::estimate::{
 use kvlens_sessions::hub::HubId;
 use kvlens_sessions::{CapturePlan, Keep};
 
+use super::failure::Failure;
 use super::fetch::missing;
+use crate::system_disk::free_bytes;
 use crate::system_memory::available_memory;
 
 /// What a capture takes, and what there is.
@@ -88,6 +93,23 @@ impl Estimate {
         Ok(self.estimator.check(&self.memory, self.available)?)
     }
 
+    /// Refuses a session for which the disk has no room beside what is written of it already.
+    ///
+    /// # Errors
+    /// [`Failure::BadInput`].
+    pub fn check_disk(&self, out: &Path) -> Result<()> {
+        let there = fs::read_dir(out).into_iter().flatten().flatten();
+        let there = there
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|file| file.len());
+        match lacking_room(self.memory.session_bytes, there.sum(), free_bytes(out)) {
+            None => Ok(()),
+            Some(sentence) => {
+                Err(Failure::BadInput(format!("{sentence}: {}", out.display())).into())
+            }
+        }
+    }
+
     /// The peak and the session on disk, in a line.
     #[must_use]
     pub fn peak_line(&self) -> String {
@@ -124,6 +146,19 @@ impl Estimate {
     }
 }
 
+/// A sentence where a disk with so many bytes free cannot hold what is still to be written.
+fn lacking_room(session_bytes: f64, there: u64, free: Option<u64>) -> Option<String> {
+    let more = session_bytes - there as f64;
+    let free = free? as f64;
+    (more > free).then(|| {
+        format!(
+            "the session would take up to {} more on disk, of which {} are free; capture fewer or shorter samples, or give another --out",
+            readable_bytes(more),
+            readable_bytes(free)
+        )
+    })
+}
+
 fn of_limit(needed: f64, limit: Option<u64>) -> String {
     let needed = readable_bytes(needed);
     limit.map_or(needed.clone(), |limit| {
@@ -132,4 +167,22 @@ fn of_limit(needed: f64, limit: Option<u64>) -> String {
             readable_bytes(limit as f64)
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lacking_room;
+
+    #[test]
+    fn what_is_written_already_needs_no_room() {
+        let mib = |count: u64| count << 20;
+        assert_eq!(lacking_room(mib(3) as f64, 0, Some(mib(3))), None);
+        assert_eq!(lacking_room(mib(3) as f64, mib(2), Some(mib(1))), None);
+        assert_eq!(lacking_room(mib(3) as f64, 0, None), None);
+        let sentence = lacking_room(mib(3) as f64, 0, Some(mib(2))).unwrap();
+        assert!(
+            sentence.contains("3.0 MiB more") && sentence.contains("2.0 MiB are free"),
+            "{sentence}"
+        );
+    }
 }

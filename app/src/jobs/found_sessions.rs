@@ -76,7 +76,7 @@ fn look_into(folder: &Path, deepest: usize, found: &mut Vec<PathBuf>) -> Result<
 }
 
 fn is_session(folder: &Path) -> bool {
-    folder.join("manifest.json").is_file()
+    Session::is_there(folder)
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {

@@ -21,6 +21,7 @@ pub mod prompts;
 mod provenance;
 pub mod recipe;
 pub mod session;
+pub mod sweep;
 pub mod train;
 mod warnings;
 mod watch;

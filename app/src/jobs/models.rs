@@ -6,6 +6,7 @@ use anyhow::Result;
 use kvlens_sessions::Session;
 use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, Model, ModelSource};
 
+use super::Cancel;
 use crate::measurement::session_model::difference;
 
 /// A model, and how it runs.
@@ -67,13 +68,19 @@ impl Models {
     /// The model, loaded unless it is the one of the job before.
     ///
     /// # Errors
-    /// What loading refuses.
-    pub fn load(&mut self, choice: &ModelChoice) -> Result<&Model> {
+    /// What loading refuses, and a cancel.
+    pub fn load(&mut self, choice: &ModelChoice, cancel: &Cancel) -> Result<&Model> {
         self.make_room_for(choice);
         let loaded = match self.loaded.take() {
             Some(loaded) => loaded,
             None => {
-                let model = Model::load(&choice.source, choice.device, choice.dtype)?;
+                let ModelChoice {
+                    source,
+                    device,
+                    dtype,
+                    ..
+                } = choice;
+                let model = Model::load_unless_cancelled(source, *device, *dtype, cancel)?;
                 (choice.clone(), model.with_attention(choice.attention))
             }
         };
@@ -90,6 +97,7 @@ impl Models {
         sources: &[ModelSource],
         device: DeviceChoice,
         dtype: DtypeChoice,
+        cancel: &Cancel,
     ) -> Result<&Model, NoSessionModel> {
         let expected = &session.manifest().model;
         let mut refused = None;
@@ -100,7 +108,7 @@ impl Models {
                 dtype,
                 attention: AttentionKernel::default(),
             };
-            let why = match self.load(&choice) {
+            let why = match self.load(&choice, cancel) {
                 Ok(model) => match difference(model.identity(), expected) {
                     None => break,
                     Some(part) => WhyNoModel::Differs(part),

@@ -115,6 +115,15 @@ impl<'a> Provenance<'a> {
         })
     }
 
+    /// With the command that others know it by in place of this process's own.
+    #[must_use]
+    pub fn of_command(mut self, command: Option<&Vec<String>>) -> Self {
+        if let Some(command) = command {
+            self.command_line.clone_from(command);
+        }
+        self
+    }
+
     /// The JSON text.
     ///
     /// # Errors

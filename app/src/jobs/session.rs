@@ -55,10 +55,14 @@ pub fn info(session: &Session) -> Result<SessionInfo<'_>> {
     }
     Ok(SessionInfo {
         name: session.name(),
-        bytes: folder_bytes(session.path())?,
+        bytes: session
+            .folders()
+            .into_iter()
+            .map(folder_bytes)
+            .sum::<Result<u64>>()?,
         finished: session.sample_count(),
         failed,
-        pending,
+        pending: pending + session.missing_samples(),
         prompt_tokens,
         decode_tokens,
         manifest,

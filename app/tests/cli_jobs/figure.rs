@@ -312,8 +312,12 @@ fn what_cannot_be_drawn_is_refused_and_leaves_nothing() {
             "there are last:48, dapq, h2o",
         ),
         (
-            &["--kind", "recall", "--out", "a.svg", "--layer", "99"],
-            "nothing to draw",
+            &["--kind", "recall", "--out", "a.svg", "--layer", "0,99"],
+            "no session has a layer 99",
+        ),
+        (
+            &["--kind", "head-map", "--out", "a.svg", "--head", "64"],
+            "no session has a head 64",
         ),
         (
             &["--kind", "head-map", "--out", "a.svg", "--budget", "90000"],

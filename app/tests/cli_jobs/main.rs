@@ -26,6 +26,7 @@ mod resume;
 mod screenshot;
 mod session;
 mod support;
+mod sweep;
 mod train;
 mod train_window;
 mod values;

@@ -63,7 +63,7 @@ fn what_cannot_be_shown_is_a_sentence() {
     ] {
         let arguments = [&["open", "--screenshot", "x.png"], arguments].concat();
         let refused = run(folder.path(), &arguments);
-        assert_ne!(refused.code, 0, "{refused:#?}");
+        assert_eq!(refused.code, 2, "{refused:#?}");
         assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
         assert!(!folder.path().join("x.png").exists());
     }

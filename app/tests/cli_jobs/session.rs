@@ -114,3 +114,71 @@ fn a_plan_that_is_no_text_is_bad_input() {
     );
     assert_eq!(ran.code, 2, "{ran:#?}");
 }
+
+#[test]
+fn a_repair_takes_out_what_is_not_whole_and_says_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    run_ok(at, &CAPTURE);
+    let session = at.join("s.kvlens");
+    let sample = session.join("sample-00001.safetensors");
+    let good = fs::read(&sample).unwrap();
+    fs::write(&sample, &good[..good.len() - 1]).unwrap();
+    fs::write(session.join("sample-00002.safetensors.partial"), "half").unwrap();
+    let repaired = run_ok(at, &["session", "repair", "s.kvlens"]);
+    for word in [
+        "SHA-256 differs",
+        "no sample names it",
+        "1 whole, 1 to be captured again",
+    ] {
+        assert!(
+            repaired.stdout.contains(word),
+            "{word}: {}",
+            repaired.stdout
+        );
+    }
+    let quarantine = at.join("s.kvlens.quarantine");
+    let moved = fs::read(quarantine.join("sample-00001.safetensors")).unwrap();
+    assert!(moved == good[..good.len() - 1], "nothing is thrown away");
+    assert!(quarantine.join("sample-00002.safetensors.partial").exists());
+    let checked = json(at, &["session", "check", "s.kvlens", "--json"], 0);
+    assert_eq!(
+        (&checked["whole"], &checked["pending"]),
+        (&1.into(), &1.into())
+    );
+    // again there is nothing to do, and what was taken out stays
+    let again = run_ok(at, &["session", "repair", "s.kvlens"]);
+    assert!(
+        again.stdout.contains("1 whole, 0 to be"),
+        "{}",
+        again.stdout
+    );
+    run_ok(at, &["capture", "--resume", "s.kvlens"]);
+    assert!(fs::read(&sample).unwrap().len() == good.len());
+
+    let manifest = session.join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(
+        &manifest,
+        text.replacen("\"max_tokens\": 4", "\"max_tokens\": 5", 1),
+    )
+    .unwrap();
+    let refused = run(at, &["session", "repair", "s.kvlens"]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(refused.stderr.contains("was changed"), "{}", refused.stderr);
+}
+
+#[test]
+fn sessions_that_are_no_parts_of_one_are_not_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    run_ok(at, &CAPTURE);
+    let refused = run(at, &["session", "merge", "s.kvlens", "--out", "m.kvlens"]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(
+        refused.stderr.contains("no part of one"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!at.join("m.kvlens").exists());
+}

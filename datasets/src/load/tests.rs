@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::choices::SamplePart;
 use crate::fit::{Fit, TokenCounter};
 use crate::formats::TemplateOrigin;
 use crate::sample::QuestionPlace;
@@ -464,4 +465,28 @@ fn the_demo_task_is_loaded_by_its_specification() {
                 && sample.dataset == "demo"
                 && sample.task == "facts")
     );
+}
+
+#[test]
+fn parts_make_up_the_whole_with_the_ids_of_the_whole() {
+    let rows = "{\"prompt\":\"a\",\"id\":\"x\"}\n".repeat(5);
+    let load = |part| {
+        let options = LoadOptions {
+            part,
+            ..LoadOptions::default()
+        };
+        load_file("p.jsonl", &rows, &options).unwrap().samples
+    };
+    let part = |first, samples| {
+        Some(SamplePart {
+            first,
+            samples,
+            of: 5,
+        })
+    };
+    let whole = load(None);
+    assert_eq!(ids(&whole), ["x", "x-2", "x-3", "x-4", "x-5"]);
+    assert_eq!(ids(&load(part(2, 2))), ["x-3", "x-4"]);
+    let parts = [part(0, 2), part(2, 2), part(4, 1)].map(load);
+    assert_eq!(parts.concat(), whole);
 }

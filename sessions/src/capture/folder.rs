@@ -13,7 +13,7 @@ use crate::model::Model;
 use crate::plan::CapturePlan;
 use crate::store::{
     FORMAT_VERSION, Found, JOURNAL_FILE, Journal, LOCK_FILE, MANIFEST_FILE, Manifest, SampleEntry,
-    SampleState, found_in_file, remove_journal,
+    SampleState, difference as another, found_in_file, remove_journal,
 };
 use crate::windows::ReadyWindow;
 
@@ -135,31 +135,19 @@ fn resumed(fresh: Manifest, out: &Path) -> Result<Manifest, SessionError> {
 
 /// What a session was begun with that is another now.
 fn difference(found: &Manifest, fresh: &Manifest) -> Option<String> {
-    let text = |manifest: &Manifest| manifest.text_rules.clone();
-    let template = |manifest: &Manifest| Some(text(manifest)?.chat_template);
-    let part = if !found.plan.asks_for_the_same(&fresh.plan) {
-        "plan"
-    } else if found.model != fresh.model {
-        "model"
-    } else if found.window_weights_sha256 != fresh.window_weights_sha256 {
-        "set of weights for a window"
-    } else if found.device != fresh.device || found.dtype != fresh.dtype {
-        "device or number format"
-    } else if !same_samples(found, fresh) {
-        "set of samples"
-    } else if found.text_rules.is_some() && template(found) != template(fresh) {
-        "chat template (chat_template.jinja or tokenizer_config.json of the model)"
-    } else if found.text_rules.is_some() && text(found) != text(fresh) {
-        "set of ids that end a text (generation_config.json of the model)"
-    } else if found.kvlens_version != fresh.kvlens_version {
-        return Some(format!(
-            "version of KVLens ({}, and this is {})",
-            found.kvlens_version, fresh.kvlens_version
-        ));
-    } else {
-        return None;
+    let what = |what: &str| Some(what.to_owned());
+    if found.device != fresh.device {
+        return what("device or number format");
+    }
+    // the model may have been replaced by one of the same name and another shape, which is told as the model
+    let found = Manifest {
+        shape: fresh.shape.clone(),
+        ..found.clone()
     };
-    Some(part.to_owned())
+    another(&found, fresh).or_else(|| match same_samples(&found, fresh) {
+        true => None,
+        false => what("set of samples"),
+    })
 }
 
 fn new_manifest(

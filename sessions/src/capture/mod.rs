@@ -17,7 +17,7 @@ use crate::hash::sha256_hex;
 use crate::model::Model;
 use crate::plan::CapturePlan;
 use crate::prefill::Prefilled;
-use crate::store::{SampleState, write_sample};
+use crate::store::{SampleState, sample_file_name, write_sample};
 use crate::windows::{ReadyWindow, expand_all, parse_windows};
 use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
@@ -136,7 +136,7 @@ impl CaptureJob<'_> {
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<SampleState, SessionError> {
         let captured = self.capture_sample(&prepare(self, sample)?, shared, on_event)?;
-        let file = format!("sample-{index:05}.safetensors");
+        let file = sample_file_name(index);
         let path = folder.path().join(&file);
         let bytes = write_sample(&captured, &path)?;
         write_file(&path, &bytes)?;

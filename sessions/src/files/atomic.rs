@@ -7,7 +7,10 @@ use crate::SessionError;
 use crate::error::Context;
 
 /// Writes `bytes` aside, syncs them, and renames them to `path`.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SessionError> {
+///
+/// # Errors
+/// [`SessionError::Io`] when that cannot be done; what stood there stays.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SessionError> {
     let aside = path.with_added_extension("partial");
     let written = write_and_sync(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
     if written.is_err() {
@@ -16,6 +19,26 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SessionError> 
     }
     written.io("write the file", path)?;
     sync_folder(path);
+    Ok(())
+}
+
+/// Copies a file aside, lets `check` look at the copy, and renames it to `to`.
+pub(crate) fn copy_file(
+    from: &Path,
+    to: &Path,
+    check: impl FnOnce(&Path) -> Result<(), SessionError>,
+) -> Result<(), SessionError> {
+    let aside = to.with_added_extension("partial");
+    let copied = std::fs::copy(from, &aside)
+        .and_then(|_| std::fs::File::open(&aside)?.sync_all())
+        .io("copy the file", from)
+        .and_then(|()| check(&aside))
+        .and_then(|()| std::fs::rename(&aside, to).io("write the file", to));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    copied?;
+    sync_folder(to);
     Ok(())
 }
 

@@ -98,7 +98,7 @@ fn host() -> String {
 /// when its process ends, however that ends; where it has none, the file itself is the lock, and one whose process is
 /// gone is taken over.
 #[derive(Debug)]
-pub(crate) struct OwnedLock {
+pub struct OwnedLock {
     path: PathBuf,
     _file: File,
 }
@@ -108,7 +108,7 @@ impl OwnedLock {
     ///
     /// # Errors
     /// [`SessionError::Session`] with the owner where another holds it.
-    pub(crate) fn take(path: &Path, others: &str) -> Result<Self, SessionError> {
+    pub fn take(path: &Path, others: &str) -> Result<Self, SessionError> {
         let busy = || SessionError::Session {
             reason: told(others, Owner::read(path)),
             path: path.to_owned(),
@@ -124,6 +124,12 @@ impl OwnedLock {
             path: path.to_owned(),
             _file: file,
         })
+    }
+
+    /// Whether somebody seems to hold the lock, by what its file says; nothing is taken for it, so that nobody is kept
+    /// from it. Of a process on another computer nobody here can tell.
+    pub fn seems_held(path: &Path) -> bool {
+        Owner::read(path).is_some_and(|owner| !owner.is_gone())
     }
 }
 

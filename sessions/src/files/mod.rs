@@ -7,8 +7,10 @@ mod lock;
 mod seal;
 mod serialized;
 
-pub(crate) use atomic::write_file;
+pub(crate) use atomic::copy_file;
+pub use atomic::write_file;
 pub(crate) use bounded::read_at_most;
-pub(crate) use lock::{OwnedLock, Tried, try_lock};
+pub use lock::OwnedLock;
+pub(crate) use lock::{Tried, try_lock};
 pub(crate) use seal::{UNSEALED, is_sealed, seal};
 pub(crate) use serialized::serialized;

@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error, context};
 use serde_json::Value;
 
+use super::chat_bounds::{check_source, rendered};
 use super::chat_python::{install, without_generation_tags};
 use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
@@ -18,7 +19,7 @@ use crate::hash::sha256_hex;
 
 /// What a template may use up whatever the prompt is, in minijinja's measure: steps, and 64 bytes that it makes.
 /// Templates of published checkpoints take some hundreds a turn.
-const MOST_FUEL: u64 = 1_000_000;
+const MOST_FUEL: u64 = 300_000;
 
 /// What it may use up besides for each byte of the prompt, which is copied, cut and searched a few times.
 const FUEL_A_BYTE: u64 = 2;
@@ -99,32 +100,35 @@ impl ChatTemplate {
         prompt: &str,
         variables: &ChatVariables,
     ) -> Result<String, SessionError> {
-        let failed = |error: Error| SessionError::Tokenizer {
-            reason: format!("the chat template cannot be rendered ({error})"),
-        };
-        let mut environment = Environment::new();
-        environment.set_syntax(python_whitespace().map_err(failed)?);
+        check_source(&self.source).map_err(|reason| SessionError::Tokenizer {
+            reason: format!("the chat template cannot be used: {reason}"),
+        })?;
         let for_prompt = FUEL_A_BYTE.saturating_mul(prompt.len() as u64);
-        environment.set_fuel(Some(MOST_FUEL.saturating_add(for_prompt)));
-        install(&mut environment);
-        let source = without_generation_tags(&self.source);
-        let template = environment.template_from_str(&source).map_err(failed)?;
+        let fuel = MOST_FUEL.saturating_add(for_prompt);
+        let (source, prompt) = (without_generation_tags(&self.source), prompt.to_owned());
         let tokens = self.special_tokens.iter();
         let tokens = tokens.map(|(name, token)| (*name, token.as_str().into()));
         let variables = variables
             .iter()
             .map(|(name, value)| (name, minijinja::Value::from(Serde(value.clone()))));
-        template
-            .render(context! {
-                messages => [context! { role => "user", content => prompt }],
-                add_generation_prompt => true,
-                tools => (),
-                documents => (),
-                // a token that the checkpoint has not is undefined and prints nothing
-                ..minijinja::Value::from_pairs(tokens.chain(variables)),
-            })
-            .map_err(failed)
+        let more = minijinja::Value::from_pairs(tokens.chain(variables));
+        rendered(fuel, move || render(&source, &prompt, more, fuel))
     }
+}
+
+fn render(source: &str, prompt: &str, more: minijinja::Value, fuel: u64) -> Result<String, Error> {
+    let mut environment = Environment::new();
+    environment.set_syntax(python_whitespace()?);
+    environment.set_fuel(Some(fuel));
+    install(&mut environment);
+    environment.template_from_str(source)?.render(context! {
+        messages => [context! { role => "user", content => prompt }],
+        add_generation_prompt => true,
+        tools => (),
+        documents => (),
+        // a token that the checkpoint has not is undefined and prints nothing
+        ..more
+    })
 }
 
 /// transformers renders with `trim_blocks` and `lstrip_blocks`.
@@ -164,7 +168,7 @@ mod tests {
         refused: Option<String>,
     }
 
-    fn render(
+    fn rendered_by(
         source: &str,
         special_tokens: &BTreeMap<String, String>,
         variables: &ChatVariables,
@@ -190,7 +194,7 @@ mod tests {
         let cases: Vec<Case> =
             serde_json::from_str(include_str!("../../tests/fixtures/chat-templates.json")).unwrap();
         for case in cases {
-            let rendered = render(
+            let rendered = rendered_by(
                 &case.template,
                 &case.special_tokens,
                 &case.variables,
@@ -214,10 +218,56 @@ mod tests {
             "{% for a in range(90000) %}{% for b in range(90000) %}x{% endfor %}{% endfor %}",
             "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
             "{% set ns = namespace(t='x' * 90) %}{% for a in range(90000) %}{% set ns.t = ns.t + ns.t %}{% endfor %}",
+            "{{ '{:>2000000000}'.format('x') }}",
+            "{{ '%2000000000s' | format('x') }}",
         ] {
             let error =
-                render(endless, &BTreeMap::new(), &ChatVariables::default(), "x").unwrap_err();
+                rendered_by(endless, &BTreeMap::new(), &ChatVariables::default(), "x").unwrap_err();
             assert!(error.contains("cannot be rendered"), "{error}");
+        }
+    }
+
+    /// Each overflows the stack of a test's thread, and so would end the program.
+    #[test]
+    fn templates_that_nest_without_end_are_refused_or_rendered() {
+        let deep = "{% set ns = namespace(l=[]) %}{% for a in range(99000) %}{% set ns.l = [ns.l] %}{% endfor %}";
+        let refused = |source: &str| {
+            rendered_by(source, &BTreeMap::new(), &ChatVariables::default(), "x").unwrap_err()
+        };
+        for source in [
+            format!("{deep}{{{{ ns.l | tojson }}}}"),
+            format!("{deep}{{{{ ns.l }}}}"),
+            format!("{{{{ {} x }}}}", "not ".repeat(50_000)),
+            format!("{{{{ {} 1 }}}}", "-".repeat(50_000)),
+            format!("{{{{ x {} }}}}", "| trim ".repeat(30_000)),
+            format!("{{{{ x {} }}}}", ".y".repeat(50_000)),
+            format!("{{{{ {}1{} }}}}", "[".repeat(50_000), "]".repeat(50_000)),
+            "{% if x %}".repeat(20_000),
+            "x".repeat(1 << 20),
+        ] {
+            let error = refused(&source);
+            assert!(error.contains("cannot be"), "{error}");
+        }
+        // what nests as deep as its fuel allows, and is dropped or made a text
+        for source in [
+            deep.to_owned(),
+            format!("{deep}{{{{ (ns.l | string) | length }}}}"),
+        ] {
+            let _ = rendered_by(&source, &BTreeMap::new(), &ChatVariables::default(), "x");
+        }
+    }
+
+    /// Lists are joined lazily, so that doubling takes no fuel and reading all of it no end.
+    #[test]
+    fn a_template_whose_work_takes_no_fuel_is_ended_by_the_clock() {
+        let doubled = "{% set ns = namespace(t=[1]) %}{% for a in range(1000) %}{% set ns.t = ns.t + ns.t %}{% endfor %}";
+        for read in ["{{ ns.t | length }}", "{% if 2 in ns.t %}x{% endif %}"] {
+            let _ = rendered_by(
+                &format!("{doubled}{read}"),
+                &BTreeMap::new(),
+                &ChatVariables::default(),
+                "x",
+            );
         }
     }
 
@@ -226,7 +276,7 @@ mod tests {
         let source = "{% for m in messages %}{% set t = m.content | trim %}{{ '[' + t.strip() + ']' }}{% endfor %}";
         let prompt = "word ".repeat(200_000);
         let rendered =
-            render(source, &BTreeMap::new(), &ChatVariables::default(), &prompt).unwrap();
+            rendered_by(source, &BTreeMap::new(), &ChatVariables::default(), &prompt).unwrap();
         assert_eq!(rendered.len(), prompt.len() + 1);
     }
 

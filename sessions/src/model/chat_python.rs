@@ -9,6 +9,8 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
+use super::chat_bounds::{check_format, check_levels};
+
 /// The day that every template is rendered on, the one that Llama 3.1's template falls back to. With the real one
 /// a prompt would have other tokens tomorrow, and a run could not be made again.
 const DAY: (i32, u32, u32) = (2024, 7, 26);
@@ -19,7 +21,12 @@ const MOST_SPACES: usize = 64;
 /// Adds `raise_exception`, `strftime_now`, `tojson`, Python's methods of strings and dictionaries, and its
 /// spelling of `None`, `True` and `False`.
 pub(super) fn install(environment: &mut Environment<'_>) {
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(|state, value, method, arguments| {
+        if let (true, Some(text)) = (method == "format", value.as_str()) {
+            check_format(text)?;
+        }
+        minijinja_contrib::pycompat::unknown_method_callback(state, value, method, arguments)
+    });
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);
     environment.add_filter("tojson", to_json);
@@ -32,7 +39,10 @@ pub(super) fn install(environment: &mut Environment<'_>) {
         };
         match python {
             Some(word) => Ok(output.write_str(word)?),
-            None => Ok(write!(output, "{value}")?),
+            None => {
+                check_levels(value)?;
+                Ok(write!(output, "{value}")?)
+            }
         }
     });
 }
@@ -66,6 +76,7 @@ fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     let ascii: Option<bool> = options.get("ensure_ascii")?;
     options.assert_all_used()?;
+    check_levels(value)?;
     if ascii == Some(true) || indent.is_some_and(|spaces| spaces > MOST_SPACES) {
         return Err(Error::new(
             ErrorKind::InvalidOperation,

@@ -7,6 +7,7 @@ mod adapters;
 mod attention;
 mod cache;
 mod chat;
+mod chat_bounds;
 mod chat_python;
 mod chat_variables;
 mod checkpoint;
@@ -41,6 +42,7 @@ mod tap;
 mod tensor_names;
 mod text;
 mod text_rules;
+mod tokenizer_bounds;
 mod tokenizer_files;
 mod weights;
 
@@ -79,8 +81,8 @@ pub(crate) use text::TextCodec;
 pub use text_rules::{ChatTemplateIdentity, TextRules};
 pub(crate) use weights::{Parameters, Weights};
 
-use crate::SessionError;
 use crate::hash::sha256_hex;
+use crate::{CancelFlag, SessionError};
 use text::json_field;
 use weights::weights_sha256;
 
@@ -128,6 +130,20 @@ impl Model {
         device: DeviceChoice,
         dtype: DtypeChoice,
     ) -> Result<Self, SessionError> {
+        Self::load_unless_cancelled(source, device, dtype, &CancelFlag::default())
+    }
+
+    /// As [`load`](Self::load), but can be stopped while the weights are hashed, which takes minutes where they are
+    /// large.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`SessionError::Cancelled`].
+    pub fn load_unless_cancelled(
+        source: &ModelSource,
+        device: DeviceChoice,
+        dtype: DtypeChoice,
+        cancel: &CancelFlag,
+    ) -> Result<Self, SessionError> {
         let checkpoint = Checkpoint::find(source)?;
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let text = TextCodec::open(&checkpoint)?;
@@ -144,7 +160,7 @@ impl Model {
                 name: checkpoint.name.clone(),
                 architecture: decoder.config().family.architecture().to_owned(),
                 config_sha256: sha256_hex(&checkpoint.config),
-                weights_sha256: weights_sha256(&checkpoint.weights)?,
+                weights_sha256: weights_sha256(&checkpoint.weights, cancel)?,
                 tokenizer_sha256: text.sha256().to_owned(),
             },
             warnings: warnings(&checkpoint, &text, &decoder, &weights),

@@ -11,6 +11,7 @@ use super::chat::ChatTemplate;
 use super::chat_variables::ChatVariables;
 use super::checkpoint::Checkpoint;
 use super::text_rules::ChatTemplateIdentity;
+use super::tokenizer_bounds::check_growth;
 use super::tokenizer_files::TokenizerFiles;
 use crate::SessionError;
 use crate::caught_panic::unless_it_panics;
@@ -254,7 +255,8 @@ fn shift(spans: &mut [Range<usize>], bytes: usize) {
 }
 
 fn parse(file: &[u8]) -> Result<Tokenizer, SessionError> {
-    serde_json::from_slice::<Value>(file).map_err(|error| unreadable(&error))?;
+    let value: Value = serde_json::from_slice(file).map_err(|error| unreadable(&error))?;
+    check_growth(&value).map_err(|reason| SessionError::Tokenizer { reason })?;
     caught(|| Tokenizer::from_bytes(file), unreadable)
 }
 

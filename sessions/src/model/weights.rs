@@ -2,6 +2,7 @@
 //! and file.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,10 +16,10 @@ use super::checkpoint::WeightFiles;
 use super::gguf::{GgufTensors, Header};
 use super::linear::Matrix;
 use super::tensor_names::TensorNames;
-use crate::SessionError;
 use crate::error::Context;
 use crate::error::without_backtrace;
 use crate::hash::hex;
+use crate::{CancelFlag, SessionError};
 
 /// Parameters that are being trained, by their names in a checkpoint.
 pub(crate) type Parameters = BTreeMap<String, Var>;
@@ -280,40 +281,39 @@ fn names_of(paths: &[PathBuf]) -> String {
 }
 
 /// SHA-256 over the bytes of all weight files in the order of their names, as lower-case hex.
-pub(crate) fn weights_sha256(files: &WeightFiles) -> Result<String, SessionError> {
+pub(crate) fn weights_sha256(
+    files: &WeightFiles,
+    cancel: &CancelFlag,
+) -> Result<String, SessionError> {
     match files {
         WeightFiles::Embedded(bytes) => Ok(hex(&Sha256::digest(bytes))),
         WeightFiles::Files(paths) => {
             let mut hasher = Sha256::new();
             for path in paths {
-                hash_file(path, &mut hasher)?;
+                hash_file(path, &mut hasher, cancel)?;
             }
             Ok(hex(&hasher.finalize()))
         }
         WeightFiles::Gguf(header) => {
             let mut hasher = Sha256::new();
-            hash_file(header.path(), &mut hasher)?;
+            hash_file(header.path(), &mut hasher, cancel)?;
             Ok(hex(&hasher.finalize()))
         }
     }
 }
 
-fn hash_file(path: &Path, hasher: &mut Sha256) -> Result<(), SessionError> {
-    let file = std::fs::File::open(path).io("open the weights", path)?;
-    let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
-    std::io::copy(&mut reader, &mut HashWriter(hasher)).io("read the weights", path)?;
-    Ok(())
-}
+/// Bytes that are hashed between two looks at a cancel.
+const HASHED_AT_ONCE: usize = 1 << 20;
 
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+fn hash_file(path: &Path, hasher: &mut Sha256, cancel: &CancelFlag) -> Result<(), SessionError> {
+    let mut file = std::fs::File::open(path).io("open the weights", path)?;
+    let mut buffer = vec![0; HASHED_AT_ONCE];
+    loop {
+        cancel.check()?;
+        let count = file.read(&mut buffer).io("read the weights", path)?;
+        match buffer.get(..count) {
+            Some(read) if count > 0 => hasher.update(read),
+            _ => return Ok(()),
+        }
     }
 }

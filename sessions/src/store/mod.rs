@@ -1,11 +1,16 @@
 //! A session on disk: a folder `NAME.kvlens/` with `manifest.json` and one safetensors file per sample; while a capture
-//! runs, and after one that was killed, also `journal.jsonl` with what became of samples since.
+//! runs, and after one that was killed, also `journal.jsonl` with what became of samples since. A session whose samples
+//! are captured in parts is a folder of such folders.
 //!
 //! Files are written aside, synced and renamed, so a killed run loses at most the sample in flight.
 
 mod journal;
 mod manifest;
+mod merge;
 mod opened_file;
+mod parts;
+mod repair;
+mod same_capture;
 mod sample_file;
 mod sample_reader;
 mod session;
@@ -14,11 +19,16 @@ mod shrink;
 mod verified;
 
 pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleState};
+pub use merge::merge;
+pub use parts::part_name;
+pub use repair::{Repaired, repair};
 pub use sample_file::{CapturedSample, LaterQuestion, SampleHeader, SampleRecord};
 pub use session::Session;
 pub use shrink::{HalfFormat, Shrink, Shrunk, shrink};
 
 pub(crate) use journal::{JOURNAL_FILE, Journal, remove as remove_journal};
 pub(crate) use manifest::{Found, LOCK_FILE, MANIFEST_FILE};
+pub(crate) use merge::sample_file_name;
+pub(crate) use same_capture::difference;
 pub(crate) use sample_file::write_sample;
 pub(crate) use verified::found_in_file;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::journal;
 use super::manifest::{MANIFEST_FILE, Manifest, SampleState};
 use super::opened_file::OpenedFile;
+use super::parts;
 use super::sample_file::{CapturedSample, SampleHeader};
 use super::sample_reader::{Part, SampleReader};
 use super::verified::VerifiedFiles;
@@ -23,21 +24,31 @@ pub struct Session {
     /// Places of the finished samples in the manifest.
     finished: Vec<usize>,
     verified: Arc<VerifiedFiles>,
+    /// Folders of the parts, where it is in parts.
+    parts: Vec<PathBuf>,
+    missing: usize,
 }
 
 impl Session {
-    /// Opens a session folder.
+    /// Whether a folder is a session, or a session in parts.
+    pub fn is_there(path: &Path) -> bool {
+        path.join(MANIFEST_FILE).is_file() || !parts::part_folders(path).is_empty()
+    }
+
+    /// Opens a session folder. One whose samples were captured in parts is opened as the whole that they make.
     ///
     /// # Errors
     /// [`SessionError::Session`] for a folder that is no session, a damaged manifest, a newer format, or a
     /// manifest that points outside the folder.
     pub fn open(path: &Path) -> Result<Self, SessionError> {
-        let manifest = Manifest::read(path)?;
-        let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let name = absolute.file_stem().map_or_else(
-            || path.display().to_string(),
-            |stem| stem.to_string_lossy().into_owned(),
-        );
+        let parts = parts::part_folders(path);
+        let (manifest, missing) = match parts.is_empty() {
+            true => (Manifest::read(path)?, 0),
+            false => {
+                let joined = parts::read(path, &parts)?;
+                (joined.manifest, joined.missing)
+            }
+        };
         let places = (0..).zip(&manifest.samples);
         let finished = places
             .filter(|(_, entry)| matches!(entry.state, SampleState::Finished { .. }))
@@ -45,10 +56,12 @@ impl Session {
             .collect();
         Ok(Self {
             path: path.to_owned(),
-            name,
+            name: name_of(path, &manifest),
             manifest,
             finished,
             verified: Arc::default(),
+            parts,
+            missing,
         })
     }
 
@@ -61,7 +74,7 @@ impl Session {
         Ok(Manifest::find(path)?.manifest.plan)
     }
 
-    /// The folder's name without `.kvlens`.
+    /// The folder's name without `.kvlens`; of a part, that of the session it is a part of.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -82,10 +95,31 @@ impl Session {
     /// # Errors
     /// [`SessionError::Io`] when the manifest cannot be read any more.
     pub fn sha256(&self) -> Result<String, SessionError> {
-        let path = self.path.join(MANIFEST_FILE);
-        let mut bytes = std::fs::read(&path).io("read the session's manifest", &path)?;
-        bytes.extend(journal::bytes(&self.path)?);
+        let mut bytes = Vec::new();
+        for folder in self.folders() {
+            let path = folder.join(MANIFEST_FILE);
+            bytes.extend(std::fs::read(&path).io("read the session's manifest", &path)?);
+            bytes.extend(journal::bytes(folder)?);
+        }
         Ok(sha256_hex(&bytes))
+    }
+
+    /// The folders that hold its files: those of its parts, or its own.
+    pub fn folders(&self) -> Vec<&Path> {
+        match self.parts.is_empty() {
+            true => vec![&self.path],
+            false => self.parts.iter().map(PathBuf::as_path).collect(),
+        }
+    }
+
+    /// Whether its samples lie in parts, which are written one by one.
+    pub fn is_in_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// Samples that are in no part, because their part was not begun; the manifest does not know them.
+    pub fn missing_samples(&self) -> usize {
+        self.missing
     }
 
     /// Finished samples.
@@ -173,4 +207,15 @@ impl Session {
             path: self.path.clone(),
         }
     }
+}
+
+fn name_of(path: &Path, manifest: &Manifest) -> String {
+    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let file_name = absolute.file_name().unwrap_or_default().to_string_lossy();
+    let is_part = manifest.plan.prompts.part.is_some() && parts::is_part_name(&file_name);
+    let named = absolute.parent().filter(|_| is_part).unwrap_or(&absolute);
+    named.file_stem().map_or_else(
+        || path.display().to_string(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
 }

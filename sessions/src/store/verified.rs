@@ -60,7 +60,8 @@ pub(crate) fn found_in_file(
     })
 }
 
-fn require_sha256(file: &mut OpenedFile, sha256: &str) -> Result<(), SessionError> {
+/// Refuses a file of another SHA-256.
+pub(super) fn require_sha256(file: &mut OpenedFile, sha256: &str) -> Result<(), SessionError> {
     if file.sha256()? == sha256 {
         return file.require_unchanged();
     }

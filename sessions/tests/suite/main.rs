@@ -19,6 +19,7 @@ mod hub;
 mod later_questions;
 mod long_rope;
 mod modules;
+mod mutations;
 mod parity;
 mod real_folders;
 mod sample_reads;

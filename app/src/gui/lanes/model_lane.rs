@@ -86,7 +86,7 @@ impl ModelLane {
             .cloned()
             .collect();
         self.models
-            .of_session(session, &sources, DeviceChoice::Auto, plan.dtype)
+            .of_session(session, &sources, DeviceChoice::Auto, plan.dtype, reporter.cancel)
             .map_err(|refused| {
                 anyhow!(
                     "this needs the model '{}' that the session was captured with ({refused}); put the folder where \

@@ -183,17 +183,23 @@ impl FidelityRequest {
         session.sample_count().min(self.limit)
     }
 
-    fn session_model<'m>(&self, models: &'m mut Models, session: &Session) -> Result<&'m Model> {
+    fn session_model<'m>(
+        &self,
+        models: &'m mut Models,
+        session: &Session,
+        cancel: &Cancel,
+    ) -> Result<&'m Model> {
         let plan = &session.manifest().plan;
         let sources = [self.model.as_ref().unwrap_or(&plan.model).clone()];
         let dtype = self.dtype.unwrap_or(plan.dtype);
         models
-            .of_session(session, &sources, self.device, dtype)
+            .of_session(session, &sources, self.device, dtype, cancel)
             .map_err(|refused| self.refusal(session, refused))
     }
 
     fn refusal(&self, session: &Session, refused: NoSessionModel) -> anyhow::Error {
         match refused.why {
+            WhyNoModel::NotLoaded(error) if is_cancelled(&error) => error,
             WhyNoModel::NotLoaded(error) => error.context(match self.model {
                 Some(_) => "the model cannot be used".to_owned(),
                 None => format!(
@@ -247,7 +253,7 @@ impl Run<'_> {
     fn all(&mut self, sessions: &[Session], models: &mut Models) -> Result<()> {
         let job = self.job;
         for session in sessions {
-            let model = job.session_model(models, session)?;
+            let model = job.session_model(models, session, self.cancel)?;
             for index in 0..job.samples_of(session) {
                 self.cancel.check()?;
                 self.sample(session, index, model)?;

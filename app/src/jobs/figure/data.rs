@@ -8,7 +8,7 @@ use kvlens_analysis::figure::{FigureRow, FigureText, SeriesSamples};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::{Budget, Collection, HeadKind, Metric, SampleGroup};
 use kvlens_sessions::windows::DECODE_LABEL;
-use kvlens_sessions::{CapturedSample, Session};
+use kvlens_sessions::{CapturedSample, ModelShape, Session};
 
 use super::groups::{ByGroup, joined};
 use super::heads::HeadChoice;
@@ -108,6 +108,8 @@ impl<'a> FigureJob<'a> {
         {
             windows.push(against.clone());
         }
+        refuse_unknown("layer", &request.layers, sessions, |shape| shape.layers)?;
+        refuse_unknown("head", &request.heads, sessions, |shape| shape.query_heads)?;
         Ok(Self {
             sessions,
             kind: request.kind,
@@ -502,5 +504,26 @@ pub fn budget_words(budget: Budget) -> String {
         Budget::Tokens(1) => "1 token".to_owned(),
         Budget::Tokens(tokens) => format!("{tokens} tokens"),
         Budget::Fraction(_) => format!("{budget} of the prompt"),
+    }
+}
+
+/// Refuses a layer or a head that no session has: left out without a word, the figure would be of others than asked.
+fn refuse_unknown(
+    what: &str,
+    asked: &[usize],
+    sessions: &[Session],
+    count: impl Fn(&ModelShape) -> usize,
+) -> Result<()> {
+    let counts = sessions
+        .iter()
+        .map(|session| count(&session.manifest().shape));
+    let most = counts.max().unwrap_or(0);
+    match asked.iter().find(|asked| **asked >= most) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::BadInput(format!(
+            "no session has a {what} {unknown}: they are numbered 0 to {}",
+            most.saturating_sub(1)
+        ))
+        .into()),
     }
 }

@@ -29,7 +29,7 @@ use crate::measurement::{MeasureOptions, MeasuredSample, measure_sample};
 pub use costs::{CostSummary, WindowCosts};
 pub use pairs::Pairs;
 pub use question_tables::{Question, Questions};
-pub use tables::{TableChoice, is_written_by_measure};
+pub use tables::{TableChoice, is_of_all_samples, is_written_by_measure};
 pub(super) use tables::{clamped, sample_context};
 
 use question_tables::AskedSample;
@@ -61,6 +61,8 @@ pub struct MeasureRequest {
     pub questions: Questions,
     /// What is written.
     pub tables: TableChoice,
+    /// The command that the tables name as theirs; without one, that of this process.
+    pub command: Option<Vec<String>>,
 }
 
 /// A budget that nobody asked for is left out of a prompt of which it is a larger share: what is kept then says little.
@@ -88,7 +90,9 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
     check_can_create(&request.out)?;
     let sessions = open_sessions(&request.sessions)?;
     refuse_useless_budgets(&sessions, &request.budgets)?;
-    let provenance = Provenance::new(&sessions, &request.budgets, &request.options)?.to_json()?;
+    let provenance = Provenance::new(&sessions, &request.budgets, &request.options)?
+        .of_command(request.command.as_ref())
+        .to_json()?;
     let collection = || {
         let more = HIT_RATE_BUDGETS.map(Budget::Tokens);
         Collection::new(&request.budgets, &more, request.metric)
@@ -238,7 +242,8 @@ impl Run<'_> {
 
     fn warn_about_session(&self, session: &Session) {
         let manifest = session.manifest();
-        let (finished, all) = (session.sample_count(), manifest.samples.len());
+        let finished = session.sample_count();
+        let all = manifest.samples.len() + session.missing_samples();
         if finished < all {
             self.progress.note(&format!(
                 "warning: only {finished} of {all} samples of the session are finished: {}",

@@ -62,6 +62,20 @@ pub fn is_written_by_measure(name: &str) -> bool {
             .any(|known| known.as_os_str() == name)
 }
 
+/// Whether a file of a measurement tells of all of its samples together, and not of one after the other.
+pub fn is_of_all_samples(name: &str) -> bool {
+    let tables = [
+        TableOutput::<SummaryTable>::file_names(true),
+        TableOutput::<DifferenceTable>::file_names(true),
+        TableOutput::<WinnerTable>::file_names(true),
+    ];
+    name == ABOUT_FILE
+        || tables
+            .iter()
+            .flatten()
+            .any(|table| table.as_os_str() == name)
+}
+
 /// Which forms and which optional tables are written.
 #[derive(Clone, Copy, Debug)]
 pub struct TableChoice {

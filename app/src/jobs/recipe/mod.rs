@@ -122,6 +122,7 @@ impl RecipeRequest {
                 csv: false,
                 importance: false,
             },
+            command: None,
         }
     }
 

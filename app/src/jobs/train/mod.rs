@@ -86,12 +86,13 @@ pub fn run(
     let data = data(&request.plan, |line| watch.note(line))?;
     fetch::run(&request.model, watch, cancel)?;
     watch.loading();
-    let model = models.load(&ModelChoice {
+    let choice = ModelChoice {
         source: request.model.clone(),
         device: request.device,
         dtype: request.dtype,
         attention: AttentionKernel::default(),
-    })?;
+    };
+    let model = models.load(&choice, cancel)?;
     watch.loaded(&request.model);
     let run = WindowTrainingRun {
         plan: request.plan.clone(),

@@ -124,7 +124,8 @@ pub fn train_demo_model(
 /// A fresh tokenizer and fresh parameters, or those of the folder.
 fn start(run: &TrainingRun, device: &Device) -> Result<(Tokenizer, DemoState), SessionError> {
     let path = run.out.join(checkpoint_folder::STATE_FILE);
-    if run.start == StartMode::Resume {
+    // as of a capture, where there is nothing to go on with it begins
+    if run.start == StartMode::Resume && path.exists() {
         let mut state = TrainingState::load(&path, device)?;
         if !run.plan.continues(&state.plan, state.steps()) {
             return Err(SessionError::Checkpoint {

@@ -205,7 +205,8 @@ fn start(
             &run.out,
         ));
     }
-    if run.start == StartMode::Resume {
+    // as of a capture, where there is nothing to go on with it begins
+    if run.start == StartMode::Resume && path.exists() {
         let state = State::load(&path, model.decoder().device())?;
         if state.plan != begun {
             return Err(refused(
@@ -214,6 +215,12 @@ fn start(
             ));
         }
         return Ok(state);
+    }
+    if run.start == StartMode::Resume && run.out.exists() {
+        return Err(refused(
+            "there is nothing left to go on with: the training has ended, and this is its window; give another --out, or --replace to train it anew",
+            &run.out,
+        ));
     }
     if run.start == StartMode::New && (path.exists() || run.out.exists()) {
         return Err(refused(
