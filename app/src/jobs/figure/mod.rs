@@ -1,12 +1,14 @@
 //! A picture for a paper, its numbers, and how to make both again.
 
 mod data;
+mod density;
 mod fidelity;
 mod groups;
 mod heads;
 mod kinds;
 mod maps;
 mod note;
+mod one_head;
 mod request;
 mod samples;
 mod written;
