@@ -15,6 +15,7 @@ use crate::statistics;
 
 mod band;
 mod head;
+mod joined;
 mod kept;
 mod log_axis;
 mod sides;

@@ -23,7 +23,7 @@ pub use axis::{Axis, Scale};
 pub use chart::{
     CellSign, Chart, ColorBar, ColorMap, ColumnWidth, LegendEntry, Mark, PageStyle, Panel,
 };
-pub use kinds::{FigureKind, FigureText, chart};
+pub use kinds::{FigureKind, FigureText, TokenFate, chart};
 pub use rows::{CHANCE, CommonRows, FigureRow, SeriesPlace, SeriesSamples};
 pub use scene::Rgb;
 

@@ -1,7 +1,8 @@
 //! What every kind of figure must keep to; how they look was judged by eye.
 
 use kvlens_analysis::figure::{
-    ColumnWidth, FigureFormat, FigureKind, FigureRow, FigureText, Mark, PageStyle, chart, render,
+    ColumnWidth, FigureFormat, FigureKind, FigureRow, FigureText, Mark, PageStyle, TokenFate,
+    chart, render,
 };
 
 fn row(panel: &str, series: &str, x: f64, value: f64) -> FigureRow {
@@ -164,6 +165,46 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         high: Some((row.value.sqrt() + 0.05).min(1.0)),
         ..row
     });
+    let depth = curves("").into_iter().filter(|row| row.x >= 128.0);
+    let depth = depth.map(|row| FigureRow {
+        x: row.x / 1024.0,
+        ..row
+    });
+    // as many places as a rank has bins, and more lines than columns
+    let places: Vec<String> = (0..24_u32).map(|bin| (bin * bin + 1).to_string()).collect();
+    let placed = |text: FigureText| FigureText {
+        names: places.clone(),
+        ..text
+    };
+    let square = |series: fn(usize, usize) -> &'static str| -> Vec<FigureRow> {
+        (0..24 * 24)
+            .map(|index| {
+                let (x, y) = (index % 24, index / 24);
+                FigureRow {
+                    y: Some(y as f64),
+                    ..row(
+                        "last:32",
+                        series(x, y),
+                        x as f64,
+                        1.0 / (1.0 + x.abs_diff(y) as f64),
+                    )
+                }
+            })
+            .collect()
+    };
+    let attention = ["decode", "last:32"].iter().flat_map(|panel| {
+        let rows = if *panel == "decode" { 48 } else { 32 };
+        (0..24 * rows).map(move |index| FigureRow {
+            y: Some((index / 24) as f64),
+            ..row(
+                panel,
+                panel,
+                (index % 24) as f64,
+                -(((index * 7) % 23) as f64) / 4.0,
+            )
+        })
+    });
+    let fates = square(|x, y| TokenFate::ALL[(x * 5 + y * 3) % 4].name());
     let names = |names: &[&str], text: FigureText| FigureText {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
         ..text
@@ -191,6 +232,10 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         ("complementarity", FigureKind::Complementarity, pairs.collect(), names(&ALL[..6], text("missed by", "share of the decode stage's top 64 tokens"))),
         ("fidelity", FigureKind::Fidelity, fidelity().collect(), text("budget (tokens)", "steps with the full cache's token")),
         ("fidelity-recall", FigureKind::FidelityRecall, against_recall.collect(), text("recall of the window's queries", "steps with the full cache's token")),
+        ("depth", FigureKind::Depth, depth.collect(), text("depth in the prompt (share of it)", "needed tokens kept at 64 tokens")),
+        ("rank-density", FigureKind::RankDensity, square(|_, _| ""), placed(text("rank by the decode stage", "share of these tokens"))),
+        ("attention", FigureKind::Attention, attention.collect(), placed(text("prompt token", "attention weight (power of ten)"))),
+        ("tokens", FigureKind::Tokens, fates, placed(text("24 tokens on a line", ""))),
         ("cost", FigureKind::Cost, cost.collect(), text("time beyond the prefill (ms)", "recall at 64 tokens")),
     ]
 }

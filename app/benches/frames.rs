@@ -93,6 +93,7 @@ fn sample() -> MeasuredSample {
         ceiling_ranked: None,
         score_kind: ScoreKind::Attention,
         cost: Cost::default(),
+        at_budgets: Vec::new(),
     });
     MeasuredSample {
         record,

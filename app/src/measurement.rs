@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub mod allocations;
 pub mod drift;
 pub mod fidelity;
+mod final_budget;
 mod head_rows;
 pub mod head_values;
 pub mod interventions;
@@ -171,6 +172,9 @@ pub struct MeasuredWindow {
     pub score_kind: ScoreKind,
     /// What the window cost.
     pub cost: Cost,
+    /// Of a window that observed anew for each budget ([`MeasuredSample::joined`]): each observation, by its budget in
+    /// tokens. None of any other.
+    pub at_budgets: Vec<(usize, MeasuredWindow)>,
 }
 
 /// One sample with all its windows, which have the same heads and are held against the same truth.
@@ -331,6 +335,7 @@ impl Measuring<'_> {
             ceiling_ranked,
             score_kind: window.score_kind(),
             cost: *window.cost(),
+            at_budgets: Vec::new(),
         })
     }
 

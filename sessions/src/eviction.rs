@@ -19,8 +19,8 @@ use crate::{CancelFlag, SessionError};
 /// The last W prompt tokens that SnapKV observes with in LAQ's first stage.
 const PUBLISHED_ROWS: usize = 32;
 
-/// LAQ's released script gives the first stage the budget of the final eviction. A capture serves every
-/// budget, so one has to be chosen: a tenth of the prompt.
+/// LAQ's released script gives the first stage the budget of the final eviction (`budget=final`). One lookahead that
+/// serves every budget needs one of its own: a tenth of the prompt.
 const DEFAULT_BUDGET: Budget = Budget::Fraction(0.1);
 
 /// Attention sinks that StreamingLLM keeps.

@@ -40,6 +40,17 @@ impl Axis {
         }
     }
 
+    /// An even axis of things that are counted, with ticks at whole numbers, at most about so many.
+    pub fn whole(label: &str, range: (f64, f64), about: usize) -> Self {
+        let most = about.min((range.1 - range.0).max(1.0) as usize);
+        let mut axis = Self::linear(label, range, most);
+        axis.ticks.retain(|(number, _)| number.fract() == 0.0);
+        for (number, text) in &mut axis.ticks {
+            *text = rounded(*number, 1.0);
+        }
+        axis
+    }
+
     /// A logarithmic axis with ticks at powers of two, at most so many.
     pub fn powers_of_two(label: &str, range: (f64, f64), most: usize) -> Self {
         let (low, high) = (range.0.max(f64::MIN_POSITIVE), range.1);
@@ -100,6 +111,17 @@ impl Axis {
             grid: false,
             named: false,
         }
+    }
+
+    /// The cells of a map that have names, every so many of which stand at the axis.
+    pub fn thinned(label: &str, names: &[String], most: usize) -> Self {
+        let mut axis = Self::cells(label, names.len(), most);
+        for (cell, text) in &mut axis.ticks {
+            if let Some(name) = names.get(*cell as usize) {
+                text.clone_from(name);
+            }
+        }
+        axis
     }
 
     /// Named places 0, 1, ...
@@ -204,6 +226,14 @@ mod tests {
             ["0", "250", "500", "750", "1000"]
         );
         assert_eq!(Axis::linear("x", (3.0, 3.0), 4).range, (2.5, 3.5));
+        assert_eq!(
+            texts(&Axis::whole("layer", (0.0, 3.0), 8)),
+            ["0", "1", "2", "3"]
+        );
+        assert_eq!(
+            texts(&Axis::whole("layer", (0.0, 20.0), 8)),
+            ["0", "5", "10", "15", "20"]
+        );
     }
 
     #[test]

@@ -12,6 +12,14 @@ pub enum ColumnWidth {
     Single,
     /// Both columns, 174 mm.
     Double,
+    /// The text of a NeurIPS paper, 5.5 inches.
+    Neurips,
+    /// A column of an ICML paper, 3.25 inches.
+    Icml,
+    /// A column of an ACL paper, 77 mm.
+    Acl,
+    /// A slide 10 inches wide, within its margins.
+    Slides,
 }
 
 impl ColumnWidth {
@@ -20,8 +28,20 @@ impl ColumnWidth {
         let millimetres = match self {
             Self::Single => 84.0,
             Self::Double => 174.0,
+            Self::Neurips => 139.7,
+            Self::Icml => 82.55,
+            Self::Acl => 77.0,
+            Self::Slides => 230.0,
         };
         millimetres * 72.0 / 25.4
+    }
+
+    /// Whether it has room for four panels side by side.
+    pub(super) fn is_wide(self) -> bool {
+        match self {
+            Self::Single | Self::Icml | Self::Acl => false,
+            Self::Double | Self::Neurips | Self::Slides => true,
+        }
     }
 }
 
@@ -84,6 +104,8 @@ pub enum Mark {
         points: Vec<(f64, f64)>,
         /// x, low and high; empty for none.
         band: Vec<(f64, f64, f64)>,
+        /// Opacity of the band, 0..=1.
+        opacity: f64,
         /// Index of the first marked point, so that the markers of curves do not cover each other.
         first_marker: usize,
     },

@@ -4,9 +4,12 @@ mod curves;
 mod dots;
 mod maps;
 mod needle;
+mod one_head;
+
+pub use one_head::TokenFate;
 
 use super::FigureError;
-use super::chart::{Chart, ColumnWidth, LegendEntry, PageStyle, Panel};
+use super::chart::{Chart, LegendEntry, PageStyle, Panel};
 use super::palette::{Ground, SeriesStyle, all_series, ordered};
 use super::rows::{CHANCE, FigureRow};
 
@@ -31,6 +34,8 @@ pub enum FigureKind {
     Horizon,
     /// Recall against where the window sits.
     Place,
+    /// What is kept of the tokens that the answer needs, against their depth in the prompt.
+    Depth,
     /// Hit rate at a few budgets.
     HitRate,
     /// Divergence of the decode stage from a window for every layer and head.
@@ -43,6 +48,12 @@ pub enum FigureKind {
     Cost,
     /// What one window finds and another misses, a row and a column per window.
     Complementarity,
+    /// Where a window ranks the tokens that the decode stage ranks here or there.
+    RankDensity,
+    /// Attention of one head's queries on the prompt, in powers of ten, a panel per observation.
+    Attention,
+    /// What became of each token of the prompt, a panel per window.
+    Tokens,
     /// What an eviction does to the output against the budget, a curve per window.
     Fidelity,
     /// The same against recall, dots of a window joined in the order of its budgets.
@@ -87,6 +98,7 @@ pub fn chart(
         | FigureKind::DecodeStep
         | FigureKind::Horizon
         | FigureKind::Place
+        | FigureKind::Depth
         | FigureKind::Fidelity
         | FigureKind::Allocation => curves::chart(kind, &figure),
         FigureKind::HeadMap | FigureKind::HeadDifference | FigureKind::Kl => {
@@ -94,6 +106,9 @@ pub fn chart(
         }
         FigureKind::Complementarity => maps::pairs(&figure),
         FigureKind::Needle => needle::chart(&figure),
+        FigureKind::RankDensity => maps::ranks(&figure),
+        FigureKind::Attention => one_head::attention(&figure),
+        FigureKind::Tokens => one_head::tokens(&figure),
         FigureKind::Winner => maps::winners(&figure),
         FigureKind::HitRate | FigureKind::Queries => dots::bars(&figure),
         FigureKind::Cost => dots::cost(&figure),
@@ -140,18 +155,18 @@ impl<'a> Figure<'a> {
 
     /// Panels side by side.
     fn columns(&self, panels: usize) -> usize {
-        let most = match self.style.width {
-            ColumnWidth::Single => 2,
-            ColumnWidth::Double => 4,
+        let most = match self.style.width.is_wide() {
+            false => 2,
+            true => 4,
         };
         panels.min(most).max(1)
     }
 
     /// Height over width of a panel.
     fn aspect(&self, columns: usize) -> f64 {
-        match (columns, self.style.width) {
-            (1, ColumnWidth::Single) => 0.68,
-            (1, ColumnWidth::Double) => 0.42,
+        match (columns, self.style.width.is_wide()) {
+            (1, false) => 0.68,
+            (1, true) => 0.42,
             _ => 0.85,
         }
     }

@@ -94,6 +94,8 @@ struct Sizes {
     column_gap: f64,
     frame_width: f64,
     frame_height: f64,
+    title_size: f64,
+    title_room: f64,
     title: f64,
     tick_labels: f64,
     names_upwards: bool,
@@ -127,8 +129,10 @@ impl Sizes {
         let frame_width = (room / columns as f64).max(10.0);
         let slot = frame_width / first.x.ticks.len().max(1) as f64;
         let names_upwards = first.x.named && widest(&first.x) + GAP > slot;
+        let title_room = frame_width + 0.5 * column_gap;
+        let title_size = text * title_share(font, chart, text, title_room);
         let titles = chart.panels.iter().map(|panel| {
-            let lines = wrapped(font, &panel.title, text, frame_width + 0.5 * column_gap);
+            let lines = wrapped(font, &panel.title, title_size, title_room);
             lines.len()
         });
         let title_lines = titles.max().unwrap_or(0);
@@ -139,6 +143,8 @@ impl Sizes {
             column_gap,
             frame_width,
             frame_height: frame_width * chart.aspect,
+            title_size,
+            title_room,
             title: match title_lines {
                 0 => PAD,
                 lines => (0.3 + 1.2 * lines as f64) * text,
@@ -194,11 +200,12 @@ impl Setter<'_> {
     }
 
     fn panel(&mut self, panel: &Panel, frame: &Frame, with_y: bool, with_x: bool) {
-        let room = frame.width + 0.5 * self.sizes.column_gap;
-        let lines = wrapped(self.font, &panel.title, self.sizes.text, room);
+        let (size, room) = (self.sizes.title_size, self.sizes.title_room);
+        let lines = wrapped(self.font, &panel.title, size, room);
         for (above, line) in lines.iter().rev().enumerate() {
             let y = frame.top - (0.4 + 1.2 * above as f64) * self.sizes.text;
-            self.text(line, (frame.left + 0.5 * frame.width, y), Anchor::Middle);
+            let place = (frame.left + 0.5 * frame.width, y);
+            self.set(line, place, Anchor::Middle, size);
         }
         self.grid(panel, frame);
         for mark in &panel.marks {
@@ -393,6 +400,16 @@ impl Setter<'_> {
         };
         self.scene.text(text, place, style);
     }
+}
+
+/// The share of the text's size at which no word of a title runs into the panel beside it.
+fn title_share(font: &Font, chart: &Chart, size: f64, room: f64) -> f64 {
+    let titles = chart.panels.iter().map(|panel| panel.title.as_str());
+    let words = titles.flat_map(str::split_whitespace);
+    let widest = words
+        .map(|word| font.width(word, size))
+        .fold(room, f64::max);
+    (room / widest).max(0.6)
 }
 
 /// A text in lines that fit the room; a word longer than that stands alone.

@@ -6,7 +6,6 @@ use super::palette::{Dash, Marker, SeriesStyle};
 use super::scene::{Point, Rgb, Scene, Stroke};
 
 const CURVE_LINE: f64 = 1.0;
-const BAND_OPACITY: f64 = 0.18;
 const MARKER_RADIUS: f64 = 1.9;
 const INTERVAL_LINE: f64 = 0.6;
 const THIN_LINE: f64 = 0.5;
@@ -49,11 +48,12 @@ pub(super) fn draw_mark(
             style,
             points,
             band,
+            opacity,
             first_marker,
         } => {
             let upper = band.iter().map(|&(x, _, high)| place((x, high)));
             let lower = band.iter().rev().map(|&(x, low, _)| place((x, low)));
-            scene.area(upper.chain(lower).collect(), style.color, BAND_OPACITY);
+            scene.area(upper.chain(lower).collect(), style.color, *opacity);
             let points: Vec<Point> = points.iter().copied().map(place).collect();
             scene.line(points.clone(), stroke(style));
             let step = points.len().div_ceil(MARKERS).max(1);

@@ -1,4 +1,8 @@
 //! A scene as PDF: vector graphics, text that can be searched, the font inside.
+//!
+//! svg2pdf 0.13 and resvg 0.45 would make this file and `png.rs` of the SVG. Measured in a crate of their own, with their
+//! text: 32 more crates (among them second versions of tiny-skia, png, kurbo and skrifa) and 2.6 minutes of processor
+//! time in a cold build, which is more than the 390 lines of the two files are worth.
 
 use std::collections::BTreeMap;
 

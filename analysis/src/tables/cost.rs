@@ -14,6 +14,9 @@ table! {
         window: &'a str,
         /// What the window's scores are: `attention`, or what stands in its place.
         score_kind: &'a str,
+        /// How often it observed the prompt: once, but once for each budget where the first stage has the final one.
+        /// Rows, times, operations and tokens are of all of these together.
+        observations: u32,
         /// Rows that the window observes with.
         rows: u32,
         /// Wall time in seconds.

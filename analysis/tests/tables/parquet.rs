@@ -113,6 +113,7 @@ fn cost_and_samples_have_their_columns() {
     let cost = CostRow {
         sample: &sample,
         window: "last:32",
+        observations: 1,
         rows: 32,
         seconds: 0.5,
         flops: 1e15,
@@ -124,7 +125,7 @@ fn cost_and_samples_have_their_columns() {
     writer.finish().unwrap();
     let file = read::<CostTable>(folder.path());
     let expected = format!(
-        "{SAMPLE}, window str, score_kind str, rows u32, seconds f64, flops f64, \
+        "{SAMPLE}, window str, score_kind str, observations u32, rows u32, seconds f64, flops f64, \
          extra_tokens u32, peak_bytes u64"
     );
     assert_eq!(columns(&file), expected);

@@ -28,6 +28,7 @@ pub fn run(arguments: &FidelityArguments) -> Result<()> {
             options: arguments.options()?,
             allocation: arguments.allocation.kind(),
             decode: arguments.decode,
+            join_final_budgets: true,
         },
         allocation: arguments.allocation,
         limit: arguments.limit.unwrap_or(usize::MAX),

@@ -190,7 +190,7 @@ impl<'a> Report<'a> {
         let of_second = |second: &str| {
             let pairs = of_group.iter().filter(|pair| pair.second == second);
             let pairs: Vec<&PairedMap<'_>> = pairs.copied().collect();
-            let corner = format!("{} less {second}", self.metric.label());
+            let corner = format!("{} minus {second}", self.metric.label());
             self.difference_tables(&corner, &pairs, |pair| pair.first)
         };
         seconds.into_iter().map(of_second).collect()
@@ -226,12 +226,12 @@ impl<'a> Report<'a> {
                     .question_place
                     .map(|place| format!(", question at the {place}"));
                 format!(
-                    "{task}{}: {metric} of {first} less {second}",
+                    "{task}{}: {metric} of {first} minus {second}",
                     place.unwrap_or_default()
                 )
             }
             Contrast::QuestionPlace | Contrast::Window => format!(
-                "{model}{task}: {metric} with the question at the {first} less at the {second}"
+                "{model}{task}: {metric} with the question at the {first} minus at the {second}"
             ),
         }
     }

@@ -106,6 +106,7 @@ impl ExportSettings {
             sessions: vec![session.to_owned()],
             kind: self.kind,
             out: self.path(session),
+            sample: None,
             windows: match shown.len() == windows.len() {
                 true => Vec::new(),
                 false => shown,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kvlens_analysis::{Budget, Compare, StepRange};
 use kvlens_sessions::windows::set_aside_for_queries;
 
-use crate::measurement::StageProgress;
+use crate::measurement::{MeasuredWindow, StageProgress};
 
 /// Decode stages shorter than this say little about what decoding attends to.
 const FEW_DECODE_TOKENS: usize = 4;
@@ -138,6 +138,39 @@ impl Warnings {
             ),
             progress,
         );
+    }
+
+    /// Windows that observed anew for each budget, but not for these, which are in tokens.
+    pub fn of_final_budgets(
+        &mut self,
+        sample: SampleFacts<'_>,
+        windows: &[MeasuredWindow],
+        budgets: &[usize],
+        progress: &dyn StageProgress,
+    ) {
+        for window in windows {
+            let missing = budgets
+                .iter()
+                .filter(|&&tokens| window.at(tokens).is_none());
+            let missing: Vec<String> = missing.map(usize::to_string).collect();
+            if missing.is_empty() {
+                continue;
+            }
+            let known = window.at_budgets.iter();
+            let known: Vec<String> = known.map(|(tokens, _)| tokens.to_string()).collect();
+            self.say(
+                &format!("budgets that {} was not captured for", window.label),
+                &format!(
+                    "sample '{}': window '{}' looked ahead for budgets of {} tokens alone and has no numbers at {}; \
+                     capture it with these, too (budget=final@...)",
+                    sample.id,
+                    window.label,
+                    known.join(", "),
+                    missing.join(", ")
+                ),
+                progress,
+            );
+        }
     }
 
     /// Decode stages without any of the oracle's steps.

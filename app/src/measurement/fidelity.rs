@@ -15,7 +15,8 @@ use kvlens_sessions::{CancelFlag, CapturedSample, DecodePlan, RunControl, Sample
 
 use super::allocations::AllocationKind;
 use super::{
-    MeasureOptions, MeasuredSample, OracleDefinition, Ranked, StageProgress, measure_sample,
+    MeasureOptions, MeasuredSample, MeasuredWindow, OracleDefinition, Ranked, StageProgress,
+    measure_sample,
 };
 
 pub mod answers;
@@ -33,6 +34,8 @@ pub struct EvictionPlan {
     pub allocation: AllocationKind,
     /// Tokens to generate, and steps to compare, at most, instead of the session's.
     pub decode: Option<usize>,
+    /// Whether the observations of a window with `budget=final` are that window, or each one of its own.
+    pub join_final_budgets: bool,
 }
 
 /// One window, the oracle or the full cache.
@@ -41,7 +44,8 @@ pub struct WindowOutcome {
     pub label: String,
     /// What the heads are that each kept tokens of their own.
     pub head_kind: HeadKind,
-    /// In the order of the budgets; a single one for the full cache.
+    /// In the order of the budgets, but for those that a window with `budget=final` was not captured for; a single one
+    /// for the full cache.
     pub by_budget: Vec<Outcome>,
 }
 
@@ -102,10 +106,15 @@ struct BothWays {
 }
 
 impl BothWays {
-    fn of(captured: &CapturedSample, options: &MeasureOptions, budgets: &[usize]) -> Result<Self> {
+    fn of(captured: &CapturedSample, plan: &EvictionPlan, budgets: &[usize]) -> Result<Self> {
+        let options = &plan.options;
         // of the curves at budgets only the methods' output errors are looked at
         let measured = |options: MeasureOptions, budgets: &[usize]| {
-            measure_sample(captured, &options, |_| budgets.to_vec())
+            let sample = measure_sample(captured, &options, |_| budgets.to_vec())?;
+            Ok::<_, anyhow::Error>(match plan.join_final_budgets {
+                true => sample.joined(),
+                false => sample,
+            })
         };
         let methods = MeasureOptions {
             compare: Compare::Methods,
@@ -133,6 +142,7 @@ impl BothWays {
             head_kind: keeping_heads(method.scoring.scoring.group),
             method: &method.ranked,
             queries: &queries.ranked,
+            windows: Some((method, queries)),
             keep_rule: method.keep_rule,
             errors: &method.comparison,
             sample: self,
@@ -146,6 +156,7 @@ impl BothWays {
             head_kind: HeadKind::Query,
             method: &self.methods.truth,
             queries: &self.queries.truth,
+            windows: None,
             keep_rule: KeepRule::default(),
             errors: &self.methods.decode,
             sample: self,
@@ -154,12 +165,15 @@ impl BothWays {
 }
 
 /// What an eviction goes by, and what it is held against.
+#[derive(Clone, Copy)]
 struct Evicting<'a> {
     label: &'a str,
     /// What the heads are that each keep tokens of their own.
     head_kind: HeadKind,
     method: &'a Ranked,
     queries: &'a Ranked,
+    /// The window by its method and by its queries; none of the decode stage.
+    windows: Option<(&'a MeasuredWindow, &'a MeasuredWindow)>,
     keep_rule: KeepRule,
     /// The method's output errors at the budgets of the run.
     errors: &'a Comparison,
@@ -167,6 +181,18 @@ struct Evicting<'a> {
 }
 
 impl Evicting<'_> {
+    /// What evicts at a budget in tokens; none where the window observes anew for each budget and has not for this one.
+    fn at(self, budget_tokens: usize) -> Option<Self> {
+        let Some((method, queries)) = self.windows else {
+            return Some(self);
+        };
+        Some(Self {
+            method: &method.at(budget_tokens)?.ranked,
+            queries: &queries.at(budget_tokens)?.ranked,
+            ..self
+        })
+    }
+
     /// Tokens that every head keeps, by the budget that was asked for.
     fn forced_keep(&self, allocation: &BudgetAllocation) -> ForcedKeep {
         self.keep_rule.at(allocation.budget())
@@ -273,7 +299,7 @@ impl<'a> SampleRun<'a> {
         let mut tokens: Vec<usize> = tokens.collect();
         tokens.sort_unstable();
         tokens.dedup();
-        let sample = BothWays::of(captured, &self.plan.options, &tokens)?;
+        let sample = BothWays::of(captured, self.plan, &tokens)?;
         on_outcome(self.full(&sample.decode_stage())?);
         for evicting in sample.evicted() {
             let label = evicting.label;
@@ -313,7 +339,10 @@ impl<'a> SampleRun<'a> {
                     budget,
                     ..known.clone()
                 },
-                None => self.evict(evicting, budget)?,
+                None => match evicting.at(tokens) {
+                    Some(evicting) => self.evict(&evicting, budget)?,
+                    None => continue,
+                },
             };
             by_budget.push(outcome);
         }

@@ -36,7 +36,7 @@ fn the_demo_writes_a_session_and_tables_and_prints_recall() {
         "recall, kept recall and needed tokens of two groups, their difference, cost: {}",
         ran.stdout
     );
-    assert_eq!(ran.stdout.matches("recall less last:32").count(), 2);
+    assert_eq!(ran.stdout.matches("recall minus last:32").count(), 2);
 
     let tables = folder.path().join("kvlens-demo/tables");
     let files = [

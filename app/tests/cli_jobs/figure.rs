@@ -24,7 +24,9 @@ fn capture(folder: &Path) {
     run_ok(folder, &capture);
 }
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 17] = [
+    "depth",
+    "rank-density",
     "layer",
     "complementarity",
     "recall",

@@ -320,7 +320,7 @@ fn the_start_is_paired_with_the_end_of_the_same_document() {
         met += 1;
     }
     assert_eq!(met, 2 * 2);
-    let title = "facts: recall with the question at the start less at the end";
+    let title = "facts: recall with the question at the start minus at the end";
     assert!(ran.stdout.contains(title), "{}", ran.stdout);
 }
 

@@ -14,6 +14,8 @@ mod demo;
 mod estimate;
 mod fidelity;
 mod figure;
+mod figure_of_one;
+mod final_budget;
 mod hub;
 mod keep_recent;
 mod like_with_like;

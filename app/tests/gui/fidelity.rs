@@ -52,6 +52,7 @@ fn expected(budgets: &[Budget]) -> Vec<(String, Vec<Figures>)> {
         options: MeasureOptions::default(),
         allocation: AllocationKind::Uniform,
         decode: None,
+        join_final_budgets: false,
     };
     let (cancel, mut progress) = (CancelFlag::default(), Silent);
     let decode = &session.manifest().plan.decode;

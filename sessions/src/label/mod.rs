@@ -1,10 +1,13 @@
 //! Reading a window as it is typed: `name`, `name:32`, `name:key=value,key=value`, `name:of=A+B`.
 
+mod final_budget;
 mod options;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+pub(crate) use final_budget::one_for_each_budget;
+pub use final_budget::{FINAL_BUDGETS, FinalPart, final_part};
 pub use options::WindowOptions;
 
 use crate::SessionError;
@@ -94,6 +97,11 @@ impl WindowLabel {
     /// The part before the colon.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What was typed for an option of the window itself.
+    pub(crate) fn typed(&self, key: &str) -> Option<&str> {
+        self.options.get(key).map(String::as_str)
     }
 
     /// Whether one of these options was typed, of the window itself and not of a union's members.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use kvlens_analysis::Budget;
 
 use super::WindowLabel;
+use super::final_budget::own_budget;
 use crate::SessionError;
 
 /// Reads the options of one [`WindowLabel`]. End with [`finish`](Self::finish).
@@ -111,12 +112,22 @@ impl<'a> WindowOptions<'a> {
         self.label.members.as_deref()
     }
 
-    /// `budget=256` or `budget=10%`.
+    /// `budget=256` or `budget=10%`, or that of one observation of a window with `budget=final`.
     ///
     /// # Errors
-    /// [`SessionError::Plan`] for what is no budget.
+    /// [`SessionError::Plan`] for what is no budget, and for the final one where observations cannot be joined.
     pub fn budget(&mut self, default: Budget) -> Result<Budget, SessionError> {
-        self.parsed("budget", default)
+        let Some(typed) = self.text("budget") else {
+            return Ok(default);
+        };
+        match own_budget(typed) {
+            "final" => Err(self.wrong(
+                "budget=final looks ahead once for each budget and so is a window by itself, not part of another one",
+            )),
+            budget => budget
+                .parse()
+                .map_err(|error| self.wrong(&format!("budget={typed}: {error}"))),
+        }
     }
 
     /// Refuses what was typed and never asked for.

@@ -8,8 +8,9 @@
 //!
 //! The log-sum-exps kept here run over the prompt and, as in decoding, over the lookahead tokens' own keys up
 //! to the row; the published key set `prompt` cuts that back to what the repository computes.
-//! Left open by the sources: the first stage's budget (the released script takes that of the final
-//! eviction; here `budget=10%`). The first token is fed even if it ends the text.
+//! The released script gives the first stage the budget of the final eviction: `budget=final`. That takes one
+//! lookahead for each budget, so the default is `budget=10%` at all of them, which flatters smaller budgets.
+//! The first token is fed even if it ends the text.
 
 use candle_core::Tensor;
 use kvlens_analysis::{ForcedKeep, KeySet, Scoring};
@@ -57,7 +58,7 @@ struct LookedAhead {
     own_keys: Tensor,
 }
 
-/// From `laq[:n=8,budget=10%,method=snapkv|h2o|streaming,stage-w=32,heads=query|kv,mask=causal|as-released]`.
+/// From `laq[:n=8,budget=10%|final[@5%+10%...],method=snapkv|h2o|streaming,stage-w=32,heads=query|kv,mask=causal|as-released]`.
 /// LAQ keeps nothing by force.
 pub(super) fn laq(options: &mut WindowOptions<'_>) -> Result<Window, SessionError> {
     Ok(window(Lookahead::from_options(options, 0)?))

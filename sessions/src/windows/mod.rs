@@ -39,7 +39,7 @@ pub(crate) use soft_tokens::SoftTokens;
 pub use trained::TrainedMethod;
 pub use window::{Observe, ReadyWindow, Window};
 
-pub use crate::label::{WindowLabel, WindowOptions};
+pub use crate::label::{FINAL_BUDGETS, FinalPart, WindowLabel, WindowOptions, final_part};
 pub use crate::plan::DecodePlan;
 
 /// Label of the oracle: the decode stage itself.

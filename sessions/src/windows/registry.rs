@@ -16,6 +16,7 @@ use super::trained::{judge_q, lookahead_kv};
 use super::union::union;
 use super::{DECODE_LABEL, TrainedMethod, Window, WindowLabel, WindowOptions};
 use crate::SessionError;
+use crate::label::one_for_each_budget;
 use crate::model::{Companion, ModelSource};
 
 /// A kind of window, for help texts and choosers.
@@ -91,7 +92,7 @@ const KINDS: &[WindowKind] = &[
     ),
     kind(
         "laq",
-        "laq[:n=8,budget=10%,method=snapkv|h2o|streaming,stage-w=32,heads=query|kv,mask=causal|as-released]",
+        "laq[:n=8,budget=10%|final[@5%+10%...],method=snapkv|h2o|streaming,stage-w=32,heads=query|kv,mask=causal|as-released]",
         "the queries of n tokens decoded ahead on an evicted copy of the cache (Lookahead Q-Cache)",
         laq,
     ),
@@ -211,7 +212,8 @@ fn name(kind: &WindowKind) -> String {
     kind.name.to_owned()
 }
 
-/// Makes windows from what was typed. `all` stands for every kind with its defaults.
+/// Makes windows from what was typed. `all` stands for every kind with its defaults; a window with `budget=final`
+/// becomes one for each of its budgets.
 ///
 /// # Errors
 /// [`SessionError::Plan`] for a name that is not registered, an option that is wrong, or a label twice.
@@ -221,8 +223,12 @@ pub fn parse_windows(labels: &[String]) -> Result<Vec<Window>, SessionError> {
         "all" => in_all().map(name).collect(),
         _ => vec![label.clone()],
     });
-    let mut windows: Vec<Window> = Vec::new();
+    let mut observations = Vec::new();
     for text in typed {
+        observations.extend(one_for_each_budget(&text)?);
+    }
+    let mut windows: Vec<Window> = Vec::new();
+    for text in observations {
         let label: WindowLabel = text.parse()?;
         let parsed = parse_window(&label)?;
         if windows

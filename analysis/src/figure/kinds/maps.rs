@@ -21,6 +21,8 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
     let (default, colors) = match kind {
         FigureKind::HeadDifference => ((-0.5, 0.5), ColorMap::Diverging),
         FigureKind::Kl => ((0.0, 4.0), ColorMap::Sequential),
+        FigureKind::RankDensity => ((0.0, 0.5), ColorMap::Sequential),
+        FigureKind::Attention => ((-4.0, 0.0), ColorMap::Sequential),
         _ => ((0.0, 1.0), ColorMap::Sequential),
     };
     let bar = ColorBar {
@@ -34,11 +36,12 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
             return (MISSING, CellSign::Stroke, false);
         }
         let share = bar.axis.share(row.value);
-        let clipped = !(0.0..=1.0).contains(&share);
+        // most weights are next to nothing, which the note says
+        let clipped = kind != FigureKind::Attention && !(0.0..=1.0).contains(&share);
         let share = share.clamp(0.0, 1.0);
         let sign = match row.resolved {
             Some(false) => CellSign::Stroke,
-            _ if row.value < 0.0 => CellSign::Minus,
+            _ if row.value < 0.0 && colors == ColorMap::Diverging => CellSign::Minus,
             _ => CellSign::None,
         };
         (colors.color(share as f32), sign, clipped)
@@ -50,7 +53,8 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
         values.filter(|&value| is_beyond(value)).count()
     };
     let beyond = (count(&|value| value < low), count(&|value| value > high));
-    if let Some(words) = clipped_words(beyond, figure.rows.len()) {
+    let words = clipped_words(beyond, figure.rows.len());
+    if let Some(words) = words.filter(|_| kind != FigureKind::Attention) {
         let note = chart.note.take().unwrap_or_default();
         chart.note = Some(format!("{note} {words}").trim().to_owned());
     }
@@ -86,6 +90,18 @@ pub(super) fn pairs(figure: &Figure<'_>) -> Chart {
     chart
 }
 
+/// A panel for each of the rows' panels, ranks on both axes.
+pub(super) fn ranks(figure: &Figure<'_>) -> Chart {
+    let mut chart = chart(FigureKind::RankDensity, figure);
+    let names = &figure.text.names;
+    for panel in &mut chart.panels {
+        panel.x = Axis::thinned(&figure.text.x, names, LABELS);
+        panel.y = Axis::thinned("rank by the window", names, LABELS);
+    }
+    chart.aspect = 1.0;
+    chart
+}
+
 /// A panel for each of the rows' panels, the winner's colour and marker in each cell.
 pub(super) fn winners(figure: &Figure<'_>) -> Chart {
     let series = figure.series(true);
@@ -110,7 +126,10 @@ pub(super) fn winners(figure: &Figure<'_>) -> Chart {
     chart
 }
 
-fn map(figure: &Figure<'_>, cell: &dyn Fn(&FigureRow) -> (Rgb, CellSign, bool)) -> Chart {
+pub(super) fn map(
+    figure: &Figure<'_>,
+    cell: &dyn Fn(&FigureRow) -> (Rgb, CellSign, bool),
+) -> Chart {
     let last = |place: fn(&FigureRow) -> f64| {
         let all = figure.rows.iter().map(place);
         all.fold(0.0, f64::max) as usize

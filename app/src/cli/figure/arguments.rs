@@ -25,6 +25,9 @@ pub struct FigureArguments {
     /// The file to write; its numbers (.parquet) and how to make it again (.json) are put beside it
     #[arg(long, value_name = "FILE.svg|.pdf|.png")]
     pub out: PathBuf,
+    /// The only sample to show, by its id; all without it
+    #[arg(long, value_name = "ID")]
+    pub sample: Option<String>,
     /// The windows to show, in this order; all without it
     #[arg(long, value_name = "WINDOW", num_args = 1..)]
     pub window: Vec<String>,
@@ -43,12 +46,12 @@ pub struct FigureArguments {
     /// The metric of recall, recall-by-layer, head-map, head-difference, winner and cost
     #[arg(long, value_name = "METRIC", value_enum, default_value_t)]
     pub metric: MetricChoice,
-    /// One column (84 mm) or two (174 mm)
-    #[arg(long, value_enum, default_value_t)]
+    /// What the figure stands in, which fixes its width
+    #[arg(long, visible_alias = "style", value_enum, default_value_t)]
     pub width: WidthChoice,
-    /// Size of the text in points
-    #[arg(long, value_name = "POINTS", default_value_t = 7.0)]
-    pub font_size: f64,
+    /// Size of the text in points; 7 without it, and 14 on slides
+    #[arg(long, value_name = "POINTS")]
+    pub font_size: Option<f64>,
     /// The ends of the value axis or the colour bar, such as 0:1, instead of the kind's own
     #[arg(long, value_name = "LOW:HIGH", allow_hyphen_values = true)]
     pub range: Option<Range>,
@@ -65,7 +68,7 @@ pub struct FigureArguments {
 
 impl ValueEnum for KindChoice {
     fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
+        Self::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -90,6 +93,7 @@ impl FigureArguments {
             sessions: self.sessions.clone(),
             kind: self.kind,
             out: self.out.clone(),
+            sample: self.sample.clone(),
             windows: self.window.clone(),
             against: self.against.clone(),
             layers: self.layer.clone(),
@@ -97,7 +101,7 @@ impl FigureArguments {
             budget: self.budget,
             metric: self.metric.0,
             width: self.width,
-            font_size: self.font_size,
+            font_size: self.font_size.unwrap_or(self.width.font_size()),
             range: self.range.map(|Range(low, high)| (low, high)),
             sweep: Sweep {
                 width: self.place_width,
@@ -157,6 +161,7 @@ mod tests {
             sessions: vec![PathBuf::from("my run.kvlens")],
             kind: KindChoice::HeadDifference,
             out: PathBuf::from("a.pdf"),
+            sample: Some("facts-3".to_owned()),
             windows: vec!["last:32".to_owned(), "laq:n=8".to_owned()],
             against: Some("last:32".to_owned()),
             layers: vec![1, 2],

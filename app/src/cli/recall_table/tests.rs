@@ -128,7 +128,7 @@ fn recall_differences_and_what_is_kept_stand_under_their_group() {
     has(&lines, " decode        1.00    -");
     has(&lines, " last:32       0.70    -");
     has(&lines, "          0.68-0.73");
-    has(&lines, " recall less last:32     64 4096");
+    has(&lines, " recall minus last:32     64 4096");
     has(&lines, " knorm               -0.59≈     -");
     has(&lines, " kept recall (hit rate)         128");
     has(&lines, " last:32                0.70 (0.70)");
@@ -151,7 +151,7 @@ fn ceilings_heads_and_places_of_the_question_are_told() {
     let lines = lines_of(&measured);
     has(
         &lines,
-        "facts: recall with the question at the start less at the end",
+        "facts: recall with the question at the start minus at the end",
     );
     has(&lines, " last:32 -0.20≈     -");
     let sliding = "heads in the means, of 2: 1 at 128;";

@@ -146,6 +146,7 @@ pub(in crate::gui) fn answer(
         options: question.options,
         allocation: AllocationKind::Uniform,
         decode: None,
+        join_final_budgets: false,
     };
     let is_wanted = |label: &str| question.windows.iter().any(|wanted| wanted == label);
     let mut done = 0;

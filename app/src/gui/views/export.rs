@@ -52,7 +52,13 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
             ui.end_row();
             ui.label("Width");
             let widths = [WidthChoice::Single, WidthChoice::Double];
-            let chosen = segmented(ui, settings.width, &widths, width_text, |it, _| it);
+            let chosen = segmented(
+                ui,
+                settings.width,
+                &widths,
+                WidthChoice::summary,
+                |it, _| it,
+            );
             settings.width = chosen.unwrap_or(settings.width);
             ui.end_row();
             let name = ui.label("Text");
@@ -86,7 +92,7 @@ fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
             .selected_text(kind.name())
             .width(180.0)
             .show_ui(ui, |ui| {
-                for choice in KindChoice::ALL {
+                for &choice in KindChoice::ALL {
                     ui.selectable_value(kind, choice, choice.name())
                         .on_hover_text(choice.summary());
                 }
@@ -97,13 +103,6 @@ fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
             });
         ui.add(egui::Label::new(RichText::new(kind.summary()).weak()).wrap());
     });
-}
-
-fn width_text(width: WidthChoice) -> &'static str {
-    match width {
-        WidthChoice::Single => "one column, 84 mm",
-        WidthChoice::Double => "two columns, 174 mm",
-    }
 }
 
 /// What the figure takes from the views.

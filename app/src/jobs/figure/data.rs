@@ -7,24 +7,26 @@ use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::figure::{FigureRow, FigureText, SeriesSamples};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::{Budget, Collection, HeadKind, Metric, SampleGroup};
-use kvlens_sessions::windows::DECODE_LABEL;
-use kvlens_sessions::{CapturedSample, ModelShape, Session};
+use kvlens_sessions::windows::{DECODE_LABEL, final_part};
+use kvlens_sessions::{CapturedSample, ModelShape, SampleState, Session};
 
+use super::density::{Densities, bin_names};
 use super::groups::{ByGroup, joined};
 use super::heads::HeadChoice;
 use super::maps::{HeadSums, difference_rows, winner_rows};
 use super::needle::needle_rows;
 use super::note::Note;
+use super::one_head::{self, HeadFigure, LINE};
 use super::samples::{Sampled, curve_budgets, head_label};
 use super::{FigureRequest, KindChoice};
 use crate::jobs::failure::{Failure, stop_if_cancelled};
 use crate::jobs::found_sessions::{sample_key, window_labels};
 use crate::jobs::measure::LARGEST_SHARE;
 use crate::jobs::model_names::ModelNames;
-use crate::jobs::warnings::Warnings;
+use crate::jobs::warnings::{SampleFacts, Warnings};
 use crate::jobs::{Cancel, HIT_RATE_BUDGETS, SEED, Watch};
 use crate::measurement::places::Sweep;
-use crate::measurement::{MeasureOptions, measure_sample};
+use crate::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, measure_sample};
 
 /// The two series of query cosines.
 pub const BEFORE: &str = "before rotation";
@@ -37,6 +39,8 @@ pub struct FigureJob<'a> {
     pub sessions: &'a [Session],
     /// What is shown.
     pub kind: KindChoice,
+    /// The id of the only sample that is shown.
+    pub sample: Option<String>,
     /// Labels of the windows in the order of the figure.
     pub windows: Vec<String>,
     /// The window that others are compared with, for a map of differences.
@@ -52,6 +56,10 @@ pub struct FigureJob<'a> {
     /// How a window is swept through places.
     pub sweep: Sweep,
     range: Option<(f64, f64)>,
+    /// Budgets that a window with `budget=final` was captured for.
+    pub final_budgets: Vec<Budget>,
+    /// T of the longest prompt of all sessions.
+    longest: usize,
 }
 
 /// What is gathered of one group of samples.
@@ -60,6 +68,7 @@ struct Gathered {
     series: SeriesSamples,
     times: SeriesSamples,
     heads: HeadSums,
+    densities: Densities,
 }
 
 /// Everything that is gathered.
@@ -75,6 +84,9 @@ struct Gathering {
     copies: usize,
     /// The shortest and the longest prompt.
     prompt_tokens: Option<(usize, usize)>,
+    warnings: Warnings,
+    /// What a figure of one head shows.
+    of_one_head: Option<HeadFigure>,
 }
 
 impl<'a> FigureJob<'a> {
@@ -83,7 +95,11 @@ impl<'a> FigureJob<'a> {
     /// # Errors
     /// [`Failure::BadInput`] for a window that no session has; a sample that cannot be read.
     pub fn new(request: &'a FigureRequest, sessions: &'a [Session]) -> Result<Self> {
-        let known = window_labels(sessions)?;
+        let stored = window_labels(sessions)?;
+        let known = match request.kind.is_about_budgets() {
+            true => joined_labels(&stored),
+            false => stored.clone(),
+        };
         for label in request.windows.iter().chain(&request.against) {
             if !known.contains(label) {
                 return Err(Failure::BadInput(format!(
@@ -113,6 +129,8 @@ impl<'a> FigureJob<'a> {
         Ok(Self {
             sessions,
             kind: request.kind,
+            sample: request.sample.clone(),
+            longest: longest_prompt(sessions),
             windows,
             against,
             heads: HeadChoice {
@@ -124,6 +142,7 @@ impl<'a> FigureJob<'a> {
             options: request.options,
             sweep: request.sweep,
             range: request.range,
+            final_budgets: final_budgets(&stored),
         })
     }
 
@@ -146,7 +165,7 @@ impl<'a> FigureJob<'a> {
     /// The budgets in tokens that a prompt is compared at.
     fn budgets(&self, prompt_tokens: usize) -> Vec<usize> {
         let mut budgets = match self.kind {
-            KindChoice::Recall | KindChoice::RecallByLayer => curve_budgets(prompt_tokens),
+            KindChoice::Recall | KindChoice::RecallByLayer => self.curve_budgets(prompt_tokens),
             KindChoice::HitRate => {
                 let most = LARGEST_SHARE * prompt_tokens as f64;
                 let budgets = HIT_RATE_BUDGETS.into_iter();
@@ -158,19 +177,35 @@ impl<'a> FigureJob<'a> {
         budgets
     }
 
+    /// The budgets in tokens of a curve: three to each doubling, and those that windows were captured for.
+    pub fn curve_budgets(&self, prompt_tokens: usize) -> Vec<usize> {
+        let own = self.final_budgets.iter();
+        let mut budgets = curve_budgets(prompt_tokens);
+        budgets.extend(own.map(|budget| budget.tokens(prompt_tokens)));
+        budgets.sort_unstable();
+        budgets.dedup();
+        budgets
+    }
+
     /// Whether a prompt is as long as the budget of a figure that is about one.
     fn fits(&self, prompt_tokens: usize) -> bool {
-        let has_own_budgets = matches!(
-            self.kind,
-            KindChoice::Recall
-                | KindChoice::RecallByLayer
-                | KindChoice::HitRate
-                | KindChoice::Kl
-                | KindChoice::Queries
-                | KindChoice::Allocation
-        );
         let too_short = matches!(self.budget, Budget::Tokens(tokens) if tokens > prompt_tokens);
-        has_own_budgets || !too_short
+        !self.kind.is_about_one_budget() || !too_short
+    }
+
+    /// The measured windows that the figure shows, in its order: where it is about one budget, those that know it.
+    pub fn shown<'b>(
+        &self,
+        all: &'b [MeasuredWindow],
+        prompt_tokens: usize,
+    ) -> Vec<&'b MeasuredWindow> {
+        let budget = self.budget.tokens(prompt_tokens);
+        let knows = |window: &MeasuredWindow| {
+            !self.kind.is_about_one_budget() || window.at(budget).is_some()
+        };
+        let mut windows = self.in_order(all, |window| &window.label);
+        windows.retain(|window| knows(window));
+        windows
     }
 
     /// Goes through all samples and gives the rows with the words around them.
@@ -192,19 +227,33 @@ impl<'a> FigureJob<'a> {
             seen: HashSet::new(),
             copies: 0,
             prompt_tokens: None,
+            warnings: Warnings::default(),
+            of_one_head: None,
         };
-        Warnings::default().of_set_aside(&self.windows, self.options.compare, &*watch);
+        gathering
+            .warnings
+            .of_set_aside(&self.windows, self.options.compare, &*watch);
         let count = self.sessions.iter().map(Session::sample_count).sum();
         let mut done = 0;
         for session in self.sessions {
-            for index in 0..session.sample_count() {
+            for (index, entry) in session.manifest().finished().enumerate() {
+                let is_other = self.sample.as_ref().is_some_and(|id| *id != entry.id);
+                if is_other || gathering.of_one_head.is_some() {
+                    continue;
+                }
                 stop_if_cancelled(cancel, "stopped; no file was written")?;
                 let captured = session.load_sample(index)?;
                 watch.sample(done, count, &captured.record.id);
-                self.gather(session, &captured, &mut gathering)
+                self.gather(session, &captured, &mut gathering, &*watch)
                     .with_context(|| format!("sample '{}'", captured.record.id))?;
                 done += 1;
             }
+        }
+        if let Some(id) = self.sample.as_ref().filter(|_| done == 0) {
+            return Err(Failure::BadInput(format!(
+                "no session has a finished sample '{id}'; `kvlens info SESSION` lists them"
+            ))
+            .into());
         }
         if gathering.without_queries > 0 {
             watch.note(&format!(
@@ -219,6 +268,7 @@ impl<'a> FigureJob<'a> {
                 gathering.copies
             ));
         }
+        std::mem::take(&mut gathering.warnings).end(&*watch);
         let (rows, left_out) = self.rows(&gathering)?;
         let text = self.text(&gathering, &rows, left_out);
         Ok((self.placed(rows), text))
@@ -229,6 +279,7 @@ impl<'a> FigureJob<'a> {
         session: &Session,
         captured: &CapturedSample,
         gathering: &mut Gathering,
+        watch: &dyn Watch,
     ) -> Result<()> {
         let fits = self.fits(captured.record.prompt_ids.len());
         if !fits || self.options.oracle_steps(captured.oracle().rows()).is_err() {
@@ -250,7 +301,11 @@ impl<'a> FigureJob<'a> {
         let tokens = captured.record.prompt_ids.len();
         let (least, most) = gathering.prompt_tokens.unwrap_or((tokens, tokens));
         gathering.prompt_tokens = Some((least.min(tokens), most.max(tokens)));
-        let measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;
+        let mut measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;
+        if self.kind.is_about_budgets() {
+            measured = measured.joined();
+            self.warn_of_final_budgets(&measured, &mut gathering.warnings, watch);
+        }
         for window in &measured.windows {
             let kind = window.comparison.head_kind;
             if !gathering.head_kinds.contains(&kind) {
@@ -267,6 +322,7 @@ impl<'a> FigureJob<'a> {
             series,
             times,
             heads,
+            densities,
         } = gathering.groups.of(&group);
         match self.kind {
             KindChoice::Recall => sampled.push_budgets(self, false, series),
@@ -285,6 +341,19 @@ impl<'a> FigureJob<'a> {
             | KindChoice::FidelityAgreement
             | KindChoice::FidelityScore
             | KindChoice::FidelityRecall => {}
+            KindChoice::Depth => sampled.push_depths(self, series),
+            KindChoice::RankDensity => {
+                for window in self.in_order(&measured.windows, |window| &window.label) {
+                    densities.add(&key.content, &measured, window, &self.heads, self.longest);
+                }
+            }
+            KindChoice::Attention | KindChoice::Tokens => {
+                let figure = match self.kind {
+                    KindChoice::Attention => one_head::attention(self, captured)?,
+                    _ => one_head::tokens(self, captured, &measured)?,
+                };
+                gathering.of_one_head = Some(figure);
+            }
             KindChoice::HeadMap => sampled.add_heads(self, false, heads)?,
             KindChoice::Kl => sampled.add_heads(self, true, heads)?,
             KindChoice::Place => {
@@ -292,7 +361,7 @@ impl<'a> FigureJob<'a> {
                 gathering.without_queries += usize::from(!has_queries);
             }
             KindChoice::HeadDifference | KindChoice::Winner => {
-                let windows = self.in_order(&measured.windows, |window| &window.label);
+                let windows = self.shown(&measured.windows, captured.record.prompt_ids.len());
                 let windows: Vec<CollectedWindow<'_>> = windows
                     .into_iter()
                     .map(|window| CollectedWindow {
@@ -314,6 +383,25 @@ impl<'a> FigureJob<'a> {
         Ok(())
     }
 
+    /// Curves show the budgets that a window was captured for; whatever is about others lacks it.
+    fn warn_of_final_budgets(
+        &self,
+        measured: &MeasuredSample,
+        warnings: &mut Warnings,
+        watch: &dyn Watch,
+    ) {
+        let record = &measured.record;
+        let facts = SampleFacts {
+            id: &record.id,
+            prompt_tokens: record.prompt_ids.len(),
+            decode_tokens: record.generated_ids.len(),
+        };
+        if self.kind.is_about_one_budget() || self.kind == KindChoice::HitRate {
+            let budgets = self.budgets(facts.prompt_tokens);
+            warnings.of_final_budgets(facts, &measured.windows, &budgets, watch);
+        }
+    }
+
     /// The rows, and how many samples do not reach every point of their curves and are left out.
     fn rows(&self, gathering: &Gathering) -> Result<(Vec<FigureRow>, usize)> {
         let mut left_out = 0;
@@ -327,6 +415,14 @@ impl<'a> FigureJob<'a> {
             KindChoice::HeadMap | KindChoice::Kl => {
                 let of_group = |(name, group): (String, &Gathered)| group.heads.rows(&name);
                 gathering.groups.named().flat_map(of_group).collect()
+            }
+            KindChoice::RankDensity => {
+                let of_group = |(name, group): (String, &Gathered)| group.densities.rows(&name);
+                gathering.groups.named().flat_map(of_group).collect()
+            }
+            KindChoice::Attention | KindChoice::Tokens => {
+                let found = gathering.of_one_head.as_ref();
+                found.map_or_else(Vec::new, |figure| figure.rows.clone())
             }
             _ => {
                 let mut rows = Vec::new();
@@ -422,6 +518,19 @@ impl<'a> FigureJob<'a> {
                 ),
                 format!("share at {budget}"),
             ),
+            KindChoice::Depth => (
+                "depth in the prompt (share of it)".to_owned(),
+                at("needed tokens kept"),
+            ),
+            KindChoice::RankDensity => (
+                "rank by the decode stage".to_owned(),
+                "share of these tokens".to_owned(),
+            ),
+            KindChoice::Attention => (
+                "prompt token".to_owned(),
+                "attention weight (power of ten)".to_owned(),
+            ),
+            KindChoice::Tokens => (format!("{LINE} tokens on a line"), String::new()),
             KindChoice::HitRate => ("budget (tokens)".to_owned(), "hit rate".to_owned()),
             KindChoice::Kl => (
                 String::new(),
@@ -450,6 +559,11 @@ impl<'a> FigureJob<'a> {
         let names = match self.kind {
             KindChoice::HitRate => distinct_x(rows).iter().map(f64::to_string).collect(),
             KindChoice::Complementarity => self.windows.clone(),
+            KindChoice::RankDensity => bin_names(self.longest),
+            KindChoice::Attention | KindChoice::Tokens => {
+                let found = gathering.of_one_head.as_ref();
+                found.map_or_else(Vec::new, |figure| figure.columns.clone())
+            }
             KindChoice::Queries => distinct_x(rows)
                 .iter()
                 .filter_map(|x| self.windows.get(*x as usize).cloned())
@@ -489,6 +603,41 @@ impl Gathering {
         }
         news
     }
+}
+
+/// T of the longest finished prompt.
+fn longest_prompt(sessions: &[Session]) -> usize {
+    let entries = sessions
+        .iter()
+        .flat_map(|session| session.manifest().finished());
+    let tokens = entries.filter_map(|entry| match entry.state {
+        SampleState::Finished { prompt_tokens, .. } => Some(prompt_tokens),
+        SampleState::Pending | SampleState::Failed { .. } => None,
+    });
+    tokens.max().unwrap_or(0)
+}
+
+/// Windows that were captured for several budgets count as one.
+fn joined_labels(stored: &[String]) -> Vec<String> {
+    let mut joined: Vec<String> = Vec::new();
+    for label in stored {
+        let label = final_part(label).map_or_else(|| label.clone(), |part| part.window);
+        if !joined.contains(&label) {
+            joined.push(label);
+        }
+    }
+    joined
+}
+
+/// The budgets that any of them was captured for.
+fn final_budgets(stored: &[String]) -> Vec<Budget> {
+    let mut budgets = Vec::new();
+    for part in stored.iter().filter_map(|label| final_part(label)) {
+        if !budgets.contains(&part.budget) {
+            budgets.push(part.budget);
+        }
+    }
+    budgets
 }
 
 /// The x of all rows, ascending.

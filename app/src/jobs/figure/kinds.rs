@@ -3,180 +3,101 @@
 use kvlens_analysis::figure::{ColumnWidth, FigureKind};
 use serde::{Deserialize, Serialize};
 
-/// A kind of figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KindChoice {
-    /// The metric against the budget, a curve per window with its 95 % interval over samples
-    Recall,
-    /// The same, a panel per layer
-    RecallByLayer,
-    /// The metric at the budget against the layer, a curve per window
-    Layer,
-    /// The metric at the budget for every layer and head, a panel per window
-    HeadMap,
-    /// Windows minus --against for every layer and head; what is not resolved is struck through
-    HeadDifference,
-    /// The best window of every layer and head; faint where it is not resolved
-    Winner,
-    /// Recall of single decode steps
-    DecodeStep,
-    /// Recall of the decode stage up to a horizon
-    Horizon,
-    /// Recall against the position of a window of --place-width queries, from the prompt into the generation
-    Place,
-    /// Hit rate at 128, 256 and 512 tokens
-    HitRate,
-    /// KL divergence of the decode stage from a window for every layer and head
-    Kl,
-    /// Cosine of pseudo and decode queries, before and after the rotary embedding
-    Queries,
-    /// Decode attention kept by uniform, pyramid and head-adaptive budgets
-    Allocation,
-    /// The metric against the time that a window takes
-    Cost,
-    /// Share of the decode stage's top B that one window finds and another misses, for every two windows
-    Complementarity,
-    /// Score of the answers, and what each window keeps of the needle and foresees, by asked length and depth
-    Needle,
-    /// Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote
-    FidelityKl,
-    /// Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote
-    FidelityAgreement,
-    /// Task score against the budget; of what `kvlens fidelity` wrote
-    FidelityScore,
-    /// Share of steps with the same most likely token against recall; of what `kvlens fidelity` wrote
-    FidelityRecall,
+/// The kinds of figures, each once: its name here, how it is drawn, its word and what it shows.
+macro_rules! kinds {
+    ($($kind:ident, $drawn:ident, $name:literal, $summary:literal;)+) => {
+        /// A kind of figure.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum KindChoice {
+            $(#[doc = $summary] #[serde(rename = $name)] $kind,)+
+        }
+
+        impl KindChoice {
+            /// Every kind, in the order of lists.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+
+            /// The word for it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)+
+                }
+            }
+
+            /// What it shows.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $summary,)+
+                }
+            }
+        }
+
+        impl From<KindChoice> for FigureKind {
+            fn from(choice: KindChoice) -> Self {
+                match choice {
+                    $(KindChoice::$kind => Self::$drawn,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Recall, Recall, "recall", "The metric against the budget, a curve per window with its 95 % interval over samples";
+    RecallByLayer, RecallByLayer, "recall-by-layer", "The same, a panel per layer";
+    Layer, Layer, "layer", "The metric at the budget against the layer, a curve per window";
+    HeadMap, HeadMap, "head-map", "The metric at the budget for every layer and head, a panel per window";
+    HeadDifference, HeadDifference, "head-difference", "Windows minus --against for every layer and head; what is not resolved is struck through";
+    Winner, Winner, "winner", "The best window of every layer and head; faint where it is not resolved";
+    DecodeStep, DecodeStep, "decode-step", "Recall of single decode steps";
+    Horizon, Horizon, "horizon", "Recall of the decode stage up to a horizon";
+    Place, Place, "place", "Recall against the position of a window of --place-width queries, from the prompt into the generation";
+    Depth, Depth, "depth", "Share of what the answer needs that is kept at the budget, against its depth in the prompt";
+    HitRate, HitRate, "hit-rate", "Hit rate at 128, 256 and 512 tokens";
+    Kl, Kl, "kl", "KL divergence of the decode stage from a window for every layer and head";
+    Queries, Queries, "queries", "Cosine of pseudo and decode queries, before and after the rotary embedding";
+    Allocation, Allocation, "allocation", "Decode attention kept by uniform, pyramid and head-adaptive budgets";
+    Cost, Cost, "cost", "The metric against the time that a window takes";
+    Complementarity, Complementarity, "complementarity", "Share of the decode stage's top B that one window finds and another misses, for every two windows";
+    Needle, Needle, "needle", "Score of the answers, and what each window keeps of the needle and foresees, by asked length and depth";
+    RankDensity, RankDensity, "rank-density", "Where a window ranks the tokens that the decode stage ranks here or there, a panel per window";
+    Attention, Attention, "attention", "Attention of one head's queries on the prompt: the decode stage's and each window's";
+    Tokens, Tokens, "tokens", "The prompt's tokens of one head: kept and missed at the budget, a panel per window";
+    FidelityKl, Fidelity, "fidelity-kl", "Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote";
+    FidelityAgreement, Fidelity, "fidelity-agreement", "Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote";
+    FidelityScore, Fidelity, "fidelity-score", "Task score against the budget; of what `kvlens fidelity` wrote";
+    FidelityRecall, FidelityRecall, "fidelity-recall", "Share of steps with the same most likely token against recall; of what `kvlens fidelity` wrote";
 }
 
 impl KindChoice {
-    /// Every kind, in the order of lists.
-    pub const ALL: [Self; 20] = [
-        Self::Recall,
-        Self::RecallByLayer,
-        Self::Layer,
-        Self::HeadMap,
-        Self::HeadDifference,
-        Self::Winner,
-        Self::DecodeStep,
-        Self::Horizon,
-        Self::Place,
-        Self::HitRate,
-        Self::Kl,
-        Self::Queries,
-        Self::Allocation,
-        Self::Cost,
-        Self::Complementarity,
-        Self::Needle,
-        Self::FidelityKl,
-        Self::FidelityAgreement,
-        Self::FidelityScore,
-        Self::FidelityRecall,
-    ];
-
-    /// The word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Recall => "recall",
-            Self::RecallByLayer => "recall-by-layer",
-            Self::Layer => "layer",
-            Self::HeadMap => "head-map",
-            Self::HeadDifference => "head-difference",
-            Self::Winner => "winner",
-            Self::DecodeStep => "decode-step",
-            Self::Horizon => "horizon",
-            Self::Place => "place",
-            Self::HitRate => "hit-rate",
-            Self::Kl => "kl",
-            Self::Queries => "queries",
-            Self::Allocation => "allocation",
-            Self::Cost => "cost",
-            Self::Complementarity => "complementarity",
-            Self::Needle => "needle",
-            Self::FidelityKl => "fidelity-kl",
-            Self::FidelityAgreement => "fidelity-agreement",
-            Self::FidelityScore => "fidelity-score",
-            Self::FidelityRecall => "fidelity-recall",
-        }
+    /// Whether it shows what windows say of budgets, so that a window with `budget=final` is one and not its
+    /// observations.
+    pub(super) fn is_about_budgets(self) -> bool {
+        !matches!(
+            self,
+            Self::Kl | Self::Queries | Self::Place | Self::RankDensity | Self::Attention
+        )
     }
 
-    /// What it shows.
-    #[must_use]
-    pub fn summary(self) -> &'static str {
-        match self {
-            Self::Recall => {
-                "The metric against the budget, a curve per window with its 95 % interval over samples"
-            }
-            Self::RecallByLayer => "The same, a panel per layer",
-            Self::Layer => "The metric at the budget against the layer, a curve per window",
-            Self::HeadMap => {
-                "The metric at the budget for every layer and head, a panel per window"
-            }
-            Self::HeadDifference => {
-                "Windows minus --against for every layer and head; what is not resolved is struck through"
-            }
-            Self::Winner => {
-                "The best window of every layer and head; faint where it is not resolved"
-            }
-            Self::DecodeStep => "Recall of single decode steps",
-            Self::Horizon => "Recall of the decode stage up to a horizon",
-            Self::Place => {
-                "Recall against the position of a window of --place-width queries, from the prompt into the generation"
-            }
-            Self::HitRate => "Hit rate at 128, 256 and 512 tokens",
-            Self::Kl => "KL divergence of the decode stage from a window for every layer and head",
-            Self::Queries => {
-                "Cosine of pseudo and decode queries, before and after the rotary embedding"
-            }
-            Self::Allocation => {
-                "Decode attention kept by uniform, pyramid and head-adaptive budgets"
-            }
-            Self::Cost => "The metric against the time that a window takes",
-            Self::Complementarity => {
-                "Share of the decode stage's top B that one window finds and another misses, for every two windows"
-            }
-            Self::Needle => {
-                "Score of the answers, and what each window keeps of the needle and foresees, by asked length and depth"
-            }
-            Self::FidelityKl => {
-                "Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote"
-            }
-            Self::FidelityAgreement => {
-                "Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote"
-            }
-            Self::FidelityScore => "Task score against the budget; of what `kvlens fidelity` wrote",
-            Self::FidelityRecall => {
-                "Share of steps with the same most likely token against recall; of what `kvlens fidelity` wrote"
-            }
-        }
+    /// Whether it is about the one budget that was asked for.
+    pub(super) fn is_about_one_budget(self) -> bool {
+        !matches!(
+            self,
+            Self::Recall
+                | Self::RecallByLayer
+                | Self::HitRate
+                | Self::Kl
+                | Self::Queries
+                | Self::Allocation
+                | Self::RankDensity
+                | Self::Attention
+        )
     }
-}
 
-impl From<KindChoice> for FigureKind {
-    fn from(choice: KindChoice) -> Self {
-        match choice {
-            KindChoice::Recall => Self::Recall,
-            KindChoice::RecallByLayer => Self::RecallByLayer,
-            KindChoice::Layer => Self::Layer,
-            KindChoice::HeadMap => Self::HeadMap,
-            KindChoice::HeadDifference => Self::HeadDifference,
-            KindChoice::Winner => Self::Winner,
-            KindChoice::DecodeStep => Self::DecodeStep,
-            KindChoice::Horizon => Self::Horizon,
-            KindChoice::Place => Self::Place,
-            KindChoice::HitRate => Self::HitRate,
-            KindChoice::Kl => Self::Kl,
-            KindChoice::Queries => Self::Queries,
-            KindChoice::Allocation => Self::Allocation,
-            KindChoice::Cost => Self::Cost,
-            KindChoice::Complementarity => Self::Complementarity,
-            KindChoice::Needle => Self::Needle,
-            KindChoice::FidelityKl | KindChoice::FidelityAgreement | KindChoice::FidelityScore => {
-                Self::Fidelity
-            }
-            KindChoice::FidelityRecall => Self::FidelityRecall,
-        }
+    /// Whether it shows one head of one sample.
+    pub(super) fn is_of_one_head(self) -> bool {
+        matches!(self, Self::Attention | Self::Tokens)
     }
 }
 
@@ -184,16 +105,31 @@ impl From<KindChoice> for FigureKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WidthChoice {
-    /// 84 mm
+    /// One column of a journal, 84 mm
     #[default]
     Single,
-    /// 174 mm
+    /// Both of its columns, 174 mm
     Double,
+    /// The text of a NeurIPS paper, 140 mm
+    Neurips,
+    /// A column of an ICML paper, 82.5 mm
+    Icml,
+    /// A column of an ACL paper, 77 mm
+    Acl,
+    /// A slide of 254 mm with margins, in larger text
+    Slides,
 }
 
 impl WidthChoice {
-    /// Both widths.
-    pub const ALL: [Self; 2] = [Self::Single, Self::Double];
+    /// Every width.
+    pub const ALL: [Self; 6] = [
+        Self::Single,
+        Self::Double,
+        Self::Neurips,
+        Self::Icml,
+        Self::Acl,
+        Self::Slides,
+    ];
 
     /// The word for it.
     #[must_use]
@@ -201,6 +137,10 @@ impl WidthChoice {
         match self {
             Self::Single => "single",
             Self::Double => "double",
+            Self::Neurips => "neurips",
+            Self::Icml => "icml",
+            Self::Acl => "acl",
+            Self::Slides => "slides",
         }
     }
 
@@ -208,8 +148,21 @@ impl WidthChoice {
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
-            Self::Single => "84 mm",
-            Self::Double => "174 mm",
+            Self::Single => "one column, 84 mm",
+            Self::Double => "two columns, 174 mm",
+            Self::Neurips => "the text of a NeurIPS paper, 139.7 mm",
+            Self::Icml => "a column of an ICML paper, 82.55 mm",
+            Self::Acl => "a column of an ACL paper, 77 mm",
+            Self::Slides => "a slide, 230 mm, with text of 14 points",
+        }
+    }
+
+    /// Size of the text in points where none is asked for.
+    #[must_use]
+    pub fn font_size(self) -> f64 {
+        match self {
+            Self::Slides => 14.0,
+            _ => 7.0,
         }
     }
 }
@@ -219,6 +172,10 @@ impl From<WidthChoice> for ColumnWidth {
         match choice {
             WidthChoice::Single => Self::Single,
             WidthChoice::Double => Self::Double,
+            WidthChoice::Neurips => Self::Neurips,
+            WidthChoice::Icml => Self::Icml,
+            WidthChoice::Acl => Self::Acl,
+            WidthChoice::Slides => Self::Slides,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A picture for a paper, its numbers, and how to make both again.
 
 mod data;
+mod density;
 mod fidelity;
 mod groups;
 mod heads;
@@ -8,6 +9,7 @@ mod kinds;
 mod maps;
 mod needle;
 mod note;
+mod one_head;
 mod request;
 mod samples;
 mod written;

@@ -1,7 +1,7 @@
 //! The line under a figure: what is compared, over how many samples, and what marks and bands are.
 
-use kvlens_analysis::Compare;
 use kvlens_analysis::figure::{CHANCE, FigureRow};
+use kvlens_analysis::{Budget, Compare};
 
 use super::KindChoice;
 use super::data::{FigureJob, budget_words};
@@ -25,7 +25,9 @@ impl Note<'_> {
         let parts = [
             self.compared(),
             self.marks(),
+            self.sample(),
             self.lines(),
+            self.final_budgets(),
             Some(self.samples()),
             self.left_out(),
             self.undefined(),
@@ -35,9 +37,10 @@ impl Note<'_> {
         parts.join(" ")
     }
 
-    /// The cosine of queries knows no scoring.
+    /// The cosine of queries and raw attention know no scoring.
     fn compared(&self) -> Option<String> {
-        (self.job.kind != KindChoice::Queries).then(|| self.job.options.compared())
+        let knows_none = matches!(self.job.kind, KindChoice::Queries | KindChoice::Attention);
+        (!knows_none).then(|| self.job.options.compared())
     }
 
     fn marks(&self) -> Option<String> {
@@ -52,6 +55,19 @@ impl Note<'_> {
                 budget_words(self.job.budget),
                 self.winners_ceilings()
             )),
+            KindChoice::RankDensity => Some(
+                "Columns sum to one; the diagonal is the decode stage's own order. Bins grow with the rank.".to_owned(),
+            ),
+            KindChoice::Attention => Some(
+                "A column shows the largest weight of its tokens; below the bar's end it has that end's colour.".to_owned(),
+            ),
+            KindChoice::Tokens => Some(format!(
+                "Lines run downwards. Kept: by the window's rule at {}; top: as many of this head's by the decode stage.",
+                budget_words(self.job.budget)
+            )),
+            KindChoice::Depth => Some(
+                "Each run of needed tokens counts at its own depth, in tenths of the prompt; means over heads.".to_owned(),
+            ),
             _ => None,
         }
     }
@@ -103,6 +119,27 @@ impl Note<'_> {
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
+    fn sample(&self) -> Option<String> {
+        let id = self.job.sample.as_ref()?;
+        Some(format!("Sample {id} alone."))
+    }
+
+    /// Lines between the points of a window that observed for some budgets alone are no measurements.
+    fn final_budgets(&self) -> Option<String> {
+        let budgets = &self.job.final_budgets;
+        let is_curve = matches!(
+            self.job.kind,
+            KindChoice::Recall | KindChoice::RecallByLayer | KindChoice::Allocation
+        );
+        let words: Vec<String> = budgets.iter().map(Budget::to_string).collect();
+        (is_curve && !words.is_empty()).then(|| {
+            format!(
+                "Windows with budget=final have points at {} alone, joined by lines.",
+                words.join(", ")
+            )
+        })
+    }
+
     fn samples(&self) -> String {
         let counts = || self.rows.iter().map(|row| row.samples);
         let fewest = counts().min().unwrap_or_default();
@@ -145,15 +182,22 @@ impl Note<'_> {
 
     fn undefined(&self) -> Option<String> {
         let is_map = self.rows.iter().any(|row| row.y.is_some());
-        let undefined = is_map && self.rows.iter().any(|row| row.value.is_nan());
-        undefined.then(|| {
-            "Grey with a stroke: undefined, because the layer ranks no more tokens than the budget."
-                .to_owned()
-        })
+        let undefined = is_map
+            && !self.job.kind.is_of_one_head()
+            && self.rows.iter().any(|row| row.value.is_nan());
+        let why = match self.job.kind {
+            KindChoice::Kl => "scores below zero, as of key norms, are no distribution",
+            KindChoice::RankDensity => "no token has these ranks",
+            _ => "the layer ranks no more tokens than the budget",
+        };
+        undefined.then(|| format!("Grey with a stroke: undefined, because {why}."))
     }
 
     fn heads(&self) -> Option<String> {
         let words = self.job.heads.words()?;
-        Some(format!("Means over {words}."))
+        Some(match self.job.kind.is_of_one_head() {
+            true => format!("Shown: {words}."),
+            false => format!("Means over {words}."),
+        })
     }
 }

@@ -1,11 +1,15 @@
 //! What one sample gives to a figure.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use anyhow::Result;
 use kvlens_analysis::agreement_by_head;
 use kvlens_analysis::complementarity::complementarity;
 use kvlens_analysis::drift::PlacedRecall;
 use kvlens_analysis::figure::{CHANCE, SeriesPlace, SeriesSamples};
-use kvlens_analysis::{Comparison, HeadKind, Metric};
+use kvlens_analysis::statistics::mean;
+use kvlens_analysis::{Comparison, HeadKind, Metric, selection};
 use kvlens_sessions::CapturedSample;
 use kvlens_sessions::model::RopeConfig;
 
@@ -51,7 +55,7 @@ impl Sampled<'_> {
 
     /// The measured windows that the figure shows, in its order.
     fn windows<'b>(&'b self, job: &FigureJob<'_>) -> Vec<&'b MeasuredWindow> {
-        job.in_order(&self.measured.windows, |window| &window.label)
+        job.shown(&self.measured.windows, self.prompt_tokens())
     }
 
     /// Adds a value without a ceiling.
@@ -167,7 +171,10 @@ impl Sampled<'_> {
         series: &mut SeriesSamples,
     ) -> Result<()> {
         let budget = [job.budget.tokens(self.prompt_tokens())];
-        for window in self.windows(job) {
+        for shown in self.windows(job) {
+            let Some(window) = shown.at(budget[0]) else {
+                continue;
+            };
             let drift = |window: &MeasuredWindow| {
                 window_drift(self.captured, &job.options, window, &budget, &mut |_, _| {
                     Ok(())
@@ -197,7 +204,7 @@ impl Sampled<'_> {
                 };
                 let place = SeriesPlace {
                     panel: "",
-                    series: &window.label,
+                    series: &shown.label,
                     x: step as f64,
                 };
                 let ceiling = ceiling.as_ref().map(at).filter(|ceiling| !ceiling.is_nan());
@@ -246,6 +253,34 @@ impl Sampled<'_> {
         Ok(true)
     }
 
+    /// Share of each run of needed tokens that a window keeps at the budget, x being the middle of its tenth of the
+    /// prompt.
+    pub fn push_depths(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) {
+        let tokens = self.prompt_tokens();
+        let budget = job.budget.tokens(tokens);
+        for shown in self.windows(job) {
+            let Some(window) = shown.at(budget) else {
+                continue;
+            };
+            let mut of_tenths: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+            for evidence in &self.captured.record.evidence_tokens {
+                let middle = (evidence.start + evidence.end) / 2;
+                let kept = kept_share(job, window, evidence, budget);
+                of_tenths
+                    .entry((10 * middle / tokens.max(1)).min(9))
+                    .or_default()
+                    .push(kept);
+            }
+            for (tenth, kept) in of_tenths {
+                let kept = kept.into_iter().filter(|kept| !kept.is_nan());
+                if let Some(kept) = mean(kept) {
+                    let depth = 0.1 * (tenth as f64 + 0.5);
+                    self.push(series, ("", &shown.label), depth, kept);
+                }
+            }
+        }
+    }
+
     /// Hit rate at the budgets that fit, x being the budget in tokens.
     pub fn push_hit_rates(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) {
         for window in self.windows(job) {
@@ -288,11 +323,14 @@ impl Sampled<'_> {
 
     /// Decode attention that each allocation keeps, a panel for each window.
     pub fn push_allocations(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) -> Result<()> {
-        let budgets = curve_budgets(self.prompt_tokens());
-        for window in self.windows(job) {
-            let own = window.as_its_ceiling();
-            for kind in AllocationKind::ALL {
-                for &budget in &budgets {
+        let budgets = job.curve_budgets(self.prompt_tokens());
+        for shown in self.windows(job) {
+            for &budget in &budgets {
+                let Some(window) = shown.at(budget) else {
+                    continue;
+                };
+                let own = window.as_its_ceiling();
+                for kind in AllocationKind::ALL {
                     let kept = |window: &MeasuredWindow| -> Result<f64> {
                         let kept = allocate(self.measured, window, kind, budget)?;
                         let values = kept.iter().map(|head| head.selected_mass);
@@ -301,7 +339,7 @@ impl Sampled<'_> {
                     let ceiling = own.as_ref().map(kept).transpose()?;
                     let ceiling = ceiling.filter(|ceiling| !ceiling.is_nan());
                     let place = SeriesPlace {
-                        panel: &window.label,
+                        panel: &shown.label,
                         series: kind.name(),
                         x: budget as f64,
                     };
@@ -319,10 +357,13 @@ impl Sampled<'_> {
         let windows = self.windows(job);
         for first in &windows {
             for second in &windows {
+                let (Some(one), Some(other)) = (first.at(budget[0]), second.at(budget[0])) else {
+                    continue;
+                };
                 let shares = complementarity(
                     &self.measured.truth.rankings,
-                    &first.ranked.rankings,
-                    &second.ranked.rankings,
+                    &one.ranked.rankings,
+                    &other.ranked.rankings,
                     &budget,
                 )?;
                 let first_only = shares.iter().map(|head| {
@@ -358,7 +399,9 @@ impl Sampled<'_> {
                 x: 0.0,
             };
             series.push(self.content, place, mean, ceiling);
-            times.push(self.content, place, 1e3 * window.cost.seconds, None);
+            let cost = window.at(job.budget.tokens(self.prompt_tokens()));
+            let seconds = cost.map_or(f64::NAN, |window| window.cost.seconds);
+            times.push(self.content, place, 1e3 * seconds, None);
         }
     }
 
@@ -386,6 +429,29 @@ impl Sampled<'_> {
         let agreement = agreement_by_head(truth, &window.ranked.importance, job.options.exempt)?;
         Ok(agreement.iter().map(|agreement| agreement.kl).collect())
     }
+}
+
+/// Share of some tokens that the window's rule keeps, as a mean over the chosen heads whose layers see any of them.
+fn kept_share(
+    job: &FigureJob<'_>,
+    window: &MeasuredWindow,
+    evidence: &Range<usize>,
+    budget: usize,
+) -> f64 {
+    let rankings = &window.ranked.rankings;
+    let heads = rankings.heads();
+    let forced = window.keep_rule.at(budget);
+    let shares = (0..rankings.layers() * heads).map(|index| {
+        let (layer, head) = (index / heads, index % heads);
+        let seen = evidence.start.max(rankings.first_visible(layer))..evidence.end;
+        if seen.is_empty() || !job.heads.has(layer, head) {
+            return f64::NAN;
+        }
+        let kept = selection(rankings, layer, head, forced, budget);
+        let of_seen = kept.get(seen.clone()).unwrap_or_default();
+        of_seen.iter().filter(|kept| **kept).count() as f64 / seen.len() as f64
+    });
+    job.heads.mean(shares, heads)
 }
 
 /// A metric of every head at a budget that was compared, with the ceilings.

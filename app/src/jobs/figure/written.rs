@@ -121,6 +121,7 @@ impl FigureJob<'_> {
             }))
         });
         Ok(json!({
+            "sample": self.sample,
             "windows": self.windows,
             "budget": self.budget,
             "compare": self.options.compare,

@@ -163,7 +163,10 @@ impl Run<'_> {
         self.warn_about_sample(captured, facts, &budgets, sliding_windows);
         self.progress.stage("measure", 0, facts.prompt_tokens);
         let compared = self.compared_budgets(&budgets, facts.prompt_tokens);
-        let sample = measure_sample(captured, options, |_| compared.clone())?;
+        let sample = measure_sample(captured, options, |_| compared.clone())?.joined();
+        let asked_tokens = budgets.tokens(facts.prompt_tokens);
+        self.warnings
+            .of_final_budgets(facts, &sample.windows, &asked_tokens, &*self.progress);
         let key = sample_key(session, record);
         let context = sample_context(session, self.model_names.name(session), record, &key);
         let oracle_cost = captured.oracle().cost();

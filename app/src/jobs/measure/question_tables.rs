@@ -166,7 +166,9 @@ impl QuestionTables {
     pub fn add(&mut self, sample: AskedSample<'_>) -> Result<bool> {
         for window in &sample.measured.windows {
             if let Some(table) = &mut self.drift {
-                write_drift(table, sample, window)?;
+                for observed in window.observations() {
+                    write_drift(table, sample, observed)?;
+                }
             }
             if let Some(table) = &mut self.allocation {
                 write_allocation(table, sample, window)?;
@@ -257,15 +259,19 @@ fn write_allocation(
     window: &MeasuredWindow,
 ) -> Result<()> {
     let (heads, head_kind) = (window.comparison.heads, window.comparison.head_kind);
+    let label = &window.label;
     for kind in AllocationKind::ALL {
         for (budget, budget_tokens) in sample.budgets() {
+            let Some(window) = window.at(budget_tokens) else {
+                continue;
+            };
             let kept = allocate(sample.measured, window, kind, budget_tokens)?;
             let rows: Vec<AllocationRow<'_>> = kept
                 .into_iter()
                 .enumerate()
                 .map(|(index, kept)| AllocationRow {
                     sample: sample.context,
-                    head: WindowHead::at(&window.label, index, heads, head_kind),
+                    head: WindowHead::at(label, index, heads, head_kind),
                     allocation: kind.name(),
                     budget,
                     budget_tokens: clamped(budget_tokens),

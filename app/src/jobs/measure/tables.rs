@@ -195,7 +195,7 @@ impl Tables {
             context,
             DECODE_LABEL,
             oracle_cost,
-            ScoreKind::Attention,
+            (ScoreKind::Attention, 1),
         )])?;
         let decode_context = context_of(DECODE_LABEL, ScoreKind::Attention);
         self.overlap.write(&overlap_rows(
@@ -256,7 +256,6 @@ impl Tables {
             label,
             comparison,
             ceiling,
-            ranked,
             ..
         } = window;
         self.overlap.write(&overlap_rows(
@@ -265,18 +264,25 @@ impl Tables {
             ceiling.as_deref(),
             budgets,
         )?)?;
-        let agreement = agreement_by_head(&sample.truth.importance, &ranked.importance, exempt)?;
-        self.agreement.write(&agreement_rows(
-            context,
-            &agreement,
-            comparison,
-            &ranked.importance,
-        )?)?;
+        for observed in window.observations() {
+            let context = WindowContext {
+                window: &observed.label,
+                ..context
+            };
+            let importance = &observed.ranked.importance;
+            let agreement = agreement_by_head(&sample.truth.importance, importance, exempt)?;
+            self.agreement.write(&agreement_rows(
+                context,
+                &agreement,
+                &observed.comparison,
+                importance,
+            )?)?;
+        }
         self.cost.write(&[cost_row(
             context.sample,
             label,
             &window.cost,
-            window.score_kind,
+            (window.score_kind, window.observations().count()),
         )])?;
         Ok(())
     }
@@ -293,10 +299,6 @@ impl Tables {
         budgets: &[Budget],
     ) -> Result<()> {
         let truth = &sample.truth.rankings;
-        let tokens = budgets
-            .iter()
-            .map(|budget| budget.tokens(truth.prompt_tokens()));
-        let tokens: Vec<usize> = tokens.collect();
         let labels: Vec<&str> = sample
             .windows
             .iter()
@@ -308,15 +310,21 @@ impl Tables {
             else {
                 continue;
             };
-            let (one, other) = (&first.ranked.rankings, &second.ranked.rankings);
-            let split = complementarity(truth, one, other, &tokens)?;
-            self.complementarity.write(&complementarity_rows(
-                context,
-                (&first.label, &second.label),
-                truth,
-                budgets,
-                &split,
-            )?)?;
+            for (one, other, budgets) in alike_at(first, second, budgets, truth.prompt_tokens()) {
+                let tokens = budgets
+                    .iter()
+                    .map(|budget| budget.tokens(truth.prompt_tokens()));
+                let tokens: Vec<usize> = tokens.collect();
+                let rankings = [one, other].map(|window| &window.ranked.rankings);
+                let split = complementarity(truth, rankings[0], rankings[1], &tokens)?;
+                self.complementarity.write(&complementarity_rows(
+                    context,
+                    (&first.label, &second.label),
+                    truth,
+                    budgets,
+                    &split,
+                )?)?;
+            }
         }
         Ok(())
     }
@@ -395,7 +403,7 @@ impl Tables {
             return Ok(());
         };
         let decode = (DECODE_LABEL, &sample.truth);
-        let windows = sample.windows.iter();
+        let windows = sample.windows.iter().flat_map(MeasuredWindow::observations);
         let windows = windows.map(|window| (window.label.as_str(), &window.ranked));
         for (window, ranked) in std::iter::once(decode).chain(windows) {
             table.write_importance(ImportanceInput {
@@ -442,6 +450,25 @@ impl Tables {
     }
 }
 
+/// What stands for two windows, with the budgets that it stands for: all of them at once, but each on its own where a
+/// window has observed anew for each.
+fn alike_at<'a>(
+    first: &'a MeasuredWindow,
+    second: &'a MeasuredWindow,
+    budgets: &'a [Budget],
+    prompt_tokens: usize,
+) -> Vec<(&'a MeasuredWindow, &'a MeasuredWindow, &'a [Budget])> {
+    if first.at_budgets.is_empty() && second.at_budgets.is_empty() {
+        return vec![(first, second, budgets)];
+    }
+    let single = budgets.chunks(1);
+    let both = single.filter_map(|budget| {
+        let tokens = budget.first()?.tokens(prompt_tokens);
+        Some((first.at(tokens)?, second.at(tokens)?, budget))
+    });
+    both.collect()
+}
+
 /// Files of a measurement in a folder, but for those of these names.
 fn others(folder: &Path, names: &[PathBuf]) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -469,12 +496,13 @@ fn cost_row<'a>(
     sample: &'a SampleContext,
     window: &'a str,
     cost: &Cost,
-    score_kind: ScoreKind,
+    (score_kind, observations): (ScoreKind, usize),
 ) -> CostRow<'a> {
     CostRow {
         sample,
         window,
         score_kind: score_kind.name(),
+        observations: clamped(observations),
         rows: clamped(cost.rows),
         seconds: cost.seconds,
         flops: cost.flops,

@@ -133,6 +133,7 @@ impl RecipeRequest {
             sessions: vec![self.capture(recipe).out],
             kind: figure.kind,
             out: self.out.join(format!("{}.{}", figure.name, self.format)),
+            sample: None,
             windows: figure.windows.clone(),
             against: None,
             layers: Vec::new(),
@@ -220,7 +221,7 @@ pub fn run(
         })?;
     let path = request.out.join("page.md");
     let about = format!(
-        "{text}\n`{}` wrote this page, the figures with their numbers, `tables/` and the session (kvlens {}).\n",
+        "{text}\n\n`{}` wrote this page, the figures with their numbers, `tables/` and the session (kvlens {}).\n",
         request.command(),
         env!("CARGO_PKG_VERSION")
     );

@@ -88,6 +88,7 @@ pub fn read() -> (SessionInfo, MeasuredSample) {
             ceiling_ranked: None,
             score_kind: kvlens_sessions::ScoreKind::Attention,
             cost: window.cost,
+            at_budgets: Vec::new(),
         }
     });
     let windows = windows.collect();

@@ -79,6 +79,7 @@ pub fn sample(seed: u64) -> MeasuredSample {
             ceiling_ranked: None,
             score_kind: ScoreKind::Attention,
             cost: Cost::default(),
+            at_budgets: Vec::new(),
         }
     };
     MeasuredSample {
