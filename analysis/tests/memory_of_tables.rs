@@ -34,6 +34,7 @@ fn rows_that_come_one_at_a_time_take_what_they_hold() {
         let row = CostRow {
             sample: &sample(index),
             window: "a window with a label",
+            observations: 1,
             rows: 32,
             seconds: index as f64,
             flops: 1.0,
