@@ -21,9 +21,9 @@ cp -r "$here/../sessions/builtin/demo" second
 plan() {
     cat <<EOF
 model = ["demo", "second"]
-data = ["demo:length=512,samples=8", "demo:question=start,length=512,samples=8"]
-windows = ["last:32", "knorm"]
-decode = 64
+data = ["facts:length=1024,samples=8", "niah:length=1024,samples=8"]
+windows = ["last:32", "laq"]
+decode = 256
 ignore-eos = true
 samples-per-task = 4
 budgets = ["10%", "20%"]
@@ -51,24 +51,25 @@ runs() { squeue -h -r -t R -o %K | sort -n | sed -n "${1}p"; }
 for _ in $(seq 300); do [ -n "$(runs 2)" ] && break; sleep 0.2; done
 killed=$(runs 1); preempted=$(runs 2)
 # not before they began to write
-sleep 4
+sleep 2
 scancel --signal=KILL --full "${job}_$killed"
 scontrol requeue "${job}_$preempted"
 "$kvlens" sweep status plan.toml
-# what waits already is not submitted twice
-"$kvlens" sweep plan.toml --slurm
+# the killed one is submitted again, and it alone: the preempted one waits already
+wait_for_kill() { for _ in $(seq 50); do [ -z "$(squeue -h -r -o %K -t R,CG | grep -x "$killed")" ] && return; sleep 0.2; done; }
+wait_for_kill
+again=$("$kvlens" sweep plan.toml --slurm)
+echo "$again"
+case "$again" in
+    *": 1 task") ;;
+    *) echo "check-slurm-sweep: the killed task, and it alone, should be submitted again" >&2; exit 1 ;;
+esac
 wait_for_queue() { while [ -n "$(squeue -h)" ]; do sleep 2; done; }
 # a job that was requeued waits for two minutes, unless it is released
 scontrol update jobid="${job}_$preempted" starttime=now 2>/dev/null || true
 wait_for_queue
 "$kvlens" sweep status plan.toml
-again=$("$kvlens" sweep plan.toml --slurm)
-echo "$again"
-case "$again" in
-    "submitted "*) ;;
-    *) echo "check-slurm-sweep: the killed task was not submitted again" >&2; exit 1 ;;
-esac
-wait_for_queue
+"$kvlens" sweep plan.toml --slurm
 "$kvlens" sweep status plan.toml --json | python3 -c '
 import json, sys
 tasks = json.load(sys.stdin)

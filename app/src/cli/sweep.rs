@@ -150,11 +150,10 @@ fn refuse_failed(tasks: &[TaskStatus], cancel: &Cancel, folder: &Path) -> Result
 fn submit_rest(sweep: &Sweep) -> Result<()> {
     let queue = Queue::ask(sweep)?;
     let text = match submit(sweep, &queue)? {
-        Some(submitted) => format!(
-            "submitted {} tasks as job {}\n",
-            submitted.tasks.len(),
-            submitted.job
-        ),
+        Some(submitted) => match submitted.tasks.len() {
+            1 => format!("submitted as job {}: 1 task\n", submitted.job),
+            count => format!("submitted as job {}: {count} tasks\n", submitted.job),
+        },
         None => "nothing to submit: every task is done, runs, or waits in the queue\n".to_owned(),
     };
     output::print(&text)

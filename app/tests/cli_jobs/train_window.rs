@@ -120,7 +120,6 @@ fn what_cannot_be_trained_is_refused_with_a_sentence() {
         (&["--token-rate", "0"][..], "a", "learning rate"),
         (&["--data", "riddle"][..], "a", "riddle"),
         (&[][..], "taken", "folder"),
-        (&["--resume"][..], "a", "a.training-state"),
         (
             &["--data", "facts:length=8000,samples=1"][..],
             "a",
@@ -132,4 +131,19 @@ fn what_cannot_be_trained_is_refused_with_a_sentence() {
         assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
         assert_eq!(refused.stderr.matches("panicked").count(), 0);
     }
+}
+
+#[test]
+fn resuming_begins_where_there_is_nothing_and_says_where_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let resumed = || run(folder.path(), &training("judge-q", "a", &["--resume"]));
+    let begun = resumed();
+    assert_eq!(begun.code, 0, "{begun:#?}");
+    let done = resumed();
+    assert_eq!(done.code, 2, "{done:#?}");
+    assert!(
+        done.stderr.contains("the training has ended"),
+        "{}",
+        done.stderr
+    );
 }
