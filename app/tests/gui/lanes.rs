@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common::{
-    Bench, bench, captured, inside, inside_mut, send, session, shows_a_sample, wait_for,
+    Bench, all_of_it, bench, captured, inside, inside_mut, send, session, shows_a_sample, wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
@@ -67,7 +67,7 @@ fn figure(out: &Path) -> FigureRequest {
         out: out.display().to_string(),
         ..ExportSettings::default()
     };
-    settings.request(session(), &["last:32", "last:8"], &Choices::default())
+    settings.request(&all_of_it(&["last:32", "last:8"]), &Choices::default())
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::common::{Bench, bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
+use crate::common::{
+    Bench, all_of_it, bench, copied, inside, inside_mut, opened_at, send, session, wait_for,
+};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{
     Command, ExportCommand, JobCommand, LayoutCommand, LookCommand, ProgramCommand, SessionCommand,
@@ -175,7 +177,7 @@ fn a_figure(folder: &Path) -> Command {
         out: folder.join("recall.svg").display().to_string(),
         ..ExportSettings::default()
     };
-    let figure = settings.request(session(), &[], &Choices::default());
+    let figure = settings.request(&all_of_it(&[]), &Choices::default());
     ExportCommand::Export(Box::new(figure)).into()
 }
 

@@ -46,10 +46,7 @@ impl Derived {
             all,
             ..
         } = *wanted;
-        let scope = match choices.map_kind {
-            MapKind::Beside => MapScope::Sample,
-            _ => choices.map_scope,
-        };
+        let scope = choices.shown_scope();
         // maps of an earlier budget or scoring look the same, but are not what stands above them
         let gathered = GatheredKey::of(&info.path, choices);
         let all =

@@ -7,12 +7,14 @@ use kvlens_analysis::Metric;
 use kvlens_sessions::Cost;
 
 use super::recall::{share_axis, share_grid};
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::Commands;
 use crate::gui::derived::WindowBands;
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::windows_at_budget;
 use crate::gui::state::Choices;
+use crate::jobs::figure::KindChoice;
 
 const ROW_HEIGHT: f32 = 18.0;
 const NUMBER_WIDTH: f32 = 46.0;
@@ -65,7 +67,7 @@ impl PaneView for CostView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|_| FigureKind::Cost)
+        Some(|_| ShownFigure::of_sample(KindChoice::Cost))
     }
 }
 

@@ -4,12 +4,11 @@ use egui::{ComboBox, Response, RichText, Ui};
 
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
-use super::{
-    FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui,
-};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::data::Job;
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::question_choices::{DriftChoices, DriftPart};
@@ -20,6 +19,7 @@ use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
 use crate::gui::widgets::segmented::segmented;
+use crate::jobs::figure::KindChoice;
 
 /// Widths of the swept window.
 const WIDTHS: [usize; 6] = [4, 8, 16, 32, 64, 128];
@@ -60,10 +60,12 @@ impl PaneView for DriftView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|choices| match choices.drift.part {
-            DriftPart::Steps => FigureKind::DecodeStep,
-            DriftPart::Horizons => FigureKind::Horizon,
-            DriftPart::Places => FigureKind::Place,
+        Some(|choices| {
+            ShownFigure::of_sample(match choices.drift.part {
+                DriftPart::Steps => KindChoice::DecodeStep,
+                DriftPart::Horizons => KindChoice::Horizon,
+                DriftPart::Places => KindChoice::Place,
+            })
         })
     }
 }

@@ -7,9 +7,10 @@ mod winner;
 
 use egui::{Id, RichText, Ui};
 
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::HeadMap;
+use crate::gui::export::ShownFigure;
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
 use crate::gui::session_maps::{GatheredKey, SessionMaps};
@@ -17,6 +18,7 @@ use crate::gui::state::Choices;
 use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix, MatrixResponse};
+use crate::jobs::figure::KindChoice;
 pub use choosers::window_ui;
 
 impl Pane {
@@ -52,10 +54,13 @@ impl PaneView for HeadMapView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|choices| match (choices.map_kind, &choices.minus) {
-            (MapKind::Winner, _) => FigureKind::Winner,
-            (MapKind::Window, Some(_)) => FigureKind::HeadDifference,
-            _ => FigureKind::HeadMap,
+        Some(|choices| ShownFigure {
+            kind: match (choices.map_kind, &choices.minus) {
+                (MapKind::Winner, _) => KindChoice::Winner,
+                (MapKind::Window, Some(_)) => KindChoice::HeadDifference,
+                _ => KindChoice::HeadMap,
+            },
+            all_samples: choices.shown_scope() == MapScope::Session,
         })
     }
 }
@@ -117,7 +122,7 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((session, _)) = view.shown() else {
         return;
     };
-    if choices.map_scope == MapScope::Sample || choices.map_kind == MapKind::Beside {
+    if choices.shown_scope() == MapScope::Sample {
         return;
     }
     let wanted = GatheredKey::of(&session.info.path, choices);

@@ -7,9 +7,10 @@ use egui_plot::{LineStyle, MarkerShape};
 use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::swatch;
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::derived::queries::{CosineSpread, QueryLine, QueryLines};
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, optional};
 use crate::gui::question_choices::QueryPart;
@@ -19,6 +20,7 @@ use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
 use crate::gui::widgets::segmented::segmented;
+use crate::jobs::figure::KindChoice;
 use crate::measurement::interventions::Intervention;
 
 const ROW_HEIGHT: f32 = 18.0;
@@ -64,7 +66,7 @@ impl PaneView for QueriesView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|_| FigureKind::Queries)
+        Some(|_| ShownFigure::of_sample(KindChoice::Queries))
     }
 }
 

@@ -9,12 +9,14 @@ use egui_plot::{AxisHints, HoverPosition, Plot};
 use kvlens_analysis::{Budget, Metric};
 
 use super::recall_layers::layers_ui;
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::export::ShownFigure;
 use crate::gui::in_force::in_force;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
+use crate::jobs::figure::KindChoice;
 use axes::short_tokens;
 pub use axes::{octaves, octaves_of, picked, share_axis, share_grid, thin_out};
 pub use curves::CEILING;
@@ -58,9 +60,11 @@ impl PaneView for RecallView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|choices| match choices.by_layer {
-            true => FigureKind::RecallByLayer,
-            false => FigureKind::Recall,
+        Some(|choices| {
+            ShownFigure::of_sample(match choices.by_layer {
+                true => KindChoice::RecallByLayer,
+                false => KindChoice::Recall,
+            })
         })
     }
 }

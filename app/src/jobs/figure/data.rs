@@ -35,6 +35,8 @@ pub struct FigureJob<'a> {
     pub sessions: &'a [Session],
     /// What is shown.
     pub kind: KindChoice,
+    /// Ids of the samples that are shown; all if empty.
+    samples: &'a [String],
     /// Labels of the windows in the order of the figure.
     pub windows: Vec<String>,
     /// The window that others are compared with, for a map of differences.
@@ -80,6 +82,7 @@ impl<'a> FigureJob<'a> {
     /// # Errors
     /// [`Failure::BadInput`] for a window that no session has; a sample that cannot be read.
     pub fn new(request: &'a FigureRequest, sessions: &'a [Session]) -> Result<Self> {
+        check_samples(&request.samples, sessions)?;
         let known = window_labels(sessions)?;
         for label in request.windows.iter().chain(&request.against) {
             if !known.contains(label) {
@@ -108,6 +111,7 @@ impl<'a> FigureJob<'a> {
         Ok(Self {
             sessions,
             kind: request.kind,
+            samples: &request.samples,
             windows,
             against,
             heads: HeadChoice {
@@ -120,6 +124,15 @@ impl<'a> FigureJob<'a> {
             sweep: request.sweep,
             range: request.range,
         })
+    }
+
+    /// The finished samples of a session that are shown, by their numbers.
+    fn shown_samples(&self, session: &Session) -> Vec<usize> {
+        let finished = session.manifest().finished().enumerate();
+        finished
+            .filter(|(_, entry)| self.samples.is_empty() || self.samples.contains(&entry.id))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Those of some things whose windows the figure shows, in its order.
@@ -188,10 +201,15 @@ impl<'a> FigureJob<'a> {
             prompt_tokens: None,
         };
         Warnings::default().of_set_aside(&self.windows, self.options.compare, &*watch);
-        let count = self.sessions.iter().map(Session::sample_count).sum();
+        let shown: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|session| (session, self.shown_samples(session)))
+            .collect();
+        let count = shown.iter().map(|(_, indices)| indices.len()).sum();
         let mut done = 0;
-        for session in self.sessions {
-            for index in 0..session.sample_count() {
+        for (session, indices) in shown {
+            for index in indices {
                 stop_if_cancelled(cancel, "stopped; no file was written")?;
                 let captured = session.load_sample(index)?;
                 watch.sample(done, count, &captured.record.id);
@@ -479,6 +497,23 @@ impl Gathering {
             news |= self.seen.insert(new);
         }
         news
+    }
+}
+
+/// Every sample that was asked for must be there: a figure of fewer would look like one of all of them.
+fn check_samples(ids: &[String], sessions: &[Session]) -> Result<()> {
+    let mut missing = ids.iter().filter(|id| {
+        let mut finished = sessions
+            .iter()
+            .flat_map(|session| session.manifest().finished());
+        finished.all(|entry| entry.id != **id)
+    });
+    match missing.next() {
+        None => Ok(()),
+        Some(id) => Err(Failure::BadInput(format!(
+            "no session has a finished sample '{id}'; `kvlens session info` names them"
+        ))
+        .into()),
     }
 }
 

@@ -2,10 +2,23 @@
 
 use kvlens_analysis::figure::{ColumnWidth, FigureKind};
 use serde::{Deserialize, Serialize};
+use strum::{EnumMessage, IntoStaticStr, VariantArray};
 
-/// A kind of figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A kind of figure. What is written over a variant is what help and dialogs say of it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumMessage,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum KindChoice {
     /// The metric against the budget, a curve per window with its 95 % interval over samples
     Recall,
@@ -49,100 +62,24 @@ pub enum KindChoice {
 
 impl KindChoice {
     /// Every kind, in the order of lists.
-    pub const ALL: [Self; 19] = [
-        Self::Recall,
-        Self::RecallByLayer,
-        Self::Layer,
-        Self::HeadMap,
-        Self::HeadDifference,
-        Self::Winner,
-        Self::DecodeStep,
-        Self::Horizon,
-        Self::Place,
-        Self::HitRate,
-        Self::Kl,
-        Self::Queries,
-        Self::Allocation,
-        Self::Cost,
-        Self::Complementarity,
-        Self::FidelityKl,
-        Self::FidelityAgreement,
-        Self::FidelityScore,
-        Self::FidelityRecall,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The word for it.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Recall => "recall",
-            Self::RecallByLayer => "recall-by-layer",
-            Self::Layer => "layer",
-            Self::HeadMap => "head-map",
-            Self::HeadDifference => "head-difference",
-            Self::Winner => "winner",
-            Self::DecodeStep => "decode-step",
-            Self::Horizon => "horizon",
-            Self::Place => "place",
-            Self::HitRate => "hit-rate",
-            Self::Kl => "kl",
-            Self::Queries => "queries",
-            Self::Allocation => "allocation",
-            Self::Cost => "cost",
-            Self::Complementarity => "complementarity",
-            Self::FidelityKl => "fidelity-kl",
-            Self::FidelityAgreement => "fidelity-agreement",
-            Self::FidelityScore => "fidelity-score",
-            Self::FidelityRecall => "fidelity-recall",
-        }
+        self.into()
     }
 
     /// What it shows.
     #[must_use]
     pub fn summary(self) -> &'static str {
-        match self {
-            Self::Recall => {
-                "The metric against the budget, a curve per window with its 95 % interval over samples"
-            }
-            Self::RecallByLayer => "The same, a panel per layer",
-            Self::Layer => "The metric at the budget against the layer, a curve per window",
-            Self::HeadMap => {
-                "The metric at the budget for every layer and head, a panel per window"
-            }
-            Self::HeadDifference => {
-                "Windows minus --against for every layer and head; what is not resolved is struck through"
-            }
-            Self::Winner => {
-                "The best window of every layer and head; faint where it is not resolved"
-            }
-            Self::DecodeStep => "Recall of single decode steps",
-            Self::Horizon => "Recall of the decode stage up to a horizon",
-            Self::Place => {
-                "Recall against the position of a window of --place-width queries, from the prompt into the generation"
-            }
-            Self::HitRate => "Hit rate at 128, 256 and 512 tokens",
-            Self::Kl => "KL divergence of the decode stage from a window for every layer and head",
-            Self::Queries => {
-                "Cosine of pseudo and decode queries, before and after the rotary embedding"
-            }
-            Self::Allocation => {
-                "Decode attention kept by uniform, pyramid and head-adaptive budgets"
-            }
-            Self::Cost => "The metric against the time that a window takes",
-            Self::Complementarity => {
-                "Share of the decode stage's top B that one window finds and another misses, for every two windows"
-            }
-            Self::FidelityKl => {
-                "Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote"
-            }
-            Self::FidelityAgreement => {
-                "Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote"
-            }
-            Self::FidelityScore => "Task score against the budget; of what `kvlens fidelity` wrote",
-            Self::FidelityRecall => {
-                "Share of steps with the same most likely token against recall; of what `kvlens fidelity` wrote"
-            }
-        }
+        self.get_documentation().unwrap_or_default()
+    }
+
+    /// Whether it is drawn of sessions, and not of the tables that `kvlens fidelity` wrote.
+    #[must_use]
+    pub fn is_of_sessions(self) -> bool {
+        !super::fidelity::is_of_tables(self)
     }
 }
 

@@ -130,6 +130,7 @@ impl RecipeRequest {
             sessions: vec![self.capture(recipe).out],
             kind: figure.kind,
             out: self.out.join(format!("{}.{}", figure.name, self.format)),
+            samples: Vec::new(),
             windows: figure.windows.clone(),
             against: None,
             layers: Vec::new(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use egui_kittest::{Harness, TestRenderer};
 use kvlens::gui::command::{Command, LayoutCommand, SessionCommand};
+use kvlens::gui::export::FigureOf;
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::offscreen::OffscreenRenderer;
@@ -63,6 +64,16 @@ pub fn session() -> &'static Path {
     static SESSION: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = SESSION.get_or_init(|| captured(&["last:32", "last:8"]));
     path
+}
+
+/// Every sample of that session under these windows, for a figure.
+pub fn all_of_it<'a>(windows: &'a [&'a str]) -> FigureOf<'a> {
+    FigureOf {
+        session: session(),
+        sample: None,
+        windows,
+        window: None,
+    }
 }
 
 /// A session of four prompts and these windows, in a folder that must be kept.
