@@ -1,12 +1,13 @@
 //! Maps over all samples of a session, as the read lane makes them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use kvlens_analysis::statistics::{HeadDifference, HeadWinner};
 use kvlens_analysis::statistics::{paired_differences_by_head, winners_by_head};
 use kvlens_analysis::{Budget, Compare, Comparison, Metric};
 
+use super::data::OpenedSession;
 use super::state::Choices;
 use crate::measurement::head_values::HeadValues;
 use crate::measurement::{MeasureOptions, MeasuredSample};
@@ -19,6 +20,10 @@ const SEED: u64 = 0;
 pub struct GatheredKey {
     /// The session's folder.
     pub path: PathBuf,
+    /// Differs each time that a session is opened.
+    pub opened: u64,
+    /// Finished samples of the session: a capture may add to them.
+    pub samples: usize,
     /// How to measure.
     pub options: MeasureOptions,
     /// The number.
@@ -30,13 +35,27 @@ pub struct GatheredKey {
 impl GatheredKey {
     /// What a session's maps are made of under the choices.
     #[must_use]
-    pub fn of(session: &Path, choices: &Choices) -> Self {
+    pub fn of(session: &OpenedSession, choices: &Choices) -> Self {
         Self {
-            path: session.to_owned(),
+            path: session.info.path.clone(),
+            opened: session.opened,
+            samples: session.info.samples.len(),
             options: choices.measure,
             metric: choices.metric,
             budget: choices.budget,
         }
+    }
+
+    /// Whether it is of the same session and choices, perhaps of fewer samples: maps that can be shown until those of
+    /// all samples are there.
+    #[must_use]
+    pub fn is_shown_for(&self, wanted: &Self) -> bool {
+        let samples = wanted.samples;
+        *wanted
+            == Self {
+                samples,
+                ..self.clone()
+            }
     }
 }
 

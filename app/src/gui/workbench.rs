@@ -10,7 +10,6 @@ mod look;
 mod panes;
 mod picture;
 mod questions;
-mod wanted;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -22,7 +21,6 @@ use egui::{KeyboardShortcut, Ui};
 use egui_notify::Toasts;
 use serde_json::Value;
 
-use super::attention_picture::AttentionKey;
 use super::command::{
     Action, CaptureCommand, Command, Commands, ExportCommand, Hover, JobCommand, LessonCommand,
     SessionCommand, shortcuts,
@@ -35,7 +33,7 @@ use super::lanes::{Event, Lanes};
 use super::layout::{Layout, Pane};
 use super::lessons::OpenLesson;
 use super::query::Pool;
-use super::session_maps::SessionMapsKey;
+use super::session_maps::GatheredKey;
 use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
 use super::views::budget_bar::budget_bar_ui;
@@ -54,7 +52,6 @@ use dropped::dropped_command;
 use look::Look;
 use panes::PaneBehavior;
 use picture::WantedPicture;
-use questions::AskedQuestions;
 
 /// The workbench.
 pub struct Workbench {
@@ -79,6 +76,7 @@ pub struct Workbench {
     script: VecDeque<Command>,
     sessions_folder: PathBuf,
     shown_versions: u64,
+    openings: u64,
     scroll_to: Option<usize>,
     shortcuts_open: bool,
     export_open: bool,
@@ -93,11 +91,8 @@ pub struct Workbench {
     palette: Option<PaletteState>,
     help: Option<HelpPage>,
     lesson: Option<OpenLesson>,
-    asked_attention: Option<AttentionKey>,
-    asked_maps: Option<SessionMapsKey>,
     /// What the pointer was on in the frame before.
     hover: Hover,
-    asked: AskedQuestions,
     theme_applied: Option<ThemeChoice>,
 }
 
@@ -131,6 +126,7 @@ impl Workbench {
             script: VecDeque::new(),
             sessions_folder,
             shown_versions: 0,
+            openings: 0,
             scroll_to: None,
             shortcuts_open: false,
             export_open: false,
@@ -141,10 +137,7 @@ impl Workbench {
             palette: None,
             help: None,
             lesson: None,
-            asked_attention: None,
-            asked_maps: None,
             hover: Hover::default(),
-            asked: AskedQuestions::default(),
             theme_applied: None,
         };
         workbench.estimate_memory();
@@ -372,12 +365,6 @@ impl Workbench {
             );
             self.note(Severity::Error, text);
         }
-        if needs.contains(&Need::Attention) {
-            self.read_attention();
-        }
-        if needs.contains(&Need::SessionMaps) {
-            self.compare_samples();
-        }
         self.refresh_questions(&needs);
         look
     }
@@ -387,12 +374,17 @@ impl Workbench {
         let Some((session, shown)) = with_sample(self.data.session.as_ref()) else {
             return;
         };
-        let all = self.data.session_maps.as_deref();
+        // maps of an earlier budget or scoring look the same, but are not what stands above them
+        let maps = &self.data.answers.maps;
+        let gathered = GatheredKey::of(session, &self.settings.choices);
+        let all = maps
+            .held()
+            .filter(|(key, _)| key.gathered.is_shown_for(&gathered));
         let main = Wanted {
             info: &session.info,
             shown,
             choices: &self.settings.choices,
-            all: all.map(|maps| (maps, self.data.session_maps_version)),
+            all: all.map(|(_, found)| (&**found, maps.version())),
             needs,
         };
         self.derived.refresh(&self.pool, &main);

@@ -149,7 +149,7 @@ fn the_numbers_of_every_view_are_copied_as_a_table() {
     bench.run_steps(2);
     inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::ATTENTION));
     wait_for(&mut bench, "the attention", |workbench| {
-        workbench.data().attention.is_some() && workbench.data().jobs.is_empty()
+        workbench.data().answers.attention.value().is_some() && workbench.data().jobs.is_empty()
     });
     for pane in [
         Pane::RECALL,

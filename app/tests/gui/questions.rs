@@ -208,7 +208,13 @@ fn a_drift_that_was_stopped_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
-    let whole = inside(&bench).data().answers.drift.clone().unwrap();
+    let whole = inside(&bench)
+        .data()
+        .answers
+        .drift
+        .value()
+        .cloned()
+        .unwrap();
     let mut half = DriftAnswer::clone(&whole);
     half.windows.truncate(1);
     let event = Event::Answered(Answer::Drift(Arc::new(half)));
@@ -217,7 +223,13 @@ fn a_drift_that_was_stopped_goes_on_where_it_was() {
     let title = QuestionKind::Drift.job_title();
     bench.get_by_label(title).click();
     wait_for(&mut bench, "the rest", drift_is_known);
-    let again = inside(&bench).data().answers.drift.clone().unwrap();
+    let again = inside(&bench)
+        .data()
+        .answers
+        .drift
+        .value()
+        .cloned()
+        .unwrap();
     assert!(Arc::ptr_eq(&again.windows[0], &whole.windows[0]));
     assert!(!Arc::ptr_eq(&again.windows[1], &whole.windows[1]));
 }

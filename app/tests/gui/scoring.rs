@@ -107,7 +107,7 @@ fn maps_of_all_samples_and_figures_go_by_the_same_question() {
     send(&mut bench, LookCommand::SetMeasureOptions(options));
     send(&mut bench, LookCommand::SetMapScope(MapScope::Session));
     wait_for(&mut bench, "all samples", |workbench| {
-        let maps = workbench.data().session_maps.as_ref();
+        let maps = workbench.data().answers.maps.value();
         methods(workbench) && maps.is_some_and(|maps| maps.is_complete())
     });
     let map = inside(&bench).derived().map().unwrap();

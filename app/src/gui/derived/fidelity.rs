@@ -122,11 +122,16 @@ impl Derived {
             true => choices.group.clone().or_else(|| shown.group(model)),
             false => shown.group(model),
         };
-        let key = (answers.version, metric, only, wanted.clone(), shown.version);
-        let (sample, points) = (
-            Arc::clone(&shown.sample),
-            Arc::clone(&answers.fidelity.points),
+        let key = (
+            answers.fidelity.version(),
+            metric,
+            only,
+            wanted.clone(),
+            shown.version,
         );
+        let sample = Arc::clone(&shown.sample);
+        let results = answers.fidelity.value();
+        let points = results.map_or_else(Arc::default, |results| Arc::clone(&results.points));
         self.fidelity.in_pool(pool, key, move |_| {
             let windows = sample.windows.iter();
             let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();

@@ -13,6 +13,7 @@ use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::compare_samples::Gathered;
 use crate::gui::data::Slot;
+use crate::gui::questions::Answer;
 use crate::gui::state::HeadAddress;
 use crate::gui::{export, questions};
 use crate::jobs::estimate::{self, Estimated};
@@ -48,7 +49,7 @@ impl Serve for ReadLane {
             }
             ReadRequest::Attention(key) => {
                 let picture = attention(key, reporter)?;
-                (reporter.event)(Event::AttentionRead(Arc::new(picture)));
+                reporter.answer(Answer::Attention(Arc::new(picture)));
                 Ok(())
             }
             ReadRequest::CompareSamples(key) => self.gathered.compare(*key, reporter),
@@ -121,14 +122,14 @@ impl ReadLane {
 
 /// One head of a sample: of the one that is held, or else of what this head needs of its file.
 fn attention(key: AttentionKey, reporter: &Reporter<'_>) -> anyhow::Result<AttentionPicture> {
-    let session = reporter.samples.session(&key.path)?;
-    if let Some(captured) = reporter.samples.held(&session, key.index) {
+    let session = reporter.samples.session(&key.sample.path)?;
+    if let Some(captured) = reporter.samples.held(&session, key.sample.index) {
         return AttentionPicture::read(&captured, key);
     }
     let shape = &session.manifest().shape;
     let group = shape.query_heads / shape.kv_heads.max(1);
     let (layer, head) = (key.head.layer, key.head.head);
-    let part = session.load_head_group(key.index, layer, head / group.max(1))?;
+    let part = session.load_head_group(key.sample.index, layer, head / group.max(1))?;
     reporter.cancel.check()?;
     let within = HeadAddress {
         layer: 0,

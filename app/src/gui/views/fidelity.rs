@@ -16,6 +16,7 @@ use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
 use crate::gui::questions::QuestionKind;
+use crate::gui::questions::fidelity::EvictedSession;
 use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
@@ -74,8 +75,9 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         );
         return;
     }
-    let results = &view.data.answers.fidelity;
-    let is_current = results.is_of(&session.info.path, &shown.options);
+    let results = view.data.answers.fidelity.held();
+    let is_current =
+        results.is_some_and(|(of, _)| Some(of) == EvictedSession::of(session).as_ref());
     let curves = view.derived.fidelity().filter(|_| is_current);
     let has_curves = curves.is_some_and(|curves| curves.samples > 0);
     let mut choices = view.settings.choices.fidelity.clone();
@@ -447,9 +449,9 @@ fn nothing_measured(view: &View<'_>, all_samples: bool, is_current: bool) -> Str
 
 /// Every eviction as a row, in the columns of fidelity.parquet.
 fn numbers(view: &View<'_>) -> Option<Table> {
-    let (session, shown) = view.shown()?;
-    let results = &view.data.answers.fidelity;
-    if !results.is_of(&session.info.path, &shown.options) || results.points.is_empty() {
+    let (session, _) = view.shown()?;
+    let (of, results) = view.data.answers.fidelity.held()?;
+    if Some(of) != EvictedSession::of(session).as_ref() || results.points.is_empty() {
         return None;
     }
     let mut header = vec!["sample", "window", "budget", "budget_tokens"];

@@ -5,8 +5,9 @@ mod numbers;
 mod side_by_side;
 mod winner;
 
-use egui::{Id, RichText, Ui};
+use egui::{Id, Ui};
 
+use super::question_state::job_error_ui;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::HeadMap;
@@ -125,18 +126,16 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if choices.shown_scope() == MapScope::Sample {
         return;
     }
-    let wanted = GatheredKey::of(&session.info.path, choices);
-    let maps = view.data.session_maps.as_ref();
-    let maps = maps.filter(|maps| maps.key.gathered == wanted);
+    let wanted = GatheredKey::of(session, choices);
+    let maps = view.data.answers.maps.value();
+    let maps = maps.filter(|maps| maps.key.gathered.is_shown_for(&wanted));
     if let Some(maps) = maps {
         samples_ui(ui, maps);
     }
     if view.data.is_comparing_samples() || maps.is_some_and(|maps| maps.is_complete()) {
         return;
     }
-    if let Some(reason) = view.data.answers.failures.get(&JobKey::CompareSamples) {
-        ui.label(RichText::new(reason).color(view.theme.error));
-    }
+    job_error_ui(ui, view, &JobKey::CompareSamples);
     if ui.button("Measure all samples").clicked() {
         commands.send(LookCommand::SetMapScope(MapScope::Session));
     }

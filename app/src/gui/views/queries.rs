@@ -114,9 +114,9 @@ fn queries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 /// The cosines, unless they are of an earlier sample.
 fn lines_of_sample<'a>(view: &'a View<'_>) -> Option<&'a QueryLines> {
-    let (session, shown) = view.shown()?;
-    let answer = view.data.answers.queries.as_ref()?;
-    let is_of_sample = (&answer.path, answer.index) == (&session.info.path, shown.index);
+    let (session, _) = view.shown()?;
+    let (sample, _) = view.data.answers.queries.held()?;
+    let is_of_sample = Some(sample) == session.place().as_ref();
     view.derived.queries().filter(|_| is_of_sample)
 }
 

@@ -109,7 +109,6 @@ impl Workbench {
     fn swap_sessions(&mut self) {
         if self.data.beside.is_some() {
             std::mem::swap(&mut self.data.session, &mut self.data.beside);
-            self.asked_attention = None;
         }
     }
 }
