@@ -152,6 +152,7 @@ fn info() -> SessionInfo {
             details: None,
         }],
         failed: Vec::new(),
+        pending: 0,
     }
 }
 

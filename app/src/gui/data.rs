@@ -57,6 +57,9 @@ pub struct SessionInfo {
     pub samples: Vec<SampleRow>,
     /// Samples that could not be captured, with the reason.
     pub failed: Vec<(String, String)>,
+    /// Samples that a stopped or running capture has not come to.
+    #[serde(default)]
+    pub pending: usize,
 }
 
 /// The sample on show.
@@ -203,8 +206,8 @@ pub struct Data {
     pub jobs: Vec<Job>,
     /// The capture that runs or waits.
     pub capture: Option<RunningCapture>,
-    /// What to ask for to go on with the capture that was cancelled or failed last.
-    pub resumable: Option<CaptureOrder>,
+    /// What to ask for to go on with the capture that was cancelled or failed last, and the samples that it lacks.
+    pub resumable: Option<(CaptureOrder, usize)>,
     /// Every message since the start.
     pub log: Vec<Message>,
     /// Why the last capture did not start or finish; shown in the capture panel.

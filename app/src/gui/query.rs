@@ -29,6 +29,8 @@ pub enum State {
 /// A remembered value, and the one that is on its way.
 pub struct Query<K, V> {
     held: Option<(K, V)>,
+    /// Whether a lane gave a part of it only.
+    is_part: bool,
     coming: Option<Coming<K, V>>,
     failed: Option<Failed<K>>,
     /// What was wanted of a lane last.
@@ -63,6 +65,7 @@ impl<K, V> Default for Query<K, V> {
     fn default() -> Self {
         Self {
             held: None,
+            is_part: false,
             coming: None,
             failed: None,
             wanted_key: None,

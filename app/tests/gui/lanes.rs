@@ -186,9 +186,10 @@ fn a_capture_asks_before_it_is_stopped_and_can_be_resumed() {
     assert!((1..8).contains(&kept), "{kept}");
     assert_eq!(data.session.as_ref().unwrap().info.samples.len(), kept);
 
-    bench.get_by_label("Resume demo").click();
+    let resume = format!("Resume demo: {} to go", 8 - kept);
+    bench.get_by_label(&resume).click();
     bench.run_steps(3);
-    assert!(bench.query_by_label("Resume demo").is_none());
+    assert!(bench.query_by_label(&resume).is_none());
     wait_for(&mut bench, "the rest", |workbench| {
         shows_a_sample(workbench) && workbench.data().resumable.is_none()
     });

@@ -12,11 +12,12 @@ use super::{Event, ReadRequest, Reporter, Serve};
 use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::compare_samples::Gathered;
-use crate::gui::data::Slot;
+use crate::gui::data::{SessionInfo, Slot};
 use crate::gui::questions::Answer;
 use crate::gui::state::HeadAddress;
 use crate::gui::{export, questions};
 use crate::jobs::estimate::{self, Estimated};
+use crate::jobs::failure::is_cancelled;
 use crate::measurement::MeasureOptions;
 
 /// What stays between two jobs.
@@ -88,7 +89,7 @@ impl Serve for ReadLane {
 }
 
 impl ReadLane {
-    /// Opens a session; says so only when its first sample could be measured as well.
+    /// Opens a session; says so only when one of its samples could be measured as well, the first that is whole.
     fn open(
         &mut self,
         slot: Slot,
@@ -98,11 +99,7 @@ impl ReadLane {
     ) -> anyhow::Result<()> {
         let session = reporter.samples.session(path)?;
         let info = describe(&session);
-        let first = if info.samples.is_empty() {
-            None
-        } else {
-            Some(measured(slot, &session, 0, options, reporter)?)
-        };
+        let first = first_measured(slot, &session, &info, options, reporter)?;
         if slot == Slot::Main {
             self.read_details_of(session);
         }
@@ -117,6 +114,34 @@ impl ReadLane {
     fn read_details_of(&mut self, session: Session) {
         let (rows, session) = (0..session.sample_count(), Arc::new(session));
         self.unread = rows.map(|index| (Arc::clone(&session), index)).collect();
+    }
+}
+
+/// The first sample that can be measured; those before it are told. An error where there are some and none can be.
+fn first_measured(
+    slot: Slot,
+    session: &Session,
+    info: &SessionInfo,
+    options: MeasureOptions,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<Option<Event>> {
+    let mut refused: Vec<(&str, anyhow::Error)> = Vec::new();
+    for (index, row) in info.samples.iter().enumerate() {
+        match measured(slot, session, index, options, reporter) {
+            Ok(event) => {
+                for (id, error) in refused {
+                    let text = format!("The sample {id} cannot be shown: {error:#}");
+                    (reporter.event)(Event::Warning(text));
+                }
+                return Ok(Some(event));
+            }
+            Err(error) if is_cancelled(&error) => return Err(error),
+            Err(error) => refused.push((&row.id, error)),
+        }
+    }
+    match refused.into_iter().next() {
+        Some((_, error)) => Err(error),
+        None => Ok(None),
     }
 }
 

@@ -27,7 +27,7 @@ impl<K: Clone + PartialEq, V> Query<K, V> {
             State::Running
         } else if self.has_failed(key) {
             State::Failed
-        } else if self.is_for(key) {
+        } else if self.is_for(key) && !self.is_part {
             State::Fresh
         } else {
             self.ask(key.clone());
@@ -49,15 +49,17 @@ impl<K: Clone + PartialEq, V> Query<K, V> {
     /// Takes an answer in, the whole or what is known so far. One for another key than is wanted is dropped where the
     /// wanted one is here: it was asked for before somebody went back.
     pub fn take(&mut self, key: K, value: V, is_whole: bool) {
-        let is_here = self.wanted_key.as_ref().is_some_and(|wanted| {
-            *wanted != key && self.is_for(wanted) && !self.has_failed(wanted)
-        });
+        let is_here = self
+            .wanted_key
+            .as_ref()
+            .is_some_and(|wanted| *wanted != key && self.is_for(wanted) && !self.is_part);
         if is_here {
             self.settle(&key, true);
             return;
         }
         self.version += 1;
         self.settle(&key, is_whole);
+        self.is_part = !is_whole;
         self.held = Some((key, value));
     }
 
@@ -99,6 +101,7 @@ impl<K: Clone + PartialEq, V: Default> Query<K, V> {
         add(&mut value);
         self.version += 1;
         self.settle(&key, is_whole);
+        self.is_part = !is_whole;
         self.held = Some((key, value));
     }
 }

@@ -18,7 +18,9 @@ use crate::gui::questions::QuestionKind;
 use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::line_plot::{
+    AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, height_left,
+};
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::KindChoice;
 use crate::measurement::interventions::Intervention;
@@ -362,7 +364,7 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, part: QueryPart)
                 xs: (0..lines.layers).map(|layer| layer as f64).collect(),
                 ys: cosines.by_layer.mean.clone(),
                 band: None,
-                has_line: true,
+                drawn: Drawn::CURVE,
             })
         })
         .collect();
@@ -373,24 +375,25 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, part: QueryPart)
     let lowest = curves.iter().flat_map(|curve| curve.ys.iter().copied());
     let lowest = lowest.fold(0.0, f64::min);
     let plot = LinePlot {
-        name: "Cosine of the queries by layer",
-        height: height_left(ui),
-        x: PlotAxis {
-            label: "Layer".to_owned(),
-            low: 0.0,
-            high: (lines.layers.max(2) - 1) as f64,
-            numbers: AxisNumbers::Whole,
-        },
-        y: PlotAxis {
-            label: "cosine".to_owned(),
-            low: (10.0 * lowest).floor() / 10.0,
-            high: 1.0,
-            numbers: AxisNumbers::Shares,
-        },
         curves,
-        vertical: None,
-        horizontal: None,
-        faded: false,
+        ..LinePlot::new(
+            "Cosine of the queries by layer",
+            height_left(ui),
+            PlotAxis {
+                label: "Layer".to_owned(),
+                low: 0.0,
+                high: (lines.layers.max(2) - 1) as f64,
+                numbers: AxisNumbers::Whole,
+                whole: None,
+            },
+            PlotAxis {
+                label: "cosine".to_owned(),
+                low: (10.0 * lowest).floor() / 10.0,
+                high: 1.0,
+                numbers: AxisNumbers::Shares,
+                whole: None,
+            },
+        )
     };
     plot.show(ui, view.theme);
 }

@@ -107,7 +107,9 @@ impl Workbench {
     /// Shows what a capture left, unless another session was opened since it began.
     fn end_capture(&mut self, info: Option<SessionInfo>, again: Option<Box<CaptureOrder>>) {
         self.confirmation = None;
-        self.data.resumable = again.map(|order| *order);
+        let lacking = info.as_ref();
+        let lacking = lacking.map_or(0, |info| info.pending + info.failed.len());
+        self.data.resumable = again.map(|order| (*order, lacking));
         let is_for_show = self.data.capture.take().is_some_and(|it| it.is_for_show);
         let Some(info) = info else {
             return;

@@ -119,6 +119,7 @@ pub fn info(name: &str) -> SessionInfo {
         kv_heads: HEADS,
         samples: vec![row("a"), row("b")],
         failed: Vec::new(),
+        pending: 0,
     }
 }
 
