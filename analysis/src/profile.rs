@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_head_without_mass_has_no_shares() {
-        let found = profile(vec![0.0; 10], &[2..3]);
+        let found = profile(vec![0.0; 10], std::slice::from_ref(&(2..3)));
         assert!(found.entropy.is_nan() && found.sink_share.is_nan());
         assert!(found.evidence_share.is_nan());
     }

@@ -12,15 +12,16 @@ use divan::Bencher;
 use egui::{Event as Input, Pos2, RawInput, Rect, vec2};
 use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
 use kvlens::gui::command::{Command, LayoutCommand, LookCommand};
-use kvlens::gui::data::{SampleRow, SessionInfo, Slot};
+use kvlens::gui::data::{OpenedSession, SamplePlace, SampleRow, SessionInfo, Slot};
 use kvlens::gui::derived::budget_grid;
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
+use kvlens::gui::questions::Answer;
 use kvlens::gui::state::{HeadAddress, MapKind, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
 use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, Ranked};
 use kvlens_analysis::{
-    Budget, ComparisonInput, ForcedKeep, HeadKind, Importance, Rankings, compare,
+    Budget, ComparisonInput, ForcedKeep, HeadKind, Importance, Metric, Rankings, compare,
 };
 use kvlens_sessions::{Cost, SampleRecord, ScoreKind};
 
@@ -155,10 +156,11 @@ fn info() -> SessionInfo {
             details: None,
         }],
         failed: Vec::new(),
+        pending: 0,
     }
 }
 
-fn picture() -> AttentionPicture {
+fn picture(sample: SamplePlace) -> AttentionPicture {
     let block = |label: &str, rows: usize| AttentionBlock {
         label: label.to_owned(),
         positions: (0..rows as u32).collect(),
@@ -167,8 +169,7 @@ fn picture() -> AttentionPicture {
     };
     AttentionPicture {
         key: AttentionKey {
-            path: PathBuf::from("long.kvlens"),
-            index: 0,
+            sample,
             head: HEAD,
             window: WINDOWS[0].to_owned(),
         },
@@ -230,8 +231,12 @@ impl Stage {
         while !self.workbench.is_idle() {
             self.frame();
         }
-        self.workbench
-            .receive(Event::AttentionRead(Arc::new(picture())));
+        let session = self.workbench.data().session.as_ref();
+        if let Some(sample) = session.and_then(OpenedSession::place) {
+            let picture = Arc::new(picture(sample));
+            self.workbench
+                .receive(Event::Answered(Answer::Attention(picture)));
+        }
         self.frame();
     }
 
@@ -383,6 +388,29 @@ fn by_layer(bencher: Bencher<'_, '_>) {
         stage
             .workbench
             .send(LookCommand::SetByLayer(count % 2 == 0));
+    });
+}
+
+/// The same, always by layer, while the budget moves: 32 plots of six curves.
+#[divan::bench]
+fn by_layer_budget_drag(bencher: Bencher<'_, '_>) {
+    let prepare = [
+        LookCommand::SelectAllHeads.into(),
+        LookCommand::SetByLayer(true).into(),
+        LayoutCommand::ShowPane(Pane::HEAD_MAP).into(),
+    ];
+    with_stage(bencher, &prepare, |stage, count| {
+        stage.workbench.send(budget(count));
+    });
+}
+
+/// Curves layer by layer of another metric in every frame: those that are drawn are made aside.
+#[divan::bench]
+fn by_layer_another_metric(bencher: Bencher<'_, '_>) {
+    let prepare = [LookCommand::SetByLayer(true).into()];
+    with_stage(bencher, &prepare, |stage, count| {
+        let metric = Metric::ALL[count % Metric::ALL.len()];
+        stage.workbench.send(LookCommand::SetMetric(metric));
     });
 }
 

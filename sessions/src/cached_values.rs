@@ -28,6 +28,9 @@ pub(crate) struct DecodeCache {
     values: Vec<Tensor>,
 }
 
+/// Of a query head's rows: attention on the decode stage's tokens, `[W]`, and the sum of their values by it, `[W, D]`.
+type MassAndSum = (Vec<f64>, Vec<f64>);
+
 impl DecodeCache {
     /// Copies what stands in the cache behind a prompt of `prompt_tokens` tokens.
     pub(crate) fn of(cache: &KvCache, prompt_tokens: usize) -> Result<Self, SessionError> {
@@ -202,7 +205,7 @@ impl CachedValues {
         rows: &QueryRows,
         layer: usize,
         kv_head: usize,
-    ) -> Result<Vec<(Vec<f64>, Vec<f64>)>, SessionError> {
+    ) -> Result<Vec<MassAndSum>, SessionError> {
         let (_, _, prompt_tokens, head_dim) = keys.shape();
         let group = keys.group_size()?;
         let decode_keys = of_layer(&self.decode_keys, layer)?.get(kv_head)?;

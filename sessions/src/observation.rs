@@ -90,6 +90,18 @@ pub struct Observation {
     evidence: Evidence,
 }
 
+impl ObservationInfo {
+    /// What its scores are: attention, for every window that gives queries.
+    pub fn score_kind(&self) -> ScoreKind {
+        self.ready_made.unwrap_or(ScoreKind::Attention)
+    }
+
+    /// The published scoring, which stops pooling before the tokens that the rule keeps anyway.
+    pub fn published_side(&self) -> SideScoring {
+        SideScoring::of(self.scoring, self.keep_rule.fixed)
+    }
+}
+
 impl Observation {
     pub(crate) fn new(info: ObservationInfo, evidence: Evidence) -> Result<Self, SessionError> {
         let wrong = |reason: String| {
@@ -190,7 +202,7 @@ impl Observation {
 
     /// What its scores are: attention, for every window that gives queries.
     pub fn score_kind(&self) -> ScoreKind {
-        self.info.ready_made.unwrap_or(ScoreKind::Attention)
+        self.info.score_kind()
     }
 
     /// The scoring that the window was published with.
@@ -210,7 +222,7 @@ impl Observation {
 
     /// The published scoring, which stops pooling before the tokens that the rule keeps anyway.
     pub fn published_side(&self) -> SideScoring {
-        SideScoring::of(self.scoring(), self.forced_keep())
+        self.info.published_side()
     }
 
     /// Ids of the tokens that the rows are the queries of; none where the rows are no tokens.

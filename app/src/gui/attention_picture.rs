@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use kvlens_sessions::{CapturedSample, Observation};
 
-use super::state::HeadAddress;
+use super::data::{OpenedSession, SamplePlace};
+use super::state::{Choices, HeadAddress};
 
 /// Columns of a picture at most; more tokens share a column, which shows the largest weight of them.
 const MOST_COLUMNS: usize = 2048;
@@ -14,14 +14,28 @@ const MOST_COLUMNS: usize = 2048;
 /// What a picture is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttentionKey {
-    /// The session's folder.
-    pub path: PathBuf,
-    /// Number among the finished samples.
-    pub index: usize,
+    /// The sample.
+    pub sample: SamplePlace,
     /// The head.
     pub head: HeadAddress,
     /// The window beside the decode stage.
     pub window: String,
+}
+
+impl AttentionKey {
+    /// What the views show: the primary head, and the chosen window.
+    #[must_use]
+    pub fn wanted(
+        session: &OpenedSession,
+        choices: &Choices,
+        window: Option<&str>,
+    ) -> Option<Self> {
+        Some(Self {
+            sample: session.place()?,
+            head: choices.primary_head()?,
+            window: window?.to_owned(),
+        })
+    }
 }
 
 /// Rows of one observation.

@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use kvlens_sessions::Session;
 
 use super::data::Progress;
-use super::lanes::{Event, Reporter};
+use super::lanes::Reporter;
+use super::questions::Answer;
 use super::session_maps::{GatheredKey, GatheredValues, SessionMaps, SessionMapsKey};
 use crate::measurement::measure_sample;
 
@@ -33,7 +34,7 @@ impl Gathered {
         };
         let maps = SessionMaps::complete(key.clone(), &values, total);
         self.complete = Some((key.gathered, values));
-        (reporter.event)(Event::SamplesCompared(Arc::new(maps?)));
+        reporter.answer(Answer::Maps(Arc::new(maps?)));
         Ok(())
     }
 }
@@ -60,7 +61,7 @@ fn gather(
         values.add(&measured.with_context(|| format!("sample '{id}'"))?);
         if values.samples() > 0 && index + 1 < total {
             let maps = SessionMaps::means(key.clone(), &values, total)?;
-            (reporter.event)(Event::SamplesCompared(Arc::new(maps)));
+            reporter.answer(Answer::Maps(Arc::new(maps)));
         }
     }
     Ok(values)

@@ -7,12 +7,10 @@ use kvlens_analysis::SampleGroup;
 use kvlens_sessions::CancelFlag;
 use serde::{Deserialize, Serialize};
 
-use super::attention_picture::AttentionPicture;
 use super::lanes::{CaptureOrder, JobKey};
 use super::prompt_preview::PromptPreview;
 use super::questions::Answers;
 use super::questions::fidelity::group_of;
-use super::session_maps::SessionMaps;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// One row of the table of samples.
@@ -60,6 +58,9 @@ pub struct SessionInfo {
     pub samples: Vec<SampleRow>,
     /// Samples that could not be captured, with the reason.
     pub failed: Vec<(String, String)>,
+    /// Samples that a stopped or running capture has not come to.
+    #[serde(default)]
+    pub pending: usize,
 }
 
 /// The sample on show.
@@ -92,13 +93,38 @@ pub enum Slot {
     Beside,
 }
 
+/// A sample of a session, as it was when the session was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SamplePlace {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// Differs each time that a session is opened: another one may lie in the folder since.
+    pub opened: u64,
+    /// Number among the finished samples.
+    pub index: usize,
+}
+
 /// The open session with the sample on show.
 #[derive(Clone)]
 pub struct OpenedSession {
     /// What is known of the session.
     pub info: SessionInfo,
+    /// Differs each time that a session is opened.
+    pub opened: u64,
     /// The sample on show; nothing while the session has no finished sample.
     pub shown: Option<Shown>,
+}
+
+impl OpenedSession {
+    /// Where the sample on show stands.
+    #[must_use]
+    pub fn place(&self) -> Option<SamplePlace> {
+        Some(SamplePlace {
+            path: self.info.path.clone(),
+            opened: self.opened,
+            index: self.shown.as_ref()?.index,
+        })
+    }
 }
 
 /// How far a running job is.
@@ -175,22 +201,14 @@ pub struct Data {
     pub session: Option<OpenedSession>,
     /// The session that it is held against; can be the same with another sample.
     pub beside: Option<OpenedSession>,
-    /// The attention of the head that was asked for last.
-    pub attention: Option<Arc<AttentionPicture>>,
-    /// Grows with every such picture.
-    pub attention_version: u64,
-    /// Maps over all samples, for what was asked for last.
-    pub session_maps: Option<Arc<SessionMaps>>,
-    /// Grows with every such maps.
-    pub session_maps_version: u64,
-    /// Answers to questions beyond the measurement of a sample.
+    /// What the lanes said of the sample and the session beyond their measurement.
     pub answers: Answers,
     /// Jobs in the order that they were asked for.
     pub jobs: Vec<Job>,
     /// The capture that runs or waits.
     pub capture: Option<RunningCapture>,
-    /// What to ask for to go on with the capture that was cancelled or failed last.
-    pub resumable: Option<CaptureOrder>,
+    /// What to ask for to go on with the capture that was cancelled or failed last, and the samples that it lacks.
+    pub resumable: Option<(CaptureOrder, usize)>,
     /// Every message since the start.
     pub log: Vec<Message>,
     /// Why the last capture did not start or finish; shown in the capture panel.

@@ -61,7 +61,7 @@ pub struct Wanted<'a> {
     pub shown: &'a Shown,
     /// What is looked at.
     pub choices: &'a Choices,
-    /// Maps over all samples, with their version.
+    /// Maps over all samples under these choices, with their version.
     pub all: Option<(&'a SessionMaps, u64)>,
     /// What the views in sight need.
     pub needs: &'a BTreeSet<Need>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::Progress;
 use super::lanes::{Event, Reporter};
-use super::state::{Choices, HeadAddress};
+use super::state::{Choices, HeadAddress, MapKind};
 use crate::jobs::Watch;
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, run};
 use crate::measurement::StageProgress;
@@ -52,6 +52,8 @@ pub struct ExportSettings {
     pub width: WidthChoice,
     /// Size of its text in points.
     pub font_size: f64,
+    /// Whether it is a mean over all samples of the session, and not of the sample on show as the views.
+    pub all_samples: bool,
     /// Where to write it, as typed; beside the session if empty.
     pub out: String,
 }
@@ -63,9 +65,43 @@ impl Default for ExportSettings {
             format: ExportFormat::default(),
             width: WidthChoice::default(),
             font_size: 7.0,
+            all_samples: false,
             out: String::new(),
         }
     }
+}
+
+/// The figure of what a view shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownFigure {
+    /// What it shows.
+    pub kind: KindChoice,
+    /// Whether it is over all samples of the session, and not of the one on show.
+    pub all_samples: bool,
+}
+
+impl ShownFigure {
+    /// Of the sample on show.
+    #[must_use]
+    pub fn of_sample(kind: KindChoice) -> Self {
+        Self {
+            kind,
+            all_samples: false,
+        }
+    }
+}
+
+/// What a figure can be of.
+#[derive(Clone, Copy, Debug)]
+pub struct FigureOf<'a> {
+    /// The session's folder.
+    pub session: &'a Path,
+    /// Id of the sample on show; nothing where it is the session's only one, which needs no name.
+    pub sample: Option<&'a str>,
+    /// Labels of all windows of the sample.
+    pub windows: &'a [&'a str],
+    /// The window that a map of one shows.
+    pub window: Option<&'a str>,
 }
 
 impl ExportSettings {
@@ -82,15 +118,9 @@ impl ExportSettings {
         PathBuf::from(self.out.trim())
     }
 
-    /// The figure of a session under the choices that all views share; `windows` are all of its windows.
+    /// The figure of a session under the choices that all views share.
     #[must_use]
-    pub fn request(&self, session: &Path, windows: &[&str], choices: &Choices) -> FigureRequest {
-        let is_shown = |label: &&&str| !choices.hidden_windows.contains(**label);
-        let shown: Vec<String> = windows
-            .iter()
-            .filter(is_shown)
-            .map(ToString::to_string)
-            .collect();
+    pub fn request(&self, of: &FigureOf<'_>, choices: &Choices) -> FigureRequest {
         let against = match self.kind {
             KindChoice::HeadDifference => choices.minus.clone(),
             _ => None,
@@ -103,14 +133,14 @@ impl ExportSettings {
         let chosen = block_of(&choices.heads).filter(|_| !is_map);
         let (layers, heads) = chosen.unwrap_or_default();
         FigureRequest {
-            sessions: vec![session.to_owned()],
+            sessions: vec![of.session.to_owned()],
             kind: self.kind,
-            out: self.path(session),
-            sample: None,
-            windows: match shown.len() == windows.len() {
+            out: self.path(of.session),
+            samples: match self.all_samples {
                 true => Vec::new(),
-                false => shown,
+                false => of.sample.map(str::to_owned).into_iter().collect(),
             },
+            windows: self.windows(of, choices),
             against,
             layers,
             heads,
@@ -123,6 +153,21 @@ impl ExportSettings {
             sweep: Sweep::by_halves(choices.drift.sweep_width),
             options: choices.measure,
             typed: Vec::new(),
+        }
+    }
+
+    /// The windows to name: the visible ones, or the one of a map of one; none where they are all of them.
+    fn windows(&self, of: &FigureOf<'_>, choices: &Choices) -> Vec<String> {
+        let is_of_one = choices.map_kind == MapKind::Window
+            && matches!(self.kind, KindChoice::HeadMap | KindChoice::HeadDifference);
+        let is_shown = |label: &&&str| match is_of_one {
+            true => of.window == Some(**label),
+            false => !choices.hidden_windows.contains(**label),
+        };
+        let shown: Vec<&&str> = of.windows.iter().filter(is_shown).collect();
+        match shown.len() == of.windows.len() {
+            true => Vec::new(),
+            false => shown.into_iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -185,19 +230,28 @@ mod tests {
         choices.hidden_windows.insert("last:8".to_owned());
         choices.heads.insert(head(2, 1));
         let settings = ExportSettings::default();
-        let session = Path::new("runs/demo.kvlens");
-        let request = settings.request(session, &["last:32", "last:8"], &choices);
+        let of = FigureOf {
+            session: Path::new("runs/demo.kvlens"),
+            sample: Some("facts-3"),
+            windows: &["last:32", "last:8"],
+            window: Some("last:8"),
+        };
+        let request = settings.request(&of, &choices);
+        assert_eq!(request.samples, ["facts-3"]);
         assert_eq!(request.windows, ["last:32"]);
         assert_eq!((request.layers, request.heads), (vec![2], vec![1]));
         assert_eq!(request.out, Path::new("runs/demo.recall.pdf"));
         choices.hidden_windows.clear();
-        let request = settings.request(session, &["last:32", "last:8"], &choices);
+        let request = settings.request(&of, &choices);
         assert!(request.windows.is_empty(), "all windows need no flag");
         let map = ExportSettings {
             kind: KindChoice::HeadMap,
+            all_samples: true,
             ..ExportSettings::default()
         };
-        let request = map.request(session, &["last:32"], &choices);
+        let request = map.request(&of, &choices);
+        assert!(request.samples.is_empty(), "all samples need no flag");
         assert!(request.layers.is_empty(), "a map shows every head");
+        assert_eq!(request.windows, ["last:8"], "the one that the map shows");
     }
 }

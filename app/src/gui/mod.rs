@@ -32,6 +32,7 @@ pub mod questions;
 pub mod session_maps;
 pub mod state;
 pub mod theme;
+mod toasts;
 mod views;
 mod widgets;
 pub mod workbench;

@@ -1,12 +1,15 @@
-//! A value for a key, made elsewhere: at once, or on the window's own threads.
+//! A value for a key, made elsewhere: at once, on the window's own threads, or by a lane.
 //!
 //! A key holds the versions of everything that the value is made of. Whoever needs the value says so in each frame by
-//! [`Query::at_once`] or [`Query::in_pool`]; where nobody does, [`Query::let_go`] makes sure that nothing is waited for.
+//! [`Query::at_once`], [`Query::in_pool`] or [`Query::from_lane`]; where nobody does, [`Query::let_go`] makes sure that
+//! nothing is waited for.
 
+mod lane;
 mod pool;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+pub use lane::Awaited;
 pub use pool::Pool;
 pub(in crate::gui) use pool::words_of;
 
@@ -19,32 +22,53 @@ pub enum State {
     Fresh,
     /// It is being made; until then [`Query::value`] is that of an earlier key, if there was one.
     Running,
-    /// It could not be made, which was told; it is not tried again for the same key.
+    /// It could not be made or was stopped; it is not tried again for the same key before somebody says so.
     Failed,
 }
 
 /// A remembered value, and the one that is on its way.
 pub struct Query<K, V> {
     held: Option<(K, V)>,
+    /// Whether a lane gave a part of it only.
+    is_part: bool,
     coming: Option<Coming<K, V>>,
-    failed: Option<K>,
+    failed: Option<Failed<K>>,
+    /// What was wanted of a lane last.
+    wanted_key: Option<K>,
     wanted: State,
     version: u64,
 }
 
 struct Coming<K, V> {
     key: K,
-    value: Receiver<V>,
-    /// While it lives, the pool counts the value as one that is waited for.
-    _ticket: pool::Ticket,
+    maker: Maker<V>,
+}
+
+enum Maker<V> {
+    Pool {
+        value: Receiver<V>,
+        /// While it lives, the pool counts the value as one that is waited for.
+        _ticket: pool::Ticket,
+    },
+    /// Its answers come as events.
+    Lane,
+}
+
+/// What could not be made, or was stopped before it was.
+struct Failed<K> {
+    key: K,
+    /// None of what was stopped, and of what was told as it happened.
+    reason: Option<String>,
 }
 
 impl<K, V> Default for Query<K, V> {
     fn default() -> Self {
         Self {
             held: None,
+            is_part: false,
             coming: None,
             failed: None,
+            wanted_key: None,
             wanted: State::Idle,
             version: 0,
         }
@@ -92,6 +116,12 @@ impl<K: PartialEq, V> Query<K, V> {
         self.version
     }
 
+    fn has_failed(&self, key: &K) -> bool {
+        self.failed
+            .as_ref()
+            .is_some_and(|failed| failed.key == *key)
+    }
+
     fn is_for(&self, key: &K) -> bool {
         self.held.as_ref().is_some_and(|(held, _)| held == key)
     }
@@ -102,15 +132,15 @@ impl<K: PartialEq, V: Send + 'static> Query<K, V> {
     /// one is made, the last is taken next. What is quick is there in the same frame: see [`Pool::begin_frame`].
     pub fn in_pool(&mut self, pool: &Pool, key: K, make: impl FnOnce(u64) -> V + Send + 'static) {
         self.take_finished(pool);
-        let is_settled = self.is_for(&key) || self.failed.as_ref() == Some(&key);
+        let is_settled = self.is_for(&key) || self.has_failed(&key);
         if !is_settled && self.coming.is_none() {
             let version = self.version + 1;
             let (value, ticket) = pool.run(move || make(version));
-            self.coming = Some(Coming {
-                key,
+            let maker = Maker::Pool {
                 value,
                 _ticket: ticket,
-            });
+            };
+            self.coming = Some(Coming { key, maker });
             self.take_finished(pool);
             self.wanted = match (&self.coming, &self.failed) {
                 (Some(_), _) => State::Running,
@@ -130,14 +160,23 @@ impl<K: PartialEq, V: Send + 'static> Query<K, V> {
         let Some(coming) = self.coming.take() else {
             return;
         };
-        match coming.value.recv_deadline(pool.deadline()) {
+        let Maker::Pool { value, .. } = &coming.maker else {
+            self.coming = Some(coming);
+            return;
+        };
+        match value.recv_deadline(pool.deadline()) {
             Ok(value) => {
                 self.version += 1;
                 self.held = Some((coming.key, value));
                 self.failed = None;
             }
             Err(RecvTimeoutError::Timeout) => self.coming = Some(coming),
-            Err(RecvTimeoutError::Disconnected) => self.failed = Some(coming.key),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.failed = Some(Failed {
+                    key: coming.key,
+                    reason: None,
+                });
+            }
         }
     }
 }

@@ -8,16 +8,18 @@ pub mod fidelity;
 pub mod places;
 pub mod queries;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use kvlens_sessions::CapturedSample;
 
-use super::data::Shown;
+use super::attention_picture::{AttentionKey, AttentionPicture};
+use super::data::{SamplePlace, Shown};
 use super::lanes::{JobKey, Reporter, Samples};
+use super::query::{Awaited, Query};
+use super::session_maps::{SessionMaps, SessionMapsKey};
 use drift::{DriftAnswer, DriftOfWindow};
-use fidelity::{FidelityPart, FidelityResults};
+use fidelity::{EvictedSession, FidelityPart, FidelityResults};
 use places::PlacesAnswer;
 use queries::{InterventionsAnswer, QueriesAnswer};
 
@@ -44,8 +46,8 @@ pub enum Question {
     Drift {
         /// The sample.
         sample: AskedSample,
-        /// Ascending, each in 1..=T.
-        budgets: Vec<usize>,
+        /// Budgets, each in 1..=T.
+        key: CurvesKey,
         /// Windows that are done already: the first ones of the sample.
         known: Vec<Arc<DriftOfWindow>>,
     },
@@ -53,17 +55,13 @@ pub enum Question {
     Places {
         /// The sample.
         sample: AskedSample,
-        /// W: queries of the window.
-        width: usize,
-        /// Ascending, each in 1..=T.
-        budgets: Vec<usize>,
+        /// Width of the window, and budgets, each in 1..=T.
+        key: CurvesKey,
     },
     /// How alike the windows' queries are to those of the decode stage.
     Queries {
-        /// The session's folder.
-        path: PathBuf,
-        /// Number among the finished samples.
-        index: usize,
+        /// The sample.
+        sample: SamplePlace,
     },
 }
 
@@ -113,6 +111,10 @@ impl QuestionKind {
 /// An answer, or what is known of it so far.
 #[derive(Clone, Debug)]
 pub enum Answer {
+    /// The attention of one head.
+    Attention(Arc<AttentionPicture>),
+    /// Maps over the samples so far.
+    Maps(Arc<SessionMaps>),
     /// To [`Question::Drift`].
     Drift(Arc<DriftAnswer>),
     /// To [`Question::Places`].
@@ -125,53 +127,137 @@ pub enum Answer {
     Fidelity(FidelityPart),
 }
 
-/// The latest answer to each question.
-#[derive(Clone, Debug, Default)]
+/// What a question about curves is asked of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurvesKey {
+    /// Version of the measured sample.
+    pub shown_version: u64,
+    /// Queries of the swept window; 0 for a question that has none.
+    pub width: usize,
+    /// Budgets in tokens, ascending.
+    pub budgets: Vec<usize>,
+}
+
+impl CurvesKey {
+    /// Whether it is of the same sample and window, whatever the budgets.
+    fn is_of(&self, shown_version: u64, width: usize) -> bool {
+        (self.shown_version, self.width) == (shown_version, width)
+    }
+
+    /// The key to ask for: one that is known and has the budget, or that is on its way, which a drag of the budget would
+    /// otherwise never let come to an end; else one for these budgets.
+    #[must_use]
+    pub fn wanted<V>(
+        query: &Query<Self, V>,
+        (shown_version, width): (u64, usize),
+        budget_tokens: usize,
+        budgets: impl FnOnce() -> Vec<usize>,
+    ) -> Self {
+        let mut known = query.known_keys();
+        let known = known
+            .find(|key| key.is_of(shown_version, width) && key.budgets.contains(&budget_tokens));
+        let coming = query.coming_key();
+        let coming = coming.filter(|key| key.is_of(shown_version, width));
+        known.or(coming).cloned().unwrap_or_else(|| Self {
+            shown_version,
+            width,
+            budgets: budgets(),
+        })
+    }
+}
+
+/// What the lanes said beyond the measurement of a sample: the latest answer to each question, and how it stands with
+/// the one that is wanted.
+#[derive(Default)]
 pub struct Answers {
+    /// The attention of one head.
+    pub attention: Query<AttentionKey, Arc<AttentionPicture>>,
+    /// Maps over all samples.
+    pub maps: Query<SessionMapsKey, Arc<SessionMaps>>,
     /// To [`Question::Drift`].
-    pub drift: Option<Arc<DriftAnswer>>,
+    pub drift: Query<CurvesKey, Arc<DriftAnswer>>,
     /// To [`Question::Places`].
-    pub places: Option<Arc<PlacesAnswer>>,
+    pub places: Query<CurvesKey, Arc<PlacesAnswer>>,
     /// To [`Question::Queries`].
-    pub queries: Option<Arc<QueriesAnswer>>,
+    pub queries: Query<SamplePlace, Arc<QueriesAnswer>>,
     /// To [`queries::InterventionsQuestion`].
-    pub interventions: Option<Arc<InterventionsAnswer>>,
-    /// To every [`fidelity::FidelityQuestion`] about the session.
-    pub fidelity: FidelityResults,
-    /// Why a job had no result when it was asked for last.
-    pub failures: BTreeMap<JobKey, String>,
-    /// Grows with every answer.
-    pub version: u64,
+    pub interventions: Query<SamplePlace, Arc<InterventionsAnswer>>,
+    /// To every [`fidelity::FidelityQuestion`] about the session under one scoring.
+    pub fidelity: Query<EvictedSession, FidelityResults>,
 }
 
 impl Answers {
     /// Takes an answer in.
     pub fn take(&mut self, answer: Answer) {
-        self.version += 1;
         match answer {
-            Answer::Drift(answer) => self.drift = Some(answer),
-            Answer::Places(answer) => self.places = Some(answer),
-            Answer::Queries(answer) => self.queries = Some(answer),
-            Answer::Interventions(answer) => self.interventions = Some(answer),
-            Answer::Fidelity(part) => self.fidelity.take(part),
+            Answer::Attention(picture) => {
+                self.attention.take(picture.key.clone(), picture, true);
+            }
+            Answer::Maps(maps) => {
+                let is_whole = maps.is_complete();
+                self.maps.take(maps.key.clone(), maps, is_whole);
+            }
+            Answer::Drift(answer) => {
+                let is_whole = answer.windows.len() == answer.asked_windows;
+                self.drift.take(answer.key.clone(), answer, is_whole);
+            }
+            Answer::Places(answer) => self.places.take(answer.key.clone(), answer, true),
+            Answer::Queries(answer) => self.queries.take(answer.sample.clone(), answer, true),
+            Answer::Interventions(answer) => {
+                self.interventions.take(answer.sample.clone(), answer, true);
+            }
+            Answer::Fidelity(part) => {
+                let FidelityPart {
+                    of,
+                    points,
+                    is_last,
+                } = part;
+                self.fidelity.grow(of, is_last, |known| known.add(points));
+            }
         }
+    }
+
+    /// The query that a job answers, if it answers one.
+    fn of(&self, key: &JobKey) -> Option<&dyn Awaited> {
+        Some(match key {
+            JobKey::Attention => &self.attention,
+            JobKey::CompareSamples => &self.maps,
+            JobKey::Question(QuestionKind::Drift) => &self.drift,
+            JobKey::Question(QuestionKind::Places) => &self.places,
+            JobKey::Question(QuestionKind::Queries) => &self.queries,
+            JobKey::Question(QuestionKind::Interventions) => &self.interventions,
+            JobKey::Question(QuestionKind::Fidelity) => &self.fidelity,
+            _ => return None,
+        })
+    }
+
+    /// The same, to be told what became of the job.
+    pub fn of_mut(&mut self, key: &JobKey) -> Option<&mut dyn Awaited> {
+        Some(match key {
+            JobKey::Attention => &mut self.attention,
+            JobKey::CompareSamples => &mut self.maps,
+            JobKey::Question(QuestionKind::Drift) => &mut self.drift,
+            JobKey::Question(QuestionKind::Places) => &mut self.places,
+            JobKey::Question(QuestionKind::Queries) => &mut self.queries,
+            JobKey::Question(QuestionKind::Interventions) => &mut self.interventions,
+            JobKey::Question(QuestionKind::Fidelity) => &mut self.fidelity,
+            _ => return None,
+        })
+    }
+
+    /// Why a job had no result when it was asked for last.
+    #[must_use]
+    pub fn failure(&self, key: &JobKey) -> Option<&str> {
+        self.of(key)?.failure()
     }
 }
 
 /// Answers a question, on the read lane.
 pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Result<()> {
     match question {
-        Question::Drift {
-            sample,
-            budgets,
-            known,
-        } => drift::answer(&sample, &budgets, known, reporter),
-        Question::Places {
-            sample,
-            width,
-            budgets,
-        } => places::answer(&sample, width, budgets, reporter),
-        Question::Queries { path, index } => queries::answer(path, index, reporter),
+        Question::Drift { sample, key, known } => drift::answer(&sample, key, known, reporter),
+        Question::Places { sample, key } => places::answer(&sample, key, reporter),
+        Question::Queries { sample } => queries::answer(sample, reporter),
     }
 }
 
@@ -211,5 +297,21 @@ mod tests {
         assert!(few.contains(&777) && few.contains(&1) && few.contains(&1000));
         assert!(few.is_sorted());
         assert!(budgets_to_ask(1000, usize::MAX, &all, 777).contains(&777));
+    }
+
+    #[test]
+    fn a_drag_of_the_budget_lets_the_running_job_end_and_asks_no_second_time_for_what_is_here() {
+        let mut query: Query<CurvesKey, ()> = Query::default();
+        let wanted = |query: &Query<CurvesKey, ()>, version, budget| {
+            CurvesKey::wanted(query, (version, 0), budget, || vec![budget])
+        };
+        let first = wanted(&query, 1, 8);
+        assert_eq!(first.budgets, [8]);
+        assert!(query.from_lane(&first));
+        assert_eq!(wanted(&query, 1, 16), first, "it is on its way");
+        assert_eq!(wanted(&query, 2, 16).budgets, [16], "another sample is not");
+        query.take(first.clone(), (), true);
+        assert_eq!(wanted(&query, 1, 8), first);
+        assert_eq!(wanted(&query, 1, 16).budgets, [16]);
     }
 }

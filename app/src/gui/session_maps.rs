@@ -1,6 +1,6 @@
 //! Maps over all samples of a session, as the read lane makes them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use kvlens_analysis::needle::NeedleGrids;
@@ -8,6 +8,7 @@ use kvlens_analysis::statistics::{HeadDifference, HeadWinner};
 use kvlens_analysis::statistics::{paired_differences_by_head, winners_by_head};
 use kvlens_analysis::{Budget, Compare, Comparison, Metric, SampleGroup};
 
+use super::data::OpenedSession;
 use super::needle_maps::NeedleMaps;
 use super::state::Choices;
 use crate::measurement::head_values::HeadValues;
@@ -22,6 +23,10 @@ const SEED: u64 = 0;
 pub struct GatheredKey {
     /// The session's folder.
     pub path: PathBuf,
+    /// Differs each time that a session is opened.
+    pub opened: u64,
+    /// Finished samples of the session: a capture may add to them.
+    pub samples: usize,
     /// How to measure.
     pub options: MeasureOptions,
     /// The number.
@@ -33,13 +38,27 @@ pub struct GatheredKey {
 impl GatheredKey {
     /// What a session's maps are made of under the choices.
     #[must_use]
-    pub fn of(session: &Path, choices: &Choices) -> Self {
+    pub fn of(session: &OpenedSession, choices: &Choices) -> Self {
         Self {
-            path: session.to_owned(),
+            path: session.info.path.clone(),
+            opened: session.opened,
+            samples: session.info.samples.len(),
             options: choices.measure,
             metric: choices.metric,
             budget: choices.budget,
         }
+    }
+
+    /// Whether it is of the same session and choices, perhaps of fewer samples: maps that can be shown until those of
+    /// all samples are there.
+    #[must_use]
+    pub fn is_shown_for(&self, wanted: &Self) -> bool {
+        let samples = wanted.samples;
+        *wanted
+            == Self {
+                samples,
+                ..self.clone()
+            }
     }
 }
 

@@ -236,6 +236,15 @@ impl Choices {
         self.primary = heads.first().copied();
     }
 
+    /// What the map on show is over: that of two sessions is of one sample each.
+    #[must_use]
+    pub fn shown_scope(&self) -> MapScope {
+        match self.map_kind {
+            MapKind::Beside => MapScope::Sample,
+            MapKind::Window | MapKind::SideBySide | MapKind::Winner => self.map_scope,
+        }
+    }
+
     /// The head that views of one head show: the one that was clicked last, or the first selected one.
     #[must_use]
     pub fn primary_head(&self) -> Option<HeadAddress> {

@@ -12,6 +12,8 @@ use egui_plot::{LineStyle, MarkerShape};
 use kvlens_analysis::figure::Rgb;
 use kvlens_analysis::figure::palette::{self, Dash, Ground, Marker};
 
+use super::data::Severity;
+
 /// How one window is drawn in plots, legends and tables.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SeriesStyle {
@@ -29,6 +31,10 @@ pub struct Theme {
     dark: bool,
     /// The oracle: the decode stage itself.
     pub oracle: Color32,
+    /// Text.
+    text: Color32,
+    /// Text that stands back: explanations, units, hints.
+    weak_text: Color32,
     /// The expected curve of a random ranking.
     pub random: Color32,
     /// Outline of selected cells, and of the budget's cross-hair.
@@ -55,6 +61,8 @@ pub struct Theme {
 
 const DARK: Theme = Theme {
     dark: true,
+    text: Color32::from_rgb(205, 205, 205),
+    weak_text: Color32::from_rgb(152, 152, 152),
     oracle: Color32::from_rgb(190, 190, 190),
     random: Color32::from_rgb(135, 135, 135),
     selection: Color32::from_rgb(255, 255, 255),
@@ -71,8 +79,10 @@ const DARK: Theme = Theme {
 
 const LIGHT: Theme = Theme {
     dark: false,
+    text: Color32::from_rgb(50, 50, 50),
+    weak_text: Color32::from_rgb(98, 98, 98),
     oracle: Color32::from_rgb(70, 70, 70),
-    random: Color32::from_rgb(120, 120, 120),
+    random: Color32::from_rgb(106, 106, 106),
     selection: Color32::from_rgb(20, 20, 20),
     selection_halo: Color32::WHITE,
     missing_value: Color32::from_rgb(185, 185, 185),
@@ -112,6 +122,27 @@ impl Theme {
     #[must_use]
     pub fn of(visuals: &egui::Visuals) -> &'static Self {
         if visuals.dark_mode { &DARK } else { &LIGHT }
+    }
+
+    /// Sets the colours of text in both themes: egui's own weak text is too faint to read from afar.
+    pub fn apply(context: &egui::Context) {
+        for (theme, tokens) in [(egui::Theme::Dark, &DARK), (egui::Theme::Light, &LIGHT)] {
+            context.style_mut_of(theme, |style| {
+                style.visuals.weak_text_color = Some(tokens.weak_text);
+                style.visuals.widgets.noninteractive.fg_stroke.color = tokens.text;
+            });
+        }
+    }
+
+    /// The sign and the colour of a message.
+    #[must_use]
+    pub fn severity(&self, severity: Severity, visuals: &egui::Visuals) -> (&'static str, Color32) {
+        match severity {
+            Severity::Info => ("·", visuals.text_color()),
+            Severity::Success => ("✔", self.success),
+            Severity::Warning => ("⚠", self.warning),
+            Severity::Error => ("✖", self.error),
+        }
     }
 
     /// Whether these are the tokens of the dark theme.
@@ -226,6 +257,53 @@ mod tests {
             assert_ne!(first.color, second.color);
             assert_ne!(first.line, second.line);
             assert_ne!(first.marker, second.marker);
+        }
+    }
+
+    /// Relative luminance and contrast of two colours, as WCAG 2 defines them.
+    fn contrast(a: Color32, b: Color32) -> f64 {
+        let luminance = |color: Color32| {
+            let linear = [color.r(), color.g(), color.b()].map(|part| {
+                let part = f64::from(part) / 255.0;
+                match part <= 0.04045 {
+                    true => part / 12.92,
+                    false => ((part + 0.055) / 1.055).powf(2.4),
+                }
+            });
+            0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        };
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn text_is_told_from_what_it_stands_on() {
+        assert!((contrast(Color32::BLACK, Color32::WHITE) - 21.0).abs() < 1e-9);
+        let context = egui::Context::default();
+        Theme::apply(&context);
+        for kind in [egui::Theme::Dark, egui::Theme::Light] {
+            let visuals = context.style_of(kind).visuals.clone();
+            let theme = Theme::of(&visuals);
+            let grounds = [
+                visuals.panel_fill,
+                visuals.window_fill,
+                visuals.extreme_bg_color,
+                theme.paper,
+            ];
+            for (name, color) in [
+                ("text", visuals.text_color()),
+                ("weak text", visuals.weak_text_color()),
+                ("oracle", theme.oracle),
+                ("random", theme.random),
+                ("error", theme.error),
+                ("warning", theme.warning),
+                ("success", theme.success),
+            ] {
+                for ground in grounds {
+                    let found = contrast(color, ground);
+                    assert!(found >= 4.5, "{kind:?}: {name} on {ground:?}: {found:.2}");
+                }
+            }
         }
     }
 

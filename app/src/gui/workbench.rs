@@ -4,59 +4,43 @@
 //! the window around it.
 
 mod apply;
+mod draw;
 mod dropped;
 mod events;
+mod input;
 mod look;
 mod panes;
 mod picture;
 mod present;
 mod questions;
-mod wanted;
+mod refresh;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use egui::Ui;
 use egui::util::undoer::Undoer;
-use egui::{KeyboardShortcut, Ui};
-use egui_notify::Toasts;
 use serde_json::Value;
 
-use super::attention_picture::AttentionKey;
-use super::command::{
-    Action, CaptureCommand, Command, Commands, ExportCommand, Hover, JobCommand, LessonCommand,
-    SessionCommand, shortcuts,
-};
-use super::data::{Data, Message, OpenedSession, Severity, Shown};
-use super::derived::{Derived, Wanted};
-use super::dialogs::{Answer, Dialogs, Purpose};
-use super::export::ExportSettings;
+use super::command::{Command, Commands, Hover};
+use super::data::{Data, Message, Severity};
+use super::derived::Derived;
+use super::dialogs::{Answer, Dialogs};
 use super::lanes::{Event, Lanes};
 use super::layout::{Layout, Pane};
 use super::lessons::OpenLesson;
 use super::query::Pool;
-use super::session_maps::SessionMapsKey;
 use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
-use super::views::budget_bar::budget_bar_ui;
-use super::views::capture::capture_ui;
-use super::views::export::export_ui;
-use super::views::help::{HelpPage, help_ui};
-use super::views::lesson::lesson_ui;
-use super::views::menu::menu_ui;
-use super::views::palette::{PaletteState, palette_ui};
-use super::views::running::{Confirmation, confirmation_ui};
-use super::views::shortcuts::shortcuts_ui;
-use super::views::top_bar::top_bar_ui;
-use super::views::welcome::welcome_ui;
-use super::views::{Need, View};
-use dropped::dropped_command;
+use super::toasts::Toasts;
+use super::views::help::HelpPage;
+use super::views::palette::PaletteState;
+use super::views::running::Confirmation;
 use look::Look;
-use panes::PaneBehavior;
 use picture::WantedPicture;
-use present::{Presentation, present_ui};
-use questions::AskedQuestions;
+use present::Presentation;
 
 /// The workbench.
 pub struct Workbench {
@@ -81,6 +65,7 @@ pub struct Workbench {
     script: VecDeque<Command>,
     sessions_folder: PathBuf,
     shown_versions: u64,
+    openings: u64,
     scroll_to: Option<usize>,
     shortcuts_open: bool,
     export_open: bool,
@@ -97,11 +82,8 @@ pub struct Workbench {
     lesson: Option<OpenLesson>,
     /// What was before the presentation, while one is given.
     presentation: Option<Presentation>,
-    asked_attention: Option<AttentionKey>,
-    asked_maps: Option<SessionMapsKey>,
     /// What the pointer was on in the frame before.
     hover: Hover,
-    asked: AskedQuestions,
     theme_applied: Option<ThemeChoice>,
 }
 
@@ -127,7 +109,7 @@ impl Workbench {
             lanes: Lanes::start(move || waker.request_repaint())?,
             pool: Pool::start(move || pool_waker.request_repaint())?,
             dialogs: Dialogs::default(),
-            toasts: Toasts::default().with_anchor(egui_notify::Anchor::BottomRight),
+            toasts: Toasts::default(),
             commands: Commands::default(),
             undoer: Undoer::default(),
             written_layout: None,
@@ -135,6 +117,7 @@ impl Workbench {
             script: VecDeque::new(),
             sessions_folder,
             shown_versions: 0,
+            openings: 0,
             scroll_to: None,
             shortcuts_open: false,
             export_open: false,
@@ -146,10 +129,7 @@ impl Workbench {
             help: None,
             lesson: None,
             presentation: None,
-            asked_attention: None,
-            asked_maps: None,
             hover: Hover::default(),
-            asked: AskedQuestions::default(),
             theme_applied: None,
         };
         workbench.estimate_memory();
@@ -235,9 +215,9 @@ impl Workbench {
         }
         self.apply_theme(ui.ctx());
         let look = self.refresh(ui.ctx());
-        self.draw(ui, &look);
+        let views = self.draw(ui, &look);
         self.layout_may_have_moved(ui.ctx());
-        self.toasts.show(ui.ctx());
+        self.toasts.show(ui.ctx(), views, Theme::of(ui.visuals()));
         let hover = std::mem::take(&mut self.commands.hover);
         let moved = hover != self.hover;
         self.hover = hover;
@@ -279,92 +259,11 @@ impl Workbench {
         }
     }
 
-    fn take_path(&mut self, purpose: Purpose, path: PathBuf) {
-        let mut capture = self.settings.capture.clone();
-        let command: Command = match purpose {
-            Purpose::Session => SessionCommand::OpenSession(path).into(),
-            Purpose::Lesson => LessonCommand::OpenLesson(path).into(),
-            Purpose::Copy => SessionCommand::SaveSessionAs(path).into(),
-            Purpose::Model => {
-                capture.model = path.display().to_string();
-                CaptureCommand::EditCapture(Box::new(capture)).into()
-            }
-            Purpose::Export => ExportCommand::EditExport(ExportSettings {
-                out: path.display().to_string(),
-                ..self.settings.export.clone()
-            })
-            .into(),
-            Purpose::Prompts => {
-                capture.data = path.display().to_string();
-                CaptureCommand::EditCapture(Box::new(capture)).into()
-            }
-        };
-        self.commands.send(command);
-    }
-
-    fn take_dropped_files(&mut self, context: &egui::Context) {
-        let dropped = context.input(|input| input.raw.dropped_files.clone());
-        for file in dropped {
-            match dropped_command(file.path(), &self.settings.capture) {
-                Some(command) => self.commands.send(command),
-                None => self.note(
-                    Severity::Error,
-                    format!(
-                        "{} is no session, checkpoint or file of prompts",
-                        file.path().display()
-                    ),
-                ),
-            }
-        }
-    }
-
-    fn take_keys(&mut self, context: &egui::Context) {
-        let typing = context.text_edit_focused();
-        let focused = context.memory(|memory| memory.focused().is_some());
-        for (keys, command) in keyed_commands() {
-            // Keys without Ctrl belong to whatever has the focus; Ctrl+A and Ctrl+Z to a text field.
-            let taken = if *command == Command::Job(JobCommand::CancelJobs) {
-                self.escape_closes_something(context) || focused || self.data.jobs.is_empty()
-            } else if keys.modifiers.command {
-                typing && matches!(keys.logical_key, egui::Key::A | egui::Key::Z)
-            } else {
-                focused
-            };
-            if !taken && context.input_mut(|input| input.consume_shortcut(keys)) {
-                self.commands.send(command.clone());
-            }
-        }
-    }
-
-    /// Escape closes menus and windows, and leaves fields, as everywhere, before it stops jobs.
-    fn escape_closes_something(&mut self, context: &egui::Context) -> bool {
-        // the palette takes its own Escape, and a field that is left keeps it
-        if self.palette.is_some() || !context.input(|input| input.key_pressed(egui::Key::Escape)) {
-            return false;
-        }
-        if egui::Popup::is_any_open(context) {
-            egui::Popup::close_all(context);
-            return true;
-        }
-        let was_open = self.export_open
-            || self.shortcuts_open
-            || self.help.is_some()
-            || self.confirmation.is_some();
-        if !was_open && self.presentation.is_some() {
-            self.toggle_presentation(context);
-            return true;
-        }
-        self.confirmation = None;
-        self.export_open = false;
-        self.shortcuts_open = false;
-        self.help = None;
-        was_open
-    }
-
     fn apply_theme(&mut self, context: &egui::Context) {
         if self.theme_applied == Some(self.settings.theme) {
             return;
         }
+        Theme::apply(context);
         context.set_theme(match self.settings.theme {
             ThemeChoice::System => egui::ThemePreference::System,
             ThemeChoice::Dark => egui::ThemePreference::Dark,
@@ -373,193 +272,13 @@ impl Workbench {
         self.theme_applied = Some(self.settings.theme);
     }
 
-    fn refresh(&mut self, context: &egui::Context) -> Look {
-        let time = context.input(|input| input.time);
-        let look = self.look();
-        self.undoer.feed_state(time, &look);
-        let needs = self.needs();
-        self.pool.begin_frame();
-        self.derive(&needs);
-        for words in self.pool.take_faults() {
-            let text = format!(
-                "A value could not be computed, which is a fault of the program; what it shows is missing ({words})"
-            );
-            self.note(Severity::Error, text);
-        }
-        if needs.contains(&Need::Attention) {
-            self.read_attention();
-        }
-        if needs.contains(&Need::SessionMaps) {
-            self.compare_samples();
-        }
-        self.refresh_questions(&needs);
-        look
-    }
-
-    /// Renews what follows from the samples on show and the choices.
-    fn derive(&mut self, needs: &BTreeSet<Need>) {
-        let Some((session, shown)) = with_sample(self.data.session.as_ref()) else {
-            return;
-        };
-        let all = self.data.session_maps.as_deref();
-        let main = Wanted {
-            info: &session.info,
-            shown,
-            choices: &self.settings.choices,
-            all: all.map(|maps| (maps, self.data.session_maps_version)),
-            needs,
-        };
-        self.derived.refresh(&self.pool, &main);
-        match with_sample(self.data.beside.as_ref()) {
-            Some((other, shown_beside)) => {
-                let beside = Wanted {
-                    info: &other.info,
-                    shown: shown_beside,
-                    all: None,
-                    ..main
-                };
-                self.derived_beside.refresh(&self.pool, &beside);
-                self.derived.hold_against(&self.derived_beside);
-            }
-            // what is on its way for it is not waited for
-            None => self.derived_beside = Derived::default(),
-        }
-        self.derived.point_at(shown, &session.info, &self.hover);
-    }
-
-    /// What has to be made for the views in sight, for a lesson's numbers, and for a table to be copied.
-    fn needs(&self) -> BTreeSet<Need> {
-        let choices = &self.settings.choices;
-        let panes = self.layout.visible().into_iter().chain(self.numbers_wanted);
-        let mut needs: BTreeSet<Need> = panes
-            .flat_map(|pane| pane.view().needs(choices))
-            .copied()
-            .collect();
-        if self.lesson.is_some() {
-            needs.extend([Need::Curves, Need::Tokens]);
-        }
-        needs
-    }
-
-    fn draw(&mut self, ui: &mut Ui, look: &Look) {
-        let presented = self.presented();
-        let is_presenting = !presented.is_empty();
-        let panes: BTreeSet<Pane> = Pane::all().filter(|pane| self.layout.has(*pane)).collect();
-        let view = View {
-            settings: &self.settings,
-            data: &self.data,
-            derived: &self.derived,
-            beside: self
-                .data
-                .beside
-                .as_ref()
-                .filter(|beside| beside.shown.is_some())
-                .map(|_| &self.derived_beside),
-            theme: Theme::of(ui.visuals()),
-            panes: &panes,
-            hover: &self.hover,
-            scroll_to: self.scroll_to.take(),
-            lesson: self.lesson.as_ref(),
-            is_lesson_set: self.script.is_empty(),
-            can_undo: self.undoer.has_undo(look),
-            can_redo: self.undoer.has_redo(look),
-        };
-        if !self.is_deriving()
-            && let Some(pane) = self.numbers_wanted.take()
-        {
-            let read = pane.view().numbers();
-            match read.and_then(|read| read(&view)) {
-                Some(table) => {
-                    ui.ctx().copy_text(table.into_text());
-                    self.toasts.info("Copied; paste into a spreadsheet");
-                }
-                None => {
-                    let text = format!("{} has no numbers to copy yet", pane.title());
-                    self.toasts.warning(text);
-                }
-            }
-        }
-        let commands = &mut self.commands;
-        if !is_presenting {
-            egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, &view, commands));
-            egui::Panel::top("session").show(ui, |ui| top_bar_ui(ui, &view, commands));
-        }
-        if let Some(open) = &self.lesson {
-            egui::Panel::left("lesson panel")
-                .default_size(270.0)
-                .size_range(230.0..=480.0)
-                .show(ui, |ui| lesson_ui(ui, &view, open, commands));
-        } else if !self.settings.hide_capture && !is_presenting {
-            egui::Panel::left("capture panel")
-                .default_size(240.0)
-                .size_range(210.0..=420.0)
-                .show(ui, |ui| capture_ui(ui, &view, commands));
-        }
-        if self.data.session.is_none() {
-            egui::CentralPanel::default().show(ui, |ui| welcome_ui(ui, &view, commands));
-        } else if is_presenting {
-            egui::CentralPanel::default().show(ui, |ui| {
-                present_ui(ui, &view, &presented, commands);
-            });
-        } else {
-            egui::Panel::bottom("budget").show(ui, |ui| budget_bar_ui(ui, &view, commands));
-            let layout = &mut self.layout;
-            let paper = egui::Frame::new().fill(ui.visuals().panel_fill);
-            egui::CentralPanel::no_frame().frame(paper).show(ui, |ui| {
-                let mut behavior = PaneBehavior {
-                    view: &view,
-                    commands,
-                };
-                layout.tree_mut().ui(&mut behavior, ui);
-            });
-        }
-        if self.export_open {
-            export_ui(ui, &view, commands);
-        }
-        if self.shortcuts_open {
-            shortcuts_ui(ui, commands);
-        }
-        if let Some(asked) = self.confirmation {
-            confirmation_ui(ui.ctx(), asked, commands);
-        }
-        if let Some(page) = self.help {
-            help_ui(ui, page, commands);
-        }
-        if let Some(palette) = &mut self.palette {
-            palette_ui(ui, &view, palette, commands);
-        }
-    }
-
     /// A line for the log, and a toast.
     fn note(&mut self, severity: Severity, text: impl Into<String>) {
         let text = text.into();
         // Notes of what goes as planned stand in the log; a toast is for what one has to know.
-        let toast = match severity {
-            Severity::Info => None,
-            Severity::Success => Some(self.toasts.success(text.as_str())),
-            Severity::Warning => Some(self.toasts.warning(text.as_str())),
-            Severity::Error => Some(self.toasts.error(text.as_str())),
-        };
-        if let Some(toast) = toast {
-            toast.closable(true);
+        if severity != Severity::Info {
+            self.toasts.push(severity, text.as_str());
         }
         self.data.log.push(Message { severity, text });
     }
-}
-
-/// A session with a sample on show.
-fn with_sample(session: Option<&OpenedSession>) -> Option<(&OpenedSession, &Shown)> {
-    let session = session?;
-    Some((session, session.shown.as_ref()?))
-}
-
-/// Every key with its command. Those with more modifiers come first: Ctrl+Shift+Z holds a Ctrl+Z.
-fn keyed_commands() -> Vec<(&'static KeyboardShortcut, &'static Command)> {
-    let keyed = shortcuts().iter().filter_map(|entry| match &entry.action {
-        Action::Send(command) => Some(entry.keys.iter().map(move |keys| (keys, command))),
-        Action::TypePath { .. } => None,
-    });
-    let mut keyed: Vec<_> = keyed.flatten().collect();
-    keyed.sort_by_key(|(keys, _)| !keys.modifiers.shift);
-    keyed
 }

@@ -95,9 +95,9 @@ fn bad_input(sentence: &str, path: &Path) -> anyhow::Error {
 pub fn window_labels(sessions: &[Session]) -> Result<Vec<String>> {
     let mut labels: Vec<String> = Vec::new();
     for session in sessions {
-        for window in session.load_sample(0)?.windows() {
-            if labels.iter().all(|label| label != window.label()) {
-                labels.push(window.label().to_owned());
+        for window in session.load_record(0)?.windows() {
+            if !labels.contains(&window.label) {
+                labels.push(window.label.clone());
             }
         }
     }

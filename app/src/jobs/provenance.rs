@@ -137,14 +137,14 @@ impl<'a> Provenance<'a> {
 fn of_session<'a>(session: &'a Session, options: &MeasureOptions) -> Result<SessionProvenance<'a>> {
     let manifest = session.manifest();
     // every sample of a session was observed by the same windows
-    let first = session.load_sample(0)?;
+    let first = session.load_record(0)?;
     let windows = first.windows().iter().map(|window| WindowProvenance {
-        window: window.label().to_owned(),
+        window: window.label.clone(),
         scored: options.window_scoring(window.published_side()).into(),
         ceiling: options
             .ceiling_scoring(window.published_side())
             .map(Into::into),
-        keep_rule: options.keep_rule(window.keep_rule()),
+        keep_rule: options.keep_rule(window.keep_rule),
         score_kind: window.score_kind(),
     });
     Ok(SessionProvenance {

@@ -299,6 +299,41 @@ fn step_curves_are_over_the_same_samples_throughout() {
     }
 }
 
+/// Drawn of a session of two, a sample has the numbers that it has in a session of its own.
+#[test]
+fn a_figure_of_one_sample_is_of_that_sample_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    capture(folder.path());
+    let data = "demo:samples=1,length=512";
+    let alone = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        data,
+        "--out",
+        "one.kvlens",
+        "--windows",
+        "last:48",
+        "dapq",
+        "h2o",
+    ];
+    run_ok(folder.path(), &alone);
+    let manifest = fs::read_to_string(folder.path().join("one.kvlens/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let id = manifest["samples"][0]["id"].as_str().unwrap();
+    let draw = |session: &str, out: &str, more: &[&str]| {
+        let mut figure = vec!["figure", session, "--kind", "recall", "--out", out];
+        figure.extend(more);
+        run_ok(folder.path(), &figure);
+        let table = read_table(folder.path(), &out.replace(".svg", ".parquet"));
+        (numbers(&table, "samples"), numbers(&table, "value"))
+    };
+    let of_one = draw("s.kvlens", "a.svg", &["--sample", id]);
+    assert_eq!(of_one, draw("one.kvlens", "b.svg", &[]));
+    assert_ne!(of_one, draw("s.kvlens", "c.svg", &[]));
+}
+
 #[test]
 fn what_cannot_be_drawn_is_refused_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -312,6 +347,10 @@ fn what_cannot_be_drawn_is_refused_and_leaves_nothing() {
         (
             &["--kind", "recall", "--out", "a.svg", "--window", "laq"],
             "there are last:48, dapq, h2o",
+        ),
+        (
+            &["--kind", "recall", "--out", "a.svg", "--sample", "no-such"],
+            "no finished sample 'no-such'",
         ),
         (
             &["--kind", "recall", "--out", "a.svg", "--layer", "0,99"],

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use kvlens::jobs::found_sessions::window_labels;
+use kvlens_sessions::Session;
+
 use crate::support::{kvlens, run, run_ok};
 
 const CAPTURE: [&str; 13] = [
@@ -87,6 +90,22 @@ fn a_session_says_what_is_in_it_is_checked_and_goes_on_by_its_own_plan() {
     );
     assert_eq!(json(at, &check, 0)["whole"], 2);
     run_ok(at, &[&CAPTURE[..], &["--resume"]].concat());
+}
+
+/// A damage in the tensors of a session shows that nobody read them.
+#[test]
+fn windows_are_told_by_what_stands_before_the_tensors() {
+    let folder = tempfile::tempdir().unwrap();
+    run_ok(folder.path(), &CAPTURE);
+    let path = folder.path().join("s.kvlens");
+    let sample = path.join("sample-00000.safetensors");
+    let mut bytes = fs::read(&sample).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&sample, bytes).unwrap();
+    let session = Session::open(&path).unwrap();
+    assert!(session.load_sample(0).is_err());
+    let labels = window_labels(&[session]).unwrap();
+    assert_eq!(labels, ["last:8", "knorm"]);
 }
 
 #[test]

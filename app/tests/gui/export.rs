@@ -12,6 +12,7 @@ use kvlens::gui::layout::Pane;
 use kvlens::gui::question_choices::{DriftChoices, DriftPart};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens_analysis::Metric;
+use kvlens_analysis::tables::TableFile;
 
 fn opened<'a>(folder: &Path, export: ExportSettings) -> Bench<'a> {
     let settings = Settings {
@@ -61,6 +62,17 @@ fn a_figure_and_its_numbers_are_exported_and_the_command_makes_them_again() {
             .contains("recall.parquet")
     );
     let drawn = std::fs::read(&out).unwrap();
+    // the session has several samples, and the figure is of the one on show, as the curve is
+    let table = TableFile::read(&out.with_extension("parquet")).unwrap();
+    let column = |name: &str| table.numbers(name).unwrap();
+    let (budgets, values, samples) = (column("x"), column("value"), column("samples"));
+    assert!(samples.iter().all(|samples| *samples == Some(1.0)));
+    let band = inside(&bench).derived().bands()[0]
+        .band(Metric::Recall)
+        .unwrap();
+    let at = budgets.iter().position(|budget| *budget == Some(32.0));
+    let value = values[at.unwrap()].unwrap();
+    assert!((value - band.mean[31]).abs() < 1e-9, "{value}");
 
     let about = std::fs::read(out.with_extension("json")).unwrap();
     let about: serde_json::Value = serde_json::from_slice(&about).unwrap();
@@ -137,7 +149,7 @@ fn the_numbers_of_every_view_are_copied_as_a_table() {
     bench.run_steps(2);
     inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::ATTENTION));
     wait_for(&mut bench, "the attention", |workbench| {
-        workbench.data().attention.is_some() && workbench.data().jobs.is_empty()
+        workbench.data().answers.attention.value().is_some() && workbench.data().jobs.is_empty()
     });
     for pane in [
         Pane::RECALL,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common::{
-    Bench, bench, captured, inside, inside_mut, send, session, shows_a_sample, wait_for,
+    Bench, all_of_it, bench, captured, inside, inside_mut, send, session, shows_a_sample, wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
@@ -67,7 +67,7 @@ fn figure(out: &Path) -> FigureRequest {
         out: out.display().to_string(),
         ..ExportSettings::default()
     };
-    settings.request(session(), &["last:32", "last:8"], &Choices::default())
+    settings.request(&all_of_it(&["last:32", "last:8"]), &Choices::default())
 }
 
 #[test]
@@ -186,9 +186,10 @@ fn a_capture_asks_before_it_is_stopped_and_can_be_resumed() {
     assert!((1..8).contains(&kept), "{kept}");
     assert_eq!(data.session.as_ref().unwrap().info.samples.len(), kept);
 
-    bench.get_by_label("Resume demo").click();
+    let resume = format!("Resume demo: {} to go", 8 - kept);
+    bench.get_by_label(&resume).click();
     bench.run_steps(3);
-    assert!(bench.query_by_label("Resume demo").is_none());
+    assert!(bench.query_by_label(&resume).is_none());
     wait_for(&mut bench, "the rest", |workbench| {
         shows_a_sample(workbench) && workbench.data().resumable.is_none()
     });

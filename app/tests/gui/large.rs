@@ -13,7 +13,9 @@ use kvlens::gui::data::Slot;
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::questions::Answer;
-use kvlens::gui::questions::fidelity::{EvictedSample, FidelityPart, FidelityPoint};
+use kvlens::gui::questions::fidelity::{
+    EvictedSample, EvictedSession, FidelityPart, FidelityPoint,
+};
 use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
 use kvlens::measurement::fidelity::Foreseen;
@@ -81,10 +83,11 @@ fn the_curves_of_fidelity_are_there_as_soon_as_another_sample_is() {
         };
         WINDOWS.iter().enumerate().flat_map(of_window)
     });
+    let of = EvictedSession::of(inside(&bench).data().session.as_ref().unwrap());
     inside_mut(&mut bench).receive(Event::Answered(Answer::Fidelity(FidelityPart {
-        path: info("large").path,
-        options: Default::default(),
+        of: of.unwrap(),
         points: points.collect(),
+        is_last: true,
     })));
     let labels = |bench: &Bench<'_>| -> Vec<String> {
         let curves = inside(bench).derived().fidelity();

@@ -6,6 +6,7 @@
     reason = "a test may end where something is missing"
 )]
 
+mod captures;
 mod common;
 mod export;
 mod fidelity;
@@ -15,6 +16,7 @@ mod lessons;
 mod maps;
 mod questions;
 mod scoring;
+mod sessions;
 mod snapshots;
 mod view_snapshots;
 mod views;

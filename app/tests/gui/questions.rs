@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::common::{Bench, bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
+use crate::common::{
+    Bench, all_of_it, bench, copied, inside, inside_mut, opened_at, send, session, wait_for,
+};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{
     Command, ExportCommand, JobCommand, LayoutCommand, LookCommand, ProgramCommand, SessionCommand,
@@ -175,7 +177,7 @@ fn a_figure(folder: &Path) -> Command {
         out: folder.join("recall.svg").display().to_string(),
         ..ExportSettings::default()
     };
-    let figure = settings.request(session(), &[], &Choices::default());
+    let figure = settings.request(&all_of_it(&[]), &Choices::default());
     ExportCommand::Export(Box::new(figure)).into()
 }
 
@@ -206,7 +208,13 @@ fn a_drift_that_was_stopped_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path(), Pane::DRIFT);
     wait_for(&mut bench, "the drift", drift_is_known);
-    let whole = inside(&bench).data().answers.drift.clone().unwrap();
+    let whole = inside(&bench)
+        .data()
+        .answers
+        .drift
+        .value()
+        .cloned()
+        .unwrap();
     let mut half = DriftAnswer::clone(&whole);
     half.windows.truncate(1);
     let event = Event::Answered(Answer::Drift(Arc::new(half)));
@@ -215,7 +223,13 @@ fn a_drift_that_was_stopped_goes_on_where_it_was() {
     let title = QuestionKind::Drift.job_title();
     bench.get_by_label(title).click();
     wait_for(&mut bench, "the rest", drift_is_known);
-    let again = inside(&bench).data().answers.drift.clone().unwrap();
+    let again = inside(&bench)
+        .data()
+        .answers
+        .drift
+        .value()
+        .cloned()
+        .unwrap();
     assert!(Arc::ptr_eq(&again.windows[0], &whole.windows[0]));
     assert!(!Arc::ptr_eq(&again.windows[1], &whole.windows[1]));
 }

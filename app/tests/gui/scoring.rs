@@ -1,6 +1,8 @@
 //! Stories of what is compared: queries under one scoring, or methods as published with their ceilings.
 
-use crate::common::{Bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
+use crate::common::{
+    Bench, all_of_it, copied, inside, inside_mut, opened_at, send, session, wait_for,
+};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{ExportCommand, LookCommand};
 use kvlens::gui::export::ExportSettings;
@@ -105,7 +107,7 @@ fn maps_of_all_samples_and_figures_go_by_the_same_question() {
     send(&mut bench, LookCommand::SetMeasureOptions(options));
     send(&mut bench, LookCommand::SetMapScope(MapScope::Session));
     wait_for(&mut bench, "all samples", |workbench| {
-        let maps = workbench.data().session_maps.as_ref();
+        let maps = workbench.data().answers.maps.value();
         methods(workbench) && maps.is_some_and(|maps| maps.is_complete())
     });
     let map = inside(&bench).derived().map().unwrap();
@@ -113,11 +115,14 @@ fn maps_of_all_samples_and_figures_go_by_the_same_question() {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     assert!(mean(&map.ceilings) > mean(&map.values));
     let settings = inside(&bench).settings();
-    let request = ExportSettings::default().request(session(), &["last:32"], &settings.choices);
+    let request = ExportSettings::default().request(&all_of_it(&["last:32"]), &settings.choices);
     assert_eq!(request.options.compare, Compare::Methods);
     let words = request.words();
     let at = words.iter().position(|word| word == "--compare").unwrap();
     assert_eq!(words[at + 1], "methods");
-    send(&mut bench, ExportCommand::ToggleExport(None));
+    send(
+        &mut bench,
+        ExportCommand::ToggleExport(Some(Pane::HEAD_MAP)),
+    );
     assert!(has(&bench, "Mean over all 4 samples of the session"));
 }

@@ -1,19 +1,23 @@
-//! Pictures of single views, each alone in a window: empty and full, dark and light, small and large.
+//! Pictures of single views, each alone in a window: dark and light, small and large; and what they say where they have
+//! nothing to show.
 //!
 //! They are drawn on the CPU from the kept sample, as those of the whole workbench. What else would come from a
 //! session's tensors or from running the model (attention, drift, query similarity, fidelity) is made up, so that
 //! no machine draws another digit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::common::{Bench, bench_of, fixture, inside, inside_mut, made_up, settle};
+use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{SnapshotOptions, SnapshotResults};
 use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
 use kvlens::gui::command::{Command, ExportCommand, LayoutCommand, LookCommand, ProgramCommand};
-use kvlens::gui::data::{SessionInfo, Slot};
+use kvlens::gui::data::{SamplePlace, SessionInfo, Slot};
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
+use kvlens::gui::questions::Answer;
+use kvlens::gui::questions::fidelity::EvictedSession;
 use kvlens::gui::state::{HeadAddress, MapKind, SelectionChange, Settings, ThemeChoice};
 
 const SMALL: [f32; 2] = [480.0, 320.0];
@@ -57,16 +61,20 @@ fn empty<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
 /// The kept sample with a head selected and another one pinned.
 fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
     let mut bench = bench_of(Path::new("nowhere"), settings(theme), only(pane), size);
-    let (path, tokens, window) = show_the_sample(&mut bench);
+    let (tokens, window) = show_the_sample(&mut bench);
     let workbench = inside_mut(&mut bench);
-    let version = workbench.data().shown().unwrap().version;
+    let session = workbench.data().session.clone().unwrap();
+    let sample = session.place().unwrap();
+    let version = session.shown.as_ref().unwrap().version;
     let answer = match pane.name() {
-        "Attention" => Some(Event::AttentionRead(Arc::new(attention(
-            path, tokens, window,
-        )))),
-        "Drift" => Some(Event::Answered(made_up::drift(path, version, tokens))),
-        "Queries" => Some(Event::Answered(made_up::queries(path))),
-        "Fidelity" => Some(Event::Answered(made_up::fidelity(path))),
+        "Attention" => Some(Event::Answered(Answer::Attention(Arc::new(attention(
+            sample, tokens, window,
+        ))))),
+        "Drift" => Some(Event::Answered(made_up::drift(version, tokens))),
+        "Queries" => Some(Event::Answered(made_up::queries(sample))),
+        "Fidelity" => Some(Event::Answered(made_up::fidelity(
+            EvictedSession::of(&session).unwrap(),
+        ))),
         _ => None,
     };
     if let Some(answer) = answer {
@@ -81,8 +89,8 @@ fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
     bench
 }
 
-/// Opens the kept sample; gives its session, the length of its prompt and its first window.
-fn show_the_sample(bench: &mut Bench<'_>) -> (PathBuf, usize, String) {
+/// Opens the kept sample; gives the length of its prompt and its first window.
+fn show_the_sample(bench: &mut Bench<'_>) -> (usize, String) {
     let (info, sample) = fixture::read();
     let path = info.path.clone();
     let tokens = sample.record.prompt_ids.len();
@@ -92,16 +100,16 @@ fn show_the_sample(bench: &mut Bench<'_>) -> (PathBuf, usize, String) {
     workbench.receive(Event::SessionOpened { slot, info });
     workbench.receive(Event::SampleMeasured {
         slot,
-        path: path.clone(),
+        path,
         index: 1,
         options: Default::default(),
         sample: Arc::new(sample),
     });
-    (path, tokens, window)
+    (tokens, window)
 }
 
 /// Made-up weights: a few columns that all rows look at, and a diagonal.
-fn attention(path: PathBuf, tokens: usize, window: String) -> AttentionPicture {
+fn attention(sample: SamplePlace, tokens: usize, window: String) -> AttentionPicture {
     let block = |label: &str, rows: usize| AttentionBlock {
         label: label.to_owned(),
         positions: (0..rows).map(|row| (tokens - rows + row) as u32).collect(),
@@ -116,8 +124,7 @@ fn attention(path: PathBuf, tokens: usize, window: String) -> AttentionPicture {
     };
     AttentionPicture {
         key: AttentionKey {
-            path,
-            index: 1,
+            sample,
             head: HEAD,
             window: window.clone(),
         },
@@ -153,14 +160,34 @@ fn each_theme_and_size(mut picture: impl FnMut(ThemeChoice, [f32; 2])) {
     }
 }
 
+/// What a view says of a session without a finished sample: what is missing, and what to do.
+fn said_of_nothing(pane: Pane) -> Option<&'static str> {
+    Some(match pane.name() {
+        "Recall" => "Run a capture or open a session to see its curves",
+        "HeadMap" => "Run a capture or open a session to see its heads",
+        "Attention" => "Run a capture or open a session to see its attention",
+        "RankAgreement" => "Run a capture or open a session to see its ranks",
+        "Drift" => "Run a capture or open a session to see how long its windows foresee",
+        "Queries" => {
+            "Run a capture or open a session to compare its queries with those of decoding"
+        }
+        "Fidelity" => "Run a capture or open a session to see what eviction does to its answers",
+        "Cost" => "Run a capture or open a session to see what its windows cost",
+        "Tokens" => "Run a capture or open a session to read its prompt",
+        "Inspector" => "Open a session to see its numbers",
+        "Samples" => "No sample of this session is finished",
+        "Scoring" => "Open a session to score it otherwise",
+        "Log" => "Opened demo",
+        _ => return None,
+    })
+}
+
 #[test]
-fn every_view_without_a_sample() {
-    let mut pictures = Pictures::default();
+fn every_view_without_a_sample_says_what_to_do() {
     for pane in Pane::all() {
-        each_theme_and_size(|theme, size| {
-            let mut bench = empty(pane, theme, size);
-            pictures.compare(&mut bench, &name(pane, "empty", theme, size));
-        });
+        let bench = empty(pane, ThemeChoice::Dark, SMALL);
+        let said = said_of_nothing(pane).expect("a sentence for every view");
+        assert!(bench.query_by_label(said).is_some(), "{pane:?}: {said}");
     }
 }
 

@@ -62,7 +62,7 @@ fn the_attention_of_a_head_is_what_the_session_holds() {
     select(&mut bench, 2, 3);
     let of = |head: HeadAddress| {
         move |workbench: &kvlens::gui::workbench::Workbench| {
-            let picture = workbench.data().attention.as_ref();
+            let picture = workbench.data().answers.attention.value();
             picture.is_some_and(|picture| picture.key.head == head)
         }
     };
@@ -78,7 +78,13 @@ fn the_attention_of_a_head_is_what_the_session_holds() {
     let rows = captured.oracle().query_rows().unwrap();
     // four query heads share two key/value heads: head 3 is the second of group 1
     let expected = &captured.keys().attention_rows(rows, 2, 1).unwrap()[1];
-    let picture = inside(&bench).data().attention.clone().unwrap();
+    let picture = inside(&bench)
+        .data()
+        .answers
+        .attention
+        .value()
+        .cloned()
+        .unwrap();
     assert_eq!(&picture.decode.weights, expected);
     assert_eq!(picture.window.as_ref().unwrap().positions.len(), 32);
 

@@ -119,6 +119,13 @@ pub struct SampleHeader {
     pub tensor_bytes: usize,
 }
 
+impl SampleHeader {
+    /// What is said of the windows, in the order of the plan.
+    pub fn windows(&self) -> &[ObservationInfo] {
+        self.observations.get(1..).unwrap_or_default()
+    }
+}
+
 /// A sample with its observations and the prompt's keys: everything to score it again without the model.
 #[derive(Debug, Clone)]
 pub struct CapturedSample {

@@ -25,9 +25,9 @@ pub struct FigureArguments {
     /// The file to write; its numbers (.parquet) and how to make it again (.json) are put beside it
     #[arg(long, value_name = "FILE.svg|.pdf|.png")]
     pub out: PathBuf,
-    /// The only sample to show, by its id; all without it
-    #[arg(long, value_name = "ID")]
-    pub sample: Option<String>,
+    /// The samples that it is of, by their ids; all without it
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub sample: Vec<String>,
     /// The windows to show, in this order; all without it
     #[arg(long, value_name = "WINDOW", num_args = 1..)]
     pub window: Vec<String>,
@@ -93,7 +93,7 @@ impl FigureArguments {
             sessions: self.sessions.clone(),
             kind: self.kind,
             out: self.out.clone(),
-            sample: self.sample.clone(),
+            samples: self.sample.clone(),
             windows: self.window.clone(),
             against: self.against.clone(),
             layers: self.layer.clone(),
@@ -161,7 +161,7 @@ mod tests {
             sessions: vec![PathBuf::from("my run.kvlens")],
             kind: KindChoice::HeadDifference,
             out: PathBuf::from("a.pdf"),
-            sample: Some("facts-3".to_owned()),
+            samples: vec!["facts-1".to_owned()],
             windows: vec!["last:32".to_owned(), "laq:n=8".to_owned()],
             against: Some("last:32".to_owned()),
             layers: vec![1, 2],

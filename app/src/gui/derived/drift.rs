@@ -80,17 +80,17 @@ impl Derived {
         let (heads, part) = (choices.heads.clone(), choices.drift.part);
         if part == DriftPart::Places {
             self.drift.let_go();
-            if let Some(answer) = answers.places.clone() {
-                let at = nearest(&answer.budgets, wanted);
-                let key = (answers.version, heads.clone(), at);
+            if let Some(answer) = answers.places.value().cloned() {
+                let at = nearest(&answer.key.budgets, wanted);
+                let key = (answers.places.version(), heads.clone(), at);
                 self.places
                     .in_pool(pool, key, move |_| places_curves(&answer, grid, &heads, at));
             }
         } else {
             self.places.let_go();
-            if let Some(answer) = answers.drift.clone() {
-                let at = nearest(&answer.budgets, wanted);
-                let key = (answers.version, heads.clone(), at, part);
+            if let Some(answer) = answers.drift.value().cloned() {
+                let at = nearest(&answer.key.budgets, wanted);
+                let key = (answers.drift.version(), heads.clone(), at, part);
                 self.drift.in_pool(pool, key, move |_| {
                     drift_curves(&answer, grid, &heads, part, at)
                 });
@@ -163,8 +163,8 @@ fn drift_curves(
         }
     });
     DriftCurves {
-        shown_version: answer.shown_version,
-        budget_tokens: answer.budgets.get(at).copied().unwrap_or(0),
+        shown_version: answer.key.shown_version,
+        budget_tokens: answer.key.budgets.get(at).copied().unwrap_or(0),
         curves: curves.collect(),
         steps,
         asked_windows: answer.asked_windows,
@@ -198,9 +198,9 @@ fn places_curves(
         Band::of(&curves, positions.len())
     };
     PlacesCurves {
-        shown_version: answer.shown_version,
-        width: answer.width,
-        budget_tokens: answer.budgets.get(at).copied().unwrap_or(0),
+        shown_version: answer.key.shown_version,
+        width: answer.key.width,
+        budget_tokens: answer.key.budgets.get(at).copied().unwrap_or(0),
         prompt_queries: answer.prompt_queries,
         recall: over_heads(|place| &place.recall),
         in_reach: over_heads(|place| &place.visible),

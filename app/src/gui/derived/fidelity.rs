@@ -124,12 +124,17 @@ impl Derived {
             true => choices.group.clone().or_else(|| shown.group(model)),
             false => shown.group(model),
         };
-        let key = (answers.version, metric, only, wanted.clone(), shown.version);
-        let (sample, points) = (
-            Arc::clone(&shown.sample),
-            Arc::clone(&answers.fidelity.points),
+        let key = (
+            answers.fidelity.version(),
+            metric,
+            only,
+            wanted.clone(),
+            shown.version,
         );
         let index = shown.index;
+        let sample = Arc::clone(&shown.sample);
+        let results = answers.fidelity.value();
+        let points = results.map_or_else(Arc::default, |results| Arc::clone(&results.points));
         self.fidelity.in_pool(pool, key, move |_| {
             let of_shown = points.iter().filter(|point| point.index == index);
             let of_shown = of_shown.cloned().collect();

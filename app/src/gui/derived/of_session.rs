@@ -6,7 +6,6 @@ use kvlens_analysis::Metric;
 
 use super::maps::{self, HeadMap, WinnerMap};
 use super::{Derived, Wanted};
-use crate::gui::session_maps::GatheredKey;
 use crate::gui::state::{MapKind, MapScope};
 use crate::measurement::MeasuredWindow;
 
@@ -46,14 +45,8 @@ impl Derived {
             all,
             ..
         } = *wanted;
-        let scope = match choices.map_kind {
-            MapKind::Beside => MapScope::Sample,
-            _ => choices.map_scope,
-        };
-        // maps of an earlier budget or scoring look the same, but are not what stands above them
-        let gathered = GatheredKey::of(&info.path, choices);
-        let all =
-            all.filter(|(maps, _)| scope == MapScope::Session && maps.key.gathered == gathered);
+        let scope = choices.shown_scope();
+        let all = all.filter(|_| scope == MapScope::Session);
         let wanted = MapChoices {
             kind: choices.map_kind,
             scope,

@@ -1,6 +1,7 @@
 //! Cosines of the windows' queries with those of the decode stage, over the selected heads.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kvlens_analysis::Band;
 use kvlens_analysis::figure::palette::repeat;
@@ -67,7 +68,7 @@ pub struct QueryLines {
     pub heads: usize,
 }
 
-pub(super) type QueriesKey = (u64, BTreeSet<HeadAddress>);
+pub(super) type QueriesKey = ((u64, u64), BTreeSet<HeadAddress>);
 
 impl Derived {
     /// Renews what the view of query similarity draws.
@@ -77,12 +78,13 @@ impl Derived {
         selection: &BTreeSet<HeadAddress>,
         answers: &Answers,
     ) {
-        if let Some(answer) = answers.queries.clone() {
-            let interventions = answers.interventions.clone().filter(|interventions| {
-                (&interventions.path, interventions.index) == (&answer.path, answer.index)
-            });
+        if let Some(answer) = answers.queries.value().cloned() {
+            let interventions = answers.interventions.held();
+            let interventions = interventions.filter(|(sample, _)| **sample == answer.sample);
+            let interventions = interventions.map(|(_, found)| Arc::clone(found));
             let selection = selection.clone();
-            let key = (answers.version, selection.clone());
+            let versions = (answers.queries.version(), answers.interventions.version());
+            let key = (versions, selection.clone());
             self.queries.in_pool(pool, key, move |_| {
                 query_lines(&answer, interventions.as_deref(), &selection)
             });

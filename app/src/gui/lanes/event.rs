@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::request::CaptureOrder;
-use crate::gui::attention_picture::AttentionPicture;
 use crate::gui::data::{Progress, SampleDetails, SessionInfo, Slot};
 use crate::gui::prompt_preview::PromptPreview;
 use crate::gui::questions::Answer;
-use crate::gui::session_maps::SessionMaps;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// News of a job.
@@ -34,10 +32,6 @@ pub enum Event {
     },
     /// Another sample of the running capture is finished.
     SampleCaptured(SessionInfo),
-    /// The attention of one head.
-    AttentionRead(Arc<AttentionPicture>),
-    /// Maps over the samples so far.
-    SamplesCompared(Arc<SessionMaps>),
     /// An answer to a question, or what is known of it so far.
     Answered(Answer),
     /// A sample is measured.

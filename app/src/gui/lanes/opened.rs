@@ -14,6 +14,7 @@ pub(super) fn describe(session: &Session) -> SessionInfo {
     let manifest = session.manifest();
     let mut samples = Vec::new();
     let mut failed = Vec::new();
+    let mut pending = 0;
     for entry in &manifest.samples {
         match &entry.state {
             SampleState::Finished {
@@ -27,7 +28,7 @@ pub(super) fn describe(session: &Session) -> SessionInfo {
                 details: None,
             }),
             SampleState::Failed { reason } => failed.push((entry.id.clone(), reason.clone())),
-            SampleState::Pending => {}
+            SampleState::Pending => pending += 1,
         }
     }
     SessionInfo {
@@ -40,6 +41,7 @@ pub(super) fn describe(session: &Session) -> SessionInfo {
         kv_heads: manifest.shape.kv_heads,
         samples,
         failed,
+        pending,
     }
 }
 

@@ -12,11 +12,13 @@ use super::{Event, ReadRequest, Reporter, Serve};
 use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::compare_samples::Gathered;
-use crate::gui::data::Slot;
+use crate::gui::data::{SessionInfo, Slot};
 use crate::gui::prompt_preview::PromptPreview;
+use crate::gui::questions::Answer;
 use crate::gui::state::HeadAddress;
 use crate::gui::{export, questions};
 use crate::jobs::estimate::{self, Estimated};
+use crate::jobs::failure::is_cancelled;
 use crate::measurement::MeasureOptions;
 
 /// What stays between two jobs.
@@ -49,7 +51,7 @@ impl Serve for ReadLane {
             }
             ReadRequest::Attention(key) => {
                 let picture = attention(key, reporter)?;
-                (reporter.event)(Event::AttentionRead(Arc::new(picture)));
+                reporter.answer(Answer::Attention(Arc::new(picture)));
                 Ok(())
             }
             ReadRequest::CompareSamples(key) => self.gathered.compare(*key, reporter),
@@ -89,7 +91,7 @@ impl Serve for ReadLane {
 }
 
 impl ReadLane {
-    /// Opens a session; says so only when its first sample could be measured as well.
+    /// Opens a session; says so only when one of its samples could be measured as well, the first that is whole.
     fn open(
         &mut self,
         slot: Slot,
@@ -99,11 +101,7 @@ impl ReadLane {
     ) -> anyhow::Result<()> {
         let session = reporter.samples.session(path)?;
         let info = describe(&session);
-        let first = if info.samples.is_empty() {
-            None
-        } else {
-            Some(measured(slot, &session, 0, options, reporter)?)
-        };
+        let first = first_measured(slot, &session, &info, options, reporter)?;
         if slot == Slot::Main {
             self.read_details_of(session);
         }
@@ -121,16 +119,44 @@ impl ReadLane {
     }
 }
 
+/// The first sample that can be measured; those before it are told. An error where there are some and none can be.
+fn first_measured(
+    slot: Slot,
+    session: &Session,
+    info: &SessionInfo,
+    options: MeasureOptions,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<Option<Event>> {
+    let mut refused: Vec<(&str, anyhow::Error)> = Vec::new();
+    for (index, row) in info.samples.iter().enumerate() {
+        match measured(slot, session, index, options, reporter) {
+            Ok(event) => {
+                for (id, error) in refused {
+                    let text = format!("The sample {id} cannot be shown: {error:#}");
+                    (reporter.event)(Event::Warning(text));
+                }
+                return Ok(Some(event));
+            }
+            Err(error) if is_cancelled(&error) => return Err(error),
+            Err(error) => refused.push((&row.id, error)),
+        }
+    }
+    match refused.into_iter().next() {
+        Some((_, error)) => Err(error),
+        None => Ok(None),
+    }
+}
+
 /// One head of a sample: of the one that is held, or else of what this head needs of its file.
 fn attention(key: AttentionKey, reporter: &Reporter<'_>) -> anyhow::Result<AttentionPicture> {
-    let session = reporter.samples.session(&key.path)?;
-    if let Some(captured) = reporter.samples.held(&session, key.index) {
+    let session = reporter.samples.session(&key.sample.path)?;
+    if let Some(captured) = reporter.samples.held(&session, key.sample.index) {
         return AttentionPicture::read(&captured, key);
     }
     let shape = &session.manifest().shape;
     let group = shape.query_heads / shape.kv_heads.max(1);
     let (layer, head) = (key.head.layer, key.head.head);
-    let part = session.load_head_group(key.index, layer, head / group.max(1))?;
+    let part = session.load_head_group(key.sample.index, layer, head / group.max(1))?;
     reporter.cancel.check()?;
     let within = HeadAddress {
         layer: 0,

@@ -1,23 +1,16 @@
 //! When each window foresees: recall by decode step and by horizon.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Answer, AskedSample};
+use super::{Answer, AskedSample, CurvesKey};
 use crate::gui::lanes::Reporter;
 use crate::measurement::drift::{HeadDrift, window_drift};
 
 /// The drift of a sample's windows, or of those that are done.
 #[derive(Clone, Debug)]
 pub struct DriftAnswer {
-    /// The session's folder.
-    pub path: PathBuf,
-    /// Number among the finished samples.
-    pub index: usize,
-    /// Version of the measured sample.
-    pub shown_version: u64,
-    /// Budgets in tokens, ascending.
-    pub budgets: Vec<usize>,
+    /// What was asked.
+    pub key: CurvesKey,
     /// The windows that are done, in the sample's order.
     pub windows: Vec<Arc<DriftOfWindow>>,
     /// Windows that were asked for.
@@ -91,17 +84,14 @@ impl HeadCurves {
 
 pub(super) fn answer(
     sample: &AskedSample,
-    budgets: &[usize],
+    key: CurvesKey,
     known: Vec<Arc<DriftOfWindow>>,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
     let captured = sample.load(reporter.samples)?;
     let windows = &sample.shown.sample.windows;
     let mut answer = DriftAnswer {
-        path: sample.path.clone(),
-        index: sample.shown.index,
-        shown_version: sample.shown.version,
-        budgets: budgets.to_vec(),
+        key,
         windows: known,
         asked_windows: windows.len(),
     };
@@ -111,7 +101,7 @@ pub(super) fn answer(
             &captured,
             &sample.shown.options,
             window,
-            budgets,
+            &answer.key.budgets,
             &mut |done, total| reporter.on_head(&stage, done, total),
         )?;
         answer.windows.push(Arc::new(DriftOfWindow {
@@ -122,7 +112,7 @@ pub(super) fn answer(
             by_head: drift
                 .by_head
                 .iter()
-                .map(|head| HeadCurves::of(head, budgets.len()))
+                .map(|head| HeadCurves::of(head, answer.key.budgets.len()))
                 .collect(),
         }));
         reporter.answer(Answer::Drift(Arc::new(answer.clone())));

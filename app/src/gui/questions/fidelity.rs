@@ -1,6 +1,6 @@
 //! What eviction does to the output: the model run again on evicted caches, sample by sample.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kvlens_analysis::{Budget, SampleGroup};
@@ -8,6 +8,7 @@ use kvlens_sessions::model::ModelSource;
 use kvlens_sessions::{SampleRecord, Session};
 
 use super::Answer;
+use crate::gui::data::OpenedSession;
 use crate::gui::lanes::{Event, Meter, ModelLane, Reporter};
 use crate::jobs::Watch;
 use crate::jobs::failure::is_cancelled;
@@ -18,15 +19,36 @@ use crate::measurement::allocations::AllocationKind;
 use crate::measurement::fidelity::figures::Figures;
 use crate::measurement::fidelity::{EvictionPlan, WindowOutcome};
 
+/// What is measured together: results of another session or scoring are others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvictedSession {
+    /// The session's folder.
+    pub path: PathBuf,
+    /// Differs each time that a session is opened.
+    pub opened: u64,
+    /// How windows and truth are scored and ranked.
+    pub options: MeasureOptions,
+}
+
+impl EvictedSession {
+    /// The session with the scoring of its sample on show.
+    #[must_use]
+    pub fn of(session: &OpenedSession) -> Option<Self> {
+        Some(Self {
+            path: session.info.path.clone(),
+            opened: session.opened,
+            options: session.shown.as_ref()?.options,
+        })
+    }
+}
+
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct FidelityQuestion {
-    /// The session's folder.
-    pub path: PathBuf,
+    /// The session and the scoring.
+    pub of: EvictedSession,
     /// The samples, by their numbers among the finished ones.
     pub samples: Vec<usize>,
-    /// How to score and rank.
-    pub options: MeasureOptions,
     /// Each once.
     pub budgets: Vec<Budget>,
     /// Labels of the windows to evict by.
@@ -38,12 +60,12 @@ pub struct FidelityQuestion {
 /// One window of one sample, or the oracle, or the full cache.
 #[derive(Clone, Debug)]
 pub struct FidelityPart {
-    /// The session's folder.
-    pub path: PathBuf,
-    /// How it was scored.
-    pub options: MeasureOptions,
+    /// What it is of.
+    pub of: EvictedSession,
     /// Its numbers.
     pub points: Vec<FidelityPoint>,
+    /// Whether everything that was asked for is measured.
+    pub is_last: bool,
 }
 
 /// What is known of an evicted sample.
@@ -99,38 +121,21 @@ pub struct FidelityPoint {
 /// Everything that was measured of a session under one scoring.
 #[derive(Clone, Debug, Default)]
 pub struct FidelityResults {
-    /// The session's folder.
-    pub path: PathBuf,
-    /// How it was scored.
-    pub options: MeasureOptions,
     /// In the order in which they came; each sample, window and budget once.
     pub points: Arc<Vec<FidelityPoint>>,
 }
 
 impl FidelityResults {
-    /// Takes in what was measured; results of another session or scoring make room for it.
-    pub fn take(&mut self, part: FidelityPart) {
-        if !self.is_of(&part.path, &part.options) {
-            *self = Self {
-                path: part.path,
-                options: part.options,
-                points: Arc::default(),
-            };
-        }
+    /// Takes in what was measured; what was measured again takes the place of what was.
+    pub fn add(&mut self, new: Vec<FidelityPoint>) {
         let points = Arc::make_mut(&mut self.points);
-        for point in part.points {
+        for point in new {
             points.retain(|known| {
                 (known.index, &known.label, known.budget)
                     != (point.index, &point.label, point.budget)
             });
             points.push(point);
         }
-    }
-
-    /// Whether these are of a session under a scoring.
-    #[must_use]
-    pub fn is_of(&self, path: &Path, options: &MeasureOptions) -> bool {
-        self.path == path && self.options == *options
     }
 }
 
@@ -139,11 +144,11 @@ pub(in crate::gui) fn answer(
     question: &FidelityQuestion,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
-    let session = reporter.samples.session(&question.path)?;
+    let session = reporter.samples.session(&question.of.path)?;
     let model = lane.session_model(&session, question.elsewhere.as_ref(), reporter)?;
     let mut meter = Meter::new(reporter);
     let plan = EvictionPlan {
-        options: question.options,
+        options: question.of.options,
         allocation: AllocationKind::Uniform,
         decode: None,
         join_final_budgets: false,
@@ -188,7 +193,15 @@ pub(in crate::gui) fn answer(
             (reporter.event)(Event::Cancelled { outcome });
             Ok(())
         }
-        outcome => outcome,
+        outcome => {
+            outcome?;
+            reporter.answer(Answer::Fidelity(FidelityPart {
+                of: question.of.clone(),
+                points: Vec::new(),
+                is_last: true,
+            }));
+            Ok(())
+        }
     }
 }
 
@@ -208,9 +221,9 @@ fn part(
         generated: evicted.generated.as_str().into(),
     });
     FidelityPart {
-        path: question.path.clone(),
-        options: question.options,
+        of: question.of.clone(),
         points: points.collect(),
+        is_last: false,
     }
 }
 
@@ -221,7 +234,7 @@ mod tests {
     use super::*;
     use crate::measurement::fidelity::Foreseen;
 
-    fn part_of(path: &str, kl: f64) -> FidelityPart {
+    fn point(label: &str, kl: f64) -> FidelityPoint {
         let figures = Figures {
             foreseen: Foreseen {
                 recall: 0.5,
@@ -235,40 +248,35 @@ mod tests {
             answer_nll: None,
             score: None,
         };
-        FidelityPart {
-            path: PathBuf::from(path),
-            options: MeasureOptions::default(),
-            points: vec![FidelityPoint {
-                index: 0,
-                sample: Arc::new(EvictedSample {
-                    group: SampleGroup {
-                        model: "demo".to_owned(),
-                        task: "facts".to_owned(),
-                        question_place: None,
-                    },
-                    content: "a".to_owned(),
-                    prompt_tokens: 100,
-                }),
-                label: "last:32".to_owned(),
-                budget: Budget::Fraction(0.1),
-                budget_tokens: 10,
-                figures,
-                generated: "text".into(),
-            }],
+        FidelityPoint {
+            index: 0,
+            sample: Arc::new(EvictedSample {
+                group: SampleGroup {
+                    model: "demo".to_owned(),
+                    task: "facts".to_owned(),
+                    question_place: None,
+                },
+                content: "a".to_owned(),
+                prompt_tokens: 100,
+            }),
+            label: label.to_owned(),
+            budget: Budget::Fraction(0.1),
+            budget_tokens: 10,
+            figures,
+            generated: "text".into(),
         }
     }
 
     #[test]
-    fn a_second_measurement_replaces_the_first_and_another_session_everything() {
+    fn a_second_measurement_replaces_the_first_of_the_same_window() {
         let mut results = FidelityResults::default();
-        results.take(part_of("a", 1.0));
-        results.take(part_of("a", 2.0));
-        assert_eq!(results.points.len(), 1);
-        assert_eq!(results.points[0].figures.fidelity.kl, 2.0);
-        let mut other = part_of("b", 3.0);
-        other.points[0].label = "laq".to_owned();
-        results.take(other);
-        assert_eq!(results.points.len(), 1);
-        assert_eq!(results.points[0].label, "laq");
+        results.add(vec![point("last:32", 1.0)]);
+        results.add(vec![point("last:32", 2.0), point("laq", 3.0)]);
+        let found: Vec<(&str, f64)> = results
+            .points
+            .iter()
+            .map(|point| (point.label.as_str(), point.figures.fidelity.kl))
+            .collect();
+        assert_eq!(found, [("last:32", 2.0), ("laq", 3.0)]);
     }
 }

@@ -1,27 +1,18 @@
 //! Where a window foresees: recall of W consecutive queries by the place where they sit.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use kvlens_analysis::drift::PlacedRecall;
 
-use super::{Answer, AskedSample};
+use super::{Answer, AskedSample, CurvesKey};
 use crate::gui::lanes::Reporter;
 use crate::measurement::places::{Sweep, prompt_queries, sweep_places};
 
 /// A window swept from the prompt into the generation.
 #[derive(Clone, Debug)]
 pub struct PlacesAnswer {
-    /// The session's folder.
-    pub path: PathBuf,
-    /// Number among the finished samples.
-    pub index: usize,
-    /// Version of the measured sample.
-    pub shown_version: u64,
-    /// W.
-    pub width: usize,
-    /// Budgets in tokens, ascending.
-    pub budgets: Vec<usize>,
+    /// What was asked.
+    pub key: CurvesKey,
     /// Queries at the end of the prompt that the session keeps; 0 where it keeps none that can be swept.
     pub prompt_queries: usize,
     /// L.
@@ -32,25 +23,20 @@ pub struct PlacesAnswer {
 
 pub(super) fn answer(
     sample: &AskedSample,
-    width: usize,
-    budgets: Vec<usize>,
+    key: CurvesKey,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
     let captured = sample.load(reporter.samples)?;
-    let stage = format!("Sweep of {width} queries");
+    let stage = format!("Sweep of {} queries", key.width);
     let by_head = sweep_places(
         &captured,
         &sample.shown.options,
-        Sweep::by_halves(width),
-        &budgets,
+        Sweep::by_halves(key.width),
+        &key.budgets,
         &mut |done, total| reporter.on_head(&stage, done, total),
     )?;
     reporter.answer(Answer::Places(Arc::new(PlacesAnswer {
-        path: sample.path.clone(),
-        index: sample.shown.index,
-        shown_version: sample.shown.version,
-        width,
-        budgets,
+        key,
         prompt_queries: prompt_queries(&captured),
         layers: sample.shown.sample.truth.importance.layers(),
         by_head: by_head.unwrap_or_default(),

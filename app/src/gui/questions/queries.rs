@@ -1,12 +1,12 @@
 //! How alike the windows' queries are to those of the decode stage, and what position and content do alone.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use kvlens_sessions::ModelShape;
 use kvlens_sessions::model::ModelSource;
 
 use super::Answer;
+use crate::gui::data::SamplePlace;
 use crate::gui::lanes::{Meter, ModelLane, Reporter};
 use crate::measurement::interventions::{IntervenedQueries, intervene};
 use crate::measurement::queries::{WindowQueries, window_queries};
@@ -14,10 +14,8 @@ use crate::measurement::queries::{WindowQueries, window_queries};
 /// The cosines of a sample's windows.
 #[derive(Clone, Debug)]
 pub struct QueriesAnswer {
-    /// The session's folder.
-    pub path: PathBuf,
-    /// Number among the finished samples.
-    pub index: usize,
+    /// The sample.
+    pub sample: SamplePlace,
     /// L.
     pub layers: usize,
     /// H.
@@ -31,10 +29,8 @@ pub struct QueriesAnswer {
 /// What position and content do to the queries, each alone; needs the model.
 #[derive(Clone, Debug)]
 pub struct InterventionsQuestion {
-    /// The session's folder.
-    pub path: PathBuf,
-    /// Number among the finished samples.
-    pub index: usize,
+    /// The sample.
+    pub sample: SamplePlace,
     /// Where the model may be if it is no longer where the session found it.
     pub elsewhere: Option<ModelSource>,
 }
@@ -42,21 +38,18 @@ pub struct InterventionsQuestion {
 /// The cosines of the interventions on a sample.
 #[derive(Clone, Debug)]
 pub struct InterventionsAnswer {
-    /// The session's folder.
-    pub path: PathBuf,
-    /// Number among the finished samples.
-    pub index: usize,
+    /// The sample.
+    pub sample: SamplePlace,
     /// Each intervention.
     pub found: Vec<IntervenedQueries>,
 }
 
-pub(super) fn answer(path: PathBuf, index: usize, reporter: &Reporter<'_>) -> anyhow::Result<()> {
-    let session = reporter.samples.session(&path)?;
-    let captured = reporter.samples.load(&session, index)?;
+pub(super) fn answer(sample: SamplePlace, reporter: &Reporter<'_>) -> anyhow::Result<()> {
+    let session = reporter.samples.session(&sample.path)?;
+    let captured = reporter.samples.load(&session, sample.index)?;
     let shape = &session.manifest().shape;
     let mut answer = QueriesAnswer {
-        path,
-        index,
+        sample,
         layers: shape.layers,
         heads: shape.query_heads,
         windows: Vec::new(),
@@ -79,13 +72,9 @@ pub(in crate::gui) fn answer_interventions(
     question: InterventionsQuestion,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<()> {
-    let InterventionsQuestion {
-        path,
-        index,
-        elsewhere,
-    } = question;
-    let session = reporter.samples.session(&path)?;
-    let captured = reporter.samples.load(&session, index)?;
+    let InterventionsQuestion { sample, elsewhere } = question;
+    let session = reporter.samples.session(&sample.path)?;
+    let captured = reporter.samples.load(&session, sample.index)?;
     let model = lane.session_model(&session, elsewhere.as_ref(), reporter)?;
     // a session of an earlier program does not say how positions become angles; its model does
     let rope = ModelShape::from(model.config()).rope;
@@ -98,8 +87,7 @@ pub(in crate::gui) fn answer_interventions(
         &mut progress,
     )?;
     reporter.answer(Answer::Interventions(Arc::new(InterventionsAnswer {
-        path,
-        index,
+        sample,
         found,
     })));
     Ok(())

@@ -3,9 +3,11 @@
 use egui::{Id, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::head_map::window_ui;
+use super::question_state::job_error_ui;
 use super::{Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::attention_picture::{AttentionBlock, AttentionPicture};
+use crate::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
@@ -50,7 +52,7 @@ impl PaneView for AttentionView {
 }
 
 fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let Some((_, shown)) = view.shown() else {
+    let Some((session, shown)) = view.shown() else {
         empty_hint(ui, "Run a capture or open a session to see its attention");
         return;
     };
@@ -68,13 +70,14 @@ fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                  weights show. Of several selected heads, the one that was clicked last",
             );
     });
-    let wanted = |picture: &&std::sync::Arc<AttentionPicture>| {
-        picture.key.head == head
-            && picture.key.index == shown.index
-            && Some(&picture.key.window) == view.derived.window.as_ref()
-    };
-    let Some(picture) = view.data.attention.as_ref().filter(wanted) else {
-        empty_hint(ui, "Reading the attention");
+    let window = view.derived.window.as_deref();
+    let wanted = AttentionKey::wanted(session, &view.settings.choices, window);
+    let held = view.data.answers.attention.held();
+    let Some((_, picture)) = held.filter(|(key, _)| Some(*key) == wanted.as_ref()) else {
+        match view.data.answers.failure(&JobKey::Attention) {
+            Some(_) => job_error_ui(ui, view, &JobKey::Attention),
+            None => empty_hint(ui, "Reading the attention"),
+        }
         return;
     };
     blocks_ui(ui, view, picture, commands);
@@ -160,7 +163,7 @@ fn paint(ui: &Ui, rect: Rect, view: &View<'_>, picture: &AttentionPicture, block
     let pixels = (rect.width() * ui.pixels_per_point()) as usize;
     let columns = pixels.clamp(1, picture.columns);
     let key = TextureKey {
-        version: view.data.attention_version,
+        version: view.data.answers.attention.version(),
         size: [columns, block.positions.len()],
         dark: theme.is_dark(),
     };
@@ -205,7 +208,7 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>, tokens: usize) {
 
 /// One line for each row and column of the picture; of a long prompt a column is several tokens.
 fn numbers(view: &View<'_>) -> Option<Table> {
-    let picture = view.data.attention.as_ref()?;
+    let picture = view.data.answers.attention.value()?;
     let header = [
         "rows_of",
         "position",

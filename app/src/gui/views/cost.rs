@@ -2,17 +2,18 @@
 
 use egui::Ui;
 use egui_extras::{Column, TableBuilder};
-use egui_plot::{Plot, PlotPoint, Points, Text};
 use kvlens_analysis::Metric;
 use kvlens_sessions::Cost;
 
-use super::recall::{share_axis, share_grid};
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::Commands;
 use crate::gui::derived::WindowBands;
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::windows_at_budget;
 use crate::gui::state::Choices;
+use crate::gui::widgets::line_plot::{AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, PlotText};
+use crate::jobs::figure::KindChoice;
 
 const ROW_HEIGHT: f32 = 18.0;
 const NUMBER_WIDTH: f32 = 46.0;
@@ -65,7 +66,7 @@ impl PaneView for CostView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|_| FigureKind::Cost)
+        Some(|_| ShownFigure::of_sample(KindChoice::Cost))
     }
 }
 
@@ -119,38 +120,52 @@ fn lines<'a>(view: &'a View<'_>) -> Vec<Line<'a>> {
 fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, height: f32) {
     let longest = lines.iter().map(milliseconds).fold(0.0, f64::max);
     let names = name_heights(lines, longest, f64::from(NAME_HEIGHT / height));
-    Plot::new("cost plot")
-        .height(height)
-        .x_axis_label("Milliseconds")
-        .custom_y_axes(vec![share_axis(metric)])
-        .allow_scroll(false)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_boxed_zoom(false)
-        .include_x(0.0)
-        .default_y_bounds(0.0, 1.0)
-        .include_y(0.0)
-        .include_y(1.0)
-        .y_grid_spacer(share_grid())
-        .show(ui, |plot| {
-            for (line, name_height) in lines.iter().zip(names) {
-                let style = view.theme.series(&line.window.label, line.window.repeat);
-                let at = [milliseconds(line), line.value];
-                let points = Points::new(line.window.label.clone(), vec![at])
-                    .shape(style.marker)
-                    .radius(4.5)
-                    .color(style.color);
-                plot.points(points);
+    let x = PlotAxis {
+        label: "Milliseconds".to_owned(),
+        low: 0.0,
+        high: longest.max(1e-3),
+        numbers: AxisNumbers::Any,
+        whole: None,
+    };
+    let style = |line: &Line<'_>| view.theme.series(&line.window.label, line.window.repeat);
+    let plot = LinePlot {
+        curves: lines
+            .iter()
+            .map(|line| PlotCurve {
+                name: line.window.label.clone(),
+                style: style(line),
+                xs: vec![milliseconds(line)],
+                ys: vec![line.value],
+                band: None,
+                drawn: Drawn::Dots { radius: 4.5 },
+            })
+            .collect(),
+        texts: lines
+            .iter()
+            .zip(names)
+            .map(|(line, name_height)| {
                 let label = &line.window.label;
-                let (name, anchor) = match is_far_right(line, longest) {
+                let (text, anchor) = match is_far_right(line, longest) {
                     true => (format!("{label}  "), egui::Align2::RIGHT_CENTER),
                     false => (format!("  {label}"), egui::Align2::LEFT_CENTER),
                 };
-                let beside = PlotPoint::new(at[0], name_height);
-                let name = Text::new(label.clone(), beside, name).color(style.color);
-                plot.text(name.anchor(anchor));
-            }
-        });
+                PlotText {
+                    text,
+                    at: [milliseconds(line), name_height],
+                    anchor,
+                    size: 12.5,
+                    color: style(line).color,
+                }
+            })
+            .collect(),
+        ..LinePlot::new(
+            "What windows cost",
+            height,
+            x,
+            PlotAxis::shares(metric.label()),
+        )
+    };
+    plot.show(ui, view.theme);
 }
 
 fn milliseconds(line: &Line<'_>) -> f64 {

@@ -4,12 +4,11 @@ use egui::{ComboBox, Response, RichText, Ui};
 
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
-use super::{
-    FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui,
-};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::data::Job;
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::question_choices::{DriftChoices, DriftPart};
@@ -18,8 +17,11 @@ use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::line_plot::{
+    AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, height_left,
+};
 use crate::gui::widgets::segmented::segmented;
+use crate::jobs::figure::KindChoice;
 
 /// Widths of the swept window.
 const WIDTHS: [usize; 6] = [4, 8, 16, 32, 64, 128];
@@ -60,10 +62,12 @@ impl PaneView for DriftView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|choices| match choices.drift.part {
-            DriftPart::Steps => FigureKind::DecodeStep,
-            DriftPart::Horizons => FigureKind::Horizon,
-            DriftPart::Places => FigureKind::Place,
+        Some(|choices| {
+            ShownFigure::of_sample(match choices.drift.part {
+                DriftPart::Steps => KindChoice::DecodeStep,
+                DriftPart::Horizons => KindChoice::Horizon,
+                DriftPart::Places => KindChoice::Place,
+            })
         })
     }
 }
@@ -153,21 +157,6 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
         .iter()
         .filter(|curve| !hidden.contains(&curve.label));
     let plot = LinePlot {
-        name: "Recall over the decode steps",
-        height: height_left(ui),
-        x: PlotAxis {
-            label: match by_step {
-                true => "Decode step".to_owned(),
-                false => "Decode steps up to".to_owned(),
-            },
-            low: if by_step { 1.0 } else { 0.0 },
-            high: place(last).max(if by_step { 2.0 } else { 1.0 }),
-            numbers: match by_step {
-                true => AxisNumbers::Whole,
-                false => AxisNumbers::Octaves,
-            },
-        },
-        y: recall_axis(curves.budget_tokens),
         curves: plotted
             .map(|curve| PlotCurve {
                 name: curve.label.clone(),
@@ -175,12 +164,28 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
                 xs: curves.steps.iter().map(|step| place(*step)).collect(),
                 ys: curve.band.mean.clone(),
                 band: Some((curve.band.low.clone(), curve.band.high.clone())),
-                has_line: true,
+                drawn: Drawn::CURVE,
             })
             .collect(),
-        vertical: None,
-        horizontal: None,
         faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
+        ..LinePlot::new(
+            "Recall over the decode steps",
+            height_left(ui),
+            PlotAxis {
+                label: match by_step {
+                    true => "Decode step".to_owned(),
+                    false => "Decode steps up to".to_owned(),
+                },
+                low: if by_step { 1.0 } else { 0.0 },
+                high: place(last).max(if by_step { 2.0 } else { 1.0 }),
+                numbers: match by_step {
+                    true => AxisNumbers::Whole,
+                    false => AxisNumbers::Octaves,
+                },
+                whole: None,
+            },
+            recall_axis(curves.budget_tokens),
+        )
     };
     plot.show(ui, view.theme);
 }
@@ -255,25 +260,27 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
         xs: xs.clone(),
         ys: band.mean.clone(),
         band: with_band.then(|| (band.low.clone(), band.high.clone())),
-        has_line: true,
+        drawn: Drawn::CURVE,
     };
     let plot = LinePlot {
-        name: "Recall by the place of the window",
-        height: height_left(ui),
-        x: PlotAxis {
-            label: "Last query's position; the line ends the prompt".to_owned(),
-            low: first as f64,
-            high: last as f64,
-            numbers: AxisNumbers::Whole,
-        },
-        y: recall_axis(curves.budget_tokens),
         curves: vec![
             curve("in reach", reach_style(view), &curves.in_reach, false),
             curve("recall", recall_style(view), &curves.recall, true),
         ],
         vertical: Some(prompt_tokens as f64 - 1.0),
-        horizontal: None,
         faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
+        ..LinePlot::new(
+            "Recall by the place of the window",
+            height_left(ui),
+            PlotAxis {
+                label: "Last query's position; the line ends the prompt".to_owned(),
+                low: first as f64,
+                high: last as f64,
+                numbers: AxisNumbers::Whole,
+                whole: None,
+            },
+            recall_axis(curves.budget_tokens),
+        )
     };
     let (response, at) = plot.show(ui, view.theme);
     if let Some(at) = at.filter(|at| response.clicked() && *at >= 0.0) {
@@ -318,12 +325,7 @@ fn kept_text(curves: &PlacesCurves, prompt_tokens: usize) -> String {
 }
 
 fn recall_axis(budget_tokens: usize) -> PlotAxis {
-    PlotAxis {
-        label: format!("recall at {budget_tokens}"),
-        low: 0.0,
-        high: 1.0,
-        numbers: AxisNumbers::Shares,
-    }
+    PlotAxis::shares(format!("recall at {budget_tokens}"))
 }
 
 fn recall_style(view: &View<'_>) -> SeriesStyle {

@@ -5,7 +5,7 @@ use egui::{Align2, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, Window};
 use super::View;
 use crate::gui::command::{Commands, ExportCommand};
 use crate::gui::data::OpenedSession;
-use crate::gui::export::{ExportFormat, ExportSettings, block_of};
+use crate::gui::export::{ExportFormat, ExportSettings, FigureOf, block_of};
 use crate::gui::in_force::in_force;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::{KindChoice, WidthChoice, command_line};
@@ -39,6 +39,13 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
             ui.label("Figure");
             kind_ui(ui, &mut settings.kind);
             ui.end_row();
+            if session.info.samples.len() > 1 {
+                ui.label("Of");
+                let name = |all: bool| if all { "All samples" } else { "This sample" };
+                let chosen = segmented(ui, settings.all_samples, &[false, true], name, |it, _| it);
+                settings.all_samples = chosen.unwrap_or(settings.all_samples);
+                ui.end_row();
+            }
             ui.label("Format");
             let formats = &ExportFormat::ALL;
             let chosen = segmented(
@@ -92,7 +99,8 @@ fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
             .selected_text(kind.name())
             .width(180.0)
             .show_ui(ui, |ui| {
-                for &choice in KindChoice::ALL {
+                let kinds = KindChoice::ALL.iter().copied();
+                for choice in kinds.filter(|kind| kind.is_of_sessions()) {
                     ui.selectable_value(kind, choice, choice.name())
                         .on_hover_text(choice.summary());
                 }
@@ -109,12 +117,15 @@ fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
 fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
     let choices = &view.settings.choices;
     let samples = session.info.samples.len();
-    let drawn = match samples {
-        1 => "Of the session's only sample".to_owned(),
-        _ => format!(
-            "Mean over all {samples} samples of the session, where the views show one prompt; tasks and places of the \
-             question stand apart"
+    let sample = view
+        .data
+        .shown()
+        .map(|shown| shown.sample.record.id.as_str());
+    let drawn = match view.settings.export.all_samples && samples > 1 {
+        true => format!(
+            "Mean over all {samples} samples of the session; tasks and places of the question stand apart"
         ),
+        false => format!("Of the sample {}", sample.unwrap_or("on show")),
     };
     ui.add(egui::Label::new(RichText::new(drawn).weak()).wrap());
     ui.weak(format!(
@@ -138,7 +149,16 @@ fn command_ui(
     // of the sample itself: its curves may still be on their way
     let windows = view.derived.windows().iter();
     let windows: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
-    let request = settings.request(&session.info.path, &windows, &view.settings.choices);
+    let sample = session.shown.as_ref();
+    let of = FigureOf {
+        session: &session.info.path,
+        sample: sample
+            .filter(|_| session.info.samples.len() > 1)
+            .map(|shown| shown.sample.record.id.as_str()),
+        windows: &windows,
+        window: view.derived.window.as_deref(),
+    };
+    let request = settings.request(&of, &view.settings.choices);
     let line = command_line(&request.words());
     ui.separator();
     ui.label("The same from the command line");

@@ -1,33 +1,28 @@
 //! What eviction really does to the output, against the budget or against recall.
 
 mod answers;
+mod choosers;
+mod plot;
 
-use egui::{Button, ComboBox, Response, RichText, Role, TextEdit, Ui, WidgetInfo};
-
-use kvlens_analysis::SampleGroup;
+use egui::{RichText, Ui};
 
 use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
 use super::{Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::command::{Commands, JobCommand, LookCommand};
-use crate::gui::data::Shown;
-use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
-use crate::gui::lanes::JobKey;
+use crate::gui::command::{Commands, LookCommand};
+use crate::gui::derived::fidelity::FidelityCurves;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
-use crate::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
+use crate::gui::question_choices::{FidelityMetric, FidelityPlot};
 use crate::gui::questions::QuestionKind;
+use crate::gui::questions::fidelity::EvictedSession;
 use crate::gui::state::Choices;
-use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
-use crate::gui::widgets::segmented::segmented;
 use crate::measurement::fidelity::figures::Figure;
 use answers::answers_ui;
-
-/// Width of the field of budgets.
-const BUDGETS_WIDTH: f32 = 150.0;
+use choosers::{group_ui, plot_choices_ui, run_ui};
+use plot::{has_full_line, oracle_style, plot_ui};
 
 impl Pane {
     /// What eviction does to the output.
@@ -77,8 +72,9 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         );
         return;
     }
-    let results = &view.data.answers.fidelity;
-    let is_current = results.is_of(&session.info.path, &shown.options);
+    let results = view.data.answers.fidelity.held();
+    let is_current =
+        results.is_some_and(|(of, _)| Some(of) == EvictedSession::of(session).as_ref());
     let curves = view.derived.fidelity().filter(|_| is_current);
     let has_curves = curves.is_some_and(|curves| curves.samples > 0);
     let mut choices = view.settings.choices.fidelity.clone();
@@ -106,102 +102,6 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         Some(curves) if !curves.curves.is_empty() => plot_ui(ui, view, shown, curves),
         Some(_) => empty_hint(ui, missing_metric(choices.metric)),
         None => empty_hint(ui, &nothing_measured(view, choices.all_samples, is_current)),
-    }
-}
-
-/// What is measured: samples, budgets, and the button.
-fn run_ui(ui: &mut Ui, view: &View<'_>, choices: &mut FidelityChoices, commands: &mut Commands) {
-    let describe = |response: Response, all: bool| {
-        response.on_hover_text(match all {
-            true => "Measure and show every sample of the session, as means",
-            false => "Measure and show the open sample",
-        })
-    };
-    let name = |all: bool| if all { "All samples" } else { "This sample" };
-    if let Some(all) = segmented(ui, choices.all_samples, &[false, true], name, describe) {
-        choices.all_samples = all;
-    }
-    let label = ui.label("Budgets");
-    let parsed = choices.parsed_budgets();
-    let color = parsed.is_err().then_some(view.theme.error);
-    let field = TextEdit::singleline(&mut choices.budgets)
-        .desired_width(BUDGETS_WIDTH)
-        .hint_text("5%, 64")
-        .text_color_opt(color);
-    let field = ui.add(field).labelled_by(label.id);
-    let help = match &parsed {
-        Ok(_) => "Budgets in tokens or as shares of the prompt, separated by commas",
-        Err(reason) => reason,
-    };
-    field.on_hover_text(help);
-    let is_running = job_of(view, QuestionKind::Fidelity).is_some();
-    if is_running {
-        if ui
-            .button("Cancel fidelity")
-            .on_hover_text("What is measured stays")
-            .clicked()
-        {
-            commands.send(JobCommand::CancelJob(JobKey::Question(
-                QuestionKind::Fidelity,
-            )));
-        }
-        return;
-    }
-    let button = ui
-        .add_enabled(parsed.is_ok(), Button::new("Measure fidelity"))
-        .on_hover_text(
-            "Loads the model and decodes once for each shown window and budget, on what the window would keep",
-        )
-        .on_disabled_hover_text("Type the budgets first, such as 5%, 10%");
-    if button.clicked() {
-        commands.send(JobCommand::Ask(QuestionKind::Fidelity));
-    }
-}
-
-fn plot_choices_ui(ui: &mut Ui, choices: &mut FidelityChoices) {
-    let describe = |response: Response, plot: FidelityPlot| {
-        response.on_hover_text(match plot {
-            FidelityPlot::Budget => "The metric at every budget, a curve for each window",
-            FidelityPlot::Answers => "What the model says on each evicted cache of the open sample",
-            FidelityPlot::Recall => {
-                "A point for each window and budget: does foreseeing more change the output less?"
-            }
-        })
-    };
-    let plots = FidelityPlot::ALL;
-    if let Some(plot) = segmented(ui, choices.plot, &plots, FidelityPlot::label, describe) {
-        choices.plot = plot;
-    }
-    if choices.plot == FidelityPlot::Answers {
-        return;
-    }
-    ComboBox::from_id_salt("fidelity metric")
-        .selected_text(choices.metric.label())
-        .show_ui(ui, |ui| {
-            for metric in FidelityMetric::ALL {
-                ui.selectable_value(&mut choices.metric, metric, metric.label())
-                    .on_hover_text(explain(metric));
-            }
-        })
-        .response
-        .on_hover_text(explain(choices.metric))
-        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Fidelity metric"));
-}
-
-fn explain(metric: FidelityMetric) -> &'static str {
-    match metric {
-        FidelityMetric::Divergence => {
-            "How far the evicted cache's next-token distribution is from the full cache's, mean over the steps; 0 is no change"
-        }
-        FidelityMetric::Agreement => {
-            "Share of the steps at which both caches find the same token most likely"
-        }
-        FidelityMetric::AnswerNll => {
-            "Mean negative log-likelihood of the reference answer's tokens; lower is likelier"
-        }
-        FidelityMetric::Score => {
-            "Share of the task that the free generation on the evicted cache gets right"
-        }
     }
 }
 
@@ -258,183 +158,6 @@ fn correlations_ui(ui: &mut Ui, curves: &FidelityCurves) {
     ));
 }
 
-/// Which of the measured groups the curves are of: prompts of another task, or with the question elsewhere, are not
-/// averaged with them.
-fn group_ui(ui: &mut Ui, curves: &FidelityCurves, choices: &mut FidelityChoices) {
-    let Some(group) = &curves.group else { return };
-    let text = group_text(group);
-    if !choices.all_samples || curves.groups.len() < 2 {
-        ui.weak(text).on_hover_text(
-            "Task and place of the question; prompts of different ones are not averaged together",
-        );
-        return;
-    }
-    ComboBox::from_id_salt("fidelity group")
-        .selected_text(text)
-        .show_ui(ui, |ui| {
-            for known in &curves.groups {
-                if ui
-                    .selectable_label(known == group, group_text(known))
-                    .clicked()
-                {
-                    choices.group = Some(known.clone());
-                }
-            }
-        })
-        .response
-        .on_hover_text(
-            "Task and place of the question; prompts of different ones are not averaged together",
-        )
-        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Group of samples"));
-}
-
-fn group_text(group: &SampleGroup) -> String {
-    match group.question_place.as_deref() {
-        Some(place) => format!("{}, question {place}", group.task),
-        None => group.task.clone(),
-    }
-}
-
-fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &FidelityCurves) {
-    let choices = &view.settings.choices.fidelity;
-    let hidden = &view.settings.choices.hidden_windows;
-    let visible: Vec<&FidelityCurve> = curves
-        .curves
-        .iter()
-        .filter(|curve| !hidden.contains(&curve.label))
-        .collect();
-    let full = curves.full.filter(|_| has_full_line(choices.metric));
-    let y = metric_axis(choices.metric, &visible, full);
-    let plot = match choices.plot {
-        FidelityPlot::Budget | FidelityPlot::Answers => LinePlot {
-            name: "Fidelity against the budget",
-            height: height_left(ui),
-            x: budget_axis(view, shown, &visible),
-            y,
-            curves: visible
-                .iter()
-                .map(|curve| over_budget(view, curve))
-                .collect(),
-            vertical: Some((view.derived.budget_tokens().max(1) as f64).log2()),
-            horizontal: full,
-            faded: false,
-        },
-        FidelityPlot::Recall => LinePlot {
-            name: "Fidelity against recall",
-            height: height_left(ui),
-            x: PlotAxis {
-                label: "recall of the queries".to_owned(),
-                low: 0.0,
-                high: 1.0,
-                numbers: AxisNumbers::Shares,
-            },
-            y,
-            curves: visible.iter().flat_map(|curve| dots(view, curve)).collect(),
-            vertical: None,
-            horizontal: full,
-            faded: false,
-        },
-    };
-    plot.show(ui, view.theme);
-}
-
-/// KL and agreement of the full cache with itself are 0 and 1, and need no line.
-fn has_full_line(metric: FidelityMetric) -> bool {
-    matches!(metric, FidelityMetric::AnswerNll | FidelityMetric::Score)
-}
-
-/// From the smallest to the largest measured budget, with room for the workbench's own.
-fn budget_axis(view: &View<'_>, shown: &Shown, curves: &[&FidelityCurve]) -> PlotAxis {
-    let points = curves.iter().flat_map(|curve| &curve.points);
-    let octaves: Vec<f64> = points.map(|point| point.budget_tokens.log2()).collect();
-    let own = (view.derived.budget_tokens().max(1) as f64).log2();
-    let whole = (shown.sample.record.prompt_ids.len().max(2) as f64).log2();
-    PlotAxis {
-        label: "Budget in tokens".to_owned(),
-        low: octaves.iter().copied().fold(own, f64::min).floor(),
-        high: octaves
-            .iter()
-            .copied()
-            .fold(own, f64::max)
-            .min(whole.ceil()),
-        numbers: AxisNumbers::Octaves,
-    }
-}
-
-fn metric_axis(metric: FidelityMetric, curves: &[&FidelityCurve], full: Option<f64>) -> PlotAxis {
-    let points = curves.iter().flat_map(|curve| &curve.points);
-    let upper = points.map(|point| point.interval.map_or(point.value, |interval| interval.high));
-    let largest = upper.chain(full).fold(0.0, f64::max);
-    let is_share = metric.largest().is_finite();
-    PlotAxis {
-        label: metric.label().to_owned(),
-        low: 0.0,
-        high: match is_share {
-            true => 1.0,
-            false => largest.max(1e-6),
-        },
-        numbers: match is_share {
-            true => AxisNumbers::Shares,
-            false => AxisNumbers::Any,
-        },
-    }
-}
-
-fn over_budget(view: &View<'_>, curve: &FidelityCurve) -> PlotCurve {
-    let has_band = curve.points.iter().any(|point| point.interval.is_some());
-    let edge = |of: fn(&kvlens_analysis::statistics::Interval) -> f64| -> Vec<f64> {
-        let points = curve.points.iter();
-        points
-            .map(|point| point.interval.as_ref().map_or(point.value, of))
-            .collect()
-    };
-    PlotCurve {
-        name: curve.label.clone(),
-        style: style_of(view, curve),
-        xs: curve
-            .points
-            .iter()
-            .map(|point| point.budget_tokens.log2())
-            .collect(),
-        ys: curve.points.iter().map(|point| point.value).collect(),
-        band: has_band.then(|| {
-            (
-                edge(|interval| interval.low),
-                edge(|interval| interval.high),
-            )
-        }),
-        has_line: true,
-    }
-}
-
-/// Each budget for itself, so that the hover can name it.
-fn dots(view: &View<'_>, curve: &FidelityCurve) -> Vec<PlotCurve> {
-    let dots = curve.points.iter().map(|point| PlotCurve {
-        name: format!("{} at {}", curve.label, point.budget),
-        style: style_of(view, curve),
-        xs: vec![point.recall],
-        ys: vec![point.value],
-        band: None,
-        has_line: false,
-    });
-    dots.collect()
-}
-
-fn style_of(view: &View<'_>, curve: &FidelityCurve) -> SeriesStyle {
-    match curve.is_oracle {
-        true => oracle_style(view),
-        false => view.theme.series(&curve.label, curve.repeat),
-    }
-}
-
-fn oracle_style(view: &View<'_>) -> SeriesStyle {
-    SeriesStyle {
-        color: view.theme.oracle,
-        line: egui_plot::LineStyle::Solid,
-        marker: egui_plot::MarkerShape::Cross,
-    }
-}
-
 fn missing_metric(metric: FidelityMetric) -> &'static str {
     match metric {
         FidelityMetric::Divergence | FidelityMetric::Agreement => {
@@ -461,9 +184,9 @@ fn nothing_measured(view: &View<'_>, all_samples: bool, is_current: bool) -> Str
 
 /// Every eviction as a row, in the columns of fidelity.parquet.
 fn numbers(view: &View<'_>) -> Option<Table> {
-    let (session, shown) = view.shown()?;
-    let results = &view.data.answers.fidelity;
-    if !results.is_of(&session.info.path, &shown.options) || results.points.is_empty() {
+    let (session, _) = view.shown()?;
+    let (of, results) = view.data.answers.fidelity.held()?;
+    if Some(of) != EvictedSession::of(session).as_ref() || results.points.is_empty() {
         return None;
     }
     let mut header = vec!["sample", "window", "budget", "budget_tokens"];

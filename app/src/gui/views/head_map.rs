@@ -5,11 +5,13 @@ mod numbers;
 mod side_by_side;
 mod winner;
 
-use egui::{Id, RichText, Ui};
+use egui::{Id, Ui};
 
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::question_state::job_error_ui;
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::HeadMap;
+use crate::gui::export::ShownFigure;
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
 use crate::gui::session_maps::{GatheredKey, SessionMaps};
@@ -17,6 +19,7 @@ use crate::gui::state::Choices;
 use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix, MatrixResponse};
+use crate::jobs::figure::KindChoice;
 pub use choosers::window_ui;
 
 impl Pane {
@@ -52,10 +55,13 @@ impl PaneView for HeadMapView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|choices| match (choices.map_kind, &choices.minus) {
-            (MapKind::Winner, _) => FigureKind::Winner,
-            (MapKind::Window, Some(_)) => FigureKind::HeadDifference,
-            _ => FigureKind::HeadMap,
+        Some(|choices| ShownFigure {
+            kind: match (choices.map_kind, &choices.minus) {
+                (MapKind::Winner, _) => KindChoice::Winner,
+                (MapKind::Window, Some(_)) => KindChoice::HeadDifference,
+                _ => KindChoice::HeadMap,
+            },
+            all_samples: choices.shown_scope() == MapScope::Session,
         })
     }
 }
@@ -117,21 +123,19 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((session, _)) = view.shown() else {
         return;
     };
-    if choices.map_scope == MapScope::Sample || choices.map_kind == MapKind::Beside {
+    if choices.shown_scope() == MapScope::Sample {
         return;
     }
-    let wanted = GatheredKey::of(&session.info.path, choices);
-    let maps = view.data.session_maps.as_ref();
-    let maps = maps.filter(|maps| maps.key.gathered == wanted);
+    let wanted = GatheredKey::of(session, choices);
+    let maps = view.data.answers.maps.value();
+    let maps = maps.filter(|maps| maps.key.gathered.is_shown_for(&wanted));
     if let Some(maps) = maps {
         samples_ui(ui, maps);
     }
     if view.data.is_comparing_samples() || maps.is_some_and(|maps| maps.is_complete()) {
         return;
     }
-    if let Some(reason) = view.data.answers.failures.get(&JobKey::CompareSamples) {
-        ui.label(RichText::new(reason).color(view.theme.error));
-    }
+    job_error_ui(ui, view, &JobKey::CompareSamples);
     if ui.button("Measure all samples").clicked() {
         commands.send(LookCommand::SetMapScope(MapScope::Session));
     }

@@ -4,7 +4,6 @@ use egui::{RichText, ScrollArea, Ui};
 
 use super::{PaneView, View, empty_hint};
 use crate::gui::command::{Commands, ProgramCommand};
-use crate::gui::data::Severity;
 use crate::gui::layout::Pane;
 
 impl Pane {
@@ -57,12 +56,7 @@ fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .stick_to_bottom(true)
         .show(ui, |ui| {
             for message in &view.data.log {
-                let (sign, color) = match message.severity {
-                    Severity::Info => ("·", ui.visuals().text_color()),
-                    Severity::Success => ("✔", view.theme.success),
-                    Severity::Warning => ("⚠", view.theme.warning),
-                    Severity::Error => ("✖", view.theme.error),
-                };
+                let (sign, color) = view.theme.severity(message.severity, ui.visuals());
                 ui.horizontal_wrapped(|ui| {
                     ui.label(RichText::new(sign).color(color));
                     ui.label(RichText::new(&message.text).color(color));

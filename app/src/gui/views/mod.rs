@@ -45,7 +45,7 @@ use super::layout::Pane;
 use super::lessons::OpenLesson;
 use super::state::Settings;
 use super::theme::Theme;
-pub use pane_view::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers};
+pub use pane_view::{NearestFigure, Need, PaneView, ReadNumbers};
 
 /// Every view in the order of the menus.
 pub const VIEWS: &[Pane] = &[
@@ -137,7 +137,8 @@ pub fn empty_hint(ui: &mut Ui, text: &str) {
 mod tests {
     use super::*;
     use crate::gui::question_choices::DriftPart;
-    use crate::gui::state::Choices;
+    use crate::gui::state::{Choices, MapKind, MapScope};
+    use crate::jobs::figure::KindChoice;
 
     #[test]
     fn no_two_views_have_a_name_or_a_title_in_common() {
@@ -155,13 +156,19 @@ mod tests {
         let mut choices = Choices::default();
         let nearest = Pane::DRIFT.view().figure().unwrap();
         for (part, kind) in [
-            (DriftPart::Steps, FigureKind::DecodeStep),
-            (DriftPart::Horizons, FigureKind::Horizon),
-            (DriftPart::Places, FigureKind::Place),
+            (DriftPart::Steps, KindChoice::DecodeStep),
+            (DriftPart::Horizons, KindChoice::Horizon),
+            (DriftPart::Places, KindChoice::Place),
         ] {
             choices.drift.part = part;
-            assert_eq!(nearest(&choices), kind);
+            assert_eq!(nearest(&choices).kind, kind);
         }
+        let map = Pane::HEAD_MAP.view().figure().unwrap();
+        assert!(!map(&choices).all_samples);
+        choices.map_scope = MapScope::Session;
+        assert!(map(&choices).all_samples);
+        choices.map_kind = MapKind::Beside;
+        assert!(!map(&choices).all_samples, "of one sample in each session");
         assert!(Pane::LOG.view().figure().is_none());
     }
 

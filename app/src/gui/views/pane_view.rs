@@ -4,15 +4,15 @@ use egui::Ui;
 
 use super::View;
 use crate::gui::command::Commands;
+use crate::gui::export::ShownFigure;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
-pub use crate::jobs::figure::KindChoice as FigureKind;
 
 /// Reads what a view shows as a table; nothing where it shows no numbers now.
 pub type ReadNumbers = fn(&View<'_>) -> Option<Table>;
 
-/// The kind of figure that is nearest to what a view shows.
-pub type NearestFigure = fn(&Choices) -> FigureKind;
+/// The figure that is nearest to what a view shows.
+pub type NearestFigure = fn(&Choices) -> ShownFigure;
 
 /// What is made for a view while it is in sight, and only then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,9 +7,10 @@ use egui_plot::{LineStyle, MarkerShape};
 use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::swatch;
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::derived::queries::{CosineSpread, QueryLine, QueryLines};
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, optional};
 use crate::gui::question_choices::QueryPart;
@@ -17,8 +18,11 @@ use crate::gui::questions::QuestionKind;
 use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{AxisNumbers, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::line_plot::{
+    AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, height_left,
+};
 use crate::gui::widgets::segmented::segmented;
+use crate::jobs::figure::KindChoice;
 use crate::measurement::interventions::Intervention;
 
 const ROW_HEIGHT: f32 = 18.0;
@@ -64,7 +68,7 @@ impl PaneView for QueriesView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|_| FigureKind::Queries)
+        Some(|_| ShownFigure::of_sample(KindChoice::Queries))
     }
 }
 
@@ -112,9 +116,9 @@ fn queries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 /// The cosines, unless they are of an earlier sample.
 fn lines_of_sample<'a>(view: &'a View<'_>) -> Option<&'a QueryLines> {
-    let (session, shown) = view.shown()?;
-    let answer = view.data.answers.queries.as_ref()?;
-    let is_of_sample = (&answer.path, answer.index) == (&session.info.path, shown.index);
+    let (session, _) = view.shown()?;
+    let (sample, _) = view.data.answers.queries.held()?;
+    let is_of_sample = Some(sample) == session.place().as_ref();
     view.derived.queries().filter(|_| is_of_sample)
 }
 
@@ -360,7 +364,7 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, part: QueryPart)
                 xs: (0..lines.layers).map(|layer| layer as f64).collect(),
                 ys: cosines.by_layer.mean.clone(),
                 band: None,
-                has_line: true,
+                drawn: Drawn::CURVE,
             })
         })
         .collect();
@@ -371,24 +375,25 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, part: QueryPart)
     let lowest = curves.iter().flat_map(|curve| curve.ys.iter().copied());
     let lowest = lowest.fold(0.0, f64::min);
     let plot = LinePlot {
-        name: "Cosine of the queries by layer",
-        height: height_left(ui),
-        x: PlotAxis {
-            label: "Layer".to_owned(),
-            low: 0.0,
-            high: (lines.layers.max(2) - 1) as f64,
-            numbers: AxisNumbers::Whole,
-        },
-        y: PlotAxis {
-            label: "cosine".to_owned(),
-            low: (10.0 * lowest).floor() / 10.0,
-            high: 1.0,
-            numbers: AxisNumbers::Shares,
-        },
         curves,
-        vertical: None,
-        horizontal: None,
-        faded: false,
+        ..LinePlot::new(
+            "Cosine of the queries by layer",
+            height_left(ui),
+            PlotAxis {
+                label: "Layer".to_owned(),
+                low: 0.0,
+                high: (lines.layers.max(2) - 1) as f64,
+                numbers: AxisNumbers::Whole,
+                whole: None,
+            },
+            PlotAxis {
+                label: "cosine".to_owned(),
+                low: (10.0 * lowest).floor() / 10.0,
+                high: 1.0,
+                numbers: AxisNumbers::Shares,
+                whole: None,
+            },
+        )
     };
     plot.show(ui, view.theme);
 }

@@ -15,7 +15,12 @@ pub fn job_of<'a>(view: &View<'a>, kind: QuestionKind) -> Option<&'a Job> {
 
 /// Why the question had no answer when it was asked last.
 pub fn error_ui(ui: &mut Ui, view: &View<'_>, kind: QuestionKind) {
-    if let Some(reason) = view.data.answers.failures.get(&JobKey::Question(kind)) {
+    job_error_ui(ui, view, &JobKey::Question(kind));
+}
+
+/// Why a job had no result when it was asked for last.
+pub fn job_error_ui(ui: &mut Ui, view: &View<'_>, key: &JobKey) {
+    if let Some(reason) = view.data.answers.failure(key) {
         ui.label(RichText::new(reason).color(view.theme.error));
     }
 }

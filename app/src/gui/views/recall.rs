@@ -5,20 +5,20 @@ mod curves;
 mod legend;
 
 use egui::{ComboBox, RichText, Ui};
-use egui_plot::{AxisHints, HoverPosition, Plot};
 use kvlens_analysis::{Budget, Metric};
 
 use super::recall_layers::layers_ui;
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
-use crate::gui::in_force::in_force;
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
-use axes::short_tokens;
-pub use axes::{octaves, octaves_of, picked, share_axis, share_grid, thin_out};
-pub use curves::CEILING;
-use curves::{draw, random_style};
+use crate::gui::widgets::line_plot::{LinePlot, PlotAxis, height_left};
+use crate::jobs::figure::KindChoice;
+pub use axes::{DrawnBudgets, budget_axis};
+use curves::random_style;
+pub use curves::{CEILING, octave_of};
 use legend::legend_entry;
 pub use legend::{entry, swatch, window_entry};
 
@@ -58,9 +58,11 @@ impl PaneView for RecallView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|choices| match choices.by_layer {
-            true => FigureKind::RecallByLayer,
-            false => FigureKind::Recall,
+        Some(|choices| {
+            ShownFigure::of_sample(match choices.by_layer {
+                true => KindChoice::RecallByLayer,
+                false => KindChoice::Recall,
+            })
         })
     }
 }
@@ -85,6 +87,7 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         {
             commands.send(LookCommand::SetByLayer(by_layer));
         }
+        in_force_ui(ui, view);
         for window in view.derived.windows() {
             legend_entry(ui, view, window, commands);
         }
@@ -152,66 +155,22 @@ pub fn explain(metric: Metric) -> &'static str {
 fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let beside = view.beside.map_or(&[][..], |beside| beside.budgets());
     let budgets = view.derived.budgets().iter().chain(beside);
-    let metric = view.settings.choices.metric;
-    let (Some(&largest), Some((_, shown))) = (budgets.max(), view.shown()) else {
+    let Some(&largest) = budgets.max() else {
         return;
     };
-    let top = (largest as f64).log2().max(1.0);
-    let axis = AxisHints::new_x()
-        .label(format!("Budget in tokens · {}", in_force(&shown.options)))
-        .formatter(|mark, _| short_tokens(mark.value))
-        .label_spacing(20.0..=21.0);
-    // a plot remembers its bounds: one that shows other budgets is another plot
-    let response = Plot::new(("recall", largest))
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .show_crosshair(false)
-        .default_x_bounds(0.0, top)
-        .default_y_bounds(0.0, 1.0)
-        .include_x(0.0)
-        .include_x(top)
-        .include_y(0.0)
-        .include_y(1.0)
-        .set_margin_fraction(egui::vec2(0.02, 0.04))
-        // room for the half of the last number that stands right of its line
-        .width(ui.available_width() - 12.0)
-        .custom_x_axes(vec![axis])
-        .y_grid_spacer(share_grid())
-        .custom_y_axes(vec![share_axis(metric)])
-        .x_grid_spacer(|input| octaves(input.bounds))
-        .label_formatter(move |position| hover_text(position, largest))
-        .show(ui, |plot| draw(plot, view, largest));
-    let area = response.response;
-    area.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Canvas, true, "Curves over the budget")
-    });
-    if let Some(pointer) = area.interact_pointer_pos()
-        && (area.clicked() || area.dragged())
-    {
-        let octave = response.transform.value_from_position(pointer).x;
+    let x = budget_axis(largest);
+    let octaves = x.high;
+    let y = PlotAxis::shares(view.settings.choices.metric.label());
+    let plot = LinePlot {
+        curves: curves::curves(view, octaves),
+        vertical: Some(octave_of(view.derived.budget_tokens())),
+        texts: curves::texts(view, octaves),
+        ..LinePlot::new("Curves over the budget", height_left(ui), x, y)
+    };
+    let (response, at) = plot.show(ui, view.theme);
+    if let Some(octave) = at.filter(|_| response.clicked() || response.dragged()) {
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;
         commands.send(LookCommand::SetBudget(Budget::Tokens(tokens)));
-    }
-}
-
-fn hover_text(position: &HoverPosition<'_>, largest: usize) -> Option<String> {
-    match position {
-        HoverPosition::NearDataPoint {
-            plot_name,
-            position,
-            ..
-        } if !plot_name.is_empty() => {
-            let tokens = position.x.exp2().round();
-            let percent = 100.0 * tokens / largest as f64;
-            Some(format!(
-                "{plot_name}\n{tokens} tokens, {percent:.1} %\n{:.3}",
-                position.y
-            ))
-        }
-        _ => None,
     }
 }
 

@@ -1,13 +1,14 @@
 //! The curves layer by layer: small plots of one size and one scale.
 
 use egui::{ScrollArea, Ui, vec2};
-use egui_plot::{Line, Plot, PlotPoints, VLine};
 
-use super::recall::{CEILING, octaves, octaves_of, picked, share_grid, thin_out};
+use super::recall::{CEILING, DrawnBudgets, budget_axis, octave_of};
 use super::{View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
-use crate::gui::derived::LayerCurves;
+use crate::gui::derived::{LayerCurves, WindowName};
 use crate::gui::state::{HeadAddress, SelectionChange};
+use crate::gui::theme::SeriesStyle;
+use crate::gui::widgets::line_plot::{Drawn, LinePlot, PlotAxis, PlotCurve};
 
 /// Points of a small curve.
 const POINTS_PER_CURVE: f64 = 60.0;
@@ -66,57 +67,45 @@ fn layer_ui(
 
 /// Draws one plot; says whether it was clicked.
 fn plot_ui(ui: &mut Ui, view: &View<'_>, layer: &LayerCurves, width: f32) -> bool {
-    let budgets = view.derived.budgets();
-    let drawn = thin_out(budgets, POINTS_PER_CURVE);
-    let xs = octaves_of(budgets, &drawn);
-    let top = budgets
-        .last()
-        .map_or(1.0, |last| (*last as f64).log2().max(1.0));
+    let axis = DrawnBudgets::of(view.derived, POINTS_PER_CURVE);
     let hidden = &view.settings.choices.hidden_windows;
-    let plot = Plot::new(("curves of layer", layer.layer, top.to_bits()))
-        .width(width)
-        .height(PLOT_HEIGHT)
-        .show_axes(false)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .show_crosshair(false)
-        .default_x_bounds(0.0, top)
-        .default_y_bounds(0.0, 1.0)
-        .include_y(0.0)
-        .include_y(1.0)
-        .x_grid_spacer(|input| octaves(input.bounds))
-        .y_grid_spacer(share_grid());
-    let response = plot.show(ui, |plot| {
-        let at = (view.derived.budget_tokens().max(1) as f64).log2();
-        let line = VLine::new("", at).color(view.theme.selection.gamma_multiply(0.5));
-        plot.vline(line.width(1.0).allow_hover(false));
-        let curves = layer.means.iter().zip(&layer.ceilings);
-        for (window, (means, ceiling)) in view.derived.windows().iter().zip(curves) {
-            if hidden.contains(&window.label) {
-                continue;
-            }
-            let style = view.theme.series(&window.label, window.repeat);
-            let line = |name: String, values: &[f64]| {
-                let points = xs.iter().zip(picked(values, &drawn));
-                let points = points.map(|(x, y)| [*x, y]);
-                let points: Vec<[f64; 2]> = points.filter(|[_, y]| y.is_finite()).collect();
-                Line::new(name, PlotPoints::from(points)).color(style.color)
-            };
-            if let Some(ceiling) = ceiling {
-                let ceiling = line(format!("{}, ceiling", window.label), ceiling);
-                plot.line(ceiling.style(CEILING).width(1.0));
-            }
-            let curve = line(window.label.clone(), means);
-            plot.line(curve.style(style.line).width(1.5));
-        }
-    });
-    let area = response.response;
+    let windows = view.derived.windows().iter();
+    let windows = windows.zip(layer.means.iter().zip(&layer.ceilings));
+    let of_window = |(window, (means, ceiling)): (&WindowName, (&Vec<f64>, &Option<Vec<f64>>))| {
+        let style = view.theme.series(&window.label, window.repeat);
+        let curve = |name: String, values: &[f64], style: SeriesStyle, width: f32| PlotCurve {
+            name,
+            style,
+            xs: axis.octaves(),
+            ys: axis.pick(values),
+            band: None,
+            drawn: Drawn::line(width),
+        };
+        let dotted = SeriesStyle {
+            line: CEILING,
+            ..style
+        };
+        let ceiling = ceiling
+            .as_ref()
+            .map(|values| curve(format!("{}, ceiling", window.label), values, dotted, 1.0));
+        let mean = curve(window.label.clone(), means, style, 1.5);
+        ceiling.into_iter().chain([mean])
+    };
+    let largest = view.derived.budgets().last().copied().unwrap_or(1);
     let name = format!("Curves of layer {}", layer.layer);
-    area.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Canvas, true, &name));
-    area.clicked()
+    let y = PlotAxis::shares(view.settings.choices.metric.label());
+    let plot = LinePlot {
+        width: Some(width),
+        has_axes: false,
+        curves: windows
+            .filter(|(window, _)| !hidden.contains(&window.label))
+            .flat_map(of_window)
+            .collect(),
+        vertical: Some(octave_of(view.derived.budget_tokens())),
+        ..LinePlot::new(&name, PLOT_HEIGHT, budget_axis(largest), y)
+    };
+    let (response, _) = plot.show(ui, view.theme);
+    response.clicked()
 }
 
 fn select(view: &View<'_>, layer: usize, commands: &mut Commands) {

@@ -51,11 +51,11 @@ pub fn jobs_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 /// A button that goes on with the capture that was stopped last.
 pub fn resume_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let Some(order) = &view.data.resumable else {
+    let Some((order, lacking)) = &view.data.resumable else {
         return;
     };
     let name = order.out.file_stem().unwrap_or(order.out.as_os_str());
-    let text = format!("Resume {}", name.display());
+    let text = format!("Resume {}: {lacking} to go", name.display());
     let width = ui.available_width();
     let button = ui
         .add_sized([width, 28.0], Button::new(text).truncate())

@@ -55,7 +55,7 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .striped(true)
         .sense(egui::Sense::click())
         .column(Column::remainder().at_least(96.0).clip(true))
-        .column(Column::auto().at_least(34.0))
+        .column(Column::initial(84.0).at_least(34.0).clip(true))
         .column(Column::auto().at_least(48.0))
         .column(Column::auto().at_least(34.0))
         .column(Column::auto().at_least(24.0))
@@ -159,12 +159,15 @@ fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow) {
         // The row takes the clicks; a label that could be selected would swallow them.
         ui.add(egui::Label::new(&sample.id).selectable(false).truncate());
     });
+    row.col(|ui| {
+        let task = details.map_or("…", |details| details.task.as_str());
+        ui.add(egui::Label::new(task).selectable(false).truncate());
+    });
     let mut text = |text: String| {
         row.col(|ui| {
-            ui.add(egui::Label::new(text).selectable(false));
+            ui.add(egui::Label::new(text).selectable(false).extend());
         });
     };
-    text(details.map_or("…".to_owned(), |details| details.task.clone()));
     text(details.map_or("…".to_owned(), |details| details.question_place.clone()));
     text(sample.prompt_tokens.to_string());
     text(sample.decode_tokens.to_string());

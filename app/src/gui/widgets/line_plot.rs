@@ -1,9 +1,10 @@
-//! Curves over one axis with bands, markers and a hover that says their numbers; not to be panned or zoomed.
+//! Curves and dots with bands, names and a hover that says their numbers: every plot of the window. Not to be panned or
+//! zoomed.
 
-use egui::{Response, Role, Ui, WidgetInfo, vec2};
+use egui::{Align2, Color32, Response, RichText, Role, Ui, WidgetInfo, vec2};
 use egui_plot::{
     AxisHints, FilledArea, GridInput, GridMark, HLine, HoverPosition, Line, Plot, PlotBounds,
-    PlotPoints, PlotUi, Points, VLine, uniform_grid_spacer,
+    PlotPoint, PlotPoints, PlotUi, Points, Text, VLine, uniform_grid_spacer,
 };
 
 use crate::gui::theme::{SeriesStyle, Theme};
@@ -51,12 +52,80 @@ pub struct PlotAxis {
     pub high: f64,
     /// What numbers it has.
     pub numbers: AxisNumbers,
+    /// What its numbers are parts of, if the hover says which part in percent.
+    pub whole: Option<f64>,
+}
+
+impl PlotAxis {
+    /// An axis of shares.
+    #[must_use]
+    pub fn shares(label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            low: 0.0,
+            high: 1.0,
+            numbers: AxisNumbers::Shares,
+            whole: None,
+        }
+    }
+}
+
+/// How the points of a curve are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Drawn {
+    /// Joined by a line so wide.
+    Line {
+        /// In points.
+        width: f32,
+        /// Whether some of the points have markers.
+        markers: bool,
+    },
+    /// Each for itself, so large.
+    Dots {
+        /// In points.
+        radius: f32,
+    },
+}
+
+impl Drawn {
+    /// A curve with markers.
+    pub const CURVE: Self = Self::Line {
+        width: 2.0,
+        markers: true,
+    };
+
+    /// Dots that can be told apart by their markers.
+    pub const DOTS: Self = Self::Dots { radius: 5.0 };
+
+    /// A line without markers.
+    #[must_use]
+    pub fn line(width: f32) -> Self {
+        Self::Line {
+            width,
+            markers: false,
+        }
+    }
+}
+
+/// Words in a plot.
+#[derive(Clone, Debug)]
+pub struct PlotText {
+    /// The words.
+    pub text: String,
+    /// Where they stand.
+    pub at: [f64; 2],
+    /// Which side of them stands there.
+    pub anchor: Align2,
+    /// In points.
+    pub size: f32,
+    /// Their colour.
+    pub color: Color32,
 }
 
 /// A curve.
 #[derive(Clone, Debug)]
 pub struct PlotCurve {
-    /// For the hover.
+    /// For the hover; a curve without a name has none.
     pub name: String,
     /// Colour, dash and marker.
     pub style: SeriesStyle,
@@ -66,16 +135,20 @@ pub struct PlotCurve {
     pub ys: Vec<f64>,
     /// Lower and upper edge of a band around it.
     pub band: Option<(Vec<f64>, Vec<f64>)>,
-    /// Whether a line joins its points, rather than each standing for itself.
-    pub has_line: bool,
+    /// Whether a line joins its points, or each stands for itself.
+    pub drawn: Drawn,
 }
 
 /// A plot.
 pub struct LinePlot<'a> {
     /// What a screen reader says; also tells the plots apart.
     pub name: &'a str,
+    /// Points of the screen; all of the row if there is none.
+    pub width: Option<f32>,
     /// Points of the screen.
     pub height: f32,
+    /// Whether the axes have numbers and names.
+    pub has_axes: bool,
     /// The horizontal axis.
     pub x: PlotAxis,
     /// The vertical axis.
@@ -86,19 +159,42 @@ pub struct LinePlot<'a> {
     pub vertical: Option<f64>,
     /// Where a horizontal line stands.
     pub horizontal: Option<f64>,
+    /// Words over the curves.
+    pub texts: Vec<PlotText>,
     /// Whether the curves are out of date.
     pub faded: bool,
 }
 
-impl LinePlot<'_> {
-    /// Draws the plot; gives its response and the place under the pointer.
+impl<'a> LinePlot<'a> {
+    /// A plot as wide as its row, without curves yet.
+    #[must_use]
+    pub fn new(name: &'a str, height: f32, x: PlotAxis, y: PlotAxis) -> Self {
+        Self {
+            name,
+            width: None,
+            height,
+            has_axes: true,
+            x,
+            y,
+            curves: Vec::new(),
+            vertical: None,
+            horizontal: None,
+            texts: Vec::new(),
+            faded: false,
+        }
+    }
+
+    /// Draws the plot; gives its response and the place on the horizontal axis that is clicked, dragged or pointed at.
     pub fn show(self, ui: &mut Ui, theme: &Theme) -> (Response, Option<f64>) {
         let bounds = self.bounds();
         let (x, y) = (self.x.clone(), self.y.clone());
         let plot = Plot::new(("line plot", self.name))
-            // room for the half of the last number that stands right of its line
-            .width((ui.available_width() - 12.0).max(40.0))
+            .width(self.width.unwrap_or_else(|| {
+                // room for the half of the last number that stands right of its line
+                (ui.available_width() - 12.0).max(40.0)
+            }))
             .height(self.height)
+            .show_axes(self.has_axes)
             .allow_drag(false)
             .allow_zoom(false)
             .allow_scroll(false)
@@ -117,8 +213,9 @@ impl LinePlot<'_> {
         });
         let response = answer.response;
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &name));
-        let at = response
-            .hover_pos()
+        let pointer = response.interact_pointer_pos();
+        let at = pointer
+            .or_else(|| response.hover_pos())
             .map(|pointer| answer.transform.value_from_position(pointer).x);
         (response, at)
     }
@@ -175,12 +272,22 @@ impl LinePlot<'_> {
         for curve in &self.curves {
             draw_curve(plot, curve, strength);
         }
+        for text in &self.texts {
+            let [x, y] = text.at;
+            let words = RichText::new(&text.text).size(text.size);
+            let words = Text::new("", PlotPoint::new(x, y), words);
+            plot.text(
+                words
+                    .anchor(text.anchor)
+                    .color(text.color)
+                    .allow_hover(false),
+            );
+        }
     }
 }
 
 /// The points at which all of some curves have a number: a band ends where it is undefined.
-#[must_use]
-pub fn defined<const N: usize>(curves: [&[f64]; N]) -> [Vec<f64>; N] {
+fn defined<const N: usize>(curves: [&[f64]; N]) -> [Vec<f64>; N] {
     let points = curves.iter().map(|curve| curve.len()).min().unwrap_or(0);
     let is_defined = |point: &usize| curves.iter().all(|curve| curve[*point].is_finite());
     let points: Vec<usize> = (0..points).filter(is_defined).collect();
@@ -196,19 +303,28 @@ fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32) {
         .map(|(x, y)| [*x, *y])
         .filter(|point| point.iter().all(|number| number.is_finite()))
         .collect();
-    if !curve.has_line {
-        let dots = Points::new(curve.name.clone(), PlotPoints::from(points));
-        plot.points(dots.shape(curve.style.marker).radius(5.0).color(color));
-        return;
-    }
+    let has_hover = !curve.name.is_empty();
+    let (width, markers) = match curve.drawn {
+        Drawn::Line { width, markers } => (width, markers),
+        Drawn::Dots { radius } => {
+            let dots = Points::new(curve.name.clone(), PlotPoints::from(points));
+            let dots = dots.shape(curve.style.marker).radius(radius);
+            plot.points(dots.color(color).allow_hover(has_hover));
+            return;
+        }
+    };
     let every = points.len().div_ceil(MOST_MARKERS).max(1);
     let marked: Vec<[f64; 2]> = points.iter().copied().step_by(every).collect();
     plot.line(
         Line::new(curve.name.clone(), PlotPoints::from(points))
             .color(color)
             .style(curve.style.line)
-            .width(2.0),
+            .width(width)
+            .allow_hover(has_hover),
     );
+    if !markers {
+        return;
+    }
     plot.points(
         Points::new("", PlotPoints::from(marked))
             .shape(curve.style.marker)
@@ -301,6 +417,13 @@ fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Optio
                 AxisNumbers::Whole => format!("{:.0}", position.x),
                 AxisNumbers::Shares | AxisNumbers::Any => format!("{:.3}", position.x),
             };
+            let at = match (x.whole, x.numbers) {
+                (Some(whole), AxisNumbers::Octaves) => {
+                    format!("{at}, {:.1} %", 100.0 * position.x.exp2() / whole)
+                }
+                (Some(whole), _) => format!("{at}, {:.1} %", 100.0 * position.x / whole),
+                (None, _) => at,
+            };
             Some(format!(
                 "{plot_name}\n{}: {at}\n{}: {:.3}",
                 x.label, y.label, position.y
@@ -339,6 +462,14 @@ mod tests {
         assert_eq!(mark(0.002, AxisNumbers::Any, 0.01), "0.002");
         assert_eq!(mark(1.5, AxisNumbers::Any, 3.0), "1.5");
         assert_eq!(mark(200.0, AxisNumbers::Any, 400.0), "200");
+    }
+
+    #[test]
+    fn grid_lines_stand_at_powers_of_two() {
+        let marks = octaves((-0.2, 10.3));
+        let marks: Vec<f64> = marks.iter().map(|mark| mark.value).collect();
+        let expected: Vec<f64> = (0..=10).map(f64::from).collect();
+        assert_eq!(marks, expected);
     }
 
     #[test]

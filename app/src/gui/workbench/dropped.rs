@@ -5,6 +5,16 @@ use std::path::Path;
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{CaptureCommand, Command, SessionCommand};
 
+/// Whether a file has prompts, by its name.
+pub(super) fn has_prompts(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let ending = ending.map(str::to_ascii_lowercase);
+    matches!(
+        ending.as_deref(),
+        Some("txt" | "jsonl" | "ndjson" | "json" | "parquet")
+    )
+}
+
 /// The command for a path: a session is opened, a checkpoint becomes the model of the next capture, a file of texts or
 /// rows its prompts. Nothing for anything else.
 pub(super) fn dropped_command(path: &Path, capture: &CaptureSettings) -> Option<Command> {
@@ -14,7 +24,7 @@ pub(super) fn dropped_command(path: &Path, capture: &CaptureSettings) -> Option<
     let edited = |capture| CaptureCommand::EditCapture(Box::new(capture)).into();
     let is_checkpoint = path.join("config.json").is_file() || ending.as_deref() == Some("gguf");
     match ending.as_deref() {
-        Some("txt" | "jsonl" | "ndjson" | "json" | "parquet") => Some(edited(CaptureSettings {
+        _ if has_prompts(path) => Some(edited(CaptureSettings {
             source: PromptSource::File,
             data: text,
             ..capture.clone()

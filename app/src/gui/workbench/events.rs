@@ -16,14 +16,6 @@ impl Workbench {
             Event::SessionOpened { slot, info } => self.take_session(slot, info),
             Event::SampleCaptured(info) => self.take_captured_sample(info),
             Event::SampleMeasured { .. } => self.take_sample(event),
-            Event::AttentionRead(picture) => {
-                self.data.attention = Some(picture);
-                self.data.attention_version += 1;
-            }
-            Event::SamplesCompared(maps) => {
-                self.data.session_maps = Some(maps);
-                self.data.session_maps_version += 1;
-            }
             Event::Answered(answer) => self.data.answers.take(answer),
             Event::SampleDetails {
                 path,
@@ -71,7 +63,7 @@ impl Workbench {
             Event::Failed { job, reason } => self.take_failure(job, reason),
             Event::Cancelled { outcome } => self.note(Severity::Warning, outcome),
             Event::Finished { job } => {
-                self.data.jobs.retain(|known| known.id != job);
+                self.end_job(job);
                 if self.data.capture_job().is_none() {
                     self.data.capture = None;
                     self.confirmation = None;
@@ -90,7 +82,12 @@ impl Workbench {
                 text,
             });
         }
-        *self.data.slot_mut(slot) = Some(OpenedSession { info, shown: None });
+        self.openings += 1;
+        *self.data.slot_mut(slot) = Some(OpenedSession {
+            info,
+            opened: self.openings,
+            shown: None,
+        });
         if slot == Slot::Beside {
             self.match_sample_beside();
         }
@@ -111,7 +108,9 @@ impl Workbench {
     /// Shows what a capture left, unless another session was opened since it began.
     fn end_capture(&mut self, info: Option<SessionInfo>, again: Option<Box<CaptureOrder>>) {
         self.confirmation = None;
-        self.data.resumable = again.map(|order| *order);
+        let lacking = info.as_ref();
+        let lacking = lacking.map_or(0, |info| info.pending + info.failed.len());
+        self.data.resumable = again.map(|order| (*order, lacking));
         let is_for_show = self.data.capture.take().is_some_and(|it| it.is_for_show);
         let Some(info) = info else {
             return;
@@ -167,6 +166,19 @@ impl Workbench {
         }
     }
 
+    /// Takes a job off the list; nothing more comes of it, unless a newer one of the same key answers in its place.
+    pub(super) fn end_job(&mut self, job: u64) {
+        let place = self.data.jobs.iter().position(|known| known.id == job);
+        let Some(ended) = place.map(|place| self.data.jobs.remove(place)) else {
+            return;
+        };
+        if self.data.job(&ended.key).is_none()
+            && let Some(query) = self.data.answers.of_mut(&ended.key)
+        {
+            query.end();
+        }
+    }
+
     /// Errors of a capture also stay in its panel, where they can be mended.
     fn take_failure(&mut self, job: u64, reason: String) {
         let known = self.data.jobs.iter().find(|known| known.id == job);
@@ -174,12 +186,16 @@ impl Workbench {
             Some(known) => format!("{}: {reason}", known.title),
             None => reason.clone(),
         };
-        if let Some(known) = known {
-            let failures = &mut self.data.answers.failures;
-            failures.insert(known.key.clone(), reason.clone());
+        let key = known.map(|known| known.key.clone());
+        if key == Some(JobKey::Capture) {
+            self.data.capture_error = Some(reason.clone());
         }
-        if known.is_some_and(|known| known.key == JobKey::Capture) {
-            self.data.capture_error = Some(reason);
+        // a newer job of the same key answers in its place
+        let newest = |key: &JobKey| self.data.jobs.iter().rfind(|known| known.key == *key);
+        if let Some(key) = key.filter(|key| newest(key).is_some_and(|newest| newest.id == job))
+            && let Some(query) = self.data.answers.of_mut(&key)
+        {
+            query.fail(reason);
         }
         self.note(Severity::Error, text);
     }

@@ -1,54 +1,32 @@
 //! Asks the lanes what the views in sight lack.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use kvlens_sessions::model::ModelSource;
 
 use super::Workbench;
-use crate::gui::lanes::{JobKey, ModelRequest, ReadRequest, Request};
+use crate::gui::attention_picture::AttentionKey;
+use crate::gui::data::SamplePlace;
+use crate::gui::lanes::{JobKey, ModelRequest, ReadRequest};
 use crate::gui::question_choices::DriftPart;
-use crate::gui::questions::fidelity::FidelityQuestion;
+use crate::gui::questions::fidelity::{EvictedSession, FidelityQuestion};
 use crate::gui::questions::queries::InterventionsQuestion;
-use crate::gui::questions::{AskedSample, Question, QuestionKind, budgets_to_ask, drift, places};
+use crate::gui::questions::{
+    AskedSample, CurvesKey, Question, QuestionKind, budgets_to_ask, drift, places,
+};
+use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
+use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::Need;
-
-/// What was asked last.
-#[derive(Default)]
-pub(super) struct AskedQuestions {
-    drift: Option<AskedCurves>,
-    places: Option<AskedCurves>,
-    queries: Option<(PathBuf, usize)>,
-}
-
-/// A question whose answer holds for some budgets.
-#[derive(Clone, Copy)]
-struct AskedCurves {
-    shown_version: u64,
-    /// Queries of the swept window; 0 for a question that has none.
-    width: usize,
-    budget_tokens: usize,
-}
-
-impl AskedCurves {
-    /// Whether this has to be asked after an earlier question, whose answer holds for the `known` budgets. Of
-    /// a long prompt not all budgets are known; a new one waits for the job before, which a drag of the budget
-    /// would otherwise never let come to an end.
-    fn is_due(self, earlier: Option<Self>, known: Option<&[usize]>, is_running: bool) -> bool {
-        let Some(earlier) = earlier else {
-            return true;
-        };
-        if (earlier.shown_version, earlier.width) != (self.shown_version, self.width) {
-            return true;
-        }
-        let is_lacking = known.is_some_and(|known| !known.contains(&self.budget_tokens));
-        is_lacking && !is_running && earlier.budget_tokens != self.budget_tokens
-    }
-}
 
 impl Workbench {
     /// Asks what the views in sight lack, and renews what follows from the answers.
     pub(super) fn refresh_questions(&mut self, needs: &BTreeSet<Need>) {
+        if needs.contains(&Need::Attention) {
+            self.ask_attention();
+        }
+        if needs.contains(&Need::SessionMaps) {
+            self.ask_maps();
+        }
         if needs.contains(&Need::Drift) || needs.contains(&Need::Places) {
             match self.settings.choices.drift.part {
                 DriftPart::Steps | DriftPart::Horizons => self.ask_drift(),
@@ -87,44 +65,86 @@ impl Workbench {
     /// Puts a question that a button asked for, or puts it again after it was cancelled.
     pub(super) fn ask_again(&mut self, kind: QuestionKind) {
         match kind {
-            QuestionKind::Drift => self.asked.drift = None,
-            QuestionKind::Places => self.asked.places = None,
-            QuestionKind::Queries => self.asked.queries = None,
+            QuestionKind::Drift | QuestionKind::Places | QuestionKind::Queries => {
+                self.retry(&JobKey::Question(kind));
+            }
             QuestionKind::Interventions => self.ask_interventions(),
             QuestionKind::Fidelity => self.ask_fidelity(),
         }
+    }
+
+    /// Lets the next frame ask again for what a job was to answer.
+    pub(super) fn retry(&mut self, key: &JobKey) {
+        if let Some(query) = self.data.answers.of_mut(key) {
+            query.retry();
+        }
+    }
+
+    fn ask_attention(&mut self) {
+        let Some(session) = &self.data.session else {
+            return;
+        };
+        let window = self.derived.window.as_deref();
+        let wanted = AttentionKey::wanted(session, &self.settings.choices, window);
+        if let Some(key) = wanted
+            && self.data.answers.attention.from_lane(&key)
+        {
+            self.ask(ReadRequest::Attention(key));
+        }
+    }
+
+    /// Asks for maps over all samples. More samples of a running capture wait for the job before, which would otherwise
+    /// never come to an end.
+    fn ask_maps(&mut self) {
+        let Some(mut key) = self.wanted_maps() else {
+            return;
+        };
+        let coming = self.data.answers.maps.coming_key();
+        if let Some(coming) = coming
+            && coming.gathered.is_shown_for(&key.gathered)
+        {
+            key.gathered.samples = coming.gathered.samples;
+        }
+        if self.data.answers.maps.from_lane(&key) {
+            self.ask(ReadRequest::CompareSamples(Box::new(key)));
+        }
+    }
+
+    fn wanted_maps(&self) -> Option<SessionMapsKey> {
+        let choices = &self.settings.choices;
+        let session = self.data.session.as_ref()?;
+        let sample = &session.shown.as_ref()?.sample;
+        if choices.map_scope != MapScope::Session {
+            return None;
+        }
+        let window = self.derived.window.clone()?;
+        let minus = self.derived.minus.clone();
+        let labels = sample.windows.iter().map(|window| window.label.clone());
+        Some(SessionMapsKey {
+            gathered: GatheredKey::of(session, choices),
+            windows: labels
+                .filter(|label| !choices.hidden_windows.contains(label))
+                .collect(),
+            pair: minus
+                .filter(|_| choices.map_kind == MapKind::Window)
+                .map(|minus| [window, minus]),
+        })
     }
 
     fn ask_drift(&mut self) {
         let Some(sample) = self.asked_sample() else {
             return;
         };
-        let wanted = AskedCurves {
-            shown_version: sample.shown.version,
-            width: 0,
-            budget_tokens: self.derived.budget_tokens(),
-        };
-        let answer = self.data.answers.drift.as_ref();
-        let known = answer
-            .filter(|answer| answer.shown_version == wanted.shown_version)
-            .map(|answer| answer.budgets.as_slice());
-        let is_running = self.is_asking(QuestionKind::Drift);
-        let is_here = answer.is_some_and(|answer| {
-            known.is_some_and(|known| known.contains(&wanted.budget_tokens))
-                && answer.windows.len() == answer.asked_windows
+        let query = &self.data.answers.drift;
+        let of = (sample.shown.version, 0);
+        let key = CurvesKey::wanted(query, of, self.derived.budget_tokens(), || {
+            self.budgets_to_ask(&sample, drift::numbers_per_budget(&sample))
         });
-        if !is_here && wanted.is_due(self.asked.drift, known, is_running) {
-            self.asked.drift = Some(wanted);
-            let budgets = self.budgets_to_ask(&sample, drift::numbers_per_budget(&sample));
-            let answer = self.data.answers.drift.as_ref().filter(|answer| {
-                answer.shown_version == wanted.shown_version && answer.budgets == budgets
-            });
-            let question = Question::Drift {
-                known: answer.map_or_else(Vec::new, |answer| answer.windows.clone()),
-                sample,
-                budgets,
-            };
-            self.put(question);
+        if self.data.answers.drift.from_lane(&key) {
+            let held = self.data.answers.drift.held();
+            let held = held.filter(|(known, _)| **known == key);
+            let known = held.map_or_else(Vec::new, |(_, answer)| answer.windows.clone());
+            self.put(Question::Drift { sample, key, known });
         }
     }
 
@@ -132,47 +152,30 @@ impl Workbench {
         let Some(sample) = self.asked_sample() else {
             return;
         };
+        let query = &self.data.answers.places;
         let width = self.settings.choices.drift.sweep_width;
-        let wanted = AskedCurves {
-            shown_version: sample.shown.version,
-            width,
-            budget_tokens: self.derived.budget_tokens(),
-        };
-        let answer = self.data.answers.places.as_ref();
-        let known = answer
-            .filter(|answer| (answer.shown_version, answer.width) == (wanted.shown_version, width))
-            .map(|answer| answer.budgets.as_slice());
-        let is_running = self.is_asking(QuestionKind::Places);
-        if wanted.is_due(self.asked.places, known, is_running) {
-            self.asked.places = Some(wanted);
-            let budgets = self.budgets_to_ask(&sample, places::numbers_per_budget(&sample, width));
-            let question = Question::Places {
-                sample,
-                width,
-                budgets,
-            };
-            self.put(question);
+        let of = (sample.shown.version, width);
+        let key = CurvesKey::wanted(query, of, self.derived.budget_tokens(), || {
+            self.budgets_to_ask(&sample, places::numbers_per_budget(&sample, width))
+        });
+        if self.data.answers.places.from_lane(&key) {
+            self.put(Question::Places { sample, key });
         }
     }
 
     fn ask_queries(&mut self) {
-        let Some(sample) = self.sample_place() else {
-            return;
-        };
-        let answer = self.data.answers.queries.as_ref();
-        let is_here = answer.is_some_and(|it| (&it.path, it.index) == (&sample.0, sample.1));
-        if !is_here && self.asked.queries.as_ref() != Some(&sample) {
-            self.asked.queries = Some(sample.clone());
-            let (path, index) = sample;
-            self.put(Question::Queries { path, index });
+        if let Some(sample) = self.sample_place()
+            && self.data.answers.queries.from_lane(&sample)
+        {
+            self.put(Question::Queries { sample });
         }
     }
 
     fn ask_interventions(&mut self) {
-        if let Some((path, index)) = self.sample_place() {
-            self.put_to_model(ModelRequest::Interventions(InterventionsQuestion {
-                path,
-                index,
+        if let Some(sample) = self.sample_place() {
+            self.data.answers.interventions.ask(sample.clone());
+            self.ask(ModelRequest::Interventions(InterventionsQuestion {
+                sample,
                 elsewhere: self.model_of_panel(),
             }));
         }
@@ -185,29 +188,28 @@ impl Workbench {
         else {
             return;
         };
-        let Some(shown) = &session.shown else {
+        let (Some(shown), Some(of)) = (&session.shown, EvictedSession::of(session)) else {
             return;
         };
         let windows = shown.sample.windows.iter().map(|window| &window.label);
         let is_shown = |label: &&String| !choices.hidden_windows.contains(*label);
         let question = FidelityQuestion {
-            path: session.info.path.clone(),
+            of: of.clone(),
             samples: match choices.fidelity.all_samples {
                 true => (0..session.info.samples.len()).collect(),
                 false => vec![shown.index],
             },
-            options: shown.options,
             budgets,
             windows: windows.filter(is_shown).cloned().collect(),
             elsewhere: self.model_of_panel(),
         };
-        self.put_to_model(ModelRequest::Fidelity(Box::new(question)));
+        self.data.answers.fidelity.ask(of);
+        self.ask(ModelRequest::Fidelity(Box::new(question)));
     }
 
     /// The session and the number of the open sample.
-    fn sample_place(&self) -> Option<(PathBuf, usize)> {
-        let session = self.data.session.as_ref()?;
-        Some((session.info.path.clone(), session.shown.as_ref()?.index))
+    fn sample_place(&self) -> Option<SamplePlace> {
+        self.data.session.as_ref()?.place()
     }
 
     /// What the capture panel names as the model, for a session whose own has moved.
@@ -223,10 +225,7 @@ impl Workbench {
             let key = JobKey::Question(kind);
             if self.data.is_asking(&key) {
                 self.stop_job(&key);
-                match kind {
-                    QuestionKind::Drift => self.asked.drift = None,
-                    _ => self.asked.places = None,
-                }
+                self.retry(&key);
             }
         }
     }
@@ -236,20 +235,7 @@ impl Workbench {
         if !matches!(question.kind(), QuestionKind::Drift | QuestionKind::Places) {
             self.give_way();
         }
-        self.put_anew(ReadRequest::Question(Box::new(question)).into());
-    }
-
-    fn put_to_model(&mut self, request: ModelRequest) {
-        self.put_anew(request.into());
-    }
-
-    fn put_anew(&mut self, request: Request) {
-        self.data.answers.failures.remove(&request.key());
-        self.ask(request);
-    }
-
-    fn is_asking(&self, kind: QuestionKind) -> bool {
-        self.data.is_asking(&JobKey::Question(kind))
+        self.ask(ReadRequest::Question(Box::new(question)));
     }
 
     fn asked_sample(&self) -> Option<AskedSample> {

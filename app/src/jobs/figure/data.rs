@@ -39,8 +39,8 @@ pub struct FigureJob<'a> {
     pub sessions: &'a [Session],
     /// What is shown.
     pub kind: KindChoice,
-    /// The id of the only sample that is shown.
-    pub sample: Option<String>,
+    /// Ids of the samples that are shown; all if empty.
+    pub samples: &'a [String],
     /// Labels of the windows in the order of the figure.
     pub windows: Vec<String>,
     /// The window that others are compared with, for a map of differences.
@@ -95,6 +95,7 @@ impl<'a> FigureJob<'a> {
     /// # Errors
     /// [`Failure::BadInput`] for a window that no session has; a sample that cannot be read.
     pub fn new(request: &'a FigureRequest, sessions: &'a [Session]) -> Result<Self> {
+        check_samples(&request.samples, sessions)?;
         let stored = window_labels(sessions)?;
         let known = match request.kind.is_about_budgets() {
             true => joined_labels(&stored),
@@ -129,7 +130,7 @@ impl<'a> FigureJob<'a> {
         Ok(Self {
             sessions,
             kind: request.kind,
-            sample: request.sample.clone(),
+            samples: &request.samples,
             longest: longest_prompt(sessions),
             windows,
             against,
@@ -144,6 +145,15 @@ impl<'a> FigureJob<'a> {
             range: request.range,
             final_budgets: final_budgets(&stored),
         })
+    }
+
+    /// The finished samples of a session that are shown, by their numbers.
+    fn shown_samples(&self, session: &Session) -> Vec<usize> {
+        let finished = session.manifest().finished().enumerate();
+        finished
+            .filter(|(_, entry)| self.samples.is_empty() || self.samples.contains(&entry.id))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Those of some things whose windows the figure shows, in its order.
@@ -233,12 +243,16 @@ impl<'a> FigureJob<'a> {
         gathering
             .warnings
             .of_set_aside(&self.windows, self.options.compare, &*watch);
-        let count = self.sessions.iter().map(Session::sample_count).sum();
+        let shown: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|session| (session, self.shown_samples(session)))
+            .collect();
+        let count = shown.iter().map(|(_, indices)| indices.len()).sum();
         let mut done = 0;
-        for session in self.sessions {
-            for (index, entry) in session.manifest().finished().enumerate() {
-                let is_other = self.sample.as_ref().is_some_and(|id| *id != entry.id);
-                if is_other || gathering.of_one_head.is_some() {
+        for (session, indices) in shown {
+            for index in indices {
+                if gathering.of_one_head.is_some() {
                     continue;
                 }
                 stop_if_cancelled(cancel, "stopped; no file was written")?;
@@ -248,12 +262,6 @@ impl<'a> FigureJob<'a> {
                     .with_context(|| format!("sample '{}'", captured.record.id))?;
                 done += 1;
             }
-        }
-        if let Some(id) = self.sample.as_ref().filter(|_| done == 0) {
-            return Err(Failure::BadInput(format!(
-                "no session has a finished sample '{id}'; `kvlens info SESSION` lists them"
-            ))
-            .into());
         }
         if gathering.without_queries > 0 {
             watch.note(&format!(
@@ -638,6 +646,23 @@ fn final_budgets(stored: &[String]) -> Vec<Budget> {
         }
     }
     budgets
+}
+
+/// Every sample that was asked for must be there: a figure of fewer would look like one of all of them.
+fn check_samples(ids: &[String], sessions: &[Session]) -> Result<()> {
+    let mut missing = ids.iter().filter(|id| {
+        let mut finished = sessions
+            .iter()
+            .flat_map(|session| session.manifest().finished());
+        finished.all(|entry| entry.id != **id)
+    });
+    match missing.next() {
+        None => Ok(()),
+        Some(id) => Err(Failure::BadInput(format!(
+            "no session has a finished sample '{id}'; `kvlens session info` names them"
+        ))
+        .into()),
+    }
 }
 
 /// The x of all rows, ascending.

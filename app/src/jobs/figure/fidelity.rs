@@ -62,6 +62,11 @@ fn column(kind: KindChoice) -> Option<(&'static str, &'static str)> {
 /// [`Failure::BadInput`] for another number of folders, and where nothing in the table can be drawn; a table that
 /// cannot be read.
 pub fn collect(request: &FigureRequest) -> Result<FidelityFigure> {
+    if !request.samples.is_empty() {
+        return Err(bad(
+            "a figure of fidelity is of every sample of its table; leave --sample out",
+        ));
+    }
     let [folder] = request.sessions.as_slice() else {
         return Err(bad(
             "a figure of fidelity is drawn from one folder that `kvlens fidelity --out` wrote",

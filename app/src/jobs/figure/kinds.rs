@@ -95,6 +95,12 @@ impl KindChoice {
         )
     }
 
+    /// Whether it is drawn of sessions, and not of the tables that `kvlens fidelity` wrote.
+    #[must_use]
+    pub fn is_of_sessions(self) -> bool {
+        !super::fidelity::is_of_tables(self)
+    }
+
     /// Whether it shows one head of one sample.
     pub(super) fn is_of_one_head(self) -> bool {
         matches!(self, Self::Attention | Self::Tokens)

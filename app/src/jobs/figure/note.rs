@@ -120,8 +120,11 @@ impl Note<'_> {
     }
 
     fn sample(&self) -> Option<String> {
-        let id = self.job.sample.as_ref()?;
-        Some(format!("Sample {id} alone."))
+        match self.job.samples {
+            [] => None,
+            [id] => Some(format!("Sample {id} alone.")),
+            ids => Some(format!("Samples {} alone.", ids.join(", "))),
+        }
     }
 
     /// Lines between the points of a window that observed for some budgets alone are no measurements.

@@ -18,9 +18,8 @@ pub struct FigureRequest {
     pub kind: KindChoice,
     /// The file to write; its ending names the format.
     pub out: PathBuf,
-    /// The id of the only sample that it is of; all without one.
-    #[serde(default)]
-    pub sample: Option<String>,
+    /// Samples by their ids; all if empty.
+    pub samples: Vec<String>,
     /// Windows in order; all if empty.
     pub windows: Vec<String>,
     /// The window that a difference takes off the others.
@@ -72,7 +71,7 @@ impl FigureRequest {
         };
         flag("--kind", vec![self.kind.name().to_owned()]);
         flag("--out", vec![self.out.display().to_string()]);
-        flag("--sample", self.sample.clone().into_iter().collect());
+        flag("--sample", self.samples.clone());
         flag("--window", self.windows.clone());
         flag("--against", self.against.clone().into_iter().collect());
         flag("--layer", numbers(&self.layers).into_iter().collect());

@@ -121,7 +121,7 @@ impl FigureJob<'_> {
             }))
         });
         Ok(json!({
-            "sample": self.sample,
+            "shown_samples": self.samples,
             "windows": self.windows,
             "budget": self.budget,
             "compare": self.options.compare,

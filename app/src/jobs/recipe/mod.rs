@@ -133,7 +133,7 @@ impl RecipeRequest {
             sessions: vec![self.capture(recipe).out],
             kind: figure.kind,
             out: self.out.join(format!("{}.{}", figure.name, self.format)),
-            sample: None,
+            samples: Vec::new(),
             windows: figure.windows.clone(),
             against: None,
             layers: Vec::new(),

@@ -198,5 +198,6 @@ fn info(session: &Session) -> SessionInfo {
         kv_heads: shape.kv_heads,
         samples,
         failed: Vec::new(),
+        pending: 0,
     }
 }

@@ -124,6 +124,7 @@ pub fn info(name: &str) -> SessionInfo {
         kv_heads: HEADS,
         samples: vec![row("a"), row("b")],
         failed: Vec::new(),
+        pending: 0,
     }
 }
 

@@ -1,12 +1,14 @@
 //! Answers with made-up numbers, for pictures that must be the same on every machine.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use kvlens::gui::questions::Answer;
+use kvlens::gui::data::SamplePlace;
 use kvlens::gui::questions::drift::{DriftAnswer, DriftOfWindow, HeadCurves};
-use kvlens::gui::questions::fidelity::{EvictedSample, FidelityPart, FidelityPoint};
+use kvlens::gui::questions::fidelity::{
+    EvictedSample, EvictedSession, FidelityPart, FidelityPoint,
+};
 use kvlens::gui::questions::queries::QueriesAnswer;
+use kvlens::gui::questions::{Answer, CurvesKey};
 use kvlens::measurement::drift::HeadDrift;
 use kvlens::measurement::fidelity::Foreseen;
 use kvlens::measurement::fidelity::figures::Figures;
@@ -21,7 +23,7 @@ const HEADS: usize = 4;
 const STEPS: usize = 20;
 
 /// Recall that falls with the steps, at every budget.
-pub fn drift(path: PathBuf, shown_version: u64, tokens: usize) -> Answer {
+pub fn drift(shown_version: u64, tokens: usize) -> Answer {
     let budgets: Vec<usize> = (1..=tokens).collect();
     let horizons = vec![1, 2, 4, 8, 16, 20];
     let window = |(place, label): (usize, &&str)| {
@@ -40,17 +42,18 @@ pub fn drift(path: PathBuf, shown_version: u64, tokens: usize) -> Answer {
         })
     };
     Answer::Drift(Arc::new(DriftAnswer {
-        path,
-        index: 1,
-        shown_version,
         windows: WINDOWS.iter().enumerate().map(window).collect(),
         asked_windows: WINDOWS.len(),
-        budgets,
+        key: CurvesKey {
+            shown_version,
+            width: 0,
+            budgets,
+        },
     }))
 }
 
 /// Cosines that fall from layer to layer.
-pub fn queries(path: PathBuf) -> Answer {
+pub fn queries(sample: SamplePlace) -> Answer {
     let windows = WINDOWS.iter().enumerate().map(|(place, label)| {
         let queries = WindowQueries {
             rows: 1,
@@ -61,8 +64,7 @@ pub fn queries(path: PathBuf) -> Answer {
         ((*label).to_owned(), queries)
     });
     Answer::Queries(Arc::new(QueriesAnswer {
-        path,
-        index: 1,
+        sample,
         layers: LAYERS,
         heads: HEADS,
         windows: windows.collect(),
@@ -87,7 +89,7 @@ fn cosine(turn: f32) -> QueryCosine {
 }
 
 /// Divergence that falls with the budget.
-pub fn fidelity(path: PathBuf) -> Answer {
+pub fn fidelity(of: EvictedSession) -> Answer {
     let labels = ["decode", "last:32", "last:8"];
     let sample = Arc::new(EvictedSample {
         group: SampleGroup {
@@ -131,8 +133,8 @@ pub fn fidelity(path: PathBuf) -> Answer {
         .enumerate()
         .flat_map(|label| budgets.map(|tokens| point(label, tokens)));
     Answer::Fidelity(FidelityPart {
-        path,
-        options: Default::default(),
+        of,
         points: points.collect(),
+        is_last: true,
     })
 }

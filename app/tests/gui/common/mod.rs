@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use egui_kittest::{Harness, TestRenderer};
 use kvlens::gui::command::{Command, LayoutCommand, SessionCommand};
+use kvlens::gui::export::FigureOf;
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::offscreen::OffscreenRenderer;
@@ -63,6 +65,16 @@ pub fn session() -> &'static Path {
     static SESSION: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = SESSION.get_or_init(|| captured(&["last:32", "last:8"]));
     path
+}
+
+/// Every sample of that session under these windows, for a figure.
+pub fn all_of_it<'a>(windows: &'a [&'a str]) -> FigureOf<'a> {
+    FigureOf {
+        session: session(),
+        sample: None,
+        windows,
+        window: None,
+    }
 }
 
 /// A session of four prompts and these windows, in a folder that must be kept.
@@ -207,6 +219,23 @@ pub fn settle(bench: &mut Bench<'_>) {
     let memory = "Memory: 44 MiB at 'prefill'; session: 8.5 MiB".to_owned();
     inside_mut(bench).receive(Event::Estimated(memory));
     bench.run_steps(4);
+}
+
+/// The inspector's number, as a screen reader would say it.
+pub fn inspector_number(bench: &Bench<'_>, what: &str) -> f64 {
+    let node = bench.get_by_label_contains(what);
+    let node = node.accesskit_node();
+    // A label says its text as its value.
+    let said = node.label().or_else(|| node.value()).unwrap();
+    said.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// A workbench with the shared session on show.
+pub fn opened<'a>(folder: &Path) -> Bench<'a> {
+    let mut bench = bench(folder, Settings::default());
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session().to_owned()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    bench
 }
 
 /// Whether the lanes have nothing to do and a sample is on show.

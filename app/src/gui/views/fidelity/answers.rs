@@ -5,7 +5,7 @@ use egui::{Grid, Label, RichText, ScrollArea, Stroke, TextStyle, Ui};
 
 use super::super::recall::entry;
 use super::super::{View, empty_hint};
-use super::oracle_style;
+use super::plot::oracle_style;
 use crate::gui::data::Shown;
 use crate::gui::questions::fidelity::FidelityPoint;
 use crate::gui::theme::SeriesStyle;

@@ -1,20 +1,17 @@
-//! What is drawn into the plot: bands, curves, single heads, the other session, the cross-hair.
+//! What stands in the plot: bands, curves, single heads, the other session, and words.
 
-use egui::{Color32, RichText};
-use egui_plot::{FilledArea, HLine, Line, LineStyle, PlotPoint, PlotPoints, PlotUi, Points, VLine};
+use egui::{Align2, Color32};
+use egui_plot::LineStyle;
 use kvlens_analysis::{Compare, Metric};
 
-use super::axes::{POINTS_PER_CURVE, octaves_of, picked, thin_out};
+use super::axes::DrawnBudgets;
 use crate::gui::derived::{Derived, HeadCurve, WindowBands};
 use crate::gui::theme::{SeriesStyle, Theme};
 use crate::gui::views::View;
-use crate::gui::widgets::line_plot::defined;
+use crate::gui::widgets::line_plot::{Drawn, PlotCurve, PlotText};
 
-/// Low enough that two bands over each other still show both.
-const BAND_OPACITY: f32 = 0.14;
-
-/// Bands beyond so many grow fainter together, or they would hide the curves.
-const CLEAR_BANDS: f32 = 3.0;
+/// Curves get about so many points.
+const POINTS_PER_CURVE: f64 = 300.0;
 
 /// The line of a ceiling.
 pub const CEILING: LineStyle = LineStyle::Dotted { spacing: 4.0 };
@@ -22,75 +19,102 @@ pub const CEILING: LineStyle = LineStyle::Dotted { spacing: 4.0 };
 /// What is left of the other curves while the pointer is on one.
 const DIMMED: f32 = 0.35;
 
-/// The budgets of one session's curves, and which of them are drawn.
-struct Axis {
-    drawn: Vec<usize>,
-    octaves: Vec<f64>,
-}
-
-impl Axis {
-    fn of(derived: &Derived) -> Self {
-        let budgets = derived.budgets();
-        let drawn = thin_out(budgets, POINTS_PER_CURVE);
-        Self {
-            octaves: octaves_of(budgets, &drawn),
-            drawn,
+/// Every curve, the first at the bottom; `octaves` are those of the axis.
+pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
+    let axis = DrawnBudgets::of(view.derived, POINTS_PER_CURVE);
+    let mut curves = Vec::new();
+    if view.settings.choices.metric == Metric::Recall {
+        let chance = view.derived.chance();
+        let style = random_style(view.theme);
+        curves.push(thin(&axis, "random".to_owned(), chance, style, 1.0));
+        if compares_queries(view) {
+            curves.push(decode_stage(view.theme, octaves));
         }
     }
-
-    fn curve<'p>(&self, name: String, values: &[f64]) -> Line<'p> {
-        let points = self.octaves.iter().zip(picked(values, &self.drawn));
-        let points = points.map(|(x, y)| [*x, y]);
-        let points: Vec<[f64; 2]> = points.filter(|[_, y]| y.is_finite()).collect();
-        Line::new(name, PlotPoints::from(points))
-    }
-}
-
-pub(super) fn draw(plot: &mut PlotUi<'_>, view: &View<'_>, largest: usize) {
-    let metric = view.settings.choices.metric;
-    let axis = Axis::of(view.derived);
-    if metric == Metric::Recall {
-        plot.line(random_line(&axis, view.derived.chance(), view.theme));
-    }
-    if let Some((_, shown)) = view.shown() {
-        best(plot, view, shown.options.compare, largest);
-    }
-    let octave_at = (view.derived.budget_tokens() as f64).log2();
-    bands(plot, view, &axis);
-    let line = VLine::new("", octave_at)
-        .color(view.theme.selection.gamma_multiply(0.7))
-        .width(1.0)
-        .allow_hover(false);
-    plot.vline(line);
-    if let Some(beside) = view.beside {
-        other_session(plot, view, beside);
-    }
+    curves.extend(
+        view.beside
+            .into_iter()
+            .flat_map(|beside| other_session(view, beside)),
+    );
     for window in visible(view) {
-        window_curve(plot, view, &axis, window, octave_at);
+        curves.extend(window_curves(view, &axis, window));
     }
-    heads(plot, view, &axis);
-    budget_text(plot, view, octave_at, largest);
+    curves.extend(heads(view, &axis));
+    curves
 }
 
-/// What could be reached at best, said at the upper end: under one scoring the decode stage itself has recall 1;
-/// with a scoring for each window there are ceilings.
-fn best(plot: &mut PlotUi<'_>, view: &View<'_>, compare: Compare, largest: usize) {
-    let text = match compare {
-        Compare::Queries if view.settings.choices.metric == Metric::Recall => "decode stage 1.00",
-        Compare::Queries => return,
-        Compare::Methods => "dotted: ceilings",
+/// What could be reached at best, said at the upper end, and the budget beside its line, on the side that has room.
+pub(super) fn texts(view: &View<'_>, octaves: f64) -> Vec<PlotText> {
+    let best = match compares_queries(view) {
+        true if view.settings.choices.metric == Metric::Recall => Some("decode stage 1.00"),
+        true => None,
+        false => Some("dotted: ceilings"),
     };
-    if compare == Compare::Queries {
-        let line = HLine::new("decode stage", 1.0).color(view.theme.oracle);
-        plot.hline(line.width(1.0));
+    let tokens = view.derived.budget_tokens();
+    let octave = octave_of(tokens);
+    let (anchor, text) = match octave > octaves / 2.0 {
+        true => (Align2::RIGHT_BOTTOM, format!("{tokens}  ")),
+        false => (Align2::LEFT_BOTTOM, format!("  {tokens}")),
+    };
+    let budget = PlotText {
+        text,
+        at: [octave, 0.0],
+        anchor,
+        size: 12.0,
+        color: view.theme.selection,
+    };
+    let best = best.map(|text| PlotText {
+        text: text.to_owned(),
+        // above the middle of the axis curves seldom come so high
+        at: [octaves / 2.0, 0.99],
+        anchor: Align2::CENTER_TOP,
+        size: 11.0,
+        color: view.theme.oracle,
+    });
+    best.into_iter().chain([budget]).collect()
+}
+
+/// Where a budget stands on the axis.
+pub fn octave_of(tokens: usize) -> f64 {
+    (tokens.max(1) as f64).log2()
+}
+
+/// Under one scoring the decode stage itself has recall 1; with a scoring for each window there are ceilings.
+fn compares_queries(view: &View<'_>) -> bool {
+    let shown = view.shown();
+    shown.is_none_or(|(_, shown)| shown.options.compare == Compare::Queries)
+}
+
+fn thin(
+    axis: &DrawnBudgets,
+    name: String,
+    values: &[f64],
+    style: SeriesStyle,
+    width: f32,
+) -> PlotCurve {
+    PlotCurve {
+        name,
+        style,
+        xs: axis.octaves(),
+        ys: axis.pick(values),
+        band: None,
+        drawn: Drawn::line(width),
     }
-    // above the middle of the axis curves seldom come so high
-    let at = PlotPoint::new((largest as f64).log2() / 2.0, 0.99);
-    let text = egui_plot::Text::new("", at, RichText::new(text).size(11.0));
-    let text = text
-        .anchor(egui::Align2::CENTER_TOP)
-        .color(view.theme.oracle);
-    plot.text(text.allow_hover(false));
+}
+
+fn decode_stage(theme: &Theme, octaves: f64) -> PlotCurve {
+    PlotCurve {
+        name: "decode stage".to_owned(),
+        style: SeriesStyle {
+            color: theme.oracle,
+            line: LineStyle::Solid,
+            marker: egui_plot::MarkerShape::Circle,
+        },
+        xs: vec![0.0, octaves],
+        ys: vec![1.0, 1.0],
+        band: None,
+        drawn: Drawn::line(1.0),
+    }
 }
 
 fn visible<'a>(view: &'a View<'_>) -> impl Iterator<Item = &'a WindowBands> {
@@ -108,114 +132,85 @@ fn color_of(view: &View<'_>, window: &WindowBands) -> Color32 {
     }
 }
 
-/// Every window's band, or that of the window alone which the pointer is on.
-fn bands(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis) {
+/// A window's curve with its band, unless the pointer is on another; its ceiling, and its marker at the budget.
+fn window_curves(view: &View<'_>, axis: &DrawnBudgets, window: &WindowBands) -> Vec<PlotCurve> {
     let metric = view.settings.choices.metric;
-    let hovered = view.hover.window.as_ref();
-    let shown: Vec<&WindowBands> = visible(view)
-        .filter(|window| hovered.is_none_or(|label| *label == window.label))
-        .collect();
-    let opacity = BAND_OPACITY * (CLEAR_BANDS / shown.len().max(1) as f32).min(1.0);
-    for window in shown {
-        let Some(band) = window.band(metric) else {
-            continue;
-        };
-        let low = picked(&band.low, &axis.drawn);
-        let high = picked(&band.high, &axis.drawn);
-        let fill = color_of(view, window).gamma_multiply(opacity);
-        let [octaves, low, high] = defined([&axis.octaves, &low, &high]);
-        let area = FilledArea::new("", &octaves, &low, &high);
-        plot.add(area.fill_color(fill).allow_hover(false));
-    }
-}
-
-fn window_curve(
-    plot: &mut PlotUi<'_>,
-    view: &View<'_>,
-    axis: &Axis,
-    window: &WindowBands,
-    octave_at: f64,
-) {
-    let Some(band) = window.band(view.settings.choices.metric) else {
-        return;
+    let Some(band) = window.band(metric) else {
+        return Vec::new();
     };
-    let style = view.theme.series(&window.label, window.repeat);
-    let color = color_of(view, window);
-    let glows = view.hover.window.as_ref() == Some(&window.label);
-    let curve = axis.curve(window.label.clone(), &band.mean).color(color);
-    plot.line(curve.style(style.line).width(if glows { 4.0 } else { 2.0 }));
-    if let Some(ceiling) = window.ceiling(view.settings.choices.metric) {
+    let style = SeriesStyle {
+        color: color_of(view, window),
+        ..view.theme.series(&window.label, window.repeat)
+    };
+    let hovered = view.hover.window.as_ref();
+    let glows = hovered == Some(&window.label);
+    let width = if glows { 4.0 } else { 2.0 };
+    let curve = PlotCurve {
+        band: (glows || hovered.is_none()).then(|| (axis.pick(&band.low), axis.pick(&band.high))),
+        ..thin(axis, window.label.clone(), &band.mean, style, width)
+    };
+    let ceiling = window.ceiling(metric).map(|ceiling| {
         let name = format!("{}, ceiling", window.label);
-        let line = axis.curve(name, ceiling).color(color);
-        plot.line(line.style(CEILING).width(1.0));
-    }
+        let style = SeriesStyle {
+            line: CEILING,
+            ..style
+        };
+        thin(axis, name, ceiling, style, 1.0)
+    });
     let at_budget = band.mean.get(view.derived.budget_index);
-    if let Some(mean) = at_budget.filter(|mean| mean.is_finite()) {
-        let point = PlotPoints::from(vec![[octave_at, *mean]]);
-        let point = Points::new("", point).shape(style.marker).color(color);
-        plot.points(point.radius(5.0).allow_hover(false));
-    }
+    let marker = at_budget.map(|mean| PlotCurve {
+        name: String::new(),
+        style,
+        xs: vec![octave_of(view.derived.budget_tokens())],
+        ys: vec![*mean],
+        band: None,
+        drawn: Drawn::DOTS,
+    });
+    [Some(curve), ceiling, marker]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The same windows in the session beside this one.
-fn other_session(plot: &mut PlotUi<'_>, view: &View<'_>, beside: &Derived) {
+fn other_session(view: &View<'_>, beside: &Derived) -> Vec<PlotCurve> {
     let choices = &view.settings.choices;
-    let axis = Axis::of(beside);
-    for window in beside.bands() {
-        if choices.hidden_windows.contains(&window.label) {
-            continue;
-        }
-        if let Some(band) = window.band(choices.metric) {
-            let name = format!("{} (B)", window.label);
-            let curve = axis.curve(name, &band.mean).color(color_of(view, window));
-            plot.line(curve.style(LineStyle::Dashed { length: 3.0 }).width(1.2));
-        }
-    }
+    let axis = DrawnBudgets::of(beside, POINTS_PER_CURVE);
+    let shown = beside
+        .bands()
+        .iter()
+        .filter(|window| !choices.hidden_windows.contains(&window.label));
+    let curve = |window: &WindowBands| {
+        let band = window.band(choices.metric)?;
+        let style = SeriesStyle {
+            color: color_of(view, window),
+            line: LineStyle::Dashed { length: 3.0 },
+            ..view.theme.series(&window.label, window.repeat)
+        };
+        let name = format!("{} (B)", window.label);
+        Some(thin(&axis, name, &band.mean, style, 1.2))
+    };
+    shown.filter_map(curve).collect()
 }
 
 /// The pinned head, and the one that the pointer is on.
-fn heads(plot: &mut PlotUi<'_>, view: &View<'_>, axis: &Axis) {
+fn heads(view: &View<'_>, axis: &DrawnBudgets) -> Vec<PlotCurve> {
     let window = view.derived.window.as_deref().unwrap_or_default();
-    let mut head = |curve: &HeadCurve, what: &str, line: LineStyle| {
+    let head = |curve: &HeadCurve, what: &str, line: LineStyle| {
         let HeadCurve { head, values, .. } = curve;
         let name = format!("{what} {}.{}, {window}", head.layer, head.head);
-        let curve = axis.curve(name, values).color(view.theme.selection);
-        plot.line(curve.style(line).width(1.0));
+        let style = SeriesStyle {
+            color: view.theme.selection,
+            line,
+            marker: egui_plot::MarkerShape::Circle,
+        };
+        thin(axis, name, values, style, 1.0)
     };
-    if let Some(curve) = view.derived.pinned_curve() {
-        head(curve, "pinned", LineStyle::Dashed { length: 6.0 });
-    }
-    if let Some(curve) = view.derived.hovered_curve() {
-        head(curve, "head", LineStyle::Solid);
-    }
-}
-
-/// The budget beside its cross-hair, on the side that has room.
-fn budget_text(plot: &mut PlotUi<'_>, view: &View<'_>, octave_at: f64, largest: usize) {
-    let tokens = view.derived.budget_tokens();
-    let right_half = octave_at > (largest as f64).log2() / 2.0;
-    let (anchor, text) = if right_half {
-        (egui::Align2::RIGHT_BOTTOM, format!("{tokens}  "))
-    } else {
-        (egui::Align2::LEFT_BOTTOM, format!("  {tokens}"))
-    };
-    plot.text(
-        egui_plot::Text::new(
-            "",
-            PlotPoint::new(octave_at, 0.0),
-            RichText::new(text).size(12.0),
-        )
-        .anchor(anchor)
-        .color(view.theme.selection)
-        .allow_hover(false),
-    );
-}
-
-fn random_line<'p>(axis: &Axis, chance: &[f64], theme: &Theme) -> Line<'p> {
-    axis.curve("random".to_owned(), chance)
-        .color(theme.random)
-        .style(random_style(theme).line)
-        .width(1.0)
+    let pinned = view.derived.pinned_curve();
+    let pinned = pinned.map(|curve| head(curve, "pinned", LineStyle::Dashed { length: 6.0 }));
+    let hovered = view.derived.hovered_curve();
+    let hovered = hovered.map(|curve| head(curve, "head", LineStyle::Solid));
+    [pinned, hovered].into_iter().flatten().collect()
 }
 
 pub(super) fn random_style(theme: &Theme) -> SeriesStyle {

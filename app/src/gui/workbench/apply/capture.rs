@@ -71,7 +71,7 @@ impl Workbench {
 
     fn resume_capture(&mut self) {
         if self.data.capture_job().is_none()
-            && let Some(order) = self.data.resumable.clone()
+            && let Some((order, _)) = self.data.resumable.clone()
         {
             self.start_capture(order);
         }

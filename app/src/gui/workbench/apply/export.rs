@@ -11,7 +11,9 @@ impl Workbench {
         match command {
             ExportCommand::ToggleExport(pane) => {
                 if let Some(nearest) = pane.and_then(|pane| pane.view().figure()) {
-                    self.settings.export.kind = nearest(&self.settings.choices);
+                    let shown = nearest(&self.settings.choices);
+                    self.settings.export.kind = shown.kind;
+                    self.settings.export.all_samples = shown.all_samples;
                 }
                 self.export_open = pane.is_some() || !self.export_open;
             }

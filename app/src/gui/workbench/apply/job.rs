@@ -34,8 +34,9 @@ impl Workbench {
 
     /// Stops a job; one that only waits is gone at once.
     pub(in crate::gui::workbench) fn stop_job(&mut self, key: &JobKey) {
-        let waiting = self.lanes.cancel(key);
-        self.data.jobs.retain(|job| Some(job.id) != waiting);
+        if let Some(waiting) = self.lanes.cancel(key) {
+            self.end_job(waiting);
+        }
     }
 
     pub(super) fn stop_capture(&mut self) {

@@ -4,6 +4,7 @@ use kvlens_analysis::Budget;
 
 use super::Workbench;
 use crate::gui::command::LookCommand;
+use crate::gui::lanes::JobKey;
 use crate::gui::state::MapScope;
 
 impl Workbench {
@@ -50,7 +51,7 @@ impl Workbench {
         self.settings.choices.map_scope = scope;
         // what was cancelled or failed is asked again
         if !self.data.is_comparing_samples() {
-            self.asked_maps = None;
+            self.retry(&JobKey::CompareSamples);
         }
     }
 

@@ -1,12 +1,13 @@
 //! What commands about sessions do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Workbench;
 use crate::gui::command::SessionCommand;
-use crate::gui::data::Slot;
+use crate::gui::data::{Severity, Slot};
 use crate::gui::dialogs::Purpose;
 use crate::gui::lanes::ReadRequest;
+use crate::gui::workbench::dropped::{dropped_command, has_prompts};
 
 impl Workbench {
     pub(super) fn apply_session(&mut self, command: SessionCommand, context: &egui::Context) {
@@ -27,10 +28,28 @@ impl Workbench {
 
     /// Opens a session that somebody wants to see, rather than that of a running capture.
     fn open_by_hand(&mut self, path: PathBuf) {
+        if has_prompts(&path) && path.is_file() {
+            self.offer_to_capture(&path);
+            return;
+        }
         if let Some(capture) = &mut self.data.capture {
             capture.is_for_show = capture.out == path;
         }
         self.open(Slot::Main, path);
+    }
+
+    /// A file of prompts is no session, but can become one.
+    fn offer_to_capture(&mut self, path: &Path) {
+        if let Some(command) = dropped_command(path, &self.settings.capture) {
+            self.commands.send(command);
+        }
+        self.settings.hide_capture = false;
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let text = format!(
+            "{} holds prompts and no session; press Run in the capture panel to capture them",
+            name.display()
+        );
+        self.note(Severity::Warning, text);
     }
 
     pub(in crate::gui::workbench) fn open(&mut self, slot: Slot, path: PathBuf) {
@@ -109,7 +128,6 @@ impl Workbench {
     fn swap_sessions(&mut self) {
         if self.data.beside.is_some() {
             std::mem::swap(&mut self.data.session, &mut self.data.beside);
-            self.asked_attention = None;
         }
     }
 }

@@ -1,0 +1,150 @@
+//! The plot: a metric against the budget, or against recall.
+
+use egui::Ui;
+
+use crate::gui::data::Shown;
+use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
+use crate::gui::question_choices::{FidelityMetric, FidelityPlot};
+use crate::gui::theme::SeriesStyle;
+use crate::gui::views::View;
+use crate::gui::widgets::line_plot::{
+    AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, height_left,
+};
+
+pub(super) fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &FidelityCurves) {
+    let choices = &view.settings.choices.fidelity;
+    let hidden = &view.settings.choices.hidden_windows;
+    let visible: Vec<&FidelityCurve> = curves
+        .curves
+        .iter()
+        .filter(|curve| !hidden.contains(&curve.label))
+        .collect();
+    let full = curves.full.filter(|_| has_full_line(choices.metric));
+    let y = metric_axis(choices.metric, &visible, full);
+    let plot = match choices.plot {
+        FidelityPlot::Budget | FidelityPlot::Answers => LinePlot {
+            curves: visible
+                .iter()
+                .map(|curve| over_budget(view, curve))
+                .collect(),
+            vertical: Some((view.derived.budget_tokens().max(1) as f64).log2()),
+            horizontal: full,
+            ..LinePlot::new(
+                "Fidelity against the budget",
+                height_left(ui),
+                budget_axis(view, shown, &visible),
+                y,
+            )
+        },
+        FidelityPlot::Recall => LinePlot {
+            curves: visible.iter().flat_map(|curve| dots(view, curve)).collect(),
+            horizontal: full,
+            ..LinePlot::new(
+                "Fidelity against recall",
+                height_left(ui),
+                PlotAxis::shares("recall of the queries"),
+                y,
+            )
+        },
+    };
+    plot.show(ui, view.theme);
+}
+
+/// KL and agreement of the full cache with itself are 0 and 1, and need no line.
+pub(super) fn has_full_line(metric: FidelityMetric) -> bool {
+    matches!(metric, FidelityMetric::AnswerNll | FidelityMetric::Score)
+}
+
+/// From the smallest to the largest measured budget, with room for the workbench's own.
+fn budget_axis(view: &View<'_>, shown: &Shown, curves: &[&FidelityCurve]) -> PlotAxis {
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let octaves: Vec<f64> = points.map(|point| point.budget_tokens.log2()).collect();
+    let own = (view.derived.budget_tokens().max(1) as f64).log2();
+    let whole = (shown.sample.record.prompt_ids.len().max(2) as f64).log2();
+    PlotAxis {
+        label: "Budget in tokens".to_owned(),
+        low: octaves.iter().copied().fold(own, f64::min).floor(),
+        high: octaves
+            .iter()
+            .copied()
+            .fold(own, f64::max)
+            .min(whole.ceil()),
+        numbers: AxisNumbers::Octaves,
+        whole: None,
+    }
+}
+
+fn metric_axis(metric: FidelityMetric, curves: &[&FidelityCurve], full: Option<f64>) -> PlotAxis {
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let upper = points.map(|point| point.interval.map_or(point.value, |interval| interval.high));
+    let largest = upper.chain(full).fold(0.0, f64::max);
+    let is_share = metric.largest().is_finite();
+    PlotAxis {
+        label: metric.label().to_owned(),
+        low: 0.0,
+        high: match is_share {
+            true => 1.0,
+            false => largest.max(1e-6),
+        },
+        numbers: match is_share {
+            true => AxisNumbers::Shares,
+            false => AxisNumbers::Any,
+        },
+        whole: None,
+    }
+}
+
+fn over_budget(view: &View<'_>, curve: &FidelityCurve) -> PlotCurve {
+    let has_band = curve.points.iter().any(|point| point.interval.is_some());
+    let edge = |of: fn(&kvlens_analysis::statistics::Interval) -> f64| -> Vec<f64> {
+        let points = curve.points.iter();
+        points
+            .map(|point| point.interval.as_ref().map_or(point.value, of))
+            .collect()
+    };
+    PlotCurve {
+        name: curve.label.clone(),
+        style: style_of(view, curve),
+        xs: curve
+            .points
+            .iter()
+            .map(|point| point.budget_tokens.log2())
+            .collect(),
+        ys: curve.points.iter().map(|point| point.value).collect(),
+        band: has_band.then(|| {
+            (
+                edge(|interval| interval.low),
+                edge(|interval| interval.high),
+            )
+        }),
+        drawn: Drawn::CURVE,
+    }
+}
+
+/// Each budget for itself, so that the hover can name it.
+fn dots(view: &View<'_>, curve: &FidelityCurve) -> Vec<PlotCurve> {
+    let dots = curve.points.iter().map(|point| PlotCurve {
+        name: format!("{} at {}", curve.label, point.budget),
+        style: style_of(view, curve),
+        xs: vec![point.recall],
+        ys: vec![point.value],
+        band: None,
+        drawn: Drawn::DOTS,
+    });
+    dots.collect()
+}
+
+fn style_of(view: &View<'_>, curve: &FidelityCurve) -> SeriesStyle {
+    match curve.is_oracle {
+        true => oracle_style(view),
+        false => view.theme.series(&curve.label, curve.repeat),
+    }
+}
+
+pub(super) fn oracle_style(view: &View<'_>) -> SeriesStyle {
+    SeriesStyle {
+        color: view.theme.oracle,
+        line: egui_plot::LineStyle::Solid,
+        marker: egui_plot::MarkerShape::Cross,
+    }
+}

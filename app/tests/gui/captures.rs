@@ -1,0 +1,198 @@
+//! Stories of captures: from the empty state, cancelled, refused, of models of every kind.
+
+use std::path::Path;
+
+use crate::common::{bench, inside, inside_mut, inspector_number, shows_a_sample, wait_for};
+use egui_kittest::kittest::Queryable as _;
+use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
+use kvlens::gui::command::{CaptureCommand, JobCommand, LookCommand};
+use kvlens::gui::state::{HeadAddress, Settings};
+use kvlens_analysis::Budget;
+use kvlens_sessions::Session;
+
+#[test]
+fn the_demo_runs_from_the_empty_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    assert!(bench.query_by_label("Recall vs budget").is_none());
+    bench.get_by_label("Run the demo").click();
+    bench.run_steps(3);
+    assert!(inside(&bench).data().capture_job().is_some());
+    assert!(bench.query_all_by_label("Cancel").count() > 0);
+    wait_for(&mut bench, "the first sample", |workbench| {
+        workbench.data().shown().is_some()
+    });
+    assert!(
+        inside(&bench).data().capture_job().is_some(),
+        "the first sample is shown while the others are captured"
+    );
+    wait_for(&mut bench, "the demo", shows_a_sample);
+
+    let session = inside(&bench).data().session.as_ref().unwrap();
+    assert_eq!(session.info.samples.len(), 8);
+    assert_eq!(session.info.name, "demo");
+    assert!(folder.path().join("demo.kvlens/manifest.json").is_file());
+    assert!(bench.query_by_label("Recall vs budget").is_some());
+    assert!(bench.query_by_label("Strip of the whole prompt").is_some());
+    assert!(inside(&bench).derived().budget_tokens() > 1);
+}
+
+#[test]
+fn a_running_capture_is_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        capture: CaptureSettings {
+            decode_tokens: 1000,
+            ignore_eos: true,
+            ..CaptureSettings::default()
+        },
+        ..Settings::default()
+    };
+    let mut bench = bench(folder.path(), settings);
+    bench.run_steps(2);
+    bench.get_by_label("Run").click();
+    wait_for(&mut bench, "the capture to decode", |workbench| {
+        let job = workbench.data().capture_job();
+        job.is_some_and(|job| job.progress.stage == "Decode")
+    });
+    bench.get_all_by_label("Cancel").next().unwrap().click();
+    bench.run_steps(3);
+    bench.get_by_label("Stop the capture").click();
+    wait_for(&mut bench, "the cancel", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    assert!(inside(&bench).data().session.is_none());
+    let log = &inside(&bench).data().log;
+    assert!(
+        log.iter().any(|line| line.text.contains("Cancelled")),
+        "{log:?}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_capture_that_is_cancelled_in_the_middle_keeps_what_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    bench.get_by_label("Run the demo").click();
+    wait_for(&mut bench, "the first sample", |workbench| {
+        workbench.data().shown().is_some()
+    });
+    inside_mut(&mut bench).send(JobCommand::StopCapture);
+    wait_for(&mut bench, "the cancel", shows_a_sample);
+    let session = inside(&bench).data().session.as_ref().unwrap();
+    let kept = session.info.samples.len();
+    assert!((1..8).contains(&kept), "{kept}");
+    let on_disk = Session::open(&session.info.path).unwrap();
+    assert_eq!(on_disk.sample_count(), kept);
+}
+
+#[test]
+fn what_cannot_run_is_said_in_the_panel() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    let capture = CaptureSettings {
+        windows: vec!["nonsense:3".to_owned()],
+        ..CaptureSettings::default()
+    };
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(capture)));
+    bench.run_steps(2);
+    bench.get_by_label("Run").click();
+    bench.run_steps(3);
+    let error = inside(&bench).data().capture_error.clone().unwrap();
+    assert!(error.contains("nonsense"));
+    assert!(bench.query_all_by_label_contains("nonsense").count() > 0);
+    assert!(inside(&bench).data().capture_job().is_none());
+}
+
+#[test]
+fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    let edited = |model: &str| CaptureSettings {
+        model: model.to_owned(),
+        data: "demo:samples=1".to_owned(),
+        source: kvlens::gui::capture_settings::PromptSource::File,
+        decode_tokens: 4,
+        ..CaptureSettings::default()
+    };
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited(
+        "no/such-model",
+    ))));
+    wait_for(&mut bench, "what will be fetched", |workbench| {
+        let said = workbench
+            .data()
+            .capture_memory
+            .as_deref()
+            .unwrap_or_default();
+        said == "no/such-model will be fetched from the hub"
+    });
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited("demo"))));
+    wait_for(&mut bench, "the estimate", |workbench| {
+        let said = workbench
+            .data()
+            .capture_memory
+            .as_deref()
+            .unwrap_or_default();
+        said.starts_with("Memory: ") && said.contains("session: ")
+    });
+    bench.run_steps(2);
+    assert!(bench.query_by_label_contains("Memory: ").is_some());
+    assert!(bench.query_by_label("Recent models").is_none());
+    inside_mut(&mut bench).send(CaptureCommand::RunCapture);
+    wait_for(&mut bench, "the capture", shows_a_sample);
+    assert_eq!(inside(&bench).settings().recent_models, ["demo"]);
+    bench.run_steps(2);
+    assert!(bench.query_by_label("Recent models").is_some());
+}
+
+#[test]
+fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sessions/tests/fixtures");
+    for model in ["qwen2-bias-tied", "gguf/llama-gqa-tied-rope3.gguf"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bench = bench(folder.path(), Settings::default());
+        // a model of random weights says what no font can draw
+        bench
+            .ctx
+            .set_missing_glyph_policy(egui::MissingGlyphPolicy::Tofu);
+        bench.run_steps(2);
+        let model = fixtures.join(model);
+        inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(CaptureSettings {
+            model: model.display().to_string(),
+            source: PromptSource::Text,
+            text: "The ferry stood in the shade, and the code of Karin is yellow.".to_owned(),
+            windows: vec!["last:8".to_owned(), "laq:n=4".to_owned()],
+            decode_tokens: 8,
+            ignore_eos: true,
+            ..CaptureSettings::default()
+        })));
+        bench.run_steps(2);
+        bench.get_by_label("Run").click();
+        bench.run_steps(2);
+        wait_for(&mut bench, "the capture", |workbench| {
+            shows_a_sample(workbench) || workbench.data().capture_error.is_some()
+        });
+        assert_eq!(inside(&bench).data().capture_error, None, "{model:?}");
+        let shown = inside(&bench).data().shown().unwrap().clone();
+        assert_eq!(shown.sample.record.generated_ids.len(), 8);
+
+        // one head, two windows, one less the other
+        let heads = vec![HeadAddress { layer: 1, head: 1 }];
+        let change = kvlens::gui::state::SelectionChange::Replace;
+        inside_mut(&mut bench).send(LookCommand::SelectHeads { heads, change });
+        inside_mut(&mut bench).send(LookCommand::SetWindow("laq:n=4".to_owned()));
+        inside_mut(&mut bench).send(LookCommand::SetMinus(Some("last:8".to_owned())));
+        inside_mut(&mut bench).send(LookCommand::SetBudget(Budget::Tokens(4)));
+        bench.run_steps(3);
+        let laq = inspector_number(&bench, "recall of laq:n=4");
+        let last = inspector_number(&bench, "recall of last:8");
+        let map = inside(&bench).derived().map().unwrap();
+        // heads that share keys share a cell
+        let cell = map.heads + 1 / map.query_heads_per_cell;
+        assert!((map.values[cell] - (laq - last)).abs() < 2e-3, "{model:?}");
+    }
+}

@@ -1,0 +1,205 @@
+//! Stories of sessions: opened, damaged, copied, measured again; and what is said of them.
+
+use crate::common::{bench, inside, inside_mut, opened, session, shows_a_sample, wait_for};
+use egui_kittest::kittest::Queryable as _;
+use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
+use kvlens::gui::command::{CaptureCommand, LayoutCommand, LookCommand, SessionCommand};
+use kvlens::gui::data::Severity;
+use kvlens::gui::state::Settings;
+use kvlens_analysis::Budget;
+
+#[test]
+fn a_damaged_session_is_reported_and_the_open_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    let damaged = folder.path().join("damaged.kvlens");
+    std::fs::create_dir(&damaged).unwrap();
+    for entry in std::fs::read_dir(session()).unwrap() {
+        let entry = entry.unwrap();
+        let mut bytes = std::fs::read(entry.path()).unwrap();
+        if entry.file_name() != "manifest.json" {
+            bytes.truncate(bytes.len() / 2);
+        }
+        std::fs::write(damaged.join(entry.file_name()), bytes).unwrap();
+    }
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(damaged));
+    wait_for(&mut bench, "the refusal", |workbench| {
+        workbench
+            .data()
+            .log
+            .iter()
+            .any(|line| line.severity == Severity::Error)
+    });
+    wait_for(&mut bench, "the lanes", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    let data = inside(&bench).data();
+    assert!(data.is_open(session()));
+    assert!(data.shown().is_some());
+    let error = data
+        .log
+        .iter()
+        .find(|line| line.severity == Severity::Error)
+        .unwrap();
+    assert!(error.text.contains("truncated"), "{}", error.text);
+}
+
+#[test]
+fn other_scoring_measures_again_without_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(LookCommand::SetBudget(Budget::Tokens(16)));
+    bench.run_steps(2);
+    let before = inside(&bench).data().shown().unwrap().version;
+    let mut options = inside(&bench).settings().choices.measure;
+    options.overrides.pool = Some("max:13".parse().unwrap());
+    inside_mut(&mut bench).send(LookCommand::SetMeasureOptions(options));
+    wait_for(&mut bench, "the new numbers", |workbench| {
+        workbench
+            .data()
+            .shown()
+            .is_some_and(|shown| shown.version > before)
+    });
+    let shown = inside(&bench).data().shown().unwrap();
+    assert_eq!(shown.options, options);
+    assert_eq!(
+        shown.sample.windows[0].scoring.scoring.pool,
+        "max:13".parse().unwrap()
+    );
+}
+
+#[test]
+fn a_saved_copy_opens_with_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    let before = inside(&bench).data().shown().unwrap().sample.windows[0]
+        .comparison
+        .clone();
+    let copy = folder.path().join("copy.kvlens");
+    inside_mut(&mut bench).send(SessionCommand::SaveSessionAs(copy.clone()));
+    wait_for(&mut bench, "the copy", |workbench| {
+        workbench.data().jobs.is_empty()
+    });
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(copy.clone()));
+    wait_for(&mut bench, "the copy on show", |workbench| {
+        shows_a_sample(workbench) && workbench.data().is_open(&copy)
+    });
+    let after = &inside(&bench).data().shown().unwrap().sample.windows[0].comparison;
+    // as text: what is undefined is not equal to itself
+    assert!(format!("{after:?}") == format!("{before:?}"));
+}
+
+#[test]
+fn the_curves_of_a_longer_prompt_are_seen_to_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(CaptureSettings {
+        source: PromptSource::Text,
+        text: "The code of Karin is yellow.".to_owned(),
+        windows: vec!["last:2".to_owned()],
+        ..CaptureSettings::default()
+    })));
+    inside_mut(&mut bench).send(CaptureCommand::RunCapture);
+    wait_for(&mut bench, "the short prompt", shows_a_sample);
+    bench.run_steps(3);
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session().to_owned()));
+    wait_for(&mut bench, "the long prompt", |workbench| {
+        let shown = workbench.data().shown();
+        workbench.data().jobs.is_empty()
+            && shown.is_some_and(|shown| shown.sample.record.prompt_ids.len() > 400)
+    });
+    bench.run_steps(3);
+    let plot = bench.get_by_label("Curves over the budget").rect();
+    let at = plot.right_center() - egui::vec2(3.0, 0.0);
+    bench.drag_at(at);
+    bench.run_steps(2);
+    bench.drop_at(at);
+    bench.run_steps(3);
+    let budget = inside(&bench).derived().budget_tokens();
+    assert!(
+        budget > 400,
+        "the right end of the curves is at {budget} tokens"
+    );
+}
+
+#[test]
+fn one_damaged_sample_does_not_close_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("damaged.kvlens");
+    std::fs::create_dir(&damaged).unwrap();
+    for entry in std::fs::read_dir(session()).unwrap() {
+        let entry = entry.unwrap();
+        let mut bytes = std::fs::read(entry.path()).unwrap();
+        if entry.file_name() == "sample-00000.safetensors" {
+            *bytes.last_mut().unwrap() ^= 1;
+        }
+        std::fs::write(damaged.join(entry.file_name()), bytes).unwrap();
+    }
+    let mut bench = bench(folder.path(), Settings::default());
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(damaged.clone()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    let data = inside(&bench).data();
+    assert!(data.is_open(&damaged));
+    assert_eq!(data.shown().unwrap().index, 1, "the first that is whole");
+    let id = data.session.as_ref().unwrap().info.samples[0].id.clone();
+    let mut log = data.log.iter();
+    let warned = log.find(|line| line.severity == Severity::Warning).unwrap();
+    assert!(warned.text.contains(&id), "{}", warned.text);
+    // asked for by itself, it says what is wrong, and the other one stays
+    inside_mut(&mut bench).send(SessionCommand::SelectSample(0));
+    wait_for(&mut bench, "the refusal", |workbench| {
+        let mut log = workbench.data().log.iter();
+        log.any(|line| line.severity == Severity::Error)
+    });
+    assert_eq!(inside(&bench).data().shown().unwrap().index, 1);
+}
+
+#[test]
+fn a_file_of_prompts_where_a_session_is_expected_is_offered_to_be_captured() {
+    let folder = tempfile::tempdir().unwrap();
+    let prompts = folder.path().join("mine.jsonl");
+    std::fs::write(&prompts, "{\"prompt\": \"Karin's code is yellow.\"}\n").unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(LayoutCommand::ToggleCapturePanel);
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(prompts.clone()));
+    bench.run_steps(4);
+    let settings = inside(&bench).settings();
+    assert_eq!(settings.capture.source, PromptSource::File);
+    assert_eq!(settings.capture.data, prompts.display().to_string());
+    assert!(
+        bench.query_by_label("Run").is_some(),
+        "the panel is in sight"
+    );
+    assert!(inside(&bench).data().is_open(session()));
+    let log = &inside(&bench).data().log;
+    assert!(log.iter().any(|line| line.text.contains("press Run")));
+    assert!(log.iter().all(|line| line.severity != Severity::Error));
+}
+
+#[test]
+fn a_long_message_wraps_and_covers_no_bar() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    let nowhere = format!("/no/such/place/{}/run.kvlens", "deep/".repeat(60));
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(nowhere.into()));
+    wait_for(&mut bench, "the refusal", |workbench| {
+        let mut log = workbench.data().log.iter();
+        workbench.data().jobs.is_empty() && log.any(|line| line.severity == Severity::Error)
+    });
+    bench.run_steps(4);
+    let message = bench.get_by_label_contains("no/such/place").rect();
+    let window = bench.ctx.content_rect();
+    assert!(window.contains_rect(message), "{message:?} in {window:?}");
+    assert!(message.height() > 30.0, "it wraps: {message:?}");
+    for bar in ["Budget in tokens", "Budget", "Run", "Sample after"] {
+        let bar_rect = bench.get_by_label(bar).rect();
+        assert!(
+            !message.intersects(bar_rect),
+            "{bar}: {bar_rect:?}, {message:?}"
+        );
+    }
+    bench.get_by_label("Close the message").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label_contains("no/such/place").is_none());
+}
