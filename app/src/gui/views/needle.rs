@@ -2,8 +2,9 @@
 
 use egui::{Id, RichText, ScrollArea, Ui, Vec2, vec2};
 
-use super::{FigureKind, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::needle_maps::{NeedleMaps, NeedleWindow};
 use crate::gui::numbers::Table;
@@ -11,6 +12,7 @@ use crate::gui::session_maps::{GatheredKey, SessionMaps};
 use crate::gui::state::{Choices, MapScope};
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
+use crate::jobs::figure::KindChoice;
 
 const TITLE_HEIGHT: f32 = 20.0;
 /// A map with its axes.
@@ -49,16 +51,19 @@ impl PaneView for NeedleView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|_| FigureKind::Needle)
+        Some(|_| ShownFigure {
+            kind: KindChoice::Needle,
+            all_samples: true,
+        })
     }
 }
 
 /// The maps of the open session at the budget that is chosen, as far as they were measured.
 fn maps<'a>(view: &'a View<'_>) -> Option<&'a SessionMaps> {
     let (session, _) = view.shown()?;
-    let wanted = GatheredKey::of(&session.info.path, &view.settings.choices);
-    let maps = view.data.session_maps.as_deref()?;
-    (maps.key.gathered == wanted).then_some(maps)
+    let wanted = GatheredKey::of(session, &view.settings.choices);
+    let maps = view.data.answers.maps.value()?;
+    maps.key.gathered.is_shown_for(&wanted).then_some(maps)
 }
 
 fn needle_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -136,7 +141,7 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps, title: &str, values: 
                 map: ColorMap::Sequential,
                 color_bar: true,
             },
-            version: view.data.session_maps_version,
+            version: view.data.answers.maps.version(),
             axes: Some(["Depth", "Tokens"]),
             ticks: [
                 &|row| grid.depths.get(row).map_or(String::new(), f64::to_string),
