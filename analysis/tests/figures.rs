@@ -171,9 +171,9 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         ..row
     });
     // as many places as a rank has bins, and more lines than columns
-    let places: Vec<String> = (0..24_u32).map(|bin| (bin * bin + 1).to_string()).collect();
+    let bins: Vec<String> = (0..24_u32).map(|bin| (bin * bin + 1).to_string()).collect();
     let placed = |text: FigureText| FigureText {
-        names: places.clone(),
+        names: bins.clone(),
         ..text
     };
     let square = |series: fn(usize, usize) -> &'static str| -> Vec<FigureRow> {
