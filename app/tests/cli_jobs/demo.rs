@@ -88,7 +88,11 @@ fn the_demo_takes_a_model_and_runs_it_on_the_pieces() {
     let ran = run_ok(folder.path(), &["demo", "--no-window", "--model", model]);
     let told = "the 8 prompts will take about ";
     let before = ran.stderr.split("[1/8]").next().unwrap();
-    assert!(before.contains(told), "before the first prompt: {}", ran.stderr);
+    assert!(
+        before.contains(told),
+        "before the first prompt: {}",
+        ran.stderr
+    );
     let manifest = folder.path().join("kvlens-demo/demo.kvlens/manifest.json");
     let manifest: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
