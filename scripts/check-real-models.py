@@ -137,10 +137,11 @@ def check(arguments, path):
     decode_off = visible(attention(sample, 0), steps)
     window_off = visible(attention(sample, 1), last)
     same_greedy = greedy == generated
-    print(f"{name} ({kind}): {len(ids)} tokens of {arguments.text}, ids {'equal' if same_ids else 'DIFFER'}, "
-          f"{STEPS} greedy ids {'equal' if same_greedy else 'DIFFER'}, attention off by at most {decode_off:.1e} in the decode "
-          f"steps and {window_off:.1e} in the last {ROWS} rows", flush=True)
-    return same_ids and same_greedy and max(decode_off, window_off) <= TOLERANCE
+    told = (f"{name} ({kind}): {len(ids)} tokens of {arguments.text}, ids {'equal' if same_ids else 'DIFFER'}, "
+            f"{STEPS} greedy ids {'equal' if same_greedy else 'DIFFER'}, attention off by at most {decode_off:.1e} in the decode "
+            f"steps and {window_off:.1e} in the last {ROWS} rows")
+    print(told, flush=True)
+    return told, same_ids and same_greedy and max(decode_off, window_off) <= TOLERANCE
 
 
 def main():
@@ -148,11 +149,14 @@ def main():
     parser.add_argument("--program", required=True, help="the built kvlens")
     parser.add_argument("--text", required=True, help="a text file of more than 1,000 tokens")
     parser.add_argument("--work", required=True, help="a folder for sessions")
+    parser.add_argument("--keep", required=True, help="the file that the lines are kept in")
     parser.add_argument("models", nargs="+", help="GGUF files")
     arguments = parser.parse_args()
     # every model is looked at, whatever the one before it gave
     outcomes = [check(arguments, model) for model in arguments.models]
-    if not all(outcomes):
+    with open(arguments.keep, "w", encoding="utf-8") as file:
+        file.writelines(f"{told}\n" for told, _ in outcomes)
+    if not all(agrees for _, agrees in outcomes):
         sys.exit("check-real-models: not everything agrees")
 
 

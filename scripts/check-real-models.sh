@@ -1,5 +1,6 @@
 #!/bin/sh
-# Holds KVLens against transformers on real checkpoints and real text, and prints how far they are apart.
+# Holds KVLens against transformers on real checkpoints and real text, prints how far they are apart, and keeps that in
+# docs/numbers/real-check.txt, which docs/real-model.md quotes.
 #
 #   scripts/check-real-models.sh FOLDER [PROGRAM]
 #
@@ -10,7 +11,7 @@
 set -eu
 
 if [ $# -lt 1 ]; then
-    sed -n '2,11s/^# \{0,1\}//p' "$0"
+    sed -n '2,12s/^# \{0,1\}//p' "$0"
     exit 2
 fi
 here=$(cd "$(dirname "$0")" && pwd)
@@ -48,4 +49,5 @@ if [ ! -f "$gemma" ]; then
     mv "$gemma.partial" "$gemma"
 fi
 
-"$folder/venv/bin/python" "$here/check-real-models.py" --program "$program" --text "$text" --work "$folder" "$smollm2" "$gemma"
+"$folder/venv/bin/python" "$here/check-real-models.py" --program "$program" --text "$text" --work "$folder" \
+    --keep "$here/../docs/numbers/real-check.txt" "$smollm2" "$gemma"
