@@ -22,6 +22,9 @@ pub struct CachedValues {
     output_norms: Vec<Tensor>,
 }
 
+/// What one head reads behind the prompt: weight `[W]` and sum of values `[W, D]`.
+type Behind = (Vec<f64>, Vec<f64>);
+
 /// The tokens of the decode stage, taken before a window forgets them.
 pub(crate) struct DecodeCache {
     keys: Vec<Tensor>,
@@ -202,7 +205,7 @@ impl CachedValues {
         rows: &QueryRows,
         layer: usize,
         kv_head: usize,
-    ) -> Result<Vec<(Vec<f64>, Vec<f64>)>, SessionError> {
+    ) -> Result<Vec<Behind>, SessionError> {
         let (_, _, prompt_tokens, head_dim) = keys.shape();
         let group = keys.group_size()?;
         let decode_keys = of_layer(&self.decode_keys, layer)?.get(kv_head)?;
