@@ -22,14 +22,14 @@ pub struct CachedValues {
     output_norms: Vec<Tensor>,
 }
 
+/// What one head reads behind the prompt: weight `[W]` and sum of values `[W, D]`.
+type Behind = (Vec<f64>, Vec<f64>);
+
 /// The tokens of the decode stage, taken before a window forgets them.
 pub(crate) struct DecodeCache {
     keys: Vec<Tensor>,
     values: Vec<Tensor>,
 }
-
-/// Of a query head's rows: attention on the decode stage's tokens, `[W]`, and the sum of their values by it, `[W, D]`.
-type MassAndSum = (Vec<f64>, Vec<f64>);
 
 impl DecodeCache {
     /// Copies what stands in the cache behind a prompt of `prompt_tokens` tokens.
@@ -205,7 +205,7 @@ impl CachedValues {
         rows: &QueryRows,
         layer: usize,
         kv_head: usize,
-    ) -> Result<Vec<MassAndSum>, SessionError> {
+    ) -> Result<Vec<Behind>, SessionError> {
         let (_, _, prompt_tokens, head_dim) = keys.shape();
         let group = keys.group_size()?;
         let decode_keys = of_layer(&self.decode_keys, layer)?.get(kv_head)?;
