@@ -28,7 +28,7 @@ const STACK_BYTES: u64 = 64 << 20;
 const STACK_BYTES_PER_FUEL: u64 = 1024;
 
 /// How long a rendering may take: it takes a millisecond, and one that has not ended by then will not.
-const MOST_TIME: Duration = Duration::from_secs(20);
+const MOST_TIME: Duration = Duration::from_secs(5);
 
 /// Refuses a template that parsing could not hold.
 pub(super) fn check_source(source: &str) -> Result<(), String> {
