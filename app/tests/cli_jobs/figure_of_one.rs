@@ -130,7 +130,7 @@ fn attention_is_of_one_head_and_of_windows_that_have_rows() {
         ran.stderr
     };
     assert!(wrong(&[]).contains("one --layer and one --head"));
-    assert!(wrong(&["--layer", "9", "--head", "0"]).contains("4 layers of 4 heads"));
+    assert!(wrong(&["--layer", "9", "--head", "0"]).contains("no session has a layer 9"));
     let missing = wrong(&["--layer", "1", "--head", "0", "--sample", "nobody"]);
     assert!(
         missing.contains("no session has a finished sample 'nobody'"),

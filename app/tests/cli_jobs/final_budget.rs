@@ -69,7 +69,7 @@ fn at_every_budget_it_is_the_lookahead_of_that_budget_bit_for_bit() {
         ];
         let told = run_ok(path, &arguments);
         assert!(
-            told.stderr.contains("has no numbers at 64"),
+            told.stderr.contains("has no numbers at 67"),
             "{}",
             told.stderr
         );

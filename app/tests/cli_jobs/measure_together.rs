@@ -59,8 +59,8 @@ fn a_folder_of_sessions_is_measured_as_one() {
     }
 
     let summary = read_table(&tables, "summary.parquet");
-    // 7 metrics, 3 windows and the decode stage; 16, 20%, 128 and 256 tokens: 512 are nearly all of the prompts
-    assert_eq!(summary.rows(), 7 * 4 * 4);
+    // 8 metrics, 3 windows and the decode stage; 16, 20%, 128 and 256 tokens: 512 are nearly all of the prompts
+    assert_eq!(summary.rows(), 8 * 4 * 4);
     let winner = read_table(&tables, "winner.parquet");
     // no session has all three windows, but the samples are the same
     assert_eq!(winner.rows(), 2 * 16);
@@ -228,7 +228,7 @@ fn csv_stands_beside_every_table() {
         .iter()
         .filter(|name| name.ends_with(".parquet"))
         .collect();
-    assert_eq!(parquet.len(), 9, "{all:?}");
+    assert_eq!(parquet.len(), 10, "{all:?}");
     for name in parquet {
         let csv = name.replace(".parquet", ".csv");
         let text = fs::read_to_string(tables.join(&csv)).unwrap();

@@ -173,7 +173,11 @@ fn a_repair_takes_out_what_is_not_whole_and_says_it() {
         again.stdout
     );
     run_ok(at, &["capture", "--resume", "s.kvlens"]);
-    assert!(fs::read(&sample).unwrap().len() == good.len());
+    let checked = json(at, &["session", "check", "s.kvlens", "--json"], 0);
+    assert_eq!(
+        (&checked["whole"], &checked["pending"]),
+        (&2.into(), &0.into())
+    );
 
     let manifest = session.join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();

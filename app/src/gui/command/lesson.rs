@@ -12,14 +12,7 @@ use crate::gui::views::View;
 
 /// A command about lessons.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EnumDiscriminants)]
-#[strum_discriminants(
-    name(LessonKind),
-    derive(EnumIter, IntoStaticStr),
-    expect(
-        clippy::enum_variant_names,
-        reason = "the words of commands stand by themselves in scripts"
-    )
-)]
+#[strum_discriminants(name(LessonKind), derive(EnumIter, IntoStaticStr))]
 pub enum LessonCommand {
     /// Begin a lesson, by its number in the menu.
     StartLesson(usize),
