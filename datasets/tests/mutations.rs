@@ -114,7 +114,7 @@ fn a_damaged_line_costs_no_other() {
 fn damaged_specifications_are_read_or_refused() {
     let whole = [
         "niah:length=1k..8k/4,depth=0..1/5,samples=4",
-        "niah_multikey_2:length=512|2k,depth=sweep,seed=7,samples=2",
+        "niah_single_2:length=512|2k,depth=sweep,seed=7,samples=2",
         "vt:length=512,hops=3,chains=2",
         "niah_hard:length=2048,depth=0.5,question=absent",
         "demo:question=start,length=512",

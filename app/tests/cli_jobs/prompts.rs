@@ -447,7 +447,7 @@ fn a_plan_file_names_a_template() {
     fs::write(folder.path().join("plan.toml"), plan).unwrap();
     run_ok(folder.path(), &["capture", "--plan", "plan.toml"]);
     let text = run_text(&folder.path().join("runs/demo-rows.kvlens"));
-    assert_eq!(text, "<|bos|>Ann digs. Q: Who? A:");
+    assert!(text.ends_with("Ann digs. Q: Who? A:"), "{text}");
 }
 
 /// A grid of two lengths and depths: its table is the mean of the table of heads, and its picture shows the table.
