@@ -15,7 +15,20 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     let holding = holding.filter(|disk| there.starts_with(disk.mount_point()));
     // the innermost mount; of one over the other the later
     let holding = holding.max_by_key(|disk| disk.mount_point().components().count())?;
-    Some(holding.available_space())
+    // not every mount is listed, such as those in memory: of another one nothing is known
+    is_on(&there, holding.mount_point()).then(|| holding.available_space())
+}
+
+#[cfg(unix)]
+fn is_on(path: &Path, mount_point: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+    matches!((device(path), device(mount_point)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(not(unix))]
+fn is_on(_path: &Path, _mount_point: &Path) -> bool {
+    true
 }
 
 #[cfg(test)]
