@@ -4,7 +4,6 @@ use candle_core::{DType, Tensor};
 use kvlens_analysis::{AttentionRows, Importance, ReducedHead, Scoring, SideScoring, reduce_rows};
 use rayon::prelude::*;
 
-use crate::cached_values::CachedValues;
 use crate::observation::{Evidence, Observation, QueryRows, TokenScores};
 use crate::{CancelFlag, SessionError};
 
@@ -92,6 +91,11 @@ impl PromptKeys {
             layers: in_format(&self.layers, dtype)?,
             ..self.clone()
         })
+    }
+
+    /// H.
+    pub(crate) fn query_heads(&self) -> usize {
+        self.query_heads
     }
 
     /// The same keys, on which nothing is scored any more once the flag is raised.
@@ -196,18 +200,16 @@ impl PromptKeys {
         self.weighted_importance(observation, side, None)
     }
 
-    /// As [`importance`](Self::importance), with the values that a scoring may weigh attention by.
+    /// As [`importance`](Self::importance), with what a scoring may weigh attention by, L * H entries `[T]`.
     pub(crate) fn weighted_importance(
         &self,
         observation: &Observation,
         side: SideScoring,
-        values: Option<&CachedValues>,
+        weights: Option<&[Vec<f32>]>,
     ) -> Result<Importance, SessionError> {
         let mut importance = self.scored(observation, side, self.first_visible())?;
-        let weight = side.scoring.weight;
-        if !weight.is_none() && observation.evidence().is_attention() {
-            let values = values.ok_or_else(no_values)?;
-            importance = importance.weighted(&values.weights(weight, self.query_heads)?)?;
+        if !side.scoring.weight.is_none() && observation.evidence().is_attention() {
+            importance = importance.weighted(weights.ok_or_else(no_values)?)?;
         }
         Ok(side.heads(importance, self.query_heads)?)
     }

@@ -285,7 +285,7 @@ fn an_unfinished_table_leaves_nothing_and_harms_nothing() {
         .unwrap();
     assert_eq!(names(folder.path()), ["cost.parquet"]);
     let empty = read::<CostTable>(folder.path());
-    assert_eq!((empty.rows(), empty.columns().len()), (0, 18));
+    assert_eq!((empty.rows(), empty.columns().len()), (0, 19));
 }
 
 #[test]

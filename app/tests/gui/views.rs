@@ -196,6 +196,9 @@ fn a_lesson_captures_what_it_needs_and_its_steps_set_the_views() {
             .query_by_label_contains("Ask at the start instead")
             .is_some()
     );
+    // the views are set after the prediction
+    bench.get_by_label("none").click();
+    bench.run_steps(3);
     wait_for(&mut bench, "the other prompt", |workbench| {
         let shown = workbench.data().shown().unwrap();
         workbench.data().jobs.is_empty() && shown.index == 1

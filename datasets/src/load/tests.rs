@@ -330,7 +330,8 @@ impl TokenCounter for Words {
     }
 
     fn prompt_tokens(&self, sample: &Sample) -> Result<usize, String> {
-        Ok(self.spans(&sample.prompt_and_prefix())?.len() + 4)
+        let later = sample.later_text().unwrap_or_default();
+        Ok(self.spans(&sample.prompt_and_prefix())?.len() + self.spans(&later)?.len() + 4)
     }
 }
 

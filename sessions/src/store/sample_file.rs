@@ -179,8 +179,13 @@ impl CapturedSample {
         observation: &Observation,
         side: SideScoring,
     ) -> Result<Importance, SessionError> {
+        let weight = side.scoring.weight;
+        let values = self.values.as_ref().filter(|_| !weight.is_none());
+        let weights = values
+            .map(|values| values.weights(weight, self.keys.query_heads()))
+            .transpose()?;
         self.keys
-            .weighted_importance(observation, side, self.values.as_ref())
+            .weighted_importance(observation, side, weights.as_deref())
     }
 
     /// The prompt's values and the decode stage's part of the cache; none where they were not kept.

@@ -44,7 +44,9 @@ fn without_values_everything_else_is_as_it_was() {
                 .importance(&sample.windows()[1], side)
                 .unwrap()
         };
-        assert_eq!(scores(&before), scores(&after));
+        // as text: what is undefined is not equal to itself
+        let [before, after] = [scores(&before), scores(&after)].map(|found| format!("{found:?}"));
+        assert!(before == after, "other scores");
     }
     let again = shrink(&larger, &out, keys, &mut |_, _| {}, &CancelFlag::default());
     assert!(again.unwrap_err().to_string().contains("already there"));

@@ -69,14 +69,20 @@ fn forcing_what_the_model_generated_gives_the_same_observation() {
     let generated = observe(&Decode::generated(plan()), &model, &mut prefilled);
     let forced = Decode::teacher_forced(plan(), generated.token_ids().to_vec());
     let forced = observe(&forced, &model, &mut prefilled);
-    assert_eq!(
-        values(rows(&forced).queries()),
-        values(rows(&generated).queries())
-    );
-    assert_eq!(
-        values(rows(&forced).log_sum_exp()),
-        values(rows(&generated).log_sum_exp())
-    );
+    assert_eq!(forced.token_ids(), generated.token_ids());
+    // a given answer is fed at once and not token by token, which rounds otherwise
+    let pairs = |of: fn(&kvlens_sessions::QueryRows) -> &candle_core::Tensor| {
+        let [forced, generated] = [&forced, &generated].map(|found| values(of(rows(found))));
+        forced.into_iter().zip(generated).collect::<Vec<_>>()
+    };
+    for of in [
+        kvlens_sessions::QueryRows::queries,
+        kvlens_sessions::QueryRows::log_sum_exp,
+    ] {
+        for (forced, generated) in pairs(of) {
+            assert!((forced - generated).abs() < 1e-4, "{forced} {generated}");
+        }
+    }
 }
 
 #[test]
