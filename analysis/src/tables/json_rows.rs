@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{AnyValue, DataFrame, ParquetReader, PolarsResult, SerReader, Series};
@@ -26,18 +27,9 @@ impl JsonRows {
     /// # Errors
     /// [`TableError`] when it is missing or no Parquet file.
     pub fn open(path: &Path) -> Result<Self, TableError> {
-        let mut reader = ParquetReader::new(open(path)?);
-        let metadata = reader.get_metadata();
-        let metadata = metadata.map_err(|source| refused("read", path, source))?;
-        let mut first = 0;
-        let groups = metadata.row_groups.iter().map(|group| {
-            let (start, rows) = (first, group.num_rows());
-            first += rows;
-            (start, rows)
-        });
         Ok(Self {
             path: path.to_owned(),
-            groups: groups.collect(),
+            groups: unless_it_panics(path, || groups(path))?,
             group: None,
             next_row: 0,
         })
@@ -73,13 +65,40 @@ impl Iterator for JsonRows {
     type Item = Result<Value, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = self.row();
+        let path = self.path.clone();
+        let row = unless_it_panics(&path, || self.row());
         if row.is_err() {
             (self.group, self.next_row) = (None, 0);
             self.groups.clear();
         }
         row.transpose()
     }
+}
+
+/// First row and number of rows of each row group.
+fn groups(path: &Path) -> Result<VecDeque<(usize, usize)>, TableError> {
+    let mut reader = ParquetReader::new(open(path)?);
+    let metadata = reader.get_metadata();
+    let metadata = metadata.map_err(|source| refused("read", path, source))?;
+    let mut first = 0;
+    let groups = metadata.row_groups.iter().map(|group| {
+        let (start, rows) = (first, group.num_rows());
+        first += rows;
+        (start, rows)
+    });
+    Ok(groups.collect())
+}
+
+/// The engine takes for granted that the parts of a file belong together, and panics where they do not. It is given
+/// nothing that is used after that.
+fn unless_it_panics<T>(
+    path: &Path,
+    read: impl FnOnce() -> Result<T, TableError>,
+) -> Result<T, TableError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let damaged = std::io::Error::other("its parts do not belong together");
+        Err(refused("read", path, damaged))
+    })
 }
 
 fn open(path: &Path) -> Result<File, TableError> {
@@ -143,6 +162,50 @@ mod tests {
             {"context": "Cy left.", "question": null, "answers": ["Cy"], "index": -1, "share": 2.0, "is_old": null},
         ]);
         assert_eq!(Value::Array(rows), expected);
+    }
+
+    /// Every file is damaged at a few places, the same in every run: rows or a sentence, never a panic.
+    #[test]
+    fn damaged_files_give_rows_or_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let mut state = 18_u64;
+        let mut below = |bound: usize| {
+            // xorshift64 (Marsaglia 2003)
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % bound as u64) as usize
+        };
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..2_000 {
+            let mut bytes = FILE.to_vec();
+            for _ in 0..=below(3) {
+                let at = below(bytes.len());
+                match below(4) {
+                    0 => bytes[at] ^= 1 << below(8),
+                    1 => bytes[at] = below(256) as u8,
+                    2 => drop(
+                        bytes.drain(at.min(bytes.len() - 1)..(at + 1 + below(8)).min(bytes.len())),
+                    ),
+                    _ if below(8) == 0 => bytes.truncate(at + 1),
+                    _ => bytes[at] = 0xff,
+                }
+                if bytes.len() < 2 {
+                    break;
+                }
+            }
+            std::fs::write(&path, bytes).unwrap();
+            let rows = JsonRows::open(&path).map(Iterator::collect::<Result<Vec<Value>, _>>);
+            match rows.and_then(|rows| rows) {
+                Ok(_) => read += 1,
+                Err(error) => {
+                    assert!(error.to_string().contains("a.parquet"), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(read > 200 && refused > 200, "{read} {refused}");
     }
 
     #[test]

@@ -99,27 +99,31 @@ fn needle_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .show(ui, |ui| {
             for grid in &maps.needles {
                 ui.strong(&grid.name);
-                ui.horizontal_wrapped(|ui| grid_ui(ui, view, grid));
+                grid_ui(ui, view, grid);
             }
         });
 }
 
+/// The maps of a grid in rows of as many as there is room for.
 fn grid_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps) {
-    map_ui(ui, view, grid, "score of the answers", &grid.score);
+    let mut maps: Vec<(String, &[f64])> = vec![("score of the answers".to_owned(), &grid.score)];
     for NeedleWindow {
         label,
         evidence_kept,
         recall,
     } in &grid.windows
     {
-        map_ui(
-            ui,
-            view,
-            grid,
-            &format!("{label}: needle kept"),
-            evidence_kept,
-        );
-        map_ui(ui, view, grid, &format!("{label}: recall"), recall);
+        maps.push((format!("{label}: needle kept"), evidence_kept));
+        maps.push((format!("{label}: recall"), recall));
+    }
+    let gap = ui.spacing().item_spacing.x;
+    let columns = ((ui.available_width() + gap) / (SIZE.x + gap)) as usize;
+    for row in maps.chunks(columns.max(1)) {
+        ui.horizontal(|ui| {
+            for (title, values) in row {
+                map_ui(ui, view, grid, title, values);
+            }
+        });
     }
 }
 
