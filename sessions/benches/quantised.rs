@@ -4,7 +4,7 @@
 //! each loaded twice, as it is and dequantised, which take turns. Times are the process's own processor time, so that what
 //! else runs weighs little; ratios are taken turn by turn, and medians are printed.
 
-#[allow(dead_code, reason = "other benches write folders by it")]
+#[expect(dead_code, reason = "other benches write folders by it")]
 mod support;
 
 #[path = "support/gguf.rs"]
