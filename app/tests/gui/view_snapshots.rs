@@ -177,6 +177,9 @@ fn said_of_nothing(pane: Pane) -> Option<&'static str> {
         "Inspector" => "Open a session to see its numbers",
         "Samples" => "No sample of this session is finished",
         "Scoring" => "Open a session to score it otherwise",
+        "Needle" => {
+            "Run a capture of a grid such as niah:length=256|512,depth=0..1/5, or open its session"
+        }
         "Log" => "Opened demo",
         _ => return None,
     })
