@@ -18,6 +18,9 @@ use crate::gui::widgets::typed::TypedField;
 /// Room for a window's label in the table of numbers.
 const LABEL_WIDTH: f32 = 78.0;
 
+/// As many columns of numbers leave room for whole labels.
+const ROOMY_COLUMNS: usize = 7;
+
 /// The same where a column more stands beside it.
 const NARROW_LABEL_WIDTH: f32 = 60.0;
 
@@ -138,14 +141,16 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
         .bands()
         .iter()
         .any(|window| window.ceiling(current).is_some());
+    let metrics = told_metrics(derived, current, at);
+    let is_narrow = has_ceilings || metrics.len() > ROOMY_COLUMNS;
     Grid::new(("numbers", which))
-        .num_columns(Metric::ALL.len() + 1 + usize::from(has_ceilings))
+        .num_columns(metrics.len() + 1 + usize::from(has_ceilings))
         .striped(true)
         .spacing([4.0, 3.0])
         .min_col_width(0.0)
         .show(ui, |ui| {
             ui.label("");
-            for metric in Metric::ALL {
+            for &metric in &metrics {
                 ui.weak(short(metric)).on_hover_text(explain(metric));
                 if has_ceilings && metric == current {
                     ui.weak("of").on_hover_text(
@@ -161,14 +166,14 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                     swatch(ui, &style);
                     // a long label would push the last numbers out of sight
                     ui.scope(|ui| {
-                        ui.set_max_width(match has_ceilings {
+                        ui.set_max_width(match is_narrow {
                             true => NARROW_LABEL_WIDTH,
                             false => LABEL_WIDTH,
                         });
                         ui.add(egui::Label::new(&window.label).truncate());
                     });
                 });
-                for metric in Metric::ALL {
+                for &metric in &metrics {
                     number_ui(ui, view, window, metric, at);
                     if has_ceilings && metric == current {
                         ceiling_ui(ui, window, metric, at);
@@ -177,6 +182,20 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                 ui.end_row();
             }
         });
+}
+
+/// The metric that is chosen, and those that say something of any window: without needed tokens or values in the session
+/// a column would hold nothing.
+fn told_metrics(derived: &Derived, current: Metric, at: usize) -> Vec<Metric> {
+    let says = |metric: Metric| {
+        derived.bands().iter().any(|window| {
+            let mean = window.band(metric).and_then(|band| band.mean.get(at));
+            mean.is_some_and(|value| !value.is_nan())
+        })
+    };
+    let all = Metric::ALL.into_iter();
+    all.filter(|&metric| metric == current || says(metric))
+        .collect()
 }
 
 /// In how many of the selected heads the metric says nothing: the means leave them out.

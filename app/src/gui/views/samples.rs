@@ -55,7 +55,7 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .striped(true)
         .sense(egui::Sense::click())
         .column(Column::remainder().at_least(96.0).clip(true))
-        .column(Column::initial(84.0).at_least(34.0).clip(true))
+        .column(Column::initial(48.0).at_least(34.0).clip(true))
         .column(Column::auto().at_least(48.0))
         .column(Column::auto().at_least(34.0))
         .column(Column::auto().at_least(24.0))
