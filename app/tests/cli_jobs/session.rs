@@ -144,6 +144,7 @@ fn a_repair_takes_out_what_is_not_whole_and_says_it() {
     let good = fs::read(&sample).unwrap();
     fs::write(&sample, &good[..good.len() - 1]).unwrap();
     fs::write(session.join("sample-00002.safetensors.partial"), "half").unwrap();
+    fs::write(session.join("notes.txt"), "mine").unwrap();
     let repaired = run_ok(at, &["session", "repair", "s.kvlens"]);
     for word in [
         "SHA-256 differs",
@@ -160,6 +161,7 @@ fn a_repair_takes_out_what_is_not_whole_and_says_it() {
     let moved = fs::read(quarantine.join("sample-00001.safetensors")).unwrap();
     assert!(moved == good[..good.len() - 1], "nothing is thrown away");
     assert!(quarantine.join("sample-00002.safetensors.partial").exists());
+    assert!(session.join("notes.txt").exists(), "not ours to move");
     let checked = json(at, &["session", "check", "s.kvlens", "--json"], 0);
     assert_eq!(
         (&checked["whole"], &checked["pending"]),

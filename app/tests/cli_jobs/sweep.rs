@@ -107,6 +107,14 @@ fn a_sweep_is_done_once_and_reads_as_sessions_and_as_one_data_set() {
     run_ok(at, &["session", "merge", cell, "--out", merged]);
     assert_eq!(measured(merged, "t3"), whole);
     run_ok(at, &["capture", "--resume", merged]);
+    let smaller = "smaller/demo-demo-length-512-samples-2-last-8.kvlens";
+    run_ok(
+        at,
+        &[
+            "session", "shrink", cell, "--keep", "keys", "--out", smaller,
+        ],
+    );
+    run_ok(at, &["session", "check", smaller]);
 
     let collected = run_ok(at, &["sweep", "collect", "runs"]);
     assert!(

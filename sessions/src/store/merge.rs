@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::manifest::{LOCK_FILE, Manifest, SampleState};
+use super::manifest::{Manifest, SampleState};
+use super::new_folder::fill_new_folder;
 use super::opened_file::OpenedFile;
 use super::parts::{Joined, join, part_folders};
 use super::verified::require_sha256;
-use crate::error::Context;
-use crate::files::{OwnedLock, copy_file};
+use crate::files::copy_file;
 use crate::{CancelFlag, SessionError};
 
 /// Copies sessions that hold parts of one capture, or folders of such parts, into one new session, whose manifest comes
@@ -27,10 +27,6 @@ pub fn merge(
         reason,
         path: out.to_owned(),
     };
-    if out.exists() {
-        let reason = "the output is already there; give another --out";
-        return Err(refused(reason.to_owned()));
-    }
     let mut manifests = Vec::new();
     for session in sessions {
         let parts = part_folders(session);
@@ -49,10 +45,7 @@ pub fn merge(
             "{missing} samples are in none of the parts; capture the parts that are missing, then merge"
         )));
     }
-    copy_all(manifest, out, on_sample, cancel).inspect_err(|_| {
-        // it was made here and holds copies only
-        let _ = std::fs::remove_dir_all(out);
-    })
+    fill_new_folder(out, || copy_all(manifest, out, on_sample, cancel))
 }
 
 /// A manifest whose files are named by their whole paths.
@@ -72,11 +65,6 @@ fn copy_all(
     on_sample: &mut dyn FnMut(usize, usize),
     cancel: &CancelFlag,
 ) -> Result<usize, SessionError> {
-    std::fs::create_dir_all(out).io("create the session folder", out)?;
-    let _lock = OwnedLock::take(
-        &out.join(LOCK_FILE),
-        "something else is writing this session",
-    )?;
     let count = manifest.samples.len();
     for (index, entry) in manifest.samples.iter_mut().enumerate() {
         cancel.check()?;

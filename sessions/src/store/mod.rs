@@ -7,6 +7,7 @@
 mod journal;
 mod manifest;
 mod merge;
+mod new_folder;
 mod opened_file;
 mod parts;
 mod repair;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::journal;
-use super::manifest::{LOCK_FILE, MANIFEST_FILE, Manifest, SampleState};
+use super::manifest::{LOCK_FILE, Manifest, SampleState};
 use super::opened_file::OpenedFile;
 use super::sample_reader::SampleReader;
 use super::verified::require_sha256;
@@ -85,7 +85,7 @@ fn check(path: &Path, sha256: &str, id: &str, manifest: &Manifest) -> Result<(),
     })
 }
 
-/// Files that are ours by their name, and that nothing names.
+/// Files that are a session's by their name, and that nothing names. What somebody else put there stays.
 fn strays(folder: &Path, manifest: &Manifest) -> Result<Vec<String>, SessionError> {
     let named = |name: &str| {
         manifest
@@ -93,12 +93,15 @@ fn strays(folder: &Path, manifest: &Manifest) -> Result<Vec<String>, SessionErro
             .iter()
             .any(|entry| matches!(&entry.state, SampleState::Finished { file, .. } if file == name))
     };
-    let known = [MANIFEST_FILE, LOCK_FILE, journal::JOURNAL_FILE];
+    let is_ours = |name: &str| {
+        let is_sample = name.starts_with("sample-") && name.ends_with(".safetensors");
+        is_sample || name.ends_with(".partial")
+    };
     let mut strays = Vec::new();
     for entry in std::fs::read_dir(folder).io("look into the session folder", folder)? {
         let entry = entry.io("look into the session folder", folder)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !known.contains(&name.as_str()) && !named(&name) {
+        if is_ours(&name) && !named(&name) {
             strays.push(name);
         }
     }

@@ -5,11 +5,13 @@ use std::path::Path;
 use candle_core::DType;
 use kvlens_analysis::{ForcedKeep, Scoring, SideScoring};
 
-use super::manifest::{FORMAT_VERSION, LOCK_FILE, SampleState};
+use super::manifest::{FORMAT_VERSION, SampleState};
+use super::merge::sample_file_name;
+use super::new_folder::fill_new_folder;
 use super::sample_file::{CapturedSample, write_sample};
 use super::session::Session;
 use crate::error::Context;
-use crate::files::{OwnedLock, write_file};
+use crate::files::write_file;
 use crate::hash::sha256_hex;
 use crate::plan::{CapturePlan, Keep};
 use crate::{CancelFlag, SessionError};
@@ -58,7 +60,8 @@ pub struct Shrunk {
 ///
 /// # Errors
 /// [`SessionError::Session`] for an output that is there, a session that is not finished or keeps less than is to be
-/// left, a sample that is damaged; [`SessionError::Cancelled`], which leaves an output without a manifest.
+/// left, a sample that is damaged; [`SessionError::Cancelled`]. What was
+/// written is removed then.
 pub fn shrink(
     session: &Session,
     out: &Path,
@@ -70,12 +73,6 @@ pub fn shrink(
         reason: reason.to_owned(),
         path: path.to_owned(),
     };
-    if out.exists() {
-        return Err(refused(
-            out,
-            "the output is already there; give another --out",
-        ));
-    }
     let manifest = session.manifest();
     let is_pending = |state: &SampleState| *state == SampleState::Pending;
     if manifest
@@ -92,12 +89,17 @@ pub fn shrink(
             "the session keeps no values that could be left",
         ));
     }
-    std::fs::create_dir_all(out).io("create the session folder", out)?;
-    let _lock = OwnedLock::take(
-        &out.join(LOCK_FILE),
-        "another program is writing this session",
-    )?;
-    let mut smaller = manifest.clone();
+    fill_new_folder(out, || write_all(session, out, shrink, on_sample, cancel))
+}
+
+fn write_all(
+    session: &Session,
+    out: &Path,
+    shrink: Shrink,
+    on_sample: &mut dyn FnMut(usize, usize),
+    cancel: &CancelFlag,
+) -> Result<Shrunk, SessionError> {
+    let mut smaller = session.manifest().clone();
     smaller.format_version = FORMAT_VERSION;
     smaller.plan = CapturePlan {
         keep: Some(shrink.keep),
@@ -108,24 +110,24 @@ pub fn shrink(
         bytes: [0; 2],
         largest_change: 0.0,
     };
-    let finished = smaller
-        .samples
-        .iter_mut()
-        .filter_map(|entry| match &mut entry.state {
-            SampleState::Finished { file, sha256, .. } => Some((file, sha256)),
-            _ => None,
-        });
-    for (index, (file, sha256)) in finished.enumerate() {
+    let entries = smaller.samples.iter_mut().enumerate();
+    let finished = entries.filter_map(|(place, entry)| match &mut entry.state {
+        SampleState::Finished { file, sha256, .. } => Some((place, file, sha256)),
+        _ => None,
+    });
+    for (index, (place, file, sha256)) in finished.enumerate() {
         cancel.check()?;
         on_sample(index, session.sample_count());
         let whole = session.load_sample(index)?;
         let part = whole.shrunk(shrink)?;
         told.largest_change = told.largest_change.max(change(&whole, &part)?);
+        let before = session.path().join(file.as_str());
+        // the samples of a session in parts lie in their part's folder
+        *file = sample_file_name(place);
         let path = out.join(file.as_str());
         let bytes = write_sample(&part, &path)?;
         write_file(&path, &bytes)?;
         *sha256 = sha256_hex(&bytes);
-        let before = session.path().join(file.as_str());
         let before = std::fs::metadata(&before).io("look at a sample's file", &before)?;
         told.samples += 1;
         told.bytes[0] += before.len();
