@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kvlens_analysis::Metric;
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
 };
@@ -23,13 +22,10 @@ use crate::jobs::Cancel;
 use crate::jobs::capture::CaptureRequest;
 use crate::jobs::failure::Failure;
 use crate::jobs::folders::UNFINISHED_PREFIX;
-use crate::jobs::measure::{
-    DEFAULT_SWEEP, MeasureRequest, Pairs, Questions, TableChoice, is_written_by_measure,
-};
+use crate::jobs::measure::{MeasureRequest, is_written_by_measure};
 use crate::jobs::models::Models;
 use crate::jobs::pace::foretell;
 use crate::jobs::window::OpenWindow;
-use crate::measurement::MeasureOptions;
 
 const SESSION: &str = "demo.kvlens";
 const TABLES: &str = "tables";
@@ -109,28 +105,12 @@ fn plan(arguments: &DemoArguments) -> CapturePlan {
 }
 
 fn measurement(session: &Path, tables: &Path) -> Result<MeasureRequest> {
-    Ok(MeasureRequest {
-        sessions: vec![session.to_owned()],
-        out: tables.to_owned(),
-        budgets: BUDGETS
-            .split(',')
-            .map(str::parse)
-            .collect::<Result<_, _>>()?,
-        options: MeasureOptions::default(),
-        metric: Metric::Recall,
-        pairs: Pairs::First,
-        head_tests: true,
-        margin: None,
-        questions: Questions {
-            asked: Vec::new(),
-            sweep: DEFAULT_SWEEP,
-        },
-        tables: TableChoice {
-            csv: false,
-            importance: false,
-        },
-        command: None,
-    })
+    let budgets = BUDGETS.split(',').map(str::parse);
+    Ok(MeasureRequest::new(
+        vec![session.to_owned()],
+        tables.to_owned(),
+        budgets.collect::<Result<_, _>>()?,
+    ))
 }
 
 /// The demo has done its work by now, so a missing display is news and no failure.

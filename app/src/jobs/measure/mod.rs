@@ -65,6 +65,33 @@ pub struct MeasureRequest {
     pub command: Option<Vec<String>>,
 }
 
+impl MeasureRequest {
+    /// Of sessions at budgets, everything else as the command has it where nobody says: recall, every window against the
+    /// first, every head tested, nothing asked beyond.
+    #[must_use]
+    pub fn new(sessions: Vec<PathBuf>, out: PathBuf, budgets: Vec<Budget>) -> Self {
+        Self {
+            sessions,
+            out,
+            budgets,
+            options: MeasureOptions::default(),
+            metric: Metric::Recall,
+            pairs: Pairs::First,
+            head_tests: true,
+            margin: None,
+            questions: Questions {
+                asked: Vec::new(),
+                sweep: DEFAULT_SWEEP,
+            },
+            tables: TableChoice {
+                csv: false,
+                importance: false,
+            },
+            command: None,
+        }
+    }
+}
+
 /// A budget that nobody asked for is left out of a prompt of which it is a larger share: what is kept then says little.
 pub const LARGEST_SHARE: f64 = 0.9;
 

@@ -9,7 +9,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use kvlens_analysis::Metric;
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
 };
@@ -19,9 +18,7 @@ use minijinja::{Environment, context};
 use super::capture::{CaptureRequest, run as capture};
 use super::failure::Failure;
 use super::figure::{FigureRequest, WidthChoice, command_line, draw};
-use super::measure::{
-    DEFAULT_SWEEP, MeasureRequest, Pairs, Questions, TableChoice, run as measure,
-};
+use super::measure::{DEFAULT_SWEEP, MeasureRequest, run as measure};
 use super::models::Models;
 use super::{Cancel, Watch};
 use ingredients::{Recipe, RecipeFigure, find};
@@ -106,23 +103,13 @@ impl RecipeRequest {
 
     fn measurement(&self, recipe: &Recipe) -> MeasureRequest {
         MeasureRequest {
-            sessions: vec![self.capture(recipe).out],
-            out: self.tables(),
-            budgets: recipe.budgets.clone(),
             options: recipe.options,
-            metric: Metric::Recall,
-            pairs: Pairs::First,
             head_tests: false,
-            margin: None,
-            questions: Questions {
-                asked: Vec::new(),
-                sweep: DEFAULT_SWEEP,
-            },
-            tables: TableChoice {
-                csv: false,
-                importance: false,
-            },
-            command: None,
+            ..MeasureRequest::new(
+                vec![self.capture(recipe).out],
+                self.tables(),
+                recipe.budgets.clone(),
+            )
         }
     }
 

@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use kvlens_analysis::Metric;
 use kvlens_sessions::{OwnedLock, Session, StartMode, part_name, write_file};
 use serde::{Deserialize, Serialize};
 
 use super::{Sweep, Task};
 use crate::jobs::capture::{CaptureRequest, run as capture};
 use crate::jobs::failure::is_cancelled;
-use crate::jobs::measure::{
-    DEFAULT_SWEEP, MeasureRequest, Pairs, Questions, TableChoice, is_of_all_samples, run as measure,
-};
+use crate::jobs::measure::{MeasureRequest, is_of_all_samples, run as measure};
 use crate::jobs::models::Models;
 use crate::jobs::{Cancel, Watch};
 use crate::measurement::MeasureOptions;
@@ -259,30 +256,17 @@ fn put_tables(
 #[must_use]
 pub fn measurement(sweep: &Sweep) -> MeasureRequest {
     let plan = &sweep.plan;
+    let command = ["kvlens", "sweep", &plan.plan_file];
     MeasureRequest {
-        sessions: vec![sweep.sessions()],
-        out: sweep.folder.join("collected"),
-        budgets: plan.budgets.clone(),
         options: MeasureOptions {
             compare: plan.compare,
             ..MeasureOptions::default()
         },
-        metric: Metric::Recall,
-        pairs: Pairs::First,
-        head_tests: true,
-        margin: None,
-        questions: Questions {
-            asked: Vec::new(),
-            sweep: DEFAULT_SWEEP,
-        },
-        tables: TableChoice {
-            csv: false,
-            importance: false,
-        },
-        command: Some(
-            ["kvlens", "sweep", &plan.plan_file]
-                .map(str::to_owned)
-                .to_vec(),
-        ),
+        command: Some(command.map(str::to_owned).to_vec()),
+        ..MeasureRequest::new(
+            vec![sweep.sessions()],
+            sweep.folder.join("collected"),
+            plan.budgets.clone(),
+        )
     }
 }
