@@ -117,7 +117,11 @@ impl HeadReads {
             .map(|budget| {
                 sums.add(self, order.by_ref().take(budget.saturating_sub(kept)));
                 kept = kept.max(budget);
-                self.mean_error(&sums.outputs())
+                // the whole cache, whatever order its tokens were added in
+                match kept < self.prompt_tokens() {
+                    true => self.mean_error(&sums.outputs()),
+                    false => self.mean_error(&self.full),
+                }
             })
             .collect()
     }

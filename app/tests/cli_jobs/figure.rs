@@ -57,7 +57,13 @@ fn every_kind_comes_out_of_one_command() {
         assert!(ran.stdout.contains(&out), "{}", ran.stdout);
         let svg = fs::read_to_string(folder.path().join(&out)).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("<text"), "{kind}");
-        assert!(svg.len() < 500_000, "{kind}: {}", svg.len());
+        // its maps have a cell for each pair of ranks
+        let most = if kind == "rank-density" {
+            400_000
+        } else {
+            200_000
+        };
+        assert!(svg.len() < most, "{kind}: {}", svg.len());
         let data = read_table(&folder.path().join("figures"), &format!("{kind}.parquet"));
         assert!(data.rows() > 0, "{kind}");
         assert!(
