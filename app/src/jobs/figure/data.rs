@@ -7,12 +7,13 @@ use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::figure::{FigureRow, FigureText, SeriesSamples};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::{Budget, Collection, HeadKind, Metric, SampleGroup};
-use kvlens_sessions::windows::{DECODE_LABEL, final_part};
-use kvlens_sessions::{CapturedSample, ModelShape, SampleState, Session};
+use kvlens_sessions::windows::DECODE_LABEL;
+use kvlens_sessions::{CapturedSample, Session};
 
 use super::density::{Densities, bin_names};
 use super::groups::{ByGroup, joined};
 use super::heads::HeadChoice;
+use super::held::{check_samples, final_budgets, joined_labels, longest_prompt, refuse_unknown};
 use super::maps::{HeadSums, difference_rows, winner_rows};
 use super::needle::needle_rows;
 use super::note::Note;
@@ -613,58 +614,6 @@ impl Gathering {
     }
 }
 
-/// T of the longest finished prompt.
-fn longest_prompt(sessions: &[Session]) -> usize {
-    let entries = sessions
-        .iter()
-        .flat_map(|session| session.manifest().finished());
-    let tokens = entries.filter_map(|entry| match entry.state {
-        SampleState::Finished { prompt_tokens, .. } => Some(prompt_tokens),
-        SampleState::Pending | SampleState::Failed { .. } => None,
-    });
-    tokens.max().unwrap_or(0)
-}
-
-/// Windows that were captured for several budgets count as one.
-fn joined_labels(stored: &[String]) -> Vec<String> {
-    let mut joined: Vec<String> = Vec::new();
-    for label in stored {
-        let label = final_part(label).map_or_else(|| label.clone(), |part| part.window);
-        if !joined.contains(&label) {
-            joined.push(label);
-        }
-    }
-    joined
-}
-
-/// The budgets that any of them was captured for.
-fn final_budgets(stored: &[String]) -> Vec<Budget> {
-    let mut budgets = Vec::new();
-    for part in stored.iter().filter_map(|label| final_part(label)) {
-        if !budgets.contains(&part.budget) {
-            budgets.push(part.budget);
-        }
-    }
-    budgets
-}
-
-/// Every sample that was asked for must be there: a figure of fewer would look like one of all of them.
-fn check_samples(ids: &[String], sessions: &[Session]) -> Result<()> {
-    let mut missing = ids.iter().filter(|id| {
-        let mut finished = sessions
-            .iter()
-            .flat_map(|session| session.manifest().finished());
-        finished.all(|entry| entry.id != **id)
-    });
-    match missing.next() {
-        None => Ok(()),
-        Some(id) => Err(Failure::BadInput(format!(
-            "no session has a finished sample '{id}'; `kvlens session info` names them"
-        ))
-        .into()),
-    }
-}
-
 /// The x of all rows, ascending.
 fn distinct_x(rows: &[FigureRow]) -> Vec<f64> {
     let mut places: Vec<f64> = rows.iter().map(|row| row.x).collect();
@@ -678,26 +627,5 @@ pub fn budget_words(budget: Budget) -> String {
         Budget::Tokens(1) => "1 token".to_owned(),
         Budget::Tokens(tokens) => format!("{tokens} tokens"),
         Budget::Fraction(_) => format!("{budget} of the prompt"),
-    }
-}
-
-/// Refuses a layer or a head that no session has: left out without a word, the figure would be of others than asked.
-fn refuse_unknown(
-    what: &str,
-    asked: &[usize],
-    sessions: &[Session],
-    count: impl Fn(&ModelShape) -> usize,
-) -> Result<()> {
-    let counts = sessions
-        .iter()
-        .map(|session| count(&session.manifest().shape));
-    let most = counts.max().unwrap_or(0);
-    match asked.iter().find(|asked| **asked >= most) {
-        None => Ok(()),
-        Some(unknown) => Err(Failure::BadInput(format!(
-            "no session has a {what} {unknown}: they are numbered 0 to {}",
-            most.saturating_sub(1)
-        ))
-        .into()),
     }
 }

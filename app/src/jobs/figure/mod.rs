@@ -5,6 +5,7 @@ mod density;
 mod fidelity;
 mod groups;
 mod heads;
+mod held;
 mod kinds;
 mod maps;
 mod needle;

@@ -1,0 +1,81 @@
+//! What sessions hold of what a figure asks for.
+
+use anyhow::Result;
+use kvlens_analysis::Budget;
+use kvlens_sessions::windows::final_part;
+use kvlens_sessions::{ModelShape, SampleState, Session};
+
+use crate::jobs::failure::Failure;
+
+/// T of the longest finished prompt.
+pub(super) fn longest_prompt(sessions: &[Session]) -> usize {
+    let entries = sessions
+        .iter()
+        .flat_map(|session| session.manifest().finished());
+    let tokens = entries.filter_map(|entry| match entry.state {
+        SampleState::Finished { prompt_tokens, .. } => Some(prompt_tokens),
+        SampleState::Pending | SampleState::Failed { .. } => None,
+    });
+    tokens.max().unwrap_or(0)
+}
+
+/// Windows that were captured for several budgets count as one.
+pub(super) fn joined_labels(stored: &[String]) -> Vec<String> {
+    let mut joined: Vec<String> = Vec::new();
+    for label in stored {
+        let label = final_part(label).map_or_else(|| label.clone(), |part| part.window);
+        if !joined.contains(&label) {
+            joined.push(label);
+        }
+    }
+    joined
+}
+
+/// The budgets that any of them was captured for.
+pub(super) fn final_budgets(stored: &[String]) -> Vec<Budget> {
+    let mut budgets = Vec::new();
+    for part in stored.iter().filter_map(|label| final_part(label)) {
+        if !budgets.contains(&part.budget) {
+            budgets.push(part.budget);
+        }
+    }
+    budgets
+}
+
+/// Every sample that was asked for must be there: a figure of fewer would look like one of all of them.
+pub(super) fn check_samples(ids: &[String], sessions: &[Session]) -> Result<()> {
+    let mut missing = ids.iter().filter(|id| {
+        let mut finished = sessions
+            .iter()
+            .flat_map(|session| session.manifest().finished());
+        finished.all(|entry| entry.id != **id)
+    });
+    match missing.next() {
+        None => Ok(()),
+        Some(id) => Err(Failure::BadInput(format!(
+            "no session has a finished sample '{id}'; `kvlens session info` names them"
+        ))
+        .into()),
+    }
+}
+
+/// Refuses a layer or a head that no session has: left out without a word, the figure would be of others than asked.
+pub(super) fn refuse_unknown(
+    what: &str,
+    asked: &[usize],
+    sessions: &[Session],
+    count: impl Fn(&ModelShape) -> usize,
+) -> Result<()> {
+    let counts = sessions
+        .iter()
+        .map(|session| count(&session.manifest().shape));
+    let most = counts.max().unwrap_or(0);
+    match asked.iter().find(|asked| **asked >= most) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::BadInput(format!(
+            "no session has a {what} {unknown}: they are numbered 0 to {}",
+            most.saturating_sub(1)
+        ))
+        .into()),
+    }
+}
