@@ -4,9 +4,7 @@
 use kvlens::measurement::{MeasureOptions, measure_sample};
 use kvlens_analysis::Metric;
 use kvlens_datasets::{DataSpec, QuestionPlace, load};
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
-};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Session, StartMode, capture};
 
 /// About the size of one fact.
@@ -18,19 +16,11 @@ fn the_last_window_foresees_less_when_the_question_comes_first() {
     let out = folder.path().join("demo.kvlens");
     let samples = load(&"demo".parse::<DataSpec>().unwrap()).unwrap();
     let plan = CapturePlan {
-        model: ModelSource::Demo,
-        data: vec!["demo".to_owned()],
-        prompts: kvlens_datasets::PromptChoices::default(),
-        read: None,
         windows: vec!["last:8".to_owned()],
         decode: DecodePlan::default(),
-        chat: false,
-        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
-        attention: AttentionKernel::Blocks,
-        keep: None,
-        repeat_cost: 1,
+        ..CapturePlan::plain(ModelSource::Demo, vec!["demo".to_owned()])
     };
     let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
     let cancel = CancelFlag::default();

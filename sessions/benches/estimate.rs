@@ -14,9 +14,7 @@ use std::process::Command;
 
 use candle_core::quantized::GgmlDType;
 use kvlens_sessions::estimate::CaptureEstimator;
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
-};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, SessionError, StartMode, capture};
 use support::{Shape, sample};
 
@@ -227,10 +225,6 @@ impl Case {
             Format::Gguf(_) => (folder.join("model.gguf"), DtypeChoice::Auto),
         };
         CapturePlan {
-            model: ModelSource::from(model),
-            data: vec!["random".to_owned()],
-            prompts: kvlens_datasets::PromptChoices::default(),
-            read: None,
             windows: self
                 .windows
                 .iter()
@@ -241,13 +235,9 @@ impl Case {
                 ignore_eos: true,
                 ..DecodePlan::default()
             },
-            chat: false,
-            chat_variables: ChatVariables::default(),
             device: DeviceChoice::Cpu,
             dtype,
-            attention: AttentionKernel::Blocks,
-            keep: None,
-            repeat_cost: 1,
+            ..CapturePlan::plain(ModelSource::from(model), vec!["random".to_owned()])
         }
     }
 }

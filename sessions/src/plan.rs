@@ -46,6 +46,34 @@ pub struct CapturePlan {
     pub repeat_cost: usize,
 }
 
+/// The window of a capture that names none.
+const DEFAULT_WINDOW: &str = "last:32";
+
+impl CapturePlan {
+    /// A capture of these data with everything else as it is where nothing is said: window `last:32`, a greedy decode
+    /// stage of 64 tokens or as many as a benchmark's sample asks for, device and number format by what is there.
+    pub fn plain(model: ModelSource, data: Vec<String>) -> Self {
+        Self {
+            model,
+            data,
+            prompts: PromptChoices::default(),
+            read: None,
+            windows: vec![DEFAULT_WINDOW.to_owned()],
+            decode: DecodePlan {
+                sample_lengths: true,
+                ..DecodePlan::default()
+            },
+            chat: false,
+            chat_variables: ChatVariables::default(),
+            device: DeviceChoice::default(),
+            dtype: DtypeChoice::default(),
+            attention: AttentionKernel::default(),
+            keep: None,
+            repeat_cost: 1,
+        }
+    }
+}
+
 /// What a session keeps of each sample beside its texts and what the windows observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

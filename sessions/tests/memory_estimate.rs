@@ -12,9 +12,7 @@ use std::path::Path;
 
 use candle_core::quantized::GgmlDType;
 use kvlens_sessions::estimate::{CaptureEstimator, MemoryEstimate, PROGRAM_PART};
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
-};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Keep, StartMode, capture};
 use peak_alloc::PeakAlloc;
 use support::{Shape, sample};
@@ -259,10 +257,6 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
             }
         };
         let plan = CapturePlan {
-            model: ModelSource::from(model),
-            data: vec!["random".to_owned()],
-            prompts: kvlens_datasets::PromptChoices::default(),
-            read: None,
             windows: case
                 .windows
                 .iter()
@@ -273,13 +267,10 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
                 ignore_eos: true,
                 ..DecodePlan::default()
             },
-            chat: false,
-            chat_variables: ChatVariables::default(),
             device: DeviceChoice::Cpu,
             dtype: case.dtype,
-            attention: AttentionKernel::Blocks,
             keep: Some(case.keep),
-            repeat_cost: 1,
+            ..CapturePlan::plain(ModelSource::from(model), vec!["random".to_owned()])
         };
         let samples = [sample(case.prompt_tokens)];
         let estimate = CaptureEstimator::open(&plan)

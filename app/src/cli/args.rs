@@ -4,15 +4,14 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kvlens_sessions::Keep;
-use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::training::TrainingSettings;
 
+use super::capture_flags::CaptureFlags;
 use super::data::DataCommand;
 use super::fidelity::FidelityArguments;
 use super::figure::FigureArguments;
 use super::measure_arguments::MeasureArguments;
-use super::prompt_arguments::PromptArguments;
 use super::session::SessionCommand;
 use super::sweep::SweepArguments;
 use crate::jobs::window::PictureTheme;
@@ -164,57 +163,9 @@ pub struct CaptureArguments {
     /// `longbench:PATH`, a .txt file (one prompt), or a .jsonl, .json or .parquet file (one prompt a row)
     #[arg(help_heading = "Model and prompts", long, value_name = "SPEC", required_unless_present_any = ["plan", "resume"], num_args = 1..)]
     pub data: Vec<String>,
-    /// Which prompts are taken, and how they are read
+    /// What else is to be run, and how
     #[command(flatten)]
-    pub prompts: PromptArguments,
-    /// Observation windows such as `last:32`, or `all` with their default options; the decode stage
-    /// is always captured [default: last:32]
-    #[arg(help_heading = "Windows and decode stage", long, value_name = "WINDOW", num_args = 1..)]
-    pub windows: Vec<String>,
-    /// Tokens of the decode stage, at most [default: as many as the prompt's benchmark lets a model generate, else 64]
-    #[arg(help_heading = "Windows and decode stage", long, value_name = "N", value_parser = at_least_one)]
-    pub decode: Option<usize>,
-    /// Go on after an end-of-text token
-    #[arg(help_heading = "Windows and decode stage", long)]
-    pub ignore_eos: bool,
-    /// Feed each sample's reference answer instead of what the model generates
-    #[arg(
-        help_heading = "Windows and decode stage",
-        long,
-        conflicts_with = "temperature"
-    )]
-    pub teacher_forced: bool,
-    /// Sample at this temperature; greedy without it
-    #[arg(help_heading = "Windows and decode stage", long, value_name = "X")]
-    pub temperature: Option<f64>,
-    /// Seed of the sampling [default: 0]
-    #[arg(help_heading = "Windows and decode stage", long, value_name = "S")]
-    pub seed: Option<u64>,
-    /// Wrap prompts in the model's chat template
-    #[arg(help_heading = "Model and prompts", long)]
-    pub chat: bool,
-    /// Tell the chat template something besides, such as `enable_thinking=false` for Qwen3; a value that is no
-    /// JSON is a text. Repeat it for further variables
-    #[arg(help_heading = "Model and prompts", long, value_name = "NAME=VALUE")]
-    pub chat_variable: Vec<String>,
-    /// What a session keeps of each prompt: keys (scores can be made anew later) or keys,values (the error of
-    /// attention's output can be told as well; twice the size) [default: keys,values where the session takes at most
-    /// 1 GB with them, otherwise keys]
-    #[arg(help_heading = "How it runs", long, value_name = "keys|keys,values")]
-    pub keep: Option<Keep>,
-    /// auto, cpu, cuda, cuda:N or metal [default: auto]
-    #[arg(help_heading = "How it runs", long, value_name = "D")]
-    pub device: Option<DeviceChoice>,
-    /// auto, f32, f16 or bf16 [default: auto]
-    #[arg(help_heading = "How it runs", long, value_name = "T")]
-    pub dtype: Option<DtypeChoice>,
-    /// How the attention of prompt rows is computed of which nothing is kept: blocks, or flash where there is such
-    /// a kernel (CUDA, f16 or bf16, built with `flash-attn`) [default: blocks]
-    #[arg(help_heading = "How it runs", long, value_name = "KERNEL")]
-    pub attention: Option<AttentionKernel>,
-    /// Run each window N times to measure its time, and keep the median [default: 1]
-    #[arg(help_heading = "How it runs", long, value_name = "N", value_parser = at_least_one)]
-    pub repeat_cost: Option<usize>,
+    pub flags: CaptureFlags,
     /// Print what the capture would take in memory and on disk, and end: no weights are read, nothing is run
     /// or written
     #[arg(help_heading = "Session", long)]
@@ -425,12 +376,6 @@ pub struct TrainLookaheadKvArguments {
 /// Budgets of `measure` and of the demo.
 pub const DEFAULT_BUDGETS: &str = "64,128,256,5%,10%,20%";
 
-/// Tokens of the decode stage unless told otherwise.
-pub const DEFAULT_DECODE_TOKENS: usize = 64;
-
-/// The window of a capture that names none.
-pub const DEFAULT_WINDOW: &str = "last:32";
-
 /// A count of at least 1.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -472,8 +417,8 @@ mod tests {
             panic!("{parsed:?}");
         };
         assert_eq!(capture.data, ["demo", "a.txt"]);
-        assert_eq!(capture.windows, ["last:32", "last:8"]);
-        assert_eq!(capture.decode, None);
+        assert_eq!(capture.flags.windows, ["last:32", "last:8"]);
+        assert_eq!(capture.flags.decode, None);
     }
 
     #[test]

@@ -3,13 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use kvlens_datasets::PromptChoices;
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
-};
-use kvlens_sessions::{CapturePlan, DecodePlan, Keep, Session};
+use kvlens_sessions::model::ModelSource;
+use kvlens_sessions::{CapturePlan, Session};
 
-use super::args::{CaptureArguments, DEFAULT_DECODE_TOKENS, DEFAULT_WINDOW};
+use super::args::CaptureArguments;
 use super::plan_file::{Entry, PlanFile};
 use crate::jobs::failure::Failure;
 use crate::jobs::sweep::file_name;
@@ -73,11 +70,10 @@ fn single(arguments: &CaptureArguments) -> Result<Cell> {
         )
         .into());
     }
-    let common = Common::of(arguments, &PlanFile::default())?;
     // the command line is refused without a model
     let model = arguments.model.clone().unwrap_or(ModelSource::Demo);
     Ok(Cell {
-        plan: common.plan(&model, &arguments.data),
+        plan: arguments.flags.plan(model, arguments.data.clone())?,
         out: arguments.out.clone(),
     })
 }
@@ -91,7 +87,7 @@ fn no_out(arguments: &CaptureArguments) -> bool {
 /// # Errors
 /// [`Failure::BadInput`] for what it leaves open.
 pub fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>> {
-    let common = Common::of(arguments, &file)?;
+    let flags = arguments.flags.clone().or(file.flags);
     let lacks = |key: &str| Failure::BadInput(format!("the plan names no {key}, nor does --{key}"));
     let models: Vec<ModelSource> = match &arguments.model {
         Some(model) => vec![model.clone()],
@@ -118,129 +114,13 @@ pub fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>
         for data in &data {
             let name = unused(format!("{}-{}", model_stem(model), data_stem(data)), &names);
             cells.push(Cell {
-                plan: common.plan(model, data),
+                plan: flags.plan(model.clone(), data.clone())?,
                 out: out.as_ref().map(|out| out.join(format!("{name}.kvlens"))),
             });
             names.push(name);
         }
     }
     Ok(cells)
-}
-
-/// A capture of these data with everything else as it is without flags.
-pub fn plain_plan(model: &ModelSource, data: &[String]) -> CapturePlan {
-    CapturePlan {
-        model: model.clone(),
-        data: data.to_vec(),
-        prompts: PromptChoices::default(),
-        read: None,
-        windows: vec![DEFAULT_WINDOW.to_owned()],
-        decode: DecodePlan {
-            sample_lengths: true,
-            ..DecodePlan::default()
-        },
-        chat: false,
-        chat_variables: ChatVariables::default(),
-        device: DeviceChoice::default(),
-        dtype: DtypeChoice::default(),
-        attention: AttentionKernel::default(),
-        keep: None,
-        repeat_cost: 1,
-    }
-}
-
-/// What all cells share.
-struct Common {
-    windows: Vec<String>,
-    prompts: PromptChoices,
-    decode: DecodePlan,
-    chat: bool,
-    chat_variables: ChatVariables,
-    device: DeviceChoice,
-    dtype: DtypeChoice,
-    attention: AttentionKernel,
-    keep: Option<Keep>,
-    repeat_cost: usize,
-}
-
-impl Common {
-    /// A flag goes before the file.
-    fn of(arguments: &CaptureArguments, file: &PlanFile) -> Result<Self> {
-        let mut windows = arguments.windows.clone();
-        if windows.is_empty() {
-            windows.clone_from(&file.windows);
-        }
-        if windows.is_empty() {
-            windows.push(DEFAULT_WINDOW.to_owned());
-        }
-        let temperature = arguments.temperature.or(file.temperature);
-        let teacher_forced = arguments.teacher_forced || file.teacher_forced;
-        if teacher_forced && temperature.is_some() {
-            return Err(Failure::BadInput(
-                "a teacher-forced decode stage has nothing to sample; leave out the temperature"
-                    .to_owned(),
-            )
-            .into());
-        }
-        let chat = arguments.chat || file.chat;
-        let chat_variables = match arguments.chat_variable.is_empty() {
-            true => ChatVariables::parse(&file.chat_variable)?,
-            false => ChatVariables::parse(&arguments.chat_variable)?,
-        };
-        if !chat && !chat_variables.is_empty() {
-            return Err(Failure::BadInput(
-                "a chat variable is for the model's chat template, which is not asked for; add --chat"
-                    .to_owned(),
-            )
-            .into());
-        }
-        let device = file.device.as_deref().map(str::parse).transpose()?;
-        let dtype = file.dtype.as_deref().map(str::parse).transpose()?;
-        let attention = file.attention.as_deref().map(str::parse).transpose()?;
-        let keep = file.keep.as_deref().map(str::parse).transpose()?;
-        let tokens = arguments.decode.or(file.decode);
-        Ok(Self {
-            windows,
-            prompts: arguments.prompts.choices(&file.prompts)?,
-            decode: DecodePlan {
-                max_tokens: tokens.unwrap_or(DEFAULT_DECODE_TOKENS),
-                sample_lengths: tokens.is_none(),
-                ignore_eos: arguments.ignore_eos || file.ignore_eos,
-                teacher_forced,
-                temperature,
-                seed: arguments.seed.or(file.seed).unwrap_or(0),
-            },
-            chat,
-            chat_variables,
-            device: arguments.device.or(device).unwrap_or_default(),
-            dtype: arguments.dtype.or(dtype).unwrap_or_default(),
-            attention: arguments.attention.or(attention).unwrap_or_default(),
-            keep: arguments.keep.or(keep),
-            repeat_cost: arguments
-                .repeat_cost
-                .or(file.repeat_cost)
-                .unwrap_or(1)
-                .max(1),
-        })
-    }
-
-    fn plan(&self, model: &ModelSource, data: &[String]) -> CapturePlan {
-        CapturePlan {
-            model: model.clone(),
-            data: data.to_vec(),
-            prompts: self.prompts.clone(),
-            read: None,
-            windows: self.windows.clone(),
-            decode: self.decode.clone(),
-            chat: self.chat,
-            chat_variables: self.chat_variables.clone(),
-            device: self.device,
-            dtype: self.dtype,
-            attention: self.attention,
-            keep: self.keep,
-            repeat_cost: self.repeat_cost,
-        }
-    }
 }
 
 /// The last part of a model's path or id.
@@ -274,6 +154,9 @@ pub fn unused(name: String, others: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kvlens_sessions::model::{AttentionKernel, ChatVariables};
+
+    use super::super::capture_flags::CaptureFlags;
     use super::*;
 
     fn cells_of(plan: &str, arguments: CaptureArguments) -> Result<Vec<Cell>, String> {
@@ -319,8 +202,11 @@ mod tests {
         let flags = CaptureArguments {
             model: Some(ModelSource::Demo),
             data: vec!["demo".to_owned()],
-            decode: Some(4),
-            attention: Some(AttentionKernel::Flash),
+            flags: CaptureFlags {
+                decode: Some(4),
+                attention: Some(AttentionKernel::Flash),
+                ..CaptureFlags::default()
+            },
             out: Some("elsewhere".into()),
             ..CaptureArguments::default()
         };
@@ -346,7 +232,10 @@ mod tests {
             variables("enable_thinking=false")
         );
         let flags = CaptureArguments {
-            chat_variable: vec!["effort=low".to_owned()],
+            flags: CaptureFlags {
+                chat_variable: vec!["effort=low".to_owned()],
+                ..CaptureFlags::default()
+            },
             ..CaptureArguments::default()
         };
         assert_eq!(of(flags).chat_variables, variables("effort=low"));

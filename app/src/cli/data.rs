@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::fetch::require_model;
 use super::output;
-use super::prompt_arguments::{PromptArguments, PromptKeys};
+use super::prompt_arguments::PromptArguments;
 use crate::jobs::failure::Failure;
 use crate::jobs::folders::Staging;
 use crate::jobs::prompts;
@@ -148,10 +148,11 @@ fn each(
 
 /// A capture with the defaults of `capture`, so that a prompt is as long as it will be there.
 fn plan(prompts: &Prompts) -> Result<CapturePlan> {
-    let mut plan = super::capture_grid::plain_plan(&prompts.model, &prompts.data);
-    plan.prompts = prompts.choices.choices(&PromptKeys::default())?;
-    plan.chat = prompts.chat;
-    Ok(plan)
+    Ok(CapturePlan {
+        prompts: prompts.choices.choices()?,
+        chat: prompts.chat,
+        ..CapturePlan::plain(prompts.model.clone(), prompts.data.clone())
+    })
 }
 
 fn show(arguments: &ShowArguments) -> Result<()> {
@@ -256,7 +257,7 @@ fn check(arguments: &CheckArguments) -> Result<()> {
     let choices = PromptChoices {
         // all bad rows are to be named, not only the first
         bad_rows: BadRows::LeaveOut,
-        ..arguments.choices.choices(&PromptKeys::default())?
+        ..arguments.choices.choices()?
     };
     let report = prompts::check(&arguments.data, &choices)?;
     match arguments.json {

@@ -4,12 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
-};
+use kvlens_sessions::model::ModelSource;
 use kvlens_sessions::{CapturePlan, DecodePlan, StartMode};
 
-use super::args::{DEFAULT_DECODE_TOKENS, DemoArguments, OpenArguments};
+use super::args::{DemoArguments, OpenArguments};
 use super::capture::{readable_time, run_one};
 use super::failure;
 use super::fetch::fetch_model;
@@ -85,22 +83,10 @@ fn plan(arguments: &DemoArguments) -> CapturePlan {
         Some(model) => (model.clone(), "pieces", UNTRAINED_WINDOWS.as_slice()),
     };
     CapturePlan {
-        model,
-        data: vec![data.to_owned()],
-        prompts: kvlens_datasets::PromptChoices::default(),
-        read: None,
         windows: windows.iter().map(|&label| label.to_owned()).collect(),
-        decode: DecodePlan {
-            max_tokens: DEFAULT_DECODE_TOKENS,
-            ..DecodePlan::default()
-        },
+        decode: DecodePlan::default(),
         chat: arguments.chat,
-        chat_variables: ChatVariables::default(),
-        device: DeviceChoice::Auto,
-        dtype: DtypeChoice::Auto,
-        attention: AttentionKernel::Blocks,
-        keep: None,
-        repeat_cost: 1,
+        ..CapturePlan::plain(model, vec![data.to_owned()])
     }
 }
 

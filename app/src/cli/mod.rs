@@ -5,6 +5,7 @@
 
 mod args;
 mod capture;
+mod capture_flags;
 mod capture_grid;
 mod cost_table;
 mod data;

@@ -3,65 +3,25 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::prompt_arguments::PromptKeys;
+use super::capture_flags::CaptureFlags;
 use crate::jobs::failure::Failure;
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use toml::Table;
 
-/// Keys, each named as the flag of `kvlens capture` that it stands for.
-const KEYS: [&str; 25] = [
-    "model",
-    "data",
-    "limit",
-    "sample",
-    "skip-bad-rows",
-    "skip-too-long",
-    "truncate",
-    "field",
-    "template",
-    "question",
-    "evidence-unit",
-    "windows",
-    "decode",
-    "ignore-eos",
-    "teacher-forced",
-    "temperature",
-    "seed",
-    "chat",
-    "chat-variable",
-    "device",
-    "dtype",
-    "attention",
-    "keep",
-    "repeat-cost",
-    "out",
-];
+/// Keys besides those that are flags of `kvlens capture`.
+const OWN_KEYS: [&str; 3] = ["model", "data", "out"];
 
 /// What a plan file says.
 #[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
+#[serde(default)]
 pub struct PlanFile {
     pub model: Vec<String>,
     /// Each entry is a session's data: one SPEC or several.
     pub data: Vec<Entry>,
-    #[serde(flatten)]
-    pub prompts: PromptKeys,
-    pub windows: Vec<String>,
-    pub decode: Option<usize>,
-    pub ignore_eos: bool,
-    pub teacher_forced: bool,
-    pub temperature: Option<f64>,
-    pub seed: Option<u64>,
-    pub chat: bool,
-    /// Each as `NAME=VALUE`.
-    pub chat_variable: Vec<String>,
-    pub device: Option<String>,
-    pub dtype: Option<String>,
-    pub attention: Option<String>,
-    pub keep: Option<String>,
-    pub repeat_cost: Option<usize>,
     pub out: Option<PathBuf>,
+    #[serde(skip)]
+    pub flags: CaptureFlags,
 }
 
 /// One text, or several that belong together.
@@ -90,7 +50,32 @@ impl PlanFile {
     pub fn read(path: &Path) -> Result<Self> {
         let text = read_text(path)?;
         checked_table(&text, path, &[])?;
-        Ok(toml::from_str(&text).map_err(|error| in_line(&error, &text, path))?)
+        let read = Self::deserialize(|| toml::Deserializer::parse(&text));
+        Ok(read.map_err(|error| in_line(&error, &text, path))?)
+    }
+
+    /// Reads a table whose keys are known.
+    ///
+    /// # Errors
+    /// A value of another kind.
+    pub fn of_table(table: &Table) -> Result<Self, toml::de::Error> {
+        Self::deserialize(|| Ok(table.clone()))
+    }
+
+    /// File, flags and choices of prompts each take their own keys. Read in one, an error would not know its line.
+    fn deserialize<'de, D>(
+        keys: impl Fn() -> Result<D, toml::de::Error>,
+    ) -> Result<Self, toml::de::Error>
+    where
+        D: Deserializer<'de, Error = toml::de::Error>,
+    {
+        Ok(Self {
+            flags: CaptureFlags {
+                prompts: Deserialize::deserialize(keys()?)?,
+                ..Deserialize::deserialize(keys()?)?
+            },
+            ..Deserialize::deserialize(keys()?)?
+        })
     }
 }
 
@@ -117,9 +102,15 @@ fn read_text(path: &Path) -> Result<String> {
 
 fn checked_table(text: &str, path: &Path, others: &[&str]) -> Result<Table> {
     let table: Table = toml::from_str(text).map_err(|error| in_line(&error, text, path))?;
-    let is_known = |key: &str| KEYS.contains(&key) || others.contains(&key);
-    if let Some(unknown) = table.keys().find(|key| !is_known(key)) {
-        return Err(refused(&unknown_key(unknown, others), path).into());
+    let flags = CaptureFlags::names();
+    let flags = flags.iter().map(String::as_str);
+    let known: Vec<&str> = OWN_KEYS
+        .into_iter()
+        .chain(flags)
+        .chain(others.iter().copied())
+        .collect();
+    if let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(refused(&unknown_key(unknown, &known), path).into());
     }
     Ok(table)
 }
@@ -139,8 +130,7 @@ fn in_line(error: &toml::de::Error, text: &str, path: &Path) -> Failure {
 }
 
 /// Names the key that was probably meant.
-fn unknown_key(key: &str, others: &[&str]) -> String {
-    let known: Vec<&str> = KEYS.iter().chain(others).copied().collect();
+fn unknown_key(key: &str, known: &[&str]) -> String {
     let near = known
         .iter()
         .map(|known| (strsim::jaro_winkler(key, known), *known))
@@ -168,7 +158,7 @@ mod tests {
         let plan = read("model = ['demo']\ndata = ['a', ['b', 'c']]\nignore-eos = true").unwrap();
         let data: Vec<_> = plan.data.into_iter().map(Entry::into_texts).collect();
         assert_eq!(data, [vec!["a"], vec!["b", "c"]]);
-        assert!(plan.ignore_eos);
+        assert!(plan.flags.ignore_eos);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use crate::jobs::failure::Failure;
 
 const HEADING: &str = "Which prompts";
 
-/// Flags.
-#[derive(Debug, Default, PartialEq, Args)]
+/// Flags, or keys of a plan file.
+#[derive(Clone, Debug, Default, PartialEq, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct PromptArguments {
     /// At most so many samples of each SPEC
     #[arg(help_heading = HEADING, long, value_name = "N")]
@@ -41,21 +42,6 @@ pub struct PromptArguments {
     pub question: Option<Place>,
     /// What offsets in a field `evidence` count [default: bytes]
     #[arg(help_heading = HEADING, long, value_name = "UNIT")]
-    pub evidence_unit: Option<Unit>,
-}
-
-/// The same in a plan file.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct PromptKeys {
-    pub limit: Option<usize>,
-    pub sample: Vec<String>,
-    pub skip_bad_rows: bool,
-    pub skip_too_long: bool,
-    pub truncate: Option<Truncate>,
-    pub field: Vec<String>,
-    pub template: Option<PathBuf>,
-    pub question: Option<Place>,
     pub evidence_unit: Option<Unit>,
 }
 
@@ -94,66 +80,79 @@ pub enum Unit {
 }
 
 impl PromptArguments {
-    /// What is chosen; a flag goes before the key of a plan file.
+    /// These, and for what they leave open those of a plan file.
+    #[must_use]
+    pub fn or(self, file: Self) -> Self {
+        let fits = match self.skip_too_long || self.truncate.is_some() {
+            true => (self.skip_too_long, self.truncate),
+            false => (file.skip_too_long, file.truncate),
+        };
+        Self {
+            limit: self.limit.or(file.limit),
+            sample: first_named(self.sample, file.sample),
+            skip_bad_rows: self.skip_bad_rows || file.skip_bad_rows,
+            skip_too_long: fits.0,
+            truncate: fits.1,
+            field: first_named(self.field, file.field),
+            template: self.template.or(file.template),
+            question: self.question.or(file.question),
+            evidence_unit: self.evidence_unit.or(file.evidence_unit),
+        }
+    }
+
+    /// What is chosen.
     ///
     /// # Errors
     /// [`Failure::BadInput`] for a plan that cuts and leaves out; a template that cannot be read.
-    pub fn choices(&self, keys: &PromptKeys) -> Result<PromptChoices> {
-        let several = |flags: &[String], keys: &[String]| match flags.is_empty() {
-            true => keys.to_vec(),
-            false => flags.to_vec(),
-        };
-        let unit = self.evidence_unit.or(keys.evidence_unit);
-        let place = self.question.or(keys.question);
-        let skips_rows = self.skip_bad_rows || keys.skip_bad_rows;
+    pub fn choices(&self) -> Result<PromptChoices> {
         Ok(PromptChoices {
-            limit: self.limit.or(keys.limit),
-            sample: several(&self.sample, &keys.sample),
+            limit: self.limit,
+            sample: self.sample.clone(),
             // which part of them a process takes is a sweep's
             part: None,
-            bad_rows: match skips_rows {
+            bad_rows: match self.skip_bad_rows {
                 true => BadRows::LeaveOut,
                 false => BadRows::Refuse,
             },
-            too_long: self.too_long(keys)?,
-            field: several(&self.field, &keys.field),
-            template: self.template(keys)?,
-            question: place.map(QuestionPlace::from),
-            evidence_unit: match unit {
+            too_long: self.too_long()?,
+            field: self.field.clone(),
+            template: self.template()?,
+            question: self.question.map(QuestionPlace::from),
+            evidence_unit: match self.evidence_unit {
                 Some(Unit::Chars) => EvidenceUnit::Characters,
                 Some(Unit::Bytes) | None => EvidenceUnit::Bytes,
             },
         })
     }
 
-    fn too_long(&self, keys: &PromptKeys) -> Result<TooLong, Failure> {
-        let cut = |truncate| match truncate {
-            Truncate::Middle => TooLong::CutMiddle,
-            Truncate::Left => TooLong::CutLeft,
-        };
+    fn too_long(&self) -> Result<TooLong, Failure> {
         match (self.skip_too_long, self.truncate) {
-            (true, _) => return Ok(TooLong::LeaveOut),
-            (false, Some(truncate)) => return Ok(cut(truncate)),
-            (false, None) => {}
-        }
-        match (keys.skip_too_long, keys.truncate) {
+            // clap refuses the flags; keys of a plan file come here
             (true, Some(_)) => Err(Failure::BadInput(
                 "the plan both cuts prompts that are too long and leaves them out; choose one"
                     .to_owned(),
             )),
             (true, None) => Ok(TooLong::LeaveOut),
-            (false, Some(truncate)) => Ok(cut(truncate)),
+            (false, Some(Truncate::Middle)) => Ok(TooLong::CutMiddle),
+            (false, Some(Truncate::Left)) => Ok(TooLong::CutLeft),
             (false, None) => Ok(TooLong::Refuse),
         }
     }
 
-    fn template(&self, keys: &PromptKeys) -> Result<Option<String>> {
+    fn template(&self) -> Result<Option<String>> {
         let read = |path: &PathBuf| {
             std::fs::read_to_string(path)
                 .with_context(|| format!("the template cannot be read: {}", path.display()))
         };
-        let template = self.template.as_ref().or(keys.template.as_ref());
-        template.map(read).transpose()
+        self.template.as_ref().map(read).transpose()
+    }
+}
+
+/// The flags' list, or the file's where there is none.
+pub fn first_named(flags: Vec<String>, file: Vec<String>) -> Vec<String> {
+    match flags.is_empty() {
+        true => file,
+        false => flags,
     }
 }
 

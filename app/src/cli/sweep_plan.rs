@@ -229,9 +229,8 @@ fn runs(table: &Table, path: &Path) -> Result<Vec<Run>> {
                 ] {
                     set(&mut table, key, value.clone()).map_err(|reason| refused(path, &reason))?;
                 }
-                let file: PlanFile = Value::Table(table)
-                    .try_into()
-                    .map_err(|error: toml::de::Error| refused(path, error.message()))?;
+                let file =
+                    PlanFile::of_table(&table).map_err(|error| refused(path, error.message()))?;
                 let cells = of_plan(&CaptureArguments::default(), file)?;
                 let Some(plan) = cells.first().map(|cell| cell.plan.clone()) else {
                     continue;

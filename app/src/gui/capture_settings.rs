@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use kvlens_datasets::{LoadReport, Loaded, PromptChoices, Sample};
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
-};
+use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan};
 use serde::{Deserialize, Serialize};
 
@@ -143,13 +141,10 @@ impl CaptureSettings {
             .parse()
             .context("the number type is not understood")?;
         Ok(CapturePlan {
-            model,
-            data: vec![self.data_spec()?],
             prompts: match self.source {
                 PromptSource::File => self.prompts.clone(),
                 PromptSource::Demo | PromptSource::Text => PromptChoices::default(),
             },
-            read: None,
             windows,
             decode: DecodePlan {
                 max_tokens: self.decode_tokens,
@@ -163,9 +158,7 @@ impl CaptureSettings {
             chat_variables: self.chat_variables()?,
             device,
             dtype,
-            attention: AttentionKernel::Blocks,
-            keep: None,
-            repeat_cost: 1,
+            ..CapturePlan::plain(model, vec![self.data_spec()?])
         })
     }
 

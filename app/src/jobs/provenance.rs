@@ -84,6 +84,13 @@ impl From<SideScoring> for SideProvenance {
     }
 }
 
+/// What was typed, the program by its name: where it lies says nothing to others.
+fn command_line() -> Vec<String> {
+    let typed = std::env::args_os().skip(1);
+    let typed = typed.map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("kvlens".to_owned()).chain(typed).collect()
+}
+
 impl<'a> Provenance<'a> {
     /// Of sessions that each have a finished sample.
     ///
@@ -96,9 +103,7 @@ impl<'a> Provenance<'a> {
     ) -> Result<Self> {
         Ok(Self {
             kvlens_version: env!("CARGO_PKG_VERSION"),
-            command_line: std::env::args_os()
-                .map(|argument| argument.to_string_lossy().into_owned())
-                .collect(),
+            command_line: command_line(),
             oracle: ORACLE,
             compare: options.compare,
             comparison: match options.compare {

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 use kvlens_datasets::{DataSpec, Sample, load};
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
-};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::windows::{Decode, ReadyWindow, parse_window};
 use kvlens_sessions::{
     CancelFlag, CaptureEvent, CapturePlan, CaptureSummary, DecodePlan, Needs, Observation,
@@ -28,22 +26,14 @@ pub fn demo_samples(spec: &str) -> Vec<Sample> {
 
 pub fn plan(windows: &[&str], max_tokens: usize) -> CapturePlan {
     CapturePlan {
-        model: ModelSource::Demo,
-        data: vec!["demo".to_owned()],
-        prompts: kvlens_datasets::PromptChoices::default(),
-        read: None,
         windows: windows.iter().map(|&window| window.to_owned()).collect(),
         decode: DecodePlan {
             max_tokens,
             ..DecodePlan::default()
         },
-        chat: false,
-        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
-        attention: AttentionKernel::Blocks,
-        keep: None,
-        repeat_cost: 1,
+        ..CapturePlan::plain(ModelSource::Demo, vec!["demo".to_owned()])
     }
 }
 

@@ -250,9 +250,7 @@ impl SampleMemory {
 mod tests {
     use super::*;
     use kvlens_datasets::{DataSpec, load};
-    use kvlens_sessions::model::{
-        AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
-    };
+    use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
     use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 
     fn keys(cache: &ByteBounded<&'static str, ()>) -> Vec<&'static str> {
@@ -284,22 +282,14 @@ mod tests {
     /// A session of two samples.
     fn captured(out: &Path) {
         let plan = CapturePlan {
-            model: ModelSource::Demo,
-            data: vec!["demo".to_owned()],
-            prompts: kvlens_datasets::PromptChoices::default(),
-            read: None,
             windows: vec!["last:8".to_owned()],
             decode: DecodePlan {
                 max_tokens: 4,
                 ..DecodePlan::default()
             },
-            chat: false,
-            chat_variables: ChatVariables::default(),
             device: DeviceChoice::Cpu,
             dtype: DtypeChoice::F32,
-            attention: AttentionKernel::Blocks,
-            keep: None,
-            repeat_cost: 1,
+            ..CapturePlan::plain(ModelSource::Demo, vec!["demo".to_owned()])
         };
         let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
         let data = "demo:length=512,samples=2".parse::<DataSpec>().unwrap();

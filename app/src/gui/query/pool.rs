@@ -36,10 +36,11 @@ impl Pool {
     /// # Errors
     /// When the system has no threads to give.
     pub fn start(wake: impl Fn() + Send + Sync + 'static) -> anyhow::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // one core stays with the thread that draws, or frames would wait for the curves of many heads
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
         let threads = ThreadPoolBuilder::new()
             .thread_name(|number| format!("kvlens-window-{number}"))
-            .num_threads(cores.min(MOST_THREADS))
+            .num_threads(cores.clamp(1, MOST_THREADS))
             .build()
             .context("cannot start the threads of the window")?;
         Ok(Self {

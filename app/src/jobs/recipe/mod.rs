@@ -9,9 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
-};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan, Session, StartMode};
 use minijinja::{Environment, context};
 
@@ -74,22 +72,16 @@ impl RecipeRequest {
         };
         CaptureRequest {
             plan: CapturePlan {
-                model: self.model.clone(),
-                data,
-                prompts: kvlens_datasets::PromptChoices::default(),
-                read: None,
                 windows: recipe.windows.clone(),
                 decode: DecodePlan {
                     max_tokens: recipe.decode_tokens,
                     ..DecodePlan::default()
                 },
                 chat: self.chat,
-                chat_variables: ChatVariables::default(),
                 device: self.device,
                 dtype: self.dtype,
-                attention: AttentionKernel::Blocks,
-                keep: None,
                 repeat_cost: recipe.repeat_cost,
+                ..CapturePlan::plain(self.model.clone(), data)
             },
             prompts: None,
             out: self.out.join("session.kvlens"),

@@ -18,9 +18,7 @@ use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::offscreen::OffscreenRenderer;
 use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
-};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 use tempfile::TempDir;
 
@@ -83,10 +81,6 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
     let path = folder.path().join("demo.kvlens");
     let spec = "demo:length=512";
     let plan = CapturePlan {
-        model: ModelSource::Demo,
-        data: vec![spec.to_owned()],
-        prompts: kvlens_datasets::PromptChoices::default(),
-        read: None,
         windows: windows.iter().map(|&label| label.to_owned()).collect(),
         decode: DecodePlan {
             max_tokens: 24,
@@ -96,13 +90,9 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
             temperature: None,
             seed: 0,
         },
-        chat: false,
-        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::Auto,
-        attention: AttentionKernel::Blocks,
-        keep: None,
-        repeat_cost: 1,
+        ..CapturePlan::plain(ModelSource::Demo, vec![spec.to_owned()])
     };
     let samples = kvlens_datasets::load(&spec.parse().unwrap()).unwrap();
     let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
