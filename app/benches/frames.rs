@@ -157,6 +157,7 @@ fn info() -> SessionInfo {
         }],
         failed: Vec::new(),
         pending: 0,
+        plan: None,
     }
 }
 

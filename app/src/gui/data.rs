@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kvlens_analysis::SampleGroup;
-use kvlens_sessions::CancelFlag;
+use kvlens_sessions::{CancelFlag, CapturePlan, StartMode};
 use serde::{Deserialize, Serialize};
 
+use super::capture_settings::{CaptureSettings, TYPED_TEXT};
 use super::lanes::{CaptureOrder, JobKey};
 use super::prompt_preview::PromptPreview;
 use super::questions::Answers;
@@ -61,6 +62,9 @@ pub struct SessionInfo {
     /// Samples that a stopped or running capture has not come to.
     #[serde(default)]
     pub pending: usize,
+    /// What was captured, where that is known.
+    #[serde(skip)]
+    pub plan: Option<Arc<CapturePlan>>,
 }
 
 /// The sample on show.
@@ -144,6 +148,8 @@ pub struct Progress {
     pub bytes_per_second: Option<f64>,
     /// Time that this stage still needs.
     pub seconds_left: Option<f64>,
+    /// Time that this sample and those behind it still need, as far as those before it tell.
+    pub seconds_left_for_all: Option<f64>,
 }
 
 /// A job that its lane has not finished.
@@ -255,6 +261,26 @@ impl Data {
     #[must_use]
     pub fn capture_job(&self) -> Option<&Job> {
         self.job(&JobKey::Capture)
+    }
+
+    /// What to ask for to go on with a capture, and the samples that it lacks: the one that was stopped last, or else
+    /// that of the open session.
+    #[must_use]
+    pub fn going_on(&self) -> Option<(CaptureOrder, usize)> {
+        self.resumable.clone().or_else(|| {
+            let info = &self.session.as_ref()?.info;
+            let plan = info.plan.as_ref()?;
+            let lacking = info.pending + info.failed.len();
+            // text that was typed stands in no file that could be read again
+            let can_go_on = lacking > 0 && plan.data != [TYPED_TEXT];
+            let order = CaptureOrder {
+                settings: CaptureSettings::of_plan(plan),
+                plan: Some(Arc::clone(plan)),
+                out: info.path.clone(),
+                start: StartMode::Resume,
+            };
+            can_go_on.then_some((order, lacking))
+        })
     }
 
     /// Whether maps over all samples are on their way.

@@ -225,7 +225,10 @@ impl Layout {
 /// Curves and map above the tokens; numbers and tables at the right.
 fn explore(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::RECALL, Pane::RANK_AGREEMENT, Pane::COST]);
-    let map = tabs(tiles, &[Pane::HEAD_MAP, Pane::ATTENTION, Pane::NEEDLE]);
+    let map = tabs(
+        tiles,
+        &[Pane::HEAD_MAP, Pane::HEADS, Pane::ATTENTION, Pane::NEEDLE],
+    );
     let tokens = tabs(
         tiles,
         &[Pane::TOKENS, Pane::DRIFT, Pane::QUERIES, Pane::FIDELITY],
@@ -245,7 +248,7 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
 /// Four plots at once, everything else in tabs below.
 fn compare(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::RECALL]);
-    let map = tabs(tiles, &[Pane::HEAD_MAP, Pane::NEEDLE]);
+    let map = tabs(tiles, &[Pane::HEAD_MAP, Pane::HEADS, Pane::NEEDLE]);
     let ranks = tabs(
         tiles,
         &[
@@ -281,6 +284,7 @@ fn teach(tiles: &mut Tiles<Pane>) -> TileId {
             Pane::RECALL,
             Pane::ATTENTION,
             Pane::HEAD_MAP,
+            Pane::HEADS,
             Pane::NEEDLE,
             Pane::RANK_AGREEMENT,
         ],

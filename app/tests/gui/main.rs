@@ -15,6 +15,7 @@ mod large;
 mod lessons;
 mod maps;
 mod questions;
+mod retrieval;
 mod scoring;
 mod sessions;
 mod snapshots;

@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
 use super::entry::{Entry, Menu, Offer};
+use crate::gui::head_numbers::HeadNumber;
 use crate::gui::question_choices::{
     DriftChoices, DriftPart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
 };
-use crate::gui::state::{HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat};
+use crate::gui::state::{
+    HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
+};
 use crate::gui::views::View;
 use crate::gui::views::scoring::{asking, question};
 use crate::measurement::MeasureOptions;
@@ -37,6 +40,10 @@ pub enum LookCommand {
         /// What happens to the heads selected so far.
         change: SelectionChange,
     },
+    /// Select heads by words, such as `needed>0.05, worst 10`.
+    SelectHeadsBy(String),
+    /// Sort the list of heads otherwise.
+    SetHeadSort(HeadSort),
     /// Select every head.
     SelectAllHeads,
     /// Hold the others against this head, or against none.
@@ -66,6 +73,17 @@ pub enum LookCommand {
     /// Bring a token into view.
     ScrollToToken(usize),
 }
+
+/// Selections by words that the palette offers.
+const SELECTIONS: [(&str, &str); 4] = [
+    ("the ten worst", "worst 10"),
+    ("the ten best", "best 10"),
+    ("those that read what is needed", "needed>0.05"),
+    (
+        "those that read what is needed, and keep none of it",
+        "needed>0.05, needed_kept=0",
+    ),
+];
 
 /// Budgets that the palette offers, in percent of the prompt.
 const BUDGETS_PERCENT: [u8; 6] = [1, 2, 5, 10, 20, 50];
@@ -103,6 +121,16 @@ impl LookKind {
             Self::SelectHeads => {
                 Offer::Elsewhere("heads are clicked in the map or typed in the inspector")
             }
+            Self::SelectHeadsBy => Offer::each(SELECTIONS, |(text, words)| {
+                Entry::new(text, LookCommand::SelectHeadsBy(words.to_owned())).of("Select heads")
+            }),
+            Self::SetHeadSort => Offer::each(HeadNumber::all(), |by| {
+                let sort = HeadSort {
+                    by,
+                    highest_first: true,
+                };
+                Entry::new(by.label(), LookCommand::SetHeadSort(sort)).of("Sort heads by")
+            }),
             Self::SelectAllHeads => Offer::one(
                 Entry::new("Select every head", LookCommand::SelectAllHeads)
                     .key(Modifiers::COMMAND, Key::A)

@@ -88,6 +88,10 @@ impl Derived {
                     window: one(window, None),
                     ..Maps::default()
                 },
+                MapKind::Needed => Maps {
+                    window: Some(maps::needed_map(info, shown, version)),
+                    ..Maps::default()
+                },
                 MapKind::SideBySide => Maps {
                     side_by_side: visible
                         .iter()

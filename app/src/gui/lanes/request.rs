@@ -1,6 +1,7 @@
 //! What the lanes can be asked for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::key::JobKey;
 use crate::gui::attention_picture::AttentionKey;
@@ -12,7 +13,7 @@ use crate::gui::questions::{Question, QuestionKind};
 use crate::gui::session_maps::SessionMapsKey;
 use crate::jobs::figure::FigureRequest;
 use crate::measurement::MeasureOptions;
-use kvlens_sessions::StartMode;
+use kvlens_sessions::{CapturePlan, StartMode};
 
 /// A request to either lane.
 #[derive(Clone, Debug)]
@@ -86,6 +87,8 @@ pub enum ModelRequest {
 pub struct CaptureOrder {
     /// What to capture.
     pub settings: CaptureSettings,
+    /// The plan of a session that was begun, in place of what the settings say.
+    pub plan: Option<Arc<CapturePlan>>,
     /// The session's folder.
     pub out: PathBuf,
     /// Whether the folder is new, or a capture goes on in it.

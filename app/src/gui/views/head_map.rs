@@ -6,12 +6,15 @@ mod side_by_side;
 mod winner;
 
 use egui::{Id, Ui};
+use kvlens_analysis::Metric;
 
 use super::question_state::job_error_ui;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::HeadMap;
 use crate::gui::export::ShownFigure;
+use crate::gui::forced::forced_text;
+use crate::gui::head_numbers::HeadNumber;
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
 use crate::gui::session_maps::{GatheredKey, SessionMaps};
@@ -76,7 +79,7 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     choosers::choosers_ui(ui, view, &labels, commands);
     scope_ui(ui, view, commands);
     match view.settings.choices.map_kind {
-        MapKind::Window => match view.derived.map() {
+        MapKind::Window | MapKind::Needed => match view.derived.map() {
             Some(map) => map_ui(ui, view, map, commands),
             None => missing_ui(ui, view),
         },
@@ -173,6 +176,7 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
                 ColorMap::Sequential
             },
             color_bar: true,
+            highest: map.highest,
         },
         version: map.version,
         axes: Some(["Layer", column_axis(per_cell)]),
@@ -258,8 +262,7 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
     let (layer, head) = cell;
     let index = layer * map.heads + head;
     ui.strong(format!("Layer {layer}, head {head}"));
-    let metric = view.settings.choices.metric.label();
-    ui.label(format!("{} · {metric}", map.title));
+    ui.label(format!("{} · {}", map.title, map.number.label()));
     let value = map.values.get(index).copied();
     match value {
         Some(value) if value.is_finite() => {
@@ -270,14 +273,29 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
             };
             ui.monospace(text);
         }
+        _ if map.number == HeadNumber::NeededAttention => {
+            ui.label("undefined: which tokens the answer needs is not known");
+        }
         _ => {
             ui.label(undefined_text(view, &map.rankable_tokens, layer));
         }
     }
+    forced_ui(ui, view, map);
     if map.unresolved.get(index) == Some(&true) {
         ui.label("not resolved over the samples");
     }
     ui.weak("Click selects, right-click pins");
+}
+
+/// How much of a hit rate is no merit of the window.
+fn forced_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap) {
+    let windows = view
+        .shown()
+        .map_or(&[][..], |(_, shown)| &shown.sample.windows);
+    let window = windows.iter().find(|window| window.label == map.title);
+    if let Some(window) = window.filter(|_| map.number == HeadNumber::Metric(Metric::HitRate)) {
+        ui.label(forced_text(window, view.derived.budget_tokens()));
+    }
 }
 
 /// Why a cell of a layer has no number.

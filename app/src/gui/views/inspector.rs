@@ -3,17 +3,18 @@
 use egui::{Grid, RichText, ScrollArea, Ui};
 use kvlens_analysis::{Compare, Metric};
 
+use super::heads::words_field;
 use super::recall::{explain, swatch};
 use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::data::Shown;
 use crate::gui::derived::{Derived, WindowBands};
-use crate::gui::heads_text::{heads_text, parse_heads};
+use crate::gui::forced::{forced_text, forced_tokens};
 use crate::gui::layout::Pane;
 use crate::gui::numbers::windows_at_budget;
 use crate::gui::state::Choices;
-use crate::gui::state::{HeadAddress, SelectionChange};
-use crate::gui::widgets::typed::TypedField;
+use crate::gui::state::HeadAddress;
+use crate::measurement::MeasuredWindow;
 
 /// Room for a window's label in the table of numbers.
 const LABEL_WIDTH: f32 = 78.0;
@@ -67,15 +68,17 @@ fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .auto_shrink(false)
         .show(ui, |ui| {
             heads_ui(ui, view, commands);
-            numbers_ui(ui, view, view.derived, "");
+            let windows = &shown.sample.windows;
+            numbers_ui(ui, view, view.derived, windows, "");
             if shown.options.compare == Compare::Queries {
                 ui.weak("the decode stage itself: recall 1.000")
                     .on_hover_text(
                         "Its own queries, scored as every window is, reach 1 at every budget",
                     );
             }
-            if let Some(beside) = view.beside {
-                numbers_ui(ui, view, beside, " in B");
+            let shown_beside = view.data.beside.as_ref().and_then(|it| it.shown.as_ref());
+            if let (Some(beside), Some(shown)) = (view.beside, shown_beside) {
+                numbers_ui(ui, view, beside, &shown.sample.windows, " in B");
             }
             pinned_ui(ui, view, commands);
             evidence_ui(ui, view);
@@ -93,21 +96,8 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let (layers, query_heads) = (session.info.layers, session.info.query_heads);
     ui.horizontal(|ui| {
         let name = ui.strong("Heads");
-        let field = TypedField {
-            id: "heads draft",
-            label: name.id,
-            current: heads_text(heads),
-            hint: "all",
-            help: "Layer.head, such as 3.5, or a whole layer 3.*; several with commas; all",
-            width: (ui.available_width() - 46.0).max(60.0),
-            error: view.theme.error,
-        };
-        if let Some(heads) = field.show(ui, |text| parse_heads(text, layers, query_heads)) {
-            commands.send(LookCommand::SelectHeads {
-                heads,
-                change: SelectionChange::Replace,
-            });
-        }
+        let width = (ui.available_width() - 46.0).max(60.0);
+        words_field(ui, view, "heads draft", name.id, width, commands);
         if ui
             .add_enabled(!heads.is_empty(), egui::Button::new("All"))
             .on_hover_text("Select every head")
@@ -125,7 +115,13 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 }
 
 /// The table of one session's windows.
-fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
+fn numbers_ui(
+    ui: &mut Ui,
+    view: &View<'_>,
+    derived: &Derived,
+    windows: &[MeasuredWindow],
+    which: &str,
+) {
     let at = derived.budget_index;
     ui.add_space(6.0);
     ui.horizontal_wrapped(|ui| {
@@ -142,9 +138,13 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
         .iter()
         .any(|window| window.ceiling(current).is_some());
     let metrics = told_metrics(derived, current, at);
+    let budget = derived.budget_tokens();
+    let forces = windows
+        .iter()
+        .any(|window| forced_tokens(window, budget) > 0);
     let is_narrow = has_ceilings || metrics.len() > ROOMY_COLUMNS;
     Grid::new(("numbers", which))
-        .num_columns(metrics.len() + 1 + usize::from(has_ceilings))
+        .num_columns(metrics.len() + 1 + usize::from(has_ceilings) + usize::from(forces))
         .striped(true)
         .spacing([4.0, 3.0])
         .min_col_width(0.0)
@@ -152,6 +152,11 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
             ui.label("");
             for &metric in &metrics {
                 ui.weak(short(metric)).on_hover_text(explain(metric));
+                if metric == Metric::HitRate && forces {
+                    ui.weak("forced").on_hover_text(
+                        "Tokens of the budget that the window's rule keeps whatever their score: each counts as a hit",
+                    );
+                }
                 if has_ceilings && metric == current {
                     ui.weak("of").on_hover_text(
                         "The ceiling: what the decode stage's own queries reach under the window's scoring",
@@ -175,6 +180,9 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
                 });
                 for &metric in &metrics {
                     number_ui(ui, view, window, metric, at);
+                    if metric == Metric::HitRate && forces {
+                        forced_ui(ui, windows, &window.label, derived.budget_tokens());
+                    }
                     if has_ceilings && metric == current {
                         ceiling_ui(ui, window, metric, at);
                     }
@@ -276,6 +284,18 @@ fn number_ui(ui: &mut Ui, view: &View<'_>, window: &WindowBands, metric: Metric,
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
 }
 
+/// How many of the hits no ranking earned.
+fn forced_ui(ui: &mut Ui, windows: &[MeasuredWindow], label: &str, budget: usize) {
+    let window = windows.iter().find(|window| window.label == label);
+    let Some(window) = window else {
+        ui.label("");
+        return;
+    };
+    let forced = forced_tokens(window, budget).to_string();
+    let text = RichText::new(forced).monospace().size(11.5).weak();
+    ui.label(text).on_hover_text(forced_text(window, budget));
+}
+
 fn ceiling_ui(ui: &mut Ui, window: &WindowBands, metric: Metric, at: usize) {
     let ceiling = window.ceiling(metric).and_then(|ceiling| ceiling.get(at));
     let text = number_text(ceiling.copied().unwrap_or(f64::NAN));
@@ -302,7 +322,9 @@ fn number_text(value: f64) -> String {
     }
 }
 
-fn short(metric: Metric) -> &'static str {
+/// A metric's name in tables that have no room for its words.
+#[must_use]
+pub fn short(metric: Metric) -> &'static str {
     match metric {
         Metric::Recall => "recall",
         Metric::KeptRecall => "kept",

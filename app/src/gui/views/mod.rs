@@ -10,6 +10,7 @@ pub mod drift;
 pub mod export;
 pub mod fidelity;
 pub mod head_map;
+pub mod heads;
 pub mod help;
 pub mod inspector;
 pub mod lesson;
@@ -51,6 +52,7 @@ pub use pane_view::{NearestFigure, Need, PaneView, ReadNumbers};
 pub const VIEWS: &[Pane] = &[
     Pane::RECALL,
     Pane::HEAD_MAP,
+    Pane::HEADS,
     Pane::ATTENTION,
     Pane::RANK_AGREEMENT,
     Pane::DRIFT,

@@ -27,6 +27,8 @@ pub enum Need {
     LayerCurves,
     /// The attention of one head.
     Attention,
+    /// Every number of every head.
+    Heads,
     /// Maps over all samples.
     SessionMaps,
     /// Recall over the decode steps.

@@ -31,7 +31,7 @@ impl Workbench {
             })
             .into(),
             Purpose::Prompts => {
-                capture.data = path.display().to_string();
+                capture.add_data(&path.display().to_string());
                 CaptureCommand::EditCapture(Box::new(capture)).into()
             }
         };

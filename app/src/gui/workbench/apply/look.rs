@@ -4,8 +4,11 @@ use kvlens_analysis::Budget;
 
 use super::Workbench;
 use crate::gui::command::LookCommand;
+use crate::gui::data::Severity;
+use crate::gui::head_numbers::{HeadNumber, HeadTable};
+use crate::gui::head_words::HeadWords;
 use crate::gui::lanes::JobKey;
-use crate::gui::state::MapScope;
+use crate::gui::state::{MapScope, SelectionChange};
 
 impl Workbench {
     pub(super) fn apply_look(&mut self, command: LookCommand) {
@@ -18,6 +21,8 @@ impl Workbench {
             LookCommand::SetMetric(metric) => choices.metric = metric,
             LookCommand::SetByLayer(by_layer) => choices.by_layer = by_layer,
             LookCommand::SelectHeads { heads, change } => choices.select(&heads, change),
+            LookCommand::SelectHeadsBy(text) => self.select_heads_by(&text),
+            LookCommand::SetHeadSort(sort) => choices.head_sort = sort,
             LookCommand::SelectAllHeads => choices.heads.clear(),
             LookCommand::Pin(head) => choices.pinned = head,
             LookCommand::SetMapKind(kind) => choices.map_kind = kind,
@@ -45,6 +50,31 @@ impl Workbench {
             LookCommand::SetFidelity(fidelity) => choices.fidelity = fidelity,
             LookCommand::ScrollToToken(token) => self.scroll_to = Some(token),
         }
+    }
+
+    /// Selects the heads that the words mean in the sample on show; where they mean none the selection stays.
+    fn select_heads_by(&mut self, text: &str) {
+        let Some(session) = &self.data.session else {
+            return;
+        };
+        let (info, choices) = (&session.info, &mut self.settings.choices);
+        let words = match HeadWords::read(text, info.layers, info.query_heads) {
+            Ok(words) => words,
+            Err(wrong) => return self.note(Severity::Warning, wrong),
+        };
+        let heads = match (words.places(), &session.shown) {
+            (Some(places), _) => places,
+            (None, Some(shown)) => {
+                let table = HeadTable::of_choices(info, shown, choices);
+                words.choose(&table, HeadNumber::Metric(choices.metric))
+            }
+            (None, None) => return,
+        };
+        if heads.is_empty() && words.places().is_none() {
+            let text = format!("No head is one of '{text}'; the selection stays as it is");
+            return self.note(Severity::Warning, text);
+        }
+        choices.select(&heads, SelectionChange::Replace);
     }
 
     fn set_map_scope(&mut self, scope: MapScope) {
