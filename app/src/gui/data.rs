@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use kvlens_analysis::SampleGroup;
 use kvlens_sessions::{CancelFlag, CapturePlan, StartMode};
@@ -12,6 +13,7 @@ use super::lanes::{CaptureOrder, JobKey};
 use super::prompt_preview::PromptPreview;
 use super::questions::Answers;
 use super::questions::fidelity::group_of;
+use crate::jobs::figure::FigureRequest;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// One row of the table of samples.
@@ -194,10 +196,60 @@ pub enum Severity {
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// When it was said, in seconds since the start of 1970.
+    pub at_unix_secs: u64,
     /// How bad it is.
     pub severity: Severity,
     /// A sentence.
     pub text: String,
+}
+
+impl Message {
+    /// A message of now.
+    #[must_use]
+    pub fn now(severity: Severity, text: String) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            at_unix_secs: now.map_or(0, |now| now.as_secs()),
+            severity,
+            text,
+        }
+    }
+
+    /// The time of day, UTC.
+    #[must_use]
+    pub fn time(&self) -> String {
+        let of_day = self.at_unix_secs % 86_400;
+        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        format!("{hour:02}:{minute:02}:{second:02}")
+    }
+
+    /// The file or folder that it names, if there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        let starts = self.text.match_indices('/').map(|(start, _)| start);
+        // a path may hold blanks: the longest one that is there counts
+        starts
+            .filter(|start| *start == 0 || self.text[..*start].ends_with([' ', '\'', '"']))
+            .find_map(|start| {
+                let rest = &self.text[start..];
+                let ends = rest.char_indices().map(|(end, _)| end).chain([rest.len()]);
+                let named = ends.filter_map(|end| rest.get(..end)).map(PathBuf::from);
+                named
+                    .filter(|path| path.components().count() > 2)
+                    .filter(|path| path.exists())
+                    .last()
+            })
+    }
+}
+
+/// A figure as it would be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// What was asked for, but for the file.
+    pub of: FigureRequest,
+    /// Its picture.
+    pub picture: Arc<egui::ColorImage>,
 }
 
 /// Everything that was loaded or computed.
@@ -215,6 +267,8 @@ pub struct Data {
     pub capture: Option<RunningCapture>,
     /// What to ask for to go on with the capture that was cancelled or failed last, and the samples that it lacks.
     pub resumable: Option<(CaptureOrder, usize)>,
+    /// The figure that the export dialog showed last.
+    pub preview: Option<Preview>,
     /// Every message since the start.
     pub log: Vec<Message>,
     /// Why the last capture did not start or finish; shown in the capture panel.
@@ -311,5 +365,26 @@ impl Data {
     #[must_use]
     pub fn job_on_show(&self) -> Option<&Job> {
         self.jobs_on_show().next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_tells_its_time_of_day_and_the_folder_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("my run.kvlens");
+        std::fs::create_dir(&there).unwrap();
+        let message = Message {
+            at_unix_secs: 86_400 * 3 + 3_723,
+            severity: Severity::Success,
+            text: format!("Saved as {}", there.display()),
+        };
+        assert_eq!(message.time(), "01:02:03");
+        assert_eq!(message.path(), Some(there));
+        let nothing = Message::now(Severity::Info, "3/4 of 7 / 8".to_owned());
+        assert_eq!(nothing.path(), None);
     }
 }

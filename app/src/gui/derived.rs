@@ -32,6 +32,7 @@ use crate::measurement::{MeasuredSample, MeasuredWindow};
 use bands::Bands;
 use curves::HeadGrid;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
+use kept::kept_of_head;
 pub use kept::{EvidenceKept, KeptTokens};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use of_session::{MapKey, Maps};
@@ -87,6 +88,8 @@ pub struct Derived {
     maps: Query<MapKey, Maps>,
     between: Query<(u64, u64), Option<HeadMap>>,
     heads: Query<(u64, String, usize), HeadTable>,
+    /// What the player's head keeps, `[T]`; nothing where it is the mean of heads, whose tokens are [`Self::kept`].
+    player: Query<(u64, String, usize, Option<HeadAddress>), Option<Vec<bool>>>,
     pinned: Query<CurveKey, Option<HeadCurve>>,
     hovered: Query<CurveKey, Option<HeadCurve>>,
     tokens: Query<TokensKey, (Arc<TokenScores>, u64)>,
@@ -134,6 +137,15 @@ impl Derived {
                 .at_once(key, |_| HeadTable::of(wanted.info, shown, window, at));
         }
         self.refresh_text(pool, wanted, window);
+        if wanted.needs.contains(&Need::Player) {
+            let budget = self.budget_tokens();
+            let (label, head) = (window.label.clone(), choices.primary_head());
+            let query_heads = wanted.info.query_heads;
+            self.player
+                .at_once((shown.version, label, budget, head), |_| {
+                    Some(kept_of_head(window, head?, query_heads, budget))
+                });
+        }
     }
 
     /// Renews what hangs on the pointer.
@@ -153,6 +165,15 @@ impl Derived {
     #[must_use]
     pub fn head_table(&self) -> Option<&HeadTable> {
         self.heads.value()
+    }
+
+    /// What stays in the cache of the head that the player shows, `[T]`.
+    #[must_use]
+    pub fn kept_for_player(&self) -> Option<&[bool]> {
+        match self.player.value()? {
+            Some(kept) => Some(kept),
+            None => self.kept().map(KeptTokens::window),
+        }
     }
 
     /// Token budgets at which every metric is known.

@@ -231,7 +231,13 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
     );
     let tokens = tabs(
         tiles,
-        &[Pane::TOKENS, Pane::DRIFT, Pane::QUERIES, Pane::FIDELITY],
+        &[
+            Pane::TOKENS,
+            Pane::PLAYER,
+            Pane::DRIFT,
+            Pane::QUERIES,
+            Pane::FIDELITY,
+        ],
     );
     let inspector = tabs(tiles, &[Pane::INSPECTOR]);
     let tables = tabs(tiles, &[Pane::SAMPLES, Pane::SCORING, Pane::LOG]);
@@ -261,7 +267,13 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
     let cost = tabs(tiles, &[Pane::COST, Pane::FIDELITY, Pane::INSPECTOR]);
     let below = tabs(
         tiles,
-        &[Pane::SAMPLES, Pane::TOKENS, Pane::SCORING, Pane::LOG],
+        &[
+            Pane::SAMPLES,
+            Pane::TOKENS,
+            Pane::PLAYER,
+            Pane::SCORING,
+            Pane::LOG,
+        ],
     );
     let upper = split(tiles, LinearDir::Horizontal, &[(recall, 1.2), (map, 1.0)]);
     let lower = split(tiles, LinearDir::Horizontal, &[(ranks, 1.0), (cost, 1.0)]);
@@ -276,7 +288,13 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
 fn teach(tiles: &mut Tiles<Pane>) -> TileId {
     let tokens = tabs(
         tiles,
-        &[Pane::TOKENS, Pane::DRIFT, Pane::QUERIES, Pane::FIDELITY],
+        &[
+            Pane::TOKENS,
+            Pane::PLAYER,
+            Pane::DRIFT,
+            Pane::QUERIES,
+            Pane::FIDELITY,
+        ],
     );
     let plot = tabs(
         tiles,

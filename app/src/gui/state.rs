@@ -51,17 +51,20 @@ pub enum MapKind {
     Winner,
     /// One window, less the same of the session beside.
     Beside,
+    /// One window of the session beside.
+    InB,
     /// The decode stage's attention on the tokens that the answer needs, whatever the window.
     Needed,
 }
 
 impl MapKind {
     /// Every choice in the order of the chooser.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Window,
         Self::SideBySide,
         Self::Winner,
         Self::Beside,
+        Self::InB,
         Self::Needed,
     ];
 
@@ -73,6 +76,7 @@ impl MapKind {
             Self::SideBySide => "Side by side",
             Self::Winner => "Winner",
             Self::Beside => "A − B",
+            Self::InB => "B",
             Self::Needed => "Attention on needed",
         }
     }
@@ -210,8 +214,14 @@ pub struct Choices {
     pub minus: Option<String>,
     /// Whether the curves stand layer by layer.
     pub by_layer: bool,
+    /// Label of the window that the curves subtract.
+    pub baseline: Option<String>,
     /// Labels of windows whose curves are hidden.
     pub hidden_windows: BTreeSet<String>,
+    /// What the strongest colour of attention stands for, as a multiple of the 99th percentile of the weights.
+    pub attention_scale: f64,
+    /// The decode step that the player shows, from 0.
+    pub decode_step: usize,
     /// What colours the tokens.
     pub token_heat: TokenHeat,
     /// How importance becomes a colour.
@@ -240,7 +250,10 @@ impl Default for Choices {
             window: None,
             minus: None,
             by_layer: false,
+            baseline: None,
             hidden_windows: BTreeSet::new(),
+            attention_scale: 1.0,
+            decode_step: 0,
             token_heat: TokenHeat::default(),
             heat_scale: HeatScale::default(),
             measure: MeasureOptions::default(),
@@ -271,7 +284,7 @@ impl Choices {
     #[must_use]
     pub fn shown_scope(&self) -> MapScope {
         match self.map_kind {
-            MapKind::Beside | MapKind::Needed => MapScope::Sample,
+            MapKind::Beside | MapKind::InB | MapKind::Needed => MapScope::Sample,
             MapKind::Window | MapKind::SideBySide | MapKind::Winner => self.map_scope,
         }
     }

@@ -203,7 +203,7 @@ fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
 fn of_six(out: &Path) -> CaptureSettings {
     CaptureSettings {
         source: PromptSource::File,
-        data: "demo:samples=2\ndemo:question=start,samples=4".to_owned(),
+        data: "demo:length=512,question=end\ndemo:question=start".to_owned(),
         windows: vec!["last:8".to_owned(), "laq:n=4".to_owned()],
         decode_tokens: 12,
         ignore_eos: true,

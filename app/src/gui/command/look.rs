@@ -1,5 +1,7 @@
 //! What is looked at.
 
+use std::collections::BTreeSet;
+
 use egui::{Key, Modifiers};
 use kvlens_analysis::{Budget, Compare, Metric};
 use serde::{Deserialize, Serialize};
@@ -56,8 +58,18 @@ pub enum LookCommand {
     SetWindow(String),
     /// Subtract a window in the map, or none.
     SetMinus(Option<String>),
+    /// Let the curves show what each window has more than this one, or no difference.
+    SetBaseline(Option<String>),
     /// Hide or show a window's curve.
     ToggleWindow(String),
+    /// Let the strongest colour of attention stand for so many times the 99th percentile of the weights.
+    SetAttentionScale(f64),
+    /// Show a decode step in the player, counted from 0.
+    SetDecodeStep(usize),
+    /// Go so many decode steps on in the player, or back if negative.
+    StepDecode(i32),
+    /// Hide the curves of these windows, and show the others.
+    SetHiddenWindows(BTreeSet<String>),
     /// Colour the tokens otherwise.
     SetTokenHeat(TokenHeat),
     /// Scale the colours of the tokens otherwise.
@@ -139,7 +151,13 @@ impl LookKind {
             ),
             Self::Pin => pins(view),
             Self::SetMapKind => Offer::each(MapKind::ALL, |kind| {
-                Entry::new(kind.label(), LookCommand::SetMapKind(kind)).of("Map")
+                let entry = Entry::new(kind.label(), LookCommand::SetMapKind(kind)).of("Map");
+                match kind {
+                    MapKind::Window => entry.key(Modifiers::NONE, Key::A),
+                    MapKind::InB => entry.key(Modifiers::NONE, Key::B),
+                    MapKind::Beside => entry.key(Modifiers::NONE, Key::D),
+                    _ => entry,
+                }
             }),
             Self::SetMapScope => Offer::each(
                 [
@@ -156,7 +174,41 @@ impl LookKind {
                     entry
                 })
             }
+            Self::SetBaseline => {
+                let nothing =
+                    Entry::new("nothing", LookCommand::SetBaseline(None)).of("Curves less");
+                let some = windows(view, "Curves less", |label| {
+                    LookCommand::SetBaseline(Some(label))
+                });
+                Offer::each(some.into_entries().into_iter().chain([nothing]), |entry| {
+                    entry
+                })
+            }
             Self::ToggleWindow => windows(view, "Hide or show", LookCommand::ToggleWindow),
+            Self::SetAttentionScale => Offer::each([0.25, 1.0, 4.0], |scale| {
+                let text = format!("{scale} of the 99th percentile");
+                Entry::new(text, LookCommand::SetAttentionScale(scale)).of("Attention scale")
+            }),
+            Self::SetDecodeStep => Offer::one(Entry::new(
+                "First decode step",
+                LookCommand::SetDecodeStep(0),
+            )),
+            Self::StepDecode => Offer::each(
+                [
+                    ("Decode step before", -1, Key::Comma),
+                    ("Decode step after", 1, Key::Period),
+                ],
+                |(text, step, key)| {
+                    Entry::new(text, LookCommand::StepDecode(step)).key(Modifiers::NONE, key)
+                },
+            ),
+            Self::SetHiddenWindows => Offer::one(
+                Entry::new(
+                    "Show every window",
+                    LookCommand::SetHiddenWindows(BTreeSet::new()),
+                )
+                .possible_if(!choices.hidden_windows.is_empty()),
+            ),
             Self::SetTokenHeat => Offer::each(TokenHeat::ALL, |heat| {
                 Entry::new(heat.label(), LookCommand::SetTokenHeat(heat)).of("Token colours")
             }),

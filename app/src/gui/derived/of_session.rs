@@ -84,7 +84,7 @@ impl Derived {
                     window: one(window, minus),
                     ..Maps::default()
                 },
-                MapKind::Beside => Maps {
+                MapKind::Beside | MapKind::InB => Maps {
                     window: one(window, None),
                     ..Maps::default()
                 },

@@ -55,6 +55,8 @@ pub enum ReadRequest {
     Question(Box<Question>),
     /// Make a figure.
     Export(Box<FigureRequest>),
+    /// Draw a figure for the screen; no file stays.
+    Preview(Box<FigureRequest>),
     /// Estimate what a capture would take.
     Estimate(Box<CaptureSettings>),
     /// Copy a session.
@@ -115,6 +117,7 @@ impl ReadRequest {
             Self::CompareSamples(_) => JobKey::CompareSamples,
             Self::Question(question) => JobKey::Question(question.kind()),
             Self::Export(figure) => JobKey::Export(figure.out.clone()),
+            Self::Preview(_) => JobKey::Preview,
             Self::Estimate(_) => JobKey::Estimate,
             Self::SaveAs { to, .. } => JobKey::SaveAs(to.clone()),
             Self::Details { .. } => JobKey::Details,

@@ -11,7 +11,7 @@ use kvlens_analysis::Metric;
 use super::question_state::job_error_ui;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
-use crate::gui::derived::HeadMap;
+use crate::gui::derived::{Derived, HeadMap};
 use crate::gui::export::ShownFigure;
 use crate::gui::forced::forced_text;
 use crate::gui::head_numbers::HeadNumber;
@@ -84,6 +84,11 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             None => missing_ui(ui, view),
         },
         MapKind::Beside => beside_ui(ui, view, commands),
+        MapKind::InB => match view.beside.map(Derived::map) {
+            None => empty_hint(ui, OPEN_BESIDE),
+            Some(None) => missing_ui(ui, view),
+            Some(Some(map)) => map_ui(ui, view, map, commands),
+        },
         MapKind::SideBySide => side_by_side::side_by_side_ui(ui, view, commands),
         MapKind::Winner => match view.derived.winner_map() {
             Some(map) => winner::winner_ui(ui, view, map, commands),
@@ -92,10 +97,12 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
+const OPEN_BESIDE: &str = "Open a second session with File > Open beside";
+
 /// One window in A less the same in B.
 fn beside_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     match (view.beside, view.derived.map_between()) {
-        (None, _) => empty_hint(ui, "Open a second session with File > Open beside"),
+        (None, _) => empty_hint(ui, OPEN_BESIDE),
         (Some(_), None) => empty_hint(
             ui,
             "The session beside has no such window, or a model of another shape",

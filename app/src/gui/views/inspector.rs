@@ -69,7 +69,7 @@ fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .show(ui, |ui| {
             heads_ui(ui, view, commands);
             let windows = &shown.sample.windows;
-            numbers_ui(ui, view, view.derived, windows, "");
+            numbers_ui(ui, view, view.derived, windows, None);
             if shown.options.compare == Compare::Queries {
                 ui.weak("the decode stage itself: recall 1.000")
                     .on_hover_text(
@@ -78,7 +78,8 @@ fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             }
             let shown_beside = view.data.beside.as_ref().and_then(|it| it.shown.as_ref());
             if let (Some(beside), Some(shown)) = (view.beside, shown_beside) {
-                numbers_ui(ui, view, beside, &shown.sample.windows, " in B");
+                let a = Some(view.derived);
+                numbers_ui(ui, view, beside, &shown.sample.windows, a);
             }
             pinned_ui(ui, view, commands);
             evidence_ui(ui, view);
@@ -120,9 +121,9 @@ fn numbers_ui(
     view: &View<'_>,
     derived: &Derived,
     windows: &[MeasuredWindow],
-    which: &str,
+    a: Option<&Derived>,
 ) {
-    let at = derived.budget_index;
+    let which = if a.is_some() { " in B" } else { "" };
     ui.add_space(6.0);
     ui.horizontal_wrapped(|ui| {
         ui.strong(format!("At {} tokens{which}", derived.budget_tokens()))
@@ -133,63 +134,120 @@ fn numbers_ui(
     });
     let current = view.settings.choices.metric;
     undefined_ui(ui, derived, current);
-    let has_ceilings = derived
-        .bands()
-        .iter()
-        .any(|window| window.ceiling(current).is_some());
-    let metrics = told_metrics(derived, current, at);
     let budget = derived.budget_tokens();
-    let forces = windows
-        .iter()
-        .any(|window| forced_tokens(window, budget) > 0);
-    let is_narrow = has_ceilings || metrics.len() > ROOMY_COLUMNS;
-    Grid::new(("numbers", which))
-        .num_columns(metrics.len() + 1 + usize::from(has_ceilings) + usize::from(forces))
-        .striped(true)
-        .spacing([4.0, 3.0])
-        .min_col_width(0.0)
+    let mut bands = derived.bands().iter();
+    let mut measured = windows.iter();
+    let table = NumbersTable {
+        view,
+        derived,
+        windows,
+        a,
+        metrics: told_metrics(derived, current, derived.budget_index),
+        has_ceilings: bands.any(|window| window.ceiling(current).is_some()),
+        forces: measured.any(|window| forced_tokens(window, budget) > 0),
+    };
+    // more columns than fit are scrolled to
+    egui::ScrollArea::horizontal()
+        .id_salt(("numbers", which))
         .show(ui, |ui| {
-            ui.label("");
-            for &metric in &metrics {
-                ui.weak(short(metric)).on_hover_text(explain(metric));
-                if metric == Metric::HitRate && forces {
-                    ui.weak("forced").on_hover_text(
-                        "Tokens of the budget that the window's rule keeps whatever their score: each counts as a hit",
-                    );
-                }
-                if has_ceilings && metric == current {
-                    ui.weak("of").on_hover_text(
-                        "The ceiling: what the decode stage's own queries reach under the window's scoring",
-                    );
-                }
-            }
-            ui.end_row();
-            for window in derived.bands() {
-                let style = view.theme.series(&window.label, window.repeat);
-                ui.horizontal(|ui| {
-                    ui.spacing_mut().item_spacing.x = 3.0;
-                    swatch(ui, &style);
-                    // a long label would push the last numbers out of sight
-                    ui.scope(|ui| {
-                        ui.set_max_width(match is_narrow {
-                            true => NARROW_LABEL_WIDTH,
-                            false => LABEL_WIDTH,
-                        });
-                        ui.add(egui::Label::new(&window.label).truncate());
-                    });
+            Grid::new(("numbers", which))
+                .num_columns(table.metrics.len() + 4)
+                .striped(true)
+                .spacing([4.0, 3.0])
+                .min_col_width(0.0)
+                .show(ui, |ui| {
+                    table.header_ui(ui);
+                    for window in derived.bands() {
+                        table.line_ui(ui, window);
+                    }
                 });
-                for &metric in &metrics {
-                    number_ui(ui, view, window, metric, at);
-                    if metric == Metric::HitRate && forces {
-                        forced_ui(ui, windows, &window.label, derived.budget_tokens());
-                    }
-                    if has_ceilings && metric == current {
-                        ceiling_ui(ui, window, metric, at);
-                    }
-                }
-                ui.end_row();
-            }
         });
+}
+
+/// The numbers of one session's windows, with those of A for the difference where the session is B.
+struct NumbersTable<'a> {
+    view: &'a View<'a>,
+    derived: &'a Derived,
+    windows: &'a [MeasuredWindow],
+    a: Option<&'a Derived>,
+    metrics: Vec<Metric>,
+    has_ceilings: bool,
+    /// Whether any window keeps tokens whatever their score.
+    forces: bool,
+}
+
+impl NumbersTable<'_> {
+    fn current(&self) -> Metric {
+        self.view.settings.choices.metric
+    }
+
+    fn header_ui(&self, ui: &mut Ui) {
+        ui.label("");
+        for &metric in &self.metrics {
+            ui.weak(short(metric)).on_hover_text(explain(metric));
+            if metric == Metric::HitRate && self.forces {
+                ui.weak("forced").on_hover_text(
+                    "Tokens of the budget that the window's rule keeps whatever their score: each counts as a hit",
+                );
+            }
+            if self.has_ceilings && metric == self.current() {
+                ui.weak("of").on_hover_text(
+                    "The ceiling: what the decode stage's own queries reach under the window's scoring",
+                );
+            }
+        }
+        if self.a.is_some() {
+            let help = format!("{}: A less B", self.current().label());
+            ui.weak("A − B").on_hover_text(help);
+        }
+        ui.end_row();
+    }
+
+    fn line_ui(&self, ui: &mut Ui, window: &WindowBands) {
+        let at = self.derived.budget_index;
+        let style = self.view.theme.series(&window.label, window.repeat);
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 3.0;
+            swatch(ui, &style);
+            // a long label would push the last numbers out of sight
+            ui.scope(|ui| {
+                let is_narrow = self.has_ceilings || self.metrics.len() > ROOMY_COLUMNS;
+                ui.set_max_width(match is_narrow {
+                    true => NARROW_LABEL_WIDTH,
+                    false => LABEL_WIDTH,
+                });
+                ui.add(egui::Label::new(&window.label).truncate());
+            });
+        });
+        for &metric in &self.metrics {
+            number_ui(ui, self.view, window, metric, at);
+            if metric == Metric::HitRate && self.forces {
+                let budget = self.derived.budget_tokens();
+                forced_ui(ui, self.windows, &window.label, budget);
+            }
+            if self.has_ceilings && metric == self.current() {
+                ceiling_ui(ui, window, metric, at);
+            }
+        }
+        if let Some(a) = self.a {
+            difference_ui(ui, a, window, self.current(), at);
+        }
+        ui.end_row();
+    }
+}
+
+/// What the same window has in A, less what it has in B; each at its own place of the budget.
+fn difference_ui(ui: &mut Ui, a: &Derived, in_b: &WindowBands, metric: Metric, at: usize) {
+    let mean = |window: &WindowBands, at: usize| window.band(metric)?.mean.get(at).copied();
+    let mut known = a.bands().iter();
+    let in_a = known.find(|window| window.label == in_b.label);
+    let in_a = in_a.and_then(|window| mean(window, a.budget_index));
+    let difference = in_a.zip(mean(in_b, at)).map(|(a, b)| a - b);
+    let difference = difference.filter(|difference| !difference.is_nan());
+    let text = difference.map_or("–".to_owned(), |difference| format!("{difference:+.2}"));
+    let response = ui.label(RichText::new(&text).monospace().size(11.5).strong());
+    let name = format!("A − B of {}: {text}", in_b.label);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
 }
 
 /// The metric that is chosen, and those that say something of any window: without needed tokens or values in the session

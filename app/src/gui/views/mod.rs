@@ -3,6 +3,7 @@
 //! A view reads, never writes, and computes nothing that the analysis crate could.
 
 pub mod attention;
+pub mod browser;
 pub mod budget_bar;
 pub mod capture;
 pub mod cost;
@@ -19,6 +20,7 @@ pub mod menu;
 pub mod needle;
 pub mod palette;
 pub mod pane_view;
+pub mod player;
 mod prompt_picker;
 pub mod queries;
 pub mod question_state;
@@ -61,6 +63,7 @@ pub const VIEWS: &[Pane] = &[
     Pane::COST,
     Pane::NEEDLE,
     Pane::TOKENS,
+    Pane::PLAYER,
     Pane::INSPECTOR,
     Pane::SAMPLES,
     Pane::SCORING,

@@ -27,6 +27,8 @@ pub enum Need {
     LayerCurves,
     /// The attention of one head.
     Attention,
+    /// What stays in the cache of the head whose decoding is played.
+    Player,
     /// Every number of every head.
     Heads,
     /// Maps over all samples.

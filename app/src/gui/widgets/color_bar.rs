@@ -19,8 +19,8 @@ fn bar_text(value: f32) -> String {
 
 const STEPS: usize = 32;
 
-/// Draws the bar into `rect`, the highest number on top: the map's own range times `highest`.
-pub fn color_bar(ui: &Ui, rect: Rect, map: ColorMap, highest: f32, theme: &Theme) {
+/// Draws the bar into `rect`, the highest number on top; `number` says which one a value of the map stands for.
+pub fn color_bar(ui: &Ui, rect: Rect, map: ColorMap, number: &dyn Fn(f32) -> f32, theme: &Theme) {
     let bar = Rect::from_min_size(rect.min, vec2(12.0, rect.height()));
     let (low, high) = map.range();
     let mut mesh = Mesh::default();
@@ -48,6 +48,6 @@ pub fn color_bar(ui: &Ui, rect: Rect, map: ColorMap, highest: f32, theme: &Theme
             _ => Align2::LEFT_CENTER,
         };
         let at = pos2(bar.right() + 4.0, bar.top() + share * bar.height());
-        painter.text(at, anchor, bar_text(value * highest), font.clone(), text);
+        painter.text(at, anchor, bar_text(number(value)), font.clone(), text);
     }
 }

@@ -38,7 +38,7 @@ impl Matrix<'_> {
                 geometry.cells.right_top() + vec2(10.0, 0.0),
                 vec2(BAR_WIDTH, geometry.cells.height()),
             );
-            color_bar(ui, bar, map, highest as f32, theme);
+            color_bar(ui, bar, map, &|value| value * highest as f32, theme);
         }
         let glowing = self.marks.glowing.filter(|cell| self.has(*cell));
         if let Some(cell) = hovered.or(glowing) {
@@ -79,6 +79,7 @@ impl Matrix<'_> {
             version: self.version,
             size: [self.columns, self.rows],
             dark: theme.is_dark(),
+            part: 0,
         };
         let texture = cached_texture(ui.ctx(), self.id, key, || self.colors(theme));
         if let Some(texture) = texture {

@@ -28,12 +28,19 @@ impl Workbench {
             LookCommand::SetMapKind(kind) => choices.map_kind = kind,
             LookCommand::SetMapScope(scope) => self.set_map_scope(scope),
             LookCommand::SetWindow(label) => choices.window = Some(label),
+            LookCommand::SetBaseline(label) => choices.baseline = label,
             LookCommand::SetMinus(label) => choices.minus = label,
             LookCommand::ToggleWindow(label) => {
                 if !choices.hidden_windows.remove(&label) {
                     choices.hidden_windows.insert(label);
                 }
             }
+            LookCommand::SetAttentionScale(scale) => {
+                choices.attention_scale = scale.clamp(1e-3, 1e3);
+            }
+            LookCommand::SetDecodeStep(step) => choices.decode_step = step,
+            LookCommand::StepDecode(step) => self.step_decode(step),
+            LookCommand::SetHiddenWindows(labels) => choices.hidden_windows = labels,
             LookCommand::SetTokenHeat(heat) => choices.token_heat = heat,
             LookCommand::SetHeatScale(scale) => choices.heat_scale = scale,
             LookCommand::SetMeasureOptions(options) => {
@@ -83,6 +90,17 @@ impl Workbench {
         if !self.data.is_comparing_samples() {
             self.retry(&JobKey::CompareSamples);
         }
+    }
+
+    /// Within the steps that were captured.
+    fn step_decode(&mut self, step: i32) {
+        let Some(shown) = self.data.shown() else {
+            return;
+        };
+        let last = shown.sample.record.generated_ids.len().saturating_sub(1);
+        let now = self.settings.choices.decode_step.min(last);
+        let next = now.saturating_add_signed(step as isize).min(last);
+        self.settings.choices.decode_step = next;
     }
 
     fn step_budget(&mut self, step: i32) {
