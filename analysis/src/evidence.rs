@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::importance::Importance;
 use crate::keep_rule::KeepRule;
 use crate::ranking::Rankings;
 use crate::selection::keep_places;
@@ -30,6 +31,25 @@ pub fn seen_evidence(rankings: &Rankings, evidence: &[Range<usize>]) -> Vec<usiz
     let inside = first.unwrap_or(0)..rankings.prompt_tokens();
     tokens.retain(|token| inside.contains(token));
     tokens
+}
+
+/// Attention of the decode stage, in the mean over its steps, that each head puts on the needed tokens, `[L, heads]`;
+/// NaN where none is known. A head with much of it reads the answer off the prompt: a retrieval head (Wu et al. 2024,
+/// arXiv 2404.15574).
+pub fn evidence_attention(decode_mass: &Importance, evidence: &[Range<usize>]) -> Vec<f64> {
+    let mut tokens: Vec<usize> = evidence.iter().cloned().flatten().collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    let heads = decode_mass.heads();
+    let of_head = |index: usize| {
+        let mass = decode_mass.head(index / heads, index % heads);
+        let masses = tokens.iter().filter_map(|&token| mass.get(token));
+        match tokens.is_empty() {
+            true => f64::NAN,
+            false => masses.map(|&mass| f64::from(mass)).sum(),
+        }
+    };
+    (0..decode_mass.layers() * heads).map(of_head).collect()
 }
 
 /// What a rule keeps of the needed tokens at each budget.
@@ -80,7 +100,7 @@ fn survival(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::importance::{HeadKind, Importance};
+    use crate::importance::HeadKind;
     use crate::tokens::ForcedKeep;
 
     /// Two layers of two heads over six tokens; the second layer sees the last three alone.
@@ -115,6 +135,15 @@ mod tests {
         });
         let found = evidence_survival(&rankings(), recent, &evidence, &[2]);
         assert_eq!(found[0].lost_everywhere, 2.0 / 3.0);
+    }
+
+    #[test]
+    fn attention_on_needed_tokens_counts_each_of_them_once() {
+        let mass = vec![0.5, 0.25, 0.125, 0.0, 0.0, 0.5];
+        let mass = Importance::new(1, 2, HeadKind::Query, 3, mass, vec![1.0; 2], vec![0]).unwrap();
+        assert_eq!(evidence_attention(&mass, &[1..3, 2..3]), [0.375, 0.5]);
+        let unknown = evidence_attention(&mass, &[]);
+        assert!(unknown.iter().all(|share| share.is_nan()));
     }
 
     #[test]

@@ -157,6 +157,7 @@ fn info() -> SessionInfo {
         }],
         failed: Vec::new(),
         pending: 0,
+        plan: None,
     }
 }
 
@@ -170,13 +171,14 @@ fn picture(sample: SamplePlace) -> AttentionPicture {
     AttentionPicture {
         key: AttentionKey {
             sample,
-            head: HEAD,
+            head: Some(HEAD),
             window: WINDOWS[0].to_owned(),
         },
         tokens: TOKENS,
         columns: COLUMNS,
         decode: block("decode", STEPS),
         window: Some(block(WINDOWS[0], 32)),
+        percentile_99: 0.99,
     }
 }
 

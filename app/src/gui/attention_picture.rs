@@ -3,27 +3,30 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use kvlens_sessions::{CapturedSample, Observation};
+use kvlens_sessions::{CapturedSample, Observation, QueryRows};
 
 use super::data::{OpenedSession, SamplePlace};
 use super::state::{Choices, HeadAddress};
 
 /// Columns of a picture at most; more tokens share a column, which shows the largest weight of them.
-const MOST_COLUMNS: usize = 2048;
+const MOST_COLUMNS: usize = 1 << 16;
+
+/// The strongest colour stands for this percentile of the weights: a sink would hide all others.
+const PERCENTILE: f64 = 0.99;
 
 /// What a picture is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttentionKey {
     /// The sample.
     pub sample: SamplePlace,
-    /// The head.
-    pub head: HeadAddress,
+    /// The head; the mean of all where there is none.
+    pub head: Option<HeadAddress>,
     /// The window beside the decode stage.
     pub window: String,
 }
 
 impl AttentionKey {
-    /// What the views show: the primary head, and the chosen window.
+    /// What the views show: the primary head, or all where none is selected, and the chosen window.
     #[must_use]
     pub fn wanted(
         session: &OpenedSession,
@@ -32,7 +35,7 @@ impl AttentionKey {
     ) -> Option<Self> {
         Some(Self {
             sample: session.place()?,
-            head: choices.primary_head()?,
+            head: choices.primary_head(),
             window: window?.to_owned(),
         })
     }
@@ -64,10 +67,12 @@ pub struct AttentionPicture {
     pub decode: AttentionBlock,
     /// The window; `None` where it has no rows.
     pub window: Option<AttentionBlock>,
+    /// 99th percentile of all weights that are not zero.
+    pub percentile_99: f32,
 }
 
 impl AttentionPicture {
-    /// Reads one head of a sample.
+    /// Reads one head of a sample, or the mean of all.
     ///
     /// # Errors
     /// What the sample's tensors refuse.
@@ -78,7 +83,7 @@ impl AttentionPicture {
     /// The same where the key's head is another one in `captured`: in the part of a sample that one head needs.
     pub(super) fn at(
         captured: &CapturedSample,
-        head: HeadAddress,
+        head: Option<HeadAddress>,
         key: AttentionKey,
     ) -> anyhow::Result<Self> {
         let tokens = captured.record.prompt_ids.len();
@@ -88,21 +93,51 @@ impl AttentionPicture {
             .windows()
             .iter()
             .find(|window| window.label() == key.window);
+        let decode = block(captured.oracle())?.unwrap_or_default();
+        let window = window.map(block).transpose()?.flatten();
+        let weights = window.iter().flat_map(|window| &window.weights);
         Ok(Self {
             tokens,
             columns,
-            decode: block(captured.oracle())?.unwrap_or_default(),
-            window: window.map(block).transpose()?.flatten(),
+            percentile_99: percentile(decode.weights.iter().chain(weights).copied()),
+            decode,
+            window,
             key,
         })
     }
 
-    /// A block's weights in `columns` columns, the largest of those that share one: `[rows, columns]`,
-    /// `columns` being at most those of the picture. A screen with fewer pixels than columns would leave some out.
+    /// The weight that has the strongest colour, on a scale of so many times the 99th percentile.
     #[must_use]
-    pub fn squeezed(&self, block: &AttentionBlock, columns: usize) -> Vec<f32> {
+    pub fn highest(&self, scale: f64) -> f32 {
+        (self.percentile_99 * scale as f32).max(f32::MIN_POSITIVE)
+    }
+
+    /// Weights of these columns of a block in `columns` columns, the largest of those that share one:
+    /// `[rows, columns]`. A screen with fewer pixels than columns would leave some out.
+    #[must_use]
+    pub fn squeezed(&self, block: &AttentionBlock, part: Range<usize>, columns: usize) -> Vec<f32> {
         let rows = block.weights.chunks_exact(self.columns);
-        rows.flat_map(|row| largest(row, columns)).collect()
+        let parts = rows.filter_map(|row| row.get(part.clone()));
+        parts.flat_map(|row| largest(row, columns)).collect()
+    }
+
+    /// One row of a block, `[columns]`; empty where there is none of that number.
+    #[must_use]
+    pub fn row<'a>(&self, block: &'a AttentionBlock, row: usize) -> &'a [f32] {
+        let place = row * self.columns..(row + 1) * self.columns;
+        block.weights.get(place).unwrap_or(&[])
+    }
+
+    /// The column that a token is in.
+    #[must_use]
+    pub fn column_of(&self, token: usize) -> usize {
+        match self.columns == self.tokens {
+            true => token,
+            // the last one that begins at or before it
+            false => ((token + 1) * self.columns)
+                .div_ceil(self.tokens.max(1))
+                .saturating_sub(1),
+        }
     }
 
     /// The tokens that share a column.
@@ -110,6 +145,17 @@ impl AttentionPicture {
     pub fn tokens_of(&self, column: usize) -> Range<usize> {
         tokens_of(column, self.columns, self.tokens)
     }
+}
+
+/// [`PERCENTILE`] of the weights that are not zero: a row sees no token behind itself.
+fn percentile(weights: impl Iterator<Item = f32>) -> f32 {
+    let mut weights: Vec<f32> = weights.filter(|weight| *weight > 0.0).collect();
+    let Some(last) = weights.len().checked_sub(1) else {
+        return 1.0;
+    };
+    let place = (PERCENTILE * last as f64).round() as usize;
+    let (_, value, _) = weights.select_nth_unstable_by(place, f32::total_cmp);
+    *value
 }
 
 fn tokens_of(column: usize, columns: usize, tokens: usize) -> Range<usize> {
@@ -127,17 +173,16 @@ fn largest(row: &[f32], columns: usize) -> impl Iterator<Item = f32> {
 fn block(
     captured: &CapturedSample,
     observation: &Observation,
-    head: HeadAddress,
+    head: Option<HeadAddress>,
     columns: usize,
 ) -> anyhow::Result<Option<AttentionBlock>> {
     let Some(rows) = observation.query_rows() else {
         return Ok(None);
     };
-    let group = captured.keys().group_size()?;
-    let heads = captured
-        .keys()
-        .attention_rows(rows, head.layer, head.head / group)?;
-    let Some(weights) = heads.into_iter().nth(head.head % group) else {
+    let Some(weights) = (match head {
+        Some(head) => head_weights(captured, rows, head)?,
+        None => mean_weights(captured, rows)?,
+    }) else {
         return Ok(None);
     };
     let tokens = captured.record.prompt_ids.len();
@@ -158,6 +203,41 @@ fn block(
         texts: texts.collect(),
         weights,
     }))
+}
+
+/// Attention of one head, `[rows, T]`.
+fn head_weights(
+    captured: &CapturedSample,
+    rows: &QueryRows,
+    head: HeadAddress,
+) -> anyhow::Result<Option<Vec<f32>>> {
+    let keys = captured.keys();
+    let group = keys.group_size()?;
+    let heads = keys.attention_rows(rows, head.layer, head.head / group)?;
+    Ok(heads.into_iter().nth(head.head % group))
+}
+
+/// Mean over all heads of all layers, `[rows, T]`; summed in `f64`.
+fn mean_weights(captured: &CapturedSample, rows: &QueryRows) -> anyhow::Result<Option<Vec<f32>>> {
+    let keys = captured.keys();
+    let (layers, kv_heads, ..) = keys.shape();
+    let mut sums: Vec<f64> = Vec::new();
+    let mut heads = 0_usize;
+    for (layer, kv_head) in
+        (0..layers).flat_map(|layer| (0..kv_heads).map(move |head| (layer, head)))
+    {
+        for weights in keys.attention_rows(rows, layer, kv_head)? {
+            sums.resize(weights.len(), 0.0);
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum += f64::from(weight);
+            }
+            heads += 1;
+        }
+    }
+    let mean = sums
+        .into_iter()
+        .map(|sum| (sum / heads.max(1) as f64) as f32);
+    Ok((heads > 0).then(|| mean.collect()))
 }
 
 /// Texts of tokens, as far as the prompt has them: a session keeps no others.
@@ -200,6 +280,43 @@ mod tests {
             assert_eq!(squeezed.len(), columns);
             assert_eq!(squeezed.iter().filter(|weight| **weight == 0.5).count(), 1);
         }
+    }
+
+    #[test]
+    fn a_token_is_in_the_column_that_has_it() {
+        for (tokens, columns) in [(5, 5), (100_000, 1 << 16), (70_000, 1 << 16)] {
+            let picture = AttentionPicture {
+                key: AttentionKey {
+                    sample: SamplePlace {
+                        path: std::path::PathBuf::new(),
+                        opened: 0,
+                        index: 0,
+                    },
+                    head: None,
+                    window: String::new(),
+                },
+                tokens,
+                columns,
+                decode: AttentionBlock::default(),
+                window: None,
+                percentile_99: 1.0,
+            };
+            for token in (0..tokens).step_by(997).chain([tokens - 1]) {
+                let column = picture.column_of(token);
+                assert!(
+                    picture.tokens_of(column).contains(&token),
+                    "{token} in {column}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_scale_is_the_99th_percentile_of_what_is_seen() {
+        let weights = (0..101).map(|weight| weight as f32);
+        // 1 to 100 are not zero; NumPy's percentile by the nearest rank gives 99
+        assert_eq!(percentile(weights), 99.0);
+        assert_eq!(percentile([0.0].into_iter()), 1.0);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::jobs::prompts;
 /// What the panel begins with: windows that any model has, as nothing needs to be trained for them.
 const FIRST_WINDOWS: [&str; 4] = ["last:32", "last:8", "laq:n=8", "dapq:n=32"];
 
+/// What stands in a plan whose prompt was typed into the panel.
+pub const TYPED_TEXT: &str = "typed text";
+
 /// Where the prompts come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PromptSource {
@@ -48,7 +51,7 @@ pub struct CaptureSettings {
     pub model: String,
     /// Where the prompts come from.
     pub source: PromptSource,
-    /// A file of prompts, or a built-in task with its options.
+    /// Files of prompts and built-in tasks with their options, one a line.
     pub data: String,
     /// Which prompts of it are taken, and how they are read.
     pub prompts: PromptChoices,
@@ -158,19 +161,64 @@ impl CaptureSettings {
             chat_variables: self.chat_variables()?,
             device,
             dtype,
-            ..CapturePlan::plain(model, vec![self.data_spec()?])
+            ..CapturePlan::plain(model, self.data_specs()?)
         })
     }
 
-    fn data_spec(&self) -> anyhow::Result<String> {
+    fn data_specs(&self) -> anyhow::Result<Vec<String>> {
+        let specs: Vec<String> = self.data_lines().map(str::to_owned).collect();
         match self.source {
-            PromptSource::Demo => Ok("demo".to_owned()),
-            PromptSource::File if self.data.trim().is_empty() => {
+            PromptSource::Demo => Ok(vec!["demo".to_owned()]),
+            PromptSource::File if specs.is_empty() => {
                 bail!("choose a file of prompts, or type its path")
             }
-            PromptSource::File => Ok(self.data.trim().to_owned()),
+            PromptSource::File => Ok(specs),
             PromptSource::Text if self.text.is_empty() => bail!("type a prompt first"),
-            PromptSource::Text => Ok("typed text".to_owned()),
+            PromptSource::Text => Ok(vec![TYPED_TEXT.to_owned()]),
+        }
+    }
+
+    /// Files and tasks, one a line.
+    fn data_lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.data.lines().map(str::trim);
+        lines.filter(|line| !line.is_empty())
+    }
+
+    /// Names one more file or task.
+    pub fn add_data(&mut self, spec: &str) {
+        let mut lines: Vec<&str> = self.data_lines().collect();
+        lines.push(spec);
+        self.data = lines.join("\n");
+    }
+
+    /// The fields that ask for a plan again, as far as the panel has them.
+    #[must_use]
+    pub fn of_plan(plan: &CapturePlan) -> Self {
+        let variables = std::collections::BTreeMap::from(plan.chat_variables.clone());
+        let variables = variables.into_iter().map(|(name, value)| match value {
+            serde_json::Value::String(text) => format!("{name}={text}"),
+            value => format!("{name}={value}"),
+        });
+        let (source, data) = match plan.data.as_slice() {
+            [demo] if demo == "demo" => (PromptSource::Demo, String::new()),
+            [typed] if typed == TYPED_TEXT => (PromptSource::Text, String::new()),
+            several => (PromptSource::File, several.join("\n")),
+        };
+        Self {
+            model: plan.model.to_string(),
+            source,
+            data,
+            prompts: plan.prompts.clone(),
+            windows: plan.windows.clone(),
+            decode_tokens: plan.decode.max_tokens,
+            ignore_eos: plan.decode.ignore_eos,
+            teacher_forced: plan.decode.teacher_forced,
+            chat: plan.chat,
+            chat_variables: variables.collect::<Vec<_>>().join(" "),
+            seed: plan.decode.seed,
+            device: plan.device.to_string(),
+            dtype: plan.dtype.to_string(),
+            ..Self::default()
         }
     }
 
@@ -183,7 +231,7 @@ impl CaptureSettings {
             let answer = (!self.answer.is_empty()).then(|| self.answer.clone());
             let typed = Sample {
                 id: "typed".to_owned(),
-                dataset: "typed text".to_owned(),
+                dataset: TYPED_TEXT.to_owned(),
                 task: "text".to_owned(),
                 prompt: self.text.clone(),
                 answer,
@@ -216,7 +264,7 @@ impl CaptureSettings {
             PromptSource::Demo => format!("{model}-demo"),
             PromptSource::Text => format!("{model}-text"),
             PromptSource::File => {
-                let data = PathBuf::from(self.data.trim());
+                let data = PathBuf::from(self.data_lines().next().unwrap_or("data"));
                 let data = data.file_stem().map_or("data".to_owned(), |name| {
                     name.to_string_lossy().into_owned()
                 });
@@ -285,6 +333,28 @@ mod tests {
         assert_eq!(samples.len(), 1);
         assert_eq!(samples[0].prompt, " two  spaces\n");
         assert_eq!(samples[0].answer.as_deref(), Some("yes"));
+    }
+
+    #[test]
+    fn the_panel_asks_again_for_what_it_asked_for() {
+        let mut settings = CaptureSettings {
+            model: "org/name".to_owned(),
+            source: PromptSource::File,
+            data: "a.jsonl".to_owned(),
+            windows: vec!["laq:16,pool=avg:5".to_owned(), "tova".to_owned()],
+            decode_tokens: 12,
+            ignore_eos: true,
+            chat: true,
+            chat_variables: "enable_thinking=false effort=low".to_owned(),
+            seed: 7,
+            dtype: "f32".to_owned(),
+            ..CaptureSettings::default()
+        };
+        settings.add_data("niah:length=1k,samples=2");
+        let plan = settings.plan().unwrap();
+        assert_eq!(plan.data, ["a.jsonl", "niah:length=1k,samples=2"]);
+        assert_eq!(CaptureSettings::of_plan(&plan).plan().unwrap(), plan);
+        assert_eq!(settings.session_stem(), "name-a");
     }
 
     #[test]

@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use kvlens_analysis::SampleGroup;
-use kvlens_sessions::CancelFlag;
+use kvlens_sessions::{CancelFlag, CapturePlan, StartMode};
 use serde::{Deserialize, Serialize};
 
+use super::capture_settings::{CaptureSettings, TYPED_TEXT};
 use super::lanes::{CaptureOrder, JobKey};
 use super::prompt_preview::PromptPreview;
 use super::questions::Answers;
 use super::questions::fidelity::group_of;
+use crate::jobs::figure::FigureRequest;
 use crate::measurement::{MeasureOptions, MeasuredSample};
 
 /// One row of the table of samples.
@@ -61,6 +64,9 @@ pub struct SessionInfo {
     /// Samples that a stopped or running capture has not come to.
     #[serde(default)]
     pub pending: usize,
+    /// What was captured, where that is known.
+    #[serde(skip)]
+    pub plan: Option<Arc<CapturePlan>>,
 }
 
 /// The sample on show.
@@ -144,6 +150,8 @@ pub struct Progress {
     pub bytes_per_second: Option<f64>,
     /// Time that this stage still needs.
     pub seconds_left: Option<f64>,
+    /// Time that this sample and those behind it still need, as far as those before it tell.
+    pub seconds_left_for_all: Option<f64>,
 }
 
 /// A job that its lane has not finished.
@@ -188,10 +196,60 @@ pub enum Severity {
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// When it was said, in seconds since the start of 1970.
+    pub at_unix_secs: u64,
     /// How bad it is.
     pub severity: Severity,
     /// A sentence.
     pub text: String,
+}
+
+impl Message {
+    /// A message of now.
+    #[must_use]
+    pub fn now(severity: Severity, text: String) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            at_unix_secs: now.map_or(0, |now| now.as_secs()),
+            severity,
+            text,
+        }
+    }
+
+    /// The time of day, UTC.
+    #[must_use]
+    pub fn time(&self) -> String {
+        let of_day = self.at_unix_secs % 86_400;
+        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        format!("{hour:02}:{minute:02}:{second:02}")
+    }
+
+    /// The file or folder that it names, if there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        let starts = self.text.match_indices('/').map(|(start, _)| start);
+        // a path may hold blanks: the longest one that is there counts
+        starts
+            .filter(|start| *start == 0 || self.text[..*start].ends_with([' ', '\'', '"']))
+            .find_map(|start| {
+                let rest = &self.text[start..];
+                let ends = rest.char_indices().map(|(end, _)| end).chain([rest.len()]);
+                let named = ends.filter_map(|end| rest.get(..end)).map(PathBuf::from);
+                named
+                    .filter(|path| path.components().count() > 2)
+                    .filter(|path| path.exists())
+                    .last()
+            })
+    }
+}
+
+/// A figure as it would be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// What was asked for, but for the file.
+    pub of: FigureRequest,
+    /// Its picture.
+    pub picture: Arc<egui::ColorImage>,
 }
 
 /// Everything that was loaded or computed.
@@ -209,6 +267,8 @@ pub struct Data {
     pub capture: Option<RunningCapture>,
     /// What to ask for to go on with the capture that was cancelled or failed last, and the samples that it lacks.
     pub resumable: Option<(CaptureOrder, usize)>,
+    /// The figure that the export dialog showed last.
+    pub preview: Option<Preview>,
     /// Every message since the start.
     pub log: Vec<Message>,
     /// Why the last capture did not start or finish; shown in the capture panel.
@@ -257,6 +317,26 @@ impl Data {
         self.job(&JobKey::Capture)
     }
 
+    /// What to ask for to go on with a capture, and the samples that it lacks: the one that was stopped last, or else
+    /// that of the open session.
+    #[must_use]
+    pub fn going_on(&self) -> Option<(CaptureOrder, usize)> {
+        self.resumable.clone().or_else(|| {
+            let info = &self.session.as_ref()?.info;
+            let plan = info.plan.as_ref()?;
+            let lacking = info.pending + info.failed.len();
+            // text that was typed stands in no file that could be read again
+            let can_go_on = lacking > 0 && plan.data != [TYPED_TEXT];
+            let order = CaptureOrder {
+                settings: CaptureSettings::of_plan(plan),
+                plan: Some(Arc::clone(plan)),
+                out: info.path.clone(),
+                start: StartMode::Resume,
+            };
+            can_go_on.then_some((order, lacking))
+        })
+    }
+
     /// Whether maps over all samples are on their way.
     #[must_use]
     pub fn is_comparing_samples(&self) -> bool {
@@ -285,5 +365,26 @@ impl Data {
     #[must_use]
     pub fn job_on_show(&self) -> Option<&Job> {
         self.jobs_on_show().next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_tells_its_time_of_day_and_the_folder_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("my run.kvlens");
+        std::fs::create_dir(&there).unwrap();
+        let message = Message {
+            at_unix_secs: 86_400 * 3 + 3_723,
+            severity: Severity::Success,
+            text: format!("Saved as {}", there.display()),
+        };
+        assert_eq!(message.time(), "01:02:03");
+        assert_eq!(message.path(), Some(there));
+        let nothing = Message::now(Severity::Info, "3/4 of 7 / 8".to_owned());
+        assert_eq!(nothing.path(), None);
     }
 }

@@ -23,14 +23,16 @@ use kvlens_analysis::{BudgetGrid, Metric};
 
 use super::command::Hover;
 use super::data::{SessionInfo, Shown};
+use super::head_numbers::HeadTable;
 use super::query::{Pool, Query};
 use super::session_maps::SessionMaps;
 use super::state::{Choices, HeadAddress, HeatScale, TokenHeat};
 use super::views::Need;
-use crate::measurement::MeasuredWindow;
+use crate::measurement::{MeasuredSample, MeasuredWindow};
 use bands::Bands;
 use curves::HeadGrid;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
+use kept::kept_of_head;
 pub use kept::{EvidenceKept, KeptTokens};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use of_session::{MapKey, Maps};
@@ -85,6 +87,9 @@ pub struct Derived {
     bands: Query<HeadsKey, Bands>,
     maps: Query<MapKey, Maps>,
     between: Query<(u64, u64), Option<HeadMap>>,
+    heads: Query<(u64, String, usize), HeadTable>,
+    /// What the player's head keeps, `[T]`; nothing where it is the mean of heads, whose tokens are [`Self::kept`].
+    player: Query<(u64, String, usize, Option<HeadAddress>), Option<Vec<bool>>>,
     pinned: Query<CurveKey, Option<HeadCurve>>,
     hovered: Query<CurveKey, Option<HeadCurve>>,
     tokens: Query<TokensKey, (Arc<TokenScores>, u64)>,
@@ -107,12 +112,9 @@ impl Derived {
             *self = Self::default();
             return;
         };
-        let find = |label: &Option<String>| {
-            let label = label.as_ref()?;
-            sample.windows.iter().find(|window| window.label == *label)
-        };
-        let window = find(&choices.window).unwrap_or(first);
-        let minus = find(&choices.minus).filter(|minus| minus.label != window.label);
+        let window = chosen_window(sample, choices).unwrap_or(first);
+        let minus = labelled(sample, choices.minus.as_deref());
+        let minus = minus.filter(|minus| minus.label != window.label);
         self.window = Some(window.label.clone());
         self.minus = minus.map(|minus| minus.label.clone());
         let prompt_tokens = sample.record.prompt_ids.len();
@@ -128,7 +130,22 @@ impl Derived {
             .at_once(shown.version, |_| window_names(&sample.windows));
         self.refresh_curves(pool, wanted, window);
         self.refresh_maps(wanted, [Some(window), minus]);
+        if wanted.needs.contains(&Need::Heads) {
+            let key = (shown.version, window.label.clone(), self.budget_index);
+            let at = self.budget_index;
+            self.heads
+                .at_once(key, |_| HeadTable::of(wanted.info, shown, window, at));
+        }
         self.refresh_text(pool, wanted, window);
+        if wanted.needs.contains(&Need::Player) {
+            let budget = self.budget_tokens();
+            let (label, head) = (window.label.clone(), choices.primary_head());
+            let query_heads = wanted.info.query_heads;
+            self.player
+                .at_once((shown.version, label, budget, head), |_| {
+                    Some(kept_of_head(window, head?, query_heads, budget))
+                });
+        }
     }
 
     /// Renews what hangs on the pointer.
@@ -141,6 +158,21 @@ impl Derived {
             self.hovered.at_once(key, |_| {
                 curves::head_curve(grid, window, metric, hover.head)
             });
+        }
+    }
+
+    /// Every number of every head, while a view shows them.
+    #[must_use]
+    pub fn head_table(&self) -> Option<&HeadTable> {
+        self.heads.value()
+    }
+
+    /// What stays in the cache of the head that the player shows, `[T]`.
+    #[must_use]
+    pub fn kept_for_player(&self) -> Option<&[bool]> {
+        match self.player.value()? {
+            Some(kept) => Some(kept),
+            None => self.kept().map(KeptTokens::window),
         }
     }
 
@@ -161,6 +193,21 @@ impl Derived {
     pub fn windows(&self) -> &[WindowName] {
         self.windows.value().map_or(&[], Vec::as_slice)
     }
+}
+
+/// The window of a sample that map, tokens and the list of heads show.
+#[must_use]
+pub fn chosen_window<'a>(
+    sample: &'a MeasuredSample,
+    choices: &Choices,
+) -> Option<&'a MeasuredWindow> {
+    let chosen = labelled(sample, choices.window.as_deref());
+    chosen.or_else(|| sample.windows.first())
+}
+
+fn labelled<'a>(sample: &'a MeasuredSample, label: Option<&str>) -> Option<&'a MeasuredWindow> {
+    let mut windows = sample.windows.iter();
+    windows.find(|window| Some(window.label.as_str()) == label)
 }
 
 fn window_names(windows: &[MeasuredWindow]) -> Vec<WindowName> {

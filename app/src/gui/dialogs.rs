@@ -1,7 +1,8 @@
 //! File dialogs of the desktop, each on a thread of its own so that no frame waits for them.
 //!
 //! Many remote machines have no dialog to offer. The library then answers as if the dialog had been
-//! closed; therefore every path can be typed as well, and an answer that comes at once is reported.
+//! closed: where an answer comes at once, the window asks itself ([`super::views::browser`]). Every path can be typed
+//! as well.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub enum Purpose {
     /// A session to open.
     Session,
+    /// A session to hold the open one against.
+    Beside,
     /// Where to save the open session.
     Copy,
     /// The folder of a checkpoint.
@@ -29,8 +32,8 @@ pub enum Purpose {
 pub enum Answer {
     /// A path was chosen.
     Chosen(Purpose, PathBuf),
-    /// The dialog never showed; type the path instead.
-    Unavailable,
+    /// The dialog never showed: the window's own has to ask. With the name to save under.
+    Unavailable(Purpose, String),
     /// The dialog was closed.
     Closed,
 }
@@ -65,6 +68,7 @@ impl Dialogs {
         let sender = self.sender.clone();
         let context = context.clone();
         let suggestion = suggestion.to_owned();
+        let unshown = suggestion.clone();
         let spawned = std::thread::Builder::new()
             .name("kvlens-dialog".to_owned())
             .spawn(move || {
@@ -76,7 +80,7 @@ impl Dialogs {
             Ok(_) => self.open += 1,
             Err(_) => {
                 // The channel holds more answers than dialogs can be open.
-                let _ = self.sender.try_send(Answer::Unavailable);
+                let _ = self.sender.try_send(Answer::Unavailable(purpose, unshown));
             }
         }
     }
@@ -94,6 +98,9 @@ fn show(purpose: Purpose, suggestion: &str) -> Answer {
     let dialog = rfd::FileDialog::new();
     let chosen = match purpose {
         Purpose::Session => dialog.set_title("Open a session folder").pick_folder(),
+        Purpose::Beside => dialog
+            .set_title("Open a session folder beside the open one")
+            .pick_folder(),
         Purpose::Model => dialog.set_title("Choose a checkpoint folder").pick_folder(),
         Purpose::Copy => dialog
             .set_title("Save the session as")
@@ -109,12 +116,12 @@ fn show(purpose: Purpose, suggestion: &str) -> Answer {
             .pick_file(),
         Purpose::Prompts => dialog
             .set_title("Choose a file of prompts")
-            .add_filter("Prompts", &["txt", "jsonl"])
+            .add_filter("Prompts", &["txt", "jsonl", "json", "parquet"])
             .pick_file(),
     };
     match chosen {
         Some(path) => Answer::Chosen(purpose, path),
-        None if began.elapsed() < TOO_FAST => Answer::Unavailable,
+        None if began.elapsed() < TOO_FAST => Answer::Unavailable(purpose, suggestion.to_owned()),
         None => Answer::Closed,
     }
 }

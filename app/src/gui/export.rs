@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::data::Progress;
+use super::data::{Preview, Progress};
 use super::lanes::{Event, Reporter};
 use super::state::{Choices, HeadAddress, MapKind};
 use crate::jobs::Watch;
@@ -186,6 +188,46 @@ pub(super) fn export(figure: &FigureRequest, reporter: &Reporter<'_>) -> anyhow:
     let written = run(figure, &mut Told(reporter), reporter.cancel)?;
     (reporter.event)(Event::Exported(written));
     Ok(())
+}
+
+/// Draws the figure as it would be written, and leaves no file.
+pub(super) fn preview(figure: &FigureRequest, reporter: &Reporter<'_>) -> anyhow::Result<()> {
+    let aside = Aside::new()?;
+    let request = FigureRequest {
+        out: aside.0.join("preview.png"),
+        ..figure.clone()
+    };
+    run(&request, &mut Told(reporter), reporter.cancel)?;
+    let picture = image::open(&request.out)
+        .context("the preview cannot be read")?
+        .into_rgba8();
+    let size = [picture.width() as usize, picture.height() as usize];
+    let picture = egui::ColorImage::from_rgba_unmultiplied(size, picture.as_raw());
+    (reporter.event)(Event::Previewed(Preview {
+        of: figure.clone(),
+        picture: Arc::new(picture),
+    }));
+    Ok(())
+}
+
+/// A folder that goes with its owner.
+struct Aside(PathBuf);
+
+impl Aside {
+    fn new() -> anyhow::Result<Self> {
+        let name = format!("kvlens-preview-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("the preview has no room in {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // what cannot be removed lies in the system's folder for such files
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 struct Told<'a>(&'a Reporter<'a>);

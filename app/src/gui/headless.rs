@@ -3,6 +3,7 @@
 //! Drawn on the CPU ([`super::offscreen`]), so documentation and tests get the same picture on every machine.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -133,6 +134,10 @@ impl Stage {
 
     fn picture(&mut self) -> Picture {
         let shapes = self.frame();
+        self.render(shapes)
+    }
+
+    fn render(&mut self, shapes: Vec<egui::epaint::ClippedShape>) -> Picture {
         let primitives = self.context.tessellate(shapes, 1.0);
         let background = self.context.global_style().visuals.panel_fill;
         self.renderer
@@ -159,7 +164,23 @@ impl Stage {
         let mut delta = std::mem::take(&mut output.textures_delta);
         self.renderer.update_textures(&delta);
         delta.clear();
+        for viewport in output.viewport_output.values() {
+            for command in &viewport.commands {
+                if let egui::ViewportCommand::Screenshot(callback) = command {
+                    callback
+                        .clone()
+                        .complete(Arc::new(self.screenshot(output.shapes.clone())));
+                }
+            }
+        }
         output.shapes
+    }
+
+    /// What was asked of the window: the picture of this frame.
+    fn screenshot(&mut self, shapes: Vec<egui::epaint::ClippedShape>) -> egui::ColorImage {
+        let picture = self.render(shapes);
+        let size = [picture.width, picture.height];
+        egui::ColorImage::from_rgba_unmultiplied(size, &picture.rgba)
     }
 }
 

@@ -225,10 +225,19 @@ impl Layout {
 /// Curves and map above the tokens; numbers and tables at the right.
 fn explore(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::RECALL, Pane::RANK_AGREEMENT, Pane::COST]);
-    let map = tabs(tiles, &[Pane::HEAD_MAP, Pane::ATTENTION, Pane::NEEDLE]);
+    let map = tabs(
+        tiles,
+        &[Pane::HEAD_MAP, Pane::HEADS, Pane::ATTENTION, Pane::NEEDLE],
+    );
     let tokens = tabs(
         tiles,
-        &[Pane::TOKENS, Pane::DRIFT, Pane::QUERIES, Pane::FIDELITY],
+        &[
+            Pane::TOKENS,
+            Pane::PLAYER,
+            Pane::DRIFT,
+            Pane::QUERIES,
+            Pane::FIDELITY,
+        ],
     );
     let inspector = tabs(tiles, &[Pane::INSPECTOR]);
     let tables = tabs(tiles, &[Pane::SAMPLES, Pane::SCORING, Pane::LOG]);
@@ -245,7 +254,7 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
 /// Four plots at once, everything else in tabs below.
 fn compare(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::RECALL]);
-    let map = tabs(tiles, &[Pane::HEAD_MAP, Pane::NEEDLE]);
+    let map = tabs(tiles, &[Pane::HEAD_MAP, Pane::HEADS, Pane::NEEDLE]);
     let ranks = tabs(
         tiles,
         &[
@@ -258,7 +267,13 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
     let cost = tabs(tiles, &[Pane::COST, Pane::FIDELITY, Pane::INSPECTOR]);
     let below = tabs(
         tiles,
-        &[Pane::SAMPLES, Pane::TOKENS, Pane::SCORING, Pane::LOG],
+        &[
+            Pane::SAMPLES,
+            Pane::TOKENS,
+            Pane::PLAYER,
+            Pane::SCORING,
+            Pane::LOG,
+        ],
     );
     let upper = split(tiles, LinearDir::Horizontal, &[(recall, 1.2), (map, 1.0)]);
     let lower = split(tiles, LinearDir::Horizontal, &[(ranks, 1.0), (cost, 1.0)]);
@@ -273,7 +288,13 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
 fn teach(tiles: &mut Tiles<Pane>) -> TileId {
     let tokens = tabs(
         tiles,
-        &[Pane::TOKENS, Pane::DRIFT, Pane::QUERIES, Pane::FIDELITY],
+        &[
+            Pane::TOKENS,
+            Pane::PLAYER,
+            Pane::DRIFT,
+            Pane::QUERIES,
+            Pane::FIDELITY,
+        ],
     );
     let plot = tabs(
         tiles,
@@ -281,6 +302,7 @@ fn teach(tiles: &mut Tiles<Pane>) -> TileId {
             Pane::RECALL,
             Pane::ATTENTION,
             Pane::HEAD_MAP,
+            Pane::HEADS,
             Pane::NEEDLE,
             Pane::RANK_AGREEMENT,
         ],

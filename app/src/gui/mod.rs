@@ -14,7 +14,10 @@ pub mod data;
 pub mod derived;
 mod dialogs;
 pub mod export;
+mod forced;
 mod glossary;
+pub mod head_numbers;
+pub mod head_words;
 pub mod headless;
 mod heads_text;
 pub mod in_force;
@@ -35,6 +38,7 @@ pub mod theme;
 mod toasts;
 mod views;
 mod widgets;
+pub mod window_options;
 pub mod workbench;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Tables of text, to paste into a spreadsheet: columns by tabs, a header line.
 
 use kvlens_analysis::{Compare, Metric};
+use serde::{Deserialize, Serialize};
 
 use super::views::View;
 
@@ -30,6 +31,137 @@ impl Table {
     pub fn into_text(self) -> String {
         self.0
     }
+
+    /// The text to paste in another notation.
+    #[must_use]
+    pub fn written(self, format: TableFormat) -> String {
+        match format {
+            TableFormat::Tabs => self.0,
+            TableFormat::Markdown => markdown(&self.0),
+            TableFormat::Latex => latex(&self.0),
+            TableFormat::Html => html(&self.0),
+        }
+    }
+}
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TableFormat {
+    /// Columns by tabs, for a spreadsheet.
+    Tabs,
+    /// GitHub's Markdown.
+    Markdown,
+    /// LaTeX with the rules of booktabs.
+    Latex,
+    /// An HTML table.
+    Html,
+}
+
+impl TableFormat {
+    /// Its name.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Tabs => "tabs",
+            Self::Markdown => "Markdown",
+            Self::Latex => "LaTeX",
+            Self::Html => "HTML",
+        }
+    }
+}
+
+/// Lines of cells; numbers with four digits behind the point, as one reads them.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let readable = |cell: &str| match (cell.contains('.'), cell.parse::<f64>()) {
+        (true, Ok(value)) => {
+            let short = format!("{value:.4}");
+            match short.trim_start_matches('-') {
+                // what rounds to nothing keeps its size
+                "0.0000" if value != 0.0 => format!("{value:.2e}"),
+                _ => short,
+            }
+        }
+        _ => cell.to_owned(),
+    };
+    let lines = text.lines();
+    lines
+        .map(|line| line.split('\t').map(readable).collect())
+        .collect()
+}
+
+fn markdown(text: &str) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let rows: Vec<Vec<String>> = rows(text)
+        .into_iter()
+        .map(|row| {
+            row.into_iter()
+                .map(|cell| cell.replace('|', "\\|"))
+                .collect()
+        })
+        .collect();
+    let Some((header, body)) = rows.split_first() else {
+        return String::new();
+    };
+    let ruler = vec!["---".to_owned(); header.len()];
+    let body: String = body.iter().map(|row| line(row)).collect();
+    line(header) + &line(&ruler) + &body
+}
+
+fn latex(text: &str) -> String {
+    let escaped = |cell: &String| -> String {
+        cell.chars()
+            .map(|letter| match letter {
+                '&' | '%' | '$' | '#' | '_' | '{' | '}' => format!("\\{letter}"),
+                '~' => "\\textasciitilde{}".to_owned(),
+                '^' => "\\textasciicircum{}".to_owned(),
+                '\\' => "\\textbackslash{}".to_owned(),
+                '−' => "$-$".to_owned(),
+                letter => letter.to_string(),
+            })
+            .collect()
+    };
+    let line = |cells: &Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(escaped).collect();
+        format!("{} \\\\\n", cells.join(" & "))
+    };
+    let rows = rows(text);
+    let Some((header, body)) = rows.split_first() else {
+        return String::new();
+    };
+    // words to the left, numbers to the right
+    let is_number = |column: usize| {
+        let mut cells = body.iter().filter_map(|row| row.get(column));
+        cells.all(|cell| cell.is_empty() || cell.parse::<f64>().is_ok())
+    };
+    let columns = (0..header.len()).map(|column| if is_number(column) { 'r' } else { 'l' });
+    let columns: String = columns.collect();
+    let body: String = body.iter().map(line).collect();
+    format!(
+        "\\begin{{tabular}}{{{columns}}}\n\\toprule\n{}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n",
+        line(header)
+    )
+}
+
+fn html(text: &str) -> String {
+    let line = |tag: &str, cells: &Vec<String>| {
+        let cells = cells
+            .iter()
+            .map(|cell| format!("<{tag}>{}</{tag}>", escaped_html(cell)));
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let rows = rows(text);
+    let Some((header, body)) = rows.split_first() else {
+        return String::new();
+    };
+    let body: String = body.iter().map(|row| line("td", row)).collect();
+    format!("<table>\n{}{body}</table>\n", line("th", header))
+}
+
+/// Text as it stands in HTML.
+#[must_use]
+pub fn escaped_html(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// A number as a cell; nothing where it is undefined.
@@ -98,5 +230,26 @@ mod tests {
         let mut table = Table::new(&["a", "b"]);
         table.line(&["x\ty", "line\nbreak"]);
         assert_eq!(table.0, "a\tb\nx y\tline break\n");
+    }
+
+    #[test]
+    fn tables_are_written_for_papers_and_pages() {
+        let table = || {
+            let mut table = Table::new(&["window_a", "recall"]);
+            table.line(&["laq:n=8|x", "0.123456"]);
+            table.line(&["last & 8 %", "0.00000012"]);
+            table
+        };
+        assert_eq!(
+            table().written(TableFormat::Markdown),
+            "| window_a | recall |\n| --- | --- |\n| laq:n=8\\|x | 0.1235 |\n| last & 8 % | 1.20e-7 |\n"
+        );
+        assert_eq!(
+            table().written(TableFormat::Latex),
+            "\\begin{tabular}{lr}\n\\toprule\nwindow\\_a & recall \\\\\n\\midrule\nlaq:n=8|x & 0.1235 \\\\\n\
+             last \\& 8 \\% & 1.20e-7 \\\\\n\\bottomrule\n\\end{tabular}\n"
+        );
+        let page = table().written(TableFormat::Html);
+        assert!(page.contains("<td>last &amp; 8 %</td>"), "{page}");
     }
 }

@@ -18,6 +18,8 @@ pub struct PromptPreview {
     pub report: Vec<String>,
     /// How the first prompt begins.
     pub first: String,
+    /// Whether the model brings a chat template.
+    pub has_chat_template: bool,
 }
 
 /// The prompts of one task.
@@ -49,6 +51,9 @@ impl PromptPreview {
                 .lines()
                 .map(str::to_owned)
                 .collect(),
+            has_chat_template: counter
+                .as_ref()
+                .is_some_and(CaptureEstimator::has_chat_template),
             first: loaded.samples.first().map_or_else(String::new, shown),
             ..Self::default()
         };

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
+use super::head_numbers::HeadNumber;
 use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
 use crate::measurement::MeasureOptions;
 
@@ -50,11 +51,22 @@ pub enum MapKind {
     Winner,
     /// One window, less the same of the session beside.
     Beside,
+    /// One window of the session beside.
+    InB,
+    /// The decode stage's attention on the tokens that the answer needs, whatever the window.
+    Needed,
 }
 
 impl MapKind {
     /// Every choice in the order of the chooser.
-    pub const ALL: [Self; 4] = [Self::Window, Self::SideBySide, Self::Winner, Self::Beside];
+    pub const ALL: [Self; 6] = [
+        Self::Window,
+        Self::SideBySide,
+        Self::Winner,
+        Self::Beside,
+        Self::InB,
+        Self::Needed,
+    ];
 
     /// Text of the chooser.
     #[must_use]
@@ -64,6 +76,26 @@ impl MapKind {
             Self::SideBySide => "Side by side",
             Self::Winner => "Winner",
             Self::Beside => "A − B",
+            Self::InB => "B",
+            Self::Needed => "Attention on needed",
+        }
+    }
+}
+
+/// The order of the list of heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadSort {
+    /// What they are sorted by.
+    pub by: HeadNumber,
+    /// Whether the highest number comes first.
+    pub highest_first: bool,
+}
+
+impl Default for HeadSort {
+    fn default() -> Self {
+        Self {
+            by: HeadNumber::NeededAttention,
+            highest_first: true,
         }
     }
 }
@@ -174,14 +206,22 @@ pub struct Choices {
     pub map_kind: MapKind,
     /// What the map is over.
     pub map_scope: MapScope,
+    /// The order of the list of heads.
+    pub head_sort: HeadSort,
     /// Label of the window that map and tokens show; the session's first if it has no such window.
     pub window: Option<String>,
     /// Label of the window that the map subtracts.
     pub minus: Option<String>,
     /// Whether the curves stand layer by layer.
     pub by_layer: bool,
+    /// Label of the window that the curves subtract.
+    pub baseline: Option<String>,
     /// Labels of windows whose curves are hidden.
     pub hidden_windows: BTreeSet<String>,
+    /// What the strongest colour of attention stands for, as a multiple of the 99th percentile of the weights.
+    pub attention_scale: f64,
+    /// The decode step that the player shows, from 0.
+    pub decode_step: usize,
     /// What colours the tokens.
     pub token_heat: TokenHeat,
     /// How importance becomes a colour.
@@ -206,10 +246,14 @@ impl Default for Choices {
             pinned: None,
             map_kind: MapKind::default(),
             map_scope: MapScope::default(),
+            head_sort: HeadSort::default(),
             window: None,
             minus: None,
             by_layer: false,
+            baseline: None,
             hidden_windows: BTreeSet::new(),
+            attention_scale: 1.0,
+            decode_step: 0,
             token_heat: TokenHeat::default(),
             heat_scale: HeatScale::default(),
             measure: MeasureOptions::default(),
@@ -236,11 +280,11 @@ impl Choices {
         self.primary = heads.first().copied();
     }
 
-    /// What the map on show is over: that of two sessions is of one sample each.
+    /// What the map on show is over: that of two sessions, and attention itself, are of one sample.
     #[must_use]
     pub fn shown_scope(&self) -> MapScope {
         match self.map_kind {
-            MapKind::Beside => MapScope::Sample,
+            MapKind::Beside | MapKind::InB | MapKind::Needed => MapScope::Sample,
             MapKind::Window | MapKind::SideBySide | MapKind::Winner => self.map_scope,
         }
     }

@@ -9,11 +9,13 @@ mod dropped;
 mod events;
 mod input;
 mod look;
+mod page;
 mod panes;
 mod picture;
 mod present;
 mod questions;
 mod refresh;
+mod script;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -27,14 +29,16 @@ use serde_json::Value;
 use super::command::{Command, Commands, Hover};
 use super::data::{Data, Message, Severity};
 use super::derived::Derived;
-use super::dialogs::{Answer, Dialogs};
+use super::dialogs::{Answer, Dialogs, Purpose};
 use super::lanes::{Event, Lanes};
 use super::layout::{Layout, Pane};
 use super::lessons::OpenLesson;
+use super::numbers::TableFormat;
 use super::query::Pool;
 use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
 use super::toasts::Toasts;
+use super::views::browser::Browser;
 use super::views::help::HelpPage;
 use super::views::palette::PaletteState;
 use super::views::running::Confirmation;
@@ -76,8 +80,14 @@ pub struct Workbench {
     /// A view whose picture was asked for.
     picture: Option<WantedPicture>,
     /// A view whose numbers shall be copied.
-    numbers_wanted: Option<Pane>,
+    numbers_wanted: Option<(Pane, TableFormat)>,
+    /// The table of a page whose picture was asked for.
+    page_table: Option<String>,
     palette: Option<PaletteState>,
+    /// The window's own file dialog, where the desktop has none.
+    browser: Option<Browser>,
+    /// What was chosen in it in this frame.
+    chosen_paths: Vec<(Purpose, PathBuf)>,
     help: Option<HelpPage>,
     lesson: Option<OpenLesson>,
     /// What was before the presentation, while one is given.
@@ -125,7 +135,10 @@ impl Workbench {
             is_quitting: false,
             picture: None,
             numbers_wanted: None,
+            page_table: None,
             palette: None,
+            browser: None,
+            chosen_paths: Vec::new(),
             help: None,
             lesson: None,
             presentation: None,
@@ -216,6 +229,9 @@ impl Workbench {
         self.apply_theme(ui.ctx());
         let look = self.refresh(ui.ctx());
         let views = self.draw(ui, &look);
+        for (purpose, path) in std::mem::take(&mut self.chosen_paths) {
+            self.take_path(purpose, path);
+        }
         self.layout_may_have_moved(ui.ctx());
         self.toasts.show(ui.ctx(), views, Theme::of(ui.visuals()));
         let hover = std::mem::take(&mut self.commands.hover);
@@ -234,10 +250,11 @@ impl Workbench {
         while let Some(answer) = self.dialogs.poll() {
             match answer {
                 Answer::Chosen(purpose, path) => self.take_path(purpose, path),
-                Answer::Unavailable => self.note(
-                    Severity::Warning,
-                    "No file dialog is to be had here; type the path in the File menu or the field",
-                ),
+                Answer::Unavailable(purpose, name) => {
+                    let session = self.data.session.as_ref();
+                    let beside = session.and_then(|session| session.info.path.parent());
+                    self.browser = Some(Browser::new(purpose, name, beside));
+                }
                 Answer::Closed => {}
             }
             context.request_repaint();
@@ -279,6 +296,6 @@ impl Workbench {
         if severity != Severity::Info {
             self.toasts.push(severity, text.as_str());
         }
-        self.data.log.push(Message { severity, text });
+        self.data.log.push(Message::now(severity, text));
     }
 }

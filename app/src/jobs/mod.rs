@@ -5,6 +5,7 @@
 
 pub mod budgets;
 pub mod capture;
+pub mod capture_words;
 pub mod display;
 pub mod estimate;
 pub mod failure;

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use crate::common::{bench, inside, inside_mut, inspector_number, shows_a_sample, wait_for};
+use crate::common::{
+    bench, copied, inside, inside_mut, inspector_number, send, shows_a_sample, wait_for,
+};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
-use kvlens::gui::command::{CaptureCommand, JobCommand, LookCommand};
+use kvlens::gui::command::{CaptureCommand, JobCommand, LookCommand, SessionCommand};
 use kvlens::gui::state::{HeadAddress, Settings};
 use kvlens_analysis::Budget;
 use kvlens_sessions::Session;
@@ -195,4 +197,136 @@ fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
         let cell = map.heads + 1 / map.query_heads_per_cell;
         assert!((map.values[cell] - (laq - last)).abs() < 2e-3, "{model:?}");
     }
+}
+
+/// What a capture of six prompts is asked for by.
+fn of_six(out: &Path) -> CaptureSettings {
+    CaptureSettings {
+        source: PromptSource::File,
+        data: "demo:length=512,question=end\ndemo:question=start".to_owned(),
+        windows: vec!["last:8".to_owned(), "laq:n=4".to_owned()],
+        decode_tokens: 12,
+        ignore_eos: true,
+        out: out.display().to_string(),
+        ..CaptureSettings::default()
+    }
+}
+
+/// Every tensor of every sample of a session, as bytes.
+fn samples_of(session: &Session) -> Vec<(String, Vec<u8>)> {
+    let files = std::fs::read_dir(session.path()).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|ending| ending == "safetensors")
+    });
+    files.sort();
+    let read = |file: std::path::PathBuf| {
+        let bytes = std::fs::read(&file).unwrap();
+        // the header tells times, which no two runs share; the numbers stand behind it
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        (name, bytes[8 + header..].to_vec())
+    };
+    files.into_iter().map(read).collect()
+}
+
+#[test]
+fn a_capture_of_six_that_was_stopped_at_two_is_resumed_in_another_window_as_if_it_had_not_been() {
+    let folder = tempfile::tempdir().unwrap();
+    let [stopped, unbroken] =
+        ["stopped", "unbroken"].map(|name| folder.path().join(format!("{name}.kvlens")));
+    let mut first = bench(folder.path(), Settings::default());
+    inside_mut(&mut first).send(CaptureCommand::EditCapture(Box::new(of_six(&stopped))));
+    inside_mut(&mut first).send(CaptureCommand::RunCapture);
+    wait_for(&mut first, "the second sample", |workbench| {
+        let session = workbench.data().session.as_ref();
+        session.is_some_and(|session| session.info.samples.len() >= 2)
+    });
+    inside_mut(&mut first).send(JobCommand::StopCapture);
+    wait_for(&mut first, "the cancel", shows_a_sample);
+    let (_, lacking) = inside(&first).data().going_on().unwrap();
+    let kept = Session::open(&stopped).unwrap().sample_count();
+    assert_eq!(kept + lacking, 6);
+    assert!((2..6).contains(&kept), "{kept}");
+    let told = format!("{kept} finished samples were kept and {lacking} are to go");
+    let log = &inside(&first).data().log;
+    assert!(log.iter().any(|line| line.text.contains(&told)), "{log:?}");
+    drop(first);
+
+    // another window knows of it by the session alone
+    let mut second = bench(folder.path(), Settings::default());
+    inside_mut(&mut second).send(SessionCommand::OpenSession(stopped.clone()));
+    wait_for(&mut second, "the session", shows_a_sample);
+    second.run_steps(2);
+    second
+        .get_by_label(&format!("Resume stopped: {lacking} to go"))
+        .click();
+    second.run_steps(2);
+    wait_for(&mut second, "the rest", |workbench| {
+        shows_a_sample(workbench) && workbench.data().going_on().is_none()
+    });
+    let session = inside(&second).data().session.as_ref().unwrap();
+    assert_eq!(session.info.samples.len(), 6);
+
+    inside_mut(&mut second).send(CaptureCommand::EditCapture(Box::new(of_six(&unbroken))));
+    inside_mut(&mut second).send(CaptureCommand::RunCapture);
+    wait_for(&mut second, "the unbroken run", |workbench| {
+        let session = workbench.data().session.as_ref();
+        shows_a_sample(workbench)
+            && session.is_some_and(|it| it.info.path == unbroken && it.info.samples.len() == 6)
+    });
+    let [stopped, unbroken] = [stopped, unbroken].map(|path| Session::open(&path).unwrap());
+    let (resumed, whole) = (samples_of(&stopped), samples_of(&unbroken));
+    assert_eq!(resumed.len(), 6);
+    for (resumed, whole) in resumed.iter().zip(&whole) {
+        assert_eq!(resumed.0, whole.0);
+        assert!(resumed.1 == whole.1, "{} differs", resumed.0);
+    }
+
+    // the form takes up what the open session was captured by, and the command line says the same
+    send(&mut second, CaptureCommand::EditCapture(Box::default()));
+    send(&mut second, CaptureCommand::FollowSession);
+    let followed = inside(&second).settings().capture.clone();
+    let asked = of_six(Path::new(""));
+    assert_eq!(followed, asked);
+    inside_mut(&mut second).send(CaptureCommand::CopyCapture);
+    second.step();
+    let line = copied(&second);
+    let words: Vec<&str> = line.split(' ').collect();
+    let out = folder.path().join("typed.kvlens");
+    let at = words.iter().position(|word| *word == "--out").unwrap();
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_kvlens"))
+        .args(&words[1..at])
+        .arg("--out")
+        .arg(&out)
+        .args(&words[at + 2..])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{line}: {run:?}");
+    let typed = Session::open(&out).unwrap();
+    assert_eq!(typed.manifest().plan, unbroken.manifest().plan);
+}
+
+#[test]
+fn the_options_of_a_window_are_a_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    let capture = CaptureSettings {
+        windows: vec!["lats:32".to_owned(), "laq:n=8".to_owned()],
+        ..CaptureSettings::default()
+    };
+    send(&mut bench, CaptureCommand::EditCapture(Box::new(capture)));
+    assert!(
+        bench
+            .query_by_label_contains("there is no window 'lats'")
+            .is_some()
+    );
+    bench.get_by_label("Options of window 2").click();
+    bench.run_steps(3);
+    assert!(
+        bench
+            .query_by_label_contains("how that cache is evicted (default snapkv)")
+            .is_some()
+    );
 }

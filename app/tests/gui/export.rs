@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::common::{Bench, bench, inside, inside_mut, session, shows_a_sample, wait_for};
+use crate::common::{
+    Bench, bench, captured, inside, inside_mut, opened_at, send, session, shows_a_sample, wait_for,
+};
 use assert_cmd::Command as Program;
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{ExportCommand, LayoutCommand, LookCommand, SessionCommand};
@@ -192,4 +194,23 @@ fn the_copied_curve_is_the_one_that_is_drawn() {
     let cells: Vec<f64> = line.split('\t').map(|cell| cell.parse().unwrap()).collect();
     assert_eq!(cells[..2], [33.0, band.mean[32]]);
     assert_eq!(cells[2..4], [band.low[32], band.high[32]]);
+}
+
+#[test]
+fn the_dialog_says_of_what_a_figure_is_and_draws_it_first() {
+    let (folder, session) = captured(&["last:32", "last:8"]);
+    let mut bench = opened_at(folder.path(), &session, Pane::RECALL);
+    send(&mut bench, ExportCommand::ToggleExport(Some(Pane::RECALL)));
+    assert!(bench.query_by_label("All 16 query heads").is_some());
+    bench.get_by_label("Preview").click();
+    wait_for(&mut bench, "the preview", |workbench| {
+        workbench.data().preview.is_some() && workbench.is_idle()
+    });
+    bench.run_steps(2);
+    assert!(bench.query_by_label("Preview of the figure").is_some());
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    assert_eq!(files.count(), 1, "nothing but the session");
+    // another figure has to be drawn anew
+    send(&mut bench, LookCommand::SetMetric(Metric::Mass));
+    assert!(bench.query_by_label("Preview of the figure").is_none());
 }

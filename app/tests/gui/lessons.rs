@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::common::{Bench, bench, captured, inside, inside_mut, shows_a_sample, wait_for};
+use crate::common::{
+    Bench, bench, captured, captured_of, inside, inside_mut, shows_a_sample, wait_for,
+};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::demo::DEMO_WINDOWS;
 use kvlens::gui::command::{LessonCommand, SessionCommand};
@@ -30,8 +32,10 @@ struct Seen {
     choices_window: String,
     /// Recall, kept recall, hit rate, share of the largest mass and, where there is one, the ceiling of recall.
     numbers: Vec<(String, [f64; 5])>,
-    /// Recall of each head of the map, `[L, H]`.
+    /// Recall of each head of the map, or a difference, `[L, H]`.
     map: Vec<f64>,
+    /// Heads of the map whose difference could be chance.
+    unresolved: usize,
     /// What was measured of the sample's evictions.
     evicted: Vec<FidelityPoint>,
     /// Mean cosine of each window's queries with the decode stage's, before and after the rotation.
@@ -103,6 +107,9 @@ fn seen(bench: &Bench<'_>, lesson: usize, step: usize) -> Seen {
         map: derived
             .map()
             .map_or_else(Vec::new, |map| map.values.clone()),
+        unresolved: derived.map().map_or(0, |map| {
+            map.unresolved.iter().filter(|struck| **struck).count()
+        }),
         evicted: derived
             .fidelity()
             .map_or_else(Vec::new, |curves| curves.of_shown.clone()),
@@ -269,6 +276,44 @@ fn every_sentence_with_a_number_is_true_of_what_its_step_shows() {
         let [before, after] = seen.cosines("last:32");
         assert!(after < before - 0.1, "{before} and {after}");
     }
+}
+
+/// Four prompts resolve nothing; the lesson is given on the eight of the demo.
+#[test]
+fn where_looking_ahead_pays_it_does_so_beyond_chance_in_most_heads() {
+    let (_folder, session) = captured_of("demo", &["last:8", "lookahead-kv"]);
+    let mut bench = opened(&session);
+    let known = lessons();
+    let number = known
+        .iter()
+        .position(|lesson| lesson.title == "How each proxy looks ahead")
+        .unwrap();
+    inside_mut(&mut bench).send(LessonCommand::StartLesson(number));
+    bench.run_steps(4);
+    let last = known[number].steps.len() - 1;
+    for step in &known[number].steps[..last] {
+        wait_for(&mut bench, &step.title, Workbench::is_idle);
+        bench.run_steps(2);
+        if let Some(prediction) = &step.prediction {
+            let right = prediction.choices[prediction.right].as_str();
+            bench.get_by_label(right).click();
+            bench.run_steps(4);
+        }
+        inside_mut(&mut bench).send(LessonCommand::StepLesson(1));
+        bench.run_steps(4);
+    }
+    wait_for(&mut bench, "all samples", |workbench| {
+        let maps = workbench.data().answers.maps.value();
+        workbench.is_idle() && maps.is_some_and(|maps| maps.is_complete())
+    });
+    let pays = seen(&bench, number, last);
+    assert_eq!(pays.step, "Where looking ahead pays");
+    assert_eq!(pays.map.len(), 16);
+    let unresolved = pays.unresolved;
+    assert!(unresolved > 0 && unresolved < 8, "{unresolved}");
+    let leads = pays.map.iter().filter(|lead| **lead > 0.0).count();
+    assert!(leads > 8, "{:?}", pays.map);
+    pays.says("in most heads it is more than that");
 }
 
 #[test]

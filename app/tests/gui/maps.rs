@@ -313,6 +313,18 @@ fn one_session_is_held_against_another_of_its_samples() {
     wait_for(&mut bench, "B", is_shown(0));
     let map = inside(&bench).derived().map_between().unwrap();
     assert!(map.values.iter().all(|value| *value == 0.0));
+    // A alone, B alone, and the difference again
+    for (key, kind) in [
+        (egui::Key::A, MapKind::Window),
+        (egui::Key::B, MapKind::InB),
+        (egui::Key::D, MapKind::Beside),
+    ] {
+        bench.key_press(key);
+        bench.run_steps(3);
+        assert_eq!(inside(&bench).settings().choices.map_kind, kind);
+        let map = bench.query_by_label("Layer by head map");
+        assert!(map.is_some(), "{kind:?}");
+    }
     send(&mut bench, SessionCommand::SelectSampleBeside(1));
     wait_for(&mut bench, "another sample of B", is_shown(1));
     let recalls = recalls("last:32");
@@ -325,7 +337,15 @@ fn one_session_is_held_against_another_of_its_samples() {
     let swapped = inside(&bench).derived().map_between().unwrap();
     assert_eq!(swapped.values[0], -map.values[0]);
     assert_eq!(inside(&bench).data().shown().unwrap().index, 1);
+    // the table tells the difference of the chosen metric
+    wait_for(&mut bench, "the curves", Workbench::is_idle);
+    let mean = |recalls: &[f64]| recalls.iter().sum::<f64>() / recalls.len() as f64;
+    let expected = mean(&recalls[1]) - mean(&recalls[0]);
+    let text = format!("A − B of last:32: {expected:+.2}");
+    assert!(bench.query_by_label(&text).is_some(), "{text}");
     bench.get_by_label("Close B").click();
     bench.run_steps(3);
     assert!(inside(&bench).data().beside.is_none());
+    let kind = inside(&bench).settings().choices.map_kind;
+    assert_eq!(kind, MapKind::Window, "the difference goes with B");
 }

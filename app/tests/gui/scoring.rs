@@ -28,7 +28,7 @@ fn queries_reach_one_and_methods_have_ceilings() {
     send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
     assert!(has(&bench, "the decode stage itself: recall 1.000"));
     assert!(has(&bench, "queries, max:7"));
-    assert!(bench.query_by_label("Reset the scoring").is_none());
+    assert!(bench.query_by_label("Reset the comparison").is_none());
     assert!(bench.query_by_label("Truth rows").is_none());
     let band = &inside(&bench).derived().bands()[0];
     assert!(band.ceiling(Metric::Recall).is_none());
@@ -69,7 +69,7 @@ fn queries_reach_one_and_methods_have_ceilings() {
     let column = header.iter().position(|name| *name == "recall of").unwrap();
     assert_eq!(first[column], expected.to_string());
 
-    bench.get_by_label("Reset the scoring").click();
+    bench.get_by_label("Reset the comparison").click();
     wait_for(&mut bench, "the queries", |workbench| {
         let shown = workbench.data().shown();
         workbench.is_idle() && shown.is_some_and(|shown| shown.options == MeasureOptions::default())

@@ -125,13 +125,14 @@ fn attention(sample: SamplePlace, tokens: usize, window: String) -> AttentionPic
     AttentionPicture {
         key: AttentionKey {
             sample,
-            head: HEAD,
+            head: Some(HEAD),
             window: window.clone(),
         },
         tokens,
         columns: tokens,
         decode: block("decode", 20),
         window: Some(block(&window, 32)),
+        percentile_99: 0.4,
     }
 }
 

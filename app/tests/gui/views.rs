@@ -57,15 +57,34 @@ fn the_attention_of_a_head_is_what_the_session_holds() {
     let mut bench = opened(folder.path());
     inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::ATTENTION));
     bench.run_steps(3);
-    let hint = "Click a head in the map to see what it attends to";
-    assert!(bench.query_by_label(hint).is_some());
-    select(&mut bench, 2, 3);
-    let of = |head: HeadAddress| {
+    let of_any = |head: Option<HeadAddress>| {
         move |workbench: &kvlens::gui::workbench::Workbench| {
             let picture = workbench.data().answers.attention.value();
             picture.is_some_and(|picture| picture.key.head == head)
         }
     };
+    let of = |head: HeadAddress| of_any(Some(head));
+    // without a selection it is the mean of all heads
+    wait_for(&mut bench, "the mean", of_any(None));
+    let captured = Session::open(session()).unwrap().load_sample(0).unwrap();
+    let mean = inside(&bench)
+        .data()
+        .answers
+        .attention
+        .value()
+        .cloned()
+        .unwrap();
+    let rows = captured.oracle().query_rows().unwrap();
+    let mut sum = 0.0;
+    for (layer, group) in (0..4).flat_map(|layer| [(layer, 0), (layer, 1)]) {
+        let heads = captured.keys().attention_rows(rows, layer, group).unwrap();
+        sum += heads
+            .iter()
+            .map(|weights| f64::from(weights[7]))
+            .sum::<f64>();
+    }
+    assert!((f64::from(mean.decode.weights[7]) - sum / 16.0).abs() < 1e-7);
+    select(&mut bench, 2, 3);
     wait_for(
         &mut bench,
         "the attention",
@@ -74,8 +93,6 @@ fn the_attention_of_a_head_is_what_the_session_holds() {
     assert!(bench.query_by_label("Attention of decode").is_some());
     assert!(bench.query_by_label("Attention of last:32").is_some());
 
-    let captured = Session::open(session()).unwrap().load_sample(0).unwrap();
-    let rows = captured.oracle().query_rows().unwrap();
     // four query heads share two key/value heads: head 3 is the second of group 1
     let expected = &captured.keys().attention_rows(rows, 2, 1).unwrap()[1];
     let picture = inside(&bench)

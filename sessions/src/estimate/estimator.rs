@@ -192,6 +192,11 @@ impl CaptureEstimator {
         Ok(Lengths::of(&encoded))
     }
 
+    /// Whether the checkpoint brings a chat template.
+    pub fn has_chat_template(&self) -> bool {
+        self.text.chat_template().is_some()
+    }
+
     /// The model's positions.
     pub fn positions(&self) -> usize {
         self.model.config.max_positions

@@ -16,6 +16,10 @@ pub enum CaptureCommand {
     AskForModel,
     /// Ask for a file of prompts.
     AskForPrompts,
+    /// Fill the capture panel with what the open session was captured by.
+    FollowSession,
+    /// Copy the command line of the panel's capture.
+    CopyCapture,
     /// Change the fields of the capture panel.
     EditCapture(Box<CaptureSettings>),
     /// Capture the built-in prompts with the built-in model.
@@ -37,6 +41,22 @@ impl CaptureKind {
             Self::AskForPrompts => Offer::one(
                 Entry::new("Choose a file of prompts", CaptureCommand::AskForPrompts).asks(),
             ),
+            Self::FollowSession => {
+                let plan = view.data.session.as_ref();
+                let plan = plan.and_then(|session| session.info.plan.as_ref());
+                Offer::one(
+                    Entry::new("Capture as the open session", CaptureCommand::FollowSession)
+                        .help("Fills the capture panel with the model, prompts and windows of the open session")
+                        .possible_if(plan.is_some()),
+                )
+            }
+            Self::CopyCapture => Offer::one(
+                Entry::new(
+                    "Copy the command line of the capture",
+                    CaptureCommand::CopyCapture,
+                )
+                .help("What the capture panel would run, for a terminal"),
+            ),
             Self::EditCapture => Offer::Elsewhere("the fields stand in the capture panel"),
             Self::RunDemo => Offer::one(
                 Entry::new("Run the demo", CaptureCommand::RunDemo)
@@ -53,7 +73,7 @@ impl CaptureKind {
                 Entry::new("Resume the capture", CaptureCommand::ResumeCapture)
                     .help("Goes on with the capture that was stopped last")
                     .menu(Menu::File, 2)
-                    .possible_if(is_free && view.data.resumable.is_some()),
+                    .possible_if(is_free && view.data.going_on().is_some()),
             ),
         }
     }

@@ -1,15 +1,20 @@
 //! What is looked at.
 
+use std::collections::BTreeSet;
+
 use egui::{Key, Modifiers};
 use kvlens_analysis::{Budget, Compare, Metric};
 use serde::{Deserialize, Serialize};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
 use super::entry::{Entry, Menu, Offer};
+use crate::gui::head_numbers::HeadNumber;
 use crate::gui::question_choices::{
     DriftChoices, DriftPart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
 };
-use crate::gui::state::{HeadAddress, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat};
+use crate::gui::state::{
+    HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
+};
 use crate::gui::views::View;
 use crate::gui::views::scoring::{asking, question};
 use crate::measurement::MeasureOptions;
@@ -37,6 +42,10 @@ pub enum LookCommand {
         /// What happens to the heads selected so far.
         change: SelectionChange,
     },
+    /// Select heads by words, such as `needed>0.05, worst 10`.
+    SelectHeadsBy(String),
+    /// Sort the list of heads otherwise.
+    SetHeadSort(HeadSort),
     /// Select every head.
     SelectAllHeads,
     /// Hold the others against this head, or against none.
@@ -49,8 +58,18 @@ pub enum LookCommand {
     SetWindow(String),
     /// Subtract a window in the map, or none.
     SetMinus(Option<String>),
+    /// Let the curves show what each window has more than this one, or no difference.
+    SetBaseline(Option<String>),
     /// Hide or show a window's curve.
     ToggleWindow(String),
+    /// Let the strongest colour of attention stand for so many times the 99th percentile of the weights.
+    SetAttentionScale(f64),
+    /// Show a decode step in the player, counted from 0.
+    SetDecodeStep(usize),
+    /// Go so many decode steps on in the player, or back if negative.
+    StepDecode(i32),
+    /// Hide the curves of these windows, and show the others.
+    SetHiddenWindows(BTreeSet<String>),
     /// Colour the tokens otherwise.
     SetTokenHeat(TokenHeat),
     /// Scale the colours of the tokens otherwise.
@@ -66,6 +85,17 @@ pub enum LookCommand {
     /// Bring a token into view.
     ScrollToToken(usize),
 }
+
+/// Selections by words that the palette offers.
+const SELECTIONS: [(&str, &str); 4] = [
+    ("the ten worst", "worst 10"),
+    ("the ten best", "best 10"),
+    ("those that read what is needed", "needed>0.05"),
+    (
+        "those that read what is needed, and keep none of it",
+        "needed>0.05, needed_kept=0",
+    ),
+];
 
 /// Budgets that the palette offers, in percent of the prompt.
 const BUDGETS_PERCENT: [u8; 6] = [1, 2, 5, 10, 20, 50];
@@ -103,6 +133,16 @@ impl LookKind {
             Self::SelectHeads => {
                 Offer::Elsewhere("heads are clicked in the map or typed in the inspector")
             }
+            Self::SelectHeadsBy => Offer::each(SELECTIONS, |(text, words)| {
+                Entry::new(text, LookCommand::SelectHeadsBy(words.to_owned())).of("Select heads")
+            }),
+            Self::SetHeadSort => Offer::each(HeadNumber::all(), |by| {
+                let sort = HeadSort {
+                    by,
+                    highest_first: true,
+                };
+                Entry::new(by.label(), LookCommand::SetHeadSort(sort)).of("Sort heads by")
+            }),
             Self::SelectAllHeads => Offer::one(
                 Entry::new("Select every head", LookCommand::SelectAllHeads)
                     .key(Modifiers::COMMAND, Key::A)
@@ -111,7 +151,13 @@ impl LookKind {
             ),
             Self::Pin => pins(view),
             Self::SetMapKind => Offer::each(MapKind::ALL, |kind| {
-                Entry::new(kind.label(), LookCommand::SetMapKind(kind)).of("Map")
+                let entry = Entry::new(kind.label(), LookCommand::SetMapKind(kind)).of("Map");
+                match kind {
+                    MapKind::Window => entry.key(Modifiers::NONE, Key::A),
+                    MapKind::InB => entry.key(Modifiers::NONE, Key::B),
+                    MapKind::Beside => entry.key(Modifiers::NONE, Key::D),
+                    _ => entry,
+                }
             }),
             Self::SetMapScope => Offer::each(
                 [
@@ -128,7 +174,41 @@ impl LookKind {
                     entry
                 })
             }
+            Self::SetBaseline => {
+                let nothing =
+                    Entry::new("nothing", LookCommand::SetBaseline(None)).of("Curves less");
+                let some = windows(view, "Curves less", |label| {
+                    LookCommand::SetBaseline(Some(label))
+                });
+                Offer::each(some.into_entries().into_iter().chain([nothing]), |entry| {
+                    entry
+                })
+            }
             Self::ToggleWindow => windows(view, "Hide or show", LookCommand::ToggleWindow),
+            Self::SetAttentionScale => Offer::each([0.25, 1.0, 4.0], |scale| {
+                let text = format!("{scale} of the 99th percentile");
+                Entry::new(text, LookCommand::SetAttentionScale(scale)).of("Attention scale")
+            }),
+            Self::SetDecodeStep => Offer::one(Entry::new(
+                "First decode step",
+                LookCommand::SetDecodeStep(0),
+            )),
+            Self::StepDecode => Offer::each(
+                [
+                    ("Decode step before", -1, Key::Comma),
+                    ("Decode step after", 1, Key::Period),
+                ],
+                |(text, step, key)| {
+                    Entry::new(text, LookCommand::StepDecode(step)).key(Modifiers::NONE, key)
+                },
+            ),
+            Self::SetHiddenWindows => Offer::one(
+                Entry::new(
+                    "Show every window",
+                    LookCommand::SetHiddenWindows(BTreeSet::new()),
+                )
+                .possible_if(!choices.hidden_windows.is_empty()),
+            ),
             Self::SetTokenHeat => Offer::each(TokenHeat::ALL, |heat| {
                 Entry::new(heat.label(), LookCommand::SetTokenHeat(heat)).of("Token colours")
             }),

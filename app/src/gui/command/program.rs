@@ -1,5 +1,7 @@
 //! Help, log and the program itself.
 
+use std::path::PathBuf;
+
 use egui::{Key, Modifiers};
 use serde::{Deserialize, Serialize};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
@@ -18,6 +20,8 @@ pub enum ProgramCommand {
     ToggleShortcuts,
     /// Show or close the help of a view; the glossary without one.
     ToggleHelp(Option<Pane>),
+    /// Play a script: a JSON list of commands, as `kvlens open --script` does.
+    PlayScript(PathBuf),
     /// Empty the log.
     ClearLog,
     /// Leave the program; asks first where work would be lost.
@@ -52,6 +56,12 @@ impl ProgramKind {
                 });
                 Offer::Entries(std::iter::once(glossary).chain(views).collect())
             }
+            Self::PlayScript => Offer::one(
+                Entry::typed("Play a script", "look.json", |path| {
+                    ProgramCommand::PlayScript(path).into()
+                })
+                .menu(Menu::File, 1),
+            ),
             Self::ClearLog => Offer::one(
                 Entry::new("Clear the log", ProgramCommand::ClearLog)
                     .possible_if(!view.data.log.is_empty()),

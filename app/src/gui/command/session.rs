@@ -18,6 +18,8 @@ pub enum SessionCommand {
     AskForSession,
     /// Open a session folder.
     OpenSession(PathBuf),
+    /// Ask for a session folder to hold the open one against.
+    AskForBeside,
     /// Open a session, or the same once more, to hold the open one against.
     OpenBeside(PathBuf),
     /// Let the two sessions change places.
@@ -60,8 +62,16 @@ impl SessionKind {
                 });
                 recent(view, typed, RECENT, true, SessionCommand::OpenSession)
             }
+            Self::AskForBeside => Offer::one(
+                Entry::new("Open beside", SessionCommand::AskForBeside)
+                    .asks()
+                    .help("A second session, B, to hold the open one against: the map shows A − B")
+                    .key(Modifiers::COMMAND | Modifiers::SHIFT, Key::O)
+                    .menu(Menu::File, 0)
+                    .possible_if(is_open),
+            ),
             Self::OpenBeside => {
-                let typed = Entry::typed("Open beside", "other.kvlens", |path| {
+                let typed = Entry::typed("Open path beside", "other.kvlens", |path| {
                     SessionCommand::OpenBeside(path).into()
                 });
                 let open = SessionCommand::OpenBeside;

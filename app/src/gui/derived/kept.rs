@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
+use kvlens_analysis::selection;
+
 use super::tokens::part;
+use crate::gui::state::HeadAddress;
+use crate::measurement::MeasuredWindow;
 
 /// Which tokens are kept, `[T]` each. Both sides keep by the window's rule, as the hit rate counts them.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +26,27 @@ pub struct EvidenceKept {
     pub window: usize,
 }
 
+/// What the window's rule keeps in the cache of one query head, `[T]`.
+pub(super) fn kept_of_head(
+    window: &MeasuredWindow,
+    head: HeadAddress,
+    query_heads: usize,
+    budget_tokens: usize,
+) -> Vec<bool> {
+    let rankings = &window.ranked.rankings;
+    // windows that rank for a group have fewer heads
+    let own = head.head * rankings.heads() / query_heads.max(1);
+    let forced = window.keep_rule.at(budget_tokens);
+    selection(rankings, head.layer, own, forced, budget_tokens)
+}
+
 impl KeptTokens {
+    /// What stays in the cache by the window's scores, `[T]`.
+    #[must_use]
+    pub fn window(&self) -> &[bool] {
+        &self.window
+    }
+
     /// Whether the token stays in the cache by the oracle's scores.
     #[must_use]
     pub fn by_oracle(&self, token: usize) -> bool {

@@ -3,16 +3,21 @@
 use kvlens_analysis::Metric;
 use kvlens_analysis::statistics::{HeadWinner, WindowValues, winners_by_head};
 
-use crate::gui::data::SessionInfo;
+use crate::gui::data::{SessionInfo, Shown};
+use crate::gui::head_numbers::{HeadNumber, needed_attention, needed_heads};
 use crate::gui::session_maps::SessionMaps;
 use crate::measurement::MeasuredWindow;
 use crate::measurement::head_values::spread;
 
 /// A map of layers by heads, ready to be coloured.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HeadMap {
-    /// What the numbers are, for title and hover.
+    /// What the map is of, for title and hover.
     pub title: String,
+    /// What its numbers are.
+    pub number: HeadNumber,
+    /// The number that has the strongest colour.
+    pub highest: f64,
     /// L.
     pub layers: usize,
     /// Heads per layer of the scoring.
@@ -102,6 +107,8 @@ pub(super) fn sample_map(
     let heads = window.comparison.heads;
     HeadMap {
         title: title(&window.label, minus.map(|minus| minus.label.as_str())),
+        number: HeadNumber::Metric(metric),
+        highest: 1.0,
         layers: window.comparison.layers,
         heads,
         ceilings: ceiling.map_or_else(Vec::new, |it| it.metric_map(metric, budget_index)),
@@ -109,6 +116,26 @@ pub(super) fn sample_map(
         query_heads_per_cell: info.query_heads / heads.max(1),
         difference: minus.is_some(),
         values,
+        unresolved: Vec::new(),
+        version,
+    }
+}
+
+/// Attention of the decode stage on the needed tokens, in its own heads.
+pub(super) fn needed_map(info: &SessionInfo, shown: &Shown, version: u64) -> HeadMap {
+    let (values, heads) = (needed_attention(shown), needed_heads(shown));
+    let highest = values.iter().copied().fold(0.0, f64::max);
+    HeadMap {
+        title: "decode stage".to_owned(),
+        number: HeadNumber::NeededAttention,
+        highest: if highest > 0.0 { highest } else { 1.0 },
+        layers: info.layers,
+        heads,
+        query_heads_per_cell: info.query_heads / heads.max(1),
+        difference: false,
+        values,
+        ceilings: Vec::new(),
+        rankable_tokens: Vec::new(),
         unresolved: Vec::new(),
         version,
     }
@@ -140,6 +167,8 @@ pub(super) fn session_map(
     let [layers, heads] = maps.shape;
     Some(HeadMap {
         title: title(window, minus),
+        number: HeadNumber::Metric(maps.key.gathered.metric),
+        highest: 1.0,
         layers,
         heads,
         query_heads_per_cell: 1,

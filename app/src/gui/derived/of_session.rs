@@ -84,8 +84,12 @@ impl Derived {
                     window: one(window, minus),
                     ..Maps::default()
                 },
-                MapKind::Beside => Maps {
+                MapKind::Beside | MapKind::InB => Maps {
                     window: one(window, None),
+                    ..Maps::default()
+                },
+                MapKind::Needed => Maps {
+                    window: Some(maps::needed_map(info, shown, version)),
                     ..Maps::default()
                 },
                 MapKind::SideBySide => Maps {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::request::CaptureOrder;
-use crate::gui::data::{Progress, SampleDetails, SessionInfo, Slot};
+use crate::gui::data::{Preview, Progress, SampleDetails, SessionInfo, Slot};
 use crate::gui::prompt_preview::PromptPreview;
 use crate::gui::questions::Answer;
 use crate::measurement::{MeasureOptions, MeasuredSample};
@@ -32,6 +32,8 @@ pub enum Event {
     },
     /// Another sample of the running capture is finished.
     SampleCaptured(SessionInfo),
+    /// A figure was drawn for the screen.
+    Previewed(Preview),
     /// An answer to a question, or what is known of it so far.
     Answered(Answer),
     /// A sample is measured.

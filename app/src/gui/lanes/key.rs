@@ -24,6 +24,8 @@ pub enum JobKey {
     CompareSamples,
     /// Making the figure of this file.
     Export(PathBuf),
+    /// Drawing a figure for the screen.
+    Preview,
     /// Copying a session to this folder.
     SaveAs(PathBuf),
     /// Estimating what a capture takes.
@@ -45,6 +47,7 @@ impl JobKey {
             Self::Attention => "Reading the attention",
             Self::CompareSamples => "Comparing all samples",
             Self::Export(_) => "Exporting",
+            Self::Preview => "Drawing the preview",
             Self::SaveAs(_) => "Saving the session",
             Self::Estimate => "Estimating the memory",
             Self::Details => "Reading the table of samples",

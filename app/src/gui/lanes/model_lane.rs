@@ -12,6 +12,7 @@ use crate::gui::questions::{fidelity, queries};
 use crate::jobs::capture::{CaptureRequest, Left, left_behind, run as capture};
 use crate::jobs::failure::is_cancelled;
 use crate::jobs::models::Models;
+use crate::jobs::prompts;
 
 /// Holds the model between two jobs.
 #[derive(Default)]
@@ -100,9 +101,13 @@ impl ModelLane {
 /// The job's request; makes the folder above a new session.
 fn request_of(order: &CaptureOrder) -> anyhow::Result<CaptureRequest> {
     let out = &order.out;
+    let (plan, prompts) = match &order.plan {
+        Some(plan) => (plan.as_ref().clone(), prompts::load(plan)?),
+        None => (order.settings.plan()?, order.settings.prompts()?),
+    };
     let request = CaptureRequest {
-        plan: order.settings.plan()?,
-        prompts: Some(order.settings.prompts()?),
+        plan,
+        prompts: Some(prompts),
         out: out.clone(),
         start: order.start,
     };
@@ -139,10 +144,14 @@ fn cancelled(order: &CaptureOrder, request: &CaptureRequest) -> anyhow::Result<E
             let text = "Cancelled before the first sample was finished; nothing was kept";
             (text.to_owned(), None)
         }
-        Left::Finished(finished) => (
-            format!("Cancelled; {finished} finished samples were kept"),
-            Some(describe(&Session::open(out)?)),
-        ),
+        Left::Finished(finished) => {
+            let info = describe(&Session::open(out)?);
+            let to_go = info.pending + info.failed.len();
+            let text = format!(
+                "Cancelled; {finished} finished samples were kept and {to_go} are to go: Resume goes on with them"
+            );
+            (text, Some(info))
+        }
         // finished samples may lie there
         Left::Unreadable(error) => (
             format!("Cancelled; what was captured was left as it is, but cannot be read: {error}"),
@@ -170,6 +179,7 @@ mod tests {
         std::fs::write(out.join("sample-00000.safetensors"), "finished").unwrap();
         let order = CaptureOrder {
             settings: CaptureSettings::default(),
+            plan: None,
             out: out.clone(),
             start: StartMode::Resume,
         };

@@ -42,6 +42,7 @@ pub(super) fn describe(session: &Session) -> SessionInfo {
         samples,
         failed,
         pending,
+        plan: Some(Arc::new(manifest.plan.clone())),
     }
 }
 

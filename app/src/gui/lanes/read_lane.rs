@@ -57,6 +57,7 @@ impl Serve for ReadLane {
             ReadRequest::CompareSamples(key) => self.gathered.compare(*key, reporter),
             ReadRequest::Question(question) => questions::answer(*question, reporter),
             ReadRequest::Export(figure) => export::export(&figure, reporter),
+            ReadRequest::Preview(figure) => export::preview(&figure, reporter),
             ReadRequest::Estimate(settings) => {
                 reporter.cancel.check()?;
                 let said = estimated(&settings, reporter);
@@ -153,16 +154,20 @@ fn attention(key: AttentionKey, reporter: &Reporter<'_>) -> anyhow::Result<Atten
     if let Some(captured) = reporter.samples.held(&session, key.sample.index) {
         return AttentionPicture::read(&captured, key);
     }
+    let Some(HeadAddress { layer, head }) = key.head else {
+        let captured = reporter.samples.load(&session, key.sample.index)?;
+        reporter.cancel.check()?;
+        return AttentionPicture::read(&captured, key);
+    };
     let shape = &session.manifest().shape;
     let group = shape.query_heads / shape.kv_heads.max(1);
-    let (layer, head) = (key.head.layer, key.head.head);
     let part = session.load_head_group(key.sample.index, layer, head / group.max(1))?;
     reporter.cancel.check()?;
     let within = HeadAddress {
         layer: 0,
         head: head % group.max(1),
     };
-    AttentionPicture::at(&part, within, key)
+    AttentionPicture::at(&part, Some(within), key)
 }
 
 /// What the capture of these settings would take, or that its model has to be fetched first. Its prompts are told before.

@@ -1,6 +1,6 @@
 //! How a job of a lane speaks to the screen.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kvlens_sessions::Stage;
 use kvlens_sessions::hub::DownloadProgress;
@@ -55,8 +55,39 @@ pub(in crate::gui) struct Meter<'a> {
     began: Instant,
     /// Tokens or bytes that were there when the stage began; they are no speed.
     done_at_start: u64,
+    /// How long the samples of this run took so far.
+    pace: Pace,
     /// Told after each sample of a capture.
     on_sample: &'a dyn Fn(),
+}
+
+/// How long samples take.
+#[derive(Default)]
+struct Pace {
+    began: Option<Instant>,
+    finished: u32,
+    took: Duration,
+}
+
+impl Pace {
+    fn begin(&mut self) {
+        self.began = Some(Instant::now());
+    }
+
+    fn end(&mut self) {
+        if let Some(began) = self.began.take() {
+            self.took += began.elapsed();
+            self.finished += 1;
+        }
+    }
+
+    /// What the sample of a number and those behind it still need; nothing before a first one is finished.
+    fn seconds_left(&self, (number, count): (usize, usize)) -> Option<f64> {
+        let inside = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        let mean = self.took.checked_div(self.finished)?;
+        let left = mean * u32::try_from((count + 1).saturating_sub(number)).ok()?;
+        Some(left.saturating_sub(inside).as_secs_f64())
+    }
 }
 
 impl<'a> Meter<'a> {
@@ -72,6 +103,7 @@ impl<'a> Meter<'a> {
             stage: String::new(),
             began: Instant::now(),
             done_at_start: 0,
+            pace: Pace::default(),
             on_sample,
         }
     }
@@ -100,6 +132,7 @@ impl StageProgress for Meter<'_> {
             tokens: Some((done, total)),
             tokens_per_second: speed,
             seconds_left: left,
+            seconds_left_for_all: self.sample.and_then(|place| self.pace.seconds_left(place)),
             ..Progress::default()
         });
     }
@@ -112,10 +145,12 @@ impl StageProgress for Meter<'_> {
 impl Watch for Meter<'_> {
     fn sample(&mut self, index: usize, count: usize, _id: &str) {
         self.sample = Some((index + 1, count));
+        self.pace.begin();
         self.stage.clear();
     }
 
     fn sample_finished(&mut self, id: &str) {
+        self.pace.end();
         (self.reporter.event)(Event::Note(format!("Captured {id}")));
         (self.on_sample)();
     }
@@ -156,5 +191,21 @@ impl Watch for Meter<'_> {
 
     fn accepted(&mut self, estimate: &Estimate) {
         (self.reporter.event)(Event::Note(estimate.peak_line()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_follows_from_the_samples_so_far() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.seconds_left((1, 6)), None, "nothing is known yet");
+        pace.finished = 2;
+        pace.took = Duration::from_secs(20);
+        // the third of six has not begun: four are left, at ten seconds each
+        assert_eq!(pace.seconds_left((3, 6)), Some(40.0));
+        assert_eq!(pace.seconds_left((6, 6)), Some(10.0));
     }
 }

@@ -1,6 +1,7 @@
 //! What the lanes can be asked for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::key::JobKey;
 use crate::gui::attention_picture::AttentionKey;
@@ -12,7 +13,7 @@ use crate::gui::questions::{Question, QuestionKind};
 use crate::gui::session_maps::SessionMapsKey;
 use crate::jobs::figure::FigureRequest;
 use crate::measurement::MeasureOptions;
-use kvlens_sessions::StartMode;
+use kvlens_sessions::{CapturePlan, StartMode};
 
 /// A request to either lane.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub enum ReadRequest {
     Question(Box<Question>),
     /// Make a figure.
     Export(Box<FigureRequest>),
+    /// Draw a figure for the screen; no file stays.
+    Preview(Box<FigureRequest>),
     /// Estimate what a capture would take.
     Estimate(Box<CaptureSettings>),
     /// Copy a session.
@@ -86,6 +89,8 @@ pub enum ModelRequest {
 pub struct CaptureOrder {
     /// What to capture.
     pub settings: CaptureSettings,
+    /// The plan of a session that was begun, in place of what the settings say.
+    pub plan: Option<Arc<CapturePlan>>,
     /// The session's folder.
     pub out: PathBuf,
     /// Whether the folder is new, or a capture goes on in it.
@@ -112,6 +117,7 @@ impl ReadRequest {
             Self::CompareSamples(_) => JobKey::CompareSamples,
             Self::Question(question) => JobKey::Question(question.kind()),
             Self::Export(figure) => JobKey::Export(figure.out.clone()),
+            Self::Preview(_) => JobKey::Preview,
             Self::Estimate(_) => JobKey::Estimate,
             Self::SaveAs { to, .. } => JobKey::SaveAs(to.clone()),
             Self::Details { .. } => JobKey::Details,

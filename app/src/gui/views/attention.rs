@@ -1,22 +1,23 @@
-//! One head's attention on the prompt: the decode steps, and under them the window's rows.
+//! One head's attention on the prompt, or the mean of all: the decode steps, and under them the window's rows.
 
-use egui::{Id, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+mod blocks;
+mod range;
+
+use egui::{Slider, Ui};
 
 use super::head_map::window_ui;
 use super::question_state::job_error_ui;
 use super::{Need, PaneView, ReadNumbers, View, empty_hint};
-use crate::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
+use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
-use crate::gui::theme::ColorMap;
-use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
+use range::Span;
 
-/// Height of a block's title, and of the marks of needed tokens.
-const TITLE_HEIGHT: f32 = 16.0;
-const EVIDENCE_HEIGHT: f32 = 5.0;
+/// Columns of the copied table: those of a long prompt would fill a clipboard.
+const COPIED_COLUMNS: usize = 2048;
 
 impl Pane {
     /// Decode steps and window rows by prompt tokens.
@@ -52,158 +53,79 @@ impl PaneView for AttentionView {
 }
 
 fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let Some((session, shown)) = view.shown() else {
+    let Some((_, shown)) = view.shown() else {
         empty_hint(ui, "Run a capture or open a session to see its attention");
-        return;
-    };
-    let Some(head) = view.settings.choices.primary_head() else {
-        empty_hint(ui, "Click a head in the map to see what it attends to");
         return;
     };
     let windows = shown.sample.windows.iter();
     let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
     ui.horizontal_wrapped(|ui| {
         window_ui(ui, "Window of the attention", view, &labels, commands);
-        ui.weak(format!("Layer {}, head {}", head.layer, head.head))
-            .on_hover_text(
-                "Attention of each row on each prompt token; the colour is its square root, so that small \
-                 weights show. Of several selected heads, the one that was clicked last",
-            );
-    });
-    let window = view.derived.window.as_deref();
-    let wanted = AttentionKey::wanted(session, &view.settings.choices, window);
-    let held = view.data.answers.attention.held();
-    let Some((_, picture)) = held.filter(|(key, _)| Some(*key) == wanted.as_ref()) else {
-        match view.data.answers.failure(&JobKey::Attention) {
-            Some(_) => job_error_ui(ui, view, &JobKey::Attention),
-            None => empty_hint(ui, "Reading the attention"),
-        }
-        return;
-    };
-    blocks_ui(ui, view, picture, commands);
-}
-
-fn blocks_ui(ui: &mut Ui, view: &View<'_>, picture: &AttentionPicture, commands: &mut Commands) {
-    let blocks: Vec<&AttentionBlock> = [Some(&picture.decode), picture.window.as_ref()]
-        .into_iter()
-        .flatten()
-        .filter(|block| !block.positions.is_empty())
-        .collect();
-    let rows: usize = blocks.iter().map(|block| block.positions.len()).sum();
-    let titles = TITLE_HEIGHT * blocks.len() as f32;
-    let missing = if picture.window.is_none() { 18.0 } else { 0.0 };
-    let room = (ui.available_height() - titles - EVIDENCE_HEIGHT - missing - 20.0).max(40.0);
-    for block in blocks {
-        ui.add(egui::Label::new(title(block)).truncate());
-        let height = room * block.positions.len() as f32 / rows.max(1) as f32;
-        block_ui(ui, view, picture, block, height, commands);
-    }
-    if picture.window.is_none() {
-        ui.weak(format!(
-            "{} observes with ready-made scores and has no rows",
-            picture.key.window
-        ));
-    }
-    evidence_ui(ui, view, picture.tokens);
-}
-
-fn title(block: &AttentionBlock) -> String {
-    match block.positions.len() {
-        1 => format!("{}: 1 row", block.label),
-        rows => format!("{}: {rows} rows", block.label),
-    }
-}
-
-fn block_ui(
-    ui: &mut Ui,
-    view: &View<'_>,
-    picture: &AttentionPicture,
-    block: &AttentionBlock,
-    height: f32,
-    commands: &mut Commands,
-) {
-    let size = vec2(ui.available_width(), height);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    let name = format!("Attention of {}", block.label);
-    response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &name));
-    paint(ui, rect, view, picture, block);
-    if let Some(token) = view.hover.token {
-        let share = (token as f32 + 0.5) / picture.tokens.max(1) as f32;
-        let stroke = egui::Stroke::new(1.0, view.theme.selection.gamma_multiply(0.6));
-        let x = rect.left() + rect.width() * share;
-        ui.painter().vline(x, rect.y_range(), stroke);
-    }
-    let Some((row, column)) = cell_at(&response, rect, block.positions.len(), picture.columns)
-    else {
-        return;
-    };
-    let tokens = picture.tokens_of(column);
-    commands.hover.token = Some(tokens.start);
-    if response.clicked() {
-        commands.send(LookCommand::ScrollToToken(tokens.start));
-    }
-    let weight = block.weights.get(row * picture.columns + column).copied();
-    let texts = view
-        .shown()
-        .map(|(_, shown)| &shown.sample.record.token_texts);
-    response.on_hover_ui_at_pointer(|ui| {
-        let position = block.positions.get(row).copied().unwrap_or(0);
-        let own = block.texts.get(row).map_or("", String::as_str);
-        ui.label(format!("Row at position {position} {own}"));
-        let text: String = texts
-            .and_then(|texts| texts.get(tokens.clone()))
-            .map_or(String::new(), <[String]>::concat);
-        ui.label(format!("Token {} {text:?}", tokens.start));
-        ui.monospace(format!("{:.4}", weight.unwrap_or(f32::NAN)));
-    });
-}
-
-fn paint(ui: &Ui, rect: Rect, view: &View<'_>, picture: &AttentionPicture, block: &AttentionBlock) {
-    let theme = view.theme;
-    let pixels = (rect.width() * ui.pixels_per_point()) as usize;
-    let columns = pixels.clamp(1, picture.columns);
-    let key = TextureKey {
-        version: view.data.answers.attention.version(),
-        size: [columns, block.positions.len()],
-        dark: theme.is_dark(),
-    };
-    let id = Id::unique(("attention", &block.label));
-    let texture = cached_texture(ui.ctx(), id, key, || {
-        let weights = picture.squeezed(block, columns).into_iter();
-        weights
-            .map(|weight| theme.map(ColorMap::Heat, weight.sqrt()))
-            .collect()
-    });
-    if let Some(texture) = texture {
-        paint_texture(ui.painter(), &texture, rect);
-    }
-}
-
-/// Row and column under the pointer.
-fn cell_at(response: &Response, rect: Rect, rows: usize, columns: usize) -> Option<(usize, usize)> {
-    let at = response.hover_pos().filter(|at| rect.contains(*at))?;
-    let share = (at - rect.min) / rect.size();
-    let place = |share: f32, count: usize| ((share * count as f32) as usize).min(count - 1);
-    Some((place(share.y, rows), place(share.x, columns)))
-}
-
-/// A bar under every span of the prompt that the answer needs.
-fn evidence_ui(ui: &mut Ui, view: &View<'_>, tokens: usize) {
-    let size = vec2(ui.available_width(), EVIDENCE_HEIGHT);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
-    let Some((_, shown)) = view.shown() else {
-        return;
-    };
-    let place = |token: usize| rect.left() + rect.width() * token as f32 / tokens.max(1) as f32;
-    for span in &shown.sample.record.evidence_tokens {
-        let right = place(span.end).max(place(span.start) + 3.0);
-        let bar = Rect::from_min_max(
-            pos2(place(span.start), rect.top()),
-            pos2(right, rect.bottom()),
+        ui.weak(head_text(view)).on_hover_text(
+            "Attention of each row on each prompt token; the colour is its square root, so that small weights show. Of \
+             several selected heads, the one that was clicked last; without a selection, the mean of all",
         );
-        ui.painter().rect_filled(bar, 1.0, view.theme.evidence);
+        scale_ui(ui, view, commands);
+        if let Some(picture) = picture_of(view)
+            && !Span::shown(ui, view, picture.columns).is_whole()
+            && ui
+                .button("Whole prompt")
+                .on_hover_text("The wheel zooms, a drag moves, a double click shows all again")
+                .clicked()
+        {
+            Span::home(ui);
+        }
+    });
+    match picture_of(view) {
+        Some(picture) => blocks::blocks_ui(ui, view, picture, commands),
+        None => waiting_ui(ui, view),
     }
-    response.on_hover_text("Tokens that hold what the answer needs");
+}
+
+/// What stands where the attention is not there yet.
+pub fn waiting_ui(ui: &mut Ui, view: &View<'_>) {
+    match view.data.answers.failure(&JobKey::Attention) {
+        Some(_) => job_error_ui(ui, view, &JobKey::Attention),
+        None => empty_hint(ui, "Reading the attention"),
+    }
+}
+
+/// The attention of what is chosen, once it was read.
+#[must_use]
+pub fn picture_of<'a>(view: &View<'a>) -> Option<&'a AttentionPicture> {
+    let session = view.data.session.as_ref()?;
+    let window = view.derived.window.as_deref();
+    let wanted = AttentionKey::wanted(session, &view.settings.choices, window)?;
+    let (key, picture) = view.data.answers.attention.held()?;
+    (*key == wanted).then_some(picture)
+}
+
+/// Whose attention it is.
+#[must_use]
+pub fn head_text(view: &View<'_>) -> String {
+    match view.settings.choices.primary_head() {
+        Some(head) => format!("Layer {}, head {}", head.layer, head.head),
+        None => "Mean of all heads".to_owned(),
+    }
+}
+
+/// What the strongest colour stands for, as a share of the 99th percentile.
+fn scale_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let mut scale = view.settings.choices.attention_scale;
+    ui.spacing_mut().slider_width = 70.0;
+    let slider = Slider::new(&mut scale, 0.1..=10.0)
+        .logarithmic(true)
+        .show_value(false);
+    let response = ui.add(slider).on_hover_text(format!(
+        "The strongest colour stands for {scale:.2} times the 99th percentile of the weights; a double click sets it back"
+    ));
+    response.widget_info(|| egui::WidgetInfo::slider(true, scale, "Scale of the attention"));
+    if response.double_clicked() {
+        scale = 1.0;
+    }
+    if scale != view.settings.choices.attention_scale {
+        commands.send(LookCommand::SetAttentionScale(scale));
+    }
 }
 
 /// One line for each row and column of the picture; of a long prompt a column is several tokens.
@@ -217,22 +139,21 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         "attention",
     ];
     let mut table = Table::new(&header);
+    let columns = picture.columns.min(COPIED_COLUMNS);
     for block in [Some(&picture.decode), picture.window.as_ref()]
         .into_iter()
         .flatten()
     {
-        for (position, row) in block
-            .positions
-            .iter()
-            .zip(block.weights.chunks_exact(picture.columns))
-        {
+        let weights = picture.squeezed(block, 0..picture.columns, columns);
+        for (position, row) in block.positions.iter().zip(weights.chunks_exact(columns)) {
             for (column, weight) in row.iter().enumerate() {
-                let tokens = picture.tokens_of(column);
+                let first = column * picture.tokens / columns;
+                let end = (column + 1) * picture.tokens / columns;
                 table.line(&[
                     block.label.clone(),
                     position.to_string(),
-                    tokens.start.to_string(),
-                    tokens.end.saturating_sub(1).to_string(),
+                    first.to_string(),
+                    end.saturating_sub(1).to_string(),
                     weight.to_string(),
                 ]);
             }

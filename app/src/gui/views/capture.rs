@@ -14,6 +14,7 @@ use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{CaptureCommand, Commands, JobCommand};
 use crate::gui::data::{Job, Progress};
 use crate::gui::widgets::segmented::segmented;
+use crate::gui::window_options::{Label, WindowOption, options_of, word};
 
 const MAX_DECODE_TOKENS: usize = 4096;
 
@@ -23,7 +24,10 @@ const LONGEST_BAR: f32 = 360.0;
 pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let mut edited = view.settings.capture.clone();
     ui.add_space(4.0);
-    ui.heading("Capture");
+    ui.horizontal(|ui| {
+        ui.heading("Capture");
+        following_ui(ui, view, commands);
+    });
     // Run and progress stay in sight, however many windows there are.
     egui::Panel::bottom("capture run")
         .show_separator_line(false)
@@ -36,13 +40,34 @@ pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             ui.add_enabled_ui(view.data.capture_job().is_none(), |ui| {
                 model_ui(ui, &mut edited, &view.settings.recent_models, commands);
                 prompts_ui(ui, view, &mut edited, commands);
-                windows_ui(ui, &mut edited);
+                windows_ui(ui, &mut edited, view.theme.error);
                 decode_ui(ui, &mut edited);
                 out_ui(ui, &mut edited);
             });
         });
     if edited != view.settings.capture {
         commands.send(CaptureCommand::EditCapture(Box::new(edited)));
+    }
+}
+
+/// Fills the panel from the open session, and copies what it would run.
+fn following_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let session = view.data.session.as_ref();
+    let has_plan = session.is_some_and(|session| session.info.plan.is_some());
+    let follow = ui
+        .add_enabled(has_plan, Button::new("As open").small())
+        .on_hover_text("Fill the panel with the model, prompts and windows of the open session");
+    follow.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Button, has_plan, "Capture as the open session")
+    });
+    if follow.clicked() {
+        commands.send(CaptureCommand::FollowSession);
+    }
+    let copy = ui
+        .small_button("Copy command")
+        .on_hover_text("Copy the command line that runs this capture");
+    if copy.clicked() {
+        commands.send(CaptureCommand::CopyCapture);
     }
 }
 
@@ -152,14 +177,7 @@ fn prompts_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, comman
             ui.weak("Questions at the end and at the start of prompts with facts to retrieve");
         }
         PromptSource::File => {
-            if path_ui(
-                ui,
-                &mut edited.data,
-                "prompts.jsonl or task:options",
-                title.id,
-            ) {
-                commands.send(CaptureCommand::AskForPrompts);
-            }
+            data_ui(ui, &mut edited.data, title.id, commands);
             picker_ui(ui, view, edited);
         }
         PromptSource::Text => {
@@ -180,6 +198,13 @@ fn prompts_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, comman
         }
     }
     ui.checkbox(&mut edited.chat, "Apply the chat template");
+    let prompts = view.data.capture_prompts.as_ref();
+    if !edited.chat && prompts.is_some_and(|prompts| prompts.has_chat_template) {
+        let hint = RichText::new("The model brings a chat template").color(view.theme.warning);
+        ui.label(hint).on_hover_text(
+            "Instruct models answer as they were trained to where prompts go through it; base models may bring one, too",
+        );
+    }
     if edited.chat {
         let name = ui.label("Chat variables");
         ui.add(
@@ -192,7 +217,27 @@ fn prompts_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, comman
     }
 }
 
-fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
+/// Files and tasks, one a line, and the button that asks for one more.
+fn data_ui(ui: &mut Ui, data: &mut String, name: egui::Id, commands: &mut Commands) {
+    let rows = data.lines().count().max(1);
+    ui.add(
+        TextEdit::multiline(data)
+            .hint_text("prompts.jsonl or task:options")
+            .desired_rows(rows)
+            .desired_width(f32::INFINITY),
+    )
+    .labelled_by(name)
+    .on_hover_text("Several files or tasks stand one a line; all are captured into one session");
+    if ui
+        .button("Browse…")
+        .on_hover_text("Add a file of prompts")
+        .clicked()
+    {
+        commands.send(CaptureCommand::AskForPrompts);
+    }
+}
+
+fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings, error: egui::Color32) {
     section(ui, "Observation windows")
         .on_hover_text("The same method may stand here several times with other options");
     let mut removed = None;
@@ -210,16 +255,25 @@ fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
             if remove.clicked() {
                 removed = Some(index);
             }
+            options_ui(ui, index, label);
             let name = format!("Window {}", index + 1);
-            let field = ui.add(
+            let wrong = wrong_window(label);
+            let mut field = ui.add(
                 TextEdit::singleline(label)
                     .hint_text("last:32")
+                    .text_color_opt(wrong.is_some().then_some(error))
                     .desired_width(ui.available_width()),
             );
+            if let Some(wrong) = &wrong {
+                field = field.on_hover_text(wrong);
+            }
             field.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::TextInput, true, name.as_str())
             });
         });
+        if let Some(wrong) = wrong_window(label) {
+            ui.label(RichText::new(wrong).small().color(error));
+        }
     }
     if let Some(index) = removed {
         edited.windows.remove(index);
@@ -233,6 +287,77 @@ fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
             }
         }
     });
+}
+
+/// Why a label is no window; nothing of one that is still to be typed.
+fn wrong_window(label: &str) -> Option<String> {
+    let label = label.trim();
+    let parsed = kvlens_sessions::windows::parse_windows(&[label.to_owned()]);
+    parsed
+        .err()
+        .filter(|_| !label.is_empty())
+        .map(|error| error.to_string())
+}
+
+/// A form for the options of a window, each with its default and a word.
+fn options_ui(ui: &mut Ui, index: usize, label: &mut String) {
+    let mut parts = Label::read(label);
+    let options = options_of(&parts.name);
+    ui.add_enabled_ui(!options.is_empty(), |ui| {
+        let menu = ui.menu_button("…", |ui| {
+            let kinds = kvlens_sessions::windows::registered().iter();
+            if let Some(kind) = kinds.into_iter().find(|kind| kind.name == parts.name) {
+                ui.label(kind.summary);
+            }
+            Grid::new(("window options", index))
+                .num_columns(3)
+                .show(ui, |ui| {
+                    for (place, option) in options.iter().enumerate() {
+                        option_ui(ui, (index, place), option, &mut parts);
+                        ui.end_row();
+                    }
+                });
+        });
+        menu.response
+            .on_hover_text("Options of this window")
+            .widget_info(|| {
+                let name = format!("Options of window {}", index + 1);
+                egui::WidgetInfo::labeled(egui::Role::Button, true, name)
+            });
+    });
+    if Label::read(label) != parts {
+        *label = parts.text();
+    }
+}
+
+fn option_ui(ui: &mut Ui, place: (usize, usize), option: &WindowOption, parts: &mut Label) {
+    let is_first = place.1 == 0;
+    let name = ui.label(&option.name);
+    let mut value = parts.value(option, is_first);
+    let before = value.clone();
+    match option.choices.len() > 1 && option.choices.contains(&value) {
+        true => {
+            ComboBox::from_id_salt(("window option", place))
+                .selected_text(value.clone())
+                .show_ui(ui, |ui| {
+                    for choice in &option.choices {
+                        ui.selectable_value(&mut value, choice.clone(), choice);
+                    }
+                });
+        }
+        false => {
+            ui.add(TextEdit::singleline(&mut value).desired_width(90.0))
+                .labelled_by(name.id);
+        }
+    }
+    let default = match option.default.as_str() {
+        "" => String::new(),
+        default => format!(" (default {default})"),
+    };
+    ui.weak(format!("{}{default}", word(&option.name)));
+    if value != before {
+        parts.set(option, is_first, &value);
+    }
 }
 
 fn decode_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
@@ -358,5 +483,37 @@ pub fn progress_ui(ui: &mut Ui, progress: &Progress) {
     if let Some(seconds) = progress.seconds_left {
         facts.push(format!("{seconds:.0} s left"));
     }
+    if let Some(seconds) = progress.seconds_left_for_all {
+        facts.push(format!("{} left for all", readable_seconds(seconds)));
+    }
     ui.weak(facts.join(" · "));
+}
+
+/// As much of a duration as one plans by.
+fn readable_seconds(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match (seconds < 90.0, minutes < 90) {
+        (true, _) => format!("{seconds:.0} s"),
+        (false, true) => format!("{minutes} min"),
+        (false, false) => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_as_one_plans_by_them() {
+        assert_eq!(readable_seconds(59.6), "60 s");
+        assert_eq!(readable_seconds(125.0), "2 min");
+        assert_eq!(readable_seconds(7500.0), "2 h 5 min");
+    }
+
+    #[test]
+    fn a_window_is_refused_while_it_is_typed() {
+        assert!(wrong_window("lats:32").unwrap().contains("lats"));
+        assert_eq!(wrong_window("last:32"), None);
+        assert_eq!(wrong_window(" "), None);
+    }
 }

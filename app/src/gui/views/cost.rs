@@ -18,6 +18,8 @@ use crate::jobs::figure::KindChoice;
 const ROW_HEIGHT: f32 = 18.0;
 const NUMBER_WIDTH: f32 = 46.0;
 const NAME_HEIGHT: f32 = 15.0;
+/// Shorter times are not told apart on the axis.
+const SHORTEST_MS: f64 = 1e-3;
 
 /// Numbers stand at the right, so that their digits do.
 fn numbers() -> egui::Layout {
@@ -118,13 +120,15 @@ fn lines<'a>(view: &'a View<'_>) -> Vec<Line<'a>> {
 }
 
 fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, height: f32) {
-    let longest = lines.iter().map(milliseconds).fold(0.0, f64::max);
-    let names = name_heights(lines, longest, f64::from(NAME_HEIGHT / height));
+    let (low, high) = decades(lines);
+    // from the axis's middle on, a name has more room at the left
+    let middle = low + 0.6 * (high - low);
+    let names = name_heights(lines, middle, f64::from(NAME_HEIGHT / height));
     let x = PlotAxis {
         label: "Milliseconds".to_owned(),
-        low: 0.0,
-        high: longest.max(1e-3),
-        numbers: AxisNumbers::Any,
+        low,
+        high,
+        numbers: AxisNumbers::Decades,
         whole: None,
     };
     let style = |line: &Line<'_>| view.theme.series(&line.window.label, line.window.repeat);
@@ -134,7 +138,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
             .map(|line| PlotCurve {
                 name: line.window.label.clone(),
                 style: style(line),
-                xs: vec![milliseconds(line)],
+                xs: vec![decade(line)],
                 ys: vec![line.value],
                 band: None,
                 drawn: Drawn::Dots { radius: 4.5 },
@@ -145,13 +149,13 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
             .zip(names)
             .map(|(line, name_height)| {
                 let label = &line.window.label;
-                let (text, anchor) = match is_far_right(line, longest) {
+                let (text, anchor) = match is_far_right(line, middle) {
                     true => (format!("{label}  "), egui::Align2::RIGHT_CENTER),
                     false => (format!("  {label}"), egui::Align2::LEFT_CENTER),
                 };
                 PlotText {
                     text,
-                    at: [milliseconds(line), name_height],
+                    at: [decade(line), name_height],
                     anchor,
                     size: 12.5,
                     color: style(line).color,
@@ -168,24 +172,35 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
     plot.show(ui, view.theme);
 }
 
-fn milliseconds(line: &Line<'_>) -> f64 {
-    line.cost.seconds * 1e3
+/// Logarithm to base 10 of the milliseconds; what takes none stands at the axis's start.
+fn decade(line: &Line<'_>) -> f64 {
+    (line.cost.seconds * 1e3).max(SHORTEST_MS).log10()
+}
+
+/// Whole decades around all times.
+fn decades(lines: &[Line<'_>]) -> (f64, f64) {
+    let low = lines.iter().map(decade).fold(f64::INFINITY, f64::min);
+    let high = lines.iter().map(decade).fold(f64::NEG_INFINITY, f64::max);
+    match low.is_finite() {
+        true => (low.floor(), high.ceil().max(low.floor() + 1.0)),
+        false => (0.0, 1.0),
+    }
 }
 
 /// Whether the name has to stand at the left of its point to be seen whole.
-fn is_far_right(line: &Line<'_>, longest: f64) -> bool {
-    milliseconds(line) > 0.6 * longest
+fn is_far_right(line: &Line<'_>, middle: f64) -> bool {
+    decade(line) > middle
 }
 
 /// Where each line's name stands on the axis of the metric: beside its point, or so far above it that it leaves
 /// `gap` to the name below on the same side of the plot.
-fn name_heights(lines: &[Line<'_>], longest: f64, gap: f64) -> Vec<f64> {
+fn name_heights(lines: &[Line<'_>], middle: f64, gap: f64) -> Vec<f64> {
     let mut heights: Vec<f64> = lines.iter().map(|line| line.value).collect();
     let mut upwards: Vec<usize> = (0..lines.len()).collect();
     upwards.sort_by(|&a, &b| lines[a].value.total_cmp(&lines[b].value));
     let mut below = [f64::NEG_INFINITY; 2];
     for index in upwards {
-        let below = &mut below[usize::from(is_far_right(&lines[index], longest))];
+        let below = &mut below[usize::from(is_far_right(&lines[index], middle))];
         heights[index] = heights[index].max(*below + gap);
         *below = heights[index];
     }

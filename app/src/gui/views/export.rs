@@ -1,14 +1,24 @@
 //! The export dialog: a figure of the session, its numbers, and the command that makes both again.
 
-use egui::{Align2, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, Window};
+use std::sync::Arc;
+
+use egui::{
+    Align2, ColorImage, ComboBox, DragValue, Grid, Id, RichText, TextEdit, TextureHandle,
+    TextureOptions, Ui, Vec2, Window, vec2,
+};
 
 use super::View;
 use crate::gui::command::{Commands, ExportCommand};
-use crate::gui::data::OpenedSession;
+use crate::gui::data::{OpenedSession, Preview};
 use crate::gui::export::{ExportFormat, ExportSettings, FigureOf, block_of};
+use crate::gui::heads_text::heads_text;
 use crate::gui::in_force::in_force;
+use crate::gui::lanes::JobKey;
 use crate::gui::widgets::segmented::segmented;
-use crate::jobs::figure::{KindChoice, WidthChoice, command_line};
+use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, command_line};
+
+/// Room for the preview.
+const PREVIEW_SIZE: Vec2 = vec2(440.0, 240.0);
 
 /// Draws the dialog.
 pub fn export_ui(ui: &Ui, view: &View<'_>, commands: &mut Commands) {
@@ -132,11 +142,69 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
         "With the visible windows, the budget and the metric of the views; {}",
         in_force(&choices.measure)
     ));
+    let all = session.info.layers * session.info.query_heads;
+    let heads = match choices.heads.len() {
+        0 => format!("All {all} query heads"),
+        some => format!(
+            "{some} of {all} query heads: {}",
+            heads_text(&choices.heads)
+        ),
+    };
+    let heads = RichText::new(heads).weak();
+    ui.add(egui::Label::new(heads).truncate())
+        .on_hover_text("The heads that the views have selected; maps show every head");
     if block_of(&choices.heads).is_none() {
         let text =
             "The selected heads are no block of layers and heads; the figure takes all heads";
         ui.label(RichText::new(text).color(view.theme.warning));
     }
+}
+
+/// The figure as it would be written, once it was asked for.
+fn preview_ui(ui: &mut Ui, view: &View<'_>, request: &FigureRequest, commands: &mut Commands) {
+    // whatever file it is written to, it is the same figure
+    let is_of = |preview: &&Preview| {
+        let out = request.out.clone();
+        FigureRequest {
+            out,
+            ..preview.of.clone()
+        } == *request
+    };
+    let Some(preview) = view.data.preview.as_ref().filter(is_of) else {
+        let text = match view.data.job(&JobKey::Preview) {
+            Some(_) => "Drawing…",
+            None => "Preview",
+        };
+        let button = ui
+            .button(text)
+            .on_hover_text("Draw the figure here, without writing it");
+        if button.clicked() {
+            commands.send(ExportCommand::Preview(Box::new(request.clone())));
+        }
+        return;
+    };
+    let id = Id::unique("picture of the preview");
+    let known: Option<(Arc<ColorImage>, TextureHandle)> = ui.data(|data| data.get_temp(id));
+    let known = known.filter(|(picture, _)| Arc::ptr_eq(picture, &preview.picture));
+    let texture = known.map_or_else(
+        || {
+            let picture = Arc::clone(&preview.picture);
+            let texture = ui.ctx().load_texture(
+                "kvlens-preview",
+                Arc::clone(&picture),
+                TextureOptions::LINEAR,
+            );
+            ui.data_mut(|data| data.insert_temp(id, (picture, texture.clone())));
+            texture
+        },
+        |(_, texture)| texture,
+    );
+    let size = texture.size_vec2();
+    let scale = (PREVIEW_SIZE / size).min_elem().min(1.0);
+    let image = ui.image((texture.id(), size * scale));
+    image.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Image, true, "Preview of the figure")
+    });
 }
 
 fn command_ui(
@@ -160,6 +228,7 @@ fn command_ui(
     };
     let request = settings.request(&of, &view.settings.choices);
     let line = command_line(&request.words());
+    preview_ui(ui, view, &request, commands);
     ui.separator();
     ui.label("The same from the command line");
     ui.add(egui::Label::new(RichText::new(&line).monospace().small()).wrap());

@@ -6,12 +6,15 @@ mod side_by_side;
 mod winner;
 
 use egui::{Id, Ui};
+use kvlens_analysis::Metric;
 
 use super::question_state::job_error_ui;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
-use crate::gui::derived::HeadMap;
+use crate::gui::derived::{Derived, HeadMap};
 use crate::gui::export::ShownFigure;
+use crate::gui::forced::forced_text;
+use crate::gui::head_numbers::HeadNumber;
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
 use crate::gui::session_maps::{GatheredKey, SessionMaps};
@@ -76,11 +79,16 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     choosers::choosers_ui(ui, view, &labels, commands);
     scope_ui(ui, view, commands);
     match view.settings.choices.map_kind {
-        MapKind::Window => match view.derived.map() {
+        MapKind::Window | MapKind::Needed => match view.derived.map() {
             Some(map) => map_ui(ui, view, map, commands),
             None => missing_ui(ui, view),
         },
         MapKind::Beside => beside_ui(ui, view, commands),
+        MapKind::InB => match view.beside.map(Derived::map) {
+            None => empty_hint(ui, OPEN_BESIDE),
+            Some(None) => missing_ui(ui, view),
+            Some(Some(map)) => map_ui(ui, view, map, commands),
+        },
         MapKind::SideBySide => side_by_side::side_by_side_ui(ui, view, commands),
         MapKind::Winner => match view.derived.winner_map() {
             Some(map) => winner::winner_ui(ui, view, map, commands),
@@ -89,10 +97,12 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
+const OPEN_BESIDE: &str = "Open a second session with File > Open beside";
+
 /// One window in A less the same in B.
 fn beside_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     match (view.beside, view.derived.map_between()) {
-        (None, _) => empty_hint(ui, "Open a second session with File > Open beside"),
+        (None, _) => empty_hint(ui, OPEN_BESIDE),
         (Some(_), None) => empty_hint(
             ui,
             "The session beside has no such window, or a model of another shape",
@@ -173,6 +183,7 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
                 ColorMap::Sequential
             },
             color_bar: true,
+            highest: map.highest,
         },
         version: map.version,
         axes: Some(["Layer", column_axis(per_cell)]),
@@ -258,8 +269,7 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
     let (layer, head) = cell;
     let index = layer * map.heads + head;
     ui.strong(format!("Layer {layer}, head {head}"));
-    let metric = view.settings.choices.metric.label();
-    ui.label(format!("{} · {metric}", map.title));
+    ui.label(format!("{} · {}", map.title, map.number.label()));
     let value = map.values.get(index).copied();
     match value {
         Some(value) if value.is_finite() => {
@@ -270,14 +280,29 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
             };
             ui.monospace(text);
         }
+        _ if map.number == HeadNumber::NeededAttention => {
+            ui.label("undefined: which tokens the answer needs is not known");
+        }
         _ => {
             ui.label(undefined_text(view, &map.rankable_tokens, layer));
         }
     }
+    forced_ui(ui, view, map);
     if map.unresolved.get(index) == Some(&true) {
         ui.label("not resolved over the samples");
     }
     ui.weak("Click selects, right-click pins");
+}
+
+/// How much of a hit rate is no merit of the window.
+fn forced_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap) {
+    let windows = view
+        .shown()
+        .map_or(&[][..], |(_, shown)| &shown.sample.windows);
+    let window = windows.iter().find(|window| window.label == map.title);
+    if let Some(window) = window.filter(|_| map.number == HeadNumber::Metric(Metric::HitRate)) {
+        ui.label(forced_text(window, view.derived.budget_tokens()));
+    }
 }
 
 /// Why a cell of a layer has no number.

@@ -3,17 +3,18 @@
 use egui::{Grid, RichText, ScrollArea, Ui};
 use kvlens_analysis::{Compare, Metric};
 
+use super::heads::words_field;
 use super::recall::{explain, swatch};
 use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::data::Shown;
 use crate::gui::derived::{Derived, WindowBands};
-use crate::gui::heads_text::{heads_text, parse_heads};
+use crate::gui::forced::{forced_text, forced_tokens};
 use crate::gui::layout::Pane;
 use crate::gui::numbers::windows_at_budget;
 use crate::gui::state::Choices;
-use crate::gui::state::{HeadAddress, SelectionChange};
-use crate::gui::widgets::typed::TypedField;
+use crate::gui::state::HeadAddress;
+use crate::measurement::MeasuredWindow;
 
 /// Room for a window's label in the table of numbers.
 const LABEL_WIDTH: f32 = 78.0;
@@ -67,15 +68,18 @@ fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .auto_shrink(false)
         .show(ui, |ui| {
             heads_ui(ui, view, commands);
-            numbers_ui(ui, view, view.derived, "");
+            let windows = &shown.sample.windows;
+            numbers_ui(ui, view, view.derived, windows, None);
             if shown.options.compare == Compare::Queries {
                 ui.weak("the decode stage itself: recall 1.000")
                     .on_hover_text(
                         "Its own queries, scored as every window is, reach 1 at every budget",
                     );
             }
-            if let Some(beside) = view.beside {
-                numbers_ui(ui, view, beside, " in B");
+            let shown_beside = view.data.beside.as_ref().and_then(|it| it.shown.as_ref());
+            if let (Some(beside), Some(shown)) = (view.beside, shown_beside) {
+                let a = Some(view.derived);
+                numbers_ui(ui, view, beside, &shown.sample.windows, a);
             }
             pinned_ui(ui, view, commands);
             evidence_ui(ui, view);
@@ -93,21 +97,8 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let (layers, query_heads) = (session.info.layers, session.info.query_heads);
     ui.horizontal(|ui| {
         let name = ui.strong("Heads");
-        let field = TypedField {
-            id: "heads draft",
-            label: name.id,
-            current: heads_text(heads),
-            hint: "all",
-            help: "Layer.head, such as 3.5, or a whole layer 3.*; several with commas; all",
-            width: (ui.available_width() - 46.0).max(60.0),
-            error: view.theme.error,
-        };
-        if let Some(heads) = field.show(ui, |text| parse_heads(text, layers, query_heads)) {
-            commands.send(LookCommand::SelectHeads {
-                heads,
-                change: SelectionChange::Replace,
-            });
-        }
+        let width = (ui.available_width() - 46.0).max(60.0);
+        words_field(ui, view, "heads draft", name.id, width, commands);
         if ui
             .add_enabled(!heads.is_empty(), egui::Button::new("All"))
             .on_hover_text("Select every head")
@@ -125,8 +116,14 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 }
 
 /// The table of one session's windows.
-fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
-    let at = derived.budget_index;
+fn numbers_ui(
+    ui: &mut Ui,
+    view: &View<'_>,
+    derived: &Derived,
+    windows: &[MeasuredWindow],
+    a: Option<&Derived>,
+) {
+    let which = if a.is_some() { " in B" } else { "" };
     ui.add_space(6.0);
     ui.horizontal_wrapped(|ui| {
         ui.strong(format!("At {} tokens{which}", derived.budget_tokens()))
@@ -137,51 +134,120 @@ fn numbers_ui(ui: &mut Ui, view: &View<'_>, derived: &Derived, which: &str) {
     });
     let current = view.settings.choices.metric;
     undefined_ui(ui, derived, current);
-    let has_ceilings = derived
-        .bands()
-        .iter()
-        .any(|window| window.ceiling(current).is_some());
-    let metrics = told_metrics(derived, current, at);
-    let is_narrow = has_ceilings || metrics.len() > ROOMY_COLUMNS;
-    Grid::new(("numbers", which))
-        .num_columns(metrics.len() + 1 + usize::from(has_ceilings))
-        .striped(true)
-        .spacing([4.0, 3.0])
-        .min_col_width(0.0)
+    let budget = derived.budget_tokens();
+    let mut bands = derived.bands().iter();
+    let mut measured = windows.iter();
+    let table = NumbersTable {
+        view,
+        derived,
+        windows,
+        a,
+        metrics: told_metrics(derived, current, derived.budget_index),
+        has_ceilings: bands.any(|window| window.ceiling(current).is_some()),
+        forces: measured.any(|window| forced_tokens(window, budget) > 0),
+    };
+    // more columns than fit are scrolled to
+    egui::ScrollArea::horizontal()
+        .id_salt(("numbers", which))
         .show(ui, |ui| {
-            ui.label("");
-            for &metric in &metrics {
-                ui.weak(short(metric)).on_hover_text(explain(metric));
-                if has_ceilings && metric == current {
-                    ui.weak("of").on_hover_text(
-                        "The ceiling: what the decode stage's own queries reach under the window's scoring",
-                    );
-                }
-            }
-            ui.end_row();
-            for window in derived.bands() {
-                let style = view.theme.series(&window.label, window.repeat);
-                ui.horizontal(|ui| {
-                    ui.spacing_mut().item_spacing.x = 3.0;
-                    swatch(ui, &style);
-                    // a long label would push the last numbers out of sight
-                    ui.scope(|ui| {
-                        ui.set_max_width(match is_narrow {
-                            true => NARROW_LABEL_WIDTH,
-                            false => LABEL_WIDTH,
-                        });
-                        ui.add(egui::Label::new(&window.label).truncate());
-                    });
-                });
-                for &metric in &metrics {
-                    number_ui(ui, view, window, metric, at);
-                    if has_ceilings && metric == current {
-                        ceiling_ui(ui, window, metric, at);
+            Grid::new(("numbers", which))
+                .num_columns(table.metrics.len() + 4)
+                .striped(true)
+                .spacing([4.0, 3.0])
+                .min_col_width(0.0)
+                .show(ui, |ui| {
+                    table.header_ui(ui);
+                    for window in derived.bands() {
+                        table.line_ui(ui, window);
                     }
-                }
-                ui.end_row();
-            }
+                });
         });
+}
+
+/// The numbers of one session's windows, with those of A for the difference where the session is B.
+struct NumbersTable<'a> {
+    view: &'a View<'a>,
+    derived: &'a Derived,
+    windows: &'a [MeasuredWindow],
+    a: Option<&'a Derived>,
+    metrics: Vec<Metric>,
+    has_ceilings: bool,
+    /// Whether any window keeps tokens whatever their score.
+    forces: bool,
+}
+
+impl NumbersTable<'_> {
+    fn current(&self) -> Metric {
+        self.view.settings.choices.metric
+    }
+
+    fn header_ui(&self, ui: &mut Ui) {
+        ui.label("");
+        for &metric in &self.metrics {
+            ui.weak(short(metric)).on_hover_text(explain(metric));
+            if metric == Metric::HitRate && self.forces {
+                ui.weak("forced").on_hover_text(
+                    "Tokens of the budget that the window's rule keeps whatever their score: each counts as a hit",
+                );
+            }
+            if self.has_ceilings && metric == self.current() {
+                ui.weak("of").on_hover_text(
+                    "The ceiling: what the decode stage's own queries reach under the window's scoring",
+                );
+            }
+        }
+        if self.a.is_some() {
+            let help = format!("{}: A less B", self.current().label());
+            ui.weak("A − B").on_hover_text(help);
+        }
+        ui.end_row();
+    }
+
+    fn line_ui(&self, ui: &mut Ui, window: &WindowBands) {
+        let at = self.derived.budget_index;
+        let style = self.view.theme.series(&window.label, window.repeat);
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 3.0;
+            swatch(ui, &style);
+            // a long label would push the last numbers out of sight
+            ui.scope(|ui| {
+                let is_narrow = self.has_ceilings || self.metrics.len() > ROOMY_COLUMNS;
+                ui.set_max_width(match is_narrow {
+                    true => NARROW_LABEL_WIDTH,
+                    false => LABEL_WIDTH,
+                });
+                ui.add(egui::Label::new(&window.label).truncate());
+            });
+        });
+        for &metric in &self.metrics {
+            number_ui(ui, self.view, window, metric, at);
+            if metric == Metric::HitRate && self.forces {
+                let budget = self.derived.budget_tokens();
+                forced_ui(ui, self.windows, &window.label, budget);
+            }
+            if self.has_ceilings && metric == self.current() {
+                ceiling_ui(ui, window, metric, at);
+            }
+        }
+        if let Some(a) = self.a {
+            difference_ui(ui, a, window, self.current(), at);
+        }
+        ui.end_row();
+    }
+}
+
+/// What the same window has in A, less what it has in B; each at its own place of the budget.
+fn difference_ui(ui: &mut Ui, a: &Derived, in_b: &WindowBands, metric: Metric, at: usize) {
+    let mean = |window: &WindowBands, at: usize| window.band(metric)?.mean.get(at).copied();
+    let mut known = a.bands().iter();
+    let in_a = known.find(|window| window.label == in_b.label);
+    let in_a = in_a.and_then(|window| mean(window, a.budget_index));
+    let difference = in_a.zip(mean(in_b, at)).map(|(a, b)| a - b);
+    let difference = difference.filter(|difference| !difference.is_nan());
+    let text = difference.map_or("–".to_owned(), |difference| format!("{difference:+.2}"));
+    let response = ui.label(RichText::new(&text).monospace().size(11.5).strong());
+    let name = format!("A − B of {}: {text}", in_b.label);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
 }
 
 /// The metric that is chosen, and those that say something of any window: without needed tokens or values in the session
@@ -276,6 +342,18 @@ fn number_ui(ui: &mut Ui, view: &View<'_>, window: &WindowBands, metric: Metric,
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
 }
 
+/// How many of the hits no ranking earned.
+fn forced_ui(ui: &mut Ui, windows: &[MeasuredWindow], label: &str, budget: usize) {
+    let window = windows.iter().find(|window| window.label == label);
+    let Some(window) = window else {
+        ui.label("");
+        return;
+    };
+    let forced = forced_tokens(window, budget).to_string();
+    let text = RichText::new(forced).monospace().size(11.5).weak();
+    ui.label(text).on_hover_text(forced_text(window, budget));
+}
+
 fn ceiling_ui(ui: &mut Ui, window: &WindowBands, metric: Metric, at: usize) {
     let ceiling = window.ceiling(metric).and_then(|ceiling| ceiling.get(at));
     let text = number_text(ceiling.copied().unwrap_or(f64::NAN));
@@ -302,7 +380,9 @@ fn number_text(value: f64) -> String {
     }
 }
 
-fn short(metric: Metric) -> &'static str {
+/// A metric's name in tables that have no room for its words.
+#[must_use]
+pub fn short(metric: Metric) -> &'static str {
     match metric {
         Metric::Recall => "recall",
         Metric::KeptRecall => "kept",

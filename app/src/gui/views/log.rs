@@ -4,7 +4,11 @@ use egui::{RichText, ScrollArea, Ui};
 
 use super::{PaneView, View, empty_hint};
 use crate::gui::command::{Commands, ProgramCommand};
+use crate::gui::data::Message;
 use crate::gui::layout::Pane;
+
+/// Lines that are drawn at most.
+const MOST_LINES: usize = 200;
 
 impl Pane {
     /// Messages.
@@ -41,26 +45,56 @@ fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             commands.send(ProgramCommand::ClearLog);
         }
         if ui.button("Copy").clicked() {
-            let lines: Vec<&str> = view
-                .data
-                .log
-                .iter()
-                .map(|line| line.text.as_str())
+            let lines = view.data.log.iter();
+            let lines: Vec<String> = lines
+                .map(|line| format!("{} {}", line.time(), line.text))
                 .collect();
             ui.ctx().copy_text(lines.join("\n"));
         }
     });
+    // what one looks for is near the end, and each line looks at the disk for what it names
+    let first = view.data.log.len().saturating_sub(MOST_LINES);
+    if first > 0 {
+        ui.weak(format!("{first} lines before these; Copy takes all"));
+    }
     ScrollArea::vertical()
         .id_salt("log")
         .auto_shrink(false)
         .stick_to_bottom(true)
         .show(ui, |ui| {
-            for message in &view.data.log {
+            for message in view.data.log.iter().skip(first) {
                 let (sign, color) = view.theme.severity(message.severity, ui.visuals());
                 ui.horizontal_wrapped(|ui| {
+                    ui.label(RichText::new(message.time()).monospace().weak())
+                        .on_hover_text("Time of day, UTC");
                     ui.label(RichText::new(sign).color(color));
                     ui.label(RichText::new(&message.text).color(color));
+                    folder_ui(ui, message);
                 });
             }
         });
+}
+
+/// Opens the folder that a message names, in the desktop's own window.
+fn folder_ui(ui: &mut Ui, message: &Message) {
+    // a look at the disk only for lines that are drawn
+    let Some(path) = message.path() else {
+        return;
+    };
+    let is_session = path.extension().is_some_and(|ending| ending == "kvlens");
+    let folder = match path.is_dir() && !is_session {
+        true => Some(path.as_path()),
+        false => path.parent(),
+    };
+    let Some(folder) = folder else { return };
+    let open = ui
+        .small_button("Open folder")
+        .on_hover_text(folder.display().to_string());
+    if open.clicked() {
+        let url = format!("file://{}", folder.display());
+        ui.ctx().open_url(egui::OpenUrl::new_tab(url));
+    }
+    if ui.small_button("Copy path").clicked() {
+        ui.ctx().copy_text(path.display().to_string());
+    }
 }

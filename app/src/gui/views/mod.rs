@@ -3,6 +3,7 @@
 //! A view reads, never writes, and computes nothing that the analysis crate could.
 
 pub mod attention;
+pub mod browser;
 pub mod budget_bar;
 pub mod capture;
 pub mod cost;
@@ -10,6 +11,7 @@ pub mod drift;
 pub mod export;
 pub mod fidelity;
 pub mod head_map;
+pub mod heads;
 pub mod help;
 pub mod inspector;
 pub mod lesson;
@@ -18,6 +20,7 @@ pub mod menu;
 pub mod needle;
 pub mod palette;
 pub mod pane_view;
+pub mod player;
 mod prompt_picker;
 pub mod queries;
 pub mod question_state;
@@ -51,6 +54,7 @@ pub use pane_view::{NearestFigure, Need, PaneView, ReadNumbers};
 pub const VIEWS: &[Pane] = &[
     Pane::RECALL,
     Pane::HEAD_MAP,
+    Pane::HEADS,
     Pane::ATTENTION,
     Pane::RANK_AGREEMENT,
     Pane::DRIFT,
@@ -59,6 +63,7 @@ pub const VIEWS: &[Pane] = &[
     Pane::COST,
     Pane::NEEDLE,
     Pane::TOKENS,
+    Pane::PLAYER,
     Pane::INSPECTOR,
     Pane::SAMPLES,
     Pane::SCORING,

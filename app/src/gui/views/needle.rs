@@ -144,6 +144,7 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps, title: &str, values: 
                 values,
                 map: ColorMap::Sequential,
                 color_bar: true,
+                highest: 1.0,
             },
             version: view.data.answers.maps.version(),
             axes: Some(["Depth", "Tokens"]),

@@ -27,6 +27,10 @@ pub enum Need {
     LayerCurves,
     /// The attention of one head.
     Attention,
+    /// What stays in the cache of the head whose decoding is played.
+    Player,
+    /// Every number of every head.
+    Heads,
     /// Maps over all samples.
     SessionMaps,
     /// Recall over the decode steps.

@@ -17,7 +17,7 @@ const TOO_LONG: [(TooLong, &str); 4] = [
 /// Draws what stands below the field of a file or task.
 pub(super) fn picker_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings) {
     ui.horizontal(|ui| {
-        tasks_ui(ui, &mut edited.data);
+        tasks_ui(ui, edited);
         layouts_ui(ui, &mut edited.data);
     });
     CollapsingHeader::new("Which of them")
@@ -26,14 +26,14 @@ pub(super) fn picker_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettin
     preview_ui(ui, view);
 }
 
-fn tasks_ui(ui: &mut Ui, data: &mut String) {
+fn tasks_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
     ui.menu_button("Tasks", |ui| {
         egui::ScrollArea::vertical().show(ui, |ui| {
             for task in builtin_tasks() {
                 let text = format!("{}   {}", task.name, task.summary);
                 let options = task.options.join("\n");
                 if ui.button(text).on_hover_text(options).clicked() {
-                    task.name.clone_into(data);
+                    edited.add_data(task.name);
                     ui.close();
                 }
             }
@@ -47,11 +47,17 @@ fn layouts_ui(ui: &mut Ui, data: &mut String) {
     ui.menu_button("Layout", |ui| {
         for format in Format::ALL {
             if ui.button(format.name()).clicked() {
-                let path = data
+                // the last line is the one that was typed or chosen last
+                let (before, last) = data.rsplit_once('\n').unwrap_or(("", data.as_str()));
+                let path = last
                     .split_once(':')
                     .filter(|(name, _)| Format::from_name(name).is_some());
-                let path = path.map_or(data.as_str(), |(_, path)| path);
-                *data = format!("{format}:{path}");
+                let path = path.map_or(last, |(_, path)| path);
+                let line = format!("{format}:{path}");
+                *data = match before {
+                    "" => line,
+                    before => format!("{before}\n{line}"),
+                };
                 ui.close();
             }
         }

@@ -183,7 +183,7 @@ fn table_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, height: f32) {
         TableBuilder::new(ui)
             .striped(true)
             .min_scrolled_height(0.0)
-            .max_scroll_height(height - 1.5 * ROW_HEIGHT)
+            .max_scroll_height(height - 3.0 * ROW_HEIGHT)
             .auto_shrink([false, true])
             .column(Column::remainder().at_least(96.0).clip(true))
             .columns(Column::exact(NUMBER_WIDTH), 2)

@@ -79,6 +79,7 @@ fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             values: &ranks.shares,
             map: ColorMap::Sequential,
             color_bar: true,
+            highest: 1.0,
         },
         version: ranks.version,
         axes: Some(["Rank by the decode stage", "Rank by the window"]),

@@ -17,10 +17,16 @@ use crate::gui::state::Choices;
 use crate::gui::widgets::line_plot::{LinePlot, PlotAxis, height_left};
 use crate::jobs::figure::KindChoice;
 pub use axes::{DrawnBudgets, budget_axis};
-use curves::random_style;
 pub use curves::{CEILING, octave_of};
+use curves::{baseline, random_style};
 use legend::legend_entry;
 pub use legend::{entry, swatch, window_entry};
+
+/// Windows whose names stand above the plot; more have a column of their own.
+const MOST_ABOVE: usize = 6;
+const LEGEND_WIDTH: f32 = 190.0;
+/// Room above the plot where there is none beside it: two rows.
+const LEGEND_HEIGHT: f32 = 46.0;
 
 impl Pane {
     /// Curves over the budget.
@@ -77,6 +83,9 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         empty_hint(ui, hint);
         return;
     }
+    // with many windows the legend would take the plot's height: where there is room it stands beside it
+    let has_own_legend = view.derived.windows().len() > MOST_ABOVE;
+    let is_beside = has_own_legend && ui.max_rect().width() > 2.6 * LEGEND_WIDTH;
     ui.horizontal_wrapped(|ui| {
         metric_ui(ui, view, commands);
         let mut by_layer = view.settings.choices.by_layer;
@@ -87,21 +96,74 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         {
             commands.send(LookCommand::SetByLayer(by_layer));
         }
-        in_force_ui(ui, view);
-        for window in view.derived.windows() {
-            legend_entry(ui, view, window, commands);
+        if !view.settings.choices.by_layer {
+            baseline_ui(ui, view, commands);
         }
-        if view.settings.choices.metric == Metric::Recall {
-            let text = RichText::new("random").color(view.theme.random);
-            entry(ui, &random_style(view.theme), text)
-                .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
+        in_force_ui(ui, view);
+        if !has_own_legend {
+            entries_ui(ui, view, commands);
         }
     });
+    if has_own_legend && !is_beside {
+        // the plot keeps its height: the rest is scrolled to
+        egui::ScrollArea::vertical()
+            .id_salt("legend above the curves")
+            .max_height(LEGEND_HEIGHT)
+            .show(ui, |ui| {
+                ui.horizontal_wrapped(|ui| entries_ui(ui, view, commands));
+            });
+    }
+    if is_beside {
+        egui::Panel::right("legend of the curves")
+            .resizable(false)
+            .show_separator_line(false)
+            .exact_size(LEGEND_WIDTH)
+            .frame(egui::Frame::NONE)
+            .show(ui, |ui| {
+                egui::ScrollArea::vertical()
+                    .id_salt("legend of the curves")
+                    .auto_shrink(false)
+                    .show(ui, |ui| entries_ui(ui, view, commands));
+            });
+    }
     if view.settings.choices.by_layer {
         layers_ui(ui, view, commands);
     } else {
         plot_ui(ui, view, commands);
     }
+}
+
+fn entries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    for window in view.derived.windows() {
+        legend_entry(ui, view, window, commands);
+    }
+    let is_recall = view.settings.choices.metric == Metric::Recall;
+    if is_recall && baseline(view).is_none() {
+        let text = RichText::new("random").color(view.theme.random);
+        entry(ui, &random_style(view.theme), text)
+            .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
+    }
+}
+
+/// Chooses the window that all others are held against.
+fn baseline_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let current = baseline(view).map(|window| window.label.as_str());
+    let text = current.map_or("less nothing".to_owned(), |label| format!("less {label}"));
+    ComboBox::from_id_salt("baseline")
+        .selected_text(text)
+        .show_ui(ui, |ui| {
+            let labels = view.derived.windows().iter();
+            let labels = labels.map(|window| Some(window.label.as_str()));
+            for label in std::iter::once(None).chain(labels) {
+                let words = label.unwrap_or("nothing");
+                if ui.selectable_label(label == current, words).clicked() {
+                    commands.send(LookCommand::SetBaseline(label.map(str::to_owned)));
+                }
+            }
+        })
+        .response
+        .on_hover_text("Show what each window has more than this one")
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Baseline"));
 }
 
 fn metric_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -160,15 +222,24 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     };
     let x = budget_axis(largest);
     let octaves = x.high;
-    let y = PlotAxis::shares(view.settings.choices.metric.label());
+    let metric = view.settings.choices.metric.label();
+    let curves = curves::curves(view, octaves);
+    let y = match baseline(view) {
+        Some(window) => curves::difference_axis(&curves, format!("{metric} less {}", window.label)),
+        None => PlotAxis::shares(metric),
+    };
     let plot = LinePlot {
-        curves: curves::curves(view, octaves),
+        horizontal: baseline(view).map(|_| 0.0),
+        curves,
+        moves: true,
+        tells_all: true,
         vertical: Some(octave_of(view.derived.budget_tokens())),
         texts: curves::texts(view, octaves),
         ..LinePlot::new("Curves over the budget", height_left(ui), x, y)
     };
     let (response, at) = plot.show(ui, view.theme);
-    if let Some(octave) = at.filter(|_| response.clicked() || response.dragged()) {
+    let is_set = response.clicked() || response.dragged_by(egui::PointerButton::Primary);
+    if let Some(octave) = at.filter(|_| is_set) {
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;
         commands.send(LookCommand::SetBudget(Budget::Tokens(tokens)));
     }

@@ -51,7 +51,7 @@ pub fn jobs_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 /// A button that goes on with the capture that was stopped last.
 pub fn resume_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let Some((order, lacking)) = &view.data.resumable else {
+    let Some((order, lacking)) = view.data.going_on() else {
         return;
     };
     let name = order.out.file_stem().unwrap_or(order.out.as_os_str());

@@ -5,17 +5,18 @@ use std::fmt::Display;
 use egui::{ComboBox, DragValue, Grid, RichText, Ui};
 use kvlens_analysis::{
     Compare, GroupOrder, GroupReduction, KeptRecent, KeySet, Pooling, RowReduction, Scoring,
-    SideScoring, StepRange,
+    StepRange,
 };
 
 use super::{PaneView, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::data::Shown;
+use crate::gui::forced::rule_text;
 use crate::gui::layout::Pane;
 use crate::gui::theme::Theme;
 use crate::gui::widgets::segmented::segmented;
 use crate::gui::widgets::typed::TypedField;
-use crate::measurement::{MeasureOptions, OracleDefinition};
+use crate::measurement::{MeasureOptions, MeasuredWindow, OracleDefinition};
 
 const POOLINGS: [Pooling; 7] = [
     Pooling::None,
@@ -116,7 +117,6 @@ fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                         "Each window's own, but for what is chosen here",
                     );
                     grid(ui, "scoring", |ui| published_scoring(ui, &mut options));
-                    published_ui(ui, shown);
                 }
             }
             heading(
@@ -131,6 +131,13 @@ fn scoring_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 "What stays in the cache whatever the scores say",
             );
             grid(ui, "eviction", |ui| eviction(ui, &mut options, view.theme));
+            heading(
+                ui,
+                "Windows",
+                "What 'as published' means for each: its scoring where methods are compared, and what its eviction rule \
+                 keeps whatever the scores say",
+            );
+            windows_ui(ui, shown);
             let changed = options != MeasureOptions::default();
             if ui
                 .add_enabled(changed, egui::Button::new("Reset"))
@@ -204,22 +211,30 @@ const GROUP_HELP: &str =
 const ORDER_HELP: &str = "Where heads are grouped: pool every query head and then reduce the group (kvpress), or \
                           reduce the group and then pool (AdaKV)";
 
-/// What 'as published' is for each window.
-fn published_ui(ui: &mut Ui, shown: &Shown) {
-    Grid::new("published scorings")
-        .num_columns(2)
+/// How each window is scored, and what its eviction rule keeps: what 'as published' is, but for what was chosen.
+fn windows_ui(ui: &mut Ui, shown: &Shown) {
+    let titles = ["window", "rows", "keys", "pooling", "group", "keeps"];
+    let is_by_window = shown.options.compare == Compare::Methods;
+    Grid::new("scorings of the windows")
         .striped(true)
-        .spacing([12.0, 2.0])
+        .spacing([10.0, 2.0])
         .show(ui, |ui| {
+            let told = |index: usize| is_by_window || index == 0 || index == 5;
+            for (_, title) in titles.iter().enumerate().filter(|(index, _)| told(*index)) {
+                ui.weak(*title);
+            }
+            ui.end_row();
             for window in &shown.sample.windows {
-                ui.add(egui::Label::new(&window.label).truncate());
-                ui.weak(scoring_text(window.scoring));
+                let cells = window_cells(window);
+                for (_, cell) in cells.iter().enumerate().filter(|(index, _)| told(*index)) {
+                    ui.label(cell);
+                }
                 ui.end_row();
             }
         });
 }
 
-fn scoring_text(side: SideScoring) -> String {
+fn window_cells(window: &MeasuredWindow) -> [String; 6] {
     let Scoring {
         keys,
         reduce,
@@ -227,19 +242,22 @@ fn scoring_text(side: SideScoring) -> String {
         group,
         group_order,
         weight,
-    } = side.scoring;
-    let mut parts = vec![reduce.to_string(), keys.to_string()];
-    parts.push(match pool {
+    } = window.scoring.scoring;
+    let rows = match weight.is_none() {
+        true => reduce.to_string(),
+        false => format!("{reduce}, times {weight}"),
+    };
+    let group = match group {
+        GroupReduction::None => "–".to_owned(),
+        group => format!("{group}, {group_order}"),
+    };
+    let pool = match pool {
         Pooling::None => "unpooled".to_owned(),
         pool => pool.to_string(),
-    });
-    if group != GroupReduction::None {
-        parts.push(format!("group {group}, {group_order}"));
-    }
-    if !weight.is_none() {
-        parts.push(format!("times {weight}"));
-    }
-    parts.join(", ")
+    };
+    let keeps = rule_text(window);
+    let label = window.label.clone();
+    [label, rows, keys.to_string(), pool, group, keeps]
 }
 
 fn truth_ui(ui: &mut Ui, options: &mut MeasureOptions, theme: &Theme) {

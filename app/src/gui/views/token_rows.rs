@@ -1,6 +1,11 @@
 //! Breaks the prompt's tokens into rows, so that only the rows in sight need drawing.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use egui::{FontId, Id, Ui};
+
+use crate::gui::data::Shown;
 
 /// A piece of a token on one row; a token longer than a row has several.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +111,43 @@ impl TokenRows {
     pub fn row_of(&self, token: usize) -> usize {
         self.first_row.get(token).copied().unwrap_or(0)
     }
+}
+
+#[derive(Clone)]
+struct CachedRows {
+    version: u64,
+    width: f32,
+    rows: Arc<TokenRows>,
+}
+
+/// The rows of a sample at a width, broken anew only when one of them changes; `name` tells views apart.
+pub fn cached_rows(
+    ui: &Ui,
+    name: &str,
+    shown: &Shown,
+    width: f32,
+    font: &FontId,
+) -> Arc<TokenRows> {
+    let id = Id::unique(name);
+    if let Some(cached) = ui.data(|data| data.get_temp::<CachedRows>(id))
+        && cached.version == shown.version
+        && cached.width == width
+    {
+        return cached.rows;
+    }
+    let rows = ui.fonts_mut(|fonts| {
+        TokenRows::of(&shown.sample.record.token_texts, width, |character| {
+            fonts.glyph_width(font, character)
+        })
+    });
+    let cached = CachedRows {
+        version: shown.version,
+        width,
+        rows: Arc::new(rows),
+    };
+    let rows = Arc::clone(&cached.rows);
+    ui.data_mut(|data| data.insert_temp(id, cached));
+    rows
 }
 
 /// Stands for a line break, so that its heat can be seen.

@@ -130,6 +130,7 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>) {
             egui::Label::new(RichText::new(format!("At {budget} tokens, {over}")).weak())
                 .truncate(),
         );
+        key_ui(ui, view);
         entry_ui(
             ui,
             view.theme,
@@ -157,6 +158,37 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>) {
             "Holds what the answer needs",
         );
     });
+}
+
+/// What the colours behind the tokens mean, from one end to the other.
+fn key_ui(ui: &mut Ui, view: &View<'_>) {
+    let Some(shade) = view.derived.shade() else {
+        return;
+    };
+    let choices = &view.settings.choices;
+    let (low, ends) = match (shade.difference, choices.heat_scale) {
+        (true, _) => (-1.0, ["window higher", "oracle higher"]),
+        (false, HeatScale::LogRank) => (0.0, ["last", "first"]),
+        (false, HeatScale::SquareRoot) => (0.0, ["0", "largest"]),
+    };
+    ui.weak(ends[0]);
+    let size = egui::vec2(64.0, 10.0);
+    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::hover());
+    let steps = 32;
+    for step in 0..steps {
+        let share = (step as f32 + 0.5) / steps as f32;
+        let color = heat_color(view.theme, low + (1.0 - low) * share, shade.difference);
+        let left = rect.left() + rect.width() * step as f32 / steps as f32;
+        let part = egui::Rect::from_min_size(
+            egui::pos2(left, rect.top()),
+            egui::vec2(rect.width() / steps as f32 + 0.5, rect.height()),
+        );
+        ui.painter().rect_filled(part, 0.0, color);
+    }
+    response
+        .on_hover_text(explain_scale(choices.heat_scale))
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, "Key of the colours"));
+    ui.weak(ends[1]);
 }
 
 fn entry_ui(ui: &mut Ui, theme: &Theme, text: &str, mark: marks::Mark, help: &str) {

@@ -6,9 +6,8 @@ use super::View;
 use super::running::jobs_ui;
 use crate::gui::command::{Commands, LayoutCommand, LookCommand, SessionCommand};
 use crate::gui::data::OpenedSession;
-use crate::gui::in_force::in_force;
+use crate::gui::in_force::chosen;
 use crate::gui::layout::Pane;
-use crate::measurement::MeasureOptions;
 
 /// Draws the bar.
 pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -19,7 +18,7 @@ pub fn top_bar_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             }
             Some(session) => session_ui(ui, session, commands),
         }
-        scoring_chip(ui, view, commands);
+        chips_ui(ui, view, commands);
         if let Some(beside) = &view.data.beside {
             ui.separator();
             beside_ui(ui, beside, commands);
@@ -61,22 +60,26 @@ fn session_ui(ui: &mut Ui, session: &OpenedSession, commands: &mut Commands) {
     ui.weak(format!("{} of {}", shown.index + 1, last + 1));
 }
 
-/// What is in force where that is not the default, with the way to change it and the way back.
-fn scoring_chip(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+/// What is in force where that is not the default, each with the way to change it and the way back.
+fn chips_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let options = view.settings.choices.measure;
-    if view.data.session.is_none() || options == MeasureOptions::default() {
+    if view.data.session.is_none() {
         return;
     }
-    ui.separator();
-    let text = RichText::new(in_force(&options)).color(view.theme.warning);
-    let chip = ui.button(text).on_hover_text(options.compared());
-    if chip.clicked() {
-        commands.send(LayoutCommand::ShowPane(Pane::SCORING));
-    }
-    let reset = ui.small_button("✖").on_hover_text("Reset the scoring");
-    reset.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Reset the scoring"));
-    if reset.clicked() {
-        commands.send(LookCommand::SetMeasureOptions(MeasureOptions::default()));
+    for chosen in chosen(&options) {
+        ui.separator();
+        let text = RichText::new(&chosen.text).color(view.theme.warning);
+        let help = format!("The {}: {}", chosen.topic, options.compared());
+        let chip = ui.button(text).on_hover_text(help);
+        if chip.clicked() {
+            commands.send(LayoutCommand::ShowPane(Pane::SCORING));
+        }
+        let name = format!("Reset the {}", chosen.topic);
+        let reset = ui.small_button("✖").on_hover_text(&name);
+        reset.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+        if reset.clicked() {
+            commands.send(LookCommand::SetMeasureOptions(chosen.without));
+        }
     }
 }
 

@@ -7,10 +7,20 @@ use crate::gui::theme::{ColorMap, Theme};
 /// Room that a bar with its numbers takes.
 pub const BAR_WIDTH: f32 = 46.0;
 
+/// As many digits as tell the ends of a bar apart.
+fn bar_text(value: f32) -> String {
+    let text = format!("{value:.3}");
+    let short = text.trim_end_matches('0').trim_end_matches('.');
+    match short {
+        "" | "-0" => "0".to_owned(),
+        short => short.to_owned(),
+    }
+}
+
 const STEPS: usize = 32;
 
-/// Draws the bar into `rect`, the highest number on top.
-pub fn color_bar(ui: &Ui, rect: Rect, map: ColorMap, theme: &Theme) {
+/// Draws the bar into `rect`, the highest number on top; `number` says which one a value of the map stands for.
+pub fn color_bar(ui: &Ui, rect: Rect, map: ColorMap, number: &dyn Fn(f32) -> f32, theme: &Theme) {
     let bar = Rect::from_min_size(rect.min, vec2(12.0, rect.height()));
     let (low, high) = map.range();
     let mut mesh = Mesh::default();
@@ -38,6 +48,6 @@ pub fn color_bar(ui: &Ui, rect: Rect, map: ColorMap, theme: &Theme) {
             _ => Align2::LEFT_CENTER,
         };
         let at = pos2(bar.right() + 4.0, bar.top() + share * bar.height());
-        painter.text(at, anchor, format!("{value}"), font.clone(), text);
+        painter.text(at, anchor, bar_text(number(value)), font.clone(), text);
     }
 }

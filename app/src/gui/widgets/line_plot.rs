@@ -1,5 +1,7 @@
-//! Curves and dots with bands, names and a hover that says their numbers: every plot of the window. Not to be panned or
-//! zoomed.
+//! Curves and dots with bands, names and a hover that says their numbers: every plot of the window. Those that say so can
+//! be zoomed and moved.
+
+mod sight;
 
 use egui::{Align2, Color32, Response, RichText, Role, Ui, WidgetInfo, vec2};
 use egui_plot::{
@@ -35,6 +37,8 @@ pub enum AxisNumbers {
     Shares,
     /// Logarithms to base 2 of whole numbers, with lines at powers of two.
     Octaves,
+    /// Logarithms to base 10, with lines at powers of ten.
+    Decades,
     /// Whole numbers.
     Whole,
     /// Any numbers.
@@ -163,6 +167,10 @@ pub struct LinePlot<'a> {
     pub texts: Vec<PlotText>,
     /// Whether the curves are out of date.
     pub faded: bool,
+    /// Whether the wheel zooms, the second button moves and a double click shows all again.
+    pub moves: bool,
+    /// Whether the hover tells every curve's number at the pointer's place, and not the nearest one's.
+    pub tells_all: bool,
 }
 
 impl<'a> LinePlot<'a> {
@@ -181,12 +189,21 @@ impl<'a> LinePlot<'a> {
             horizontal: None,
             texts: Vec::new(),
             faded: false,
+            moves: false,
+            tells_all: false,
         }
     }
 
     /// Draws the plot; gives its response and the place on the horizontal axis that is clicked, dragged or pointed at.
     pub fn show(self, ui: &mut Ui, theme: &Theme) -> (Response, Option<f64>) {
-        let bounds = self.bounds();
+        let whole = self.bounds();
+        let bounds = match self.moves {
+            true => sight::of(ui, self.name, whole),
+            false => whole,
+        };
+        let tells_all = self.tells_all;
+        let told = tells_all.then(|| self.told());
+        let is_moved = self.moves;
         let (x, y) = (self.x.clone(), self.y.clone());
         let plot = Plot::new(("line plot", self.name))
             .width(self.width.unwrap_or_else(|| {
@@ -205,7 +222,10 @@ impl<'a> LinePlot<'a> {
             .custom_y_axes(vec![axis_hints(AxisHints::new_y(), &self.drawn_y())])
             .x_grid_spacer(spacer(self.x.numbers))
             .y_grid_spacer(spacer(self.y.numbers))
-            .label_formatter(move |position| hover_text(position, &x, &y));
+            .label_formatter(move |position| match tells_all {
+                true => None,
+                false => hover_text(position, &x, &y),
+            });
         let name = self.name.to_owned();
         let answer = plot.show(ui, |plot| {
             plot.set_plot_bounds(bounds);
@@ -217,7 +237,26 @@ impl<'a> LinePlot<'a> {
         let at = pointer
             .or_else(|| response.hover_pos())
             .map(|pointer| answer.transform.value_from_position(pointer).x);
+        if is_moved {
+            sight::answer(ui, &name, &response, whole, answer.transform.bounds());
+        }
+        if let (Some(told), Some(at)) = (told, at) {
+            told.show(&response, at);
+        }
         (response, at)
+    }
+
+    /// What the hover says of every curve that has a name.
+    fn told(&self) -> Told {
+        let named = self.curves.iter().filter(|curve| !curve.name.is_empty());
+        let curve = |curve: &PlotCurve| {
+            let points = curve.xs.iter().copied().zip(curve.ys.iter().copied());
+            (curve.name.clone(), curve.style.color, points.collect())
+        };
+        Told {
+            x: self.x.clone(),
+            curves: named.map(curve).collect(),
+        }
     }
 
     /// The vertical axis, without its name where that would be longer than the axis.
@@ -286,6 +325,39 @@ impl<'a> LinePlot<'a> {
     }
 }
 
+/// Curves with their names, for a hover that tells all of them.
+struct Told {
+    x: PlotAxis,
+    curves: Vec<(String, Color32, Vec<(f64, f64)>)>,
+}
+
+impl Told {
+    /// Every curve's number at the point that is nearest to a place.
+    fn show(self, response: &Response, at: f64) {
+        response.clone().on_hover_ui_at_pointer(|ui| {
+            let place = place_text(at.clamp(self.x.low, self.x.high), &self.x);
+            ui.weak(format!("{}: {place}", self.x.label));
+            egui::Grid::new("numbers of all curves")
+                .num_columns(2)
+                .spacing([10.0, 1.0])
+                .show(ui, |ui| {
+                    for (name, color, points) in &self.curves {
+                        let distance = |x: f64| (x - at).abs();
+                        let nearest = points
+                            .iter()
+                            .min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
+                        ui.colored_label(*color, name);
+                        ui.monospace(match nearest {
+                            Some((_, y)) if y.is_finite() => format!("{y:.3}"),
+                            _ => "–".to_owned(),
+                        });
+                        ui.end_row();
+                    }
+                });
+        });
+    }
+}
+
 /// The points at which all of some curves have a number: a band ends where it is undefined.
 fn defined<const N: usize>(curves: [&[f64]; N]) -> [Vec<f64>; N] {
     let points = curves.iter().map(|curve| curve.len()).min().unwrap_or(0);
@@ -342,13 +414,15 @@ fn axis_hints<'a>(hints: AxisHints<'a>, axis: &PlotAxis) -> AxisHints<'a> {
     match numbers {
         AxisNumbers::Octaves => hints.label_spacing(20.0..=21.0),
         AxisNumbers::Whole => hints.label_spacing(24.0..=32.0),
-        AxisNumbers::Shares | AxisNumbers::Any => hints,
+        AxisNumbers::Shares | AxisNumbers::Any | AxisNumbers::Decades => hints,
     }
 }
 
 fn mark_text(mark: GridMark, numbers: AxisNumbers, span: f64) -> String {
     match numbers {
         AxisNumbers::Octaves => short_whole(mark.value.exp2()),
+        AxisNumbers::Decades if mark.value.fract().abs() > 1e-6 => String::new(),
+        AxisNumbers::Decades => format!("{}", 10_f64.powi(mark.value.round() as i32)),
         AxisNumbers::Whole if mark.value.fract().abs() > 1e-6 => String::new(),
         AxisNumbers::Whole => short_whole(mark.value),
         AxisNumbers::Shares => format!("{}", (mark.value * 10.0).round() / 10.0),
@@ -373,6 +447,7 @@ fn spacer(numbers: AxisNumbers) -> Box<dyn Fn(GridInput) -> Vec<GridMark>> {
     match numbers {
         AxisNumbers::Shares => Box::new(uniform_grid_spacer(|_| [0.1, 0.5, 1.0])),
         AxisNumbers::Octaves => Box::new(|input| octaves(input.bounds)),
+        AxisNumbers::Decades => Box::new(uniform_grid_spacer(|_| [1.0, 10.0, 100.0])),
         AxisNumbers::Whole => Box::new(uniform_grid_spacer(|input| {
             let step = round_step((input.bounds.1 - input.bounds.0) / MOST_LABELS).max(1.0);
             [step, 5.0 * step, 10.0 * step]
@@ -405,6 +480,24 @@ fn octaves(bounds: (f64, f64)) -> Vec<GridMark> {
         .collect()
 }
 
+/// A place on the horizontal axis in words, with its part of the whole.
+fn place_text(at: f64, axis: &PlotAxis) -> String {
+    let number = match axis.numbers {
+        AxisNumbers::Octaves => at.exp2().round(),
+        AxisNumbers::Decades => 10_f64.powf(at),
+        AxisNumbers::Whole => at.round(),
+        AxisNumbers::Shares | AxisNumbers::Any => at,
+    };
+    let text = match axis.numbers {
+        AxisNumbers::Octaves | AxisNumbers::Whole => format!("{number:.0}"),
+        AxisNumbers::Shares | AxisNumbers::Any | AxisNumbers::Decades => format!("{number:.3}"),
+    };
+    match axis.whole {
+        Some(whole) => format!("{text}, {:.1} %", 100.0 * number / whole),
+        None => text,
+    }
+}
+
 fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Option<String> {
     match position {
         HoverPosition::NearDataPoint {
@@ -412,18 +505,7 @@ fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Optio
             position,
             ..
         } if !plot_name.is_empty() => {
-            let at = match x.numbers {
-                AxisNumbers::Octaves => format!("{:.0}", position.x.exp2()),
-                AxisNumbers::Whole => format!("{:.0}", position.x),
-                AxisNumbers::Shares | AxisNumbers::Any => format!("{:.3}", position.x),
-            };
-            let at = match (x.whole, x.numbers) {
-                (Some(whole), AxisNumbers::Octaves) => {
-                    format!("{at}, {:.1} %", 100.0 * position.x.exp2() / whole)
-                }
-                (Some(whole), _) => format!("{at}, {:.1} %", 100.0 * position.x / whole),
-                (None, _) => at,
-            };
+            let at = place_text(position.x, x);
             Some(format!(
                 "{plot_name}\n{}: {at}\n{}: {:.3}",
                 x.label, y.label, position.y
@@ -462,6 +544,8 @@ mod tests {
         assert_eq!(mark(0.002, AxisNumbers::Any, 0.01), "0.002");
         assert_eq!(mark(1.5, AxisNumbers::Any, 3.0), "1.5");
         assert_eq!(mark(200.0, AxisNumbers::Any, 400.0), "200");
+        assert_eq!(mark(-2.0, AxisNumbers::Decades, 4.0), "0.01");
+        assert_eq!(mark(3.0, AxisNumbers::Decades, 4.0), "1000");
     }
 
     #[test]

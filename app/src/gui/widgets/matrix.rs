@@ -25,6 +25,8 @@ pub enum Cells<'a> {
         map: ColorMap,
         /// Whether the bar stands beside the matrix.
         color_bar: bool,
+        /// The number that has the strongest colour; 1 for shares.
+        highest: f64,
     },
     /// Colours as they are.
     Colors(&'a [Color32]),

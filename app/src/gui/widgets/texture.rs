@@ -11,6 +11,8 @@ pub struct TextureKey {
     pub size: [usize; 2],
     /// Whether the dark theme coloured it.
     pub dark: bool,
+    /// Differs with the part of the numbers that is shown, and with their scale; 0 where that is always the same.
+    pub part: u64,
 }
 
 #[derive(Clone)]

@@ -10,8 +10,10 @@ use super::panes::PaneBehavior;
 use super::present::present_ui;
 use crate::gui::data::Severity;
 use crate::gui::layout::Pane;
+use crate::gui::numbers::TableFormat;
 use crate::gui::theme::Theme;
 use crate::gui::views::View;
+use crate::gui::views::browser::Browsed;
 use crate::gui::views::budget_bar::budget_bar_ui;
 use crate::gui::views::capture::capture_ui;
 use crate::gui::views::export::export_ui;
@@ -50,13 +52,19 @@ impl Workbench {
             can_redo: self.undoer.has_redo(look),
         };
         if !self.is_deriving()
-            && let Some(pane) = self.numbers_wanted.take()
+            && let Some((pane, format)) = self.numbers_wanted.take()
         {
             let read = pane.view().numbers();
             match read.and_then(|read| read(&view)) {
+                Some(table) if format == TableFormat::Html => {
+                    self.page_table = Some(table.written(format));
+                }
                 Some(table) => {
-                    ui.ctx().copy_text(table.into_text());
-                    let text = "Copied; paste into a spreadsheet";
+                    ui.ctx().copy_text(table.written(format));
+                    let text = match format {
+                        TableFormat::Tabs => "Copied; paste into a spreadsheet".to_owned(),
+                        format => format!("Copied as {}", format.label()),
+                    };
                     self.toasts.push(Severity::Success, text);
                 }
                 None => {
@@ -116,6 +124,16 @@ impl Workbench {
         }
         if let Some(page) = self.help {
             help_ui(ui, page, commands);
+        }
+        if let Some(browser) = &mut self.browser {
+            match browser.show(ui, view.theme) {
+                Browsed::Open => {}
+                Browsed::Closed => self.browser = None,
+                Browsed::Chosen(purpose, path) => {
+                    self.browser = None;
+                    self.chosen_paths.push((purpose, path));
+                }
+            }
         }
         if let Some(palette) = &mut self.palette {
             palette_ui(ui, &view, palette, commands);

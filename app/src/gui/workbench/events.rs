@@ -3,6 +3,7 @@
 use super::Workbench;
 use crate::gui::data::{Message, OpenedSession, SessionInfo, Severity, Shown, Slot};
 use crate::gui::lanes::{CaptureOrder, Event, JobKey, ReadRequest};
+use crate::gui::state::MapKind;
 
 impl Workbench {
     pub(super) fn take_event(&mut self, event: Event) {
@@ -16,6 +17,7 @@ impl Workbench {
             Event::SessionOpened { slot, info } => self.take_session(slot, info),
             Event::SampleCaptured(info) => self.take_captured_sample(info),
             Event::SampleMeasured { .. } => self.take_sample(event),
+            Event::Previewed(preview) => self.data.preview = Some(preview),
             Event::Answered(answer) => self.data.answers.take(answer),
             Event::SampleDetails {
                 path,
@@ -77,10 +79,8 @@ impl Workbench {
         self.note(Severity::Info, format!("Opened {}", info.name));
         for (id, reason) in &info.failed {
             let text = format!("{id} was not captured: {reason}");
-            self.data.log.push(Message {
-                severity: Severity::Warning,
-                text,
-            });
+            let message = Message::now(Severity::Warning, text);
+            self.data.log.push(message);
         }
         self.openings += 1;
         *self.data.slot_mut(slot) = Some(OpenedSession {
@@ -89,6 +89,7 @@ impl Workbench {
             shown: None,
         });
         if slot == Slot::Beside {
+            self.settings.choices.map_kind = MapKind::Beside;
             self.match_sample_beside();
         }
     }

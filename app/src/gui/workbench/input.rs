@@ -19,6 +19,7 @@ impl Workbench {
         let mut capture = self.settings.capture.clone();
         let command: Command = match purpose {
             Purpose::Session => SessionCommand::OpenSession(path).into(),
+            Purpose::Beside => SessionCommand::OpenBeside(path).into(),
             Purpose::Lesson => LessonCommand::OpenLesson(path).into(),
             Purpose::Copy => SessionCommand::SaveSessionAs(path).into(),
             Purpose::Model => {
@@ -31,7 +32,7 @@ impl Workbench {
             })
             .into(),
             Purpose::Prompts => {
-                capture.data = path.display().to_string();
+                capture.add_data(&path.display().to_string());
                 CaptureCommand::EditCapture(Box::new(capture)).into()
             }
         };
@@ -85,12 +86,14 @@ impl Workbench {
         let was_open = self.export_open
             || self.shortcuts_open
             || self.help.is_some()
-            || self.confirmation.is_some();
+            || self.confirmation.is_some()
+            || self.browser.is_some();
         if !was_open && self.presentation.is_some() {
             self.toggle_presentation(context);
             return true;
         }
         self.confirmation = None;
+        self.browser = None;
         self.export_open = false;
         self.shortcuts_open = false;
         self.help = None;

@@ -1,5 +1,6 @@
 //! Pictures of single views, cut out of what the window shows.
 
+use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub(super) enum PictureUse {
     Copy,
     /// Into a file beside the session.
     Save,
+    /// Into a page with the view's numbers.
+    Page,
 }
 
 /// A picture that the window has not given yet.
@@ -62,6 +65,11 @@ impl Workbench {
     /// Takes the picture that was asked for, if it came.
     pub(super) fn take_picture(&mut self, context: &egui::Context) {
         let wanted = self.picture.as_ref();
+        let is_page = wanted.is_some_and(|wanted| wanted.usage == PictureUse::Page);
+        // a page waits for its table, too
+        if is_page && self.page_table.is_none() && self.numbers_wanted.is_some() {
+            return;
+        }
         let Some(window) = wanted.and_then(|wanted| wanted.window.try_recv().ok()) else {
             return;
         };
@@ -86,6 +94,12 @@ impl Workbench {
                     format!("Copied a picture of {}", pane.title()),
                 );
             }
+            PictureUse::Page => match self.save_page(pane, &picture) {
+                Ok(path) => {
+                    self.note(Severity::Success, format!("Saved {}", path.display()));
+                }
+                Err(error) => self.note(Severity::Error, format!("{error:#}")),
+            },
             PictureUse::Save => match self.save_picture(pane, &picture) {
                 Ok(path) => {
                     self.note(Severity::Success, format!("Saved {}", path.display()));
@@ -97,32 +111,51 @@ impl Workbench {
 
     /// Beside the session, under a name that is free.
     fn save_picture(&self, pane: Pane, picture: &ColorImage) -> Result<PathBuf> {
-        let session = self.data.session.as_ref().context("no session is open")?;
-        let title = pane.title().to_lowercase();
-        let words = title.split(|letter: char| !letter.is_alphanumeric());
-        let words: Vec<&str> = words
-            .filter(|word| !word.is_empty() && *word != "×")
-            .collect();
-        let stem = words.join("-");
-        let mut path = session.info.path.with_extension(format!("{stem}.png"));
-        let mut number = 1;
-        while path.exists() {
-            number += 1;
-            path = session
-                .info
-                .path
-                .with_extension(format!("{stem}-{number}.png"));
-        }
-        let [width, height] = picture.size;
-        let bytes: Vec<u8> = picture
-            .pixels
-            .iter()
-            .flat_map(|pixel| pixel.to_array())
-            .collect();
-        image::RgbaImage::from_raw(width as u32, height as u32, bytes)
-            .context("the picture has the wrong size")?
-            .save_with_format(&path, image::ImageFormat::Png)
+        let path = self.free_path(&stem_of(pane), "png")?;
+        std::fs::write(&path, png(picture)?)
             .with_context(|| format!("the picture cannot be written: {}", path.display()))?;
         Ok(path)
     }
+
+    /// Beside the session, a name that nothing has.
+    pub(super) fn free_path(&self, stem: &str, ending: &str) -> Result<PathBuf> {
+        let session = self.data.session.as_ref().context("no session is open")?;
+        let of = |number: usize| {
+            let number = if number > 1 {
+                format!("-{number}")
+            } else {
+                String::new()
+            };
+            let path = &session.info.path;
+            path.with_extension(format!("{stem}{number}.{ending}"))
+        };
+        let mut number = 1;
+        while of(number).exists() {
+            number += 1;
+        }
+        Ok(of(number))
+    }
+}
+
+/// The view's title as a part of a file's name.
+pub(super) fn stem_of(pane: Pane) -> String {
+    let title = pane.title().to_lowercase();
+    let words = title.split(|letter: char| !letter.is_alphanumeric());
+    let words: Vec<&str> = words
+        .filter(|word| !word.is_empty() && *word != "×")
+        .collect();
+    words.join("-")
+}
+
+/// A picture as the bytes of a PNG file.
+pub(super) fn png(picture: &ColorImage) -> Result<Vec<u8>> {
+    let [width, height] = picture.size;
+    let pixels = picture.pixels.iter();
+    let bytes: Vec<u8> = pixels.flat_map(|pixel| pixel.to_array()).collect();
+    let mut written = Cursor::new(Vec::new());
+    image::RgbaImage::from_raw(width as u32, height as u32, bytes)
+        .context("the picture has the wrong size")?
+        .write_to(&mut written, image::ImageFormat::Png)
+        .context("the picture cannot be made a PNG file")?;
+    Ok(written.into_inner())
 }

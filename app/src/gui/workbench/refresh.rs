@@ -66,7 +66,8 @@ impl Workbench {
     /// What has to be made for the views in sight, for a lesson's numbers, and for a table to be copied.
     fn needs(&self) -> BTreeSet<Need> {
         let choices = &self.settings.choices;
-        let panes = self.layout.visible().into_iter().chain(self.numbers_wanted);
+        let panes = self.layout.visible().into_iter();
+        let panes = panes.chain(self.numbers_wanted.map(|(pane, _)| pane));
         let mut needs: BTreeSet<Need> = panes
             .flat_map(|pane| pane.view().needs(choices))
             .copied()

@@ -199,5 +199,6 @@ fn info(session: &Session) -> SessionInfo {
         samples,
         failed: Vec::new(),
         pending: 0,
+        plan: None,
     }
 }

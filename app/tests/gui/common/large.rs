@@ -125,6 +125,7 @@ pub fn info(name: &str) -> SessionInfo {
         samples: vec![row("a"), row("b")],
         failed: Vec::new(),
         pending: 0,
+        plan: None,
     }
 }
 

@@ -77,9 +77,13 @@ pub fn all_of_it<'a>(windows: &'a [&'a str]) -> FigureOf<'a> {
 
 /// A session of four prompts and these windows, in a folder that must be kept.
 pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
+    captured_of("demo:length=512", windows)
+}
+
+/// A session of these prompts and windows, in a folder that must be kept.
+pub fn captured_of(spec: &str, windows: &[&str]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demo.kvlens");
-    let spec = "demo:length=512";
     let plan = CapturePlan {
         windows: windows.iter().map(|&label| label.to_owned()).collect(),
         decode: DecodePlan {

@@ -3,6 +3,7 @@
 use egui::{ComboBox, Ui};
 
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::head_numbers::HeadNumber;
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::{View, in_force_ui};
 
@@ -11,10 +12,14 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
     let choices = &view.settings.choices;
     ui.horizontal_wrapped(|ui| {
         kind_ui(ui, choices.map_kind, commands);
-        if choices.map_kind == MapKind::Beside {
+        if matches!(choices.map_kind, MapKind::Beside | MapKind::InB) {
             window_ui(ui, "Window", view, labels, commands);
             ui.weak(choices.metric.label());
             in_force_ui(ui, view);
+            return;
+        }
+        if choices.map_kind == MapKind::Needed {
+            ui.weak(HeadNumber::NeededAttention.label());
             return;
         }
         let mut all = choices.map_scope == MapScope::Session;
@@ -47,6 +52,11 @@ fn explain_kind(kind: MapKind) -> &'static str {
         MapKind::SideBySide => "Every visible window in a map of its own, on one scale",
         MapKind::Winner => "The visible window that is best in each head",
         MapKind::Beside => "One window, less the same of the session beside",
+        MapKind::InB => "One window of the session beside",
+        MapKind::Needed => {
+            "Attention of the decode stage on the tokens that the answer needs, in the mean over its steps: heads with \
+             much of it read the answer off the prompt"
+        }
     }
 }
 

@@ -10,7 +10,8 @@ pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
     view.shown()?;
     let derived = view.derived;
     match view.settings.choices.map_kind {
-        MapKind::Window => Some(cells(&[derived.map()?])),
+        MapKind::Window | MapKind::Needed => Some(cells(&[derived.map()?])),
+        MapKind::InB => Some(cells(&[view.beside?.map()?])),
         MapKind::Beside => Some(cells(&[derived.map_between()?])),
         MapKind::SideBySide => Some(cells(&derived.side_by_side().iter().collect::<Vec<_>>())),
         MapKind::Winner => {

@@ -91,6 +91,7 @@ fn one_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, size: Vec2, commands: &mu
             values: &map.values,
             map: ColorMap::Sequential,
             color_bar: true,
+            highest: map.highest,
         },
         version: map.version,
         axes: None,

@@ -8,13 +8,16 @@ use super::axes::DrawnBudgets;
 use crate::gui::derived::{Derived, HeadCurve, WindowBands};
 use crate::gui::theme::{SeriesStyle, Theme};
 use crate::gui::views::View;
-use crate::gui::widgets::line_plot::{Drawn, PlotCurve, PlotText};
+use crate::gui::widgets::line_plot::{AxisNumbers, Drawn, PlotAxis, PlotCurve, PlotText};
 
 /// Curves get about so many points.
 const POINTS_PER_CURVE: f64 = 300.0;
 
 /// The line of a ceiling.
 pub const CEILING: LineStyle = LineStyle::Dotted { spacing: 4.0 };
+
+/// What is left of the curves behind the chosen window's.
+const BEHIND: f32 = 0.7;
 
 /// What is left of the other curves while the pointer is on one.
 const DIMMED: f32 = 0.35;
@@ -23,7 +26,7 @@ const DIMMED: f32 = 0.35;
 pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
     let axis = DrawnBudgets::of(view.derived, POINTS_PER_CURVE);
     let mut curves = Vec::new();
-    if view.settings.choices.metric == Metric::Recall {
+    if view.settings.choices.metric == Metric::Recall && baseline(view).is_none() {
         let chance = view.derived.chance();
         let style = random_style(view.theme);
         curves.push(thin(&axis, "random".to_owned(), chance, style, 1.0));
@@ -31,21 +34,87 @@ pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
             curves.push(decode_stage(view.theme, octaves));
         }
     }
+    if let Some(baseline) = baseline(view) {
+        for window in front_last(view) {
+            curves.extend(difference(view, &axis, window, baseline));
+        }
+        return curves;
+    }
     curves.extend(
         view.beside
             .into_iter()
             .flat_map(|beside| other_session(view, beside)),
     );
-    for window in visible(view) {
+    for window in front_last(view) {
         curves.extend(window_curves(view, &axis, window));
     }
     curves.extend(heads(view, &axis));
     curves
 }
 
+/// The window that the others are held against, if one is chosen.
+pub(super) fn baseline<'a>(view: &View<'a>) -> Option<&'a WindowBands> {
+    let label = view.settings.choices.baseline.as_deref()?;
+    let mut bands = view.derived.bands().iter();
+    bands.find(|window| window.label == label)
+}
+
+/// What a window's mean has more than the baseline's.
+fn difference(
+    view: &View<'_>,
+    axis: &DrawnBudgets,
+    window: &WindowBands,
+    baseline: &WindowBands,
+) -> Option<PlotCurve> {
+    let metric = view.settings.choices.metric;
+    let (own, other) = (window.band(metric)?, baseline.band(metric)?);
+    let values = own
+        .mean
+        .iter()
+        .zip(&other.mean)
+        .map(|(own, other)| own - other);
+    let values: Vec<f64> = values.collect();
+    let style = SeriesStyle {
+        color: color_of(view, window),
+        ..view.theme.series(&window.label, window.repeat)
+    };
+    let width = if is_front(view, window) { 3.0 } else { 1.6 };
+    Some(thin(axis, window.label.clone(), &values, style, width))
+}
+
+/// An axis that holds every difference, and nought.
+pub(super) fn difference_axis(curves: &[PlotCurve], label: String) -> PlotAxis {
+    let values = curves.iter().flat_map(|curve| &curve.ys);
+    let values = values.copied().filter(|value| value.is_finite());
+    let (low, high) = values.fold((0.0_f64, 0.0_f64), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    PlotAxis {
+        label,
+        low,
+        high: high.max(low + 1e-3),
+        numbers: AxisNumbers::Any,
+        whole: None,
+    }
+}
+
+/// The visible windows, the chosen one last: what is drawn last stands in front.
+fn front_last<'a>(view: &'a View<'_>) -> Vec<&'a WindowBands> {
+    let mut windows: Vec<&WindowBands> = visible(view).collect();
+    windows.sort_by_key(|window| is_front(view, window));
+    windows
+}
+
+/// Whether a window is the one that the pointer is on or, without one, the chosen one.
+fn is_front(view: &View<'_>, window: &WindowBands) -> bool {
+    let front = view.hover.window.as_ref();
+    front.or(view.derived.window.as_ref()) == Some(&window.label)
+}
+
 /// What could be reached at best, said at the upper end, and the budget beside its line, on the side that has room.
 pub(super) fn texts(view: &View<'_>, octaves: f64) -> Vec<PlotText> {
     let best = match compares_queries(view) {
+        _ if baseline(view).is_some() => None,
         true if view.settings.choices.metric == Metric::Recall => Some("decode stage 1.00"),
         true => None,
         false => Some("dotted: ceilings"),
@@ -123,16 +192,17 @@ fn visible<'a>(view: &'a View<'_>) -> impl Iterator<Item = &'a WindowBands> {
     bands.filter(|window| !hidden.contains(&window.label))
 }
 
-/// The window's colour, fainter while the pointer is on another window.
+/// The window's colour, fainter behind the chosen window, and more so while the pointer is on another one.
 fn color_of(view: &View<'_>, window: &WindowBands) -> Color32 {
     let color = view.theme.series(&window.label, window.repeat).color;
-    match &view.hover.window {
-        Some(label) if *label != window.label => color.gamma_multiply(DIMMED),
-        _ => color,
+    match (&view.hover.window, is_front(view, window)) {
+        (_, true) => color,
+        (Some(_), false) => color.gamma_multiply(DIMMED),
+        (None, false) => color.gamma_multiply(BEHIND),
     }
 }
 
-/// A window's curve with its band, unless the pointer is on another; its ceiling, and its marker at the budget.
+/// A window's curve, with its band if it stands in front; its ceiling, and its marker at the budget.
 fn window_curves(view: &View<'_>, axis: &DrawnBudgets, window: &WindowBands) -> Vec<PlotCurve> {
     let metric = view.settings.choices.metric;
     let Some(band) = window.band(metric) else {
@@ -142,11 +212,15 @@ fn window_curves(view: &View<'_>, axis: &DrawnBudgets, window: &WindowBands) -> 
         color: color_of(view, window),
         ..view.theme.series(&window.label, window.repeat)
     };
-    let hovered = view.hover.window.as_ref();
-    let glows = hovered == Some(&window.label);
-    let width = if glows { 4.0 } else { 2.0 };
+    let glows = view.hover.window.as_ref() == Some(&window.label);
+    let is_front = is_front(view, window);
+    let width = match (glows, is_front) {
+        (true, _) => 4.0,
+        (false, true) => 3.0,
+        (false, false) => 1.6,
+    };
     let curve = PlotCurve {
-        band: (glows || hovered.is_none()).then(|| (axis.pick(&band.low), axis.pick(&band.high))),
+        band: is_front.then(|| (axis.pick(&band.low), axis.pick(&band.high))),
         ..thin(axis, window.label.clone(), &band.mean, style, width)
     };
     let ceiling = window.ceiling(metric).map(|ceiling| {

@@ -2,9 +2,11 @@
 
 use egui::{RichText, Stroke, Ui};
 use egui_plot::LineStyle;
+use kvlens_analysis::Metric;
 
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::WindowName;
+use crate::gui::forced::forced_tokens;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
 
@@ -29,8 +31,21 @@ pub(super) fn legend_entry(
         (Some(value), None) => format!(" {value:.3}"),
         (Some(value), Some(ceiling)) => format!(" {value:.3} of {ceiling:.3}"),
     };
+    let forced = forced(view, window);
+    let value = format!("{value}{}", forced.as_deref().unwrap_or_default());
     let help = "Mean over the selected heads at the budget. Click to hide or show the curve";
     window_entry(ui, view, window, &value, help, commands);
+}
+
+/// How many of the hits no ranking earned, where the hit rate is shown.
+fn forced(view: &View<'_>, window: &WindowName) -> Option<String> {
+    let (_, shown) = view.shown()?;
+    let mut windows = shown.sample.windows.iter();
+    let window = windows.find(|known| known.label == window.label)?;
+    let budget = view.derived.budget_tokens();
+    let forced = forced_tokens(window, budget);
+    let is_told = view.settings.choices.metric == Metric::HitRate && forced > 0;
+    is_told.then(|| format!(" ({forced} of {budget} forced)"))
 }
 
 /// A window in a legend, with what stands behind its name; a click hides its curve in every view.

@@ -66,6 +66,7 @@ fn paint_heat(ui: &Ui, rect: Rect, columns: usize, shade: &TokenShade, theme: &T
         version: shade.version,
         size: [columns, 1],
         dark: theme.is_dark(),
+        part: 0,
     };
     let texture = cached_texture(ui.ctx(), Id::unique("heat strip"), key, || {
         shade
@@ -86,6 +87,7 @@ fn paint_kept(ui: &Ui, rect: Rect, columns: usize, kept: &KeptTokens, view: &Vie
         version: view.derived.kept_version(),
         size: [columns, 2],
         dark: theme.is_dark(),
+        part: 0,
     };
     let texture = cached_texture(ui.ctx(), Id::unique("kept strip"), key, || {
         let (oracle, window) = kept.strips(columns);

@@ -1,9 +1,7 @@
 //! The text itself, row by row, only as far as it is in sight.
 
-use std::sync::Arc;
-
 use egui::{
-    Align2, FontId, Grid, Id, Pos2, Rect, Role, ScrollArea, Sense, TextStyle, Ui, WidgetInfo, vec2,
+    Align2, FontId, Grid, Pos2, Rect, Role, ScrollArea, Sense, TextStyle, Ui, WidgetInfo, vec2,
 };
 
 use super::marks::{self, Mark};
@@ -12,18 +10,11 @@ use crate::gui::command::Commands;
 use crate::gui::data::Shown;
 use crate::gui::derived::{KeptTokens, TokenScores, TokenShade};
 use crate::gui::theme::Theme;
-use crate::gui::views::token_rows::{Piece, TokenRows};
+use crate::gui::views::token_rows::{Piece, TokenRows, cached_rows};
 use crate::gui::views::{View, empty_hint};
 
 /// Room under the letters for the marks.
 const ROW_GAP: f32 = 5.0;
-
-#[derive(Clone)]
-struct CachedRows {
-    version: u64,
-    width: f32,
-    rows: Arc<TokenRows>,
-}
 
 /// Draws the text.
 pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -39,7 +30,7 @@ pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let font = TextStyle::Monospace.resolve(ui.style());
     let row_height = ui.fonts_mut(|fonts| fonts.row_height(&font)) + ROW_GAP;
     let width = ui.available_width() - ui.spacing().scroll.bar_width - 10.0;
-    let rows = rows_of(ui, shown, width.floor(), &font);
+    let rows = cached_rows(ui, "token rows", shown, width.floor(), &font);
     if rows.is_empty() {
         empty_hint(ui, "This prompt has no text to show");
         return;
@@ -86,30 +77,6 @@ pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             response.on_hover_ui_at_pointer(|ui| painted.hover_ui(ui, token, view));
         }
     });
-}
-
-/// The rows for this sample and width, broken anew only when one of them changes.
-fn rows_of(ui: &Ui, shown: &Shown, width: f32, font: &FontId) -> Arc<TokenRows> {
-    let id = Id::unique("token rows");
-    if let Some(cached) = ui.data(|data| data.get_temp::<CachedRows>(id))
-        && cached.version == shown.version
-        && cached.width == width
-    {
-        return cached.rows;
-    }
-    let rows = ui.fonts_mut(|fonts| {
-        TokenRows::of(&shown.sample.record.token_texts, width, |character| {
-            fonts.glyph_width(font, character)
-        })
-    });
-    let cached = CachedRows {
-        version: shown.version,
-        width,
-        rows: Arc::new(rows),
-    };
-    let rows = Arc::clone(&cached.rows);
-    ui.data_mut(|data| data.insert_temp(id, cached));
-    rows
 }
 
 fn remember_sight(ui: &Ui, rows: &TokenRows, in_sight: std::ops::Range<usize>) {

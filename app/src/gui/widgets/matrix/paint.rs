@@ -30,6 +30,7 @@ impl Matrix<'_> {
         if let Cells::Values {
             map,
             color_bar: true,
+            highest,
             ..
         } = self.cells
         {
@@ -37,7 +38,7 @@ impl Matrix<'_> {
                 geometry.cells.right_top() + vec2(10.0, 0.0),
                 vec2(BAR_WIDTH, geometry.cells.height()),
             );
-            color_bar(ui, bar, map, theme);
+            color_bar(ui, bar, map, &|value| value * highest as f32, theme);
         }
         let glowing = self.marks.glowing.filter(|cell| self.has(*cell));
         if let Some(cell) = hovered.or(glowing) {
@@ -53,11 +54,16 @@ impl Matrix<'_> {
     fn colors(&self, theme: &Theme) -> Vec<Color32> {
         let columns = self.columns.max(1);
         match self.cells {
-            Cells::Values { values, map, .. } => values
+            Cells::Values {
+                values,
+                map,
+                highest,
+                ..
+            } => values
                 .chunks_exact(columns)
                 .rev()
                 .flatten()
-                .map(|value| theme.map(map, *value as f32))
+                .map(|value| theme.map(map, (*value / highest) as f32))
                 .collect(),
             Cells::Colors(colors) => colors
                 .chunks_exact(columns)
@@ -73,6 +79,7 @@ impl Matrix<'_> {
             version: self.version,
             size: [self.columns, self.rows],
             dark: theme.is_dark(),
+            part: 0,
         };
         let texture = cached_texture(ui.ctx(), self.id, key, || self.colors(theme));
         if let Some(texture) = texture {

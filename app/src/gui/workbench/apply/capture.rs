@@ -6,17 +6,21 @@ use kvlens_sessions::StartMode;
 
 use super::Workbench;
 use crate::demo::DEMO_WINDOWS;
-use crate::gui::capture_settings::CaptureSettings;
+use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::CaptureCommand;
 use crate::gui::data::{RunningCapture, Severity};
 use crate::gui::dialogs::Purpose;
 use crate::gui::lanes::{CaptureOrder, ModelRequest, ReadRequest};
+use crate::jobs::capture_words::capture_words;
+use crate::jobs::figure::command_line;
 
 impl Workbench {
     pub(super) fn apply_capture(&mut self, command: CaptureCommand, context: &egui::Context) {
         match command {
             CaptureCommand::AskForModel => self.dialogs.ask(Purpose::Model, "", context),
             CaptureCommand::AskForPrompts => self.dialogs.ask(Purpose::Prompts, "", context),
+            CaptureCommand::FollowSession => self.follow_session(),
+            CaptureCommand::CopyCapture => self.copy_capture(context),
             CaptureCommand::EditCapture(edited) => {
                 self.settings.capture = *edited;
                 self.data.capture_error = None;
@@ -64,6 +68,7 @@ impl Workbench {
             .unwrap_or_else(|| self.fresh_folder(&settings.session_stem()));
         self.start_capture(CaptureOrder {
             settings,
+            plan: None,
             out,
             start: StartMode::New,
         });
@@ -71,7 +76,7 @@ impl Workbench {
 
     fn resume_capture(&mut self) {
         if self.data.capture_job().is_none()
-            && let Some((order, _)) = self.data.resumable.clone()
+            && let Some((order, _)) = self.data.going_on()
         {
             self.start_capture(order);
         }
@@ -86,6 +91,41 @@ impl Workbench {
             is_for_show: true,
         });
         self.ask(ModelRequest::Capture(Box::new(order)));
+    }
+
+    /// Fills the panel with what the open session was captured by.
+    fn follow_session(&mut self) {
+        let plan = self.data.session.as_ref();
+        if let Some(plan) = plan.and_then(|session| session.info.plan.clone()) {
+            let settings = CaptureSettings::of_plan(&plan);
+            self.settings.hide_capture = false;
+            let edited = CaptureCommand::EditCapture(Box::new(settings));
+            self.commands.send(edited);
+        }
+    }
+
+    /// Copies the command line that runs the panel's capture.
+    fn copy_capture(&mut self, context: &egui::Context) {
+        let settings = &self.settings.capture;
+        let stem = || PathBuf::from(format!("{}.kvlens", settings.session_stem()));
+        let out = settings.typed_out().unwrap_or_else(stem);
+        let words = match (settings.source, settings.plan()) {
+            (PromptSource::Text, _) => {
+                Err("text that is typed here stands in no file; save it as prompt.txt for the command line".to_owned())
+            }
+            (_, Err(error)) => Err(format!("{error:#}")),
+            (_, Ok(plan)) => capture_words(&plan, &out),
+        };
+        match words {
+            Ok(words) => {
+                context.copy_text(command_line(&words));
+                self.note(
+                    Severity::Success,
+                    "The command line of this capture is on the clipboard",
+                );
+            }
+            Err(reason) => self.note(Severity::Warning, format!("No command line: {reason}")),
+        }
     }
 
     /// A folder of the program's own that is not there yet.

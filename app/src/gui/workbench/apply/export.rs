@@ -1,9 +1,13 @@
 //! What commands that take something away do.
 
+use anyhow::Context as _;
+
 use super::Workbench;
 use crate::gui::command::ExportCommand;
+use crate::gui::data::Severity;
 use crate::gui::dialogs::Purpose;
 use crate::gui::lanes::ReadRequest;
+use crate::gui::numbers::TableFormat;
 use crate::gui::workbench::picture::PictureUse;
 
 impl Workbench {
@@ -20,13 +24,51 @@ impl Workbench {
             ExportCommand::EditExport(edited) => self.settings.export = edited,
             ExportCommand::AskForExport => self.ask_for_export(context),
             ExportCommand::Export(figure) => self.ask(ReadRequest::Export(figure)),
-            ExportCommand::CopyNumbers(pane) => self.numbers_wanted = Some(pane),
+            ExportCommand::Preview(figure) => self.ask(ReadRequest::Preview(figure)),
+            ExportCommand::CopyNumbers(pane) => {
+                self.numbers_wanted = Some((pane, TableFormat::Tabs));
+            }
+            ExportCommand::CopyTable { pane, format } => {
+                self.numbers_wanted = Some((pane, format));
+            }
+            ExportCommand::CopyScript => {
+                context.copy_text(self.script_of_now());
+                self.note(
+                    Severity::Success,
+                    "A script of what is shown is on the clipboard",
+                );
+            }
+            ExportCommand::SaveScript => self.save_script(),
+            ExportCommand::SavePage(pane) => {
+                self.page_table = None;
+                self.numbers_wanted = Some((pane, TableFormat::Html));
+                self.ask_for_picture(pane, PictureUse::Page, context);
+            }
             ExportCommand::CopyPicture(pane) => {
                 self.ask_for_picture(pane, PictureUse::Copy, context);
             }
             ExportCommand::SavePicture(pane) => {
                 self.ask_for_picture(pane, PictureUse::Save, context);
             }
+        }
+    }
+
+    fn save_script(&mut self) {
+        let script = self.script_of_now();
+        let saved = self.free_path("look", "json").and_then(|path| {
+            std::fs::write(&path, script)
+                .with_context(|| format!("the script cannot be written: {}", path.display()))?;
+            Ok(path)
+        });
+        match saved {
+            Ok(path) => {
+                let text = format!(
+                    "Saved {}; File, Play a script opens it again",
+                    path.display()
+                );
+                self.note(Severity::Success, text);
+            }
+            Err(error) => self.note(Severity::Error, format!("{error:#}")),
         }
     }
 

@@ -4,8 +4,11 @@ use kvlens_analysis::Budget;
 
 use super::Workbench;
 use crate::gui::command::LookCommand;
+use crate::gui::data::Severity;
+use crate::gui::head_numbers::{HeadNumber, HeadTable};
+use crate::gui::head_words::HeadWords;
 use crate::gui::lanes::JobKey;
-use crate::gui::state::MapScope;
+use crate::gui::state::{MapScope, SelectionChange};
 
 impl Workbench {
     pub(super) fn apply_look(&mut self, command: LookCommand) {
@@ -18,17 +21,26 @@ impl Workbench {
             LookCommand::SetMetric(metric) => choices.metric = metric,
             LookCommand::SetByLayer(by_layer) => choices.by_layer = by_layer,
             LookCommand::SelectHeads { heads, change } => choices.select(&heads, change),
+            LookCommand::SelectHeadsBy(text) => self.select_heads_by(&text),
+            LookCommand::SetHeadSort(sort) => choices.head_sort = sort,
             LookCommand::SelectAllHeads => choices.heads.clear(),
             LookCommand::Pin(head) => choices.pinned = head,
             LookCommand::SetMapKind(kind) => choices.map_kind = kind,
             LookCommand::SetMapScope(scope) => self.set_map_scope(scope),
             LookCommand::SetWindow(label) => choices.window = Some(label),
+            LookCommand::SetBaseline(label) => choices.baseline = label,
             LookCommand::SetMinus(label) => choices.minus = label,
             LookCommand::ToggleWindow(label) => {
                 if !choices.hidden_windows.remove(&label) {
                     choices.hidden_windows.insert(label);
                 }
             }
+            LookCommand::SetAttentionScale(scale) => {
+                choices.attention_scale = scale.clamp(1e-3, 1e3);
+            }
+            LookCommand::SetDecodeStep(step) => choices.decode_step = step,
+            LookCommand::StepDecode(step) => self.step_decode(step),
+            LookCommand::SetHiddenWindows(labels) => choices.hidden_windows = labels,
             LookCommand::SetTokenHeat(heat) => choices.token_heat = heat,
             LookCommand::SetHeatScale(scale) => choices.heat_scale = scale,
             LookCommand::SetMeasureOptions(options) => {
@@ -47,12 +59,48 @@ impl Workbench {
         }
     }
 
+    /// Selects the heads that the words mean in the sample on show; where they mean none the selection stays.
+    fn select_heads_by(&mut self, text: &str) {
+        let Some(session) = &self.data.session else {
+            return;
+        };
+        let (info, choices) = (&session.info, &mut self.settings.choices);
+        let words = match HeadWords::read(text, info.layers, info.query_heads) {
+            Ok(words) => words,
+            Err(wrong) => return self.note(Severity::Warning, wrong),
+        };
+        let heads = match (words.places(), &session.shown) {
+            (Some(places), _) => places,
+            (None, Some(shown)) => {
+                let table = HeadTable::of_choices(info, shown, choices);
+                words.choose(&table, HeadNumber::Metric(choices.metric))
+            }
+            (None, None) => return,
+        };
+        if heads.is_empty() && words.places().is_none() {
+            let text = format!("No head is one of '{text}'; the selection stays as it is");
+            return self.note(Severity::Warning, text);
+        }
+        choices.select(&heads, SelectionChange::Replace);
+    }
+
     fn set_map_scope(&mut self, scope: MapScope) {
         self.settings.choices.map_scope = scope;
         // what was cancelled or failed is asked again
         if !self.data.is_comparing_samples() {
             self.retry(&JobKey::CompareSamples);
         }
+    }
+
+    /// Within the steps that were captured.
+    fn step_decode(&mut self, step: i32) {
+        let Some(shown) = self.data.shown() else {
+            return;
+        };
+        let last = shown.sample.record.generated_ids.len().saturating_sub(1);
+        let now = self.settings.choices.decode_step.min(last);
+        let next = now.saturating_add_signed(step as isize).min(last);
+        self.settings.choices.decode_step = next;
     }
 
     fn step_budget(&mut self, step: i32) {

@@ -2,6 +2,8 @@
 
 use super::Workbench;
 use crate::gui::command::ProgramCommand;
+use crate::gui::data::Severity;
+use crate::gui::read_script;
 use crate::gui::views::help::HelpPage;
 use crate::gui::views::palette::PaletteState;
 use crate::gui::views::running::Confirmation;
@@ -20,6 +22,10 @@ impl Workbench {
                 let page = pane.map_or(HelpPage::Glossary, HelpPage::Pane);
                 self.help = Some(page).filter(|page| self.help != Some(*page));
             }
+            ProgramCommand::PlayScript(path) => match read_script(&path) {
+                Ok(script) => self.play(script),
+                Err(error) => self.note(Severity::Error, format!("{error:#}")),
+            },
             ProgramCommand::ClearLog => self.data.log.clear(),
             ProgramCommand::Quit => self.quit(context),
             ProgramCommand::QuitNow => self.quit_now(context),

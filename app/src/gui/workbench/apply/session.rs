@@ -7,16 +7,18 @@ use crate::gui::command::SessionCommand;
 use crate::gui::data::{Severity, Slot};
 use crate::gui::dialogs::Purpose;
 use crate::gui::lanes::ReadRequest;
+use crate::gui::state::MapKind;
 use crate::gui::workbench::dropped::{dropped_command, has_prompts};
 
 impl Workbench {
     pub(super) fn apply_session(&mut self, command: SessionCommand, context: &egui::Context) {
         match command {
             SessionCommand::AskForSession => self.dialogs.ask(Purpose::Session, "", context),
+            SessionCommand::AskForBeside => self.dialogs.ask(Purpose::Beside, "", context),
             SessionCommand::OpenSession(path) => self.open_by_hand(path),
             SessionCommand::OpenBeside(path) => self.open(Slot::Beside, path),
             SessionCommand::SwapSessions => self.swap_sessions(),
-            SessionCommand::CloseBeside => self.data.beside = None,
+            SessionCommand::CloseBeside => self.close_beside(),
             SessionCommand::AskForCopy => self.ask_for_copy(context),
             SessionCommand::SaveSessionAs(path) => self.save_as(path),
             SessionCommand::ClearRecent => self.settings.recent.clear(),
@@ -122,6 +124,15 @@ impl Workbench {
         let is_shown = beside.shown.as_ref().map(|shown| shown.index) == index;
         if let Some(index) = index.filter(|_| !is_shown) {
             self.show_sample(Slot::Beside, index);
+        }
+    }
+
+    /// What needs a second session goes with it.
+    fn close_beside(&mut self) {
+        self.data.beside = None;
+        let kind = &mut self.settings.choices.map_kind;
+        if matches!(kind, MapKind::Beside | MapKind::InB) {
+            *kind = MapKind::Window;
         }
     }
 

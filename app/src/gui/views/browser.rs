@@ -1,0 +1,249 @@
+//! A file dialog of the window's own, for machines whose desktop has none.
+
+use std::path::{Path, PathBuf};
+
+use egui::{Align2, Key, ScrollArea, TextEdit, Ui, Window};
+
+use crate::gui::dialogs::Purpose;
+use crate::gui::theme::Theme;
+
+/// Entries of a folder at most: more are not scrolled through.
+const MOST_ENTRIES: usize = 2000;
+
+/// Where one is, and what was found there.
+pub struct Browser {
+    purpose: Purpose,
+    folder: PathBuf,
+    /// Name to save under, or a path that is typed.
+    typed: String,
+    entries: Vec<Entry>,
+    /// Why the folder cannot be read.
+    error: Option<String>,
+}
+
+struct Entry {
+    name: String,
+    is_folder: bool,
+}
+
+/// What came of it in a frame.
+pub enum Browsed {
+    /// It stays open.
+    Open,
+    /// It was closed.
+    Closed,
+    /// A path was chosen.
+    Chosen(Purpose, PathBuf),
+}
+
+impl Browser {
+    /// Begins in a folder, or where the program was started; `name` is what to save under.
+    #[must_use]
+    pub fn new(purpose: Purpose, name: String, folder: Option<&Path>) -> Self {
+        let here = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let folder = folder.filter(|folder| folder.is_dir());
+        let folder = folder.map_or_else(here, |folder| {
+            std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+        });
+        let mut browser = Self {
+            purpose,
+            folder,
+            typed: name,
+            entries: Vec::new(),
+            error: None,
+        };
+        browser.read();
+        browser
+    }
+
+    /// Reads the folder: folders first, both by name.
+    fn read(&mut self) {
+        self.entries.clear();
+        self.error = None;
+        let read = match std::fs::read_dir(&self.folder) {
+            Ok(read) => read,
+            Err(error) => {
+                self.error = Some(error.to_string());
+                return;
+            }
+        };
+        let entries = read.filter_map(Result::ok).map(|entry| Entry {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            is_folder: entry.path().is_dir(),
+        });
+        let purpose = self.purpose;
+        let mut entries: Vec<Entry> = entries
+            .filter(|entry| !entry.name.starts_with('.'))
+            .filter(|entry| entry.is_folder || takes_file(purpose, &entry.name))
+            .collect();
+        entries.sort_by(|a, b| {
+            b.is_folder
+                .cmp(&a.is_folder)
+                .then_with(|| a.name.cmp(&b.name))
+        });
+        entries.truncate(MOST_ENTRIES);
+        self.entries = entries;
+    }
+
+    fn enter(&mut self, folder: PathBuf) {
+        self.folder = folder;
+        self.read();
+    }
+
+    /// Draws it.
+    pub fn show(&mut self, ui: &Ui, theme: &Theme) -> Browsed {
+        let (mut is_open, mut browsed) = (true, Browsed::Open);
+        Window::new(title(self.purpose))
+            .open(&mut is_open)
+            .collapsible(false)
+            .default_size([460.0, 380.0])
+            .anchor(Align2::CENTER_CENTER, egui::Vec2::ZERO)
+            .show(ui.ctx(), |ui| browsed = self.inside_ui(ui, theme));
+        match is_open {
+            true => browsed,
+            false => Browsed::Closed,
+        }
+    }
+
+    fn inside_ui(&mut self, ui: &mut Ui, theme: &Theme) -> Browsed {
+        ui.horizontal(|ui| {
+            let parent = self.folder.parent().map(Path::to_owned);
+            let up = ui.add_enabled(parent.is_some(), egui::Button::new("Up"));
+            if let Some(parent) = parent.filter(|_| up.clicked()) {
+                self.enter(parent);
+            }
+            ui.add(egui::Label::new(self.folder.display().to_string()).truncate());
+        });
+        if let Some(error) = &self.error {
+            ui.label(egui::RichText::new(error).color(theme.error));
+        }
+        let mut clicked = None;
+        ScrollArea::vertical()
+            .id_salt("files")
+            .max_height(260.0)
+            .auto_shrink(false)
+            .show(ui, |ui| {
+                for entry in &self.entries {
+                    let sign = if entry.is_folder { "📁" } else { "    " };
+                    let row = ui.selectable_label(false, format!("{sign} {}", entry.name));
+                    if row.clicked() {
+                        clicked = Some((entry.name.clone(), entry.is_folder));
+                    }
+                }
+            });
+        let mut chosen = None;
+        if let Some((name, is_folder)) = clicked {
+            let path = self.folder.join(&name);
+            match (is_folder, is_itself(self.purpose, &path)) {
+                (true, true) => chosen = Some(path),
+                (true, false) => self.enter(path),
+                (false, _) => self.typed = name,
+            }
+        }
+        ui.horizontal(|ui| {
+            let name = ui.label(if saves(self.purpose) { "Name" } else { "Path" });
+            let field = TextEdit::singleline(&mut self.typed).desired_width(280.0);
+            let field = ui.add(field).labelled_by(name.id);
+            let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+            let text = if saves(self.purpose) {
+                "Save"
+            } else {
+                "Choose"
+            };
+            if (ui.button(text).clicked() || entered) && !self.typed.trim().is_empty() {
+                let path = self.folder.join(self.typed.trim());
+                match path.is_dir() && !is_itself(self.purpose, &path) {
+                    true => self.enter(path),
+                    false => chosen = Some(path),
+                }
+            }
+            let takes_folder = matches!(self.purpose, Purpose::Model);
+            if takes_folder && ui.button("This folder").clicked() {
+                chosen = Some(self.folder.clone());
+            }
+        });
+        match chosen {
+            Some(path) => Browsed::Chosen(self.purpose, path),
+            None => Browsed::Open,
+        }
+    }
+}
+
+fn title(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Session => "Open a session folder",
+        Purpose::Beside => "Open a session folder beside",
+        Purpose::Copy => "Save the session as",
+        Purpose::Model => "Choose a checkpoint",
+        Purpose::Prompts => "Choose a file of prompts",
+        Purpose::Lesson => "Open a lesson",
+        Purpose::Export => "Export the figure as",
+    }
+}
+
+fn saves(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::Copy | Purpose::Export)
+}
+
+/// Whether a folder is what was asked for, and not one to look into.
+fn is_itself(purpose: Purpose, folder: &Path) -> bool {
+    let has = |file: &str| folder.join(file).is_file();
+    match purpose {
+        Purpose::Session | Purpose::Beside => has("manifest.json"),
+        Purpose::Model => has("config.json"),
+        Purpose::Lesson => has("lesson.md"),
+        Purpose::Copy | Purpose::Prompts | Purpose::Export => false,
+    }
+}
+
+fn takes_file(purpose: Purpose, name: &str) -> bool {
+    let ending = Path::new(name)
+        .extension()
+        .and_then(|ending| ending.to_str());
+    let ending = ending.map(str::to_ascii_lowercase);
+    let is = |known: &[&str]| {
+        ending
+            .as_deref()
+            .is_some_and(|ending| known.contains(&ending))
+    };
+    match purpose {
+        Purpose::Session | Purpose::Beside | Purpose::Copy => false,
+        Purpose::Model => is(&["gguf"]),
+        Purpose::Prompts => is(&["txt", "jsonl", "ndjson", "json", "parquet"]),
+        Purpose::Lesson => is(&["md"]),
+        Purpose::Export => is(&["svg", "pdf", "png"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_come_first_and_only_what_fits_is_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["b.jsonl", "a.txt", "picture.jpg", ".hidden.txt"] {
+            std::fs::write(folder.path().join(file), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("z")).unwrap();
+        let browser = Browser::new(Purpose::Prompts, String::new(), Some(folder.path()));
+        let names: Vec<&str> = browser
+            .entries
+            .iter()
+            .map(|entry| entry.name.as_str())
+            .collect();
+        assert_eq!(names, ["z", "a.txt", "b.jsonl"]);
+        let run = folder.path().join("run.kvlens");
+        std::fs::create_dir(&run).unwrap();
+        assert!(!is_itself(Purpose::Session, &run));
+        std::fs::write(run.join("manifest.json"), "{}").unwrap();
+        assert!(is_itself(Purpose::Session, &run));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_said() {
+        let mut browser = Browser::new(Purpose::Model, String::new(), None);
+        browser.enter(PathBuf::from("/no/such/folder"));
+        assert!(browser.error.is_some() && browser.entries.is_empty());
+    }
+}
