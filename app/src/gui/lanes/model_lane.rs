@@ -37,8 +37,6 @@ impl ModelLane {
     fn capture(&mut self, order: &CaptureOrder, reporter: &Reporter<'_>) -> anyhow::Result<()> {
         let request = request_of(order)?;
         let out = &order.out;
-        let prompts = request.prompts.as_ref();
-        let count = prompts.map_or(0, |loaded| loaded.samples.len());
         let on_sample = || match Session::open(out) {
             Ok(session) => (reporter.event)(Event::SampleCaptured(describe(&session))),
             Err(error) => (reporter.event)(Event::Warning(error.to_string())),
@@ -50,7 +48,7 @@ impl ModelLane {
                 let again = (summary.failed > 0).then(|| going_on(order));
                 (reporter.event)(Event::Captured {
                     info,
-                    samples: count,
+                    samples: summary.finished + summary.failed + summary.already_finished,
                     again,
                 });
                 Ok(())
@@ -102,7 +100,7 @@ fn request_of(order: &CaptureOrder) -> anyhow::Result<CaptureRequest> {
     let out = &order.out;
     let request = CaptureRequest {
         plan: order.settings.plan()?,
-        prompts: Some(order.settings.prompts()?),
+        prompts: order.settings.typed_prompt().map(|typed| vec![typed]),
         out: out.clone(),
         start: order.start,
     };

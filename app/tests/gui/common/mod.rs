@@ -104,7 +104,12 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
         keep: None,
         repeat_cost: 1,
     };
-    let samples = kvlens_datasets::load(&spec.parse().unwrap()).unwrap();
+    let samples = kvlens_datasets::load_with(
+        &[spec.parse().unwrap()],
+        &kvlens_datasets::LoadOptions::default(),
+    )
+    .unwrap()
+    .samples;
     let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
     capture(
         &plan,
