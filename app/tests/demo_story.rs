@@ -3,7 +3,7 @@
 
 use kvlens::measurement::{MeasureOptions, measure_sample};
 use kvlens_analysis::Metric;
-use kvlens_datasets::{DataSpec, QuestionPlace, load};
+use kvlens_datasets::{DataSpec, LoadOptions, QuestionPlace, load_with};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Session, StartMode, capture};
 
@@ -14,7 +14,8 @@ const BUDGET_TOKENS: usize = 16;
 fn the_last_window_foresees_less_when_the_question_comes_first() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("demo.kvlens");
-    let samples = load(&"demo".parse::<DataSpec>().unwrap()).unwrap();
+    let demo: DataSpec = "demo".parse().unwrap();
+    let samples = load_with(&[demo], &LoadOptions::default()).unwrap().samples;
     let plan = CapturePlan {
         windows: vec!["last:8".to_owned()],
         decode: DecodePlan::default(),

@@ -101,6 +101,14 @@ pub enum DatasetError {
         /// The file.
         path: PathBuf,
     },
+    /// The file in which prompts wait for their turn could not be written or read.
+    #[error(
+        "the prompts could not be laid aside on disk ({source}); make room, or name another folder for such files by TMPDIR"
+    )]
+    LaidAside {
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// One row of a file is not a sample.
     #[error("{unit} {number} {problem}: {}", path.display())]
     Row {

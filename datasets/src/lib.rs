@@ -23,6 +23,7 @@ mod report;
 mod sample;
 mod scores;
 mod spec;
+mod spool;
 
 pub use builtin::{BuiltInTask, builtin_tasks};
 pub use choices::{PromptChoices, SamplePart};
@@ -30,7 +31,7 @@ pub use error::DatasetError;
 pub use fit::{Fit, TokenCounter, TooLong};
 pub use formats::{FieldMap, Format, TemplateOrigin, write_samples};
 pub use generate::{Generator, TrainingAnswer, TrainingCorpus, TrainingDocument};
-pub use load::{Loaded, load, load_all, load_with, read_each};
+pub use load::{Loaded, Spooled, load_with, read_each, spool_with};
 pub use options::{BadRows, EvidenceUnit, LoadOptions};
 pub use parts::PromptParts;
 pub use records::OpenTable;
@@ -38,3 +39,4 @@ pub use report::{Cut, FieldUse, LeftOut, LoadReport, Named, SourceReport, TooLon
 pub use sample::{QuestionPlace, Sample};
 pub use scores::{Metric, Scoring, holds_value, score, score_values};
 pub use spec::DataSpec;
+pub use spool::{Samples, Spool};

@@ -4,7 +4,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,9 @@ use crate::formats::Format;
 use crate::options::{BadRows, LoadOptions};
 use crate::records::{self, FileKind};
 use crate::report::{Cut, LeftOut, LoadReport, SourceReport, TooLongSample};
-use crate::sample::Sample;
+use crate::sample::{Sample, short_hash};
 use crate::spec::DataSpec;
+use crate::spool::Spool;
 use rows::RowReader;
 
 /// Samples and what became of the files that they were read from.
@@ -29,20 +30,13 @@ pub struct Loaded {
     pub report: LoadReport,
 }
 
-/// Loads the samples of one source with the default options; at least one, with unique ids.
-///
-/// # Errors
-/// As [`load_with`].
-pub fn load(spec: &DataSpec) -> Result<Vec<Sample>, DatasetError> {
-    load_all(std::slice::from_ref(spec))
-}
-
-/// Loads several sources one after the other, with ids that are unique across all of them.
-///
-/// # Errors
-/// As [`load_with`].
-pub fn load_all(specs: &[DataSpec]) -> Result<Vec<Sample>, DatasetError> {
-    load_with(specs, &LoadOptions::default()).map(|loaded| loaded.samples)
+/// Samples on disk, and what became of the files that they were read from.
+#[derive(Debug)]
+pub struct Spooled {
+    /// With unique ids; none only when every prompt was too long and left out, which the report counts.
+    pub samples: Spool,
+    /// What was read as what, and what was not.
+    pub report: LoadReport,
 }
 
 /// Loads several sources one after the other, and says what was read of each.
@@ -83,6 +77,27 @@ pub fn load_with(specs: &[DataSpec], options: &LoadOptions<'_>) -> Result<Loaded
     Ok(Loaded { samples, report })
 }
 
+/// As [`load_with`], but with the samples on disk as soon as they are many, in a file that is made in this folder.
+///
+/// # Errors
+/// As [`load_with`]; a file that cannot be written.
+pub fn spool_with(
+    specs: &[DataSpec],
+    options: &LoadOptions<'_>,
+    folder: &Path,
+) -> Result<Spooled, DatasetError> {
+    let mut samples = Spool::in_folder(folder);
+    let mut outcome = Ok(());
+    let report = read_each(specs, options, &mut |sample| {
+        outcome = samples.push(&sample);
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    outcome.map(|()| Spooled { samples, report })
+}
+
 /// Hands over sample after sample, so that files of any size are read in the memory of one row; `on_sample` may stop.
 ///
 /// # Errors
@@ -109,7 +124,7 @@ pub fn read_each(
     let mut loader = Loader {
         options,
         on_sample: &mut on_chosen,
-        ids: BTreeSet::new(),
+        ids: HashMap::new(),
         missing: options.only.clone(),
         report: LoadReport::default(),
         given: 0,
@@ -128,7 +143,8 @@ pub fn read_each(
 struct Loader<'a, 'o> {
     options: &'a LoadOptions<'o>,
     on_sample: &'a mut dyn FnMut(Sample) -> ControlFlow<()>,
-    ids: BTreeSet<String>,
+    /// How often an id was given, by what is short of it: of a million samples the ids themselves would take 100 MB.
+    ids: HashMap<[u8; 8], usize>,
     /// Ids that were asked for and not met yet.
     missing: BTreeSet<String>,
     report: LoadReport,
@@ -342,14 +358,19 @@ impl Loader<'_, '_> {
     }
 
     fn number(&mut self, sample: &mut Sample, report: &mut SourceReport) {
-        let mut copy = 1_usize;
-        let mut id = sample.id.clone();
-        while !self.ids.insert(id.clone()) {
-            copy += 1;
-            id = format!("{}-{copy}", sample.id);
+        let name = short_hash(&sample.id);
+        let Some(&given) = self.ids.get(&name) else {
+            self.ids.insert(name, 1);
+            return;
+        };
+        let copies = (given + 1..).map(|copy| (copy, format!("{}-{copy}", sample.id)));
+        let mut unused = copies.filter(|(_, id)| !self.ids.contains_key(&short_hash(id)));
+        if let Some((copy, id)) = unused.next() {
+            self.ids.insert(name, copy);
+            self.ids.insert(short_hash(&id), 1);
+            sample.id = id;
         }
-        report.renamed += usize::from(copy > 1);
-        sample.id = id;
+        report.renamed += 1;
     }
 }
 

@@ -127,12 +127,14 @@ impl Sample {
 
 /// The short name of a document or a question: the first 64 bits of the SHA-256 of its text, in hexadecimal.
 pub(crate) fn text_name(text: &str) -> String {
+    let bytes = short_hash(text);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The first 64 bits of the SHA-256 of a text.
+pub(crate) fn short_hash(text: &str) -> [u8; 8] {
     let digest = Sha256::digest(text.as_bytes());
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    std::array::from_fn(|index| digest[index])
 }
 
 #[cfg(test)]

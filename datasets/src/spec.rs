@@ -109,6 +109,11 @@ fn parse_options(text: &str) -> Result<BTreeMap<String, String>, DatasetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{LoadOptions, Sample, load_with};
+
+    fn loaded(specs: &[DataSpec]) -> Vec<Sample> {
+        load_with(specs, &LoadOptions::default()).unwrap().samples
+    }
 
     #[test]
     fn a_task_with_options_is_read_and_written_back() {
@@ -127,7 +132,7 @@ mod tests {
     fn a_generated_task_gives_as_many_samples_as_asked_with_the_question_where_asked() {
         let text = "niah:length=1024,depth=0.5,question=start,samples=5,seed=7";
         let spec: DataSpec = text.parse().unwrap();
-        let samples = crate::load(&spec).unwrap();
+        let samples = loaded(std::slice::from_ref(&spec));
         assert_eq!(samples.len(), 5);
         assert_eq!(samples[4].id, "niah-1024-start-seed7-4");
         assert_eq!(samples[4].dataset, "generated");
@@ -140,7 +145,7 @@ mod tests {
             text.parse().unwrap(),
             "niah:samples=5,seed=7".parse().unwrap(),
         ];
-        let samples = crate::load_all(&both).unwrap();
+        let samples = loaded(&both);
         assert_eq!(samples[9].id, "niah-1024-end-seed7-4");
         assert_eq!(samples[9].values, samples[4].values);
     }
@@ -198,7 +203,7 @@ mod tests {
         for task in ["niah", "niah_single_2"] {
             let text = format!("{task}:length=256..1k/2,depth=0..1/3,samples=2");
             let spec: DataSpec = text.parse().unwrap();
-            let samples = crate::load(&spec).unwrap();
+            let samples = loaded(std::slice::from_ref(&spec));
             assert_eq!(samples.len(), 12);
             let ids: std::collections::BTreeSet<&str> =
                 samples.iter().map(|sample| sample.id.as_str()).collect();

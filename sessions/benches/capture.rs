@@ -11,7 +11,7 @@ mod support;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use kvlens_datasets::{DataSpec, load};
+use kvlens_datasets::{DataSpec, LoadOptions, load_with};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::windows::{Decode, ReadyWindow};
 use kvlens_sessions::{CancelFlag, DecodePlan, Prefilled, RunControl};
@@ -74,7 +74,7 @@ impl Case {
         let (source, prompt) = match self.name {
             "demo" => {
                 let spec: DataSpec = "facts:length=1024,samples=1,seed=3".parse()?;
-                let samples = load(&spec)?;
+                let samples = load_with(&[spec], &LoadOptions::default())?.samples;
                 let prompt = samples.first().map(|sample| sample.prompt.clone());
                 (ModelSource::Demo, prompt.unwrap_or_default())
             }

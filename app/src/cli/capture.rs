@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use kvlens_datasets::Loaded;
+use kvlens_datasets::{Samples, Spooled};
 use kvlens_sessions::windows::parse_windows;
 use kvlens_sessions::{CapturePlan, CaptureSummary, Session, Stage, StartMode};
 
@@ -105,17 +105,18 @@ pub fn run_one(
 /// Prints what the plan would take, and refuses it if that cannot be had.
 fn print_estimate(plan: &CapturePlan) -> Result<()> {
     require_model(&plan.model)?;
-    let Loaded { samples, report } = prompts::load(plan)?;
+    let Spooled { samples, report } = prompts::load(plan, &std::env::temp_dir())?;
+    let samples = Samples::from(&samples);
     report.to_string().lines().for_each(output::note);
     let keep = match plan.keep {
         Some(keep) => keep,
-        None => keep_by_size(plan, &samples)?,
+        None => keep_by_size(plan, samples)?,
     };
     let plan = CapturePlan {
         keep: Some(keep),
         ..plan.clone()
     };
-    let estimate = Estimate::of(&plan, &samples, false)?;
+    let estimate = Estimate::of(&plan, samples, false)?;
     output::print(&memory_table(&estimate))?;
     estimate.check()
 }

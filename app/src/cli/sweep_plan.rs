@@ -179,7 +179,7 @@ fn samples(plan: &CapturePlan, counted: &mut HashMap<String, usize>) -> Result<u
     if let Some(&count) = key.as_ref().and_then(|key| counted.get(key)) {
         return Ok(count);
     }
-    let count = prompts::load(plan)?.samples.len();
+    let count = prompts::count(plan)?;
     if let Some(key) = key {
         counted.insert(key, count);
     }

@@ -8,7 +8,8 @@ use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSour
 use kvlens_sessions::{CapturePlan, DecodePlan};
 use serde::{Deserialize, Serialize};
 
-use crate::jobs::prompts;
+use crate::jobs::Cancel;
+use crate::jobs::prompts::{self, Beginning};
 
 /// What the panel begins with: windows that any model has, as nothing needs to be trained for them.
 const FIRST_WINDOWS: [&str; 4] = ["last:32", "last:8", "laq:n=8", "dapq:n=32"];
@@ -222,27 +223,34 @@ impl CaptureSettings {
         }
     }
 
-    /// The prompts. Reads files, so only the lanes call it.
+    /// The prompt that is typed, where that is what to capture.
+    #[must_use]
+    pub fn typed_prompt(&self) -> Option<Sample> {
+        (self.source == PromptSource::Text).then(|| Sample {
+            id: "typed".to_owned(),
+            dataset: TYPED_TEXT.to_owned(),
+            task: "text".to_owned(),
+            prompt: self.text.clone(),
+            answer: (!self.answer.is_empty()).then(|| self.answer.clone()),
+            ..Sample::default()
+        })
+    }
+
+    /// The first prompts, of about so many bytes. Reads files, so only the lanes call it.
     ///
     /// # Errors
     /// What the data set refuses.
-    pub fn prompts(&self) -> anyhow::Result<Loaded> {
-        if self.source == PromptSource::Text {
-            let answer = (!self.answer.is_empty()).then(|| self.answer.clone());
-            let typed = Sample {
-                id: "typed".to_owned(),
-                dataset: TYPED_TEXT.to_owned(),
-                task: "text".to_owned(),
-                prompt: self.text.clone(),
-                answer,
-                ..Sample::default()
-            };
-            return Ok(Loaded {
-                samples: vec![typed],
-                report: LoadReport::default(),
-            });
+    pub fn first_prompts(&self, bytes: usize, cancel: &Cancel) -> anyhow::Result<Beginning> {
+        match self.typed_prompt() {
+            None => prompts::beginning(&self.plan()?, bytes, cancel),
+            Some(typed) => Ok(Beginning {
+                loaded: Loaded {
+                    samples: vec![typed],
+                    report: LoadReport::default(),
+                },
+                is_whole: true,
+            }),
         }
-        prompts::load(&self.plan()?)
     }
 
     /// The folder that was typed, if any.
@@ -329,10 +337,10 @@ mod tests {
             answer: "yes".to_owned(),
             ..CaptureSettings::default()
         };
-        let samples = settings.prompts().unwrap().samples;
-        assert_eq!(samples.len(), 1);
-        assert_eq!(samples[0].prompt, " two  spaces\n");
-        assert_eq!(samples[0].answer.as_deref(), Some("yes"));
+        let sample = settings.typed_prompt().unwrap();
+        assert_eq!(sample.prompt, " two  spaces\n");
+        assert_eq!(sample.answer.as_deref(), Some("yes"));
+        assert_eq!(CaptureSettings::default().typed_prompt(), None);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What the prompts of the capture panel turn out to be: by task, in tokens, and how their files were read.
 
-use kvlens_datasets::{Loaded, Sample, TokenCounter};
+use kvlens_datasets::{Sample, TokenCounter};
 use kvlens_sessions::CapturePlan;
 use kvlens_sessions::estimate::CaptureEstimator;
 
 use crate::jobs::fetch::missing;
+use crate::jobs::prompts::Beginning;
 
 /// Characters of the first prompt that are shown.
 const SHOWN: usize = 600;
@@ -20,6 +21,8 @@ pub struct PromptPreview {
     pub first: String,
     /// Whether the model brings a chat template.
     pub has_chat_template: bool,
+    /// Whether there are more prompts than were looked at.
+    pub has_more: bool,
 }
 
 /// The prompts of one task.
@@ -35,11 +38,12 @@ pub struct TaskPrompts {
 }
 
 impl PromptPreview {
-    /// Of prompts that were loaded for this plan.
+    /// Of the prompts that were read for this plan.
     ///
     /// # Errors
     /// A checkpoint that cannot be used; what its tokenizer says.
-    pub fn of(plan: &CapturePlan, loaded: &Loaded) -> anyhow::Result<Self> {
+    pub fn of(plan: &CapturePlan, beginning: &Beginning) -> anyhow::Result<Self> {
+        let loaded = &beginning.loaded;
         let counter = match missing(&plan.model) {
             Some(_) => None,
             None => Some(CaptureEstimator::open(plan)?),
@@ -55,6 +59,7 @@ impl PromptPreview {
                 .as_ref()
                 .is_some_and(CaptureEstimator::has_chat_template),
             first: loaded.samples.first().map_or_else(String::new, shown),
+            has_more: !beginning.is_whole,
             ..Self::default()
         };
         for sample in &loaded.samples {
@@ -113,7 +118,7 @@ fn shown(sample: &Sample) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kvlens_datasets::LoadReport;
+    use kvlens_datasets::{LoadReport, Loaded};
 
     use super::*;
 
@@ -135,7 +140,12 @@ mod tests {
         let plan = crate::gui::capture_settings::CaptureSettings::default()
             .plan()
             .unwrap();
-        let preview = PromptPreview::of(&plan, &loaded).unwrap();
+        let beginning = Beginning {
+            loaded,
+            is_whole: false,
+        };
+        let preview = PromptPreview::of(&plan, &beginning).unwrap();
+        assert!(preview.has_more);
         assert_eq!(preview.tasks.len(), 2);
         let (least, most) = preview.tasks[0].tokens.unwrap();
         assert!(least < 10 && most > 200, "{least} {most}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use kvlens_datasets::{Loaded, Sample};
+use kvlens_datasets::{LoadReport, Sample, Samples, Spool, Spooled};
 use kvlens_sessions::windows::parse_windows;
 use kvlens_sessions::{
     CaptureEvent, CapturePlan, CaptureSummary, Keep, Session, SessionError, StartMode, capture,
@@ -11,7 +11,7 @@ use kvlens_sessions::{
 
 use super::estimate::{Estimate, keep_by_size};
 use super::failure::Failure;
-use super::folders::check_can_create;
+use super::folders::{check_can_create, folder_above};
 use super::models::{ModelChoice, Models};
 use super::{Cancel, Watch, fetch, prompts};
 
@@ -24,7 +24,7 @@ pub struct CaptureRequest {
     /// What to capture.
     pub plan: CapturePlan,
     /// Prompts in place of those that the plan's data name, for text that stands in no file.
-    pub prompts: Option<Loaded>,
+    pub prompts: Option<Vec<Sample>>,
     /// The session folder.
     pub out: PathBuf,
     /// What to do with a folder that is there.
@@ -44,15 +44,21 @@ impl CaptureRequest {
         self.check_output()
     }
 
-    /// The prompts, with what was read of their files.
+    /// The prompts, with what was read of their files. Many of them lie on disk, where the session goes.
     ///
     /// # Errors
-    /// What the data set refuses.
-    pub fn prompts(&self) -> Result<Loaded> {
-        match &self.prompts {
-            Some(loaded) => Ok(loaded.clone()),
-            None => prompts::load(&self.plan),
-        }
+    /// What the data set refuses; a disk that has no room for them.
+    pub fn prompts(&self) -> Result<Spooled> {
+        let folder = folder_above(&self.out);
+        let Some(given) = &self.prompts else {
+            return prompts::load(&self.plan, &folder);
+        };
+        let mut samples = Spool::in_folder(&folder);
+        given.iter().try_for_each(|sample| samples.push(sample))?;
+        Ok(Spooled {
+            samples,
+            report: LoadReport::default(),
+        })
     }
 
     /// Refuses an output before the model is loaded, which may take long.
@@ -78,7 +84,7 @@ impl CaptureRequest {
 
     /// What the plan says or, where it leaves that open, what a session has that is there already; for a new one see
     /// [`keep_by_size`].
-    fn keep(&self, plan: &CapturePlan, samples: &[Sample]) -> Result<Keep> {
+    fn keep(&self, plan: &CapturePlan, samples: Samples<'_>) -> Result<Keep> {
         let goes_on = self.start == StartMode::Resume && self.out.join(MANIFEST_FILE).exists();
         match plan.keep {
             Some(keep) => Ok(keep),
@@ -111,7 +117,8 @@ pub fn run(
 ) -> Result<CaptureSummary> {
     request.check()?;
     fetch::run(&request.plan.model, watch, cancel)?;
-    let Loaded { samples, report } = request.prompts()?;
+    let Spooled { samples, report } = request.prompts()?;
+    let samples = Samples::from(&samples);
     let told = report.to_string();
     told.lines().for_each(|line| watch.note(line));
     let plan = CapturePlan {
@@ -123,10 +130,10 @@ pub fn run(
     let choice = request.model();
     let is_loaded = models.make_room_for(&choice);
     let plan = CapturePlan {
-        keep: Some(request.keep(&plan, &samples)?),
+        keep: Some(request.keep(&plan, samples)?),
         ..plan
     };
-    let estimate = Estimate::of(&plan, &samples, is_loaded)?;
+    let estimate = Estimate::of(&plan, samples, is_loaded)?;
     estimate.check()?;
     estimate.check_disk(&request.out)?;
     watch.accepted(&estimate);
@@ -138,7 +145,7 @@ pub fn run(
     let outcome = capture(
         &plan,
         model,
-        &samples,
+        samples,
         &request.out,
         request.start,
         &mut |event| tell(watch, event),

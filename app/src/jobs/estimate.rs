@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use kvlens_datasets::Sample;
+use kvlens_datasets::Samples;
 use kvlens_sessions::estimate::{
     AvailableMemory, CaptureEstimator, MemoryEstimate, readable_bytes,
 };
@@ -37,7 +37,7 @@ pub enum Estimated {
 ///
 /// # Errors
 /// A plan that cannot be captured.
-pub fn run(plan: &CapturePlan, samples: &[Sample]) -> Result<Estimated> {
+pub fn run(plan: &CapturePlan, samples: Samples<'_>) -> Result<Estimated> {
     match missing(&plan.model) {
         Some(id) => Ok(Estimated::Missing(id)),
         None => Ok(Estimated::Known(Box::new(Estimate::of(
@@ -54,7 +54,7 @@ pub const VALUES_FIT_BYTES: f64 = 1e9;
 ///
 /// # Errors
 /// A plan that cannot be captured.
-pub fn keep_by_size(plan: &CapturePlan, samples: &[Sample]) -> Result<Keep> {
+pub fn keep_by_size(plan: &CapturePlan, samples: Samples<'_>) -> Result<Keep> {
     let with_values = CapturePlan {
         keep: Some(Keep::KeysAndValues),
         ..plan.clone()
@@ -71,7 +71,7 @@ impl Estimate {
     ///
     /// # Errors
     /// A plan that cannot be captured.
-    pub fn of(plan: &CapturePlan, samples: &[Sample], is_loaded: bool) -> Result<Self> {
+    pub fn of(plan: &CapturePlan, samples: Samples<'_>, is_loaded: bool) -> Result<Self> {
         let estimator = CaptureEstimator::open(plan)?;
         let mut memory = estimator.estimate(samples)?;
         let mut available = available_memory();

@@ -19,14 +19,25 @@ pub const UNFINISHED_PREFIX: &str = ".kvlens-unfinished-";
 pub fn check_can_create(path: &Path) -> Result<()> {
     let absolute = std::path::absolute(path)
         .with_context(|| format!("this is no usable output path: {}", path.display()))?;
-    let there = absolute
-        .ancestors()
-        .find(|ancestor| ancestor.exists())
-        .unwrap_or(&absolute);
+    let there = existing(&absolute);
     let probe = there.join(format!(".kvlens-probe-{}", std::process::id()));
     fs::create_dir(&probe)
         .and_then(|()| fs::remove_dir(&probe))
         .map_err(|error| unwritable(path, &error))
+}
+
+/// The folder that is there and in which a path lies, or will.
+#[must_use]
+pub fn folder_above(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    existing(absolute.parent().unwrap_or(&absolute)).to_owned()
+}
+
+fn existing(absolute: &Path) -> &Path {
+    let mut ancestors = absolute.ancestors();
+    ancestors
+        .find(|ancestor| ancestor.exists())
+        .unwrap_or(absolute)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> anyhow::Error {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use kvlens_datasets::{LoadReport, Loaded, Sample};
+use kvlens_datasets::{Sample, Samples};
 use kvlens_sessions::StartMode;
 
 use super::capture::{CaptureRequest, run as capture};
@@ -26,23 +26,24 @@ pub fn foretell(
     models: &mut Models,
     cancel: &Cancel,
 ) -> Result<Duration> {
-    let samples = request.prompts()?.samples;
-    let beginnings = samples
-        .first()
-        .map(|first| SHORT_LETTERS.map(|letters| beginning(first, letters)));
+    let prompts = request.prompts()?;
+    let (mut beginnings, mut letters) = (Vec::new(), Vec::new());
+    for sample in Samples::from(&prompts.samples).iter() {
+        let sample = sample?;
+        if letters.is_empty() {
+            beginnings.extend(SHORT_LETTERS.map(|letters| beginning(&sample, letters)));
+        }
+        letters.push(sample.prompt.len());
+    }
     let aside = Aside::new();
     let short = CaptureRequest {
-        prompts: Some(Loaded {
-            samples: beginnings.into_iter().flatten().collect(),
-            report: LoadReport::default(),
-        }),
+        prompts: Some(beginnings),
         out: aside.0.clone(),
         start: StartMode::Replace,
         ..request.clone()
     };
     let mut clock = Clock::default();
     capture(&short, models, &mut clock, cancel)?;
-    let letters: Vec<usize> = samples.iter().map(|sample| sample.prompt.len()).collect();
     Ok(extrapolated(&clock.took, &letters))
 }
 

@@ -58,7 +58,8 @@ fn an_unknown_extension_says_which_are_read() {
 
 #[test]
 fn a_missing_file_and_bytes_that_are_no_text_are_named() {
-    let error = load(&DataSpec::File("no/such.txt".into())).unwrap_err();
+    let missing = DataSpec::File("no/such.txt".into());
+    let error = load_with(&[missing], &LoadOptions::default()).unwrap_err();
     assert!(error.to_string().ends_with("no/such.txt"), "{error}");
     let error = load_text("a.txt", b"abc\xff").unwrap_err();
     assert!(matches!(error, DatasetError::NotUtf8 { byte: 3, .. }));
@@ -87,7 +88,8 @@ fn missing_ids_come_from_stem_and_row_and_repeated_ones_are_numbered() {
 #[test]
 fn ids_are_unique_across_sources() {
     let spec: DataSpec = "demo:samples=1".parse().unwrap();
-    let samples = load_all(&[spec.clone(), spec]).unwrap();
+    let both = [spec.clone(), spec];
+    let samples = load_with(&both, &LoadOptions::default()).unwrap().samples;
     assert_eq!(ids(&samples), ["facts-512-end-0", "facts-512-end-0-2"]);
 }
 
@@ -300,7 +302,7 @@ fn reading_can_be_stopped() {
 #[test]
 fn written_samples_are_read_back_as_they_are() {
     let spec: DataSpec = "niah:samples=3,length=200,question=both".parse().unwrap();
-    let mut samples = load(&spec).unwrap();
+    let mut samples = load_with(&[spec], &LoadOptions::default()).unwrap().samples;
     samples[0].answer_prefix = Some(" x".to_owned());
     let mut text = Vec::new();
     crate::write_samples(&mut text, &samples).unwrap();
@@ -457,7 +459,7 @@ fn questions_of_a_whole_file_are_moved_or_refused() {
 #[test]
 fn the_demo_task_is_loaded_by_its_specification() {
     let spec: DataSpec = "demo:question=start".parse().unwrap();
-    let samples = load(&spec).unwrap();
+    let samples = load_with(&[spec], &LoadOptions::default()).unwrap().samples;
     assert_eq!(samples.len(), 4);
     assert!(
         samples

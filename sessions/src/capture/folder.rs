@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kvlens_datasets::Sample;
+use kvlens_datasets::{Sample, Samples};
 
 use crate::SessionError;
 use crate::error::Context;
@@ -42,11 +42,11 @@ impl SessionFolder {
         plan: &CapturePlan,
         model: &Model,
         windows: &[ReadyWindow],
-        samples: &[Sample],
+        samples: Samples<'_>,
         out: &Path,
         mode: StartMode,
     ) -> Result<Self, SessionError> {
-        let fresh = new_manifest(plan, model, windows, samples);
+        let fresh = new_manifest(plan, model, windows, samples)?;
         if out.exists() && mode == StartMode::New {
             return Err(refused(
                 out,
@@ -154,12 +154,13 @@ fn new_manifest(
     plan: &CapturePlan,
     model: &Model,
     windows: &[ReadyWindow],
-    samples: &[Sample],
-) -> Manifest {
+    samples: Samples<'_>,
+) -> Result<Manifest, SessionError> {
+    let entries = samples.iter().map(|sample| Ok(pending(&*sample?)));
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    Manifest {
+    Ok(Manifest {
         format_version: FORMAT_VERSION,
         kvlens_version: env!("CARGO_PKG_VERSION").to_owned(),
         created_unix_secs: since_1970.as_secs(),
@@ -174,8 +175,8 @@ fn new_manifest(
         shape: model.config().into(),
         device: model.device_name(),
         dtype: model.dtype_name().to_owned(),
-        samples: samples.iter().map(pending).collect(),
-    }
+        samples: entries.collect::<Result<_, SessionError>>()?,
+    })
 }
 
 fn pending(sample: &Sample) -> SampleEntry {

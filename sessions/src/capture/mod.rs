@@ -7,7 +7,7 @@ mod sample;
 
 use std::path::Path;
 
-use kvlens_datasets::Sample;
+use kvlens_datasets::{Sample, Samples};
 
 pub use events::{CaptureEvent, CaptureSummary, Stage};
 pub use folder::StartMode;
@@ -16,31 +16,33 @@ use crate::files::write_file;
 use crate::hash::sha256_hex;
 use crate::model::Model;
 use crate::plan::CapturePlan;
-use crate::prefill::Prefilled;
 use crate::store::{SampleState, sample_file_name, write_sample};
 use crate::windows::{ReadyWindow, expand_all, parse_windows};
 use crate::{CancelFlag, Needs, SessionError};
 use folder::SessionFolder;
 pub(crate) use prepared::{Lengths, check_positions, refuse_far_too_long};
 use prepared::{check_all, prepare};
+use sample::SeenPrompt;
 
 /// Runs `plan` with a loaded model on `samples` and writes the session `out`.
 ///
 /// Everything that can be refused is refused before anything is written: windows, prompts that are empty or
 /// longer than the model's positions, an output that cannot be written. A finished sample is on disk before
-/// the next begins.
+/// the next begins. Samples are read one after the other each time that they are needed, so that those of a data set
+/// that lies on disk take the memory of two.
 ///
 /// # Errors
 /// A sentence for what was refused; [`SessionError::Cancelled`] after a cancel, with finished samples kept.
-pub fn capture(
+pub fn capture<'a>(
     plan: &CapturePlan,
     model: &Model,
-    samples: &[Sample],
+    samples: impl Into<Samples<'a>>,
     out: &Path,
     start: StartMode,
     on_event: &mut dyn FnMut(CaptureEvent),
     cancel: &CancelFlag,
 ) -> Result<CaptureSummary, SessionError> {
+    let samples = samples.into();
     plan.decode.check()?;
     let windows = parse_windows(&expand_all(&plan.windows, model.source()))?
         .into_iter()
@@ -82,14 +84,16 @@ struct CaptureJob<'a> {
 impl CaptureJob<'_> {
     fn run_all(
         &self,
-        samples: &[Sample],
+        samples: Samples<'_>,
         folder: &mut SessionFolder,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<CaptureSummary, SessionError> {
         let mut summary = CaptureSummary::default();
         let count = samples.len();
         let mut shared = None;
-        for (index, sample) in samples.iter().enumerate() {
+        let mut left = samples.iter().enumerate().peekable();
+        while let Some((index, sample)) = left.next() {
+            let sample = &*sample?;
             if folder.is_finished(index) {
                 summary.already_finished += 1;
                 continue;
@@ -101,7 +105,8 @@ impl CaptureJob<'_> {
                 id: id.clone(),
             });
             let written = self.run_and_write(sample, index, folder, &mut shared, on_event);
-            shared = shared.filter(|_| share_a_prefill(sample, samples.get(index + 1)));
+            let next = left.peek().and_then(|(_, next)| next.as_deref().ok());
+            shared = shared.filter(|_| share_a_prefill(sample, next));
             match written {
                 Ok(state) => {
                     folder.set_state(index, state)?;
@@ -132,7 +137,7 @@ impl CaptureJob<'_> {
         sample: &Sample,
         index: usize,
         folder: &SessionFolder,
-        shared: &mut Option<Prefilled>,
+        shared: &mut Option<SeenPrompt>,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<SampleState, SessionError> {
         let captured = self.capture_sample(&prepare(self, sample)?, shared, on_event)?;

@@ -1,6 +1,6 @@
 //! Everything about the samples that can be refused before the first of them runs.
 
-use kvlens_datasets::Sample;
+use kvlens_datasets::{Sample, Samples};
 
 use super::CaptureJob;
 use crate::SessionError;
@@ -19,17 +19,18 @@ pub(crate) struct PreparedSample<'a> {
 /// Refuses what can be refused before anything is written, and gives the room that questions and decode stages need
 /// behind the prompts. The prompts' ids are not kept: those of a large data set take more memory than a capture, and a
 /// prompt is encoded in no time beside its prefill.
-pub(super) fn check_all(job: &CaptureJob<'_>, samples: &[Sample]) -> Result<Needs, SessionError> {
+pub(super) fn check_all(job: &CaptureJob<'_>, samples: Samples<'_>) -> Result<Needs, SessionError> {
     if samples.is_empty() {
         return Err(SessionError::Plan {
             reason: "the data hold no sample".to_owned(),
         });
     }
     let mut most = 0;
-    for sample in samples {
+    for sample in samples.iter() {
         job.cancel.check()?;
-        let question_tokens = prepare(job, sample)?.prompt.question_ids.len();
-        most = most.max(job.plan.decode.tokens_behind(sample, question_tokens));
+        let sample = sample?;
+        let question_tokens = prepare(job, &sample)?.prompt.question_ids.len();
+        most = most.max(job.plan.decode.tokens_behind(&sample, question_tokens));
     }
     Ok(Needs::room(most))
 }

@@ -14,11 +14,17 @@ use crate::prefill::{Prefilled, RunControl};
 use crate::store::{CapturedSample, LaterQuestion, SampleRecord};
 use crate::windows::{Decode, ReadyWindow};
 
+/// A prompt that was run, and what the windows saw of it: the same for every question that comes after it.
+pub(super) struct SeenPrompt {
+    prefilled: Prefilled,
+    observations: Vec<Observation>,
+}
+
 impl CaptureJob<'_> {
     pub(super) fn capture_sample(
         &self,
         prepared: &PreparedSample<'_>,
-        shared: &mut Option<Prefilled>,
+        shared: &mut Option<SeenPrompt>,
         on_event: &mut dyn FnMut(CaptureEvent),
     ) -> Result<CapturedSample, SessionError> {
         let started = Instant::now();
@@ -27,18 +33,17 @@ impl CaptureJob<'_> {
             self.plan.decode.of(prepared.sample.answer_tokens),
             prepared.answer_ids.clone(),
         );
-        let mut prefilled = self.prefill(prepared, shared.take(), on_event)?;
+        let (mut prefilled, seen) = self.prefill(prepared, shared.take(), on_event)?;
         let oracle = self.observe(&decode, &Stage::Decode, &mut prefilled, on_event)?;
         let keep = self.plan.keep();
         let decode_cache = match keep.has_values() {
             true => Some(prefilled.decode_cache()?),
             false => None,
         };
-        let mut observations = Vec::with_capacity(self.windows.len());
-        for window in self.windows {
-            let stage = Stage::Window(window.label().to_owned());
-            observations.push(self.observe_timed(window, &stage, &mut prefilled, on_event)?);
-        }
+        let observations = match seen {
+            Some(observations) => observations,
+            None => self.observe_all(&mut prefilled, on_event)?,
+        };
         let keys = prefilled.keys_for_scoring(self.model)?;
         let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
         let values = decode_cache
@@ -49,7 +54,10 @@ impl CaptureJob<'_> {
             .sample
             .later_question
             .is_some()
-            .then_some(prefilled);
+            .then(|| SeenPrompt {
+                prefilled,
+                observations: observations.clone(),
+            });
         Ok(CapturedSample::new(
             record,
             oracle,
@@ -59,21 +67,21 @@ impl CaptureJob<'_> {
         ))
     }
 
-    /// The prompt's forward pass, or the one before if it was of the same prompt.
+    /// The prompt's forward pass, or the one before, with what was seen of it, if it was of the same prompt.
     fn prefill(
         &self,
         prepared: &PreparedSample<'_>,
-        shared: Option<Prefilled>,
+        shared: Option<SeenPrompt>,
         on_event: &mut dyn FnMut(CaptureEvent),
-    ) -> Result<Prefilled, SessionError> {
+    ) -> Result<(Prefilled, Option<Vec<Observation>>), SessionError> {
         let ids = &prepared.prompt.ids;
-        if let Some(prefilled) = shared.filter(|shared| shared.prompt_ids() == ids) {
+        if let Some(seen) = shared.filter(|shared| shared.prefilled.prompt_ids() == ids) {
             on_event(CaptureEvent::Progress {
                 stage: Stage::Prefill,
                 done_tokens: ids.len(),
                 total_tokens: ids.len(),
             });
-            return Ok(prefilled);
+            return Ok((seen.prefilled, Some(seen.observations)));
         }
         let mut control = RunControl {
             cancel: self.cancel,
@@ -86,7 +94,20 @@ impl CaptureJob<'_> {
             },
         };
         let needs = self.room.clone().and(self.needs);
-        Prefilled::run(self.model, ids, &needs, &mut control)
+        let prefilled = Prefilled::run(self.model, ids, &needs, &mut control)?;
+        Ok((prefilled, None))
+    }
+
+    fn observe_all(
+        &self,
+        prefilled: &mut Prefilled,
+        on_event: &mut dyn FnMut(CaptureEvent),
+    ) -> Result<Vec<Observation>, SessionError> {
+        let observed = self.windows.iter().map(|window| {
+            let stage = Stage::Window(window.label().to_owned());
+            self.observe_timed(window, &stage, prefilled, on_event)
+        });
+        observed.collect()
     }
 
     /// Observes as often as the plan says and keeps the median of the times.

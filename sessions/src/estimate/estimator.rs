@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use candle_core::{DType, Device};
-use kvlens_datasets::{Sample, TokenCounter};
+use kvlens_datasets::{Sample, Samples, TokenCounter};
 
 use super::fit::AvailableMemory;
 use super::stages::{MemoryPart, REPACKED_PART, SampleStages, StageMemory, WEIGHTS_PART};
@@ -150,11 +150,16 @@ impl CaptureEstimator {
     /// # Errors
     /// A prompt that cannot be encoded, or that passes the model's positions with what stands behind it; what a
     /// window says of the files that it needs.
-    pub fn estimate(&self, samples: &[Sample]) -> Result<MemoryEstimate, SessionError> {
+    pub fn estimate<'a>(
+        &self,
+        samples: impl Into<Samples<'a>>,
+    ) -> Result<MemoryEstimate, SessionError> {
+        let samples = samples.into();
         let positions = self.positions();
         let mut longest = self.nothing_yet(samples.len());
         let mut session_bytes = 0.0;
-        for sample in samples {
+        for sample in samples.iter() {
+            let sample = &*sample?;
             let lengths = self.lengths(sample)?;
             check_positions(sample, lengths, &self.plan, &self.needs, positions)?;
             let run = Variation {
@@ -176,7 +181,7 @@ impl CaptureEstimator {
     ///
     /// # Errors
     /// As [`estimate`](Self::estimate).
-    pub fn session_bytes(&self, samples: &[Sample]) -> Result<f64, SessionError> {
+    pub fn session_bytes<'a>(&self, samples: impl Into<Samples<'a>>) -> Result<f64, SessionError> {
         Ok(self.estimate(samples)?.session_bytes)
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use kvlens_datasets::{DataSpec, Sample, load};
+use kvlens_datasets::{DataSpec, LoadOptions, Sample, load_with};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::windows::{Decode, ReadyWindow, parse_window};
 use kvlens_sessions::{
@@ -21,7 +21,8 @@ pub fn demo_model() -> Model {
 }
 
 pub fn demo_samples(spec: &str) -> Vec<Sample> {
-    load(&spec.parse::<DataSpec>().unwrap()).unwrap()
+    let spec: DataSpec = spec.parse().unwrap();
+    load_with(&[spec], &LoadOptions::default()).unwrap().samples
 }
 
 pub fn plan(windows: &[&str], max_tokens: usize) -> CapturePlan {

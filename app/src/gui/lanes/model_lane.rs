@@ -12,7 +12,6 @@ use crate::gui::questions::{fidelity, queries};
 use crate::jobs::capture::{CaptureRequest, Left, left_behind, run as capture};
 use crate::jobs::failure::is_cancelled;
 use crate::jobs::models::Models;
-use crate::jobs::prompts;
 
 /// Holds the model between two jobs.
 #[derive(Default)]
@@ -38,8 +37,6 @@ impl ModelLane {
     fn capture(&mut self, order: &CaptureOrder, reporter: &Reporter<'_>) -> anyhow::Result<()> {
         let request = request_of(order)?;
         let out = &order.out;
-        let prompts = request.prompts.as_ref();
-        let count = prompts.map_or(0, |loaded| loaded.samples.len());
         let on_sample = || match Session::open(out) {
             Ok(session) => (reporter.event)(Event::SampleCaptured(describe(&session))),
             Err(error) => (reporter.event)(Event::Warning(error.to_string())),
@@ -51,7 +48,7 @@ impl ModelLane {
                 let again = (summary.failed > 0).then(|| going_on(order));
                 (reporter.event)(Event::Captured {
                     info,
-                    samples: count,
+                    samples: summary.finished + summary.failed + summary.already_finished,
                     again,
                 });
                 Ok(())
@@ -102,12 +99,15 @@ impl ModelLane {
 fn request_of(order: &CaptureOrder) -> anyhow::Result<CaptureRequest> {
     let out = &order.out;
     let (plan, prompts) = match &order.plan {
-        Some(plan) => (plan.as_ref().clone(), prompts::load(plan)?),
-        None => (order.settings.plan()?, order.settings.prompts()?),
+        Some(plan) => (plan.as_ref().clone(), None),
+        None => {
+            let typed = order.settings.typed_prompt();
+            (order.settings.plan()?, typed.map(|typed| vec![typed]))
+        }
     };
     let request = CaptureRequest {
         plan,
-        prompts: Some(prompts),
+        prompts,
         out: out.clone(),
         start: order.start,
     };

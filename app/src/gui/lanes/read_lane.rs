@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
+use kvlens_datasets::Samples;
 use kvlens_sessions::Session;
 
 use super::copied::copy_session;
@@ -19,6 +20,7 @@ use crate::gui::state::HeadAddress;
 use crate::gui::{export, questions};
 use crate::jobs::estimate::{self, Estimated};
 use crate::jobs::failure::is_cancelled;
+use crate::jobs::prompts::Beginning;
 use crate::measurement::MeasureOptions;
 
 /// What stays between two jobs.
@@ -170,16 +172,24 @@ fn attention(key: AttentionKey, reporter: &Reporter<'_>) -> anyhow::Result<Atten
     AttentionPicture::at(&part, Some(within), key)
 }
 
+/// Text of prompts that is read for the preview: a file may have any size, and each change of a field reads it anew.
+const PREVIEW_BYTES: usize = 8 << 20;
+
 /// What the capture of these settings would take, or that its model has to be fetched first. Its prompts are told before.
 fn estimated(settings: &CaptureSettings, reporter: &Reporter<'_>) -> anyhow::Result<String> {
     let plan = settings.plan()?;
-    let loaded = settings.prompts();
-    let known = loaded.as_ref().ok();
-    let preview = known.and_then(|loaded| PromptPreview::of(&plan, loaded).ok());
+    let first = settings.first_prompts(PREVIEW_BYTES, reporter.cancel);
+    let known = first.as_ref().ok();
+    let preview = known.and_then(|first| PromptPreview::of(&plan, first).ok());
     (reporter.event)(Event::PromptsRead(preview));
     reporter.cancel.check()?;
-    Ok(match estimate::run(&plan, &loaded?.samples)? {
+    let Beginning { loaded, is_whole } = first?;
+    let line = match estimate::run(&plan, Samples::from(&loaded.samples))? {
         Estimated::Missing(id) => format!("{id} will be fetched from the hub"),
         Estimated::Known(estimate) => estimate.peak_line(),
+    };
+    Ok(match is_whole {
+        true => line,
+        false => format!("{line} (of the first {} prompts)", loaded.samples.len()),
     })
 }

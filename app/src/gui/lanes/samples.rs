@@ -249,7 +249,7 @@ impl SampleMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kvlens_datasets::{DataSpec, load};
+    use kvlens_datasets::{DataSpec, LoadOptions, load_with};
     use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
     use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
 
@@ -293,7 +293,7 @@ mod tests {
         };
         let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
         let data = "demo:length=512,samples=2".parse::<DataSpec>().unwrap();
-        let samples = load(&data).unwrap();
+        let samples = load_with(&[data], &LoadOptions::default()).unwrap().samples;
         let never = CancelFlag::default();
         let (new, quiet) = (StartMode::New, &mut |_| {});
         capture(&plan, &model, &samples, out, new, quiet, &never).unwrap();

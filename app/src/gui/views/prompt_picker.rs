@@ -142,6 +142,9 @@ fn preview_ui(ui: &mut Ui, view: &View<'_>) {
     for task in &preview.tasks {
         ui.weak(task.line());
     }
+    if preview.has_more {
+        ui.weak("These are the first; the capture reads them all.");
+    }
     for line in &preview.report {
         ui.weak(line.trim());
     }

@@ -98,7 +98,12 @@ pub fn captured_of(spec: &str, windows: &[&str]) -> (TempDir, PathBuf) {
         dtype: DtypeChoice::Auto,
         ..CapturePlan::plain(ModelSource::Demo, vec![spec.to_owned()])
     };
-    let samples = kvlens_datasets::load(&spec.parse().unwrap()).unwrap();
+    let samples = kvlens_datasets::load_with(
+        &[spec.parse().unwrap()],
+        &kvlens_datasets::LoadOptions::default(),
+    )
+    .unwrap()
+    .samples;
     let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
     capture(
         &plan,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, Var};
 use kvlens_analysis::{ForcedKeep, Importance, Scoring, SideScoring};
-use kvlens_datasets::{DataSpec, load};
+use kvlens_datasets::{DataSpec, LoadOptions, load_with};
 
 use super::objective::{Rows, gradient, loss, targets};
 use super::*;
@@ -276,7 +276,10 @@ fn small_plan(method: TrainedMethod) -> WindowTrainingPlan {
 }
 
 fn data() -> WindowTrainingData {
-    let load = |spec: &str| load(&spec.parse::<DataSpec>().unwrap()).unwrap();
+    let load = |spec: &str| {
+        let spec: DataSpec = spec.parse().unwrap();
+        load_with(&[spec], &LoadOptions::default()).unwrap().samples
+    };
     WindowTrainingData {
         training: load("facts:length=160,samples=3,seed=5"),
         held_out: vec![
