@@ -21,6 +21,7 @@ mod markdown;
 mod needle;
 mod output;
 mod overlap;
+mod parquet_pages;
 mod partial_file;
 mod profile;
 mod questions;
