@@ -88,6 +88,8 @@ fn no_out(arguments: &CaptureArguments) -> bool {
 /// [`Failure::BadInput`] for what it leaves open.
 pub fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>> {
     let flags = arguments.flags.clone().or(file.flags);
+    // what contradicts itself is told before what is left open
+    let shared = flags.plan(ModelSource::Demo, Vec::new())?;
     let lacks = |key: &str| Failure::BadInput(format!("the plan names no {key}, nor does --{key}"));
     let models: Vec<ModelSource> = match &arguments.model {
         Some(model) => vec![model.clone()],
@@ -114,7 +116,11 @@ pub fn of_plan(arguments: &CaptureArguments, file: PlanFile) -> Result<Vec<Cell>
         for data in &data {
             let name = unused(format!("{}-{}", model_stem(model), data_stem(data)), &names);
             cells.push(Cell {
-                plan: flags.plan(model.clone(), data.clone())?,
+                plan: CapturePlan {
+                    model: model.clone(),
+                    data: data.clone(),
+                    ..shared.clone()
+                },
                 out: out.as_ref().map(|out| out.join(format!("{name}.kvlens"))),
             });
             names.push(name);

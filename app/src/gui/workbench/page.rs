@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use egui::ColorImage;
 
 use super::Workbench;
@@ -42,7 +44,7 @@ impl Workbench {
         ));
         let compared = escaped_html(&shown.options.compared());
         let script = escaped_html(&self.script_of_now());
-        let picture = base64(picture);
+        let picture = STANDARD.encode(picture);
         Ok(format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
              <style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n<p>{facts}</p>\n<p>{compared}</p>\n\
@@ -50,45 +52,5 @@ impl Workbench {
              <h2>The same in KVLens</h2>\n<p>Save this as look.json and run \
              <code>kvlens open --script look.json</code>.</p>\n<pre>{script}</pre>\n</body></html>\n"
         ))
-    }
-}
-
-/// Bytes in the 64 letters of RFC 4648.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let byte = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let letter = (bits >> (18 - 6 * place)) & 63;
-            text.push(match place <= three.len() {
-                true => char::from(LETTERS[letter as usize]),
-                false => '=',
-            });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The examples of RFC 4648, section 10.
-    #[test]
-    fn bytes_become_the_letters_of_the_standard() {
-        let expected = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ];
-        for (bytes, text) in expected {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
     }
 }
