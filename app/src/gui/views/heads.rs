@@ -166,8 +166,8 @@ fn sort_ui(ui: &mut Ui, view: &View<'_>, by: HeadNumber, commands: &mut Commands
     let is_sorted = sort.by == by;
     let mark = match (is_sorted, sort.highest_first) {
         (false, _) => "",
-        (true, true) => " ↓",
-        (true, false) => " ↑",
+        (true, true) => " ⬇",
+        (true, false) => " ⬆",
     };
     let text = format!("{}{mark}", short(by));
     let mut help = format!("{}. Click to sort", explain(by));
