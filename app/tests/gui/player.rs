@@ -44,7 +44,8 @@ fn the_player_tells_what_of_each_steps_attention_stays() {
     let weights = &captured.keys().attention_rows(rows, 1, 0).unwrap()[0];
     let tokens = sample.record.prompt_ids.len();
 
-    send(&mut bench, ExportCommand::CopyNumbers(Pane::PLAYER));
+    inside_mut(&mut bench).send(ExportCommand::CopyNumbers(Pane::PLAYER));
+    bench.step();
     let table = copied(&bench);
     let lines = table.lines().map(|line| line.split('\t').collect());
     let lines: Vec<Vec<&str>> = lines.collect();

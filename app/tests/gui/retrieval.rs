@@ -184,7 +184,8 @@ fn the_heads_that_lose_what_they_read_are_found_in_under_ten_commands() {
     );
 
     // the list, the way back, and a selection that nothing meets
-    send(&mut bench, ExportCommand::CopyNumbers(Pane::HEADS));
+    inside_mut(&mut bench).send(ExportCommand::CopyNumbers(Pane::HEADS));
+    bench.step();
     let table = copied(&bench);
     let lines: Vec<Vec<&str>> = table
         .lines()

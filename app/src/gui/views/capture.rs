@@ -64,8 +64,15 @@ fn following_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         commands.send(CaptureCommand::FollowSession);
     }
     let copy = ui
-        .small_button("Copy command")
+        .small_button("Command")
         .on_hover_text("Copy the command line that runs this capture");
+    copy.widget_info(|| {
+        egui::WidgetInfo::labeled(
+            egui::Role::Button,
+            true,
+            "Copy the command line of the capture",
+        )
+    });
     if copy.clicked() {
         commands.send(CaptureCommand::CopyCapture);
     }

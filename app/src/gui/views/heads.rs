@@ -136,13 +136,16 @@ fn table_ui(ui: &mut Ui, view: &View<'_>, table: &HeadTable, commands: &mut Comm
                 .striped(true)
                 .sense(egui::Sense::click())
                 .column(Column::initial(44.0))
-                .columns(Column::initial(58.0).at_least(46.0), told.len())
+                .columns(Column::initial(66.0).at_least(46.0), told.len())
                 .header(ROW_HEIGHT, |mut header| {
                     header.col(|ui| {
                         ui.strong("head").on_hover_text("Layer.head");
                     });
                     for by in &told {
-                        header.col(|ui| sort_ui(ui, view, *by, commands));
+                        header.col(|ui| {
+                            ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
+                            sort_ui(ui, view, *by, commands);
+                        });
                     }
                 })
                 .body(|body| {
@@ -163,8 +166,8 @@ fn sort_ui(ui: &mut Ui, view: &View<'_>, by: HeadNumber, commands: &mut Commands
     let is_sorted = sort.by == by;
     let mark = match (is_sorted, sort.highest_first) {
         (false, _) => "",
-        (true, true) => " ▼",
-        (true, false) => " ▲",
+        (true, true) => " ⬇",
+        (true, false) => " ⬆",
     };
     let text = format!("{}{mark}", short(by));
     let mut help = format!("{}. Click to sort", explain(by));
