@@ -186,7 +186,8 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps, title: &str, values: 
                 map: ColorMap::Sequential,
                 color_bar: true,
             },
-            version: view.data.answers.maps.version(),
+            // both only grow, so the sum tells any change of either
+            version: view.data.answers.maps.version() + view.data.answers.fidelity.version(),
             axes: Some(["Depth", "Tokens"]),
             ticks: [
                 &|row| grid.depths.get(row).map_or(String::new(), f64::to_string),
