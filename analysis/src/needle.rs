@@ -42,6 +42,8 @@ pub struct NeedlePlace {
 pub struct NeedleValues {
     /// Task score of what the model answered from the full cache, 0..=1.
     pub score: Option<f64>,
+    /// Task score of what it answers from the cache that the window evicted, 0..=1; only of samples that were evicted.
+    pub evicted_score: Option<f64>,
     /// Share of the needle's tokens that the window's rule keeps, 0..=1: a mean over heads.
     pub evidence_kept: Option<f64>,
     /// Recall of the decode stage, 0..=1: a mean over heads.
@@ -70,6 +72,8 @@ pub struct NeedleCell<'a> {
     pub samples: usize,
     /// Of [`NeedleValues::score`].
     pub score: Option<NeedleMean>,
+    /// Of [`NeedleValues::evicted_score`].
+    pub evicted_score: Option<NeedleMean>,
     /// Of [`NeedleValues::evidence_kept`].
     pub evidence_kept: Option<NeedleMean>,
     /// Of [`NeedleValues::recall`].
@@ -141,6 +145,17 @@ impl NeedleGrid {
         bits.into_iter().map(f64::from_bits).collect()
     }
 
+    /// Names of the samples of a cell of any window.
+    pub fn samples(&self, length: usize, depth: f64) -> Vec<&str> {
+        let depth = depth.to_bits();
+        let cells =
+            (0..self.windows.len()).filter_map(|window| self.cells.get(&(window, length, depth)));
+        let mut names: Vec<&str> = cells.flat_map(BTreeMap::keys).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The mean of a value over the samples of a cell; NaN where none has it.
     pub fn mean(
         &self,
@@ -170,6 +185,7 @@ impl NeedleGrid {
                 },
                 samples: samples.len(),
                 score: mean_of(|values| values.score),
+                evicted_score: mean_of(|values| values.evicted_score),
                 evidence_kept: mean_of(|values| values.evidence_kept),
                 recall: mean_of(|values| values.recall),
             }
@@ -204,6 +220,7 @@ mod tests {
     fn values(score: f64, evidence_kept: f64) -> NeedleValues {
         NeedleValues {
             score: Some(score),
+            evicted_score: None,
             evidence_kept: Some(evidence_kept),
             recall: Some(f64::NAN),
         }
@@ -249,6 +266,8 @@ mod tests {
             |length, depth| grid.mean("last:8", length, depth, |values| values.evidence_kept);
         assert_eq!(kept(2048, 1.0), 0.5);
         assert!(kept(2048, 0.0).is_nan());
+        assert_eq!(grid.samples(2048, 1.0), ["a", "b"]);
+        assert!(grid.samples(2048, 0.0).is_empty());
     }
 
     #[test]

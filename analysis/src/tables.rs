@@ -48,7 +48,10 @@ pub use figure::{FigureRow, FigureTable};
 pub use importance::{ImportanceInput, ImportanceRow, ImportanceTable};
 pub use json_rows::JsonRows;
 pub use markdown::{markdown, markdown_columns};
-pub use needle::{NeedleRow, NeedleTable, needle_rows};
+pub use needle::{
+    FidelityNeedleRow, FidelityNeedleTable, NeedleRow, NeedleTable, fidelity_needle_rows,
+    needle_rows,
+};
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
 pub use profile::{ProfileRow, ProfileTable, profile_rows};
@@ -84,7 +87,8 @@ pub use writer::{Table, TableWriter};
 ///
 /// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better. `fidelity` has it,
 /// too.
-/// `difference` has `margin` and `equivalent`. The tables `evidence`, `profile` and `needle` are new.
+/// `difference` has `margin` and `equivalent`. The tables `evidence`, `profile`, `needle` and
+/// `fidelity_needle` are new.
 pub const SCHEMA_VERSION: &str = "5";
 
 /// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
@@ -113,6 +117,7 @@ pub fn declared() -> Vec<TableDeclaration> {
         FidelityTable::declaration(),
         FidelityStepsTable::declaration(),
         FidelitySummaryTable::declaration(),
+        FidelityNeedleTable::declaration(),
         RecallFidelityTable::declaration(),
         FigureTable::declaration(),
     ]

@@ -1,11 +1,16 @@
 //! Prompts that are too long for the model: left out, cut, or refused.
 
+mod far_too_long;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::parts::PromptParts;
 use crate::sample::{QuestionPlace, Sample};
+use far_too_long::certain_gap;
 
 /// How often a cut prompt may turn out too long again, because tokens merge anew where it was cut.
 const TRIES: usize = 16;
@@ -124,8 +129,16 @@ pub(crate) fn fit(
     if matches!(too_long, TooLong::Refuse | TooLong::LeaveOut) {
         return stays("");
     }
+    let (sample, lost_before, mut excess) =
+        match certain_gap(&sample, limit_tokens, too_long, counter)? {
+            Some(gap) => {
+                let (shorter, lost) = cut(&sample, &gap);
+                let left = counter.prompt_tokens(&placed(&shorter)?)?;
+                (shorter, lost, left.saturating_sub(limit_tokens))
+            }
+            None => (sample, 0, tokens - limit_tokens),
+        };
     let tokens_of_prompt = Tokens::of(&sample, counter.spans(&sample.prompt)?);
-    let mut excess = tokens - limit_tokens;
     for _ in 0..TRIES {
         let Some(gap) = tokens_of_prompt.gap(excess, too_long) else {
             return stays("more would have to go than the document has");
@@ -138,7 +151,7 @@ pub(crate) fn fit(
                 sample: cut,
                 from_tokens: tokens,
                 to_tokens: left,
-                lost_evidence,
+                lost_evidence: lost_before + lost_evidence,
             });
         }
         excess += left - limit_tokens;

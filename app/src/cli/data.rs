@@ -188,8 +188,7 @@ fn show_one(
     let _ = writeln!(text, "  question: {}", place.unwrap_or("not told apart"));
     let tokens_before = |at: usize| {
         let before = prompt.get(..at).unwrap_or_default();
-        let spans = counter.spans(before).map_err(Failure::BadInput);
-        spans.map(|spans| spans.len())
+        counter.text_tokens(before).map_err(Failure::BadInput)
     };
     for span in &sample.evidence {
         let _ = writeln!(

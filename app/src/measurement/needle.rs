@@ -5,6 +5,7 @@ use kvlens_analysis::statistics::mean;
 use kvlens_analysis::{Budget, Metric, SampleGroup};
 use kvlens_sessions::SampleRecord;
 
+use super::fidelity::{FULL_LABEL, WindowOutcome};
 use super::{MeasuredSample, MeasuredWindow};
 
 /// Where the sample belongs in a grid; none of a sample without an asked length and depth.
@@ -28,9 +29,42 @@ pub fn needle_values(
     let of = |metric| Some(mean(&comparison.metric_map(metric, index))).filter(|it| !it.is_nan());
     Some(NeedleValues {
         score: record.score,
+        evicted_score: None,
         evidence_kept: of(Metric::EvidenceKept),
         recall: of(Metric::Recall),
     })
+}
+
+/// Adds the score of what the model answers from each evicted cache. The full cache counts at every budget.
+pub fn add_evictions(
+    grids: &mut NeedleGrids,
+    group: &SampleGroup,
+    content: &str,
+    place: NeedlePlace,
+    windows: &[WindowOutcome],
+) {
+    let evicted = windows.iter().filter(|window| window.label != FULL_LABEL);
+    let mut budgets: Vec<Budget> = Vec::new();
+    for outcome in evicted.flat_map(|window| &window.by_budget) {
+        if !budgets.contains(&outcome.budget) {
+            budgets.push(outcome.budget);
+        }
+    }
+    for window in windows {
+        for outcome in &window.by_budget {
+            let values = NeedleValues {
+                evicted_score: outcome.score,
+                ..NeedleValues::default()
+            };
+            let mut add = |budget| {
+                grids.add(group, budget, (content, place), (&window.label, values));
+            };
+            match window.label == FULL_LABEL {
+                true => budgets.iter().copied().for_each(add),
+                false => add(outcome.budget),
+            }
+        }
+    }
 }
 
 /// Adds what a sample, named by its content, says of each window at the budgets that apply to its prompt.

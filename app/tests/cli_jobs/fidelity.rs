@@ -7,8 +7,9 @@ use kvlens_analysis::tables::TableFile;
 
 use crate::support::{Ran, model_copy, names, numbers, read_table, run, run_ok, snapshot, texts};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "fidelity.parquet",
+    "fidelity_needle.parquet",
     "fidelity_steps.parquet",
     "fidelity_summary.parquet",
     "recall_fidelity.parquet",
@@ -104,7 +105,7 @@ fn evictions_are_measured_written_and_told() {
         }
     }
     the_summary_is_the_mean(&path.join("t"), &table);
-    let steps = read_table(&path.join("t"), FILES[1]);
+    let steps = read_table(&path.join("t"), FILES[2]);
     let compared: f64 = (0..table.rows())
         .filter(|&row| windows[row] != "full")
         .map(|row| numbers(&table, "steps")[row])
@@ -121,7 +122,7 @@ fn evictions_are_measured_written_and_told() {
 
 /// Of KL and recall, and of nothing where a figure is undefined.
 fn the_summary_is_the_mean(folder: &Path, table: &TableFile) {
-    let summary = read_table(folder, FILES[2]);
+    let summary = read_table(folder, FILES[3]);
     let (windows, budgets, metrics) = (
         texts(&summary, "window"),
         texts(&summary, "budget"),

@@ -525,6 +525,66 @@ fn a_needle_grid_is_a_table_and_maps() {
         let found = values[place.unwrap()].unwrap();
         assert!((found - kept[row]).abs() < 1e-6, "{panel}");
     }
+    // what the model answers after each eviction stands in a table and, with its folder beside the session, in maps
+    assert!(
+        !svg.contains("score after eviction"),
+        "fidelity was not run"
+    );
+    run_ok(
+        folder.path(),
+        &["fidelity", "s.kvlens", "--out", "f", "--budgets", "32"],
+    );
+    let evicted = folder.path().join("f");
+    let (one, cells) = (
+        read_table(&evicted, "fidelity.parquet"),
+        read_table(&evicted, "fidelity_needle.parquet"),
+    );
+    // the full cache, the decode stage and two windows
+    assert_eq!(cells.rows(), 4 * 2 * 2);
+    let scores_of = |window: &str, length: f64, depth: f64| -> f64 {
+        let (labels, scores) = (texts(&one, "window"), numbers(&one, "score"));
+        let (asked, at) = (numbers(&one, "asked_length"), numbers(&one, "depth"));
+        let found: Vec<f64> = (0..one.rows())
+            .filter(|&row| labels[row] == window && asked[row] == length && at[row] == depth)
+            .map(|row| scores[row])
+            .collect();
+        assert_eq!(found.len(), 2, "{window} {length} {depth}");
+        found.iter().sum::<f64>() / 2.0
+    };
+    let cell = |row: usize| {
+        let window = texts(&cells, "window")[row].clone();
+        (
+            window,
+            numbers(&cells, "asked_length")[row],
+            numbers(&cells, "depth")[row],
+        )
+    };
+    for row in 0..cells.rows() {
+        let (window, length, depth) = cell(row);
+        let expected = scores_of(&window, length, depth);
+        assert!(
+            (numbers(&cells, "score")[row] - expected).abs() < 1e-12,
+            "{window}"
+        );
+    }
+    let figure = [
+        "figure", "s.kvlens", "f", "--kind", "needle", "--budget", "32", "--out", "e.svg",
+    ];
+    run_ok(folder.path(), &figure);
+    let data = read_table(folder.path(), "e.parquet");
+    let (panels, values) = (texts(&data, "panel"), data.numbers("value").unwrap());
+    let (x, y) = (numbers(&data, "x"), numbers(&data, "y"));
+    for (window, length, depth) in (0..cells.rows()).map(cell) {
+        let panel = format!("{window}: score after eviction");
+        let place =
+            (0..data.rows()).find(|&at| panels[at] == panel && x[at] == length && y[at] == depth);
+        let is_shown = ["last:8", "random"].contains(&window.as_str());
+        assert_eq!(place.is_some(), is_shown, "{panel}");
+        if let Some(place) = place {
+            let expected = scores_of(&window, length, depth);
+            assert!((values[place].unwrap() - expected).abs() < 1e-12, "{panel}");
+        }
+    }
     // samples without a depth have no grid
     let refused = run(
         folder.path(),

@@ -15,6 +15,12 @@ use crate::plan::{CapturePlan, DecodePlan, Keep};
 use crate::prefill::Needs;
 use crate::windows::{Decode, Window, expand_all, parse_windows};
 
+/// Bytes of text for each position of the model that are counted at once: about two tokens' worth.
+const BYTES_A_POSITION: usize = 8;
+
+/// At least so many bytes are counted at once, which takes some hundred megabytes.
+const LEAST_PIECE_BYTES: usize = 1 << 20;
+
 /// What a capture takes. Memory is that of its longest prompt, question and decode stage, with which it stands highest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemoryEstimate {
@@ -202,6 +208,33 @@ impl CaptureEstimator {
         self.text.chat_template().is_some()
     }
 
+    /// How many tokens a text has, without special tokens. Of one that no prompt is long enough for, in pieces that end
+    /// with a line or a word where they can: a tokenizer takes hundreds of times the bytes of what it is given.
+    ///
+    /// # Errors
+    /// What the tokenizer says.
+    pub fn text_tokens(&self, text: &str) -> Result<usize, String> {
+        let (mut tokens, mut rest) = (0, text);
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(self.piece_end(rest));
+            tokens += self.spans(piece)?.len();
+            rest = behind;
+        }
+        Ok(tokens)
+    }
+
+    /// Where the first piece of a text ends.
+    fn piece_end(&self, text: &str) -> usize {
+        let bytes = self.positions().saturating_mul(BYTES_A_POSITION);
+        let bytes = bytes.max(LEAST_PIECE_BYTES);
+        if text.len() <= bytes {
+            return text.len();
+        }
+        let piece = &text[..text.floor_char_boundary(bytes)];
+        let end = piece.rfind('\n').or_else(|| piece.rfind(' '));
+        end.filter(|&end| end > 0).unwrap_or(piece.len())
+    }
+
     /// The model's positions.
     pub fn positions(&self) -> usize {
         self.model.config.max_positions
@@ -340,9 +373,23 @@ impl TokenCounter for CaptureEstimator {
 
     fn prompt_tokens(&self, sample: &Sample) -> Result<usize, String> {
         // also of a prompt that is far too long, which may be cut or left out
-        let encoded = self.text.encode_sample(sample, self.plan.chat());
-        let encoded = encoded.map_err(|error| error.to_string())?;
-        Ok(encoded.ids.len() + encoded.question_ids.len())
+        let (first, rest) = sample.prompt.split_at(self.piece_end(&sample.prompt));
+        let count = |sample: &Sample| {
+            let encoded = self.text.encode_sample(sample, self.plan.chat());
+            let encoded = encoded.map_err(|error| error.to_string())?;
+            Ok(encoded.ids.len() + encoded.question_ids.len())
+        };
+        if rest.is_empty() {
+            return count(sample);
+        }
+        let beginning = Sample {
+            prompt: first.to_owned(),
+            later_question: sample.later_question.clone(),
+            answer_prefix: sample.answer_prefix.clone(),
+            without_chat: sample.without_chat,
+            ..Sample::default()
+        };
+        Ok::<usize, String>(count(&beginning)? + self.text_tokens(rest)?)
     }
 
     fn tokens_behind(&self, sample: &Sample) -> usize {

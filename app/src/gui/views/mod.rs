@@ -31,6 +31,7 @@ pub mod running;
 pub mod samples;
 pub mod scoring;
 pub mod shortcuts;
+mod task_options;
 pub mod token_rows;
 pub mod tokens;
 pub mod top_bar;

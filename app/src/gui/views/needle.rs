@@ -1,5 +1,7 @@
 //! Needle grids over all samples: score, what each window keeps of the needle, and recall, by length and depth.
 
+use std::collections::HashMap;
+
 use egui::{Id, RichText, ScrollArea, Ui, Vec2, vec2};
 
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
@@ -8,6 +10,7 @@ use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::needle_maps::{NeedleMaps, NeedleWindow};
 use crate::gui::numbers::Table;
+use crate::gui::questions::fidelity::{EvictedSession, FidelityPoint};
 use crate::gui::session_maps::{GatheredKey, SessionMaps};
 use crate::gui::state::{Choices, MapScope};
 use crate::gui::theme::ColorMap;
@@ -97,16 +100,54 @@ fn needle_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .id_salt("needle grids")
         .auto_shrink(false)
         .show(ui, |ui| {
+            let scores = evicted_scores(view);
+            if scores.is_empty() {
+                ui.weak("Scores are of the full cache; Fidelity over all samples at this budget adds those after eviction");
+            }
             for grid in &maps.needles {
                 ui.strong(&grid.name);
-                grid_ui(ui, view, grid);
+                grid_ui(ui, view, grid, &scores);
             }
         });
 }
 
+/// Task scores after eviction at the budget of the maps, by id of the sample and window.
+type EvictedScores<'a> = HashMap<(&'a str, &'a str), f64>;
+
+fn evicted_scores<'a>(view: &'a View<'_>) -> EvictedScores<'a> {
+    let Some((session, _)) = view.shown() else {
+        return EvictedScores::new();
+    };
+    let of = EvictedSession::of(session);
+    let held = view.data.answers.fidelity.held();
+    let results = held.filter(|(held, _)| Some(*held) == of.as_ref());
+    let points = results
+        .into_iter()
+        .flat_map(|(_, results)| results.points.iter());
+    let budget = view.settings.choices.budget;
+    let at_budget = points.filter(|point| point.budget == budget);
+    let score = |point: &'a FidelityPoint| {
+        let id = &session.info.samples.get(point.index)?.id;
+        Some(((id.as_str(), point.label.as_str()), point.figures.score?))
+    };
+    at_budget.filter_map(score).collect()
+}
+
 /// The maps of a grid in rows of as many as there is room for.
-fn grid_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps) {
+fn grid_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps, scores: &EvictedScores<'_>) {
+    let score_of = |id: &str, window: &str| scores.get(&(id, window)).copied();
+    let labels = grid.windows.iter().map(|window| window.label.as_str());
+    let after: Vec<(String, Vec<f64>)> = labels
+        .filter_map(|label| {
+            let map = grid.scores_after(label, score_of)?;
+            Some((format!("{label}: score after eviction"), map))
+        })
+        .collect();
     let mut maps: Vec<(String, &[f64])> = vec![("score of the answers".to_owned(), &grid.score)];
+    let evicted = after
+        .iter()
+        .map(|(title, map)| (title.clone(), map.as_slice()));
+    maps.extend(evicted);
     for NeedleWindow {
         label,
         evidence_kept,
@@ -146,7 +187,8 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps, title: &str, values: 
                 color_bar: true,
                 highest: 1.0,
             },
-            version: view.data.answers.maps.version(),
+            // both only grow, so the sum tells any change of either
+            version: view.data.answers.maps.version() + view.data.answers.fidelity.version(),
             axes: Some(["Depth", "Tokens"]),
             ticks: [
                 &|row| grid.depths.get(row).map_or(String::new(), f64::to_string),
@@ -188,11 +230,17 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         "length",
         "depth",
         "score",
+        "score_after_eviction",
         "evidence_kept",
         "recall",
     ]);
+    let scores = evicted_scores(view);
+    let score_of = |id: &str, window: &str| scores.get(&(id, window)).copied();
     for grid in &maps.needles {
         for window in &grid.windows {
+            let after = grid
+                .scores_after(&window.label, score_of)
+                .unwrap_or_default();
             for (row, depth) in grid.depths.iter().enumerate() {
                 for (column, length) in grid.lengths.iter().enumerate() {
                     let at = |values: &[f64]| {
@@ -207,6 +255,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
                         length.to_string(),
                         depth.to_string(),
                         at(&grid.score),
+                        at(&after),
                         at(&window.evidence_kept),
                         at(&window.recall),
                     ]);
@@ -229,6 +278,7 @@ mod tests {
             depths: vec![1.0, 0.0],
             score: Vec::new(),
             windows: Vec::new(),
+            samples: Vec::new(),
         };
         assert_eq!(
             hover_words(&grid, (1, 0), Some(0.5)),

@@ -1,9 +1,10 @@
 //! Which prompts of a file or a task are taken, and what they turn out to be.
 
-use egui::{CollapsingHeader, ComboBox, DragValue, Grid, Ui};
+use egui::{CollapsingHeader, ComboBox, DragValue, Grid, TextEdit, Ui};
 use kvlens_datasets::{BadRows, Format, PromptChoices, QuestionPlace, TooLong, builtin_tasks};
 
 use super::View;
+use super::task_options::task_options_ui;
 use crate::gui::capture_settings::CaptureSettings;
 
 /// What may be chosen for a prompt that is too long, with the words for it.
@@ -20,6 +21,7 @@ pub(super) fn picker_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettin
         tasks_ui(ui, edited);
         layouts_ui(ui, &mut edited.data);
     });
+    task_options_ui(ui, &mut edited.data);
     CollapsingHeader::new("Which of them")
         .id_salt("which prompts")
         .show(ui, |ui| choices_ui(ui, &mut edited.prompts));
@@ -75,6 +77,7 @@ fn choices_ui(ui: &mut Ui, choices: &mut PromptChoices) {
         too_long_ui(ui, &mut choices.too_long);
         ui.end_row();
     });
+    fields_ui(ui, &mut choices.field);
     let mut leaves_out = choices.bad_rows == BadRows::LeaveOut;
     if ui
         .checkbox(&mut leaves_out, "Leave out rows that are no prompt")
@@ -85,6 +88,35 @@ fn choices_ui(ui: &mut Ui, choices: &mut PromptChoices) {
             false => BadRows::Refuse,
         };
     }
+}
+
+/// Which fields of a file are what, where the names do not say it. An entry is taken over as it is typed.
+fn fields_ui(ui: &mut Ui, fields: &mut Vec<String>) {
+    let id = ui.scope_id().with("fields");
+    let known = fields.join(" ");
+    let mut typed = ui
+        .data(|data| data.get_temp::<String>(id))
+        .filter(|typed| {
+            typed
+                .split_whitespace()
+                .eq(fields.iter().map(String::as_str))
+        })
+        .unwrap_or(known);
+    let name = ui.label("Fields of a file");
+    let edited = ui
+        .add(
+            TextEdit::singleline(&mut typed)
+                .hint_text("question=ask answer=gold")
+                .desired_width(f32::INFINITY),
+        )
+        .labelled_by(name.id)
+        .on_hover_text(
+            "ROLE=FIELD with spaces between, where the names of the fields do not say it",
+        );
+    if edited.changed() {
+        *fields = typed.split_whitespace().map(str::to_owned).collect();
+    }
+    ui.data_mut(|data| data.insert_temp(id, typed));
 }
 
 fn limit_ui(ui: &mut Ui, limit: &mut Option<usize>) {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
+use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::{Budget, SampleGroup};
 use kvlens_sessions::Session;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
@@ -26,6 +27,7 @@ use crate::measurement::allocations::AllocationKind;
 use crate::measurement::fidelity::EvictionPlan;
 use crate::measurement::fidelity::answers::SampleAnswers;
 use crate::measurement::fidelity::summary::Evictions;
+use crate::measurement::needle::{add_evictions, needle_place};
 
 pub use relation::{Over, Relation, relations};
 pub use sample::SampleEvictions;
@@ -142,6 +144,8 @@ pub struct Evicted {
     pub evictions: Evictions,
     /// The answers of the first sample of each group.
     pub answers: Vec<SampleAnswers>,
+    /// The scores of samples of needle grids.
+    pub needles: NeedleGrids,
 }
 
 /// Evicts and decodes every finished sample and writes the tables; gives the figures that they hold.
@@ -299,6 +303,9 @@ impl Run<'_> {
         evicted
             .evictions
             .add(&group, &key.content, tokens, &windows);
+        if let Some(place) = needle_place(record) {
+            add_evictions(&mut evicted.needles, &group, &key.content, place, &windows);
+        }
         if evicted.answers.iter().all(|known| known.group != group) {
             let answers = SampleAnswers::of(group, facts.id, &windows);
             evicted.answers.extend(answers);
@@ -311,7 +318,7 @@ impl Run<'_> {
         self.warnings.end(&*self.progress);
         let (done, count, out) = (self.done, self.count, self.job.out.display());
         if done > 0 {
-            self.tables.publish(&self.evicted.evictions)?;
+            self.tables.publish(&self.evicted)?;
         }
         let kept = match done {
             0 => "no sample was finished, and no table was written or changed".to_owned(),

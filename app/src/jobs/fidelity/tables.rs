@@ -5,13 +5,14 @@ use std::path::Path;
 use anyhow::Result;
 use kvlens_analysis::fidelity::EvictionMean;
 use kvlens_analysis::tables::{
-    FidelityRow, FidelityStepRow, FidelityStepsTable, FidelitySummaryRow, FidelitySummaryTable,
-    FidelityTable, RecallFidelityTable, SampleContext, Table, TableWriter,
+    FidelityNeedleTable, FidelityRow, FidelityStepRow, FidelityStepsTable, FidelitySummaryRow,
+    FidelitySummaryTable, FidelityTable, RecallFidelityTable, SampleContext, Table, TableWriter,
+    fidelity_needle_rows,
 };
 use kvlens_sessions::SampleRecord;
 
-use super::Allocation;
 use super::relation::{Relation, relations};
+use super::{Allocation, Evicted};
 use crate::jobs::SEED;
 use crate::jobs::folders::Staging;
 use crate::jobs::measure::clamped;
@@ -25,6 +26,7 @@ pub struct FidelityTables {
     steps: TableWriter<FidelityStepsTable>,
     summary: TableWriter<FidelitySummaryTable>,
     relations: TableWriter<RecallFidelityTable>,
+    needles: TableWriter<FidelityNeedleTable>,
     // after the writers, whose files lie in it: fields are dropped in this order
     staging: Staging,
 }
@@ -42,6 +44,7 @@ impl FidelityTables {
             steps: TableWriter::create(folder, provenance)?,
             summary: TableWriter::create(folder, provenance)?,
             relations: TableWriter::create(folder, provenance)?,
+            needles: TableWriter::create(folder, provenance)?,
             staging,
         })
     }
@@ -76,21 +79,27 @@ impl FidelityTables {
     ///
     /// # Errors
     /// When a file cannot be completed or moved.
-    pub fn publish(mut self, evictions: &Evictions) -> Result<()> {
+    pub fn publish(mut self, evicted: &Evicted) -> Result<()> {
+        let evictions = &evicted.evictions;
         for figure in Figure::all() {
             self.summary.write(&summary_rows(evictions, figure))?;
         }
         let rows: Vec<_> = relations(evictions)?.iter().map(Relation::row).collect();
         self.relations.write(&rows)?;
+        for grid in evicted.needles.grids() {
+            self.needles.write(&fidelity_needle_rows(grid, SEED))?;
+        }
         self.fidelity.finish()?;
         self.steps.finish()?;
         self.summary.finish()?;
         self.relations.finish()?;
+        self.needles.finish()?;
         self.staging.publish(&[
             FidelityTable::FILE_NAME,
             FidelityStepsTable::FILE_NAME,
             FidelitySummaryTable::FILE_NAME,
             RecallFidelityTable::FILE_NAME,
+            FidelityNeedleTable::FILE_NAME,
         ])
     }
 }

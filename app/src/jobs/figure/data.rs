@@ -11,6 +11,7 @@ use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CapturedSample, Session};
 
 use super::density::{Densities, bin_names};
+use super::fidelity::EvictedScores;
 use super::groups::{ByGroup, joined};
 use super::heads::HeadChoice;
 use super::held::{check_samples, final_budgets, joined_labels, longest_prompt, refuse_unknown};
@@ -61,6 +62,8 @@ pub struct FigureJob<'a> {
     pub final_budgets: Vec<Budget>,
     /// T of the longest prompt of all sessions.
     longest: usize,
+    /// What the model answered after evictions, where that was given.
+    pub scores: EvictedScores,
 }
 
 /// What is gathered of one group of samples.
@@ -95,7 +98,11 @@ impl<'a> FigureJob<'a> {
     ///
     /// # Errors
     /// [`Failure::BadInput`] for a window that no session has; a sample that cannot be read.
-    pub fn new(request: &'a FigureRequest, sessions: &'a [Session]) -> Result<Self> {
+    pub fn new(
+        request: &'a FigureRequest,
+        sessions: &'a [Session],
+        scores: EvictedScores,
+    ) -> Result<Self> {
         check_samples(&request.samples, sessions)?;
         let stored = window_labels(sessions)?;
         let known = match request.kind.is_about_budgets() {
@@ -145,6 +152,7 @@ impl<'a> FigureJob<'a> {
             sweep: request.sweep,
             range: request.range,
             final_budgets: final_budgets(&stored),
+            scores,
         })
     }
 

@@ -1,13 +1,13 @@
 //! Figures of what evictions do, from the table that `kvlens fidelity` wrote.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use kvlens_analysis::SampleGroup;
 use kvlens_analysis::figure::{FigureRow, FigureText, SeriesPlace, SeriesSamples};
 use kvlens_analysis::statistics::mean;
 use kvlens_analysis::tables::{FidelityTable, Table, TableFile};
+use kvlens_analysis::{Budget, SampleGroup};
 use serde_json::{Value, json};
 
 use super::groups::panel_names;
@@ -117,6 +117,57 @@ pub fn collect(request: &FigureRequest) -> Result<FidelityFigure> {
         "provenance": serde_json::from_str::<Value>(provenance).unwrap_or(Value::Null),
     });
     Ok(FidelityFigure { rows, text, about })
+}
+
+/// Task scores of answers after eviction, from a folder that `kvlens fidelity` wrote.
+#[derive(Debug, Default)]
+pub struct EvictedScores {
+    /// By content of the sample, window and budget as it was typed.
+    scores: HashMap<(String, String, String), f64>,
+}
+
+impl EvictedScores {
+    /// Takes the folders of evictions out of those that were named, and reads them.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub fn take(paths: &[PathBuf]) -> Result<(Self, Vec<PathBuf>)> {
+        let (tables, sessions): (Vec<PathBuf>, Vec<PathBuf>) = paths
+            .iter()
+            .cloned()
+            .partition(|path| path.join(FidelityTable::FILE_NAME).is_file());
+        let mut all = Self::default();
+        for folder in tables {
+            all.read(&folder.join(FidelityTable::FILE_NAME))?;
+        }
+        Ok((all, sessions))
+    }
+
+    fn read(&mut self, path: &Path) -> Result<()> {
+        let table = TableFile::read(path)?;
+        let (samples, windows) = (table.text("content")?, table.text("window")?);
+        let (budgets, scores) = (table.text("budget")?, table.numbers("score")?);
+        let rows = samples.into_iter().zip(windows).zip(budgets).zip(scores);
+        for (((sample, window), budget), score) in rows {
+            if let (Some(sample), Some(window), Some(budget), Some(score)) =
+                (sample, window, budget, score)
+            {
+                self.scores.insert((sample, window, budget), score);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.scores.is_empty()
+    }
+
+    /// Of a sample by its content.
+    pub fn of(&self, content: &str, window: &str, budget: Budget) -> Option<f64> {
+        let key = (content.to_owned(), window.to_owned(), budget.to_string());
+        self.scores.get(&key).copied()
+    }
 }
 
 fn bad(sentence: &str) -> anyhow::Error {

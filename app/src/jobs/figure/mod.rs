@@ -64,8 +64,12 @@ pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
             (found.rows, found.text, found.about)
         }
         false => {
-            let sessions = open_sessions(&request.sessions)?;
-            let job = FigureJob::new(request, &sessions)?;
+            let (scores, paths) = match request.kind {
+                KindChoice::Needle => fidelity::EvictedScores::take(&request.sessions)?,
+                _ => (fidelity::EvictedScores::default(), request.sessions.clone()),
+            };
+            let sessions = open_sessions(&paths)?;
+            let job = FigureJob::new(request, &sessions, scores)?;
             let (rows, text) = job.collect(cancel, watch)?;
             (rows, text, job.about()?)
         }

@@ -2,7 +2,7 @@
 
 use kvlens_analysis::SampleGroup;
 use kvlens_analysis::figure::FigureRow;
-use kvlens_analysis::needle::{NeedleCell, NeedleGrid, NeedleGrids, NeedleMean};
+use kvlens_analysis::needle::{NeedleCell, NeedleGrid, NeedleGrids, NeedleMean, NeedleValues};
 
 use super::data::FigureJob;
 use super::groups::{joined, panel_names};
@@ -26,13 +26,19 @@ impl Sampled<'_> {
             let mean = |values: &[f64]| job.heads.mean(values.iter().copied(), heads);
             if let Some(values) = needle_values(record, window, budget, mean) {
                 let sample = (self.content, place);
+                let evicted_score = job.scores.of(self.content, &window.label, job.budget);
+                let values = NeedleValues {
+                    evicted_score,
+                    ..values
+                };
                 grids.add(group, job.budget, sample, (&window.label, values));
             }
         }
     }
 }
 
-/// For each group a panel of the answers' scores, and for each window what it keeps of the needle and its recall.
+/// For each group a panel of the answers' scores, and for each window what it keeps of the needle, its recall and, where
+/// caches were evicted by it, the scores of the answers after that.
 pub fn needle_rows(grids: &NeedleGrids) -> Vec<FigureRow> {
     let groups: Vec<&SampleGroup> = grids.grids().iter().map(|grid| &grid.group).collect();
     let names = panel_names(&groups);
@@ -56,6 +62,13 @@ fn rows(grid: &NeedleGrid, group: &str) -> Vec<FigureRow> {
             cell.evidence_kept
         });
         panel(&format!("{window}: recall"), window, |cell| cell.recall);
+        if cells
+            .iter()
+            .any(|cell| cell.window == window && cell.evicted_score.is_some())
+        {
+            let name = format!("{window}: score after eviction");
+            panel(&name, window, |cell| cell.evicted_score);
+        }
     }
     rows
 }

@@ -65,6 +65,10 @@ impl Note<'_> {
                 "Lines run downwards. Kept: by the window's rule at {}; top: as many of this head's by the decode stage.",
                 budget_words(self.job.budget)
             )),
+            KindChoice::Needle if self.job.scores.is_empty() => Some(
+                "Scores are of the full cache; with the folder of `kvlens fidelity` those after eviction are shown, too."
+                    .to_owned(),
+            ),
             KindChoice::Depth => Some(
                 "Each run of needed tokens counts at its own depth, in tenths of the prompt; means over heads.".to_owned(),
             ),
