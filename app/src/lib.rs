@@ -4,6 +4,8 @@
 //! `cli` and `gui` ask [`jobs`] for everything that the program can do, and never each other.
 
 pub mod cli;
+#[cfg(test)]
+mod damages;
 pub mod demo;
 #[cfg(feature = "gui")]
 pub mod gui;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::bounded::read_at_most;
 use crate::error::DatasetError;
 use crate::records::FileKind;
 use crate::sample::Sample;
@@ -137,12 +138,15 @@ fn is_about_the_data(name: &str) -> bool {
         || name.ends_with(".manifest.json")
 }
 
+/// What a text file may have that becomes one prompt.
+pub(crate) const MOST_TEXT_BYTES: u64 = 1 << 30;
+
 /// The one sample of a plain text file.
 ///
 /// # Errors
 /// A file that cannot be read, is no UTF-8, or is blank.
 pub(crate) fn text_sample(path: &Path) -> Result<Sample, DatasetError> {
-    let bytes = fs::read(path).map_err(|source| DatasetError::Read {
+    let bytes = read_at_most(path, MOST_TEXT_BYTES).map_err(|source| DatasetError::Read {
         path: path.to_owned(),
         source,
     })?;

@@ -7,6 +7,7 @@
 //! [`builtin_tasks`]; [`Generator`] makes endless samples of a generated task, [`TrainingCorpus`] endless texts to
 //! train a model on.
 
+mod bounded;
 mod builtin;
 mod choices;
 mod error;
@@ -25,6 +26,7 @@ mod scores;
 mod spec;
 mod spool;
 
+pub use bounded::{MOST_TYPED_BYTES, open_regular, read_at_most, read_text_at_most};
 pub use builtin::{BuiltInTask, builtin_tasks};
 pub use choices::{PromptChoices, SamplePart};
 pub use error::DatasetError;

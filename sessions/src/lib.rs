@@ -40,7 +40,7 @@ pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
 pub use eviction::evict;
-pub use files::{OwnedLock, write_file};
+pub use files::{OwnedLock, SealedLines, write_file};
 pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
 };
@@ -48,7 +48,7 @@ pub use plan::{CapturePlan, DecodePlan, Keep};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
     CapturedSample, FORMAT_VERSION, HalfFormat, LaterQuestion, Manifest, ModelShape, Repaired,
-    SampleEntry, SampleHeader, SampleRecord, SampleState, Session, Shrink, Shrunk, merge,
-    part_name, repair, shrink,
+    SampleEntry, SampleHeader, SampleRecord, SampleState, Session, Shrink, Shrunk, is_packed,
+    is_unpacked_in, merge, pack, part_name, repair, shrink, unpack,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};

@@ -128,8 +128,16 @@ fn unless_it_panics<T>(
     })
 }
 
-fn open(path: &Path) -> Result<File, TableError> {
-    File::open(path).map_err(|source| TableError::File {
+/// Opens a regular file: opening a pipe waits for a writer.
+pub(super) fn open(path: &Path) -> Result<File, TableError> {
+    let open = || match std::fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "it is no regular file",
+        )),
+    };
+    open().map_err(|source| TableError::File {
         action: "open",
         path: path.to_owned(),
         source,

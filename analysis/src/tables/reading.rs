@@ -1,6 +1,5 @@
 //! Reading a table back, to check one and to show one.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{
@@ -8,6 +7,7 @@ use polars::prelude::{
 };
 
 use super::error::TableError;
+use super::json_rows::open;
 use super::writer::refused;
 
 /// A Parquet file in memory, column by column.
@@ -25,11 +25,7 @@ impl TableFile {
     /// # Errors
     /// [`TableError`] when it is missing or no Parquet file.
     pub fn read(path: &Path) -> Result<Self, TableError> {
-        let file = File::open(path).map_err(|source| TableError::File {
-            action: "open",
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = open(path)?;
         let mut reader = ParquetReader::new(file);
         let mut open = || -> PolarsResult<_> {
             let file = reader.get_metadata()?;

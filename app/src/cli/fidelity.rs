@@ -10,6 +10,8 @@ pub use arguments::FidelityArguments;
 use super::interrupt::cancel_on_interrupt;
 use super::output;
 use super::progress::Progress;
+use super::session::unpacked;
+use super::train::start_mode;
 use crate::jobs::budgets::distinct;
 use crate::jobs::fidelity::{FidelityRequest, run as evict};
 use crate::jobs::models::Models;
@@ -21,7 +23,7 @@ use crate::measurement::fidelity::EvictionPlan;
 /// Bad input, an interrupt, tables that could not be written.
 pub fn run(arguments: &FidelityArguments) -> Result<()> {
     let request = FidelityRequest {
-        sessions: arguments.sessions.clone(),
+        sessions: unpacked(&arguments.sessions)?,
         out: arguments.out.clone(),
         budgets: distinct(&arguments.budgets),
         plan: EvictionPlan {
@@ -35,14 +37,29 @@ pub fn run(arguments: &FidelityArguments) -> Result<()> {
         model: arguments.model.clone(),
         device: arguments.device,
         dtype: arguments.dtype,
+        start: start_mode(arguments.resume, arguments.replace),
+        command: command(),
     };
     let cancel = cancel_on_interrupt()?;
     let mut progress = Progress::begin("fidelity")?;
     let outcome = evict(&request, &mut Models::default(), &mut progress, &cancel);
     progress.end();
-    output::print(&format!(
-        "{}\nTables written: {}\n",
-        text::text(&outcome?, &request.budgets)?,
-        arguments.out.display()
-    ))
+    let out = arguments.out.display();
+    match outcome? {
+        Some(evicted) => {
+            let text = text::text(&evicted, &request.budgets)?;
+            output::print(&format!("{text}\nTables written: {out}\n"))
+        }
+        None => output::print(&format!(
+            "Nothing is left to go on with: the tables of this run are written: {out}\n"
+        )),
+    }
+}
+
+/// As it was typed, but for going on, which leaves no trace in the tables.
+fn command() -> Vec<String> {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words
+        .filter(|word| !["--resume", "--replace"].contains(&word.as_str()))
+        .collect()
 }

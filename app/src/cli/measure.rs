@@ -8,6 +8,7 @@ use super::measure_arguments::MeasureArguments;
 use super::output;
 use super::progress::Progress;
 use super::recall_table;
+use super::session::unpacked;
 use crate::jobs::Cancel;
 use crate::jobs::budgets::distinct;
 use crate::jobs::found_sessions::{open_sessions, window_labels};
@@ -18,10 +19,11 @@ use crate::jobs::measure::{MeasureRequest, Pairs, TableChoice, run as measure};
 /// # Errors
 /// Bad input, an interrupt, tables that could not be written.
 pub fn run(arguments: &MeasureArguments) -> Result<()> {
-    let sessions = open_sessions(&arguments.sessions)?;
+    let folders = unpacked(&arguments.sessions)?;
+    let sessions = open_sessions(&folders)?;
     let request = MeasureRequest {
         pairs: Pairs::from_typed(arguments.against.as_deref(), &window_labels(&sessions)?)?,
-        sessions: arguments.sessions.clone(),
+        sessions: folders,
         out: arguments.out.clone(),
         budgets: distinct(&arguments.budgets),
         options: arguments.comparing.options(),

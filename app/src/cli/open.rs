@@ -4,6 +4,7 @@ use anyhow::Result;
 use kvlens_sessions::Session;
 
 use super::args::OpenArguments;
+use super::session::unpacked;
 use crate::jobs::window::{OpenWindow, PictureRequest, WindowRequest};
 
 /// Opens the workbench on the named sessions.
@@ -12,7 +13,8 @@ use crate::jobs::window::{OpenWindow, PictureRequest, WindowRequest};
 /// A sentence for a session that cannot be opened, before any window appears; what the workbench
 /// says when no display can be opened.
 pub fn run(arguments: &OpenArguments, open_window: OpenWindow) -> Result<()> {
-    for session in &arguments.sessions {
+    let sessions = unpacked(&arguments.sessions)?;
+    for session in &sessions {
         Session::open(session)?;
     }
     let picture = arguments.screenshot.as_ref().map(|out| PictureRequest {
@@ -21,7 +23,7 @@ pub fn run(arguments: &OpenArguments, open_window: OpenWindow) -> Result<()> {
         theme: arguments.theme,
     });
     open_window(&WindowRequest {
-        sessions: arguments.sessions.clone(),
+        sessions,
         lesson: arguments.lesson.clone(),
         script: arguments.script.clone(),
         picture,

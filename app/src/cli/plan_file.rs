@@ -1,11 +1,11 @@
 //! A plan file: several captures as a grid, in TOML.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::capture_flags::CaptureFlags;
 use crate::jobs::failure::Failure;
 use anyhow::{Context, Result};
+use kvlens_datasets::{MOST_TYPED_BYTES, read_text_at_most};
 use serde::{Deserialize, Deserializer};
 use toml::Table;
 
@@ -87,17 +87,9 @@ pub fn read_table(path: &Path, others: &[&str]) -> Result<Table> {
     checked_table(&read_text(path)?, path, others)
 }
 
-/// What a plan takes at most: it is typed by hand.
-const MOST_BYTES: u64 = 1 << 24;
-
 fn read_text(path: &Path) -> Result<String> {
-    let said = || format!("the plan cannot be read: {}", path.display());
-    let metadata = fs::metadata(path).with_context(said)?;
-    // opening a pipe would wait for a writer
-    if !metadata.is_file() || metadata.len() > MOST_BYTES {
-        return Err(refused("it is no file of at most 16 MiB", path).into());
-    }
-    fs::read_to_string(path).with_context(said)
+    read_text_at_most(path, MOST_TYPED_BYTES)
+        .with_context(|| format!("the plan cannot be read: {}", path.display()))
 }
 
 fn checked_table(text: &str, path: &Path, others: &[&str]) -> Result<Table> {
@@ -144,6 +136,8 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn read(text: &str) -> Result<PlanFile, String> {
@@ -159,6 +153,18 @@ mod tests {
         let data: Vec<_> = plan.data.into_iter().map(Entry::into_texts).collect();
         assert_eq!(data, [vec!["a"], vec!["b", "c"]]);
         assert!(plan.flags.ignore_eos);
+    }
+
+    #[test]
+    fn no_damage_of_a_plan_ends_the_program() {
+        let plan = "model = ['demo', 'a/b']\ndata = ['demo:samples=3', ['x.jsonl', 'facts']]\nwindows = ['last:8']\n\
+                    decode = 8\ntemperature = 0.5\nignore-eos = true\nseed = 7\nlimit = 3\nfield = ['question=q']\n\
+                    dtype = 'bf16'\nkeep = 'keys,values'\nout = 'runs' # here\n";
+        crate::damages::each_is_read_or_refused("plan.toml", plan, |path| {
+            PlanFile::read(path)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        });
     }
 
     #[test]

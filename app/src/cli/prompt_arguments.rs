@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use kvlens_datasets::{BadRows, EvidenceUnit, PromptChoices, QuestionPlace, TooLong};
+use kvlens_datasets::{
+    BadRows, EvidenceUnit, MOST_TYPED_BYTES, PromptChoices, QuestionPlace, TooLong,
+    read_text_at_most,
+};
 use serde::Deserialize;
 
 use crate::jobs::failure::Failure;
@@ -141,7 +144,7 @@ impl PromptArguments {
 
     fn template(&self) -> Result<Option<String>> {
         let read = |path: &PathBuf| {
-            std::fs::read_to_string(path)
+            read_text_at_most(path, MOST_TYPED_BYTES)
                 .with_context(|| format!("the template cannot be read: {}", path.display()))
         };
         self.template.as_ref().map(read).transpose()

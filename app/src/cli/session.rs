@@ -1,19 +1,21 @@
 //! `kvlens session`: what is in a session, whether it is whole, what is done about it, and joining parts.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use kvlens_sessions::estimate::readable_bytes;
-use kvlens_sessions::{HalfFormat, Keep, Session, Shrink, merge, repair, shrink};
+use kvlens_sessions::{
+    HalfFormat, Keep, Session, Shrink, Shrunk, is_packed, merge, pack, repair, shrink, unpack,
+};
 use serde::Serialize;
 
 use super::interrupt::cancel_on_interrupt;
 use super::output;
 use super::progress::Progress;
 use crate::jobs::failure::Failure;
-use crate::jobs::session::{SessionInfo, check, info};
+use crate::jobs::session::{SessionInfo, check, info, session_folder, unpacked_name};
 
 /// `kvlens session`
 #[derive(Debug, Subcommand)]
@@ -30,6 +32,40 @@ pub enum SessionCommand {
     Repair(RepairArguments),
     /// Join the parts of one session, such as those of a sweep, into one folder
     Merge(MergeArguments),
+    /// Write a session as one file to share, without values unless asked for. `kvlens open`, `measure`, `fidelity` and
+    /// `figure` take the file in place of a folder and unpack it beside itself
+    Pack(PackArguments),
+    /// Write the folder of a packed session. Every file is checked against what was packed
+    Unpack(UnpackArguments),
+}
+
+/// `kvlens session pack`
+#[derive(Debug, Args)]
+pub struct PackArguments {
+    /// The session folder (NAME.kvlens)
+    #[arg(value_name = "SESSION")]
+    pub session: PathBuf,
+    /// The file to write [default: SESSION.zip]
+    #[arg(long, value_name = "NAME.kvlens.zip")]
+    pub out: Option<PathBuf>,
+    /// What is packed of each prompt
+    #[arg(long, value_name = "keys|keys,values", default_value = "keys")]
+    pub keep: Keep,
+    /// The format of keys, values and queries: f16 or bf16 [default: as they are]. The largest change of a token's
+    /// importance is told
+    #[arg(long, value_name = "f16|bf16", value_parser = half_format)]
+    pub numbers: Option<HalfFormat>,
+}
+
+/// `kvlens session unpack`
+#[derive(Debug, Args)]
+pub struct UnpackArguments {
+    /// The packed session (NAME.kvlens.zip)
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The session folder to write [default: FILE without .zip]
+    #[arg(long, value_name = "NAME.kvlens")]
+    pub out: Option<PathBuf>,
 }
 
 /// `kvlens session shrink`
@@ -99,7 +135,23 @@ pub fn run(command: &SessionCommand) -> Result<()> {
         SessionCommand::Shrink(arguments) => print_shrunk(arguments),
         SessionCommand::Repair(arguments) => repair_all(arguments),
         SessionCommand::Merge(arguments) => merge_parts(arguments),
+        SessionCommand::Pack(arguments) => print_packed(arguments),
+        SessionCommand::Unpack(arguments) => print_unpacked(arguments),
     }
+}
+
+/// The folders of sessions of which some may be packed: those are unpacked beside themselves, unless they were before.
+///
+/// # Errors
+/// What is refused of a packed session.
+pub fn unpacked(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let folder = |path: &PathBuf| {
+        if is_packed(path) && !unpacked_name(path)?.exists() {
+            output::note(&format!("unpacking beside itself: {}", path.display()));
+        }
+        session_folder(path)
+    };
+    paths.iter().map(folder).collect()
 }
 
 fn repair_all(arguments: &RepairArguments) -> Result<()> {
@@ -252,13 +304,47 @@ fn print_shrunk(arguments: &ShrinkArguments) -> Result<()> {
         &session,
         &arguments.out,
         asked,
-        &mut |done, count| progress.stage("shrink", done, count),
+        &mut |done, count| progress.sample(done, count, ""),
         &cancel,
     );
     progress.end();
-    let told = told?;
+    print_smaller(&told?, arguments.numbers, &arguments.out)
+}
+
+fn print_packed(arguments: &PackArguments) -> Result<()> {
+    let cancel = cancel_on_interrupt()?;
+    let session = Session::open(&arguments.session)?;
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => arguments.session.with_added_extension("zip"),
+    };
+    let asked = Shrink {
+        keep: arguments.keep,
+        numbers: arguments.numbers,
+    };
+    let mut progress = Progress::begin("pack")?;
+    let mut tell = |done, count| progress.sample(done, count, "");
+    let told = pack(&session, &out, asked, &mut tell, &cancel);
+    progress.end();
+    print_smaller(&told?, arguments.numbers, &out)
+}
+
+fn print_unpacked(arguments: &UnpackArguments) -> Result<()> {
+    let cancel = cancel_on_interrupt()?;
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => unpacked_name(&arguments.file)?,
+    };
+    let mut progress = Progress::begin("unpack")?;
+    let mut tell = |done, count| progress.sample(done, count, "");
+    let samples = unpack(&arguments.file, &out, &mut tell, &cancel);
+    progress.end();
+    output::print(&format!("{} samples: {}\n", samples?, out.display()))
+}
+
+fn print_smaller(told: &Shrunk, numbers: Option<HalfFormat>, out: &Path) -> Result<()> {
     let [before, after] = told.bytes.map(|bytes| readable_bytes(bytes as f64));
-    let rounded = match arguments.numbers {
+    let rounded = match numbers {
         Some(_) => format!(
             "; a token's importance changed by at most {:.1e}",
             told.largest_change
@@ -268,7 +354,7 @@ fn print_shrunk(arguments: &ShrinkArguments) -> Result<()> {
     output::print(&format!(
         "{} samples, {before} to {after}{rounded}: {}\n",
         told.samples,
-        arguments.out.display()
+        out.display()
     ))
 }
 

@@ -354,6 +354,7 @@ pub fn folder_of(path: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::sweep::{SWEEP_FILE, Sweep};
 
     fn plan(text: &str) -> Result<SweepPlan, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -365,6 +366,38 @@ mod tests {
 
     const PLAN: &str =
         "model = ['demo']\ndata = ['demo:samples=3', 'demo:samples=1']\nout = 'runs'\n";
+
+    #[test]
+    fn no_damage_of_a_sweep_ends_the_program() {
+        let sentence = |error: anyhow::Error| format!("{error:#}");
+        let text = format!(
+            "{PLAN}windows = [['last:8', 'knorm'], ['last:4']]\nseed = [1, 2]\nsamples-per-task = 2\n\
+             decode = [4, {{ tokens = 8, temperature = 0.5 }}]\nbudgets = [64, '10%']\ncompare = 'methods'\n\
+             [slurm]\ngpus = 1\nmemory = '8G'\ntime = '01:00:00'\nsetup = ['module load cuda']\n"
+        );
+        crate::damages::each_is_read_or_refused("plan.toml", &text, |path| {
+            SweepFile::read(path).map(drop).map_err(sentence)
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let begun = Sweep::begin(folder.path(), plan(&text).unwrap()).unwrap();
+        let json = std::fs::read_to_string(folder.path().join(SWEEP_FILE)).unwrap();
+        crate::damages::each_is_read_or_refused(SWEEP_FILE, &json, |path| {
+            let sweep = Sweep::open(path.parent().unwrap_or(path)).map_err(sentence)?;
+            // no task of it lies outside its folder
+            for task in sweep.tasks() {
+                assert!(sweep.session(task.cell).starts_with(sweep.sessions()));
+            }
+            Ok(())
+        });
+        // more tasks than anybody has room for are not laid out
+        let endless = json.replace("\"samples_per_task\": 2", "\"samples_per_task\": 1");
+        let endless = endless.replacen("\"samples\": 3", "\"samples\": 1000000000000000000", 1);
+        assert!(endless != json, "{json}");
+        std::fs::write(folder.path().join(SWEEP_FILE), endless).unwrap();
+        let refused = Sweep::open(folder.path()).map(drop).map_err(sentence);
+        assert!(refused.unwrap_err().contains("more than"));
+        drop(begun);
+    }
 
     #[test]
     fn every_axis_is_gone_through_and_samples_are_cut_into_tasks() {

@@ -1,13 +1,13 @@
 //! `kvlens train`: the models that KVLens makes itself.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use kvlens_datasets::{MOST_TYPED_BYTES, read_text_at_most};
 use kvlens_sessions::training::{
     CurvePoint, TrainingEvent, TrainingPlan, TrainingRun, train_demo_model,
 };
@@ -91,7 +91,7 @@ pub fn start_mode(resume: bool, replace: bool) -> StartMode {
 }
 
 fn read_plan(path: &Path) -> Result<TrainingPlan> {
-    let text = fs::read_to_string(path)
+    let text = read_text_at_most(path, MOST_TYPED_BYTES)
         .with_context(|| format!("the training plan cannot be read: {}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| {
         Failure::BadInput(format!(

@@ -44,6 +44,7 @@ pub mod workbench;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use kvlens_datasets::{MOST_TYPED_BYTES, read_text_at_most};
 
 use crate::jobs::display;
 use crate::jobs::failure::Failure;
@@ -97,7 +98,7 @@ pub fn open(request: &WindowRequest) -> anyhow::Result<()> {
 }
 
 fn read_script(path: &Path) -> anyhow::Result<Vec<command::Command>> {
-    let text = std::fs::read_to_string(path)
+    let text = read_text_at_most(path, MOST_TYPED_BYTES)
         .with_context(|| format!("the script cannot be read: {}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| {
         Failure::BadInput(format!(
@@ -106,4 +107,20 @@ fn read_script(path: &Path) -> anyhow::Result<Vec<command::Command>> {
         ))
         .into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_damage_of_a_script_ends_the_program() {
+        let script = r#"[{"OpenSession": "a.kvlens"}, {"SetMetric": "mass"}, "SelectAllHeads",
+            {"SelectHeads": {"heads": [{"layer": 1, "head": 0}], "change": "Replace"}}]"#;
+        crate::damages::each_is_read_or_refused("script.json", script, |path| {
+            read_script(path)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        });
+    }
 }

@@ -1,13 +1,13 @@
-//! What is in a session, and whether it is whole.
+//! What is in a session, whether it is whole, and the folder of a packed one.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kvlens_sessions::{Manifest, SampleState, Session};
+use kvlens_sessions::{Manifest, SampleState, Session, is_packed, is_unpacked_in, unpack};
 use serde::Serialize;
 
-use super::failure::stop_if_cancelled;
+use super::failure::{Failure, stop_if_cancelled};
 use super::{Cancel, Watch};
 
 /// What is in a session. No sample is read for it.
@@ -141,4 +141,44 @@ pub fn check(session: &Session, watch: &mut dyn Watch, cancel: &Cancel) -> Resul
         }
     }
     Ok(check)
+}
+
+/// Where a packed session lies once it is unpacked: beside it, under its name without `.zip`.
+///
+/// # Errors
+/// [`Failure::BadInput`] for a name that ends otherwise.
+pub fn unpacked_name(file: &Path) -> Result<PathBuf> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    match name.strip_suffix(".zip").filter(|stem| !stem.is_empty()) {
+        Some(stem) if stem.ends_with(".kvlens") => Ok(file.with_file_name(stem)),
+        Some(stem) => Ok(file.with_file_name(format!("{stem}.kvlens"))),
+        None => Err(Failure::BadInput(format!(
+            "the name of a packed session ends in .zip; say by --out where to unpack it: {}",
+            file.display()
+        ))
+        .into()),
+    }
+}
+
+/// The session folder itself, or the one beside a packed session, which is unpacked first unless it was before.
+///
+/// # Errors
+/// What is refused of a packed session; [`Failure::BadInput`] where another session lies in its place.
+pub fn session_folder(path: &Path) -> Result<PathBuf> {
+    if !is_packed(path) {
+        return Ok(path.to_owned());
+    }
+    let folder = unpacked_name(path)?;
+    if !folder.exists() {
+        unpack(path, &folder, &mut |_, _| {}, &Cancel::default())?;
+    } else if !is_unpacked_in(path, &folder)? {
+        return Err(Failure::BadInput(format!(
+            "another session than the packed one lies in its place, {}; unpack it elsewhere by kvlens session unpack \
+             with --out: {}",
+            folder.display(),
+            path.display()
+        ))
+        .into());
+    }
+    Ok(folder)
 }

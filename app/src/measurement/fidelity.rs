@@ -12,6 +12,7 @@ use kvlens_sessions::fidelity::{Continuation, ContinuationPlan, FidelityTest};
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CancelFlag, CapturedSample, DecodePlan, RunControl, SampleRecord, evict};
+use serde::{Deserialize, Serialize};
 
 use super::allocations::AllocationKind;
 use super::{
@@ -20,6 +21,7 @@ use super::{
 };
 
 pub mod answers;
+mod exact;
 pub mod figures;
 pub mod summary;
 
@@ -49,8 +51,8 @@ pub struct WindowOutcome {
     pub by_budget: Vec<Outcome>,
 }
 
-/// What one eviction did.
-#[derive(Clone)]
+/// What one eviction did. As JSON and back it is the same to the last bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The budget as it was typed.
     pub budget: Budget,
@@ -59,15 +61,44 @@ pub struct Outcome {
     /// What was foreseen of the decode stage.
     pub foreseen: Foreseen,
     /// Every step against the full cache.
+    #[serde(with = "exact::steps")]
     pub steps: Vec<StepFidelity>,
     /// Their means.
+    #[serde(with = "exact::means")]
     pub fidelity: MeanFidelity,
     /// Of the reference answer, in nats per token.
+    #[serde(with = "exact::option")]
     pub answer_nll: Option<f64>,
     /// Of the greedy generation.
+    #[serde(with = "exact::option")]
     pub score: Option<f64>,
     /// Its text.
     pub generated: String,
+}
+
+/// Who takes what is made of a sample: a closure, or whoever also goes on with what an earlier run made.
+pub trait Outcomes {
+    /// What an earlier run made of a window at a budget.
+    fn known(&mut self, _window: &str, _budget: Budget) -> Option<Outcome> {
+        None
+    }
+
+    /// Hears of a budget of a window as soon as it is made.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn keep(&mut self, _window: &str, _head_kind: HeadKind, _outcome: &Outcome) -> Result<()> {
+        Ok(())
+    }
+
+    /// Takes all budgets of a window.
+    fn take(&mut self, window: WindowOutcome);
+}
+
+impl<F: FnMut(WindowOutcome)> Outcomes for F {
+    fn take(&mut self, window: WindowOutcome) {
+        self(window);
+    }
 }
 
 /// A sample's full cache and what it is measured with.
@@ -81,20 +112,26 @@ pub struct SampleRun<'a> {
 }
 
 /// What an eviction foresaw of the decode stage, as means over heads.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Foreseen {
     /// Recall of the window's queries: scored as every window and the decode stage.
+    #[serde(with = "exact")]
     pub recall: f64,
     /// Recall of the method as published, against the raw attention of the decode stage.
+    #[serde(with = "exact")]
     pub method_recall: f64,
     /// Share of the decode stage's top B by raw attention that is really kept.
+    #[serde(with = "exact")]
     pub kept_recall: f64,
     /// The same with the rule's forced tokens on both sides.
+    #[serde(with = "exact")]
     pub hit_rate: f64,
     /// Raw decode attention that the kept tokens hold.
+    #[serde(with = "exact")]
     pub kept_mass: f64,
     /// Relative error of attention's output on what is kept; NaN without values, for the full cache, and where heads
     /// have budgets of their own.
+    #[serde(with = "exact")]
     pub output_error: f64,
 }
 
@@ -275,23 +312,22 @@ impl<'a> SampleRun<'a> {
     /// As [`begin`](Self::begin), and what the numerics refuse.
     pub fn run(self, captured: &CapturedSample, budgets: &[Budget]) -> Result<Vec<WindowOutcome>> {
         let mut outcomes = Vec::new();
-        self.run_some(captured, budgets, |_| true, &mut |outcome| {
-            outcomes.push(outcome);
-        })?;
+        let mut take = |outcome: WindowOutcome| outcomes.push(outcome);
+        self.run_some(captured, budgets, |_| true, &mut take)?;
         Ok(outcomes)
     }
 
     /// The full cache, the oracle, and the windows of the labels that are `wanted`; each is handed on as soon
-    /// as it is done.
+    /// as it is done. What is known of an earlier run is not made again.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// As [`run`](Self::run), and what cannot be kept.
     pub fn run_some(
         mut self,
         captured: &CapturedSample,
         budgets: &[Budget],
         wanted: impl Fn(&str) -> bool,
-        on_outcome: &mut dyn FnMut(WindowOutcome),
+        outcomes: &mut dyn Outcomes,
     ) -> Result<()> {
         let tokens = budgets
             .iter()
@@ -300,25 +336,33 @@ impl<'a> SampleRun<'a> {
         tokens.sort_unstable();
         tokens.dedup();
         let sample = BothWays::of(captured, self.plan, &tokens)?;
-        on_outcome(self.full(&sample.decode_stage())?);
+        let full = self.full(&sample.decode_stage(), outcomes)?;
+        outcomes.take(full);
         for evicting in sample.evicted() {
             let label = evicting.label;
             if label != DECODE_LABEL && !wanted(label) {
                 continue;
             }
             let outcome = self
-                .window(&evicting, budgets)
+                .window(&evicting, budgets, outcomes)
                 .with_context(|| format!("window '{label}'"))?;
-            on_outcome(outcome);
+            outcomes.take(outcome);
         }
         Ok(())
     }
 
-    fn full(&self, oracle: &Evicting<'_>) -> Result<WindowOutcome> {
+    fn full(&self, oracle: &Evicting<'_>, outcomes: &mut dyn Outcomes) -> Result<WindowOutcome> {
         let all = Budget::Fraction(1.0);
-        let allocation =
-            BudgetAllocation::uniform(&oracle.method.importance, self.prompt_tokens())?;
-        let full = self.outcome(oracle, all, &allocation, self.test.full())?;
+        let full = match outcomes.known(FULL_LABEL, all) {
+            Some(known) => known,
+            None => {
+                let allocation =
+                    BudgetAllocation::uniform(&oracle.method.importance, self.prompt_tokens())?;
+                let full = self.outcome(oracle, all, &allocation, self.test.full())?;
+                outcomes.keep(FULL_LABEL, oracle.head_kind, &full)?;
+                full
+            }
+        };
         Ok(WindowOutcome {
             label: FULL_LABEL.to_owned(),
             head_kind: oracle.head_kind,
@@ -326,29 +370,40 @@ impl<'a> SampleRun<'a> {
         })
     }
 
-    fn window(&mut self, evicting: &Evicting<'_>, budgets: &[Budget]) -> Result<WindowOutcome> {
+    fn window(
+        &mut self,
+        evicting: &Evicting<'_>,
+        budgets: &[Budget],
+        outcomes: &mut dyn Outcomes,
+    ) -> Result<WindowOutcome> {
         let steps = self.test.full().steps().len();
+        let (label, head_kind) = (evicting.label, evicting.head_kind);
         let mut by_budget: Vec<Outcome> = Vec::with_capacity(budgets.len());
         for (index, &budget) in budgets.iter().enumerate() {
             self.progress
-                .stage(evicting.label, index * steps, budgets.len() * steps);
+                .stage(label, index * steps, budgets.len() * steps);
+            if let Some(known) = outcomes.known(label, budget) {
+                by_budget.push(known);
+                continue;
+            }
             let tokens = budget.tokens(self.prompt_tokens());
-            let known = by_budget.iter().find(|known| known.budget_tokens == tokens);
-            let outcome = match known {
-                Some(known) => Outcome {
+            let alike = by_budget.iter().find(|known| known.budget_tokens == tokens);
+            let outcome = match alike {
+                Some(alike) => Outcome {
                     budget,
-                    ..known.clone()
+                    ..alike.clone()
                 },
                 None => match evicting.at(tokens) {
                     Some(evicting) => self.evict(&evicting, budget)?,
                     None => continue,
                 },
             };
+            outcomes.keep(label, head_kind, &outcome)?;
             by_budget.push(outcome);
         }
         Ok(WindowOutcome {
-            label: evicting.label.to_owned(),
-            head_kind: evicting.head_kind,
+            label: label.to_owned(),
+            head_kind,
             by_budget,
         })
     }

@@ -328,4 +328,92 @@ fn samples_that_are_finished_when_it_is_stopped_are_kept() {
     let mut samples = texts(&table, "sample");
     samples.dedup();
     assert_eq!((samples.len(), table.rows()), (1, 1 + 4 * 3));
+    assert!(said.contains("--resume"), "{said}");
+    assert!(path.join("t.fidelity-state").exists());
+}
+
+/// Every table's bytes.
+fn tables(folder: &Path) -> Vec<Vec<u8>> {
+    let bytes = FILES.map(|name| fs::read(folder.join("t").join(name)).unwrap());
+    bytes.into()
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_from_any_line_to_the_same_bytes() {
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    capture(path, "demo", &["--ignore-eos"]);
+    let state = path.join("t.fidelity-state");
+    let words = ["--budgets", "12,25%", "--decode", "40"];
+    let again = [&words[..], &["--resume"]].concat();
+
+    // killed once it has written something
+    let mut child = crate::support::kvlens(path)
+        .args(["fidelity", "s.kvlens", "--out", "t"])
+        .args(words)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = || fs::read_to_string(&state).map_or(0, |text| text.lines().count());
+    while lines() < 4 {
+        assert_eq!(
+            child.try_wait().unwrap(),
+            None,
+            "ended before it was killed"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let at_the_kill = fs::read(&state).unwrap();
+    // its unfinished tables and its lock, which the next run clears away
+    fs::remove_dir_all(path.join("t")).unwrap();
+    fs::remove_file(path.join("t.lock")).unwrap();
+
+    // not without a word, and not with other settings
+    refused(path, &words, &["--resume", "--replace", "t.fidelity-state"]);
+    refused(
+        path,
+        &["--budgets", "12", "--decode", "40", "--resume"],
+        &["other sessions, budgets", "--replace"],
+    );
+
+    fidelity_ok(path, &again);
+    assert!(!state.exists() && !path.join("t.lock").exists());
+    let resumed = tables(path);
+    let done = fidelity_ok(path, &again);
+    assert!(
+        done.stdout.contains("Nothing is left to go on with"),
+        "{}",
+        done.stdout
+    );
+    assert!(tables(path) == resumed);
+
+    // an unbroken run, by the same words
+    fidelity_ok(path, &words);
+    assert!(
+        tables(path) == resumed,
+        "other tables than of an unbroken run"
+    );
+
+    // a line that was cut in half, and one that was changed, are made again
+    let ends: Vec<usize> = (0..at_the_kill.len())
+        .filter(|&place| at_the_kill[place] == b'\n')
+        .collect();
+    let cut = at_the_kill[..ends[2] - 7].to_vec();
+    let mut changed = at_the_kill.clone();
+    changed[ends[1] + 80] ^= 1;
+    for damaged in [cut, changed, at_the_kill[..9].to_vec()] {
+        fs::write(&state, damaged).unwrap();
+        fidelity_ok(path, &again);
+        assert!(tables(path) == resumed, "other tables from a damaged state");
+    }
+    // what is left on purpose
+    fs::write(&state, &at_the_kill).unwrap();
+    fidelity_ok(path, &[&words[..], &["--replace"]].concat());
+    assert!(tables(path) == resumed && !state.exists());
 }

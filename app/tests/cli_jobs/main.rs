@@ -27,6 +27,7 @@ mod recipe;
 mod resume;
 mod screenshot;
 mod session;
+mod stops;
 mod support;
 mod sweep;
 mod train;

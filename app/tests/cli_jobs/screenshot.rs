@@ -55,7 +55,13 @@ fn what_cannot_be_shown_is_a_sentence() {
         "[{\"OpenSession\": \"nowhere.kvlens\"}]",
     )
     .unwrap();
+    fs::write(folder.path().join("latin.json"), b"[\"\xe9\"]").unwrap();
+    let damaged = folder.path().join("damaged.kvlens");
+    fs::create_dir(&damaged).unwrap();
+    fs::write(damaged.join("manifest.json"), "{\"format_version\": 3}").unwrap();
     for (arguments, word) in [
+        (&["--script", "latin.json"][..], "no UTF-8"),
+        (&["damaged.kvlens"][..], "damaged.kvlens"),
         (&["--script", "bad.json"][..], "no script"),
         (&["--script", "lost.json"][..], "nowhere.kvlens"),
         (&["--script", "none.json"][..], "none.json"),

@@ -207,3 +207,61 @@ fn sessions_that_are_no_parts_of_one_are_not_merged() {
     );
     assert!(!at.join("m.kvlens").exists());
 }
+
+#[test]
+fn a_session_is_packed_shared_and_read_as_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    run_ok(at, &CAPTURE);
+    let pack = ["session", "pack", "s.kvlens", "--keep", "keys,values"];
+    let said = run_ok(at, &pack).stdout;
+    assert!(
+        said.contains("2 samples") && said.contains("s.kvlens.zip"),
+        "{said}"
+    );
+    run_ok(at, &["measure", "s.kvlens", "--out", "before"]);
+    let there = at.join("there");
+    fs::create_dir(&there).unwrap();
+    fs::rename(at.join("s.kvlens.zip"), there.join("s.kvlens.zip")).unwrap();
+    run_ok(&there, &["measure", "s.kvlens.zip", "--out", "t"]);
+    assert!(there.join("s.kvlens").is_dir());
+    // again, where it is unpacked
+    run_ok(&there, &["measure", "s.kvlens.zip", "--out", "t"]);
+    for table in ["overlap.parquet", "summary.parquet"] {
+        let [before, after] = [&at.join("before"), &there.join("t")].map(|tables| {
+            let table = kvlens_analysis::tables::TableFile::read(&tables.join(table)).unwrap();
+            (
+                table.rows(),
+                format!("{:?}", table.columns()),
+                crate::support::texts(&table, "window"),
+            )
+        });
+        assert_eq!(before, after);
+    }
+    let picture = run(&there, &["open", "s.kvlens.zip", "--screenshot", "p.png"]);
+    assert_eq!(picture.code, 0, "{picture:#?}");
+    run_ok(
+        &there,
+        &["session", "unpack", "s.kvlens.zip", "--out", "other.kvlens"],
+    );
+    run_ok(&there, &["session", "check", "other.kvlens"]);
+
+    // what lies in its place is another one
+    let mut other = CAPTURE;
+    other[4] = "demo:length=512,samples=1";
+    fs::remove_dir_all(there.join("s.kvlens")).unwrap();
+    run_ok(&there, &other);
+    let refused = run(&there, &["measure", "s.kvlens.zip", "--out", "t"]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(refused.stderr.contains("session unpack"), "{refused:#?}");
+    // a file that is none
+    fs::write(there.join("x.zip"), "PK\u{3}\u{4}").unwrap();
+    for words in [
+        &["session", "unpack", "x.zip"][..],
+        &["measure", "x.zip", "--out", "t"],
+    ] {
+        let refused = run(&there, words);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        assert!(refused.stderr.contains("x.zip"), "{refused:#?}");
+    }
+}

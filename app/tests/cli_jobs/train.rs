@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{names, run, run_ok};
+use crate::support::{names, run, run_ok, snapshot};
 
 /// A plan for two steps of a tiny model.
 const PLAN: &str = r#"{
@@ -51,6 +51,16 @@ fn a_model_is_trained_in_two_runs_captured_with_and_described() {
         "{}",
         second.stdout
     );
+    // where everything is done nothing is trained, and all stays as it is
+    let before = snapshot(folder.path());
+    let done = train(folder.path(), &["--resume"]);
+    assert_eq!(done.code, 0, "{done:#?}");
+    assert!(
+        done.stdout.starts_with("trained: 2 of 2 steps"),
+        "{}",
+        done.stdout
+    );
+    assert!(snapshot(folder.path()) == before);
 
     let capture = |model: &str, out: &str| {
         let data = "facts:length=128,samples=1";

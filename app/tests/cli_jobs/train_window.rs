@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{model_copy, names, read_table, run, run_ok, texts};
+use crate::support::{model_copy, names, read_table, run, run_ok, snapshot, texts};
 
 const DATA: &str = "facts:length=160,samples=4,seed=3";
 const HELD_OUT: &str = "facts:length=160,samples=1,seed=4";
@@ -139,11 +139,37 @@ fn resuming_begins_where_there_is_nothing_and_says_where_nothing_is_left() {
     let resumed = || run(folder.path(), &training("judge-q", "a", &["--resume"]));
     let begun = resumed();
     assert_eq!(begun.code, 0, "{begun:#?}");
+    let before = snapshot(folder.path());
     let done = resumed();
-    assert_eq!(done.code, 2, "{done:#?}");
-    assert!(
-        done.stderr.contains("the training has ended"),
-        "{}",
-        done.stderr
-    );
+    assert_eq!(done.code, 0, "{done:#?}");
+    let sentence = "nothing was left to go on with: 2 of 2 steps";
+    assert!(done.stdout.contains(sentence), "{}", done.stdout);
+    assert!(snapshot(folder.path()) == before);
+    // of other settings, or other prompts, nothing is taken for it
+    for other in [
+        &["--seed", "9"][..],
+        &["--data", "facts:length=160,samples=4,seed=8"],
+    ] {
+        let refused = run(
+            folder.path(),
+            &training("judge-q", "a", &[&["--resume"][..], other].concat()),
+        );
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        assert!(
+            refused.stderr.contains("another training"),
+            "{}",
+            refused.stderr
+        );
+    }
+    assert!(snapshot(folder.path()) == before);
+}
+
+#[test]
+fn a_refused_training_leaves_nothing_in_the_way_of_the_corrected_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = ["--data", "facts:length=8000,samples=1"];
+    let refused = run(folder.path(), &training("judge-q", "a", &long));
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert_eq!(names(folder.path()), [""; 0]);
+    run_ok(folder.path(), &training("judge-q", "a", &[]));
 }

@@ -1,12 +1,12 @@
 //! Prompt templates and answer lengths that lie beside a benchmark's data.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
 use super::template::{Template, TemplateOrigin};
+use crate::bounded::{MOST_TYPED_BYTES, read_text_at_most};
 use crate::error::DatasetError;
 
 /// How many folders above a file are looked into.
@@ -47,9 +47,11 @@ impl Config {
     pub(crate) fn whole(data: &Path, name: &str) -> Result<Self, DatasetError> {
         let mut config = Self::default();
         if let Some(path) = find(data, name, &["prompts"]) {
-            let text = fs::read_to_string(&path).map_err(|source| DatasetError::Read {
-                path: path.clone(),
-                source,
+            let text = read_text_at_most(&path, MOST_TYPED_BYTES).map_err(|source| {
+                DatasetError::Read {
+                    path: path.clone(),
+                    source,
+                }
             })?;
             config.whole = Some(text);
             config.templates_path = path;
@@ -90,7 +92,7 @@ fn find(data: &Path, name: &str, folders: &[&str]) -> Option<PathBuf> {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, DatasetError> {
-    let text = fs::read_to_string(path).map_err(|source| DatasetError::Read {
+    let text = read_text_at_most(path, MOST_TYPED_BYTES).map_err(|source| DatasetError::Read {
         path: path.to_owned(),
         source,
     })?;

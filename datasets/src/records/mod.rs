@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use python::parse as parse_python;
 
+use crate::bounded::open_regular;
 use crate::error::DatasetError;
 
 /// The fields of a row by name.
@@ -126,7 +127,7 @@ fn open_text(path: &Path) -> Result<BufReader<File>, DatasetError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(read)?;
+    let mut file = open_regular(path).map_err(read)?;
     let mut start = Vec::new();
     file.by_ref()
         .take(3)

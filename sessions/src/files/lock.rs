@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use kvlens_datasets::read_at_most;
 use serde::{Deserialize, Serialize};
 
-use super::read_at_most;
 use crate::SessionError;
 use crate::error::Context;
 

@@ -2,14 +2,15 @@
 //! and tensors as bytes that are the same every time.
 
 mod atomic;
-mod bounded;
+mod lines;
 mod lock;
 mod seal;
 mod serialized;
 
-pub(crate) use atomic::copy_file;
 pub use atomic::write_file;
-pub(crate) use bounded::read_at_most;
+pub(crate) use atomic::{copy_file, fill_file};
+pub use lines::SealedLines;
+pub(crate) use lines::{ReadLines, read_lines};
 pub use lock::OwnedLock;
 pub(crate) use lock::{Tried, try_lock};
 pub(crate) use seal::{UNSEALED, is_sealed, seal};

@@ -1,9 +1,9 @@
 //! How large a checkpoint's weights are, from the headers of its files.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use kvlens_datasets::open_regular;
 use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
 
@@ -244,7 +244,7 @@ fn check_embedding(
 /// The header of a safetensors file, whose tensors must all be there.
 fn read_header(path: &Path) -> Result<Metadata, SessionError> {
     let action = "read the header of the weights";
-    let mut file = File::open(path).io(action, path)?;
+    let mut file = open_regular(path).io(action, path)?;
     let file_bytes = file.metadata().io(action, path)?.len();
     let mut length = [0; LENGTH_BYTES];
     file.read_exact(&mut length)

@@ -4,10 +4,15 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use kvlens_datasets::read_text_at_most;
+
 use super::contents::ContentHash;
 use super::id::HubId;
 use crate::error::Context;
 use crate::{CancelFlag, SessionError};
+
+/// Far above what the name of a commit takes.
+const MOST_REVISION_BYTES: u64 = 1 << 10;
 
 /// A folder of repositories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +38,10 @@ impl HubCache {
     /// The folder of the id's revision as it was last fetched, complete or not.
     pub(super) fn snapshot(&self, id: &HubId) -> Option<PathBuf> {
         let repository = self.repository(id);
-        let commit = std::fs::read_to_string(repository.join("refs").join(id.revision()));
+        let commit = read_text_at_most(
+            &repository.join("refs").join(id.revision()),
+            MOST_REVISION_BYTES,
+        );
         let commit = commit.unwrap_or_else(|_| id.revision().to_owned());
         let folder = repository.join("snapshots").join(commit.trim());
         folder.is_dir().then_some(folder)

@@ -15,7 +15,7 @@ use super::waiting::answer_of;
 use crate::{CancelFlag, SessionError};
 
 /// Far above what the hub says of any model.
-const MOST_LISTING_BYTES: u64 = 64 << 20;
+pub(super) const MOST_LISTING_BYTES: u64 = 64 << 20;
 
 /// A hub that does not answer in this time is not there.
 const PATIENCE: Duration = Duration::from_secs(30);

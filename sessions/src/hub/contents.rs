@@ -1,10 +1,10 @@
 //! Whether a file's contents are those that its name in the cache says: large files are named by their SHA-256, small
 //! ones as git names a blob, by the SHA-1 of `blob LENGTH\0` and the contents.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use kvlens_datasets::open_regular;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
@@ -71,7 +71,7 @@ fn hashed(
     cancel: &CancelFlag,
 ) -> Result<String, SessionError> {
     let action = "read a downloaded file";
-    let mut file = File::open(path).io(action, path)?;
+    let mut file = open_regular(path).io(action, path)?;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         cancel.check()?;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::client::{Client, HubFile, Listing};
+use kvlens_datasets::read_at_most;
+
+use super::client::{Client, HubFile, Listing, MOST_LISTING_BYTES};
 use super::contents::ContentHash;
 use super::files::Weights;
 use super::id::HubId;
@@ -92,7 +94,7 @@ impl<'a> Download<'a> {
         index: &HubFile,
     ) -> Result<Vec<&'l HubFile>, SessionError> {
         let path = self.blob(index)?;
-        let text = std::fs::read(&path).io("read a downloaded file", &path)?;
+        let text = read_at_most(&path, MOST_LISTING_BYTES).io("read a downloaded file", &path)?;
         let shards = listing.shards(&text);
         shards.map_err(|reason| self.client.wrong(&reason))
     }

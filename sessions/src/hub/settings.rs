@@ -3,10 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use kvlens_datasets::read_text_at_most;
+
 use super::cache::HubCache;
 
 /// The hub unless `HF_ENDPOINT` says otherwise.
 const ENDPOINT: &str = "https://huggingface.co";
+
+/// Far above what a token takes.
+const MOST_TOKEN_BYTES: u64 = 1 << 16;
 
 /// Where models are looked for, and with which rights.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,7 +53,8 @@ impl HubSettings {
             .or_else(|| Some(caches?.join("huggingface")))
             .unwrap_or_default();
         let token_file = folder("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
-        let token = text("HF_TOKEN").or_else(|| std::fs::read_to_string(token_file).ok());
+        let token =
+            text("HF_TOKEN").or_else(|| read_text_at_most(&token_file, MOST_TOKEN_BYTES).ok());
         let token = token.map(|token| token.trim().to_owned());
         let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         let is_set = |name| {

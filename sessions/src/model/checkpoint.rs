@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use kvlens_datasets::{open_regular, read_at_most};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::gguf;
 use crate::SessionError;
 use crate::error::Context;
-use crate::files::read_at_most;
 use crate::hub;
 
 /// Where a model comes from. Written as `demo` or as a path.
@@ -232,7 +232,7 @@ pub(super) fn refuse_pointer(contents: &[u8], path: &Path) -> Result<(), Session
 fn refuse_pointer_file(path: &Path) -> Result<(), SessionError> {
     let action = "read the weights";
     let mut front = Vec::new();
-    std::fs::File::open(path)
+    open_regular(path)
         .io(action, path)?
         .take(POINTER.len() as u64)
         .read_to_end(&mut front)

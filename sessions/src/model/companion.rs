@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use kvlens_datasets::read_at_most;
+
 use super::checkpoint::ModelSource;
 use crate::SessionError;
 use crate::error::Context;
 use crate::hub;
+
+/// Far above what the weights of a trained window take.
+pub(crate) const MOST_WINDOW_BYTES: u64 = 1 << 33;
 
 /// A file beside a model.
 #[derive(Debug, Clone)]
@@ -60,7 +65,8 @@ impl Companion {
     pub(crate) fn read(&self) -> Result<Vec<u8>, SessionError> {
         match self.embedded {
             Some(bytes) => Ok(bytes.to_vec()),
-            None => std::fs::read(&self.path).io("read a file beside the model", &self.path),
+            None => read_at_most(&self.path, MOST_WINDOW_BYTES)
+                .io("read a file beside the model", &self.path),
         }
     }
 }

@@ -56,7 +56,7 @@ pub use cache::KvCache;
 pub use chat_variables::ChatVariables;
 pub use checkpoint::ModelSource;
 pub(crate) use checkpoint::{Checkpoint, WeightFiles};
-pub(crate) use companion::Companion;
+pub(crate) use companion::{Companion, MOST_WINDOW_BYTES};
 pub use config::{Activation, Experts, ModelConfig, NormPlacement, QkNorm};
 pub(crate) use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};

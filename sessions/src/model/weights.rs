@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
 use candle_core::{DType, Device, Tensor, Var};
+use kvlens_datasets::open_regular;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use sha2::{Digest, Sha256};
@@ -306,7 +307,7 @@ pub(crate) fn weights_sha256(
 const HASHED_AT_ONCE: usize = 1 << 20;
 
 fn hash_file(path: &Path, hasher: &mut Sha256, cancel: &CancelFlag) -> Result<(), SessionError> {
-    let mut file = std::fs::File::open(path).io("open the weights", path)?;
+    let mut file = open_regular(path).io("open the weights", path)?;
     let mut buffer = vec![0; HASHED_AT_ONCE];
     loop {
         cancel.check()?;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kvlens_datasets::read_at_most;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::journal;
 use crate::SessionError;
 use crate::error::Context;
-use crate::files::{UNSEALED, is_sealed, read_at_most, seal, write_file};
+use crate::files::{UNSEALED, is_sealed, seal, write_file};
 use crate::model::{ModelConfig, ModelIdentity, RopeConfig, TextRules};
 use crate::plan::CapturePlan;
 
@@ -18,7 +19,7 @@ use crate::plan::CapturePlan;
 pub const FORMAT_VERSION: u32 = 3;
 
 /// Far above what a million samples take.
-const MOST_BYTES: u64 = 1 << 30;
+pub(super) const MOST_BYTES: u64 = 1 << 30;
 
 /// Manifests before this version had no hash of their own.
 const FIRST_SEALED_VERSION: u64 = 3;
@@ -181,25 +182,10 @@ impl Manifest {
             }
             read => read.io("read the session's manifest", &path)?,
         };
-        let value: Value = serde_json::from_slice(&text)
-            .map_err(|error| wrong(format!("the session's manifest is damaged ({error})")))?;
-        let version = value
-            .get("format_version")
-            .and_then(Value::as_u64)
-            .unwrap_or(0);
-        if version > u64::from(FORMAT_VERSION) {
-            return Err(wrong(format!(
-                "the session has format version {version}, but this program reads up to {FORMAT_VERSION}; use a newer KVLens"
-            )));
-        }
-        let hash = value.get(SEAL).and_then(Value::as_str);
-        let is_changed = match hash {
-            Some(hash) => !is_sealed(&text, hash),
-            None => version >= FIRST_SEALED_VERSION,
-        };
-        let mut changed = is_changed.then(|| "the session's manifest was changed".to_owned());
-        let mut manifest: Self = serde_json::from_value(value)
-            .map_err(|error| wrong(format!("the session's manifest is damaged ({error})")))?;
+        let Found {
+            mut manifest,
+            mut changed,
+        } = Self::parse(&text).map_err(wrong)?;
         if let Some(line) = journal.damaged {
             changed.get_or_insert(format!("line {line} of the session's journal was changed"));
         }
@@ -215,6 +201,32 @@ impl Manifest {
         }
         manifest.check_files().map_err(wrong)?;
         Ok(Found { manifest, changed })
+    }
+
+    /// Reads a manifest's bytes alone; a sentence for what is none that this program reads.
+    pub(super) fn parse(text: &[u8]) -> Result<Found, String> {
+        let damaged = |error| format!("the session's manifest is damaged ({error})");
+        let value: Value = serde_json::from_slice(text).map_err(damaged)?;
+        let version = value
+            .get("format_version")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
+        if version > u64::from(FORMAT_VERSION) {
+            return Err(format!(
+                "the session has format version {version}, but this program reads up to {FORMAT_VERSION}; use a newer KVLens"
+            ));
+        }
+        let hash = value.get(SEAL).and_then(Value::as_str);
+        let is_changed = match hash {
+            Some(hash) => !is_sealed(text, hash),
+            None => version >= FIRST_SEALED_VERSION,
+        };
+        let manifest: Self = serde_json::from_value(value).map_err(damaged)?;
+        manifest.check_files()?;
+        Ok(Found {
+            manifest,
+            changed: is_changed.then(|| "the session's manifest was changed".to_owned()),
+        })
     }
 
     /// A sample file must lie in the folder itself.
@@ -234,18 +246,21 @@ impl Manifest {
     }
 
     pub(crate) fn write(&self, folder: &Path) -> Result<(), SessionError> {
-        let path = folder.join(MANIFEST_FILE);
+        write_file(&folder.join(MANIFEST_FILE), &self.sealed()?)
+    }
+
+    /// What is written.
+    pub(super) fn sealed(&self) -> Result<Vec<u8>, SessionError> {
         let sealed = Sealed {
             manifest_sha256: UNSEALED,
             manifest: self,
         };
-        let mut text =
-            serde_json::to_vec_pretty(&sealed).map_err(|error| SessionError::Session {
-                reason: format!("the manifest cannot be written as JSON ({error})"),
-                path: path.clone(),
-            })?;
+        let text = serde_json::to_vec_pretty(&sealed);
+        let mut text = text.map_err(|error| SessionError::Internal {
+            reason: format!("the manifest cannot be written as JSON ({error})"),
+        })?;
         seal(&mut text);
-        write_file(&path, &text)
+        Ok(text)
     }
 
     /// Entries whose files are there.

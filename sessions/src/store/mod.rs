@@ -9,6 +9,7 @@ mod manifest;
 mod merge;
 mod new_folder;
 mod opened_file;
+mod pack;
 mod parts;
 mod repair;
 mod same_capture;
@@ -21,6 +22,7 @@ mod verified;
 
 pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleState};
 pub use merge::merge;
+pub use pack::{is_packed, is_unpacked_in, pack, unpack};
 pub use parts::part_name;
 pub use repair::{Repaired, repair};
 pub use sample_file::{CapturedSample, LaterQuestion, SampleHeader, SampleRecord};

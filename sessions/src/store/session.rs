@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use kvlens_datasets::read_at_most;
+
 use super::journal;
-use super::manifest::{MANIFEST_FILE, Manifest, SampleState};
+use super::manifest::{MANIFEST_FILE, MOST_BYTES, Manifest, SampleState};
 use super::opened_file::OpenedFile;
 use super::parts;
 use super::sample_file::{CapturedSample, SampleHeader};
@@ -98,7 +100,7 @@ impl Session {
         let mut bytes = Vec::new();
         for folder in self.folders() {
             let path = folder.join(MANIFEST_FILE);
-            bytes.extend(std::fs::read(&path).io("read the session's manifest", &path)?);
+            bytes.extend(read_at_most(&path, MOST_BYTES).io("read the session's manifest", &path)?);
             bytes.extend(journal::bytes(folder)?);
         }
         Ok(sha256_hex(&bytes))

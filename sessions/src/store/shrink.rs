@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::DType;
 use kvlens_analysis::{ForcedKeep, Scoring, SideScoring};
 
-use super::manifest::{FORMAT_VERSION, SampleState};
+use super::manifest::{FORMAT_VERSION, Manifest, SampleState};
 use super::merge::sample_file_name;
 use super::new_folder::fill_new_folder;
 use super::sample_file::{CapturedSample, write_sample};
@@ -69,36 +69,45 @@ pub fn shrink(
     on_sample: &mut dyn FnMut(usize, usize),
     cancel: &CancelFlag,
 ) -> Result<Shrunk, SessionError> {
-    let refused = |path: &Path, reason: &str| SessionError::Session {
-        reason: reason.to_owned(),
-        path: path.to_owned(),
-    };
-    let manifest = session.manifest();
-    let is_pending = |state: &SampleState| *state == SampleState::Pending;
-    if manifest
-        .samples
-        .iter()
-        .any(|entry| is_pending(&entry.state))
-    {
-        let reason = "the session is not finished; go on with it by kvlens capture --resume first";
-        return Err(refused(session.path(), reason));
-    }
-    if shrink.keep.has_values() && !manifest.plan.keep().has_values() {
-        return Err(refused(
-            session.path(),
-            "the session keeps no values that could be left",
-        ));
-    }
-    fill_new_folder(out, || write_all(session, out, shrink, on_sample, cancel))
+    require_can_shrink(session, shrink)?;
+    fill_new_folder(out, || {
+        let mut put = |name: &str, bytes: &[u8]| write_file(&out.join(name), bytes);
+        let (manifest, told) = shrink_each(session, shrink, &mut put, on_sample, cancel)?;
+        // last: it never tells of files that are not there
+        manifest.write(out)?;
+        Ok(told)
+    })
 }
 
-fn write_all(
+/// Refuses a session of which not all of what is to be left is there.
+pub(super) fn require_can_shrink(session: &Session, shrink: Shrink) -> Result<(), SessionError> {
+    let refused = |reason: &str| {
+        Err(SessionError::Session {
+            reason: reason.to_owned(),
+            path: session.path().to_owned(),
+        })
+    };
+    let manifest = session.manifest();
+    let mut states = manifest.samples.iter().map(|entry| &entry.state);
+    if states.any(|state| *state == SampleState::Pending) || session.missing_samples() > 0 {
+        return refused(
+            "the session is not finished; go on with it by kvlens capture --resume first",
+        );
+    }
+    if shrink.keep.has_values() && !manifest.plan.keep().has_values() {
+        return refused("the session keeps no values that could be left");
+    }
+    Ok(())
+}
+
+/// Gives the name and the bytes of each smaller sample to `put`, and then what goes with them.
+pub(super) fn shrink_each(
     session: &Session,
-    out: &Path,
     shrink: Shrink,
+    put: &mut dyn FnMut(&str, &[u8]) -> Result<(), SessionError>,
     on_sample: &mut dyn FnMut(usize, usize),
     cancel: &CancelFlag,
-) -> Result<Shrunk, SessionError> {
+) -> Result<(Manifest, Shrunk), SessionError> {
     let mut smaller = session.manifest().clone();
     smaller.format_version = FORMAT_VERSION;
     smaller.plan = CapturePlan {
@@ -124,18 +133,15 @@ fn write_all(
         let before = session.path().join(file.as_str());
         // the samples of a session in parts lie in their part's folder
         *file = sample_file_name(place);
-        let path = out.join(file.as_str());
-        let bytes = write_sample(&part, &path)?;
-        write_file(&path, &bytes)?;
+        let bytes = write_sample(&part, Path::new(file.as_str()))?;
+        put(file.as_str(), &bytes)?;
         *sha256 = sha256_hex(&bytes);
         let before = std::fs::metadata(&before).io("look at a sample's file", &before)?;
         told.samples += 1;
         told.bytes[0] += before.len();
         told.bytes[1] += bytes.len() as u64;
     }
-    // last: it never tells of files that are not there
-    smaller.write(out)?;
-    Ok(told)
+    Ok((smaller, told))
 }
 
 impl CapturedSample {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
+use kvlens_datasets::read_at_most;
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ use crate::SessionError;
 use crate::error::Context;
 use crate::files::{UNSEALED, is_sealed, seal, serialized, write_file};
 use crate::model::Parameters;
+
+/// Far above what parameters of a window and their moments take.
+const MOST_BYTES: u64 = 1 << 36;
 
 /// The one metadata key of the file.
 const METADATA: &str = "kvlens";
@@ -87,7 +91,7 @@ where
     /// # Errors
     /// [`SessionError::Checkpoint`] if it is something else or damaged.
     pub(crate) fn load(path: &Path, device: &Device) -> Result<Self, SessionError> {
-        let bytes = std::fs::read(path).io("read the state of the training", path)?;
+        let bytes = read_at_most(path, MOST_BYTES).io("read the state of the training", path)?;
         let (_, header) =
             SafeTensors::read_metadata(&bytes).map_err(|error| unreadable(path, &error))?;
         let text = header

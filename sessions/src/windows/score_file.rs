@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use candle_core::safetensors::Load as _;
 use candle_core::{DType, Device, Tensor};
 use kvlens_analysis::Pooling;
+use kvlens_datasets::read_at_most;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use super::window::Unloaded;
 use super::{Observe, Observed, Run, Window, WindowOptions, registered};
 use crate::SessionError;
-use crate::files::read_at_most;
 use crate::footprint::{Memory, RunShape, WindowMemory};
 use crate::hash::sha256_hex;
 use crate::model::{Model, ModelConfig, ModelSource};

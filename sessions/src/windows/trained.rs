@@ -21,6 +21,7 @@
 use std::path::PathBuf;
 
 use kvlens_analysis::{Pooling, Scoring};
+use kvlens_datasets::read_at_most;
 use serde::{Deserialize, Serialize};
 
 use super::trained_file::{TakenWeights, TrainedFile, TrainedSize};
@@ -29,7 +30,7 @@ use super::{Observe, Observed, ReadyWindow, Run, SoftTokens, Window, WindowOptio
 use crate::SessionError;
 use crate::error::Context;
 use crate::footprint::{RunShape, WindowMemory};
-use crate::model::{Companion, Model, ModelSource};
+use crate::model::{Companion, MOST_WINDOW_BYTES, Model, ModelSource};
 use crate::prefill::Needs;
 
 /// Mean over the rows, pooled as the pipelines pool that the windows were put into.
@@ -123,7 +124,8 @@ impl Trained {
     /// The bytes of the file that the label names, or of the one beside the model, and where it lies.
     fn read(&self, source: &ModelSource) -> Result<(Vec<u8>, PathBuf), SessionError> {
         if let Some(path) = &self.file {
-            let bytes = std::fs::read(path).io("read the trained window", path)?;
+            let bytes =
+                read_at_most(path, MOST_WINDOW_BYTES).io("read the trained window", path)?;
             return Ok((bytes, path.clone()));
         }
         let name = self.method.file_name();

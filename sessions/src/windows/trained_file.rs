@@ -259,7 +259,7 @@ impl TrainedSize {
     }
 }
 
-fn header(bytes: &[u8], path: &Path) -> Result<TrainedHeader, SessionError> {
+pub(crate) fn header(bytes: &[u8], path: &Path) -> Result<TrainedHeader, SessionError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(path, &error))?;
     let text = metadata
         .metadata()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::{demo_model, demo_samples, plan, run_capture};
+use crate::common::{demo_model, demo_samples, fixtures, plan, run_capture};
 use kvlens_sessions::StartMode;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 
@@ -430,4 +430,17 @@ fn prompts_that_cannot_run_leave_no_session_behind() {
         );
         assert!(!out.exists());
     }
+}
+
+#[test]
+fn a_raised_flag_ends_the_hashing_of_weights() {
+    let cancel = kvlens_sessions::CancelFlag::default();
+    cancel.cancel();
+    let source = ModelSource::Folder(fixtures().join("llama-gqa-untied"));
+    let loaded =
+        Model::load_unless_cancelled(&source, DeviceChoice::Cpu, DtypeChoice::F32, &cancel);
+    assert!(matches!(
+        loaded.err(),
+        Some(kvlens_sessions::SessionError::Cancelled)
+    ));
 }

@@ -20,6 +20,7 @@ mod later_questions;
 mod long_rope;
 mod modules;
 mod mutations;
+mod packed_sessions;
 mod parity;
 mod real_folders;
 mod sample_reads;

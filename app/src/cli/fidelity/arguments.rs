@@ -48,6 +48,13 @@ pub struct FidelityArguments {
     /// Take only the first N samples of each session
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
+    /// Go on with a run that was stopped or killed: what it made is not made again. The other arguments must be the
+    /// same
+    #[arg(long, conflicts_with = "replace")]
+    pub resume: bool,
+    /// Begin anew, and leave what a stopped run had made
+    #[arg(long)]
+    pub replace: bool,
     /// auto, cpu, cuda, cuda:N or metal
     #[arg(long, value_name = "D", default_value_t)]
     pub device: DeviceChoice,

@@ -9,6 +9,7 @@ pub use arguments::FigureArguments;
 use super::interrupt::cancel_on_interrupt;
 use super::output;
 use super::progress::Progress;
+use super::session::unpacked;
 use crate::jobs::figure::run as draw;
 
 /// Runs the command.
@@ -19,7 +20,8 @@ pub fn run(arguments: &FigureArguments) -> Result<()> {
     let cancel = cancel_on_interrupt()?;
     let mut progress = Progress::begin("draw")?;
     let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let request = arguments.request(typed.skip(1).collect());
+    let mut request = arguments.request(typed.skip(1).collect());
+    request.sessions = unpacked(&arguments.sessions)?;
     let written = draw(&request, &mut progress, &cancel);
     progress.end();
     output::print(&format!("Figure written: {}\n", written?.join(", ")))

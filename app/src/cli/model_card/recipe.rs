@@ -1,10 +1,10 @@
 //! What a model is and how it was trained, from its training log.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use kvlens_datasets::read_text_at_most;
 use kvlens_sessions::training::{CurvePoint, TrainingPlan, TrainingStage};
 use serde::Deserialize;
 
@@ -20,6 +20,9 @@ struct Log {
     curve: Vec<CurvePoint>,
 }
 
+/// Far above what a million steps take.
+const MOST_LOG_BYTES: u64 = 1 << 30;
+
 /// Behind the recipe of a model whose heads did not all begin at random.
 const PLANTED: &str = include_str!("planted.md");
 
@@ -29,7 +32,7 @@ const PLANTED: &str = include_str!("planted.md");
 /// No log, or none that can be read.
 pub fn values(model: &Path, weights_sha256: &str) -> Result<Values> {
     let path = model.join("training-log.json");
-    let log = fs::read_to_string(&path)
+    let log = read_text_at_most(&path, MOST_LOG_BYTES)
         .with_context(|| format!("the training log cannot be read: {}", path.display()))?;
     let Log { plan, curve } = serde_json::from_str(&log).map_err(|error| {
         Failure::BadInput(format!(

@@ -88,10 +88,10 @@ fn run_training(arguments: &TrainWindowArguments, plan: WindowTrainingPlan) -> R
         }
         outcome => outcome?,
     };
-    let state = if trained.is_complete {
-        "trained"
-    } else {
-        "stopped early; --resume goes on"
+    let state = match (trained.was_complete, trained.is_complete) {
+        (true, _) => "nothing was left to go on with",
+        (_, true) => "trained",
+        _ => "stopped early; --resume goes on",
     };
     output::print(&format!(
         "{}\n{state}: {} of {} steps: {out}\ncard: {}\n",

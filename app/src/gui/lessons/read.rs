@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use kvlens_datasets::{MOST_TYPED_BYTES, read_text_at_most};
 
 use super::{Lesson, Prediction, Step};
 use crate::gui::command::{CaptureCommand, Command, SessionCommand};
@@ -33,7 +34,7 @@ pub fn read_lesson(path: &Path) -> Result<Lesson> {
         true => path.join(FILE),
         false => path.to_owned(),
     };
-    let text = std::fs::read_to_string(&file)
+    let text = read_text_at_most(&file, MOST_TYPED_BYTES)
         .with_context(|| format!("the lesson cannot be read: {}", file.display()))?;
     let mut lesson =
         Lesson::parse(&text).with_context(|| format!("this is no lesson: {}", file.display()))?;
@@ -168,6 +169,15 @@ mod tests {
     use crate::gui::command::LookCommand;
 
     const LESSON: &str = "# Mine\n\nAn aim.\n\n## First\n\nLook *here*.\n\n### Try it\n\nHover.\n\n```json\n[{\"OpenSession\": \"own.kvlens\"}, \"SelectAllHeads\"]\n```\n";
+
+    #[test]
+    fn no_damage_of_a_lesson_ends_the_program() {
+        crate::damages::each_is_read_or_refused(FILE, LESSON, |path| {
+            read_lesson(path)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        });
+    }
 
     #[test]
     fn a_lesson_of_ones_own_is_a_folder_and_its_sessions_lie_beside_it() {

@@ -2,21 +2,22 @@
 
 mod relation;
 mod sample;
+mod state;
 mod tables;
 
 use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::{Budget, SampleGroup};
-use kvlens_sessions::Session;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::{Session, StartMode};
 use serde::Serialize;
 
 use super::failure::{Failure, is_cancelled, refuse_contradiction};
-use super::folders::check_can_create;
+use super::folders::{Staging, check_can_create};
 use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key};
 use super::measure::sample_context;
 use super::model_names::ModelNames;
@@ -32,6 +33,7 @@ use crate::measurement::needle::{add_evictions, needle_place};
 pub use relation::{Over, Relation, relations};
 pub use sample::SampleEvictions;
 
+use state::{Begun, FidelityState, SamplePlace, is_written};
 use tables::FidelityTables;
 
 /// What the columns are, in words that go with the figures.
@@ -115,6 +117,10 @@ pub struct FidelityRequest {
     pub device: DeviceChoice,
     /// Its number format, in place of that of a session's plan.
     pub dtype: Option<DtypeChoice>,
+    /// What to do with a run that was stopped.
+    pub start: StartMode,
+    /// The words that the tables name as their command.
+    pub command: Vec<String>,
 }
 
 /// What the tables need to be made again, beyond what a measurement needs.
@@ -148,9 +154,12 @@ pub struct Evicted {
     pub needles: NeedleGrids,
 }
 
-/// Evicts and decodes every finished sample and writes the tables; gives the figures that they hold.
+/// Evicts and decodes every finished sample and writes the tables; gives the figures that they hold, or nothing where a
+/// run to go on with is done.
 ///
-/// Samples that are finished when the run is stopped, or fails, are kept.
+/// Samples that are finished when the run is stopped, or fails, are kept in the tables. Every budget of every window is
+/// kept beside them as soon as it is made, and not made again by a run that goes on; what is written in the end is, to
+/// the last bit, what a run writes that nobody stopped.
 ///
 /// # Errors
 /// Bad input; a model that is not the session's; [`Failure::Interrupted`] after a cancel.
@@ -159,32 +168,62 @@ pub fn run(
     models: &mut Models,
     watch: &mut dyn Watch,
     cancel: &Cancel,
-) -> Result<Evicted> {
+) -> Result<Option<Evicted>> {
     refuse_contradiction(&request.plan.options)?;
     check_can_create(&request.out)?;
     let sessions = open_sessions(&request.sessions)?;
     refuse_useless_budgets(&sessions, &request.budgets)?;
+    let count = sessions.iter().map(|one| request.samples_of(one)).sum();
+    let begun = Begun {
+        provenance: request.provenance(&sessions)?,
+        session_sha256: sessions
+            .iter()
+            .map(Session::sha256)
+            .collect::<Result<_, _>>()?,
+        limit: request.limit,
+    };
+    // before the state, which lies beside the folder that it makes
+    let staging = Staging::begin(&request.out)?;
+    let state = FidelityState::begin(&request.out, request.start, begun)?;
+    if request.start == StartMode::Resume
+        && !state.holds_something()
+        && is_written(&request.out, state.provenance(), || {
+            request.contents(&sessions)
+        })?
+    {
+        return Ok(None);
+    }
     let mut run = Run {
         job: request,
         model_names: ModelNames::of(&sessions),
-        tables: FidelityTables::begin(&request.out, &request.provenance(&sessions)?)?,
+        tables: FidelityTables::begin(staging, state.provenance())?,
+        state,
         evicted: Evicted::default(),
         warnings: Warnings::default(),
         progress: watch,
-        count: sessions
-            .iter()
-            .map(|session| request.samples_of(session))
-            .sum(),
+        count,
         done: 0,
         cancel,
     };
     let outcome = run.all(&sessions, models);
-    run.finish(outcome)
+    run.finish(outcome).map(Some)
 }
 
 impl FidelityRequest {
     fn samples_of(&self, session: &Session) -> usize {
         session.sample_count().min(self.limit)
+    }
+
+    /// What names the content of every sample, in their order.
+    fn contents(&self, sessions: &[Session]) -> Result<Vec<String>> {
+        let mut contents = Vec::new();
+        for session in sessions {
+            for index in 0..self.samples_of(session) {
+                let record = session.load_record(index)?.record;
+                contents.push(sample_key(session, &record).content);
+            }
+        }
+        Ok(contents)
     }
 
     fn session_model<'m>(
@@ -224,7 +263,8 @@ impl FidelityRequest {
 
     fn provenance(&self, sessions: &[Session]) -> Result<String> {
         let provenance = FidelityProvenance {
-            measured: Provenance::new(sessions, &self.budgets, &self.plan.options)?,
+            measured: Provenance::new(sessions, &self.budgets, &self.plan.options)?
+                .of_command(Some(&self.command)),
             fidelity: Eviction {
                 definition: DEFINITION,
                 allocation: self.allocation,
@@ -244,6 +284,8 @@ impl FidelityRequest {
 struct Run<'a> {
     job: &'a FidelityRequest,
     model_names: ModelNames,
+    // before the tables, whose folders can only be removed once its lock is: fields are dropped in this order
+    state: FidelityState,
     tables: FidelityTables,
     evicted: Evicted,
     warnings: Warnings,
@@ -256,19 +298,32 @@ struct Run<'a> {
 impl Run<'_> {
     fn all(&mut self, sessions: &[Session], models: &mut Models) -> Result<()> {
         let job = self.job;
-        for session in sessions {
-            let model = job.session_model(models, session, self.cancel)?;
-            for index in 0..job.samples_of(session) {
+        for (number, session) in sessions.iter().enumerate() {
+            let indices = 0..job.samples_of(session);
+            let is_needed = indices
+                .clone()
+                .any(|index| !self.state.is_done((number, index)));
+            let model = match is_needed {
+                true => Some(job.session_model(models, session, self.cancel)?),
+                false => None,
+            };
+            for index in indices {
                 self.cancel.check()?;
-                self.sample(session, index, model)?;
+                self.sample(session, (number, index), model)?;
                 self.done += 1;
             }
         }
         Ok(())
     }
 
-    fn sample(&mut self, session: &Session, index: usize, model: &Model) -> Result<()> {
-        let captured = session.load_sample(index)?;
+    /// `model` is there unless all samples of the session were finished by an earlier run.
+    fn sample(
+        &mut self,
+        session: &Session,
+        place: SamplePlace,
+        model: Option<&Model>,
+    ) -> Result<()> {
+        let captured = session.load_sample(place.1)?;
         let record = &captured.record;
         self.progress.sample(self.done, self.count, &record.id);
         let facts = SampleFacts {
@@ -280,15 +335,16 @@ impl Run<'_> {
         self.warnings
             .of_budgets(facts, evictions.left_out(), &*self.progress);
         self.warnings.of_decode_stage(facts, &*self.progress);
-        let mut windows = Vec::new();
-        evictions.run(
-            &self.job.plan,
-            model,
-            |_| true,
-            &mut |outcome| windows.push(outcome),
-            self.progress,
-            self.cancel,
-        )?;
+        let windows = match (self.state.done(place), model) {
+            (Some(windows), _) => windows,
+            (None, Some(model)) => {
+                let mut made = self.state.of_sample(place);
+                let plan = &self.job.plan;
+                evictions.run(plan, model, |_| true, &mut made, self.progress, self.cancel)?;
+                made.end()?
+            }
+            (None, None) => bail!("sample '{}' has no model to run on", record.id),
+        };
         let key = sample_key(session, record);
         let context = sample_context(session, self.model_names.name(session), record, &key);
         self.tables
@@ -320,12 +376,21 @@ impl Run<'_> {
         if done > 0 {
             self.tables.publish(&self.evicted)?;
         }
+        let go_on = match self.state.holds_something() {
+            true => "; go on with the same command and --resume",
+            false => "",
+        };
         let kept = match done {
-            0 => "no sample was finished, and no table was written or changed".to_owned(),
-            _ => format!("the tables hold the {done} of {count} samples that were finished: {out}"),
+            0 => format!("no sample was finished, and no table was written or changed{go_on}"),
+            _ => format!(
+                "the tables hold the {done} of {count} samples that were finished{go_on}: {out}"
+            ),
         };
         match outcome {
-            Ok(()) => Ok(self.evicted),
+            Ok(()) => {
+                self.state.end()?;
+                Ok(self.evicted)
+            }
             Err(error) if is_cancelled(&error) => {
                 Err(Failure::Interrupted(format!("stopped; {kept}")).into())
             }

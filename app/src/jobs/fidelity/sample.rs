@@ -7,7 +7,7 @@ use kvlens_sessions::{CapturedSample, Session};
 
 use crate::jobs::budgets::SampleBudgets;
 use crate::jobs::{Cancel, Watch};
-use crate::measurement::fidelity::{EvictionPlan, SampleRun, WindowOutcome};
+use crate::measurement::fidelity::{EvictionPlan, Outcomes, SampleRun};
 
 /// A sample with the budgets that its prompt can hold.
 pub struct SampleEvictions<'a> {
@@ -34,7 +34,8 @@ impl<'a> SampleEvictions<'a> {
         &self.budgets.left_out
     }
 
-    /// Evicts by the oracle and by every window that is wanted, and gives each outcome as soon as it is there.
+    /// Evicts by the oracle and by every window that is wanted, and gives each outcome as soon as it is there. What is
+    /// known of an earlier run is not made again.
     ///
     /// # Errors
     /// What the model or the numerics refuse; a cancel.
@@ -43,7 +44,7 @@ impl<'a> SampleEvictions<'a> {
         plan: &EvictionPlan,
         model: &Model,
         is_wanted: impl Fn(&str) -> bool,
-        on_outcome: &mut dyn FnMut(WindowOutcome),
+        outcomes: &mut dyn Outcomes,
         watch: &mut dyn Watch,
         cancel: &Cancel,
     ) -> Result<()> {
@@ -51,7 +52,7 @@ impl<'a> SampleEvictions<'a> {
         let record = &self.captured.record;
         SampleRun::begin(plan, decode, model, record, cancel, watch)
             .and_then(|run| {
-                run.run_some(self.captured, &self.budgets.applying, is_wanted, on_outcome)
+                run.run_some(self.captured, &self.budgets.applying, is_wanted, outcomes)
             })
             .with_context(|| format!("sample '{}'", record.id))
     }

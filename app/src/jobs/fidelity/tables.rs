@@ -1,7 +1,5 @@
 //! The Parquet files of `kvlens fidelity`: written side by side, published together.
 
-use std::path::Path;
-
 use anyhow::Result;
 use kvlens_analysis::fidelity::EvictionMean;
 use kvlens_analysis::tables::{
@@ -32,12 +30,11 @@ pub struct FidelityTables {
 }
 
 impl FidelityTables {
-    /// Opens every table aside in the output folder, which is created if needed.
+    /// Opens every table aside in the output folder.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn begin(out: &Path, provenance: &str) -> Result<Self> {
-        let staging = Staging::begin(out)?;
+    pub fn begin(staging: Staging, provenance: &str) -> Result<Self> {
         let folder = staging.folder();
         Ok(Self {
             fidelity: TableWriter::create(folder, provenance)?,

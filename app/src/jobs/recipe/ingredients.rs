@@ -1,11 +1,11 @@
 //! What a recipe is: a TOML file that says what to run, draw and hold beside what was published, and the template of its
 //! page.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::{Budget, Metric};
+use kvlens_datasets::{MOST_TYPED_BYTES, read_text_at_most};
 use serde::Deserialize;
 
 use super::super::figure::KindChoice;
@@ -147,7 +147,7 @@ pub fn find(name: &str) -> Result<(Recipe, String)> {
         .into());
     }
     let read = |path: &Path| {
-        fs::read_to_string(path)
+        read_text_at_most(path, MOST_TYPED_BYTES)
             .with_context(|| format!("the recipe cannot be read: {}", path.display()))
     };
     Ok((
@@ -185,6 +185,16 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_damage_of_a_recipe_ends_the_program() {
+        let text = include_str!("../../../recipes/laq-place.toml");
+        crate::damages::each_is_read_or_refused("own.toml", text, |path| {
+            std::fs::write(path.with_extension("md"), "# A page").map_err(|e| e.to_string())?;
+            let read = find(&path.display().to_string()).map(drop);
+            read.map_err(|error| error.to_string())
+        });
+    }
 
     #[test]
     fn every_recipe_of_the_program_is_one_and_its_page_shows_all_tables() {

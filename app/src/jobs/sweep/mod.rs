@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kvlens_analysis::{Budget, Compare};
-use kvlens_datasets::{PromptChoices, SamplePart};
+use kvlens_datasets::{PromptChoices, SamplePart, read_at_most};
 use kvlens_sessions::{CapturePlan, part_name, write_file};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub const SWEEP_FILE: &str = "sweep.json";
 
 /// Far above what a sweep of a hundred thousand cells takes.
 const MOST_BYTES: u64 = 1 << 30;
+
+/// Each has files of its own.
+const MOST_TASKS: usize = 1_000_000;
 
 /// What a sweep is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,6 +137,7 @@ impl Sweep {
                 .into());
             }
         }
+        plan.check().map_err(Failure::BadInput)?;
         let sweep = Self {
             folder: folder.to_owned(),
             plan,
@@ -155,14 +159,10 @@ impl Sweep {
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(SWEEP_FILE);
         let refused = |reason: &str| Failure::BadInput(format!("{reason}: {}", path.display()));
-        if !path.is_file() {
+        if !path.exists() {
             return Err(refused("the folder holds no sweep").into());
         }
-        let bytes = fs::metadata(&path).map(|metadata| metadata.len());
-        if bytes.is_ok_and(|bytes| bytes > MOST_BYTES) {
-            return Err(refused("the sweep's file is too large to be one").into());
-        }
-        let text = fs::read(&path)
+        let text = read_at_most(&path, MOST_BYTES)
             .with_context(|| format!("the sweep cannot be read: {}", path.display()))?;
         let plan: SweepPlan = serde_json::from_slice(&text)
             .map_err(|error| refused(&format!("the sweep's file is damaged ({error})")))?;
@@ -227,6 +227,7 @@ impl SweepPlan {
 
     /// A file that somebody handed over must not lead out of its folder.
     fn check(&self) -> Result<(), String> {
+        let mut tasks = 0_usize;
         for cell in &self.cells {
             let Axes {
                 model,
@@ -244,6 +245,12 @@ impl SweepPlan {
             }
             if cell.samples_per_task == 0 {
                 return Err("the sweep has tasks of no sample".to_owned());
+            }
+            tasks = tasks.saturating_add(cell.samples.div_ceil(cell.samples_per_task));
+            if tasks > MOST_TASKS {
+                return Err(format!(
+                    "the sweep has more than {MOST_TASKS} tasks; give them more samples each"
+                ));
             }
         }
         Ok(())

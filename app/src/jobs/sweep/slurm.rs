@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use kvlens_datasets::read_at_most;
 use kvlens_sessions::write_file;
 use serde::{Deserialize, Serialize};
 
-use super::Sweep;
 use super::status::status;
+use super::{MOST_BYTES, Sweep};
 use crate::jobs::failure::Failure;
 
 /// Seconds before its time is up at which a task is told to stop, so that it keeps what it has.
@@ -185,7 +186,7 @@ fn submitted(sweep: &Sweep) -> Result<Vec<Submitted>> {
     let mut submitted = Vec::new();
     for number in 0_usize.. {
         let path = folder.join(format!("{number:03}.json"));
-        let Ok(text) = fs::read(&path) else {
+        let Ok(text) = read_at_most(&path, MOST_BYTES) else {
             break;
         };
         submitted.push(

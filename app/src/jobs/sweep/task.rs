@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use kvlens_datasets::read_at_most;
 use kvlens_sessions::{OwnedLock, Session, StartMode, part_name, write_file};
 use serde::{Deserialize, Serialize};
 
-use super::{Sweep, Task};
+use super::{MOST_BYTES, Sweep, Task};
 use crate::jobs::capture::{CaptureRequest, run as capture};
 use crate::jobs::failure::is_cancelled;
 use crate::jobs::measure::{MeasureRequest, is_of_all_samples, run as measure};
@@ -84,7 +85,7 @@ impl TaskRecord {
 
     /// None where there is none, and where a kill or a fault left one that says nothing.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+        serde_json::from_slice(&read_at_most(path, MOST_BYTES).ok()?).ok()
     }
 }
 

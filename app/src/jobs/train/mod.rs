@@ -61,6 +61,8 @@ pub struct TrainedWindow {
     pub windows: Vec<Baseline>,
     /// Whether all steps are done.
     pub is_complete: bool,
+    /// Whether they were before: nothing was left to go on with.
+    pub was_complete: bool,
     /// Steps that are done.
     pub steps_done: usize,
     /// The file that tells all this.
@@ -114,6 +116,7 @@ pub fn run(
         card: card.write(&run.out)?,
         windows: recall::windows(&run.plan, &summary),
         is_complete: summary.is_complete,
+        was_complete: summary.was_complete,
         steps_done: summary.curve.len(),
         groups,
     })

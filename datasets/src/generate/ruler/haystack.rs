@@ -1,9 +1,10 @@
 //! What things are hidden in: noise, generated prose, other needles, or a text of the user's.
 
-use std::fs;
 use std::path::Path;
 
+use crate::bounded::read_at_most;
 use crate::error::DatasetError;
+use crate::folder::MOST_TEXT_BYTES;
 use crate::generate::filler::Filler;
 use crate::generate::random::Random;
 
@@ -38,10 +39,11 @@ impl Kind {
             "generated" => Ok(Self::Prose),
             path => {
                 let path = Path::new(path);
-                let bytes = fs::read(path).map_err(|source| DatasetError::Read {
-                    path: path.to_owned(),
-                    source,
-                })?;
+                let bytes =
+                    read_at_most(path, MOST_TEXT_BYTES).map_err(|source| DatasetError::Read {
+                        path: path.to_owned(),
+                        source,
+                    })?;
                 let text = String::from_utf8(bytes).map_err(|error| DatasetError::NotUtf8 {
                     path: path.to_owned(),
                     byte: error.utf8_error().valid_up_to(),
@@ -194,6 +196,8 @@ fn first_words(text: &str, count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

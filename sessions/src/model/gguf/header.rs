@@ -1,11 +1,11 @@
 //! The header of a GGUF file: metadata by key, and where each tensor lies.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
+use kvlens_datasets::open_regular;
 
 use super::super::checkpoint::refuse_pointer;
 use crate::SessionError;
@@ -55,7 +55,7 @@ impl Header {
                 path: path.to_owned(),
             });
         }
-        let file = File::open(path).io("open the GGUF file", path)?;
+        let file = open_regular(path).io("open the GGUF file", path)?;
         let file_bytes = file.metadata().io("look at the GGUF file", path)?.len();
         // at once, or growing it would take three times as much
         let mut front = Vec::with_capacity(file_bytes.min(MOST_HEADER_BYTES) as usize);

@@ -8,6 +8,7 @@ use candle_core::Device;
 use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use candle_core::quantized::gguf_file::TensorInfo;
 use candle_core::quantized::{GgmlDType, QTensor};
+use kvlens_datasets::open_regular;
 
 use super::header::Header;
 use crate::SessionError;
@@ -101,7 +102,7 @@ impl GgufTensors<Arc<Header>> {
 
 impl<H: std::ops::Deref<Target = Header>> GgufTensors<H> {
     fn open(header: H) -> Result<Self, SessionError> {
-        let file = File::open(header.path()).io("open the GGUF file", header.path())?;
+        let file = open_regular(header.path()).io("open the GGUF file", header.path())?;
         Ok(Self { header, file })
     }
 

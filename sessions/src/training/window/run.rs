@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use kvlens_datasets::Sample;
+use kvlens_datasets::{Sample, read_at_most};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -15,16 +15,17 @@ use super::examples::{Examples, Prepared};
 use super::initial;
 use super::objective::{Rows, gradient, loss, targets};
 use super::plan::WindowTrainingPlan;
+use crate::error::Context;
 use crate::files::OwnedLock;
 use crate::hash::sha256_hex;
-use crate::model::{Decoder, Model, ModelIdentity, Parameters};
+use crate::model::{Decoder, MOST_WINDOW_BYTES, Model, ModelIdentity, Parameters};
 use crate::prefill::Needs;
 use crate::training::optimizer::Rates;
 use crate::training::random::{Draws, Purpose};
 use crate::training::state::TrainingState;
 use crate::training::steps::{Training, add, run_steps};
 use crate::training::threads::Threads;
-use crate::windows::trained_file::{SOFT_TOKENS, TrainedFile, adapters_of};
+use crate::windows::trained_file::{self, SOFT_TOKENS, TrainedFile, adapters_of};
 use crate::windows::{ReadyWindow, SoftTokens, parse_windows};
 use crate::{CancelFlag, SessionError, StartMode};
 
@@ -104,6 +105,20 @@ pub struct WindowTrainingSummary {
     pub baselines: Vec<Baseline>,
     /// Whether all steps of the plan were done.
     pub is_complete: bool,
+    /// Whether they were before: nothing was left to go on with.
+    pub was_complete: bool,
+}
+
+/// What a file says of the training that made it.
+#[derive(Deserialize)]
+struct Written {
+    plan: WindowTrainingPlan,
+    steps_done: usize,
+    held_out: HeldOutFigures,
+    baselines: Vec<Baseline>,
+    curve: Vec<WindowCurvePoint>,
+    /// Files of earlier programs do not say.
+    data_sha256: Option<String>,
 }
 
 /// What a run must have in common with the one that it resumes.
@@ -137,6 +152,9 @@ pub fn train_window(
     let decoder = model.decoder().differentiable()?;
     let lock = run.out.with_added_extension("lock");
     let _held = OwnedLock::take(&lock, "another training is writing this file")?;
+    if let Some(ended) = ended(run, model, data)? {
+        return Ok(ended);
+    }
     let mut state = start(run, model, data)?;
     let ready = Trainer::prepare(run, model, decoder, data, on_event, cancel)
         .and_then(|trainer| Ok((trainer.baselines(cancel)?, trainer)));
@@ -175,7 +193,45 @@ pub fn train_window(
         held_out,
         baselines,
         is_complete,
+        was_complete: false,
     })
+}
+
+/// What a run came to that is to be gone on with and has ended.
+fn ended(
+    run: &WindowTrainingRun,
+    model: &Model,
+    data: &WindowTrainingData,
+) -> Result<Option<WindowTrainingSummary>, SessionError> {
+    if run.start != StartMode::Resume || state_path(&run.out).exists() || !run.out.is_file() {
+        return Ok(None);
+    }
+    let other = || {
+        SessionError::Checkpoint {
+        reason: "a window of another training lies there, or one of a training that was stopped and whose state is gone; give another --out, or --replace to train anew"
+            .to_owned(),
+        path: run.out.clone(),
+    }
+    };
+    let bytes =
+        read_at_most(&run.out, MOST_WINDOW_BYTES).io("read the trained window", &run.out)?;
+    let header = trained_file::header(&bytes, &run.out)?;
+    let written: Written = serde_json::from_value(header.training).map_err(|_| other())?;
+    let is_of_these_prompts = written
+        .data_sha256
+        .is_none_or(|sha256| sha256 == data.sha256());
+    let is_it =
+        written.plan == run.plan && header.model == *model.identity() && is_of_these_prompts;
+    if !is_it || written.steps_done != run.plan.steps {
+        return Err(other());
+    }
+    Ok(Some(WindowTrainingSummary {
+        curve: written.curve,
+        held_out: written.held_out,
+        baselines: written.baselines,
+        is_complete: true,
+        was_complete: true,
+    }))
 }
 
 /// Where the state of an unfinished run lies.
@@ -215,12 +271,6 @@ fn start(
             ));
         }
         return Ok(state);
-    }
-    if run.start == StartMode::Resume && run.out.exists() {
-        return Err(refused(
-            "there is nothing left to go on with: the training has ended, and this is its window; give another --out, or --replace to train it anew",
-            &run.out,
-        ));
     }
     if run.start == StartMode::New && (path.exists() || run.out.exists()) {
         return Err(refused(
@@ -468,6 +518,7 @@ impl<'a> Trainer<'a> {
         let training = json!({
             "program_version": env!("CARGO_PKG_VERSION"),
             "plan": &state.plan.plan,
+            "data_sha256": &state.plan.data_sha256,
             "training_prompts": self.training.count(),
             "held_out_groups": &self.held_out.groups,
             "baselines": baselines,
