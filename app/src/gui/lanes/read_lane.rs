@@ -57,6 +57,7 @@ impl Serve for ReadLane {
             ReadRequest::CompareSamples(key) => self.gathered.compare(*key, reporter),
             ReadRequest::Question(question) => questions::answer(*question, reporter),
             ReadRequest::Export(figure) => export::export(&figure, reporter),
+            ReadRequest::ExportFidelity(export) => export::export_fidelity(*export, reporter),
             ReadRequest::Estimate(settings) => {
                 reporter.cancel.check()?;
                 let said = estimated(&settings, reporter);

@@ -6,11 +6,13 @@ use super::key::JobKey;
 use crate::gui::attention_picture::AttentionKey;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::data::Slot;
+use crate::gui::export::FidelityExport;
 use crate::gui::questions::fidelity::FidelityQuestion;
 use crate::gui::questions::queries::InterventionsQuestion;
 use crate::gui::questions::{Question, QuestionKind};
 use crate::gui::session_maps::SessionMapsKey;
 use crate::jobs::figure::FigureRequest;
+use crate::jobs::recipe::RecipeRequest;
 use crate::measurement::MeasureOptions;
 use kvlens_sessions::StartMode;
 
@@ -54,6 +56,8 @@ pub enum ReadRequest {
     Question(Box<Question>),
     /// Make a figure.
     Export(Box<FigureRequest>),
+    /// Make a figure of what was evicted in the window.
+    ExportFidelity(Box<FidelityExport>),
     /// Estimate what a capture would take.
     Estimate(Box<CaptureSettings>),
     /// Copy a session.
@@ -79,6 +83,8 @@ pub enum ModelRequest {
     Interventions(InterventionsQuestion),
     /// Say what eviction does to the output.
     Fidelity(Box<FidelityQuestion>),
+    /// Measure what a paper measured.
+    Recipe(Box<RecipeRequest>),
 }
 
 /// A capture as the panel asks for it.
@@ -112,6 +118,7 @@ impl ReadRequest {
             Self::CompareSamples(_) => JobKey::CompareSamples,
             Self::Question(question) => JobKey::Question(question.kind()),
             Self::Export(figure) => JobKey::Export(figure.out.clone()),
+            Self::ExportFidelity(export) => JobKey::Export(export.figure.out.clone()),
             Self::Estimate(_) => JobKey::Estimate,
             Self::SaveAs { to, .. } => JobKey::SaveAs(to.clone()),
             Self::Details { .. } => JobKey::Details,
@@ -125,6 +132,7 @@ impl ModelRequest {
             Self::Capture(_) => JobKey::Capture,
             Self::Interventions(_) => JobKey::Question(QuestionKind::Interventions),
             Self::Fidelity(_) => JobKey::Question(QuestionKind::Fidelity),
+            Self::Recipe(_) => JobKey::Recipe,
         }
     }
 }

@@ -4,15 +4,17 @@ use egui::{Id, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::head_map::window_ui;
 use super::question_state::job_error_ui;
-use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::export::ShownFigure;
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
+use crate::jobs::figure::KindChoice;
 
 /// Height of a block's title, and of the marks of needed tokens.
 const TITLE_HEIGHT: f32 = 16.0;
@@ -49,6 +51,10 @@ impl PaneView for AttentionView {
     fn numbers(&self) -> Option<ReadNumbers> {
         Some(numbers)
     }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| ShownFigure::of_sample(KindChoice::Attention))
+    }
 }
 
 fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -70,7 +76,7 @@ fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                  weights show. Of several selected heads, the one that was clicked last",
             );
     });
-    let window = view.derived.window.as_deref();
+    let window = view.derived.observation.as_deref();
     let wanted = AttentionKey::wanted(session, &view.settings.choices, window);
     let held = view.data.answers.attention.held();
     let Some((_, picture)) = held.filter(|(key, _)| Some(*key) == wanted.as_ref()) else {

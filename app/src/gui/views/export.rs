@@ -7,6 +7,7 @@ use crate::gui::command::{Commands, ExportCommand};
 use crate::gui::data::OpenedSession;
 use crate::gui::export::{ExportFormat, ExportSettings, FigureOf, block_of};
 use crate::gui::in_force::in_force;
+use crate::gui::state::Choices;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::{KindChoice, WidthChoice, command_line};
 
@@ -39,7 +40,7 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
             ui.label("Figure");
             kind_ui(ui, &mut settings.kind);
             ui.end_row();
-            if session.info.samples.len() > 1 {
+            if session.info.samples.len() > 1 && !settings.kind.is_of_one_head() {
                 ui.label("Of");
                 let name = |all: bool| if all { "All samples" } else { "This sample" };
                 let chosen = segmented(ui, settings.all_samples, &[false, true], name, |it, _| it);
@@ -99,8 +100,7 @@ fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
             .selected_text(kind.name())
             .width(180.0)
             .show_ui(ui, |ui| {
-                let kinds = KindChoice::ALL.iter().copied();
-                for choice in kinds.filter(|kind| kind.is_of_sessions()) {
+                for choice in KindChoice::ALL.iter().copied() {
                     ui.selectable_value(kind, choice, choice.name())
                         .on_hover_text(choice.summary());
                 }
@@ -121,7 +121,9 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
         .data
         .shown()
         .map(|shown| shown.sample.record.id.as_str());
-    let drawn = match view.settings.export.all_samples && samples > 1 {
+    let kind = view.settings.export.kind;
+    let is_of_all = view.settings.export.all_samples && !kind.is_of_one_head();
+    let drawn = match is_of_all && samples > 1 {
         true => format!(
             "Mean over all {samples} samples of the session; tasks and places of the question stand apart"
         ),
@@ -132,10 +134,21 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
         "With the visible windows, the budget and the metric of the views; {}",
         in_force(&choices.measure)
     ));
-    if block_of(&choices.heads).is_none() {
-        let text =
-            "The selected heads are no block of layers and heads; the figure takes all heads";
+    if let Some(text) = heads_warning(kind, choices) {
         ui.label(RichText::new(text).color(view.theme.warning));
+    }
+}
+
+/// What the figure cannot take of the selected heads.
+fn heads_warning(kind: KindChoice, choices: &Choices) -> Option<&'static str> {
+    match kind.is_of_one_head() {
+        true => choices
+            .primary_head()
+            .is_none()
+            .then_some("The figure is of one head; click one in the map"),
+        false => block_of(&choices.heads).is_none().then_some(
+            "The selected heads are no block of layers and heads; the figure takes all heads",
+        ),
     }
 }
 
@@ -147,9 +160,16 @@ fn command_ui(
     commands: &mut Commands,
 ) {
     // of the sample itself: its curves may still be on their way
-    let windows = view.derived.windows().iter();
-    let windows: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
     let sample = session.shown.as_ref();
+    let windows = sample.map_or(&[][..], |shown| &shown.sample.windows);
+    let windows: Vec<(&str, Vec<&str>)> = windows
+        .iter()
+        .map(|window| {
+            let observed = window.observations();
+            let observed = observed.map(|window| window.label.as_str());
+            (window.label.as_str(), observed.collect())
+        })
+        .collect();
     let of = FigureOf {
         session: &session.info.path,
         sample: sample
@@ -157,6 +177,7 @@ fn command_ui(
             .map(|shown| shown.sample.record.id.as_str()),
         windows: &windows,
         window: view.derived.window.as_deref(),
+        observation: view.derived.observation.as_deref(),
     };
     let request = settings.request(&of, &view.settings.choices);
     let line = command_line(&request.words());
@@ -167,7 +188,7 @@ fn command_ui(
         let export = ui
             .add_enabled(view.shown().is_some(), egui::Button::new("Export"))
             .on_hover_text(
-                "Writes the picture, its numbers (.parquet) and how to make them again (.json)",
+                "Writes the picture, its numbers (.parquet), its caption (.txt) and how to make them again (.json)",
             );
         if export.clicked() {
             commands.send(ExportCommand::Export(Box::new(request)));

@@ -145,7 +145,14 @@ fn window_curves(view: &View<'_>, axis: &DrawnBudgets, window: &WindowBands) -> 
     let hovered = view.hover.window.as_ref();
     let glows = hovered == Some(&window.label);
     let width = if glows { 4.0 } else { 2.0 };
+    // a window that observed for a few budgets alone has numbers there, and lines between them are none
+    let known = band.mean.iter().filter(|mean| mean.is_finite()).count();
+    let has_markers = known <= view.derived.final_budgets().len();
     let curve = PlotCurve {
+        drawn: Drawn::Line {
+            width,
+            markers: has_markers,
+        },
         band: (glows || hovered.is_none()).then(|| (axis.pick(&band.low), axis.pick(&band.high))),
         ..thin(axis, window.label.clone(), &band.mean, style, width)
     };
