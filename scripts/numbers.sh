@@ -48,6 +48,13 @@ done
 "$kvlens" figure windows.kvlens --kind recall --window last:8 last laq judge-q lookahead-kv --width double --out recall.svg
 cp recall.svg recall.json recall.parquet "$numbers/.."
 
+# what LookaheadKV's repository calls reduction=mean, beside no grouping
+# shellcheck disable=SC2046
+"$kvlens" capture --model demo --data $(facts 5000 5001) --windows judge-q judge-q:group=mean lookahead-kv lookahead-kv:group=mean \
+    --decode 48 --out grouped.kvlens --resume
+"$kvlens" measure grouped.kvlens --compare methods --budgets 5%,10%,20% --no-head-tests --out grouped >/dev/null
+keep grouped grouped summary
+
 # shellcheck disable=SC2046,SC2086
 "$kvlens" capture --model demo --data $(facts 2024 2024) --windows $windows --decode 48 --out facts.kvlens --resume
 [ -e fidelity/fidelity_summary.parquet ] ||

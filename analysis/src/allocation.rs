@@ -105,8 +105,8 @@ impl BudgetAllocation {
     /// A layer's budget moved between its heads to where the scores are (`AdaKV`, arXiv 2407.11550, as
     /// released, without its optional normalisation): of all scores of a layer's heads together the highest
     /// `heads * F` are marked, `F = budget - forced-keep tokens`, and a head gets `1 - floor` of its
-    /// marks plus `floor * F`, plus the forced-keep tokens. Equal scores go by the unpooled score, then to the lower
-    /// head, then to the lower position; parts of a token to the largest parts, so that the total is exactly the
+    /// marks plus `floor * F`, plus the forced-keep tokens. Equal scores go by the unpooled score, as in rankings, then to the
+    /// lower head, then to the lower position; parts of a token to the largest parts, so that the total is exactly the
     /// uniform one. Only tokens that the layer sees are marked; where there are fewer, the rest is shared evenly.
     ///
     /// # Errors

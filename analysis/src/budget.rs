@@ -125,6 +125,19 @@ impl BudgetGrid {
         Ok(Self { tokens })
     }
 
+    /// The same with these budgets, as far as the prompt has as many tokens.
+    #[must_use]
+    pub fn including(mut self, tokens: impl IntoIterator<Item = usize>) -> Self {
+        let most = self.tokens.last().copied().unwrap_or(0);
+        let fitting = tokens
+            .into_iter()
+            .filter(|tokens| (1..=most).contains(tokens));
+        self.tokens.extend(fitting);
+        self.tokens.sort_unstable();
+        self.tokens.dedup();
+        self
+    }
+
     /// The budgets in tokens, ascending.
     pub fn tokens(&self) -> &[usize] {
         &self.tokens
@@ -158,6 +171,14 @@ fn hundredth(percent: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn budgets_that_are_asked_for_are_in_the_grid_once_and_in_order() {
+        let grid = BudgetGrid::new(4096, 5).unwrap();
+        assert_eq!(grid.tokens(), [1, 8, 64, 512, 4096]);
+        let grid = grid.including([410, 64, 0, 5000]);
+        assert_eq!(grid.tokens(), [1, 8, 64, 410, 512, 4096]);
+    }
 
     #[test]
     fn a_share_is_the_number_nearest_to_what_was_typed() {

@@ -103,6 +103,29 @@ impl Metric {
         }
     }
 
+    /// What it is, as a sentence without its full stop.
+    pub fn definition(self) -> &'static str {
+        match self {
+            Self::Recall => "Share of the decode stage's top tokens that the window ranks as high",
+            Self::KeptRecall => {
+                "Share of the decode stage's top tokens that the window's eviction rule keeps"
+            }
+            Self::HitRate => {
+                "Share of the kept tokens that the decode stage's ranking would keep, tokens that the rule always keeps \
+                 counted as hits"
+            }
+            Self::Jaccard => "Tokens in both sets of top tokens over tokens in either",
+            Self::Mass => "Decode attention that the window's top tokens hold",
+            Self::MassOfOracle => {
+                "Decode attention that the window's top tokens hold, as a share of the most that as many can hold"
+            }
+            Self::EvidenceKept => "Share of the tokens that the answer needs which are kept",
+            Self::OutputError => {
+                "Relative error of attention's output on what is kept; lower is better, needs values"
+            }
+        }
+    }
+
     /// What no value can leave; none where it has no end.
     pub fn bounds(self) -> Option<(f64, f64)> {
         (self != Self::OutputError).then_some((0.0, 1.0))

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 pub use axis::{Axis, Scale};
 pub use chart::{
-    CellSign, Chart, ColorBar, ColorMap, ColumnWidth, LegendEntry, Mark, PageStyle, Panel,
+    Beyond, CellSign, Chart, ColorBar, ColorMap, ColumnWidth, LegendEntry, Mark, PageStyle, Panel,
 };
 pub use kinds::{FigureKind, FigureText, TokenFate, chart};
 pub use rows::{CHANCE, CommonRows, FigureRow, SeriesPlace, SeriesSamples};

@@ -1,8 +1,8 @@
 //! What every kind of figure must keep to; how they look was judged by eye.
 
 use kvlens_analysis::figure::{
-    ColumnWidth, FigureFormat, FigureKind, FigureRow, FigureText, Mark, PageStyle, TokenFate,
-    chart, render,
+    Beyond, CellSign, ColumnWidth, FigureFormat, FigureKind, FigureRow, FigureText, Mark,
+    PageStyle, TokenFate, chart, render,
 };
 
 fn row(panel: &str, series: &str, x: f64, value: f64) -> FigureRow {
@@ -346,6 +346,103 @@ fn cells_beyond_the_colour_bar_are_counted_and_marked() {
     // a corner each, and the bar's point
     assert_eq!(areas(&rows), within + 3);
     assert!(svg(FigureKind::Kl, &rows).unwrap().contains("2 above"));
+}
+
+#[test]
+fn grey_tells_which_side_a_difference_lies_on() {
+    let mut rows = cells("laq minus last", |_, _| "");
+    for row in &mut rows {
+        row.resolved = Some(false);
+        row.value = 0.2;
+    }
+    rows[1].value = -0.2;
+    rows[2].value = -0.9;
+    rows[3].value = 0.9;
+    let (text, style) = (FigureText::default(), PageStyle::default());
+    let chart = chart(FigureKind::HeadDifference, &rows, &text, &style).unwrap();
+    let cells = chart.panels[0].marks.iter().map(|mark| match mark {
+        Mark::Cell { sign, beyond, .. } => (*sign, *beyond),
+        _ => panic!("a map has cells"),
+    });
+    let cells: Vec<_> = cells.take(4).collect();
+    assert_eq!(
+        cells,
+        [
+            (CellSign::Stroke, None),
+            (CellSign::Falling, None),
+            (CellSign::Falling, Some(Beyond::Below)),
+            (CellSign::Stroke, Some(Beyond::Above)),
+        ]
+    );
+}
+
+#[test]
+fn lines_grow_with_the_text_of_a_slide() {
+    let widest = |width: ColumnWidth, font_size: f64| {
+        let style = PageStyle { width, font_size };
+        let chart = chart(
+            FigureKind::Recall,
+            &curves(""),
+            &FigureText::default(),
+            &style,
+        )
+        .unwrap();
+        let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap()).unwrap();
+        attribute(&svg, "<path", "stroke-width")
+            .into_iter()
+            .fold(0.0, f64::max)
+    };
+    let in_a_column = widest(ColumnWidth::Single, 7.0);
+    assert!((widest(ColumnWidth::Slides, 14.0) - 2.0 * in_a_column).abs() < 0.02);
+    assert_eq!(widest(ColumnWidth::Single, 5.0), in_a_column);
+}
+
+#[test]
+fn numbers_of_panels_side_by_side_do_not_touch() {
+    let rows: Vec<FigureRow> = ["end", "start"]
+        .iter()
+        .flat_map(|panel| curves(panel))
+        .collect();
+    let rows: Vec<FigureRow> = rows
+        .into_iter()
+        .map(|row| FigureRow {
+            x: row.x / 1024.0,
+            ..row
+        })
+        .collect();
+    let (text, style) = (FigureText::default(), PageStyle::default());
+    let chart = chart(FigureKind::Depth, &rows, &text, &style).unwrap();
+    let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap()).unwrap();
+    let at = |label: &str| -> Vec<f64> {
+        let lines = svg
+            .lines()
+            .filter(|line| line.ends_with(&format!(">{label}</text>")));
+        let lines: String = lines.map(|line| format!("{line}\n")).collect();
+        attribute(&lines, "<text", "x")
+    };
+    // the first panel's 1.0 and the second's 0.0, both set around their middles
+    let (ends, starts) = (at("1.0"), at("0.0"));
+    let end = ends
+        .iter()
+        .copied()
+        .filter(|x| *x > 60.0)
+        .fold(f64::INFINITY, f64::min);
+    let start = starts.iter().copied().fold(0.0, f64::max);
+    assert!(start - end > 10.0, "{end} {start}");
+}
+
+#[test]
+fn a_number_stays_with_its_per_cent_sign() {
+    for words in 4..14 {
+        let text = FigureText {
+            note: Some(format!("{} 95 % of it", "word ".repeat(words))),
+            ..FigureText::default()
+        };
+        let style = PageStyle::default();
+        let chart = chart(FigureKind::Recall, &curves(""), &text, &style).unwrap();
+        let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap()).unwrap();
+        assert!(svg.contains("95 %"), "{words}");
+    }
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::comparison::{ComparisonInput, Metric, compare};
-use crate::importance::HeadKind;
+use crate::importance::{HeadKind, ReducedHead};
 use crate::keep_rule::KeepRule;
+use crate::pooling::Pooling;
 use crate::ranking::Rankings;
+use crate::scoring::{GroupReduction, Scoring};
+use crate::selection::selection;
 
 const NONE: ForcedKeep = ForcedKeep {
     sinks: 0,
@@ -81,6 +84,42 @@ fn a_head_gets_what_its_scores_ask_for_above_the_floor() {
     assert_eq!(shared.tokens(), [3, 1]);
     let all_forced = BudgetAllocation::head_adaptive(&importance, forced, 1, 0.0).unwrap();
     assert_eq!(all_forced.tokens(), [1, 1]);
+}
+
+#[test]
+fn equal_scores_at_the_split_of_key_value_heads_go_by_the_rule_of_rankings() {
+    // Two query heads to each key/value head, pooled over three tokens: six pooled scores of 0.5, three in each head,
+    // whose unpooled scores are 0.1, 0.5, 0.2 in the first and 0.3, 0.5, 0.4 in the second.
+    let of_group = [vec![0.1, 0.5, 0.2, 0.0, 0.0], vec![0.0, 0.0, 0.3, 0.5, 0.4]];
+    let heads = of_group
+        .iter()
+        .flat_map(|scores| [scores.clone(), scores.clone()]);
+    let heads: Vec<ReducedHead> = heads
+        .map(|scores| ReducedHead {
+            scores,
+            prompt_share: 1.0,
+        })
+        .collect();
+    let scoring = Scoring {
+        pool: Pooling::Max { kernel: 3 },
+        group: GroupReduction::Mean,
+        ..Scoring::default()
+    };
+    let importance = Importance::from_reduced(vec![heads], 2, scoring, NONE, vec![0]).unwrap();
+    assert_eq!(importance.head(0, 0), [0.5, 0.5, 0.5, 0.2, 0.0]);
+    assert_eq!(importance.head(0, 1), [0.0, 0.3, 0.5, 0.5, 0.5]);
+    let shared = |budget| {
+        let shared = BudgetAllocation::head_adaptive(&importance, NONE, budget, 0.0);
+        shared.unwrap().tokens().to_vec()
+    };
+    // of the best first: 0.5 of the lower head, 0.5, 0.4 and 0.3 of the other, 0.2, 0.1
+    assert_eq!(shared(1), [1, 1]);
+    assert_eq!(shared(2), [1, 3]);
+    assert_eq!(shared(3), [3, 3]);
+    let rankings = Rankings::of(&importance, NONE).unwrap();
+    let kept = |head: usize| selection(&rankings, 0, head, NONE, shared(2)[head]);
+    assert_eq!(kept(0), [false, true, false, false, false]);
+    assert_eq!(kept(1), [false, false, true, true, true]);
 }
 
 #[test]

@@ -42,6 +42,7 @@ impl BudgetCurves {
             (&mut self.mass, &other.mass),
             (&mut self.mass_of_oracle, &other.mass_of_oracle),
             (&mut self.evidence_kept, &other.evidence_kept),
+            (&mut self.output_error, &other.output_error),
         ];
         for (own, other) in curves {
             if let (Some(own), Some(other)) = (own.get_mut(point), other.get(point)) {

@@ -143,8 +143,8 @@ pub enum Mark {
         fill: Rgb,
         /// What is drawn on it.
         sign: CellSign,
-        /// Whether its value lies beyond the colour bar, whose end its colour is.
-        clipped: bool,
+        /// The end of the colour bar that its value lies beyond, whose colour it has.
+        beyond: Option<Beyond>,
     },
     /// A thin line without markers: what a curve is to be held against.
     Line {
@@ -165,12 +165,23 @@ pub enum Mark {
 pub enum CellSign {
     /// Nothing.
     None,
-    /// A stroke from corner to corner: no number, or a difference that is not resolved.
+    /// A stroke that rises from corner to corner: no number, or a difference that is not resolved.
     Stroke,
+    /// A stroke that falls: such a difference below zero, which grey alone does not tell from one above.
+    Falling,
     /// A level stroke: a value below zero, which grey alone does not tell from one above.
     Minus,
     /// A series' marker.
     Marker(Marker),
+}
+
+/// An end of a colour bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// The lower one.
+    Below,
+    /// The upper one.
+    Above,
 }
 
 /// A name in the legend.

@@ -21,6 +21,8 @@ const FRAME_LINE: f64 = 0.6;
 const GRID_LINE: f64 = 0.4;
 const SWATCH: f64 = 16.0;
 const BAR_HEIGHT: f64 = 5.0;
+/// A per cent sign behind a space that no line ends at.
+const HELD: &str = "\u{a0}%";
 /// Steps of a colour bar: more than an eye tells apart.
 const BAR_STEPS: usize = 64;
 /// What a page holds: the text of a letter page with margins of an inch.
@@ -123,7 +125,7 @@ impl Sizes {
         };
         let right = PAD + 0.5 * x_label;
         // half a label of this panel and half of the next one's meet in the gap
-        let column_gap = COLUMN_GAP.max(0.5 * x_label + 3.0 * GAP);
+        let column_gap = COLUMN_GAP.max(x_label + 1.5 * GAP);
         let gaps = column_gap * (columns - 1) as f64;
         let room = style.width.points() - left - right - gaps;
         let frame_width = (room / columns as f64).max(10.0);
@@ -157,6 +159,11 @@ impl Sizes {
             axis_label: 1.35 * text,
         }
     }
+
+    /// Marks and lines grow with the text where it is larger than in a column.
+    fn scale(&self) -> f64 {
+        (self.text / PageStyle::default().font_size).max(1.0)
+    }
 }
 
 struct Setter<'a> {
@@ -179,6 +186,7 @@ impl Setter<'_> {
                     top: frame_top,
                     width,
                     height,
+                    scale: self.sizes.scale(),
                 };
                 // nothing stands below this panel
                 let is_last = rows.get(row + 1).is_none_or(|next| next.len() <= column);
@@ -303,15 +311,16 @@ impl Setter<'_> {
         }
         let line = 1.45 * self.sizes.text;
         let end = self.scene.width - PAD;
+        let scale = self.sizes.scale();
         let (mut x, mut y) = (self.sizes.left, top + line);
         for entry in entries {
-            let swatch = if entry.line { SWATCH } else { 0.5 * SWATCH };
+            let swatch = scale * if entry.line { SWATCH } else { 0.5 * SWATCH };
             let width = swatch + GAP + self.font.width(&entry.label, self.sizes.text);
             if x > self.sizes.left && x + width > end {
                 (x, y) = (self.sizes.left, y + line);
             }
             let middle = y - 0.3 * self.sizes.text;
-            draw_swatch(&mut self.scene, (x, middle), swatch, entry);
+            draw_swatch(&mut self.scene, (x, middle), swatch, scale, entry);
             self.text(&entry.label, (x + swatch + GAP, y), Anchor::Start);
             x += width + 1.2 * self.sizes.text;
         }
@@ -328,6 +337,7 @@ impl Setter<'_> {
             top: top + 2.0 * GAP,
             width: room.min(150.0),
             height: BAR_HEIGHT,
+            scale: self.sizes.scale(),
         };
         let step = frame.width / BAR_STEPS as f64;
         for index in 0..BAR_STEPS {
@@ -415,15 +425,20 @@ fn title_share(font: &Font, chart: &Chart, size: f64, room: f64) -> f64 {
 /// A text in lines that fit the room; a word longer than that stands alone.
 fn wrapped(font: &Font, text: &str, size: f64, room: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    // a number stays with its per cent sign
+    let text = text.replace(" %", HELD);
+    for word in text.split_ascii_whitespace() {
         let longer = match lines.last() {
             Some(line) => format!("{line} {word}"),
             None => word.to_owned(),
         };
         match lines.last_mut() {
-            Some(line) if font.width(&longer, size) <= room => *line = longer,
+            Some(line) if font.width(&longer.replace(HELD, " %"), size) <= room => *line = longer,
             _ => lines.push(word.to_owned()),
         }
+    }
+    for line in &mut lines {
+        *line = line.replace(HELD, " %");
     }
     lines
 }

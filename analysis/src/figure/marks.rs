@@ -1,7 +1,7 @@
 //! Marks on the page: curves, bars, cells, markers.
 
 use super::axis::Axis;
-use super::chart::{CellSign, LegendEntry, Mark};
+use super::chart::{Beyond, CellSign, LegendEntry, Mark};
 use super::palette::{Dash, Marker, SeriesStyle};
 use super::scene::{Point, Rgb, Scene, Stroke};
 
@@ -22,6 +22,8 @@ pub(super) struct Frame {
     pub top: f64,
     pub width: f64,
     pub height: f64,
+    /// How much larger than in a column its marks are drawn.
+    pub scale: f64,
 }
 
 impl Frame {
@@ -43,6 +45,7 @@ pub(super) fn draw_mark(
     mark: &Mark,
 ) {
     let place = |(x, y): Point| (frame.x(x_axis, x), frame.y(y_axis, y));
+    let radius = frame.scale * MARKER_RADIUS;
     match mark {
         Mark::Curve {
             style,
@@ -55,10 +58,10 @@ pub(super) fn draw_mark(
             let lower = band.iter().rev().map(|&(x, low, _)| place((x, low)));
             scene.area(upper.chain(lower).collect(), style.color, *opacity);
             let points: Vec<Point> = points.iter().copied().map(place).collect();
-            scene.line(points.clone(), stroke(style));
+            scene.line(points.clone(), stroke(style, frame.scale));
             let step = points.len().div_ceil(MARKERS).max(1);
             for &point in points.iter().skip(first_marker % step).step_by(step) {
-                draw_marker(scene, point, style.marker, style.color, MARKER_RADIUS);
+                draw_marker(scene, point, style.marker, style.color, radius);
             }
         }
         Mark::Bar {
@@ -71,14 +74,8 @@ pub(super) fn draw_mark(
             let (left, top) = place((x - 0.5 * width, *y));
             let (right, bottom) = place((x + 0.5 * width, y_axis.range.0.max(0.0)));
             scene.rect((left, top), right - left, bottom - top, style.color, 0.75);
-            draw_interval(scene, *interval, |number| place((*x, number)));
-            draw_marker(
-                scene,
-                place((*x, *y)),
-                style.marker,
-                style.color,
-                MARKER_RADIUS,
-            );
+            draw_interval(scene, frame.scale, *interval, |number| place((*x, number)));
+            draw_marker(scene, place((*x, *y)), style.marker, style.color, radius);
         }
         Mark::Dot {
             style,
@@ -86,13 +83,13 @@ pub(super) fn draw_mark(
             y,
             interval,
         } => {
-            draw_interval(scene, *interval, |number| place((*x, number)));
+            draw_interval(scene, frame.scale, *interval, |number| place((*x, number)));
             draw_marker(
                 scene,
                 place((*x, *y)),
                 style.marker,
                 style.color,
-                1.4 * MARKER_RADIUS,
+                1.4 * radius,
             );
         }
         Mark::Cell {
@@ -100,20 +97,27 @@ pub(super) fn draw_mark(
             y,
             fill,
             sign,
-            clipped,
+            beyond,
         } => {
             let (left, top) = place((x - 0.5, y + 0.5));
             let (right, bottom) = place((x + 0.5, y - 0.5));
             draw_cell(scene, (left, top), (right, bottom), *fill, *sign);
-            if *clipped {
-                let reach = 0.4 * (right - left).min(bottom - top);
-                let corner = vec![(right - reach, top), (right, top), (right, top + reach)];
+            let reach = 0.4 * (right - left).min(bottom - top);
+            let corner = beyond.map(|beyond| match beyond {
+                Beyond::Above => vec![(right - reach, top), (right, top), (right, top + reach)],
+                Beyond::Below => vec![
+                    (left, bottom - reach),
+                    (left + reach, bottom),
+                    (left, bottom),
+                ],
+            });
+            if let Some(corner) = corner {
                 scene.area(corner, ink_on(*fill), 1.0);
             }
         }
         Mark::Line { color, points } => {
             let points = points.iter().copied().map(place).collect();
-            scene.line(points, Stroke::solid(*color, THIN_LINE));
+            scene.line(points, Stroke::solid(*color, frame.scale * THIN_LINE));
         }
         Mark::Upright { x } => {
             let x = frame.x(x_axis, *x);
@@ -132,31 +136,43 @@ fn reference() -> Stroke {
 }
 
 /// Draws the swatch of a legend entry from its left end.
-pub(super) fn draw_swatch(scene: &mut Scene, (x, y): Point, width: f64, entry: &LegendEntry) {
+pub(super) fn draw_swatch(
+    scene: &mut Scene,
+    (x, y): Point,
+    width: f64,
+    scale: f64,
+    entry: &LegendEntry,
+) {
     if entry.line {
-        scene.line(vec![(x, y), (x + width, y)], stroke(&entry.style));
+        scene.line(vec![(x, y), (x + width, y)], stroke(&entry.style, scale));
     }
     let middle = (x + 0.5 * width, y);
     let (marker, color) = (entry.style.marker, entry.style.color);
-    draw_marker(scene, middle, marker, color, 1.2 * MARKER_RADIUS);
+    draw_marker(scene, middle, marker, color, 1.2 * scale * MARKER_RADIUS);
 }
 
-fn stroke(style: &SeriesStyle) -> Stroke {
+fn stroke(style: &SeriesStyle, scale: f64) -> Stroke {
+    let dash: &[f64] = match style.dash {
+        Dash::Solid => &[],
+        Dash::Dashed => &[4.0, 2.0],
+        Dash::Dotted => &[1.2, 1.4],
+    };
     Stroke {
         color: style.color,
-        width: CURVE_LINE,
-        dash: match style.dash {
-            Dash::Solid => Vec::new(),
-            Dash::Dashed => vec![4.0, 2.0],
-            Dash::Dotted => vec![1.2, 1.4],
-        },
+        width: scale * CURVE_LINE,
+        dash: dash.iter().map(|length| scale * length).collect(),
     }
 }
 
-fn draw_interval(scene: &mut Scene, interval: Option<Point>, place: impl Fn(f64) -> Point) {
+fn draw_interval(
+    scene: &mut Scene,
+    scale: f64,
+    interval: Option<Point>,
+    place: impl Fn(f64) -> Point,
+) {
     if let Some((low, high)) = interval {
         let ends = vec![place(low), place(high)];
-        scene.line(ends, Stroke::solid(Rgb::BLACK, INTERVAL_LINE));
+        scene.line(ends, Stroke::solid(Rgb::BLACK, scale * INTERVAL_LINE));
     }
 }
 
@@ -176,6 +192,11 @@ fn draw_cell(
         CellSign::Stroke => {
             let inset = 0.25 * width.min(height);
             let ends = vec![(left + inset, bottom - inset), (right - inset, top + inset)];
+            scene.line(ends, Stroke::solid(ink, 0.5));
+        }
+        CellSign::Falling => {
+            let inset = 0.25 * width.min(height);
+            let ends = vec![(left + inset, top + inset), (right - inset, bottom - inset)];
             scene.line(ends, Stroke::solid(ink, 0.5));
         }
         CellSign::Minus => {

@@ -215,6 +215,9 @@ pub struct RecipeArguments {
     /// The folder for everything
     #[arg(long, value_name = "DIR", default_value = "kvlens-recipe")]
     pub out: PathBuf,
+    /// Go on in that folder with what an earlier run captured; tables, figures and page are made anew
+    #[arg(long)]
+    pub resume: bool,
 }
 
 /// `kvlens demo`

@@ -203,7 +203,7 @@ impl ValueEnum for MetricChoice {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(metric_word(self.0)).help(summary(self.0)))
+        Some(PossibleValue::new(metric_word(self.0)).help(self.0.definition()))
     }
 }
 
@@ -215,23 +215,6 @@ const fn every_metric() -> [MetricChoice; Metric::ALL.len()] {
         place += 1;
     }
     all
-}
-
-fn summary(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Recall => "Share of the decode stage's top tokens that the window ranks as high",
-        Metric::KeptRecall => "Share of them that the window's eviction rule keeps",
-        Metric::HitRate => {
-            "The same with the tokens that the rule always keeps counted as hits on both sides"
-        }
-        Metric::Jaccard => "Tokens in both sets over tokens in either",
-        Metric::Mass => "Decode attention that the kept tokens hold",
-        Metric::MassOfOracle => "The same as a share of the best possible",
-        Metric::EvidenceKept => "Share of the tokens that the answer needs which are kept",
-        Metric::OutputError => {
-            "Relative error of attention's output on what is kept; lower is better, needs values"
-        }
-    }
 }
 
 impl ValueEnum for Question {

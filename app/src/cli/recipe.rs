@@ -28,6 +28,7 @@ pub fn run(arguments: &RecipeArguments) -> Result<()> {
         dtype: arguments.dtype,
         format: arguments.format.clone(),
         out: arguments.out.clone(),
+        resume: arguments.resume,
     };
     request.check()?;
     let cancel = cancel_on_interrupt()?;

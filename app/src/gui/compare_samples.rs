@@ -58,7 +58,8 @@ fn gather(
         let captured = reporter.samples.load_to_measure(session, index)?;
         let id = &captured.record.id;
         let measured = measure_sample(&captured, &wanted.options, |tokens| values.budgets(tokens));
-        values.add(&measured.with_context(|| format!("sample '{id}'"))?);
+        let measured = measured.with_context(|| format!("sample '{id}'"))?;
+        values.add(&measured.joined());
         if values.samples() > 0 && index + 1 < total {
             let maps = SessionMaps::means(key.clone(), &values, total)?;
             reporter.answer(Answer::Maps(Arc::new(maps)));

@@ -273,6 +273,8 @@ pub struct Data {
     pub log: Vec<Message>,
     /// Why the last capture did not start or finish; shown in the capture panel.
     pub capture_error: Option<String>,
+    /// The page that a recipe wrote last.
+    pub recipe_page: Option<PathBuf>,
     /// What the capture of the panel would take in memory, once it was estimated.
     pub capture_memory: Option<String>,
     /// What its prompts are, once they were read.

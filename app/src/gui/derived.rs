@@ -73,12 +73,16 @@ pub struct Wanted<'a> {
 #[derive(Default)]
 pub struct Derived {
     grid: Option<BudgetGrid>,
+    /// Budgets in tokens that windows observed anew for.
+    final_budgets: BTreeSet<usize>,
     /// Version of the sample on show.
     shown_version: u64,
     /// Place of the budget in the grid of budgets.
     pub budget_index: usize,
     /// The window that map and tokens show.
     pub window: Option<String>,
+    /// What was observed of it for the budget that is nearest: itself but for a window that observed for several.
+    pub observation: Option<String>,
     /// The window that the map subtracts.
     pub minus: Option<String>,
     /// The metric that curves are asked for.
@@ -119,11 +123,15 @@ impl Derived {
         self.minus = minus.map(|minus| minus.label.clone());
         let prompt_tokens = sample.record.prompt_ids.len();
         if self.grid.is_none() || self.shown_version != shown.version {
-            self.grid = budget_grid(prompt_tokens);
+            let own = sample.windows.iter().flat_map(|window| &window.at_budgets);
+            self.final_budgets = own.map(|(tokens, _)| *tokens).collect();
+            let grid = budget_grid(prompt_tokens);
+            self.grid = grid.map(|grid| grid.including(self.final_budgets.iter().copied()));
         }
         let budget = choices.budget.tokens(prompt_tokens);
         let grid = self.grid.as_ref();
         self.budget_index = grid.map_or(0, |grid| grid.nearest_index(budget));
+        self.observation = Some(window.nearest(self.budget_tokens()).label.clone());
         self.shown_version = shown.version;
         self.metric = Some(choices.metric);
         self.windows
@@ -180,6 +188,12 @@ impl Derived {
     #[must_use]
     pub fn budgets(&self) -> &[usize] {
         self.grid.as_ref().map_or(&[], BudgetGrid::tokens)
+    }
+
+    /// Budgets in tokens that some windows have numbers at alone.
+    #[must_use]
+    pub fn final_budgets(&self) -> &BTreeSet<usize> {
+        &self.final_budgets
     }
 
     /// The budget in tokens, as the grid has it.

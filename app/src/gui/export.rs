@@ -5,14 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use kvlens_analysis::Budget;
+use kvlens_analysis::statistics::mean;
+use kvlens_sessions::windows::DECODE_LABEL;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::data::{Preview, Progress};
 use super::lanes::{Event, Reporter};
+use super::questions::fidelity::FidelityPoint;
 use super::state::{Choices, HeadAddress, MapKind};
 use crate::jobs::Watch;
-use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, run};
+use crate::jobs::figure::{
+    Eviction, FigureRequest, KindChoice, WidthChoice, run, run_of_evictions,
+};
 use crate::measurement::StageProgress;
+use crate::measurement::fidelity::figures::Figure;
 use crate::measurement::places::Sweep;
 
 /// The file format of an exported figure.
@@ -100,10 +108,12 @@ pub struct FigureOf<'a> {
     pub session: &'a Path,
     /// Id of the sample on show; nothing where it is the session's only one, which needs no name.
     pub sample: Option<&'a str>,
-    /// Labels of all windows of the sample.
-    pub windows: &'a [&'a str],
+    /// Labels of all windows of the sample, each with those of what was observed for it.
+    pub windows: &'a [(&'a str, Vec<&'a str>)],
     /// The window that a map of one shows.
     pub window: Option<&'a str>,
+    /// What was observed of that window for the budget that is nearest.
+    pub observation: Option<&'a str>,
 }
 
 impl ExportSettings {
@@ -131,14 +141,24 @@ impl ExportSettings {
             self.kind,
             KindChoice::HeadMap | KindChoice::HeadDifference | KindChoice::Winner | KindChoice::Kl
         );
-        // a map shows every head
-        let chosen = block_of(&choices.heads).filter(|_| !is_map);
+        // a map shows every head, and a figure of one the head that its view shows
+        let chosen = match self.kind.is_of_one_head() {
+            true => choices
+                .primary_head()
+                .map(|head| (vec![head.layer], vec![head.head])),
+            false => block_of(&choices.heads).filter(|_| !is_map),
+        };
         let (layers, heads) = chosen.unwrap_or_default();
         FigureRequest {
-            sessions: vec![of.session.to_owned()],
+            sessions: vec![match self.kind.is_of_sessions() {
+                true => of.session.to_owned(),
+                false => of.session.with_extension("fidelity"),
+            }],
             kind: self.kind,
             out: self.path(of.session),
-            samples: match self.all_samples {
+            samples: match (self.all_samples && !self.kind.is_of_one_head())
+                || !self.kind.is_of_sessions()
+            {
                 true => Vec::new(),
                 false => of.sample.map(str::to_owned).into_iter().collect(),
             },
@@ -158,18 +178,35 @@ impl ExportSettings {
         }
     }
 
-    /// The windows to name: the visible ones, or the one of a map of one; none where they are all of them.
-    fn windows(&self, of: &FigureOf<'_>, choices: &Choices) -> Vec<String> {
-        let is_of_one = choices.map_kind == MapKind::Window
-            && matches!(self.kind, KindChoice::HeadMap | KindChoice::HeadDifference);
-        let is_shown = |label: &&&str| match is_of_one {
-            true => of.window == Some(**label),
-            false => !choices.hidden_windows.contains(**label),
+    /// The windows to name: the visible ones, or the one of a view of one; none where they are all of them.
+    fn windows<'a>(&self, of: &FigureOf<'a>, choices: &Choices) -> Vec<String> {
+        let is_of_one = match self.kind {
+            KindChoice::HeadMap | KindChoice::HeadDifference => choices.map_kind == MapKind::Window,
+            KindChoice::RankDensity | KindChoice::Attention | KindChoice::Tokens => true,
+            _ => false,
         };
-        let shown: Vec<&&str> = of.windows.iter().filter(is_shown).collect();
-        match shown.len() == of.windows.len() {
+        let named =
+            |(label, observations): &(&'a str, Vec<&'a str>)| match self.kind.is_about_budgets() {
+                true => vec![*label],
+                false => observations.clone(),
+            };
+        let is_shown = |(label, _): &&(&str, Vec<&str>)| match is_of_one {
+            true => of.window == Some(label),
+            false => !choices.hidden_windows.contains(*label),
+        };
+        let windows = of.windows.iter();
+        let mut shown: Vec<&str> = windows.clone().filter(is_shown).flat_map(named).collect();
+        if is_of_one && !self.kind.is_about_budgets() {
+            shown.retain(|label| of.observation == Some(label));
+        }
+        let all: usize = windows.map(|window| named(window).len()).sum();
+        match shown.len() == all {
             true => Vec::new(),
-            false => shown.into_iter().map(ToString::to_string).collect(),
+            false => {
+                let oracle = (!self.kind.is_of_sessions()).then(|| DECODE_LABEL.to_owned());
+                let shown = shown.into_iter().map(ToString::to_string);
+                oracle.into_iter().chain(shown).collect()
+            }
         }
     }
 }
@@ -181,6 +218,68 @@ pub fn block_of(selection: &BTreeSet<HeadAddress>) -> Option<(Vec<usize>, Vec<us
     let heads: BTreeSet<usize> = selection.iter().map(|head| head.head).collect();
     let is_block = layers.len() * heads.len() == selection.len();
     is_block.then(|| (layers.into_iter().collect(), heads.into_iter().collect()))
+}
+
+/// A figure of what was evicted in the window.
+#[derive(Clone, Debug)]
+pub struct FidelityExport {
+    /// The figure.
+    pub figure: FigureRequest,
+    /// What it is of.
+    pub evictions: Vec<Eviction>,
+    /// The session's folder.
+    pub session: PathBuf,
+}
+
+/// The evictions of a figure, of every sample or of only one. A share of prompts of several lengths is one budget.
+#[must_use]
+pub fn evictions(points: &[FidelityPoint], kind: KindChoice, only: Option<usize>) -> Vec<Eviction> {
+    let shown: Vec<&FidelityPoint> = points
+        .iter()
+        .filter(|point| only.is_none_or(|only| point.index == only))
+        .collect();
+    let tokens_of = |budget: Budget| {
+        let same = shown.iter().filter(|point| point.budget == budget);
+        mean(same.map(|point| point.budget_tokens as f64))
+    };
+    let eviction = |point: &&FidelityPoint| {
+        let sample = &point.sample;
+        let value = value_of(kind).of(&point.figures);
+        (!value.is_nan()).then_some(())?;
+        Some(Eviction {
+            sample: format!("{} {}", sample.group.model, sample.content),
+            group: sample.group.clone(),
+            window: point.label.clone(),
+            budget_tokens: tokens_of(point.budget)?,
+            recall: Some(Figure::Recall.of(&point.figures)).filter(|recall| !recall.is_nan()),
+            value,
+        })
+    };
+    shown.iter().filter_map(eviction).collect()
+}
+
+/// What a kind of figure shows of an eviction.
+fn value_of(kind: KindChoice) -> Figure {
+    match kind {
+        KindChoice::FidelityAgreement | KindChoice::FidelityRecall => Figure::Agreement,
+        KindChoice::FidelityAnswer => Figure::AnswerNll,
+        KindChoice::FidelityScore => Figure::Score,
+        _ => Figure::Kl,
+    }
+}
+
+/// Makes a figure of what was evicted in the window.
+pub(super) fn export_fidelity(
+    export: FidelityExport,
+    reporter: &Reporter<'_>,
+) -> anyhow::Result<()> {
+    let about = json!({
+        "session": export.session.display().to_string(),
+        "from": "evictions in the window; the command reads the tables that `kvlens fidelity` writes of the session",
+    });
+    let written = run_of_evictions(&export.figure, export.evictions, about)?;
+    (reporter.event)(Event::Exported(written));
+    Ok(())
 }
 
 /// Makes the figure, and tells how far it is.
@@ -275,12 +374,30 @@ mod tests {
         let of = FigureOf {
             session: Path::new("runs/demo.kvlens"),
             sample: Some("facts-3"),
-            windows: &["last:32", "last:8"],
+            windows: &[
+                ("last:32", vec!["last:32"]),
+                ("last:8", vec!["last:8"]),
+                (
+                    "laq:budget=final",
+                    vec!["laq:budget=final@9", "laq:budget=final@20"],
+                ),
+            ],
             window: Some("last:8"),
+            observation: Some("last:8"),
         };
         let request = settings.request(&of, &choices);
         assert_eq!(request.samples, ["facts-3"]);
-        assert_eq!(request.windows, ["last:32"]);
+        assert_eq!(request.windows, ["last:32", "laq:budget=final"]);
+        let cosines = ExportSettings {
+            kind: KindChoice::Queries,
+            ..ExportSettings::default()
+        };
+        let request_of_observations = cosines.request(&of, &choices);
+        assert_eq!(
+            request_of_observations.windows,
+            ["last:32", "laq:budget=final@9", "laq:budget=final@20"],
+            "what is about no budget shows what was observed"
+        );
         assert_eq!((request.layers, request.heads), (vec![2], vec![1]));
         assert_eq!(request.out, Path::new("runs/demo.recall.pdf"));
         choices.hidden_windows.clear();
@@ -295,5 +412,26 @@ mod tests {
         assert!(request.samples.is_empty(), "all samples need no flag");
         assert!(request.layers.is_empty(), "a map shows every head");
         assert_eq!(request.windows, ["last:8"], "the one that the map shows");
+        let ranks = ExportSettings {
+            kind: KindChoice::RankDensity,
+            ..ExportSettings::default()
+        };
+        let of_final = FigureOf {
+            window: Some("laq:budget=final"),
+            observation: Some("laq:budget=final@20"),
+            ..of
+        };
+        let request = ranks.request(&of_final, &choices);
+        assert_eq!(request.windows, ["laq:budget=final@20"], "the nearest one");
+        choices.heads.insert(head(0, 1));
+        choices.primary = Some(head(0, 1));
+        let tokens = ExportSettings {
+            kind: KindChoice::Tokens,
+            all_samples: true,
+            ..ExportSettings::default()
+        };
+        let request = tokens.request(&of, &choices);
+        assert_eq!((request.layers, request.heads), (vec![0], vec![1]));
+        assert_eq!(request.samples, ["facts-3"], "of one sample, whatever else");
     }
 }

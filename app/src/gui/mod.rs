@@ -32,6 +32,7 @@ pub mod prompt_preview;
 pub mod query;
 pub mod question_choices;
 pub mod questions;
+pub mod recipes;
 pub mod session_maps;
 pub mod state;
 pub mod theme;

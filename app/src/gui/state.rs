@@ -13,6 +13,7 @@ use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
 use super::head_numbers::HeadNumber;
 use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
+use super::recipes::RecipeSettings;
 use crate::measurement::MeasureOptions;
 
 /// How many entries the lists of recent sessions and models keep.
@@ -307,6 +308,8 @@ pub struct Settings {
     pub capture: CaptureSettings,
     /// What the next exported figure is.
     pub export: ExportSettings,
+    /// Which recipe is run next.
+    pub recipe: RecipeSettings,
     /// Light or dark.
     pub theme: ThemeChoice,
     /// Sessions that were opened, the latest first.

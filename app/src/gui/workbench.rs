@@ -73,6 +73,7 @@ pub struct Workbench {
     scroll_to: Option<usize>,
     shortcuts_open: bool,
     export_open: bool,
+    recipes_open: bool,
     /// What was asked for and would lose work.
     confirmation: Option<Confirmation>,
     /// Whether the program may end though a capture ran.
@@ -131,6 +132,7 @@ impl Workbench {
             scroll_to: None,
             shortcuts_open: false,
             export_open: false,
+            recipes_open: false,
             confirmation: None,
             is_quitting: false,
             picture: None,

@@ -36,6 +36,9 @@ pub fn window_drift(
     budgets: &[usize],
     on_head: OnHead<'_>,
 ) -> Result<WindowDrift> {
+    if !window.at_budgets.is_empty() {
+        return drift_of_parts(captured, options, window, budgets, on_head);
+    }
     let oracle = oracle_observation(captured, options)?;
     let Some(rows) = oracle.query_rows() else {
         return Ok(WindowDrift {
@@ -60,6 +63,63 @@ pub fn window_drift(
     };
     let by_head = by_head(captured, rows, options.truth_scoring(), on_head, ask)?;
     Ok(WindowDrift { horizons, by_head })
+}
+
+/// Drift of a window that observed anew for each budget: at each that of its own observation, NaN at others.
+fn drift_of_parts(
+    captured: &CapturedSample,
+    options: &MeasureOptions,
+    window: &MeasuredWindow,
+    budgets: &[usize],
+    on_head: OnHead<'_>,
+) -> Result<WindowDrift> {
+    let mut joined: Option<WindowDrift> = None;
+    for part in window.observations() {
+        let of_part = window_drift(captured, options, part, budgets, on_head)?;
+        let known = joined.get_or_insert_with(|| undefined(&of_part));
+        for (index, &budget) in budgets.iter().enumerate() {
+            if window.at(budget).is_some_and(|own| own.label == part.label) {
+                take_budget(known, &of_part, index);
+            }
+        }
+    }
+    Ok(joined.unwrap_or(WindowDrift {
+        horizons: Vec::new(),
+        by_head: Vec::new(),
+    }))
+}
+
+/// The same with no number known.
+fn undefined(drift: &WindowDrift) -> WindowDrift {
+    let none = |points: &[Vec<f64>]| {
+        points
+            .iter()
+            .map(|point| vec![f64::NAN; point.len()])
+            .collect()
+    };
+    let heads = drift.by_head.iter().map(|head| HeadDrift {
+        by_step: none(&head.by_step),
+        by_horizon: none(&head.by_horizon),
+    });
+    WindowDrift {
+        horizons: drift.horizons.clone(),
+        by_head: heads.collect(),
+    }
+}
+
+/// Takes the numbers at one budget over.
+fn take_budget(into: &mut WindowDrift, from: &WindowDrift, budget: usize) {
+    let take = |into: &mut [Vec<f64>], from: &[Vec<f64>]| {
+        for (into, from) in into.iter_mut().zip(from) {
+            if let (Some(into), Some(from)) = (into.get_mut(budget), from.get(budget)) {
+                *into = *from;
+            }
+        }
+    };
+    for (into, from) in into.by_head.iter_mut().zip(&from.by_head) {
+        take(&mut into.by_step, &from.by_step);
+        take(&mut into.by_horizon, &from.by_horizon);
+    }
 }
 
 /// Powers of two, and all steps.

@@ -51,6 +51,19 @@ impl MeasuredWindow {
         }
     }
 
+    /// What stands for the window nearest to a budget in tokens: itself, or its observation for the budget that is the
+    /// smallest factor away.
+    #[must_use]
+    pub fn nearest(&self, budget_tokens: usize) -> &Self {
+        let factor = |tokens: usize| {
+            let ratio = tokens.max(1) as f64 / budget_tokens.max(1) as f64;
+            ratio.max(1.0 / ratio)
+        };
+        let parts = self.at_budgets.iter();
+        let nearest = parts.min_by(|(one, _), (other, _)| factor(*one).total_cmp(&factor(*other)));
+        nearest.map_or(self, |(_, part)| part)
+    }
+
     /// What was observed: the window itself, or its observation for each budget. For what is about no budget.
     pub fn observations(&self) -> impl Iterator<Item = &Self> {
         let itself = self.at_budgets.is_empty().then_some(self);

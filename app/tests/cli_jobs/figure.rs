@@ -75,6 +75,12 @@ fn every_kind_comes_out_of_one_command() {
         let about = folder.path().join(format!("figures/{kind}.json"));
         let about: serde_json::Value = serde_json::from_slice(&fs::read(about).unwrap()).unwrap();
         assert_eq!(about["data"], format!("{kind}.parquet"));
+        let caption = folder.path().join(format!("figures/{kind}.txt"));
+        let caption = fs::read_to_string(caption).unwrap();
+        assert_eq!(caption.trim_end(), about["caption"].as_str().unwrap());
+        for part in ["n=", " T="] {
+            assert!(caption.contains(part), "{kind}: {caption}");
+        }
         let hash = about["sessions"][0]["manifest_sha256"].as_str().unwrap();
         assert_eq!(hash.len(), 64);
     }

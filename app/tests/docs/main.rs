@@ -10,13 +10,14 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 mod numbers;
 
 /// The template and the page that it makes, from the root of the repository.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
     ("README.md", "README.md"),
     ("fidelity.md", "docs/fidelity.md"),
     ("judge-q.md", "sessions/builtin/demo/judge-q.md"),
     ("lookahead-kv.md", "sessions/builtin/demo/lookahead-kv.md"),
     ("real-model.md", "docs/real-model.md"),
     ("real-texts.md", "docs/real-texts.md"),
+    ("recipes.md", "docs/recipes.md"),
     ("windows.md", "docs/windows.md"),
 ];
 

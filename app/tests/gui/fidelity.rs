@@ -6,8 +6,9 @@ use crate::common::{Bench, copied, inside, inside_mut, opened_at, send, session,
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::CaptureSettings;
 use kvlens::gui::command::{
-    CaptureCommand, JobCommand, LookCommand, ProgramCommand, SessionCommand,
+    CaptureCommand, ExportCommand, JobCommand, LookCommand, ProgramCommand, SessionCommand,
 };
+use kvlens::gui::export::{ExportFormat, ExportSettings};
 use kvlens::gui::lanes::JobKey;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
@@ -19,6 +20,7 @@ use kvlens::measurement::fidelity::figures::Figures;
 use kvlens::measurement::fidelity::{EvictionPlan, SampleRun};
 use kvlens::measurement::{MeasureOptions, StageProgress};
 use kvlens_analysis::Budget;
+use kvlens_analysis::tables::TableFile;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, Session};
 
@@ -256,4 +258,49 @@ fn budgets_that_are_none_cannot_be_measured() {
     assert!(inside(&bench).data().jobs.is_empty());
     send(&mut bench, ProgramCommand::ToggleHelp(Some(Pane::FIDELITY)));
     assert!(bench.query_by_label("top-1 agreement").is_some());
+}
+
+#[test]
+fn what_was_evicted_is_exported_as_the_figure_of_the_view() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, LookCommand::SetFidelity(choices("32, 64")));
+    bench.get_by_label("Measure fidelity").click();
+    wait_for(&mut bench, "the fidelity", |workbench| {
+        workbench.data().jobs.is_empty() && !measured(workbench).is_empty()
+    });
+    let out = folder.path().join("kl.svg");
+    inside_mut(&mut bench).send(ExportCommand::ToggleExport(Some(Pane::FIDELITY)));
+    bench.run_steps(2);
+    assert_eq!(inside(&bench).settings().export.kind.name(), "fidelity-kl");
+    let export = ExportSettings {
+        format: ExportFormat::Svg,
+        out: out.display().to_string(),
+        ..inside(&bench).settings().export.clone()
+    };
+    inside_mut(&mut bench).send(ExportCommand::EditExport(export));
+    bench.run_steps(2);
+    bench.get_by_label("Export").click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "the figure", |workbench| {
+        workbench.data().jobs.is_empty() && out.exists()
+    });
+    let table = TableFile::read(&out.with_extension("parquet")).unwrap();
+    let (windows, values) = (
+        table.text("series").unwrap(),
+        table.numbers("value").unwrap(),
+    );
+    let points = measured(inside(&bench))
+        .iter()
+        .filter(|point| point.label != "full");
+    let mut drawn = 0;
+    for point in points {
+        let rows = windows.iter().zip(&values);
+        let of_window = rows.filter(|(window, _)| window.as_deref() == Some(&point.label));
+        let found = of_window.filter(|(_, value)| **value == Some(point.figures.fidelity.kl));
+        assert!(found.count() >= 1, "{} at {}", point.label, point.budget);
+        drawn += 1;
+    }
+    assert_eq!(drawn, values.len());
+    assert!(out.with_extension("txt").exists());
 }

@@ -67,7 +67,10 @@ fn figure(out: &Path) -> FigureRequest {
         out: out.display().to_string(),
         ..ExportSettings::default()
     };
-    settings.request(&all_of_it(&["last:32", "last:8"]), &Choices::default())
+    settings.request(
+        &all_of_it(&[("last:32", vec!["last:32"]), ("last:8", vec!["last:8"])]),
+        &Choices::default(),
+    )
 }
 
 #[test]

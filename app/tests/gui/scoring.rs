@@ -115,7 +115,10 @@ fn maps_of_all_samples_and_figures_go_by_the_same_question() {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     assert!(mean(&map.ceilings) > mean(&map.values));
     let settings = inside(&bench).settings();
-    let request = ExportSettings::default().request(&all_of_it(&["last:32"]), &settings.choices);
+    let request = ExportSettings::default().request(
+        &all_of_it(&[("last:32", vec!["last:32"])]),
+        &settings.choices,
+    );
     assert_eq!(request.options.compare, Compare::Methods);
     let words = request.words();
     let at = words.iter().position(|word| word == "--compare").unwrap();

@@ -2,7 +2,7 @@
 
 use super::{Figure, FigureKind, legend};
 use crate::figure::axis::Axis;
-use crate::figure::chart::{CellSign, Chart, ColorBar, ColorMap, Mark, Panel};
+use crate::figure::chart::{Beyond, CellSign, Chart, ColorBar, ColorMap, Mark, Panel};
 use crate::figure::rows::FigureRow;
 use crate::figure::scene::Rgb;
 
@@ -33,18 +33,25 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
     };
     let cell = |row: &FigureRow| {
         if !row.value.is_finite() {
-            return (MISSING, CellSign::Stroke, false);
+            return (MISSING, CellSign::Stroke, None);
         }
         let share = bar.axis.share(row.value);
         // most weights are next to nothing, which the note says
-        let clipped = kind != FigureKind::Attention && !(0.0..=1.0).contains(&share);
-        let share = share.clamp(0.0, 1.0);
-        let sign = match row.resolved {
-            Some(false) => CellSign::Stroke,
-            _ if row.value < 0.0 && colors == ColorMap::Diverging => CellSign::Minus,
-            _ => CellSign::None,
+        let beyond = match share {
+            _ if kind == FigureKind::Attention => None,
+            low if low < 0.0 => Some(Beyond::Below),
+            high if high > 1.0 => Some(Beyond::Above),
+            _ => None,
         };
-        (colors.color(share as f32), sign, clipped)
+        let share = share.clamp(0.0, 1.0);
+        let is_below_zero = row.value < 0.0 && colors == ColorMap::Diverging;
+        let sign = match (row.resolved, is_below_zero) {
+            (Some(false), false) => CellSign::Stroke,
+            (Some(false), true) => CellSign::Falling,
+            (_, true) => CellSign::Minus,
+            (_, false) => CellSign::None,
+        };
+        (colors.color(share as f32), sign, beyond)
     };
     let mut chart = map(figure, &cell);
     let (low, high) = bar.axis.range;
@@ -74,7 +81,7 @@ fn clipped_words((below, above): (usize, usize), cells: usize) -> Option<String>
         .collect();
     (!sides.is_empty()).then(|| {
         let sides = sides.join(" and ");
-        format!("Cells with a corner lie beyond the colour bar: {sides}, of {cells}.")
+        format!("Cells with a corner lie beyond the colour bar (lower left: below it, upper right: above): {sides}, of {cells}.")
     })
 }
 
@@ -111,14 +118,14 @@ pub(super) fn winners(figure: &Figure<'_>) -> Chart {
             .find(|(label, _)| *label == row.series && row.value.is_finite());
         match found {
             Some((_, style)) if row.resolved == Some(true) => {
-                (style.color, CellSign::Marker(style.marker), false)
+                (style.color, CellSign::Marker(style.marker), None)
             }
             Some((_, style)) => (
                 style.color.towards(Rgb::WHITE, FADED),
                 CellSign::Marker(style.marker),
-                false,
+                None,
             ),
-            None => (MISSING, CellSign::Stroke, false),
+            None => (MISSING, CellSign::Stroke, None),
         }
     };
     let mut chart = map(figure, &cell);
@@ -128,7 +135,7 @@ pub(super) fn winners(figure: &Figure<'_>) -> Chart {
 
 pub(super) fn map(
     figure: &Figure<'_>,
-    cell: &dyn Fn(&FigureRow) -> (Rgb, CellSign, bool),
+    cell: &dyn Fn(&FigureRow) -> (Rgb, CellSign, Option<Beyond>),
 ) -> Chart {
     let last = |place: fn(&FigureRow) -> f64| {
         let all = figure.rows.iter().map(place);
@@ -141,13 +148,13 @@ pub(super) fn map(
     let panels = names.iter().map(|&name| {
         let rows = figure.rows.iter().filter(|row| row.panel == name);
         let marks = rows.map(|row| {
-            let (fill, sign, clipped) = cell(row);
+            let (fill, sign, beyond) = cell(row);
             Mark::Cell {
                 x: row.x,
                 y: row.y.unwrap_or(0.0),
                 fill,
                 sign,
-                clipped,
+                beyond,
             }
         });
         Panel {

@@ -94,7 +94,7 @@ pub(super) fn tokens(figure: &Figure<'_>) -> Chart {
     let fate = |name: &str| TokenFate::ALL.into_iter().find(|fate| fate.name() == name);
     let mut chart = maps::map(figure, &|row| {
         let fate = fate(&row.series).unwrap_or(TokenFate::Neither);
-        (fate.color(), fate.sign(), false)
+        (fate.color(), fate.sign(), None)
     });
     let width = figure.text.names.len().max(1);
     let last = figure

@@ -22,7 +22,7 @@ pub struct FigureArguments {
     /// What the figure shows
     #[arg(long, value_enum)]
     pub kind: KindChoice,
-    /// The file to write; its numbers (.parquet) and how to make it again (.json) are put beside it
+    /// The file to write; its numbers (.parquet), its caption (.txt) and how to make it again (.json) are put beside it
     #[arg(long, value_name = "FILE.svg|.pdf|.png")]
     pub out: PathBuf,
     /// The samples that it is of, by their ids; all without it

@@ -6,6 +6,7 @@ use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
 use super::entry::{Entry, Menu, Offer};
 use crate::gui::capture_settings::CaptureSettings;
+use crate::gui::recipes::RecipeSettings;
 use crate::gui::views::View;
 
 /// A command about the next capture.
@@ -28,6 +29,12 @@ pub enum CaptureCommand {
     RunCapture,
     /// Go on with the capture that was cancelled or failed last.
     ResumeCapture,
+    /// Open the dialog of recipes, or close it.
+    ToggleRecipes,
+    /// Change the fields of that dialog.
+    EditRecipe(RecipeSettings),
+    /// Run the recipe that the dialog says.
+    RunRecipe,
 }
 
 impl CaptureKind {
@@ -75,6 +82,14 @@ impl CaptureKind {
                     .menu(Menu::File, 2)
                     .possible_if(is_free && view.data.going_on().is_some()),
             ),
+            Self::ToggleRecipes => Offer::one(
+                Entry::new("Recipes of papers", CaptureCommand::ToggleRecipes)
+                    .help("Measures what a paper measured, and writes both numbers side by side")
+                    .asks()
+                    .menu(Menu::File, 2),
+            ),
+            Self::EditRecipe => Offer::Elsewhere("the fields stand in the dialog of recipes"),
+            Self::RunRecipe => Offer::Elsewhere("the dialog of recipes has its button"),
         }
     }
 }

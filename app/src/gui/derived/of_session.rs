@@ -56,13 +56,19 @@ impl Derived {
             hidden: choices.hidden_windows.clone(),
         };
         let all_version = all.map_or(0, |(_, version)| version);
-        let at = self.budget_index;
+        let (at, budget) = (self.budget_index, self.budget_tokens());
         let key = (shown.version, all_version, at, wanted);
         let visible: Vec<&MeasuredWindow> = shown
             .sample
             .windows
             .iter()
             .filter(|window| !choices.hidden_windows.contains(&window.label))
+            .collect();
+        // who has no numbers at this budget takes no part
+        let known: Vec<&MeasuredWindow> = visible
+            .iter()
+            .copied()
+            .filter(|window| window.at(budget).is_some())
             .collect();
         self.maps.at_once(key, |version| {
             let one = |window: &MeasuredWindow, minus: Option<&MeasuredWindow>| match scope {
@@ -102,10 +108,10 @@ impl Derived {
                 MapKind::Winner => Maps {
                     winner: match scope {
                         MapScope::Sample => {
-                            maps::sample_winners(info, &visible, choices.metric, at, version)
+                            maps::sample_winners(info, &known, choices.metric, at, version)
                         }
                         MapScope::Session => {
-                            all.and_then(|(maps, _)| maps::session_winners(maps, &visible, version))
+                            all.and_then(|(maps, _)| maps::session_winners(maps, &known, version))
                         }
                     },
                     ..Maps::default()

@@ -19,6 +19,7 @@ impl Derived {
         window: &MeasuredWindow,
     ) {
         let (shown, choices) = (wanted.shown, wanted.choices);
+        let window = window.nearest(self.budget_tokens());
         let key = (shown.version, window.label.clone(), choices.heads.clone());
         let heads = selected(
             &window.comparison,
@@ -30,7 +31,7 @@ impl Derived {
             let (label, heads) = (window.label.clone(), heads.clone());
             self.rank_agreement
                 .in_pool(pool, key.clone(), move |version| {
-                    let mut windows = sample.windows.iter();
+                    let mut windows = sample.windows.iter().flat_map(MeasuredWindow::observations);
                     let window = windows.find(|window| window.label == label)?;
                     Some(rank_agreement(&sample, window, &heads, version))
                 });
@@ -55,7 +56,7 @@ impl Derived {
         let exempt = shown.options.exempt;
         let (sample, label) = (Arc::clone(&shown.sample), key.1.clone());
         self.tokens.in_pool(pool, key, move |version| {
-            let mut windows = sample.windows.iter();
+            let mut windows = sample.windows.iter().flat_map(MeasuredWindow::observations);
             let window = windows.find(|window| window.label == label);
             let tokens = window.map(|window| TokenScores::of(&sample, window, &heads, exempt));
             (Arc::new(tokens.unwrap_or_default()), version)

@@ -64,6 +64,8 @@ pub enum Event {
     Warning(String),
     /// A session was copied.
     Saved(PathBuf),
+    /// A recipe's page was written.
+    RecipeDone(PathBuf),
     /// A figure was made; the names of its files.
     Exported(Vec<String>),
     /// What the prompts of a capture are; none where they cannot be read.

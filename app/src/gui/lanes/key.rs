@@ -12,6 +12,8 @@ use crate::gui::questions::QuestionKind;
 pub enum JobKey {
     /// Running a model on prompts.
     Capture,
+    /// Measuring what a paper measured.
+    Recipe,
     /// Answering a question beyond the measurement of a sample.
     Question(QuestionKind),
     /// Opening a session.
@@ -40,6 +42,7 @@ impl JobKey {
     pub fn title(&self) -> &'static str {
         match self {
             Self::Capture => "Capturing",
+            Self::Recipe => "Measuring a paper's recipe",
             Self::Question(kind) => kind.job_title(),
             Self::Open(_) => "Opening the session",
             Self::Measure(Slot::Main) => "Measuring the sample",

@@ -9,6 +9,7 @@ use kvlens_sessions::{Session, StartMode};
 use super::opened::describe;
 use super::{CaptureOrder, Event, Meter, ModelRequest, Reporter, Serve};
 use crate::gui::questions::{fidelity, queries};
+use crate::gui::recipes;
 use crate::jobs::capture::{CaptureRequest, Left, left_behind, run as capture};
 use crate::jobs::failure::is_cancelled;
 use crate::jobs::models::Models;
@@ -29,6 +30,7 @@ impl Serve for ModelLane {
                 queries::answer_interventions(self, question, reporter)
             }
             ModelRequest::Fidelity(question) => fidelity::answer(self, &question, reporter),
+            ModelRequest::Recipe(request) => recipes::cook(&request, &mut self.models, reporter),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use kvlens_analysis::Budget;
+use kvlens_sessions::windows::final_part;
 use kvlens_sessions::{SampleRecord, SampleState, Session};
 
 use super::{Event, Reporter};
@@ -69,9 +71,16 @@ pub(super) fn measured(
     reporter.stage("Rank the tokens");
     let captured = reporter.samples.load_to_measure(session, index)?;
     reporter.cancel.check()?;
+    let labels = captured.windows().iter().map(|window| window.label());
+    let own: Vec<Budget> = labels
+        .filter_map(|label| Some(final_part(label)?.budget))
+        .collect();
     let sample = measure_sample(&captured, &options, |prompt_tokens| {
-        budget_grid(prompt_tokens).map_or_else(Vec::new, |grid| grid.tokens().to_vec())
-    })?;
+        let own = own.iter().map(|budget| budget.tokens(prompt_tokens));
+        let grid = budget_grid(prompt_tokens).map(|grid| grid.including(own));
+        grid.map_or_else(Vec::new, |grid| grid.tokens().to_vec())
+    })?
+    .joined();
     Ok(Event::SampleMeasured {
         slot,
         path: session.path().to_owned(),

@@ -60,6 +60,7 @@ impl Serve for ReadLane {
             ReadRequest::Question(question) => questions::answer(*question, reporter),
             ReadRequest::Export(figure) => export::export(&figure, reporter),
             ReadRequest::Preview(figure) => export::preview(&figure, reporter),
+            ReadRequest::ExportFidelity(export) => export::export_fidelity(*export, reporter),
             ReadRequest::Estimate(settings) => {
                 reporter.cancel.check()?;
                 let said = estimated(&settings, reporter);

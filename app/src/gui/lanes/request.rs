@@ -7,11 +7,13 @@ use super::key::JobKey;
 use crate::gui::attention_picture::AttentionKey;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::data::Slot;
+use crate::gui::export::FidelityExport;
 use crate::gui::questions::fidelity::FidelityQuestion;
 use crate::gui::questions::queries::InterventionsQuestion;
 use crate::gui::questions::{Question, QuestionKind};
 use crate::gui::session_maps::SessionMapsKey;
 use crate::jobs::figure::FigureRequest;
+use crate::jobs::recipe::RecipeRequest;
 use crate::measurement::MeasureOptions;
 use kvlens_sessions::{CapturePlan, StartMode};
 
@@ -57,6 +59,8 @@ pub enum ReadRequest {
     Export(Box<FigureRequest>),
     /// Draw a figure for the screen; no file stays.
     Preview(Box<FigureRequest>),
+    /// Make a figure of what was evicted in the window.
+    ExportFidelity(Box<FidelityExport>),
     /// Estimate what a capture would take.
     Estimate(Box<CaptureSettings>),
     /// Copy a session.
@@ -82,6 +86,8 @@ pub enum ModelRequest {
     Interventions(InterventionsQuestion),
     /// Say what eviction does to the output.
     Fidelity(Box<FidelityQuestion>),
+    /// Measure what a paper measured.
+    Recipe(Box<RecipeRequest>),
 }
 
 /// A capture as the panel asks for it.
@@ -118,6 +124,7 @@ impl ReadRequest {
             Self::Question(question) => JobKey::Question(question.kind()),
             Self::Export(figure) => JobKey::Export(figure.out.clone()),
             Self::Preview(_) => JobKey::Preview,
+            Self::ExportFidelity(export) => JobKey::Export(export.figure.out.clone()),
             Self::Estimate(_) => JobKey::Estimate,
             Self::SaveAs { to, .. } => JobKey::SaveAs(to.clone()),
             Self::Details { .. } => JobKey::Details,
@@ -131,6 +138,7 @@ impl ModelRequest {
             Self::Capture(_) => JobKey::Capture,
             Self::Interventions(_) => JobKey::Question(QuestionKind::Interventions),
             Self::Fidelity(_) => JobKey::Question(QuestionKind::Fidelity),
+            Self::Recipe(_) => JobKey::Recipe,
         }
     }
 }

@@ -151,7 +151,7 @@ pub(in crate::gui) fn answer(
         options: question.of.options,
         allocation: AllocationKind::Uniform,
         decode: None,
-        join_final_budgets: false,
+        join_final_budgets: true,
     };
     let is_wanted = |label: &str| question.windows.iter().any(|wanted| wanted == label);
     let mut done = 0;

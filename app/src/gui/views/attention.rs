@@ -7,13 +7,15 @@ use egui::{Slider, Ui};
 
 use super::head_map::window_ui;
 use super::question_state::job_error_ui;
-use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::export::ShownFigure;
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
+use crate::jobs::figure::KindChoice;
 use range::Span;
 
 /// Columns of the copied table: those of a long prompt would fill a clipboard.
@@ -49,6 +51,10 @@ impl PaneView for AttentionView {
 
     fn numbers(&self) -> Option<ReadNumbers> {
         Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| ShownFigure::of_sample(KindChoice::Attention))
     }
 }
 
@@ -94,7 +100,7 @@ pub fn waiting_ui(ui: &mut Ui, view: &View<'_>) {
 #[must_use]
 pub fn picture_of<'a>(view: &View<'a>) -> Option<&'a AttentionPicture> {
     let session = view.data.session.as_ref()?;
-    let window = view.derived.window.as_deref();
+    let window = view.derived.observation.as_deref();
     let wanted = AttentionKey::wanted(session, &view.settings.choices, window)?;
     let (key, picture) = view.data.answers.attention.held()?;
     (*key == wanted).then_some(picture)

@@ -14,6 +14,7 @@ use crate::gui::export::{ExportFormat, ExportSettings, FigureOf, block_of};
 use crate::gui::heads_text::heads_text;
 use crate::gui::in_force::in_force;
 use crate::gui::lanes::JobKey;
+use crate::gui::state::Choices;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, command_line};
 
@@ -49,7 +50,7 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
             ui.label("Figure");
             kind_ui(ui, &mut settings.kind);
             ui.end_row();
-            if session.info.samples.len() > 1 {
+            if session.info.samples.len() > 1 && !settings.kind.is_of_one_head() {
                 ui.label("Of");
                 let name = |all: bool| if all { "All samples" } else { "This sample" };
                 let chosen = segmented(ui, settings.all_samples, &[false, true], name, |it, _| it);
@@ -109,8 +110,7 @@ fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
             .selected_text(kind.name())
             .width(180.0)
             .show_ui(ui, |ui| {
-                let kinds = KindChoice::ALL.iter().copied();
-                for choice in kinds.filter(|kind| kind.is_of_sessions()) {
+                for choice in KindChoice::ALL.iter().copied() {
                     ui.selectable_value(kind, choice, choice.name())
                         .on_hover_text(choice.summary());
                 }
@@ -131,7 +131,9 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
         .data
         .shown()
         .map(|shown| shown.sample.record.id.as_str());
-    let drawn = match view.settings.export.all_samples && samples > 1 {
+    let kind = view.settings.export.kind;
+    let is_of_all = view.settings.export.all_samples && !kind.is_of_one_head();
+    let drawn = match is_of_all && samples > 1 {
         true => format!(
             "Mean over all {samples} samples of the session; tasks and places of the question stand apart"
         ),
@@ -153,9 +155,7 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
     let heads = RichText::new(heads).weak();
     ui.add(egui::Label::new(heads).truncate())
         .on_hover_text("The heads that the views have selected; maps show every head");
-    if block_of(&choices.heads).is_none() {
-        let text =
-            "The selected heads are no block of layers and heads; the figure takes all heads";
+    if let Some(text) = heads_warning(kind, choices) {
         ui.label(RichText::new(text).color(view.theme.warning));
     }
 }
@@ -205,6 +205,17 @@ fn preview_ui(ui: &mut Ui, view: &View<'_>, request: &FigureRequest, commands: &
     image.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::Image, true, "Preview of the figure")
     });
+/// What the figure cannot take of the selected heads.
+fn heads_warning(kind: KindChoice, choices: &Choices) -> Option<&'static str> {
+    match kind.is_of_one_head() {
+        true => choices
+            .primary_head()
+            .is_none()
+            .then_some("The figure is of one head; click one in the map"),
+        false => block_of(&choices.heads).is_none().then_some(
+            "The selected heads are no block of layers and heads; the figure takes all heads",
+        ),
+    }
 }
 
 fn command_ui(
@@ -215,9 +226,16 @@ fn command_ui(
     commands: &mut Commands,
 ) {
     // of the sample itself: its curves may still be on their way
-    let windows = view.derived.windows().iter();
-    let windows: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
     let sample = session.shown.as_ref();
+    let windows = sample.map_or(&[][..], |shown| &shown.sample.windows);
+    let windows: Vec<(&str, Vec<&str>)> = windows
+        .iter()
+        .map(|window| {
+            let observed = window.observations();
+            let observed = observed.map(|window| window.label.as_str());
+            (window.label.as_str(), observed.collect())
+        })
+        .collect();
     let of = FigureOf {
         session: &session.info.path,
         sample: sample
@@ -225,6 +243,7 @@ fn command_ui(
             .map(|shown| shown.sample.record.id.as_str()),
         windows: &windows,
         window: view.derived.window.as_deref(),
+        observation: view.derived.observation.as_deref(),
     };
     let request = settings.request(&of, &view.settings.choices);
     let line = command_line(&request.words());
@@ -236,7 +255,7 @@ fn command_ui(
         let export = ui
             .add_enabled(view.shown().is_some(), egui::Button::new("Export"))
             .on_hover_text(
-                "Writes the picture, its numbers (.parquet) and how to make them again (.json)",
+                "Writes the picture, its numbers (.parquet), its caption (.txt) and how to make them again (.json)",
             );
         if export.clicked() {
             commands.send(ExportCommand::Export(Box::new(request)));

@@ -9,9 +9,10 @@ use egui::{RichText, Ui};
 use super::capture::progress_ui;
 use super::question_state::{error_ui, job_of};
 use super::recall::{entry, window_entry};
-use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::fidelity::FidelityCurves;
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::question_choices::{FidelityMetric, FidelityPlot};
@@ -19,6 +20,7 @@ use crate::gui::questions::QuestionKind;
 use crate::gui::questions::fidelity::EvictedSession;
 use crate::gui::state::Choices;
 use crate::gui::widgets::copy_button::copy_button;
+use crate::jobs::figure::KindChoice;
 use crate::measurement::fidelity::figures::Figure;
 use answers::answers_ui;
 use choosers::{group_ui, plot_choices_ui, run_ui};
@@ -54,6 +56,19 @@ impl PaneView for FidelityView {
 
     fn numbers(&self) -> Option<ReadNumbers> {
         Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|choices| ShownFigure {
+            kind: match (choices.fidelity.plot, choices.fidelity.metric) {
+                (FidelityPlot::Recall, _) => KindChoice::FidelityRecall,
+                (_, FidelityMetric::Divergence) => KindChoice::FidelityKl,
+                (_, FidelityMetric::Agreement) => KindChoice::FidelityAgreement,
+                (_, FidelityMetric::AnswerNll) => KindChoice::FidelityAnswer,
+                (_, FidelityMetric::Score) => KindChoice::FidelityScore,
+            },
+            all_samples: choices.fidelity.all_samples,
+        })
     }
 }
 

@@ -308,6 +308,9 @@ fn forced_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap) {
 /// Why a cell of a layer has no number.
 fn undefined_text(view: &View<'_>, rankable_tokens: &[usize], layer: usize) -> String {
     let budget = view.derived.budget_tokens();
+    if let Some(words) = unknown_budget(view, budget) {
+        return words;
+    }
     match rankable_tokens.get(layer) {
         Some(tokens) if budget >= *tokens => {
             format!("undefined: the layer sees only {tokens} tokens")
@@ -315,6 +318,28 @@ fn undefined_text(view: &View<'_>, rankable_tokens: &[usize], layer: usize) -> S
         Some(_) => "undefined: the layer sees none of the needed tokens".to_owned(),
         None => "undefined in at least one of the samples".to_owned(),
     }
+}
+
+/// Why the chosen window knows nothing of a budget, if it does not.
+fn unknown_budget(view: &View<'_>, budget: usize) -> Option<String> {
+    let (_, shown) = view.shown()?;
+    let label = view.derived.window.as_ref()?;
+    let window = shown
+        .sample
+        .windows
+        .iter()
+        .find(|window| window.label == *label)?;
+    let known: Vec<String> = window
+        .at_budgets
+        .iter()
+        .map(|(tokens, _)| tokens.to_string())
+        .collect();
+    window.at(budget).is_none().then(|| {
+        format!(
+            "undefined: {label} looked ahead for {} tokens alone",
+            known.join(", ")
+        )
+    })
 }
 
 /// The query heads that a cell stands for.

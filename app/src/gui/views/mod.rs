@@ -27,6 +27,7 @@ pub mod question_state;
 pub mod rank_agreement;
 pub mod recall;
 pub mod recall_layers;
+pub mod recipes;
 pub mod running;
 pub mod samples;
 pub mod scoring;
@@ -176,6 +177,18 @@ mod tests {
         choices.map_kind = MapKind::Beside;
         assert!(!map(&choices).all_samples, "of one sample in each session");
         assert!(Pane::LOG.view().figure().is_none());
+    }
+
+    #[test]
+    fn every_view_has_a_figure_or_its_help_says_why_it_has_none() {
+        for pane in VIEWS {
+            let says_none = pane
+                .view()
+                .help()
+                .contains("There is no figure to export: ");
+            let has_figure = pane.view().figure().is_some();
+            assert!(has_figure != says_none, "{}", pane.name());
+        }
     }
 
     #[test]

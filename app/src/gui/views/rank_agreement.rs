@@ -3,14 +3,16 @@
 use egui::{Id, Ui};
 
 use super::head_map::window_ui;
-use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::Commands;
 use crate::gui::derived::RankAgreement;
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 use crate::gui::state::Choices;
 use crate::gui::theme::ColorMap;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
+use crate::jobs::figure::KindChoice;
 
 impl Pane {
     /// The oracle's rank against the window's.
@@ -42,6 +44,10 @@ impl PaneView for RankAgreementView {
 
     fn numbers(&self) -> Option<ReadNumbers> {
         Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| ShownFigure::of_sample(KindChoice::RankDensity))
     }
 }
 

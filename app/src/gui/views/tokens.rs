@@ -8,13 +8,15 @@ mod text;
 use egui::{RichText, Ui};
 
 use super::head_map::window_ui;
-use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::state::Choices;
 use crate::gui::state::{HeatScale, TokenHeat};
 use crate::gui::theme::{ColorMap, Theme};
 use crate::gui::widgets::segmented::segmented;
+use crate::jobs::figure::KindChoice;
 
 impl Pane {
     /// The prompt as text.
@@ -46,6 +48,10 @@ impl PaneView for TokensView {
 
     fn numbers(&self) -> Option<ReadNumbers> {
         Some(numbers::numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| ShownFigure::of_sample(KindChoice::Tokens))
     }
 }
 

@@ -21,6 +21,7 @@ use crate::gui::views::help::help_ui;
 use crate::gui::views::lesson::lesson_ui;
 use crate::gui::views::menu::menu_ui;
 use crate::gui::views::palette::palette_ui;
+use crate::gui::views::recipes::recipes_ui;
 use crate::gui::views::running::confirmation_ui;
 use crate::gui::views::shortcuts::shortcuts_ui;
 use crate::gui::views::top_bar::top_bar_ui;
@@ -115,6 +116,9 @@ impl Workbench {
         };
         if self.export_open {
             export_ui(ui, &view, commands);
+        }
+        if self.recipes_open {
+            recipes_ui(ui, &view, &self.sessions_folder, commands);
         }
         if self.shortcuts_open {
             shortcuts_ui(ui, commands);

@@ -39,6 +39,13 @@ impl Workbench {
             Event::Saved(path) => {
                 self.note(Severity::Success, format!("Saved as {}", path.display()));
             }
+            Event::RecipeDone(page) => {
+                self.note(
+                    Severity::Success,
+                    format!("Page written: {}", page.display()),
+                );
+                self.data.recipe_page = Some(page);
+            }
             Event::Exported(files) => {
                 self.note(Severity::Success, format!("Exported {}", files.join(", ")));
             }

@@ -84,6 +84,7 @@ impl Workbench {
             return true;
         }
         let was_open = self.export_open
+            || self.recipes_open
             || self.shortcuts_open
             || self.help.is_some()
             || self.confirmation.is_some()
@@ -95,6 +96,7 @@ impl Workbench {
         self.confirmation = None;
         self.browser = None;
         self.export_open = false;
+        self.recipes_open = false;
         self.shortcuts_open = false;
         self.help = None;
         was_open

@@ -84,7 +84,7 @@ impl Workbench {
         let Some(session) = &self.data.session else {
             return;
         };
-        let window = self.derived.window.as_deref();
+        let window = self.derived.observation.as_deref();
         let wanted = AttentionKey::wanted(session, &self.settings.choices, window);
         if let Some(key) = wanted
             && self.data.answers.attention.from_lane(&key)
@@ -119,7 +119,10 @@ impl Workbench {
         }
         let window = self.derived.window.clone()?;
         let minus = self.derived.minus.clone();
-        let labels = sample.windows.iter().map(|window| window.label.clone());
+        let budget = self.derived.budget_tokens();
+        let known = sample.windows.iter();
+        let known = known.filter(|window| window.at(budget).is_some());
+        let labels = known.map(|window| window.label.clone());
         Some(SessionMapsKey {
             gathered: GatheredKey::of(session, choices),
             windows: labels

@@ -356,6 +356,7 @@ impl<'a> FigureJob<'a> {
             // of tables (`super::fidelity`)
             KindChoice::FidelityKl
             | KindChoice::FidelityAgreement
+            | KindChoice::FidelityAnswer
             | KindChoice::FidelityScore
             | KindChoice::FidelityRecall => {}
             KindChoice::Depth => sampled.push_depths(self, series),
@@ -566,6 +567,7 @@ impl<'a> FigureJob<'a> {
             ),
             KindChoice::FidelityKl
             | KindChoice::FidelityAgreement
+            | KindChoice::FidelityAnswer
             | KindChoice::FidelityScore
             | KindChoice::FidelityRecall => (String::new(), String::new()),
         };

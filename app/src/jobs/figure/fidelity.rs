@@ -1,4 +1,4 @@
-//! Figures of what evictions do, from the table that `kvlens fidelity` wrote.
+//! Figures of what evictions do, from the table that `kvlens fidelity` wrote or from evictions that are at hand.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -28,15 +28,21 @@ pub struct FidelityFigure {
     pub about: Value,
 }
 
-/// One eviction of the table.
-struct Eviction {
+/// One eviction of one prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Eviction {
     /// Names the prompt: its model and its content.
-    sample: String,
-    group: SampleGroup,
-    window: String,
-    budget_tokens: f64,
-    recall: Option<f64>,
-    value: f64,
+    pub sample: String,
+    /// What it is averaged within.
+    pub group: SampleGroup,
+    /// Label of the window.
+    pub window: String,
+    /// The budget; of a share the mean over prompts, so that it is one point of a curve.
+    pub budget_tokens: f64,
+    /// Recall of the window's queries.
+    pub recall: Option<f64>,
+    /// What the figure shows.
+    pub value: f64,
 }
 
 /// Whether a kind is drawn from tables.
@@ -51,6 +57,7 @@ fn column(kind: KindChoice) -> Option<(&'static str, &'static str)> {
         KindChoice::FidelityAgreement | KindChoice::FidelityRecall => {
             Some(("agreement", "steps with the full cache's token"))
         }
+        KindChoice::FidelityAnswer => Some(("answer_nll", "answer NLL (nats per token)")),
         KindChoice::FidelityScore => Some(("score", "task score")),
         _ => None,
     }
@@ -80,8 +87,27 @@ pub fn collect(request: &FigureRequest) -> Result<FidelityFigure> {
             folder.display()
         )));
     }
-    let (column, value) = column(request.kind).unwrap_or_default();
+    let (column, _) = column(request.kind).unwrap_or_default();
     let all = read(&path, column)?;
+    let table = TableFile::read(&path)?;
+    let provenance = table.metadata("provenance").unwrap_or("null");
+    let about = json!({
+        "table": path.display().to_string(),
+        "provenance": serde_json::from_str::<Value>(provenance).unwrap_or(Value::Null),
+    });
+    figure_of(request, all, about)
+}
+
+/// The figure of evictions.
+///
+/// # Errors
+/// [`Failure::BadInput`] where nothing can be drawn.
+pub fn figure_of(
+    request: &FigureRequest,
+    all: Vec<Eviction>,
+    about: Value,
+) -> Result<FidelityFigure> {
+    let (column, value) = column(request.kind).unwrap_or_default();
     let shown = |label: &String| match request.windows.is_empty() {
         true => label != FULL,
         false => request.windows.contains(label),
@@ -94,12 +120,12 @@ pub fn collect(request: &FigureRequest) -> Result<FidelityFigure> {
     };
     if rows.is_empty() {
         return Err(bad(&format!(
-            "there is nothing to draw: the table has no {column} of these windows"
+            "there is nothing to draw: there is no {column} of these windows"
         )));
     }
     let highest = rows.iter().map(|row| row.high.unwrap_or(row.value));
     let highest = highest.fold(0.0, f64::max);
-    let own_range = (request.kind == KindChoice::FidelityKl).then_some((0.0, highest));
+    let own_range = bounds(request.kind).is_none().then_some((0.0, highest));
     let text = FigureText {
         x: match against_recall {
             true => "recall of the window's queries".to_owned(),
@@ -110,12 +136,6 @@ pub fn collect(request: &FigureRequest) -> Result<FidelityFigure> {
         range: request.range.or(own_range),
         note: Some(note(&rows, against_recall)),
     };
-    let table = TableFile::read(&path)?;
-    let provenance = table.metadata("provenance").unwrap_or("null");
-    let about = json!({
-        "table": path.display().to_string(),
-        "provenance": serde_json::from_str::<Value>(provenance).unwrap_or(Value::Null),
-    });
     Ok(FidelityFigure { rows, text, about })
 }
 
@@ -233,7 +253,8 @@ fn panel<'a>(panels: &'a [(&SampleGroup, String)], group: &SampleGroup) -> &'a s
 }
 
 fn bounds(kind: KindChoice) -> Option<(f64, f64)> {
-    (kind != KindChoice::FidelityKl).then_some((0.0, 1.0))
+    let is_open = matches!(kind, KindChoice::FidelityKl | KindChoice::FidelityAnswer);
+    (!is_open).then_some((0.0, 1.0))
 }
 
 /// Means over samples at each budget in tokens.

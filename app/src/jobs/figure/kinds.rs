@@ -66,6 +66,7 @@ kinds! {
     Tokens, Tokens, "tokens", "The prompt's tokens of one head: kept and missed at the budget, a panel per window";
     FidelityKl, Fidelity, "fidelity-kl", "Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote";
     FidelityAgreement, Fidelity, "fidelity-agreement", "Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote";
+    FidelityAnswer, Fidelity, "fidelity-answer", "Negative log-likelihood of the reference answer against the budget; of what `kvlens fidelity` wrote";
     FidelityScore, Fidelity, "fidelity-score", "Task score against the budget; of what `kvlens fidelity` wrote";
     FidelityRecall, FidelityRecall, "fidelity-recall", "Share of steps with the same most likely token against recall; of what `kvlens fidelity` wrote";
 }
@@ -73,7 +74,8 @@ kinds! {
 impl KindChoice {
     /// Whether it shows what windows say of budgets, so that a window with `budget=final` is one and not its
     /// observations.
-    pub(super) fn is_about_budgets(self) -> bool {
+    #[must_use]
+    pub fn is_about_budgets(self) -> bool {
         !matches!(
             self,
             Self::Kl | Self::Queries | Self::Place | Self::RankDensity | Self::Attention
@@ -102,7 +104,8 @@ impl KindChoice {
     }
 
     /// Whether it shows one head of one sample.
-    pub(super) fn is_of_one_head(self) -> bool {
+    #[must_use]
+    pub fn is_of_one_head(self) -> bool {
         matches!(self, Self::Attention | Self::Tokens)
     }
 }

@@ -1,5 +1,6 @@
 //! A picture for a paper, its numbers, and how to make both again.
 
+mod caption;
 mod data;
 mod density;
 mod fidelity;
@@ -18,16 +19,19 @@ mod written;
 use std::path::Path;
 
 use anyhow::Result;
-use kvlens_analysis::figure::{FigureRow, PageStyle, chart, render};
+use kvlens_analysis::figure::{FigureRow, FigureText, PageStyle, chart, render};
+use serde_json::Value;
 
 use super::failure::{Failure, refuse_contradiction};
 use super::folders::check_can_create;
 use super::found_sessions::open_sessions;
 use super::{Cancel, Watch};
 
+pub use fidelity::Eviction;
 pub use kinds::{KindChoice, WidthChoice};
 pub use request::{FigureRequest, command_line, metric_word};
 
+use caption::caption;
 use data::FigureJob;
 use written::{WrittenFigure, format_of};
 
@@ -47,6 +51,8 @@ pub struct Drawn {
     pub rows: Vec<FigureRow>,
     /// Names of the places 0, 1, ... where x is one.
     pub names: Vec<String>,
+    /// What it shows, with its definitions, and what was left out.
+    pub caption: String,
 }
 
 /// Makes the figure and gives its numbers, too.
@@ -54,10 +60,7 @@ pub struct Drawn {
 /// # Errors
 /// As [`run`].
 pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Drawn> {
-    let format = format_of(&request.out)?;
-    check_font_size(request.font_size)?;
-    refuse_contradiction(&request.options)?;
-    check_can_create(folder_of(&request.out))?;
+    check(request)?;
     let (rows, text, about) = match fidelity::is_of_tables(request.kind) {
         true => {
             let found = fidelity::collect(request)?;
@@ -74,26 +77,61 @@ pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
             (rows, text, job.about()?)
         }
     };
+    finish(request, rows, &text, about)
+}
+
+/// Makes a figure of fidelity of evictions that are at hand, and gives the names of its files. `about` says where they
+/// are from.
+///
+/// # Errors
+/// Bad input; files that could not be written.
+pub fn run_of_evictions(
+    request: &FigureRequest,
+    evictions: Vec<Eviction>,
+    about: Value,
+) -> Result<Vec<String>> {
+    check(request)?;
+    let found = fidelity::figure_of(request, evictions, about)?;
+    Ok(finish(request, found.rows, &found.text, found.about)?.files)
+}
+
+fn check(request: &FigureRequest) -> Result<()> {
+    format_of(&request.out)?;
+    check_font_size(request.font_size)?;
+    refuse_contradiction(&request.options)?;
+    check_can_create(folder_of(&request.out))
+}
+
+/// Draws the rows and writes all files.
+fn finish(
+    request: &FigureRequest,
+    rows: Vec<FigureRow>,
+    text: &FigureText,
+    about: Value,
+) -> Result<Drawn> {
+    let format = format_of(&request.out)?;
     let style = PageStyle {
         width: request.width.into(),
         font_size: request.font_size,
     };
-    let chart = chart(request.kind.into(), &rows, &text, &style)
+    let chart = chart(request.kind.into(), &rows, text, &style)
         .map_err(|error| Failure::BadInput(format!("{error}")))?;
     let picture = render(&chart, &style, format)?;
+    let caption = caption(request, chart.note.as_deref());
     let files = WrittenFigure {
         out: &request.out,
         command: command_line(&request.words()),
         picture: &picture,
         rows: &rows,
         about,
-        caption: text.note.as_deref().unwrap_or_default(),
+        caption: &caption,
     }
     .write()?;
     Ok(Drawn {
         files,
         rows,
-        names: text.names,
+        names: text.names.clone(),
+        caption,
     })
 }
 

@@ -46,7 +46,7 @@ impl Note<'_> {
     fn marks(&self) -> Option<String> {
         match self.job.kind {
             KindChoice::HeadDifference => Some(
-                "Dash: below zero. Slanted: not resolved over samples (interval spans zero, or corrected p above 0.05)."
+                "Dash: below zero. Slanted, falling where below zero: not resolved over samples (interval spans zero, or corrected p above 0.05)."
                     .to_owned(),
             ),
             KindChoice::Winner => Some(format!(

@@ -177,8 +177,31 @@ fn quoted(argument: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::jobs::measure::DEFAULT_SWEEP;
+
+    /// A figure of one session with the defaults of the command line.
+    pub fn request(kind: KindChoice) -> FigureRequest {
+        FigureRequest {
+            sessions: vec![PathBuf::from("s.kvlens")],
+            kind,
+            out: PathBuf::from("figure.svg"),
+            samples: Vec::new(),
+            windows: Vec::new(),
+            against: None,
+            layers: Vec::new(),
+            heads: Vec::new(),
+            budget: Budget::Tokens(64),
+            metric: Metric::Recall,
+            width: WidthChoice::Single,
+            font_size: 7.0,
+            range: None,
+            sweep: DEFAULT_SWEEP,
+            options: MeasureOptions::default(),
+            typed: Vec::new(),
+        }
+    }
 
     #[test]
     fn arguments_are_quoted_for_a_shell() {

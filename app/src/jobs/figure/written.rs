@@ -45,7 +45,7 @@ pub struct WrittenFigure<'a> {
     pub rows: &'a [FigureRow],
     /// What it was made of.
     pub about: Value,
-    /// What stands under it.
+    /// What it shows, with its definitions.
     pub caption: &'a str,
 }
 
@@ -61,10 +61,8 @@ impl WrittenFigure<'_> {
             .with_context(|| format!("this names no file: {}", self.out.display()))?;
         let staging = Staging::begin(folder_of(self.out))?;
         let aside = staging.folder();
-        let (data, about) = (
-            PathBuf::from(name).with_extension("parquet"),
-            PathBuf::from(name).with_extension("json"),
-        );
+        let beside = |ending: &str| PathBuf::from(name).with_extension(ending);
+        let (data, caption, about) = (beside("parquet"), beside("txt"), beside("json"));
         let manifest = self.manifest(&name.to_string_lossy(), &data);
         let write = |name: &Path, bytes: &[u8]| {
             let path = aside.join(name);
@@ -72,16 +70,18 @@ impl WrittenFigure<'_> {
                 .with_context(|| format!("a file cannot be written: {}", path.display()))
         };
         write(Path::new(name), self.picture)?;
+        write(&caption, format!("{}\n", self.caption).as_bytes())?;
         write(&about, format!("{manifest:#}\n").as_bytes())?;
         let mut table = TableWriter::<FigureTable>::create(aside, &manifest.to_string())?;
         table.write(self.rows)?;
         table.finish()?;
         fs::rename(aside.join(FigureTable::FILE_NAME), aside.join(&data))
             .with_context(|| format!("a file cannot be named: {}", data.display()))?;
-        staging.publish(&[Path::new(name), &data, &about])?;
+        staging.publish(&[Path::new(name), &data, &caption, &about])?;
         Ok([
             self.out.to_owned(),
             self.out.with_extension("parquet"),
+            self.out.with_extension("txt"),
             self.out.with_extension("json"),
         ]
         .map(|path| path.display().to_string())

@@ -35,6 +35,7 @@ const BUILT_IN: &[BuiltIn] = built_in![
     "laq-place",
     "snapkv-window-size",
     "lookahead-overhead",
+    "paper-orders",
 ];
 
 /// What to run, draw and hold beside what was published.
@@ -64,6 +65,9 @@ pub struct Recipe {
     /// Numbers of agreement.parquet, without a figure.
     #[serde(default)]
     pub agreements: Vec<RecipeAgreement>,
+    /// Paired differences of windows, from difference.parquet, without a figure.
+    #[serde(default)]
+    pub differences: Vec<RecipeDifferences>,
     /// What papers report.
     #[serde(default)]
     pub published: Vec<Published>,
@@ -105,6 +109,19 @@ pub struct RecipeAgreement {
     pub column: String,
     /// Of these windows.
     pub windows: Vec<String>,
+}
+
+/// Paired differences of windows at every budget of the recipe.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeDifferences {
+    /// What the page calls the table.
+    pub name: String,
+    /// Of which metric.
+    #[serde(default = "recall")]
+    pub metric: Metric,
+    /// The window that papers find ahead, and the one that it is ahead of.
+    pub pairs: Vec<[String; 2]>,
 }
 
 /// A number of a paper.
@@ -174,11 +191,12 @@ fn parse(toml: &str, name: &str) -> Result<Recipe> {
 }
 
 impl Recipe {
-    /// Names of its tables: figures, then agreements.
+    /// Names of its tables: figures, agreements, differences.
     pub fn tables(&self) -> Vec<&str> {
         let figures = self.figures.iter().map(|figure| figure.name.as_str());
         let agreements = self.agreements.iter().map(|table| table.name.as_str());
-        figures.chain(agreements).collect()
+        let differences = self.differences.iter().map(|table| table.name.as_str());
+        figures.chain(agreements).chain(differences).collect()
     }
 }
 
@@ -201,7 +219,14 @@ mod tests {
         for own in BUILT_IN {
             let (recipe, page) = find(own.name).unwrap();
             for table in recipe.tables() {
-                assert!(page.contains(&format!("tables[\"{table}\"]")), "{table}");
+                // of orders only differences are told
+                let is_shown = page.contains(&format!("tables[\"{table}\"]"));
+                let is_drawn = page.contains(&format!("files[\"{table}\"]"));
+                assert!(is_shown || is_drawn, "{table}");
+            }
+            for differences in &recipe.differences {
+                let table = format!("tables[\"{}\"]", differences.name);
+                assert!(page.contains(&table), "{table}");
             }
             for part in ["{{ run }}", "{{ caution }}", "What can be concluded"] {
                 assert!(page.contains(part), "{}: {part}", own.name);

@@ -1,6 +1,7 @@
 //! A paper's table from one request: capture, measure, draw, and a page that holds what was published beside what was
 //! measured here.
 
+mod differences;
 mod ingredients;
 mod numbers;
 
@@ -9,6 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use kvlens_analysis::Metric;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan, Session, StartMode};
 use minijinja::{Environment, context};
@@ -16,13 +18,17 @@ use minijinja::{Environment, context};
 use super::capture::{CaptureRequest, run as capture};
 use super::failure::Failure;
 use super::figure::{FigureRequest, WidthChoice, command_line, draw};
-use super::measure::{DEFAULT_SWEEP, MeasureRequest, run as measure};
+use super::measure::{DEFAULT_SWEEP, MeasureRequest, Pairs, run as measure};
 use super::models::Models;
 use super::{Cancel, Watch};
+use differences::of_differences;
 use ingredients::{Recipe, RecipeFigure, find};
 use numbers::{Number, markdown, of_agreement, of_figure};
 
 pub use ingredients::recipes;
+
+/// The format of figures where none is asked for.
+pub const DEFAULT_FORMAT: &str = "svg";
 
 /// Size of the figures' text in points.
 const FONT_SIZE: f64 = 7.0;
@@ -46,18 +52,20 @@ pub struct RecipeRequest {
     pub format: String,
     /// The folder for everything.
     pub out: PathBuf,
+    /// Go on in a folder that is there with what an earlier run captured; tables, figures and page are made anew.
+    pub resume: bool,
 }
 
 impl RecipeRequest {
     /// Refuses what can be refused without the model.
     ///
     /// # Errors
-    /// A recipe, windows or prompts that are not understood; an output that is there.
+    /// A recipe, windows or prompts that are not understood; an output that is there and not to be gone on with.
     pub fn check(&self) -> Result<()> {
         let (recipe, _) = find(&self.name)?;
-        if self.out.exists() {
+        if self.out.exists() && !self.resume {
             return Err(Failure::BadInput(format!(
-                "the output is already there; give another --out: {}",
+                "the output is already there; give another --out, or --resume to go on with what was captured: {}",
                 self.out.display()
             ))
             .into());
@@ -85,7 +93,10 @@ impl RecipeRequest {
             },
             prompts: None,
             out: self.out.join("session.kvlens"),
-            start: StartMode::New,
+            start: match self.resume {
+                true => StartMode::Resume,
+                false => StartMode::New,
+            },
         }
     }
 
@@ -97,6 +108,14 @@ impl RecipeRequest {
         MeasureRequest {
             options: recipe.options,
             head_tests: false,
+            metric: recipe
+                .differences
+                .first()
+                .map_or(Metric::Recall, |table| table.metric),
+            pairs: match recipe.differences.is_empty() {
+                true => Pairs::First,
+                false => Pairs::All,
+            },
             ..MeasureRequest::new(
                 vec![self.capture(recipe).out],
                 self.tables(),
@@ -129,7 +148,9 @@ impl RecipeRequest {
         })
     }
 
-    fn command(&self) -> String {
+    /// The command that does the same.
+    #[must_use]
+    pub fn command(&self) -> String {
         let mut words = vec!["recipe".to_owned(), self.name.clone()];
         words.extend(["--model".to_owned(), self.model.to_string()]);
         if !self.data.is_empty() {
@@ -138,6 +159,15 @@ impl RecipeRequest {
         }
         if self.chat {
             words.push("--chat".to_owned());
+        }
+        if self.device != DeviceChoice::Auto {
+            words.extend(["--device".to_owned(), self.device.to_string()]);
+        }
+        if self.dtype != DtypeChoice::Auto {
+            words.extend(["--dtype".to_owned(), self.dtype.to_string()]);
+        }
+        if self.format != DEFAULT_FORMAT {
+            words.extend(["--format".to_owned(), self.format.clone()]);
         }
         words.extend(["--out".to_owned(), self.out.display().to_string()]);
         command_line(&words)
@@ -165,10 +195,11 @@ pub fn run(
     }
     measure(&request.measurement(&recipe), watch, cancel)?;
     let mut tables: BTreeMap<&str, Vec<Number>> = BTreeMap::new();
-    let mut files = BTreeMap::new();
+    let (mut files, mut captions) = (BTreeMap::new(), BTreeMap::new());
     for figure in &recipe.figures {
         let drawn = draw(&request.figure(&recipe, figure)?, watch, cancel)?;
         tables.insert(&figure.name, of_figure(&drawn, figure.kind));
+        captions.insert(figure.name.as_str(), drawn.caption);
         files.insert(
             figure.name.as_str(),
             format!("{}.{}", figure.name, request.format),
@@ -178,10 +209,14 @@ pub fn run(
         let numbers = of_agreement(&request.tables(), agreement)?;
         tables.insert(&agreement.name, numbers);
     }
-    let tables: BTreeMap<&str, String> = tables
+    let mut tables: BTreeMap<&str, String> = tables
         .into_iter()
         .map(|(name, numbers)| (name, markdown(name, &numbers, &recipe.published)))
         .collect();
+    for differences in &recipe.differences {
+        let table = of_differences(&request.tables(), differences, &recipe.budgets)?;
+        tables.insert(&differences.name, table);
+    }
     let session = Session::open(&request.capture(&recipe).out)?;
     let text = Environment::new()
         .render_str(
@@ -193,6 +228,7 @@ pub fn run(
                 caution => caution(request, &session),
                 tables => tables,
                 files => files,
+                captions => captions,
             },
         )
         .map_err(|error| {

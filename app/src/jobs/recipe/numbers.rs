@@ -38,11 +38,12 @@ pub fn of_figure(drawn: &Drawn, kind: KindChoice) -> Vec<Number> {
         series: row.series.clone(),
         at: place(drawn, row.x),
         value: row.value,
-        // chance is known, not measured
-        interval: row.low.zip(row.high).filter(|_| row.series != CHANCE),
+        interval: row.low.zip(row.high),
         samples: row.samples as usize,
     };
-    let rows = drawn.rows.iter().filter(|row| row.value.is_finite());
+    // chance is in the figure alone: it is known, not measured
+    let rows = drawn.rows.iter();
+    let rows = rows.filter(|row| row.value.is_finite() && row.series != CHANCE);
     match kind {
         KindChoice::Cost => rows
             .flat_map(|row| {
@@ -180,7 +181,7 @@ pub fn markdown(name: &str, numbers: &[Number], published: &[Published]) -> Stri
 }
 
 /// Four digits behind the point of what is a share, fewer of larger numbers.
-fn digits(number: f64) -> String {
+pub fn digits(number: f64) -> String {
     match number.abs() {
         large if large >= 100.0 => format!("{number:.0}"),
         large if large >= 10.0 => format!("{number:.1}"),

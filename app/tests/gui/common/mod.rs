@@ -66,12 +66,13 @@ pub fn session() -> &'static Path {
 }
 
 /// Every sample of that session under these windows, for a figure.
-pub fn all_of_it<'a>(windows: &'a [&'a str]) -> FigureOf<'a> {
+pub fn all_of_it<'a>(windows: &'a [(&'a str, Vec<&'a str>)]) -> FigureOf<'a> {
     FigureOf {
         session: session(),
         sample: None,
         windows,
         window: None,
+        observation: None,
     }
 }
 

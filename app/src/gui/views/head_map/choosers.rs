@@ -88,6 +88,12 @@ pub fn window_ui(
     commands: &mut Commands,
 ) {
     let current = view.derived.window.as_deref().unwrap_or("");
+    let observation = view.derived.observation.as_deref().unwrap_or(current);
+    if observation != current {
+        ui.weak(observation).on_hover_text(
+            "The window looked ahead anew for each budget; ranks, tokens and attention are those of the nearest one",
+        );
+    }
     ComboBox::from_id_salt(("window", name))
         .selected_text(current)
         .show_ui(ui, |ui| {

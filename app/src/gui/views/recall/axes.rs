@@ -1,5 +1,7 @@
 //! The axis of budgets, and which points of a curve are drawn.
 
+use std::collections::BTreeSet;
+
 use crate::gui::derived::Derived;
 use crate::gui::widgets::line_plot::{AxisNumbers, PlotAxis};
 
@@ -24,7 +26,7 @@ impl DrawnBudgets {
     /// Of curves that get about so many points each: a screen can show no more.
     pub fn of(derived: &Derived, points: f64) -> Self {
         let budgets = derived.budgets();
-        let drawn = thin_out(budgets, points);
+        let drawn = thin_out(budgets, points, derived.final_budgets());
         let octaves = drawn.iter().filter_map(|index| budgets.get(*index));
         Self {
             octaves: octaves.map(|budget| (*budget as f64).log2()).collect(),
@@ -44,14 +46,15 @@ impl DrawnBudgets {
     }
 }
 
-/// Places of the budgets that are drawn: all octaves get about the same number of points.
-fn thin_out(budgets: &[usize], points: f64) -> Vec<usize> {
+/// Places of the budgets that are drawn: all octaves get about the same number of points, and those that some windows
+/// observed for are among them.
+fn thin_out(budgets: &[usize], points: f64, own: &BTreeSet<usize>) -> Vec<usize> {
     let span = budgets.last().map_or(0.0, |last| (*last as f64).log2());
     let mut drawn = Vec::new();
     let mut next = 0.0;
     for (index, budget) in budgets.iter().enumerate() {
         let octave = (*budget as f64).log2();
-        if octave >= next || index + 1 == budgets.len() {
+        if octave >= next || index + 1 == budgets.len() || own.contains(budget) {
             drawn.push(index);
             next = octave + span / points;
         }
@@ -66,8 +69,8 @@ mod tests {
     #[test]
     fn long_curves_are_thinned_out_and_keep_both_ends() {
         let budgets: Vec<usize> = (1..=1024).collect();
-        let drawn = thin_out(&budgets, 300.0);
-        assert!(drawn.len() <= 302);
+        let drawn = thin_out(&budgets, 300.0, &BTreeSet::from([777]));
+        assert!(drawn.len() <= 303 && drawn.contains(&776));
         assert_eq!(drawn.first(), Some(&0));
         assert_eq!(drawn.last(), Some(&1023));
         assert!(drawn.starts_with(&[0, 1, 2, 3]), "small budgets all stay");

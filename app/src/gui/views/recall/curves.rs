@@ -219,7 +219,14 @@ fn window_curves(view: &View<'_>, axis: &DrawnBudgets, window: &WindowBands) -> 
         (false, true) => 3.0,
         (false, false) => 1.6,
     };
+    // a window that observed for a few budgets alone has numbers there, and lines between them are none
+    let known = band.mean.iter().filter(|mean| mean.is_finite()).count();
+    let has_markers = known <= view.derived.final_budgets().len();
     let curve = PlotCurve {
+        drawn: Drawn::Line {
+            width,
+            markers: has_markers,
+        },
         band: is_front.then(|| (axis.pick(&band.low), axis.pick(&band.high))),
         ..thin(axis, window.label.clone(), &band.mean, style, width)
     };

@@ -10,7 +10,7 @@ use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::CaptureCommand;
 use crate::gui::data::{RunningCapture, Severity};
 use crate::gui::dialogs::Purpose;
-use crate::gui::lanes::{CaptureOrder, ModelRequest, ReadRequest};
+use crate::gui::lanes::{CaptureOrder, JobKey, ModelRequest, ReadRequest};
 use crate::jobs::capture_words::capture_words;
 use crate::jobs::figure::command_line;
 
@@ -29,6 +29,9 @@ impl Workbench {
             CaptureCommand::RunDemo => self.capture_demo(),
             CaptureCommand::RunCapture => self.capture(self.settings.capture.clone()),
             CaptureCommand::ResumeCapture => self.resume_capture(),
+            CaptureCommand::ToggleRecipes => self.recipes_open = !self.recipes_open,
+            CaptureCommand::EditRecipe(edited) => self.settings.recipe = edited,
+            CaptureCommand::RunRecipe => self.run_recipe(),
         }
     }
 
@@ -125,6 +128,24 @@ impl Workbench {
                 );
             }
             Err(reason) => self.note(Severity::Warning, format!("No command line: {reason}")),
+        }
+    }
+
+    /// Runs the recipe of the dialog; what can be refused without the model is refused at once.
+    fn run_recipe(&mut self) {
+        if self.data.job(&JobKey::Recipe).is_some() || self.data.capture_job().is_some() {
+            return;
+        }
+        let request = self
+            .settings
+            .recipe
+            .request(&self.settings.capture, &self.sessions_folder);
+        match request.and_then(|request| request.check().map(|()| request)) {
+            Ok(request) => {
+                self.data.recipe_page = None;
+                self.ask(ModelRequest::Recipe(Box::new(request)));
+            }
+            Err(error) => self.note(Severity::Error, format!("{error:#}")),
         }
     }
 

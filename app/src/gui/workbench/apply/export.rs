@@ -6,9 +6,11 @@ use super::Workbench;
 use crate::gui::command::ExportCommand;
 use crate::gui::data::Severity;
 use crate::gui::dialogs::Purpose;
+use crate::gui::export::{FidelityExport, evictions};
 use crate::gui::lanes::ReadRequest;
 use crate::gui::numbers::TableFormat;
 use crate::gui::workbench::picture::PictureUse;
+use crate::jobs::figure::FigureRequest;
 
 impl Workbench {
     pub(super) fn apply_export(&mut self, command: ExportCommand, context: &egui::Context) {
@@ -23,7 +25,10 @@ impl Workbench {
             }
             ExportCommand::EditExport(edited) => self.settings.export = edited,
             ExportCommand::AskForExport => self.ask_for_export(context),
-            ExportCommand::Export(figure) => self.ask(ReadRequest::Export(figure)),
+            ExportCommand::Export(figure) => match figure.kind.is_of_sessions() {
+                true => self.ask(ReadRequest::Export(figure)),
+                false => self.export_fidelity(*figure),
+            },
             ExportCommand::Preview(figure) => self.ask(ReadRequest::Preview(figure)),
             ExportCommand::CopyNumbers(pane) => {
                 self.numbers_wanted = Some((pane, TableFormat::Tabs));
@@ -70,6 +75,23 @@ impl Workbench {
             }
             Err(error) => self.note(Severity::Error, format!("{error:#}")),
         }
+    }
+
+    /// Evictions lie in no session: what was measured in the window goes with the request.
+    fn export_fidelity(&mut self, figure: FigureRequest) {
+        let Some(session) = &self.data.session else {
+            return;
+        };
+        let only = session.shown.as_ref().map(|shown| shown.index);
+        let only = only.filter(|_| !self.settings.export.all_samples);
+        let results = self.data.answers.fidelity.value();
+        let points = results.map_or(&[][..], |results| &results.points);
+        let export = FidelityExport {
+            evictions: evictions(points, figure.kind, only),
+            session: session.info.path.clone(),
+            figure,
+        };
+        self.ask(ReadRequest::ExportFidelity(Box::new(export)));
     }
 
     fn ask_for_export(&mut self, context: &egui::Context) {
