@@ -205,6 +205,8 @@ fn preview_ui(ui: &mut Ui, view: &View<'_>, request: &FigureRequest, commands: &
     image.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::Image, true, "Preview of the figure")
     });
+}
+
 /// What the figure cannot take of the selected heads.
 fn heads_warning(kind: KindChoice, choices: &Choices) -> Option<&'static str> {
     match kind.is_of_one_head() {
@@ -247,7 +249,10 @@ fn command_ui(
     };
     let request = settings.request(&of, &view.settings.choices);
     let line = command_line(&request.words());
-    preview_ui(ui, view, &request, commands);
+    // what was evicted in the window lies in no session
+    if request.kind.is_of_sessions() {
+        preview_ui(ui, view, &request, commands);
+    }
     ui.separator();
     ui.label("The same from the command line");
     ui.add(egui::Label::new(RichText::new(&line).monospace().small()).wrap());
