@@ -166,6 +166,8 @@ fn said_of_nothing(pane: Pane) -> Option<&'static str> {
     Some(match pane.name() {
         "Recall" => "Run a capture or open a session to see its curves",
         "HeadMap" => "Run a capture or open a session to see its heads",
+        "Heads" => "Open a session to see its heads",
+        "Player" => "Run a capture or open a session to see it decode",
         "Attention" => "Run a capture or open a session to see its attention",
         "RankAgreement" => "Run a capture or open a session to see its ranks",
         "Drift" => "Run a capture or open a session to see how long its windows foresee",
