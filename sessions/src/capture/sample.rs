@@ -50,13 +50,7 @@ impl CaptureJob<'_> {
             .later_question
             .is_some()
             .then_some(prefilled);
-        Ok(CapturedSample::new(
-            record,
-            oracle,
-            observations,
-            keys,
-            values,
-        ))
+        CapturedSample::new(record, oracle, observations, keys, values).kept(keep)
     }
 
     /// The prompt's forward pass, or the one before if it was of the same prompt.

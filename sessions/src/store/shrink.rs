@@ -1,4 +1,4 @@
-//! A smaller session from a larger one: without values, or with 16-bit numbers.
+//! A smaller session from a larger one: without values or keys, or with 16-bit numbers.
 
 use std::path::Path;
 
@@ -83,11 +83,15 @@ pub fn shrink(
         let reason = "the session is not finished; go on with it by kvlens capture --resume first";
         return Err(refused(session.path(), reason));
     }
-    if shrink.keep.has_values() && !manifest.plan.keep().has_values() {
-        return Err(refused(
-            session.path(),
-            "the session keeps no values that could be left",
-        ));
+    let (kept, left) = (manifest.plan.keep(), shrink.keep);
+    if !kept.holds(left) {
+        let reason = match left.has_values() {
+            true => "the session keeps no values that could be left".to_owned(),
+            false => {
+                format!("the session keeps {kept} alone, of which {left} cannot be made")
+            }
+        };
+        return Err(refused(session.path(), &reason));
     }
     fill_new_folder(out, || write_all(session, out, shrink, on_sample, cancel))
 }
@@ -120,7 +124,9 @@ fn write_all(
         on_sample(index, session.sample_count());
         let whole = session.load_sample(index)?;
         let part = whole.shrunk(shrink)?;
-        told.largest_change = told.largest_change.max(change(&whole, &part)?);
+        if shrink.numbers.is_some() && part.keys().are_kept() {
+            told.largest_change = told.largest_change.max(change(&whole, &part)?);
+        }
         let before = session.path().join(file.as_str());
         // the samples of a session in parts lie in their part's folder
         *file = sample_file_name(place);
@@ -141,15 +147,16 @@ fn write_all(
 impl CapturedSample {
     fn shrunk(&self, shrink: Shrink) -> Result<Self, SessionError> {
         let dtype = shrink.numbers.map(HalfFormat::dtype);
-        let windows = self.windows().iter();
+        let kept = self.clone().kept(shrink.keep)?;
+        let windows = kept.windows().iter();
         Ok(Self::new(
-            self.record.clone(),
-            self.oracle().converted(dtype)?,
+            kept.record.clone(),
+            kept.oracle().converted(dtype)?,
             windows
                 .map(|window| window.converted(dtype))
                 .collect::<Result<_, _>>()?,
-            self.keys().converted(dtype)?,
-            match self.values().filter(|_| shrink.keep.has_values()) {
+            kept.keys().converted(dtype)?,
+            match kept.values() {
                 Some(values) => Some(values.converted(dtype)?),
                 None => None,
             },
