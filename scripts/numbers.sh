@@ -56,10 +56,14 @@ cp recall.svg recall.json recall.parquet "$numbers/.."
 keep grouped grouped summary
 
 # shellcheck disable=SC2046,SC2086
-"$kvlens" capture --model demo --data $(facts 2024 2024) --windows $windows --decode 48 --out facts.kvlens --resume
+"$kvlens" capture --model demo --data $(facts 2024 2024) --windows $windows --decode 48 --keep keys,values --out facts.kvlens --resume
 [ -e fidelity/fidelity_summary.parquet ] ||
     "$kvlens" fidelity facts.kvlens --budgets 5%,10%,20% --out fidelity >/dev/null
 keep fidelity fidelity fidelity_summary recall_fidelity
+# the same held against a truth that counts attention by what the values weigh
+[ -e fidelity-weighted/recall_fidelity.parquet ] ||
+    "$kvlens" fidelity facts.kvlens --budgets 10% --oracle-weight output-norm --out fidelity-weighted >/dev/null
+keep fidelity-weighted fidelity-weighted recall_fidelity
 
 held_out() {
     "$kvlens" capture --model demo --data "$2" --windows judge-q lookahead-kv last:32 last:8 laq laq++ dapq --decode 48 \

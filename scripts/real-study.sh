@@ -115,6 +115,26 @@ if [ "$FIDELITY" != 0 ]; then
     cp fidelity/{fidelity_summary,recall_fidelity}.parquet "$numbers/study/"
 fi
 
+# what evictions do to the output of attention, against what they do to the answer: six prompts of one task, with values
+if [ "${VALUES:-1}" = 1 ]; then
+    needles=()
+    for needle in Apache-2.0-900 MPL-2.0-0 MPL-2.0-5400 GFDL-1.3-0 GFDL-1.3-12800 MPL-1.1-12800; do
+        needles+=(--sample "needle-$needle-end")
+    done
+    # shellcheck disable=SC2086
+    "$kvlens" capture --model $model --dtype f32 --data study.jsonl "${needles[@]}" --decode "$DECODE" \
+        --chat --windows $UNTRAINED --keep keys,values --out values.kvlens --resume
+    [ -e values-fidelity/recall_fidelity.parquet ] ||
+        "$kvlens" fidelity values.kvlens --budgets 5%,10%,20% --out values-fidelity >/dev/null
+    [ -e values-fidelity-weighted/recall_fidelity.parquet ] ||
+        "$kvlens" fidelity values.kvlens --budgets $EVICT --oracle-weight output-norm --out values-fidelity-weighted >/dev/null
+    for measured in values-fidelity values-fidelity-weighted; do
+        mkdir -p "$numbers/$measured"
+        cp $measured/recall_fidelity.parquet "$numbers/$measured/"
+    done
+    cp values-fidelity/fidelity_summary.parquet "$numbers/values-fidelity/"
+fi
+
 if [ -n "${GEMMA3:-}" ]; then
     ln -sf "$GEMMA3" gemma-3-270m.gguf
     chat=()

@@ -3,6 +3,8 @@
 //! Every allocation of a budget B gives out the same number of tokens, `L * heads * B`, so that recall under
 //! one can be held against recall under another.
 
+use std::ops::Range;
+
 use crate::comparison::check_budgets;
 use crate::error::AnalysisError;
 use crate::importance::{HeadScores, Importance};
@@ -76,7 +78,23 @@ impl BudgetAllocation {
         budget: usize,
         beta: f64,
     ) -> Result<Self, AnalysisError> {
-        let mut allocation = Self::uniform(importance, budget)?;
+        let (layers, heads) = (importance.layers(), importance.heads());
+        let prompt_tokens = importance.prompt_tokens();
+        Self::pyramid_of([layers, heads], prompt_tokens, forced_keep, budget, beta)
+    }
+
+    /// The same over layers of heads whose scores need not be known.
+    ///
+    /// # Errors
+    /// As [`Self::pyramid`].
+    pub fn pyramid_of(
+        [layers, heads]: [usize; 2],
+        prompt_tokens: usize,
+        forced_keep: ForcedKeep,
+        budget: usize,
+        beta: f64,
+    ) -> Result<Self, AnalysisError> {
+        let mut allocation = Self::uniform_of(layers, heads, prompt_tokens, budget)?;
         if !(beta >= 1.0 && beta.is_finite()) {
             return Err(AnalysisError::OutOfBounds {
                 what: "the steepness of a pyramid",
@@ -84,7 +102,7 @@ impl BudgetAllocation {
                 value: beta.to_string(),
             });
         }
-        let split = Split::of(importance, forced_keep, budget);
+        let split = Split::of(prompt_tokens, forced_keep, budget);
         if allocation.layers < 2 || split.free == 0 {
             return Ok(allocation);
         }
@@ -126,7 +144,7 @@ impl BudgetAllocation {
                 value: floor.to_string(),
             });
         }
-        let split = Split::of(importance, forced_keep, budget);
+        let split = Split::of(importance.prompt_tokens(), forced_keep, budget);
         if u32::try_from(importance.heads().saturating_mul(split.rest)).is_err() {
             return Err(AnalysisError::PromptTooLong {
                 prompt_tokens: importance.prompt_tokens(),
@@ -146,6 +164,17 @@ impl BudgetAllocation {
             }
         }
         Ok(allocation)
+    }
+
+    /// What it gives to some of its layers.
+    #[must_use]
+    pub fn of_layers(self, layers: Range<usize>) -> Self {
+        let tokens = self.tokens.into_iter().skip(layers.start * self.heads);
+        Self {
+            layers: layers.len(),
+            tokens: tokens.take(layers.len() * self.heads).collect(),
+            ..self
+        }
     }
 
     /// Number of layers.
@@ -180,12 +209,12 @@ struct Split {
 }
 
 impl Split {
-    fn of(importance: &Importance, forced_keep: ForcedKeep, budget: usize) -> Self {
-        let forced = forced_keep.count(importance.prompt_tokens()).min(budget);
+    fn of(prompt_tokens: usize, forced_keep: ForcedKeep, budget: usize) -> Self {
+        let forced = forced_keep.count(prompt_tokens).min(budget);
         Self {
             forced,
             free: budget - forced,
-            rest: forced_keep.rest(importance.prompt_tokens()).len(),
+            rest: forced_keep.rest(prompt_tokens).len(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::collection::HeadShape;
 use crate::error::AnalysisError;
 use crate::importance::{HeadKind, Importance};
 use crate::keep_rule::KeepRule;
@@ -305,6 +306,15 @@ pub(crate) fn check_budgets(budgets: &[usize], prompt_tokens: usize) -> Result<(
 }
 
 impl Comparison {
+    /// Layers and heads, and what a head stands for.
+    pub fn shape(&self) -> HeadShape {
+        HeadShape {
+            layers: self.layers,
+            heads: self.heads,
+            head_kind: self.head_kind,
+        }
+    }
+
     /// The comparison of one head.
     ///
     /// # Panics

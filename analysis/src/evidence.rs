@@ -22,13 +22,11 @@ pub struct EvidenceSurvival {
 }
 
 /// Needed tokens that any layer sees, each once.
-pub fn seen_evidence(rankings: &Rankings, evidence: &[Range<usize>]) -> Vec<usize> {
-    let layers = 0..rankings.layers();
-    let first = layers.map(|layer| rankings.first_visible(layer)).min();
+fn seen_evidence(rankings: &Rankings, evidence: &[Range<usize>]) -> Vec<usize> {
     let mut tokens: Vec<usize> = evidence.iter().cloned().flatten().collect();
     tokens.sort_unstable();
     tokens.dedup();
-    let inside = first.unwrap_or(0)..rankings.prompt_tokens();
+    let inside = first_visible(rankings)..rankings.prompt_tokens();
     tokens.retain(|token| inside.contains(token));
     tokens
 }
@@ -59,18 +57,99 @@ pub fn evidence_survival(
     evidence: &[Range<usize>],
     budgets: &[usize],
 ) -> Vec<EvidenceSurvival> {
-    let tokens = seen_evidence(rankings, evidence);
-    let of_budget = |&budget: &usize| survival(rankings, keep_rule, &tokens, budget);
-    budgets.par_iter().map(of_budget).collect()
+    EvidenceTally::of(rankings, keep_rule, evidence, budgets).survivals()
 }
 
-fn survival(
+/// What some layers keep of the needed tokens, to be counted together with what others keep.
+#[derive(Debug, Clone)]
+pub struct EvidenceTally {
+    /// Needed tokens, each once.
+    tokens: Vec<usize>,
+    by_budget: Vec<BudgetTally>,
+}
+
+#[derive(Debug, Clone)]
+struct BudgetTally {
+    budget: usize,
+    /// Of each needed token, whether a head keeps it.
+    anywhere: Vec<bool>,
+    /// Of each head that sees any, the share that it keeps of those.
+    shares: Vec<f64>,
+}
+
+impl EvidenceTally {
+    /// What the heads of these layers keep at each budget.
+    pub fn of(
+        rankings: &Rankings,
+        keep_rule: KeepRule,
+        evidence: &[Range<usize>],
+        budgets: &[usize],
+    ) -> Self {
+        let tokens = seen_evidence(rankings, evidence);
+        let of_budget = |&budget: &usize| kept_at(rankings, keep_rule, &tokens, budget);
+        Self {
+            by_budget: budgets.par_iter().map(of_budget).collect(),
+            tokens,
+        }
+    }
+
+    /// Counts other layers' heads with its own: those of the same window at the same budgets.
+    pub fn append(&mut self, mut behind: Self) {
+        // the side that sees fewer tokens has kept nothing of the others
+        self.see(&behind.tokens);
+        behind.see(&self.tokens);
+        for (own, other) in self.by_budget.iter_mut().zip(behind.by_budget) {
+            for (anywhere, other) in own.anywhere.iter_mut().zip(other.anywhere) {
+                *anywhere |= other;
+            }
+            own.shares.extend(other.shares);
+        }
+    }
+
+    /// Needed tokens that any of the layers sees.
+    pub fn needed(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// What became of them.
+    pub fn survivals(&self) -> Vec<EvidenceSurvival> {
+        let of = |tally: &BudgetTally| {
+            let lost = tally.anywhere.iter().filter(|anywhere| !**anywhere);
+            EvidenceSurvival {
+                budget: tally.budget,
+                kept: tally.shares.iter().sum::<f64>() / tally.shares.len() as f64,
+                lost_everywhere: lost.count() as f64 / self.tokens.len() as f64,
+            }
+        };
+        self.by_budget.iter().map(of).collect()
+    }
+
+    /// Knows of more tokens, in ascending order, which none of its heads keeps. Layers see the end of the prompt from
+    /// different positions on, so what one sees more stands before what another sees.
+    fn see(&mut self, tokens: &[usize]) {
+        let more = tokens.len().saturating_sub(self.tokens.len());
+        self.tokens.splice(0..0, tokens.iter().copied().take(more));
+        for tally in &mut self.by_budget {
+            tally
+                .anywhere
+                .splice(0..0, std::iter::repeat_n(false, more));
+        }
+    }
+}
+
+fn first_visible(rankings: &Rankings) -> usize {
+    let layers = 0..rankings.layers();
+    let first = layers.map(|layer| rankings.first_visible(layer)).min();
+    first.unwrap_or(0)
+}
+
+fn kept_at(
     rankings: &Rankings,
     keep_rule: KeepRule,
     tokens: &[usize],
     budget: usize,
-) -> EvidenceSurvival {
-    let (mut anywhere, mut shares, mut heads) = (vec![false; tokens.len()], 0.0, 0.0);
+) -> BudgetTally {
+    let (mut anywhere, mut shares) = (vec![false; tokens.len()], Vec::new());
     for layer in 0..rankings.layers() {
         let unseen = tokens.partition_point(|&token| token < rankings.first_visible(layer));
         if unseen == tokens.len() {
@@ -85,15 +164,13 @@ fn survival(
                     kept += 1.0;
                 }
             }
-            shares += kept / (tokens.len() - unseen) as f64;
-            heads += 1.0;
+            shares.push(kept / (tokens.len() - unseen) as f64);
         }
     }
-    let lost = anywhere.iter().filter(|anywhere| !**anywhere).count();
-    EvidenceSurvival {
+    BudgetTally {
         budget,
-        kept: shares / heads,
-        lost_everywhere: lost as f64 / tokens.len() as f64,
+        anywhere,
+        shares,
     }
 }
 
@@ -144,6 +221,37 @@ mod tests {
         assert_eq!(evidence_attention(&mass, &[1..3, 2..3]), [0.375, 0.5]);
         let unknown = evidence_attention(&mass, &[]);
         assert!(unknown.iter().all(|share| share.is_nan()));
+    }
+
+    #[test]
+    fn layers_that_are_counted_apart_are_counted_as_together() {
+        let scores = |layer: usize| -> Vec<f32> {
+            let rankings = rankings();
+            let heads = 0..rankings.heads();
+            heads
+                .flat_map(|head| {
+                    let rank = rankings.rank(layer, head).iter();
+                    rank.map(|&rank| -(rank.min(6) as f32)).collect::<Vec<_>>()
+                })
+                .collect()
+        };
+        let (evidence, budgets) = ([1..3, 4..5], [1, 2, 6]);
+        let layer = |layer: usize, first: usize| {
+            let (kind, shares) = (HeadKind::Query, vec![1.0; 2]);
+            let importance = Importance::new(1, 2, kind, 6, scores(layer), shares, vec![first]);
+            let rankings = Rankings::of(&importance.unwrap(), ForcedKeep::default()).unwrap();
+            EvidenceTally::of(&rankings, KeepRule::default(), &evidence, &budgets)
+        };
+        let together = evidence_survival(&rankings(), KeepRule::default(), &evidence, &budgets);
+        for [first, second] in [[0, 1], [1, 0]] {
+            let mut tally = layer(first, 3 * first);
+            tally.append(layer(second, 3 * second));
+            assert_eq!((tally.needed(), tally.survivals().len()), (3, 3));
+            for (found, expected) in tally.survivals().iter().zip(&together) {
+                assert!((found.kept - expected.kept).abs() < 1e-12);
+                assert_eq!(found.lost_everywhere, expected.lost_everywhere);
+            }
+        }
     }
 
     #[test]

@@ -282,6 +282,14 @@ impl Importance {
         self.stored.prompt_share[self.stored_index(layer, head)]
     }
 
+    /// The prompt shares of all heads, `[L, heads]`.
+    pub fn prompt_shares(&self) -> Vec<f32> {
+        let layers = 0..self.layers();
+        layers
+            .flat_map(|layer| (0..self.heads).map(move |head| self.prompt_share(layer, head)))
+            .collect()
+    }
+
     /// The first position of a layer that a decode step sees, at most T.
     pub fn first_visible(&self, layer: usize) -> usize {
         let first = self.stored.first_visible.get(layer).copied().unwrap_or(0);

@@ -6,6 +6,9 @@
 //! weight. The error is `|o_K - o| / |o|` in the Euclidean norm, and its mean over the steps is the head's; CriticalKV
 //! (arXiv 2502.03805) and CAOTE (arXiv 2504.14051) judge an eviction by such a perturbation.
 //!
+//! Behind the head's slice W of the output projection the error is `|W (o_K - o)| / |W o|`: with G = W^T W the norm of x
+//! is `sqrt(x^T G x)`, so D x D numbers a head are all that has to be kept of W ([`HeadReads::through`]).
+//!
 //! Tokens are added in the order in which a growing budget keeps them, so all budgets take one pass.
 
 use std::sync::Arc;
@@ -39,6 +42,8 @@ pub struct HeadReads {
     sum_behind: Vec<f64>,
     /// `[S, D]`: the output on the whole cache.
     full: Vec<f64>,
+    /// `[D, D]`: G, where errors are told behind the output projection.
+    gram: Option<Arc<[f32]>>,
 }
 
 impl HeadReads {
@@ -91,11 +96,32 @@ impl HeadReads {
             mass_behind,
             sum_behind,
             full: Vec::new(),
+            gram: None,
         };
         let mut all = Sums::behind(&reads);
         all.add(&reads, 0..tokens);
         reads.full = all.outputs();
         Ok(reads)
+    }
+
+    /// The same with errors told behind a projection W of the output, by `gram` = W^T W, `[D, D]`.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Length`] for one of another size.
+    pub fn through(self, gram: Arc<[f32]>) -> Result<Self, AnalysisError> {
+        let expected = self.head_dim * self.head_dim;
+        if gram.len() != expected {
+            return Err(AnalysisError::Length {
+                what: "products of an output projection's columns",
+                dimensions: format!("[numbers {0}, numbers {0}]", self.head_dim),
+                expected,
+                found: gram.len(),
+            });
+        }
+        Ok(Self {
+            gram: Some(gram),
+            ..self
+        })
     }
 
     /// Tokens of the prompt, T.
@@ -130,21 +156,33 @@ impl HeadReads {
         let (mut sum, mut steps) = (0.0, 0.0);
         let pairs = outputs.chunks_exact(self.head_dim);
         for (kept, full) in pairs.zip(self.full.chunks_exact(self.head_dim)) {
-            let norm = full
-                .iter()
-                .map(|number| number * number)
-                .sum::<f64>()
-                .sqrt();
+            let norm = self.norm(full);
             if norm > 0.0 {
-                let squares = kept
-                    .iter()
-                    .zip(full)
-                    .map(|(kept, full)| (kept - full).powi(2));
-                sum += squares.sum::<f64>().sqrt() / norm;
+                let pairs = kept.iter().zip(full);
+                let error: Vec<f64> = pairs.map(|(kept, full)| kept - full).collect();
+                sum += self.norm(&error) / norm;
                 steps += 1.0;
             }
         }
         sum / steps
+    }
+
+    /// Euclidean, behind the projection where there is one.
+    fn norm(&self, vector: &[f64]) -> f64 {
+        let dot = |row: &mut dyn Iterator<Item = f64>| -> f64 {
+            row.zip(vector).map(|(left, right)| left * right).sum()
+        };
+        let square = match &self.gram {
+            None => dot(&mut vector.iter().copied()),
+            Some(gram) => {
+                let rows = gram.chunks_exact(self.head_dim.max(1));
+                let rows = rows.map(|row| dot(&mut row.iter().map(|&number| f64::from(number))));
+                let products: Vec<f64> = rows.collect();
+                dot(&mut products.into_iter())
+            }
+        };
+        // rounding may leave a little below zero
+        square.max(0.0).sqrt()
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::collection::HeadShape;
 use crate::error::AnalysisError;
 use crate::importance::{HeadKind, HeadScores, Importance};
 use crate::order::in_descending_order;
@@ -163,6 +164,15 @@ impl Rankings {
     /// Number of prompt tokens, `T`.
     pub fn prompt_tokens(&self) -> usize {
         self.prompt_tokens
+    }
+
+    /// Layers and heads, and what a head stands for.
+    pub fn shape(&self) -> HeadShape {
+        HeadShape {
+            layers: self.layers(),
+            heads: self.heads(),
+            head_kind: self.head_kind(),
+        }
     }
 
     /// What one head stands for.

@@ -92,6 +92,63 @@ fn judged(case: &Value, budgets: &[usize], shared: bool) -> Vec<f64> {
     curves.collect::<Vec<_>>().concat()
 }
 
+/// A projection `[hidden, dim]` of numbers that follow no pattern.
+fn projection(hidden: usize, dim: usize) -> Vec<f64> {
+    let number = |index: usize| ((index * 7 + 3) % 11) as f64 / 5.0 - 1.0;
+    (0..hidden * dim).map(number).collect()
+}
+
+/// Errors behind an output projection are those of a head whose values were projected.
+#[test]
+fn errors_behind_a_projection_are_those_of_projected_values() {
+    for case in &cases() {
+        let (tokens, dim) = (count(case, "tokens"), count(case, "dim"));
+        let hidden = dim + 2;
+        let matrix = projection(hidden, dim);
+        let projected = |vectors: &[f64]| -> Vec<f64> {
+            let rows = vectors.chunks(dim).flat_map(|vector| {
+                matrix.chunks(dim).map(move |row| {
+                    let products = row.iter().zip(vector).map(|(a, b)| a * b);
+                    products.sum::<f64>()
+                })
+            });
+            rows.collect()
+        };
+        let column = |index: usize| matrix.iter().skip(index).step_by(dim);
+        let gram: Vec<f32> = (0..dim * dim)
+            .map(|index| {
+                let products = column(index / dim).zip(column(index % dim));
+                products.map(|(a, b)| a * b).sum::<f64>() as f32
+            })
+            .collect();
+        let steps = count(case, "steps");
+        let weights = single(case, "weights");
+        let (mass, sum) = (numbers(case, "mass_behind"), numbers(case, "sum_behind"));
+        let plain = reads(case).unwrap();
+        for (head, reads) in plain.into_iter().enumerate() {
+            let reads = reads.through(gram.clone().into()).unwrap();
+            let values = projected(&numbers(case, "values"));
+            let values: Vec<f32> = values.iter().map(|&number| number as f32).collect();
+            let of_head = |all: &[f64], each: usize| all[head * each..][..each].to_vec();
+            let direct = HeadReads::new(
+                &weights[head * steps * tokens..][..steps * tokens],
+                values.into(),
+                hidden,
+                of_head(&mass, steps),
+                projected(&of_head(&sum, steps * dim)),
+            )
+            .unwrap();
+            let order = || (0..tokens).rev();
+            let budgets = || 1..=tokens;
+            let found = reads.errors_along(order(), budgets());
+            assert_near(&found, &direct.errors_along(order(), budgets()));
+            assert_eq!(found.last(), Some(&0.0));
+        }
+    }
+    let one = reads(&cases()[0]).unwrap().remove(0);
+    assert!(one.through(vec![1.0; 3].into()).is_err());
+}
+
 fn budgets(case: &Value) -> Vec<usize> {
     let budgets = numbers(case, "budgets").into_iter();
     budgets.map(|budget| budget as usize).collect()

@@ -23,7 +23,7 @@ use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, Ranked
 use kvlens_analysis::{
     Budget, ComparisonInput, ForcedKeep, HeadKind, Importance, Metric, Rankings, compare,
 };
-use kvlens_sessions::{Cost, SampleRecord, ScoreKind};
+use kvlens_sessions::{Cost, LayerRange, SampleRecord, ScoreKind};
 
 const LAYERS: usize = 32;
 const HEADS: usize = 32;
@@ -99,6 +99,7 @@ fn sample() -> MeasuredSample {
     MeasuredSample {
         record,
         compare: options.compare,
+        layers: LayerRange::all(LAYERS),
         decode_mass: Arc::clone(&truth.importance),
         truth,
         decode: comparison,

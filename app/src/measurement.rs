@@ -5,13 +5,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kvlens_analysis::output_error::{Judged, judge_outputs};
 use kvlens_analysis::{
     Compare, Comparison, ComparisonInput, ForcedKeep, Importance, KeepRule, KeptRecent, KeySet,
     Rankings, RowReduction, ScoringOverrides, SideScoring, StepRange, ValueWeight, compare,
 };
-use kvlens_sessions::{CapturedSample, Cost, Observation, SampleRecord, ScoreKind};
+use kvlens_sessions::{
+    CapturedSample, Cost, LayerRange, Observation, OutputPlace, SampleRecord, ScoreKind,
+};
 use serde::{Deserialize, Serialize};
 
 pub mod allocations;
@@ -51,6 +53,9 @@ pub struct MeasureOptions {
     pub keep_recent: Option<KeptRecent>,
     /// What the windows are held against.
     pub oracle: OracleDefinition,
+    /// Where the error of attention's output is told.
+    #[serde(skip_serializing_if = "OutputPlace::is_head")]
+    pub through: OutputPlace,
 }
 
 /// Which attention of the decode stage counts as the truth; sinks and recent tokens are left out by
@@ -184,6 +189,8 @@ pub struct MeasuredSample {
     pub record: SampleRecord,
     /// What was compared.
     pub compare: Compare,
+    /// The layers that it has of its model's: all of them, unless it was loaded in parts.
+    pub layers: LayerRange,
     /// The decode stage as every window is held against it.
     pub truth: Ranked,
     /// What retained mass is summed from: mean decode attention, causal keys, unpooled, mean over the group where heads
@@ -237,6 +244,7 @@ pub fn measure_sample(
     let mut sample = MeasuredSample {
         record: captured.record.clone(),
         compare: options.compare,
+        layers: captured.layers(),
         truth,
         decode: measuring.compare(&measuring.truth.rankings, KeepRule::default())?,
         decode_mass: measuring.decode_mass,
@@ -244,15 +252,50 @@ pub fn measure_sample(
     };
     let steps = measuring.decode.observation;
     sample
-        .judge_outputs(captured, &steps)
+        .judge_outputs(captured, &steps, options.through)
         .context("the output of attention cannot be told")?;
     Ok(sample)
 }
 
+/// One side alone, scored and ranked as [`measure_sample`] does it: the decode stage, or the window of a label.
+///
+/// # Errors
+/// As there; a label that the sample does not have.
+pub fn rank_side(
+    captured: &CapturedSample,
+    options: &MeasureOptions,
+    label: Option<&str>,
+) -> Result<Ranked> {
+    let importance = match label {
+        None => {
+            let decode = oracle_observation(captured, options)?;
+            captured.importance(&decode, options.truth_scoring())?
+        }
+        Some(label) => {
+            let mut windows = captured.windows().iter();
+            let window = windows
+                .find(|window| window.label() == label)
+                .with_context(|| format!("the sample has no window '{label}'"))?;
+            captured.importance(window, options.window_scoring(window.published_side()))?
+        }
+    };
+    Ranked::of(importance, options.exempt)
+}
+
 impl MeasuredSample {
     /// Finds what the evictions do to the output of attention at these decode steps, where values were kept.
-    fn judge_outputs(&mut self, captured: &CapturedSample, steps: &Observation) -> Result<()> {
+    fn judge_outputs(
+        &mut self,
+        captured: &CapturedSample,
+        steps: &Observation,
+        at: OutputPlace,
+    ) -> Result<()> {
         let (Some(values), Some(rows)) = (captured.values(), steps.query_rows()) else {
+            ensure!(
+                at.is_head(),
+                "the session keeps no values, which the output projection could be applied to; capture it with --keep \
+                 keys,values, or leave out --through"
+            );
             return Ok(());
         };
         if self.decode.budgets.is_empty() {
@@ -281,7 +324,7 @@ impl MeasuredSample {
         let (_, kv_heads, ..) = keys.shape();
         let query_heads = keys.group_size()? * kv_heads;
         judge_outputs(&mut judged, query_heads, kv_heads, |layer, kv_head| {
-            values.reads(keys, rows, layer, kv_head)
+            values.reads(keys, rows, layer, kv_head, at)
         })?;
         Ok(())
     }

@@ -1,16 +1,17 @@
 //! From an observation and the prompt's keys back to attention weights and importance.
 
 use candle_core::{DType, Tensor};
-use kvlens_analysis::{AttentionRows, Importance, ReducedHead, Scoring, SideScoring, reduce_rows};
+use kvlens_analysis::{AttentionRows, Importance, ReducedHead, SideScoring, reduce_rows};
 use rayon::prelude::*;
 
-use crate::observation::{Evidence, Observation, QueryRows, TokenScores};
+use crate::observation::{Evidence, Observation, QueryRows, ReducedScores, Reduction, TokenScores};
 use crate::{CancelFlag, SessionError};
 
 /// The prompt's keys and what is needed to see them as the model did.
 #[derive(Debug, Clone)]
 pub struct PromptKeys {
-    /// L entries `[G, T, D]` after rotation, on the CPU in the model's dtype: views of what holds them anyway.
+    /// L entries `[G, T, D]` after rotation, on the CPU in the model's dtype: views of what holds them anyway. None where
+    /// a session keeps no keys.
     layers: Vec<Tensor>,
     /// (L, G, T, D).
     shape: (usize, usize, usize, usize),
@@ -52,6 +53,34 @@ impl PromptKeys {
         })
     }
 
+    /// What is known of keys that a session does not keep; of `shape` (L, G, T, D).
+    pub(crate) fn absent(
+        shape: (usize, usize, usize, usize),
+        query_heads: usize,
+        sliding_windows: Vec<Option<usize>>,
+    ) -> Self {
+        Self {
+            layers: Vec::new(),
+            shape,
+            query_heads,
+            sliding_windows,
+            cancel: CancelFlag::default(),
+        }
+    }
+
+    /// The same without the keys themselves.
+    pub(crate) fn without_tensors(self) -> Self {
+        Self {
+            layers: Vec::new(),
+            ..self
+        }
+    }
+
+    /// Whether the keys themselves are here.
+    pub fn are_kept(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
     /// (L, G, T, D).
     pub fn shape(&self) -> (usize, usize, usize, usize) {
         self.shape
@@ -60,8 +89,15 @@ impl PromptKeys {
     /// Keys of a layer after rotation, `[G, T, D]`.
     ///
     /// # Errors
-    /// [`SessionError::Internal`] for a layer that is not there.
+    /// [`SessionError::Plan`] where no keys were kept, [`SessionError::Internal`] for a layer that is not there.
     pub fn layer(&self, layer: usize) -> Result<&Tensor, SessionError> {
+        if !self.are_kept() {
+            return Err(SessionError::Plan {
+                reason: "the session keeps no keys, so single attention weights cannot be told and no query can be \
+                         scored anew; capture with --keep keys"
+                    .to_owned(),
+            });
+        }
         self.layers
             .get(layer)
             .ok_or_else(|| SessionError::Internal {
@@ -238,8 +274,9 @@ impl PromptKeys {
         } = side;
         let (layers, kv_heads, ..) = self.shape;
         let heads: Vec<ReducedHead> = match observation.evidence() {
-            Evidence::Queries(rows) => self.reduce(rows, scoring)?,
+            Evidence::Queries(rows) => self.reduce(rows, scoring.into())?,
             Evidence::Scores(scores) => self.ready_made(scores)?,
+            Evidence::Reduced(reduced) => reduced.heads(scoring)?,
         };
         let mut heads = heads.into_iter();
         let by_layer = (0..layers)
@@ -265,7 +302,11 @@ impl PromptKeys {
     }
 
     /// Rows reduced to one score per token, for the L * H heads in turn.
-    fn reduce(&self, rows: &QueryRows, scoring: Scoring) -> Result<Vec<ReducedHead>, SessionError> {
+    fn reduce(
+        &self,
+        rows: &QueryRows,
+        scoring: Reduction,
+    ) -> Result<Vec<ReducedHead>, SessionError> {
         let (layers, kv_heads, prompt_tokens, _) = self.shape;
         let by_group: Vec<Vec<ReducedHead>> = (0..layers * kv_heads)
             .into_par_iter()
@@ -284,6 +325,16 @@ impl PromptKeys {
             })
             .collect::<Result<_, _>>()?;
         Ok(by_group.into_iter().flatten().collect())
+    }
+
+    /// Rows reduced in one way, to be kept in place of the keys.
+    pub(crate) fn reduced_scores(
+        &self,
+        rows: &QueryRows,
+        reduction: Reduction,
+    ) -> Result<ReducedScores, SessionError> {
+        let shape = [self.shape.0, self.query_heads];
+        ReducedScores::of(reduction, shape, &self.reduce(rows, reduction)?)
     }
 
     /// Ready-made scores for the L * H heads in turn. Rows inside the prompt see nothing else, so attention

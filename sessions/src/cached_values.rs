@@ -1,7 +1,10 @@
 //! The values of a prompt's cache and what the decode stage put behind them: what attention makes its output of.
 
+use std::fmt;
+
 use candle_core::{D, DType, Tensor};
 use kvlens_analysis::{HeadReads, ValueWeight};
+use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
 use crate::attention_rows::{PromptKeys, in_format};
@@ -20,6 +23,36 @@ pub struct CachedValues {
     decode_values: Vec<Tensor>,
     /// L entries `[H, T]`, f32.
     output_norms: Vec<Tensor>,
+    /// L entries `[H, D, D]`, f32; none in sessions of earlier programs.
+    output_grams: Option<Vec<Tensor>>,
+}
+
+/// Where the output of attention is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputPlace {
+    /// Each head's own sum of values.
+    #[default]
+    Head,
+    /// What the head's slice of the output projection makes of it.
+    #[serde(rename = "output-projection")]
+    Projected,
+}
+
+impl fmt::Display for OutputPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Head => "head",
+            Self::Projected => "output-projection",
+        })
+    }
+}
+
+impl OutputPlace {
+    /// Whether it is the head's own output.
+    pub fn is_head(&self) -> bool {
+        *self == Self::Head
+    }
 }
 
 /// What one head reads behind the prompt: weight `[W]` and sum of values `[W, D]`.
@@ -67,7 +100,9 @@ impl CachedValues {
         let norms = norms
             .map(|(layer, values)| decoder.output_norms(layer, values))
             .collect::<Result<_, _>>()?;
-        Self::new(prompt, decode.keys, decode.values, norms)
+        let grams = (0..prompt.len()).map(|layer| decoder.output_grams(layer));
+        let grams = grams.collect::<Result<_, _>>()?;
+        Self::new(prompt, decode.keys, decode.values, norms, Some(grams))
     }
 
     /// Each with one tensor a layer, all of the same heads and head size.
@@ -76,6 +111,7 @@ impl CachedValues {
         decode_keys: Vec<Tensor>,
         decode_values: Vec<Tensor>,
         output_norms: Vec<Tensor>,
+        output_grams: Option<Vec<Tensor>>,
     ) -> Result<Self, SessionError> {
         let alike = prompt.len() == decode_keys.len()
             && prompt.len() == output_norms.len()
@@ -94,6 +130,7 @@ impl CachedValues {
             decode_keys,
             decode_values,
             output_norms,
+            output_grams,
         })
     }
 
@@ -116,6 +153,12 @@ impl CachedValues {
     /// the head's slice of the projection alone, without bias or norms behind it.
     pub fn output_norms(&self) -> &[Tensor] {
         &self.output_norms
+    }
+
+    /// W^T W of each query head's slice W of the output projection, L entries `[H, D, D]`, f32: what an error is behind
+    /// it. None in sessions of earlier programs.
+    pub fn output_grams(&self) -> Option<&[Tensor]> {
+        self.output_grams.as_deref()
     }
 
     /// What each of the L * H query heads' tokens weigh, `[T]` each.
@@ -148,6 +191,7 @@ impl CachedValues {
             decode_keys: in_format(&self.decode_keys, dtype)?,
             decode_values: in_format(&self.decode_values, dtype)?,
             output_norms: self.output_norms.clone(),
+            output_grams: self.output_grams.clone(),
         })
     }
 
@@ -159,42 +203,56 @@ impl CachedValues {
             &self.decode_values,
             &self.output_norms,
         ];
-        let tensors = all.into_iter().flatten();
+        let grams = self.output_grams.iter();
+        let tensors = all.into_iter().chain(grams).flatten();
         tensors
             .map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes())
             .sum()
     }
 
     /// What each of the H / G query heads of a layer's key/value head reads at the decode stage's `rows`: its attention
-    /// on the prompt with the prompt's values, and what it reads of the tokens behind.
+    /// on the prompt with the prompt's values, and what it reads of the tokens behind. Errors are told `at` the head or
+    /// behind the output projection.
     ///
     /// # Errors
-    /// [`SessionError::Tensor`] if the rows are not of the same sample.
+    /// [`SessionError::Tensor`] if the rows are not of the same sample; [`SessionError::Plan`] where the session does not
+    /// know the output projection.
     pub fn reads(
         &self,
         keys: &PromptKeys,
         rows: &QueryRows,
         layer: usize,
         kv_head: usize,
+        at: OutputPlace,
     ) -> Result<Vec<HeadReads>, SessionError> {
         let values = numbers(&of_layer(&self.prompt, layer)?.get(kv_head)?)?;
         let weights = keys.attention_rows(rows, layer, kv_head)?;
         let behind = self.behind(keys, rows, layer, kv_head)?;
         let head_dim = keys.shape().3;
         let values = std::sync::Arc::<[f32]>::from(values);
-        let heads = weights.into_iter().zip(behind);
+        let first = kv_head * keys.group_size()?;
+        let heads = weights.into_iter().zip(behind).enumerate();
         heads
-            .map(|(weights, behind)| {
-                let (mass, sum) = behind;
-                Ok(HeadReads::new(
-                    &weights,
-                    values.clone(),
-                    head_dim,
-                    mass,
-                    sum,
-                )?)
+            .map(|(head, (weights, (mass, sum)))| {
+                let reads = HeadReads::new(&weights, values.clone(), head_dim, mass, sum)?;
+                Ok(match at {
+                    OutputPlace::Head => reads,
+                    OutputPlace::Projected => {
+                        reads.through(self.gram(layer, first + head)?.into())?
+                    }
+                })
             })
             .collect()
+    }
+
+    fn gram(&self, layer: usize, head: usize) -> Result<Vec<f32>, SessionError> {
+        let grams = self.output_grams.as_ref();
+        let grams = grams.ok_or_else(|| SessionError::Plan {
+            reason: "the session was captured by a program that kept nothing of the output projection; capture it again \
+                     with --keep keys,values, or leave out --through"
+                .to_owned(),
+        })?;
+        numbers(&of_layer(grams, layer)?.get(head)?)
     }
 
     /// Attention that each query head's rows pay to the decode stage's tokens, `[W]`, and the sum of these tokens'

@@ -230,6 +230,7 @@ impl Eviction {
             keep_rule: forced_keep.into(),
             token_ids: Vec::new(),
             ready_made: None,
+            reduced: None,
             cost: Cost::default(),
         };
         let rows = prefilled.last_rows(count)?;

@@ -35,20 +35,21 @@ pub mod windows;
 mod architecture {}
 
 pub use attention_rows::PromptKeys;
-pub use cached_values::CachedValues;
+pub use cached_values::{CachedValues, OutputPlace};
 pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CaptureSummary, Stage, StartMode, capture};
 pub use error::SessionError;
 pub use eviction::evict;
 pub use files::{OwnedLock, SealedLines, write_file};
 pub use observation::{
-    Cost, Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
+    Cost, Evidence, Observation, ObservationInfo, QueryRows, ReducedRows, ReducedScores, Reduction,
+    ScoreKind, TokenScores,
 };
 pub use plan::{CapturePlan, DecodePlan, Keep};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, HalfFormat, LaterQuestion, Manifest, ModelShape, Repaired,
-    SampleEntry, SampleHeader, SampleRecord, SampleState, Session, Shrink, Shrunk, is_packed,
-    is_unpacked_in, merge, pack, part_name, repair, shrink, unpack,
+    CapturedSample, FORMAT_VERSION, HalfFormat, LaterQuestion, LayerRange, Manifest, ModelShape,
+    OpenSample, Repaired, SampleEntry, SampleHeader, SampleRecord, SampleState, Session, Shrink,
+    Shrunk, is_packed, is_unpacked_in, merge, pack, part_name, repair, shrink, unpack,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};

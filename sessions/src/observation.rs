@@ -1,6 +1,7 @@
 //! What an observation window yields, whichever window it was.
 
 mod query_rows;
+mod reduced_rows;
 mod token_scores;
 
 use std::ops::Range;
@@ -10,6 +11,7 @@ use kvlens_analysis::{ForcedKeep, KeepRule, Scoring, SideScoring};
 use serde::{Deserialize, Serialize};
 
 pub use query_rows::QueryRows;
+pub use reduced_rows::{ReducedRows, ReducedScores, Reduction};
 pub use token_scores::{ScoreKind, TokenScores};
 
 use crate::SessionError;
@@ -60,6 +62,9 @@ pub struct ObservationInfo {
     /// What the scores are, for a window that gives scores in place of queries.
     #[serde(default)]
     pub ready_made: Option<ScoreKind>,
+    /// How its rows became scores, in a session that keeps these in place of the prompt's keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduced: Option<Vec<Reduction>>,
     /// What it cost.
     pub cost: Cost,
 }
@@ -71,13 +76,15 @@ pub enum Evidence {
     Queries(QueryRows),
     /// One score for each head and prompt token.
     Scores(TokenScores),
+    /// What is left of queries where the prompt's keys are not kept.
+    Reduced(ReducedRows),
 }
 
 impl Evidence {
     /// Whether its scores are attention.
     pub fn is_attention(&self) -> bool {
         match self {
-            Self::Queries(_) => true,
+            Self::Queries(_) | Self::Reduced(_) => true,
             Self::Scores(scores) => scores.kind().is_attention(),
         }
     }
@@ -117,6 +124,7 @@ impl Observation {
                 }
             }
             (Evidence::Scores(scores), Some(kind)) if scores.kind() == kind => {}
+            (Evidence::Reduced(_), None) if info.reduced.is_some() => {}
             _ => return wrong("its kind of scores is not what its description says".to_owned()),
         }
         Ok(Self { info, evidence })
@@ -144,10 +152,21 @@ impl Observation {
     /// scores have no rows and stay as they are.
     ///
     /// # Errors
-    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Internal`] for no row.
+    /// [`SessionError::Tensor`] for rows that are not there, [`SessionError::Internal`] for no row,
+    /// [`SessionError::Plan`] for a part of rows of which scores were kept in place of keys.
     pub fn by_rows(&self, rows: Range<usize>) -> Result<Self, SessionError> {
-        let Evidence::Queries(all) = &self.evidence else {
-            return Ok(self.clone());
+        let all = match &self.evidence {
+            Evidence::Queries(all) => all,
+            Evidence::Reduced(reduced) if rows != (0..reduced.positions().len()) => {
+                return Err(SessionError::Plan {
+                    reason: format!(
+                        "the session keeps one score for all rows of '{}' together in place of keys, and none of a part \
+                         of them; capture with --keep keys",
+                        self.label()
+                    ),
+                });
+            }
+            Evidence::Scores(_) | Evidence::Reduced(_) => return Ok(self.clone()),
         };
         let mut info = self.info.clone();
         info.token_ids = info
@@ -181,23 +200,49 @@ impl Observation {
     pub fn query_rows(&self) -> Option<&QueryRows> {
         match &self.evidence {
             Evidence::Queries(rows) => Some(rows),
+            Evidence::Reduced(reduced) => reduced.queries(),
             Evidence::Scores(_) => None,
         }
     }
 
+    /// Rotary positions of its rows; none where it looked at no query.
+    pub fn positions(&self) -> &[u32] {
+        match &self.evidence {
+            Evidence::Queries(rows) => rows.positions(),
+            Evidence::Reduced(reduced) => reduced.positions(),
+            Evidence::Scores(_) => &[],
+        }
+    }
+
+    /// The same with other evidence of the same rows.
+    pub(crate) fn with_evidence(&self, evidence: Evidence) -> Result<Self, SessionError> {
+        let reduced = match &evidence {
+            Evidence::Reduced(reduced) => {
+                let made = reduced.scores().iter();
+                Some(made.map(|made| made.reduction).collect())
+            }
+            Evidence::Queries(_) | Evidence::Scores(_) => None,
+        };
+        let info = ObservationInfo {
+            reduced,
+            ..self.info.clone()
+        };
+        Self::new(info, evidence)
+    }
+
     /// W: rows that it observed with; 0 where it looked at no query.
     pub fn rows(&self) -> usize {
-        self.query_rows()
-            .map_or(self.info.cost.rows, QueryRows::count)
+        match self.positions().len() {
+            0 => self.info.cost.rows,
+            rows => rows,
+        }
     }
 
     /// How many of its query rows stand in a prompt of so many tokens, by their positions.
     pub fn rows_in_prompt(&self, prompt_tokens: usize) -> usize {
-        self.query_rows().map_or(0, |rows| {
-            let positions = rows.positions().iter();
-            let inside = positions.filter(|&&position| (position as usize) < prompt_tokens);
-            inside.count()
-        })
+        let positions = self.positions().iter();
+        let inside = positions.filter(|&&position| (position as usize) < prompt_tokens);
+        inside.count()
     }
 
     /// What its scores are: attention, for every window that gives queries.

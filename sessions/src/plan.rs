@@ -74,11 +74,19 @@ impl CapturePlan {
     }
 }
 
-/// What a session keeps of each sample beside its texts and what the windows observed.
+/// What a session keeps of each sample beside its texts and ready-made scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Keep {
-    /// The prompt's keys: every question about scores can be asked later.
+    /// Each window's and the decode stage's rows reduced to one score for each head and token, under one scoring for all
+    /// and as published: recall can be told, pooling and groups chosen anew, rows and keys not.
+    Scores,
+    /// The queries of windows and decode stage with their log-sum-exps: how alike they are can be told, not what they
+    /// attend to.
+    Queries,
+    /// Both.
+    ScoresAndQueries,
+    /// The prompt's keys and all queries: every question about scores can be asked later.
     #[default]
     Keys,
     /// The prompt's values as well, and keys and values of the generated tokens: what an eviction does to the output of
@@ -87,18 +95,50 @@ pub enum Keep {
 }
 
 impl Keep {
+    /// What each is called, by how it is written.
+    const WORDS: [(&'static str, Self); 5] = [
+        ("scores", Self::Scores),
+        ("queries", Self::Queries),
+        ("scores,queries", Self::ScoresAndQueries),
+        ("keys", Self::Keys),
+        ("keys,values", Self::KeysAndValues),
+    ];
+
     /// Whether values are kept.
     pub fn has_values(self) -> bool {
         self == Self::KeysAndValues
+    }
+
+    /// Whether the prompt's keys are kept.
+    pub fn has_keys(self) -> bool {
+        matches!(self, Self::Keys | Self::KeysAndValues)
+    }
+
+    /// Whether queries are kept: keys are of no use without them.
+    pub fn has_queries(self) -> bool {
+        self != Self::Scores
+    }
+
+    /// Whether scores are kept in place of the keys that make them.
+    pub fn has_scores(self) -> bool {
+        matches!(self, Self::Scores | Self::ScoresAndQueries)
+    }
+
+    /// Whether all that `less` keeps is kept, or can be made of it.
+    pub fn holds(self, less: Self) -> bool {
+        (self.has_values() || !less.has_values())
+            && (self.has_keys()
+                || !less.has_keys()
+                    && (self.has_scores() || !less.has_scores())
+                    && (self.has_queries() || !less.has_queries()))
     }
 }
 
 impl fmt::Display for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Keys => "keys",
-            Self::KeysAndValues => "keys,values",
-        })
+        let mut words = Self::WORDS.iter();
+        let known = words.find(|(_, keep)| keep == self);
+        f.pad(known.map_or("", |(word, _)| word))
     }
 }
 
@@ -106,16 +146,27 @@ impl FromStr for Keep {
     type Err = SessionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "keys" => Ok(Self::Keys),
-            "keys,values" | "values,keys" => Ok(Self::KeysAndValues),
-            "values" => Err(SessionError::Plan {
-                reason: "values are of no use without the keys that say how much of each is read; write keys,values"
+        let refused = |reason: String| Err(SessionError::Plan { reason });
+        let mut parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let has = |part: &str| parts.contains(&part);
+        if has("values") && !has("keys") {
+            return refused(
+                "values are of no use without the keys that say how much of each is read; write keys,values"
                     .to_owned(),
-            }),
-            _ => Err(SessionError::Plan {
-                reason: format!("what is kept is keys or keys,values, not '{text}'"),
-            }),
+            );
+        }
+        if has("keys") {
+            // both can be made of keys, or stand beside them anyway
+            parts.retain(|part| !matches!(*part, "scores" | "queries"));
+        }
+        let order = ["scores", "queries", "keys", "values"];
+        parts.sort_by_key(|part| order.iter().position(|known| known == part));
+        let written = parts.join(",");
+        match Self::WORDS.iter().find(|(word, _)| *word == written) {
+            Some((_, keep)) => Ok(*keep),
+            None => refused(format!(
+                "what is kept is scores, queries, scores,queries, keys or keys,values, not '{text}'"
+            )),
         }
     }
 }

@@ -1,8 +1,27 @@
-//! A window that observed anew for each budget.
+//! Comparisons put together: of a window that observed anew for each budget, and of one layer after the other.
 
-use super::{BudgetCurves, Comparison, HeadComparison};
+use super::{BudgetCurves, Comparison, HeadComparison, same};
+use crate::error::AnalysisError;
 
 impl Comparison {
+    /// Takes in the layers of another comparison of the same window, behind its own.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Mismatch`] when they differ in heads, tokens or budgets.
+    pub fn append(&mut self, behind: Self) -> Result<(), AnalysisError> {
+        same("heads", self.heads, behind.heads)?;
+        same("prompt tokens", self.prompt_tokens, behind.prompt_tokens)?;
+        same(
+            "numbers of budgets",
+            self.budgets.len(),
+            behind.budgets.len(),
+        )?;
+        self.layers += behind.layers;
+        self.rankable_tokens.extend(behind.rankable_tokens);
+        self.by_head.extend(behind.by_head);
+        Ok(())
+    }
+
     /// One comparison of a window that has another ranking at each budget, from the comparisons of these rankings with
     /// the same truth at the same budgets, each with its budget in tokens. Everything is undefined at other budgets, as
     /// is the area under recall, which is about one ranking at all of them. None of no comparison.

@@ -6,7 +6,6 @@ use super::window_head::{WindowContext, WindowHead};
 use crate::agreement::Agreement;
 use crate::comparison::{Comparison, HeadComparison, same};
 use crate::error::AnalysisError;
-use crate::importance::Importance;
 
 table! {
     AgreementTable in "agreement.parquet", one row per "window and head";
@@ -43,43 +42,41 @@ table! {
 }
 
 /// The rows of one window, by layer, then head: its agreement and comparison with the oracle and its
-/// importance, all of the same heads.
+/// prompt shares ([`Importance::prompt_shares`](crate::Importance::prompt_shares)), all of the same heads.
 ///
 /// # Errors
-/// [`AnalysisError::Mismatch`] when the three differ in layers or heads.
+/// [`AnalysisError::Mismatch`] when the three differ in heads.
 pub fn agreement_rows<'a>(
     context: WindowContext<'a>,
     agreement: &[Agreement],
     comparison: &Comparison,
-    importance: &Importance,
+    prompt_shares: &[f32],
 ) -> Result<Vec<AgreementRow<'a>>, AnalysisError> {
-    same("layers", comparison.layers, importance.layers())?;
-    same("heads", comparison.heads, importance.heads())?;
-    let (compared, agreeing) = (comparison.by_head.len(), agreement.len());
-    same("heads of the agreement", compared, agreeing)?;
-    let rows = agreement.iter().zip(&comparison.by_head).enumerate();
-    let row = |(index, (agreement, compared)): (usize, (&Agreement, &HeadComparison))| {
-        let (layer, head) = (index / comparison.heads, index % comparison.heads);
-        AgreementRow {
-            sample: context.sample,
-            head: WindowHead::at(
-                context.window,
-                index,
-                comparison.heads,
-                comparison.head_kind,
-            ),
-            compare: context.compare,
-            score_kind: context.score_kind,
-            spearman: Some(agreement.spearman),
-            kendall: Some(agreement.kendall),
-            rbo: Some(agreement.rbo),
-            kl: Some(agreement.kl),
-            js: Some(agreement.js),
-            total_variation: Some(agreement.total_variation),
-            cosine: Some(agreement.cosine),
-            recall_auc: Some(compared.recall_auc),
-            prompt_share: Some(f64::from(importance.prompt_share(layer, head))),
-        }
+    let compared = comparison.by_head.len();
+    same("heads of the agreement", compared, agreement.len())?;
+    same("heads of the importance", compared, prompt_shares.len())?;
+    let heads = agreement.iter().zip(&comparison.by_head);
+    let rows = heads.zip(prompt_shares).enumerate();
+    type Head<'h> = ((&'h Agreement, &'h HeadComparison), &'h f32);
+    let row = |(index, ((agreement, compared), prompt_share)): (usize, Head<'_>)| AgreementRow {
+        sample: context.sample,
+        head: WindowHead::at(
+            context.window,
+            index,
+            comparison.heads,
+            comparison.head_kind,
+        ),
+        compare: context.compare,
+        score_kind: context.score_kind,
+        spearman: Some(agreement.spearman),
+        kendall: Some(agreement.kendall),
+        rbo: Some(agreement.rbo),
+        kl: Some(agreement.kl),
+        js: Some(agreement.js),
+        total_variation: Some(agreement.total_variation),
+        cosine: Some(agreement.cosine),
+        recall_auc: Some(compared.recall_auc),
+        prompt_share: Some(f64::from(*prompt_share)),
     };
     Ok(rows.map(row).collect())
 }

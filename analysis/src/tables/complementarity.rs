@@ -4,11 +4,11 @@ use super::declare::table;
 use super::sample::SampleContext;
 use super::window_head::count;
 use crate::budget::Budget;
+use crate::collection::HeadShape;
 use crate::comparison::same;
 use crate::complementarity::Complementarity;
 use crate::error::AnalysisError;
 use crate::importance::HeadKind;
-use crate::ranking::Rankings;
 
 table! {
     ComplementarityTable in "complementarity.parquet", one row per "pair of windows, head and budget";
@@ -44,7 +44,7 @@ table! {
     }
 }
 
-/// The rows of one pair of windows, by layer, head, then budget; `ranked` is any of the rankings compared,
+/// The rows of one pair of windows, by layer, head, then budget; `shape` is that of the rankings compared,
 /// `budgets` are those of every head's splits, in their order.
 ///
 /// # Errors
@@ -52,11 +52,11 @@ table! {
 pub fn complementarity_rows<'a>(
     sample: &'a SampleContext,
     (first, second): (&'a str, &'a str),
-    ranked: &Rankings,
+    shape: HeadShape,
     budgets: &[Budget],
     by_head: &[Vec<Complementarity>],
 ) -> Result<Vec<ComplementarityRow<'a>>, AnalysisError> {
-    same("heads", ranked.layers() * ranked.heads(), by_head.len())?;
+    same("heads", shape.layers * shape.heads, by_head.len())?;
     for splits in by_head {
         same("numbers of budgets", budgets.len(), splits.len())?;
     }
@@ -66,9 +66,9 @@ pub fn complementarity_rows<'a>(
             sample,
             first,
             second,
-            layer: count(index / ranked.heads()),
-            head: count(index % ranked.heads()),
-            head_kind: ranked.head_kind(),
+            layer: count(index / shape.heads),
+            head: count(index % shape.heads),
+            head_kind: shape.head_kind,
             budget,
             budget_tokens: count(split.budget),
             both: Some(split.both),

@@ -41,6 +41,8 @@ pub struct ImportanceInput<'a> {
     pub sample: &'a SampleContext,
     /// Label of the window as it was typed, `decode` for the oracle.
     pub window: &'a str,
+    /// The layer of the model that the scores' first layer is.
+    pub first_layer: usize,
     /// Ids of the prompt's tokens, `[T]`.
     pub token_ids: &'a [u32],
     /// Texts of the prompt's tokens, `[T]`.
@@ -101,7 +103,12 @@ impl<'a> ImportanceInput<'a> {
         let ranks = input.rankings.rank(layer, head);
         let tokens = input.token_ids.iter().zip(input.token_texts);
         let (heads, kind) = (input.importance.heads(), input.importance.head_kind());
-        let window_head = WindowHead::at(input.window, layer * heads + head, heads, kind);
+        let window_head = WindowHead::at(
+            input.window,
+            (input.first_layer + layer) * heads + head,
+            heads,
+            kind,
+        );
         scores.zip(ranks).zip(tokens).enumerate().map(
             move |(position, ((&score, &rank), (&token_id, token)))| ImportanceRow {
                 sample: input.sample,

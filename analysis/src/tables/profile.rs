@@ -3,7 +3,8 @@
 use super::declare::table;
 use super::sample::SampleContext;
 use super::window_head::count;
-use crate::importance::{HeadKind, Importance};
+use crate::collection::HeadShape;
+use crate::importance::HeadKind;
 use crate::profile::HeadProfile;
 
 table! {
@@ -40,13 +41,13 @@ table! {
     }
 }
 
-/// The rows of one sample, by layer, then head, of the importance that they were made of.
+/// The rows of one sample, by layer, then head; `shape` is that of the importance that they were made of.
 pub fn profile_rows<'a>(
     sample: &'a SampleContext,
-    decode_mass: &Importance,
+    shape: HeadShape,
     profiles: &[HeadProfile],
 ) -> Vec<ProfileRow<'a>> {
-    let heads = decode_mass.heads().max(1);
+    let heads = shape.heads.max(1);
     let rows = profiles.iter().enumerate();
     rows.map(|(index, profile)| {
         let [half, most, nearly_all] = profile.tokens_for.map(count);
@@ -54,7 +55,7 @@ pub fn profile_rows<'a>(
             sample,
             layer: count(index / heads),
             head: count(index % heads),
-            head_kind: decode_mass.head_kind(),
+            head_kind: shape.head_kind,
             prompt_share: profile.prompt_share,
             entropy: Some(profile.entropy),
             effective_tokens: Some(profile.effective_tokens),

@@ -20,7 +20,8 @@ fn csv_holds_what_parquet_holds() {
     let (importance, comparison) = compared(&[1]);
     let agreement = agreement_by_head(&importance, &importance, EXEMPT).unwrap();
     let window = window_context(&sample, "last:8");
-    let rows = agreement_rows(window, &agreement, &comparison, &importance).unwrap();
+    let rows =
+        agreement_rows(window, &agreement, &comparison, &importance.prompt_shares()).unwrap();
     let mut writer = CsvWriter::<AgreementTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     assert_eq!(

@@ -83,7 +83,8 @@ fn agreement_has_its_columns_and_leaves_out_what_is_undefined() {
     let (importance, comparison) = compared(&[1]);
     let agreement = agreement_by_head(&importance, &importance, EXEMPT).unwrap();
     let window = window_context(&context, "last:8");
-    let rows = agreement_rows(window, &agreement, &comparison, &importance).unwrap();
+    let rows =
+        agreement_rows(window, &agreement, &comparison, &importance.prompt_shares()).unwrap();
     let mut writer = TableWriter::<AgreementTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
@@ -173,6 +174,7 @@ fn importance_file(folder: &Path) -> Result<(), TableError> {
     for window in ["decode", "last:32"] {
         writer.write_importance(ImportanceInput {
             sample: &sample,
+            first_layer: 0,
             window,
             token_ids: &[1, 40, 41, 9],
             token_texts: &token_texts,
@@ -221,6 +223,7 @@ fn a_layer_of_many_tokens_is_split_between_heads() {
     writer
         .write_importance(ImportanceInput {
             sample: &context(),
+            first_layer: 0,
             window: "decode",
             token_ids: &vec![7; tokens],
             token_texts: &vec!["a".to_owned(); tokens],
@@ -241,6 +244,7 @@ fn tokens_that_do_not_fit_are_refused() {
     let mut writer = TableWriter::<ImportanceTable>::create(folder.path(), PROVENANCE).unwrap();
     let refused = writer.write_importance(ImportanceInput {
         sample: &context(),
+        first_layer: 0,
         window: "decode",
         token_ids: &[1, 2, 3],
         token_texts: &vec![String::new(); 4],

@@ -188,7 +188,7 @@ fn complementarity_has_its_columns() {
     let split = complementarity(&rankings, &rankings, &rankings, &[1, 4]).unwrap();
     let budgets = [Budget::Fraction(0.25), Budget::Tokens(64)];
     let windows = ("laq", "last:32");
-    let rows = complementarity_rows(&sample, windows, &rankings, &budgets, &split).unwrap();
+    let rows = complementarity_rows(&sample, windows, rankings.shape(), &budgets, &split).unwrap();
     let mut writer =
         TableWriter::<ComplementarityTable>::create(folder.path(), PROVENANCE).unwrap();
     writer.write(&rows).unwrap();
@@ -201,5 +201,7 @@ fn complementarity_has_its_columns() {
     assert_eq!(columns(&file), expected);
     assert_eq!(file.text("budget").unwrap()[1].as_deref(), Some("64"));
     assert_eq!(file.counts("union_tokens").unwrap()[..2], some(&[1, 3]));
-    assert!(complementarity_rows(&sample, windows, &rankings, &budgets[..1], &split).is_err());
+    assert!(
+        complementarity_rows(&sample, windows, rankings.shape(), &budgets[..1], &split).is_err()
+    );
 }

@@ -9,6 +9,8 @@ use kvlens_analysis::{
     RowReduction, ScoringOverrides, StepRange, ValueWeight,
 };
 
+use kvlens_sessions::OutputPlace;
+
 use super::args::{DEFAULT_BUDGETS, at_least_one};
 use crate::jobs::figure::metric_word;
 use crate::jobs::measure::{DEFAULT_SWEEP, Question, Questions};
@@ -148,6 +150,18 @@ pub struct ScoringArguments {
     /// What the oracle's scores are multiplied by where methods are compared, instead of nothing
     #[arg(long, value_name = "none|value-norm|output-norm")]
     pub oracle_weight: Option<ValueWeight>,
+    /// Where the error of attention's output is told: at each head, or behind what the output projection makes of it.
+    /// Needs values
+    #[arg(long, value_name = "head|output-projection", value_parser = output_place, default_value = "head")]
+    pub through: OutputPlace,
+}
+
+fn output_place(text: &str) -> Result<OutputPlace, String> {
+    match text {
+        "head" => Ok(OutputPlace::Head),
+        "output-projection" => Ok(OutputPlace::Projected),
+        _ => Err("it must be head or output-projection".to_owned()),
+    }
 }
 
 impl ScoringArguments {
@@ -174,6 +188,7 @@ impl ScoringArguments {
                 keys: self.oracle_keys,
                 weight: self.oracle_weight,
             },
+            through: self.through,
         }
     }
 }

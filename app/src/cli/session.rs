@@ -25,7 +25,7 @@ pub enum SessionCommand {
     /// See that a session is whole: every sample's file is hashed and held against the manifest. Exit code 2 if one
     /// is damaged
     Check(SessionArguments),
-    /// Write a smaller session: without values, or with numbers of 16 bits. What is there stays as it is
+    /// Write a smaller session: without values or keys, or with numbers of 16 bits. What is there stays as it is
     Shrink(ShrinkArguments),
     /// Take out what is not whole: files of damaged samples, and those that no sample names, go into SESSION.quarantine
     /// beside it, and those samples are to be captured again
@@ -77,8 +77,9 @@ pub struct ShrinkArguments {
     /// The smaller session's folder
     #[arg(long, value_name = "NAME.kvlens")]
     pub out: PathBuf,
-    /// What is left of each prompt: keys or keys,values [default: what is there]
-    #[arg(long, value_name = "keys|keys,values")]
+    /// What is left of each prompt, as for `kvlens capture`: scores in place of keys answer what is asked under the
+    /// scoring of all windows or as published, and nothing that needs single rows [default: what is there]
+    #[arg(long, value_name = "scores|queries|keys|keys,values")]
     pub keep: Option<Keep>,
     /// The format of keys, values and queries: f16 or bf16 [default: as they are]. The largest change of a token's
     /// importance is told

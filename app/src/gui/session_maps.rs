@@ -112,13 +112,10 @@ impl GatheredValues {
             task: record.task.clone(),
             question_place: record.question_place.map(|place| place.to_string()),
         };
-        add_needle(
-            &mut self.needles,
-            &group,
-            &record.id,
-            sample,
-            &[self.budget],
-        );
+        let windows = sample.windows.iter();
+        let windows = windows.map(|window| (window.label.as_str(), &window.comparison));
+        let (needles, budgets) = (&mut self.needles, [self.budget]);
+        add_needle(needles, (&group, &record.id), record, windows, &budgets);
     }
 
     /// The budgets in tokens that a prompt of T tokens is measured at.

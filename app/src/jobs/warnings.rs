@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kvlens_analysis::{Budget, Compare, StepRange};
 use kvlens_sessions::windows::set_aside_for_queries;
 
-use crate::measurement::{MeasuredWindow, StageProgress};
+use crate::measurement::StageProgress;
 
 /// Decode stages shorter than this say little about what decoding attends to.
 const FEW_DECODE_TOKENS: usize = 4;
@@ -141,30 +141,27 @@ impl Warnings {
     }
 
     /// Windows that observed anew for each budget, but not for these, which are in tokens.
-    pub fn of_final_budgets(
+    /// A window is given by its label and the budgets that it observed for; none of one that observed once.
+    pub fn of_final_budgets<'a>(
         &mut self,
         sample: SampleFacts<'_>,
-        windows: &[MeasuredWindow],
+        windows: impl Iterator<Item = (&'a str, Vec<usize>)>,
         budgets: &[usize],
         progress: &dyn StageProgress,
     ) {
-        for window in windows {
-            let missing = budgets
-                .iter()
-                .filter(|&&tokens| window.at(tokens).is_none());
+        for (label, known) in windows {
+            let missing = budgets.iter().filter(|tokens| !known.contains(tokens));
             let missing: Vec<String> = missing.map(usize::to_string).collect();
-            if missing.is_empty() {
+            if missing.is_empty() || known.is_empty() {
                 continue;
             }
-            let known = window.at_budgets.iter();
-            let known: Vec<String> = known.map(|(tokens, _)| tokens.to_string()).collect();
+            let known: Vec<String> = known.iter().map(usize::to_string).collect();
             self.say(
-                &format!("budgets that {} was not captured for", window.label),
+                &format!("budgets that {label} was not captured for"),
                 &format!(
-                    "sample '{}': window '{}' looked ahead for budgets of {} tokens alone and has no numbers at {}; \
+                    "sample '{}': window '{label}' looked ahead for budgets of {} tokens alone and has no numbers at {}; \
                      capture it with these, too (budget=final@...)",
                     sample.id,
-                    window.label,
                     known.join(", "),
                     missing.join(", ")
                 ),

@@ -10,6 +10,7 @@ use kvlens_analysis::allocation::{
 
 use kvlens_analysis::error::AnalysisError;
 use kvlens_analysis::{ForcedKeep, Importance};
+use kvlens_sessions::LayerRange;
 
 use super::{MeasuredSample, MeasuredWindow};
 
@@ -40,19 +41,26 @@ impl AllocationKind {
 
 impl AllocationKind {
     /// Shares `budget` tokens a head out over layers and heads, by the scores of what is not kept anyway: `kept` are
-    /// the tokens that the eviction rule forces, and those that are exempt from the ranking.
+    /// the tokens that the eviction rule forces, and those that are exempt from the ranking. `layers` says which of the
+    /// model's layers the scores are of.
     ///
     /// # Errors
     /// A budget outside 1..=T.
     pub fn share_out(
         self,
         importance: &Importance,
+        layers: LayerRange,
         kept: ForcedKeep,
         budget: usize,
     ) -> Result<BudgetAllocation, AnalysisError> {
         match self {
             Self::Uniform => BudgetAllocation::uniform(importance, budget),
-            Self::Pyramid => BudgetAllocation::pyramid(importance, kept, budget, PYRAMID_BETA),
+            Self::Pyramid => {
+                let (shape, tokens) = ([layers.of, importance.heads()], importance.prompt_tokens());
+                let whole =
+                    BudgetAllocation::pyramid_of(shape, tokens, kept, budget, PYRAMID_BETA)?;
+                Ok(whole.of_layers(layers.first..layers.first + layers.count))
+            }
             Self::HeadAdaptive => {
                 BudgetAllocation::head_adaptive(importance, kept, budget, ADAPTIVE_FLOOR)
             }
@@ -79,7 +87,7 @@ pub fn allocate(
     let forced = window.keep_rule.at(budget);
     let ranked = &window.ranked;
     let kept = forced.union(ranked.rankings.exempt());
-    let allocation = kind.share_out(&ranked.importance, kept, budget)?;
+    let allocation = kind.share_out(&ranked.importance, sample.layers, kept, budget)?;
     Ok(compare_allocation(AllocationInput {
         truth: &sample.truth.rankings,
         window: &ranked.rankings,

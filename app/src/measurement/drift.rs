@@ -5,7 +5,7 @@ use kvlens_analysis::drift::{DriftInput, HeadRows, recall_by_horizon, recall_by_
 use kvlens_sessions::CapturedSample;
 
 use super::head_rows::{OnHead, by_head};
-use super::{MeasureOptions, MeasuredWindow, oracle_observation};
+use super::{MeasureOptions, MeasuredWindow};
 
 /// One window's recall over the decode stage.
 #[derive(Debug, Clone)]
@@ -39,13 +39,8 @@ pub fn window_drift(
     if !window.at_budgets.is_empty() {
         return drift_of_parts(captured, options, window, budgets, on_head);
     }
-    let oracle = oracle_observation(captured, options)?;
-    let Some(rows) = oracle.query_rows() else {
-        return Ok(WindowDrift {
-            horizons: Vec::new(),
-            by_head: Vec::new(),
-        });
-    };
+    let decode = captured.decode_rows()?;
+    let rows = &decode.range(options.oracle_steps(decode.count())?)?;
     let horizons = horizons(rows.count());
     let ask = |layer: usize, head: usize, decode: HeadRows<'_>| {
         let input = DriftInput {

@@ -11,7 +11,9 @@ use kvlens_analysis::{
 use kvlens_sessions::fidelity::{Continuation, ContinuationPlan, FidelityTest};
 use kvlens_sessions::model::Model;
 use kvlens_sessions::windows::DECODE_LABEL;
-use kvlens_sessions::{CancelFlag, CapturedSample, DecodePlan, RunControl, SampleRecord, evict};
+use kvlens_sessions::{
+    CancelFlag, CapturedSample, DecodePlan, LayerRange, RunControl, SampleRecord, evict,
+};
 use serde::{Deserialize, Serialize};
 
 use super::allocations::AllocationKind;
@@ -429,8 +431,13 @@ impl<'a> SampleRun<'a> {
             .keep_rule
             .at(tokens)
             .union(self.plan.options.exempt);
-        let allocation = self.plan.allocation;
-        Ok(allocation.share_out(&evicting.method.importance, forced, tokens)?)
+        let (allocation, importance) = (self.plan.allocation, &evicting.method.importance);
+        Ok(allocation.share_out(
+            importance,
+            LayerRange::all(importance.layers()),
+            forced,
+            tokens,
+        )?)
     }
 
     fn outcome(

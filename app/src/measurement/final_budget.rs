@@ -64,6 +64,11 @@ impl MeasuredWindow {
         nearest.map_or(self, |(_, part)| part)
     }
 
+    /// The budgets in tokens that it observed for, where it observed anew for each; none otherwise.
+    pub fn own_budgets(&self) -> Vec<usize> {
+        self.at_budgets.iter().map(|(tokens, _)| *tokens).collect()
+    }
+
     /// What was observed: the window itself, or its observation for each budget. For what is about no budget.
     pub fn observations(&self) -> impl Iterator<Item = &Self> {
         let itself = self.at_budgets.is_empty().then_some(self);

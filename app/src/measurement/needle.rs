@@ -2,11 +2,10 @@
 
 use kvlens_analysis::needle::{NeedleGrids, NeedlePlace, NeedleValues};
 use kvlens_analysis::statistics::mean;
-use kvlens_analysis::{Budget, Metric, SampleGroup};
+use kvlens_analysis::{Budget, Comparison, Metric, SampleGroup};
 use kvlens_sessions::SampleRecord;
 
 use super::fidelity::{FULL_LABEL, WindowOutcome};
-use super::{MeasuredSample, MeasuredWindow};
 
 /// Where the sample belongs in a grid; none of a sample without an asked length and depth.
 pub fn needle_place(record: &SampleRecord) -> Option<NeedlePlace> {
@@ -20,11 +19,10 @@ pub fn needle_place(record: &SampleRecord) -> Option<NeedlePlace> {
 /// `[L, heads]` values, NaN where they are undefined.
 pub fn needle_values(
     record: &SampleRecord,
-    window: &MeasuredWindow,
+    comparison: &Comparison,
     budget_tokens: usize,
     mean: impl Fn(&[f64]) -> f64,
 ) -> Option<NeedleValues> {
-    let comparison = &window.comparison;
     let index = comparison.budget_index(budget_tokens).ok()?;
     let of = |metric| Some(mean(&comparison.metric_map(metric, index))).filter(|it| !it.is_nan());
     Some(NeedleValues {
@@ -67,15 +65,15 @@ pub fn add_evictions(
     }
 }
 
-/// Adds what a sample, named by its content, says of each window at the budgets that apply to its prompt.
-pub fn add_needle(
+/// Adds what a sample, named by its content, says of each window, given by its label and comparison, at the budgets that
+/// apply to its prompt.
+pub fn add_needle<'a>(
     grids: &mut NeedleGrids,
-    group: &SampleGroup,
-    content: &str,
-    sample: &MeasuredSample,
+    (group, content): (&SampleGroup, &str),
+    record: &SampleRecord,
+    windows: impl Iterator<Item = (&'a str, &'a Comparison)> + Clone,
     budgets: &[Budget],
 ) {
-    let record = &sample.record;
     let Some(place) = needle_place(record) else {
         return;
     };
@@ -85,9 +83,9 @@ pub fn add_needle(
     };
     for &budget in budgets {
         let tokens = budget.tokens(record.prompt_ids.len());
-        for window in &sample.windows {
-            if let Some(values) = needle_values(record, window, tokens, over_heads) {
-                grids.add(group, budget, (content, place), (&window.label, values));
+        for (label, comparison) in windows.clone() {
+            if let Some(values) = needle_values(record, comparison, tokens, over_heads) {
+                grids.add(group, budget, (content, place), (label, values));
             }
         }
     }

@@ -5,7 +5,7 @@
 //! with the most rows and the decode stage behind it, so `--windows last:N` with N as long as the prompt
 //! sweeps the whole of it.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kvlens_analysis::drift::{HeadRows, PlaceInput, PlacedRecall, recall_by_place};
 use kvlens_analysis::{ForcedKeep, SideScoring};
 use kvlens_sessions::{CapturedSample, Observation, QueryRows};
@@ -51,13 +51,10 @@ pub fn sweep_places(
     on_head: OnHead<'_>,
 ) -> Result<Option<Vec<Vec<PlacedRecall>>>> {
     let prompt_tokens = captured.record.prompt_ids.len();
+    let decode = captured.decode_rows()?;
     let Some(prompt_end) = longest_prompt_end(captured, prompt_tokens) else {
         return Ok(None);
     };
-    let decode = captured
-        .oracle()
-        .query_rows()
-        .context("the decode stage has no queries")?;
     let rows = QueryRows::concatenate(&[prompt_end.rows, decode])?;
     // a question that comes after the prompt stands between the two, and its queries are not kept
     if rows.count() < sweep.width || captured.record.asked_later.is_some() {

@@ -29,7 +29,8 @@ pub fn window_queries(
     window: &Observation,
     rope: Option<&RopeConfig>,
 ) -> Result<Option<WindowQueries>> {
-    let (Some(rows), Some(decode)) = (window.query_rows(), captured.oracle().query_rows()) else {
+    let decode = captured.decode_rows()?;
+    let Some(rows) = window.query_rows() else {
         return Ok(None);
     };
     let count = rows.count().min(decode.count());

@@ -175,7 +175,7 @@ fn sessions_that_cannot_be_read() {
 
     fs::write(
         &manifest,
-        good.replace("\"format_version\": 3", "\"format_version\": 4"),
+        good.replace("\"format_version\": 4", "\"format_version\": 5"),
     )
     .unwrap();
     refused(

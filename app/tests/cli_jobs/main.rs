@@ -25,6 +25,7 @@ mod prompts;
 mod questions;
 mod recipe;
 mod resume;
+mod score_file;
 mod screenshot;
 mod session;
 mod stops;

@@ -221,3 +221,50 @@ fn without_values_the_rest_works_and_weights_are_refused() {
     let small = read_table(&at.join("small"), "overlap.parquet");
     assert!((mean(&small, "recall", "last:8") - mean(&overlap, "recall", "last:8")).abs() < 0.02);
 }
+
+#[test]
+fn a_session_of_scores_has_the_tables_of_the_one_with_keys_and_says_what_it_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    capture(at, "keys.kvlens", &["--keep", "keys"]);
+    let shrink = ["session", "shrink", "keys.kvlens", "--out", "scores.kvlens"];
+    run_ok(at, &[&shrink[..], &["--keep", "scores"]].concat());
+    for compare in ["queries", "methods"] {
+        for session in ["keys", "scores"] {
+            let (input, out) = (format!("{session}.kvlens"), format!("{session}-{compare}"));
+            let measure = ["measure", &input, "--out", &out, "--compare", compare];
+            let also = ["--csv", "--importance", "--also", "profile", "allocation"];
+            run_ok(at, &[&measure[..], &also].concat());
+        }
+        let [keys, scores] =
+            ["keys", "scores"].map(|session| at.join(format!("{session}-{compare}")));
+        for table in [
+            "overlap",
+            "agreement",
+            "profile",
+            "allocation",
+            "importance",
+        ] {
+            let read = |folder: &Path| std::fs::read_to_string(folder.join(format!("{table}.csv")));
+            let [keys, scores] = [&keys, &scores].map(|folder| read(folder).unwrap());
+            // but for the session's name
+            assert_eq!(
+                keys.replace("keys,", "scores,"),
+                scores.replace("keys,", "scores,"),
+                "{table}"
+            );
+        }
+    }
+    for (asked, said) in [
+        (["--reduce", "max"], "scores in place of keys"),
+        (["--oracle-steps", "4"], "one score for all rows"),
+        (["--also", "drift"], "keeps no queries"),
+        (["--also", "queries"], "keeps no queries"),
+    ] {
+        let measure = ["measure", "scores.kvlens", "--out", "refused"];
+        let ran = run(at, &[&measure[..], &asked].concat());
+        assert_ne!(ran.code, 0, "{asked:?}");
+        assert!(ran.stderr.contains(said), "{asked:?}: {}", ran.stderr);
+        assert!(!at.join("refused").exists());
+    }
+}

@@ -58,13 +58,7 @@ impl CaptureJob<'_> {
                 prefilled,
                 observations: observations.clone(),
             });
-        Ok(CapturedSample::new(
-            record,
-            oracle,
-            observations,
-            keys,
-            values,
-        ))
+        CapturedSample::new(record, oracle, observations, keys, values).kept(keep)
     }
 
     /// The prompt's forward pass, or the one before, with what was seen of it, if it was of the same prompt.

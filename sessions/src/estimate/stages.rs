@@ -1,9 +1,12 @@
 //! The stages of a capture, with what stands in memory together in each.
 
+use kvlens_analysis::Scoring;
+
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, UnloadedModel, WindowMemory};
 use crate::plan::Keep;
 use crate::prefill::{CHUNK_TOKENS, Needs};
+use crate::store::reductions;
 use crate::windows::Window;
 
 /// What the program itself takes, with its threads and their buffers for products, in bytes: measured with the
@@ -136,26 +139,71 @@ impl SampleStages<'_> {
         for (label, window) in &windows {
             observe(MemoryStage::Window(label.clone()), window);
         }
-        stages.push(self.write(loaded, standing, observed));
+        stages.push(self.write(loaded, standing, observed)?);
         Ok(stages)
     }
 
     /// Bytes of the sample's file.
     pub(super) fn file_bytes(&self) -> Result<f64, SessionError> {
-        let mut bytes = self.decode.memory(&self.run)?.observation_bytes;
-        for window in self.windows {
-            bytes += window.memory(&self.run)?.observation_bytes;
-        }
         let texts = TEXT_BYTES_PER_TOKEN * self.run.prompt_tokens as f64;
-        Ok(bytes + self.run.keys() + self.prompt_values() + self.decode_cache()? + texts)
+        let cache = self.kept_keys() + self.prompt_values() + self.decode_cache()?;
+        Ok(self.kept_observations()? + cache + texts)
+    }
+
+    /// Bytes of what is kept of the observations: as they are, or what takes the place of their rows without keys.
+    fn kept_observations(&self) -> Result<f64, SessionError> {
+        let rows = self.windows.iter().filter(|window| window.gives_rows());
+        let published: Vec<Scoring> = rows.map(|window| window.scoring()).collect();
+        let mut bytes = self.kept_of(self.decode, &published)?;
+        for window in self.windows {
+            bytes += self.kept_of(window, &[window.scoring()])?;
+        }
+        Ok(bytes)
+    }
+
+    /// Of one observation, whose rows are scored by default and in these ways.
+    fn kept_of(&self, window: &Window, scorings: &[Scoring]) -> Result<f64, SessionError> {
+        let observed = window.memory(&self.run)?.observation_bytes;
+        if self.keep.has_keys() || !window.gives_rows() {
+            return Ok(observed);
+        }
+        let scores = match self.keep.has_scores() {
+            true => reductions(scorings).len() as f64 * self.scores(),
+            false => 0.0,
+        };
+        let queries = if self.keep.has_queries() {
+            observed
+        } else {
+            0.0
+        };
+        Ok(scores + queries)
+    }
+
+    /// One score for each query head and prompt token.
+    fn scores(&self) -> f64 {
+        self.run.scores(self.run.config.query_heads)
+    }
+
+    fn kept_keys(&self) -> f64 {
+        match self.keep.has_keys() {
+            true => self.run.keys(),
+            false => 0.0,
+        }
     }
 
     /// Values of the prompt with their norms behind the output projection, where they are kept.
     fn prompt_values(&self) -> f64 {
         match self.keep.has_values() {
-            true => self.run.keys() + self.run.scores(self.run.config.query_heads),
+            true => self.run.keys() + self.scores() + self.output_grams(),
             false => 0.0,
         }
+    }
+
+    /// What is kept of the output projection beside values.
+    fn output_grams(&self) -> f64 {
+        let config = self.run.config;
+        let heads = (config.layers * config.query_heads) as f64;
+        heads * (config.head_dim * config.head_dim) as f64 * 4.0
     }
 
     /// Keys and values of the decode stage, where they are kept.
@@ -188,7 +236,7 @@ impl SampleStages<'_> {
     fn passes(&self) -> Memory {
         let config = self.run.config;
         let sums = match self.needs.column_sums {
-            true => self.run.scores(config.query_heads),
+            true => self.scores(),
             false => 0.0,
         };
         let (heads, width) = (config.query_heads as f64, config.head_dim as f64);
@@ -243,15 +291,25 @@ impl SampleStages<'_> {
 
     /// First the keys stand beside the cache, if that is on a GPU; then the model's rows are gone, and the values
     /// unless they are kept, and the file's bytes stand beside what they are made of.
-    fn write(&self, loaded: Memory, standing: Memory, observed: f64) -> StageMemory {
+    fn write(
+        &self,
+        loaded: Memory,
+        standing: Memory,
+        observed: f64,
+    ) -> Result<StageMemory, SessionError> {
         let gathered = Memory::on_host(observed);
         let (keys, values) = (self.run.keys(), self.prompt_values());
         let copying = match self.run.on_gpu {
             true => Memory::on_host(keys + values),
             false => Memory::default(),
         };
-        // both as they are, the file's bytes, and those of one tensor that becomes a part of it
-        let file = Memory::on_host(keys + values + observed + keys + values + keys);
+        let left = self.kept_observations()?;
+        let file = Memory::on_host(match self.keep.has_keys() {
+            // both as they are, the file's bytes, and those of one tensor that becomes a part of it
+            true => keys + values + observed + keys + values + keys,
+            // the scores are made of the keys and of all queries, and written without them
+            false => (keys + left + self.scores()).max(left + left + self.scores() - observed),
+        });
         let first = of_stage(MemoryStage::Write, copying, standing + gathered);
         let kept = if self.shares_prefill {
             standing
@@ -259,7 +317,7 @@ impl SampleStages<'_> {
             loaded
         };
         let second = of_stage(MemoryStage::Write, file, kept + gathered);
-        StageMemory {
+        Ok(StageMemory {
             own: if first.together.total() > second.together.total() {
                 first.own
             } else {
@@ -267,7 +325,7 @@ impl SampleStages<'_> {
             },
             together: first.together.max(second.together),
             ..first
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::tests::{model, scattered};
 use crate::model::{Evicted, KvCache, LayerTap, Model, TappedWeights};
 use crate::prefill::{Needs, Prefilled, RunControl};
 use crate::windows::Decode;
-use crate::{CancelFlag, DecodePlan, SessionError};
+use crate::{CancelFlag, DecodePlan, OutputPlace, SessionError};
 
 /// Both in single precision, summed in another order.
 const TOLERANCE: f64 = 1e-4;
@@ -63,6 +63,36 @@ fn mean_relative(evicted: &[Vec<Vec<f32>>], full: &[Vec<Vec<f32>>], head: usize)
     errors.sum::<f64>() / evicted.len() as f64
 }
 
+/// The same behind the first layer's output projection, by the model's own product.
+fn mean_relative_behind(
+    model: &Model,
+    evicted: &[Vec<Vec<f32>>],
+    full: &[Vec<Vec<f32>>],
+    head: usize,
+) -> f64 {
+    let config = model.config();
+    let shape = (1, full.len(), config.head_dim);
+    // the head's vectors in place of every key/value head's values
+    let norms = |vectors: Vec<f32>| -> Vec<f32> {
+        let vectors = Tensor::from_vec(vectors, shape, &candle_core::Device::Cpu).unwrap();
+        let vectors = vectors.repeat((config.kv_heads, 1, 1)).unwrap();
+        let norms = model.decoder().output_norms(0, &vectors).unwrap();
+        norms.get(head).unwrap().to_vec1().unwrap()
+    };
+    let of_head = |steps: &[Vec<Vec<f32>>]| -> Vec<f32> {
+        steps.iter().flat_map(|heads| heads[head].clone()).collect()
+    };
+    let (evicted, full) = (of_head(evicted), of_head(full));
+    let pairs = evicted.iter().zip(&full);
+    let errors = norms(pairs.map(|(evicted, full)| evicted - full).collect());
+    let errors: Vec<f64> = errors
+        .into_iter()
+        .zip(norms(full))
+        .map(|(error, norm)| f64::from(error) / f64::from(norm))
+        .collect();
+    errors.iter().sum::<f64>() / errors.len() as f64
+}
+
 #[test]
 fn output_errors_are_those_of_a_real_eviction() {
     for name in ["demo", "llama-gqa-untied", "mistral-swa64-untied"] {
@@ -100,8 +130,9 @@ fn output_errors_are_those_of_a_real_eviction() {
         let rows = oracle.query_rows().unwrap();
         let group = keys.group_size().unwrap();
         for kv_head in 0..config.kv_heads {
-            let reads = values.reads(&keys, rows, 0, kv_head).unwrap();
-            for (reads, head) in reads.iter().zip(kv_head * group..) {
+            let of = |at| values.reads(&keys, rows, 0, kv_head, at).unwrap();
+            let (own, behind) = (of(OutputPlace::Head), of(OutputPlace::Projected));
+            for ((reads, behind), head) in own.iter().zip(&behind).zip(kv_head * group..) {
                 let order = kept[0][head].iter().map(|&token| token as usize);
                 let count = kept[0][head].len();
                 let found = reads.errors_along(order, std::iter::once(count))[0];
@@ -111,6 +142,13 @@ fn output_errors_are_those_of_a_real_eviction() {
                     "{name}, head {head}, {count} kept: {found} where {expected} was expected"
                 );
                 assert!(expected > 0.05, "{name}: such an eviction does something");
+                let order = kept[0][head].iter().map(|&token| token as usize);
+                let found = behind.errors_along(order, std::iter::once(count))[0];
+                let expected = mean_relative_behind(&model, &evicted, &full, head);
+                assert!(
+                    (found - expected).abs() <= TOLERANCE * expected.max(1.0),
+                    "{name}, head {head}, projected: {found} where {expected} was expected"
+                );
             }
         }
     }

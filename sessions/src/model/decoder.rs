@@ -10,6 +10,7 @@ use super::kernels::Kernels;
 use super::layer::{DecoderLayer, KeySource, Pass};
 use super::linear::{Linear, Matrix};
 use super::norm::Norm;
+use super::on_cpu::on_cpu;
 use super::rope::Rotary;
 use super::tap::{AttentionBefore, Taps};
 use super::tensor_names::{EMBEDDING, OUTPUT};
@@ -139,11 +140,7 @@ impl Decoder {
         values: &Tensor,
     ) -> Result<Tensor, SessionError> {
         const TOKENS_AT_ONCE: usize = 512;
-        let weights = self.layers.get(layer).map(DecoderLayer::output_projection);
-        let weights = weights.ok_or_else(|| SessionError::Internal {
-            reason: format!("layer {layer} of {} was asked for", self.layers.len()),
-        })?;
-        let projection = weights.dense()?;
+        let projection = self.output_projection(layer)?;
         let (heads, head_dim) = (self.config.query_heads, self.config.head_dim);
         let tokens = values.dim(1)?;
         let of_head = |head: usize| {
@@ -165,6 +162,32 @@ impl Decoder {
         };
         let norms = (0..heads).into_par_iter().map(of_head);
         Ok(Tensor::stack(&norms.collect::<Result<Vec<_>, _>>()?, 0)?)
+    }
+
+    /// Of each query head's slice W of a layer's output projection `[hidden, D]` the products W^T W, `[H, D, D]`, f32 on
+    /// the CPU.
+    ///
+    /// # Errors
+    /// [`SessionError::Internal`] for a layer that is not there.
+    pub(crate) fn output_grams(&self, layer: usize) -> Result<Tensor, SessionError> {
+        let projection = self.output_projection(layer)?;
+        let (heads, head_dim) = (self.config.query_heads, self.config.head_dim);
+        let of_head = |head: usize| {
+            let slice = projection.narrow(1, head * head_dim, head_dim)?;
+            let slice = slice.to_dtype(DType::F32)?.contiguous()?;
+            slice.t()?.contiguous()?.matmul(&slice)
+        };
+        let grams = (0..heads).map(of_head).collect::<Result<Vec<_>, _>>()?;
+        on_cpu(&Tensor::stack(&grams, 0)?)
+    }
+
+    /// A layer's output projection, `[hidden, H * D]`.
+    fn output_projection(&self, layer: usize) -> Result<Tensor, SessionError> {
+        let weights = self.layers.get(layer).map(DecoderLayer::output_projection);
+        let weights = weights.ok_or_else(|| SessionError::Internal {
+            reason: format!("layer {layer} of {} was asked for", self.layers.len()),
+        })?;
+        weights.dense()
     }
 
     /// Embeddings of tokens, `[R, hidden]`.

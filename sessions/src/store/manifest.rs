@@ -15,8 +15,9 @@ use crate::model::{ModelConfig, ModelIdentity, RopeConfig, TextRules};
 use crate::plan::CapturePlan;
 
 /// Version of the folder's layout that this program writes. It reads this one and those before:
-/// version 2 added ready-made scores in place of queries, version 3 the journal and the manifest's own hash.
-pub const FORMAT_VERSION: u32 = 3;
+/// version 2 added ready-made scores in place of queries, version 3 the journal and the manifest's own hash, version 4
+/// samples without keys.
+pub const FORMAT_VERSION: u32 = 4;
 
 /// Far above what a million samples take.
 pub(super) const MOST_BYTES: u64 = 1 << 30;

@@ -18,6 +18,7 @@ mod sample_reader;
 mod session;
 mod shape_check;
 mod shrink;
+mod smaller;
 mod verified;
 
 pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleState};
@@ -25,8 +26,8 @@ pub use merge::merge;
 pub use pack::{is_packed, is_unpacked_in, pack, unpack};
 pub use parts::part_name;
 pub use repair::{Repaired, repair};
-pub use sample_file::{CapturedSample, LaterQuestion, SampleHeader, SampleRecord};
-pub use session::Session;
+pub use sample_file::{CapturedSample, LaterQuestion, LayerRange, SampleHeader, SampleRecord};
+pub use session::{OpenSample, Session};
 pub use shrink::{HalfFormat, Shrink, Shrunk, shrink};
 
 pub(crate) use journal::{JOURNAL_FILE, Journal, remove as remove_journal};
@@ -34,4 +35,5 @@ pub(crate) use manifest::{Found, LOCK_FILE, MANIFEST_FILE};
 pub(crate) use merge::sample_file_name;
 pub(crate) use same_capture::difference;
 pub(crate) use sample_file::write_sample;
+pub(crate) use smaller::reductions;
 pub(crate) use verified::found_in_file;

@@ -75,7 +75,7 @@ pub fn repair(
 fn check(path: &Path, sha256: &str, id: &str, manifest: &Manifest) -> Result<(), SessionError> {
     let mut file = OpenedFile::open(path)?;
     require_sha256(&mut file, sha256)?;
-    let header = SampleReader::new(file, &manifest.shape)?.header();
+    let header = SampleReader::new(file, &manifest.shape)?.header().clone();
     if header.record.id == id {
         return Ok(());
     }

@@ -3,8 +3,11 @@
 //! Tensors: `prompt_ids` u32 [T], `keys` [L, G, T, D] and, for observation i (0 is the oracle),
 //! `observation.I.queries` [L, H, W, D], `.positions` and `.visible_keys` u32 [W], `.log_sum_exp` f32 [L, H, W];
 //! where values were kept, `values` [L, G, T, D] and, of the decode stage's tokens, `decode.keys` and `decode.values`
-//! [L, G, S, D], and `output_norms` f32 [L, H, T], the norm of what each head's output projection makes of a value;
+//! [L, G, S, D], and `output_norms` f32 [L, H, T], the norm of what each head's output projection makes of a value, with
+//! `output_grams` f32 [L, H, D, D], the products of that projection's columns;
 //! or, for a window with ready-made scores, `observation.I.scores` f32 [L, heads, T], heads being 1, G or H.
+//! Where keys are not kept, in place of `keys` and, unless they are kept, of queries and log-sum-exps:
+//! `observation.I.reduced.J` f32 [L, H, T] and `observation.I.prompt_shares.J` f32 [L, H] of each way J to reduce the rows.
 //! Metadata: `kvlens`, a JSON object with `record` and `observations`. One key only: the format's writer keeps
 //! metadata in a hash map, whose order would change the file's bytes from run to run.
 
@@ -23,7 +26,7 @@ use crate::SessionError;
 use crate::attention_rows::PromptKeys;
 use crate::cached_values::CachedValues;
 use crate::model::on_cpu;
-use crate::observation::{Evidence, Observation, ObservationInfo};
+use crate::observation::{Evidence, Observation, ObservationInfo, QueryRows};
 
 /// The one metadata entry of a sample file.
 pub(super) const METADATA_KEY: &str = "kvlens";
@@ -36,6 +39,9 @@ pub(super) const VALUES: [&str; 3] = ["values", "decode.keys", "decode.values"];
 
 /// Name of the tensor of the values' norms behind the output projection.
 pub(super) const OUTPUT_NORMS: &str = "output_norms";
+
+/// Name of the tensor of what is known of the output projection.
+pub(super) const OUTPUT_GRAMS: &str = "output_grams";
 
 /// What that entry holds, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -135,6 +141,34 @@ pub struct CapturedSample {
     windows: Vec<Observation>,
     keys: PromptKeys,
     values: Option<CachedValues>,
+    layers: LayerRange,
+}
+
+/// Some of a model's layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerRange {
+    /// The first, from 0.
+    pub first: usize,
+    /// How many.
+    pub count: usize,
+    /// L: how many the model has.
+    pub of: usize,
+}
+
+impl LayerRange {
+    /// All of so many.
+    pub fn all(of: usize) -> Self {
+        Self {
+            first: 0,
+            count: of,
+            of,
+        }
+    }
+
+    /// Whether none is missing.
+    pub fn is_all(self) -> bool {
+        self.count == self.of
+    }
 }
 
 impl CapturedSample {
@@ -149,14 +183,38 @@ impl CapturedSample {
             record,
             oracle,
             windows,
+            layers: LayerRange::all(keys.shape().0),
             keys,
             values,
         }
     }
 
+    /// The same, told to be some layers of a larger model.
+    pub(super) fn as_layers(self, layers: LayerRange) -> Self {
+        Self { layers, ..self }
+    }
+
+    /// The layers that it has of its model's; all of them, unless it was loaded in parts.
+    pub fn layers(&self) -> LayerRange {
+        self.layers
+    }
+
     /// The decode stage.
     pub fn oracle(&self) -> &Observation {
         &self.oracle
+    }
+
+    /// The queries of the decode stage, `[L, H, S, D]`.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] where the session does not keep them.
+    pub fn decode_rows(&self) -> Result<&QueryRows, SessionError> {
+        let rows = self.oracle.query_rows();
+        rows.ok_or_else(|| SessionError::Plan {
+            reason: "the session keeps no queries, so single rows and steps cannot be told; capture with --keep keys, or \
+                     for cosines of queries alone with --keep scores,queries"
+                .to_owned(),
+        })
     }
 
     /// The proxy windows in the order of the plan.
@@ -188,6 +246,14 @@ impl CapturedSample {
             .weighted_importance(observation, side, weights.as_deref())
     }
 
+    /// The same, with or without values.
+    pub(super) fn with_values(self, keeps_values: bool) -> Self {
+        Self {
+            values: self.values.filter(|_| keeps_values),
+            ..self
+        }
+    }
+
     /// The prompt's values and the decode stage's part of the cache; none where they were not kept.
     pub fn values(&self) -> Option<&CachedValues> {
         self.values.as_ref()
@@ -200,6 +266,7 @@ impl CapturedSample {
         let observed = observations.map(|observation| match observation.evidence() {
             Evidence::Queries(rows) => rows.bytes(),
             Evidence::Scores(scores) => tensor_bytes(scores.tensor()),
+            Evidence::Reduced(reduced) => reduced.bytes(),
         });
         let values = self.values.as_ref().map_or(0, CachedValues::bytes);
         keys + values + observed.sum::<usize>() + self.record.bytes()
@@ -296,7 +363,9 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
     let mut tensors: BTreeMap<String, Stored<'_>> = BTreeMap::new();
     let prompt_ids = Tensor::new(sample.record.prompt_ids.as_slice(), &Device::Cpu)?;
     tensors.insert("prompt_ids".into(), Stored::Tensor(prompt_ids));
-    tensors.insert(KEYS.into(), Stored::layers(sample.keys.layers())?);
+    if sample.keys.are_kept() {
+        tensors.insert(KEYS.into(), Stored::layers(sample.keys.layers())?);
+    }
     if let Some(values) = &sample.values {
         let [prompt, decode_keys, decode_values] = VALUES;
         tensors.insert(prompt.into(), Stored::layers(values.prompt())?);
@@ -306,6 +375,9 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
             Stored::layers(values.decode_values())?,
         );
         tensors.insert(OUTPUT_NORMS.into(), Stored::layers(values.output_norms())?);
+        if let Some(grams) = values.output_grams() {
+            tensors.insert(OUTPUT_GRAMS.into(), Stored::layers(grams)?);
+        }
     }
     let observations: Vec<&Observation> = std::iter::once(&sample.oracle)
         .chain(&sample.windows)
@@ -315,13 +387,26 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
             let name = format!("observation.{index}.{part}");
             tensors.insert(name, Stored::Tensor(tensor))
         };
+        if let Some(rows) = observation.query_rows() {
+            put("queries", on_cpu(rows.queries())?);
+            put("log_sum_exp", on_cpu(rows.log_sum_exp())?);
+        }
+        let mut put_places = |positions: &[u32], visible_keys: &[u32]| {
+            put("positions", Tensor::new(positions, &Device::Cpu)?);
+            put("visible_keys", Tensor::new(visible_keys, &Device::Cpu)?);
+            Ok::<_, SessionError>(())
+        };
         match observation.evidence() {
-            Evidence::Queries(rows) => {
-                put("queries", on_cpu(rows.queries())?);
-                put("log_sum_exp", on_cpu(rows.log_sum_exp())?);
-                put("positions", Tensor::new(rows.positions(), &Device::Cpu)?);
-                let visible_keys = Tensor::new(rows.visible_keys(), &Device::Cpu)?;
-                put("visible_keys", visible_keys);
+            Evidence::Queries(rows) => put_places(rows.positions(), rows.visible_keys())?,
+            Evidence::Reduced(reduced) => {
+                put_places(reduced.positions(), reduced.visible_keys())?;
+                for (place, made) in reduced.scores().iter().enumerate() {
+                    put(&format!("reduced.{place}"), made.scores.clone());
+                    put(
+                        &format!("prompt_shares.{place}"),
+                        made.prompt_shares.clone(),
+                    );
+                }
             }
             Evidence::Scores(scores) => {
                 put("scores", on_cpu(scores.tensor())?);

@@ -8,7 +8,8 @@ use candle_core::{Device, Tensor};
 use super::manifest::ModelShape;
 use super::opened_file::OpenedFile;
 use super::sample_file::{
-    CapturedSample, KEYS, METADATA_KEY, OUTPUT_NORMS, SampleHeader, SampleTexts, VALUES,
+    CapturedSample, KEYS, LayerRange, METADATA_KEY, OUTPUT_GRAMS, OUTPUT_NORMS, SampleHeader,
+    SampleTexts, VALUES,
 };
 use super::shape_check;
 use crate::SessionError;
@@ -16,7 +17,8 @@ use crate::attention_rows::PromptKeys;
 use crate::cached_values::CachedValues;
 use crate::model::CapturedRows;
 use crate::observation::{
-    Evidence, Observation, ObservationInfo, QueryRows, ScoreKind, TokenScores,
+    Evidence, Observation, ObservationInfo, QueryRows, ReducedRows, ReducedScores, Reduction,
+    ScoreKind, TokenScores,
 };
 
 /// What to read of tensors by layer and head.
@@ -24,6 +26,8 @@ use crate::observation::{
 pub(super) enum Part {
     /// Everything.
     Whole,
+    /// Some layers.
+    Layers(LayerRange),
     /// One key/value head of a layer, and the query heads that share it.
     HeadGroup { layer: usize, kv_head: usize },
 }
@@ -63,21 +67,18 @@ impl<'a> SampleReader<'a> {
         })
     }
 
-    pub(super) fn header(self) -> SampleHeader {
-        self.header
+    pub(super) fn header(&self) -> &SampleHeader {
+        &self.header
     }
 
     /// The sample, or as much of it as if the model had that part only.
-    pub(super) fn sample(mut self, part: Part) -> Result<CapturedSample, SessionError> {
+    pub(super) fn sample(&mut self, part: Part) -> Result<CapturedSample, SessionError> {
         let end = self.data_start + self.header.tensor_bytes as u64;
         self.file.require_length(end)?;
         let keys = self.keys(part)?;
         let values = self.values(part)?;
         let mut observations = Vec::with_capacity(self.header.observations.len());
-        for (index, info) in std::mem::take(&mut self.header.observations)
-            .into_iter()
-            .enumerate()
-        {
+        for (index, info) in self.header.observations.clone().into_iter().enumerate() {
             observations.push(self.observation(index, info, part)?);
         }
         self.file.require_unchanged()?;
@@ -85,26 +86,46 @@ impl<'a> SampleReader<'a> {
         let oracle = observations
             .next()
             .ok_or_else(|| self.file.damaged(shape_check::NO_DECODE_STAGE))?;
-        Ok(CapturedSample::new(
-            self.header.record,
+        let sample = CapturedSample::new(
+            self.header.record.clone(),
             oracle,
             observations.collect(),
             keys,
             values,
-        ))
+        );
+        Ok(match part {
+            Part::Layers(layers) => sample.as_layers(layers),
+            Part::Whole | Part::HeadGroup { .. } => sample,
+        })
     }
 
     fn keys(&mut self, part: Part) -> Result<PromptKeys, SessionError> {
-        let keys = self.layers(KEYS, part)?;
         let shape = self.shape;
         let (query_heads, sliding_windows) = match part {
             Part::Whole => (shape.query_heads, shape.sliding_windows.clone()),
+            Part::Layers(layers) => {
+                let windows = shape.sliding_windows.iter().skip(layers.first);
+                (
+                    shape.query_heads,
+                    windows.take(layers.count).copied().collect(),
+                )
+            }
             Part::HeadGroup { layer, .. } => {
                 let window = shape.sliding_windows.get(layer).copied().flatten();
                 let group = shape.query_heads.checked_div(shape.kv_heads);
                 (group.unwrap_or_default(), vec![window])
             }
         };
+        if self.table.info(KEYS).is_none() {
+            let kv_heads = match part {
+                Part::Whole | Part::Layers(_) => shape.kv_heads,
+                Part::HeadGroup { .. } => 1,
+            };
+            let tokens = self.header.record.prompt_ids.len();
+            let dims = (sliding_windows.len(), kv_heads, tokens, shape.head_dim);
+            return Ok(PromptKeys::absent(dims, query_heads, sliding_windows));
+        }
+        let keys = self.layers(KEYS, part)?;
         PromptKeys::new(keys, query_heads, sliding_windows).map_err(|error| self.unfit(error))
     }
 
@@ -119,6 +140,10 @@ impl<'a> SampleReader<'a> {
             self.layers(decode_keys, part)?,
             self.layers(decode_values, part)?,
             self.layers(OUTPUT_NORMS, part)?,
+            match self.table.info(OUTPUT_GRAMS) {
+                Some(_) => Some(self.layers(OUTPUT_GRAMS, part)?),
+                None => None,
+            },
         );
         values.map(Some).map_err(|error| self.unfit(error))
     }
@@ -136,7 +161,10 @@ impl<'a> SampleReader<'a> {
         info: ObservationInfo,
         part: Part,
     ) -> Result<Observation, SessionError> {
-        let evidence = self.evidence(index, info.ready_made, part);
+        let evidence = match &info.reduced {
+            Some(reductions) => self.reduced(index, reductions, part).map(Evidence::Reduced),
+            None => self.evidence(index, info.ready_made, part),
+        };
         evidence
             .and_then(|evidence| Observation::new(info, evidence))
             .map_err(|error| self.unfit(error))
@@ -155,17 +183,46 @@ impl<'a> SampleReader<'a> {
                 &read("scores", part)?,
             )?));
         }
+        let rows = self.query_rows(index, part)?;
+        Ok(Evidence::Queries(rows))
+    }
+
+    fn query_rows(&mut self, index: usize, part: Part) -> Result<QueryRows, SessionError> {
+        let mut read = |name: &str, part| self.tensor(&format!("observation.{index}.{name}"), part);
         let rows = CapturedRows {
             queries: read("queries", part)?,
             log_sum_exp: read("log_sum_exp", part)?,
         };
         let positions = read("positions", Part::Whole)?.to_vec1()?;
         let visible_keys = read("visible_keys", Part::Whole)?.to_vec1()?;
-        Ok(Evidence::Queries(QueryRows::new(
-            rows,
-            positions,
-            visible_keys,
-        )?))
+        QueryRows::new(rows, positions, visible_keys)
+    }
+
+    /// Scores in place of keys, and the queries if they were kept.
+    fn reduced(
+        &mut self,
+        index: usize,
+        reductions: &[Reduction],
+        part: Part,
+    ) -> Result<ReducedRows, SessionError> {
+        let name = |part: &str| format!("observation.{index}.{part}");
+        let mut scores = Vec::with_capacity(reductions.len());
+        for (place, &reduction) in reductions.iter().enumerate() {
+            scores.push(ReducedScores {
+                reduction,
+                scores: self.tensor(&name(&format!("reduced.{place}")), part)?,
+                prompt_shares: self.tensor(&name(&format!("prompt_shares.{place}")), part)?,
+            });
+        }
+        let queries = match self.table.info(&name("queries")) {
+            Some(_) => Some(self.query_rows(index, part)?),
+            None => None,
+        };
+        let places = ["positions", "visible_keys"];
+        let places = places.map(|part| self.tensor(&name(part), Part::Whole));
+        let [positions, visible_keys] = places;
+        let places = [positions?.to_vec1()?, visible_keys?.to_vec1()?];
+        Ok(ReducedRows::new(places, scores, queries))
     }
 
     /// Reads the bytes of a tensor, or of a part of one `[L, heads, ...]`, and makes it one of candle's.
@@ -201,8 +258,15 @@ impl Part {
     /// Shape of this part of a tensor, and how many of its numbers stand before it. One score row for all heads is
     /// part of every group.
     fn of(self, dims: &[usize], kv_heads: usize) -> (Vec<usize>, usize) {
-        let (Self::HeadGroup { layer, kv_head }, [_, heads, rest @ ..]) = (self, dims) else {
-            return (dims.to_vec(), 0);
+        let (layer, kv_head, heads, rest) = match (self, dims) {
+            (Self::HeadGroup { layer, kv_head }, [_, heads, rest @ ..]) => {
+                (layer, kv_head, heads, rest)
+            }
+            (Self::Layers(layers), [_, rest @ ..]) => {
+                let numbers: usize = rest.iter().product();
+                return ([&[layers.count], rest].concat(), layers.first * numbers);
+            }
+            _ => return (dims.to_vec(), 0),
         };
         let (first, count) = if heads.is_multiple_of(kv_heads) {
             let group = heads / kv_heads.max(1);
@@ -239,5 +303,12 @@ mod tests {
         // scores [L, 1, T] that all heads share
         assert_eq!(part.of(&[4, 1, 5], 2), (vec![1, 1, 5], 2 * 5));
         assert_eq!(Part::Whole.of(&[4, 6, 7], 2), (vec![4, 6, 7], 0));
+        // two layers behind the first one
+        let two = Part::Layers(LayerRange {
+            first: 1,
+            count: 2,
+            of: 4,
+        });
+        assert_eq!(two.of(&[4, 6, 7], 2), (vec![2, 6, 7], 6 * 7));
     }
 }

@@ -9,7 +9,7 @@ use super::journal;
 use super::manifest::{MANIFEST_FILE, MOST_BYTES, Manifest, SampleState};
 use super::opened_file::OpenedFile;
 use super::parts;
-use super::sample_file::{CapturedSample, SampleHeader};
+use super::sample_file::{CapturedSample, LayerRange, SampleHeader};
 use super::sample_reader::{Part, SampleReader};
 use super::verified::VerifiedFiles;
 use crate::SessionError;
@@ -140,6 +140,19 @@ impl Session {
         self.verified(index)?.sample(Part::Whole)
     }
 
+    /// Opens a sample to load some of its layers at a time: the file is hashed once, as in
+    /// [`load_sample`](Self::load_sample), and of its tensors no more is held than what is asked for.
+    ///
+    /// # Errors
+    /// As [`load_sample`](Self::load_sample).
+    pub fn open_sample(&self, index: usize) -> Result<OpenSample<'_>, SessionError> {
+        let layers = self.manifest.shape.layers;
+        Ok(OpenSample {
+            reader: self.verified(index)?,
+            layers,
+        })
+    }
+
     /// Loads of a sample what one key/value head of a layer needs: the sample as if the model had this layer only, with
     /// this key/value head and the H / G query heads that share it; all are number 0 there. Reads a L * G-th of
     /// the tensors, after the file was hashed once as in [`load_sample`](Self::load_sample).
@@ -172,7 +185,9 @@ impl Session {
     pub fn load_record(&self, index: usize) -> Result<SampleHeader, SessionError> {
         let (path, _) = self.file_of(index)?;
         let file = OpenedFile::open(&path)?;
-        Ok(SampleReader::new(file, &self.manifest.shape)?.header())
+        Ok(SampleReader::new(file, &self.manifest.shape)?
+            .header()
+            .clone())
     }
 
     /// Sees that a finished sample's file is the one that was written, and that its parts fit each other and the
@@ -181,7 +196,7 @@ impl Session {
     /// # Errors
     /// As [`load_sample`](Self::load_sample).
     pub fn check_sample(&self, index: usize) -> Result<SampleHeader, SessionError> {
-        Ok(self.verified(index)?.header())
+        Ok(self.verified(index)?.header().clone())
     }
 
     /// The file of a finished sample and its SHA-256.
@@ -208,6 +223,37 @@ impl Session {
             reason,
             path: self.path.clone(),
         }
+    }
+}
+
+/// A finished sample whose file was found to be the one that was written, and is open.
+pub struct OpenSample<'a> {
+    reader: SampleReader<'a>,
+    layers: usize,
+}
+
+impl OpenSample<'_> {
+    /// What stands before its tensors.
+    pub fn header(&self) -> &SampleHeader {
+        self.reader.header()
+    }
+
+    /// The sample as if the model had `count` layers from layer `first` on, which are number 0 and up there; of the
+    /// last layers as many as there are. [`CapturedSample::layers`] says which they are.
+    ///
+    /// # Errors
+    /// [`SessionError::Session`] for a file that was changed since it was opened; [`SessionError::Internal`] for no
+    /// layer.
+    pub fn layers(&mut self, first: usize, count: usize) -> Result<CapturedSample, SessionError> {
+        let of = self.layers;
+        let count = count.min(of.saturating_sub(first));
+        if count == 0 {
+            return Err(SessionError::Internal {
+                reason: format!("none of {of} layers from layer {first} on were asked for"),
+            });
+        }
+        self.reader
+            .sample(Part::Layers(LayerRange { first, count, of }))
     }
 }
 

@@ -4,7 +4,7 @@
 use safetensors::tensor::Metadata;
 
 use super::manifest::ModelShape;
-use super::sample_file::{KEYS, OUTPUT_NORMS, SampleHeader, VALUES};
+use super::sample_file::{KEYS, OUTPUT_GRAMS, OUTPUT_NORMS, SampleHeader, VALUES};
 use crate::observation::ObservationInfo;
 
 /// What to say of a file without an oracle.
@@ -27,7 +27,12 @@ pub(super) fn check(
         ));
     }
     let expected = [shape.layers, shape.kv_heads, tokens, shape.head_dim];
-    same(KEYS, dims(table, KEYS)?, &expected)?;
+    match table.info(KEYS) {
+        Some(keys) => same(KEYS, &keys.shape, &expected)?,
+        // what is left without them says so itself
+        None if has_no_rows(header) => {}
+        None => return Err(missing(KEYS)),
+    }
     let oracle = header.observations.first().ok_or(NO_DECODE_STAGE)?;
     if oracle.ready_made.is_some() {
         return Err("its decode stage has no queries".to_owned());
@@ -37,6 +42,12 @@ pub(super) fn check(
         check_observation(index, info, table, shape, tokens)?;
     }
     check_record(header, oracle, tokens)
+}
+
+/// Whether every observation is of scores, ready-made or in place of rows.
+fn has_no_rows(header: &SampleHeader) -> bool {
+    let mut observations = header.observations.iter();
+    observations.all(|info| info.reduced.is_some() || info.ready_made.is_some())
 }
 
 /// All of them, or none.
@@ -52,6 +63,15 @@ fn check_values(
     }
     let norms = [shape.layers, shape.query_heads, tokens];
     same(OUTPUT_NORMS, dims(table, OUTPUT_NORMS)?, &norms)?;
+    if let Some(found) = table.info(OUTPUT_GRAMS) {
+        let expected = [
+            shape.layers,
+            shape.query_heads,
+            shape.head_dim,
+            shape.head_dim,
+        ];
+        same(OUTPUT_GRAMS, &found.shape, &expected)?;
+    }
     let [_, decode_keys, _] = VALUES;
     let found = dims(table, decode_keys)?.get(2).copied();
     let behind = found.unwrap_or_default().max(oracle.token_ids.len());
@@ -71,6 +91,24 @@ fn check_observation(
 ) -> Result<(), String> {
     let label = &info.label;
     let dims = |part: &str| dims(table, &format!("observation.{index}.{part}"));
+    if let Some(reductions) = &info.reduced {
+        for place in 0..reductions.len() {
+            let scores = [shape.layers, shape.query_heads, tokens];
+            let found = dims(&format!("reduced.{place}"))?;
+            same(&format!("scores of '{label}'"), found, &scores)?;
+            let found = dims(&format!("prompt_shares.{place}"))?;
+            same(&format!("prompt shares of '{label}'"), found, &scores[..2])?;
+        }
+        let rows: usize = dims("positions")?.iter().product();
+        same(
+            &format!("rows of '{label}'"),
+            dims("visible_keys")?,
+            &[rows],
+        )?;
+        if dims("queries").is_err() {
+            return Ok(());
+        }
+    }
     if info.ready_made.is_none() {
         let rows: usize = dims("positions")?.iter().product();
         let expected = [shape.layers, shape.query_heads, rows];

@@ -1,4 +1,4 @@
-//! A smaller session from a larger one: without values, or with 16-bit numbers.
+//! A smaller session from a larger one: without values or keys, or with 16-bit numbers.
 
 use std::path::Path;
 
@@ -94,8 +94,15 @@ pub(super) fn require_can_shrink(session: &Session, shrink: Shrink) -> Result<()
             "the session is not finished; go on with it by kvlens capture --resume first",
         );
     }
-    if shrink.keep.has_values() && !manifest.plan.keep().has_values() {
-        return refused("the session keeps no values that could be left");
+    let (kept, left) = (manifest.plan.keep(), shrink.keep);
+    match (kept.holds(left), left.has_values()) {
+        (true, _) => {}
+        (false, true) => return refused("the session keeps no values that could be left"),
+        (false, false) => {
+            return refused(&format!(
+                "the session keeps {kept} alone, of which {left} cannot be made"
+            ));
+        }
     }
     Ok(())
 }
@@ -129,7 +136,9 @@ pub(super) fn shrink_each(
         on_sample(index, session.sample_count());
         let whole = session.load_sample(index)?;
         let part = whole.shrunk(shrink)?;
-        told.largest_change = told.largest_change.max(change(&whole, &part)?);
+        if shrink.numbers.is_some() && part.keys().are_kept() {
+            told.largest_change = told.largest_change.max(change(&whole, &part)?);
+        }
         let before = session.path().join(file.as_str());
         // the samples of a session in parts lie in their part's folder
         *file = sample_file_name(place);
@@ -147,15 +156,16 @@ pub(super) fn shrink_each(
 impl CapturedSample {
     fn shrunk(&self, shrink: Shrink) -> Result<Self, SessionError> {
         let dtype = shrink.numbers.map(HalfFormat::dtype);
-        let windows = self.windows().iter();
+        let kept = self.clone().kept(shrink.keep)?;
+        let windows = kept.windows().iter();
         Ok(Self::new(
-            self.record.clone(),
-            self.oracle().converted(dtype)?,
+            kept.record.clone(),
+            kept.oracle().converted(dtype)?,
             windows
                 .map(|window| window.converted(dtype))
                 .collect::<Result<_, _>>()?,
-            self.keys().converted(dtype)?,
-            match self.values().filter(|_| shrink.keep.has_values()) {
+            kept.keys().converted(dtype)?,
+            match kept.values() {
                 Some(values) => Some(values.converted(dtype)?),
                 None => None,
             },

@@ -51,7 +51,8 @@ pub(crate) fn found_in_file(
     if !recount {
         return Some(entry.state.clone());
     }
-    let record = SampleReader::new(opened, shape).ok()?.header().record;
+    let reader = SampleReader::new(opened, shape).ok()?;
+    let record = &reader.header().record;
     (record.id == entry.id).then(|| SampleState::Finished {
         file: file.clone(),
         sha256: sha256.clone(),

@@ -18,6 +18,7 @@ mod random;
 mod registry;
 mod run;
 mod score_file;
+mod score_table;
 mod scoring_options;
 mod seed;
 mod soft_tokens;

@@ -166,7 +166,7 @@ const KINDS: &[WindowKind] = &[
         name: "file",
         example: "file:scores.safetensors",
         syntax: "file:PATH[,name=NAME]",
-        summary: "scores that another program made, from a safetensors file; not attention",
+        summary: "scores that another program made, from a safetensors file or a Parquet table; not attention",
         in_all: false,
         build: score_file,
     },

@@ -170,6 +170,7 @@ impl<'a> Run<'a> {
                 (rows.count(), scoring, rows.bytes())
             }
             Evidence::Scores(scores) => (work.rows, 0.0, scores.bytes()),
+            Evidence::Reduced(rows) => (rows.positions().len(), 0.0, rows.bytes()),
         };
         Cost {
             rows,

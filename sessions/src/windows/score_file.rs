@@ -5,6 +5,8 @@
 //! each key/value head or one for each query head. Its metadata has one key, `kvlens`: JSON with `format_version` (1)
 //! and `pooled`, whether the scores are smoothed along positions already; then `pool=` is refused.
 //!
+//! Or a Parquet table (a file of that ending) with one row for each score, see [`score_table`](super::score_table).
+//!
 //! A prompt is found by its ids, so a file for other prompts or another tokenizer is refused and not misread. What the
 //! method always keeps is said by `recent=N` and `sinks=N` of the window.
 
@@ -17,6 +19,7 @@ use kvlens_datasets::read_at_most;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
+use super::score_table;
 use super::window::Unloaded;
 use super::{Observe, Observed, Run, Window, WindowOptions, registered};
 use crate::SessionError;
@@ -49,11 +52,19 @@ struct ScoreFile {
     pools: bool,
 }
 
-/// The file's bytes, of which a prompt's part is looked at when it is observed.
+/// The prompts of a file.
 struct LoadedScores {
     path: PathBuf,
-    bytes: Vec<u8>,
+    prompts: Vec<ScoredPrompt>,
     sha256: String,
+}
+
+/// One prompt with its scores.
+pub(super) struct ScoredPrompt {
+    /// Ids of its T tokens.
+    pub(super) ids: Vec<i64>,
+    /// `[L, heads, T]`, in the file's format.
+    pub(super) scores: Tensor,
 }
 
 /// From `file:PATH[,name=NAME]`.
@@ -103,17 +114,27 @@ impl Unloaded for ScoreFile {
 
     fn load(self: Box<Self>, model: &Model) -> Result<Box<dyn Observe>, SessionError> {
         let bytes = self.read()?;
-        let header = header(&bytes, &self.path)?;
-        if header.pooled && self.pools {
-            return Err(refused(
-                &self.path,
-                "holds scores that are pooled already; leave out pool=",
-            ));
-        }
+        let is_table = self
+            .path
+            .extension()
+            .is_some_and(|ending| ending == "parquet");
+        let prompts = match is_table {
+            true => score_table::read(&self.path)?,
+            false => {
+                let header = header(&bytes, &self.path)?;
+                if header.pooled && self.pools {
+                    return Err(refused(
+                        &self.path,
+                        "holds scores that are pooled already; leave out pool=",
+                    ));
+                }
+                prompts(&bytes, &self.path)?
+            }
+        };
         let loaded = LoadedScores {
             sha256: sha256_hex(&bytes),
             path: self.path,
-            bytes,
+            prompts,
         };
         loaded.check(model.config())?;
         Ok(Box::new(loaded))
@@ -144,78 +165,71 @@ fn header(bytes: &[u8], path: &Path) -> Result<Header, SessionError> {
     Ok(header)
 }
 
-impl LoadedScores {
-    fn tensors(&self) -> Result<SafeTensors<'_>, SessionError> {
-        SafeTensors::deserialize(&self.bytes)
-            .map_err(|error| refused(&self.path, &format!("is damaged ({error})")))
+/// The prompts of a safetensors file in their order.
+fn prompts(bytes: &[u8], path: &Path) -> Result<Vec<ScoredPrompt>, SessionError> {
+    let tensors = SafeTensors::deserialize(bytes)
+        .map_err(|error| refused(path, &format!("is damaged ({error})")))?;
+    let mut prompts = Vec::new();
+    for index in 0.. {
+        let Ok(ids) = tensors.tensor(&format!("{index}.prompt_ids")) else {
+            break;
+        };
+        let name = format!("{index}.scores");
+        let scores = tensors
+            .tensor(&name)
+            .map_err(|_| refused(path, &format!("has no tensor '{name}'")))?;
+        let ids = ids.load(&Device::Cpu)?.to_dtype(DType::I64)?;
+        prompts.push(ScoredPrompt {
+            ids: ids.flatten_all()?.to_vec1()?,
+            scores: scores.load(&Device::Cpu)?,
+        });
     }
+    match prompts.is_empty() {
+        true => Err(refused(
+            path,
+            "holds no prompt: there is no tensor '0.prompt_ids'",
+        )),
+        false => Ok(prompts),
+    }
+}
 
+impl LoadedScores {
     /// Refuses scores that are of another model.
     fn check(&self, config: &ModelConfig) -> Result<(), SessionError> {
-        let tensors = self.tensors()?;
-        let mut found = 0;
-        for index in 0.. {
-            let Ok(ids) = tensors.tensor(&format!("{index}.prompt_ids")) else {
-                break;
-            };
-            let name = format!("{index}.scores");
-            let scores = tensors
-                .tensor(&name)
-                .map_err(|_| refused(&self.path, &format!("has no tensor '{name}'")))?;
-            let tokens: usize = ids.shape().iter().product();
+        for (index, prompt) in self.prompts.iter().enumerate() {
+            let tokens = prompt.ids.len();
             let heads = [1, config.kv_heads, config.query_heads];
-            let fits = |heads: &usize| scores.shape() == [config.layers, *heads, tokens];
+            let fits = |heads: &usize| prompt.scores.dims() == [config.layers, *heads, tokens];
             if !heads.iter().any(fits) {
                 return Err(refused(
                     &self.path,
                     &format!(
-                        "has scores {:?} in '{name}', where the model and its prompt ask for [{}, {} or {} or 1, {tokens}]",
-                        scores.shape(),
+                        "has scores {:?} of its prompt {index}, where the model and the prompt ask for [{}, {} or {} or 1, {tokens}]",
+                        prompt.scores.dims(),
                         config.layers,
                         config.kv_heads,
                         config.query_heads
                     ),
                 ));
             }
-            found += 1;
         }
-        match found {
-            0 => Err(refused(
-                &self.path,
-                "holds no prompt: there is no tensor '0.prompt_ids'",
-            )),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// The scores of the prompt with these ids.
     fn of(&self, prompt_ids: &[u32]) -> Result<Tensor, SessionError> {
-        let tensors = self.tensors()?;
-        for index in 0.. {
-            let Ok(ids) = tensors.tensor(&format!("{index}.prompt_ids")) else {
-                break;
-            };
-            let ids = ids.load(&Device::Cpu)?.to_dtype(DType::I64)?;
-            let ids: Vec<i64> = ids.flatten_all()?.to_vec1()?;
-            if ids
-                .iter()
-                .copied()
-                .eq(prompt_ids.iter().map(|&id| i64::from(id)))
-            {
-                let name = format!("{index}.scores");
-                let scores = tensors
-                    .tensor(&name)
-                    .map_err(|_| refused(&self.path, &format!("has no tensor '{name}'")))?;
-                return Ok(scores.load(&Device::Cpu)?.to_dtype(DType::F32)?);
-            }
+        let ids = || prompt_ids.iter().map(|&id| i64::from(id));
+        let mut prompts = self.prompts.iter();
+        match prompts.find(|prompt| prompt.ids.iter().copied().eq(ids())) {
+            Some(prompt) => Ok(prompt.scores.to_dtype(DType::F32)?),
+            None => Err(SessionError::Plan {
+                reason: format!(
+                    "no prompt of the file has the ids of this one of {} tokens; score the same prompts with the same tokenizer: {}",
+                    prompt_ids.len(),
+                    self.path.display()
+                ),
+            }),
         }
-        Err(SessionError::Plan {
-            reason: format!(
-                "no prompt of the file has the ids of this one of {} tokens; score the same prompts with the same tokenizer: {}",
-                prompt_ids.len(),
-                self.path.display()
-            ),
-        })
     }
 }
 
@@ -230,7 +244,7 @@ impl Observe for LoadedScores {
     }
 }
 
-fn refused(path: &Path, what: &str) -> SessionError {
+pub(super) fn refused(path: &Path, what: &str) -> SessionError {
     SessionError::Plan {
         reason: format!("the file of scores {what}: {}", path.display()),
     }

@@ -280,9 +280,10 @@ impl ReadyWindow {
             keep_rule: description.keep_rule,
             token_ids: observed.token_ids,
             ready_made: match &observed.evidence {
-                Evidence::Queries(_) => None,
+                Evidence::Queries(_) | Evidence::Reduced(_) => None,
                 Evidence::Scores(scores) => Some(scores.kind()),
             },
+            reduced: None,
             cost,
         };
         Observation::new(info, observed.evidence)

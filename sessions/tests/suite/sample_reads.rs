@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::common::{demo_model, demo_samples, plan, run_capture, values};
-use kvlens_sessions::{CapturePlan, Keep, Session, StartMode};
+use kvlens_sessions::{CapturePlan, Keep, OutputPlace, Session, StartMode};
 
 /// A session of one sample, and the sample's file.
 fn captured(folder: &Path, windows: &[&str]) -> (PathBuf, PathBuf) {
@@ -224,7 +224,9 @@ fn values_are_kept_where_the_plan_says_so() {
     let rows = |sample: &kvlens_sessions::CapturedSample, layer, head| {
         let rows = sample.oracle().query_rows().unwrap();
         let reads = sample.values().unwrap();
-        reads.reads(sample.keys(), rows, layer, head).unwrap()
+        let at = [OutputPlace::Head, OutputPlace::Projected];
+        let reads = at.map(|at| reads.reads(sample.keys(), rows, layer, head, at).unwrap());
+        reads.concat()
     };
     assert_eq!(
         values(&part.values().unwrap().output_norms()[0]),

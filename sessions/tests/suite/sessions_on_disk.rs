@@ -350,7 +350,7 @@ fn damaged_sessions_are_refused_with_a_sentence() {
         std::fs::write(&manifest, text.replace(from, to)).unwrap();
         open_error(&out)
     };
-    assert!(edited("\"format_version\": 3", "\"format_version\": 4").contains("newer KVLens"));
+    assert!(edited("\"format_version\": 4", "\"format_version\": 5").contains("newer KVLens"));
     assert!(edited("sample-00000.safetensors", "../sample-00000.safetensors").contains("outside"));
     assert!(edited("\"samples\"", "\"simples\"").contains("damaged"));
     std::fs::write(&manifest, &text[..text.len() / 2]).unwrap();
@@ -373,7 +373,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     // of the version before manifests had a hash of their own: what is in it must fit all the same
     let good = good
         .replace("manifest_sha256", "not_looked_at")
-        .replace("\"format_version\": 3", "\"format_version\": 2");
+        .replace("\"format_version\": 4", "\"format_version\": 2");
     let load_error = || {
         Session::open(&out)
             .unwrap()
@@ -481,7 +481,7 @@ fn a_session_of_the_first_format_still_opens() {
     let path = out.join("manifest.json");
     let manifest = std::fs::read_to_string(&path).unwrap();
     let older = manifest
-        .replace("\"format_version\": 3", "\"format_version\": 1")
+        .replace("\"format_version\": 4", "\"format_version\": 1")
         .replace("manifest_sha256", "unknown_then")
         .replace("text_rules", "unknown_too")
         .replace(",\n    \"repeat_cost\": 1", "");

@@ -416,7 +416,9 @@ impl<'a> FigureJob<'a> {
         };
         if self.kind.is_about_one_budget() || self.kind == KindChoice::HitRate {
             let budgets = self.budgets(facts.prompt_tokens);
-            warnings.of_final_budgets(facts, &measured.windows, &budgets, watch);
+            let windows = measured.windows.iter();
+            let windows = windows.map(|window| (window.label.as_str(), window.own_budgets()));
+            warnings.of_final_budgets(facts, windows, &budgets, watch);
         }
     }
 

@@ -24,7 +24,7 @@ impl Sampled<'_> {
         for window in job.in_order(&self.measured.windows, |window| &window.label) {
             let heads = window.comparison.heads;
             let mean = |values: &[f64]| job.heads.mean(values.iter().copied(), heads);
-            if let Some(values) = needle_values(record, window, budget, mean) {
+            if let Some(values) = needle_values(record, &window.comparison, budget, mean) {
                 let sample = (self.content, place);
                 let evicted_score = job.scores.of(self.content, &window.label, job.budget);
                 let values = NeedleValues {

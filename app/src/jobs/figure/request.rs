@@ -133,6 +133,7 @@ fn scoring_words(options: &MeasureOptions) -> Vec<String> {
         exempt,
         keep_recent,
         oracle,
+        through,
     } = options;
     let compare = (*compare != Compare::default()).then(|| compare.to_string());
     flag("--compare", compare);
@@ -165,6 +166,10 @@ fn scoring_words(options: &MeasureOptions) -> Vec<String> {
     flag("--weight", text(weight));
     let weight = oracle.weight.as_ref().map(|it| it as _);
     flag("--oracle-weight", text(weight));
+    flag(
+        "--through",
+        (!through.is_head()).then(|| through.to_string()),
+    );
     words
 }
 

@@ -3,7 +3,7 @@
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{Cost, ScoreKind};
 
-use crate::measurement::MeasuredWindow;
+use super::numbers::WindowNumbers;
 
 /// Costs summed over samples, by window in the order of the plan.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub struct WindowCosts {
 
 impl CostSummary {
     /// Adds what one sample cost.
-    pub fn add(&mut self, oracle: &Cost, windows: &[MeasuredWindow]) {
+    pub fn add(&mut self, oracle: &Cost, windows: &[WindowNumbers]) {
         self.add_window(DECODE_LABEL, ScoreKind::Attention, oracle);
         for window in windows {
             self.add_window(&window.label, window.score_kind, &window.cost);

@@ -1,6 +1,7 @@
 //! Every window of captured sessions against the decode stage, into tables.
 
 mod costs;
+mod numbers;
 mod pairs;
 mod question_tables;
 mod tables;
@@ -10,10 +11,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::needle::NeedleGrids;
-use kvlens_analysis::tables::SampleContext;
+use kvlens_analysis::tables::{ImportanceInput, SampleContext};
 use kvlens_analysis::{Budget, Collection, Metric, SampleGroup, SampleKey};
 use kvlens_sessions::windows::DECODE_LABEL;
-use kvlens_sessions::{CapturedSample, ScoreKind, Session};
+use kvlens_sessions::{ModelShape, OpenSample, SampleHeader, ScoreKind, Session};
 
 use super::budgets::SampleBudgets;
 use super::failure::{Failure, refuse_contradiction, stop_if_cancelled};
@@ -24,7 +25,7 @@ use super::provenance::Provenance;
 use super::{Cancel, HIT_RATE_BUDGETS, SEED, SampleFacts, Warnings, Watch};
 use crate::measurement::needle::add_needle;
 use crate::measurement::places::Sweep;
-use crate::measurement::{MeasureOptions, MeasuredSample, measure_sample};
+use crate::measurement::{MeasureOptions, measure_sample, rank_side};
 
 pub use costs::{CostSummary, WindowCosts};
 pub use pairs::Pairs;
@@ -32,7 +33,7 @@ pub use question_tables::{Question, Questions};
 pub use tables::{TableChoice, is_of_all_samples, is_written_by_measure};
 pub(super) use tables::{clamped, sample_context};
 
-use question_tables::AskedSample;
+use numbers::{Asking, SampleNumbers};
 use tables::{CollectedSamples, Tables};
 
 /// The last prompt window of SnapKV, moved by half its width.
@@ -149,14 +150,28 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
         run.warn_about_session(session);
         for index in 0..session.sample_count() {
             stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
-            let captured = session.load_sample(index)?;
-            run.progress.sample(done, count, &captured.record.id);
-            run.add(session, &captured)
-                .with_context(|| format!("sample '{}'", captured.record.id))?;
+            let sample = session.open_sample(index)?;
+            let id = sample.header().record.id.clone();
+            run.progress.sample(done, count, &id);
+            run.add(session, sample, cancel)
+                .with_context(|| format!("sample '{id}'"))?;
             done += 1;
         }
     }
     run.finish(cancel)
+}
+
+/// Scores of one kind that are held at once, over sides, heads and tokens. Each comes with an unpooled one, a rank and a
+/// place, and with what makes them: some 20 bytes.
+const SCORES_AT_ONCE: usize = 1 << 24;
+
+/// How many of a sample's layers are measured at once: one at least, and as many as the scores of all windows, the decode
+/// stage and its mass leave room for. A short prompt keeps all cores busy so.
+fn layers_at_once(shape: &ModelShape, header: &SampleHeader) -> usize {
+    let sides = header.windows().len() + 2;
+    let tokens = header.record.prompt_ids.len();
+    let of_layer = sides.saturating_mul(shape.query_heads.saturating_mul(tokens));
+    (SCORES_AT_ONCE / of_layer.max(1)).max(1)
 }
 
 struct Run<'a> {
@@ -172,8 +187,14 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn add(&mut self, session: &Session, captured: &CapturedSample) -> Result<()> {
-        let record = &captured.record;
+    fn add(
+        &mut self,
+        session: &Session,
+        mut sample: OpenSample<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let header = sample.header().clone();
+        let record = &header.record;
         let facts = SampleFacts {
             id: &record.id,
             prompt_tokens: record.prompt_ids.len(),
@@ -186,43 +207,98 @@ impl Run<'_> {
             return Ok(());
         }
         let budgets = SampleBudgets::new(&self.job.budgets, facts.prompt_tokens);
-        let sliding_windows = &session.manifest().shape.sliding_windows;
-        self.warn_about_sample(captured, facts, &budgets, sliding_windows);
+        let shape = &session.manifest().shape;
+        self.warn_about_sample(facts, &budgets, &shape.sliding_windows);
         self.progress.stage("measure", 0, facts.prompt_tokens);
-        let compared = self.compared_budgets(&budgets, facts.prompt_tokens);
-        let sample = measure_sample(captured, options, |_| compared.clone())?.joined();
-        let asked_tokens = budgets.tokens(facts.prompt_tokens);
-        self.warnings
-            .of_final_budgets(facts, &sample.windows, &asked_tokens, &*self.progress);
+        let asking = Asking {
+            options,
+            budgets: &budgets.applying,
+            pairs: &self.job.pairs,
+            questions: &self.job.questions,
+            rope: shape.rope.as_ref(),
+        };
+        let at_once = layers_at_once(shape, &header);
+        let numbers = self.numbers(&mut sample, asking, (shape.layers, at_once), cancel)?;
+        self.warn_about_numbers(facts, &numbers, &budgets);
         let key = sample_key(session, record);
         let context = sample_context(session, self.model_names.name(session), record, &key);
-        let oracle_cost = captured.oracle().cost();
-        let asked = &budgets.applying;
-        self.tables
-            .add(&context, &sample, oracle_cost, asked, options.exempt)?;
-        self.tables
-            .add_pairs(&context, &sample, &self.job.pairs, asked)?;
-        let all_answered = self.tables.add_answers(AskedSample {
-            context: &context,
-            captured,
-            measured: &sample,
-            options,
-            rope: session.manifest().shape.rope.as_ref(),
-            budgets: asked,
-        })?;
-        if !all_answered {
-            self.warnings.of_places(facts, &*self.progress);
+        self.tables.add(&context, &numbers, &budgets.applying)?;
+        if self.tables.has_importance() {
+            self.add_importance(&mut sample, &context, &numbers, (shape.layers, at_once))?;
         }
-        self.collect(&context, &key, &sample, asked);
-        self.costs.add(oracle_cost, &sample.windows);
+        self.collect(&context, &key, &numbers, &budgets.applying);
+        self.costs.add(&numbers.oracle_cost, &numbers.windows);
         self.progress
             .stage("measure", facts.prompt_tokens, facts.prompt_tokens);
         Ok(())
     }
 
+    /// Measures some layers after the other.
+    fn numbers(
+        &mut self,
+        sample: &mut OpenSample<'_>,
+        asking: Asking<'_>,
+        (layers, at_once): (usize, usize),
+        cancel: &Cancel,
+    ) -> Result<SampleNumbers> {
+        let prompt_tokens = sample.header().record.prompt_ids.len();
+        let compared = self.compared_budgets(asking.budgets, prompt_tokens);
+        let mut all: Option<SampleNumbers> = None;
+        for first in (0..layers).step_by(at_once) {
+            stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
+            let captured = sample.layers(first, at_once)?;
+            let of_part = || {
+                let part = measure_sample(&captured, asking.options, |_| compared.clone())?;
+                SampleNumbers::of(&captured, &part.joined(), asking)
+            };
+            let part = match at_once < layers {
+                true => of_part().with_context(|| {
+                    format!("in the layers from {first} on, of which it is number 0 here")
+                }),
+                false => of_part(),
+            }?;
+            match &mut all {
+                Some(all) => all.append(part)?,
+                None => all = Some(part),
+            }
+            let tokens = prompt_tokens * (first + at_once).min(layers) / layers;
+            self.progress.stage("measure", tokens, prompt_tokens);
+        }
+        all.context("the session's model has no layers")
+    }
+
+    /// Every score, one side after the other as the table has them.
+    fn add_importance(
+        &mut self,
+        sample: &mut OpenSample<'_>,
+        context: &SampleContext,
+        numbers: &SampleNumbers,
+        (layers, at_once): (usize, usize),
+    ) -> Result<()> {
+        let windows = numbers.windows.iter().flat_map(|window| &window.observed);
+        let labels = windows.map(|observed| Some(observed.label.as_str()));
+        for label in std::iter::once(None).chain(labels) {
+            for first in (0..layers).step_by(at_once) {
+                let captured = sample.layers(first, at_once)?;
+                let ranked = rank_side(&captured, &self.job.options, label)?;
+                self.tables.add_importance(ImportanceInput {
+                    sample: context,
+                    window: label.unwrap_or(DECODE_LABEL),
+                    first_layer: first,
+                    token_ids: &numbers.record.prompt_ids,
+                    token_texts: &numbers.record.token_texts,
+                    importance: &ranked.importance,
+                    rankings: &ranked.rankings,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The asked budgets that apply, and of the others those that are not nearly the whole prompt, in tokens.
-    fn compared_budgets(&self, asked: &SampleBudgets, prompt_tokens: usize) -> Vec<usize> {
-        let mut tokens = asked.tokens(prompt_tokens);
+    fn compared_budgets(&self, asked: &[Budget], prompt_tokens: usize) -> Vec<usize> {
+        let asked = asked.iter();
+        let mut tokens: Vec<usize> = asked.map(|budget| budget.tokens(prompt_tokens)).collect();
         let most = LARGEST_SHARE * prompt_tokens as f64;
         let more = HIT_RATE_BUDGETS.into_iter();
         tokens.extend(more.filter(|&budget| budget as f64 <= most));
@@ -235,7 +311,7 @@ impl Run<'_> {
         &mut self,
         context: &SampleContext,
         key: &SampleKey,
-        sample: &MeasuredSample,
+        sample: &SampleNumbers,
         budgets: &[Budget],
     ) {
         let windows: Vec<CollectedWindow<'_>> = sample
@@ -245,7 +321,7 @@ impl Run<'_> {
                 label: &window.label,
                 score_kind: window.score_kind.name(),
                 comparison: &window.comparison,
-                ceiling: window.ceiling.as_deref(),
+                ceiling: window.ceiling.as_ref(),
             })
             .collect();
         let decode = CollectedWindow {
@@ -266,7 +342,10 @@ impl Run<'_> {
             prompt_tokens: sample.record.prompt_ids.len(),
         };
         self.collection.add(&group, collected, &windows);
-        add_needle(&mut self.needles, &group, &key.content, sample, budgets);
+        let windows = sample.windows.iter();
+        let windows = windows.map(|window| (window.label.as_str(), &window.comparison));
+        let (needles, record) = (&mut self.needles, &sample.record);
+        add_needle(needles, (&group, &key.content), record, windows, budgets);
         self.decode.add(&group, collected, &[decode]);
     }
 
@@ -291,7 +370,6 @@ impl Run<'_> {
 
     fn warn_about_sample(
         &mut self,
-        captured: &CapturedSample,
         facts: SampleFacts<'_>,
         budgets: &SampleBudgets,
         sliding_windows: &[Option<usize>],
@@ -302,9 +380,25 @@ impl Run<'_> {
         warnings.of_sliding_layers(facts, sliding_windows, progress);
         let exempt = self.job.options.exempt.count(facts.prompt_tokens);
         warnings.of_exempt(facts, exempt, progress);
-        for window in captured.windows() {
-            let rows = window.rows_in_prompt(facts.prompt_tokens);
-            warnings.of_window(facts, window.label(), rows, progress);
+    }
+
+    fn warn_about_numbers(
+        &mut self,
+        facts: SampleFacts<'_>,
+        numbers: &SampleNumbers,
+        budgets: &SampleBudgets,
+    ) {
+        let (warnings, progress) = (&mut self.warnings, &*self.progress);
+        for (label, rows) in &numbers.rows_in_prompt {
+            warnings.of_window(facts, label, *rows, progress);
+        }
+        let windows = numbers.windows.iter();
+        let windows = windows.map(|window| (window.label.as_str(), window.own_budgets.clone()));
+        let asked = budgets.tokens(facts.prompt_tokens);
+        warnings.of_final_budgets(facts, windows, &asked, progress);
+        let places = self.job.questions.asked.contains(&Question::Places);
+        if places && numbers.answers.places.is_none() {
+            warnings.of_places(facts, progress);
         }
     }
 

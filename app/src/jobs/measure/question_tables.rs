@@ -4,21 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use kvlens_analysis::Budget;
-use kvlens_analysis::profile::head_profiles;
+use kvlens_analysis::collection::HeadShape;
+use kvlens_analysis::drift::PlacedRecall;
 use kvlens_analysis::tables::{
     AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, ProfileTable,
     QueryRow, QueryTable, SampleContext, TableOutput, WindowHead, profile_rows,
 };
-use kvlens_sessions::model::RopeConfig;
-use kvlens_sessions::{CapturedSample, Observation};
+use kvlens_analysis::{Budget, Comparison};
 
+use super::numbers::{ObservedNumbers, QueryNumbers, SampleNumbers, WindowNumbers};
 use super::tables::{clamped, finish};
-use crate::measurement::allocations::{AllocationKind, allocate};
-use crate::measurement::drift::{HeadDrift, window_drift};
-use crate::measurement::places::{Sweep, sweep_places};
-use crate::measurement::queries::window_queries;
-use crate::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow};
+use crate::measurement::drift::HeadDrift;
+use crate::measurement::places::Sweep;
 
 /// A further question, which has a table of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,36 +94,6 @@ pub struct QuestionTables {
     sweep: Sweep,
 }
 
-/// A sample in every form that a question needs.
-#[derive(Clone, Copy)]
-pub struct AskedSample<'a> {
-    /// The sample in the tables.
-    pub context: &'a SampleContext,
-    /// Its tensors.
-    pub captured: &'a CapturedSample,
-    /// Its measurement.
-    pub measured: &'a MeasuredSample,
-    /// How it was measured.
-    pub options: &'a MeasureOptions,
-    /// The model's rotary embedding, if the session says it.
-    pub rope: Option<&'a RopeConfig>,
-    /// Budgets that apply to its prompt, as they were typed.
-    pub budgets: &'a [Budget],
-}
-
-impl AskedSample<'_> {
-    /// Every budget with its tokens.
-    fn budgets(&self) -> impl Iterator<Item = (Budget, usize)> {
-        let prompt_tokens = self.captured.record.prompt_ids.len();
-        let budgets = self.budgets.iter();
-        budgets.map(move |&budget| (budget, budget.tokens(prompt_tokens)))
-    }
-
-    fn tokens(&self) -> Vec<usize> {
-        self.budgets().map(|(_, tokens)| tokens).collect()
-    }
-}
-
 impl QuestionTables {
     /// Opens the table of every question that was asked.
     ///
@@ -159,36 +126,45 @@ impl QuestionTables {
         })
     }
 
-    /// Adds the answers for one sample. Says whether every question could be put to it.
+    /// Adds the answers for one sample.
     ///
     /// # Errors
-    /// What the numerics refuse; a file that cannot be written.
-    pub fn add(&mut self, sample: AskedSample<'_>) -> Result<bool> {
-        for window in &sample.measured.windows {
+    /// A file that cannot be written.
+    pub fn add(
+        &mut self,
+        context: &SampleContext,
+        sample: &SampleNumbers,
+        budgets: &[Budget],
+    ) -> Result<()> {
+        for window in &sample.windows {
             if let Some(table) = &mut self.drift {
-                for observed in window.observations() {
-                    write_drift(table, sample, observed)?;
+                for observed in &window.observed {
+                    write_drift(table, context, observed, budgets)?;
                 }
             }
             if let Some(table) = &mut self.allocation {
-                write_allocation(table, sample, window)?;
+                write_allocation(table, context, window)?;
             }
         }
+        let answers = &sample.answers;
         if let Some(table) = &mut self.query {
-            for window in sample.captured.windows() {
-                write_queries(table, sample, window)?;
+            for window in &answers.queries {
+                write_queries(table, context, window)?;
             }
         }
+        // profiles and places have the heads of the truth
+        let shape = sample.decode.shape();
         if let Some(table) = &mut self.profile {
-            let mass = &sample.measured.decode_mass;
-            let evidence = &sample.captured.record.evidence_tokens;
-            let profiles = head_profiles(mass, evidence);
-            table.write(&profile_rows(sample.context, mass, &profiles))?;
+            table.write(&profile_rows(context, shape, &answers.profiles))?;
         }
-        match &mut self.place {
-            Some(table) => write_places(table, sample, self.sweep),
-            None => Ok(true),
+        if let (Some(table), Some(places)) = (&mut self.place, &answers.places) {
+            let prompt_tokens = sample.decode.prompt_tokens;
+            let at = budgets.iter();
+            let at = at.map(|&budget| (budget, budget.tokens(prompt_tokens)));
+            let at: Vec<(Budget, usize)> = at.collect();
+            write_places(table, context, (self.sweep, shape, &at), places)?;
         }
+        Ok(())
     }
 
     /// Completes every file and adds their names.
@@ -211,17 +187,19 @@ impl QuestionTables {
 
 fn write_drift(
     table: &mut TableOutput<DriftTable>,
-    sample: AskedSample<'_>,
-    window: &MeasuredWindow,
+    context: &SampleContext,
+    window: &ObservedNumbers,
+    budgets: &[Budget],
 ) -> Result<()> {
-    let drift = window_drift(
-        sample.captured,
-        sample.options,
-        window,
-        &sample.tokens(),
-        &mut |_, _| Ok(()),
-    )?;
-    let (heads, kind) = (window.comparison.heads, window.comparison.head_kind);
+    let Some(drift) = &window.drift else {
+        return Ok(());
+    };
+    let Comparison {
+        heads,
+        head_kind,
+        prompt_tokens,
+        ..
+    } = window.comparison;
     for (index, by_head) in drift.by_head.iter().enumerate() {
         let HeadDrift {
             by_step,
@@ -236,14 +214,14 @@ fn write_drift(
         let rows: Vec<DriftRow<'_>> = steps
             .chain(horizons)
             .flat_map(|(part, step, recall)| {
-                let points = sample.budgets().zip(recall);
-                points.map(move |((budget, tokens), &recall)| DriftRow {
-                    sample: sample.context,
-                    head: WindowHead::at(&window.label, index, heads, kind),
+                let points = budgets.iter().zip(recall);
+                points.map(move |(&budget, &recall)| DriftRow {
+                    sample: context,
+                    head: WindowHead::at(&window.label, index, heads, head_kind),
                     part,
                     step: clamped(step),
                     budget,
-                    budget_tokens: clamped(tokens),
+                    budget_tokens: clamped(budget.tokens(prompt_tokens)),
                     recall: Some(recall),
                 })
             })
@@ -255,70 +233,57 @@ fn write_drift(
 
 fn write_allocation(
     table: &mut TableOutput<AllocationTable>,
-    sample: AskedSample<'_>,
-    window: &MeasuredWindow,
+    context: &SampleContext,
+    window: &WindowNumbers,
 ) -> Result<()> {
-    let (heads, head_kind) = (window.comparison.heads, window.comparison.head_kind);
-    let label = &window.label;
-    for kind in AllocationKind::ALL {
-        for (budget, budget_tokens) in sample.budgets() {
-            let Some(window) = window.at(budget_tokens) else {
-                continue;
-            };
-            let kept = allocate(sample.measured, window, kind, budget_tokens)?;
-            let rows: Vec<AllocationRow<'_>> = kept
-                .into_iter()
-                .enumerate()
-                .map(|(index, kept)| AllocationRow {
-                    sample: sample.context,
-                    head: WindowHead::at(label, index, heads, head_kind),
-                    allocation: kind.name(),
-                    budget,
-                    budget_tokens: clamped(budget_tokens),
-                    tokens: clamped(kept.tokens),
-                    recall: Some(kept.recall),
-                    kept_recall: Some(kept.kept_recall),
-                    hit_rate: Some(kept.hit_rate),
-                    selected_mass: Some(kept.selected_mass),
-                })
-                .collect();
-            table.write(&rows)?;
-        }
+    let Comparison {
+        heads,
+        head_kind,
+        prompt_tokens,
+        ..
+    } = window.comparison;
+    for allocation in &window.allocations {
+        let budget = allocation.budget;
+        let rows: Vec<AllocationRow<'_>> = allocation
+            .by_head
+            .iter()
+            .enumerate()
+            .map(|(index, kept)| AllocationRow {
+                sample: context,
+                head: WindowHead::at(&window.label, index, heads, head_kind),
+                allocation: allocation.kind.name(),
+                budget,
+                budget_tokens: clamped(budget.tokens(prompt_tokens)),
+                tokens: clamped(kept.tokens),
+                recall: Some(kept.recall),
+                kept_recall: Some(kept.kept_recall),
+                hit_rate: Some(kept.hit_rate),
+                selected_mass: Some(kept.selected_mass),
+            })
+            .collect();
+        table.write(&rows)?;
     }
     Ok(())
 }
 
 fn write_queries(
     table: &mut TableOutput<QueryTable>,
-    sample: AskedSample<'_>,
-    window: &Observation,
+    context: &SampleContext,
+    window: &QueryNumbers,
 ) -> Result<()> {
-    let Some(queries) = window_queries(sample.captured, window, sample.rope)? else {
-        return Ok(());
-    };
-    let heads = window
-        .query_rows()
-        .and_then(|rows| rows.queries().dim(1).ok())
-        .unwrap_or(1);
-    let before = queries
-        .before_rotation
-        .as_ref()
-        .map(|cosine| cosine.by_head());
-    let rows: Vec<QueryRow<'_>> = queries
+    let before = window.before_rotation.as_ref();
+    let rows: Vec<QueryRow<'_>> = window
         .after_rotation
-        .by_head()
-        .into_iter()
+        .iter()
         .enumerate()
-        .map(|(index, cosine_after_rotation)| QueryRow {
-            sample: sample.context,
-            window: window.label(),
-            layer: clamped(index / heads),
-            head: clamped(index % heads),
-            rows: clamped(queries.rows),
-            position_gap: queries.position_gap,
-            cosine_before_rotation: before
-                .as_ref()
-                .and_then(|before| before.get(index).copied()),
+        .map(|(index, &cosine_after_rotation)| QueryRow {
+            sample: context,
+            window: &window.label,
+            layer: clamped(index / window.heads),
+            head: clamped(index % window.heads),
+            rows: clamped(window.rows),
+            position_gap: window.position_gap,
+            cosine_before_rotation: before.and_then(|before| before.get(index).copied()),
             cosine_after_rotation: Some(cosine_after_rotation),
         })
         .collect();
@@ -327,33 +292,21 @@ fn write_queries(
 
 fn write_places(
     table: &mut TableOutput<PlaceTable>,
-    sample: AskedSample<'_>,
-    sweep: Sweep,
-) -> Result<bool> {
-    let places = sweep_places(
-        sample.captured,
-        sample.options,
-        sweep,
-        &sample.tokens(),
-        &mut |_, _| Ok(()),
-    )?;
-    let Some(places) = places else {
-        return Ok(false);
-    };
-    // the sweep has the heads of the truth, as every window has
-    let truth = &sample.measured.truth.rankings;
-    let (heads, head_kind) = (truth.heads(), truth.head_kind());
+    context: &SampleContext,
+    (sweep, shape, budgets): (Sweep, HeadShape, &[(Budget, usize)]),
+    places: &[Vec<PlacedRecall>],
+) -> Result<()> {
     for (index, by_place) in places.iter().enumerate() {
         let rows: Vec<PlaceRow<'_>> = by_place
             .iter()
             .flat_map(|place| {
-                let points = sample.budgets().zip(&place.recall).zip(&place.visible);
-                points.map(move |(((budget, tokens), &recall), &visible)| PlaceRow {
-                    sample: sample.context,
+                let points = budgets.iter().zip(&place.recall).zip(&place.visible);
+                points.map(move |((&(budget, tokens), &recall), &visible)| PlaceRow {
+                    sample: context,
                     width: clamped(sweep.width),
-                    layer: clamped(index / heads),
-                    head: clamped(index % heads),
-                    head_kind,
+                    layer: clamped(index / shape.heads),
+                    head: clamped(index % shape.heads),
+                    head_kind: shape.head_kind,
                     last_position: clamped(place.last_position),
                     budget,
                     budget_tokens: clamped(tokens),
@@ -364,5 +317,5 @@ fn write_places(
             .collect();
         table.write(&rows)?;
     }
-    Ok(true)
+    Ok(())
 }

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{Collection, Contrast};
-use kvlens_analysis::complementarity::complementarity;
-use kvlens_analysis::evidence::{evidence_survival, seen_evidence};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::{
     AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
@@ -15,16 +13,14 @@ use kvlens_analysis::tables::{
     SummaryTable, Table, TableOutput, WindowContext, WinnerTable, agreement_rows,
     complementarity_rows, difference_rows, evidence_rows, needle_rows, overlap_rows, winner_rows,
 };
-use kvlens_analysis::{
-    Budget, Compare, ForcedKeep, KeepRule, Metric, SampleKey, agreement_by_head,
-};
+use kvlens_analysis::{Budget, Compare, Metric, SampleKey};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{Cost, SampleRecord, ScoreKind, Session};
 
+use super::numbers::{SampleNumbers, WindowNumbers};
 use super::pairs::Pairs;
-use super::question_tables::{AskedSample, QuestionTables, Questions};
+use super::question_tables::{QuestionTables, Questions};
 use crate::jobs::folders::Staging;
-use crate::measurement::{MeasuredSample, MeasuredWindow};
 
 #[cfg(test)]
 mod tests;
@@ -163,17 +159,16 @@ impl Tables {
         })
     }
 
-    /// Adds all rows of a sample, the decode stage before its windows. `budgets` are those that apply to its prompt.
+    /// Adds all rows of a sample but its scores, the decode stage before its windows. `budgets` are those that apply to
+    /// its prompt.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn add(
         &mut self,
         context: &SampleContext,
-        sample: &MeasuredSample,
-        oracle_cost: &Cost,
+        sample: &SampleNumbers,
         budgets: &[Budget],
-        exempt: ForcedKeep,
     ) -> Result<()> {
         let compare = sample.compare.to_string();
         let context_of = |window, score_kind: ScoreKind| WindowContext {
@@ -194,7 +189,7 @@ impl Tables {
         self.cost.write(&[cost_row(
             context,
             DECODE_LABEL,
-            oracle_cost,
+            &sample.oracle_cost,
             (ScoreKind::Attention, 1),
         )])?;
         let decode_context = context_of(DECODE_LABEL, ScoreKind::Attention);
@@ -205,40 +200,33 @@ impl Tables {
             budgets,
         )?)?;
         for window in &sample.windows {
-            let context = context_of(&window.label, window.score_kind);
-            self.add_window(context, sample, window, budgets, exempt)?;
+            self.add_window(
+                context_of(&window.label, window.score_kind),
+                window,
+                budgets,
+            )?;
         }
         self.add_evidence(context, sample, budgets)?;
-        self.add_importance(context, sample)
+        self.add_pairs(context, sample)?;
+        self.questions.add(context, sample, budgets)
     }
 
     /// What becomes of the needed tokens, where the data name them: the decode stage first, then the windows.
     fn add_evidence(
         &mut self,
         context: &SampleContext,
-        sample: &MeasuredSample,
+        sample: &SampleNumbers,
         budgets: &[Budget],
     ) -> Result<()> {
-        let truth = &sample.truth.rankings;
-        let evidence = &sample.record.evidence_tokens;
-        let needed = seen_evidence(truth, evidence).len();
-        if needed == 0 {
-            return Ok(());
-        }
-        let tokens = budgets
-            .iter()
-            .map(|budget| budget.tokens(truth.prompt_tokens()));
-        let tokens: Vec<usize> = tokens.collect();
         let compare = sample.compare.to_string();
-        let decode = (DECODE_LABEL, truth, KeepRule::default());
-        let windows = sample.windows.iter().map(|window| {
-            let rankings = &window.ranked.rankings;
-            (window.label.as_str(), rankings, window.keep_rule)
-        });
-        for (window, rankings, keep_rule) in std::iter::once(decode).chain(windows) {
-            let survivals = evidence_survival(rankings, keep_rule, evidence, &tokens);
-            let labels = (window, compare.as_str());
-            let rows = evidence_rows(context, labels, needed, budgets, &survivals);
+        let windows = sample.windows.iter().map(|window| window.label.as_str());
+        let labels = std::iter::once(DECODE_LABEL).chain(windows);
+        for (label, tally) in labels.zip(&sample.evidence) {
+            if tally.needed() == 0 {
+                continue;
+            }
+            let (labels, survivals) = ((label, compare.as_str()), tally.survivals());
+            let rows = evidence_rows(context, labels, tally.needed(), budgets, &survivals);
             self.evidence.write(&rows)?;
         }
         Ok(())
@@ -247,86 +235,65 @@ impl Tables {
     fn add_window(
         &mut self,
         context: WindowContext<'_>,
-        sample: &MeasuredSample,
-        window: &MeasuredWindow,
+        window: &WindowNumbers,
         budgets: &[Budget],
-        exempt: ForcedKeep,
     ) -> Result<()> {
-        let MeasuredWindow {
-            label,
-            comparison,
-            ceiling,
-            ..
-        } = window;
         self.overlap.write(&overlap_rows(
             context,
-            comparison,
-            ceiling.as_deref(),
+            &window.comparison,
+            window.ceiling.as_ref(),
             budgets,
         )?)?;
-        for observed in window.observations() {
+        for observed in &window.observed {
             let context = WindowContext {
                 window: &observed.label,
                 ..context
             };
-            let importance = &observed.ranked.importance;
-            let agreement = agreement_by_head(&sample.truth.importance, importance, exempt)?;
             self.agreement.write(&agreement_rows(
                 context,
-                &agreement,
+                &observed.agreement,
                 &observed.comparison,
-                importance,
+                &observed.prompt_shares,
             )?)?;
         }
         self.cost.write(&[cost_row(
             context.sample,
-            label,
+            &window.label,
             &window.cost,
-            (window.score_kind, window.observations().count()),
+            (window.score_kind, window.observed.len()),
         )])?;
         Ok(())
     }
 
-    /// Adds what each pair of windows keeps together, at budgets that apply to the prompt.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub fn add_pairs(
-        &mut self,
-        context: &SampleContext,
-        sample: &MeasuredSample,
-        pairs: &Pairs,
-        budgets: &[Budget],
-    ) -> Result<()> {
-        let truth = &sample.truth.rankings;
-        let labels: Vec<&str> = sample
-            .windows
-            .iter()
-            .map(|window| window.label.as_str())
-            .collect();
-        for (first, second) in pairs.of(&labels) {
-            let (Some(first), Some(second)) =
-                (sample.windows.get(first), sample.windows.get(second))
-            else {
-                continue;
-            };
-            for (one, other, budgets) in alike_at(first, second, budgets, truth.prompt_tokens()) {
-                let tokens = budgets
-                    .iter()
-                    .map(|budget| budget.tokens(truth.prompt_tokens()));
-                let tokens: Vec<usize> = tokens.collect();
-                let rankings = [one, other].map(|window| &window.ranked.rankings);
-                let split = complementarity(truth, rankings[0], rankings[1], &tokens)?;
-                self.complementarity.write(&complementarity_rows(
-                    context,
-                    (&first.label, &second.label),
-                    truth,
-                    budgets,
-                    &split,
-                )?)?;
-            }
+    /// What each pair of windows keeps together.
+    fn add_pairs(&mut self, context: &SampleContext, sample: &SampleNumbers) -> Result<()> {
+        for pair in &sample.pairs {
+            self.complementarity.write(&complementarity_rows(
+                context,
+                (&pair.first, &pair.second),
+                sample.decode.shape(),
+                &pair.budgets,
+                &pair.by_head,
+            )?)?;
         }
         Ok(())
+    }
+
+    /// Whether every score is written, too.
+    pub fn has_importance(&self) -> bool {
+        self.importance.is_some()
+    }
+
+    /// Adds the scores of some layers of one side of a sample. The sides come one after the other, each with its layers
+    /// in their order.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_importance(&mut self, scores: ImportanceInput<'_>) -> Result<()> {
+        match &mut self.importance {
+            Some(table) => Ok(table.write_importance(scores)?),
+            None => Ok(()),
+        }
     }
 
     /// Adds what the samples say together. `seed` fixes the draws of the bootstrap. `go_on` is asked before each map,
@@ -389,35 +356,6 @@ impl Tables {
         Ok(())
     }
 
-    /// Adds the answers to further questions. Says whether every one could be put to the sample.
-    ///
-    /// # Errors
-    /// What the numerics refuse; a file that cannot be written.
-    pub fn add_answers(&mut self, sample: AskedSample<'_>) -> Result<bool> {
-        self.questions.add(sample)
-    }
-
-    /// The decode stage first, then the windows.
-    fn add_importance(&mut self, context: &SampleContext, sample: &MeasuredSample) -> Result<()> {
-        let Some(table) = &mut self.importance else {
-            return Ok(());
-        };
-        let decode = (DECODE_LABEL, &sample.truth);
-        let windows = sample.windows.iter().flat_map(MeasuredWindow::observations);
-        let windows = windows.map(|window| (window.label.as_str(), &window.ranked));
-        for (window, ranked) in std::iter::once(decode).chain(windows) {
-            table.write_importance(ImportanceInput {
-                sample: context,
-                window,
-                token_ids: &sample.record.prompt_ids,
-                token_texts: &sample.record.token_texts,
-                importance: &ranked.importance,
-                rankings: &ranked.rankings,
-            })?;
-        }
-        Ok(())
-    }
-
     /// Completes every file, then gives all of them their names in the output folder. Tells the files that an
     /// earlier measurement left there and this one does not write, in the order of their names.
     ///
@@ -448,25 +386,6 @@ impl Tables {
         self.staging.publish(&names)?;
         Ok(earlier)
     }
-}
-
-/// What stands for two windows, with the budgets that it stands for: all of them at once, but each on its own where a
-/// window has observed anew for each.
-fn alike_at<'a>(
-    first: &'a MeasuredWindow,
-    second: &'a MeasuredWindow,
-    budgets: &'a [Budget],
-    prompt_tokens: usize,
-) -> Vec<(&'a MeasuredWindow, &'a MeasuredWindow, &'a [Budget])> {
-    if first.at_budgets.is_empty() && second.at_budgets.is_empty() {
-        return vec![(first, second, budgets)];
-    }
-    let single = budgets.chunks(1);
-    let both = single.filter_map(|budget| {
-        let tokens = budget.first()?.tokens(prompt_tokens);
-        Some((first.at(tokens)?, second.at(tokens)?, budget))
-    });
-    both.collect()
 }
 
 /// Files of a measurement in a folder, but for those of these names.

@@ -15,7 +15,7 @@ use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, Ranked
 use kvlens_analysis::{
     ComparisonInput, ForcedKeep, Importance, Rankings, ReducedHead, SideScoring, compare,
 };
-use kvlens_sessions::{Cost, SampleRecord, Session};
+use kvlens_sessions::{Cost, LayerRange, SampleRecord, Session};
 use serde::{Deserialize, Serialize};
 
 /// The sample with the question at the start: the one that the last window fails on.
@@ -95,6 +95,7 @@ pub fn read() -> (SessionInfo, MeasuredSample) {
     let sample = MeasuredSample {
         record: kept.record.clone(),
         compare: options.compare,
+        layers: LayerRange::all(truth.importance.layers()),
         truth: truth.clone(),
         decode: comparison_of(&truth, ForcedKeep::default()).unwrap(),
         decode_mass: Arc::clone(&decode_mass),

@@ -10,7 +10,7 @@ use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, Ranked
 use kvlens_analysis::{
     ComparisonInput, ForcedKeep, Importance, Rankings, ReducedHead, SideScoring, compare,
 };
-use kvlens_sessions::{Cost, SampleRecord, ScoreKind};
+use kvlens_sessions::{Cost, LayerRange, SampleRecord, ScoreKind};
 
 pub const LAYERS: usize = 16;
 pub const HEADS: usize = 32;
@@ -85,6 +85,7 @@ pub fn sample(seed: u64) -> MeasuredSample {
     MeasuredSample {
         record: record(evidence.clone()),
         compare: options.compare,
+        layers: LayerRange::all(truth.importance.layers()),
         decode: comparison_of(&truth).unwrap(),
         windows: WINDOWS.iter().enumerate().map(window).collect(),
         decode_mass: Arc::clone(&truth.importance),
