@@ -6,6 +6,9 @@
 #   CUDA_COMPUTE_CAP      of the card, without the point: 80 A100, 86 RTX 30, 89 RTX 40 and L4, 90 H100 (default)
 #   KVLENS_CUDA_TOOLKIT   where the toolkit is put together (default ~/.cache/kvlens/cuda-13.0)
 #   CARGO_TARGET_DIR      where the build goes (default target/cuda, apart from builds without CUDA)
+#   KVLENS_CUDA_PROFILE   cargo's profile (default release)
+#   KVLENS_HOST_CUDA=1    builds what runs on the host-backed driver of sessions/tests/host_cuda: without candle's kernels
+#                         of quantised matrices and of experts
 #   KVLENS_FLASH_ATTENTION=1   builds candle's flash attention, too (`--attention flash`); its 53 kernels take about
 #                         three hours of one core
 #   PYTHON                a Python with pip (default python3)
@@ -75,6 +78,18 @@ if [ ! -x "$TOOLKIT/bin/nvcc" ]; then
 fi
 make_driver_stub
 
+ROOT=$TOOLKIT
+if [ "${KVLENS_HOST_CUDA:-0}" = 1 ]; then
+    # candle's build looks for the rest of the toolkit beside its nvcc
+    ROOT=$TOOLKIT/host-cuda
+    export KVLENS_NVCC="$TOOLKIT/bin/nvcc"
+    mkdir -p "$ROOT/bin"
+    cp "$CLONE/sessions/tests/host_cuda/nvcc.sh" "$ROOT/bin/nvcc"
+    for folder in include lib lib64 nvvm; do
+        ln -sfn "../$folder" "$ROOT/$folder"
+    done
+fi
+
 FEATURES=cuda
 if [ "${KVLENS_FLASH_ATTENTION:-0}" = 1 ]; then
     FEATURES=flash-attn
@@ -82,12 +97,15 @@ if [ "${KVLENS_FLASH_ATTENTION:-0}" = 1 ]; then
     fetch_cutlass
 fi
 
-export CUDA_HOME="$TOOLKIT" CUDA_PATH="$TOOLKIT" CUDA_ROOT="$TOOLKIT"
+export CUDA_HOME="$ROOT" CUDA_PATH="$ROOT" CUDA_ROOT="$ROOT"
 export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-90}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CLONE/target/cuda}"
-export PATH="$TOOLKIT/bin:$PATH"
+export PATH="$ROOT/bin:$PATH"
 export LIBRARY_PATH="$TOOLKIT/lib:$TOOLKIT/lib/stubs${LIBRARY_PATH:+:$LIBRARY_PATH}"
 
 cd "$CLONE"
-cargo build --release --features $FEATURES "$@"
-echo "built $CARGO_TARGET_DIR/release/kvlens for compute capability $CUDA_COMPUTE_CAP"
+PROFILE=${KVLENS_CUDA_PROFILE:-release}
+cargo build --profile "$PROFILE" --features $FEATURES "$@"
+# cargo's folder for the profile `dev` is named `debug`
+[ "$PROFILE" != dev ] || PROFILE=debug
+echo "built $CARGO_TARGET_DIR/$PROFILE/kvlens for compute capability $CUDA_COMPUTE_CAP"

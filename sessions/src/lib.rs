@@ -8,6 +8,7 @@ mod cached_values;
 mod cancel;
 mod capture;
 mod caught_panic;
+pub mod device_check;
 mod error;
 pub mod estimate;
 mod eviction;

@@ -70,6 +70,7 @@ impl Prefilled {
             last_stream = Some(model.forward(&embeddings, &positions, &mut cache, &mut taps)?);
             (control.on_tokens)(cache.len(), total);
         }
+        passes.finish()?;
         let last_stream = last_stream.ok_or_else(|| SessionError::Plan {
             reason: "an empty prompt cannot be run".to_owned(),
         })?;

@@ -60,6 +60,32 @@ pub enum Command {
     Data(DataCommand),
     /// Say what this program finds here: devices, memory, processor, display, what is built in
     Doctor,
+    /// Hold a device against the processor, stage by stage, and write what was found as JSON
+    #[command(hide = true)]
+    CheckDevice(CheckDeviceArguments),
+}
+
+/// `kvlens check-device`
+#[derive(Debug, Args)]
+pub struct CheckDeviceArguments {
+    /// The device; with `cpu`, the operations that a GPU is run by are checked on the processor
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// A folder of small checkpoints, such as the repository's sessions/tests/fixtures
+    #[arg(long, value_name = "FOLDER")]
+    pub fixtures: Option<PathBuf>,
+    /// Shapes that a processor is done with in seconds
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Seconds that a stage may take
+    #[arg(long, value_name = "SECONDS")]
+    pub limit: Option<u64>,
+    /// Leave stages out
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// Where the JSON goes; without it, to stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 impl Default for Command {

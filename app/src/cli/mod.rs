@@ -7,6 +7,7 @@ mod args;
 mod capture;
 mod capture_flags;
 mod capture_grid;
+mod check_device;
 mod cost_table;
 mod data;
 mod demo;
@@ -65,6 +66,7 @@ pub fn run(open_window: OpenWindow) -> ExitCode {
         Command::Train(command) => train::run(&command),
         Command::Data(command) => data::run(&command),
         Command::Doctor => doctor::run(),
+        Command::CheckDevice(arguments) => check_device::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -136,12 +136,12 @@ impl CaptureEstimator {
         plan.decode.check()?;
         let checkpoint = Checkpoint::find(&plan.model)?;
         let model = UnloadedModel::of(&checkpoint, plan.dtype)?;
-        let device = plan.device.open()?;
+        let device = plan.device.open()?.device;
         let stored = model.config.stored_dtype.as_deref();
         let windows = parse_windows(&expand_all(&plan.windows, &plan.model))?;
         let needs = needs_of(&windows.iter().collect::<Vec<_>>(), &plan.model)?;
         Ok(Self {
-            dtype: plan.dtype.resolve(&device, stored),
+            dtype: plan.dtype.resolve(&device, stored)?,
             needs,
             windows,
             text: TextCodec::open(&checkpoint)?,

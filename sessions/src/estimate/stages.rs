@@ -242,8 +242,13 @@ impl SampleStages<'_> {
         let (heads, width) = (config.query_heads as f64, config.head_dim as f64);
         // sums of q and of q qT, in double precision
         let moments = config.layers as f64 * heads * width * (width + 1.0) * 8.0;
-        self.run.beside_the_model(sums)
-            + Memory::on_host(self.needs.query_moments.len() as f64 * moments)
+        let moments = self.needs.query_moments.len() as f64 * moments;
+        // summed where the queries are, then brought to where they are used
+        let brought = match self.run.on_gpu {
+            true => Memory::on_host(moments),
+            false => Memory::default(),
+        };
+        self.run.beside_the_model(sums + moments) + brought
     }
 
     fn load(&self, loaded: Memory) -> StageMemory {
@@ -279,13 +284,13 @@ impl SampleStages<'_> {
         of_stage(MemoryStage::Prefill, own, standing)
     }
 
-    /// A layer's queries in double precision: turned back, as numbers, transposed.
+    /// A layer's queries in double precision: as they are, the halves of them turned back, both halves together.
     fn moments_of_chunk(&self, chunk: usize) -> Memory {
         let config = self.run.config;
         let queries = chunk as f64 * config.query_heads as f64 * config.head_dim as f64;
         match self.needs.query_moments.is_empty() {
             true => Memory::default(),
-            false => Memory::on_host(3.0 * queries * 8.0),
+            false => self.run.beside_the_model(3.0 * queries * 8.0),
         }
     }
 

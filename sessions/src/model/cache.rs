@@ -1,9 +1,11 @@
 //! The key/value cache of one sequence, preallocated.
 
+use std::sync::OnceLock;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::config::ModelConfig;
-use super::evicted::Evicted;
+use super::evicted::{Evicted, Hidden};
 use crate::SessionError;
 
 /// Keys and values of every layer, `[heads, capacity, D]` each, of which the first `len` tokens are filled.
@@ -14,7 +16,14 @@ pub struct KvCache {
     len: usize,
     capacity: usize,
     prompt_tokens: usize,
-    evicted: Option<Evicted>,
+    evicted: Option<EvictedTokens>,
+}
+
+/// What an eviction left, and what is hidden of it in each layer, once somebody asked.
+#[derive(Debug)]
+struct EvictedTokens {
+    kept: Evicted,
+    hidden: Vec<OnceLock<Hidden>>,
 }
 
 /// One layer's keys (after rotation) and values.
@@ -60,18 +69,19 @@ impl KvCache {
             .iter()
             .enumerate()
             .map(|(layer, cached)| {
-                Ok(LayerCache {
-                    keys: kept.gather(layer, &cached.keys, room)?,
-                    values: kept.gather(layer, &cached.values, room)?,
-                })
+                let full = [&cached.keys, &cached.values];
+                let [keys, values] = kept.gather(layer, full, room)?;
+                Ok(LayerCache { keys, values })
             })
-            .collect::<Result<_, SessionError>>()?;
+            .collect::<Result<Vec<_>, SessionError>>()?;
+        let hidden = layers.iter().map(|_| OnceLock::new()).collect();
+        let has_gaps = !kept.keeps_everything();
         Ok(Self {
             layers,
             len,
             capacity: len + room,
             prompt_tokens: self.prompt_tokens,
-            evicted: (!kept.keeps_everything()).then_some(kept),
+            evicted: has_gaps.then_some(EvictedTokens { kept, hidden }),
         })
     }
 
@@ -155,7 +165,16 @@ impl KvCache {
             return Ok((window, None));
         };
         let device = self.layer(layer)?.keys.device();
-        let hidden = evicted.hidden_keys(layer, self.len, rows, window, device)?;
+        let of_layer = evicted.hidden.get(layer);
+        let of_layer = of_layer.ok_or_else(|| no_layer(layer, self.layers.len()))?;
+        let hidden = match of_layer.get() {
+            Some(hidden) => hidden,
+            None => {
+                let made = evicted.kept.hidden(layer, window, self.capacity, device)?;
+                of_layer.get_or_init(|| made)
+            }
+        };
+        let hidden = hidden.of_rows(self.len, rows)?;
         Ok((None, hidden))
     }
 
@@ -192,12 +211,13 @@ impl KvCache {
     fn layer(&self, layer: usize) -> Result<&LayerCache, SessionError> {
         self.layers
             .get(layer)
-            .ok_or_else(|| SessionError::Internal {
-                reason: format!(
-                    "the cache has {} layers, layer {layer} was asked for",
-                    self.layers.len()
-                ),
-            })
+            .ok_or_else(|| no_layer(layer, self.layers.len()))
+    }
+}
+
+fn no_layer(layer: usize, layers: usize) -> SessionError {
+    SessionError::Internal {
+        reason: format!("the cache has {layers} layers, layer {layer} was asked for"),
     }
 }
 

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
+use super::opened_device::runs;
 use crate::SessionError;
-use crate::error::without_backtrace;
 
 /// The device that was asked for. Written as `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,8 @@ impl TryFrom<String> for DeviceChoice {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum DtypeChoice {
-    /// f32 on the CPU; on a GPU as the checkpoint is stored. Matrices of a quantised GGUF file stay quantised, which
+    /// f32 on the CPU; on a GPU as the checkpoint is stored, if the GPU computes in that (cards before compute capability
+    /// 8.0 do not in bf16), else f32. Matrices of a quantised GGUF file stay quantised, which
     /// with the other formats they do not.
     #[default]
     Auto,
@@ -126,42 +127,6 @@ impl TryFrom<String> for DtypeChoice {
     }
 }
 
-impl DeviceChoice {
-    /// Opens the device.
-    pub(crate) fn open(self) -> Result<Device, SessionError> {
-        let failed = |reason: String| SessionError::Device {
-            device: self.to_string(),
-            reason,
-        };
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Auto => Ok(best_device()),
-            Self::Cuda(_) if !cfg!(feature = "cuda") => Err(failed(
-                "this program was built without CUDA; build it with `cargo build --release --features cuda`, or use cpu".to_owned(),
-            )),
-            Self::Cuda(ordinal) => Device::new_cuda(ordinal).map_err(|error| failed(format!("the card does not open ({})", without_backtrace(error)))),
-            Self::Metal if !cfg!(feature = "metal") => Err(failed(
-                "this program was built without Metal; build it with `cargo build --release --features metal`, or use cpu".to_owned(),
-            )),
-            Self::Metal => Device::new_metal(0).map_err(|error| failed(format!("the GPU does not open ({})", without_backtrace(error)))),
-        }
-    }
-}
-
-fn best_device() -> Device {
-    if cfg!(feature = "cuda")
-        && let Ok(device) = Device::new_cuda(0)
-    {
-        return device;
-    }
-    if cfg!(feature = "metal")
-        && let Ok(device) = Device::new_metal(0)
-    {
-        return device;
-    }
-    Device::Cpu
-}
-
 /// The name of an open device, as [`DeviceChoice`] writes it.
 pub(crate) fn device_name(device: &Device) -> String {
     match device.location() {
@@ -178,11 +143,23 @@ impl DtypeChoice {
     }
 
     /// The format that a model stored as `stored` runs in on `device`.
-    pub(crate) fn resolve(self, device: &Device, stored: Option<&str>) -> DType {
-        self.resolve_on(device.is_cpu(), stored)
+    ///
+    /// # Errors
+    /// [`SessionError::Device`] if a format was asked for that the device does not compute in.
+    pub(crate) fn resolve(
+        self,
+        device: &Device,
+        stored: Option<&str>,
+    ) -> Result<DType, SessionError> {
+        let dtype = self.resolve_on(device.is_cpu(), stored);
+        match runs(device, dtype) {
+            // single precision holds whatever the checkpoint does, which f16 does not of bf16
+            Err(_) if self == Self::Auto => Ok(DType::F32),
+            other => other.map(|()| dtype),
+        }
     }
 
-    /// As [`resolve`](Self::resolve), for a device that need not be open.
+    /// As [`resolve`](Self::resolve), for a device that need not be open and computes in every format.
     pub(crate) fn resolve_on(self, cpu: bool, stored: Option<&str>) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -224,14 +201,23 @@ pub struct DeviceReport {
     pub detail: String,
 }
 
+/// The formats that a device computes in.
+pub(crate) fn formats_of(device: &Device) -> Vec<&'static str> {
+    [DType::F32, DType::F16, DType::BF16]
+        .into_iter()
+        .filter(|&dtype| runs(device, dtype).is_ok())
+        .map(|dtype| dtype.as_str())
+        .collect()
+}
+
 /// Every kind of device, usable or not.
 pub fn devices() -> Vec<DeviceReport> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let probe = |name, choice: DeviceChoice| match choice.open() {
-        Ok(_) => DeviceReport {
+        Ok(opened) => DeviceReport {
             name,
             usable: true,
-            detail: "opens".to_owned(),
+            detail: format!("computes in {}", formats_of(&opened.device).join(", ")),
         },
         Err(error) => DeviceReport {
             name,

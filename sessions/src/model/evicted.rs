@@ -104,74 +104,137 @@ impl Evicted {
         self.kept.get(layer).map_or(&[], Vec::as_slice)
     }
 
-    /// From `[G, T, D]` of a layer the kept tokens of every head, with zeros as room behind them,
+    /// From keys or values `[G, capacity, D]` of a layer the kept tokens of every head, with zeros as room behind them,
     /// `[heads, slots + room, D]`. What stands in the slots that a head does not use is never seen.
-    pub(super) fn gather(
+    pub(super) fn gather<const N: usize>(
         &self,
         layer: usize,
-        full: &Tensor,
+        full: [&Tensor; N],
         room: usize,
-    ) -> Result<Tensor, SessionError> {
-        let (kv_heads, _, head_dim) = full.dims3()?;
+    ) -> Result<[Tensor; N], SessionError> {
         let heads = self.layer(layer);
-        if self.slots == 0 {
-            // at once: a GPU gives no tensor of no numbers to put room behind
-            let empty = (heads.len(), room, head_dim);
-            return Ok(Tensor::zeros(empty, full.dtype(), full.device())?);
-        }
-        let gathered = heads
-            .iter()
-            .enumerate()
-            .map(|(head, kept)| {
-                let mut places = kept.clone();
-                places.resize(self.slots, 0);
-                let places = Tensor::new(places, full.device())?;
-                let source = full.get(head * kv_heads / heads.len())?;
-                Ok(source.index_select(&places, 0)?)
-            })
-            .collect::<Result<Vec<_>, SessionError>>()?;
-        Ok(Tensor::stack(&gathered, 0)?.pad_with_zeros(1, 0, room)?)
-    }
-
-    /// What `rows` new rows behind `len` cached tokens do not see although it stands before them: 0 for the
-    /// keys that a row sees and minus infinity for a head's unused slots and for what lies `window` or more
-    /// positions before the row. `[heads, rows, len + rows]`, or `[heads, 1, len + rows]` where all rows see
-    /// alike; none where nothing is hidden. What was appended behind the slots stands behind the prompt.
-    pub(super) fn hidden_keys(
-        &self,
-        layer: usize,
-        len: usize,
-        rows: usize,
-        window: Option<usize>,
-        device: &Device,
-    ) -> Result<Option<Tensor>, SessionError> {
-        let heads = self.layer(layer);
-        if window.is_none() && heads.iter().all(|kept| kept.len() == self.slots) {
-            return Ok(None);
-        }
-        let distinct_rows = if window.is_some() { rows } else { 1 };
-        let mut added = Vec::with_capacity(heads.len() * distinct_rows * (len + rows));
-        for kept in heads {
-            let positions: Vec<Option<usize>> = (0..len + rows)
-                .map(|index| match index.checked_sub(self.slots) {
-                    Some(behind) => Some(self.prompt_tokens + behind),
-                    None => kept.get(index).map(|&position| position as usize),
-                })
-                .collect();
-            for row in 0..distinct_rows {
-                let row = self.prompt_tokens + len - self.slots + row;
-                let seen = |position: usize| window.is_none_or(|window| position + window > row);
-                added.extend(positions.iter().map(|position| {
-                    if position.is_some_and(seen) {
-                        0.0_f32
-                    } else {
-                        f32::NEG_INFINITY
-                    }
-                }));
+        let mut places = None;
+        let mut gathered = full.map(Tensor::clone);
+        for of_all in &mut gathered {
+            let (kv_heads, capacity, head_dim) = of_all.dims3()?;
+            if self.slots == 0 {
+                // at once: a GPU gives no tensor of no numbers to put room behind
+                let empty = (heads.len(), room, head_dim);
+                *of_all = Tensor::zeros(empty, of_all.dtype(), of_all.device())?;
+                continue;
+            }
+            if places.is_none() {
+                let places_of_heads = self.places(heads, kv_heads, capacity);
+                places = Some(Tensor::new(places_of_heads, of_all.device())?);
+            }
+            if let Some(places) = &places {
+                // all heads at once: each is one copy and one launch less
+                let taken = of_all.flatten(0, 1)?.index_select(places, 0)?;
+                *of_all = taken
+                    .reshape((heads.len(), self.slots, head_dim))?
+                    .pad_with_zeros(1, 0, room)?;
             }
         }
-        let shape = (heads.len(), distinct_rows, len + rows);
-        Ok(Some(Tensor::from_vec(added, shape, device)?))
+        Ok(gathered)
+    }
+
+    /// Places of the tokens of all heads' slots in a cache `[G * capacity, D]`.
+    fn places(&self, heads: &[Vec<u32>], kv_heads: usize, capacity: usize) -> Vec<u32> {
+        let mut places = Vec::with_capacity(heads.len() * self.slots);
+        for (head, kept) in heads.iter().enumerate() {
+            let first = (head * kv_heads / heads.len() * capacity) as u32;
+            places.extend(kept.iter().map(|position| first + position));
+            places.resize((head + 1) * self.slots, first);
+        }
+        places
+    }
+
+    /// What rows behind a layer's evicted cache with room for `capacity` tokens do not see of it, whose keys are less
+    /// than `window` positions before a row that sees them. What was appended behind the slots stands behind the prompt.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the device has not that much memory.
+    pub(super) fn hidden(
+        &self,
+        layer: usize,
+        window: Option<usize>,
+        capacity: usize,
+        device: &Device,
+    ) -> Result<Hidden, SessionError> {
+        let heads = self.layer(layer);
+        if window.is_none() && heads.iter().all(|kept| kept.len() == self.slots) {
+            return Ok(Hidden::Nothing);
+        }
+        let position = |kept: &[u32], index: usize| match index.checked_sub(self.slots) {
+            Some(behind) => Some(self.prompt_tokens + behind),
+            None => kept.get(index).map(|&position| position as usize),
+        };
+        let shape = (heads.len(), 1, capacity);
+        let places = |kept| (0..capacity).map(move |index| position(kept, index));
+        let Some(window) = window else {
+            let added = |place: Option<usize>| match place {
+                Some(_) => 0.0_f32,
+                None => f32::NEG_INFINITY,
+            };
+            let added: Vec<f32> = heads
+                .iter()
+                .flat_map(|kept| places(kept).map(added))
+                .collect();
+            return Ok(Hidden::FromAll(Tensor::from_vec(added, shape, device)?));
+        };
+        // an unused slot is behind the window of every row
+        let first_blind = |place: Option<usize>| place.map_or(0, |place| (place + window) as u32);
+        let first_blind: Vec<u32> = heads
+            .iter()
+            .flat_map(|kept| places(kept).map(first_blind))
+            .collect();
+        Ok(Hidden::FromLater {
+            first_blind: Tensor::from_vec(first_blind, shape, device)?,
+            positions_left_out: self.prompt_tokens - self.slots,
+        })
+    }
+}
+
+/// What rows behind an evicted cache do not see of a layer, made once and where the cache is: what a step needs of it
+/// does not grow with the cache on its way there.
+#[derive(Debug)]
+pub(super) enum Hidden {
+    /// All is seen.
+    Nothing,
+    /// Unused slots: what is added to the logits of every row, 0 or minus infinity, `[heads, 1, capacity]`.
+    FromAll(Tensor),
+    /// Unused slots and what a sliding window has passed.
+    FromLater {
+        /// For each key the first position from which it is not seen, `[heads, 1, capacity]` u32.
+        first_blind: Tensor,
+        /// How much further a row stands than its index in the cache says.
+        positions_left_out: usize,
+    },
+}
+
+impl Hidden {
+    /// What is added to the logits of `rows` new rows behind `len` cached tokens, besides what stands behind a row: 0
+    /// for the keys that it sees and minus infinity for others. `[heads, rows, len + rows]`, or
+    /// `[heads, 1, len + rows]` where all rows see alike; none where nothing is hidden.
+    pub(super) fn of_rows(&self, len: usize, rows: usize) -> Result<Option<Tensor>, SessionError> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::FromAll(added) => Ok(Some(added.narrow(2, 0, len + rows)?)),
+            Self::FromLater {
+                first_blind,
+                positions_left_out,
+            } => {
+                let device = first_blind.device();
+                let first = (len + positions_left_out) as u32;
+                let own =
+                    Tensor::arange(first, first + rows as u32, device)?.reshape((1, rows, 1))?;
+                let first_blind = first_blind.narrow(2, 0, len + rows)?;
+                let hidden = first_blind.broadcast_le(&own)?;
+                let value = |value: f32| Tensor::new(value, device)?.broadcast_as(hidden.shape());
+                let (far, seen) = (value(f32::NEG_INFINITY)?, value(0.0)?);
+                Ok(Some(hidden.where_cond(&far, &seen)?))
+            }
+        }
     }
 }
 
@@ -193,15 +256,17 @@ mod tests {
             .unwrap();
         let kept = vec![vec![vec![0, 3], vec![1, 2], vec![0, 1], vec![2, 3]]];
         let kept = Evicted::new(kept, 4).unwrap();
-        let gathered = kept.gather(0, &full, 0).unwrap();
+        let [gathered, same] = kept.gather(0, [&full, &full], 0).unwrap();
+        assert_eq!(numbers(&gathered), numbers(&same));
         assert_eq!(numbers(&gathered), [0.0, 3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0]);
-        let roomy = kept.gather(0, &full, 1).unwrap();
+        let [roomy] = kept.gather(0, [&full], 1).unwrap();
         assert_eq!(
             numbers(&roomy),
             [0.0, 3.0, 0.0, 1.0, 2.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0]
         );
         let nothing = Evicted::new(vec![vec![vec![]; 4]], 4).unwrap();
-        assert_eq!(nothing.gather(0, &full, 2).unwrap().dims(), [4, 2, 1]);
+        let [nothing] = nothing.gather(0, [&full], 2).unwrap();
+        assert_eq!(nothing.dims(), [4, 2, 1]);
     }
 
     #[test]
@@ -209,13 +274,14 @@ mod tests {
         let evicted = Evicted::new(vec![vec![vec![0, 6], vec![5, 9]]], 10).unwrap();
         // one token was appended at position 10; the next rows stand at 11 and 12, and see the keys that are
         // less than 6 positions away; that row 11 does not see key 12 is not said here
-        let hidden = evicted.hidden_keys(0, 3, 2, Some(6), &Device::Cpu).unwrap();
+        let hidden = |window| evicted.hidden(0, window, 8, &Device::Cpu).unwrap();
+        let plain = hidden(None).of_rows(3, 2).unwrap();
+        let hidden = hidden(Some(6)).of_rows(3, 2).unwrap();
         let rows = [
             [[FAR, 0.0, 0.0, 0.0, 0.0], [FAR, FAR, 0.0, 0.0, 0.0]],
             [[FAR, 0.0, 0.0, 0.0, 0.0], [FAR, 0.0, 0.0, 0.0, 0.0]],
         ];
         assert_eq!(numbers(&hidden.unwrap()), rows.concat().concat());
-        let plain = evicted.hidden_keys(0, 3, 2, None, &Device::Cpu).unwrap();
         assert!(plain.is_none());
     }
 
@@ -223,7 +289,8 @@ mod tests {
     fn slots_that_a_smaller_head_does_not_use_are_hidden() {
         let evicted = Evicted::new(vec![vec![vec![1, 2, 3], vec![2], vec![]]], 4).unwrap();
         assert_eq!(evicted.slots(), 3);
-        let hidden = evicted.hidden_keys(0, 3, 2, None, &Device::Cpu).unwrap();
+        let hidden = evicted.hidden(0, None, 5, &Device::Cpu).unwrap();
+        let hidden = hidden.of_rows(3, 2).unwrap();
         let by_head = [
             [0.0, 0.0, 0.0, 0.0, 0.0],
             [0.0, FAR, FAR, 0.0, 0.0],

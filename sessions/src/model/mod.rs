@@ -33,6 +33,7 @@ mod norm;
 mod on_cpu;
 mod on_hub;
 pub(crate) mod one_sweep;
+mod opened_device;
 mod projections;
 mod rope;
 mod rope_scaling;
@@ -60,7 +61,7 @@ pub(crate) use companion::{Companion, MOST_WINDOW_BYTES};
 pub use config::{Activation, Experts, ModelConfig, NormPlacement, QkNorm};
 pub(crate) use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceReport, DtypeChoice, devices};
-pub(crate) use device::{device_name, free_device_memory};
+pub(crate) use device::{device_name, formats_of, free_device_memory};
 pub use evicted::Evicted;
 pub use family::Family;
 pub use flash::AttentionKernel;
@@ -69,6 +70,7 @@ pub(crate) use kernels::Kernels;
 pub(crate) use linear::dequantised_bytes;
 pub(crate) use next_token::{TokenChooser, top_token};
 pub(crate) use on_cpu::{on_cpu, view_on_cpu};
+use opened_device::Opened;
 pub use rope::RopeConfig;
 #[cfg(test)]
 pub(crate) use rope::Rotary;
@@ -147,9 +149,12 @@ impl Model {
         let checkpoint = Checkpoint::find(source)?;
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let text = TextCodec::open(&checkpoint)?;
-        let device = device.open()?;
+        let Opened {
+            device,
+            passed_over,
+        } = device.open()?;
         let keeps_quantised = dtype.keeps_quantised();
-        let dtype = dtype.resolve(&device, config.stored_dtype.as_deref());
+        let dtype = dtype.resolve(&device, config.stored_dtype.as_deref())?;
         let (files, head_dim) = (&checkpoint.weights, config.head_dim);
         let weights = Weights::open(files, head_dim, &device, dtype, keeps_quantised)?;
         // before the hash, which takes long for large files and says nothing about one that does not fit
@@ -163,7 +168,11 @@ impl Model {
                 weights_sha256: weights_sha256(&checkpoint.weights, cancel)?,
                 tokenizer_sha256: text.sha256().to_owned(),
             },
-            warnings: warnings(&checkpoint, &text, &decoder, &weights),
+            warnings: [
+                passed_over,
+                warnings(&checkpoint, &text, &decoder, &weights),
+            ]
+            .concat(),
             text,
             eos_token_ids: eos_token_ids(&checkpoint, decoder.config()),
             decoder,
@@ -185,6 +194,11 @@ impl Model {
     #[must_use]
     pub fn with_operations_of_a_gpu(self) -> Self {
         self.with_kernels(Kernels::of_gpu())
+    }
+
+    /// The same files around other layers.
+    pub(crate) fn with_decoder(self, decoder: Decoder) -> Self {
+        Self { decoder, ..self }
     }
 
     fn with_kernels(self, kernels: Kernels) -> Self {

@@ -75,6 +75,15 @@ impl Passes {
         sums.chain(moments)
     }
 
+    /// Once the whole prompt was looked at.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the device fails.
+    pub(super) fn finish(&mut self) -> Result<(), SessionError> {
+        let mut moments = self.query_moments.values_mut();
+        moments.try_for_each(QueryMoments::bring)
+    }
+
     pub(super) fn column_sums(&self) -> Result<&ColumnSums, SessionError> {
         self.column_sums
             .as_ref()

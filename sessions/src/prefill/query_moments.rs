@@ -1,5 +1,7 @@
 //! Mean and covariance of the prompt's queries before rotation, accumulated chunk by chunk.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 
 use crate::SessionError;
@@ -68,7 +70,7 @@ impl QueryMoments {
         Ok(())
     }
 
-    /// The queries as they were before rotation, f64 on the CPU. Angles are those of the model, in f32. An
+    /// The queries as they were before rotation, f64, where they are. Angles are those of the model, in f32. An
     /// attention factor (YaRN, LongRoPE) stays in them: rotation by angles alone then gives the model's own queries.
     fn without_rotation(
         &self,
@@ -76,31 +78,40 @@ impl QueryMoments {
         queries: &Tensor,
         first_position: usize,
     ) -> Result<Tensor, SessionError> {
-        let (heads, rows, head_dim) = queries.dims3()?;
-        let half = head_dim / 2;
-        let frequencies = self
-            .inverse_frequencies
-            .get(layer)
-            .map_or(&[][..], Vec::as_slice);
-        let mut values: Vec<f64> = on_cpu(queries)?
-            .to_dtype(DType::F64)?
-            .flatten_all()?
-            .to_vec1()?;
-        for (index, query) in values.chunks_exact_mut(head_dim).enumerate() {
-            let position = (first_position + index % rows) as f32;
-            let (left, right) = query.split_at_mut(half);
-            let pairs = left.iter_mut().zip(right).zip(frequencies);
-            for ((a, b), frequency) in pairs {
-                let (sin, cos) = (position * frequency).sin_cos();
-                let (sin, cos) = (f64::from(sin), f64::from(cos));
-                (*a, *b) = (*a * cos + *b * sin, *b * cos - *a * sin);
-            }
+        let (_, rows, head_dim) = queries.dims3()?;
+        let queries = match queries.device() {
+            // Apple's GPUs have no double precision
+            Device::Metal(_) => on_cpu(queries)?,
+            _ => queries.clone(),
+        };
+        let queries = queries.to_dtype(DType::F64)?;
+        let (cos, sin) = self.angles(layer, first_position..first_position + rows, head_dim / 2);
+        let of_rows = |values| Tensor::from_vec(values, (rows, head_dim / 2), queries.device());
+        let (cos, sin) = (of_rows(cos)?, of_rows(sin)?);
+        let half = |start| queries.narrow(2, start, head_dim / 2);
+        let (left, right) = (half(0)?, half(head_dim / 2)?);
+        let turned_left = (left.broadcast_mul(&cos)? + right.broadcast_mul(&sin)?)?;
+        let turned_right = (right.broadcast_mul(&cos)? - left.broadcast_mul(&sin)?)?;
+        Ok(Tensor::cat(&[turned_left, turned_right], 2)?)
+    }
+
+    /// Cosines and sines of each position's angles, `half` of them; a pair that does not rotate has an angle of 0.
+    fn angles(&self, layer: usize, positions: Range<usize>, half: usize) -> (Vec<f64>, Vec<f64>) {
+        let frequencies = self.inverse_frequencies.get(layer);
+        let frequency = |pair| frequencies.and_then(|all| all.get(pair)).copied();
+        let angles = positions.flat_map(|position| {
+            (0..half).map(move |pair| position as f32 * frequency(pair).unwrap_or(0.0))
+        });
+        let both = |angle: f32| (f64::from(angle.cos()), f64::from(angle.sin()));
+        angles.map(both).unzip()
+    }
+
+    /// Brings the sums to the processor, once the whole prompt was taken in.
+    pub(super) fn bring(&mut self) -> Result<(), SessionError> {
+        for (sum, products) in self.sums.iter_mut().flatten() {
+            (*sum, *products) = (on_cpu(sum)?, on_cpu(products)?);
         }
-        Ok(Tensor::from_vec(
-            values,
-            (heads, rows, head_dim),
-            &Device::Cpu,
-        )?)
+        Ok(())
     }
 
     /// Rows that were taken in.

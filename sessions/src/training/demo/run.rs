@@ -91,7 +91,7 @@ pub fn train_demo_model(
     cancel: &CancelFlag,
 ) -> Result<TrainingSummary, SessionError> {
     run.plan.check()?;
-    let device = run.device.open()?;
+    let device = run.device.open()?.device;
     let (tokenizer, mut state) = start(run, &device)?;
     let config = checkpoint_folder::config(&run.plan, &tokenizer)?;
     let weights = Weights::trained(&state.parameters, &device, DType::F32);
