@@ -18,7 +18,7 @@ use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, Ranked
 use kvlens_analysis::{
     Budget, ComparisonInput, ForcedKeep, HeadKind, Importance, Metric, Rankings, compare,
 };
-use kvlens_sessions::{Cost, ScoreKind};
+use kvlens_sessions::{Cost, LayerRange, ScoreKind};
 
 const LAYERS: usize = 30;
 const HEADS: usize = 9;
@@ -101,6 +101,7 @@ fn sample(question_place: &str) -> MeasuredSample {
     };
     MeasuredSample {
         record: serde_json::from_value(record).unwrap(),
+        layers: LayerRange::all(truth.importance.layers()),
         compare: MeasureOptions::default().compare,
         decode: of(&truth, ForcedKeep::default()),
         windows: vec![window("laq:n=8", &truth, 0), window("last:32", &last, 32)],

@@ -93,6 +93,8 @@ fn run(model: &Model, findings: &Findings<'_>) -> Result<Vec<Seen>, SessionError
                         ("log-sum-exps", numbers(rows.log_sum_exp())?),
                     ],
                     Evidence::Scores(scores) => vec![("scores", numbers(scores.tensor())?)],
+                    // here every key is kept
+                    Evidence::Reduced(_) => Vec::new(),
                 },
                 off_one: in_prompt.then(|| off_one(&attention, ids.len())),
                 recall: mean_by_budget(&recall, budgets.len()),

@@ -1,6 +1,6 @@
 //! The first steps of both trained windows: losses and gradients, device against processor.
 
-use kvlens_datasets::{DataSpec, Sample, load};
+use kvlens_datasets::{DataSpec, LoadOptions, Sample, load_with};
 use serde_json::json;
 
 use super::stage::{Findings, roundoff};
@@ -15,7 +15,8 @@ use crate::{SessionError, StartMode};
 fn samples(spec: &str) -> Result<Vec<Sample>, SessionError> {
     let refused = |reason: String| SessionError::Plan { reason };
     let spec: DataSpec = spec.parse().map_err(|error| refused(format!("{error}")))?;
-    load(&spec).map_err(|error| refused(error.to_string()))
+    let loaded = load_with(&[spec], &LoadOptions::default());
+    Ok(loaded.map_err(|error| refused(error.to_string()))?.samples)
 }
 
 fn data() -> Result<WindowTrainingData, SessionError> {

@@ -1,10 +1,8 @@
 //! Layer by layer is as the whole: the same numbers to the last bit, whatever is asked.
 
 use kvlens_analysis::Compare;
-use kvlens_datasets::PromptChoices;
-use kvlens_sessions::model::{
-    AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource,
-};
+use kvlens_datasets::{LoadOptions, load_with};
+use kvlens_sessions::model::{DeviceChoice, Model, ModelSource};
 use kvlens_sessions::{
     CancelFlag, CapturePlan, DecodePlan, Keep, LayerRange, Session, StartMode, capture,
 };
@@ -23,25 +21,21 @@ fn session(folder: &std::path::Path) -> Session {
         "laq:n=4,budget=final@32+64",
     ];
     let plan = CapturePlan {
-        model: ModelSource::Demo,
-        data: vec!["facts:length=128,samples=1,seed=4".to_owned()],
-        prompts: PromptChoices::default(),
-        read: None,
         windows: windows.map(str::to_owned).to_vec(),
         decode: DecodePlan {
             max_tokens: 6,
             ignore_eos: true,
             ..DecodePlan::default()
         },
-        chat: false,
-        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
-        dtype: DtypeChoice::Auto,
-        attention: AttentionKernel::Blocks,
         keep: Some(Keep::KeysAndValues),
-        repeat_cost: 1,
+        ..CapturePlan::plain(
+            ModelSource::Demo,
+            vec!["facts:length=128,samples=1,seed=4".to_owned()],
+        )
     };
-    let samples = kvlens_datasets::load(&plan.data[0].parse().unwrap()).unwrap();
+    let samples = load_with(&[plan.data[0].parse().unwrap()], &LoadOptions::default());
+    let samples = samples.unwrap().samples;
     let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
     let out = folder.join("s.kvlens");
     let (start, cancel) = (StartMode::New, CancelFlag::default());
