@@ -32,7 +32,7 @@ pub enum SessionCommand {
     Repair(RepairArguments),
     /// Join the parts of one session, such as those of a sweep, into one folder
     Merge(MergeArguments),
-    /// Write a session as one file to share, without values unless asked for. `kvlens open`, `measure`, `fidelity` and
+    /// Write a session as one file to share, without keys and values unless asked for. `kvlens open`, `measure`, `fidelity` and
     /// `figure` take the file in place of a folder and unpack it beside itself
     Pack(PackArguments),
     /// Write the folder of a packed session. Every file is checked against what was packed
@@ -48,9 +48,10 @@ pub struct PackArguments {
     /// The file to write [default: SESSION.zip]
     #[arg(long, value_name = "NAME.kvlens.zip")]
     pub out: Option<PathBuf>,
-    /// What is packed of each prompt
-    #[arg(long, value_name = "keys|keys,values", default_value = "keys")]
-    pub keep: Keep,
+    /// What is packed of each prompt [default: scores, of which recall, ceilings and evictions are told as before;
+    /// of a session that holds none, what it holds]
+    #[arg(long, value_name = "scores|queries|keys|keys,values")]
+    pub keep: Option<Keep>,
     /// The format of keys, values and queries: f16 or bf16 [default: as they are]. The largest change of a token's
     /// importance is told
     #[arg(long, value_name = "f16|bf16", value_parser = half_format)]
@@ -319,8 +320,13 @@ fn print_packed(arguments: &PackArguments) -> Result<()> {
         Some(out) => out.clone(),
         None => arguments.session.with_added_extension("zip"),
     };
+    let held = session.manifest().plan.keep();
+    let usual = match held.holds(Keep::Scores) {
+        true => Keep::Scores,
+        false => held,
+    };
     let asked = Shrink {
-        keep: arguments.keep,
+        keep: arguments.keep.unwrap_or(usual),
         numbers: arguments.numbers,
     };
     let mut progress = Progress::begin("pack")?;

@@ -254,6 +254,22 @@ fn a_session_is_packed_shared_and_read_as_one_file() {
     let refused = run(&there, &["measure", "s.kvlens.zip", "--out", "t"]);
     assert_eq!(refused.code, 2, "{refused:#?}");
     assert!(refused.stderr.contains("session unpack"), "{refused:#?}");
+    // without a word keys stay at home, and recall goes along
+    run_ok(
+        at,
+        &["session", "pack", "s.kvlens", "--out", "small.kvlens.zip"],
+    );
+    run_ok(at, &["measure", "small.kvlens.zip", "--out", "small"]);
+    let info = json(at, &["session", "info", "small.kvlens", "--json"], 0);
+    assert_eq!(info["manifest"]["plan"]["keep"], "scores");
+    let recall = |tables: &str| {
+        let path = at.join(tables).join("overlap.parquet");
+        let table = kvlens_analysis::tables::TableFile::read(&path).unwrap();
+        let recall = table.numbers("recall").unwrap();
+        assert!(recall.iter().flatten().count() > 0);
+        recall
+    };
+    assert_eq!(recall("small"), recall("before"));
     // a file that is none
     fs::write(there.join("x.zip"), "PK\u{3}\u{4}").unwrap();
     for words in [
