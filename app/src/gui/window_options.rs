@@ -13,9 +13,15 @@ pub struct WindowOption {
     pub choices: Vec<String>,
 }
 
+/// Kinds whose options are paths and other windows, which only a person can type.
+const TYPED: [&str; 2] = ["file", "union"];
+
 /// The options of a kind of window, in the order of its notation; those that another kind shares come last.
 #[must_use]
 pub fn options_of(name: &str) -> Vec<WindowOption> {
+    if TYPED.contains(&name) {
+        return Vec::new();
+    }
     let notation = |name: &str| {
         let kind = registered().iter().find(|kind| kind.name == name);
         kind.map_or("", |kind| kind.syntax)
@@ -116,9 +122,6 @@ pub fn word(name: &str) -> &'static str {
         "sinks" => "first tokens that are always kept",
         "future" => "positions to come that are averaged over",
         "epsilon" => "added to the attention before it is weighted",
-        "name" => "which of the file's scores",
-        "by" => "how several become one",
-        "of" => "the windows, with + between",
         _ => "",
     }
 }
@@ -205,7 +208,7 @@ mod tests {
         for kind in registered() {
             for option in options_of(kind.name) {
                 assert!(!word(&option.name).is_empty(), "{}: {option:?}", kind.name);
-                let is_path = ["file", "model", "of", "name"].contains(&option.name.as_str());
+                let is_path = ["file", "model"].contains(&option.name.as_str());
                 // drafting by itself and by another model exclude each other, and so do their options
                 if is_path || kind.name == "draft" {
                     continue;
@@ -233,7 +236,12 @@ mod tests {
         let plus = options_of("laq++");
         assert_eq!(plus[0].name, "w");
         assert_eq!(plus.len(), 1 + laq.len());
-        assert_eq!(options_of("file")[0].default, "", "a path has none");
+        let judge = options_of("judge-q");
+        assert_eq!(
+            (judge[0].name.as_str(), judge[0].default.as_str()),
+            ("file", "")
+        );
+        assert!(options_of("file").is_empty(), "a path is typed");
         assert!(options_of("tova").is_empty());
     }
 
