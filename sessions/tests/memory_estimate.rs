@@ -1,5 +1,5 @@
-//! The estimate of a capture's memory against what a capture really allocates. One test alone in its program,
-//! because the allocator counts for all threads together.
+//! The estimate of a capture's memory against what a capture really allocates, and what prompts take that wait for
+//! their turn. These tests run one after the other, because the allocator counts for all threads together.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -9,8 +9,10 @@ mod gguf;
 mod support;
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use candle_core::quantized::GgmlDType;
+use kvlens_datasets::{Sample, Spool};
 use kvlens_sessions::estimate::{CaptureEstimator, MemoryEstimate, PROGRAM_PART};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Keep, StartMode, capture};
@@ -19,6 +21,9 @@ use support::{Shape, sample};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// Whose turn it is.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// The bound that the estimate promises.
 const TOLERANCE: f64 = 0.15;
@@ -245,6 +250,7 @@ fn allocated(estimate: &MemoryEstimate) -> f64 {
 
 #[test]
 fn the_peak_is_foreseen_within_fifteen_per_cent() {
+    let _turn = TURN.lock().unwrap();
     let mut report = String::new();
     let mut wrong = 0;
     for (index, case) in cases().iter().enumerate() {
@@ -303,4 +309,63 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
         );
     }
     assert_eq!(wrong, 0, "\n{report}");
+}
+
+/// 500 prompts of 2,880 tokens would take 114 MB if their ids and pieces of text stayed, 79 bytes a token.
+#[test]
+fn prompts_that_wait_take_no_memory() {
+    let _turn = TURN.lock().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    SMALL.write(folder.path(), DtypeChoice::F32).unwrap();
+    let plan = CapturePlan {
+        model: ModelSource::from(folder.path().to_owned()),
+        data: vec!["random".to_owned()],
+        prompts: kvlens_datasets::PromptChoices::default(),
+        read: None,
+        windows: vec!["last:8".to_owned()],
+        decode: DecodePlan::default(),
+        chat: false,
+        chat_variables: ChatVariables::default(),
+        device: DeviceChoice::Cpu,
+        dtype: DtypeChoice::F32,
+        attention: AttentionKernel::Blocks,
+        keep: Some(Keep::Keys),
+        repeat_cost: 1,
+    };
+    let mut samples = Spool::in_folder(folder.path());
+    let prompt = sample(2_880);
+    for index in 0..500 {
+        let id = format!("p-{index}");
+        samples
+            .push(&Sample {
+                id,
+                ..prompt.clone()
+            })
+            .unwrap();
+    }
+    // is refused when all others were looked at, so that none of them runs
+    samples.push(&Sample::default()).unwrap();
+    let model = Model::load(&plan.model, plan.device, plan.dtype).unwrap();
+    let estimator = CaptureEstimator::open(&plan).unwrap();
+    let peak_of = |work: &mut dyn FnMut()| {
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        work();
+        (ALLOCATED.peak_usage() - before) as f64 / 1e6
+    };
+    let mut tokens = 0;
+    let estimated = peak_of(&mut || tokens = estimator.estimate(&samples).unwrap().prompt_tokens);
+    assert_eq!(tokens, 2_880);
+    let mut refused = String::new();
+    let checked = peak_of(&mut || {
+        let out = folder.path().join("s.kvlens");
+        let (never, quiet) = (CancelFlag::default(), &mut |_| {});
+        let outcome = capture(&plan, &model, &samples, &out, StartMode::New, quiet, &never);
+        refused = outcome.unwrap_err().to_string();
+    });
+    assert!(refused.contains("empty"), "{refused}");
+    assert!(
+        estimated < 16.0 && checked < 16.0,
+        "{estimated} {checked} MB"
+    );
 }

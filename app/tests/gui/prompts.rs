@@ -1,0 +1,102 @@
+//! Stories of choosing prompts: a file that is brought in, and a task with its options.
+
+use egui_kittest::kittest::Queryable as _;
+use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
+use kvlens::gui::command::SessionCommand;
+use kvlens::gui::state::Settings;
+
+use crate::common::{bench, inside, inside_mut, wait_for};
+
+const ROWS: &str = r#"{"context":"Ann lives in Rome. Bo sells tea.","ask":"Where does Ann live?","answer":"Rome","task":"qa","source":"hand"}
+{"context":"Cy left for Oslo.","ask":"Where did Cy go?","answer":"Oslo","task":"qa"}
+{"prompt":"Say something.","task":"talk"}
+"#;
+
+/// What the panel tells of the prompts, a line each.
+fn told(workbench: &kvlens::gui::Workbench) -> Vec<String> {
+    let preview = workbench.data().capture_prompts.as_ref();
+    preview.map_or_else(Vec::new, |preview| {
+        let tasks = preview.tasks.iter().map(|task| task.line());
+        tasks.chain(preview.report.iter().cloned()).collect()
+    })
+}
+
+#[test]
+fn a_file_that_is_brought_in_shows_its_tasks_and_what_is_read_as_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.jsonl");
+    std::fs::write(&path, ROWS).unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    // what a drop sends
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(path));
+    bench.run_steps(3);
+    bench.get_by_label("Which of them").click();
+    bench.run_steps(20);
+    bench
+        .get_by_label("Leave out rows that are no prompt")
+        .click();
+    bench.run_steps(3);
+    bench.get_by_label("Fields of a file").focus();
+    bench.run_steps(2);
+    bench
+        .get_by_label("Fields of a file")
+        .type_text("question=ask");
+    bench.run_steps(3);
+    assert_eq!(
+        inside(&bench).settings().capture.prompts.field,
+        ["question=ask"]
+    );
+    wait_for(&mut bench, "what is read as what", |workbench| {
+        told(workbench)
+            .iter()
+            .any(|line| line.contains("ask as question"))
+    });
+    let lines = told(inside(&bench));
+    let has = |words: &str| lines.iter().any(|line| line.contains(words));
+    assert!(has("qa: 2 prompts of "), "{lines:?}");
+    assert!(has("talk: 1 prompt of "), "{lines:?}");
+    assert!(has("not read: source (in 1 of 3)"), "{lines:?}");
+}
+
+#[test]
+fn a_task_has_its_options_as_fields_and_its_prompts_are_counted_in_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        capture: CaptureSettings {
+            source: PromptSource::File,
+            data: "niah_single_2:length=256,samples=2".to_owned(),
+            ..CaptureSettings::default()
+        },
+        ..Settings::default()
+    };
+    let mut bench = bench(folder.path(), settings);
+    bench.run_steps(2);
+    let is_told = |workbench: &kvlens::gui::Workbench, words: &str| {
+        told(workbench).iter().any(|line| line.contains(words))
+    };
+    wait_for(&mut bench, "the tokens", |workbench| {
+        is_told(workbench, "niah_single_2: 2 prompts of 25")
+    });
+    bench.get_by_label("Options of niah_single_2").click();
+    bench.run_steps(20);
+    bench.get_by_label("seed").focus();
+    bench.run_steps(2);
+    bench.get_by_label("seed").type_text("7");
+    bench.run_steps(3);
+    bench
+        .get_by_role_and_label(egui::accesskit::Role::ComboBox, "question")
+        .click();
+    bench.run_steps(5);
+    bench.get_by_label("absent").click();
+    bench.run_steps(3);
+    let data = &inside(&bench).settings().capture.data;
+    assert_eq!(
+        data,
+        "niah_single_2:length=256,samples=2,seed=7,question=absent"
+    );
+    wait_for(&mut bench, "the question", |workbench| {
+        let preview = workbench.data().capture_prompts.as_ref();
+        preview.is_some_and(|preview| preview.first.contains("Asked afterwards"))
+    });
+}
