@@ -116,7 +116,15 @@ fn datasets_knows_text_and_chance_only() {
         .collect();
     assert_eq!(
         names,
-        ["rand_chacha", "serde", "serde_json", "sha2", "thiserror"]
+        [
+            "rand_chacha",
+            "serde",
+            "serde_json",
+            "sha2",
+            // where samples wait on disk
+            "tempfile",
+            "thiserror"
+        ]
     );
 }
 

@@ -318,19 +318,15 @@ fn prompts_that_wait_take_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     SMALL.write(folder.path(), DtypeChoice::F32).unwrap();
     let plan = CapturePlan {
-        model: ModelSource::from(folder.path().to_owned()),
-        data: vec!["random".to_owned()],
-        prompts: kvlens_datasets::PromptChoices::default(),
-        read: None,
         windows: vec!["last:8".to_owned()],
         decode: DecodePlan::default(),
-        chat: false,
-        chat_variables: ChatVariables::default(),
         device: DeviceChoice::Cpu,
         dtype: DtypeChoice::F32,
-        attention: AttentionKernel::Blocks,
         keep: Some(Keep::Keys),
-        repeat_cost: 1,
+        ..CapturePlan::plain(
+            ModelSource::from(folder.path().to_owned()),
+            vec!["random".to_owned()],
+        )
     };
     let mut samples = Spool::in_folder(folder.path());
     let prompt = sample(2_880);

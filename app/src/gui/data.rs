@@ -234,11 +234,9 @@ impl Message {
             .find_map(|start| {
                 let rest = &self.text[start..];
                 let ends = rest.char_indices().map(|(end, _)| end).chain([rest.len()]);
-                let named = ends.filter_map(|end| rest.get(..end)).map(PathBuf::from);
-                named
-                    .filter(|path| path.components().count() > 2)
-                    .filter(|path| path.exists())
-                    .last()
+                let named = ends.rev().filter_map(|end| rest.get(..end));
+                let mut named = named.map(PathBuf::from);
+                named.find(|path| path.components().count() > 2 && path.exists())
             })
     }
 }

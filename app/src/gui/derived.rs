@@ -69,6 +69,9 @@ pub struct Wanted<'a> {
     pub needs: &'a BTreeSet<Need>,
 }
 
+/// Version of the sample, window, budget and head of the player.
+type PlayerKey = (u64, String, usize, Option<HeadAddress>);
+
 /// All derived values of the sample on show; renewed by [`Derived::refresh`] before a frame.
 #[derive(Default)]
 pub struct Derived {
@@ -93,7 +96,7 @@ pub struct Derived {
     between: Query<(u64, u64), Option<HeadMap>>,
     heads: Query<(u64, String, usize), HeadTable>,
     /// What the player's head keeps, `[T]`; nothing where it is the mean of heads, whose tokens are [`Self::kept`].
-    player: Query<(u64, String, usize, Option<HeadAddress>), Option<Vec<bool>>>,
+    player: Query<PlayerKey, Option<Vec<bool>>>,
     pinned: Query<CurveKey, Option<HeadCurve>>,
     hovered: Query<CurveKey, Option<HeadCurve>>,
     tokens: Query<TokensKey, (Arc<TokenScores>, u64)>,

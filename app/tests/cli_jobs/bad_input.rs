@@ -181,9 +181,9 @@ fn sessions_that_cannot_be_read() {
     refused(
         folder.path(),
         &measure,
-        &["format version 4", "newer KVLens", "s.kvlens"],
+        &["format version 5", "newer KVLens", "s.kvlens"],
     );
-    refused(folder.path(), &["open", "s.kvlens"], &["format version 4"]);
+    refused(folder.path(), &["open", "s.kvlens"], &["format version 5"]);
     let resume = [
         "capture",
         "--model",
@@ -194,7 +194,7 @@ fn sessions_that_cannot_be_read() {
         "--out",
         "s.kvlens",
     ];
-    refused(folder.path(), &resume, &["format version 4"]);
+    refused(folder.path(), &resume, &["format version 5"]);
 
     fs::write(&manifest, &good[..good.len() / 2]).unwrap();
     refused(folder.path(), &measure, &["damaged", "manifest.json"]);

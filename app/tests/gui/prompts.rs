@@ -13,7 +13,7 @@ const ROWS: &str = r#"{"context":"Ann lives in Rome. Bo sells tea.","ask":"Where
 "#;
 
 /// What the panel tells of the prompts, a line each.
-fn told(workbench: &kvlens::gui::Workbench) -> Vec<String> {
+fn told(workbench: &kvlens::gui::workbench::Workbench) -> Vec<String> {
     let preview = workbench.data().capture_prompts.as_ref();
     preview.map_or_else(Vec::new, |preview| {
         let tasks = preview.tasks.iter().map(|task| task.line());
@@ -72,7 +72,7 @@ fn a_task_has_its_options_as_fields_and_its_prompts_are_counted_in_tokens() {
     };
     let mut bench = bench(folder.path(), settings);
     bench.run_steps(2);
-    let is_told = |workbench: &kvlens::gui::Workbench, words: &str| {
+    let is_told = |workbench: &kvlens::gui::workbench::Workbench, words: &str| {
         told(workbench).iter().any(|line| line.contains(words))
     };
     wait_for(&mut bench, "the tokens", |workbench| {

@@ -9,8 +9,11 @@ use crate::SessionError;
 use crate::fidelity::{ContinuationPlan, FidelityTest};
 use crate::model::{DtypeChoice, Evicted, Model, ModelSource};
 
+/// What a head keeps, from its number and T.
+type KeptTokens = fn(usize, usize) -> Vec<u32>;
+
 /// Tokens of each head: all, some of them, one more for every head, none.
-const EVICTIONS: [(&str, fn(usize, usize) -> Vec<u32>); 4] = [
+const EVICTIONS: [(&str, KeptTokens); 4] = [
     ("everything kept", |_, tokens| (0..tokens as u32).collect()),
     ("every third token kept", |_, tokens| {
         (0..tokens as u32).step_by(3).collect()
@@ -21,8 +24,10 @@ const EVICTIONS: [(&str, fn(usize, usize) -> Vec<u32>); 4] = [
     ("nothing kept", |_, _| Vec::new()),
 ];
 
+type LogitsAndIds = (Vec<f32>, Vec<u32>);
+
 /// Logits of the steps after each eviction, with the tokens of a free generation.
-fn run(model: &Model, findings: &Findings<'_>) -> Result<Vec<(Vec<f32>, Vec<u32>)>, SessionError> {
+fn run(model: &Model, findings: &Findings<'_>) -> Result<Vec<LogitsAndIds>, SessionError> {
     let ids = model.encode_prompt(PROMPT, None)?.ids;
     let plan = ContinuationPlan {
         step_ids: ids.iter().copied().take(6).collect(),

@@ -238,7 +238,7 @@ pub(super) fn check(
                     dtype,
                     rounded_to,
                 };
-                Ok::<_, SessionError>(numbers(&operation(&inputs)?)?)
+                numbers(&operation(&inputs)?)
             };
             let expected = run(&Device::Cpu, DType::F32, dtype)?;
             let what = format!("{name} in {format}");

@@ -190,7 +190,7 @@ impl CapturedSample {
     }
 
     /// The same, told to be some layers of a larger model.
-    pub(super) fn as_layers(self, layers: LayerRange) -> Self {
+    pub(super) fn of_layers(self, layers: LayerRange) -> Self {
         Self { layers, ..self }
     }
 

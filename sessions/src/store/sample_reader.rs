@@ -94,7 +94,7 @@ impl<'a> SampleReader<'a> {
             values,
         );
         Ok(match part {
-            Part::Layers(layers) => sample.as_layers(layers),
+            Part::Layers(layers) => sample.of_layers(layers),
             Part::Whole | Part::HeadGroup { .. } => sample,
         })
     }

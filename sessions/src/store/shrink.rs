@@ -107,11 +107,14 @@ pub(super) fn require_can_shrink(session: &Session, shrink: Shrink) -> Result<()
     Ok(())
 }
 
+/// Takes a file's name and its bytes.
+type PutFile<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), SessionError>;
+
 /// Gives the name and the bytes of each smaller sample to `put`, and then what goes with them.
 pub(super) fn shrink_each(
     session: &Session,
     shrink: Shrink,
-    put: &mut dyn FnMut(&str, &[u8]) -> Result<(), SessionError>,
+    put: PutFile<'_>,
     on_sample: &mut dyn FnMut(usize, usize),
     cancel: &CancelFlag,
 ) -> Result<(Manifest, Shrunk), SessionError> {

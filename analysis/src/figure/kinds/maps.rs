@@ -133,10 +133,10 @@ pub(super) fn winners(figure: &Figure<'_>) -> Chart {
     chart
 }
 
-pub(super) fn map(
-    figure: &Figure<'_>,
-    cell: &dyn Fn(&FigureRow) -> (Rgb, CellSign, Option<Beyond>),
-) -> Chart {
+/// How a cell looks: its colour, the sign on it, and on which side it lies beyond the range.
+type CellLook = (Rgb, CellSign, Option<Beyond>);
+
+pub(super) fn map(figure: &Figure<'_>, cell: &dyn Fn(&FigureRow) -> CellLook) -> Chart {
     let last = |place: fn(&FigureRow) -> f64| {
         let all = figure.rows.iter().map(place);
         all.fold(0.0, f64::max) as usize

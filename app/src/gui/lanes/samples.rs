@@ -251,7 +251,9 @@ mod tests {
     use super::*;
     use kvlens_datasets::{DataSpec, LoadOptions, load_with};
     use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
-    use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, StartMode, capture};
+    use kvlens_sessions::{
+        CancelFlag, CapturePlan, DecodePlan, FORMAT_VERSION, StartMode, capture,
+    };
 
     fn keys(cache: &ByteBounded<&'static str, ()>) -> Vec<&'static str> {
         cache.entries.iter().map(|(key, ..)| *key).collect()
@@ -323,7 +325,10 @@ mod tests {
         let other = text
             .replace(sha256, &"0".repeat(64))
             .replace("manifest_sha256", "nobody_looks")
-            .replace("\"format_version\": 3", "\"format_version\": 2");
+            .replace(
+                &format!("\"format_version\": {FORMAT_VERSION}"),
+                "\"format_version\": 2",
+            );
         std::fs::write(&manifest, other).unwrap();
         assert!(look(0).is_err(), "its file is gone");
         assert!(Arc::ptr_eq(&look(1).unwrap(), &seen[1]));

@@ -325,10 +325,13 @@ impl<'a> LinePlot<'a> {
     }
 }
 
+/// Name, colour and points.
+type ToldCurve = (String, Color32, Vec<(f64, f64)>);
+
 /// Curves with their names, for a hover that tells all of them.
 struct Told {
     x: PlotAxis,
-    curves: Vec<(String, Color32, Vec<(f64, f64)>)>,
+    curves: Vec<ToldCurve>,
 }
 
 impl Told {

@@ -62,7 +62,7 @@ fn look_of(choices: &Choices) -> Vec<LookCommand> {
         LookCommand::SetDecodeStep(choices.decode_step),
         LookCommand::SetTokenHeat(choices.token_heat),
         LookCommand::SetHeatScale(choices.heat_scale),
-        LookCommand::SetDrift(choices.drift.clone()),
+        LookCommand::SetDrift(choices.drift),
         LookCommand::SetQueries(choices.queries),
         LookCommand::SetFidelity(choices.fidelity.clone()),
         LookCommand::SetHiddenWindows(choices.hidden_windows.clone()),
