@@ -111,7 +111,7 @@ pub struct DamagedSample {
 /// Hashes every finished sample of a session and holds its parts against each other and the manifest.
 ///
 /// # Errors
-/// [`Failure::Interrupted`](super::failure::Failure::Interrupted) after a cancel.
+/// [`Failure::Interrupted`] after a cancel.
 pub fn check(session: &Session, watch: &mut dyn Watch, cancel: &Cancel) -> Result<SessionCheck> {
     let (count, states) = (session.sample_count(), &session.manifest().samples);
     let of = |wanted: fn(&SampleState) -> bool| {
