@@ -29,7 +29,7 @@ pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
     if view.settings.choices.metric == Metric::Recall && baseline(view).is_none() {
         let chance = view.derived.chance();
         let style = random_style(view.theme);
-        curves.push(thin(&axis, "random".to_owned(), chance, style, 1.0));
+        curves.push(thin(&axis, "chance".to_owned(), chance, style, 1.0));
         if compares_queries(view) {
             curves.push(decode_stage(view.theme, octaves));
         }
