@@ -45,7 +45,7 @@ impl Contrast {
     }
 }
 
-/// The first side less the second at one budget, on the samples that both have.
+/// The first side minus the second at one budget, on the samples that both have.
 #[derive(Debug, Clone)]
 pub struct PairedMap<'a> {
     /// What the sides differ in.
@@ -97,11 +97,11 @@ impl Collection {
     /// Every pair of a contrast, by group, pair, then budget; budgets at which a pair shares no sample are left
     /// out. Each is made when it is asked for, so that whoever asks can stop in between.
     ///
-    /// * [`Contrast::Window`]: every other window less the window `against` (or every later one less every
+    /// * [`Contrast::Window`]: every other window minus the window `against` (or every later one minus every
     ///   earlier one, without it).
-    /// * [`Contrast::QuestionPlace`]: `start` less every other place, and otherwise the place that came first less
+    /// * [`Contrast::QuestionPlace`]: `start` minus every other place, and otherwise the place that came first minus
     ///   the later ones.
-    /// * [`Contrast::Model`]: every later model less every earlier one, of samples whose prompt is the same.
+    /// * [`Contrast::Model`]: every later model minus every earlier one, of samples whose prompt is the same.
     ///
     /// Where several samples of a side are one document, or one prompt, the first that came is paired, so that no
     /// pair counts twice.

@@ -35,7 +35,7 @@ impl Verdict {
     }
 }
 
-/// The first window less the second, sample by sample.
+/// The first window minus the second, sample by sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedDifference {
     /// Number of samples.

@@ -1,21 +1,25 @@
 //! What the pages of a Parquet file claim, looked at before the engine believes it: it allocates for as many values as a
 //! page names, and a number that is negative or beyond the memory ends the program.
 //!
-//! A page begins with a `PageHeader` in Thrift's compact protocol (parquet-format, `parquet.thrift`).
+//! A page begins with a `PageHeader` in Thrift's compact protocol (parquet-format, `parquet.thrift`). It is read by the
+//! crate that the engine reads it by, so that both see the same numbers.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
+
+use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
+use polars_parquet_format::{PageHeader, PageType};
 
 /// Values of a column in one row group. Writers have a million rows in a group or fewer; so many texts take a gigabyte
 /// before their letters are counted.
 pub(super) const MOST_VALUES: u64 = 1 << 26;
 
 /// Bytes of a page once it is unpacked.
-const MOST_PAGE_BYTES: i64 = 1 << 30;
+const MOST_PAGE_BYTES: i32 = 1 << 30;
 
-/// How deep a header may nest; its own depth is three.
-const DEEPEST: usize = 8;
+/// Bytes of a page's header; statistics are texts in it.
+const MOST_HEADER_BYTES: usize = 16 << 20;
 
 /// Where the pages of a column lie, and how many values they hold together.
 #[derive(Clone, Debug)]
@@ -42,31 +46,30 @@ pub(super) fn check_pages(file: &File, column: &ColumnPages) -> io::Result<()> {
     while at < column.bytes.end && values < column.values {
         reader.seek(SeekFrom::Start(at))?;
         let mut bytes = reader.by_ref().take(column.bytes.end - at);
-        let header = PageHeader::read(&mut Thrift { bytes: &mut bytes })?;
+        let mut thrift = TCompactInputProtocol::new(&mut bytes, MOST_HEADER_BYTES);
+        let header = PageHeader::read_from_in_protocol(&mut thrift).map_err(|error| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a page has no header that can be read ({error})"),
+            )
+        })?;
         let header_bytes = column.bytes.end - at - bytes.limit();
-        let packed = u64::try_from(header.packed_bytes);
+        let packed = u64::try_from(header.compressed_page_size);
         let is_inside = packed.is_ok_and(|packed| packed <= column.bytes.end - at - header_bytes);
-        if !is_inside || !(0..=MOST_PAGE_BYTES).contains(&header.unpacked_bytes) {
+        if !is_inside || !(0..=MOST_PAGE_BYTES).contains(&header.uncompressed_page_size) {
             return wrong("a page claims more bytes than there are");
         }
+        let is_at_most =
+            |count: i32, most: u64| u64::try_from(count).is_ok_and(|count| count <= most);
+        let left = column.values - values;
+        let mut dictionary = header.dictionary_page_header.iter();
         // nulls and rows are among the values
-        let most = match header.is_dictionary {
-            true => i64::try_from(MOST_VALUES).unwrap_or(i64::MAX),
-            false => i64::try_from(column.values - values).unwrap_or(i64::MAX),
-        };
-        if header
-            .counts
-            .iter()
-            .any(|count| !(0..=most).contains(count))
+        if !data_counts(&header).all(|count| is_at_most(count, left))
+            || !dictionary.all(|page| is_at_most(page.num_values, MOST_VALUES))
         {
             return wrong("a page claims more values than its column has");
         }
-        if !header.is_dictionary {
-            values += header
-                .counts
-                .first()
-                .map_or(0, |count| count.unsigned_abs());
-        }
+        values += values_of(&header);
         at += header_bytes + packed.unwrap_or(0);
     }
     match values == column.values {
@@ -79,173 +82,24 @@ fn wrong<T>(problem: &str) -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::InvalidData, problem))
 }
 
-/// What matters of a header.
-#[derive(Debug, Default)]
-struct PageHeader {
-    unpacked_bytes: i64,
-    packed_bytes: i64,
-    is_dictionary: bool,
-    /// Values first; then, of the second version, nulls and rows.
-    counts: Vec<i64>,
+/// Values, nulls and rows that a header claims of data: of both versions, as a damaged one may have both.
+fn data_counts(header: &PageHeader) -> impl Iterator<Item = i32> {
+    let first = header.data_page_header.iter().map(|page| page.num_values);
+    let second = header.data_page_header_v2.iter();
+    first.chain(second.flat_map(|page| [page.num_values, page.num_nulls, page.num_rows]))
 }
 
-impl PageHeader {
-    fn read(thrift: &mut Thrift<'_>) -> io::Result<Self> {
-        let mut header = Self::default();
-        let mut id = 0;
-        while let Some(kind) = thrift.field(&mut id)? {
-            match (id, kind) {
-                (2, Kind::Integer) => header.unpacked_bytes = thrift.integer()?,
-                (3, Kind::Integer) => header.packed_bytes = thrift.integer()?,
-                (5 | 8, Kind::Struct) => header.counts = thrift.counts(id == 8)?,
-                (7, Kind::Struct) => {
-                    header.is_dictionary = true;
-                    header.counts = thrift.counts(false)?;
-                }
-                (_, kind) => thrift.skip(kind, 0)?,
-            }
-        }
-        Ok(header)
-    }
-}
-
-/// A kind of value, as far as it has to be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Its value stands in the field's first byte.
-    Flag,
-    Byte,
-    Integer,
-    Double,
-    Text,
-    List,
-    Map,
-    Struct,
-}
-
-impl Kind {
-    fn of(bits: u8) -> io::Result<Self> {
-        Ok(match bits {
-            1 | 2 => Self::Flag,
-            3 => Self::Byte,
-            4..=6 => Self::Integer,
-            7 => Self::Double,
-            8 => Self::Text,
-            9 | 10 => Self::List,
-            11 => Self::Map,
-            12 => Self::Struct,
-            _ => return wrong("a page has no header"),
-        })
-    }
-}
-
-/// Thrift's compact protocol.
-struct Thrift<'a> {
-    bytes: &'a mut dyn Read,
-}
-
-impl Thrift<'_> {
-    fn byte(&mut self) -> io::Result<u8> {
-        let mut byte = [0];
-        self.bytes.read_exact(&mut byte)?;
-        Ok(byte[0])
-    }
-
-    /// Seven bits a byte, the lowest first.
-    fn unsigned(&mut self) -> io::Result<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7F) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        wrong("a number in a page's header has no end")
-    }
-
-    /// Zigzag: 0, -1, 1, -2 and so on.
-    fn integer(&mut self) -> io::Result<i64> {
-        let number = self.unsigned()?;
-        let half = i64::try_from(number >> 1).unwrap_or(i64::MAX);
-        Ok(if number & 1 == 1 { -half - 1 } else { half })
-    }
-
-    /// The kind of the next field of a struct, whose number `id` becomes; none at its end.
-    fn field(&mut self, id: &mut i64) -> io::Result<Option<Kind>> {
-        let first = self.byte()?;
-        if first == 0 {
-            return Ok(None);
-        }
-        *id = match first >> 4 {
-            0 => self.integer()?,
-            step => id.saturating_add(i64::from(step)),
-        };
-        Kind::of(first & 0x0F).map(Some)
-    }
-
-    /// The first number of a struct, or the first three.
-    fn counts(&mut self, three: bool) -> io::Result<Vec<i64>> {
-        let (mut counts, mut id) = (Vec::new(), 0);
-        while let Some(kind) = self.field(&mut id)? {
-            let is_count = id == 1 || three && (2..=3).contains(&id);
-            match kind {
-                Kind::Integer if is_count => counts.push(self.integer()?),
-                kind => self.skip(kind, 1)?,
-            }
-        }
-        Ok(counts)
-    }
-
-    fn skip(&mut self, kind: Kind, depth: usize) -> io::Result<()> {
-        if depth > DEEPEST {
-            return wrong("a page's header nests too deeply");
-        }
-        match kind {
-            Kind::Flag => Ok(()),
-            Kind::Byte => self.byte().map(|_| ()),
-            Kind::Integer => self.unsigned().map(|_| ()),
-            Kind::Double => self.pass_over(8),
-            Kind::Text => {
-                let bytes = self.unsigned()?;
-                self.pass_over(bytes)
-            }
-            Kind::List => self.skip_list(depth),
-            Kind::Map => wrong("a page's header has a map, which the format does not"),
-            Kind::Struct => {
-                let mut id = 0;
-                while let Some(kind) = self.field(&mut id)? {
-                    self.skip(kind, depth + 1)?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn skip_list(&mut self, depth: usize) -> io::Result<()> {
-        let first = self.byte()?;
-        let items = match first >> 4 {
-            15 => self.unsigned()?,
-            items => u64::from(items),
-        };
-        let kind = Kind::of(first & 0x0F)?;
-        for _ in 0..items {
-            match kind {
-                // in a list each takes a byte
-                Kind::Flag => self.byte().map(|_| ())?,
-                kind => self.skip(kind, depth + 1)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn pass_over(&mut self, bytes: u64) -> io::Result<()> {
-        let passed = io::copy(&mut self.bytes.take(bytes), &mut io::sink())?;
-        match passed == bytes {
-            true => Ok(()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
+/// Values of its column in a page, as the engine counts them: by the page's type.
+fn values_of(header: &PageHeader) -> u64 {
+    let values = match header.type_ {
+        PageType::DATA_PAGE => header.data_page_header.as_ref().map(|page| page.num_values),
+        PageType::DATA_PAGE_V2 => header
+            .data_page_header_v2
+            .as_ref()
+            .map(|page| page.num_values),
+        _ => None,
+    };
+    values.map_or(0, |values| u64::from(values.unsigned_abs()))
 }
 
 #[cfg(test)]
@@ -283,7 +137,7 @@ mod tests {
         assert!(problem(&page(4), u64::MAX).contains("at most"));
         assert!(problem(&page(4)[..18], 2).contains("more bytes"));
         assert!(check(&page(4)[..9], 2).is_err(), "the header is cut off");
-        assert!(problem(&[0x1B, 0], 2).contains("map"));
+        assert!(problem(&[0x1B, 0], 2).contains("no header"));
         assert!(check(&[0xFF; 40], 2).is_err());
     }
 }

@@ -72,7 +72,7 @@ table! {
         head: u32,
         /// Pairs of rows that the means are over.
         rows: u32,
-        /// Mean position of the window's rows less that of the decode steps that they are paired with.
+        /// Mean position of the window's rows minus that of the decode steps that they are paired with.
         position_gap: f64,
         /// Mean cosine before the rotary embedding, where the session says which it was.
         cosine_before_rotation: Option<f64>,

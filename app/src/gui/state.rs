@@ -50,7 +50,7 @@ pub enum MapKind {
     SideBySide,
     /// The window that is best in each head.
     Winner,
-    /// One window, less the same of the session beside.
+    /// One window minus the same of the session beside.
     Beside,
     /// One window of the session beside.
     InB,

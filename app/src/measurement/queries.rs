@@ -12,7 +12,7 @@ use kvlens_sessions::{CapturedSample, Observation, QueryRows};
 pub struct WindowQueries {
     /// Pairs of rows: the smaller of the window's rows and the decode steps.
     pub rows: usize,
-    /// Mean position of the window's rows less that of the decode steps.
+    /// Mean position of the window's rows minus that of the decode steps.
     pub position_gap: f64,
     /// Before the rotary embedding; none for a session that does not say which it was.
     pub before_rotation: Option<QueryCosine>,

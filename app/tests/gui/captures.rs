@@ -182,7 +182,7 @@ fn a_checkpoint_folder_and_a_gguf_file_are_loaded_and_captured() {
         let shown = inside(&bench).data().shown().unwrap().clone();
         assert_eq!(shown.sample.record.generated_ids.len(), 8);
 
-        // one head, two windows, one less the other
+        // one head, two windows, one minus the other
         let heads = vec![HeadAddress { layer: 1, head: 1 }];
         let change = kvlens::gui::state::SelectionChange::Replace;
         inside_mut(&mut bench).send(LookCommand::SelectHeads { heads, change });

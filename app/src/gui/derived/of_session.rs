@@ -131,7 +131,7 @@ impl Derived {
         });
     }
 
-    /// The map of the chosen window, less the same of the session beside.
+    /// The map of the chosen window, minus the same of the session beside.
     #[must_use]
     pub fn map_between(&self) -> Option<&HeadMap> {
         self.between.value()?.as_ref()

@@ -45,7 +45,7 @@ pub struct QueryLine {
     pub repeat: usize,
     /// Pairs of queries that were compared.
     pub rows: usize,
-    /// Mean position of the window's queries less that of the decode steps.
+    /// Mean position of the window's queries minus that of the decode steps.
     pub position_gap: f64,
     /// Before the rotary embedding, where the session says which it is.
     pub before: Option<Cosines>,

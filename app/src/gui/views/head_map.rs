@@ -99,7 +99,7 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 const OPEN_BESIDE: &str = "Open a second session with File > Open beside";
 
-/// One window in A less the same in B.
+/// One window in A minus the same in B.
 fn beside_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     match (view.beside, view.derived.map_between()) {
         (None, _) => empty_hint(ui, OPEN_BESIDE),

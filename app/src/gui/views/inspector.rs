@@ -197,7 +197,7 @@ impl NumbersTable<'_> {
             }
         }
         if self.a.is_some() {
-            let help = format!("{}: A less B", self.current().label());
+            let help = format!("{}: A minus B", self.current().label());
             ui.weak("A − B").on_hover_text(help);
         }
         ui.end_row();

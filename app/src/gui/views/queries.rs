@@ -223,7 +223,7 @@ fn header_ui(mut header: egui_extras::TableRow<'_, '_>) {
         ("Rows", "Pairs of queries that were compared"),
         (
             "Gap",
-            "Mean position of the window's queries less that of the decode steps",
+            "Mean position of the window's queries minus that of the decode steps",
         ),
         (
             "Before RoPE",

@@ -148,7 +148,7 @@ fn entries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 /// Chooses the window that all others are held against.
 fn baseline_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let current = baseline(view).map(|window| window.label.as_str());
-    let text = current.map_or("less nothing".to_owned(), |label| format!("less {label}"));
+    let text = current.map_or("no baseline".to_owned(), |label| format!("minus {label}"));
     ComboBox::from_id_salt("baseline")
         .selected_text(text)
         .show_ui(ui, |ui| {
@@ -225,7 +225,9 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let metric = view.settings.choices.metric.label();
     let curves = curves::curves(view, octaves);
     let y = match baseline(view) {
-        Some(window) => curves::difference_axis(&curves, format!("{metric} less {}", window.label)),
+        Some(window) => {
+            curves::difference_axis(&curves, format!("{metric} minus {}", window.label))
+        }
         None => PlotAxis::shares(metric),
     };
     let plot = LinePlot {

@@ -51,7 +51,7 @@ fn explain_kind(kind: MapKind) -> &'static str {
         MapKind::Window => "One window, or its difference to another",
         MapKind::SideBySide => "Every visible window in a map of its own, on one scale",
         MapKind::Winner => "The visible window that is best in each head",
-        MapKind::Beside => "One window, less the same of the session beside",
+        MapKind::Beside => "One window minus the same of the session beside",
         MapKind::InB => "One window of the session beside",
         MapKind::Needed => {
             "Attention of the decode stage on the tokens that the answer needs, in the mean over its steps: heads with \

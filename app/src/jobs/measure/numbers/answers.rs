@@ -30,7 +30,7 @@ pub struct QueryNumbers {
     pub heads: usize,
     /// Pairs of rows.
     pub rows: usize,
-    /// Mean position of the window's rows less that of the decode steps.
+    /// Mean position of the window's rows minus that of the decode steps.
     pub position_gap: f64,
     /// Mean cosine before the rotary embedding, `[L, H]`; none where the session does not say which it was.
     pub before_rotation: Option<Vec<f64>>,
