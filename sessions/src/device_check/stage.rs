@@ -27,6 +27,9 @@ pub(super) fn roundoff(dtype: DtypeChoice) -> f32 {
     }
 }
 
+/// In place of a bound where none is known: the difference is told and not held, but for numbers that are none.
+pub(super) const TOLD: f32 = f32::INFINITY;
+
 /// What a stage found so far.
 pub(super) struct Findings<'a> {
     pub(super) cancel: &'a CancelFlag,
