@@ -17,6 +17,8 @@ pub struct Browser {
     /// Name to save under, or a path that is typed.
     typed: String,
     entries: Vec<Entry>,
+    /// How many are there besides those that are listed.
+    left_out: usize,
     /// Why the folder cannot be read.
     error: Option<String>,
 }
@@ -50,6 +52,7 @@ impl Browser {
             folder,
             typed: name,
             entries: Vec::new(),
+            left_out: 0,
             error: None,
         };
         browser.read();
@@ -59,6 +62,7 @@ impl Browser {
     /// Reads the folder: folders first, both by name.
     fn read(&mut self) {
         self.entries.clear();
+        self.left_out = 0;
         self.error = None;
         let read = match std::fs::read_dir(&self.folder) {
             Ok(read) => read,
@@ -81,6 +85,7 @@ impl Browser {
                 .cmp(&a.is_folder)
                 .then_with(|| a.name.cmp(&b.name))
         });
+        self.left_out = entries.len().saturating_sub(MOST_ENTRIES);
         entries.truncate(MOST_ENTRIES);
         self.entries = entries;
     }
@@ -131,6 +136,12 @@ impl Browser {
                     }
                 }
             });
+        if self.left_out > 0 {
+            ui.weak(format!(
+                "{} more are not listed; type the path",
+                self.left_out
+            ));
+        }
         let mut chosen = None;
         if let Some((name, is_folder)) = clicked {
             let path = self.folder.join(&name);
@@ -238,6 +249,18 @@ mod tests {
         assert!(!is_itself(Purpose::Session, &run));
         std::fs::write(run.join("manifest.json"), "{}").unwrap();
         assert!(is_itself(Purpose::Session, &run));
+    }
+
+    #[test]
+    fn what_is_not_listed_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        for index in 0..MOST_ENTRIES + 3 {
+            std::fs::create_dir(folder.path().join(index.to_string())).unwrap();
+        }
+        let mut browser = Browser::new(Purpose::Model, String::new(), Some(folder.path()));
+        assert_eq!((browser.entries.len(), browser.left_out), (MOST_ENTRIES, 3));
+        browser.enter(folder.path().join("0"));
+        assert_eq!(browser.left_out, 0);
     }
 
     #[test]

@@ -25,8 +25,7 @@ impl Workbench {
         let table = table.context("the view has no numbers yet; try again when it shows some")?;
         let path = self.free_path(&stem_of(pane), "html")?;
         let page = self.page(pane, &png(picture)?, &table)?;
-        std::fs::write(&path, page)
-            .with_context(|| format!("the page cannot be written: {}", path.display()))?;
+        kvlens_sessions::write_file(&path, page.as_bytes())?;
         Ok(path)
     }
 

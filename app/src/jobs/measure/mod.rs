@@ -224,7 +224,8 @@ impl Run<'_> {
         let context = sample_context(session, self.model_names.name(session), record, &key);
         self.tables.add(&context, &numbers, &budgets.applying)?;
         if self.tables.has_importance() {
-            self.add_importance(&mut sample, &context, &numbers, (shape.layers, at_once))?;
+            let layers = (shape.layers, at_once);
+            self.add_importance(&mut sample, &context, &numbers, layers, cancel)?;
         }
         self.collect(&context, &key, &numbers, &budgets.applying);
         self.costs.add(&numbers.oracle_cost, &numbers.windows);
@@ -274,11 +275,13 @@ impl Run<'_> {
         context: &SampleContext,
         numbers: &SampleNumbers,
         (layers, at_once): (usize, usize),
+        cancel: &Cancel,
     ) -> Result<()> {
         let windows = numbers.windows.iter().flat_map(|window| &window.observed);
         let labels = windows.map(|observed| Some(observed.label.as_str()));
         for label in std::iter::once(None).chain(labels) {
             for first in (0..layers).step_by(at_once) {
+                stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
                 let captured = sample.layers(first, at_once)?;
                 let ranked = rank_side(&captured, &self.job.options, label)?;
                 self.tables.add_importance(ImportanceInput {

@@ -1,7 +1,5 @@
 //! What commands that take something away do.
 
-use anyhow::Context as _;
-
 use super::Workbench;
 use crate::gui::command::ExportCommand;
 use crate::gui::data::Severity;
@@ -61,8 +59,7 @@ impl Workbench {
     fn save_script(&mut self) {
         let script = self.script_of_now();
         let saved = self.free_path("look", "json").and_then(|path| {
-            std::fs::write(&path, script)
-                .with_context(|| format!("the script cannot be written: {}", path.display()))?;
+            kvlens_sessions::write_file(&path, script.as_bytes())?;
             Ok(path)
         });
         match saved {
