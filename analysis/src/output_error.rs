@@ -129,14 +129,13 @@ impl HeadReads {
         self.values.len() / self.head_dim
     }
 
-    /// The mean over the steps of the relative error when the tokens that come first in `order` are kept, for each of
-    /// some ascending numbers of tokens. A step whose whole output is zero has no relative error and is left out; NaN
-    /// when all are.
+    /// The relative error of each decode step when the tokens that come first in `order` are kept, for each of some
+    /// ascending numbers of tokens: `[budgets][S]`. NaN at a step whose whole output is zero.
     pub fn errors_along(
         &self,
         mut order: impl Iterator<Item = usize>,
         ascending: impl Iterator<Item = usize>,
-    ) -> Vec<f64> {
+    ) -> Vec<Vec<f64>> {
         let mut sums = Sums::behind(self);
         let mut kept = 0;
         ascending
@@ -145,26 +144,27 @@ impl HeadReads {
                 kept = kept.max(budget);
                 // the whole cache, whatever order its tokens were added in
                 match kept < self.prompt_tokens() {
-                    true => self.mean_error(&sums.outputs()),
-                    false => self.mean_error(&self.full),
+                    true => self.step_errors(&sums.outputs()),
+                    false => self.step_errors(&self.full),
                 }
             })
             .collect()
     }
 
-    fn mean_error(&self, outputs: &[f64]) -> f64 {
-        let (mut sum, mut steps) = (0.0, 0.0);
+    fn step_errors(&self, outputs: &[f64]) -> Vec<f64> {
         let pairs = outputs.chunks_exact(self.head_dim);
-        for (kept, full) in pairs.zip(self.full.chunks_exact(self.head_dim)) {
-            let norm = self.norm(full);
-            if norm > 0.0 {
+        pairs
+            .zip(self.full.chunks_exact(self.head_dim))
+            .map(|(kept, full)| {
+                let norm = self.norm(full);
                 let pairs = kept.iter().zip(full);
                 let error: Vec<f64> = pairs.map(|(kept, full)| kept - full).collect();
-                sum += self.norm(&error) / norm;
-                steps += 1.0;
-            }
-        }
-        sum / steps
+                match norm > 0.0 {
+                    true => self.norm(&error) / norm,
+                    false => f64::NAN,
+                }
+            })
+            .collect()
     }
 
     /// Euclidean, behind the projection where there is one.
@@ -243,14 +243,100 @@ impl Sums {
     }
 }
 
-/// A comparison whose output errors are to be found.
-pub struct Judged<'a> {
-    /// Gets [`Metric::OutputError`](crate::Metric::OutputError) at its budgets.
-    pub comparison: &'a mut Comparison,
+/// The mean of those that are known; NaN when none is.
+pub fn mean_of_known(errors: &[f64]) -> f64 {
+    let known = errors.iter().filter(|error| !error.is_nan());
+    let (sum, count) = known.fold((0.0, 0.0), |(sum, count), error| (sum + error, count + 1.0));
+    sum / count
+}
+
+/// What decides which tokens of the prompt are kept.
+#[derive(Clone, Copy)]
+pub struct Eviction<'a> {
     /// The ranking by which the rule keeps tokens.
     pub rankings: &'a Rankings,
     /// What it keeps whatever the ranking says.
     pub keep_rule: KeepRule,
+}
+
+/// A comparison whose output errors are to be found.
+pub struct Judged<'a> {
+    /// Gets [`Metric::OutputError`](crate::Metric::OutputError) at its budgets.
+    pub comparison: &'a mut Comparison,
+    /// What it judges.
+    pub eviction: Eviction<'a>,
+}
+
+/// The heads of a model whose outputs are read.
+#[derive(Clone, Copy)]
+pub struct OutputHeads {
+    /// L.
+    pub layers: usize,
+    /// H.
+    pub query_heads: usize,
+    /// G.
+    pub kv_heads: usize,
+}
+
+impl OutputHeads {
+    /// Hands each query head's reads to `ask`, by layer, then query head: `[L * H]`.
+    ///
+    /// `reads` gives what the H / G query heads of a layer's key/value head read, in their order.
+    fn each<A: Send, E: From<AnalysisError> + Send>(
+        self,
+        reads: impl Fn(usize, usize) -> Result<Vec<HeadReads>, E> + Sync,
+        ask: impl Fn(usize, usize, &HeadReads) -> Result<A, AnalysisError> + Sync,
+    ) -> Result<Vec<A>, E> {
+        let group = self
+            .query_heads
+            .checked_div(self.kv_heads)
+            .unwrap_or(0)
+            .max(1);
+        let of_group = |index: usize| {
+            let (layer, kv_head) = (index / self.kv_heads, index % self.kv_heads);
+            let heads = reads(layer, kv_head)?;
+            let heads = heads.iter().zip(kv_head * group..);
+            heads
+                .map(|(reads, head)| ask(layer, head, reads))
+                .collect::<Result<Vec<_>, AnalysisError>>()
+                .map_err(E::from)
+        };
+        let groups = (0..self.layers * self.kv_heads).into_par_iter();
+        let answers = groups.map(of_group).collect::<Result<Vec<_>, E>>()?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+}
+
+/// The output error of each decode step at some budgets, by layer, then head: `[L * heads][S][budgets]`. NaN where a
+/// budget is not below the tokens that the layer can rank, and at a step whose whole output is zero. A head that stands
+/// for several query heads has the mean of their errors.
+///
+/// # Errors
+/// What `reads` refuses ([`judge_outputs`] says what it gives); [`AnalysisError::Mismatch`] when it is not of the
+/// ranking's tokens.
+pub fn output_errors_by_step<E: From<AnalysisError> + Send>(
+    eviction: Eviction<'_>,
+    budgets: &[usize],
+    heads: OutputHeads,
+    reads: impl Fn(usize, usize) -> Result<Vec<HeadReads>, E> + Sync,
+) -> Result<Vec<Vec<Vec<f64>>>, E> {
+    let by_query_head = heads.each(reads, |layer, head, reads| {
+        eviction.errors(reads, budgets, (layer, head), heads.query_heads)
+    })?;
+    let sharing = (heads.query_heads / eviction.rankings.heads().max(1)).max(1);
+    let steps = |alike: &[Vec<Vec<f64>>]| {
+        let count = alike
+            .first()
+            .and_then(|head| head.first())
+            .map_or(0, Vec::len);
+        let at = |step: usize| mean_of(alike.iter().map(|head| column(head, step)));
+        (0..count).map(at).collect()
+    };
+    Ok(by_query_head.chunks(sharing).map(steps).collect())
+}
+
+fn column(rows: &[Vec<f64>], at: usize) -> Vec<f64> {
+    rows.iter().filter_map(|row| row.get(at).copied()).collect()
 }
 
 /// Finds the output errors of several comparisons of one sample, one layer's key/value head after the other.
@@ -269,49 +355,43 @@ pub fn judge_outputs<E: From<AnalysisError> + Send>(
     let Some(first) = judged.first() else {
         return Ok(());
     };
-    let layers = first.comparison.layers;
-    let group = query_heads.checked_div(kv_heads).unwrap_or(0).max(1);
-    let of_group = |index: usize| {
-        let (layer, kv_head) = (index / kv_heads, index % kv_heads);
-        let heads = reads(layer, kv_head)?;
-        let heads = heads.iter().zip(kv_head * group..);
-        heads
-            .map(|(reads, head)| {
-                let all = judged.iter();
-                all.map(|judged| judged.errors(reads, layer, head, query_heads))
-                    .collect::<Result<Vec<_>, _>>()
-            })
-            .collect::<Result<Vec<_>, AnalysisError>>()
-            .map_err(E::from)
+    let heads = OutputHeads {
+        layers: first.comparison.layers,
+        query_heads,
+        kv_heads,
     };
-    let groups = (0..layers * kv_heads).into_par_iter();
     // [L * H][judged][budgets]
-    let errors: Vec<Vec<Vec<f64>>> = groups
-        .map(of_group)
-        .collect::<Result<Vec<_>, E>>()?
-        .into_iter()
-        .flatten()
-        .collect();
+    let errors = heads.each(reads, |layer, head, reads| {
+        let all = judged.iter();
+        all.map(|judged| {
+            let budgets = &judged.comparison.budgets;
+            let errors = judged
+                .eviction
+                .errors(reads, budgets, (layer, head), query_heads)?;
+            Ok(errors.iter().map(|steps| mean_of_known(steps)).collect())
+        })
+        .collect::<Result<Vec<Vec<f64>>, _>>()
+    })?;
     for (place, judged) in judged.iter_mut().enumerate() {
         let sharing = query_heads / judged.comparison.heads.max(1);
         let of_heads = errors.chunks(sharing.max(1));
         for (head, errors) in judged.comparison.by_head.iter_mut().zip(of_heads) {
-            head.curves.output_error = mean_of(errors.iter().map(|windows| &windows[place]));
+            head.curves.output_error = mean_of(errors.iter().map(|windows| windows[place].clone()));
         }
     }
     Ok(())
 }
 
-impl Judged<'_> {
-    /// At the comparison's budgets; NaN where these are not below the rankable tokens.
+impl Eviction<'_> {
+    /// Of a layer's query head at each step, `[budgets][S]`; NaN where a budget is not below the rankable tokens.
     fn errors(
         &self,
         reads: &HeadReads,
-        layer: usize,
-        query_head: usize,
+        budgets: &[usize],
+        (layer, query_head): (usize, usize),
         query_heads: usize,
-    ) -> Result<Vec<f64>, AnalysisError> {
-        let (rankings, budgets) = (self.rankings, &self.comparison.budgets);
+    ) -> Result<Vec<Vec<f64>>, AnalysisError> {
+        let rankings = self.rankings;
         crate::comparison::same(
             "prompt tokens",
             rankings.prompt_tokens(),
@@ -319,7 +399,7 @@ impl Judged<'_> {
         )?;
         let head = (layer, query_head * rankings.heads() / query_heads.max(1));
         let ascending = AscendingBudgets::new(budgets, rankings.rankable_tokens(layer));
-        let mut errors = vec![f64::NAN; budgets.len()];
+        let mut errors = vec![vec![f64::NAN; reads.steps]; budgets.len()];
         let steps: Vec<(usize, usize, ForcedKeep)> = ascending
             .steps()
             .map(|(added, asked)| (added.end, asked, self.keep_rule.at(added.end)))
@@ -331,8 +411,8 @@ impl Judged<'_> {
             };
             let order = keep_order(rankings, head, forced);
             let found = reads.errors_along(order, alike.iter().map(|step| step.0));
-            for (&(_, asked, _), error) in alike.iter().zip(found) {
-                errors[asked] = error;
+            for (&(_, asked, _), of_steps) in alike.iter().zip(found) {
+                errors[asked] = of_steps;
             }
         }
         Ok(errors)
@@ -340,7 +420,7 @@ impl Judged<'_> {
 }
 
 /// The mean of equally long curves.
-fn mean_of<'a>(curves: impl ExactSizeIterator<Item = &'a Vec<f64>>) -> Vec<f64> {
+fn mean_of(curves: impl ExactSizeIterator<Item = Vec<f64>>) -> Vec<f64> {
     let count = curves.len() as f64;
     let mut sums: Vec<f64> = Vec::new();
     for curve in curves {

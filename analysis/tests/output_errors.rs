@@ -5,7 +5,9 @@
     reason = "a test may stop at its first wrong number"
 )]
 
-use kvlens_analysis::output_error::{HeadReads, Judged, judge_outputs};
+use kvlens_analysis::output_error::{
+    Eviction, HeadReads, Judged, OutputHeads, judge_outputs, mean_of_known, output_errors_by_step,
+};
 use kvlens_analysis::{
     AnalysisError, ComparisonInput, ForcedKeep, HeadKind, Importance, KeepRule, Metric, Rankings,
     compare,
@@ -53,8 +55,8 @@ fn reads(case: &Value) -> Result<Vec<HeadReads>, AnalysisError> {
         .collect()
 }
 
-/// Errors `[heads, budgets]` by the scores of the query heads, or by their mean.
-fn judged(case: &Value, budgets: &[usize], shared: bool) -> Vec<f64> {
+/// The scores of the query heads, or of the first one for both, and what the case's rule keeps.
+fn ranked(case: &Value, shared: bool) -> (Importance, Rankings, KeepRule) {
     let tokens = count(case, "tokens");
     let scores = single(case, "scores");
     let (heads, kind, scores) = match shared {
@@ -72,6 +74,12 @@ fn judged(case: &Value, budgets: &[usize], shared: bool) -> Vec<f64> {
         },
         recent_percent: count(case, "recent_percent") as u8,
     };
+    (importance, rankings, keep_rule)
+}
+
+/// Errors `[heads, budgets]`, in the mean over the steps.
+fn judged(case: &Value, budgets: &[usize], shared: bool) -> Vec<f64> {
+    let (importance, rankings, keep_rule) = ranked(case, shared);
     let mut comparison = compare(ComparisonInput {
         truth: &rankings,
         window: &rankings,
@@ -83,8 +91,10 @@ fn judged(case: &Value, budgets: &[usize], shared: bool) -> Vec<f64> {
     .unwrap();
     let mut judged = [Judged {
         comparison: &mut comparison,
-        rankings: &rankings,
-        keep_rule,
+        eviction: Eviction {
+            rankings: &rankings,
+            keep_rule,
+        },
     }];
     judge_outputs(&mut judged, 2, 1, |_, _| reads(case)).unwrap();
     let heads = comparison.by_head.iter();
@@ -141,8 +151,9 @@ fn errors_behind_a_projection_are_those_of_projected_values() {
             let order = || (0..tokens).rev();
             let budgets = || 1..=tokens;
             let found = reads.errors_along(order(), budgets());
-            assert_near(&found, &direct.errors_along(order(), budgets()));
-            assert_eq!(found.last(), Some(&0.0));
+            let expected = direct.errors_along(order(), budgets());
+            assert_near(&found.concat(), &expected.concat());
+            assert_eq!(found.last(), Some(&vec![0.0; steps]));
         }
     }
     let one = reads(&cases()[0]).unwrap().remove(0);
@@ -176,6 +187,45 @@ fn errors_are_those_of_a_softmax_over_what_is_kept() {
     }
 }
 
+/// `[heads][S][budgets]`.
+fn by_step(case: &Value, budgets: &[usize], shared: bool) -> Vec<Vec<Vec<f64>>> {
+    let (_, rankings, keep_rule) = ranked(case, shared);
+    let eviction = Eviction {
+        rankings: &rankings,
+        keep_rule,
+    };
+    let heads = OutputHeads {
+        layers: 1,
+        query_heads: 2,
+        kv_heads: 1,
+    };
+    output_errors_by_step(eviction, budgets, heads, |_, _| reads(case)).unwrap()
+}
+
+#[test]
+fn errors_of_single_steps_are_those_of_numpy() {
+    for case in &cases() {
+        let (asked, steps) = (budgets(case), count(case, "steps"));
+        let found = by_step(case, &asked, false);
+        assert_eq!((found.len(), found[0].len()), (2, steps));
+        // NumPy's are [heads, budgets, S]
+        let (expected, means) = (numbers(case, "step_errors"), numbers(case, "errors"));
+        let curve = |head: usize, budget: usize| -> Vec<f64> {
+            found[head].iter().map(|step| step[budget]).collect()
+        };
+        for (index, expected) in expected.chunks(steps).enumerate() {
+            let found = curve(index / asked.len(), index % asked.len());
+            assert_near(&found, expected);
+            assert_near(&[mean_of_known(&found)], &[means[index]]);
+        }
+        let shared = by_step(case, &asked, true);
+        assert_eq!((shared.len(), shared[0].len()), (1, steps));
+        // a budget that keeps everything asks nothing
+        let all = by_step(case, &[count(case, "tokens")], false).concat();
+        assert!(all.concat().iter().all(|error| error.is_nan()));
+    }
+}
+
 #[test]
 fn heads_that_keep_the_same_have_the_mean_of_their_errors() {
     let case = &cases()[0];
@@ -198,11 +248,15 @@ fn nothing_is_wrong_where_everything_is_kept() {
     for case in &cases() {
         let tokens = count(case, "tokens");
         for reads in reads(case).unwrap() {
-            let errors = reads.errors_along(0..tokens, [0, tokens / 2, tokens].into_iter());
+            let means = |budgets: &[usize]| -> Vec<f64> {
+                let errors = reads.errors_along(0..tokens, budgets.iter().copied());
+                errors.iter().map(|steps| mean_of_known(steps)).collect()
+            };
+            let errors = means(&[0, tokens / 2, tokens]);
             assert!(errors[0] > 0.01 && errors[1] > 0.01, "{errors:?}");
             assert_eq!(errors[2], 0.0, "{errors:?}");
             let backwards = reads.errors_along((0..tokens).rev(), [tokens].into_iter());
-            assert_eq!(backwards[0], 0.0, "{backwards:?}");
+            assert!(backwards.concat().iter().all(|&error| error == 0.0));
         }
     }
 }

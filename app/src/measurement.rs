@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use kvlens_analysis::output_error::{Judged, judge_outputs};
+use kvlens_analysis::output_error::{Eviction, Judged, judge_outputs};
 use kvlens_analysis::{
     Compare, Comparison, ComparisonInput, ForcedKeep, Importance, KeepRule, KeptRecent, KeySet,
     Rankings, RowReduction, ScoringOverrides, SideScoring, StepRange, ValueWeight, compare,
@@ -303,20 +303,26 @@ impl MeasuredSample {
         }
         let mut judged = vec![Judged {
             comparison: &mut self.decode,
-            rankings: &self.truth.rankings,
-            keep_rule: KeepRule::default(),
+            eviction: Eviction {
+                rankings: &self.truth.rankings,
+                keep_rule: KeepRule::default(),
+            },
         }];
         for window in &mut self.windows {
             judged.push(Judged {
                 comparison: &mut window.comparison,
-                rankings: &window.ranked.rankings,
-                keep_rule: window.keep_rule,
+                eviction: Eviction {
+                    rankings: &window.ranked.rankings,
+                    keep_rule: window.keep_rule,
+                },
             });
             if let (Some(ceiling), Some(ranked)) = (&mut window.ceiling, &window.ceiling_ranked) {
                 judged.push(Judged {
                     comparison: Arc::make_mut(ceiling),
-                    rankings: &ranked.rankings,
-                    keep_rule: window.keep_rule,
+                    eviction: Eviction {
+                        rankings: &ranked.rankings,
+                        keep_rule: window.keep_rule,
+                    },
                 });
             }
         }

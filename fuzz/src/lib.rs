@@ -1,8 +1,11 @@
-//! What every target does: bytes are written to a file in memory, read as prompts, and held to what is promised of
-//! them. A panic is a finding; an error is not.
+//! What every target does: bytes are written to a file in memory, read as what they claim to be, and held to what is
+//! promised of it. A panic is a finding, and so are a hang and gigabytes of memory; an error is not.
 
 #[path = "../../datasets/tests/checked/mod.rs"]
 mod checked;
+pub mod models;
+pub mod sessions;
+pub mod windows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +13,7 @@ use std::path::{Path, PathBuf};
 use kvlens_datasets::{BadRows, DataSpec, Format, LoadOptions, load_with};
 
 /// Where files are cheap; the system's folder for temporary files where there is no such place.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let memory = Path::new("/dev/shm");
     let base = match memory.is_dir() {
         true => memory.to_owned(),

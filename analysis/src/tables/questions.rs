@@ -26,6 +26,9 @@ table! {
         budget_tokens: u32,
         /// Recall of that part of the decode stage.
         recall: Option<f64>,
+        /// Relative error of the head's attention output there, up to a horizon in the mean over its steps; missing in
+        /// sessions without values.
+        output_error: Option<f64>,
     }
 }
 

@@ -46,11 +46,12 @@ fn questions_have_their_columns() {
         budget,
         budget_tokens: 2,
         recall: Some(0.5),
+        output_error: None,
     }]);
     assert_eq!(drift.counts("layer").unwrap(), [Some(1)]);
     assert_eq!(drift.counts("head").unwrap(), [Some(2)]);
     let expected = "window str, layer u32, head u32, head_kind str, part str, step u32, \
-                    budget str, budget_tokens u32, recall f64";
+                    budget str, budget_tokens u32, recall f64, output_error f64";
     assert_eq!(columns(&drift), with_sample(expected));
     let place = written::<PlaceTable>(&[PlaceRow {
         sample,

@@ -103,6 +103,10 @@ fn every_answer_agrees_with_recall_where_they_meet() {
         })
     };
     same(&first("step"), &first("horizon"), 0.0);
+    // in the mean over all steps an eviction does to the output what stands beside the recall
+    let errors = by_head(&overlap, "output_error", None, |_| true);
+    assert!(!errors.is_empty());
+    same(&by_head(&drift, "output_error", None, last), &errors, 1e-9);
 
     // the window whose last query is the prompt's last token is the last prompt window
     let place = read_table(&tables, "place.parquet");

@@ -77,7 +77,7 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
     assert_eq!(curves.budget_tokens, 40);
     assert_eq!(curves.curves.len(), 2);
     for (curve, expected) in curves.curves.iter().zip(&expected) {
-        let by_step = &expected.by_head[2 * 4 + 3].by_step;
+        let by_step = &expected.by_head[2 * 4 + 3].recall.by_step;
         let recall: Vec<f64> = by_step.iter().map(|budgets| budgets[0]).collect();
         assert_eq!(curve.band.mean, recall, "{}", curve.label);
         assert_eq!(curves.steps.len(), recall.len());

@@ -53,23 +53,24 @@ fn outputs(model: &Model, mut cache: KvCache, first: usize, ids: &[u32]) -> Vec<
     outputs
 }
 
-fn mean_relative(evicted: &[Vec<Vec<f32>>], full: &[Vec<Vec<f32>>], head: usize) -> f64 {
+/// Relative error of a head's output at each step.
+fn relative(evicted: &[Vec<Vec<f32>>], full: &[Vec<Vec<f32>>], head: usize) -> Vec<f64> {
     let norm = |vector: &mut dyn Iterator<Item = f64>| vector.map(|x| x * x).sum::<f64>().sqrt();
     let errors = evicted.iter().zip(full).map(|(evicted, full)| {
         let pairs = evicted[head].iter().zip(&full[head]);
         let error = norm(&mut pairs.map(|(a, b)| f64::from(a - b)));
         error / norm(&mut full[head].iter().map(|&x| f64::from(x)))
     });
-    errors.sum::<f64>() / evicted.len() as f64
+    errors.collect()
 }
 
 /// The same behind the first layer's output projection, by the model's own product.
-fn mean_relative_behind(
+fn relative_behind(
     model: &Model,
     evicted: &[Vec<Vec<f32>>],
     full: &[Vec<Vec<f32>>],
     head: usize,
-) -> f64 {
+) -> Vec<f64> {
     let config = model.config();
     let shape = (1, full.len(), config.head_dim);
     // the head's vectors in place of every key/value head's values
@@ -85,12 +86,20 @@ fn mean_relative_behind(
     let (evicted, full) = (of_head(evicted), of_head(full));
     let pairs = evicted.iter().zip(&full);
     let errors = norms(pairs.map(|(evicted, full)| evicted - full).collect());
-    let errors: Vec<f64> = errors
-        .into_iter()
-        .zip(norms(full))
+    let errors = errors.into_iter().zip(norms(full));
+    errors
         .map(|(error, norm)| f64::from(error) / f64::from(norm))
-        .collect();
-    errors.iter().sum::<f64>() / errors.len() as f64
+        .collect()
+}
+
+fn assert_near(found: &[f64], expected: &[f64], of: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            (found - expected).abs() <= TOLERANCE * expected.max(1.0),
+            "{of}: {found} where {expected} was expected"
+        );
+    }
 }
 
 #[test]
@@ -135,19 +144,22 @@ fn output_errors_are_those_of_a_real_eviction() {
             for ((reads, behind), head) in own.iter().zip(&behind).zip(kv_head * group..) {
                 let order = kept[0][head].iter().map(|&token| token as usize);
                 let count = kept[0][head].len();
-                let found = reads.errors_along(order, std::iter::once(count))[0];
-                let expected = mean_relative(&evicted, &full, head);
-                assert!(
-                    (found - expected).abs() <= TOLERANCE * expected.max(1.0),
-                    "{name}, head {head}, {count} kept: {found} where {expected} was expected"
+                let found = reads.errors_along(order, std::iter::once(count)).concat();
+                let expected = relative(&evicted, &full, head);
+                assert_near(
+                    &found,
+                    &expected,
+                    &format!("{name}, head {head}, {count} kept"),
                 );
-                assert!(expected > 0.05, "{name}: such an eviction does something");
+                let mean = expected.iter().sum::<f64>() / expected.len() as f64;
+                assert!(mean > 0.05, "{name}: such an eviction does something");
                 let order = kept[0][head].iter().map(|&token| token as usize);
-                let found = behind.errors_along(order, std::iter::once(count))[0];
-                let expected = mean_relative_behind(&model, &evicted, &full, head);
-                assert!(
-                    (found - expected).abs() <= TOLERANCE * expected.max(1.0),
-                    "{name}, head {head}, projected: {found} where {expected} was expected"
+                let found = behind.errors_along(order, std::iter::once(count)).concat();
+                let expected = relative_behind(&model, &evicted, &full, head);
+                assert_near(
+                    &found,
+                    &expected,
+                    &format!("{name}, head {head}, projected"),
                 );
             }
         }

@@ -1,5 +1,5 @@
-//! Windows whose scores another program made. `llama-gqa-untied.press.safetensors` was written by
-//! `scripts/export_press_scores.py` with kvpress 0.5.5: SnapKVPress window_size=64 kernel_size=5 on prompt.txt.
+//! Windows whose scores another program made: of two presses of kvpress 0.5.5 by `scripts/export_press_scores.py`
+//! (`fixtures/make_press_fixtures.py`).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,28 @@ fn kvpress_through_a_file_is_kvpress() {
                 kept(&rankings[1]),
                 "{layer}, {head}, {budget}"
             );
+        }
+    }
+}
+
+/// CompactorPress, which no window of ours computes: the file's window keeps what is left in kvpress's own cache.
+#[test]
+fn a_press_that_is_no_window_keeps_what_kvpress_keeps() {
+    let model = micro_model(MODEL);
+    let file = fixtures().join(format!("{MODEL}.compactor.safetensors"));
+    let label = format!("file:{},name=compactor", file.display());
+    let (found, keep) = importance(&model, &label);
+    assert_eq!(keep, ForcedKeep::default());
+    let ranking = Rankings::of(&found, keep).unwrap();
+    let expected = std::fs::read(fixtures().join(format!("{MODEL}.compactor.json"))).unwrap();
+    let expected: Vec<Vec<Vec<usize>>> = serde_json::from_slice(&expected).unwrap();
+    assert_eq!(expected.len(), found.layers());
+    for (layer, kv_heads) in expected.iter().enumerate() {
+        let group = 4 / kv_heads.len();
+        for (head, kept) in (0..4).map(|head| (head, &kv_heads[head / group])) {
+            let own = selection(&ranking, layer, head, keep, kept.len());
+            let own: Vec<usize> = (0..own.len()).filter(|&token| own[token]).collect();
+            assert_eq!(&own, kept, "{layer}, {head}");
         }
     }
 }

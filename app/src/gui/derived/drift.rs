@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use kvlens_analysis::Band;
 use kvlens_analysis::figure::palette::repeat;
+use kvlens_analysis::{Band, Metric};
 
 use super::Derived;
 use super::curves::{HeadGrid, selected_heads};
@@ -11,7 +11,7 @@ use crate::gui::data::SessionInfo;
 use crate::gui::query::Pool;
 use crate::gui::question_choices::DriftPart;
 use crate::gui::questions::Answers;
-use crate::gui::questions::drift::DriftAnswer;
+use crate::gui::questions::drift::{DriftAnswer, DriftOfWindow, HeadCurves};
 use crate::gui::questions::places::PlacesAnswer;
 use crate::gui::state::{Choices, HeadAddress};
 
@@ -28,11 +28,13 @@ pub struct DriftCurve {
     pub band: Band,
 }
 
-/// Recall of every window over the decode stage.
+/// Recall or output error of every window over the decode stage.
 #[derive(Clone, Debug)]
 pub struct DriftCurves {
     /// Version of the measured sample that they are of.
     pub shown_version: u64,
+    /// Which of the two.
+    pub metric: Metric,
     /// The budget that they are at; another one than the workbench's while that is still being measured.
     pub budget_tokens: usize,
     /// Decode steps counted from 1, each or the last of a horizon.
@@ -64,7 +66,7 @@ pub struct PlacesCurves {
     pub heads: usize,
 }
 
-pub(super) type DriftKey = (u64, BTreeSet<HeadAddress>, usize, DriftPart);
+pub(super) type DriftKey = (u64, BTreeSet<HeadAddress>, usize, DriftPart, Metric);
 pub(super) type PlacesKey = (u64, BTreeSet<HeadAddress>, usize);
 
 impl Derived {
@@ -90,9 +92,10 @@ impl Derived {
             self.places.let_go();
             if let Some(answer) = answers.drift.value().cloned() {
                 let at = nearest(&answer.key.budgets, wanted);
-                let key = (answers.drift.version(), heads.clone(), at, part);
+                let metric = metric_of(choices);
+                let key = (answers.drift.version(), heads.clone(), at, part, metric);
                 self.drift.in_pool(pool, key, move |_| {
-                    drift_curves(&answer, grid, &heads, part, at)
+                    drift_curves(&answer, grid, &heads, (part, metric), at)
                 });
             }
         }
@@ -117,6 +120,14 @@ impl Derived {
     }
 }
 
+/// Output error where that is looked at, else recall: no other metric is told by step.
+fn metric_of(choices: &Choices) -> Metric {
+    match choices.metric {
+        Metric::OutputError => Metric::OutputError,
+        _ => Metric::Recall,
+    }
+}
+
 /// Place of the budget that is closest to the wanted one.
 fn nearest(budgets: &[usize], wanted: usize) -> usize {
     let places = budgets.iter().enumerate();
@@ -129,12 +140,18 @@ fn drift_curves(
     answer: &DriftAnswer,
     grid: HeadGrid,
     selection: &BTreeSet<HeadAddress>,
-    part: DriftPart,
+    (part, metric): (DriftPart, Metric),
     at: usize,
 ) -> DriftCurves {
     let by_step = part == DriftPart::Steps;
+    fn by_head(window: &DriftOfWindow, metric: Metric) -> &[HeadCurves] {
+        match metric {
+            Metric::OutputError => &window.output_error,
+            _ => &window.recall,
+        }
+    }
     let steps = answer.windows.first().map_or_else(Vec::new, |window| {
-        let first = window.by_head.first();
+        let first = window.recall.first();
         match by_step {
             true => (1..=first.map_or(0, |head| head.steps(at).len())).collect(),
             false => window.horizons.clone(),
@@ -149,7 +166,7 @@ fn drift_curves(
         let heads = selected_heads(window.layers, window.heads, grid, selection);
         let of_heads: Vec<&[f64]> = heads
             .iter()
-            .filter_map(|(layer, head)| window.by_head.get(layer * window.heads + head))
+            .filter_map(|(layer, head)| by_head(window, metric).get(layer * window.heads + head))
             .map(|head| match by_step {
                 true => head.steps(at),
                 false => head.horizons(at),
@@ -164,6 +181,7 @@ fn drift_curves(
     });
     DriftCurves {
         shown_version: answer.key.shown_version,
+        metric,
         budget_tokens: answer.key.budgets.get(at).copied().unwrap_or(0),
         curves: curves.collect(),
         steps,

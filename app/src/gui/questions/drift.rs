@@ -1,10 +1,10 @@
-//! When each window foresees: recall by decode step and by horizon.
+//! When each window foresees: recall and output error by decode step and by horizon.
 
 use std::sync::Arc;
 
 use super::{Answer, AskedSample, CurvesKey};
 use crate::gui::lanes::Reporter;
-use crate::measurement::drift::{HeadDrift, window_drift};
+use crate::measurement::drift::{Parts, window_drift};
 
 /// The drift of a sample's windows, or of those that are done.
 #[derive(Clone, Debug)]
@@ -28,11 +28,13 @@ pub struct DriftOfWindow {
     pub heads: usize,
     /// Decode steps up to each horizon, ascending.
     pub horizons: Vec<usize>,
-    /// `[L, heads]`.
-    pub by_head: Vec<HeadCurves>,
+    /// Recall, `[L, heads]`.
+    pub recall: Vec<HeadCurves>,
+    /// Output error, `[L, heads]`; empty where the session keeps no values.
+    pub output_error: Vec<HeadCurves>,
 }
 
-/// One head's recall, laid out so that the curve at one budget is one slice: a drag of the budget reads it for
+/// One head's number, laid out so that the curve at one budget is one slice: a drag of the budget reads it for
 /// every head of every window.
 #[derive(Clone, Debug)]
 pub struct HeadCurves {
@@ -44,9 +46,9 @@ pub struct HeadCurves {
 }
 
 impl HeadCurves {
-    /// Lays one head's drift at so many budgets out.
+    /// Lays one head's number at so many budgets out.
     #[must_use]
-    pub fn of(drift: &HeadDrift, budgets: usize) -> Self {
+    pub fn of(parts: &Parts, budgets: usize) -> Self {
         let by_budget = |points: &[Vec<f64>]| -> Vec<f64> {
             let at = |at: usize| {
                 points
@@ -56,19 +58,19 @@ impl HeadCurves {
             (0..budgets).flat_map(at).collect()
         };
         Self {
-            by_step: by_budget(&drift.by_step),
-            by_horizon: by_budget(&drift.by_horizon),
+            by_step: by_budget(&parts.by_step),
+            by_horizon: by_budget(&parts.by_horizon),
             budgets,
         }
     }
 
-    /// Recall of each step alone at a budget, `[S]`.
+    /// Of each step alone at a budget, `[S]`.
     #[must_use]
     pub fn steps(&self, budget: usize) -> &[f64] {
         self.curve(&self.by_step, budget)
     }
 
-    /// Recall up to each horizon at a budget, `[horizons]`.
+    /// Up to each horizon at a budget, `[horizons]`.
     #[must_use]
     pub fn horizons(&self, budget: usize) -> &[f64] {
         self.curve(&self.by_horizon, budget)
@@ -104,15 +106,20 @@ pub(super) fn answer(
             &answer.key.budgets,
             &mut |done, total| reporter.on_head(&stage, done, total),
         )?;
+        let budgets = answer.key.budgets.len();
+        let heads = drift.by_head.iter();
+        let errors = heads.clone().map(|head| &head.output_error);
+        let known = errors.filter(|errors| !errors.by_step.is_empty());
         answer.windows.push(Arc::new(DriftOfWindow {
             label: window.label.clone(),
             layers: window.comparison.layers,
             heads: window.comparison.heads,
             horizons: drift.horizons,
-            by_head: drift
-                .by_head
-                .iter()
-                .map(|head| HeadCurves::of(head, answer.key.budgets.len()))
+            recall: heads
+                .map(|head| HeadCurves::of(&head.recall, budgets))
+                .collect(),
+            output_error: known
+                .map(|errors| HeadCurves::of(errors, budgets))
                 .collect(),
         }));
         reporter.answer(Answer::Drift(Arc::new(answer.clone())));
@@ -124,8 +131,8 @@ pub(super) fn answer(
 pub(crate) fn numbers_per_budget(sample: &AskedSample) -> usize {
     let measured = &sample.shown.sample;
     let steps = measured.record.generated_ids.len();
-    // a number for each step, and for each horizon: the powers of two below the steps, and all
-    let points = steps + steps.max(1).ilog2() as usize + 2;
+    // recall and output error of each step, and of each horizon: the powers of two below the steps, and all
+    let points = 2 * (steps + steps.max(1).ilog2() as usize + 2);
     let heads = measured
         .windows
         .iter()
@@ -139,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_curve_holds_every_step_at_one_budget() {
-        let drift = HeadDrift {
+        let drift = Parts {
             by_step: vec![vec![0.1, 0.2], vec![0.3, 0.4], vec![0.5, 0.6]],
             by_horizon: vec![vec![0.7, 0.8]],
         };

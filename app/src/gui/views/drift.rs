@@ -1,8 +1,11 @@
-//! When and where windows foresee: recall against the decode step, and against the place of a window.
+//! When and where windows foresee: recall or output error against the decode step, and recall against the place of a
+//! window.
 
 use egui::{ComboBox, Response, RichText, Ui};
+use kvlens_analysis::Metric;
 
 use super::question_state::{error_ui, job_of};
+use super::recall::curves::metric_axis;
 use super::recall::{entry, window_entry};
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
@@ -115,7 +118,10 @@ fn part_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 fn explain(part: DriftPart) -> &'static str {
     match part {
-        DriftPart::Steps => "Recall of what each decode step by itself attends to most",
+        DriftPart::Steps => {
+            "Recall of what each decode step by itself attends to most, or with the metric output error the error of \
+             that step's attention output"
+        }
         DriftPart::Horizons => "Recall of the decode stage cut after a step, as if it ended there",
         DriftPart::Places => {
             "Recall by W queries in a row, moved through the prompt into the generation"
@@ -156,20 +162,32 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
         .curves
         .iter()
         .filter(|curve| !hidden.contains(&curve.label));
+    let plotted: Vec<PlotCurve> = plotted
+        .map(|curve| PlotCurve {
+            name: curve.label.clone(),
+            style: view.theme.series(&curve.label, curve.repeat),
+            xs: curves.steps.iter().map(|step| place(*step)).collect(),
+            ys: curve.band.mean.clone(),
+            band: Some((curve.band.low.clone(), curve.band.high.clone())),
+            drawn: Drawn::CURVE,
+        })
+        .collect();
+    if curves.metric == Metric::OutputError && is_whole && lacks_values(curves) {
+        ui.weak("The session keeps no values: capture it with --keep keys,values to see the output error");
+        return;
+    }
+    let metric = curves.metric.label();
+    let y = metric_axis(
+        curves.metric,
+        &plotted,
+        format!("{metric} at {}", curves.budget_tokens),
+    );
+    let name = format!("{metric} over the decode steps");
     let plot = LinePlot {
-        curves: plotted
-            .map(|curve| PlotCurve {
-                name: curve.label.clone(),
-                style: view.theme.series(&curve.label, curve.repeat),
-                xs: curves.steps.iter().map(|step| place(*step)).collect(),
-                ys: curve.band.mean.clone(),
-                band: Some((curve.band.low.clone(), curve.band.high.clone())),
-                drawn: Drawn::CURVE,
-            })
-            .collect(),
+        curves: plotted,
         faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
         ..LinePlot::new(
-            "Recall over the decode steps",
+            &name,
             height_left(ui),
             PlotAxis {
                 label: match by_step {
@@ -184,10 +202,15 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
                 },
                 whole: None,
             },
-            recall_axis(curves.budget_tokens),
+            y,
         )
     };
     plot.show(ui, view.theme);
+}
+
+fn lacks_values(curves: &DriftCurves) -> bool {
+    let mut means = curves.curves.iter().flat_map(|curve| &curve.band.mean);
+    means.all(|mean| mean.is_nan())
 }
 
 fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -358,7 +381,8 @@ fn numbers(view: &View<'_>) -> Option<Table> {
 }
 
 fn steps_table(part: &str, curves: &DriftCurves) -> Table {
-    let mut table = Table::new(&["window", "budget_tokens", part, "recall", "low", "high"]);
+    let value = curves.metric.column();
+    let mut table = Table::new(&["window", "budget_tokens", part, value, "low", "high"]);
     for curve in &curves.curves {
         let band = &curve.band;
         let values = band.mean.iter().zip(&band.low).zip(&band.high);

@@ -1,7 +1,7 @@
 //! Curves over the budget: one per window, with a band over the heads and a cross-hair.
 
 mod axes;
-mod curves;
+pub mod curves;
 mod legend;
 
 use egui::{ComboBox, RichText, Ui};
@@ -14,7 +14,7 @@ use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
-use crate::gui::widgets::line_plot::{LinePlot, PlotAxis, height_left};
+use crate::gui::widgets::line_plot::{LinePlot, height_left};
 use crate::jobs::figure::KindChoice;
 pub use axes::{DrawnBudgets, budget_axis};
 pub use curves::{CEILING, octave_of};
@@ -228,7 +228,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         Some(window) => {
             curves::difference_axis(&curves, format!("{metric} minus {}", window.label))
         }
-        None => PlotAxis::shares(metric),
+        None => curves::metric_axis(view.settings.choices.metric, &curves, metric),
     };
     let plot = LinePlot {
         horizontal: baseline(view).map(|_| 0.0),

@@ -1,5 +1,7 @@
 //! The caption of a figure: what it shows and what its words mean, for the file beside it.
 
+use kvlens_analysis::Metric;
+
 use super::data::budget_words;
 use super::{FigureRequest, KindChoice};
 
@@ -8,8 +10,7 @@ use super::{FigureRequest, KindChoice};
 pub fn caption(request: &FigureRequest, note: Option<&str>) -> String {
     let mut sentences = vec![format!("{}.", request.kind.summary())];
     sentences.extend(request.kind.definition().map(str::to_owned));
-    if request.kind.shows_a_metric() {
-        let metric = request.metric;
+    if let Some(metric) = request.kind.metric(request.metric) {
         let definition = metric.definition();
         sentences.push(format!("{}: {definition}.", capitalised(metric.label())));
     }
@@ -27,24 +28,27 @@ fn capitalised(words: &str) -> String {
 }
 
 impl KindChoice {
-    /// Whether the figure is of the metric that was asked for.
-    fn shows_a_metric(self) -> bool {
-        matches!(
-            self,
+    /// The metric that the figure shows where one was asked for: that one, or one of those that it can show.
+    pub(super) fn metric(self, asked: Metric) -> Option<Metric> {
+        match self {
             Self::Recall
-                | Self::RecallByLayer
-                | Self::Layer
-                | Self::HeadMap
-                | Self::HeadDifference
-                | Self::Winner
-                | Self::Cost
-        )
+            | Self::RecallByLayer
+            | Self::Layer
+            | Self::HeadMap
+            | Self::HeadDifference
+            | Self::Winner
+            | Self::Cost => Some(asked),
+            // by decode step there are these two
+            Self::DecodeStep | Self::Horizon if asked == Metric::OutputError => Some(asked),
+            Self::DecodeStep | Self::Horizon => Some(Metric::Recall),
+            _ => None,
+        }
     }
 
     /// What its values are, where the summary does not say it and no metric was asked for.
     fn definition(self) -> Option<&'static str> {
         match self {
-            Self::DecodeStep | Self::Horizon | Self::Place => Some(
+            Self::Place => Some(
                 "Recall: share of the decode stage's top tokens that the window ranks as high.",
             ),
             Self::HitRate => Some(
@@ -96,6 +100,16 @@ mod tests {
         }
         let of_all = caption(&request(KindChoice::Recall), note);
         assert!(!of_all.contains("Budget:"), "{of_all}");
+        let steps = FigureRequest {
+            metric: Metric::Mass,
+            ..request(KindChoice::DecodeStep)
+        };
+        assert!(caption(&steps, None).contains("Recall: Share of"));
+        let steps = FigureRequest {
+            metric: Metric::OutputError,
+            ..steps
+        };
+        assert!(caption(&steps, None).contains("Output error: Relative error"));
         let of_tables = caption(&request(KindChoice::FidelityKl), None);
         assert!(
             of_tables.ends_with("means over decode steps."),

@@ -469,7 +469,12 @@ impl<'a> FigureJob<'a> {
     /// Points of a group in panels of its name, curves over the same samples at every point; and how many samples do not
     /// reach every point.
     fn series_rows(&self, name: &str, group: &Gathered) -> (Vec<FigureRow>, usize) {
-        let bounds = (self.kind != KindChoice::Queries).then_some((0.0, 1.0));
+        let bounds = match self.kind {
+            KindChoice::Queries => None,
+            kind => kind
+                .metric(self.metric)
+                .map_or(Some((0.0, 1.0)), Metric::bounds),
+        };
         let (mut rows, left_out) = match self.kind {
             KindChoice::DecodeStep | KindChoice::Horizon | KindChoice::Place => {
                 let common = group.series.common_rows(bounds, SEED);
@@ -518,8 +523,19 @@ impl<'a> FigureJob<'a> {
         rows
     }
 
+    /// From zero as far as the rows go, where a metric has no end.
+    fn range_of(&self, rows: &[FigureRow]) -> Option<(f64, f64)> {
+        let metric = self.kind.metric(self.metric)?;
+        let values = rows
+            .iter()
+            .flat_map(|row| [row.value, row.high.unwrap_or(row.value)]);
+        let most = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
+        (metric.bounds().is_none() && most > 0.0).then_some((0.0, most))
+    }
+
     fn text(&self, gathering: &Gathering, rows: &[FigureRow], left_out: usize) -> FigureText {
-        let (budget, metric) = (budget_words(self.budget), self.metric.label());
+        let metric = self.kind.metric(self.metric).unwrap_or(self.metric).label();
+        let budget = budget_words(self.budget);
         let at = |what: &str| format!("{what} at {budget}");
         let (x, value) = match self.kind {
             KindChoice::Recall | KindChoice::RecallByLayer => {
@@ -529,8 +545,8 @@ impl<'a> FigureJob<'a> {
             KindChoice::HeadMap => (String::new(), at(metric)),
             KindChoice::HeadDifference => (String::new(), at(&format!("difference of {metric}"))),
             KindChoice::Winner => (String::new(), String::new()),
-            KindChoice::DecodeStep => ("decode step".to_owned(), at("recall")),
-            KindChoice::Horizon => ("decode steps from the first".to_owned(), at("recall")),
+            KindChoice::DecodeStep => ("decode step".to_owned(), at(metric)),
+            KindChoice::Horizon => ("decode steps from the first".to_owned(), at(metric)),
             KindChoice::Place => (
                 format!(
                     "position of the last of {} queries, from the prompt's end (tokens)",
@@ -598,7 +614,7 @@ impl<'a> FigureJob<'a> {
             },
             value,
             names,
-            range: self.range,
+            range: self.range.or_else(|| self.range_of(rows)),
             note: Some(
                 Note {
                     job: self,

@@ -50,8 +50,8 @@ kinds! {
     HeadMap, HeadMap, "head-map", "The metric at the budget for every layer and head, a panel per window";
     HeadDifference, HeadDifference, "head-difference", "Windows minus --against for every layer and head; what is not resolved is struck through";
     Winner, Winner, "winner", "The best window of every layer and head; faint where it is not resolved";
-    DecodeStep, DecodeStep, "decode-step", "Recall of single decode steps";
-    Horizon, Horizon, "horizon", "Recall of the decode stage up to a horizon";
+    DecodeStep, DecodeStep, "decode-step", "Recall of single decode steps, or their output error where that is the --metric";
+    Horizon, Horizon, "horizon", "The same of the decode stage up to a horizon";
     Place, Place, "place", "Recall against the position of a window of --place-width queries, from the prompt into the generation";
     Depth, Depth, "depth", "Share of what the answer needs that is kept at the budget, against its depth in the prompt";
     HitRate, HitRate, "hit-rate", "Hit rate at 128, 256 and 512 tokens";

@@ -163,7 +163,7 @@ impl Sampled<'_> {
         }
     }
 
-    /// Recall of single steps or up to horizons.
+    /// Recall, or output error where that is the metric, of single steps or up to horizons.
     pub fn push_drift(
         &self,
         job: &FigureJob<'_>,
@@ -187,18 +187,22 @@ impl Sampled<'_> {
                 false => found.horizons.clone(),
                 true => {
                     let first = found.by_head.first();
-                    (1..=first.map_or(0, |head| head.by_step.len())).collect()
+                    (1..=first.map_or(0, |head| head.recall.by_step.len())).collect()
                 }
             };
             for (index, step) in steps.into_iter().enumerate() {
                 let at = |drift: &WindowDrift| {
                     let values = drift.by_head.iter().map(|head| {
-                        let recall = match by_step {
-                            true => head.by_step.get(index),
-                            false => head.by_horizon.get(index),
+                        let parts = match job.metric {
+                            Metric::OutputError => &head.output_error,
+                            _ => &head.recall,
                         };
-                        let recall = recall.and_then(|recall| recall.first());
-                        recall.copied().unwrap_or(f64::NAN)
+                        let value = match by_step {
+                            true => parts.by_step.get(index),
+                            false => parts.by_horizon.get(index),
+                        };
+                        let value = value.and_then(|value| value.first());
+                        value.copied().unwrap_or(f64::NAN)
                     });
                     job.heads.mean(values, heads)
                 };
@@ -209,7 +213,9 @@ impl Sampled<'_> {
                 };
                 let ceiling = ceiling.as_ref().map(at).filter(|ceiling| !ceiling.is_nan());
                 series.push(self.content, place, at(&found), ceiling);
-                self.push_chance_at(job, &job.heads, step as f64, series);
+                if job.metric != Metric::OutputError {
+                    self.push_chance_at(job, &job.heads, step as f64, series);
+                }
             }
         }
         Ok(())

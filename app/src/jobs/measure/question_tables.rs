@@ -202,20 +202,21 @@ fn write_drift(
     } = window.comparison;
     for (index, by_head) in drift.by_head.iter().enumerate() {
         let HeadDrift {
-            by_step,
-            by_horizon,
+            recall,
+            output_error,
         } = by_head;
-        let steps = by_step
-            .iter()
-            .zip(1..)
-            .map(|(recall, step)| ("step", step, recall));
-        let horizons = by_horizon.iter().zip(drift.horizons.iter().copied());
-        let horizons = horizons.map(|(recall, step)| ("horizon", step, recall));
+        let steps = recall.by_step.iter().zip(1..).enumerate();
+        let steps =
+            steps.map(|(at, (recall, step))| ("step", step, recall, output_error.by_step.get(at)));
+        let horizons = recall.by_horizon.iter().zip(&drift.horizons).enumerate();
+        let horizons = horizons.map(|(at, (recall, &step))| {
+            ("horizon", step, recall, output_error.by_horizon.get(at))
+        });
         let rows: Vec<DriftRow<'_>> = steps
             .chain(horizons)
-            .flat_map(|(part, step, recall)| {
-                let points = budgets.iter().zip(recall);
-                points.map(move |(&budget, &recall)| DriftRow {
+            .flat_map(|(part, step, recall, errors)| {
+                let points = budgets.iter().zip(recall).enumerate();
+                points.map(move |(at, (&budget, &recall))| DriftRow {
                     sample: context,
                     head: WindowHead::at(&window.label, index, heads, head_kind),
                     part,
@@ -223,6 +224,7 @@ fn write_drift(
                     budget,
                     budget_tokens: clamped(budget.tokens(prompt_tokens)),
                     recall: Some(recall),
+                    output_error: errors.and_then(|errors| errors.get(at).copied()),
                 })
             })
             .collect();

@@ -9,7 +9,7 @@ use kvlens::gui::questions::fidelity::{
 };
 use kvlens::gui::questions::queries::QueriesAnswer;
 use kvlens::gui::questions::{Answer, CurvesKey};
-use kvlens::measurement::drift::HeadDrift;
+use kvlens::measurement::drift::Parts;
 use kvlens::measurement::fidelity::Foreseen;
 use kvlens::measurement::fidelity::figures::Figures;
 use kvlens::measurement::queries::WindowQueries;
@@ -29,7 +29,7 @@ pub fn drift(shown_version: u64, tokens: usize) -> Answer {
     let window = |(place, label): (usize, &&str)| {
         let start = 0.7 - 0.2 * place as f64;
         let at = |step: usize| vec![start - 0.02 * step as f64; budgets.len()];
-        let head = HeadDrift {
+        let head = Parts {
             by_step: (0..STEPS).map(at).collect(),
             by_horizon: horizons.iter().map(|horizon| at(horizon / 2)).collect(),
         };
@@ -38,7 +38,8 @@ pub fn drift(shown_version: u64, tokens: usize) -> Answer {
             layers: LAYERS,
             heads: HEADS,
             horizons: horizons.clone(),
-            by_head: vec![HeadCurves::of(&head, budgets.len()); LAYERS * HEADS],
+            recall: vec![HeadCurves::of(&head, budgets.len()); LAYERS * HEADS],
+            output_error: Vec::new(),
         })
     };
     Answer::Drift(Arc::new(DriftAnswer {

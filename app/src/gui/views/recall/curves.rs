@@ -82,6 +82,14 @@ fn difference(
     Some(thin(axis, window.label.clone(), &values, style, width))
 }
 
+/// The axis of a metric: shares, or from zero as far as the curves go where it has no end.
+pub fn metric_axis(metric: Metric, curves: &[PlotCurve], label: impl Into<String>) -> PlotAxis {
+    match metric.bounds() {
+        Some(_) => PlotAxis::shares(label),
+        None => difference_axis(curves, label.into()),
+    }
+}
+
 /// An axis that holds every difference, and nought.
 pub(super) fn difference_axis(curves: &[PlotCurve], label: String) -> PlotAxis {
     let values = curves.iter().flat_map(|curve| &curve.ys);
