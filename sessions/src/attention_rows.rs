@@ -150,7 +150,7 @@ impl PromptKeys {
     }
 
     /// How many keys a query of the layer sees, itself included; `None` for all.
-    pub(crate) fn sliding_window(&self, layer: usize) -> Option<usize> {
+    pub fn sliding_window(&self, layer: usize) -> Option<usize> {
         self.sliding_windows.get(layer).copied().flatten()
     }
 

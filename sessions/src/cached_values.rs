@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
 use crate::attention_rows::{PromptKeys, in_format};
-use crate::model::{Decoder, KvCache, on_cpu, view_on_cpu};
+use crate::decode_keys::DecodeKeys;
+use crate::model::{Decoder, KvCache, view_on_cpu};
 use crate::observation::QueryRows;
 
 /// Values of the prompt, and keys and values of the S tokens that the decode stage fed behind it, on the CPU in the
@@ -17,8 +18,7 @@ use crate::observation::QueryRows;
 pub struct CachedValues {
     /// L entries `[G, T, D]`.
     prompt: Vec<Tensor>,
-    /// L entries `[G, S, D]`, after rotation.
-    decode_keys: Vec<Tensor>,
+    decode_keys: DecodeKeys,
     /// L entries `[G, S, D]`.
     decode_values: Vec<Tensor>,
     /// L entries `[H, T]`, f32.
@@ -58,42 +58,16 @@ impl OutputPlace {
 /// What one head reads behind the prompt: weight `[W]` and sum of values `[W, D]`.
 type Behind = (Vec<f64>, Vec<f64>);
 
-/// The tokens of the decode stage, taken before a window forgets them.
-pub(crate) struct DecodeCache {
-    keys: Vec<Tensor>,
-    values: Vec<Tensor>,
-}
-
-impl DecodeCache {
-    /// Copies what stands in the cache behind a prompt of `prompt_tokens` tokens.
-    pub(crate) fn of(cache: &KvCache, prompt_tokens: usize) -> Result<Self, SessionError> {
-        let (layers, len) = (cache.layers(), cache.len());
-        let behind = |all: Tensor| -> Result<Tensor, SessionError> {
-            let steps = all.narrow(1, prompt_tokens, len - prompt_tokens)?;
-            // a copy also where nothing has to move: the cache is written over
-            Ok(on_cpu(&steps)?.force_contiguous()?)
-        };
-        let each = |of: &dyn Fn(usize) -> Result<Tensor, SessionError>| {
-            (0..layers)
-                .map(|layer| behind(of(layer)?))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        Ok(Self {
-            keys: each(&|layer| cache.keys(layer, len))?,
-            values: each(&|layer| cache.values(layer, len))?,
-        })
-    }
-}
-
 impl CachedValues {
     /// The prompt's part as views of the cache where that lies on the CPU.
     pub(crate) fn of(
         decoder: &Decoder,
         cache: &KvCache,
         prompt_tokens: usize,
-        decode: DecodeCache,
+        decode_keys: DecodeKeys,
+        decode_values: Vec<Tensor>,
     ) -> Result<Self, SessionError> {
-        let prompt = (0..decode.keys.len())
+        let prompt = (0..cache.layers())
             .map(|layer| view_on_cpu(&cache.values(layer, prompt_tokens)?))
             .collect::<Result<Vec<_>, SessionError>>()?;
         let norms = prompt.iter().enumerate();
@@ -102,21 +76,22 @@ impl CachedValues {
             .collect::<Result<_, _>>()?;
         let grams = (0..prompt.len()).map(|layer| decoder.output_grams(layer));
         let grams = grams.collect::<Result<_, _>>()?;
-        Self::new(prompt, decode.keys, decode.values, norms, Some(grams))
+        Self::new(prompt, decode_keys, decode_values, norms, Some(grams))
     }
 
     /// Each with one tensor a layer, all of the same heads and head size.
     pub(crate) fn new(
         prompt: Vec<Tensor>,
-        decode_keys: Vec<Tensor>,
+        decode_keys: DecodeKeys,
         decode_values: Vec<Tensor>,
         output_norms: Vec<Tensor>,
         output_grams: Option<Vec<Tensor>>,
     ) -> Result<Self, SessionError> {
-        let alike = prompt.len() == decode_keys.len()
+        let alike = prompt.len() == decode_keys.layers().len()
             && prompt.len() == output_norms.len()
             && prompt.len() == decode_values.len()
             && decode_keys
+                .layers()
                 .iter()
                 .zip(&decode_values)
                 .all(|(keys, values)| keys.dims() == values.dims());
@@ -139,8 +114,8 @@ impl CachedValues {
         &self.prompt
     }
 
-    /// Keys of the decode stage's tokens, L entries `[G, S, D]`.
-    pub fn decode_keys(&self) -> &[Tensor] {
+    /// Keys of the decode stage's tokens.
+    pub fn decode_keys(&self) -> &DecodeKeys {
         &self.decode_keys
     }
 
@@ -188,7 +163,7 @@ impl CachedValues {
     pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
         Ok(Self {
             prompt: in_format(&self.prompt, dtype)?,
-            decode_keys: in_format(&self.decode_keys, dtype)?,
+            decode_keys: self.decode_keys.converted(dtype)?,
             decode_values: in_format(&self.decode_values, dtype)?,
             output_norms: self.output_norms.clone(),
             output_grams: self.output_grams.clone(),
@@ -197,17 +172,11 @@ impl CachedValues {
 
     /// Bytes of all of them.
     pub fn bytes(&self) -> usize {
-        let all = [
-            &self.prompt,
-            &self.decode_keys,
-            &self.decode_values,
-            &self.output_norms,
-        ];
+        let all = [&self.prompt, &self.decode_values, &self.output_norms];
         let grams = self.output_grams.iter();
         let tensors = all.into_iter().chain(grams).flatten();
-        tensors
-            .map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes())
-            .sum()
+        let tensors = tensors.map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes());
+        self.decode_keys.bytes() + tensors.sum::<usize>()
     }
 
     /// What each of the H / G query heads of a layer's key/value head reads at the decode stage's `rows`: its attention
@@ -264,50 +233,31 @@ impl CachedValues {
         layer: usize,
         kv_head: usize,
     ) -> Result<Vec<Behind>, SessionError> {
-        let (_, _, prompt_tokens, head_dim) = keys.shape();
-        let group = keys.group_size()?;
-        let decode_keys = of_layer(&self.decode_keys, layer)?.get(kv_head)?;
-        let values = numbers(&of_layer(&self.decode_values, layer)?.get(kv_head)?)?;
-        let steps = decode_keys.dim(0)?;
-        let of_group = |tensor: &Tensor| tensor.get(layer)?.narrow(0, kv_head * group, group);
-        let count = rows.count();
-        let queries = of_group(rows.queries())?
-            .to_dtype(DType::F32)?
-            .reshape((group * count, head_dim))?;
-        let scale = 1.0 / f64::from(head_dim as u32).sqrt();
-        let logits = queries.matmul(&decode_keys.to_dtype(DType::F32)?.t()?)?;
-        let logits = numbers(&(logits * scale)?)?;
-        let log_sums = numbers(&of_group(rows.log_sum_exp())?)?;
-        let window = keys.sliding_window(layer);
-        let mut heads = vec![(Vec::with_capacity(count), vec![0.0; count * head_dim]); group];
-        for (index, (logits, log_sum)) in
-            logits.chunks_exact(steps.max(1)).zip(log_sums).enumerate()
-        {
-            let (head, row) = (index / count, index % count);
-            let visible = rows
-                .visible_keys()
-                .get(row)
-                .map_or(0, |&keys| keys as usize);
-            let first = window.map_or(0, |window| visible.saturating_sub(window));
-            let seen = (prompt_tokens..).take(steps);
-            let mut mass = 0.0;
-            let Some((masses, sums)) = heads.get_mut(head) else {
-                continue;
-            };
-            let sums = sums.chunks_exact_mut(head_dim).nth(row).unwrap_or_default();
-            for ((place, &logit), value) in seen.zip(logits).zip(values.chunks_exact(head_dim)) {
-                if !(first..visible).contains(&place) {
-                    continue;
-                }
-                let weight = f64::from((logit - log_sum).exp());
-                mass += weight;
-                for (sum, &value) in sums.iter_mut().zip(value) {
-                    *sum += weight * f64::from(value);
-                }
-            }
-            masses.push(mass);
-        }
-        Ok(heads)
+        let head_dim = keys.shape().3;
+        let values = of_layer(&self.decode_values, layer)?.get(kv_head)?;
+        let (tokens, values) = (values.dim(0)?, numbers(&values)?);
+        let heads = self
+            .decode_keys
+            .attention_rows(keys, rows, layer, kv_head)?;
+        let of_head = |weights: Vec<f32>| -> Behind {
+            let mut sums = vec![0.0; rows.count() * head_dim];
+            let by_row = weights.chunks_exact(tokens.max(1));
+            let masses = by_row
+                .zip(sums.chunks_exact_mut(head_dim))
+                .map(|(row, sums)| {
+                    let mut mass = 0.0;
+                    for (&weight, value) in row.iter().zip(values.chunks_exact(head_dim)) {
+                        let weight = f64::from(weight);
+                        mass += weight;
+                        for (sum, &value) in sums.iter_mut().zip(value) {
+                            *sum += weight * f64::from(value);
+                        }
+                    }
+                    mass
+                });
+            (masses.collect(), sums)
+        };
+        Ok(heads.into_iter().map(of_head).collect())
     }
 
     /// The Euclidean norm of every value of a layer, `[G, T]`.

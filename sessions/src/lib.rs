@@ -8,6 +8,7 @@ mod cached_values;
 mod cancel;
 mod capture;
 mod caught_panic;
+mod decode_keys;
 pub mod device_check;
 mod error;
 pub mod estimate;
@@ -39,6 +40,7 @@ pub use attention_rows::PromptKeys;
 pub use cached_values::{CachedValues, OutputPlace};
 pub use cancel::CancelFlag;
 pub use capture::{CaptureEvent, CaptureSummary, Stage, StartMode, capture};
+pub use decode_keys::DecodeKeys;
 pub use error::SessionError;
 pub use eviction::evict;
 pub use files::{OwnedLock, SealedLines, write_file};
@@ -49,8 +51,9 @@ pub use observation::{
 pub use plan::{CapturePlan, DecodePlan, Keep};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, HalfFormat, LaterQuestion, LayerRange, Manifest, ModelShape,
-    OpenSample, Repaired, SampleEntry, SampleHeader, SampleRecord, SampleState, Session, Shrink,
-    Shrunk, is_packed, is_unpacked_in, merge, pack, part_name, repair, shrink, unpack,
+    CapturedSample, FORMAT_VERSION, HalfFormat, KeptBytes, LaterQuestion, LayerRange, Manifest,
+    ModelShape, OpenSample, Repaired, SampleEntry, SampleHeader, SampleRecord, SampleState,
+    Session, Shrink, Shrunk, is_packed, is_unpacked_in, merge, pack, part_name, repair, shrink,
+    unpack,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};

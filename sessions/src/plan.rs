@@ -89,6 +89,8 @@ pub enum Keep {
     /// The prompt's keys and all queries: every question about scores can be asked later.
     #[default]
     Keys,
+    /// Keys of the generated tokens as well: what a cache that is cut down while it decodes would lose can be told.
+    KeysAndDecode,
     /// The prompt's values as well, and keys and values of the generated tokens: what an eviction does to the output of
     /// attention can be asked, too. Twice as large.
     KeysAndValues,
@@ -96,11 +98,12 @@ pub enum Keep {
 
 impl Keep {
     /// What each is called, by how it is written.
-    const WORDS: [(&'static str, Self); 5] = [
+    const WORDS: [(&'static str, Self); 6] = [
         ("scores", Self::Scores),
         ("queries", Self::Queries),
         ("scores,queries", Self::ScoresAndQueries),
         ("keys", Self::Keys),
+        ("keys,decode", Self::KeysAndDecode),
         ("keys,values", Self::KeysAndValues),
     ];
 
@@ -109,9 +112,14 @@ impl Keep {
         self == Self::KeysAndValues
     }
 
+    /// Whether keys of the generated tokens are kept.
+    pub fn has_decode_keys(self) -> bool {
+        matches!(self, Self::KeysAndDecode | Self::KeysAndValues)
+    }
+
     /// Whether the prompt's keys are kept.
     pub fn has_keys(self) -> bool {
-        matches!(self, Self::Keys | Self::KeysAndValues)
+        self == Self::Keys || self.has_decode_keys()
     }
 
     /// Whether queries are kept: keys are of no use without them.
@@ -127,6 +135,7 @@ impl Keep {
     /// Whether all that `less` keeps is kept, or can be made of it.
     pub fn holds(self, less: Self) -> bool {
         (self.has_values() || !less.has_values())
+            && (self.has_decode_keys() || !less.has_decode_keys())
             && (self.has_keys()
                 || !less.has_keys()
                     && (self.has_scores() || !less.has_scores())
@@ -155,17 +164,25 @@ impl FromStr for Keep {
                     .to_owned(),
             );
         }
-        if has("keys") {
-            // both can be made of keys, or stand beside them anyway
-            parts.retain(|part| !matches!(*part, "scores" | "queries"));
+        if has("decode") && !has("keys") {
+            return refused(
+                "keys of the generated tokens are of no use without those of the prompt; write keys,decode".to_owned(),
+            );
         }
-        let order = ["scores", "queries", "keys", "values"];
+        let implied: &[&str] = match (has("keys"), has("values")) {
+            // both can be made of keys, or stand beside them anyway
+            (true, false) => &["scores", "queries"],
+            (true, true) => &["scores", "queries", "decode"],
+            (false, _) => &[],
+        };
+        parts.retain(|part| !implied.contains(part));
+        let order = ["scores", "queries", "keys", "decode", "values"];
         parts.sort_by_key(|part| order.iter().position(|known| known == part));
         let written = parts.join(",");
         match Self::WORDS.iter().find(|(word, _)| *word == written) {
             Some((_, keep)) => Ok(*keep),
             None => refused(format!(
-                "what is kept is scores, queries, scores,queries, keys or keys,values, not '{text}'"
+                "what is kept is scores, queries, scores,queries, keys, keys,decode or keys,values, not '{text}'"
             )),
         }
     }

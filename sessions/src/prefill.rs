@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use candle_core::Tensor;
 
 use crate::attention_rows::PromptKeys;
-use crate::cached_values::{CachedValues, DecodeCache};
+use crate::cached_values::CachedValues;
+use crate::decode_keys::{DecodeKeys, behind};
 use crate::model::{CapturedRows, KeptQueries, KvCache, LayerTap, Model, view_on_cpu};
 use crate::observation::QueryRows;
 use crate::{CancelFlag, SessionError};
@@ -167,18 +168,27 @@ impl Prefilled {
         &mut self.cache
     }
 
-    /// Keys and values of the decode stage, once it was observed and before a window forgets them.
-    pub(crate) fn decode_cache(&self) -> Result<DecodeCache, SessionError> {
-        DecodeCache::of(&self.cache, self.prompt_tokens())
+    /// Keys of the decode stage, once it was observed and before a window forgets them.
+    pub(crate) fn decode_keys(&self) -> Result<DecodeKeys, SessionError> {
+        DecodeKeys::of(&self.cache, self.prompt_tokens())
+    }
+
+    /// Its values, L entries `[G, R, D]`, likewise.
+    pub(crate) fn decode_values(&self) -> Result<Vec<Tensor>, SessionError> {
+        behind(&self.cache, self.prompt_tokens(), |layer, len| {
+            self.cache.values(layer, len)
+        })
     }
 
     /// The prompt's values with what the decode stage put behind it.
     pub(crate) fn cached_values(
         &self,
         model: &Model,
-        decode: DecodeCache,
+        decode_keys: DecodeKeys,
+        decode_values: Vec<Tensor>,
     ) -> Result<CachedValues, SessionError> {
-        CachedValues::of(model.decoder(), &self.cache, self.prompt_tokens(), decode)
+        let (decoder, tokens) = (model.decoder(), self.prompt_tokens());
+        CachedValues::of(decoder, &self.cache, tokens, decode_keys, decode_values)
     }
 
     /// The cache holding the prompt alone: whatever an earlier window put behind it is forgotten.

@@ -166,6 +166,41 @@ fn cases() -> Vec<Case> {
                 &["last:8"],
             )
         },
+        // keys of a decode stage that is as long as the prompt
+        Case {
+            keep: Keep::KeysAndDecode,
+            decode_tokens: 600,
+            ..case(
+                "write",
+                Shape {
+                    layers: 24,
+                    query_heads: 2,
+                    head_dim: 128,
+                    ..SMALL
+                },
+                600,
+                &["last:8"],
+            )
+        },
+        // scores of many windows and of the decode stage in place of keys
+        Case {
+            keep: Keep::Scores,
+            ..case(
+                "write",
+                Shape {
+                    layers: 24,
+                    query_heads: 16,
+                    head_dim: 8,
+                    hidden: 64,
+                    ..SMALL
+                },
+                1200,
+                &[
+                    "last:1", "last:2", "last:3", "last:4", "last:5", "last:6", "last:7", "last:8",
+                    "last:9", "last:10", "last:11", "last:12",
+                ],
+            )
+        },
         // a ranking of every head
         case("laq:stage-w=512", deep, 1000, &["laq:stage-w=512"]),
         // scores of many windows

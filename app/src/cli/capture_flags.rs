@@ -50,15 +50,16 @@ pub struct CaptureFlags {
     /// JSON is a text. Repeat it for further variables
     #[arg(help_heading = "Model and prompts", long, value_name = "NAME=VALUE")]
     pub chat_variable: Vec<String>,
-    /// What a session keeps of each prompt, beside ready-made scores: keys (scores can be made anew later); keys,values
-    /// (the error of attention's output can be told as well; twice the size); without keys scores (made as each
+    /// What a session keeps of each prompt, beside ready-made scores: keys (scores can be made anew later); keys,decode
+    /// (keys of the generated tokens as well, so that evictions while decoding can be told); keys,values (also values of
+    /// all of them, so that the error of attention's output can be told; twice the size); without keys scores (made as each
     /// window was published and under one scoring for all; pooling can still be chosen, rows and keys cannot), queries
     /// (how alike they are, not what they attend to) or scores,queries [default: keys,values where the session takes at
     /// most 1 GB with them, otherwise keys]
     #[arg(
         help_heading = "How it runs",
         long,
-        value_name = "scores|queries|keys|keys,values"
+        value_name = "scores|queries|keys|keys,decode|keys,values"
     )]
     pub keep: Option<Keep>,
     /// auto, cpu, cuda, cuda:N or metal [default: auto]

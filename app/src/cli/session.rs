@@ -20,7 +20,7 @@ use crate::jobs::session::{SessionInfo, check, info, session_folder, unpacked_na
 /// `kvlens session`
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
-    /// Say what is in a session: plan, model, samples, sizes. No sample is read
+    /// Say what is in a session: plan, model, samples, what is kept of them and how large it is. No tensor is read
     Info(SessionArguments),
     /// See that a session is whole: every sample's file is hashed and held against the manifest. Exit code 2 if one
     /// is damaged
@@ -50,7 +50,7 @@ pub struct PackArguments {
     pub out: Option<PathBuf>,
     /// What is packed of each prompt [default: scores, of which recall, ceilings and evictions are told as before;
     /// of a session that holds none, what it holds]
-    #[arg(long, value_name = "scores|queries|keys|keys,values")]
+    #[arg(long, value_name = "scores|queries|keys|keys,decode|keys,values")]
     pub keep: Option<Keep>,
     /// The format of keys, values and queries: f16 or bf16 [default: as they are]. The largest change of a token's
     /// importance is told
@@ -80,7 +80,7 @@ pub struct ShrinkArguments {
     pub out: PathBuf,
     /// What is left of each prompt, as for `kvlens capture`: scores in place of keys answer what is asked under the
     /// scoring of all windows or as published, and nothing that needs single rows [default: what is there]
-    #[arg(long, value_name = "scores|queries|keys|keys,values")]
+    #[arg(long, value_name = "scores|queries|keys|keys,decode|keys,values")]
     pub keep: Option<Keep>,
     /// The format of keys, values and queries: f16 or bf16 [default: as they are]. The largest change of a token's
     /// importance is told
@@ -237,6 +237,7 @@ fn info_lines(info: &SessionInfo<'_>) -> String {
         ("prompt tokens", range(info.prompt_tokens)),
         ("decode tokens", range(info.decode_tokens)),
         ("size", readable_bytes(info.bytes as f64)),
+        ("keeps", kept_line(info)),
         (
             "model",
             format!(
@@ -260,6 +261,21 @@ fn info_lines(info: &SessionInfo<'_>) -> String {
         let _ = writeln!(text, "{name:<14} {value}");
         text
     })
+}
+
+/// What is kept as it was asked for, and what each part takes.
+fn kept_line(info: &SessionInfo<'_>) -> String {
+    let parts = info.kept_bytes.parts().into_iter();
+    let parts = parts
+        .filter(|(_, bytes)| *bytes > 0)
+        .map(|(name, bytes)| format!("{name} {}", readable_bytes(bytes as f64)));
+    let parts: Vec<String> = parts.collect();
+    let unreadable = match info.unreadable {
+        0 => String::new(),
+        1 => "; the file of 1 sample cannot be read".to_owned(),
+        several => format!("; the files of {several} samples cannot be read"),
+    };
+    format!("{} ({}){unreadable}", info.keep, parts.join(", "))
 }
 
 fn print_check(arguments: &SessionArguments) -> Result<()> {

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kvlens_sessions::{Manifest, SampleState, Session, is_packed, is_unpacked_in, unpack};
+use kvlens_sessions::{
+    KeptBytes, Manifest, SampleState, Session, is_packed, is_unpacked_in, unpack,
+};
 use serde::Serialize;
 
 use super::failure::{Failure, stop_if_cancelled};
 use super::{Cancel, Watch};
 
-/// What is in a session. No sample is read for it.
+/// What is in a session. No tensor is read for it.
 #[derive(Debug, Serialize)]
 pub struct SessionInfo<'a> {
     /// The folder's name without `.kvlens`.
@@ -27,6 +29,12 @@ pub struct SessionInfo<'a> {
     pub prompt_tokens: Option<[usize; 2]>,
     /// S of the shortest and of the longest decode stage.
     pub decode_tokens: Option<[usize; 2]>,
+    /// What is kept of each sample, as `--keep` has it.
+    pub keep: String,
+    /// How many bytes of the samples' files are what.
+    pub kept_bytes: KeptBytes,
+    /// Samples of which that cannot be told, because their file is missing or damaged.
+    pub unreadable: usize,
     /// Everything else: plan, model, versions, the state of each sample.
     pub manifest: &'a Manifest,
 }
@@ -53,6 +61,8 @@ pub fn info(session: &Session) -> Result<SessionInfo<'_>> {
             SampleState::Pending => pending += 1,
         }
     }
+    let headers = (0..session.sample_count()).map(|index| session.load_record(index));
+    let kept: Vec<KeptBytes> = headers.flatten().map(|header| header.kept).collect();
     Ok(SessionInfo {
         name: session.name(),
         bytes: session
@@ -65,6 +75,9 @@ pub fn info(session: &Session) -> Result<SessionInfo<'_>> {
         pending: pending + session.missing_samples(),
         prompt_tokens,
         decode_tokens,
+        keep: manifest.plan.keep().to_string(),
+        unreadable: session.sample_count() - kept.len(),
+        kept_bytes: kept.into_iter().sum(),
         manifest,
     })
 }

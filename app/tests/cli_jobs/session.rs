@@ -51,8 +51,34 @@ fn a_session_says_what_is_in_it_is_checked_and_goes_on_by_its_own_plan() {
         .map(|entry| entry.unwrap().metadata().unwrap().len())
         .sum();
     assert_eq!(info["bytes"], bytes);
+    // what is kept, by what it is: all of the samples' files, and 2 x [L, G, S, D] numbers of 4 bytes
+    assert_eq!(info["keep"], "keys,values");
+    let shape = &info["manifest"]["shape"];
+    let size = |name: &str| shape[name].as_u64().unwrap();
+    let of_token = size("layers") * size("kv_heads") * size("head_dim") * 4;
+    let kept = &info["kept_bytes"];
+    assert_eq!(kept["decode_keys"], 2 * 4 * of_token);
+    let prompts = info["manifest"]["samples"].as_array().unwrap().iter();
+    let tokens: u64 = prompts
+        .map(|sample| sample["prompt_tokens"].as_u64().unwrap())
+        .sum();
+    assert_eq!(kept["prompt_keys"], tokens * of_token);
+    assert_eq!(kept["prompt_values"], kept["prompt_keys"]);
+    let kept: u64 = kept
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|bytes| bytes.as_u64().unwrap())
+        .sum();
+    let files = ["sample-00000.safetensors", "sample-00001.safetensors"];
+    let files: u64 = files
+        .map(|file| fs::metadata(session.join(file)).unwrap().len())
+        .iter()
+        .sum();
+    assert_eq!((kept, &info["unreadable"]), (files, &0.into()));
     let said = run_ok(at, &["session", "info", "s.kvlens"]).stdout;
     for word in [
+        "keys,values (prompt keys ",
         "2 finished, 0 failed",
         "last:8 knorm",
         "demo:length=512,samples=2",

@@ -36,8 +36,12 @@ impl CaptureJob<'_> {
         let (mut prefilled, seen) = self.prefill(prepared, shared.take(), on_event)?;
         let oracle = self.observe(&decode, &Stage::Decode, &mut prefilled, on_event)?;
         let keep = self.plan.keep();
-        let decode_cache = match keep.has_values() {
-            true => Some(prefilled.decode_cache()?),
+        let decode_keys = match keep.has_decode_keys() {
+            true => Some(prefilled.decode_keys()?),
+            false => None,
+        };
+        let decode_values = match keep.has_values() {
+            true => Some(prefilled.decode_values()?),
             false => None,
         };
         let observations = match seen {
@@ -46,9 +50,12 @@ impl CaptureJob<'_> {
         };
         let keys = prefilled.keys_for_scoring(self.model)?;
         let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
-        let values = decode_cache
-            .map(|decode| prefilled.cached_values(self.model, decode))
-            .transpose()?;
+        let values = match (&decode_keys, decode_values) {
+            (Some(keys), Some(values)) => {
+                Some(prefilled.cached_values(self.model, keys.clone(), values)?)
+            }
+            _ => None,
+        };
         // for another question of the same prompt; on the CPU the keys are in use anyway
         *shared = prepared
             .sample
@@ -58,7 +65,9 @@ impl CaptureJob<'_> {
                 prefilled,
                 observations: observations.clone(),
             });
-        CapturedSample::new(record, oracle, observations, keys, values).kept(keep)
+        CapturedSample::new(record, oracle, observations, keys, values)
+            .with_decode_keys(decode_keys)
+            .kept(keep)
     }
 
     /// The prompt's forward pass, or the one before, with what was seen of it, if it was of the same prompt.

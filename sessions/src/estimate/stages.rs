@@ -209,10 +209,10 @@ impl SampleStages<'_> {
     /// Keys and values of the decode stage, where they are kept.
     fn decode_cache(&self) -> Result<f64, SessionError> {
         let steps = self.decode.needs(self.run.source)?.extra_tokens;
-        Ok(match self.keep.has_values() {
-            true => self.run.cache(self.run.config.kv_heads, steps),
-            false => 0.0,
-        })
+        let cache = self.run.cache(self.run.config.kv_heads, steps);
+        let kept = [self.keep.has_decode_keys(), self.keep.has_values()];
+        let kept = kept.iter().filter(|kept| **kept).count();
+        Ok(cache / 2.0 * kept as f64)
     }
 
     fn cache(&self) -> Memory {

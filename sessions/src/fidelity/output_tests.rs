@@ -125,8 +125,9 @@ fn output_errors_are_those_of_a_real_eviction() {
         let oracle = decode
             .observe(&model, &mut prefilled, &mut control)
             .unwrap();
-        let behind = prefilled.decode_cache().unwrap();
-        let values = prefilled.cached_values(&model, behind).unwrap();
+        let behind = prefilled.decode_keys().unwrap();
+        let decoded = prefilled.decode_values().unwrap();
+        let values = prefilled.cached_values(&model, behind, decoded).unwrap();
         let keys = prefilled.keys_for_scoring(&model).unwrap();
         let kept = scattered(config.layers, config.query_heads, ids.len());
         let everything = vec![vec![(0..160).collect(); config.query_heads]; config.layers];

@@ -5,6 +5,7 @@
 //! Files are written aside, synced and renamed, so a killed run loses at most the sample in flight.
 
 mod journal;
+mod kept_bytes;
 mod manifest;
 mod merge;
 mod new_folder;
@@ -21,6 +22,7 @@ mod shrink;
 mod smaller;
 mod verified;
 
+pub use kept_bytes::KeptBytes;
 pub use manifest::{FORMAT_VERSION, Manifest, ModelShape, SampleEntry, SampleState};
 pub use merge::merge;
 pub use pack::{is_packed, is_unpacked_in, pack, unpack};

@@ -2,8 +2,8 @@
 //!
 //! Tensors: `prompt_ids` u32 [T], `keys` [L, G, T, D] and, for observation i (0 is the oracle),
 //! `observation.I.queries` [L, H, W, D], `.positions` and `.visible_keys` u32 [W], `.log_sum_exp` f32 [L, H, W];
-//! where values were kept, `values` [L, G, T, D] and, of the decode stage's tokens, `decode.keys` and `decode.values`
-//! [L, G, S, D], and `output_norms` f32 [L, H, T], the norm of what each head's output projection makes of a value, with
+//! where they were kept, `decode.keys` [L, G, R, D] of the R tokens behind the prompt (a question's and the decode
+//! stage's); with values `values` [L, G, T, D], `decode.values` [L, G, R, D], and `output_norms` f32 [L, H, T], the norm of what each head's output projection makes of a value, with
 //! `output_grams` f32 [L, H, D, D], the products of that projection's columns;
 //! or, for a window with ready-made scores, `observation.I.scores` f32 [L, heads, T], heads being 1, G or H.
 //! Where keys are not kept, in place of `keys` and, unless they are kept, of queries and log-sum-exps:
@@ -22,11 +22,14 @@ use kvlens_datasets::{QuestionPlace, Scoring, score_values};
 use safetensors::tensor::{Dtype, View};
 use serde::{Deserialize, Serialize};
 
+use super::kept_bytes::KeptBytes;
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
 use crate::cached_values::CachedValues;
+use crate::decode_keys::DecodeKeys;
 use crate::model::on_cpu;
 use crate::observation::{Evidence, Observation, ObservationInfo, QueryRows};
+use crate::plan::Keep;
 
 /// The one metadata entry of a sample file.
 pub(super) const METADATA_KEY: &str = "kvlens";
@@ -34,8 +37,11 @@ pub(super) const METADATA_KEY: &str = "kvlens";
 /// Name of the tensor of the prompt's keys.
 pub(super) const KEYS: &str = "keys";
 
+/// Name of the tensor of the decode stage's keys.
+pub(super) const DECODE_KEYS: &str = "decode.keys";
+
 /// Names of the tensors of the prompt's values, and of the decode stage's keys and values.
-pub(super) const VALUES: [&str; 3] = ["values", "decode.keys", "decode.values"];
+pub(super) const VALUES: [&str; 3] = ["values", DECODE_KEYS, "decode.values"];
 
 /// Name of the tensor of the values' norms behind the output projection.
 pub(super) const OUTPUT_NORMS: &str = "output_norms";
@@ -123,6 +129,8 @@ pub struct SampleHeader {
     pub observations: Vec<ObservationInfo>,
     /// Bytes of all tensors of the file, which is what they take in memory.
     pub tensor_bytes: usize,
+    /// How much of the file is what.
+    pub kept: KeptBytes,
 }
 
 impl SampleHeader {
@@ -140,6 +148,7 @@ pub struct CapturedSample {
     oracle: Observation,
     windows: Vec<Observation>,
     keys: PromptKeys,
+    decode_keys: Option<DecodeKeys>,
     values: Option<CachedValues>,
     layers: LayerRange,
 }
@@ -185,6 +194,7 @@ impl CapturedSample {
             windows,
             layers: LayerRange::all(keys.shape().0),
             keys,
+            decode_keys: values.as_ref().map(|values| values.decode_keys().clone()),
             values,
         }
     }
@@ -246,12 +256,34 @@ impl CapturedSample {
             .weighted_importance(observation, side, weights.as_deref())
     }
 
-    /// The same, with or without values.
-    pub(super) fn with_values(self, keeps_values: bool) -> Self {
+    /// The same with these keys of the decode stage.
+    pub(crate) fn with_decode_keys(self, decode_keys: Option<DecodeKeys>) -> Self {
         Self {
-            values: self.values.filter(|_| keeps_values),
+            decode_keys,
             ..self
         }
+    }
+
+    /// The same with no more beside the prompt's keys than is to be kept.
+    pub(super) fn without_more_than(self, keep: Keep) -> Self {
+        Self {
+            decode_keys: self.decode_keys.filter(|_| keep.has_decode_keys()),
+            values: self.values.filter(|_| keep.has_values()),
+            ..self
+        }
+    }
+
+    /// Keys of the tokens behind the prompt.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`] where the session does not keep them.
+    pub fn decode_keys(&self) -> Result<&DecodeKeys, SessionError> {
+        let keys = self.decode_keys.as_ref();
+        keys.ok_or_else(|| SessionError::Plan {
+            reason: "the session keeps no keys of the generated tokens, so what a cache would lose while it decodes cannot \
+                     be told; capture with --keep keys,decode, or with values as well with --keep keys,values"
+                .to_owned(),
+        })
     }
 
     /// The prompt's values and the decode stage's part of the cache; none where they were not kept.
@@ -268,8 +300,13 @@ impl CapturedSample {
             Evidence::Scores(scores) => tensor_bytes(scores.tensor()),
             Evidence::Reduced(reduced) => reduced.bytes(),
         });
+        // those of values are the same tensor
+        let decode_keys = match (&self.values, &self.decode_keys) {
+            (None, Some(keys)) => keys.bytes(),
+            _ => 0,
+        };
         let values = self.values.as_ref().map_or(0, CachedValues::bytes);
-        keys + values + observed.sum::<usize>() + self.record.bytes()
+        keys + decode_keys + values + observed.sum::<usize>() + self.record.bytes()
     }
 }
 
@@ -366,10 +403,12 @@ pub(crate) fn write_sample(sample: &CapturedSample, path: &Path) -> Result<Vec<u
     if sample.keys.are_kept() {
         tensors.insert(KEYS.into(), Stored::layers(sample.keys.layers())?);
     }
+    if let Some(keys) = &sample.decode_keys {
+        tensors.insert(DECODE_KEYS.into(), Stored::layers(keys.layers())?);
+    }
     if let Some(values) = &sample.values {
-        let [prompt, decode_keys, decode_values] = VALUES;
+        let [prompt, _, decode_values] = VALUES;
         tensors.insert(prompt.into(), Stored::layers(values.prompt())?);
-        tensors.insert(decode_keys.into(), Stored::layers(values.decode_keys())?);
         tensors.insert(
             decode_values.into(),
             Stored::layers(values.decode_values())?,

@@ -5,16 +5,18 @@ use safetensors::tensor::{Metadata, TensorView};
 use candle_core::safetensors::Load as _;
 use candle_core::{Device, Tensor};
 
+use super::kept_bytes::KeptBytes;
 use super::manifest::ModelShape;
 use super::opened_file::OpenedFile;
 use super::sample_file::{
-    CapturedSample, KEYS, LayerRange, METADATA_KEY, OUTPUT_GRAMS, OUTPUT_NORMS, SampleHeader,
-    SampleTexts, VALUES,
+    CapturedSample, DECODE_KEYS, KEYS, LayerRange, METADATA_KEY, OUTPUT_GRAMS, OUTPUT_NORMS,
+    SampleHeader, SampleTexts, VALUES,
 };
 use super::shape_check;
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
 use crate::cached_values::CachedValues;
+use crate::decode_keys::DecodeKeys;
 use crate::model::CapturedRows;
 use crate::observation::{
     Evidence, Observation, ObservationInfo, QueryRows, ReducedRows, ReducedScores, Reduction,
@@ -56,6 +58,7 @@ impl<'a> SampleReader<'a> {
             record: texts.record,
             observations: texts.observations,
             tensor_bytes: table.data_len(),
+            kept: KeptBytes::of(&table, data_start),
         };
         shape_check::check(&header, &table, shape).map_err(|reason| file.damaged(&reason))?;
         Ok(Self {
@@ -76,7 +79,8 @@ impl<'a> SampleReader<'a> {
         let end = self.data_start + self.header.tensor_bytes as u64;
         self.file.require_length(end)?;
         let keys = self.keys(part)?;
-        let values = self.values(part)?;
+        let decode_keys = self.decode_keys(part)?;
+        let values = self.values(part, decode_keys.as_ref())?;
         let mut observations = Vec::with_capacity(self.header.observations.len());
         for (index, info) in self.header.observations.clone().into_iter().enumerate() {
             observations.push(self.observation(index, info, part)?);
@@ -92,7 +96,8 @@ impl<'a> SampleReader<'a> {
             observations.collect(),
             keys,
             values,
-        );
+        )
+        .with_decode_keys(decode_keys);
         Ok(match part {
             Part::Layers(layers) => sample.of_layers(layers),
             Part::Whole | Part::HeadGroup { .. } => sample,
@@ -129,15 +134,27 @@ impl<'a> SampleReader<'a> {
         PromptKeys::new(keys, query_heads, sliding_windows).map_err(|error| self.unfit(error))
     }
 
-    /// Keys and values beyond the prompt's keys, if they were kept.
-    fn values(&mut self, part: Part) -> Result<Option<CachedValues>, SessionError> {
-        let [prompt, decode_keys, decode_values] = VALUES;
-        if self.table.info(prompt).is_none() {
-            return Ok(None);
+    /// Keys of the tokens behind the prompt, if they were kept.
+    fn decode_keys(&mut self, part: Part) -> Result<Option<DecodeKeys>, SessionError> {
+        match self.table.info(DECODE_KEYS) {
+            Some(_) => Ok(Some(DecodeKeys::new(self.layers(DECODE_KEYS, part)?))),
+            None => Ok(None),
         }
+    }
+
+    /// Values, if they were kept.
+    fn values(
+        &mut self,
+        part: Part,
+        decode_keys: Option<&DecodeKeys>,
+    ) -> Result<Option<CachedValues>, SessionError> {
+        let [prompt, _, decode_values] = VALUES;
+        let (Some(_), Some(decode_keys)) = (self.table.info(prompt), decode_keys) else {
+            return Ok(None);
+        };
         let values = CachedValues::new(
             self.layers(prompt, part)?,
-            self.layers(decode_keys, part)?,
+            decode_keys.clone(),
             self.layers(decode_values, part)?,
             self.layers(OUTPUT_NORMS, part)?,
             match self.table.info(OUTPUT_GRAMS) {

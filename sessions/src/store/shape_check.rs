@@ -4,7 +4,7 @@
 use safetensors::tensor::Metadata;
 
 use super::manifest::ModelShape;
-use super::sample_file::{KEYS, OUTPUT_GRAMS, OUTPUT_NORMS, SampleHeader, VALUES};
+use super::sample_file::{DECODE_KEYS, KEYS, OUTPUT_GRAMS, OUTPUT_NORMS, SampleHeader, VALUES};
 use crate::observation::ObservationInfo;
 
 /// What to say of a file without an oracle.
@@ -50,15 +50,20 @@ fn has_no_rows(header: &SampleHeader) -> bool {
     observations.all(|info| info.reduced.is_some() || info.ready_made.is_some())
 }
 
-/// All of them, or none.
+/// All of them, keys of the decode stage alone, or none.
 fn check_values(
     oracle: &ObservationInfo,
     table: &Metadata,
     shape: &ModelShape,
     tokens: usize,
 ) -> Result<(), String> {
-    let mut names = VALUES.iter().chain([&OUTPUT_NORMS]);
-    if names.all(|name| table.info(name).is_none()) {
+    let behind = match table.info(DECODE_KEYS) {
+        Some(found) => check_decode_keys(&found.shape, oracle, shape)?,
+        None => 0,
+    };
+    let [prompt, _, decode_values] = VALUES;
+    let names = [prompt, decode_values, OUTPUT_NORMS];
+    if names.iter().all(|name| table.info(name).is_none()) {
         return Ok(());
     }
     let norms = [shape.layers, shape.query_heads, tokens];
@@ -72,14 +77,24 @@ fn check_values(
         ];
         same(OUTPUT_GRAMS, &found.shape, &expected)?;
     }
-    let [_, decode_keys, _] = VALUES;
-    let found = dims(table, decode_keys)?.get(2).copied();
-    let behind = found.unwrap_or_default().max(oracle.token_ids.len());
     for (name, tokens) in VALUES.into_iter().zip([tokens, behind, behind]) {
         let expected = [shape.layers, shape.kv_heads, tokens, shape.head_dim];
         same(name, dims(table, name)?, &expected)?;
     }
     Ok(())
+}
+
+/// R: at least the tokens of the decode stage, and a question's before them.
+fn check_decode_keys(
+    found: &[usize],
+    oracle: &ObservationInfo,
+    shape: &ModelShape,
+) -> Result<usize, String> {
+    let behind = found.get(2).copied().unwrap_or_default();
+    let behind = behind.max(oracle.token_ids.len());
+    let expected = [shape.layers, shape.kv_heads, behind, shape.head_dim];
+    same(DECODE_KEYS, found, &expected)?;
+    Ok(behind)
 }
 
 fn check_observation(

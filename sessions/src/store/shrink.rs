@@ -172,7 +172,11 @@ impl CapturedSample {
                 Some(values) => Some(values.converted(dtype)?),
                 None => None,
             },
-        ))
+        )
+        .with_decode_keys(match kept.decode_keys() {
+            Ok(keys) => Some(keys.converted(dtype)?),
+            Err(_) => None,
+        }))
     }
 }
 

@@ -14,9 +14,8 @@ impl CapturedSample {
     /// # Errors
     /// What the tensors refuse.
     pub(crate) fn kept(self, keep: Keep) -> Result<Self, SessionError> {
-        let values = keep.has_values();
         if keep.has_keys() {
-            return Ok(self.with_values(values));
+            return Ok(self.without_more_than(keep));
         }
         let published = self.windows().iter();
         let published = published.filter(|window| window.query_rows().is_some());

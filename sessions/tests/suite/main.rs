@@ -8,6 +8,7 @@
 mod bad_checkpoints;
 mod common;
 mod damaged_checkpoints;
+mod decode_keys;
 mod demo_model;
 mod dequantised;
 mod fidelity;
