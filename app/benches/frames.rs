@@ -131,6 +131,7 @@ fn record() -> SampleRecord {
             .collect(),
         generated_ids: vec![0; STEPS],
         evidence_tokens: std::iter::once(60_000..60_020).collect(),
+        largest_rounding: None,
         seconds: 0.0,
         document: None,
         question: None,

@@ -131,6 +131,7 @@ fn plan(model: ModelSource) -> CapturePlan {
         dtype: DtypeChoice::F32,
         attention: AttentionKernel::Blocks,
         keep: None,
+        numbers: None,
         repeat_cost: 1,
     }
 }

@@ -48,12 +48,11 @@ pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ReducedRows, ReducedScores, Reduction,
     ScoreKind, TokenScores,
 };
-pub use plan::{CapturePlan, DecodePlan, Keep};
+pub use plan::{CapturePlan, DecodePlan, HalfFormat, Keep};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
-    CapturedSample, FORMAT_VERSION, HalfFormat, KeptBytes, LaterQuestion, LayerRange, Manifest,
-    ModelShape, OpenSample, Repaired, SampleEntry, SampleHeader, SampleRecord, SampleState,
-    Session, Shrink, Shrunk, is_packed, is_unpacked_in, merge, pack, part_name, repair, shrink,
-    unpack,
+    CapturedSample, FORMAT_VERSION, KeptBytes, LaterQuestion, LayerRange, Manifest, ModelShape,
+    OpenSample, Repaired, SampleEntry, SampleHeader, SampleRecord, SampleState, Session, Shrink,
+    Shrunk, is_packed, is_unpacked_in, merge, pack, part_name, repair, shrink, unpack,
 };
 pub use threads::{THREADS_VARIABLE, settle_number_of_threads};

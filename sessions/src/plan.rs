@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use candle_core::DType;
 use kvlens_datasets::{LoadReport, PromptChoices, Sample};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,9 @@ pub struct CapturePlan {
     /// What is kept of each sample; where nothing is said, as in sessions of earlier programs, keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
+    /// The format of the keys, values and queries that are kept, where it is another one than the model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<HalfFormat>,
     /// How often each window is run to measure its time, of which the median is kept; at least 1.
     #[serde(default = "once")]
     pub repeat_cost: usize,
@@ -69,6 +73,7 @@ impl CapturePlan {
             dtype: DtypeChoice::default(),
             attention: AttentionKernel::default(),
             keep: None,
+            numbers: None,
             repeat_cost: 1,
         }
     }
@@ -199,6 +204,51 @@ impl TryFrom<String> for Keep {
 impl From<Keep> for String {
     fn from(keep: Keep) -> Self {
         keep.to_string()
+    }
+}
+
+/// A format of 16 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HalfFormat {
+    /// 11 bits of precision, up to 65,504.
+    F16,
+    /// 8 bits of precision, as far as single precision reaches.
+    Bf16,
+}
+
+impl HalfFormat {
+    /// Bytes of a number.
+    pub(crate) fn bytes(self) -> usize {
+        self.dtype().size_in_bytes()
+    }
+
+    /// The type of candle's tensors.
+    pub(crate) fn dtype(self) -> DType {
+        match self {
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}
+
+impl fmt::Display for HalfFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.dtype().as_str())
+    }
+}
+
+impl FromStr for HalfFormat {
+    type Err = SessionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "f16" => Ok(Self::F16),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(SessionError::Plan {
+                reason: format!("numbers are kept as f16 or bf16, not '{text}'"),
+            }),
+        }
     }
 }
 

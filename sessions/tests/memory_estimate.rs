@@ -15,7 +15,7 @@ use candle_core::quantized::GgmlDType;
 use kvlens_datasets::{Sample, Spool};
 use kvlens_sessions::estimate::{CaptureEstimator, MemoryEstimate, PROGRAM_PART};
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
-use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, Keep, StartMode, capture};
+use kvlens_sessions::{CancelFlag, CapturePlan, DecodePlan, HalfFormat, Keep, StartMode, capture};
 use peak_alloc::PeakAlloc;
 use support::{Shape, sample};
 
@@ -39,6 +39,8 @@ struct Case {
     /// How safetensors are stored.
     stored: DtypeChoice,
     keep: Keep,
+    /// The format in which it is kept.
+    numbers: Option<HalfFormat>,
     /// The format of a GGUF file, instead of safetensors.
     gguf: Option<GgmlDType>,
 }
@@ -63,6 +65,7 @@ fn cases() -> Vec<Case> {
         dtype: DtypeChoice::F32,
         stored: DtypeChoice::F32,
         keep: Keep::Keys,
+        numbers: None,
         gguf: None,
     };
     // wide enough that weights, in both layouts that they have, are most of what stands
@@ -153,6 +156,23 @@ fn cases() -> Vec<Case> {
         // values as well
         Case {
             keep: Keep::KeysAndValues,
+            decode_tokens: 100,
+            ..case(
+                "write",
+                Shape {
+                    layers: 24,
+                    query_heads: 2,
+                    head_dim: 128,
+                    ..SMALL
+                },
+                1200,
+                &["last:8"],
+            )
+        },
+        // the same in halves
+        Case {
+            keep: Keep::KeysAndValues,
+            numbers: Some(HalfFormat::F16),
             decode_tokens: 100,
             ..case(
                 "write",
@@ -311,6 +331,7 @@ fn the_peak_is_foreseen_within_fifteen_per_cent() {
             device: DeviceChoice::Cpu,
             dtype: case.dtype,
             keep: Some(case.keep),
+            numbers: case.numbers,
             ..CapturePlan::plain(ModelSource::from(model), vec!["random".to_owned()])
         };
         let samples = [sample(case.prompt_tokens)];

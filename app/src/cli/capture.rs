@@ -134,7 +134,14 @@ fn summary_line(request: &CaptureRequest, summary: CaptureSummary) -> String {
         count => format!(", {count} were there already"),
     };
     let out = request.out.display();
-    format!("captured {}{before}: {out}\n", samples(summary.finished))
+    let rounded = match summary.largest_rounding {
+        Some(change) => format!("; 16 bits changed a token's importance by at most {change:.1e}"),
+        None => String::new(),
+    };
+    format!(
+        "captured {}{before}{rounded}: {out}\n",
+        samples(summary.finished)
+    )
 }
 
 fn interrupted(out: &Path) -> Failure {

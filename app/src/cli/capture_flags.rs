@@ -5,7 +5,7 @@ use clap::{Args, Command};
 use kvlens_sessions::model::{
     AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource,
 };
-use kvlens_sessions::{CapturePlan, DecodePlan, Keep};
+use kvlens_sessions::{CapturePlan, DecodePlan, HalfFormat, Keep};
 use serde::Deserialize;
 
 use super::args::at_least_one;
@@ -62,6 +62,10 @@ pub struct CaptureFlags {
         value_name = "scores|queries|keys|keys,decode|keys,values"
     )]
     pub keep: Option<Keep>,
+    /// The format of the keys, values and queries that are kept: f16 or bf16, half the size of a model that runs in f32
+    /// [default: the model's]. The largest change of a token's importance is told
+    #[arg(help_heading = "How it runs", long, value_name = "f16|bf16")]
+    pub numbers: Option<HalfFormat>,
     /// auto, cpu, cuda, cuda:N or metal [default: auto]
     #[arg(help_heading = "How it runs", long, value_name = "D")]
     pub device: Option<DeviceChoice>,
@@ -99,6 +103,7 @@ impl CaptureFlags {
             chat: self.chat || file.chat,
             chat_variable: first_named(self.chat_variable, file.chat_variable),
             keep: self.keep.or(file.keep),
+            numbers: self.numbers.or(file.numbers),
             device: self.device.or(file.device),
             dtype: self.dtype.or(file.dtype),
             attention: self.attention.or(file.attention),
@@ -130,6 +135,7 @@ impl CaptureFlags {
             dtype: self.dtype.unwrap_or_default(),
             attention: self.attention.unwrap_or_default(),
             keep: self.keep,
+            numbers: self.numbers,
             repeat_cost: self.repeat_cost.unwrap_or(1).max(1),
             ..plain
         })

@@ -54,7 +54,7 @@ pub struct PackArguments {
     pub keep: Option<Keep>,
     /// The format of keys, values and queries: f16 or bf16 [default: as they are]. The largest change of a token's
     /// importance is told
-    #[arg(long, value_name = "f16|bf16", value_parser = half_format)]
+    #[arg(long, value_name = "f16|bf16")]
     pub numbers: Option<HalfFormat>,
 }
 
@@ -84,16 +84,8 @@ pub struct ShrinkArguments {
     pub keep: Option<Keep>,
     /// The format of keys, values and queries: f16 or bf16 [default: as they are]. The largest change of a token's
     /// importance is told
-    #[arg(long, value_name = "f16|bf16", value_parser = half_format)]
+    #[arg(long, value_name = "f16|bf16")]
     pub numbers: Option<HalfFormat>,
-}
-
-fn half_format(text: &str) -> Result<HalfFormat, String> {
-    match text {
-        "f16" => Ok(HalfFormat::F16),
-        "bf16" => Ok(HalfFormat::Bf16),
-        _ => Err("it must be f16 or bf16".to_owned()),
-    }
 }
 
 /// `kvlens session repair`
@@ -275,7 +267,12 @@ fn kept_line(info: &SessionInfo<'_>) -> String {
         1 => "; the file of 1 sample cannot be read".to_owned(),
         several => format!("; the files of {several} samples cannot be read"),
     };
-    format!("{} ({}){unreadable}", info.keep, parts.join(", "))
+    let rounded = match info.largest_rounding {
+        Some(change) => format!("; 16 bits changed a token's importance by at most {change:.1e}"),
+        None => String::new(),
+    };
+    let parts = parts.join(", ");
+    format!("{} ({parts}){rounded}{unreadable}", info.keep)
 }
 
 fn print_check(arguments: &SessionArguments) -> Result<()> {

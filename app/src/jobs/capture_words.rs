@@ -27,6 +27,7 @@ pub fn capture_words(plan: &CapturePlan, out: &Path) -> Result<Vec<String>, Stri
         dtype,
         attention,
         keep,
+        numbers,
         repeat_cost,
     } = plan;
     let mut words = vec!["capture".to_owned()];
@@ -53,6 +54,7 @@ pub fn capture_words(plan: &CapturePlan, out: &Path) -> Result<Vec<String>, Stri
         false => vec![text],
     };
     flag("keep", keep.iter().map(ToString::to_string).collect());
+    flag("numbers", numbers.iter().map(ToString::to_string).collect());
     let is_usual = *device == DeviceChoice::default();
     flag("device", unless_usual(device.to_string(), is_usual));
     let is_usual = *dtype == DtypeChoice::default();

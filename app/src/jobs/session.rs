@@ -33,6 +33,8 @@ pub struct SessionInfo<'a> {
     pub keep: String,
     /// How many bytes of the samples' files are what.
     pub kept_bytes: KeptBytes,
+    /// Where numbers were rounded to 16 bits: by how much that changed a token's importance at most, over all samples.
+    pub largest_rounding: Option<f32>,
     /// Samples of which that cannot be told, because their file is missing or damaged.
     pub unreadable: usize,
     /// Everything else: plan, model, versions, the state of each sample.
@@ -62,7 +64,12 @@ pub fn info(session: &Session) -> Result<SessionInfo<'_>> {
         }
     }
     let headers = (0..session.sample_count()).map(|index| session.load_record(index));
-    let kept: Vec<KeptBytes> = headers.flatten().map(|header| header.kept).collect();
+    let (mut kept, mut largest_rounding) = (Vec::new(), None::<f32>);
+    for header in headers.flatten() {
+        kept.push(header.kept);
+        let known = largest_rounding.into_iter();
+        largest_rounding = known.chain(header.record.largest_rounding).reduce(f32::max);
+    }
     Ok(SessionInfo {
         name: session.name(),
         bytes: session
@@ -78,6 +85,7 @@ pub fn info(session: &Session) -> Result<SessionInfo<'_>> {
         keep: manifest.plan.keep().to_string(),
         unreadable: session.sample_count() - kept.len(),
         kept_bytes: kept.into_iter().sum(),
+        largest_rounding,
         manifest,
     })
 }

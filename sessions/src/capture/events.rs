@@ -67,7 +67,7 @@ pub enum CaptureEvent {
 }
 
 /// How a capture ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CaptureSummary {
     /// Samples captured in this run.
     pub finished: usize,
@@ -75,4 +75,7 @@ pub struct CaptureSummary {
     pub failed: usize,
     /// Samples that an earlier run had captured.
     pub already_finished: usize,
+    /// Where numbers are kept in 16 bits: the largest change of a token's importance in this run's samples
+    /// ([`SampleRecord::largest_rounding`](crate::SampleRecord::largest_rounding)).
+    pub largest_rounding: Option<f32>,
 }

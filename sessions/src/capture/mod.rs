@@ -108,9 +108,11 @@ impl CaptureJob<'_> {
             let next = left.peek().and_then(|(_, next)| next.as_deref().ok());
             shared = shared.filter(|_| share_a_prefill(sample, next));
             match written {
-                Ok(state) => {
+                Ok((state, rounding)) => {
                     folder.set_state(index, state)?;
                     summary.finished += 1;
+                    let known = summary.largest_rounding.into_iter().chain(rounding);
+                    summary.largest_rounding = known.reduce(f32::max);
                     on_event(CaptureEvent::SampleFinished { index, count, id });
                 }
                 Err(
@@ -139,18 +141,19 @@ impl CaptureJob<'_> {
         folder: &SessionFolder,
         shared: &mut Option<SeenPrompt>,
         on_event: &mut dyn FnMut(CaptureEvent),
-    ) -> Result<SampleState, SessionError> {
+    ) -> Result<(SampleState, Option<f32>), SessionError> {
         let captured = self.capture_sample(&prepare(self, sample)?, shared, on_event)?;
         let file = sample_file_name(index);
         let path = folder.path().join(&file);
         let bytes = write_sample(&captured, &path)?;
         write_file(&path, &bytes)?;
-        Ok(SampleState::Finished {
+        let state = SampleState::Finished {
             file,
             sha256: sha256_hex(&bytes),
             prompt_tokens: captured.record.prompt_ids.len(),
             decode_tokens: captured.record.generated_ids.len(),
-        })
+        };
+        Ok((state, captured.record.largest_rounding))
     }
 }
 

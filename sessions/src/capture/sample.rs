@@ -65,9 +65,13 @@ impl CaptureJob<'_> {
                 prefilled,
                 observations: observations.clone(),
             });
-        CapturedSample::new(record, oracle, observations, keys, values)
+        let sample = CapturedSample::new(record, oracle, observations, keys, values)
             .with_decode_keys(decode_keys)
-            .kept(keep)
+            .kept(keep)?;
+        match self.plan.numbers {
+            Some(numbers) => sample.rounded(numbers),
+            None => Ok(sample),
+        }
     }
 
     /// The prompt's forward pass, or the one before, with what was seen of it, if it was of the same prompt.
@@ -184,6 +188,7 @@ impl CaptureJob<'_> {
             token_texts: prepared.prompt.token_texts.clone(),
             generated_ids: oracle.token_ids().to_vec(),
             evidence_tokens: token_ranges(&prepared.prompt.byte_spans, &sample.evidence),
+            largest_rounding: None,
             seconds,
         })
     }

@@ -351,6 +351,7 @@ impl CaptureEstimator {
             decode: &decode,
             windows: &windows,
             keep: self.plan.keep(),
+            numbers: self.plan.numbers,
             is_only: variation.samples == 1,
             shares_prefill: variation.question_tokens > 0 && variation.samples > 1,
         })

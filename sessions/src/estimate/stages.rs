@@ -4,7 +4,7 @@ use kvlens_analysis::Scoring;
 
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, UnloadedModel, WindowMemory};
-use crate::plan::Keep;
+use crate::plan::{HalfFormat, Keep};
 use crate::prefill::{CHUNK_TOKENS, Needs};
 use crate::store::reductions;
 use crate::windows::Window;
@@ -84,6 +84,8 @@ pub(super) struct SampleStages<'a> {
     pub(super) windows: &'a [&'a Window],
     /// What is kept of it beside its observations.
     pub(super) keep: Keep,
+    /// The format in which that is kept, where it is not the model's.
+    pub(super) numbers: Option<HalfFormat>,
     /// Whether it is the only one: the weights of another have their second layout already when it begins.
     pub(super) is_only: bool,
     /// Whether the cache may stay for another question of the same prompt.
@@ -146,8 +148,36 @@ impl SampleStages<'_> {
     /// Bytes of the sample's file.
     pub(super) fn file_bytes(&self) -> Result<f64, SessionError> {
         let texts = TEXT_BYTES_PER_TOKEN * self.run.prompt_tokens as f64;
-        let cache = self.kept_keys() + self.prompt_values() + self.decode_cache()?;
-        Ok(self.kept_observations()? + cache + texts)
+        let cache = self.kept_keys() + self.decode_cache()? + self.prompt_values();
+        // norms and products of the output projection stay in single precision
+        let whole = match self.keep.has_values() {
+            true => self.scores() + self.output_grams(),
+            false => 0.0,
+        };
+        let rows = self.kept_rows()?;
+        let scores = self.kept_observations()? - rows;
+        Ok(self.as_stored(cache - whole + rows) + whole + scores + texts)
+    }
+
+    /// Bytes of keys, values or queries in the format in which they are kept.
+    fn as_stored(&self, bytes: f64) -> f64 {
+        match self.numbers {
+            Some(numbers) => bytes * numbers.bytes() as f64 / self.run.element_bytes as f64,
+            None => bytes,
+        }
+    }
+
+    /// Bytes of what is kept of observed rows.
+    fn kept_rows(&self) -> Result<f64, SessionError> {
+        if !self.keep.has_queries() {
+            return Ok(0.0);
+        }
+        let windows = self.windows.iter().filter(|window| window.gives_rows());
+        let mut bytes = self.decode.memory(&self.run)?.observation_bytes;
+        for window in windows {
+            bytes += window.memory(&self.run)?.observation_bytes;
+        }
+        Ok(bytes)
     }
 
     /// Bytes of what is kept of the observations: as they are, or what takes the place of their rows without keys.
@@ -310,6 +340,13 @@ impl SampleStages<'_> {
         };
         let left = self.kept_observations()?;
         let file = Memory::on_host(match self.keep.has_keys() {
+            // both as they are and rounded, with what tells the change; then these, the file's bytes, and those of one
+            // tensor that becomes a part of it
+            true if self.numbers.is_some() => {
+                let rounded = self.as_stored(keys + values + observed);
+                let rounding = keys + values + rounded + 2.0 * self.scores();
+                rounding.max(2.0 * rounded + self.as_stored(keys) - observed)
+            }
             // both as they are, the file's bytes, and those of one tensor that becomes a part of it
             true => keys + values + observed + keys + values + keys,
             // the scores are made of the keys and of all queries, and written without them

@@ -13,6 +13,7 @@ mod opened_file;
 mod pack;
 mod parts;
 mod repair;
+mod rounded;
 mod same_capture;
 mod sample_file;
 mod sample_reader;
@@ -30,7 +31,7 @@ pub use parts::part_name;
 pub use repair::{Repaired, repair};
 pub use sample_file::{CapturedSample, LaterQuestion, LayerRange, SampleHeader, SampleRecord};
 pub use session::{OpenSample, Session};
-pub use shrink::{HalfFormat, Shrink, Shrunk, shrink};
+pub use shrink::{Shrink, Shrunk, shrink};
 
 pub(crate) use journal::{JOURNAL_FILE, Journal, remove as remove_journal};
 pub(crate) use manifest::{Found, LOCK_FILE, MANIFEST_FILE};

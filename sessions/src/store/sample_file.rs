@@ -107,6 +107,10 @@ pub struct SampleRecord {
     pub generated_ids: Vec<u32>,
     /// Token ranges of the prompt that hold the needed facts.
     pub evidence_tokens: Vec<Range<usize>>,
+    /// Where numbers were rounded to 16 bits: by how much that changed a prompt token's importance at the decode stage
+    /// (mean over steps, not pooled) at most, over all heads and tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_rounding: Option<f32>,
     /// Wall time of prefill and all windows, in seconds.
     pub seconds: f64,
 }

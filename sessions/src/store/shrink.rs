@@ -2,18 +2,15 @@
 
 use std::path::Path;
 
-use candle_core::DType;
-use kvlens_analysis::{ForcedKeep, Scoring, SideScoring};
-
 use super::manifest::{FORMAT_VERSION, Manifest, SampleState};
 use super::merge::sample_file_name;
 use super::new_folder::fill_new_folder;
-use super::sample_file::{CapturedSample, write_sample};
+use super::sample_file::write_sample;
 use super::session::Session;
 use crate::error::Context;
 use crate::files::write_file;
 use crate::hash::sha256_hex;
-use crate::plan::{CapturePlan, Keep};
+use crate::plan::{CapturePlan, HalfFormat, Keep};
 use crate::{CancelFlag, SessionError};
 
 /// What is made smaller.
@@ -23,24 +20,6 @@ pub struct Shrink {
     pub keep: Keep,
     /// The format of keys, values and queries, where it becomes another.
     pub numbers: Option<HalfFormat>,
-}
-
-/// A format of 16 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HalfFormat {
-    /// 11 bits of precision, up to 65,504.
-    F16,
-    /// 8 bits of precision, as far as single precision reaches.
-    Bf16,
-}
-
-impl HalfFormat {
-    fn dtype(self) -> DType {
-        match self {
-            Self::F16 => DType::F16,
-            Self::Bf16 => DType::BF16,
-        }
-    }
 }
 
 /// What became of a session.
@@ -122,6 +101,7 @@ pub(super) fn shrink_each(
     smaller.format_version = FORMAT_VERSION;
     smaller.plan = CapturePlan {
         keep: Some(shrink.keep),
+        numbers: shrink.numbers.or(smaller.plan.numbers),
         ..smaller.plan
     };
     let mut told = Shrunk {
@@ -138,9 +118,11 @@ pub(super) fn shrink_each(
         cancel.check()?;
         on_sample(index, session.sample_count());
         let whole = session.load_sample(index)?;
-        let part = whole.shrunk(shrink)?;
-        if shrink.numbers.is_some() && part.keys().are_kept() {
-            told.largest_change = told.largest_change.max(change(&whole, &part)?);
+        let mut part = whole.kept(shrink.keep)?;
+        if let Some(numbers) = shrink.numbers {
+            part = part.rounded(numbers)?;
+            let change = part.record.largest_rounding.unwrap_or_default();
+            told.largest_change = told.largest_change.max(change);
         }
         let before = session.path().join(file.as_str());
         // the samples of a session in parts lie in their part's folder
@@ -154,44 +136,4 @@ pub(super) fn shrink_each(
         told.bytes[1] += bytes.len() as u64;
     }
     Ok((smaller, told))
-}
-
-impl CapturedSample {
-    fn shrunk(&self, shrink: Shrink) -> Result<Self, SessionError> {
-        let dtype = shrink.numbers.map(HalfFormat::dtype);
-        let kept = self.clone().kept(shrink.keep)?;
-        let windows = kept.windows().iter();
-        Ok(Self::new(
-            kept.record.clone(),
-            kept.oracle().converted(dtype)?,
-            windows
-                .map(|window| window.converted(dtype))
-                .collect::<Result<_, _>>()?,
-            kept.keys().converted(dtype)?,
-            match kept.values() {
-                Some(values) => Some(values.converted(dtype)?),
-                None => None,
-            },
-        )
-        .with_decode_keys(match kept.decode_keys() {
-            Ok(keys) => Some(keys.converted(dtype)?),
-            Err(_) => None,
-        }))
-    }
-}
-
-/// How far the decode stage's importance moved.
-fn change(whole: &CapturedSample, part: &CapturedSample) -> Result<f32, SessionError> {
-    let side = SideScoring::of(Scoring::default(), ForcedKeep::default());
-    let before = whole.keys().importance(whole.oracle(), side)?;
-    let after = part.keys().importance(part.oracle(), side)?;
-    let heads = (0..before.layers()).flat_map(|layer| {
-        let heads = 0..before.heads();
-        heads.map(move |head| (layer, head))
-    });
-    let changes = heads.flat_map(|(layer, head)| {
-        let pairs = before.head(layer, head).iter().zip(after.head(layer, head));
-        pairs.map(|(before, after)| (before - after).abs())
-    });
-    Ok(changes.fold(0.0, f32::max))
 }

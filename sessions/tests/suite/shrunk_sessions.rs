@@ -109,3 +109,48 @@ fn halves_are_rounded_and_the_largest_change_is_told() {
     assert!(matches!(stopped, Err(SessionError::Cancelled)));
     assert!(Session::open(&out).is_err());
 }
+
+/// What is rounded when it is captured is what a shrunk session holds, and the same is told of it.
+#[test]
+fn a_capture_in_halves_is_a_whole_one_that_was_shrunk() {
+    let folder = tempfile::tempdir().unwrap();
+    let larger = larger(folder.path());
+    let shrunk = folder.path().join("shrunk.kvlens");
+    let half = Shrink {
+        keep: Keep::KeysAndValues,
+        numbers: Some(HalfFormat::F16),
+    };
+    let told = shrink(
+        &larger,
+        &shrunk,
+        half,
+        &mut |_, _| {},
+        &CancelFlag::default(),
+    )
+    .unwrap();
+    let plan = CapturePlan {
+        keep: Some(Keep::KeysAndValues),
+        numbers: Some(HalfFormat::F16),
+        ..plan(&["last:8", "knorm"], 8)
+    };
+    let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=2"));
+    let out = folder.path().join("captured.kvlens");
+    let captured = run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
+    assert_eq!(captured.largest_rounding, Some(told.largest_change));
+    let [shrunk, captured] = [&shrunk, &out].map(|path| Session::open(path).unwrap());
+    assert_eq!(captured.manifest().plan.numbers, Some(HalfFormat::F16));
+    for index in 0..2 {
+        let [one, other] = [&shrunk, &captured].map(|session| session.load_sample(index).unwrap());
+        assert!(one.record.largest_rounding > Some(0.0));
+        assert_eq!(one.record.largest_rounding, other.record.largest_rounding);
+        let tensors = |sample: &kvlens_sessions::CapturedSample| {
+            let queries = sample.oracle().query_rows().unwrap().queries();
+            let tensors = [sample.keys().layer(0).unwrap(), queries];
+            tensors.map(|tensor| {
+                assert_eq!(tensor.dtype(), candle_core::DType::F16);
+                values(&tensor.to_dtype(candle_core::DType::F32).unwrap())
+            })
+        };
+        assert!(tensors(&one) == tensors(&other));
+    }
+}

@@ -142,6 +142,7 @@ mod tests {
             token_texts,
             generated_ids: Vec::new(),
             evidence_tokens: vec![0..6, 6..10],
+            largest_rounding: None,
             seconds: 0.0,
         }
     }

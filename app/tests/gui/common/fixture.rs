@@ -156,6 +156,7 @@ pub fn renew() {
     let kept = Kept {
         info: info(&session),
         record: SampleRecord {
+            largest_rounding: None,
             seconds: 0.0,
             ..sample.record.clone()
         },
