@@ -36,7 +36,7 @@ keep demo-queries demo summary difference
 "$kvlens" measure demo/demo.kvlens --out demo-methods --compare methods --budgets 16,32,64,128,10%,20% --no-head-tests >/dev/null
 keep demo-methods demo-methods summary
 
-facts() { echo "facts:length=512,samples=64,seed=$1,question=end facts:length=512,samples=64,seed=$2,question=start"; }
+facts() { echo "facts:length=512,samples=64,seed=$1,question=end,count=words facts:length=512,samples=64,seed=$2,question=start,count=words"; }
 windows="last laq laq++ dapq judge-q lookahead-kv draft tova h2o streaming expected knorm random last:8"
 
 # shellcheck disable=SC2046,SC2086
@@ -71,17 +71,17 @@ held_out() {
     "$kvlens" measure "$1.kvlens" --budgets 5%,10%,20% --no-head-tests --out "$1" >/dev/null
     keep "$1" "$1" summary
 }
-held_out held-out-512-start facts:length=512,samples=32,seed=1900,question=start
-held_out held-out-512-end facts:length=512,samples=32,seed=1901,question=end
-held_out held-out-1024-start facts:length=1024,samples=16,seed=1902,question=start
+held_out held-out-512-start facts:length=512,samples=32,seed=1900,question=start,count=words
+held_out held-out-512-end facts:length=512,samples=32,seed=1901,question=end,count=words
+held_out held-out-1024-start facts:length=1024,samples=16,seed=1902,question=start,count=words
 
 # the card of the built-in model: accuracy by task, length and depth, recall by head
 card=()
 for place in end start; do
-    card+=("facts:length=256,samples=30,seed=7000,question=$place" "facts:length=512,samples=100,seed=7001,question=$place")
-    card+=("facts:length=1024,samples=100,seed=7002,question=$place" "facts:length=2048,samples=40,seed=7003,question=$place")
+    card+=("facts:length=256,samples=30,seed=7000,question=$place,count=words" "facts:length=512,samples=100,seed=7001,question=$place,count=words")
+    card+=("facts:length=1024,samples=100,seed=7002,question=$place,count=words" "facts:length=2048,samples=40,seed=7003,question=$place,count=words")
     for task in key-value list multi-niah niah passage variable-tracking; do
-        card+=("$task:length=512,samples=15,seed=7004,question=$place")
+        card+=("$task:length=512,samples=15,seed=7004,question=$place,count=words")
     done
 done
 "$kvlens" capture --model demo --data "${card[@]}" --windows last:8 --decode 64 --out card.kvlens --resume

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::error::DatasetError;
 use crate::fit::TokenCounter;
-use crate::generate::{self, Generator, RulerGenerator, RulerTask};
+use crate::generate::{self, Cells, Generator};
 use crate::pieces;
 use crate::sample::{QuestionPlace, Sample};
 
@@ -94,12 +94,12 @@ static TASKS: [BuiltInTask; 23] = {
 ///
 /// The tasks `facts` to `list` are about people. They have these options in common:
 ///
-/// * `length` (128 to 131072, default 1024): the prompt's length in *estimated* tokens, which are
-///   its words plus its punctuation marks. A prompt is never longer and less than a sentence
-///   shorter. A real tokenizer cuts rare words and names, so it counts more; how many more depends
-///   on its vocabulary. With `count=model` it is the length in tokens of the model as the prompt will
-///   run, where the caller has a tokenizer ([`LoadOptions::tokens`](crate::LoadOptions::tokens)): never
-///   longer, and shorter by less than 1 % from 512 tokens on.
+/// * `length` (128 to 131072, default 1024): the prompt's length in tokens of the model as the prompt
+///   will run, where the caller has a tokenizer ([`LoadOptions::tokens`](crate::LoadOptions::tokens)): never
+///   longer, shorter by less than 1 % from 512 tokens on, and refused beyond the model's positions.
+///   With `count=words`, or without a tokenizer (which the report says), it is the length in *estimated*
+///   tokens, words plus punctuation marks: never longer and less than a sentence shorter. A real
+///   tokenizer cuts rare words and names, so it counts more; how many more depends on its vocabulary.
 /// * `question` (`end`, `start`, `both` or `absent`, default `end`): where the question stands. With the
 ///   same seed, `end` and `start` put it after and before the very same document; `both` asks twice,
 ///   in a document that is shorter by one question; `absent` leaves the document alone, and the
@@ -121,9 +121,9 @@ static TASKS: [BuiltInTask; 23] = {
 /// name, key or title, so each question has one answer. The answer restates facts as sentences.
 ///
 /// The tasks `niah_single_1` to `qa_2` are RULER's in this program's own words, `niah_hard` is a needle
-/// that shares nothing but a name with its question. They take `length` (128 to 1048576, default 4096; in
-/// the model's tokens as the prompt will run, where the caller has a tokenizer, else estimated; never longer, and
-/// shorter by less than a word or list entry), `question`, `samples` and `seed` as above, `depth` (`sweep` by
+/// that shares nothing but a name with its question. They take `length` (128 to 1048576, default 4096;
+/// counted as above, never longer, and shorter by less than a word or list entry), `question`, `samples`, `seed` and
+/// `count` as above, `depth` (`sweep` by
 /// default), and `haystack` (`noise`, `generated` prose, or a file of the user's). `answer_prefix` opens
 /// their answers.
 ///
@@ -157,46 +157,49 @@ pub(crate) fn check(task: &str, options: &BTreeMap<String, String>) -> Result<()
     if let Some(chosen) = chosen_task(task) {
         return Filter::read(chosen, options).map(|_| ());
     }
-    for cell in generate::cells(task, options)? {
-        match RulerTask::named(task) {
-            Some(task) => RulerGenerator::new(task, &cell).map(|_| ())?,
-            None => Generator::new(task, &cell).map(|_| ())?,
-        }
-    }
-    Ok(())
+    Cells::read(task, options).map(|_| ())
 }
 
-/// The task's samples: those of the demo or the pieces that the options leave, or as many as the options ask a generated task for.
-/// `tokens` measures lengths.
-pub(crate) fn load(
+/// Samples as they are made, and what there is to say of their lengths.
+pub(crate) struct Made<'a> {
+    pub samples: Box<dyn Iterator<Item = Result<Sample, DatasetError>> + 'a>,
+    /// Whether lengths are estimated that a tokenizer should have counted.
+    pub has_estimated_lengths: bool,
+    /// Words of a haystack that is shorter than the longest prompt.
+    pub short_haystack_words: Option<usize>,
+}
+
+impl Made<'_> {
+    fn chosen(samples: Vec<Sample>) -> Self {
+        Self {
+            samples: Box::new(samples.into_iter().map(Ok)),
+            has_estimated_lengths: false,
+            short_haystack_words: None,
+        }
+    }
+}
+
+/// The task's samples: those of the demo or the pieces that the options leave, or as many as the options ask a
+/// generated task for. `tokens` measures lengths, which a generated task refuses beyond `positions`.
+pub(crate) fn samples<'a>(
     task: &str,
     options: &BTreeMap<String, String>,
-    tokens: Option<&dyn TokenCounter>,
-) -> Result<Vec<Sample>, DatasetError> {
+    tokens: Option<&'a dyn TokenCounter>,
+    positions: usize,
+) -> Result<Made<'a>, DatasetError> {
     if task == DEMO_TASK.name {
-        return load_demo(options);
+        return load_demo(options).map(Made::chosen);
     }
     if task == PIECES_TASK.name {
-        return load_pieces(options);
+        return load_pieces(options).map(Made::chosen);
     }
-    let cells = generate::cells(task, options)?;
-    let first = cells.first().and_then(|cell| cell.get("depth"));
-    let has_depths = cells.iter().any(|cell| cell.get("depth") != first);
-    let mut samples = Vec::new();
-    for cell in &cells {
-        let made = match RulerTask::named(task) {
-            Some(task) => RulerGenerator::new(task, cell)?.load(tokens)?,
-            None => Generator::new(task, cell)?.load(tokens)?,
-        };
-        samples.extend(made.into_iter().map(|sample| match sample.depth {
-            Some(depth) if has_depths => Sample {
-                id: format!("{}-depth{depth}", sample.id),
-                ..sample
-            },
-            _ => sample,
-        }));
-    }
-    Ok(samples)
+    let cells = Cells::read(task, options)?;
+    cells.check_positions(positions)?;
+    Ok(Made {
+        has_estimated_lengths: tokens.is_none() && cells.counts_model_tokens(),
+        short_haystack_words: cells.short_haystack_words(),
+        samples: Box::new(cells.samples(tokens)),
+    })
 }
 
 /// By length, each document with the question at its end before the same one with the question at its start.
@@ -301,7 +304,7 @@ mod tests {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        load("demo", &options, None).unwrap()
+        load_demo(&options).unwrap()
     }
 
     #[test]
@@ -392,9 +395,9 @@ mod tests {
     fn every_piece_comes_twice_and_the_options_choose() {
         let pieces = |key: &str, value: &str| {
             let options = BTreeMap::from([(key.to_owned(), value.to_owned())]);
-            load("pieces", &options, None)
+            load_pieces(&options)
         };
-        assert_eq!(load("pieces", &BTreeMap::new(), None).unwrap().len(), 8);
+        assert_eq!(load_pieces(&BTreeMap::new()).unwrap().len(), 8);
         let at_start = pieces("question", "start").unwrap();
         assert_eq!(at_start.len(), 4);
         assert!(

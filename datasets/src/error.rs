@@ -55,10 +55,31 @@ pub enum DatasetError {
     LengthTooShort {
         /// The task's name.
         task: String,
-        /// The refused length in estimated tokens.
+        /// The refused length, in the model's tokens or in estimated ones.
         length: usize,
         /// The shortest possible length with the same options.
         needed: usize,
+    },
+    /// A generated task was asked for prompts that are longer than the model can be.
+    #[error(
+        "the built-in task {task} cannot have length={length}: the model has {positions} positions; \
+         take a shorter length or another model, or count=words where no model is to run it"
+    )]
+    LengthBeyondModel {
+        /// The task's name.
+        task: String,
+        /// The refused length in the model's tokens.
+        length: usize,
+        /// What the model has.
+        positions: usize,
+    },
+    /// What the needles of a generated task were to be hidden in is no text.
+    #[error("the haystack {problem}: {}", path.display())]
+    Haystack {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, as the end of a sentence that begins with the haystack.
+        problem: String,
     },
     /// The question of a sample cannot be put at another place.
     #[error("the question of {sample} cannot be moved: the sample {problem}")]

@@ -34,6 +34,11 @@ pub trait TokenCounter {
     fn tokens_behind(&self, _sample: &Sample) -> usize {
         0
     }
+
+    /// How many tokens the model takes at most, those behind the prompt included.
+    fn positions(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// What to do with a prompt that is too long.

@@ -15,7 +15,7 @@ use crate::folder::{self, Files};
 use crate::formats::Format;
 use crate::options::{BadRows, LoadOptions};
 use crate::records::{self, FileKind};
-use crate::report::{Cut, LeftOut, LoadReport, SourceReport, TooLongSample};
+use crate::report::{BUILT_IN, Cut, LeftOut, LoadReport, SourceReport, TooLongSample};
 use crate::sample::{Sample, short_hash};
 use crate::spec::DataSpec;
 use crate::spool::Spool;
@@ -171,14 +171,21 @@ impl Loader<'_, '_> {
     ) -> Result<(), DatasetError> {
         let mut report = SourceReport {
             name: spec.to_string(),
-            format: "built-in".to_owned(),
+            format: BUILT_IN.to_owned(),
             unit: "sample".to_owned(),
             ..SourceReport::default()
         };
-        let samples = builtin::load(task, options, self.options.tokens)?;
-        for sample in samples {
+        // what is too long is left out or cut where that is asked
+        let positions = match (self.options.tokens, self.options.fit) {
+            (Some(tokens), None) => tokens.positions(),
+            _ => usize::MAX,
+        };
+        let made = builtin::samples(task, options, self.options.tokens, positions)?;
+        report.has_estimated_lengths = made.has_estimated_lengths;
+        report.short_haystack_words = made.short_haystack_words;
+        for sample in made.samples {
             let wrong = |problem: String| DatasetError::Sample { problem };
-            if self.give(sample, &mut report, wrong)?.is_break() {
+            if self.give(sample?, &mut report, wrong)?.is_break() {
                 break;
             }
         }

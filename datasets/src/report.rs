@@ -5,10 +5,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::formats::TemplateOrigin;
+use crate::formats::{TemplateOrigin, Uses};
 
 /// How many rows and samples are named one by one; the others are counted.
 const NAMED: usize = 20;
+
+/// The layout of a task that the program carries itself.
+pub(crate) const BUILT_IN: &str = "built-in";
 
 /// What was read of every source, for people and for a manifest. `Display` prints it for people, a few lines for each source that is not built in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,9 @@ pub struct SourceReport {
     pub read: BTreeMap<String, FieldUse>,
     /// Fields that were not read, and in how many rows they stood.
     pub unread: BTreeMap<String, usize>,
+    /// Fields that were read and hold nothing, and in how many rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub empty: BTreeMap<String, usize>,
     /// Where the words around the fields come from, each once.
     pub templates: BTreeSet<TemplateOrigin>,
     /// Rows that are no samples.
@@ -46,6 +52,13 @@ pub struct SourceReport {
     pub renamed: usize,
     /// Evidence that a benchmark quotes but that does not stand in its prompt word by word, or that was cut away.
     pub lost_evidence: usize,
+    /// Whether the lengths of a generated task are estimated, as words and punctuation marks, where a model's tokenizer
+    /// should have counted them and none was at hand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_estimated_lengths: bool,
+    /// The words of a haystack that is shorter than the longest prompt, and therefore said over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_haystack_words: Option<usize>,
     /// Whether reading stopped at the limit.
     pub stopped_at_limit: bool,
     /// Files of the folder that were not read, with the reason.
@@ -122,17 +135,17 @@ impl<T> Named<T> {
 
 impl SourceReport {
     /// Counts what was read of a row.
-    pub(crate) fn count_fields(
-        &mut self,
-        (read, unread): (BTreeMap<String, &'static str>, Vec<String>),
-    ) {
-        for (name, role) in read {
+    pub(crate) fn count_fields(&mut self, uses: Uses) {
+        for (name, role) in uses.read {
             let entry = self.read.entry(name).or_default();
             entry.role = role.to_owned();
             entry.rows += 1;
         }
-        for name in unread {
+        for name in uses.unread {
             *self.unread.entry(name).or_default() += 1;
+        }
+        for name in uses.empty {
+            *self.empty.entry(name).or_default() += 1;
         }
     }
 
@@ -143,6 +156,8 @@ impl SourceReport {
             && self.cut.count == 0
             && self.too_long.count == 0
             && self.renamed == 0
+            && !self.has_estimated_lengths
+            && self.short_haystack_words.is_none()
     }
 
     fn write_fields(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,10 +168,14 @@ impl SourceReport {
             });
             writeln!(f, "  read: {}", listed(read))?;
         }
-        if !self.unread.is_empty() {
-            let unread = self.unread.iter();
-            let unread = unread.map(|(name, rows)| format!("{name}{}", self.some_rows(*rows)));
-            writeln!(f, "  not read: {}", listed(unread))?;
+        for (what, fields) in [("not read", &self.unread), ("empty", &self.empty)] {
+            let fields = fields.iter();
+            let mut fields = fields
+                .map(|(name, rows)| format!("{name}{}", self.some_rows(*rows)))
+                .peekable();
+            if fields.peek().is_some() {
+                writeln!(f, "  {what}: {}", listed(fields))?;
+            }
         }
         if !self.templates.is_empty() {
             let origins = self.templates.iter().map(ToString::to_string);
@@ -226,6 +245,19 @@ impl SourceReport {
                 self.lost_evidence
             )?;
         }
+        if self.has_estimated_lengths {
+            writeln!(
+                f,
+                "  lengths count words and punctuation marks: no model's tokenizer is at hand"
+            )?;
+        }
+        if let Some(words) = self.short_haystack_words {
+            let plural = if words == 1 { "" } else { "s" };
+            writeln!(
+                f,
+                "  the haystack has {words} word{plural}, which are said over where a prompt needs more"
+            )?;
+        }
         if self.stopped_at_limit {
             writeln!(f, "  stopped at the limit")?;
         }
@@ -260,12 +292,11 @@ impl fmt::Display for LoadReport {
                 ..
             } = source;
             let plural = |count: usize| if count == 1 { "" } else { "s" };
-            writeln!(
-                f,
-                "{name}: {samples} sample{} of {rows} {unit}{}, read as {format}",
-                plural(*samples),
-                plural(*rows)
-            )?;
+            write!(f, "{name}: {samples} sample{}", plural(*samples))?;
+            match format == BUILT_IN {
+                true => writeln!(f)?,
+                false => writeln!(f, " of {rows} {unit}{}, read as {format}", plural(*rows))?,
+            }
             source.write_fields(f)?;
             source.write_losses(f)?;
         }

@@ -111,17 +111,24 @@ impl<'a> Samples<'a> {
         self.len() == 0
     }
 
-    /// One after the other; one that cannot be read back is an error in its place.
-    pub fn iter(self) -> Box<dyn Iterator<Item = Result<Cow<'a, Sample>, DatasetError>> + 'a> {
+    /// The one of this number, from 0; none where there are fewer.
+    ///
+    /// # Errors
+    /// One that cannot be read back.
+    pub fn get(self, index: usize) -> Option<Result<Cow<'a, Sample>, DatasetError>> {
         match self {
-            Self::Held(samples) => Box::new(samples.iter().map(|sample| Ok(Cow::Borrowed(sample)))),
-            Self::Spooled(spool) => Box::new(spool.entries.iter().map(|entry| {
-                let sample = spool.read(*entry);
-                sample
-                    .map(Cow::Owned)
-                    .map_err(|source| DatasetError::LaidAside { source })
-            })),
+            Self::Held(samples) => Some(Ok(Cow::Borrowed(samples.get(index)?))),
+            Self::Spooled(spool) => {
+                let sample = spool.read(*spool.entries.get(index)?);
+                let failed = |source| DatasetError::LaidAside { source };
+                Some(sample.map(Cow::Owned).map_err(failed))
+            }
         }
+    }
+
+    /// One after the other; one that cannot be read back is an error in its place.
+    pub fn iter(self) -> impl Iterator<Item = Result<Cow<'a, Sample>, DatasetError>> {
+        (0..self.len()).filter_map(move |index| self.get(index))
     }
 }
 
@@ -178,6 +185,9 @@ mod tests {
                 .collect();
             assert!(back == samples);
         }
+        let third = Samples::from(&spool).get(2).unwrap().unwrap();
+        assert!(third.into_owned() == samples[2]);
+        assert!(Samples::from(&spool).get(5).is_none());
         // the file has no name that could be left behind
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

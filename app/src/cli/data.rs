@@ -126,7 +126,8 @@ fn list(as_json: bool) -> String {
     let formats: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
     let _ = writeln!(
         text,
-        "\nSeveral lengths and depths make a grid: length=1k..8k/4,depth=0..1/5\n\
+        "\nlength counts the tokens of the model (--model); with count=words, words and punctuation marks\n\
+         Several lengths and depths make a grid: length=1k..8k/4,depth=0..1/5\n\
          Files: FILE.txt, .jsonl, .json, .parquet, a folder, or LAYOUT:PATH with a layout of\n{}",
         formats.join(", ")
     );
@@ -184,6 +185,14 @@ fn show_one(
         None => "",
     };
     let _ = writeln!(text, "  {tokens} tokens{with}, {} bytes", prompt.len());
+    let (needed, positions) = (tokens + counter.tokens_behind(sample), counter.positions());
+    if needed > positions {
+        let _ = writeln!(
+            text,
+            "  too long for the model: with the answer it needs {needed} positions of {positions}; a capture refuses it, \
+             or cuts it (--truncate) or leaves it out (--skip-too-long)"
+        );
+    }
     let place = sample.question_place.map(|place| place.label());
     let _ = writeln!(text, "  question: {}", place.unwrap_or("not told apart"));
     let tokens_before = |at: usize| {
@@ -249,7 +258,14 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
     })?;
     file.flush().with_context(failed)?;
     aside.publish(&[name])?;
-    output::print(&format!("wrote {count} samples: {}\n", out.display()))
+    output::print(&format!("wrote {}: {}\n", counted(count), out.display()))
+}
+
+fn counted(samples: usize) -> String {
+    match samples {
+        1 => "1 sample".to_owned(),
+        _ => format!("{samples} samples"),
+    }
 }
 
 fn check(arguments: &CheckArguments) -> Result<()> {
@@ -271,16 +287,16 @@ fn check(arguments: &CheckArguments) -> Result<()> {
         .sum();
     if bad > 0 && !arguments.choices.skip_bad_rows {
         return Err(Failure::BadInput(format!(
-            "{} no prompts, as said above; --skip-bad-rows leaves them out",
+            "{}, as said above; --skip-bad-rows leaves them out",
             match bad {
-                1 => "1 row is".to_owned(),
-                _ => format!("{bad} rows are"),
+                1 => "1 row is no prompt".to_owned(),
+                _ => format!("{bad} rows are no prompts"),
             }
         ))
         .into());
     }
     match arguments.json {
         true => Ok(()),
-        false => output::print(&format!("{samples} samples\n")),
+        false => output::print(&format!("{}\n", counted(samples))),
     }
 }

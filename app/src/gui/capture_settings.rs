@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use kvlens_datasets::{LoadReport, Loaded, PromptChoices, Sample};
+use kvlens_datasets::{BadRows, LoadReport, Loaded, PromptChoices, Sample};
 use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan};
 use serde::{Deserialize, Serialize};
@@ -251,6 +251,14 @@ impl CaptureSettings {
                 is_whole: true,
             }),
         }
+    }
+
+    /// The same, but rows that are no prompt are left out and named.
+    #[must_use]
+    pub fn leaving_out_bad_rows(&self) -> Self {
+        let mut lenient = self.clone();
+        lenient.prompts.bad_rows = BadRows::LeaveOut;
+        lenient
     }
 
     /// The folder that was typed, if any.

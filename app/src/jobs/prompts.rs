@@ -7,7 +7,7 @@ use anyhow::Result;
 use kvlens_analysis::tables::{JsonRows, TableError};
 use kvlens_datasets::{
     DataSpec, DatasetError, Fit, LoadOptions, LoadReport, Loaded, PromptChoices, Sample, Spooled,
-    TooLong, load_with, read_each, spool_with,
+    TokenCounter, TooLong, read_each, spool_with,
 };
 use kvlens_sessions::CapturePlan;
 use kvlens_sessions::estimate::CaptureEstimator;
@@ -108,14 +108,6 @@ pub fn each(
         }
     })?;
     outcome.map(|()| report)
-}
-
-/// The prompts of these specifications, whatever model runs them.
-///
-/// # Errors
-/// What the data set refuses.
-pub fn load_specs(specs: &[String], choices: &PromptChoices) -> Result<Loaded> {
-    Ok(load_with(&parsed(specs)?, &without_model(choices)?)?)
 }
 
 /// Reads all prompts and keeps none, which finds what is wrong with them.

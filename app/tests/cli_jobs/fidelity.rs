@@ -22,7 +22,7 @@ fn capture(folder: &Path, model: &str, more: &[&str]) {
         "--model",
         model,
         "--data",
-        "facts:length=128,samples=3,seed=5",
+        "facts:length=128,samples=3,seed=5,count=words",
         "--windows",
         "last:8",
         "streaming",

@@ -22,7 +22,7 @@ fn capture(folder: &Path, windows: &[&str], out: &str) {
         "--model",
         "demo",
         "--data",
-        "facts:length=128,samples=2,seed=5",
+        "facts:length=128,samples=2,seed=5,count=words",
         "--decode",
         "6",
         "--out",

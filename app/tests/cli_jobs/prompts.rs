@@ -282,6 +282,67 @@ fn generated_prompts_are_written_and_read_again_and_fit_the_asked_length() {
     }
 }
 
+/// Of every kind of generated task, at one length each and in a grid.
+#[test]
+fn lengths_are_those_of_the_model_that_was_named_and_never_beyond_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = |spec: &str| -> Vec<u64> {
+        let shown = run_ok(folder.path(), &["data", "show", spec, "--json"]).stdout;
+        let lines = shown
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        lines
+            .map(|line: Value| line["tokens"].as_u64().unwrap())
+            .collect()
+    };
+    for task in ["facts", "niah", "list", "vt", "qa_1"] {
+        for tokens in tokens(&format!("{task}:length=1k,samples=2,seed=8")) {
+            assert!((1_014..=1_024).contains(&tokens), "{task}: {tokens}");
+        }
+    }
+    // names are cut by the model's tokenizer
+    assert!(tokens("facts:length=1k,samples=1,count=words")[0] > 1_024);
+    for (spec, too_long) in [
+        ("niah:length=9000", "length=9000"),
+        ("niah_single_2:length=512|16k", "length=16384"),
+    ] {
+        let refused = run(folder.path(), &["data", "show", spec]);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        let sentence = format!("cannot have {too_long}: the model has 4096 positions");
+        assert!(refused.stderr.contains(&sentence), "{}", refused.stderr);
+    }
+    // as asked in words, and said to be too long
+    let words = "niah:length=9000,samples=1,count=words";
+    let shown = run_ok(folder.path(), &["data", "show", words]).stdout;
+    assert!(shown.contains("too long for the model"), "{shown}");
+    // left out where that is asked
+    let specs = [
+        "data",
+        "show",
+        "niah:length=256|9000,samples=1",
+        "--skip-too-long",
+    ];
+    let shown = run_ok(folder.path(), &specs);
+    assert!(
+        shown.stderr.contains("too long, left out: niah-9000"),
+        "{}",
+        shown.stderr
+    );
+    assert!(shown.stdout.contains("niah-256-end"), "{}", shown.stdout);
+    // without a model there is no tokenizer
+    let checked = run_ok(folder.path(), &["data", "check", "niah:samples=2"]).stdout;
+    assert!(
+        checked.contains("lengths count words and punctuation marks"),
+        "{checked}"
+    );
+    let checked = run_ok(
+        folder.path(),
+        &["data", "check", "niah:samples=2,count=words"],
+    )
+    .stdout;
+    assert_eq!(checked, "2 samples\n");
+}
+
 #[test]
 fn tasks_are_told_by_data_and_no_longer_by_doctor() {
     let folder = tempfile::tempdir().unwrap();

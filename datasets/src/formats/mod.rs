@@ -25,7 +25,7 @@ pub use template::TemplateOrigin;
 
 pub(crate) use config::Config;
 pub(crate) use draft::Draft;
-pub(crate) use row::{Problem, Row};
+pub(crate) use row::{Problem, Row, Uses};
 
 use crate::error::DatasetError;
 use crate::options::LoadOptions;

@@ -158,6 +158,9 @@ fn template(texts: &Texts<'_>, source: &Source<'_>, row: &Row<'_>) -> Template {
     Template::own(&text)
 }
 
+/// How many fields of a row are named.
+const NAMED: usize = 12;
+
 struct Reader<'r, 'a, 's> {
     row: &'r Row<'a>,
     source: &'a Source<'s>,
@@ -215,9 +218,10 @@ impl<'a> Reader<'_, 'a, '_> {
         }
         match (texts.document, texts.question, texts.instruction) {
             (None, ..) => Err(self.no_prompt("document")),
-            (_, None, None) => {
-                Err("has a context but no question (field input or question)".to_owned())
-            }
+            (_, None, None) => Err(format!(
+                "has a context but no question (field input or question){}",
+                self.fields()
+            )),
             _ => Ok(texts),
         }
     }
@@ -225,10 +229,21 @@ impl<'a> Reader<'_, 'a, '_> {
     fn no_prompt(&self, role: &'static str) -> Problem {
         match self.source.options.fields.0.get(role) {
             Some(name) => format!("has no field {name}"),
-            None => {
-                "has no prompt (field prompt, text or input, or context with input or question)"
-                    .to_owned()
-            }
+            None => format!(
+                "has no prompt (field prompt, text or input, or context with input or question){}",
+                self.fields()
+            ),
+        }
+    }
+
+    /// The fields that there are, for who looks for the one that was meant.
+    fn fields(&self) -> String {
+        let names = self.row.names();
+        let more = if names.len() > NAMED { ", …" } else { "" };
+        let names = names.into_iter().take(NAMED).collect::<Vec<_>>();
+        match names.is_empty() {
+            true => String::new(),
+            false => format!("; its fields are {}{more}", names.join(", ")),
         }
     }
 

@@ -16,6 +16,24 @@ pub(crate) struct Row<'a> {
     read: RefCell<BTreeMap<String, &'static str>>,
 }
 
+/// What became of the fields of a row.
+pub(crate) struct Uses {
+    /// What each was read as.
+    pub read: BTreeMap<String, &'static str>,
+    /// The others.
+    pub unread: Vec<String>,
+    /// Those that were read and hold nothing.
+    pub empty: Vec<String>,
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
 impl<'a> Row<'a> {
     pub(crate) fn new(fields: &'a Fields) -> Self {
         Self {
@@ -25,11 +43,17 @@ impl<'a> Row<'a> {
     }
 
     /// What was read as what, and the names of the rest.
-    pub(crate) fn uses(self) -> (BTreeMap<String, &'static str>, Vec<String>) {
+    pub(crate) fn uses(self) -> Uses {
         let read = self.read.into_inner();
         let rest = self.fields.keys().filter(|name| !read.contains_key(*name));
-        let rest = rest.cloned().collect();
-        (read, rest)
+        let unread = rest.cloned().collect();
+        let is_empty = |name: &&String| self.fields.get(*name).is_some_and(is_empty);
+        let empty = read.keys().filter(is_empty).cloned().collect();
+        Uses {
+            read,
+            unread,
+            empty,
+        }
     }
 
     /// The names of all fields.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::builtin;
 use crate::error::DatasetError;
 
 /// More samples sets than this are a mistake in typing.
@@ -10,8 +9,7 @@ const MOST: usize = 1_000;
 
 type Options = BTreeMap<String, String>;
 
-/// The options of every cell of the grid, lengths first, then depths; one cell when there is one of each. In a grid,
-/// lengths count the model's tokens unless something else is asked: its axis says so.
+/// The options of every cell of the grid, lengths first, then depths; one cell when there is one of each.
 ///
 /// # Errors
 /// A range or a list that cannot be read.
@@ -47,18 +45,7 @@ pub(crate) fn cells(task: &str, options: &Options) -> Result<Vec<Options>, Datas
             })
             .collect();
     }
-    let is_grid = cells.len() > 1;
-    for cell in cells.iter_mut().filter(|_| is_grid && can_count(task)) {
-        cell.entry("count".to_owned())
-            .or_insert_with(|| "model".to_owned());
-    }
     Ok(cells)
-}
-
-/// Whether the task can be asked to count by words; the others always count the model's tokens.
-fn can_count(task: &str) -> bool {
-    let task = builtin::find(task);
-    task.is_some_and(|task| task.known_option("count").is_ok())
 }
 
 /// `None` when the value is neither one, a list, nor a range.
@@ -156,25 +143,6 @@ mod tests {
         assert_eq!(cells[5], ("2048".to_owned(), "sweep".to_owned()));
         let thirds = grid(&[("length", "300"), ("depth", "0..1/4")]).unwrap();
         assert_eq!(thirds[1].1, "0.3333");
-    }
-
-    #[test]
-    fn a_grid_counts_the_models_tokens_unless_asked_otherwise() {
-        let count = |task: &str, options: &[(&str, &str)]| {
-            let options = options
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect();
-            let cells = cells(task, &options).unwrap();
-            cells[0].get("count").cloned()
-        };
-        let grid = ("length", "1k|2k");
-        assert_eq!(count("niah", &[grid]).as_deref(), Some("model"));
-        let words = count("niah", &[grid, ("count", "words")]);
-        assert_eq!(words.as_deref(), Some("words"));
-        assert_eq!(count("niah", &[("length", "1k")]), None);
-        // these know nothing else
-        assert_eq!(count("niah_single_2", &[grid]), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! share a name or a value (distractors, less than half of the text), and filler that says nothing
 //! of anybody. Every word comes from the lists and templates of this module.
 
+mod cells;
 mod distractors;
 mod document;
 mod fact;
@@ -35,8 +36,8 @@ use options::Settings;
 use random::Random;
 use task::{Draft, Task};
 
-pub(crate) use grid::cells;
-pub(crate) use ruler::{RulerGenerator, RulerTask, TASKS as RULER_TASKS};
+pub(crate) use cells::Cells;
+pub(crate) use ruler::TASKS as RULER_TASKS;
 pub use training::{TrainingAnswer, TrainingCorpus, TrainingDocument};
 
 /// Makes the samples of one task, without end and each by its number.
@@ -74,7 +75,7 @@ impl Generator {
         Ok(Self { task, settings })
     }
 
-    /// The sample of this number, made without those before it. Its `prompt` and its `answer` begin
+    /// The sample of this number with its length in estimated tokens, made without those before it. Its `prompt` and its `answer` begin
     /// with a blank, so that the answer can follow the prompt as it is.
     pub fn sample(&self, index: u64) -> Sample {
         self.sized(index, self.settings.length, self.settings.place)
@@ -132,25 +133,26 @@ impl Generator {
         (0..).map(|index| self.sample(index))
     }
 
-    /// As many samples as the option `samples` says. With `count=model` the length is one in the tokens of `tokens`,
-    /// where there is such a tokenizer.
+    /// The sample of this number with the length in the tokens of `tokens`, where there is such a tokenizer and the
+    /// option `count` does not ask for words.
     ///
     /// # Errors
     /// A length too short for what is asked, in these tokens; what the tokenizer says.
-    pub(crate) fn load(
+    fn fitted(
         &self,
+        index: u64,
         tokens: Option<&dyn TokenCounter>,
-    ) -> Result<Vec<Sample>, DatasetError> {
-        let indices = 0..self.settings.samples;
-        match tokens.filter(|_| self.settings.in_model_tokens) {
-            None => Ok(indices.map(|index| self.sample(index)).collect()),
-            Some(tokens) => indices.map(|index| self.fitted(index, tokens)).collect(),
-        }
-    }
-
-    fn fitted(&self, index: u64, tokens: &dyn TokenCounter) -> Result<Sample, DatasetError> {
-        let Settings { length, place, .. } = self.settings;
-        let words = size::largest(length, &mut |words| {
+    ) -> Result<Sample, DatasetError> {
+        let Settings {
+            length,
+            place,
+            unit,
+            ..
+        } = self.settings;
+        let Some(tokens) = unit.counter(tokens) else {
+            return Ok(self.sample(index));
+        };
+        let words = size::closest(length, &mut |words| {
             let mut longest = 0;
             for place in size::measured(place) {
                 let sample = self.sized(index, words, *place);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use super::size::LengthUnit;
 use super::task::Task;
 use crate::error::DatasetError;
 use crate::sample::QuestionPlace;
@@ -25,7 +26,7 @@ pub(super) enum Depth {
 /// What was asked of a task.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Settings {
-    /// Target of the prompt in estimated tokens.
+    /// Target of the prompt, in `unit`.
     pub length: usize,
     /// Where the question stands.
     pub place: QuestionPlace,
@@ -35,8 +36,8 @@ pub(super) struct Settings {
     pub seed: u64,
     /// Only `niah` looks at it.
     pub depth: Depth,
-    /// Whether `length` counts the model's tokens instead of estimated ones.
-    pub in_model_tokens: bool,
+    /// What `length` counts.
+    pub unit: LengthUnit,
     /// The task's own number (facts, needles, hops and so on), when it was given.
     pub count: Option<usize>,
 }
@@ -49,7 +50,7 @@ impl Default for Settings {
             samples: 16,
             seed: 0,
             depth: Depth::At(0.5),
-            in_model_tokens: false,
+            unit: LengthUnit::default(),
             count: None,
         }
     }
@@ -92,7 +93,7 @@ impl Settings {
             "length" => self.length = number(value, &LENGTHS)?,
             "question" => self.place = QuestionPlace::from_label(value)?,
             "samples" => self.samples = number(value, &SAMPLES)?,
-            "count" => self.in_model_tokens = in_model_tokens(value)?,
+            "count" => self.unit = LengthUnit::from_label(value)?,
             "seed" => self.seed = value.parse().ok()?,
             "depth" if value == "sweep" => self.depth = Depth::Sweep,
             "depth" => self.depth = Depth::At(number(value, &(0.0..=1.0))?),
@@ -107,14 +108,6 @@ impl Settings {
             Depth::At(depth) => depth,
             Depth::Sweep => (index % self.samples) as f64 / (self.samples - 1).max(1) as f64,
         }
-    }
-}
-
-fn in_model_tokens(word: &str) -> Option<bool> {
-    match word {
-        "model" => Some(true),
-        "words" => Some(false),
-        _ => None,
     }
 }
 

@@ -5,6 +5,31 @@ use crate::error::DatasetError;
 use crate::fit::TokenCounter;
 use crate::sample::{QuestionPlace, Sample};
 
+/// What a length counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LengthUnit {
+    /// The model's tokens, as the prompt will run; estimated ones where no tokenizer is at hand.
+    #[default]
+    ModelTokens,
+    /// Estimated tokens: words and punctuation marks.
+    Words,
+}
+
+impl LengthUnit {
+    pub(super) fn from_label(label: &str) -> Option<Self> {
+        match label {
+            "model" => Some(Self::ModelTokens),
+            "words" => Some(Self::Words),
+            _ => None,
+        }
+    }
+
+    /// The tokenizer, where it is what counts.
+    pub(super) fn counter(self, tokens: Option<&dyn TokenCounter>) -> Option<&dyn TokenCounter> {
+        tokens.filter(|_| self == Self::ModelTokens)
+    }
+}
+
 /// Why no text fits.
 pub(super) enum Misfit {
     /// What is hidden and asked alone takes this many tokens.
@@ -78,6 +103,29 @@ pub(super) fn largest(
     }
 }
 
+/// How many larger sizes are looked at where the largest is not close.
+const BEYOND: usize = 24;
+
+/// As [`largest`], for a tokenizer: with each size a text may be another one whose tokens merge in another way, so that
+/// a larger size may fit where a smaller one does not. Where the length is missed by more than 1 %, some are tried.
+pub(super) fn closest(
+    length: usize,
+    count: &mut dyn FnMut(usize) -> Result<usize, Misfit>,
+) -> Result<usize, Misfit> {
+    let size = largest(length, count)?;
+    let (mut best, mut best_count) = (size, count(size)?);
+    for larger in size + 2..=size + BEYOND {
+        if best_count.saturating_mul(100) >= length.saturating_mul(99) {
+            break;
+        }
+        let tokens = count(larger)?;
+        if tokens <= length && tokens > best_count {
+            (best, best_count) = (larger, tokens);
+        }
+    }
+    Ok(best)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +149,21 @@ mod tests {
         }
         let error = largest(9, &mut |_| Ok(10));
         assert!(matches!(error, Err(Misfit::TooShort(10))));
+    }
+
+    #[test]
+    fn a_larger_size_that_is_closer_is_found_where_the_count_goes_up_and_down() {
+        let wavy = |size: usize| match size {
+            3 => 104,
+            4 => 103,
+            5 => 99,
+            size => 10 + 30 * size,
+        };
+        let size = largest(100, &mut |size| Ok(wavy(size)));
+        assert!(matches!(size, Ok(2)));
+        let size = closest(100, &mut |size| Ok(wavy(size)));
+        assert!(matches!(size, Ok(5)));
+        let straight = closest(100, &mut |size| Ok(10 + 40 * size));
+        assert!(matches!(straight, Ok(2)));
     }
 }

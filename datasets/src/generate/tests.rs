@@ -12,12 +12,28 @@ use crate::score;
 
 mod words;
 
-fn generator(task: &str, options: &[(&str, &str)]) -> Generator {
-    let options: BTreeMap<String, String> = options
-        .iter()
+fn generator(task: &str, own: &[(&str, &str)]) -> Generator {
+    Generator::new(task, &options(own)).unwrap()
+}
+
+fn options(options: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let options = options.iter();
+    options
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    Generator::new(task, &options).unwrap()
+        .collect()
+}
+
+/// All samples that the options ask for, counted by this tokenizer.
+fn made(
+    task: &str,
+    own: &[(&str, &str)],
+    tokens: Option<&dyn TokenCounter>,
+) -> Result<Vec<Sample>, DatasetError> {
+    Cells::read(task, &options(own))?.samples(tokens).collect()
+}
+
+fn samples(task: &str, own: &[(&str, &str)]) -> Vec<Sample> {
+    made(task, own, None).unwrap()
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -99,7 +115,7 @@ fn every_task_has_its_name_and_number_once() {
 fn a_needle_lies_where_it_was_asked_within_a_sentence() {
     for tenth in 0..=10 {
         let depth = format!("{}", f64::from(tenth) / 10.0);
-        for sample in generator("niah", &[("depth", &depth)]).load(None).unwrap() {
+        for sample in samples("niah", &[("depth", &depth)]) {
             let whole = document(&sample);
             let before = whole.find(spans(&sample)[0]).unwrap();
             let total = estimate(whole) as f64;
@@ -113,9 +129,7 @@ fn a_needle_lies_where_it_was_asked_within_a_sentence() {
 
 #[test]
 fn a_sweep_goes_from_the_first_sentence_to_the_last() {
-    let samples = generator("niah", &[("depth", "sweep"), ("samples", "5")])
-        .load(None)
-        .unwrap();
+    let samples = samples("niah", &[("depth", "sweep"), ("samples", "5")]);
     let starts: Vec<f64> = samples
         .iter()
         .map(|sample| sample.evidence[0].start as f64 / sample.prompt.len() as f64)
@@ -154,9 +168,7 @@ fn only_the_places_of_a_question_share_a_document() {
 
 #[test]
 fn the_asked_depth_stands_in_the_sample_where_there_is_one() {
-    let sweep = generator("niah", &[("depth", "sweep"), ("samples", "3")])
-        .load(None)
-        .unwrap();
+    let sweep = samples("niah", &[("depth", "sweep"), ("samples", "3")]);
     let depths: Vec<Option<f64>> = sweep.iter().map(|sample| sample.depth).collect();
     assert_eq!(depths, [Some(0.0), Some(0.5), Some(1.0)]);
     assert_eq!(generator("niah", &[]).sample(0).depth, Some(0.5));
@@ -166,7 +178,7 @@ fn the_asked_depth_stands_in_the_sample_where_there_is_one() {
 #[test]
 fn a_list_and_a_chain_answer_in_the_order_of_the_document() {
     for task in ["list", "variable-tracking"] {
-        for sample in generator(task, &[]).load(None).unwrap() {
+        for sample in samples(task, &[]) {
             for (value, span) in sample.values.iter().zip(spans(&sample)) {
                 assert!(span.contains(value.as_str()), "{}: {span}", sample.id);
             }
@@ -183,7 +195,7 @@ fn every_task_fills_the_greatest_length() {
 
 #[test]
 fn passages_share_a_word_of_the_title_but_not_the_title() {
-    for sample in generator("passage", &[]).load(None).unwrap() {
+    for sample in samples("passage", &[]) {
         let title = question(&sample).trim_start_matches("Copy the passage about the ");
         let title = title.trim_end_matches('.');
         let heading = format!("the passage about the {title}.");
@@ -338,16 +350,11 @@ impl TokenCounter for Letters {
 }
 
 #[test]
-fn lengths_can_be_those_of_the_model() {
+fn lengths_are_those_of_the_model_unless_words_are_asked_for() {
     for task in names() {
         for question in ["end", "start", "both", "absent"] {
-            let own = [
-                ("length", "4000"),
-                ("count", "model"),
-                ("question", question),
-                ("samples", "2"),
-            ];
-            for sample in generator(task, &own).load(Some(&Letters)).unwrap() {
+            let own = [("length", "4000"), ("question", question), ("samples", "2")];
+            for sample in made(task, &own, Some(&Letters)).unwrap() {
                 let tokens = Letters.prompt_tokens(&sample).unwrap();
                 assert!(tokens <= 4000, "{}: {tokens}", sample.id);
                 // an absent question leaves room that the other places use
@@ -359,21 +366,36 @@ fn lengths_can_be_those_of_the_model() {
                 assert_eq!(sample.asked_length, Some(4000));
             }
         }
-        let end = generator(task, &[("length", "4000"), ("count", "model")]).fitted(0, &Letters);
-        let own = [
-            ("length", "4000"),
-            ("count", "model"),
-            ("question", "start"),
-        ];
-        let start = generator(task, &own).fitted(0, &Letters);
-        assert_eq!(start.unwrap().document, end.unwrap().document);
+        let at = |place| {
+            let own = [("length", "4000"), ("question", place), ("samples", "1")];
+            made(task, &own, Some(&Letters)).unwrap().remove(0)
+        };
+        assert_eq!(at("start").document, at("end").document);
     }
-    let short = generator("multi-niah", &[("length", "200"), ("count", "model")]);
-    let error = short.load(Some(&Letters)).unwrap_err();
+    let error = made("multi-niah", &[("length", "200")], Some(&Letters)).unwrap_err();
     assert!(
         matches!(error, DatasetError::LengthTooShort { .. }),
         "{error}"
     );
+    for task in ["niah", "niah_single_2"] {
+        let words = [("length", "400"), ("count", "words"), ("samples", "2")];
+        let of_words = made(task, &words, Some(&Letters)).unwrap();
+        assert_eq!(of_words, samples(task, &words));
+        assert_eq!(
+            of_words,
+            samples(task, &[("length", "400"), ("samples", "2")])
+        );
+        let cells = |own: &[(&str, &str)]| Cells::read(task, &options(own)).unwrap();
+        assert!(!cells(&words).counts_model_tokens());
+        assert!(cells(&words).check_positions(399).is_ok());
+        let grid = cells(&[("length", "300|400")]);
+        assert!(grid.counts_model_tokens() && grid.check_positions(400).is_ok());
+        let error = grid.check_positions(399).unwrap_err().to_string();
+        assert!(
+            error.contains("length=400: the model has 399 positions"),
+            "{error}"
+        );
+    }
 }
 
 proptest! {

@@ -59,7 +59,7 @@ impl<R: BufRead> Rows<R> {
     /// The bytes of the next value, or what is wrong with it; `None` behind the last one.
     fn value(&mut self) -> std::io::Result<Option<Result<Vec<u8>, String>>> {
         let Some(mut first) = self.start()? else {
-            return Ok(None);
+            return Ok(self.cut_off());
         };
         if self.is_array.is_none() {
             self.is_array = Some(first == b'[');
@@ -67,15 +67,24 @@ impl<R: BufRead> Rows<R> {
                 self.reader.consume(1);
                 match self.start()? {
                     Some(byte) => first = byte,
-                    None => return Ok(None),
+                    None => return Ok(self.cut_off()),
                 }
             }
         }
         if first == b']' && self.is_array == Some(true) {
             self.reader.consume(1);
-            return Ok(None);
+            self.is_done = true;
+            let is_last = self.start()?.is_none();
+            return Ok((!is_last).then(|| Err("stands behind the end of the list".to_owned())));
         }
         self.cut().map(Some)
+    }
+
+    /// At the end of the file: what is wrong with it, where that is an array that was not closed.
+    fn cut_off(&mut self) -> Option<Result<Vec<u8>, String>> {
+        self.is_done = true;
+        (self.is_array == Some(true))
+            .then(|| Err("is not there: the file ends before its list does".to_owned()))
     }
 
     /// Reads to the end of a value: to the bracket that closes it, or to what ends a bare word. Of one that is too long
@@ -109,6 +118,8 @@ impl<R: BufRead> Rows<R> {
                 value = Vec::new();
             }
             self.reader.consume(used);
+            // what is cut off inside a value is that value's problem
+            self.is_done |= is_at_end && !is_over;
             if is_over || is_at_end {
                 return Ok(match length <= self.longest {
                     true => Ok(value),

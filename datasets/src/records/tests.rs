@@ -159,6 +159,28 @@ fn a_json_file_is_an_array_or_objects_or_one_list_inside_an_object() {
     assert_eq!(rows(""), []);
 }
 
+/// A download that was cut off, and two files in one.
+#[test]
+fn a_list_that_does_not_end_and_what_stands_behind_one_are_told() {
+    for (text, number, words) in [
+        (
+            r#"[{"a": 1}, {"a": 2}"#,
+            3,
+            "the file ends before its list does",
+        ),
+        (r#"[{"a": 1},"#, 2, "the file ends before its list does"),
+        ("[", 1, "the file ends before its list does"),
+        (r#"[{"a": 1}] [{"a": 2}]"#, 2, "behind the end of the list"),
+    ] {
+        let found = rows(text);
+        let (last, others) = found.split_last().unwrap();
+        assert_eq!(last.0, number, "{text}");
+        assert!(last.1.as_ref().unwrap_err().contains(words), "{text}");
+        assert!(others.iter().all(|(_, row)| row.is_ok()), "{text}");
+    }
+    assert_eq!(rows("[{\"a\": 1}]\n \n").len(), 1);
+}
+
 #[test]
 fn a_bad_row_of_an_array_does_not_spoil_the_others() {
     let found = rows(r#"[{"a": NaN}, 7, {"b": 2}, {"c": "#);

@@ -97,7 +97,7 @@ pub(crate) fn refuse_far_too_long(
             return Err(SessionError::Prompt {
                 sample: sample.id.clone(),
                 reason: format!(
-                    "the first {} of the prompt's {} bytes have {tokens} tokens already, but the model has {positions} positions; shorten it",
+                    "the first {} of the prompt's {} bytes have {tokens} tokens already, but the model has {positions} positions; shorten it, or have such prompts cut (--truncate) or left out (--skip-too-long)",
                     part.len(),
                     text.len()
                 ),
@@ -155,7 +155,7 @@ pub(crate) fn check_positions(
     Err(SessionError::Prompt {
         sample: sample.id.clone(),
         reason: format!(
-            "the prompt of {tokens} tokens with {behind} needs {needed} positions, but the model has {positions}; shorten one of them"
+            "the prompt of {tokens} tokens with {behind} needs {needed} positions, but the model has {positions}; shorten one of them, or have such prompts cut (--truncate) or left out (--skip-too-long)"
         ),
     })
 }

@@ -1,6 +1,6 @@
 //! The first steps of both trained windows: losses and gradients, device against processor.
 
-use kvlens_datasets::{DataSpec, LoadOptions, Sample, load_with};
+use kvlens_datasets::{DataSpec, LoadOptions, Sample, Samples, load_with};
 use serde_json::json;
 
 use super::stage::{Findings, roundoff};
@@ -17,16 +17,6 @@ fn samples(spec: &str) -> Result<Vec<Sample>, SessionError> {
     let spec: DataSpec = spec.parse().map_err(|error| refused(format!("{error}")))?;
     let loaded = load_with(&[spec], &LoadOptions::default());
     Ok(loaded.map_err(|error| refused(error.to_string()))?.samples)
-}
-
-fn data() -> Result<WindowTrainingData, SessionError> {
-    Ok(WindowTrainingData {
-        training: samples("facts:length=128,samples=3,seed=5")?,
-        held_out: vec![(
-            "facts".to_owned(),
-            samples("facts:length=128,samples=1,seed=6")?,
-        )],
-    })
 }
 
 fn run(
@@ -54,7 +44,13 @@ fn run(
         start: StartMode::Replace,
         stop_after_steps: None,
     };
-    let summary = train_window(&run, model, &data()?, &mut |_| {}, findings.cancel);
+    let training = samples("facts:length=128,samples=3,seed=5")?;
+    let held_out = samples("facts:length=128,samples=1,seed=6")?;
+    let data = WindowTrainingData {
+        training: Samples::from(&training),
+        held_out: vec![("facts".to_owned(), Samples::from(&held_out))],
+    };
+    let summary = train_window(&run, model, &data, &mut |_| {}, findings.cancel);
     // what is left of it is of no use to anybody
     let _ = std::fs::remove_file(&run.out);
     let _ = std::fs::remove_file(run.out.with_added_extension("lock"));

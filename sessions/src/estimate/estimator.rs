@@ -235,11 +235,6 @@ impl CaptureEstimator {
         end.filter(|&end| end > 0).unwrap_or(piece.len())
     }
 
-    /// The model's positions.
-    pub fn positions(&self) -> usize {
-        self.model.config.max_positions
-    }
-
     fn of(&self, run: &Variation) -> Result<MemoryEstimate, SessionError> {
         Ok(MemoryEstimate {
             prompt_tokens: run.prompt_tokens,
@@ -396,5 +391,9 @@ impl TokenCounter for CaptureEstimator {
     fn tokens_behind(&self, sample: &Sample) -> usize {
         let steps = self.plan.decode.of(sample.answer_tokens).max_tokens;
         steps.max(self.needs.extra_positions)
+    }
+
+    fn positions(&self) -> usize {
+        self.model.config.max_positions
     }
 }

@@ -180,8 +180,16 @@ const PREVIEW_BYTES: usize = 8 << 20;
 fn estimated(settings: &CaptureSettings, reporter: &Reporter<'_>) -> anyhow::Result<String> {
     let plan = settings.plan()?;
     let first = settings.first_prompts(PREVIEW_BYTES, reporter.cancel);
-    let known = first.as_ref().ok();
-    let preview = known.and_then(|first| PromptPreview::of(&plan, first).ok());
+    let preview = match &first {
+        Ok(first) => PromptPreview::of(&plan, first).ok(),
+        // how the other rows are read helps to say how this one is to be
+        Err(_) => {
+            let lenient = settings.leaving_out_bad_rows();
+            let rest = lenient.first_prompts(PREVIEW_BYTES, reporter.cancel);
+            rest.ok()
+                .and_then(|rest| PromptPreview::of(&plan, &rest).ok())
+        }
+    };
     (reporter.event)(Event::PromptsRead(preview));
     reporter.cancel.check()?;
     let Beginning { loaded, is_whole } = first?;

@@ -1,27 +1,26 @@
 //! Training a window for a model, which stays as it is.
 
 mod card;
+mod data;
 mod recall;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use kvlens_datasets::{PromptChoices, Sample};
+use kvlens_datasets::PromptChoices;
 use kvlens_sessions::StartMode;
 use kvlens_sessions::model::{AttentionKernel, DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::training::{
-    Baseline, HeldOutGroup, WindowTrainingData, WindowTrainingEvent, WindowTrainingPlan,
-    WindowTrainingRun, train_window,
+    Baseline, HeldOutGroup, WindowTrainingEvent, WindowTrainingPlan, WindowTrainingRun,
+    train_window,
 };
 
 use super::models::{ModelChoice, Models};
 use super::{Cancel, Watch, fetch, prompts};
 use card::Card;
+use data::Prompts;
 
 pub use recall::{lines, numbers};
-
-/// One prompt in so many is held out where no held-out data are named.
-const HELD_OUT_SHARE: usize = 10;
 
 /// A training with where it goes.
 #[derive(Clone, Debug)]
@@ -48,7 +47,9 @@ impl TrainWindowRequest {
     /// # Errors
     /// What the data set refuses.
     pub fn check(&self) -> Result<()> {
-        data(&self.plan, |_| ()).map(drop)
+        let specs = self.plan.data.iter().chain(&self.plan.held_out);
+        let specs: Vec<String> = specs.cloned().collect();
+        prompts::check(&specs, &PromptChoices::default()).map(drop)
     }
 }
 
@@ -85,8 +86,9 @@ pub fn run(
     watch: &mut dyn WatchTraining,
     cancel: &Cancel,
 ) -> Result<TrainedWindow> {
-    let data = data(&request.plan, |line| watch.note(line))?;
     fetch::run(&request.model, watch, cancel)?;
+    let prompts = Prompts::read(request, |line| watch.note(line))?;
+    let data = prompts.data();
     watch.loading();
     let choice = ModelChoice {
         source: request.model.clone(),
@@ -104,7 +106,7 @@ pub fn run(
     };
     let mut tell = |event| watch.training(event);
     let summary = train_window(&run, model, &data, &mut tell, cancel)?;
-    let groups = groups(&data);
+    let groups = prompts.groups();
     let card = Card {
         plan: &run.plan,
         model: model.identity(),
@@ -120,40 +122,4 @@ pub fn run(
         steps_done: summary.curve.len(),
         groups,
     })
-}
-
-fn data(plan: &WindowTrainingPlan, tell: impl Fn(&str)) -> Result<WindowTrainingData> {
-    let load = |specs: &[String]| -> Result<Vec<Sample>> {
-        let loaded = prompts::load_specs(specs, &PromptChoices::default())?;
-        loaded.report.to_string().lines().for_each(&tell);
-        Ok(loaded.samples)
-    };
-    let training = load(&plan.data)?;
-    if plan.held_out.is_empty() {
-        let (held_out, training): (Vec<_>, Vec<_>) = training
-            .into_iter()
-            .enumerate()
-            .partition(|(index, _)| index % HELD_OUT_SHARE == HELD_OUT_SHARE - 1);
-        let samples = |part: Vec<(usize, Sample)>| part.into_iter().map(|(_, s)| s).collect();
-        return Ok(WindowTrainingData {
-            training: samples(training),
-            held_out: vec![("every tenth prompt".to_owned(), samples(held_out))],
-        });
-    }
-    let held_out = plan
-        .held_out
-        .iter()
-        .map(|spec| Ok((spec.clone(), load(std::slice::from_ref(spec))?)))
-        .collect::<Result<_>>()?;
-    Ok(WindowTrainingData { training, held_out })
-}
-
-fn groups(data: &WindowTrainingData) -> Vec<HeldOutGroup> {
-    data.held_out
-        .iter()
-        .map(|(name, samples)| HeldOutGroup {
-            name: name.clone(),
-            prompts: samples.len(),
-        })
-        .collect()
 }

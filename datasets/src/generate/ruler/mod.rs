@@ -26,9 +26,11 @@ use crate::parts::PromptParts;
 use crate::sample::{QuestionPlace, Sample, text_name};
 use crate::scores::Scoring;
 use body::{Body, Rendered};
+use haystack::Kind;
 use options::Settings;
 
-pub(crate) use task::{RulerTask, TASKS};
+pub(super) use task::RulerTask;
+pub(crate) use task::TASKS;
 
 /// What a task draws: everything of a prompt but how long its haystack is.
 pub(super) struct Plan {
@@ -51,36 +53,40 @@ pub(super) struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RulerGenerator {
     task: RulerTask,
-    settings: Settings,
+    pub(super) settings: Settings,
+}
+
+/// A generator for each of these options, which differ in numbers alone: a haystack is read once.
+///
+/// # Errors
+/// An option that the task does not have, or with a value that it does not take; a haystack that cannot be read.
+pub(super) fn generators(
+    task: RulerTask,
+    cells: &[BTreeMap<String, String>],
+) -> Result<Vec<RulerGenerator>, DatasetError> {
+    let file = cells.first().and_then(|cell| cell.get("haystack"));
+    let haystack = match file {
+        Some(file) => {
+            task.built_in().known_option("haystack")?;
+            Some(Kind::read(file)?)
+        }
+        None => None,
+    };
+    let cells = cells.iter();
+    cells
+        .map(|cell| {
+            let settings = Settings::read(task, cell, haystack.as_ref())?;
+            Ok(RulerGenerator { task, settings })
+        })
+        .collect()
 }
 
 impl RulerGenerator {
-    /// # Errors
-    /// An option that the task does not have, or with a value that it does not take; a haystack that cannot be read.
-    pub(crate) fn new(
-        task: RulerTask,
-        options: &BTreeMap<String, String>,
-    ) -> Result<Self, DatasetError> {
-        Ok(Self {
-            task,
-            settings: Settings::read(task, options)?,
-        })
-    }
-
-    /// As many samples as the option `samples` says, with lengths in the tokens of `tokens`, or in estimated ones.
+    /// The sample of this number with its length in the tokens of `tokens`, or in estimated ones.
     ///
     /// # Errors
     /// A length too short for what is hidden and asked; what the tokenizer says.
-    pub(crate) fn load(
-        &self,
-        tokens: Option<&dyn TokenCounter>,
-    ) -> Result<Vec<Sample>, DatasetError> {
-        (0..self.settings.samples)
-            .map(|index| self.sample(index, tokens))
-            .collect()
-    }
-
-    fn sample(
+    pub(super) fn sample(
         &self,
         index: u64,
         tokens: Option<&dyn TokenCounter>,
@@ -89,8 +95,10 @@ impl RulerGenerator {
             length,
             seed,
             place,
+            unit,
             ..
         } = self.settings;
+        let tokens = unit.counter(tokens);
         // the numbers of the other tasks are small, so the streams are others
         let stream = 0x5255_4c45_0000 + self.task as u64;
         let mut random = Random::new(seed, index, stream, length as u64);
@@ -121,15 +129,19 @@ impl RulerGenerator {
             fill(&mut sample, &frame, rendered, place);
             sample.clone()
         };
-        let size = size::largest(length, &mut |size| {
+        let mut count = |size: usize| {
             let mut longest = 0;
             for place in size::measured(place) {
                 let sample = with(body.render(size), *place);
                 longest = longest.max(size::count(&sample, tokens)?);
             }
             Ok(longest)
-        })
-        .map_err(|problem| problem.into_error(self.task.name(), length))?;
+        };
+        let size = match tokens {
+            Some(_) => size::closest(length, &mut count),
+            None => size::largest(length, &mut count),
+        };
+        let size = size.map_err(|problem| problem.into_error(self.task.name(), length))?;
         Ok(with(body.render(size), place))
     }
 }

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use super::haystack::Kind;
 use super::task::RulerTask;
 use crate::error::DatasetError;
+use crate::generate::size::LengthUnit;
 use crate::sample::QuestionPlace;
 
 /// Shortest and longest prompt, in tokens.
@@ -16,34 +17,39 @@ const SAMPLES: RangeInclusive<u64> = 1..=10_000;
 
 /// What was asked of a task.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Settings {
+pub(in crate::generate) struct Settings {
+    /// Target of the prompt, in `unit`.
     pub length: usize,
+    /// What `length` counts.
+    pub unit: LengthUnit,
     pub place: QuestionPlace,
     pub samples: u64,
     pub seed: u64,
     /// Where the needle lies; spread evenly over the samples when `None`.
     pub depth: Option<f64>,
     /// The haystack, where it is not the task's own.
-    pub haystack: Option<Kind>,
+    pub(super) haystack: Option<Kind>,
     /// The task's own numbers by name (keys, values, hops and so on).
     pub counts: BTreeMap<&'static str, usize>,
 }
 
 impl Settings {
     /// # Errors
-    /// An option that the task does not have, a value out of range, a haystack that cannot be read.
+    /// An option that the task does not have, a value out of range.
     pub(super) fn read(
         task: RulerTask,
         options: &BTreeMap<String, String>,
+        haystack: Option<&Kind>,
     ) -> Result<Self, DatasetError> {
         let known = task.built_in();
         let mut settings = Self {
             length: 4_096,
+            unit: LengthUnit::default(),
             place: QuestionPlace::End,
             samples: 16,
             seed: 0,
             depth: None,
-            haystack: None,
+            haystack: haystack.cloned(),
             counts: task
                 .counts()
                 .iter()
@@ -53,7 +59,6 @@ impl Settings {
         for (key, value) in options {
             let expected = known.known_option(key)?;
             if key == "haystack" {
-                settings.haystack = Some(Kind::read(value)?);
                 continue;
             }
             settings
@@ -75,6 +80,7 @@ impl Settings {
             "question" => self.place = QuestionPlace::from_label(value)?,
             "samples" => self.samples = number(value, &SAMPLES)?,
             "seed" => self.seed = value.parse().ok()?,
+            "count" => self.unit = LengthUnit::from_label(value)?,
             "depth" if value == "sweep" => self.depth = None,
             "depth" => self.depth = Some(number(value, &(0.0..=1.0))?),
             _ => {
@@ -90,6 +96,11 @@ impl Settings {
     /// The task's own number of this name.
     pub(super) fn count(&self, name: &str) -> usize {
         self.counts.get(name).copied().unwrap_or(1)
+    }
+
+    /// How many words the user's text has, where things are hidden in one.
+    pub(in crate::generate) fn haystack_words(&self) -> Option<usize> {
+        self.haystack.as_ref().and_then(Kind::words)
     }
 
     /// Where the needle of sample `index` lies, from 0 to 1.

@@ -34,6 +34,7 @@ macro_rules! options {
     ($($own:literal),*) => {
         &[
             "length=128..1048576", "question=start|end|both|absent", $($own,)* "samples=1..10000", "seed=N",
+            "count=model|words",
         ]
     };
 }

@@ -34,9 +34,15 @@ fn options(options: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
+fn generator(task: RulerTask, own: &[(&str, &str)]) -> Result<RulerGenerator, DatasetError> {
+    Ok(generators(task, &[options(own)])?.remove(0))
+}
+
 fn load(task: RulerTask, own: &[(&str, &str)]) -> Vec<Sample> {
-    let generator = RulerGenerator::new(task, &options(own)).unwrap();
-    generator.load(Some(&Pieces)).unwrap()
+    let generator = generator(task, own).unwrap();
+    (0..generator.settings.samples)
+        .map(|index| generator.sample(index, Some(&Pieces)).unwrap())
+        .collect()
 }
 
 fn spans(sample: &Sample) -> Vec<&str> {
@@ -50,12 +56,9 @@ fn the_text_of_a_seed_never_changes() {
     let digests: Vec<String> = RulerTask::ALL
         .into_iter()
         .map(|task| {
-            let asked = options(&[("seed", "7"), ("length", "2048"), ("samples", "1")]);
-            let samples = RulerGenerator::new(task, &asked)
-                .unwrap()
-                .load(None)
-                .unwrap();
-            let digest = Sha256::digest(&samples[0].prompt);
+            let asked = [("seed", "7"), ("length", "2048"), ("samples", "1")];
+            let sample = generator(task, &asked).unwrap().sample(0, None).unwrap();
+            let digest = Sha256::digest(&sample.prompt);
             let digits = digest[..3].iter().map(|byte| format!("{byte:02x}"));
             format!("{} {}", task.name(), digits.collect::<String>())
         })
@@ -287,15 +290,14 @@ fn a_text_of_the_users_is_the_haystack() {
     )
     .remove(0);
     assert!(sample.prompt.matches("Nobody spoke!").count() > 10);
-    let error = RulerGenerator::new(RulerTask::Single2, &options(&[("haystack", "no/such.txt")]));
-    assert!(matches!(error, Err(DatasetError::Read { .. })));
+    let error = generator(RulerTask::Single2, &[("haystack", "no/such.txt")]);
+    assert!(matches!(error, Err(DatasetError::Haystack { .. })));
 }
 
 #[test]
 fn what_does_not_fit_says_how_much_is_needed() {
-    let generator =
-        RulerGenerator::new(RulerTask::CommonWords, &options(&[("length", "200")])).unwrap();
-    let error = generator.load(Some(&Pieces)).unwrap_err();
+    let short = generator(RulerTask::CommonWords, &[("length", "200")]).unwrap();
+    let error = short.sample(0, Some(&Pieces)).unwrap_err();
     assert!(
         matches!(error, DatasetError::LengthTooShort { length: 200, needed, .. } if needed > 200),
         "{error}"
@@ -307,7 +309,7 @@ fn what_does_not_fit_says_how_much_is_needed() {
         ("keys", "4"),
         ("samples", "0"),
     ] {
-        let error = RulerGenerator::new(RulerTask::Single1, &options(&[(key, value)])).unwrap_err();
+        let error = generator(RulerTask::Single1, &[(key, value)]).unwrap_err();
         assert!(error.to_string().contains(key), "{error}");
     }
 }

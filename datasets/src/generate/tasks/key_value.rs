@@ -18,7 +18,7 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
         "keys=1..7",
         "samples=1..10000",
         "seed=N",
-        "count=words|model",
+        "count=model|words",
     ],
 };
 

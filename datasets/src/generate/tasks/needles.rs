@@ -18,7 +18,7 @@ pub(in crate::generate) const SINGLE: BuiltInTask = BuiltInTask {
         "depth=0..1|sweep",
         "samples=1..10000",
         "seed=N",
-        "count=words|model",
+        "count=model|words",
     ],
 };
 
@@ -31,7 +31,7 @@ pub(in crate::generate) const SEVERAL: BuiltInTask = BuiltInTask {
         "needles=2..7",
         "samples=1..10000",
         "seed=N",
-        "count=words|model",
+        "count=model|words",
     ],
 };
 

@@ -18,7 +18,7 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
         "sentences=2..4",
         "samples=1..10000",
         "seed=N",
-        "count=words|model",
+        "count=model|words",
     ],
 };
 

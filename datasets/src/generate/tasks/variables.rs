@@ -16,7 +16,7 @@ pub(in crate::generate) const TASK: BuiltInTask = BuiltInTask {
         "hops=2..6",
         "samples=1..10000",
         "seed=N",
-        "count=words|model",
+        "count=model|words",
     ],
 };
 

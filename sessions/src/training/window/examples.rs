@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use kvlens_analysis::Importance;
 use kvlens_datasets::Sample;
 
+use super::data::Joined;
 use super::evaluation::scored_alike;
 use super::plan::WindowTrainingPlan;
 use crate::model::{ChatVariables, Model};
@@ -16,9 +17,8 @@ use crate::{CancelFlag, SessionError};
 /// Bound on the caches that are kept between steps, in bytes; prompts beyond it are run again each time.
 const KEPT_BYTES: usize = 4 << 30;
 
-/// A prompt and the model's own response.
+/// The model's own response to a prompt.
 struct Example {
-    prompt_ids: Vec<u32>,
     response_ids: Vec<u32>,
     kept: Option<Prepared>,
 }
@@ -36,6 +36,8 @@ pub(super) struct Prepared {
 /// The prompts of a training or those held out.
 pub(super) struct Examples<'a> {
     model: &'a Model,
+    samples: Joined<'a>,
+    chat: bool,
     decode: DecodePlan,
     needs: Needs,
     examples: Vec<Example>,
@@ -51,7 +53,7 @@ impl<'a> Examples<'a> {
         model: &'a Model,
         plan: &WindowTrainingPlan,
         needs: Needs,
-        samples: &[&Sample],
+        samples: Joined<'a>,
         threads: &Threads,
         cancel: &CancelFlag,
         on_done: &mut dyn FnMut(usize),
@@ -68,13 +70,20 @@ impl<'a> Examples<'a> {
         let oracle = Decode::generated(decode.clone()).needs();
         let mut this = Self {
             model,
+            chat: plan.chat,
             decode,
             needs: needs.and(&rows).and(&oracle),
             examples: Vec::with_capacity(samples.len()),
+            samples: samples.clone(),
         };
-        let mut kept_bytes = 0;
-        for some in samples.chunks(4 * threads.count()) {
-            let run = threads.map(some, |sample| this.run_sample(sample, plan.chat, cancel))?;
+        let (mut kept_bytes, mut samples) = (0, samples.iter());
+        loop {
+            let some = samples.by_ref().take(4 * threads.count());
+            let some = some.collect::<Result<Vec<_>, _>>()?;
+            if some.is_empty() {
+                return Ok(this);
+            }
+            let run = threads.map(&some, |sample| this.run_sample(sample, cancel))?;
             for mut example in run {
                 let bytes = example.kept.as_ref().map_or(Ok(0), Prepared::bytes)?;
                 if kept_bytes + bytes > KEPT_BYTES {
@@ -86,7 +95,6 @@ impl<'a> Examples<'a> {
             }
             on_done(this.examples.len());
         }
-        Ok(this)
     }
 
     /// How many prompts.
@@ -94,19 +102,12 @@ impl<'a> Examples<'a> {
         self.examples.len()
     }
 
-    fn run_sample(
-        &self,
-        sample: &Sample,
-        chat: bool,
-        cancel: &CancelFlag,
-    ) -> Result<Example, SessionError> {
+    fn run_sample(&self, sample: &Sample, cancel: &CancelFlag) -> Result<Example, SessionError> {
         let wrong = |reason: String| SessionError::Prompt {
             sample: sample.id.clone(),
             reason,
         };
-        let variables = ChatVariables::default();
-        let chat = chat.then_some(&variables);
-        let prompt_ids = self.model.encode_sample(sample, chat)?.ids;
+        let prompt_ids = self.prompt_ids(sample)?;
         let needed = prompt_ids.len() + self.needs.extra_positions;
         let positions = self.model.config().max_positions;
         if prompt_ids.is_empty() || needed > positions {
@@ -123,10 +124,15 @@ impl<'a> Examples<'a> {
                     error => error,
                 })?;
         Ok(Example {
-            prompt_ids,
             response_ids,
             kept: Some(prepared),
         })
+    }
+
+    fn prompt_ids(&self, sample: &Sample) -> Result<Vec<u32>, SessionError> {
+        let variables = ChatVariables::default();
+        let chat = self.chat.then_some(&variables);
+        Ok(self.model.encode_sample(sample, chat)?.ids)
     }
 
     fn run(
@@ -174,7 +180,10 @@ impl<'a> Examples<'a> {
             None => {
                 let ids = example.response_ids.clone();
                 let decode = Decode::teacher_forced(self.decode.clone(), ids);
-                let (prepared, _) = self.run(&example.prompt_ids, &decode, cancel)?;
+                // the ids of a large data set take as much as its texts, which lie on disk
+                let sample = self.samples.get(index)?;
+                let prompt_ids = self.prompt_ids(&sample)?;
+                let (prepared, _) = self.run(&prompt_ids, &decode, cancel)?;
                 use_it(&prepared)
             }
         }

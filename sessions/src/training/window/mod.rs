@@ -1,6 +1,7 @@
 //! The training of a window for a frozen model: Judge Q's soft tokens, LookaheadKV's tokens and adapters.
 
 mod curve;
+mod data;
 mod evaluation;
 mod examples;
 mod initial;
@@ -11,7 +12,6 @@ mod run;
 mod tests;
 
 pub use curve::{Baseline, HeldOutFigures, HeldOutGroup, WindowCurvePoint};
+pub use data::WindowTrainingData;
 pub use plan::{TrainingSettings, WindowTrainingPlan};
-pub use run::{
-    WindowTrainingData, WindowTrainingEvent, WindowTrainingRun, WindowTrainingSummary, train_window,
-};
+pub use run::{WindowTrainingEvent, WindowTrainingRun, WindowTrainingSummary, train_window};

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use kvlens_datasets::{Sample, read_at_most};
+use kvlens_datasets::read_at_most;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::curve::{Baseline, HeldOutFigures, HeldOutGroup, WindowCurvePoint};
+use super::data::{Joined, WindowTrainingData};
 use super::evaluation::HeldOut;
 use super::examples::{Examples, Prepared};
 use super::initial;
@@ -17,7 +18,6 @@ use super::objective::{Rows, gradient, loss, targets};
 use super::plan::WindowTrainingPlan;
 use crate::error::Context;
 use crate::files::OwnedLock;
-use crate::hash::sha256_hex;
 use crate::model::{Decoder, MOST_WINDOW_BYTES, Model, ModelIdentity, Parameters};
 use crate::prefill::Needs;
 use crate::training::optimizer::Rates;
@@ -43,23 +43,6 @@ pub struct WindowTrainingRun {
     pub start: StartMode,
     /// Steps, counted from the beginning of the training, after which to stop early.
     pub stop_after_steps: Option<usize>,
-}
-
-/// The prompts of a run.
-#[derive(Debug, Clone)]
-pub struct WindowTrainingData {
-    /// To train on.
-    pub training: Vec<Sample>,
-    /// To look at, by what they were named.
-    pub held_out: Vec<(String, Vec<Sample>)>,
-}
-
-impl WindowTrainingData {
-    fn sha256(&self) -> String {
-        // samples are plain text and numbers, which always have a JSON form
-        let text = serde_json::to_vec(&(&self.training, &self.held_out)).unwrap_or_default();
-        sha256_hex(&text)
-    }
 }
 
 /// What a run tells while it goes on.
@@ -144,7 +127,7 @@ type State = TrainingState<Begun, WindowCurvePoint>;
 pub fn train_window(
     run: &WindowTrainingRun,
     model: &Model,
-    data: &WindowTrainingData,
+    data: &WindowTrainingData<'_>,
     on_event: &mut dyn FnMut(WindowTrainingEvent),
     cancel: &CancelFlag,
 ) -> Result<WindowTrainingSummary, SessionError> {
@@ -201,7 +184,7 @@ pub fn train_window(
 fn ended(
     run: &WindowTrainingRun,
     model: &Model,
-    data: &WindowTrainingData,
+    data: &WindowTrainingData<'_>,
 ) -> Result<Option<WindowTrainingSummary>, SessionError> {
     if run.start != StartMode::Resume || state_path(&run.out).exists() || !run.out.is_file() {
         return Ok(None);
@@ -217,9 +200,10 @@ fn ended(
         read_at_most(&run.out, MOST_WINDOW_BYTES).io("read the trained window", &run.out)?;
     let header = trained_file::header(&bytes, &run.out)?;
     let written: Written = serde_json::from_value(header.training).map_err(|_| other())?;
-    let is_of_these_prompts = written
-        .data_sha256
-        .is_none_or(|sha256| sha256 == data.sha256());
+    let is_of_these_prompts = match written.data_sha256 {
+        Some(sha256) => sha256 == data.sha256()?,
+        None => true,
+    };
     let is_it =
         written.plan == run.plan && header.model == *model.identity() && is_of_these_prompts;
     if !is_it || written.steps_done != run.plan.steps {
@@ -243,12 +227,12 @@ fn state_path(out: &Path) -> PathBuf {
 fn start(
     run: &WindowTrainingRun,
     model: &Model,
-    data: &WindowTrainingData,
+    data: &WindowTrainingData<'_>,
 ) -> Result<State, SessionError> {
     let begun = Begun {
         plan: run.plan.clone(),
         model: model.identity().clone(),
-        data_sha256: data.sha256(),
+        data_sha256: data.sha256()?,
     };
     let path = state_path(&run.out);
     let refused = |reason: &str, path: &Path| SessionError::Checkpoint {
@@ -297,7 +281,7 @@ impl<'a> Trainer<'a> {
         run: &'a WindowTrainingRun,
         model: &'a Model,
         decoder: Decoder,
-        data: &WindowTrainingData,
+        data: &WindowTrainingData<'a>,
         on_event: &mut dyn FnMut(WindowTrainingEvent),
         cancel: &CancelFlag,
     ) -> Result<Self, SessionError> {
@@ -318,16 +302,16 @@ impl<'a> Trainer<'a> {
         let needs = windows
             .iter()
             .fold(Needs::default(), |needs, window| needs.and(&window.needs()));
-        let training: Vec<&Sample> = data.training.iter().collect();
-        let looked_at: Vec<&Sample> = data.held_out.iter().flat_map(|(_, group)| group).collect();
-        if training.is_empty() || looked_at.is_empty() {
+        let training = Joined(vec![data.training]);
+        let looked_at = Joined(data.held_out.iter().map(|(_, group)| *group).collect());
+        let (prompts, looked_at_prompts) = (training.len() + looked_at.len(), looked_at.len());
+        if training.len() == 0 || looked_at_prompts == 0 {
             return Err(SessionError::Plan {
                 reason: "a training needs at least one prompt to train on and one to hold out"
                     .to_owned(),
             });
         }
-        let prompts = training.len() + looked_at.len();
-        let mut respond = |before: usize, needs: Needs, samples: &[&Sample]| {
+        let mut respond = |before: usize, needs: Needs, samples: Joined<'a>| {
             let mut on_done = |done| {
                 on_event(WindowTrainingEvent::Responding {
                     done: before + done,
@@ -346,7 +330,7 @@ impl<'a> Trainer<'a> {
         };
         let held_out = HeldOut {
             model,
-            examples: respond(0, needs, &looked_at)?,
+            examples: respond(0, needs, looked_at)?,
             groups: data
                 .held_out
                 .iter()
@@ -360,7 +344,7 @@ impl<'a> Trainer<'a> {
             run,
             model,
             decoder,
-            training: respond(looked_at.len(), Needs::default(), &training)?,
+            training: respond(looked_at_prompts, Needs::default(), training)?,
             held_out,
             windows,
             threads,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, Var};
 use kvlens_analysis::{ForcedKeep, Importance, Scoring, SideScoring};
-use kvlens_datasets::{DataSpec, LoadOptions, load_with};
+use kvlens_datasets::{DataSpec, LoadOptions, Sample, Samples, load_with};
 
 use super::objective::{Rows, gradient, loss, targets};
 use super::*;
@@ -275,12 +275,30 @@ fn small_plan(method: TrainedMethod) -> WindowTrainingPlan {
     }
 }
 
-fn data() -> WindowTrainingData {
+/// Samples in memory.
+struct Prompts {
+    training: Vec<Sample>,
+    held_out: Vec<(String, Vec<Sample>)>,
+}
+
+impl Prompts {
+    fn data(&self) -> WindowTrainingData<'_> {
+        let groups = self.held_out.iter();
+        WindowTrainingData {
+            training: Samples::from(&self.training),
+            held_out: groups
+                .map(|(name, samples)| (name.clone(), Samples::from(samples)))
+                .collect(),
+        }
+    }
+}
+
+fn prompts() -> Prompts {
     let load = |spec: &str| {
         let spec: DataSpec = spec.parse().unwrap();
         load_with(&[spec], &LoadOptions::default()).unwrap().samples
     };
-    WindowTrainingData {
+    Prompts {
         training: load("facts:length=160,samples=3,seed=5"),
         held_out: vec![
             ("one".to_owned(), load("facts:length=160,samples=2,seed=6")),
@@ -302,23 +320,24 @@ fn run(
         stop_after_steps,
     };
     let cancel = CancelFlag::default();
-    train_window(&run, &demo_model(), &data(), &mut |_| {}, &cancel)
+    train_window(&run, &demo_model(), &prompts().data(), &mut |_| {}, &cancel)
 }
 
 /// What is said to resuming with another model or other prompts.
-fn resume_with(
-    plan: &WindowTrainingPlan,
-    out: &Path,
-    model: &Model,
-    data: &WindowTrainingData,
-) -> String {
+fn resume_with(plan: &WindowTrainingPlan, out: &Path, model: &Model, prompts: &Prompts) -> String {
     let run = WindowTrainingRun {
         plan: plan.clone(),
         out: out.to_owned(),
         start: StartMode::Resume,
         stop_after_steps: None,
     };
-    let outcome = train_window(&run, model, data, &mut |_| {}, &CancelFlag::default());
+    let outcome = train_window(
+        &run,
+        model,
+        &prompts.data(),
+        &mut |_| {},
+        &CancelFlag::default(),
+    );
     outcome.unwrap_err().to_string()
 }
 
@@ -346,9 +365,9 @@ fn a_run_lowers_the_loss_and_is_the_same_again_stopped_and_resumed() {
         };
         let refused = run(&other, &halves, StartMode::Resume, None).unwrap_err();
         assert!(refused.to_string().contains("other settings"), "{refused}");
-        let refused = resume_with(&plan, &halves, &micro_model("llama-gqa-untied"), &data());
+        let refused = resume_with(&plan, &halves, &micro_model("llama-gqa-untied"), &prompts());
         assert!(refused.contains("another model"), "{refused}");
-        let mut fewer = data();
+        let mut fewer = prompts();
         fewer.training.pop();
         let refused = resume_with(&plan, &halves, &demo_model(), &fewer);
         assert!(refused.contains("other prompts"), "{refused}");
@@ -381,7 +400,7 @@ fn a_cancelled_run_keeps_its_steps() {
         }
     };
     let model = demo_model();
-    let outcome = train_window(&job, &model, &data(), &mut on_event, &cancel);
+    let outcome = train_window(&job, &model, &prompts().data(), &mut on_event, &cancel);
     assert!(
         matches!(outcome, Err(SessionError::Cancelled)),
         "{outcome:?}"
@@ -584,7 +603,7 @@ fn first_gradient(
 fn the_first_gradient_in_half_precision_is_that_of_single_precision() {
     let model = demo_in(DtypeChoice::F32);
     let ids = model
-        .encode_prompt(&data().training[0].prompt, None)
+        .encode_prompt(&prompts().training[0].prompt, None)
         .unwrap()
         .ids;
     let mut prefilled = prefill(&model, &ids, 8);
@@ -638,7 +657,8 @@ fn windows_train_in_half_precision() {
                 stop_after_steps: None,
             };
             let cancel = CancelFlag::default();
-            let summary = train_window(&run, &model, &data(), &mut |_| {}, &cancel).unwrap();
+            let summary =
+                train_window(&run, &model, &prompts().data(), &mut |_| {}, &cancel).unwrap();
             for point in &summary.curve {
                 assert!(
                     point.loss.is_finite() && point.gradient_norm > 0.0,
