@@ -17,6 +17,8 @@ mod rows;
 mod scene;
 mod svg;
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 pub use axis::{Axis, Scale};
@@ -75,7 +77,17 @@ pub enum FigureFormat {
 /// Pixels per inch of a PNG: what journals ask for colour figures.
 pub const PIXELS_PER_INCH: f64 = 300.0;
 
-/// The bytes of a figure.
+/// A figure as a file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The bytes of the file.
+    pub bytes: Vec<u8>,
+    /// Letters of its texts that the built-in font lacks: a question mark stands for each of them. None in an SVG, whose
+    /// text is set in the fonts of whoever opens it.
+    pub missing_letters: BTreeSet<char>,
+}
+
+/// Draws a figure.
 ///
 /// # Errors
 /// [`FigureError`] for a chart without panels or a picture that is too large.
@@ -83,11 +95,19 @@ pub fn render(
     chart: &Chart,
     style: &PageStyle,
     format: FigureFormat,
-) -> Result<Vec<u8>, FigureError> {
+) -> Result<Rendered, FigureError> {
     let scene = layout::lay_out(chart, style)?;
-    match format {
-        FigureFormat::Svg => Ok(svg::write(&scene).into_bytes()),
-        FigureFormat::Pdf => pdf::write(&scene),
-        FigureFormat::Png => png::write(&scene, PIXELS_PER_INCH),
-    }
+    let missing_letters = match format {
+        FigureFormat::Svg => BTreeSet::new(),
+        FigureFormat::Pdf | FigureFormat::Png => scene.letters_missing_in(&font::Font::open()?),
+    };
+    let bytes = match format {
+        FigureFormat::Svg => svg::write(&scene).into_bytes(),
+        FigureFormat::Pdf => pdf::write(&scene)?,
+        FigureFormat::Png => png::write(&scene, PIXELS_PER_INCH)?,
+    };
+    Ok(Rendered {
+        bytes,
+        missing_letters,
+    })
 }

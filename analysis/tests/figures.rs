@@ -258,9 +258,9 @@ fn every_kind_is_the_same_bytes_twice_and_small() {
                 (FigureFormat::Pdf, "pdf"),
                 (FigureFormat::Png, "png"),
             ] {
-                let bytes = render(&chart, &style, format).unwrap();
+                let bytes = render(&chart, &style, format).unwrap().bytes;
                 assert!(
-                    bytes == render(&chart, &style, format).unwrap(),
+                    bytes == render(&chart, &style, format).unwrap().bytes,
                     "{name}.{ending}"
                 );
                 // a picture of 300 pixels per inch may be larger
@@ -297,7 +297,8 @@ fn text_is_text_of_the_asked_size_within_the_page() {
             ..PageStyle::default()
         };
         let chart = chart(kind, &rows, &text, &style).unwrap();
-        let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap()).unwrap();
+        let svg =
+            String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap().bytes).unwrap();
         assert!(
             svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"84mm\""),
             "{name}"
@@ -327,7 +328,7 @@ fn text_is_text_of_the_asked_size_within_the_page() {
 fn svg(kind: FigureKind, rows: &[FigureRow]) -> Option<String> {
     let style = PageStyle::default();
     let chart = chart(kind, rows, &FigureText::default(), &style).ok()?;
-    String::from_utf8(render(&chart, &style, FigureFormat::Svg).ok()?).ok()
+    String::from_utf8(render(&chart, &style, FigureFormat::Svg).ok()?.bytes).ok()
 }
 
 #[test]
@@ -387,7 +388,8 @@ fn lines_grow_with_the_text_of_a_slide() {
             &style,
         )
         .unwrap();
-        let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap()).unwrap();
+        let svg =
+            String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap().bytes).unwrap();
         attribute(&svg, "<path", "stroke-width")
             .into_iter()
             .fold(0.0, f64::max)
@@ -412,7 +414,7 @@ fn numbers_of_panels_side_by_side_do_not_touch() {
         .collect();
     let (text, style) = (FigureText::default(), PageStyle::default());
     let chart = chart(FigureKind::Depth, &rows, &text, &style).unwrap();
-    let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap()).unwrap();
+    let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap().bytes).unwrap();
     let at = |label: &str| -> Vec<f64> {
         let lines = svg
             .lines()
@@ -440,7 +442,8 @@ fn a_number_stays_with_its_per_cent_sign() {
         };
         let style = PageStyle::default();
         let chart = chart(FigureKind::Recall, &curves(""), &text, &style).unwrap();
-        let svg = String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap()).unwrap();
+        let svg =
+            String::from_utf8(render(&chart, &style, FigureFormat::Svg).unwrap().bytes).unwrap();
         assert!(svg.contains("95 %"), "{words}");
     }
 }
@@ -480,13 +483,33 @@ fn a_pdf_carries_its_font_and_no_date() {
     let style = PageStyle::default();
     let text = FigureText::default();
     let chart = chart(FigureKind::Recall, &curves(""), &text, &style).unwrap();
-    let pdf = render(&chart, &style, FigureFormat::Pdf).unwrap();
+    let pdf = render(&chart, &style, FigureFormat::Pdf).unwrap().bytes;
     let readable = String::from_utf8_lossy(&pdf);
     assert!(readable.starts_with("%PDF-"));
     for part in ["/FontFile2", "/ToUnicode", "NotoSans-Regular", "238.11"] {
         assert!(readable.contains(part), "{part}");
     }
     assert!(!readable.contains("Date"));
+}
+
+#[test]
+fn letters_that_the_font_lacks_are_told_but_of_an_svg_that_keeps_them() {
+    let style = PageStyle::default();
+    let mut rows = curves("");
+    for row in rows.iter_mut().filter(|row| row.series == "last:32") {
+        row.series = "heads-中文.safetensors µ".to_owned();
+    }
+    let chart = chart(FigureKind::Recall, &rows, &FigureText::default(), &style).unwrap();
+    for (format, expected) in [
+        (FigureFormat::Svg, &[][..]),
+        (FigureFormat::Pdf, &['中', '文'][..]),
+        (FigureFormat::Png, &['中', '文'][..]),
+    ] {
+        let drawn = render(&chart, &style, format).unwrap();
+        assert!(drawn.missing_letters.iter().eq(expected), "{format:?}");
+    }
+    let svg = render(&chart, &style, FigureFormat::Svg).unwrap().bytes;
+    assert!(String::from_utf8(svg).unwrap().contains("中文"));
 }
 
 #[test]

@@ -130,6 +130,7 @@ fn record() -> SampleRecord {
             .map(ToString::to_string)
             .collect(),
         generated_ids: vec![0; STEPS],
+        generated_texts: Vec::new(),
         evidence_tokens: std::iter::once(60_000..60_020).collect(),
         largest_rounding: None,
         seconds: 0.0,

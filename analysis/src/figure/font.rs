@@ -38,11 +38,16 @@ impl Font {
         Ok(Self { font })
     }
 
+    /// Whether the font has the letter.
+    pub(super) fn has(&self, letter: char) -> bool {
+        self.font.charmap().map(letter).is_some()
+    }
+
     /// The letter itself; a question mark for one that the font lacks.
     pub(super) fn shown(&self, letter: char) -> char {
-        match self.font.charmap().map(letter) {
-            Some(_) => letter,
-            None => SUBSTITUTE,
+        match self.has(letter) {
+            true => letter,
+            false => SUBSTITUTE,
         }
     }
 

@@ -2,6 +2,10 @@
 //!
 //! Lengths are points (1/72 inch), the origin is the upper left corner, y grows downwards.
 
+use std::collections::BTreeSet;
+
+use super::font::Font;
+
 /// A colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rgb(pub u8, pub u8, pub u8);
@@ -155,5 +159,17 @@ impl Scene {
     pub fn text(&mut self, text: impl Into<String>, place: Point, style: TextStyle) {
         let text = text.into();
         self.shapes.push(Shape::Text { text, place, style });
+    }
+
+    /// Letters of its texts that the font lacks; control characters are no letters.
+    pub(super) fn letters_missing_in(&self, font: &Font) -> BTreeSet<char> {
+        let texts = self.shapes.iter().filter_map(|shape| match shape {
+            Shape::Text { text, .. } => Some(text),
+            Shape::Line { .. } | Shape::Area { .. } => None,
+        });
+        let letters = texts.flat_map(|text| text.chars());
+        letters
+            .filter(|letter| !letter.is_control() && !font.has(*letter))
+            .collect()
     }
 }

@@ -97,7 +97,7 @@ impl Default for Command {
 /// `kvlens open`
 #[derive(Debug, Args)]
 pub struct OpenArguments {
-    /// Session folders (NAME.kvlens)
+    /// Session folders (NAME.kvlens), and links (kvlens:...) as File, Copy a link copies them
     #[arg(value_name = "SESSION")]
     pub sessions: Vec<PathBuf>,
     /// Play a list of commands (JSON) once the sessions are open

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use kvlens_sessions::{CapturedSample, Observation, QueryRows};
+use kvlens_sessions::{CapturedSample, Observation, QueryRows, SampleRecord};
 
 use super::data::{OpenedSession, SamplePlace};
 use super::state::{Choices, HeadAddress};
@@ -190,19 +190,27 @@ fn block(
         .chunks_exact(tokens.max(1))
         .flat_map(|row| largest(row, columns))
         .collect();
-    let texts = PromptTexts::of(&captured.record.prompt_ids, &captured.record.token_texts);
-    let mut ids = observation.token_ids().iter();
-    let texts = rows
-        .positions()
-        .iter()
-        .map(|position| texts.get(*ids.next()?, *position as usize))
-        .map(|text: Option<&str>| text.unwrap_or_default().to_owned());
     Ok(Some(AttentionBlock {
         label: observation.label().to_owned(),
         positions: rows.positions().to_vec(),
-        texts: texts.collect(),
+        texts: row_texts(&captured.record, observation, rows),
         weights,
     }))
+}
+
+/// Text of each row's token: those of the decode stage are in the session, unless an older program captured it.
+fn row_texts(record: &SampleRecord, observation: &Observation, rows: &QueryRows) -> Vec<String> {
+    let ids = observation.token_ids();
+    if ids == record.generated_ids && !record.generated_texts.is_empty() {
+        return record.generated_texts.clone();
+    }
+    let texts = KnownTexts::of(record);
+    let mut ids = ids.iter();
+    rows.positions()
+        .iter()
+        .map(|position| texts.get(*ids.next()?, *position as usize))
+        .map(|text: Option<&str>| text.unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// Attention of one head, `[rows, T]`.
@@ -240,18 +248,20 @@ fn mean_weights(captured: &CapturedSample, rows: &QueryRows) -> anyhow::Result<O
     Ok((heads > 0).then(|| mean.collect()))
 }
 
-/// Texts of tokens, as far as the prompt has them: a session keeps no others.
-struct PromptTexts<'a> {
+/// Texts of tokens, as far as the prompt or the decode stage has them: a session keeps no others.
+struct KnownTexts<'a> {
     ids: &'a [u32],
     texts: &'a [String],
     /// Nothing for a token that stands there with several texts, such as a part of a letter.
     by_id: BTreeMap<u32, Option<&'a str>>,
 }
 
-impl<'a> PromptTexts<'a> {
-    fn of(ids: &'a [u32], texts: &'a [String]) -> Self {
+impl<'a> KnownTexts<'a> {
+    fn of(record: &'a SampleRecord) -> Self {
+        let (ids, texts) = (&record.prompt_ids, &record.token_texts);
         let mut by_id = BTreeMap::new();
-        for (id, text) in ids.iter().zip(texts) {
+        let generated = record.generated_ids.iter().zip(&record.generated_texts);
+        for (id, text) in ids.iter().zip(texts).chain(generated) {
             let known = by_id.entry(*id).or_insert(Some(text.as_str()));
             *known = known.filter(|known| known == text);
         }
@@ -321,14 +331,36 @@ mod tests {
 
     #[test]
     fn a_row_has_the_text_of_its_own_token_or_none() {
-        let prompt = ["a", "b", "é", "", "a"].map(str::to_owned);
-        let texts = PromptTexts::of(&[10, 11, 12, 12, 10], &prompt);
+        let record = record(
+            &[(10, "a"), (11, "b"), (12, "é"), (12, ""), (10, "a")],
+            &[(13, " c"), (14, "d"), (14, "e")],
+        );
+        let texts = KnownTexts::of(&record);
         assert_eq!(texts.get(11, 1), Some("b"), "a row of the prompt");
         assert_eq!(texts.get(12, 2), Some("é"));
         assert_eq!(texts.get(11, 5), Some("b"), "generated, known by its id");
         assert_eq!(texts.get(10, 1), Some("a"), "moved into the prompt");
         assert_eq!(texts.get(99, 1), None, "never the text of another token");
         assert_eq!(texts.get(12, 6), None, "a part of a letter");
+        assert_eq!(texts.get(13, 5), Some(" c"), "generated");
+        assert_eq!(texts.get(14, 6), None, "generated with two texts");
+    }
+
+    /// A sample with these tokens in its prompt and behind it.
+    fn record(prompt: &[(u32, &str)], generated: &[(u32, &str)]) -> SampleRecord {
+        let parts = |tokens: &[(u32, &str)]| {
+            let ids: Vec<u32> = tokens.iter().map(|(id, _)| *id).collect();
+            let texts: Vec<String> = tokens.iter().map(|(_, text)| (*text).to_owned()).collect();
+            (ids, texts)
+        };
+        let ((prompt_ids, token_texts), (generated_ids, generated_texts)) =
+            (parts(prompt), parts(generated));
+        serde_json::from_value(serde_json::json!({
+            "id": "a", "dataset": "", "task": "", "prompt": "", "answer": null, "values": [], "generated": "",
+            "score": null, "question_place": null, "prompt_ids": prompt_ids, "token_texts": token_texts,
+            "generated_ids": generated_ids, "generated_texts": generated_texts, "evidence_tokens": [], "seconds": 0.0,
+        }))
+        .unwrap()
     }
 
     #[test]

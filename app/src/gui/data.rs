@@ -202,6 +202,8 @@ pub struct Message {
     pub severity: Severity,
     /// A sentence.
     pub text: String,
+    /// The file or folder that it names, if there was one when it was said.
+    pub path: Option<PathBuf>,
 }
 
 impl Message {
@@ -212,6 +214,7 @@ impl Message {
         Self {
             at_unix_secs: now.map_or(0, |now| now.as_secs()),
             severity,
+            path: named_path(&text),
             text,
         }
     }
@@ -223,22 +226,21 @@ impl Message {
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
         format!("{hour:02}:{minute:02}:{second:02}")
     }
+}
 
-    /// The file or folder that it names, if there is one.
-    #[must_use]
-    pub fn path(&self) -> Option<PathBuf> {
-        let starts = self.text.match_indices('/').map(|(start, _)| start);
-        // a path may hold blanks: the longest one that is there counts
-        starts
-            .filter(|start| *start == 0 || self.text[..*start].ends_with([' ', '\'', '"']))
-            .find_map(|start| {
-                let rest = &self.text[start..];
-                let ends = rest.char_indices().map(|(end, _)| end).chain([rest.len()]);
-                let named = ends.rev().filter_map(|end| rest.get(..end));
-                let mut named = named.map(PathBuf::from);
-                named.find(|path| path.components().count() > 2 && path.exists())
-            })
-    }
+/// The file or folder that a sentence names, if there is one.
+fn named_path(text: &str) -> Option<PathBuf> {
+    let starts = text.match_indices('/').map(|(start, _)| start);
+    // a path may hold blanks: the longest one that is there counts
+    starts
+        .filter(|start| *start == 0 || text[..*start].ends_with([' ', '\'', '"']))
+        .find_map(|start| {
+            let rest = &text[start..];
+            let ends = rest.char_indices().map(|(end, _)| end).chain([rest.len()]);
+            let named = ends.rev().filter_map(|end| rest.get(..end));
+            let mut named = named.map(PathBuf::from);
+            named.find(|path| path.components().count() > 2 && path.exists())
+        })
 }
 
 /// A figure as it would be written.
@@ -377,14 +379,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let there = folder.path().join("my run.kvlens");
         std::fs::create_dir(&there).unwrap();
+        let text = format!("Saved as {}", there.display());
         let message = Message {
             at_unix_secs: 86_400 * 3 + 3_723,
-            severity: Severity::Success,
-            text: format!("Saved as {}", there.display()),
+            ..Message::now(Severity::Success, text)
         };
         assert_eq!(message.time(), "01:02:03");
-        assert_eq!(message.path(), Some(there));
+        assert_eq!(message.path, Some(there));
         let nothing = Message::now(Severity::Info, "3/4 of 7 / 8".to_owned());
-        assert_eq!(nothing.path(), None);
+        assert_eq!(nothing.path, None);
     }
 }

@@ -277,7 +277,7 @@ pub(super) fn export_fidelity(
         "session": export.session.display().to_string(),
         "from": "evictions in the window; the command reads the tables that `kvlens fidelity` writes of the session",
     });
-    let written = run_of_evictions(&export.figure, export.evictions, about)?;
+    let written = run_of_evictions(&export.figure, export.evictions, about, &Told(reporter))?;
     (reporter.event)(Event::Exported(written));
     Ok(())
 }

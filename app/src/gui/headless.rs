@@ -1,6 +1,7 @@
 //! The workbench without a window: a list of commands is played, and a picture is taken.
 //!
-//! Drawn on the CPU ([`super::offscreen`]), so documentation and tests get the same picture on every machine.
+//! Drawn on the CPU ([`super::offscreen`]), so documentation and tests get the same picture on every machine, but for
+//! letters that the built-in fonts lack: those come from the system's fonts, as in a window.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use egui::{Pos2, RawInput, Rect, vec2};
+use egui_system_font_provider::SystemFontProvider;
 
 use super::Start;
 use super::command::{Command, SessionCommand};
@@ -82,6 +84,8 @@ struct Stage {
 impl Stage {
     fn new(screenshot: &Screenshot) -> Result<Self> {
         let context = egui::Context::default();
+        // as in a window: letters that the built-in fonts lack come from the system's
+        context.add_font_provider(Arc::new(SystemFontProvider::new()));
         let settings = Settings {
             theme: screenshot.theme,
             ..Settings::default()

@@ -294,6 +294,7 @@ fn teach(tiles: &mut Tiles<Pane>) -> TileId {
             Pane::DRIFT,
             Pane::QUERIES,
             Pane::FIDELITY,
+            Pane::COST,
         ],
     );
     let plot = tabs(
@@ -309,13 +310,7 @@ fn teach(tiles: &mut Tiles<Pane>) -> TileId {
     );
     let numbers = tabs(
         tiles,
-        &[
-            Pane::INSPECTOR,
-            Pane::SAMPLES,
-            Pane::COST,
-            Pane::SCORING,
-            Pane::LOG,
-        ],
+        &[Pane::INSPECTOR, Pane::SAMPLES, Pane::SCORING, Pane::LOG],
     );
     let right = split(tiles, LinearDir::Vertical, &[(plot, 1.4), (numbers, 1.0)]);
     split(tiles, LinearDir::Horizontal, &[(tokens, 1.5), (right, 1.0)])

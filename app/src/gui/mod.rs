@@ -24,6 +24,7 @@ pub mod in_force;
 pub mod lanes;
 pub mod layout;
 pub mod lessons;
+pub mod link;
 mod markdown;
 pub mod needle_maps;
 pub mod numbers;
@@ -33,6 +34,7 @@ pub mod query;
 pub mod question_choices;
 pub mod questions;
 pub mod recipes;
+pub mod seen_samples;
 pub mod session_maps;
 pub mod state;
 pub mod theme;
@@ -52,6 +54,7 @@ use crate::jobs::failure::Failure;
 use crate::jobs::window::{PictureTheme, WindowRequest};
 use headless::Screenshot;
 use lessons::read_lesson;
+use link::read_state;
 use state::ThemeChoice;
 
 /// What the workbench opens with.
@@ -76,6 +79,11 @@ pub fn open(request: &WindowRequest) -> anyhow::Result<()> {
     }
     if let Some(path) = &request.script {
         script.extend(read_script(path)?);
+    }
+    for link in &request.links {
+        // a bad one is told before any window appears
+        read_state(link)?;
+        script.push(command::ProgramCommand::FollowLink(link.clone()).into());
     }
     let start = Start {
         sessions: request.sessions.clone(),

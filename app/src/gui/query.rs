@@ -26,9 +26,14 @@ pub enum State {
     Failed,
 }
 
+/// Values of earlier keys that are remembered: who goes back and forth between two samples shall not wait.
+const EARLIER_VALUES: usize = 3;
+
 /// A remembered value, and the one that is on its way.
 pub struct Query<K, V> {
-    held: Option<(K, V)>,
+    held: Option<Held<K, V>>,
+    /// Whole values of earlier keys, the last one last.
+    earlier: Vec<Held<K, V>>,
     /// Whether a lane gave a part of it only.
     is_part: bool,
     coming: Option<Coming<K, V>>,
@@ -36,6 +41,13 @@ pub struct Query<K, V> {
     /// What was wanted of a lane last.
     wanted_key: Option<K>,
     wanted: State,
+    /// Of the value that was made last.
+    last_version: u64,
+}
+
+struct Held<K, V> {
+    key: K,
+    value: V,
     version: u64,
 }
 
@@ -65,12 +77,13 @@ impl<K, V> Default for Query<K, V> {
     fn default() -> Self {
         Self {
             held: None,
+            earlier: Vec::new(),
             is_part: false,
             coming: None,
             failed: None,
             wanted_key: None,
             wanted: State::Idle,
-            version: 0,
+            last_version: 0,
         }
     }
 }
@@ -80,8 +93,9 @@ impl<K: PartialEq, V> Query<K, V> {
     /// `make` is given the new version.
     pub fn at_once(&mut self, key: K, make: impl FnOnce(u64) -> V) {
         if !self.is_for(&key) {
-            self.version += 1;
-            self.held = Some((key, make(self.version)));
+            let value = make(self.last_version + 1);
+            self.held = None;
+            self.hold(key, value);
         }
         self.wanted = State::Fresh;
     }
@@ -95,13 +109,13 @@ impl<K: PartialEq, V> Query<K, V> {
     /// The last value, and the key that it is for.
     #[must_use]
     pub fn held(&self) -> Option<(&K, &V)> {
-        self.held.as_ref().map(|(key, value)| (key, value))
+        self.held.as_ref().map(|held| (&held.key, &held.value))
     }
 
     /// The last value, of whatever key.
     #[must_use]
     pub fn value(&self) -> Option<&V> {
-        self.held.as_ref().map(|(_, value)| value)
+        self.held.as_ref().map(|held| &held.value)
     }
 
     /// How it stands with what was wanted last.
@@ -110,10 +124,44 @@ impl<K: PartialEq, V> Query<K, V> {
         self.wanted
     }
 
-    /// Grows with every new value.
+    /// Of the last value: no other one has it.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.version
+        self.held.as_ref().map_or(0, |held| held.version)
+    }
+
+    /// Takes a new value; a whole one of another key is remembered.
+    fn hold(&mut self, key: K, value: V) {
+        self.put_by();
+        self.last_version += 1;
+        self.earlier.retain(|earlier| earlier.key != key);
+        self.held = Some(Held {
+            key,
+            value,
+            version: self.last_version,
+        });
+    }
+
+    /// Puts the value by, if it is whole.
+    fn put_by(&mut self) {
+        let whole = self.held.take().filter(|_| !self.is_part);
+        self.is_part = false;
+        self.earlier.extend(whole);
+        let surplus = self.earlier.len().saturating_sub(EARLIER_VALUES);
+        self.earlier.drain(..surplus);
+    }
+
+    /// Takes the value of an earlier key again, if it is remembered.
+    fn recall(&mut self, key: &K) {
+        if self.is_for(key) && !self.is_part {
+            return;
+        }
+        let place = self.earlier.iter().position(|earlier| earlier.key == *key);
+        if let Some(place) = place {
+            let found = self.earlier.remove(place);
+            self.put_by();
+            self.held = Some(found);
+        }
     }
 
     fn has_failed(&self, key: &K) -> bool {
@@ -123,7 +171,7 @@ impl<K: PartialEq, V> Query<K, V> {
     }
 
     fn is_for(&self, key: &K) -> bool {
-        self.held.as_ref().is_some_and(|(held, _)| held == key)
+        self.held.as_ref().is_some_and(|held| held.key == *key)
     }
 }
 
@@ -132,9 +180,10 @@ impl<K: PartialEq, V: Send + 'static> Query<K, V> {
     /// one is made, the last is taken next. What is quick is there in the same frame: see [`Pool::begin_frame`].
     pub fn in_pool(&mut self, pool: &Pool, key: K, make: impl FnOnce(u64) -> V + Send + 'static) {
         self.take_finished(pool);
+        self.recall(&key);
         let is_settled = self.is_for(&key) || self.has_failed(&key);
         if !is_settled && self.coming.is_none() {
-            let version = self.version + 1;
+            let version = self.last_version + 1;
             let (value, ticket) = pool.run(move || make(version));
             let maker = Maker::Pool {
                 value,
@@ -166,8 +215,7 @@ impl<K: PartialEq, V: Send + 'static> Query<K, V> {
         };
         match value.recv_deadline(pool.deadline()) {
             Ok(value) => {
-                self.version += 1;
-                self.held = Some((coming.key, value));
+                self.hold(coming.key, value);
                 self.failed = None;
             }
             Err(RecvTimeoutError::Timeout) => self.coming = Some(coming),
@@ -221,6 +269,22 @@ mod tests {
         query.in_pool(&pool, 1, |version| version);
         assert_eq!((query.value(), query.state()), (Some(&1), State::Fresh));
         assert!(!pool.is_busy());
+    }
+
+    #[test]
+    fn the_values_of_the_last_keys_are_there_again_at_once_and_with_their_versions() {
+        let pool = pool(Duration::from_secs(60));
+        let mut query = Query::default();
+        for key in 1..=5 {
+            query.in_pool(&pool, key, move |version| (key, version));
+        }
+        for key in [4, 5, 2, 4] {
+            query.in_pool(&pool, key, |_| unreachable!("it is remembered"));
+            assert_eq!(query.value(), Some(&(key, key as u64)));
+            assert_eq!((query.version(), query.state()), (key as u64, State::Fresh));
+        }
+        query.in_pool(&pool, 1, |version| (1, version));
+        assert_eq!(query.value(), Some(&(1, 6)), "it was forgotten");
     }
 
     #[test]

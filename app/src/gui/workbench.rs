@@ -35,6 +35,7 @@ use super::layout::{Layout, Pane};
 use super::lessons::OpenLesson;
 use super::numbers::TableFormat;
 use super::query::Pool;
+use super::seen_samples::SeenSamples;
 use super::state::{Settings, ThemeChoice};
 use super::theme::Theme;
 use super::toasts::Toasts;
@@ -69,6 +70,7 @@ pub struct Workbench {
     script: VecDeque<Command>,
     sessions_folder: PathBuf,
     shown_versions: u64,
+    seen: SeenSamples,
     openings: u64,
     scroll_to: Option<usize>,
     shortcuts_open: bool,
@@ -128,6 +130,7 @@ impl Workbench {
             script: VecDeque::new(),
             sessions_folder,
             shown_versions: 0,
+            seen: SeenSamples::default(),
             openings: 0,
             scroll_to: None,
             shortcuts_open: false,

@@ -3,6 +3,9 @@
 
 use std::path::PathBuf;
 
+/// How a link to what a window shows begins.
+pub const LINK_START: &str = "kvlens:";
+
 /// Opens the window, or takes a picture of it.
 pub type OpenWindow = fn(&WindowRequest) -> anyhow::Result<()>;
 
@@ -15,6 +18,8 @@ pub struct WindowRequest {
     pub lesson: Option<PathBuf>,
     /// A file with a list of commands (JSON), which are played then.
     pub script: Option<PathBuf>,
+    /// Links to what other windows showed, which are followed then.
+    pub links: Vec<String>,
     /// A picture to take instead of opening a window.
     pub picture: Option<PictureRequest>,
 }

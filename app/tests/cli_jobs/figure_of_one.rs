@@ -137,3 +137,36 @@ fn attention_is_of_one_head_and_of_windows_that_have_rows() {
         "{missing}"
     );
 }
+
+#[test]
+fn letters_that_the_font_lacks_are_named_in_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let prompts = r#"{"prompt": "Ann lives in Rome. Where does Ann live?", "task": "问答"}
+{"prompt": "Ann lives in Oslo. Where does Ann live?", "task": "qa"}
+"#;
+    std::fs::write(path.join("p.jsonl"), prompts).unwrap();
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "p.jsonl",
+        "--decode",
+        "4",
+        "--ignore-eos",
+        "--out",
+        "s.kvlens",
+        "--windows",
+        "last:4",
+    ];
+    run_ok(path, &capture);
+    let warning = "no 答 (U+7B54), 问 (U+95EE)";
+    for (out, warns) in [("a.pdf", true), ("a.png", true), ("a.svg", false)] {
+        let words = ["figure", "s.kvlens", "--kind", "recall", "--out", out];
+        let said = run(path, &words);
+        assert_eq!(said.code, 0, "{said:#?}");
+        let is_told = said.stderr.contains(warning);
+        assert_eq!(is_told, warns, "{out}: {}", said.stderr);
+    }
+}

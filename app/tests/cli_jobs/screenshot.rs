@@ -46,6 +46,37 @@ fn a_script_is_played_and_the_same_picture_comes_out_twice() {
     assert_eq!(size_of(&shoot("d.png", &[])), (1280, 800));
 }
 
+/// Of `[{"SelectSample": 0}, {"SetMetric": "mass"}, {"ShowPane": "Attention"}]`, by Python:
+/// `base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).rstrip(b"=")`.
+const LINK: &str = "kvlens:1:eNqLrlYKTs1JTS4JTswtyElVslIwqNVRAAmW-KaWFGUmA0WUchOLi5Ugwhn55QGJeSB1So4lJal5JZn5eUq1sQBRFBes";
+
+#[test]
+fn a_link_is_shown_as_the_script_that_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "facts:length=160,samples=1",
+        "--decode",
+        "4",
+        "--out",
+        "s.kvlens",
+    ];
+    run_ok(folder.path(), &arguments);
+    let script = r#"[{"SelectSample": 0}, {"SetMetric": "mass"}, {"ShowPane": "Attention"}]"#;
+    fs::write(folder.path().join("script.json"), script).unwrap();
+    let shoot = |out: &str, more: &[&str]| {
+        let arguments = ["open", "s.kvlens", "--screenshot", out];
+        run_ok(folder.path(), &[&arguments[..], more].concat());
+        fs::read(folder.path().join(out)).unwrap()
+    };
+    let scripted = shoot("a.png", &["--script", "script.json"]);
+    assert!(shoot("b.png", &[LINK]) == scripted, "another picture");
+    assert!(shoot("c.png", &[]) != scripted, "the link changed nothing");
+}
+
 #[test]
 fn what_cannot_be_shown_is_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
@@ -65,6 +96,7 @@ fn what_cannot_be_shown_is_a_sentence() {
         (&["--script", "bad.json"][..], "no script"),
         (&["--script", "lost.json"][..], "nowhere.kvlens"),
         (&["--script", "none.json"][..], "none.json"),
+        (&["kvlens:1:abc"][..], "the link cannot be followed"),
         (&["--size", "12x9"][..], "1280x800"),
     ] {
         let arguments = [&["open", "--screenshot", "x.png"], arguments].concat();

@@ -51,13 +51,16 @@ fn the_player_tells_what_of_each_steps_attention_stays() {
     let lines: Vec<Vec<&str>> = lines.collect();
     let steps = weights.len() / tokens;
     assert_eq!(lines.len(), 1 + steps);
+    let words = lines[1..].iter().map(|line| line[2]);
+    let words = words.filter(|word| !word.starts_with("<|"));
+    assert_eq!(words.collect::<String>(), captured.record.generated);
     for (line, row) in lines[1..].iter().zip(weights.chunks_exact(tokens)) {
         let stays = row.iter().zip(&kept).filter(|(_, kept)| **kept);
         let expected: f64 = stays.map(|(weight, _)| f64::from(*weight)).sum();
-        let told: f64 = line[2].parse().unwrap();
+        let told: f64 = line[3].parse().unwrap();
         assert!((told - expected).abs() < 1e-6, "{line:?}");
         let all: f64 = row.iter().map(|weight| f64::from(*weight)).sum();
-        let gone: f64 = line[3].parse().unwrap();
+        let gone: f64 = line[4].parse().unwrap();
         assert!((told + gone - all).abs() < 1e-5);
     }
 }
@@ -69,6 +72,21 @@ fn keys_and_buttons_go_from_step_to_step_and_stop_at_the_ends() {
     wait_for(&mut bench, "the mean of all heads", Workbench::is_idle);
     bench.run_steps(2);
     assert!(bench.query_by_label("Mean of all heads").is_some());
+    let texts = inside(&bench)
+        .data()
+        .shown()
+        .unwrap()
+        .sample
+        .record
+        .generated_texts
+        .clone();
+    bench
+        .get_by_label(&format!("Step 5 {:?}", texts[4]))
+        .click();
+    bench.run_steps(2);
+    assert_eq!(step(&bench), 4, "a word leads to its step");
+    bench.get_by_label("First step").click();
+    bench.run_steps(2);
     bench.key_press(egui::Key::Comma);
     bench.run_steps(2);
     assert_eq!(step(&bench), 0, "there is none before the first");

@@ -99,9 +99,11 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
     assert_eq!(lines.len(), 1 + 2 * curves_steps(&bench));
     assert_eq!(
         lines[0],
-        "window\tbudget_tokens\thorizon\trecall\tlow\thigh"
+        "window\tbudget_tokens\thorizon\ttoken\trecall\tlow\thigh"
     );
-    assert!(lines[1].starts_with("last:32\t40\t1\t"), "{}", lines[1]);
+    let first = &shown.sample.record.generated_texts[0];
+    let expected = format!("last:32\t40\t1\t{first}\t");
+    assert!(lines[1].starts_with(&expected), "{}", lines[1]);
 }
 
 fn curves_steps(bench: &Bench<'_>) -> usize {

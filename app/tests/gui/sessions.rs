@@ -1,12 +1,15 @@
 //! Stories of sessions: opened, damaged, copied, measured again; and what is said of them.
 
-use crate::common::{bench, inside, inside_mut, opened, session, shows_a_sample, wait_for};
+use std::time::Duration;
+
+use crate::common::{Bench, bench, inside, inside_mut, opened, session, shows_a_sample, wait_for};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
 use kvlens::gui::command::{CaptureCommand, LayoutCommand, LookCommand, SessionCommand};
 use kvlens::gui::data::Severity;
+use kvlens::gui::layout::Pane;
 use kvlens::gui::state::Settings;
-use kvlens_analysis::Budget;
+use kvlens_analysis::{Budget, Metric};
 
 #[test]
 fn a_damaged_session_is_reported_and_the_open_one_stays() {
@@ -42,6 +45,47 @@ fn a_damaged_session_is_reported_and_the_open_one_stays() {
         .find(|line| line.severity == Severity::Error)
         .unwrap();
     assert!(error.text.contains("truncated"), "{}", error.text);
+}
+
+/// What the curves and the attention show: the recall of the first window, and the sample of the picture.
+fn in_sight(bench: &Bench<'_>) -> (usize, Vec<f64>, usize) {
+    let workbench = inside(bench);
+    let bands = workbench.derived().bands();
+    let mut recall = bands[0].band(Metric::Recall).unwrap().mean.clone();
+    // where every token is kept there is no recall
+    recall.retain(|value| value.is_finite());
+    let picture = workbench.data().answers.attention.value().unwrap();
+    let shown = workbench.data().shown().unwrap().index;
+    (shown, recall, picture.key.sample.index)
+}
+
+#[test]
+fn a_switch_between_two_samples_seen_before_takes_one_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    inside_mut(&mut bench).send(LayoutCommand::ShowPane(Pane::ATTENTION));
+    let mut seen = Vec::new();
+    for index in [0, 1, 0, 1] {
+        inside_mut(&mut bench).send(SessionCommand::SelectSample(index));
+        wait_for(&mut bench, "the sample", |workbench| {
+            let shown = workbench.data().shown();
+            workbench.is_idle() && shown.is_some_and(|shown| shown.index == index)
+        });
+        seen.push(in_sight(&bench));
+    }
+    assert_ne!(
+        seen[0].1, seen[1].1,
+        "or the samples could not be told apart"
+    );
+    // no frame waits for anything now
+    inside_mut(&mut bench).set_patience(Duration::ZERO);
+    for index in [0, 1, 0] {
+        inside_mut(&mut bench).send(SessionCommand::SelectSample(index));
+        bench.step();
+        assert!(inside(&bench).is_idle(), "nothing is on its way");
+        assert_eq!(in_sight(&bench), seen[index]);
+        assert_eq!(seen[index].2, index);
+    }
 }
 
 #[test]

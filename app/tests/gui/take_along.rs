@@ -7,11 +7,12 @@ use kvlens::gui::command::{
     Command, ExportCommand, LayoutCommand, LookCommand, ProgramCommand, SessionCommand,
 };
 use kvlens::gui::headless::{Screenshot, take};
-use kvlens::gui::layout::Pane;
+use kvlens::gui::layout::{Pane, Preset};
 use kvlens::gui::numbers::TableFormat;
 use kvlens::gui::state::{HeadAddress, MapKind, SelectionChange, Settings, ThemeChoice};
 use kvlens::gui::workbench::Workbench;
-use kvlens_analysis::{Budget, Metric};
+use kvlens::measurement::MeasureOptions;
+use kvlens_analysis::{Budget, Compare, Metric};
 
 fn only_file(folder: &Path, ending: &str) -> PathBuf {
     let files = std::fs::read_dir(folder).unwrap();
@@ -64,6 +65,35 @@ fn a_script_of_what_is_shown_leads_back_to_it_in_another_window() {
     assert_eq!(one, other);
     let [one, other] = [&first, &second].map(|bench| inside(bench).layout().visible());
     assert_eq!(one, other);
+    // the same as a link, pasted where nothing is typed
+    send(&mut first, LayoutCommand::UsePreset(Preset::Teach));
+    send(&mut first, LayoutCommand::ShowPane(Pane::DRIFT));
+    let asked = MeasureOptions {
+        compare: Compare::Methods,
+        ..MeasureOptions::default()
+    };
+    send(&mut first, LookCommand::SetMeasureOptions(asked));
+    wait_for(&mut first, "the other scoring", Workbench::is_idle);
+    inside_mut(&mut first).send(ExportCommand::CopyLink);
+    first.step();
+    let link = copied(&first);
+    assert!(link.starts_with("kvlens:1:") && link.len() < 2000, "{link}");
+    let mut third = bench(folder.path(), Settings::default());
+    third.event(egui::Event::Paste(link));
+    third.step();
+    wait_for(&mut third, "the link", shows_the_second);
+    let [one, other] = [&first, &third].map(|bench| inside(bench).settings().choices.clone());
+    assert_eq!(one, other);
+    assert_eq!(other.measure, asked);
+    let [one, other] = [&first, &third].map(|bench| inside(bench).layout().visible());
+    assert_eq!(one, other);
+    send(
+        &mut third,
+        ProgramCommand::FollowLink("kvlens:1:abc".to_owned()),
+    );
+    let said = &inside(&third).data().log.last().unwrap().text;
+    assert!(said.contains("the link cannot be followed"), "{said}");
+
     let missing = ProgramCommand::PlayScript("/no/such/file.json".into());
     send(&mut second, missing);
     let log = &inside(&second).data().log;

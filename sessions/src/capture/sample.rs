@@ -187,6 +187,7 @@ impl CaptureJob<'_> {
             prompt_ids: prepared.prompt.ids.clone(),
             token_texts: prepared.prompt.token_texts.clone(),
             generated_ids: oracle.token_ids().to_vec(),
+            generated_texts: self.model.decode_pieces(oracle.token_ids())?,
             evidence_tokens: token_ranges(&prepared.prompt.byte_spans, &sample.evidence),
             largest_rounding: None,
             seconds,

@@ -293,6 +293,14 @@ impl Model {
         self.text.decode(ids)
     }
 
+    /// The text that each of the generated ids adds, for showing; a token that adds none has its own name.
+    ///
+    /// # Errors
+    /// As [`Model::decode_text`].
+    pub fn decode_pieces(&self, ids: &[u32]) -> Result<Vec<String>, SessionError> {
+        self.text.pieces(ids)
+    }
+
     /// An empty cache with room for a prompt of `prompt_tokens` tokens (T) and so many behind it. With LongRoPE it is
     /// T that decides how all of them are rotated.
     ///

@@ -22,7 +22,8 @@ use crate::hash::sha256_hex;
 pub struct EncodedPrompt {
     /// T token ids, special tokens included.
     pub ids: Vec<u32>,
-    /// T pieces of text, for showing: the part of the prompt that the token covers, or a special token's name.
+    /// T pieces of text, for showing: the part of the prompt that the token covers, or a special token's name. A letter
+    /// that several tokens share stands with the first of them, and the others have none.
     pub token_texts: Vec<String>,
     /// T byte ranges of the *sample's* prompt; empty for tokens that are not part of it.
     pub byte_spans: Vec<Range<usize>>,
@@ -199,12 +200,13 @@ impl TextCodec {
         };
         let mut shown_up_to = 0;
         for (token, &(start, end)) in encoding.get_tokens().iter().zip(encoding.get_offsets()) {
-            // some tokenizers trim the space before a word off its offsets: it is shown with the word. A token
-            // that is no text, or ends inside a character, is shown as the tokenizer's own piece.
-            let shown = text
-                .get(shown_up_to.min(start)..end)
-                .filter(|_| end > shown_up_to)
-                .unwrap_or(token);
+            // some tokenizers trim the space before a word off its offsets: it is shown with the word. A letter of
+            // several tokens is shown with the first; a token that is no text, as the tokenizer's own piece.
+            let shown = match (start < end && end <= shown_up_to, end > shown_up_to) {
+                (true, _) => "",
+                (false, true) => text.get(shown_up_to.min(start)..end).unwrap_or(token),
+                (false, false) => token,
+            };
             shown_up_to = shown_up_to.max(end);
             encoded.token_texts.push(shown.to_owned());
             let (start, end) = (start.max(inside.start), end.min(inside.end));
@@ -237,13 +239,29 @@ impl TextCodec {
         caught(|| self.tokenizer.encode(text, special), refused)
     }
 
+    /// The text that each of the generated ids adds. One that adds none, such as a special token or a part of a letter,
+    /// is told by the tokenizer's own name for it; the letter stands with its last part.
+    pub(crate) fn pieces(&self, ids: &[u32]) -> Result<Vec<String>, SessionError> {
+        let mut stream = self.tokenizer.decode_stream(true);
+        let piece = |id: &u32| {
+            let added = stream.step(*id).map_err(|error| undecodable(&error))?;
+            let named = || self.tokenizer.id_to_token(*id).unwrap_or_default();
+            Ok(added.filter(|text| !text.is_empty()).unwrap_or_else(named))
+        };
+        ids.iter().map(piece).collect()
+    }
+
     /// Text of generated ids, special tokens left out.
     pub(crate) fn decode(&self, ids: &[u32]) -> Result<String, SessionError> {
         self.tokenizer
             .decode(ids, true)
-            .map_err(|error| SessionError::Tokenizer {
-                reason: format!("the generated ids cannot be turned into text ({error})"),
-            })
+            .map_err(|error| undecodable(&error))
+    }
+}
+
+fn undecodable(error: &dyn Display) -> SessionError {
+    SessionError::Tokenizer {
+        reason: format!("the generated ids cannot be turned into text ({error})"),
     }
 }
 

@@ -105,6 +105,9 @@ pub struct SampleRecord {
     pub token_texts: Vec<String>,
     /// S ids that were fed back.
     pub generated_ids: Vec<u32>,
+    /// S pieces of text, for showing; none in sessions of older programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generated_texts: Vec<String>,
     /// Token ranges of the prompt that hold the needed facts.
     pub evidence_tokens: Vec<Range<usize>>,
     /// Where numbers were rounded to 16 bits: by how much that changed a prompt token's importance at the decode stage
@@ -330,7 +333,7 @@ impl SampleRecord {
 
     fn bytes(&self) -> usize {
         let ids = size_of_val(self.prompt_ids.as_slice()) + size_of_val(&*self.generated_ids);
-        let pieces = self.token_texts.iter();
+        let pieces = self.token_texts.iter().chain(&self.generated_texts);
         let pieces: usize = pieces.map(|text| size_of::<String>() + text.len()).sum();
         self.prompt.len() + self.generated.len() + pieces + ids
     }

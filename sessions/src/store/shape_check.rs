@@ -156,6 +156,13 @@ fn check_record(
     if record.generated_ids != oracle.token_ids {
         return Err("its decode stage has other tokens than its record".to_owned());
     }
+    let texts = record.generated_texts.len();
+    if texts != 0 && texts != record.generated_ids.len() {
+        return Err(format!(
+            "{texts} texts for {} generated tokens",
+            record.generated_ids.len()
+        ));
+    }
     match record
         .evidence_tokens
         .iter()

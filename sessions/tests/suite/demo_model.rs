@@ -76,6 +76,32 @@ fn it_answers_the_built_in_prompts() {
     assert!(shares.iter().sum::<f64>() >= 0.9 * 8.0, "{shares:?}");
 }
 
+#[test]
+fn a_letter_of_the_prompt_stands_with_the_first_of_its_tokens() {
+    let model = demo_model();
+    let encoded = model.encode_prompt("Ann lives in 北京.", None).unwrap();
+    let texts = encoded.token_texts;
+    assert_eq!(texts[1..].concat(), "Ann lives in 北京.");
+    let letter = texts.iter().position(|text| text.trim() == "北").unwrap();
+    assert!(texts[letter + 1].is_empty(), "{texts:?}");
+}
+
+#[test]
+fn every_generated_token_has_a_text_and_a_letter_stands_with_its_last_part() {
+    let model = demo_model();
+    let mut ids = model.encode_continuation(" the 中").unwrap();
+    let eos = model.encode_prompt("<|eos|>", None).unwrap().ids;
+    ids.extend(eos.last());
+    let texts = model.decode_pieces(&ids).unwrap();
+    assert_eq!(texts.len(), ids.len());
+    // UTF-8 of the letter is E4 B8 AD, which the byte-level alphabet writes as ä, ¸ and Ń
+    let (end, letter) = (texts.len() - 1, texts.len() - 2);
+    assert_eq!(texts[end], "<|eos|>");
+    assert_eq!(texts[letter], "中");
+    assert_eq!(texts[letter - 2..letter], ["ä", "¸"]);
+    assert_eq!(texts[..letter - 2].concat(), " the ");
+}
+
 fn largest_difference(one: &[f32], other: &[f32]) -> f32 {
     assert_eq!(one.len(), other.len());
     let differences = one.iter().zip(other).map(|(a, b)| (a - b).abs());

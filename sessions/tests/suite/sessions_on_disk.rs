@@ -65,6 +65,12 @@ fn the_demo_prompts_are_answered_and_come_back_the_same() {
         assert_eq!(captured.record.token_texts[0], "<|bos|>");
         assert_eq!(captured.record.token_texts[1..].concat(), sample.prompt);
         assert!(!captured.record.evidence_tokens.is_empty());
+        let texts = &captured.record.generated_texts;
+        assert_eq!(texts.len(), captured.record.generated_ids.len());
+        // what is no text is told by its name
+        let words = texts.iter().filter(|text| !text.starts_with("<|"));
+        let words: Vec<&str> = words.map(String::as_str).collect();
+        assert_eq!(words.concat(), captured.record.generated);
     }
     let again = Session::open(&out).unwrap();
     assert_eq!(importance(&session, 0), importance(&again, 0));

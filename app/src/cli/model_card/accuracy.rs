@@ -141,6 +141,7 @@ mod tests {
             prompt_ids: (0..10).collect(),
             token_texts,
             generated_ids: Vec::new(),
+            generated_texts: Vec::new(),
             evidence_tokens: vec![0..6, 6..10],
             largest_rounding: None,
             seconds: 0.0,

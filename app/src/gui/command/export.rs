@@ -34,7 +34,9 @@ pub enum ExportCommand {
         /// The notation.
         format: TableFormat,
     },
-    /// Copy a script that leads back to what is shown.
+    /// Copy a link that leads back to what is shown.
+    CopyLink,
+    /// Copy the same as a script.
     CopyScript,
     /// Save such a script beside the session.
     SaveScript,
@@ -85,6 +87,13 @@ impl ExportKind {
                     Entry::new(pane.title(), copy).of(group).possible_if(is_open)
                 })
             }
+            Self::CopyLink => Offer::one(
+                Entry::new("Copy a link to what is shown", ExportCommand::CopyLink)
+                    .help("One line for a mail or a chat: paste it into a window, or run kvlens open LINK")
+                    .key(Modifiers::COMMAND, Key::L)
+                    .menu(Menu::File, 1)
+                    .possible_if(is_open),
+            ),
             Self::CopyScript => Offer::one(
                 Entry::new("Copy what is shown as a script", ExportCommand::CopyScript)
                     .help("Session, sample, window, budget, heads and views: kvlens open --script plays it")
@@ -123,6 +132,7 @@ impl ExportKind {
             | Self::Export
             | Self::Preview
             | Self::CopyTable
+            | Self::CopyLink
             | Self::CopyScript
             | Self::SaveScript => None,
         }

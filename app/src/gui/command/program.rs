@@ -22,6 +22,8 @@ pub enum ProgramCommand {
     ToggleHelp(Option<Pane>),
     /// Play a script: a JSON list of commands, as `kvlens open --script` does.
     PlayScript(PathBuf),
+    /// Follow a link, or play a script that was copied: as far as it only opens sessions and looks at them.
+    FollowLink(String),
     /// Empty the log.
     ClearLog,
     /// Leave the program; asks first where work would be lost.
@@ -62,6 +64,9 @@ impl ProgramKind {
                 })
                 .menu(Menu::File, 1),
             ),
+            Self::FollowLink => {
+                Offer::Elsewhere("a link is pasted, or typed where a path to open is")
+            }
             Self::ClearLog => Offer::one(
                 Entry::new("Clear the log", ProgramCommand::ClearLog)
                     .possible_if(!view.data.log.is_empty()),

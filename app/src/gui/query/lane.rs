@@ -22,6 +22,7 @@ impl<K: Clone + PartialEq, V> Query<K, V> {
     /// neither stopped nor refused before.
     pub fn from_lane(&mut self, key: &K) -> bool {
         self.wanted_key = Some(key.clone());
+        self.recall(key);
         let is_coming = self.coming.as_ref().is_some_and(|it| it.key == *key);
         self.wanted = if is_coming {
             State::Running
@@ -57,15 +58,17 @@ impl<K: Clone + PartialEq, V> Query<K, V> {
             self.settle(&key, true);
             return;
         }
-        self.version += 1;
         self.settle(&key, is_whole);
+        if self.is_for(&key) {
+            self.held = None;
+        }
+        self.hold(key, value);
         self.is_part = !is_whole;
-        self.held = Some((key, value));
     }
 
     /// The keys of what is here and of what is on its way or failed, in this order.
     pub fn known_keys(&self) -> impl Iterator<Item = &K> {
-        let held = self.held.as_ref().map(|(key, _)| key);
+        let held = self.held.as_ref().map(|held| &held.key);
         let coming = self.coming.as_ref().map(|coming| &coming.key);
         let failed = self.failed.as_ref().map(|failed| &failed.key);
         held.into_iter().chain(coming).chain(failed)
@@ -96,13 +99,15 @@ impl<K: Clone + PartialEq, V> Query<K, V> {
 impl<K: Clone + PartialEq, V: Default> Query<K, V> {
     /// Adds a part to the value; that of another key makes room.
     pub fn grow(&mut self, key: K, is_whole: bool, add: impl FnOnce(&mut V)) {
-        let held = self.held.take().filter(|(known, _)| *known == key);
-        let mut value = held.map(|(_, value)| value).unwrap_or_default();
+        if !self.is_for(&key) {
+            self.put_by();
+        }
+        let held = self.held.take().map(|held| held.value);
+        let mut value = held.unwrap_or_default();
         add(&mut value);
-        self.version += 1;
         self.settle(&key, is_whole);
+        self.hold(key, value);
         self.is_part = !is_whole;
-        self.held = Some((key, value));
     }
 }
 

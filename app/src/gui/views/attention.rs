@@ -140,6 +140,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
     let header = [
         "rows_of",
         "position",
+        "token",
         "first_token",
         "last_token",
         "attention",
@@ -151,13 +152,15 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         .flatten()
     {
         let weights = picture.squeezed(block, 0..picture.columns, columns);
-        for (position, row) in block.positions.iter().zip(weights.chunks_exact(columns)) {
+        let rows = block.positions.iter().zip(&block.texts);
+        for ((position, text), row) in rows.zip(weights.chunks_exact(columns)) {
             for (column, weight) in row.iter().enumerate() {
                 let first = column * picture.tokens / columns;
                 let end = (column + 1) * picture.tokens / columns;
                 table.line(&[
                     block.label.clone(),
                     position.to_string(),
+                    text.clone(),
                     first.to_string(),
                     end.saturating_sub(1).to_string(),
                     weight.to_string(),

@@ -35,6 +35,10 @@ struct Line<'a> {
     value: f64,
 }
 
+/// Part of the room that the plot takes at least, and the height from which on it can be read.
+const PLOT_SHARE: f32 = 0.55;
+const LOWEST_PLOT: f32 = 110.0;
+
 impl Pane {
     /// What each window costs.
     pub const COST: Self = Self::of(&CostView);
@@ -89,13 +93,15 @@ fn cost_ui(ui: &mut Ui, view: &View<'_>) {
     ));
     let table = ROW_HEIGHT * (lines.len() as f32 + 2.5);
     let room = ui.available_height();
-    if room - table > 140.0 {
+    // a long table is scrolled rather than taking the plot's room
+    let height = (room - table).max(PLOT_SHARE * room);
+    if height > LOWEST_PLOT {
         let defined: Vec<Line<'_>> = lines
             .iter()
             .filter(|line| !line.value.is_nan())
             .copied()
             .collect();
-        plot_ui(ui, view, &defined, metric, room - table);
+        plot_ui(ui, view, &defined, metric, height);
     }
     table_ui(ui, &lines, metric);
 }

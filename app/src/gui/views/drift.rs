@@ -157,6 +157,8 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
         false => (step as f64).log2(),
     };
     let last = curves.steps.last().copied().unwrap_or(1);
+    let record = view.data.shown().map(|shown| &shown.sample.record);
+    let words = record.map_or(&[][..], |record| &record.generated_texts);
     let hidden = &view.settings.choices.hidden_windows;
     let plotted = curves
         .curves
@@ -186,6 +188,12 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
     let plot = LinePlot {
         curves: plotted,
         faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
+        tells_all: true,
+        words: curves
+            .steps
+            .iter()
+            .filter_map(|step| Some((place(*step), format!("{:?}", word_of(words, *step)?))))
+            .collect(),
         ..LinePlot::new(
             &name,
             height_left(ui),
@@ -211,6 +219,11 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
 fn lacks_values(curves: &DriftCurves) -> bool {
     let mut means = curves.curves.iter().flat_map(|curve| &curve.band.mean);
     means.all(|mean| mean.is_nan())
+}
+
+/// The token of a step, counted from 1, in sessions that hold the texts of what was generated.
+fn word_of(words: &[String], step: usize) -> Option<&str> {
+    words.get(step.checked_sub(1)?).map(String::as_str)
 }
 
 fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -370,9 +383,10 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         let drift = view.derived.drift()?;
         (drift.shown_version == shown.version).then_some(drift)
     };
+    let words = &shown.sample.record.generated_texts;
     match view.settings.choices.drift.part {
-        DriftPart::Steps => Some(steps_table("step", steps()?)),
-        DriftPart::Horizons => Some(steps_table("horizon", steps()?)),
+        DriftPart::Steps => Some(steps_table("step", steps()?, words)),
+        DriftPart::Horizons => Some(steps_table("horizon", steps()?, words)),
         DriftPart::Places => {
             let places = view.derived.places()?;
             (places.shown_version == shown.version).then(|| places_table(places))
@@ -380,9 +394,17 @@ fn numbers(view: &View<'_>) -> Option<Table> {
     }
 }
 
-fn steps_table(part: &str, curves: &DriftCurves) -> Table {
-    let value = curves.metric.column();
-    let mut table = Table::new(&["window", "budget_tokens", part, value, "low", "high"]);
+fn steps_table(part: &str, curves: &DriftCurves, words: &[String]) -> Table {
+    let header = [
+        "window",
+        "budget_tokens",
+        part,
+        "token",
+        curves.metric.column(),
+        "low",
+        "high",
+    ];
+    let mut table = Table::new(&header);
     for curve in &curves.curves {
         let band = &curve.band;
         let values = band.mean.iter().zip(&band.low).zip(&band.high);
@@ -391,6 +413,7 @@ fn steps_table(part: &str, curves: &DriftCurves) -> Table {
                 curve.label.clone(),
                 curves.budget_tokens.to_string(),
                 step.to_string(),
+                word_of(words, *step).unwrap_or_default().to_owned(),
                 mean.to_string(),
                 low.to_string(),
                 high.to_string(),

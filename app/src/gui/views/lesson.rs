@@ -13,16 +13,15 @@ pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: &OpenLesson, commands: &mu
     let Some(step) = lesson.steps.get(place.step) else {
         return;
     };
-    ui.horizontal(|ui| {
-        ui.heading(&lesson.title);
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let close = ui.small_button("✖").on_hover_text("End the lesson");
-            close.widget_info(|| {
-                egui::WidgetInfo::labeled(egui::Role::Button, true, "End the lesson")
-            });
-            if close.clicked() {
-                commands.send(LessonCommand::CloseLesson);
-            }
+    // the button first, so that a long title wraps beside it
+    ui.with_layout(egui::Layout::right_to_left(egui::Align::TOP), |ui| {
+        let close = ui.small_button("✖").on_hover_text("End the lesson");
+        close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "End the lesson"));
+        if close.clicked() {
+            commands.send(LessonCommand::CloseLesson);
+        }
+        ui.with_layout(egui::Layout::top_down(egui::Align::LEFT), |ui| {
+            ui.add(egui::Label::new(RichText::new(&lesson.title).heading()).wrap());
         });
     });
     ui.weak(&lesson.aim);
@@ -30,7 +29,7 @@ pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: &OpenLesson, commands: &mu
     let share = (place.step + 1) as f32 / count as f32;
     ui.add(ProgressBar::new(share).desired_height(4.0));
     ui.add_space(8.0);
-    let foot = 40.0;
+    let foot = 62.0;
     ScrollArea::vertical()
         .id_salt("lesson")
         .max_height((ui.available_height() - foot).max(60.0))
@@ -57,6 +56,7 @@ pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: &OpenLesson, commands: &mu
                 step_ui(ui, view, step);
             }
         });
+    ui.weak(format!("Step {} of {count}", place.step + 1));
     ui.horizontal(|ui| {
         let mut go = |ui: &mut Ui, text: &str, steps: i32| {
             let possible = place.moved(steps).is_some() || steps > 0 && place.asks().is_some();
@@ -75,7 +75,6 @@ pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: &OpenLesson, commands: &mu
             }
             _ => go(ui, "Next", 1),
         }
-        ui.weak(format!("{} of {count}", place.step + 1));
     });
 }
 

@@ -52,7 +52,7 @@ fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             ui.ctx().copy_text(lines.join("\n"));
         }
     });
-    // what one looks for is near the end, and each line looks at the disk for what it names
+    // what one looks for is near the end
     let first = view.data.log.len().saturating_sub(MOST_LINES);
     if first > 0 {
         ui.weak(format!("{first} lines before these; Copy takes all"));
@@ -77,8 +77,7 @@ fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 /// Opens the folder that a message names, in the desktop's own window.
 fn folder_ui(ui: &mut Ui, message: &Message) {
-    // a look at the disk only for lines that are drawn
-    let Some(path) = message.path() else {
+    let Some(path) = &message.path else {
         return;
     };
     let is_session = path.extension().is_some_and(|ending| ending == "kvlens");

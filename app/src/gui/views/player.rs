@@ -1,5 +1,6 @@
 //! Decoding, step by step: a row of attention on the prompt, and the cache that is left of it.
 
+mod answer;
 mod cache;
 
 use egui::Ui;
@@ -69,6 +70,7 @@ fn player_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         return;
     };
     let step = shown_step(view, steps);
+    answer::answer_ui(ui, &picture.decode.texts, step, commands);
     sentence_ui(ui, view, picture, step, kept);
     cache::cache_ui(ui, view, picture, step, kept, commands);
 }
@@ -219,6 +221,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
     let mut table = Table::new(&[
         "step",
         "position",
+        "token",
         "attention_on_kept",
         "attention_on_evicted",
         "attention_on_needed",
@@ -229,6 +232,7 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         table.line(&[
             (step + 1).to_string(),
             position.to_string(),
+            picture.decode.texts.get(step).cloned().unwrap_or_default(),
             number(mass.kept),
             number(mass.evicted),
             number(mass.needed),

@@ -154,7 +154,7 @@ pub fn cached_rows(
 const LINE_BREAK: char = '↵';
 
 /// The characters as they are drawn: nothing invisible but the blank.
-fn visible(text: &str) -> impl Iterator<Item = char> + '_ {
+pub(super) fn visible(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().map(|character| match character {
         '\n' => LINE_BREAK,
         '\t' => '→',

@@ -4,7 +4,7 @@ use egui::{ComboBox, RichText, Ui};
 
 use super::View;
 use super::running::jobs_ui;
-use crate::gui::command::{Commands, LayoutCommand, LookCommand, SessionCommand};
+use crate::gui::command::{Commands, ExportCommand, LayoutCommand, LookCommand, SessionCommand};
 use crate::gui::data::OpenedSession;
 use crate::gui::in_force::chosen;
 use crate::gui::layout::Pane;
@@ -58,6 +58,15 @@ fn session_ui(ui: &mut Ui, session: &OpenedSession, commands: &mut Commands) {
     );
     step_button(ui, "▶", "Sample after", shown.index < last, 1, commands);
     ui.weak(format!("{} of {}", shown.index + 1, last + 1));
+    let link = ui.small_button("Link").on_hover_text(
+        "Copy a link to what is shown (Ctrl+L): paste it into a window, or run kvlens open LINK",
+    );
+    link.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Button, true, "Copy a link to what is shown")
+    });
+    if link.clicked() {
+        commands.send(ExportCommand::CopyLink);
+    }
 }
 
 /// What is in force where that is not the default, each with the way to change it and the way back.

@@ -165,6 +165,8 @@ pub struct LinePlot<'a> {
     pub horizontal: Option<f64>,
     /// Words over the curves.
     pub texts: Vec<PlotText>,
+    /// Places on the horizontal axis and what is there, for a hover that tells all curves.
+    pub words: Vec<(f64, String)>,
     /// Whether the curves are out of date.
     pub faded: bool,
     /// Whether the wheel zooms, the second button moves and a double click shows all again.
@@ -188,6 +190,7 @@ impl<'a> LinePlot<'a> {
             vertical: None,
             horizontal: None,
             texts: Vec::new(),
+            words: Vec::new(),
             faded: false,
             moves: false,
             tells_all: false,
@@ -255,6 +258,7 @@ impl<'a> LinePlot<'a> {
         };
         Told {
             x: self.x.clone(),
+            words: self.words.clone(),
             curves: named.map(curve).collect(),
         }
     }
@@ -331,6 +335,7 @@ type ToldCurve = (String, Color32, Vec<(f64, f64)>);
 /// Curves with their names, for a hover that tells all of them.
 struct Told {
     x: PlotAxis,
+    words: Vec<(f64, String)>,
     curves: Vec<ToldCurve>,
 }
 
@@ -339,13 +344,18 @@ impl Told {
     fn show(self, response: &Response, at: f64) {
         response.clone().on_hover_ui_at_pointer(|ui| {
             let place = place_text(at.clamp(self.x.low, self.x.high), &self.x);
-            ui.weak(format!("{}: {place}", self.x.label));
+            let distance = |x: f64| (x - at).abs();
+            let words = self.words.iter();
+            let word = words.min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
+            ui.weak(match word {
+                Some((_, word)) => format!("{}: {place} {word}", self.x.label),
+                None => format!("{}: {place}", self.x.label),
+            });
             egui::Grid::new("numbers of all curves")
                 .num_columns(2)
                 .spacing([10.0, 1.0])
                 .show(ui, |ui| {
                     for (name, color, points) in &self.curves {
-                        let distance = |x: f64| (x - at).abs();
                         let nearest = points
                             .iter()
                             .min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));

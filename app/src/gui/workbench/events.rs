@@ -158,20 +158,34 @@ impl Workbench {
         else {
             return;
         };
+        if self.is_given_up(&JobKey::Measure(slot)) {
+            return;
+        }
         if let Some(session) = self.data.slot_mut(slot)
             && session.info.path == path
         {
             self.shown_versions += 1;
-            session.shown = Some(Shown {
+            let shown = Shown {
                 index,
                 options,
                 sample,
                 version: self.shown_versions,
-            });
+            };
+            session.shown = Some(shown.clone());
+            let opened = session.opened;
+            let sessions = [&self.data.session, &self.data.beside];
+            let open = sessions.map(|open| open.as_ref().map(|open| open.opened));
+            self.seen
+                .keep(opened, &shown, |opened| open.contains(&Some(opened)));
         }
         if slot == Slot::Main {
             self.match_sample_beside();
         }
+    }
+
+    /// Whether every job of the key was stopped: what still comes of it was not meant any more.
+    fn is_given_up(&self, key: &JobKey) -> bool {
+        self.data.job(key).is_some() && !self.data.is_asking(key)
     }
 
     /// Takes a job off the list; nothing more comes of it, unless a newer one of the same key answers in its place.

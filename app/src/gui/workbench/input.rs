@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use egui::KeyboardShortcut;
+use egui::{Event, KeyboardShortcut};
 
 use super::Workbench;
 use super::dropped::dropped_command;
 use crate::gui::command::{
-    Action, CaptureCommand, Command, ExportCommand, JobCommand, LessonCommand, SessionCommand,
-    shortcuts,
+    Action, CaptureCommand, Command, ExportCommand, JobCommand, LessonCommand, ProgramCommand,
+    SessionCommand, shortcuts,
 };
 use crate::gui::data::Severity;
 use crate::gui::dialogs::Purpose;
 use crate::gui::export::ExportSettings;
+use crate::gui::link::is_state;
 
 impl Workbench {
     pub(super) fn take_path(&mut self, purpose: Purpose, path: PathBuf) {
@@ -57,6 +58,9 @@ impl Workbench {
 
     pub(super) fn take_keys(&mut self, context: &egui::Context) {
         let typing = context.text_edit_focused();
+        if !typing {
+            self.take_pasted_links(context);
+        }
         let focused = context.memory(|memory| memory.focused().is_some());
         for (keys, command) in keyed_commands() {
             // Keys without Ctrl belong to whatever has the focus; Ctrl+A and Ctrl+Z to a text field.
@@ -70,6 +74,20 @@ impl Workbench {
             if !taken && context.input_mut(|input| input.consume_shortcut(keys)) {
                 self.commands.send(command.clone());
             }
+        }
+    }
+
+    /// A link that is pasted where nothing is typed is followed.
+    fn take_pasted_links(&mut self, context: &egui::Context) {
+        let pasted = context.input(|input| {
+            let mut pasted = input.events.iter().filter_map(|event| match event {
+                Event::Paste(text) if is_state(text) => Some(text.clone()),
+                _ => None,
+            });
+            pasted.next_back()
+        });
+        if let Some(link) = pasted {
+            self.commands.send(ProgramCommand::FollowLink(link));
         }
     }
 

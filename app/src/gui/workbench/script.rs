@@ -4,11 +4,22 @@ use std::path::Path;
 
 use super::Workbench;
 use crate::gui::command::{Command, LayoutCommand, LookCommand, SessionCommand};
+use crate::gui::layout::{Layout, Pane, Preset};
 use crate::gui::state::{Choices, SelectionChange};
 
 impl Workbench {
     /// A script of what is shown: a command a line.
     pub(super) fn script_of_now(&self) -> String {
+        let script = self.commands_of_now();
+        let lines = script
+            .iter()
+            .filter_map(|command| serde_json::to_string(command).ok());
+        let lines: Vec<String> = lines.map(|line| format!("  {line}")).collect();
+        format!("[\n{}\n]\n", lines.join(",\n"))
+    }
+
+    /// The commands that lead back to what is shown.
+    pub(super) fn commands_of_now(&self) -> Vec<Command> {
         let mut script = Vec::new();
         for (session, open, select) in [
             (
@@ -32,14 +43,24 @@ impl Workbench {
                 .into_iter()
                 .map(Command::from),
         );
-        let panes = self.layout.visible().into_iter();
+        let panes = self.layout.visible();
+        let preset = preset_with(&panes);
+        script.extend(preset.map(|preset| LayoutCommand::UsePreset(preset).into()));
+        let panes = panes.into_iter();
         script.extend(panes.map(|pane| LayoutCommand::ShowPane(pane).into()));
-        let lines = script
-            .iter()
-            .filter_map(|command| serde_json::to_string(command).ok());
-        let lines: Vec<String> = lines.map(|line| format!("  {line}")).collect();
-        format!("[\n{}\n]\n", lines.join(",\n"))
+        script
     }
+}
+
+/// The preset in which exactly these panes are in front, once they were brought there.
+fn preset_with(panes: &[Pane]) -> Option<Preset> {
+    Preset::ALL.into_iter().find(|preset| {
+        let mut layout = Layout::of(*preset);
+        for pane in panes {
+            layout.show(*pane);
+        }
+        layout.visible() == panes
+    })
 }
 
 fn absolute(path: &Path) -> std::path::PathBuf {

@@ -16,6 +16,7 @@ mod request;
 mod samples;
 mod written;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
@@ -34,6 +35,9 @@ pub use request::{FigureRequest, command_line, metric_word};
 use caption::caption;
 use data::FigureJob;
 use written::{WrittenFigure, format_of};
+
+/// Letters without a glyph that a warning names at most.
+const MOST_NAMED_LETTERS: usize = 12;
 
 /// Makes the figure and gives the names of its files.
 ///
@@ -77,7 +81,7 @@ pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
             (rows, text, job.about()?)
         }
     };
-    finish(request, rows, &text, about)
+    finish(request, rows, &text, about, watch)
 }
 
 /// Makes a figure of fidelity of evictions that are at hand, and gives the names of its files. `about` says where they
@@ -89,10 +93,11 @@ pub fn run_of_evictions(
     request: &FigureRequest,
     evictions: Vec<Eviction>,
     about: Value,
+    watch: &dyn Watch,
 ) -> Result<Vec<String>> {
     check(request)?;
     let found = fidelity::figure_of(request, evictions, about)?;
-    Ok(finish(request, found.rows, &found.text, found.about)?.files)
+    Ok(finish(request, found.rows, &found.text, found.about, watch)?.files)
 }
 
 fn check(request: &FigureRequest) -> Result<()> {
@@ -108,6 +113,7 @@ fn finish(
     rows: Vec<FigureRow>,
     text: &FigureText,
     about: Value,
+    watch: &dyn Watch,
 ) -> Result<Drawn> {
     let format = format_of(&request.out)?;
     let style = PageStyle {
@@ -117,11 +123,14 @@ fn finish(
     let chart = chart(request.kind.into(), &rows, text, &style)
         .map_err(|error| Failure::BadInput(format!("{error}")))?;
     let picture = render(&chart, &style, format)?;
+    if let Some(warning) = of_missing_letters(&picture.missing_letters) {
+        watch.note(&warning);
+    }
     let caption = caption(request, chart.note.as_deref());
     let files = WrittenFigure {
         out: &request.out,
         command: command_line(&request.words()),
-        picture: &picture,
+        picture: &picture.bytes,
         rows: &rows,
         about,
         caption: &caption,
@@ -132,6 +141,25 @@ fn finish(
         rows,
         names: text.names.clone(),
         caption,
+    })
+}
+
+/// What to say of letters that stand as question marks in the picture.
+fn of_missing_letters(missing: &BTreeSet<char>) -> Option<String> {
+    let named = missing.iter().take(MOST_NAMED_LETTERS);
+    let named: Vec<String> = named
+        .map(|letter| format!("{letter} (U+{:04X})", u32::from(*letter)))
+        .collect();
+    let rest = match missing.len().saturating_sub(MOST_NAMED_LETTERS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| {
+        format!(
+            "warning: the font of figures has no {}{rest}; PDF and PNG show a question mark in their place, an SVG keeps \
+             them",
+            named.join(", ")
+        )
     })
 }
 
@@ -152,4 +180,22 @@ fn check_font_size(points: f64) -> Result<()> {
         "a font size of {points} points cannot be set in a column; give 4 to 24"
     ))
     .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_without_a_glyph_are_named_and_counted() {
+        assert_eq!(of_missing_letters(&BTreeSet::new()), None);
+        let one = of_missing_letters(&BTreeSet::from(['中'])).unwrap();
+        assert!(
+            one.starts_with("warning: the font of figures has no 中 (U+4E2D); "),
+            "{one}"
+        );
+        let many = ('\u{4e00}'..='\u{4e0f}').collect();
+        let many = of_missing_letters(&many).unwrap();
+        assert!(many.contains("(U+4E0B) and 4 more;"), "{many}");
+    }
 }

@@ -144,7 +144,10 @@ impl Drawn<'_> {
         response.clone().on_hover_ui_at_pointer(|ui| {
             let position = block.positions.get(row).copied().unwrap_or(0);
             let own = block.texts.get(row).map_or("", String::as_str);
-            ui.label(format!("Row at position {position} {own}"));
+            ui.label(match own {
+                "" => format!("Row at position {position}"),
+                own => format!("Row at position {position} {own:?}"),
+            });
             let text: String = texts
                 .and_then(|texts| texts.get(tokens.clone()))
                 .map_or(String::new(), <[String]>::concat);

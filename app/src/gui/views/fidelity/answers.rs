@@ -14,8 +14,11 @@ use crate::measurement::fidelity::answers::parted;
 use kvlens_analysis::Budget;
 use kvlens_sessions::windows::DECODE_LABEL;
 
-/// Width of a column of answers; longer ones wrap.
-const COLUMN_WIDTH: f32 = 190.0;
+/// Width of a column of answers, where many and where few share the room; longer answers wrap.
+const COLUMN_WIDTHS: [f32; 2] = [190.0, 560.0];
+
+/// Room for the names of the windows.
+const NAMES_WIDTH: f32 = 160.0;
 
 /// Draws the table.
 pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[FidelityPoint]) {
@@ -34,6 +37,9 @@ pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[
         });
         ui.add_space(6.0);
         let budgets = budgets_of(points);
+        let [narrow, wide] = COLUMN_WIDTHS;
+        let width = (ui.available_width() - NAMES_WIDTH) / budgets.len().max(1) as f32;
+        let width = width.clamp(narrow, wide);
         Grid::new("answers").striped(true).show(ui, |ui| {
             ui.weak("kept by");
             for point in &budgets {
@@ -53,7 +59,7 @@ pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[
                     let cell =
                         points.find(|point| point.label == label && point.budget == column.budget);
                     match cell {
-                        Some(point) => answer_ui(ui, view, point, &full.generated),
+                        Some(point) => answer_ui(ui, view, (point, width), &full.generated),
                         None => drop(ui.weak("…")),
                     }
                 }
@@ -101,14 +107,14 @@ fn rows_of<'a>(view: &'a View<'_>, points: &[FidelityPoint]) -> Vec<(&'a str, Se
 }
 
 /// The answer; underlined from where it leaves the full cache's.
-fn answer_ui(ui: &mut Ui, view: &View<'_>, point: &FidelityPoint, full: &str) {
+fn answer_ui(ui: &mut Ui, view: &View<'_>, (point, width): (&FidelityPoint, f32), full: &str) {
     let (answer, full) = (point.generated.trim(), full.trim());
     let hover = match point.figures.score {
         Some(score) => format!("score {score:.2}, KL {:.3} nats", point.figures.fidelity.kl),
         None => format!("KL {:.3} nats", point.figures.fidelity.kl),
     };
     ui.vertical(|ui| {
-        ui.set_width(COLUMN_WIDTH);
+        ui.set_width(width);
         if answer == full {
             ui.weak("the same").on_hover_text(hover);
             return;

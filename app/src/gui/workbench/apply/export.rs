@@ -6,6 +6,7 @@ use crate::gui::data::Severity;
 use crate::gui::dialogs::Purpose;
 use crate::gui::export::{FidelityExport, evictions};
 use crate::gui::lanes::ReadRequest;
+use crate::gui::link::link_of;
 use crate::gui::numbers::TableFormat;
 use crate::gui::workbench::picture::PictureUse;
 use crate::jobs::figure::FigureRequest;
@@ -34,6 +35,15 @@ impl Workbench {
             ExportCommand::CopyTable { pane, format } => {
                 self.numbers_wanted = Some((pane, format));
             }
+            ExportCommand::CopyLink => match link_of(&self.commands_of_now()) {
+                Ok(link) => {
+                    context.copy_text(link);
+                    let text =
+                        "A link to what is shown is on the clipboard; paste it into a window";
+                    self.note(Severity::Success, text);
+                }
+                Err(error) => self.note(Severity::Error, format!("{error:#}")),
+            },
             ExportCommand::CopyScript => {
                 context.copy_text(self.script_of_now());
                 self.note(

@@ -1,8 +1,11 @@
 //! What commands about the program itself do.
 
+use std::path::{Path, PathBuf};
+
 use super::Workbench;
 use crate::gui::command::ProgramCommand;
 use crate::gui::data::Severity;
+use crate::gui::link::{placed_here, read_state};
 use crate::gui::read_script;
 use crate::gui::views::help::HelpPage;
 use crate::gui::views::palette::PaletteState;
@@ -26,10 +29,32 @@ impl Workbench {
                 Ok(script) => self.play(script),
                 Err(error) => self.note(Severity::Error, format!("{error:#}")),
             },
+            ProgramCommand::FollowLink(text) => self.follow_link(&text),
             ProgramCommand::ClearLog => self.data.log.clear(),
             ProgramCommand::Quit => self.quit(context),
             ProgramCommand::QuitNow => self.quit_now(context),
         }
+    }
+
+    fn follow_link(&mut self, text: &str) {
+        let script = match read_state(text) {
+            Ok(script) => script,
+            Err(error) => return self.note(Severity::Error, format!("{error:#}")),
+        };
+        let session = self.data.session.as_ref();
+        let open = session.map(|session| session.info.path.clone());
+        let known: Vec<PathBuf> = open
+            .iter()
+            .chain(&self.settings.recent)
+            .cloned()
+            .chain(sessions_in(&self.sessions_folder))
+            .collect();
+        let (script, told) = placed_here(script, &known, open.as_deref());
+        if let Some(told) = told {
+            self.note(Severity::Warning, told);
+        }
+        self.script.clear();
+        self.play(script);
     }
 
     fn quit(&mut self, context: &egui::Context) {
@@ -44,4 +69,12 @@ impl Workbench {
         self.is_quitting = true;
         context.send_viewport_cmd(egui::ViewportCommand::Close);
     }
+}
+
+/// What lies in the folder of sessions; nothing where there is none yet.
+fn sessions_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect()
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Workbench;
-use crate::gui::command::SessionCommand;
-use crate::gui::data::{Severity, Slot};
+use crate::gui::command::{ProgramCommand, SessionCommand};
+use crate::gui::data::{Severity, Shown, Slot};
 use crate::gui::dialogs::Purpose;
-use crate::gui::lanes::ReadRequest;
+use crate::gui::lanes::{JobKey, ReadRequest};
+use crate::gui::link::is_state;
 use crate::gui::state::MapKind;
 use crate::gui::workbench::dropped::{dropped_command, has_prompts};
 
@@ -30,6 +31,11 @@ impl Workbench {
 
     /// Opens a session that somebody wants to see, rather than that of a running capture.
     fn open_by_hand(&mut self, path: PathBuf) {
+        if let Some(link) = path.to_str().filter(|text| is_state(text)) {
+            self.commands
+                .send(ProgramCommand::FollowLink(link.to_owned()));
+            return;
+        }
         if has_prompts(&path) && path.is_file() {
             self.offer_to_capture(&path);
             return;
@@ -81,16 +87,35 @@ impl Workbench {
         let Some(session) = self.data.slot(slot) else {
             return;
         };
-        if index >= session.info.samples.len() {
+        let Some(row) = session.info.samples.get(index) else {
+            return;
+        };
+        let options = self.settings.choices.measure;
+        if let Some(seen) = self.seen.find(session.opened, (index, &row.id), &options) {
+            self.show_again(slot, seen);
             return;
         }
         let request = ReadRequest::Measure {
             slot,
             path: session.info.path.clone(),
             index,
-            options: self.settings.choices.measure,
+            options,
         };
         self.ask(request);
+    }
+
+    /// Shows a sample that was on show before, in this very frame.
+    fn show_again(&mut self, slot: Slot, seen: Shown) {
+        self.stop_job(&JobKey::Measure(slot));
+        if let Some(session) = self.data.slot_mut(slot) {
+            let opened = session.opened;
+            session.shown = Some(seen.clone());
+            // the one that was shown last goes last
+            self.seen.keep(opened, &seen, |_| true);
+        }
+        if slot == Slot::Main {
+            self.match_sample_beside();
+        }
     }
 
     fn step_sample(&mut self, step: i32) {
