@@ -122,8 +122,8 @@ static TASKS: [BuiltInTask; 23] = {
 ///
 /// The tasks `niah_single_1` to `qa_2` are RULER's in this program's own words, `niah_hard` is a needle
 /// that shares nothing but a name with its question. They take `length` (128 to 1048576, default 4096;
-/// counted as above, never longer, and shorter by less than a word or list entry), `question`, `samples`, `seed` and
-/// `count` as above, `depth` (`sweep` by
+/// counted as above, never longer, and shorter by less than a word or list entry, which from 1024 tokens on is less
+/// than 1 %), `question`, `samples`, `seed` and `count` as above, `depth` (`sweep` by
 /// default), and `haystack` (`noise`, `generated` prose, or a file of the user's). `answer_prefix` opens
 /// their answers.
 ///

@@ -214,7 +214,7 @@ fn show_one(
         ("asked afterwards", sample.later_question.as_deref()),
     ] {
         if let Some(value) = value {
-            let _ = writeln!(text, "  {name}: {value}");
+            let _ = writeln!(text, "  {name}: {}", value.trim());
         }
     }
     if let Some(tokens) = sample.answer_tokens {

@@ -72,6 +72,13 @@ impl PromptPreview {
         Ok(preview)
     }
 
+    /// With why they are refused, in full: what stands beside the button to run is cut to its room.
+    #[must_use]
+    pub fn with_refusal(mut self, refusal: &anyhow::Error) -> Self {
+        self.report.push(format!("{refusal:#}"));
+        self
+    }
+
     fn add(&mut self, sample: &Sample, tokens: Option<usize>) {
         let known = self.tasks.iter_mut().find(|task| task.task == sample.task);
         let Some(task) = known else {

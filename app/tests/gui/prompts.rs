@@ -2,7 +2,7 @@
 
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
-use kvlens::gui::command::SessionCommand;
+use kvlens::gui::command::{CaptureCommand, SessionCommand};
 use kvlens::gui::state::Settings;
 
 use crate::common::{bench, inside, inside_mut, wait_for};
@@ -98,5 +98,50 @@ fn a_task_has_its_options_as_fields_and_its_prompts_are_counted_in_tokens() {
     wait_for(&mut bench, "the question", |workbench| {
         let preview = workbench.data().capture_prompts.as_ref();
         preview.is_some_and(|preview| preview.first.contains("Asked afterwards"))
+    });
+}
+
+#[test]
+fn a_file_with_a_row_that_is_refused_still_shows_how_the_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, rows: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, rows).unwrap();
+        path
+    };
+    let some = write("some.jsonl", ROWS);
+    let none = write(
+        "none.jsonl",
+        "{\"context\":\"c\",\"ask\":\"q\",\"gold\":\"a\"}\n",
+    );
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    for (path, lines) in [
+        (
+            some,
+            &[
+                "talk: 1 prompt of ",
+                "left out: line 1 has a context but no question",
+            ][..],
+        ),
+        (none, &["its fields are context, ask, gold"][..]),
+    ] {
+        inside_mut(&mut bench).send(SessionCommand::OpenSession(path));
+        for words in lines {
+            wait_for(&mut bench, words, |workbench| {
+                told(workbench).iter().any(|line| line.contains(words))
+            });
+        }
+    }
+    // what the model has no positions for is said in full, too
+    let mut edited = inside(&bench).settings().capture.clone();
+    edited.data = "niah:length=4k,samples=1".to_owned();
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited)));
+    wait_for(&mut bench, "the positions", |workbench| {
+        let lines = told(workbench);
+        lines.iter().any(|line| line.contains("the model has 4096"))
+            && lines
+                .iter()
+                .any(|line| line.starts_with("niah: 1 prompt of 40"))
     });
 }

@@ -153,12 +153,8 @@ impl Generator {
             return Ok(self.sample(index));
         };
         let words = size::closest(length, &mut |words| {
-            let mut longest = 0;
-            for place in size::measured(place) {
-                let sample = self.sized(index, words, *place);
-                longest = longest.max(size::count(&sample, Some(tokens))?);
-            }
-            Ok(longest)
+            let mut sample = |place| self.sized(index, words, place);
+            size::longest(place, length, Some(tokens), &mut sample)
         })
         .map_err(|problem| problem.into_error(self.task.name(), length))?;
         Ok(self.sized(index, words, place))

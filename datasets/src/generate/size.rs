@@ -51,8 +51,26 @@ impl Misfit {
     }
 }
 
+/// The longest of the prompts that a document makes with its question at `place` or where it must fit as well. A
+/// tokenizer takes its time, so one that is longer than `length` ends the search.
+pub(super) fn longest(
+    place: QuestionPlace,
+    length: usize,
+    tokens: Option<&dyn TokenCounter>,
+    sample: &mut dyn FnMut(QuestionPlace) -> Sample,
+) -> Result<usize, Misfit> {
+    let mut longest = 0;
+    for place in measured(place) {
+        longest = longest.max(count(&sample(*place), tokens)?);
+        if tokens.is_some() && longest > length {
+            break;
+        }
+    }
+    Ok(longest)
+}
+
 /// The places at which a prompt must not be too long: one document serves all places but `both`.
-pub(super) fn measured(place: QuestionPlace) -> &'static [QuestionPlace] {
+fn measured(place: QuestionPlace) -> &'static [QuestionPlace] {
     match place {
         QuestionPlace::Both => &[QuestionPlace::Both],
         _ => &[QuestionPlace::End, QuestionPlace::Start],
@@ -60,7 +78,7 @@ pub(super) fn measured(place: QuestionPlace) -> &'static [QuestionPlace] {
 }
 
 /// The tokens of a prompt as it will run: by the model's tokenizer, or estimated as words and punctuation marks.
-pub(super) fn count(sample: &Sample, tokens: Option<&dyn TokenCounter>) -> Result<usize, Misfit> {
+fn count(sample: &Sample, tokens: Option<&dyn TokenCounter>) -> Result<usize, Misfit> {
     match tokens {
         Some(counter) => counter.prompt_tokens(sample).map_err(Misfit::Tokenizer),
         None => Ok(estimate(&sample.prompt_and_prefix())),
@@ -73,6 +91,14 @@ pub(super) fn largest(
     length: usize,
     count: &mut dyn FnMut(usize) -> Result<usize, Misfit>,
 ) -> Result<usize, Misfit> {
+    largest_with_count(length, count).map(|(size, _)| size)
+}
+
+/// The largest size, and its count.
+fn largest_with_count(
+    length: usize,
+    count: &mut dyn FnMut(usize) -> Result<usize, Misfit>,
+) -> Result<(usize, usize), Misfit> {
     let empty = count(0)?;
     if empty > length {
         return Err(Misfit::TooShort(empty));
@@ -87,7 +113,7 @@ pub(super) fn largest(
                 let grown = (fits_count - empty).max(1) as f64 / fits as f64;
                 fits + ((room as f64 / grown) as usize).max(1)
             }
-            Some((size, _)) if size == fits + 1 => return Ok(fits),
+            Some((size, _)) if size == fits + 1 => return Ok((fits, fits_count)),
             Some((size, tokens)) => {
                 let share = room as f64 / (tokens - fits_count) as f64;
                 let step = (share * (size - fits) as f64) as usize;
@@ -112,8 +138,8 @@ pub(super) fn closest(
     length: usize,
     count: &mut dyn FnMut(usize) -> Result<usize, Misfit>,
 ) -> Result<usize, Misfit> {
-    let size = largest(length, count)?;
-    let (mut best, mut best_count) = (size, count(size)?);
+    let (size, size_count) = largest_with_count(length, count)?;
+    let (mut best, mut best_count) = (size, size_count);
     for larger in size + 2..=size + BEYOND {
         if best_count.saturating_mul(100) >= length.saturating_mul(99) {
             break;

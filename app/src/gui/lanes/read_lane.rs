@@ -183,17 +183,21 @@ fn estimated(settings: &CaptureSettings, reporter: &Reporter<'_>) -> anyhow::Res
     let preview = match &first {
         Ok(first) => PromptPreview::of(&plan, first).ok(),
         // how the other rows are read helps to say how this one is to be
-        Err(_) => {
+        Err(refusal) => {
             let lenient = settings.leaving_out_bad_rows();
             let rest = lenient.first_prompts(PREVIEW_BYTES, reporter.cancel);
-            rest.ok()
-                .and_then(|rest| PromptPreview::of(&plan, &rest).ok())
+            let of_rest = rest.and_then(|rest| PromptPreview::of(&plan, &rest));
+            Some(of_rest.unwrap_or_else(|_| PromptPreview::default().with_refusal(refusal)))
         }
     };
-    (reporter.event)(Event::PromptsRead(preview));
+    (reporter.event)(Event::PromptsRead(preview.clone()));
     reporter.cancel.check()?;
     let Beginning { loaded, is_whole } = first?;
-    let line = match estimate::run(&plan, Samples::from(&loaded.samples))? {
+    let estimated = estimate::run(&plan, Samples::from(&loaded.samples));
+    if let (Err(refusal), Some(preview)) = (&estimated, preview) {
+        (reporter.event)(Event::PromptsRead(Some(preview.with_refusal(refusal))));
+    }
+    let line = match estimated? {
         Estimated::Missing(id) => format!("{id} will be fetched from the hub"),
         Estimated::Known(estimate) => estimate.peak_line(),
     };

@@ -130,12 +130,8 @@ impl RulerGenerator {
             sample.clone()
         };
         let mut count = |size: usize| {
-            let mut longest = 0;
-            for place in size::measured(place) {
-                let sample = with(body.render(size), *place);
-                longest = longest.max(size::count(&sample, tokens)?);
-            }
-            Ok(longest)
+            let mut sample = |place| with(body.render(size), place);
+            size::longest(place, length, tokens, &mut sample)
         };
         let size = match tokens {
             Some(_) => size::closest(length, &mut count),
