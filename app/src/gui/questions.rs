@@ -6,6 +6,7 @@
 pub mod drift;
 pub mod fidelity;
 pub mod places;
+pub mod profile;
 pub mod queries;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use super::session_maps::{SessionMaps, SessionMapsKey};
 use drift::{DriftAnswer, DriftOfWindow};
 use fidelity::{EvictedSession, FidelityPart, FidelityResults};
 use places::PlacesAnswer;
+use profile::ProfileAnswer;
 use queries::{InterventionsAnswer, QueriesAnswer};
 
 /// The sample that a question is about.
@@ -63,6 +65,13 @@ pub enum Question {
         /// The sample.
         sample: SamplePlace,
     },
+    /// What every head is like, with overlaps at budgets in tokens.
+    Profile {
+        /// The sample.
+        sample: AskedSample,
+        /// Budgets, each in 1..=T.
+        key: CurvesKey,
+    },
 }
 
 impl Question {
@@ -73,6 +82,7 @@ impl Question {
             Self::Drift { .. } => QuestionKind::Drift,
             Self::Places { .. } => QuestionKind::Places,
             Self::Queries { .. } => QuestionKind::Queries,
+            Self::Profile { .. } => QuestionKind::Profile,
         }
     }
 }
@@ -88,6 +98,8 @@ pub enum QuestionKind {
     Places,
     /// [`Question::Queries`].
     Queries,
+    /// [`Question::Profile`].
+    Profile,
     /// [`queries::InterventionsQuestion`].
     Interventions,
     /// [`fidelity::FidelityQuestion`].
@@ -102,6 +114,7 @@ impl QuestionKind {
             Self::Drift => "Measuring the drift",
             Self::Places => "Sweeping a window",
             Self::Queries => "Comparing queries",
+            Self::Profile => "Profiling the heads",
             Self::Interventions => "Running the interventions",
             Self::Fidelity => "Measuring fidelity",
         }
@@ -121,6 +134,8 @@ pub enum Answer {
     Places(Arc<PlacesAnswer>),
     /// To [`Question::Queries`].
     Queries(Arc<QueriesAnswer>),
+    /// To [`Question::Profile`].
+    Profile(Arc<ProfileAnswer>),
     /// To [`queries::InterventionsQuestion`].
     Interventions(Arc<InterventionsAnswer>),
     /// To [`fidelity::FidelityQuestion`].
@@ -180,6 +195,8 @@ pub struct Answers {
     pub places: Query<CurvesKey, Arc<PlacesAnswer>>,
     /// To [`Question::Queries`].
     pub queries: Query<SamplePlace, Arc<QueriesAnswer>>,
+    /// To [`Question::Profile`].
+    pub profile: Query<CurvesKey, Arc<ProfileAnswer>>,
     /// To [`queries::InterventionsQuestion`].
     pub interventions: Query<SamplePlace, Arc<InterventionsAnswer>>,
     /// To every [`fidelity::FidelityQuestion`] about the session under one scoring.
@@ -203,6 +220,7 @@ impl Answers {
             }
             Answer::Places(answer) => self.places.take(answer.key.clone(), answer, true),
             Answer::Queries(answer) => self.queries.take(answer.sample.clone(), answer, true),
+            Answer::Profile(answer) => self.profile.take(answer.key.clone(), answer, true),
             Answer::Interventions(answer) => {
                 self.interventions.take(answer.sample.clone(), answer, true);
             }
@@ -225,6 +243,7 @@ impl Answers {
             JobKey::Question(QuestionKind::Drift) => &self.drift,
             JobKey::Question(QuestionKind::Places) => &self.places,
             JobKey::Question(QuestionKind::Queries) => &self.queries,
+            JobKey::Question(QuestionKind::Profile) => &self.profile,
             JobKey::Question(QuestionKind::Interventions) => &self.interventions,
             JobKey::Question(QuestionKind::Fidelity) => &self.fidelity,
             _ => return None,
@@ -239,6 +258,7 @@ impl Answers {
             JobKey::Question(QuestionKind::Drift) => &mut self.drift,
             JobKey::Question(QuestionKind::Places) => &mut self.places,
             JobKey::Question(QuestionKind::Queries) => &mut self.queries,
+            JobKey::Question(QuestionKind::Profile) => &mut self.profile,
             JobKey::Question(QuestionKind::Interventions) => &mut self.interventions,
             JobKey::Question(QuestionKind::Fidelity) => &mut self.fidelity,
             _ => return None,
@@ -258,6 +278,7 @@ pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Res
         Question::Drift { sample, key, known } => drift::answer(&sample, key, known, reporter),
         Question::Places { sample, key } => places::answer(&sample, key, reporter),
         Question::Queries { sample } => queries::answer(sample, reporter),
+        Question::Profile { sample, key } => profile::answer(&sample, key, reporter),
     }
 }
 

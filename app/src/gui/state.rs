@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use kvlens_analysis::profile::ProfileNumber;
 use kvlens_analysis::{Budget, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
 use super::head_numbers::HeadNumber;
-use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
+use super::question_choices::{DriftChoices, EvidencePart, FidelityChoices, QueryPart};
 use super::recipes::RecipeSettings;
 use crate::measurement::MeasureOptions;
 
@@ -56,17 +57,20 @@ pub enum MapKind {
     InB,
     /// The decode stage's attention on the tokens that the answer needs, whatever the window.
     Needed,
+    /// What every head is like, whatever the window.
+    Profile,
 }
 
 impl MapKind {
     /// Every choice in the order of the chooser.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Window,
         Self::SideBySide,
         Self::Winner,
         Self::Beside,
         Self::InB,
         Self::Needed,
+        Self::Profile,
     ];
 
     /// Text of the chooser.
@@ -79,6 +83,7 @@ impl MapKind {
             Self::Beside => "A − B",
             Self::InB => "B",
             Self::Needed => "Attention on needed",
+            Self::Profile => "Head profile",
         }
     }
 }
@@ -233,6 +238,10 @@ pub struct Choices {
     pub drift: DriftChoices,
     /// Which queries the view of query similarity profiles.
     pub queries: QueryPart,
+    /// Which number of the heads' profiles map and scatter show.
+    pub profile: ProfileNumber,
+    /// What the view of needed tokens shows.
+    pub evidence: EvidencePart,
     /// What the fidelity view shows and measures.
     pub fidelity: FidelityChoices,
 }
@@ -260,6 +269,8 @@ impl Default for Choices {
             measure: MeasureOptions::default(),
             drift: DriftChoices::default(),
             queries: QueryPart::default(),
+            profile: ProfileNumber::default(),
+            evidence: EvidencePart::default(),
             fidelity: FidelityChoices::default(),
         }
     }
@@ -285,7 +296,7 @@ impl Choices {
     #[must_use]
     pub fn shown_scope(&self) -> MapScope {
         match self.map_kind {
-            MapKind::Beside | MapKind::InB | MapKind::Needed => MapScope::Sample,
+            MapKind::Beside | MapKind::InB | MapKind::Needed | MapKind::Profile => MapScope::Sample,
             MapKind::Window | MapKind::SideBySide | MapKind::Winner => self.map_scope,
         }
     }

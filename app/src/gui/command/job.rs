@@ -46,6 +46,7 @@ impl JobCommandKind {
                     ("Measure the drift again", QuestionKind::Drift),
                     ("Sweep the window again", QuestionKind::Places),
                     ("Compare the queries again", QuestionKind::Queries),
+                    ("Profile the heads again", QuestionKind::Profile),
                 ],
                 |(text, kind)| {
                     Entry::new(text, JobCommand::Ask(kind)).possible_if(view.shown().is_some())

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use egui::{Key, Modifiers};
+use kvlens_analysis::profile::ProfileNumber;
 use kvlens_analysis::{Budget, Compare, Metric};
 use serde::{Deserialize, Serialize};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
@@ -10,7 +11,7 @@ use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 use super::entry::{Entry, Menu, Offer};
 use crate::gui::head_numbers::HeadNumber;
 use crate::gui::question_choices::{
-    DriftChoices, DriftPart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
+    DriftChoices, DriftPart, EvidencePart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
 };
 use crate::gui::state::{
     HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
@@ -80,6 +81,10 @@ pub enum LookCommand {
     SetDrift(DriftChoices),
     /// Show the layers' queries before or after the rotary embedding.
     SetQueries(QueryPart),
+    /// Show another number of the heads' profiles in map and scatter.
+    SetProfile(ProfileNumber),
+    /// Show what heads keep of the needed tokens, or what all of them lose.
+    SetEvidence(EvidencePart),
     /// Change what the fidelity view shows and measures.
     SetFidelity(FidelityChoices),
     /// Bring a token into view.
@@ -225,6 +230,12 @@ impl LookKind {
             }),
             Self::SetQueries => Offer::each(QueryPart::ALL, |part| {
                 Entry::new(part.label(), LookCommand::SetQueries(part)).of("Query similarity")
+            }),
+            Self::SetProfile => Offer::each(ProfileNumber::ALL, |number| {
+                Entry::new(number.label(), LookCommand::SetProfile(number)).of("Head profile")
+            }),
+            Self::SetEvidence => Offer::each(EvidencePart::ALL, |part| {
+                Entry::new(part.label(), LookCommand::SetEvidence(part)).of("Needed tokens")
             }),
             Self::SetFidelity => fidelity(&choices.fidelity),
             Self::ScrollToToken => Offer::Elsewhere("a click in the strip names the token"),

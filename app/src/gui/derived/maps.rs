@@ -1,10 +1,12 @@
 //! Maps of layers by heads: of one window, of all side by side, and of who wins.
 
 use kvlens_analysis::Metric;
+use kvlens_analysis::profile::ProfileNumber;
 use kvlens_analysis::statistics::{HeadWinner, WindowValues, winners_by_head};
 
 use crate::gui::data::{SessionInfo, Shown};
 use crate::gui::head_numbers::{HeadNumber, needed_attention, needed_heads};
+use crate::gui::questions::profile::ProfileAnswer;
 use crate::gui::session_maps::SessionMaps;
 use crate::measurement::MeasuredWindow;
 use crate::measurement::head_values::spread;
@@ -123,11 +125,33 @@ pub(super) fn sample_map(
 
 /// Attention of the decode stage on the needed tokens, in its own heads.
 pub(super) fn needed_map(info: &SessionInfo, shown: &Shown, version: u64) -> HeadMap {
-    let (values, heads) = (needed_attention(shown), needed_heads(shown));
+    let heads = (needed_attention(shown), needed_heads(shown));
+    decode_map(info, HeadNumber::NeededAttention, heads, version)
+}
+
+/// What the heads are like, whatever the window.
+pub(super) fn profile_map(
+    info: &SessionInfo,
+    profile: &ProfileAnswer,
+    (number, budget_tokens): (ProfileNumber, usize),
+    version: u64,
+) -> HeadMap {
+    let values = profile.column(number, budget_tokens);
+    let heads = (values, profile.heads_per_layer);
+    decode_map(info, HeadNumber::Profile(number), heads, version)
+}
+
+/// A number of the decode stage, `[L, heads]`, whose highest value has the strongest colour.
+fn decode_map(
+    info: &SessionInfo,
+    number: HeadNumber,
+    (values, heads): (Vec<f64>, usize),
+    version: u64,
+) -> HeadMap {
     let highest = values.iter().copied().fold(0.0, f64::max);
     HeadMap {
         title: "decode stage".to_owned(),
-        number: HeadNumber::NeededAttention,
+        number,
         highest: if highest > 0.0 { highest } else { 1.0 },
         layers: info.layers,
         heads,

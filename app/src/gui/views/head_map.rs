@@ -8,6 +8,7 @@ mod winner;
 use egui::{Id, Ui};
 use kvlens_analysis::Metric;
 
+use super::profile::profile_state_ui;
 use super::question_state::job_error_ui;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
@@ -45,8 +46,11 @@ impl PaneView for HeadMapView {
         include_str!("../../../help/views/head_map.md")
     }
 
-    fn needs(&self, _choices: &Choices) -> &'static [Need] {
-        &[Need::SessionMaps]
+    fn needs(&self, choices: &Choices) -> &'static [Need] {
+        match choices.map_kind {
+            MapKind::Profile => &[Need::SessionMaps, Need::Profile],
+            _ => &[Need::SessionMaps],
+        }
     }
 
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -62,6 +66,7 @@ impl PaneView for HeadMapView {
             kind: match (choices.map_kind, &choices.minus) {
                 (MapKind::Winner, _) => KindChoice::Winner,
                 (MapKind::Window, Some(_)) => KindChoice::HeadDifference,
+                (MapKind::Profile, _) => KindChoice::Profile,
                 _ => KindChoice::HeadMap,
             },
             all_samples: choices.shown_scope() == MapScope::Session,
@@ -82,6 +87,10 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         MapKind::Window | MapKind::Needed => match view.derived.map() {
             Some(map) => map_ui(ui, view, map, commands),
             None => missing_ui(ui, view),
+        },
+        MapKind::Profile => match view.derived.map() {
+            Some(map) => map_ui(ui, view, map, commands),
+            None => profile_state_ui(ui, view, commands),
         },
         MapKind::Beside => beside_ui(ui, view, commands),
         MapKind::InB => match view.beside.map(Derived::map) {
@@ -279,6 +288,9 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
                 (false, None) => format!("{value:.3}"),
             };
             ui.monospace(text);
+        }
+        _ if matches!(map.number, HeadNumber::Profile(_)) => {
+            ui.label("undefined: the head has no such neighbour, or too little to tell it by");
         }
         _ if map.number == HeadNumber::NeededAttention => {
             ui.label("undefined: which tokens the answer needs is not known");

@@ -31,6 +31,14 @@ pub enum Need {
     Player,
     /// Every number of every head.
     Heads,
+    /// What every head is like.
+    Profile,
+    /// A number of the profile of every head against a metric.
+    Scatter,
+    /// What two windows find together.
+    Complementarity,
+    /// What becomes of the needed tokens at every budget.
+    Evidence,
     /// Maps over all samples.
     SessionMaps,
     /// Recall over the decode steps.

@@ -14,7 +14,7 @@ use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
-use crate::gui::widgets::line_plot::{LinePlot, PlotAxis, height_left};
+use crate::gui::widgets::line_plot::{LinePlot, PlotAnswer, PlotAxis, height_left};
 use crate::jobs::figure::KindChoice;
 pub use axes::{DrawnBudgets, budget_axis};
 pub use curves::{CEILING, octave_of};
@@ -239,7 +239,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         texts: curves::texts(view, octaves),
         ..LinePlot::new("Curves over the budget", height_left(ui), x, y)
     };
-    let (response, at) = plot.show(ui, view.theme);
+    let PlotAnswer { response, at, .. } = plot.show(ui, view.theme);
     let is_set = response.clicked() || response.dragged_by(egui::PointerButton::Primary);
     if let Some(octave) = at.filter(|_| is_set) {
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;

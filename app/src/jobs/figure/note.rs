@@ -69,6 +69,11 @@ impl Note<'_> {
                 "Scores are of the full cache; with the folder of `kvlens fidelity` those after eviction are shown, too."
                     .to_owned(),
             ),
+            KindChoice::Profile => Some(super::profile::note(self.job.profile)),
+            KindChoice::Evidence => Some(
+                "Kept: by a head's rule, in the mean over all heads. Lost: kept by no head of any layer, the global eviction ratio."
+                    .to_owned(),
+            ),
             KindChoice::Depth => Some(
                 "Each run of needed tokens counts at its own depth, in tenths of the prompt; means over heads.".to_owned(),
             ),

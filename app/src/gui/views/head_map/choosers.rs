@@ -5,6 +5,7 @@ use egui::{ComboBox, Ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::head_numbers::HeadNumber;
 use crate::gui::state::{MapKind, MapScope};
+use crate::gui::views::profile::number_ui;
 use crate::gui::views::{View, in_force_ui};
 
 /// Draws the choosers that fit the kind of map.
@@ -20,6 +21,11 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
         }
         if choices.map_kind == MapKind::Needed {
             ui.weak(HeadNumber::NeededAttention.label());
+            return;
+        }
+        if choices.map_kind == MapKind::Profile {
+            number_ui(ui, "Number of the map", view, commands);
+            in_force_ui(ui, view);
             return;
         }
         let mut all = choices.map_scope == MapScope::Session;
@@ -56,6 +62,10 @@ fn explain_kind(kind: MapKind) -> &'static str {
         MapKind::Needed => {
             "Attention of the decode stage on the tokens that the answer needs, in the mean over its steps: heads with \
              much of it read the answer off the prompt"
+        }
+        MapKind::Profile => {
+            "What every head is like, whatever the window: where its attention falls, on how many tokens, and what it \
+             shares with the next step, the layer below and its group"
         }
     }
 }

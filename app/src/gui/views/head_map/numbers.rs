@@ -10,7 +10,7 @@ pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
     view.shown()?;
     let derived = view.derived;
     match view.settings.choices.map_kind {
-        MapKind::Window | MapKind::Needed => Some(cells(&[derived.map()?])),
+        MapKind::Window | MapKind::Needed | MapKind::Profile => Some(cells(&[derived.map()?])),
         MapKind::InB => Some(cells(&[view.beside?.map()?])),
         MapKind::Beside => Some(cells(&[derived.map_between()?])),
         MapKind::SideBySide => Some(cells(&derived.side_by_side().iter().collect::<Vec<_>>())),
