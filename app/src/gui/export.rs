@@ -169,6 +169,7 @@ impl ExportSettings {
             budget: choices.budget,
             metric: choices.metric,
             profile: choices.profile,
+            margin: choices.margin,
             width: self.width,
             font_size: self.font_size,
             range: None,

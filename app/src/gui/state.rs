@@ -238,6 +238,8 @@ pub struct Choices {
     pub drift: DriftChoices,
     /// Which queries the view of query similarity profiles.
     pub queries: QueryPart,
+    /// How far apart windows may be over all samples to count as equally good, if they may at all.
+    pub margin: Option<f64>,
     /// Which number of the heads' profiles map and scatter show.
     pub profile: ProfileNumber,
     /// What the view of needed tokens shows.
@@ -269,6 +271,7 @@ impl Default for Choices {
             measure: MeasureOptions::default(),
             drift: DriftChoices::default(),
             queries: QueryPart::default(),
+            margin: Some(0.02),
             profile: ProfileNumber::default(),
             evidence: EvidencePart::default(),
             fidelity: FidelityChoices::default(),

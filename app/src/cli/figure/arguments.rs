@@ -9,7 +9,7 @@ use kvlens_analysis::Budget;
 use kvlens_analysis::profile::ProfileNumber;
 
 use super::super::args::at_least_one;
-use super::super::measure_arguments::{ComparingArguments, MetricChoice};
+use super::super::measure_arguments::{ComparingArguments, MetricChoice, above_zero};
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice};
 use crate::jobs::measure::DEFAULT_SWEEP;
 use crate::measurement::places::Sweep;
@@ -50,6 +50,10 @@ pub struct FigureArguments {
     /// What `profile` draws the metric against: a column of profile.parquet or neighbour.parquet
     #[arg(long, value_name = "NUMBER", default_value_t)]
     pub profile: ProfileNumber,
+    /// Also mark in head-difference and winner which windows are as good as each other: those whose difference lies
+    /// within so much of the metric, such as 0.02, with its whole interval
+    #[arg(long, value_name = "MARGIN", value_parser = above_zero)]
+    pub equivalent: Option<f64>,
     /// What the figure stands in, which fixes its width
     #[arg(long, visible_alias = "style", value_enum, default_value_t)]
     pub width: WidthChoice,
@@ -105,6 +109,7 @@ impl FigureArguments {
             budget: self.budget,
             metric: self.metric.0,
             profile: self.profile,
+            margin: self.equivalent,
             width: self.width,
             font_size: self.font_size.unwrap_or(self.width.font_size()),
             range: self.range.map(|Range(low, high)| (low, high)),
@@ -174,6 +179,7 @@ mod tests {
             budget: "5%".parse().unwrap(),
             metric: Metric::MassOfOracle,
             profile: ProfileNumber::default(),
+            margin: Some(0.02),
             width: WidthChoice::Double,
             font_size: 8.0,
             range: Some((-0.5, 0.5)),

@@ -81,6 +81,8 @@ pub enum LookCommand {
     SetDrift(DriftChoices),
     /// Show the layers' queries before or after the rotary embedding.
     SetQueries(QueryPart),
+    /// Let windows count as equally good that are so little apart over all samples, or none.
+    SetMargin(Option<f64>),
     /// Show another number of the heads' profiles in map and scatter.
     SetProfile(ProfileNumber),
     /// Show what heads keep of the needed tokens, or what all of them lose.
@@ -230,6 +232,11 @@ impl LookKind {
             }),
             Self::SetQueries => Offer::each(QueryPart::ALL, |part| {
                 Entry::new(part.label(), LookCommand::SetQueries(part)).of("Query similarity")
+            }),
+            Self::SetMargin => Offer::each([None, Some(0.01), Some(0.02), Some(0.05)], |margin| {
+                let text =
+                    margin.map_or("no margin".to_owned(), |margin| format!("within {margin}"));
+                Entry::new(text, LookCommand::SetMargin(margin)).of("Equally good")
             }),
             Self::SetProfile => Offer::each(ProfileNumber::ALL, |number| {
                 Entry::new(number.label(), LookCommand::SetProfile(number)).of("Head profile")

@@ -2,7 +2,7 @@
 
 use kvlens_analysis::Metric;
 use kvlens_analysis::profile::ProfileNumber;
-use kvlens_analysis::statistics::{HeadWinner, WindowValues, winners_by_head};
+use kvlens_analysis::statistics::{HeadDifference, HeadWinner, WindowValues, winners_by_head};
 
 use crate::gui::data::{SessionInfo, Shown};
 use crate::gui::head_numbers::{HeadNumber, needed_attention, needed_heads};
@@ -36,6 +36,8 @@ pub struct HeadMap {
     pub rankable_tokens: Vec<usize>,
     /// Whether a difference could as well be none, `[L, heads]`; empty where there are no samples to tell by.
     pub unresolved: Vec<bool>,
+    /// Whether a difference is shown to be within the margin, `[L, heads]`; empty without samples or a margin.
+    pub equivalent: Vec<bool>,
     /// Differs whenever the values do.
     pub version: u64,
 }
@@ -119,6 +121,7 @@ pub(super) fn sample_map(
         difference: minus.is_some(),
         values,
         unresolved: Vec::new(),
+        equivalent: Vec::new(),
         version,
     }
 }
@@ -161,6 +164,7 @@ fn decode_map(
         ceilings: Vec::new(),
         rankable_tokens: Vec::new(),
         unresolved: Vec::new(),
+        equivalent: Vec::new(),
         version,
     }
 }
@@ -177,6 +181,7 @@ pub(super) fn session_map(
     maps: &SessionMaps,
     window: &str,
     minus: Option<&str>,
+    margin: Option<f64>,
     version: u64,
 ) -> Option<HeadMap> {
     let mut values = maps.mean_of(window)?.to_vec();
@@ -187,7 +192,12 @@ pub(super) fn session_map(
     }
     let is_pair = |pair: &[String; 2]| pair[0] == window && Some(pair[1].as_str()) == minus;
     let tested = maps.key.pair.as_ref().is_some_and(is_pair);
-    let differences = maps.differences.iter().filter(|_| tested);
+    let differences = || maps.differences.iter().filter(|_| tested);
+    let equivalent = margin.map(|margin| {
+        let is_equivalent = |head: HeadDifference| head.difference.is_equivalent(margin);
+        let heads = differences().map(|head| head.is_some_and(is_equivalent));
+        heads.collect()
+    });
     let [layers, heads] = maps.shape;
     Some(HeadMap {
         title: title(window, minus),
@@ -203,7 +213,8 @@ pub(super) fn session_map(
             None => maps.ceiling_of(window).to_vec(),
         },
         rankable_tokens: Vec::new(),
-        unresolved: differences
+        equivalent: equivalent.unwrap_or_default(),
+        unresolved: differences()
             .map(|head| head.is_some_and(|head| !head.is_resolved()))
             .collect(),
         version,

@@ -13,6 +13,7 @@ use crate::measurement::MeasuredWindow;
 /// What maps show.
 #[derive(Clone, PartialEq)]
 pub(super) struct MapChoices {
+    margin: Option<f64>,
     kind: MapKind,
     scope: MapScope,
     metric: Metric,
@@ -54,6 +55,7 @@ impl Derived {
             kind: choices.map_kind,
             scope,
             metric: choices.metric,
+            margin: choices.margin,
             profile: choices.profile,
             window: window.label.clone(),
             minus: minus.map(|minus| minus.label.clone()),
@@ -88,7 +90,7 @@ impl Derived {
                 )),
                 MapScope::Session => {
                     let minus = minus.map(|minus| minus.label.as_str());
-                    maps::session_map(all?.0, &window.label, minus, version)
+                    maps::session_map(all?.0, &window.label, minus, choices.margin, version)
                 }
             };
             match choices.map_kind {

@@ -177,8 +177,10 @@ fn samples_ui(ui: &mut Ui, maps: &SessionMaps) {
 
 fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) {
     let per_cell = map.query_heads_per_cell;
+    verdicts_ui(ui, view, map);
     let selected = |cell: Cell| is_selected(view, per_cell, cell);
     let struck = |(layer, head): Cell| map.unresolved.get(layer * map.heads + head) == Some(&true);
+    let equal = |(layer, head): Cell| map.equivalent.get(layer * map.heads + head) == Some(&true);
     let matrix = Matrix {
         id: Id::unique("head map"),
         name: "Layer by head map".to_owned(),
@@ -200,6 +202,7 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
         diagonal: false,
         marks: Marks {
             hatched: &|cell| map.is_undefined(cell),
+            equal: &equal,
             ..marks(view, per_cell, &selected, &struck)
         },
     };
@@ -210,6 +213,37 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
             hover_ui(ui, view, map, cell);
         });
     }
+}
+
+/// How many heads a difference over samples speaks for the first window, for the second, for neither, or says nothing of.
+fn verdicts_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap) {
+    if map.unresolved.is_empty() {
+        return;
+    }
+    let heads = map.values.iter().zip(&map.unresolved).enumerate();
+    let (mut first, mut second, mut equal, mut open) = (0, 0, 0, 0);
+    for (index, (value, unresolved)) in heads.filter(|(_, (value, _))| !value.is_nan()) {
+        match map.equivalent.get(index) {
+            Some(true) => equal += 1,
+            _ if *unresolved => open += 1,
+            _ if *value > 0.0 => first += 1,
+            _ => second += 1,
+        }
+    }
+    let equal = view
+        .settings
+        .choices
+        .margin
+        .map_or(String::new(), |margin| {
+            format!("{equal} equal within {margin}, ")
+        });
+    ui.weak(format!(
+        "{first} heads above, {second} below, {equal}{open} not resolved"
+    ))
+    .on_hover_text(
+        "Equals sign: the whole paired 95 % interval lies within the margin, so the windows are as good as each other \
+         there. Struck through: the samples do not tell",
+    );
 }
 
 fn column_axis(query_heads_per_cell: usize) -> &'static str {
@@ -237,6 +271,7 @@ fn marks<'a>(
     Marks {
         selected,
         struck,
+        equal: &|_| false,
         hatched: &|_| false,
         pinned: view.settings.choices.pinned.map(cell),
         glowing: view.hover.head.map(cell),
@@ -300,8 +335,14 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
         }
     }
     forced_ui(ui, view, map);
-    if map.unresolved.get(index) == Some(&true) {
-        ui.label("not resolved over the samples");
+    match (view.settings.choices.margin, map.equivalent.get(index)) {
+        (Some(margin), Some(true)) => {
+            ui.label(format!("as good as each other within {margin}"));
+        }
+        _ if map.unresolved.get(index) == Some(&true) => {
+            ui.label("not resolved over the samples");
+        }
+        _ => {}
     }
     ui.weak("Click selects, right-click pins");
 }

@@ -57,6 +57,8 @@ pub struct FigureJob<'a> {
     pub metric: Metric,
     /// The number of the heads' profiles of the figure that shows one.
     pub profile: ProfileNumber,
+    /// How far apart windows may be to count as equivalent, if they may at all.
+    pub margin: Option<f64>,
     /// How windows and oracle are scored.
     pub options: MeasureOptions,
     /// How a window is swept through places.
@@ -154,6 +156,7 @@ impl<'a> FigureJob<'a> {
             budget: request.budget,
             metric: request.metric,
             profile: request.profile,
+            margin: request.margin,
             options: request.options,
             sweep: request.sweep,
             range: request.range,
@@ -439,9 +442,9 @@ impl<'a> FigureJob<'a> {
         let rows: Vec<FigureRow> = match self.kind {
             KindChoice::HeadDifference => {
                 let against = self.against.as_deref().unwrap_or_default();
-                difference_rows(&gathering.collection, &self.windows, against)?
+                difference_rows(&gathering.collection, &self.windows, against, self.margin)?
             }
-            KindChoice::Winner => winner_rows(&gathering.collection)?,
+            KindChoice::Winner => winner_rows(&gathering.collection, self.margin)?,
             KindChoice::Needle => needle_rows(&gathering.needles),
             KindChoice::HeadMap | KindChoice::Kl => {
                 let of_group = |(name, group): (String, &Gathered)| group.heads.rows(&name);

@@ -100,6 +100,12 @@ impl KindChoice {
         )
     }
 
+    /// Whether it marks what the samples tell apart.
+    #[must_use]
+    pub fn is_tested(self) -> bool {
+        matches!(self, Self::HeadDifference | Self::Winner)
+    }
+
     /// Whether it is drawn of sessions, and not of the tables that `kvlens fidelity` wrote.
     #[must_use]
     pub fn is_of_sessions(self) -> bool {

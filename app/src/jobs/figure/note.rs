@@ -25,6 +25,7 @@ impl Note<'_> {
         let parts = [
             self.compared(),
             self.marks(),
+            self.equivalent(),
             self.sample(),
             self.lines(),
             self.final_budgets(),
@@ -79,6 +80,17 @@ impl Note<'_> {
             ),
             _ => None,
         }
+    }
+
+    /// What an equals sign is, and how many there are.
+    fn equivalent(&self) -> Option<String> {
+        let margin = self.job.margin.filter(|_| self.job.kind.is_tested())?;
+        let found = self.rows.iter().filter(|row| row.equivalent == Some(true));
+        Some(format!(
+            "Equals sign: as good as each other, the whole 95 % interval within ±{margin} ({} of {} cells).",
+            found.count(),
+            self.rows.len()
+        ))
     }
 
     /// The ceilings of the windows that win anywhere, panel by panel.

@@ -89,6 +89,7 @@ impl WindowScatter {
             ceiling: None,
             samples: u32::try_from(samples).unwrap_or(u32::MAX),
             resolved: None,
+            equivalent: None,
         });
         rows.collect()
     }

@@ -35,6 +35,8 @@ pub struct FigureRequest {
     pub metric: Metric,
     /// The number of the heads' profiles of the figure that shows one.
     pub profile: ProfileNumber,
+    /// How far apart windows may be to count as equivalent, if they may at all.
+    pub margin: Option<f64>,
     /// Width of the page.
     pub width: WidthChoice,
     /// Size of the text in points.
@@ -84,6 +86,8 @@ impl FigureRequest {
         if self.kind == KindChoice::Profile {
             flag("--profile", vec![self.profile.to_string()]);
         }
+        let margin = self.margin.filter(|_| self.kind.is_tested());
+        flag("--equivalent", margin.iter().map(f64::to_string).collect());
         flag("--width", vec![self.width.name().to_owned()]);
         flag("--font-size", vec![self.font_size.to_string()]);
         if let Some((low, high)) = self.range {
@@ -206,6 +210,7 @@ pub(super) mod tests {
             budget: Budget::Tokens(64),
             metric: Metric::Recall,
             profile: ProfileNumber::default(),
+            margin: None,
             width: WidthChoice::Single,
             font_size: 7.0,
             range: None,

@@ -141,6 +141,7 @@ impl RecipeRequest {
                 .with_context(|| format!("the figure '{}' has no budget", figure.name))?,
             metric: figure.metric,
             profile: ProfileNumber::default(),
+            margin: None,
             width: WidthChoice::Single,
             font_size: FONT_SIZE,
             range: None,

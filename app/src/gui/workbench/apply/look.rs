@@ -54,6 +54,7 @@ impl Workbench {
             }
             LookCommand::SetDrift(drift) => choices.drift = drift,
             LookCommand::SetQueries(part) => choices.queries = part,
+            LookCommand::SetMargin(margin) => choices.margin = margin,
             LookCommand::SetProfile(number) => choices.profile = number,
             LookCommand::SetEvidence(part) => choices.evidence = part,
             LookCommand::SetFidelity(fidelity) => choices.fidelity = fidelity,
