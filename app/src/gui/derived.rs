@@ -11,6 +11,7 @@ pub mod fidelity;
 mod kept;
 mod maps;
 mod of_session;
+mod over_samples;
 mod pairs;
 mod profile;
 pub mod queries;
@@ -34,13 +35,15 @@ use super::state::{Choices, HeadAddress, HeatScale, TokenHeat};
 use super::views::Need;
 use crate::measurement::{MeasuredSample, MeasuredWindow};
 use bands::Bands;
-use curves::HeadGrid;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
+pub(super) use curves::{HeadGrid, chance, selected};
 pub use evidence::{EvidenceCurve, EvidenceCurves};
 use kept::kept_of_head;
 pub use kept::{EvidenceKept, KeptTokens};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use of_session::{MapKey, Maps};
+use over_samples::OverSamplesKey;
+pub use over_samples::{CurveOverSamples, OverSamples};
 use pairs::PairsKey;
 pub use pairs::{PairShares, WindowPairs};
 pub use profile::Scatter;
@@ -109,6 +112,7 @@ pub struct Derived {
     scatter: Query<ScatterKey, Option<Scatter>>,
     pairs: Query<PairsKey, Option<WindowPairs>>,
     evidence: Query<u64, EvidenceCurves>,
+    over_samples: Query<OverSamplesKey, OverSamples>,
     /// What the player's head keeps, `[T]`; nothing where it is the mean of heads, whose tokens are [`Self::kept`].
     player: Query<PlayerKey, Option<Vec<bool>>>,
     pinned: Query<CurveKey, Option<HeadCurve>>,

@@ -8,6 +8,7 @@ pub mod fidelity;
 pub mod places;
 pub mod profile;
 pub mod queries;
+pub mod session_curves;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use fidelity::{EvictedSession, FidelityPart, FidelityResults};
 use places::PlacesAnswer;
 use profile::ProfileAnswer;
 use queries::{InterventionsAnswer, QueriesAnswer};
+use session_curves::{SessionCurves, SessionCurvesKey};
 
 /// The sample that a question is about.
 #[derive(Clone, Debug)]
@@ -65,6 +67,8 @@ pub enum Question {
         /// The sample.
         sample: SamplePlace,
     },
+    /// Curves of every sample of a session, those that are known already among them.
+    SessionCurves(SessionCurves),
     /// What every head is like, with overlaps at budgets in tokens.
     Profile {
         /// The sample.
@@ -83,6 +87,7 @@ impl Question {
             Self::Places { .. } => QuestionKind::Places,
             Self::Queries { .. } => QuestionKind::Queries,
             Self::Profile { .. } => QuestionKind::Profile,
+            Self::SessionCurves(_) => QuestionKind::SessionCurves,
         }
     }
 }
@@ -100,6 +105,8 @@ pub enum QuestionKind {
     Queries,
     /// [`Question::Profile`].
     Profile,
+    /// [`Question::SessionCurves`].
+    SessionCurves,
     /// [`queries::InterventionsQuestion`].
     Interventions,
     /// [`fidelity::FidelityQuestion`].
@@ -115,6 +122,7 @@ impl QuestionKind {
             Self::Places => "Sweeping a window",
             Self::Queries => "Comparing queries",
             Self::Profile => "Profiling the heads",
+            Self::SessionCurves => "Averaging all samples",
             Self::Interventions => "Running the interventions",
             Self::Fidelity => "Measuring fidelity",
         }
@@ -136,6 +144,8 @@ pub enum Answer {
     Queries(Arc<QueriesAnswer>),
     /// To [`Question::Profile`].
     Profile(Arc<ProfileAnswer>),
+    /// To [`Question::SessionCurves`], as far as it is.
+    SessionCurves(Arc<SessionCurves>),
     /// To [`queries::InterventionsQuestion`].
     Interventions(Arc<InterventionsAnswer>),
     /// To [`fidelity::FidelityQuestion`].
@@ -197,6 +207,8 @@ pub struct Answers {
     pub queries: Query<SamplePlace, Arc<QueriesAnswer>>,
     /// To [`Question::Profile`].
     pub profile: Query<CurvesKey, Arc<ProfileAnswer>>,
+    /// To [`Question::SessionCurves`].
+    pub session_curves: Query<SessionCurvesKey, Arc<SessionCurves>>,
     /// To [`queries::InterventionsQuestion`].
     pub interventions: Query<SamplePlace, Arc<InterventionsAnswer>>,
     /// To every [`fidelity::FidelityQuestion`] about the session under one scoring.
@@ -221,6 +233,11 @@ impl Answers {
             Answer::Places(answer) => self.places.take(answer.key.clone(), answer, true),
             Answer::Queries(answer) => self.queries.take(answer.sample.clone(), answer, true),
             Answer::Profile(answer) => self.profile.take(answer.key.clone(), answer, true),
+            Answer::SessionCurves(curves) => {
+                let is_whole = curves.is_complete();
+                self.session_curves
+                    .take(curves.key.clone(), curves, is_whole);
+            }
             Answer::Interventions(answer) => {
                 self.interventions.take(answer.sample.clone(), answer, true);
             }
@@ -244,6 +261,7 @@ impl Answers {
             JobKey::Question(QuestionKind::Places) => &self.places,
             JobKey::Question(QuestionKind::Queries) => &self.queries,
             JobKey::Question(QuestionKind::Profile) => &self.profile,
+            JobKey::Question(QuestionKind::SessionCurves) => &self.session_curves,
             JobKey::Question(QuestionKind::Interventions) => &self.interventions,
             JobKey::Question(QuestionKind::Fidelity) => &self.fidelity,
             _ => return None,
@@ -259,6 +277,7 @@ impl Answers {
             JobKey::Question(QuestionKind::Places) => &mut self.places,
             JobKey::Question(QuestionKind::Queries) => &mut self.queries,
             JobKey::Question(QuestionKind::Profile) => &mut self.profile,
+            JobKey::Question(QuestionKind::SessionCurves) => &mut self.session_curves,
             JobKey::Question(QuestionKind::Interventions) => &mut self.interventions,
             JobKey::Question(QuestionKind::Fidelity) => &mut self.fidelity,
             _ => return None,
@@ -279,6 +298,7 @@ pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Res
         Question::Places { sample, key } => places::answer(&sample, key, reporter),
         Question::Queries { sample } => queries::answer(sample, reporter),
         Question::Profile { sample, key } => profile::answer(&sample, key, reporter),
+        Question::SessionCurves(known) => session_curves::answer(known, reporter),
     }
 }
 

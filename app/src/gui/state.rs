@@ -116,6 +116,33 @@ pub enum MapScope {
     Session,
 }
 
+/// What the curves over the budget are over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CurvesOver {
+    /// The heads of the sample on show.
+    #[default]
+    Sample,
+    /// The samples with the task and the place of the question of the one on show.
+    Group,
+    /// All finished samples of the session.
+    Session,
+}
+
+impl CurvesOver {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 3] = [Self::Sample, Self::Group, Self::Session];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Sample => "This sample",
+            Self::Group => "Its group",
+            Self::Session => "Whole session",
+        }
+    }
+}
+
 /// What colours the tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TokenHeat {
@@ -220,6 +247,8 @@ pub struct Choices {
     pub minus: Option<String>,
     /// Whether the curves stand layer by layer.
     pub by_layer: bool,
+    /// What the curves are over where they stand together.
+    pub curves_over: CurvesOver,
     /// Label of the window that the curves subtract.
     pub baseline: Option<String>,
     /// Labels of windows whose curves are hidden.
@@ -262,6 +291,7 @@ impl Default for Choices {
             window: None,
             minus: None,
             by_layer: false,
+            curves_over: CurvesOver::default(),
             baseline: None,
             hidden_windows: BTreeSet::new(),
             attention_scale: 1.0,
@@ -293,6 +323,15 @@ impl Choices {
             SelectionChange::Add | SelectionChange::Toggle => self.heads.extend(heads),
         }
         self.primary = heads.first().copied();
+    }
+
+    /// What the curves on show are over: layer by layer they are of one sample.
+    #[must_use]
+    pub fn shown_curves_over(&self) -> CurvesOver {
+        match self.by_layer {
+            true => CurvesOver::Sample,
+            false => self.curves_over,
+        }
     }
 
     /// What the map on show is over: that of two sessions, and attention itself, are of one sample.

@@ -14,7 +14,7 @@ use crate::gui::question_choices::{
     DriftChoices, DriftPart, EvidencePart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
 };
 use crate::gui::state::{
-    HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
+    CurvesOver, HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
 };
 use crate::gui::views::View;
 use crate::gui::views::scoring::{asking, question};
@@ -36,6 +36,8 @@ pub enum LookCommand {
     SetMetric(Metric),
     /// Show the curves layer by layer, or together.
     SetByLayer(bool),
+    /// Let the curves be of the sample on show, of its group or of all samples.
+    SetCurvesOver(CurvesOver),
     /// Change the selected heads.
     SelectHeads {
         /// The heads that were clicked or brushed.
@@ -137,6 +139,9 @@ impl LookKind {
                     Entry::new(text, LookCommand::SetByLayer(by)).of("Curves")
                 })
             }
+            Self::SetCurvesOver => Offer::each(CurvesOver::ALL, |over| {
+                Entry::new(over.label(), LookCommand::SetCurvesOver(over)).of("Curves over")
+            }),
             Self::SelectHeads => {
                 Offer::Elsewhere("heads are clicked in the map or typed in the inspector")
             }

@@ -40,7 +40,7 @@ impl PaneView for HeadsView {
     }
 
     fn needs(&self, _choices: &Choices) -> &'static [Need] {
-        &[Need::Heads, Need::Profile]
+        &[Need::Heads]
     }
 
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {

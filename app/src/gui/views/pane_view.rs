@@ -23,6 +23,8 @@ pub enum Need {
     Tokens,
     /// Ranks of oracle and window against each other.
     RankAgreement,
+    /// Curves over samples.
+    OverSamples,
     /// Curves layer by layer.
     LayerCurves,
     /// The attention of one head.

@@ -104,7 +104,10 @@ fn correlation(scatter: &Scatter) -> String {
     let heads = scatter.heads.len();
     match scatter.spearman.is_nan() {
         true => format!("{heads} heads"),
-        false => format!("Spearman {:+.2} over {heads} heads", scatter.spearman),
+        false => {
+            let correlation = format!("{:+.2}", scatter.spearman).replace('-', "−");
+            format!("Spearman {correlation} over {heads} heads")
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::gui::lanes::{JobKey, ModelRequest, ReadRequest};
 use crate::gui::question_choices::DriftPart;
 use crate::gui::questions::fidelity::{EvictedSession, FidelityQuestion};
 use crate::gui::questions::queries::InterventionsQuestion;
+use crate::gui::questions::session_curves::{SessionCurves, SessionCurvesKey};
 use crate::gui::questions::{
     AskedSample, CurvesKey, Question, QuestionKind, budgets_to_ask, drift, places, profile,
 };
@@ -19,10 +20,11 @@ use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::Need;
 
 /// Questions that may take long, and that views ask by themselves.
-const GIVING_WAY: [QuestionKind; 3] = [
+const GIVING_WAY: [QuestionKind; 4] = [
     QuestionKind::Drift,
     QuestionKind::Places,
     QuestionKind::Profile,
+    QuestionKind::SessionCurves,
 ];
 
 impl Workbench {
@@ -51,6 +53,16 @@ impl Workbench {
         if needs.contains(&Need::Profile) {
             self.ask_profile();
         }
+        if needs.contains(&Need::OverSamples) {
+            self.ask_session_curves();
+            let (choices, answers) = (&self.settings.choices, &self.data.answers);
+            if let Some(session) = &self.data.session {
+                self.derived
+                    .refresh_over_samples(&self.pool, session, choices, answers);
+            }
+        } else {
+            self.derived.let_over_samples_go();
+        }
         if needs.contains(&Need::Queries) {
             self.ask_queries();
             let heads = &self.settings.choices.heads;
@@ -78,7 +90,8 @@ impl Workbench {
             QuestionKind::Drift
             | QuestionKind::Places
             | QuestionKind::Queries
-            | QuestionKind::Profile => {
+            | QuestionKind::Profile
+            | QuestionKind::SessionCurves => {
                 self.retry(&JobKey::Question(kind));
             }
             QuestionKind::Interventions => self.ask_interventions(),
@@ -190,6 +203,25 @@ impl Workbench {
         });
         if self.data.answers.profile.from_lane(&key) {
             self.put(Question::Profile { sample, key });
+        }
+    }
+
+    /// Asks for the curves of every sample, and goes on with those that are known.
+    fn ask_session_curves(&mut self) {
+        let Some(session) = &self.data.session else {
+            return;
+        };
+        let key = SessionCurvesKey::of(session, &self.settings.choices);
+        if self.data.answers.session_curves.from_lane(&key) {
+            let held = self.data.answers.session_curves.held();
+            let held = held.filter(|(known, _)| **known == key);
+            let known = held.map(|(_, known)| SessionCurves::clone(known));
+            let known = known.unwrap_or(SessionCurves {
+                key,
+                samples: Vec::new(),
+                looked_at: 0,
+            });
+            self.put(Question::SessionCurves(known));
         }
     }
 

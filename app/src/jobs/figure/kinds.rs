@@ -61,7 +61,7 @@ kinds! {
     Cost, Cost, "cost", "The metric against the time that a window takes";
     Complementarity, Complementarity, "complementarity", "Share of the decode stage's top B that one window finds and another misses, for every two windows";
     Needle, Needle, "needle", "Score of the answers, and what each window keeps of the needle and foresees, by asked length and depth; with the folder that `kvlens fidelity` wrote beside the session also the score after each window's eviction";
-    Profile, Profile, "profile", "What the heads are like (--profile) against the metric at the budget, a dot per head and a panel per window, with the rank correlation";
+    Profile, Profile, "profile", "What the heads are like, by one number of their profiles, against the metric at the budget: a dot per head, a panel per window, with the rank correlation";
     Evidence, Evidence, "evidence", "Share of the needed tokens that a head keeps, and share that no head keeps, against the budget, a curve per window";
     RankDensity, RankDensity, "rank-density", "Where a window ranks the tokens that the decode stage ranks here or there, a panel per window";
     Attention, Attention, "attention", "Attention of one head's queries on the prompt: the decode stage's and each window's";

@@ -76,7 +76,7 @@ impl WindowScatter {
         };
         let correlation = spearman(&side(|point| point.0), &side(|point| point.1));
         let correlation = correlation.ok().filter(|found| !found.is_nan());
-        let words = correlation.map(|found| format!("Spearman {found:+.2}"));
+        let words = correlation.map(|found| format!("Spearman {found:+.2}").replace('-', "−"));
         let panel = joined(&[&self.label, group, words.as_deref().unwrap_or_default()]);
         let rows = points.into_iter().map(|(index, (x, y))| FigureRow {
             panel: panel.clone(),
@@ -128,7 +128,7 @@ mod tests {
             told,
             [("0.0", 0.25, 0.75), ("0.1", 0.5, 0.5), ("1.0", 0.75, 0.25)]
         );
-        assert_eq!(rows[0].panel, "last:8, facts, Spearman -1.00");
+        assert_eq!(rows[0].panel, "last:8, facts, Spearman −1.00");
         assert_eq!(rows[0].samples, 2);
     }
 }

@@ -54,6 +54,7 @@ impl Workbench {
             }
             LookCommand::SetDrift(drift) => choices.drift = drift,
             LookCommand::SetQueries(part) => choices.queries = part,
+            LookCommand::SetCurvesOver(over) => choices.curves_over = over,
             LookCommand::SetMargin(margin) => choices.margin = margin,
             LookCommand::SetProfile(number) => choices.profile = number,
             LookCommand::SetEvidence(part) => choices.evidence = part,
@@ -81,7 +82,7 @@ impl Workbench {
                 let table = HeadTable::of_choices(info, shown, choices, profile);
                 if let Some(number @ HeadNumber::Profile(_)) = words.unsaid(&table) {
                     let text = format!(
-                        "The heads have no {} yet; it is measured while the list of heads is in sight",
+                        "The heads have no {} yet: open the view Head profile, which measures it",
                         number.label()
                     );
                     return self.note(Severity::Warning, text);
