@@ -1,4 +1,5 @@
-//! When and where a window foresees: recall by decode step, by horizon, and by the place of the window.
+//! When and where a window foresees: recall by decode step, by horizon, and by the place of the window; and how long
+//! what a decode step attends to stays the same.
 
 use std::ops::Range;
 
@@ -12,11 +13,13 @@ use crate::scoring::{GroupReduction, Scoring};
 use crate::tokens::ForcedKeep;
 use crate::tops::HeadTops;
 
+mod persistence;
 mod places;
 mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use persistence::{StepOverlaps, overlap_of_steps};
 pub use places::{PlaceInput, PlacedRecall, recall_by_place};
 pub use steps::{DriftInput, recall_by_horizon, recall_by_step};
 

@@ -4,12 +4,19 @@
 //! retained mass is summed from. A retrieval head spends its attention on what the answer needs (Wu et al. 2024, arXiv
 //! 2404.15574); a streaming head spends it on the first and the last tokens (DuoAttention, arXiv 2410.10819).
 
+mod neighbours;
+mod number;
+mod stability;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use crate::importance::Importance;
 use crate::tokens::ForcedKeep;
+pub use neighbours::{HeadOverlaps, Neighbours};
+pub use number::ProfileNumber;
+pub use stability::{HeadNumberStability, NumberStability, ProfileSamples, SampleProfile};
 
 /// First and last tokens whose share is told: as StreamingLLM keeps them, with a window of SnapKV's width.
 pub const STREAMING: ForcedKeep = ForcedKeep {

@@ -18,7 +18,7 @@ pub use paired::{
     HeadDifference, PairedDifference, Verdict, paired_difference, paired_differences_by_head,
 };
 pub use sign_flip::{SIGN_FLIPS, sign_flip_p};
-pub use stability::{HeadStability, stability_by_head};
+pub use stability::{HeadStability, average_ranks, concordance, stability_by_head};
 pub use values::WindowValues;
 pub use winners::{HeadWinner, WIN_LEVEL, winners_by_head};
 

@@ -54,7 +54,10 @@ pub use needle::{
 };
 pub use output::TableOutput;
 pub use overlap::{OverlapRow, OverlapTable, overlap_rows};
-pub use profile::{ProfileRow, ProfileTable, profile_rows};
+pub use profile::{
+    NeighbourRow, NeighbourTable, ProfileRow, ProfileStabilityRow, ProfileStabilityTable,
+    ProfileTable, neighbour_rows, profile_rows, profile_stability_rows,
+};
 pub use questions::{
     AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, QueryRow,
     QueryTable,
@@ -87,8 +90,8 @@ pub use writer::{Table, TableWriter};
 ///
 /// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better. `fidelity` has it,
 /// too.
-/// `difference` has `margin` and `equivalent`. The tables `evidence`, `profile`, `needle` and
-/// `fidelity_needle` are new.
+/// `difference` has `margin` and `equivalent`. The tables `evidence`, `profile`, `neighbour`, `profile_stability`, `needle`
+/// and `fidelity_needle` are new.
 pub const SCHEMA_VERSION: &str = "5";
 
 /// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
@@ -114,6 +117,8 @@ pub fn declared() -> Vec<TableDeclaration> {
         QueryTable::declaration(),
         AllocationTable::declaration(),
         ProfileTable::declaration(),
+        NeighbourTable::declaration(),
+        ProfileStabilityTable::declaration(),
         FidelityTable::declaration(),
         FidelityStepsTable::declaration(),
         FidelitySummaryTable::declaration(),

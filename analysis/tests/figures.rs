@@ -17,6 +17,7 @@ fn row(panel: &str, series: &str, x: f64, value: f64) -> FigureRow {
         ceiling: None,
         samples: 8,
         resolved: None,
+        equivalent: None,
     }
 }
 
@@ -75,6 +76,26 @@ fn cells(panel: &str, series: impl Fn(usize, usize) -> &'static str) -> Vec<Figu
                 ..row(panel, series(layer, head), head as f64, value as f64 / 23.0)
             }
         })
+        .collect()
+}
+
+/// Two windows' 32 heads against what they are like.
+fn heads(number: fn(i32) -> f64) -> Vec<FigureRow> {
+    let of_window = |window: &'static str| {
+        (0..32).map(move |index| FigureRow {
+            low: None,
+            high: None,
+            ..row(
+                &format!("{window}, Spearman -0.25"),
+                &format!("{}.{}", index / 4, index % 4),
+                number(index),
+                f64::from(index * 5 % 32) / 31.0,
+            )
+        })
+    };
+    ["last:32", "laq++"]
+        .into_iter()
+        .flat_map(of_window)
         .collect()
 }
 
@@ -233,6 +254,9 @@ fn examples() -> Vec<(&'static str, FigureKind, Vec<FigureRow>, FigureText)> {
         ("fidelity", FigureKind::Fidelity, fidelity().collect(), text("budget (tokens)", "steps with the full cache's token")),
         ("fidelity-recall", FigureKind::FidelityRecall, against_recall.collect(), text("recall of the window's queries", "steps with the full cache's token")),
         ("depth", FigureKind::Depth, depth.collect(), text("depth in the prompt (share of it)", "needed tokens kept at 64 tokens")),
+        ("profile", FigureKind::Profile, heads(|index| (index * 7 % 32) as f64 / 31.0), text("share of the last 32 tokens", "recall at 64 tokens")),
+        ("profile-of-counts", FigureKind::Profile, heads(|index| 2_f64.powi(index % 9) * 1.1), FigureText { counts: true, ..text("tokens for 90 % of the mass", "recall at 64 tokens") }),
+        ("evidence", FigureKind::Evidence, [curves("kept by a head"), curves("lost at every head")].concat(), text("budget (tokens)", "share of the needed tokens")),
         ("rank-density", FigureKind::RankDensity, square(|_, _| ""), placed(text("rank by the decode stage", "share of these tokens"))),
         ("attention", FigureKind::Attention, attention.collect(), placed(text("prompt token", "attention weight (power of ten)"))),
         ("tokens", FigureKind::Tokens, fates, placed(text("24 tokens on a line", ""))),
@@ -375,6 +399,52 @@ fn grey_tells_which_side_a_difference_lies_on() {
             (CellSign::Stroke, Some(Beyond::Above)),
         ]
     );
+}
+
+#[test]
+fn what_is_shown_to_be_equal_has_a_sign_of_its_own() {
+    let mut rows = cells("laq minus last", |_, _| "laq");
+    for row in &mut rows {
+        row.resolved = Some(false);
+        row.value = -0.01;
+    }
+    rows[1].equivalent = Some(true);
+    rows[2].equivalent = Some(false);
+    let (text, style) = (FigureText::default(), PageStyle::default());
+    for (kind, others) in [
+        (FigureKind::HeadDifference, Some(CellSign::Falling)),
+        (FigureKind::Winner, None),
+    ] {
+        let chart = chart(kind, &rows, &text, &style).unwrap();
+        let signs: Vec<CellSign> = chart.panels[0]
+            .marks
+            .iter()
+            .map(|mark| match mark {
+                Mark::Cell { sign, .. } => *sign,
+                _ => panic!("a map has cells"),
+            })
+            .collect();
+        assert_eq!(signs[1], CellSign::Equal);
+        for sign in [signs[0], signs[2]] {
+            assert_ne!(sign, CellSign::Equal);
+            assert!(others.is_none_or(|other| other == sign));
+        }
+    }
+}
+
+#[test]
+fn a_dot_of_a_profile_stands_at_its_own_numbers() {
+    let rows = heads(|index| f64::from(index) / 31.0);
+    let (text, style) = (FigureText::default(), PageStyle::default());
+    let chart = chart(FigureKind::Profile, &rows, &text, &style).unwrap();
+    assert_eq!(chart.panels.len(), 2);
+    let dots = chart.panels[0].marks.iter().map(|mark| match mark {
+        Mark::Dot { x, y, .. } => (*x, *y),
+        _ => panic!("a scatter has dots"),
+    });
+    let dots: Vec<(f64, f64)> = dots.collect();
+    assert_eq!(dots.len(), 32);
+    assert_eq!(dots[31], (1.0, f64::from(31 * 5 % 32) / 31.0));
 }
 
 #[test]

@@ -171,6 +171,8 @@ pub enum CellSign {
     Falling,
     /// A level stroke: a value below zero, which grey alone does not tell from one above.
     Minus,
+    /// Two level strokes: a difference that is shown to be none to speak of.
+    Equal,
     /// A series' marker.
     Marker(Marker),
 }

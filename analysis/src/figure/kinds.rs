@@ -60,6 +60,10 @@ pub enum FigureKind {
     FidelityRecall,
     /// A needle grid: values by length and depth, a panel per window and value.
     Needle,
+    /// What heads are like against a metric, a dot per head and a panel per window.
+    Profile,
+    /// What becomes of the needed tokens against the budget, a curve per window.
+    Evidence,
 }
 
 /// The words and limits of a figure.
@@ -73,6 +77,8 @@ pub struct FigureText {
     pub names: Vec<String>,
     /// The ends of the value axis or the colour bar, instead of the kind's own.
     pub range: Option<(f64, f64)>,
+    /// Whether the horizontal axis is one of counts, which is logarithmic where there is a choice.
+    pub counts: bool,
     /// A line under the figure.
     pub note: Option<String>,
 }
@@ -100,6 +106,7 @@ pub fn chart(
         | FigureKind::Place
         | FigureKind::Depth
         | FigureKind::Fidelity
+        | FigureKind::Evidence
         | FigureKind::Allocation => curves::chart(kind, &figure),
         FigureKind::HeadMap | FigureKind::HeadDifference | FigureKind::Kl => {
             maps::chart(kind, &figure)
@@ -112,6 +119,7 @@ pub fn chart(
         FigureKind::Winner => maps::winners(&figure),
         FigureKind::HitRate | FigureKind::Queries => dots::bars(&figure),
         FigureKind::Cost => dots::cost(&figure),
+        FigureKind::Profile => dots::heads(&figure),
         FigureKind::FidelityRecall => dots::against_recall(&figure),
     })
 }

@@ -205,6 +205,14 @@ fn draw_cell(
             let ends = vec![(center - reach, middle), (center + reach, middle)];
             scene.line(ends, Stroke::solid(ink, 0.5));
         }
+        CellSign::Equal => {
+            let (reach, apart) = (0.2 * width.min(height), 0.09 * width.min(height));
+            let (center, middle) = (0.5 * (left + right), 0.5 * (top + bottom));
+            for y in [middle - apart, middle + apart] {
+                let ends = vec![(center - reach, y), (center + reach, y)];
+                scene.line(ends, Stroke::solid(ink, 0.5));
+            }
+        }
         CellSign::Marker(marker) => {
             let middle = (0.5 * (left + right), 0.5 * (top + bottom));
             let radius = (0.25 * width.min(height)).min(1.5 * MARKER_RADIUS);

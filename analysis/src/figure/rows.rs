@@ -183,6 +183,7 @@ impl SeriesPoint {
             ceiling: ceilings.and_then(mean),
             samples: u32::try_from(values.len()).unwrap_or(u32::MAX),
             resolved: None,
+            equivalent: None,
         }
     }
 }

@@ -85,12 +85,11 @@ pub fn paired_difference(
 }
 
 impl PairedDifference {
-    /// Whether the two sides are as good as each other within a margin: the whole interval lies between `-margin` and
-    /// `margin`. That is two one-sided tests (Schuirmann 1987), each at half of what an interval of [`LEVEL`](super::LEVEL) leaves
-    /// out. Without an interval nothing is claimed.
+    /// Whether the two sides are as good as each other within a margin ([`Interval::is_within`]). Without an interval
+    /// nothing is claimed.
     pub fn is_equivalent(&self, margin: f64) -> bool {
         self.interval
-            .is_some_and(|Interval { low, high }| -margin < low && high < margin)
+            .is_some_and(|interval| interval.is_within(margin))
     }
 }
 

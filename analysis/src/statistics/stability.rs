@@ -39,25 +39,14 @@ pub fn stability_by_head(values: &WindowValues) -> Vec<Option<HeadStability>> {
 
 /// The stability of `[samples][windows]`.
 fn stability(by_sample: &[Vec<f64>]) -> HeadStability {
-    let (samples, windows) = (
-        by_sample.len() as f64,
-        by_sample.first().map_or(0, Vec::len),
-    );
+    let windows = by_sample.first().map_or(0, Vec::len);
     let mut votes = vec![0.0; windows];
-    let mut rank_sums = vec![0.0; windows];
-    let mut tied = 0.0;
     for sample in by_sample {
         let best = sample.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let vote = 1.0 / sample.iter().filter(|&&value| value == best).count() as f64;
-        for (window, &value) in sample.iter().enumerate() {
-            if value == best {
-                votes[window] += vote;
-            }
-            let equal = sample.iter().filter(|&&other| other == value).count() as f64;
-            let above = sample.iter().filter(|&&other| other > value).count() as f64;
-            rank_sums[window] += above + 0.5 * (equal + 1.0);
-            // Each of `t` tied windows adds t^2 - 1: together the t^3 - t of the definition.
-            tied += equal * equal - 1.0;
+        let winners = sample.iter().zip(&mut votes);
+        for (_, votes) in winners.filter(|(value, _)| **value == best) {
+            *votes += vote;
         }
     }
     let (mut best, mut most) = (0, 0.0);
@@ -66,19 +55,59 @@ fn stability(by_sample: &[Vec<f64>]) -> HeadStability {
             (best, most) = (window, count);
         }
     }
-    let count = windows as f64;
+    HeadStability {
+        best,
+        share: most / by_sample.len() as f64,
+        concordance: concordance(by_sample),
+    }
+}
+
+/// Kendall's coefficient of concordance W of what every sample ranks alike or not, `[samples][things]`, corrected for
+/// ties; NaN for fewer than two things, or where every sample holds all of them equal. No value may be NaN.
+pub fn concordance(by_sample: &[Vec<f64>]) -> f64 {
+    let things = by_sample.first().map_or(0, Vec::len);
+    let mut rank_sums = vec![0.0; things];
+    let mut tied = 0.0;
+    for sample in by_sample {
+        let ranks = average_ranks(sample);
+        for (sum, rank) in rank_sums.iter_mut().zip(&ranks) {
+            *sum += rank;
+        }
+        tied += ties(&ranks);
+    }
+    let (samples, count) = (by_sample.len() as f64, things as f64);
     let middle = 0.5 * samples * (count + 1.0);
     let spread: f64 = rank_sums.iter().map(|sum| (sum - middle).powi(2)).sum();
     let largest = samples * (samples * (count.powi(3) - count) - tied);
-    HeadStability {
-        best,
-        share: most / samples,
-        concordance: if largest > 0.0 {
-            (12.0 * spread / largest).min(1.0)
-        } else {
-            f64::NAN
-        },
+    match largest > 0.0 {
+        true => (12.0 * spread / largest).min(1.0),
+        false => f64::NAN,
     }
+}
+
+/// Ranks from 1 for the lowest value; equal ones share the mean of theirs. No value may be NaN.
+pub fn average_ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut before = 0;
+    for equal in order.chunk_by(|&a, &b| values[a] == values[b]) {
+        let rank = before as f64 + 0.5 * (equal.len() as f64 + 1.0);
+        for &index in equal {
+            ranks[index] = rank;
+        }
+        before += equal.len();
+    }
+    ranks
+}
+
+/// The sum of `t^3 - t` over runs of `t` equal ranks.
+fn ties(ranks: &[f64]) -> f64 {
+    let mut sorted = ranks.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let runs = sorted.chunk_by(|a, b| a == b);
+    runs.map(|run| (run.len() as f64).powi(3) - run.len() as f64)
+        .sum()
 }
 
 #[cfg(test)]

@@ -30,6 +30,15 @@ pub struct HeadWinner {
     pub resolved: bool,
 }
 
+impl HeadWinner {
+    /// Whether the runner-up is as good within a margin ([`Interval::is_within`]): the whole interval of the lead lies
+    /// below it. Without an interval nothing is claimed.
+    pub fn is_equivalent(&self, margin: f64) -> bool {
+        self.interval
+            .is_some_and(|interval| interval.is_within(margin))
+    }
+}
+
 /// The winner of every head, `[heads]`; higher values win. None of a head that is undefined for a window or a
 /// sample; such heads do not count in the correction either.
 ///

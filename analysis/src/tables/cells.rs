@@ -78,6 +78,9 @@ cell!([] HeadKind, "text", false, StringChunked, from_iter_values, |cell| cell.n
 cell!([] Metric, "text", false, StringChunked, from_iter_values, |cell| cell.column());
 cell!([] Contrast, "text", false, StringChunked, from_iter_values, |cell| cell.name());
 cell!([] Budget, "text", false, StringChunked, from_iter_values, |cell| cell.to_string());
+cell!([] Option<Budget>, "text", true, StringChunked, from_iter_options, |cell| {
+    cell.map(|budget| budget.to_string())
+});
 
 /// Both ends of an interval.
 impl Cells for Option<Interval> {

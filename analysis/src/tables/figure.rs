@@ -26,5 +26,7 @@ table! {
         samples: u32,
         /// Whether a difference or a win is resolved, where the figure is about one.
         resolved: Option<bool>,
+        /// Whether its whole interval lies within a margin that was set, where the figure is about one.
+        equivalent: Option<bool>,
     }
 }

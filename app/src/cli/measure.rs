@@ -53,6 +53,7 @@ pub fn measured_text(request: &MeasureRequest, cancel: &Cancel) -> Result<String
     let outcome = measure(request, &mut progress, cancel);
     progress.end();
     let measured = outcome?;
-    let text = recall_table::text(&measured, &request.budgets, &request.pairs)?;
+    let (budgets, pairs) = (&request.budgets, &request.pairs);
+    let text = recall_table::text(&measured, budgets, pairs, request.margin)?;
     Ok(format!("{text}\n{}\n", cost_table::text(&measured.costs)))
 }

@@ -194,7 +194,7 @@ impl ScoringArguments {
 }
 
 /// A number above zero.
-fn above_zero(text: &str) -> Result<f64, String> {
+pub(super) fn above_zero(text: &str) -> Result<f64, String> {
     let number = text
         .parse()
         .ok()

@@ -16,18 +16,25 @@ use crate::measurement::words::CEILING;
 
 /// Columns that still leave room for a window's label at [`WIDTH`](super::grid::WIDTH).
 const BUDGETS_ACROSS: usize = 6;
+/// Behind a difference that is shown to be within the margin.
+const EQUIVALENT: char = '=';
 /// Behind a difference that is not resolved.
 const NOT_RESOLVED: char = '≈';
 /// Copies of samples that are named before the rest is only counted.
 const NAMED_DUPLICATES: usize = 6;
 
-/// What is printed of a measurement. `asked` are the budgets that were typed.
+/// What is printed of a measurement. `asked` are the budgets that were typed, `margin` is what counts as no difference.
 ///
 /// # Errors
 /// Refusals of the statistics.
-pub fn text(measured: &Measured, asked: &[Budget], pairs: &Pairs) -> Result<String> {
+pub fn text(
+    measured: &Measured,
+    asked: &[Budget],
+    pairs: &Pairs,
+    margin: Option<f64>,
+) -> Result<String> {
     let collection = &measured.collection;
-    let report = Report::of(measured, asked, pairs)?;
+    let report = Report::of(measured, asked, pairs, margin)?;
     let mut text = wrapped(&measured.options.compared());
     text.push_str("\nMean recall of the decode stage's top tokens, by budget\n");
     for entry in collection.groups() {
@@ -42,6 +49,7 @@ pub fn text(measured: &Measured, asked: &[Budget], pairs: &Pairs) -> Result<Stri
 
 struct Report<'a> {
     asked: &'a [Budget],
+    margin: Option<f64>,
     metric: Metric,
     several_models: bool,
     /// Of recall; the decode stage first.
@@ -54,7 +62,12 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(measured: &'a Measured, asked: &'a [Budget], pairs: &Pairs) -> Result<Self> {
+    fn of(
+        measured: &'a Measured,
+        asked: &'a [Budget],
+        pairs: &Pairs,
+        margin: Option<f64>,
+    ) -> Result<Self> {
         let Measured {
             collection, decode, ..
         } = measured;
@@ -72,6 +85,7 @@ impl<'a> Report<'a> {
         }
         Ok(Self {
             asked,
+            margin,
             metric: collection.metric(),
             several_models: several_models(collection),
             recall: with_decode(Metric::Recall),
@@ -247,7 +261,7 @@ impl<'a> Report<'a> {
         let difference = |wanted: &str, budget| {
             let mut pairs = pairs.iter();
             let found = pairs.find(|pair| label(pair) == wanted && pair.budget == budget);
-            found.map_or_else(dash, |pair| difference_cell(pair))
+            found.map_or_else(dash, |pair| difference_cell(pair, self.margin))
         };
         let tables = self.asked.chunks(BUDGETS_ACROSS);
         tables
@@ -276,6 +290,12 @@ impl<'a> Report<'a> {
                 " Differences are paired by sample, those of places by document; {NOT_RESOLVED} not resolved: the \
                  interval spans zero, or p is above 0.05 (with fewer than six samples it cannot fall below)."
             );
+            if let Some(margin) = self.margin {
+                let _ = write!(
+                    notes,
+                    " {EQUIVALENT} as good as each other: the whole interval lies within ±{margin}."
+                );
+            }
         }
         format!("\n{}", wrapped(&notes))
     }
@@ -326,8 +346,10 @@ fn cell(summary: &GroupSummary<'_>) -> String {
     cell
 }
 
-fn difference_cell(pair: &PairedMap<'_>) -> String {
+fn difference_cell(pair: &PairedMap<'_>, margin: Option<f64>) -> String {
+    let is_equivalent = margin.is_some_and(|margin| pair.overall.is_equivalent(margin));
     let mark = match pair.overall.verdict {
+        _ if is_equivalent => EQUIVALENT,
         Verdict::NotResolved => NOT_RESOLVED,
         Verdict::FirstHigher | Verdict::SecondHigher => ' ',
     };

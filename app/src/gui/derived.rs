@@ -6,10 +6,14 @@
 mod bands;
 mod curves;
 pub mod drift;
+mod evidence;
 pub mod fidelity;
 mod kept;
 mod maps;
 mod of_session;
+mod over_samples;
+mod pairs;
+mod profile;
 pub mod queries;
 mod ranks;
 mod text;
@@ -25,17 +29,25 @@ use super::command::Hover;
 use super::data::{SessionInfo, Shown};
 use super::head_numbers::HeadTable;
 use super::query::{Pool, Query};
+use super::questions::profile::ProfileAnswer;
 use super::session_maps::SessionMaps;
 use super::state::{Choices, HeadAddress, HeatScale, TokenHeat};
 use super::views::Need;
 use crate::measurement::{MeasuredSample, MeasuredWindow};
 use bands::Bands;
-use curves::HeadGrid;
 pub use curves::{HeadCurve, LayerCurves, WindowBands};
+pub(super) use curves::{HeadGrid, chance, selected};
+pub use evidence::{EvidenceCurve, EvidenceCurves};
 use kept::kept_of_head;
 pub use kept::{EvidenceKept, KeptTokens};
 pub use maps::{HeadMap, WinnerMap, is_tie};
 use of_session::{MapKey, Maps};
+use over_samples::OverSamplesKey;
+pub use over_samples::{CurveOverSamples, OverSamples};
+use pairs::PairsKey;
+pub use pairs::{PairShares, WindowPairs};
+pub use profile::Scatter;
+use profile::ScatterKey;
 pub use ranks::RankAgreement;
 pub use tokens::{TokenScores, TokenShade};
 
@@ -65,6 +77,8 @@ pub struct Wanted<'a> {
     pub choices: &'a Choices,
     /// Maps over all samples under these choices, with their version.
     pub all: Option<(&'a SessionMaps, u64)>,
+    /// What the heads of the sample are like, as far as that was asked, with its version.
+    pub profile: Option<(&'a ProfileAnswer, u64)>,
     /// What the views in sight need.
     pub needs: &'a BTreeSet<Need>,
 }
@@ -94,7 +108,11 @@ pub struct Derived {
     bands: Query<HeadsKey, Bands>,
     maps: Query<MapKey, Maps>,
     between: Query<(u64, u64), Option<HeadMap>>,
-    heads: Query<(u64, String, usize), HeadTable>,
+    heads: Query<(u64, u64, String, usize), HeadTable>,
+    scatter: Query<ScatterKey, Option<Scatter>>,
+    pairs: Query<PairsKey, Option<WindowPairs>>,
+    evidence: Query<u64, EvidenceCurves>,
+    over_samples: Query<OverSamplesKey, OverSamples>,
     /// What the player's head keeps, `[T]`; nothing where it is the mean of heads, whose tokens are [`Self::kept`].
     player: Query<PlayerKey, Option<Vec<bool>>>,
     pinned: Query<CurveKey, Option<HeadCurve>>,
@@ -142,11 +160,17 @@ impl Derived {
         self.refresh_curves(pool, wanted, window);
         self.refresh_maps(wanted, [Some(window), minus]);
         if wanted.needs.contains(&Need::Heads) {
-            let key = (shown.version, window.label.clone(), self.budget_index);
             let at = self.budget_index;
-            self.heads
-                .at_once(key, |_| HeadTable::of(wanted.info, shown, window, at));
+            let profile_version = wanted.profile.map_or(0, |(_, version)| version);
+            let key = (shown.version, profile_version, window.label.clone(), at);
+            let profile = wanted.profile.map(|(profile, _)| profile);
+            self.heads.at_once(key, |_| {
+                HeadTable::of(wanted.info, shown, window, at, profile)
+            });
         }
+        self.refresh_scatter(wanted, window);
+        self.refresh_pairs(pool, wanted, window);
+        self.refresh_evidence(pool, wanted);
         self.refresh_text(pool, wanted, window);
         if wanted.needs.contains(&Need::Player) {
             let budget = self.budget_tokens();

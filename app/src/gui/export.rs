@@ -168,6 +168,8 @@ impl ExportSettings {
             heads,
             budget: choices.budget,
             metric: choices.metric,
+            profile: choices.profile,
+            margin: choices.margin,
             width: self.width,
             font_size: self.font_size,
             range: None,
@@ -182,7 +184,10 @@ impl ExportSettings {
     fn windows<'a>(&self, of: &FigureOf<'a>, choices: &Choices) -> Vec<String> {
         let is_of_one = match self.kind {
             KindChoice::HeadMap | KindChoice::HeadDifference => choices.map_kind == MapKind::Window,
-            KindChoice::RankDensity | KindChoice::Attention | KindChoice::Tokens => true,
+            KindChoice::RankDensity
+            | KindChoice::Profile
+            | KindChoice::Attention
+            | KindChoice::Tokens => true,
             _ => false,
         };
         let named =

@@ -2,10 +2,12 @@
 
 use kvlens_analysis::Metric;
 use kvlens_analysis::evidence::evidence_attention;
+use kvlens_analysis::profile::ProfileNumber;
 use serde::{Deserialize, Serialize};
 
 use super::data::{SessionInfo, Shown};
 use super::derived::{budget_grid, chosen_window};
+use super::questions::profile::ProfileAnswer;
 use super::state::{Choices, HeadAddress};
 use crate::measurement::MeasuredWindow;
 use crate::measurement::head_values::spread;
@@ -18,12 +20,16 @@ pub enum HeadNumber {
     NeededAttention,
     /// A metric of the chosen window at the budget.
     Metric(Metric),
+    /// What the head is like, whatever the window.
+    Profile(ProfileNumber),
 }
 
 impl HeadNumber {
     /// Every number, in the order of the list's columns.
     pub fn all() -> impl Iterator<Item = Self> {
-        std::iter::once(Self::NeededAttention).chain(Metric::ALL.map(Self::Metric))
+        std::iter::once(Self::NeededAttention)
+            .chain(Metric::ALL.map(Self::Metric))
+            .chain(ProfileNumber::ALL.map(Self::Profile))
     }
 
     /// The name in scripts and in what is typed.
@@ -33,6 +39,7 @@ impl HeadNumber {
             Self::NeededAttention => "needed",
             Self::Metric(Metric::EvidenceKept) => "needed_kept",
             Self::Metric(metric) => metric.column(),
+            Self::Profile(number) => number.column(),
         }
     }
 
@@ -42,6 +49,7 @@ impl HeadNumber {
         match self {
             Self::NeededAttention => "decode attention on needed tokens",
             Self::Metric(metric) => metric.label(),
+            Self::Profile(number) => number.label(),
         }
     }
 
@@ -49,7 +57,7 @@ impl HeadNumber {
     #[must_use]
     pub fn higher_is_better(self) -> bool {
         match self {
-            Self::NeededAttention => true,
+            Self::NeededAttention | Self::Profile(_) => true,
             Self::Metric(metric) => metric.higher_is_better(),
         }
     }
@@ -65,7 +73,7 @@ impl HeadNumber {
             Self::Metric(Metric::HitRate) => "hits",
             Self::Metric(Metric::KeptRecall) => "kept",
             Self::Metric(Metric::OutputError) => "error",
-            Self::Metric(_) => "",
+            Self::Metric(_) | Self::Profile(_) => "",
         };
         Self::all().find(|number| {
             let names = [number.name(), number.label(), also(*number)];
@@ -113,7 +121,10 @@ impl HeadTable {
         shown: &Shown,
         window: &MeasuredWindow,
         budget_index: usize,
+        profile: Option<&ProfileAnswer>,
     ) -> Self {
+        let budgets = &window.comparison.budgets;
+        let budget_tokens = budgets.get(budget_index).copied().unwrap_or(0);
         let column = |number: HeadNumber| {
             let (values, heads) = match number {
                 HeadNumber::NeededAttention => (needed_attention(shown), needed_heads(shown)),
@@ -122,6 +133,13 @@ impl HeadTable {
                     let values = comparison.metric_map(metric, budget_index);
                     (values, comparison.heads)
                 }
+                HeadNumber::Profile(number) => match profile {
+                    Some(profile) => {
+                        let values = profile.column(number, budget_tokens);
+                        (values, profile.heads_per_layer)
+                    }
+                    None => (Vec::new(), 1),
+                },
             };
             spread(&values, heads, info.query_heads)
         };
@@ -133,12 +151,17 @@ impl HeadTable {
 
     /// What the choices show of a sample: the chosen window, at the budget.
     #[must_use]
-    pub fn of_choices(info: &SessionInfo, shown: &Shown, choices: &Choices) -> Self {
+    pub fn of_choices(
+        info: &SessionInfo,
+        shown: &Shown,
+        choices: &Choices,
+        profile: Option<&ProfileAnswer>,
+    ) -> Self {
         let tokens = shown.sample.record.prompt_ids.len();
         let at = budget_grid(tokens).map(|grid| grid.nearest_index(choices.budget.tokens(tokens)));
         let window = chosen_window(&shown.sample, choices);
         window.map_or_else(Self::default, |window| {
-            Self::of(info, shown, window, at.unwrap_or(0))
+            Self::of(info, shown, window, at.unwrap_or(0), profile)
         })
     }
 

@@ -100,6 +100,14 @@ impl HeadWords {
         are_places.then(|| self.places.iter().copied().collect())
     }
 
+    /// The first number that the words are about and no head has.
+    #[must_use]
+    pub fn unsaid(&self, table: &HeadTable) -> Option<HeadNumber> {
+        let numbers = self.conditions.iter().map(|condition| condition.number);
+        let ranked = self.rank.and_then(|rank| rank.number);
+        numbers.chain(ranked).find(|number| !table.says(*number))
+    }
+
     /// The heads that were meant, the first by rank first; `shown` is the metric that `worst 10` is about.
     #[must_use]
     pub fn choose(&self, table: &HeadTable, shown: HeadNumber) -> Vec<HeadAddress> {

@@ -224,10 +224,24 @@ impl Layout {
 
 /// Curves and map above the tokens; numbers and tables at the right.
 fn explore(tiles: &mut Tiles<Pane>) -> TileId {
-    let recall = tabs(tiles, &[Pane::RECALL, Pane::RANK_AGREEMENT, Pane::COST]);
+    let recall = tabs(
+        tiles,
+        &[
+            Pane::RECALL,
+            Pane::RANK_AGREEMENT,
+            Pane::COMPLEMENTARITY,
+            Pane::COST,
+        ],
+    );
     let map = tabs(
         tiles,
-        &[Pane::HEAD_MAP, Pane::HEADS, Pane::ATTENTION, Pane::NEEDLE],
+        &[
+            Pane::HEAD_MAP,
+            Pane::HEADS,
+            Pane::PROFILE,
+            Pane::ATTENTION,
+            Pane::NEEDLE,
+        ],
     );
     let tokens = tabs(
         tiles,
@@ -237,6 +251,7 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
             Pane::DRIFT,
             Pane::QUERIES,
             Pane::FIDELITY,
+            Pane::EVIDENCE,
         ],
     );
     let inspector = tabs(tiles, &[Pane::INSPECTOR]);
@@ -254,17 +269,24 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
 /// Four plots at once, everything else in tabs below.
 fn compare(tiles: &mut Tiles<Pane>) -> TileId {
     let recall = tabs(tiles, &[Pane::RECALL]);
-    let map = tabs(tiles, &[Pane::HEAD_MAP, Pane::HEADS, Pane::NEEDLE]);
+    let map = tabs(
+        tiles,
+        &[Pane::HEAD_MAP, Pane::HEADS, Pane::PROFILE, Pane::NEEDLE],
+    );
     let ranks = tabs(
         tiles,
         &[
             Pane::RANK_AGREEMENT,
+            Pane::COMPLEMENTARITY,
             Pane::DRIFT,
             Pane::QUERIES,
             Pane::ATTENTION,
         ],
     );
-    let cost = tabs(tiles, &[Pane::COST, Pane::FIDELITY, Pane::INSPECTOR]);
+    let cost = tabs(
+        tiles,
+        &[Pane::COST, Pane::FIDELITY, Pane::EVIDENCE, Pane::INSPECTOR],
+    );
     let below = tabs(
         tiles,
         &[
@@ -295,6 +317,7 @@ fn teach(tiles: &mut Tiles<Pane>) -> TileId {
             Pane::QUERIES,
             Pane::FIDELITY,
             Pane::COST,
+            Pane::EVIDENCE,
         ],
     );
     let plot = tabs(
@@ -304,8 +327,10 @@ fn teach(tiles: &mut Tiles<Pane>) -> TileId {
             Pane::ATTENTION,
             Pane::HEAD_MAP,
             Pane::HEADS,
+            Pane::PROFILE,
             Pane::NEEDLE,
             Pane::RANK_AGREEMENT,
+            Pane::COMPLEMENTARITY,
         ],
     );
     let numbers = tabs(

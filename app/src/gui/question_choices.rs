@@ -49,6 +49,30 @@ impl Default for DriftChoices {
     }
 }
 
+/// What the view of needed tokens shows of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EvidencePart {
+    /// The share that a head keeps.
+    #[default]
+    Kept,
+    /// The share that no head keeps.
+    LostEverywhere,
+}
+
+impl EvidencePart {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 2] = [Self::Kept, Self::LostEverywhere];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Kept => "Kept by a head",
+            Self::LostEverywhere => "Lost at every head",
+        }
+    }
+}
+
 /// Which queries the layer profile is of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueryPart {

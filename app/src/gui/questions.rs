@@ -6,7 +6,9 @@
 pub mod drift;
 pub mod fidelity;
 pub mod places;
+pub mod profile;
 pub mod queries;
+pub mod session_curves;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +23,9 @@ use super::session_maps::{SessionMaps, SessionMapsKey};
 use drift::{DriftAnswer, DriftOfWindow};
 use fidelity::{EvictedSession, FidelityPart, FidelityResults};
 use places::PlacesAnswer;
+use profile::ProfileAnswer;
 use queries::{InterventionsAnswer, QueriesAnswer};
+use session_curves::{SessionCurves, SessionCurvesKey};
 
 /// The sample that a question is about.
 #[derive(Clone, Debug)]
@@ -63,6 +67,15 @@ pub enum Question {
         /// The sample.
         sample: SamplePlace,
     },
+    /// Curves of every sample of a session, those that are known already among them.
+    SessionCurves(SessionCurves),
+    /// What every head is like, with overlaps at budgets in tokens.
+    Profile {
+        /// The sample.
+        sample: AskedSample,
+        /// Budgets, each in 1..=T.
+        key: CurvesKey,
+    },
 }
 
 impl Question {
@@ -73,6 +86,8 @@ impl Question {
             Self::Drift { .. } => QuestionKind::Drift,
             Self::Places { .. } => QuestionKind::Places,
             Self::Queries { .. } => QuestionKind::Queries,
+            Self::Profile { .. } => QuestionKind::Profile,
+            Self::SessionCurves(_) => QuestionKind::SessionCurves,
         }
     }
 }
@@ -88,6 +103,10 @@ pub enum QuestionKind {
     Places,
     /// [`Question::Queries`].
     Queries,
+    /// [`Question::Profile`].
+    Profile,
+    /// [`Question::SessionCurves`].
+    SessionCurves,
     /// [`queries::InterventionsQuestion`].
     Interventions,
     /// [`fidelity::FidelityQuestion`].
@@ -102,6 +121,8 @@ impl QuestionKind {
             Self::Drift => "Measuring the drift",
             Self::Places => "Sweeping a window",
             Self::Queries => "Comparing queries",
+            Self::Profile => "Profiling the heads",
+            Self::SessionCurves => "Averaging all samples",
             Self::Interventions => "Running the interventions",
             Self::Fidelity => "Measuring fidelity",
         }
@@ -121,6 +142,10 @@ pub enum Answer {
     Places(Arc<PlacesAnswer>),
     /// To [`Question::Queries`].
     Queries(Arc<QueriesAnswer>),
+    /// To [`Question::Profile`].
+    Profile(Arc<ProfileAnswer>),
+    /// To [`Question::SessionCurves`], as far as it is.
+    SessionCurves(Arc<SessionCurves>),
     /// To [`queries::InterventionsQuestion`].
     Interventions(Arc<InterventionsAnswer>),
     /// To [`fidelity::FidelityQuestion`].
@@ -180,6 +205,10 @@ pub struct Answers {
     pub places: Query<CurvesKey, Arc<PlacesAnswer>>,
     /// To [`Question::Queries`].
     pub queries: Query<SamplePlace, Arc<QueriesAnswer>>,
+    /// To [`Question::Profile`].
+    pub profile: Query<CurvesKey, Arc<ProfileAnswer>>,
+    /// To [`Question::SessionCurves`].
+    pub session_curves: Query<SessionCurvesKey, Arc<SessionCurves>>,
     /// To [`queries::InterventionsQuestion`].
     pub interventions: Query<SamplePlace, Arc<InterventionsAnswer>>,
     /// To every [`fidelity::FidelityQuestion`] about the session under one scoring.
@@ -203,6 +232,12 @@ impl Answers {
             }
             Answer::Places(answer) => self.places.take(answer.key.clone(), answer, true),
             Answer::Queries(answer) => self.queries.take(answer.sample.clone(), answer, true),
+            Answer::Profile(answer) => self.profile.take(answer.key.clone(), answer, true),
+            Answer::SessionCurves(curves) => {
+                let is_whole = curves.is_complete();
+                self.session_curves
+                    .take(curves.key.clone(), curves, is_whole);
+            }
             Answer::Interventions(answer) => {
                 self.interventions.take(answer.sample.clone(), answer, true);
             }
@@ -225,6 +260,8 @@ impl Answers {
             JobKey::Question(QuestionKind::Drift) => &self.drift,
             JobKey::Question(QuestionKind::Places) => &self.places,
             JobKey::Question(QuestionKind::Queries) => &self.queries,
+            JobKey::Question(QuestionKind::Profile) => &self.profile,
+            JobKey::Question(QuestionKind::SessionCurves) => &self.session_curves,
             JobKey::Question(QuestionKind::Interventions) => &self.interventions,
             JobKey::Question(QuestionKind::Fidelity) => &self.fidelity,
             _ => return None,
@@ -239,6 +276,8 @@ impl Answers {
             JobKey::Question(QuestionKind::Drift) => &mut self.drift,
             JobKey::Question(QuestionKind::Places) => &mut self.places,
             JobKey::Question(QuestionKind::Queries) => &mut self.queries,
+            JobKey::Question(QuestionKind::Profile) => &mut self.profile,
+            JobKey::Question(QuestionKind::SessionCurves) => &mut self.session_curves,
             JobKey::Question(QuestionKind::Interventions) => &mut self.interventions,
             JobKey::Question(QuestionKind::Fidelity) => &mut self.fidelity,
             _ => return None,
@@ -258,6 +297,8 @@ pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Res
         Question::Drift { sample, key, known } => drift::answer(&sample, key, known, reporter),
         Question::Places { sample, key } => places::answer(&sample, key, reporter),
         Question::Queries { sample } => queries::answer(sample, reporter),
+        Question::Profile { sample, key } => profile::answer(&sample, key, reporter),
+        Question::SessionCurves(known) => session_curves::answer(known, reporter),
     }
 }
 

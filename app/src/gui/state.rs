@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use kvlens_analysis::profile::ProfileNumber;
 use kvlens_analysis::{Budget, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
 use super::head_numbers::HeadNumber;
-use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
+use super::question_choices::{DriftChoices, EvidencePart, FidelityChoices, QueryPart};
 use super::recipes::RecipeSettings;
 use crate::measurement::MeasureOptions;
 
@@ -56,17 +57,20 @@ pub enum MapKind {
     InB,
     /// The decode stage's attention on the tokens that the answer needs, whatever the window.
     Needed,
+    /// What every head is like, whatever the window.
+    Profile,
 }
 
 impl MapKind {
     /// Every choice in the order of the chooser.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Window,
         Self::SideBySide,
         Self::Winner,
         Self::Beside,
         Self::InB,
         Self::Needed,
+        Self::Profile,
     ];
 
     /// Text of the chooser.
@@ -79,6 +83,7 @@ impl MapKind {
             Self::Beside => "A − B",
             Self::InB => "B",
             Self::Needed => "Attention on needed",
+            Self::Profile => "Head profile",
         }
     }
 }
@@ -109,6 +114,33 @@ pub enum MapScope {
     Sample,
     /// All finished samples of the session.
     Session,
+}
+
+/// What the curves over the budget are over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CurvesOver {
+    /// The heads of the sample on show.
+    #[default]
+    Sample,
+    /// The samples with the task and the place of the question of the one on show.
+    Group,
+    /// All finished samples of the session.
+    Session,
+}
+
+impl CurvesOver {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 3] = [Self::Sample, Self::Group, Self::Session];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Sample => "This sample",
+            Self::Group => "Its group",
+            Self::Session => "Whole session",
+        }
+    }
 }
 
 /// What colours the tokens.
@@ -215,6 +247,8 @@ pub struct Choices {
     pub minus: Option<String>,
     /// Whether the curves stand layer by layer.
     pub by_layer: bool,
+    /// What the curves are over where they stand together.
+    pub curves_over: CurvesOver,
     /// Label of the window that the curves subtract.
     pub baseline: Option<String>,
     /// Labels of windows whose curves are hidden.
@@ -233,6 +267,12 @@ pub struct Choices {
     pub drift: DriftChoices,
     /// Which queries the view of query similarity profiles.
     pub queries: QueryPart,
+    /// How far apart windows may be over all samples to count as equally good, if they may at all.
+    pub margin: Option<f64>,
+    /// Which number of the heads' profiles map and scatter show.
+    pub profile: ProfileNumber,
+    /// What the view of needed tokens shows.
+    pub evidence: EvidencePart,
     /// What the fidelity view shows and measures.
     pub fidelity: FidelityChoices,
 }
@@ -251,6 +291,7 @@ impl Default for Choices {
             window: None,
             minus: None,
             by_layer: false,
+            curves_over: CurvesOver::default(),
             baseline: None,
             hidden_windows: BTreeSet::new(),
             attention_scale: 1.0,
@@ -260,6 +301,9 @@ impl Default for Choices {
             measure: MeasureOptions::default(),
             drift: DriftChoices::default(),
             queries: QueryPart::default(),
+            margin: Some(0.02),
+            profile: ProfileNumber::default(),
+            evidence: EvidencePart::default(),
             fidelity: FidelityChoices::default(),
         }
     }
@@ -281,11 +325,20 @@ impl Choices {
         self.primary = heads.first().copied();
     }
 
+    /// What the curves on show are over: layer by layer they are of one sample.
+    #[must_use]
+    pub fn shown_curves_over(&self) -> CurvesOver {
+        match self.by_layer {
+            true => CurvesOver::Sample,
+            false => self.curves_over,
+        }
+    }
+
     /// What the map on show is over: that of two sessions, and attention itself, are of one sample.
     #[must_use]
     pub fn shown_scope(&self) -> MapScope {
         match self.map_kind {
-            MapKind::Beside | MapKind::InB | MapKind::Needed => MapScope::Sample,
+            MapKind::Beside | MapKind::InB | MapKind::Needed | MapKind::Profile => MapScope::Sample,
             MapKind::Window | MapKind::SideBySide | MapKind::Winner => self.map_scope,
         }
     }

@@ -24,7 +24,9 @@ fn capture(folder: &Path) {
     run_ok(folder, &capture);
 }
 
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 19] = [
+    "profile",
+    "evidence",
     "depth",
     "rank-density",
     "layer",

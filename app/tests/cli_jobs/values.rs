@@ -101,6 +101,27 @@ fn output_errors_stand_beside_mass_and_fall_with_the_budget() {
     assert_eq!(profile.rows(), 2 * 16, "samples, heads");
     let shares = numbers(&profile, "prompt_share");
     assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+    let neighbour = read_table(&tables, "neighbour.parquet");
+    assert_eq!(neighbour.rows(), 2 * 16 * 2, "samples, heads, budgets");
+    for column in ["next_step", "steps_before", "layer_below"] {
+        let overlaps = neighbour.numbers(column).unwrap();
+        let known: Vec<f64> = overlaps.iter().flatten().copied().collect();
+        assert!(known.iter().all(|overlap| (0.0..=1.0).contains(overlap)));
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        // 5 % and 20 % of the tokens by chance; what a head attends to does not change that much
+        assert!(mean > 0.2, "{column}: {mean}");
+    }
+    // the lowest layer of four has none below
+    let below = neighbour.numbers("layer_below").unwrap();
+    let lacking = below.iter().filter(|overlap| overlap.is_none()).count();
+    assert_eq!(lacking, 2 * 4 * 2);
+    let stability = read_table(&tables, "profile_stability.parquet");
+    let numbers_of_heads = (9 + 2 * 4) * 16;
+    assert!(
+        stability.rows() == 0 || stability.rows() == numbers_of_heads,
+        "two samples are of one group or of two: {}",
+        stability.rows()
+    );
     let evidence = read_table(&tables, "evidence.parquet");
     let lost = mean(&evidence, "lost_everywhere", "random");
     assert!((0.0..=1.0).contains(&lost));

@@ -16,6 +16,7 @@ mod large;
 mod lessons;
 mod maps;
 mod player;
+mod profiles;
 mod prompts;
 mod questions;
 mod recipes;

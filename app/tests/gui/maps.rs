@@ -8,13 +8,18 @@ use crate::common::{
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{Command, ExportCommand, JobCommand, LookCommand, SessionCommand};
 use kvlens::gui::data::{SampleRow, Severity, Slot};
+use kvlens::gui::derived::OverSamples;
 use kvlens::gui::export::ExportSettings;
 use kvlens::gui::lanes::Event;
-use kvlens::gui::state::{Choices, HeadAddress, MapKind, MapScope, SelectionChange, Settings};
+use kvlens::gui::state::{
+    Choices, CurvesOver, HeadAddress, MapKind, MapScope, SelectionChange, Settings,
+};
 use kvlens::gui::workbench::Workbench;
-use kvlens::measurement::{MeasureOptions, measure_sample};
+use kvlens::jobs::Watch;
+use kvlens::measurement::{MeasureOptions, StageProgress, measure_sample};
+use kvlens_analysis::tables::TableFile;
 use kvlens_analysis::{Budget, ForcedKeep, Metric};
-use kvlens_sessions::Session;
+use kvlens_sessions::{CancelFlag, Session};
 
 fn opened<'a>(folder: &Path) -> Bench<'a> {
     let mut bench = bench(folder, Settings::default());
@@ -348,4 +353,129 @@ fn one_session_is_held_against_another_of_its_samples() {
     assert!(inside(&bench).data().beside.is_none());
     let kind = inside(&bench).settings().choices.map_kind;
     assert_eq!(kind, MapKind::Window, "the difference goes with B");
+}
+
+/// The rows of the figure `recall` of all samples, as its file has them.
+fn figure_rows(folder: &Path) -> TableFile {
+    let settings = ExportSettings {
+        all_samples: true,
+        out: folder.join("recall.svg").display().to_string(),
+        ..ExportSettings::default()
+    };
+    let windows = [("last:32", vec!["last:32"]), ("last:8", vec!["last:8"])];
+    let request = settings.request(&all_of_it(&windows), &Choices::default());
+    let mut watch = Nobody;
+    kvlens::jobs::figure::run(&request, &mut watch, &CancelFlag::default()).unwrap();
+    TableFile::read(&folder.join("recall.parquet")).unwrap()
+}
+
+struct Nobody;
+
+impl StageProgress for Nobody {
+    fn stage(&mut self, _name: &str, _done: usize, _total: usize) {}
+    fn note(&self, _line: &str) {}
+}
+
+impl Watch for Nobody {
+    fn sample(&mut self, _index: usize, _count: usize, _id: &str) {}
+}
+
+/// The curves over samples once all of a session's are measured.
+fn over_samples(bench: &mut Bench<'_>, over: CurvesOver, samples: usize) -> OverSamples {
+    send(bench, LookCommand::SetCurvesOver(over));
+    wait_for(bench, "the curves over samples", |workbench| {
+        let found = workbench.derived().over_samples();
+        let is_whole = |found: &OverSamples| (found.samples, found.looked_at) == (samples, [4, 4]);
+        workbench.is_idle() && found.is_some_and(is_whole)
+    });
+    inside(bench).derived().over_samples().unwrap().clone()
+}
+
+/// The figure has a panel for each place of the question, two samples each.
+#[test]
+fn curves_over_a_group_have_the_means_and_the_band_of_the_figure() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    let of_group = over_samples(&mut bench, CurvesOver::Group, 2);
+    let of_session = over_samples(&mut bench, CurvesOver::Session, 4);
+    let shown = inside(&bench).data().shown().unwrap();
+    let place = shown.sample.record.question_place.unwrap().to_string();
+    let rows = figure_rows(folder.path());
+    let (panels, series) = (rows.text("panel").unwrap(), rows.text("series").unwrap());
+    let numbers = |name: &str| -> Vec<f64> {
+        let numbers = rows.numbers(name).unwrap();
+        numbers
+            .into_iter()
+            .map(|it| it.unwrap_or(f64::NAN))
+            .collect()
+    };
+    let budgets = numbers("x");
+    let parts = [numbers("value"), numbers("low"), numbers("high")];
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-12 || (a.is_nan() && b.is_nan());
+    let is_of_group = |row: &usize| panels[*row].as_deref().unwrap().contains(&place);
+    let of_figure: Vec<usize> = (0..series.len()).filter(is_of_group).collect();
+    for &row in &of_figure {
+        let label = series[row].as_deref().unwrap();
+        let curve = of_group.curve(label).unwrap();
+        let at = curve
+            .budgets
+            .iter()
+            .position(|known| *known as f64 == budgets[row]);
+        let at = at.unwrap();
+        for (part, own) in parts.iter().zip([&curve.mean, &curve.low, &curve.high]) {
+            assert!(near(own[at], part[row]), "{label} {}", budgets[row]);
+        }
+    }
+    let all = of_group.curves.iter().map(|curve| curve.budgets.len());
+    assert_eq!(
+        of_figure.len(),
+        all.sum::<usize>(),
+        "no point more, and none less"
+    );
+    // two groups of two samples: the mean over all is the mean of the groups' means
+    let whole = of_session.curve("last:32").unwrap();
+    let of_label = |row: &usize| series[*row].as_deref() == Some("last:32");
+    for (at, budget) in whole.budgets.iter().enumerate() {
+        let rows = (0..series.len()).filter(of_label);
+        let here = rows.filter(|row| budgets[*row] == *budget as f64);
+        let means: Vec<f64> = here.map(|row| parts[0][row]).collect();
+        assert_eq!(means.len(), 2, "{budget}");
+        assert!(
+            near(whole.mean[at], 0.5 * (means[0] + means[1])),
+            "{budget}"
+        );
+    }
+}
+
+#[test]
+fn a_margin_marks_what_is_shown_to_be_equal_and_an_empty_one_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, LookCommand::SetMinus(Some("last:8".to_owned())));
+    send(&mut bench, LookCommand::SetMapScope(MapScope::Session));
+    // no difference of two recalls leaves it
+    send(&mut bench, LookCommand::SetMargin(Some(2.5)));
+    wait_for(&mut bench, "all samples", all_compared);
+    let map = inside(&bench).derived().map().unwrap();
+    assert_eq!(map.equivalent, vec![true; map.values.len()]);
+    let said = format!("{} equal within 2.5", map.values.len());
+    assert!(bench.query_by_label_contains(&said).is_some());
+    send(&mut bench, LookCommand::SetMargin(Some(1e-9)));
+    let map = inside(&bench).derived().map().unwrap();
+    let differ = map.values.iter().zip(&map.equivalent);
+    assert!(
+        differ
+            .clone()
+            .all(|(value, equal)| !*equal || *value == 0.0)
+    );
+    send(&mut bench, LookCommand::SetMargin(None));
+    assert!(
+        inside(&bench)
+            .derived()
+            .map()
+            .unwrap()
+            .equivalent
+            .is_empty()
+    );
 }

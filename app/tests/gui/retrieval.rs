@@ -20,18 +20,18 @@ use kvlens_analysis::{
 };
 use kvlens_sessions::{Cost, LayerRange, ScoreKind};
 
-const LAYERS: usize = 30;
-const HEADS: usize = 9;
-const TOKENS: usize = 1260;
+pub const LAYERS: usize = 30;
+pub const HEADS: usize = 9;
+pub const TOKENS: usize = 1260;
 const NEEDED: std::ops::Range<usize> = 400..419;
 
 /// Every seventh head reads what is needed: 35 of them.
-fn reads(index: usize) -> bool {
+pub fn reads(index: usize) -> bool {
     index % 7 == 3 && index < 245
 }
 
 /// Ten of these are those whose needed tokens the first window loses with the question at the start.
-fn loses(index: usize) -> bool {
+pub fn loses(index: usize) -> bool {
     reads(index) && index % 21 == 3 && index < 210
 }
 
@@ -110,7 +110,7 @@ fn sample(question_place: &str) -> MeasuredSample {
     }
 }
 
-fn opened<'a>() -> Bench<'a> {
+pub fn opened<'a>() -> Bench<'a> {
     let mut bench = bench(Path::new("nowhere"), Settings::default());
     let workbench = inside_mut(&mut bench);
     workbench.set_patience(Duration::from_millis(2));

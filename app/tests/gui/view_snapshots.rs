@@ -72,6 +72,10 @@ fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
         ))))),
         "Drift" => Some(Event::Answered(made_up::drift(version, tokens))),
         "Queries" => Some(Event::Answered(made_up::queries(sample))),
+        "Profile" => Some(Event::Answered(made_up::profile(
+            version,
+            &session.shown.as_ref().unwrap().sample,
+        ))),
         "Fidelity" => Some(Event::Answered(made_up::fidelity(
             EvictedSession::of(&session).unwrap(),
         ))),
@@ -182,6 +186,13 @@ fn said_of_nothing(pane: Pane) -> Option<&'static str> {
         "Scoring" => "Open a session to score it otherwise",
         "Needle" => {
             "Run a capture of a grid such as niah:length=256|512,depth=0..1/5, or open its session"
+        }
+        "Profile" => "Open a session to see what its heads are like",
+        "Complementarity" => {
+            "Run a capture or open a session to see what its windows find together"
+        }
+        "Evidence" => {
+            "Open a session to see what its windows keep of the tokens that the answer needs"
         }
         "Log" => "Opened demo",
         _ => return None,

@@ -3,7 +3,7 @@
 use super::{Figure, legend};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Chart, Mark, Panel};
-use crate::figure::palette::SeriesStyle;
+use crate::figure::palette::{Ground, SeriesStyle, ordered};
 use crate::figure::rows::FigureRow;
 
 /// Share of a place that its bars take.
@@ -91,6 +91,38 @@ pub(super) fn against_recall(figure: &Figure<'_>) -> Chart {
         marks: marks(name),
     });
     figure.chart(panels.collect(), legend(&series, false))
+}
+
+/// A dot for each head, a panel for each of the rows' panels.
+pub(super) fn heads(figure: &Figure<'_>) -> Chart {
+    let style = ordered(0, Ground::Light);
+    let text = figure.text;
+    let (low, high) = figure.x_range();
+    let x = match text.counts {
+        true => Axis::powers_of_two(&text.x, (low.max(1.0), high.max(2.0)), 6),
+        false => Axis::linear(&text.x, (low.min(0.0), high), 5),
+    };
+    let highest = figure.rows.iter().map(|row| row.value).fold(1.0, f64::max);
+    let y = Axis::linear(&text.value, text.range.unwrap_or((0.0, highest)), 5);
+    let names = figure.panels();
+    let panels = names.iter().map(|&name| {
+        let rows = figure.rows.iter().filter(|row| row.panel == name);
+        let known = rows.filter(|row| row.x.is_finite() && row.value.is_finite());
+        Panel {
+            title: name.to_owned(),
+            x: x.clone(),
+            y: y.clone(),
+            marks: known
+                .map(|row| Mark::Dot {
+                    style,
+                    x: row.x,
+                    y: row.value,
+                    interval: None,
+                })
+                .collect(),
+        }
+    });
+    figure.chart(panels.collect(), Vec::new())
 }
 
 /// A dot for each series: what it gives against what it takes.

@@ -46,6 +46,7 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
         let share = share.clamp(0.0, 1.0);
         let is_below_zero = row.value < 0.0 && colors == ColorMap::Diverging;
         let sign = match (row.resolved, is_below_zero) {
+            _ if row.equivalent == Some(true) => CellSign::Equal,
             (Some(false), false) => CellSign::Stroke,
             (Some(false), true) => CellSign::Falling,
             (_, true) => CellSign::Minus,
@@ -117,6 +118,10 @@ pub(super) fn winners(figure: &Figure<'_>) -> Chart {
             .iter()
             .find(|(label, _)| *label == row.series && row.value.is_finite());
         match found {
+            Some((_, style)) if row.equivalent == Some(true) => {
+                let fill = style.color.towards(Rgb::WHITE, FADED);
+                (fill, CellSign::Equal, None)
+            }
             Some((_, style)) if row.resolved == Some(true) => {
                 (style.color, CellSign::Marker(style.marker), None)
             }

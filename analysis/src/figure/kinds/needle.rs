@@ -60,6 +60,7 @@ mod tests {
             ceiling: None,
             samples: 4,
             resolved: None,
+            equivalent: None,
         };
         let rows = [
             row(1024.0, 0.0, 0.5),

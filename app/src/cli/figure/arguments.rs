@@ -6,9 +6,10 @@ use std::str::FromStr;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kvlens_analysis::Budget;
+use kvlens_analysis::profile::ProfileNumber;
 
 use super::super::args::at_least_one;
-use super::super::measure_arguments::{ComparingArguments, MetricChoice};
+use super::super::measure_arguments::{ComparingArguments, MetricChoice, above_zero};
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice};
 use crate::jobs::measure::DEFAULT_SWEEP;
 use crate::measurement::places::Sweep;
@@ -43,9 +44,16 @@ pub struct FigureArguments {
     /// The budget of figures that are about one
     #[arg(long, value_name = "BUDGET", default_value = "64")]
     pub budget: Budget,
-    /// The metric of recall, recall-by-layer, head-map, head-difference, winner and cost
+    /// The metric of recall, recall-by-layer, head-map, head-difference, winner, cost and profile
     #[arg(long, value_name = "METRIC", value_enum, default_value_t)]
     pub metric: MetricChoice,
+    /// What `profile` draws the metric against: a column of profile.parquet or neighbour.parquet
+    #[arg(long, value_name = "NUMBER", default_value_t)]
+    pub profile: ProfileNumber,
+    /// Also mark in head-difference and winner which windows are as good as each other: those whose difference lies
+    /// within so much of the metric, such as 0.02, with its whole interval
+    #[arg(long, value_name = "MARGIN", value_parser = above_zero)]
+    pub equivalent: Option<f64>,
     /// What the figure stands in, which fixes its width
     #[arg(long, visible_alias = "style", value_enum, default_value_t)]
     pub width: WidthChoice,
@@ -100,6 +108,8 @@ impl FigureArguments {
             heads: self.head.clone(),
             budget: self.budget,
             metric: self.metric.0,
+            profile: self.profile,
+            margin: self.equivalent,
             width: self.width,
             font_size: self.font_size.unwrap_or(self.width.font_size()),
             range: self.range.map(|Range(low, high)| (low, high)),
@@ -168,6 +178,8 @@ mod tests {
             heads: vec![3],
             budget: "5%".parse().unwrap(),
             metric: Metric::MassOfOracle,
+            profile: ProfileNumber::default(),
+            margin: Some(0.02),
             width: WidthChoice::Double,
             font_size: 8.0,
             range: Some((-0.5, 0.5)),

@@ -105,7 +105,7 @@ fn collected(samples: &[(f64, f64)], label: &str) -> Measured {
 }
 
 fn lines_of(measured: &Measured) -> Vec<String> {
-    let text = text(measured, &BUDGETS, &Pairs::First).unwrap();
+    let text = text(measured, &BUDGETS, &Pairs::First, None).unwrap();
     let lines = text.lines().map(|line| line.trim_end().to_owned());
     lines.collect()
 }
@@ -145,7 +145,7 @@ fn ceilings_heads_and_places_of_the_question_are_told() {
     add(&mut measured, &[(0.7, 0.1), (0.6, 0.2)], "last:32", "end");
     add(&mut measured, &[(0.5, 0.1), (0.4, 0.2)], "last:32", "start");
     let budgets = [Budget::Tokens(64), Budget::Tokens(128)];
-    let text = text(&measured, &budgets, &Pairs::First).unwrap();
+    let text = text(&measured, &budgets, &Pairs::First, None).unwrap();
     assert!(text.starts_with("Methods compared: "), "{text}");
     assert!(text.contains("of 0.75"), "{text}");
     let lines = lines_of(&measured);
@@ -158,7 +158,7 @@ fn ceilings_heads_and_places_of_the_question_are_told() {
     let mut wide = nothing(Compare::Queries);
     wide.collection = Collection::new(&budgets, &[], Metric::Recall);
     add(&mut wide, &[(0.7, 0.1)], "last:32", "end");
-    let text = super::text(&wide, &budgets, &Pairs::First).unwrap();
+    let text = super::text(&wide, &budgets, &Pairs::First, None).unwrap();
     assert!(text.contains(sliding), "{text}");
 }
 
@@ -166,7 +166,7 @@ fn ceilings_heads_and_places_of_the_question_are_told() {
 fn copies_are_named() {
     let mut measured = collected(&[(0.7, 0.6)], "last:32");
     add(&mut measured, &[(0.7, 0.6)], "last:32", "end");
-    let text = text(&measured, &BUDGETS, &Pairs::First).unwrap();
+    let text = text(&measured, &BUDGETS, &Pairs::First, None).unwrap();
     assert!(
         text.ends_with("0 of s is 0 of s again and counts once for last:32, knorm.\n"),
         "{text}"
@@ -177,12 +177,27 @@ fn copies_are_named() {
 #[test]
 fn what_is_not_resolved_is_marked() {
     let measured = collected(&[(0.7, 0.6), (0.5, 0.7)], "last:32");
-    let text = text(&measured, &BUDGETS, &Pairs::First).unwrap();
+    let text = text(&measured, &BUDGETS, &Pairs::First, None).unwrap();
     assert!(text.contains("+0.05≈"), "{text}");
     let one = collected(&[(0.7, 0.6)], "last:32");
-    let alone = super::text(&one, &BUDGETS, &Pairs::First).unwrap();
+    let alone = super::text(&one, &BUDGETS, &Pairs::First, None).unwrap();
     assert!(alone.contains("-0.10≈"), "{alone}");
     assert!(alone.contains("1 sample of 470 tokens"), "{alone}");
+}
+
+#[test]
+fn what_is_shown_to_be_equal_is_marked_where_a_margin_was_set() {
+    let near = [(0.7, 0.701), (0.5, 0.5), (0.6, 0.601), (0.4, 0.4)];
+    let measured = collected(&near, "last:32");
+    let text_with = |margin| text(&measured, &BUDGETS, &Pairs::First, margin).unwrap();
+    assert!(
+        text_with(Some(0.1)).contains("0.00="),
+        "{}",
+        text_with(Some(0.1))
+    );
+    assert!(text_with(Some(0.1)).contains("within ±0.1"));
+    assert!(!text_with(Some(1e-6)).contains("0.00="));
+    assert!(!text_with(None).contains("as good as"));
 }
 
 #[test]
@@ -192,7 +207,7 @@ fn six_budgets_and_a_long_label_stay_within_eighty_columns() {
     add(&mut measured, &[(0.1, 0.9), (0.2, 1.0)], label, "end");
     add(&mut measured, &[(0.1, 0.9), (0.2, 1.0)], label, "start");
     let budgets = [Budget::Tokens(64); BUDGETS_ACROSS];
-    let text = text(&measured, &budgets, &Pairs::First).unwrap();
+    let text = text(&measured, &budgets, &Pairs::First, None).unwrap();
     for line in text.lines() {
         assert!(
             line.chars().count() <= 80,

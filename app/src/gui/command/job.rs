@@ -46,6 +46,8 @@ impl JobCommandKind {
                     ("Measure the drift again", QuestionKind::Drift),
                     ("Sweep the window again", QuestionKind::Places),
                     ("Compare the queries again", QuestionKind::Queries),
+                    ("Profile the heads again", QuestionKind::Profile),
+                    ("Average all samples again", QuestionKind::SessionCurves),
                 ],
                 |(text, kind)| {
                     Entry::new(text, JobCommand::Ask(kind)).possible_if(view.shown().is_some())

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use egui::{Key, Modifiers};
+use kvlens_analysis::profile::ProfileNumber;
 use kvlens_analysis::{Budget, Compare, Metric};
 use serde::{Deserialize, Serialize};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
@@ -10,10 +11,10 @@ use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 use super::entry::{Entry, Menu, Offer};
 use crate::gui::head_numbers::HeadNumber;
 use crate::gui::question_choices::{
-    DriftChoices, DriftPart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
+    DriftChoices, DriftPart, EvidencePart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
 };
 use crate::gui::state::{
-    HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
+    CurvesOver, HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
 };
 use crate::gui::views::View;
 use crate::gui::views::scoring::{asking, question};
@@ -35,6 +36,8 @@ pub enum LookCommand {
     SetMetric(Metric),
     /// Show the curves layer by layer, or together.
     SetByLayer(bool),
+    /// Let the curves be of the sample on show, of its group or of all samples.
+    SetCurvesOver(CurvesOver),
     /// Change the selected heads.
     SelectHeads {
         /// The heads that were clicked or brushed.
@@ -80,6 +83,12 @@ pub enum LookCommand {
     SetDrift(DriftChoices),
     /// Show the layers' queries before or after the rotary embedding.
     SetQueries(QueryPart),
+    /// Let windows count as equally good that are so little apart over all samples, or none.
+    SetMargin(Option<f64>),
+    /// Show another number of the heads' profiles in map and scatter.
+    SetProfile(ProfileNumber),
+    /// Show what heads keep of the needed tokens, or what all of them lose.
+    SetEvidence(EvidencePart),
     /// Change what the fidelity view shows and measures.
     SetFidelity(FidelityChoices),
     /// Bring a token into view.
@@ -130,6 +139,9 @@ impl LookKind {
                     Entry::new(text, LookCommand::SetByLayer(by)).of("Curves")
                 })
             }
+            Self::SetCurvesOver => Offer::each(CurvesOver::ALL, |over| {
+                Entry::new(over.label(), LookCommand::SetCurvesOver(over)).of("Curves over")
+            }),
             Self::SelectHeads => {
                 Offer::Elsewhere("heads are clicked in the map or typed in the inspector")
             }
@@ -225,6 +237,17 @@ impl LookKind {
             }),
             Self::SetQueries => Offer::each(QueryPart::ALL, |part| {
                 Entry::new(part.label(), LookCommand::SetQueries(part)).of("Query similarity")
+            }),
+            Self::SetMargin => Offer::each([None, Some(0.01), Some(0.02), Some(0.05)], |margin| {
+                let text =
+                    margin.map_or("no margin".to_owned(), |margin| format!("within {margin}"));
+                Entry::new(text, LookCommand::SetMargin(margin)).of("Equally good")
+            }),
+            Self::SetProfile => Offer::each(ProfileNumber::ALL, |number| {
+                Entry::new(number.label(), LookCommand::SetProfile(number)).of("Head profile")
+            }),
+            Self::SetEvidence => Offer::each(EvidencePart::ALL, |part| {
+                Entry::new(part.label(), LookCommand::SetEvidence(part)).of("Needed tokens")
             }),
             Self::SetFidelity => fidelity(&choices.fidelity),
             Self::ScrollToToken => Offer::Elsewhere("a click in the strip names the token"),

@@ -11,7 +11,7 @@ use crate::measurement::MeasuredWindow;
 
 /// The query heads of the model.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HeadGrid {
+pub(in crate::gui) struct HeadGrid {
     /// L.
     pub layers: usize,
     /// H.
@@ -146,7 +146,7 @@ fn defined_heads(comparison: &Comparison, metric: Metric, heads: &[(usize, usize
 
 /// Recall that a random ranking is expected to reach at every budget: the mean over the heads whose layer ranks more
 /// tokens; NaN where none does.
-pub(super) fn chance(comparison: &Comparison, heads: &[(usize, usize)]) -> Vec<f64> {
+pub(in crate::gui) fn chance(comparison: &Comparison, heads: &[(usize, usize)]) -> Vec<f64> {
     let mut of_layer = vec![0_usize; comparison.layers];
     for (layer, _) in heads {
         of_layer[*layer] += 1;
@@ -167,7 +167,7 @@ pub(super) fn chance(comparison: &Comparison, heads: &[(usize, usize)]) -> Vec<f
 }
 
 /// The window's own heads that the selected query heads belong to; all of them without a selection.
-pub(super) fn selected(
+pub(in crate::gui) fn selected(
     comparison: &Comparison,
     grid: HeadGrid,
     selection: &BTreeSet<HeadAddress>,

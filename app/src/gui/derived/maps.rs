@@ -1,10 +1,12 @@
 //! Maps of layers by heads: of one window, of all side by side, and of who wins.
 
 use kvlens_analysis::Metric;
-use kvlens_analysis::statistics::{HeadWinner, WindowValues, winners_by_head};
+use kvlens_analysis::profile::ProfileNumber;
+use kvlens_analysis::statistics::{HeadDifference, HeadWinner, WindowValues, winners_by_head};
 
 use crate::gui::data::{SessionInfo, Shown};
 use crate::gui::head_numbers::{HeadNumber, needed_attention, needed_heads};
+use crate::gui::questions::profile::ProfileAnswer;
 use crate::gui::session_maps::SessionMaps;
 use crate::measurement::MeasuredWindow;
 use crate::measurement::head_values::spread;
@@ -34,6 +36,8 @@ pub struct HeadMap {
     pub rankable_tokens: Vec<usize>,
     /// Whether a difference could as well be none, `[L, heads]`; empty where there are no samples to tell by.
     pub unresolved: Vec<bool>,
+    /// Whether a difference is shown to be within the margin, `[L, heads]`; empty without samples or a margin.
+    pub equivalent: Vec<bool>,
     /// Differs whenever the values do.
     pub version: u64,
 }
@@ -117,17 +121,40 @@ pub(super) fn sample_map(
         difference: minus.is_some(),
         values,
         unresolved: Vec::new(),
+        equivalent: Vec::new(),
         version,
     }
 }
 
 /// Attention of the decode stage on the needed tokens, in its own heads.
 pub(super) fn needed_map(info: &SessionInfo, shown: &Shown, version: u64) -> HeadMap {
-    let (values, heads) = (needed_attention(shown), needed_heads(shown));
+    let heads = (needed_attention(shown), needed_heads(shown));
+    decode_map(info, HeadNumber::NeededAttention, heads, version)
+}
+
+/// What the heads are like, whatever the window.
+pub(super) fn profile_map(
+    info: &SessionInfo,
+    profile: &ProfileAnswer,
+    (number, budget_tokens): (ProfileNumber, usize),
+    version: u64,
+) -> HeadMap {
+    let values = profile.column(number, budget_tokens);
+    let heads = (values, profile.heads_per_layer);
+    decode_map(info, HeadNumber::Profile(number), heads, version)
+}
+
+/// A number of the decode stage, `[L, heads]`, whose highest value has the strongest colour.
+fn decode_map(
+    info: &SessionInfo,
+    number: HeadNumber,
+    (values, heads): (Vec<f64>, usize),
+    version: u64,
+) -> HeadMap {
     let highest = values.iter().copied().fold(0.0, f64::max);
     HeadMap {
         title: "decode stage".to_owned(),
-        number: HeadNumber::NeededAttention,
+        number,
         highest: if highest > 0.0 { highest } else { 1.0 },
         layers: info.layers,
         heads,
@@ -137,6 +164,7 @@ pub(super) fn needed_map(info: &SessionInfo, shown: &Shown, version: u64) -> Hea
         ceilings: Vec::new(),
         rankable_tokens: Vec::new(),
         unresolved: Vec::new(),
+        equivalent: Vec::new(),
         version,
     }
 }
@@ -153,6 +181,7 @@ pub(super) fn session_map(
     maps: &SessionMaps,
     window: &str,
     minus: Option<&str>,
+    margin: Option<f64>,
     version: u64,
 ) -> Option<HeadMap> {
     let mut values = maps.mean_of(window)?.to_vec();
@@ -163,7 +192,12 @@ pub(super) fn session_map(
     }
     let is_pair = |pair: &[String; 2]| pair[0] == window && Some(pair[1].as_str()) == minus;
     let tested = maps.key.pair.as_ref().is_some_and(is_pair);
-    let differences = maps.differences.iter().filter(|_| tested);
+    let differences = || maps.differences.iter().filter(|_| tested);
+    let equivalent = margin.map(|margin| {
+        let is_equivalent = |head: HeadDifference| head.difference.is_equivalent(margin);
+        let heads = differences().map(|head| head.is_some_and(is_equivalent));
+        heads.collect()
+    });
     let [layers, heads] = maps.shape;
     Some(HeadMap {
         title: title(window, minus),
@@ -179,7 +213,8 @@ pub(super) fn session_map(
             None => maps.ceiling_of(window).to_vec(),
         },
         rankable_tokens: Vec::new(),
-        unresolved: differences
+        equivalent: equivalent.unwrap_or_default(),
+        unresolved: differences()
             .map(|head| head.is_some_and(|head| !head.is_resolved()))
             .collect(),
         version,

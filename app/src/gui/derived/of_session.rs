@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kvlens_analysis::Metric;
+use kvlens_analysis::profile::ProfileNumber;
 
 use super::maps::{self, HeadMap, WinnerMap};
 use super::{Derived, Wanted};
@@ -12,9 +13,11 @@ use crate::measurement::MeasuredWindow;
 /// What maps show.
 #[derive(Clone, PartialEq)]
 pub(super) struct MapChoices {
+    margin: Option<f64>,
     kind: MapKind,
     scope: MapScope,
     metric: Metric,
+    profile: ProfileNumber,
     window: String,
     minus: Option<String>,
     hidden: BTreeSet<String>,
@@ -28,8 +31,8 @@ pub(super) struct Maps {
     winner: Option<WinnerMap>,
 }
 
-/// Sample, maps over all samples, budget, and the choices that maps hang on.
-pub(super) type MapKey = (u64, u64, usize, MapChoices);
+/// Sample, maps over all samples, profile of the heads, budget, and the choices that maps hang on.
+pub(super) type MapKey = (u64, u64, u64, usize, MapChoices);
 
 impl Derived {
     pub(super) fn refresh_maps(
@@ -43,6 +46,7 @@ impl Derived {
             shown,
             choices,
             all,
+            profile,
             ..
         } = *wanted;
         let scope = choices.shown_scope();
@@ -51,13 +55,17 @@ impl Derived {
             kind: choices.map_kind,
             scope,
             metric: choices.metric,
+            margin: choices.margin,
+            profile: choices.profile,
             window: window.label.clone(),
             minus: minus.map(|minus| minus.label.clone()),
             hidden: choices.hidden_windows.clone(),
         };
         let all_version = all.map_or(0, |(_, version)| version);
         let (at, budget) = (self.budget_index, self.budget_tokens());
-        let key = (shown.version, all_version, at, wanted);
+        let profile = profile.filter(|_| choices.map_kind == MapKind::Profile);
+        let profile_version = profile.map_or(0, |(_, version)| version);
+        let key = (shown.version, all_version, profile_version, at, wanted);
         let visible: Vec<&MeasuredWindow> = shown
             .sample
             .windows
@@ -82,7 +90,7 @@ impl Derived {
                 )),
                 MapScope::Session => {
                     let minus = minus.map(|minus| minus.label.as_str());
-                    maps::session_map(all?.0, &window.label, minus, version)
+                    maps::session_map(all?.0, &window.label, minus, choices.margin, version)
                 }
             };
             match choices.map_kind {
@@ -96,6 +104,12 @@ impl Derived {
                 },
                 MapKind::Needed => Maps {
                     window: Some(maps::needed_map(info, shown, version)),
+                    ..Maps::default()
+                },
+                MapKind::Profile => Maps {
+                    window: profile.map(|(profile, _)| {
+                        maps::profile_map(info, profile, (choices.profile, budget), version)
+                    }),
                     ..Maps::default()
                 },
                 MapKind::SideBySide => Maps {

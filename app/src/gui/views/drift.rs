@@ -21,7 +21,7 @@ use crate::gui::theme::SeriesStyle;
 use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{
-    AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, height_left,
+    AxisNumbers, Drawn, LinePlot, PlotAnswer, PlotAxis, PlotCurve, height_left,
 };
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::KindChoice;
@@ -318,7 +318,7 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
             recall_axis(curves.budget_tokens),
         )
     };
-    let (response, at) = plot.show(ui, view.theme);
+    let PlotAnswer { response, at, .. } = plot.show(ui, view.theme);
     if let Some(at) = at.filter(|at| response.clicked() && *at >= 0.0) {
         let token = (at.round() as usize).min(prompt_tokens.saturating_sub(1));
         commands.send(LookCommand::ScrollToToken(token));
@@ -326,7 +326,7 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
 }
 
 /// What stands above a plot that is not whole: progress, or a button that starts the work.
-fn state_ui(ui: &mut Ui, job: Option<&Job>, kind: QuestionKind, commands: &mut Commands) {
+pub fn state_ui(ui: &mut Ui, job: Option<&Job>, kind: QuestionKind, commands: &mut Commands) {
     match job {
         Some(job) => progress_ui(ui, &job.progress),
         None => {

@@ -8,6 +8,7 @@ mod winner;
 use egui::{Id, Ui};
 use kvlens_analysis::Metric;
 
+use super::profile::profile_state_ui;
 use super::question_state::job_error_ui;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
@@ -45,8 +46,11 @@ impl PaneView for HeadMapView {
         include_str!("../../../help/views/head_map.md")
     }
 
-    fn needs(&self, _choices: &Choices) -> &'static [Need] {
-        &[Need::SessionMaps]
+    fn needs(&self, choices: &Choices) -> &'static [Need] {
+        match choices.map_kind {
+            MapKind::Profile => &[Need::SessionMaps, Need::Profile],
+            _ => &[Need::SessionMaps],
+        }
     }
 
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -62,6 +66,7 @@ impl PaneView for HeadMapView {
             kind: match (choices.map_kind, &choices.minus) {
                 (MapKind::Winner, _) => KindChoice::Winner,
                 (MapKind::Window, Some(_)) => KindChoice::HeadDifference,
+                (MapKind::Profile, _) => KindChoice::Profile,
                 _ => KindChoice::HeadMap,
             },
             all_samples: choices.shown_scope() == MapScope::Session,
@@ -82,6 +87,10 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         MapKind::Window | MapKind::Needed => match view.derived.map() {
             Some(map) => map_ui(ui, view, map, commands),
             None => missing_ui(ui, view),
+        },
+        MapKind::Profile => match view.derived.map() {
+            Some(map) => map_ui(ui, view, map, commands),
+            None => profile_state_ui(ui, view, commands),
         },
         MapKind::Beside => beside_ui(ui, view, commands),
         MapKind::InB => match view.beside.map(Derived::map) {
@@ -168,8 +177,10 @@ fn samples_ui(ui: &mut Ui, maps: &SessionMaps) {
 
 fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) {
     let per_cell = map.query_heads_per_cell;
+    verdicts_ui(ui, view, map);
     let selected = |cell: Cell| is_selected(view, per_cell, cell);
     let struck = |(layer, head): Cell| map.unresolved.get(layer * map.heads + head) == Some(&true);
+    let equal = |(layer, head): Cell| map.equivalent.get(layer * map.heads + head) == Some(&true);
     let matrix = Matrix {
         id: Id::unique("head map"),
         name: "Layer by head map".to_owned(),
@@ -191,6 +202,7 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
         diagonal: false,
         marks: Marks {
             hatched: &|cell| map.is_undefined(cell),
+            equal: &equal,
             ..marks(view, per_cell, &selected, &struck)
         },
     };
@@ -201,6 +213,37 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
             hover_ui(ui, view, map, cell);
         });
     }
+}
+
+/// How many heads a difference over samples speaks for the first window, for the second, for neither, or says nothing of.
+fn verdicts_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap) {
+    if map.unresolved.is_empty() {
+        return;
+    }
+    let heads = map.values.iter().zip(&map.unresolved).enumerate();
+    let (mut first, mut second, mut equal, mut open) = (0, 0, 0, 0);
+    for (index, (value, unresolved)) in heads.filter(|(_, (value, _))| !value.is_nan()) {
+        match map.equivalent.get(index) {
+            Some(true) => equal += 1,
+            _ if *unresolved => open += 1,
+            _ if *value > 0.0 => first += 1,
+            _ => second += 1,
+        }
+    }
+    let equal = view
+        .settings
+        .choices
+        .margin
+        .map_or(String::new(), |margin| {
+            format!("{equal} equal within {margin}, ")
+        });
+    ui.weak(format!(
+        "{first} heads above, {second} below, {equal}{open} not resolved"
+    ))
+    .on_hover_text(
+        "Equals sign: the whole paired 95 % interval lies within the margin, so the windows are as good as each other \
+         there. Struck through: the samples do not tell",
+    );
 }
 
 fn column_axis(query_heads_per_cell: usize) -> &'static str {
@@ -228,6 +271,7 @@ fn marks<'a>(
     Marks {
         selected,
         struck,
+        equal: &|_| false,
         hatched: &|_| false,
         pinned: view.settings.choices.pinned.map(cell),
         glowing: view.hover.head.map(cell),
@@ -280,6 +324,9 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
             };
             ui.monospace(text);
         }
+        _ if matches!(map.number, HeadNumber::Profile(_)) => {
+            ui.label("undefined: the head has no such neighbour, or too little to tell it by");
+        }
         _ if map.number == HeadNumber::NeededAttention => {
             ui.label("undefined: which tokens the answer needs is not known");
         }
@@ -288,8 +335,14 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
         }
     }
     forced_ui(ui, view, map);
-    if map.unresolved.get(index) == Some(&true) {
-        ui.label("not resolved over the samples");
+    match (view.settings.choices.margin, map.equivalent.get(index)) {
+        (Some(margin), Some(true)) => {
+            ui.label(format!("as good as each other within {margin}"));
+        }
+        _ if map.unresolved.get(index) == Some(&true) => {
+            ui.label("not resolved over the samples");
+        }
+        _ => {}
     }
     ui.weak("Click selects, right-click pins");
 }

@@ -196,6 +196,7 @@ fn explain(number: HeadNumber) -> &'static str {
             "Attention of the decode stage on the tokens that the answer needs, in the mean over its steps"
         }
         HeadNumber::Metric(metric) => super::recall::explain(metric),
+        HeadNumber::Profile(number) => super::profile::explain(number),
     }
 }
 
@@ -203,6 +204,7 @@ fn short(number: HeadNumber) -> &'static str {
     match number {
         HeadNumber::NeededAttention => "needed",
         HeadNumber::Metric(metric) => super::inspector::short(metric),
+        HeadNumber::Profile(number) => super::profile::short(number),
     }
 }
 

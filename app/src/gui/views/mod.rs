@@ -6,8 +6,10 @@ pub mod attention;
 pub mod browser;
 pub mod budget_bar;
 pub mod capture;
+pub mod complementarity;
 pub mod cost;
 pub mod drift;
+pub mod evidence;
 pub mod export;
 pub mod fidelity;
 pub mod head_map;
@@ -21,6 +23,7 @@ pub mod needle;
 pub mod palette;
 pub mod pane_view;
 pub mod player;
+pub mod profile;
 mod prompt_picker;
 pub mod queries;
 pub mod question_state;
@@ -57,13 +60,16 @@ pub const VIEWS: &[Pane] = &[
     Pane::RECALL,
     Pane::HEAD_MAP,
     Pane::HEADS,
+    Pane::PROFILE,
     Pane::ATTENTION,
     Pane::RANK_AGREEMENT,
+    Pane::COMPLEMENTARITY,
     Pane::DRIFT,
     Pane::QUERIES,
     Pane::FIDELITY,
     Pane::COST,
     Pane::NEEDLE,
+    Pane::EVIDENCE,
     Pane::TOKENS,
     Pane::PLAYER,
     Pane::INSPECTOR,

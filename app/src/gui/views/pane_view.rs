@@ -23,6 +23,8 @@ pub enum Need {
     Tokens,
     /// Ranks of oracle and window against each other.
     RankAgreement,
+    /// Curves over samples.
+    OverSamples,
     /// Curves layer by layer.
     LayerCurves,
     /// The attention of one head.
@@ -31,6 +33,14 @@ pub enum Need {
     Player,
     /// Every number of every head.
     Heads,
+    /// What every head is like.
+    Profile,
+    /// A number of the profile of every head against a metric.
+    Scatter,
+    /// What two windows find together.
+    Complementarity,
+    /// What becomes of the needed tokens at every budget.
+    Evidence,
     /// Maps over all samples.
     SessionMaps,
     /// Recall over the decode steps.

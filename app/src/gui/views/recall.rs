@@ -3,6 +3,7 @@
 mod axes;
 pub mod curves;
 mod legend;
+mod over_samples;
 
 use egui::{ComboBox, RichText, Ui};
 use kvlens_analysis::{Budget, Metric};
@@ -13,8 +14,8 @@ use crate::gui::command::{Commands, LookCommand};
 use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
-use crate::gui::state::Choices;
-use crate::gui::widgets::line_plot::{LinePlot, height_left};
+use crate::gui::state::{Choices, CurvesOver};
+use crate::gui::widgets::line_plot::{LinePlot, PlotAnswer, PlotAxis, height_left};
 use crate::jobs::figure::KindChoice;
 pub use axes::{DrawnBudgets, budget_axis};
 pub use curves::{CEILING, octave_of};
@@ -49,9 +50,10 @@ impl PaneView for RecallView {
     }
 
     fn needs(&self, choices: &Choices) -> &'static [Need] {
-        match choices.by_layer {
-            true => &[Need::Curves, Need::LayerCurves],
-            false => &[Need::Curves],
+        match (choices.by_layer, choices.shown_curves_over()) {
+            (true, _) => &[Need::Curves, Need::LayerCurves],
+            (false, CurvesOver::Sample) => &[Need::Curves],
+            (false, _) => &[Need::Curves, Need::OverSamples],
         }
     }
 
@@ -64,11 +66,12 @@ impl PaneView for RecallView {
     }
 
     fn figure(&self) -> Option<NearestFigure> {
-        Some(|choices| {
-            ShownFigure::of_sample(match choices.by_layer {
+        Some(|choices| ShownFigure {
+            kind: match choices.by_layer {
                 true => KindChoice::RecallByLayer,
                 false => KindChoice::Recall,
-            })
+            },
+            all_samples: choices.shown_curves_over() != CurvesOver::Sample,
         })
     }
 }
@@ -98,6 +101,7 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         }
         if !view.settings.choices.by_layer {
             baseline_ui(ui, view, commands);
+            over_samples::over_ui(ui, view, commands);
         }
         in_force_ui(ui, view);
         if !has_own_legend {
@@ -220,6 +224,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some(&largest) = budgets.max() else {
         return;
     };
+    over_samples::state_of_samples_ui(ui, view, commands);
     let x = budget_axis(largest);
     let octaves = x.high;
     let metric = view.settings.choices.metric.label();
@@ -236,10 +241,10 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         moves: true,
         tells_all: true,
         vertical: Some(octave_of(view.derived.budget_tokens())),
-        texts: curves::texts(view, octaves),
+        texts: curves::texts(view, octaves, y.low),
         ..LinePlot::new("Curves over the budget", height_left(ui), x, y)
     };
-    let (response, at) = plot.show(ui, view.theme);
+    let PlotAnswer { response, at, .. } = plot.show(ui, view.theme);
     let is_set = response.clicked() || response.dragged_by(egui::PointerButton::Primary);
     if let Some(octave) = at.filter(|_| is_set) {
         let tokens = octave.exp2().round().clamp(1.0, largest as f64) as usize;
@@ -250,6 +255,9 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 /// Means over the selected heads at every budget.
 fn numbers(view: &View<'_>) -> Option<Table> {
     view.shown()?;
+    if view.settings.choices.shown_curves_over() != CurvesOver::Sample {
+        return over_samples::numbers(view);
+    }
     let metric = view.settings.choices.metric;
     let bands = view.derived.bands();
     let mut header = vec!["budget_tokens".to_owned()];

@@ -104,7 +104,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, layer: &LayerCurves, width: f32) -> boo
         vertical: Some(octave_of(view.derived.budget_tokens())),
         ..LinePlot::new(&name, PLOT_HEIGHT, budget_axis(largest), y)
     };
-    let (response, _) = plot.show(ui, view.theme);
+    let response = plot.show(ui, view.theme).response;
     response.clicked()
 }
 

@@ -125,17 +125,16 @@ fn explain_scale(scale: HeatScale) -> &'static str {
 fn legend_ui(ui: &mut Ui, view: &View<'_>) {
     let window = view.derived.window.as_deref().unwrap_or("the window");
     let budget = view.derived.budget_tokens();
-    ui.horizontal(|ui| {
+    // what does not fit beside the others goes to a row of its own, whole
+    ui.horizontal_wrapped(|ui| {
         let heads = view.derived.tokens().map_or(0, |tokens| tokens.heads);
         let over = if heads == 1 {
             "one head".to_owned()
         } else {
             format!("mean importance of {heads} heads")
         };
-        ui.add(
-            egui::Label::new(RichText::new(format!("At {budget} tokens, {over}")).weak())
-                .truncate(),
-        );
+        let over = RichText::new(format!("At {budget} tokens, {over}")).weak();
+        ui.add(egui::Label::new(over).extend());
         key_ui(ui, view);
         entry_ui(
             ui,
@@ -198,7 +197,7 @@ fn key_ui(ui: &mut Ui, view: &View<'_>) {
 }
 
 fn entry_ui(ui: &mut Ui, theme: &Theme, text: &str, mark: marks::Mark, help: &str) {
-    let label = ui.label(text).on_hover_text(help);
+    let label = ui.add(egui::Label::new(text).extend()).on_hover_text(help);
     marks::paint(
         ui.painter(),
         label.rect.expand2(egui::vec2(2.0, 1.0)),

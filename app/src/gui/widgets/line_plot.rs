@@ -6,7 +6,7 @@ mod sight;
 use egui::{Align2, Color32, Response, RichText, Role, Ui, WidgetInfo, vec2};
 use egui_plot::{
     AxisHints, FilledArea, GridInput, GridMark, HLine, HoverPosition, Line, Plot, PlotBounds,
-    PlotPoint, PlotPoints, PlotUi, Points, Text, VLine, uniform_grid_spacer,
+    PlotPoint, PlotPoints, PlotTransform, PlotUi, Points, Text, VLine, uniform_grid_spacer,
 };
 
 use crate::gui::theme::{SeriesStyle, Theme};
@@ -26,6 +26,9 @@ const MOST_LABELS: f64 = 8.0;
 /// Height of the horizontal axis, and about the width of a letter of an axis's name.
 const BELOW_PLOT: f32 = 40.0;
 const LETTER_WIDTH: f32 = 7.0;
+
+/// How near a point the pointer has to be to be on it, in points of the screen.
+const REACH: f32 = 10.0;
 
 /// How much of its colour a curve keeps that is out of date.
 const FADED: f32 = 0.35;
@@ -197,8 +200,8 @@ impl<'a> LinePlot<'a> {
         }
     }
 
-    /// Draws the plot; gives its response and the place on the horizontal axis that is clicked, dragged or pointed at.
-    pub fn show(self, ui: &mut Ui, theme: &Theme) -> (Response, Option<f64>) {
+    /// Draws the plot.
+    pub fn show(self, ui: &mut Ui, theme: &Theme) -> PlotAnswer {
         let whole = self.bounds();
         let bounds = match self.moves {
             true => sight::of(ui, self.name, whole),
@@ -246,7 +249,11 @@ impl<'a> LinePlot<'a> {
         if let (Some(told), Some(at)) = (told, at) {
             told.show(&response, at);
         }
-        (response, at)
+        PlotAnswer {
+            response,
+            at,
+            transform: answer.transform,
+        }
     }
 
     /// What the hover says of every curve that has a name.
@@ -326,6 +333,32 @@ impl<'a> LinePlot<'a> {
                     .allow_hover(false),
             );
         }
+    }
+}
+
+/// What was done to a plot.
+pub struct PlotAnswer {
+    /// Its response.
+    pub response: Response,
+    /// The place on the horizontal axis that is clicked, dragged or pointed at.
+    pub at: Option<f64>,
+    transform: PlotTransform,
+}
+
+impl PlotAnswer {
+    /// Which of some points the pointer is on: the nearest within its reach.
+    #[must_use]
+    pub fn nearest(&self, points: impl Iterator<Item = [f64; 2]>) -> Option<usize> {
+        let pointer = self.response.interact_pointer_pos();
+        let pointer = pointer.or_else(|| self.response.hover_pos())?;
+        let distance = |[x, y]: [f64; 2]| {
+            let place = self.transform.position_from_point(&PlotPoint::new(x, y));
+            place.distance(pointer)
+        };
+        let points = points.map(distance).enumerate();
+        let near = points.filter(|(_, distance)| *distance <= REACH);
+        let nearest = near.min_by(|a, b| a.1.total_cmp(&b.1));
+        nearest.map(|(index, _)| index)
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Marks<'a> {
     pub selected: &'a dyn Fn(Cell) -> bool,
     /// Whether a cell is struck through.
     pub struck: &'a dyn Fn(Cell) -> bool,
+    /// Whether a cell carries an equals sign, in place of being struck through.
+    pub equal: &'a dyn Fn(Cell) -> bool,
     /// Whether a cell is hatched: it has no number.
     pub hatched: &'a dyn Fn(Cell) -> bool,
     /// The cell with the pin.
@@ -75,6 +77,7 @@ impl Default for Marks<'_> {
         Self {
             selected: &|_| false,
             struck: &|_| false,
+            equal: &|_| false,
             hatched: &|_| false,
             pinned: None,
             glowing: None,

@@ -11,12 +11,21 @@ use crate::gui::lanes::{JobKey, ModelRequest, ReadRequest};
 use crate::gui::question_choices::DriftPart;
 use crate::gui::questions::fidelity::{EvictedSession, FidelityQuestion};
 use crate::gui::questions::queries::InterventionsQuestion;
+use crate::gui::questions::session_curves::{SessionCurves, SessionCurvesKey};
 use crate::gui::questions::{
-    AskedSample, CurvesKey, Question, QuestionKind, budgets_to_ask, drift, places,
+    AskedSample, CurvesKey, Question, QuestionKind, budgets_to_ask, drift, places, profile,
 };
 use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::Need;
+
+/// Questions that may take long, and that views ask by themselves.
+const GIVING_WAY: [QuestionKind; 4] = [
+    QuestionKind::Drift,
+    QuestionKind::Places,
+    QuestionKind::Profile,
+    QuestionKind::SessionCurves,
+];
 
 impl Workbench {
     /// Asks what the views in sight lack, and renews what follows from the answers.
@@ -40,6 +49,19 @@ impl Workbench {
             }
         } else {
             self.derived.let_drift_go();
+        }
+        if needs.contains(&Need::Profile) {
+            self.ask_profile();
+        }
+        if needs.contains(&Need::OverSamples) {
+            self.ask_session_curves();
+            let (choices, answers) = (&self.settings.choices, &self.data.answers);
+            if let Some(session) = &self.data.session {
+                self.derived
+                    .refresh_over_samples(&self.pool, session, choices, answers);
+            }
+        } else {
+            self.derived.let_over_samples_go();
         }
         if needs.contains(&Need::Queries) {
             self.ask_queries();
@@ -65,7 +87,11 @@ impl Workbench {
     /// Puts a question that a button asked for, or puts it again after it was cancelled.
     pub(super) fn ask_again(&mut self, kind: QuestionKind) {
         match kind {
-            QuestionKind::Drift | QuestionKind::Places | QuestionKind::Queries => {
+            QuestionKind::Drift
+            | QuestionKind::Places
+            | QuestionKind::Queries
+            | QuestionKind::Profile
+            | QuestionKind::SessionCurves => {
                 self.retry(&JobKey::Question(kind));
             }
             QuestionKind::Interventions => self.ask_interventions(),
@@ -166,6 +192,39 @@ impl Workbench {
         }
     }
 
+    fn ask_profile(&mut self) {
+        let Some(sample) = self.asked_sample() else {
+            return;
+        };
+        let of = (sample.shown.version, 0);
+        let query = &self.data.answers.profile;
+        let key = CurvesKey::wanted(query, of, self.derived.budget_tokens(), || {
+            self.budgets_to_ask(&sample, profile::numbers_per_budget(&sample))
+        });
+        if self.data.answers.profile.from_lane(&key) {
+            self.put(Question::Profile { sample, key });
+        }
+    }
+
+    /// Asks for the curves of every sample, and goes on with those that are known.
+    fn ask_session_curves(&mut self) {
+        let Some(session) = &self.data.session else {
+            return;
+        };
+        let key = SessionCurvesKey::of(session, &self.settings.choices);
+        if self.data.answers.session_curves.from_lane(&key) {
+            let held = self.data.answers.session_curves.held();
+            let held = held.filter(|(known, _)| **known == key);
+            let known = held.map(|(_, known)| SessionCurves::clone(known));
+            let known = known.unwrap_or(SessionCurves {
+                key,
+                samples: Vec::new(),
+                looked_at: 0,
+            });
+            self.put(Question::SessionCurves(known));
+        }
+    }
+
     fn ask_queries(&mut self) {
         if let Some(sample) = self.sample_place()
             && self.data.answers.queries.from_lane(&sample)
@@ -224,7 +283,7 @@ impl Workbench {
     /// Lets a request of another kind go first: what views ask for by themselves is stopped, and asked again
     /// behind it. The read lane is one thread, and whoever clicks should not wait for a long sweep.
     pub(super) fn give_way(&mut self) {
-        for kind in [QuestionKind::Drift, QuestionKind::Places] {
+        for kind in GIVING_WAY {
             let key = JobKey::Question(kind);
             if self.data.is_asking(&key) {
                 self.stop_job(&key);
@@ -235,7 +294,7 @@ impl Workbench {
 
     /// Asks, instead of an earlier question of the same kind.
     fn put(&mut self, question: Question) {
-        if !matches!(question.kind(), QuestionKind::Drift | QuestionKind::Places) {
+        if !GIVING_WAY.contains(&question.kind()) {
             self.give_way();
         }
         self.ask(ReadRequest::Question(Box::new(question)));

@@ -38,11 +38,15 @@ impl Workbench {
         let all = maps
             .held()
             .filter(|(key, _)| key.gathered.is_shown_for(&gathered));
+        let profile = &self.data.answers.profile;
+        let profile_version = profile.version();
+        let profile = profile.value().filter(|it| it.is_of(shown.version));
         let main = Wanted {
             info: &session.info,
             shown,
             choices: &self.settings.choices,
             all: all.map(|(_, found)| (&**found, maps.version())),
+            profile: profile.map(|profile| (&**profile, profile_version)),
             needs,
         };
         self.derived.refresh(&self.pool, &main);
@@ -52,6 +56,7 @@ impl Workbench {
                     info: &other.info,
                     shown: shown_beside,
                     all: None,
+                    profile: None,
                     ..main
                 };
                 self.derived_beside.refresh(&self.pool, &beside);

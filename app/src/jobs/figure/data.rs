@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::figure::{FigureRow, FigureText, SeriesSamples};
 use kvlens_analysis::needle::NeedleGrids;
+use kvlens_analysis::profile::ProfileNumber;
 use kvlens_analysis::{Budget, Collection, HeadKind, Metric, SampleGroup};
 use kvlens_sessions::windows::DECODE_LABEL;
 use kvlens_sessions::{CapturedSample, Session};
@@ -19,6 +20,7 @@ use super::maps::{HeadSums, difference_rows, winner_rows};
 use super::needle::needle_rows;
 use super::note::Note;
 use super::one_head::{self, HeadFigure, LINE};
+use super::profile::HeadScatter;
 use super::samples::{Sampled, curve_budgets, head_label};
 use super::{FigureRequest, KindChoice};
 use crate::jobs::failure::{Failure, stop_if_cancelled};
@@ -53,6 +55,10 @@ pub struct FigureJob<'a> {
     pub budget: Budget,
     /// The metric of figures that show one.
     pub metric: Metric,
+    /// The number of the heads' profiles of the figure that shows one.
+    pub profile: ProfileNumber,
+    /// How far apart windows may be to count as equivalent, if they may at all.
+    pub margin: Option<f64>,
     /// How windows and oracle are scored.
     pub options: MeasureOptions,
     /// How a window is swept through places.
@@ -73,6 +79,7 @@ struct Gathered {
     times: SeriesSamples,
     heads: HeadSums,
     densities: Densities,
+    scatter: HeadScatter,
 }
 
 /// Everything that is gathered.
@@ -148,6 +155,8 @@ impl<'a> FigureJob<'a> {
             },
             budget: request.budget,
             metric: request.metric,
+            profile: request.profile,
+            margin: request.margin,
             options: request.options,
             sweep: request.sweep,
             range: request.range,
@@ -184,7 +193,9 @@ impl<'a> FigureJob<'a> {
     /// The budgets in tokens that a prompt is compared at.
     fn budgets(&self, prompt_tokens: usize) -> Vec<usize> {
         let mut budgets = match self.kind {
-            KindChoice::Recall | KindChoice::RecallByLayer => self.curve_budgets(prompt_tokens),
+            KindChoice::Recall | KindChoice::RecallByLayer | KindChoice::Evidence => {
+                self.curve_budgets(prompt_tokens)
+            }
             KindChoice::HitRate => {
                 let most = LARGEST_SHARE * prompt_tokens as f64;
                 let budgets = HIT_RATE_BUDGETS.into_iter();
@@ -340,6 +351,7 @@ impl<'a> FigureJob<'a> {
             times,
             heads,
             densities,
+            scatter,
         } = gathering.groups.of(&group);
         match self.kind {
             KindChoice::Recall => sampled.push_budgets(self, false, series),
@@ -352,6 +364,8 @@ impl<'a> FigureJob<'a> {
             KindChoice::Allocation => sampled.push_allocations(self, series)?,
             KindChoice::Cost => sampled.push_cost(self, series, times),
             KindChoice::Complementarity => sampled.push_pairs(self, series)?,
+            KindChoice::Profile => sampled.add_profiles(self, scatter)?,
+            KindChoice::Evidence => sampled.push_evidence(self, series),
             KindChoice::Needle => sampled.add_needle(self, &group, &mut gathering.needles),
             // of tables (`super::fidelity`)
             KindChoice::FidelityKl
@@ -428,9 +442,9 @@ impl<'a> FigureJob<'a> {
         let rows: Vec<FigureRow> = match self.kind {
             KindChoice::HeadDifference => {
                 let against = self.against.as_deref().unwrap_or_default();
-                difference_rows(&gathering.collection, &self.windows, against)?
+                difference_rows(&gathering.collection, &self.windows, against, self.margin)?
             }
-            KindChoice::Winner => winner_rows(&gathering.collection)?,
+            KindChoice::Winner => winner_rows(&gathering.collection, self.margin)?,
             KindChoice::Needle => needle_rows(&gathering.needles),
             KindChoice::HeadMap | KindChoice::Kl => {
                 let of_group = |(name, group): (String, &Gathered)| group.heads.rows(&name);
@@ -438,6 +452,10 @@ impl<'a> FigureJob<'a> {
             }
             KindChoice::RankDensity => {
                 let of_group = |(name, group): (String, &Gathered)| group.densities.rows(&name);
+                gathering.groups.named().flat_map(of_group).collect()
+            }
+            KindChoice::Profile => {
+                let of_group = |(name, group): (String, &Gathered)| group.scatter.rows(&name);
                 gathering.groups.named().flat_map(of_group).collect()
             }
             KindChoice::Attention | KindChoice::Tokens => {
@@ -502,9 +520,10 @@ impl<'a> FigureJob<'a> {
             same.map(|other| other.samples).max().unwrap_or(0)
         };
         let enough = |row: &FigureRow| match self.kind {
-            KindChoice::Recall | KindChoice::RecallByLayer | KindChoice::Allocation => {
-                row.samples == most(row)
-            }
+            KindChoice::Recall
+            | KindChoice::RecallByLayer
+            | KindChoice::Evidence
+            | KindChoice::Allocation => row.samples == most(row),
             _ => true,
         };
         let rows = rows.iter().filter(|row| enough(row)).cloned().collect();
@@ -567,6 +586,14 @@ impl<'a> FigureJob<'a> {
                 "attention weight (power of ten)".to_owned(),
             ),
             KindChoice::Tokens => (format!("{LINE} tokens on a line"), String::new()),
+            KindChoice::Profile => match self.profile.is_overlap() {
+                true => (at(self.profile.label()), at(metric)),
+                false => (self.profile.label().to_owned(), at(metric)),
+            },
+            KindChoice::Evidence => (
+                "budget (tokens)".to_owned(),
+                "share of the needed tokens".to_owned(),
+            ),
             KindChoice::HitRate => ("budget (tokens)".to_owned(), "hit rate".to_owned()),
             KindChoice::Kl => (
                 String::new(),
@@ -615,6 +642,7 @@ impl<'a> FigureJob<'a> {
             value,
             names,
             range: self.range.or_else(|| self.range_of(rows)),
+            counts: self.kind == KindChoice::Profile && self.profile.is_count(),
             note: Some(
                 Note {
                     job: self,

@@ -82,6 +82,7 @@ impl Densities {
                 ceiling: None,
                 samples: window.samples,
                 resolved: None,
+                equivalent: None,
             })
         });
         cells.collect()

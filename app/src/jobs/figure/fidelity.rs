@@ -132,9 +132,9 @@ pub fn figure_of(
             false => "budget (tokens)".to_owned(),
         },
         value: value.to_owned(),
-        names: Vec::new(),
         range: request.range.or(own_range),
         note: Some(note(&rows, against_recall)),
+        ..FigureText::default()
     };
     Ok(FidelityFigure { rows, text, about })
 }

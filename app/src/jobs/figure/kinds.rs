@@ -61,6 +61,8 @@ kinds! {
     Cost, Cost, "cost", "The metric against the time that a window takes";
     Complementarity, Complementarity, "complementarity", "Share of the decode stage's top B that one window finds and another misses, for every two windows";
     Needle, Needle, "needle", "Score of the answers, and what each window keeps of the needle and foresees, by asked length and depth; with the folder that `kvlens fidelity` wrote beside the session also the score after each window's eviction";
+    Profile, Profile, "profile", "What the heads are like, by one number of their profiles, against the metric at the budget: a dot per head, a panel per window, with the rank correlation";
+    Evidence, Evidence, "evidence", "Share of the needed tokens that a head keeps, and share that no head keeps, against the budget, a curve per window";
     RankDensity, RankDensity, "rank-density", "Where a window ranks the tokens that the decode stage ranks here or there, a panel per window";
     Attention, Attention, "attention", "Attention of one head's queries on the prompt: the decode stage's and each window's";
     Tokens, Tokens, "tokens", "The prompt's tokens of one head: kept and missed at the budget, a panel per window";
@@ -94,7 +96,14 @@ impl KindChoice {
                 | Self::Allocation
                 | Self::RankDensity
                 | Self::Attention
+                | Self::Evidence
         )
+    }
+
+    /// Whether it marks what the samples tell apart.
+    #[must_use]
+    pub fn is_tested(self) -> bool {
+        matches!(self, Self::HeadDifference | Self::Winner)
     }
 
     /// Whether it is drawn of sessions, and not of the tables that `kvlens fidelity` wrote.

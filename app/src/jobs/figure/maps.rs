@@ -132,11 +132,13 @@ fn cell(
         ceiling: None,
         samples: u32::try_from(samples).unwrap_or(u32::MAX),
         resolved: None,
+        equivalent: None,
     }
 }
 
 /// Each of `windows` minus `against`, with the 95 % interval of every head. A head is resolved where the
-/// interval excludes zero and the p-value, corrected over the map by Benjamini and Hochberg, is at most 0.05.
+/// interval excludes zero and the p-value, corrected over the map by Benjamini and Hochberg, is at most 0.05; equivalent
+/// where the interval lies within the margin, if there is one.
 ///
 /// # Errors
 /// Refusals of the statistics.
@@ -144,6 +146,7 @@ pub fn difference_rows(
     collection: &Collection,
     windows: &[String],
     against: &str,
+    margin: Option<f64>,
 ) -> anyhow::Result<Vec<FigureRow>> {
     let names = Names::of(collection);
     let mut rows = Vec::new();
@@ -169,6 +172,9 @@ pub fn difference_rows(
                 low: interval.map(|interval| interval.low),
                 high: interval.map(|interval| interval.high),
                 resolved: head.map(|head| head.is_resolved()),
+                equivalent: head
+                    .zip(margin)
+                    .map(|(head, margin)| head.difference.is_equivalent(margin)),
                 ..cell(&panel, pair.first, place(shape, index), value, pair.samples)
             });
         }
@@ -176,11 +182,12 @@ pub fn difference_rows(
     Ok(rows)
 }
 
-/// The winner of every head, with its margin over the runner-up as the value; none where it is undefined.
+/// The winner of every head, with its lead over the runner-up as the value; none where it is undefined. Equivalent where
+/// the lead lies within the margin, if there is one.
 ///
 /// # Errors
 /// Refusals of the statistics.
-pub fn winner_rows(collection: &Collection) -> anyhow::Result<Vec<FigureRow>> {
+pub fn winner_rows(collection: &Collection, margin: Option<f64>) -> anyhow::Result<Vec<FigureRow>> {
     let maps = collection.winners(SEED).collect::<Result<Vec<_>, _>>()?;
     let names = Names::of(collection);
     let mut rows = Vec::new();
@@ -189,17 +196,20 @@ pub fn winner_rows(collection: &Collection) -> anyhow::Result<Vec<FigureRow>> {
         for (index, winner) in map.winners.iter().enumerate() {
             let label = winner.and_then(|winner| map.windows.get(winner.winner).copied());
             let interval = winner.and_then(|winner| winner.interval);
-            let margin = winner.map_or(f64::NAN, |winner| winner.margin);
+            let lead = winner.map_or(f64::NAN, |winner| winner.margin);
             rows.push(FigureRow {
                 low: interval.map(|interval| interval.low),
                 high: interval.map(|interval| interval.high),
                 ceiling: label.and_then(|label| ceiling(collection, Some(map.group), label)),
                 resolved: winner.map(|winner| winner.resolved),
+                equivalent: winner
+                    .zip(margin)
+                    .map(|(winner, margin)| winner.is_equivalent(margin)),
                 ..cell(
                     panel,
                     label.unwrap_or_default(),
                     place(map.shape, index),
-                    margin,
+                    lead,
                     map.samples,
                 )
             });

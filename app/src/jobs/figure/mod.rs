@@ -12,6 +12,7 @@ mod maps;
 mod needle;
 mod note;
 mod one_head;
+mod profile;
 mod request;
 mod samples;
 mod written;
@@ -31,6 +32,7 @@ use super::{Cancel, Watch};
 pub use fidelity::Eviction;
 pub use kinds::{KindChoice, WidthChoice};
 pub use request::{FigureRequest, command_line, metric_word};
+pub use samples::curve_budgets;
 
 use caption::caption;
 use data::FigureJob;

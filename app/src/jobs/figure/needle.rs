@@ -87,5 +87,6 @@ fn row(panel: &str, series: &str, cell: &NeedleCell<'_>, mean: Option<NeedleMean
         ceiling: None,
         samples: u32::try_from(samples).unwrap_or(u32::MAX),
         resolved: None,
+        equivalent: None,
     }
 }

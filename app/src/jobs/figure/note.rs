@@ -25,6 +25,7 @@ impl Note<'_> {
         let parts = [
             self.compared(),
             self.marks(),
+            self.equivalent(),
             self.sample(),
             self.lines(),
             self.final_budgets(),
@@ -69,11 +70,27 @@ impl Note<'_> {
                 "Scores are of the full cache; with the folder of `kvlens fidelity` those after eviction are shown, too."
                     .to_owned(),
             ),
+            KindChoice::Profile => Some(super::profile::note(self.job.profile)),
+            KindChoice::Evidence => Some(
+                "Kept: by a head's rule, in the mean over all heads. Lost: kept by no head of any layer, the global eviction ratio."
+                    .to_owned(),
+            ),
             KindChoice::Depth => Some(
                 "Each run of needed tokens counts at its own depth, in tenths of the prompt; means over heads.".to_owned(),
             ),
             _ => None,
         }
+    }
+
+    /// What an equals sign is, and how many there are.
+    fn equivalent(&self) -> Option<String> {
+        let margin = self.job.margin.filter(|_| self.job.kind.is_tested())?;
+        let found = self.rows.iter().filter(|row| row.equivalent == Some(true));
+        Some(format!(
+            "Equals sign: as good as each other, the whole 95 % interval within ±{margin} ({} of {} cells).",
+            found.count(),
+            self.rows.len()
+        ))
     }
 
     /// The ceilings of the windows that win anywhere, panel by panel.

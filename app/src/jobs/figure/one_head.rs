@@ -182,5 +182,6 @@ fn cell(panel: &str, series: &str, (x, y): (usize, f64), value: f64) -> FigureRo
         ceiling: None,
         samples: 1,
         resolved: None,
+        equivalent: None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kvlens_analysis::profile::ProfileNumber;
 use kvlens_analysis::{Budget, Compare, Metric, StepRange};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,10 @@ pub struct FigureRequest {
     pub budget: Budget,
     /// The metric of figures that show one.
     pub metric: Metric,
+    /// The number of the heads' profiles of the figure that shows one.
+    pub profile: ProfileNumber,
+    /// How far apart windows may be to count as equivalent, if they may at all.
+    pub margin: Option<f64>,
     /// Width of the page.
     pub width: WidthChoice,
     /// Size of the text in points.
@@ -78,6 +83,11 @@ impl FigureRequest {
         flag("--head", numbers(&self.heads).into_iter().collect());
         flag("--budget", vec![self.budget.to_string()]);
         flag("--metric", vec![metric_word(self.metric).to_owned()]);
+        if self.kind == KindChoice::Profile {
+            flag("--profile", vec![self.profile.to_string()]);
+        }
+        let margin = self.margin.filter(|_| self.kind.is_tested());
+        flag("--equivalent", margin.iter().map(f64::to_string).collect());
         flag("--width", vec![self.width.name().to_owned()]);
         flag("--font-size", vec![self.font_size.to_string()]);
         if let Some((low, high)) = self.range {
@@ -199,6 +209,8 @@ pub(super) mod tests {
             heads: Vec::new(),
             budget: Budget::Tokens(64),
             metric: Metric::Recall,
+            profile: ProfileNumber::default(),
+            margin: None,
             width: WidthChoice::Single,
             font_size: 7.0,
             range: None,

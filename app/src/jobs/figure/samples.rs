@@ -7,20 +7,28 @@ use anyhow::Result;
 use kvlens_analysis::agreement_by_head;
 use kvlens_analysis::complementarity::complementarity;
 use kvlens_analysis::drift::PlacedRecall;
+use kvlens_analysis::evidence::evidence_survival;
 use kvlens_analysis::figure::{CHANCE, SeriesPlace, SeriesSamples};
 use kvlens_analysis::statistics::mean;
-use kvlens_analysis::{Comparison, HeadKind, Metric, selection};
+use kvlens_analysis::{Comparison, HeadKind, KeepRule, Metric, Rankings, selection};
 use kvlens_sessions::CapturedSample;
 use kvlens_sessions::model::RopeConfig;
+use kvlens_sessions::windows::DECODE_LABEL;
 
 use super::data::{AFTER, BEFORE, FigureJob};
 use super::heads::HeadChoice;
 use super::maps::{HeadNumbers, HeadSums};
+use super::profile::HeadScatter;
 use crate::measurement::allocations::{AllocationKind, allocate};
 use crate::measurement::drift::{WindowDrift, window_drift};
 use crate::measurement::places::sweep_places;
+use crate::measurement::profiles::profile_number;
 use crate::measurement::queries::window_queries;
 use crate::measurement::{MeasuredSample, MeasuredWindow};
+
+/// The two panels of needed tokens.
+const KEPT: &str = "kept by a head";
+const LOST: &str = "lost at every head";
 
 /// One of the numbers of a place at the only budget.
 type PlaceValue = fn(&PlacedRecall) -> Option<&f64>;
@@ -382,6 +390,56 @@ impl Sampled<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What the heads are like against the metric at the budget, for each window.
+    pub fn add_profiles(&self, job: &FigureJob<'_>, scatter: &mut HeadScatter) -> Result<()> {
+        let budget = job.budget.tokens(self.prompt_tokens());
+        let (captured, measured) = (self.captured, self.measured);
+        let number = profile_number(captured, measured, &job.options, job.profile, budget)?;
+        for window in self.windows(job) {
+            if let Some(numbers) = job.numbers_of(window) {
+                let heads = window.comparison.heads;
+                let shown = |index: usize| job.heads.has(index / heads, index % heads);
+                let points = number.iter().zip(&numbers.values).enumerate();
+                let points = points.map(|(index, (&x, &y))| match shown(index) {
+                    true => (x, y),
+                    false => (f64::NAN, f64::NAN),
+                });
+                scatter.add(self.content, &window.label, heads, points.collect());
+            }
+        }
+        Ok(())
+    }
+
+    /// What a head keeps of the needed tokens and what no head keeps, a panel each, by the decode stage's order and each
+    /// window's rule.
+    pub fn push_evidence(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) {
+        let evidence = &self.captured.record.evidence_tokens;
+        if evidence.is_empty() {
+            return;
+        }
+        let budgets = job.curve_budgets(self.prompt_tokens());
+        let mut push = |label: &str, rankings: &Rankings, rule: KeepRule, budgets: &[usize]| {
+            for at in evidence_survival(rankings, rule, evidence, budgets) {
+                let x = at.budget as f64;
+                self.push(series, (KEPT, label), x, at.kept);
+                self.push(series, (LOST, label), x, at.lost_everywhere);
+            }
+        };
+        let truth = &self.measured.truth.rankings;
+        push(DECODE_LABEL, truth, KeepRule::default(), &budgets);
+        for window in self.windows(job) {
+            for observed in window.observations() {
+                let is_its = |budget: &usize| {
+                    let at = window.at(*budget);
+                    at.is_some_and(|at| at.label == observed.label)
+                };
+                let own: Vec<usize> = budgets.iter().copied().filter(is_its).collect();
+                let rankings = &observed.ranked.rankings;
+                push(&window.label, rankings, observed.keep_rule, &own);
+            }
+        }
     }
 
     /// The metric at the budget, x being the time in milliseconds of this sample.

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use kvlens_analysis::collection::HeadShape;
 use kvlens_analysis::drift::PlacedRecall;
+use kvlens_analysis::profile::{ProfileSamples, SampleProfile};
 use kvlens_analysis::tables::{
-    AllocationRow, AllocationTable, DriftRow, DriftTable, PlaceRow, PlaceTable, ProfileTable,
-    QueryRow, QueryTable, SampleContext, TableOutput, WindowHead, profile_rows,
+    AllocationRow, AllocationTable, DriftRow, DriftTable, NeighbourTable, PlaceRow, PlaceTable,
+    ProfileStabilityTable, ProfileTable, QueryRow, QueryTable, SampleContext, TableOutput,
+    WindowHead, neighbour_rows, profile_rows, profile_stability_rows,
 };
-use kvlens_analysis::{Budget, Comparison};
+use kvlens_analysis::{Budget, Comparison, SampleGroup};
 
 use super::numbers::{ObservedNumbers, QueryNumbers, SampleNumbers, WindowNumbers};
 use super::tables::{clamped, finish};
@@ -28,7 +30,7 @@ pub enum Question {
     Queries,
     /// allocation.parquet: pyramid and head-adaptive budgets beside the uniform one
     Allocation,
-    /// profile.parquet: what every head is like, by where the decode stage's attention falls
+    /// profile.parquet: what every head is like; neighbour.parquet: what it shares with the next step, the layer below and its group; profile_stability.parquet: both over samples
     Profile,
 }
 
@@ -69,7 +71,7 @@ impl Question {
                 "allocation.parquet: pyramid and head-adaptive budgets beside the uniform one"
             }
             Self::Profile => {
-                "profile.parquet: what every head is like, by where the decode stage's attention falls"
+                "profile.parquet: what every head is like; neighbour.parquet: what it shares with the next step, the layer below and its group; profile_stability.parquet: both over samples"
             }
         }
     }
@@ -90,7 +92,7 @@ pub struct QuestionTables {
     place: Option<TableOutput<PlaceTable>>,
     query: Option<TableOutput<QueryTable>>,
     allocation: Option<TableOutput<AllocationTable>>,
-    profile: Option<TableOutput<ProfileTable>>,
+    profile: Option<ProfileTables>,
     sweep: Sweep,
 }
 
@@ -120,7 +122,7 @@ impl QuestionTables {
                 .then(|| TableOutput::create(folder, provenance, csv))
                 .transpose()?,
             profile: asked(Question::Profile)
-                .then(|| TableOutput::create(folder, provenance, csv))
+                .then(|| ProfileTables::begin(folder, provenance, csv))
                 .transpose()?,
             sweep: questions.sweep,
         })
@@ -154,14 +156,14 @@ impl QuestionTables {
         }
         // profiles and places have the heads of the truth
         let shape = sample.decode.shape();
-        if let Some(table) = &mut self.profile {
-            table.write(&profile_rows(context, shape, &answers.profiles))?;
+        let prompt_tokens = sample.decode.prompt_tokens;
+        let at = budgets.iter();
+        let at = at.map(|&budget| (budget, budget.tokens(prompt_tokens)));
+        let at: Vec<(Budget, usize)> = at.collect();
+        if let Some(tables) = &mut self.profile {
+            tables.add(context, sample, &at)?;
         }
         if let (Some(table), Some(places)) = (&mut self.place, &answers.places) {
-            let prompt_tokens = sample.decode.prompt_tokens;
-            let at = budgets.iter();
-            let at = at.map(|&budget| (budget, budget.tokens(prompt_tokens)));
-            let at: Vec<(Budget, usize)> = at.collect();
             write_places(table, context, (self.sweep, shape, &at), places)?;
         }
         Ok(())
@@ -181,7 +183,68 @@ impl QuestionTables {
         self.allocation
             .map_or(Ok(()), |table| finish(table, csv, names))?;
         self.profile
-            .map_or(Ok(()), |table| finish(table, csv, names))
+            .map_or(Ok(()), |tables| tables.finish(csv, names))
+    }
+}
+
+/// What every head is like: by itself, beside its neighbours, and over samples.
+struct ProfileTables {
+    profile: TableOutput<ProfileTable>,
+    neighbour: TableOutput<NeighbourTable>,
+    stability: TableOutput<ProfileStabilityTable>,
+    samples: ProfileSamples,
+}
+
+impl ProfileTables {
+    fn begin(folder: &Path, provenance: &str, csv: bool) -> Result<Self> {
+        Ok(Self {
+            profile: TableOutput::create(folder, provenance, csv)?,
+            neighbour: TableOutput::create(folder, provenance, csv)?,
+            stability: TableOutput::create(folder, provenance, csv)?,
+            samples: ProfileSamples::default(),
+        })
+    }
+
+    fn add(
+        &mut self,
+        context: &SampleContext,
+        sample: &SampleNumbers,
+        budgets: &[(Budget, usize)],
+    ) -> Result<()> {
+        let shape = sample.decode.shape();
+        let Some(answers) = &sample.answers.profile else {
+            return Ok(());
+        };
+        let overlaps = answers.neighbours.by_head();
+        let rankable = sample.decode.rankable_tokens.as_slice();
+        self.profile
+            .write(&profile_rows(context, shape, &answers.heads))?;
+        let rows = neighbour_rows(context, (shape, rankable), budgets, overlaps);
+        self.neighbour.write(&rows)?;
+        let group = SampleGroup {
+            model: context.model.clone(),
+            task: context.task.clone(),
+            question_place: context.question_place.clone(),
+        };
+        let typed: Vec<Budget> = budgets.iter().map(|&(budget, _)| budget).collect();
+        let sample = SampleProfile {
+            content: &context.content,
+            shape,
+            profiles: &answers.heads,
+            budgets: &typed,
+            overlaps,
+        };
+        self.samples.add(group, sample);
+        Ok(())
+    }
+
+    fn finish(mut self, csv: bool, names: &mut Vec<PathBuf>) -> Result<()> {
+        for found in self.samples.stabilities() {
+            self.stability.write(&profile_stability_rows(&found))?;
+        }
+        finish(self.profile, csv, names)?;
+        finish(self.neighbour, csv, names)?;
+        finish(self.stability, csv, names)
     }
 }
 

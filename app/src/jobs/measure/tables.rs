@@ -8,10 +8,11 @@ use kvlens_analysis::collection::{Collection, Contrast};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::{
     AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
-    DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, NeedleTable, OverlapTable,
-    PlaceTable, ProfileTable, QueryTable, SampleContext, SampleRow, SamplesTable, SummaryRow,
-    SummaryTable, Table, TableOutput, WindowContext, WinnerTable, agreement_rows,
-    complementarity_rows, difference_rows, evidence_rows, needle_rows, overlap_rows, winner_rows,
+    DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, NeedleTable, NeighbourTable,
+    OverlapTable, PlaceTable, ProfileStabilityTable, ProfileTable, QueryTable, SampleContext,
+    SampleRow, SamplesTable, SummaryRow, SummaryTable, Table, TableOutput, WindowContext,
+    WinnerTable, agreement_rows, complementarity_rows, difference_rows, evidence_rows, needle_rows,
+    overlap_rows, winner_rows,
 };
 use kvlens_analysis::{Budget, Compare, Metric, SampleKey};
 use kvlens_sessions::windows::DECODE_LABEL;
@@ -50,6 +51,8 @@ pub fn is_written_by_measure(name: &str) -> bool {
         names::<QueryTable>(),
         names::<AllocationTable>(),
         names::<ProfileTable>(),
+        names::<NeighbourTable>(),
+        names::<ProfileStabilityTable>(),
     ];
     name == ABOUT_FILE
         || tables
@@ -64,6 +67,7 @@ pub fn is_of_all_samples(name: &str) -> bool {
         TableOutput::<SummaryTable>::file_names(true),
         TableOutput::<DifferenceTable>::file_names(true),
         TableOutput::<WinnerTable>::file_names(true),
+        TableOutput::<ProfileStabilityTable>::file_names(true),
     ];
     name == ABOUT_FILE
         || tables

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::Metric;
+use kvlens_analysis::profile::ProfileNumber;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::{CapturePlan, DecodePlan, Session, StartMode};
 use minijinja::{Environment, context};
@@ -139,6 +140,8 @@ impl RecipeRequest {
             budget: budget
                 .with_context(|| format!("the figure '{}' has no budget", figure.name))?,
             metric: figure.metric,
+            profile: ProfileNumber::default(),
+            margin: None,
             width: WidthChoice::Single,
             font_size: FONT_SIZE,
             range: None,

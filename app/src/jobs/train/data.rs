@@ -97,7 +97,7 @@ impl Reader<'_> {
         Ok(samples)
     }
 
-    /// Those to train on, and every so manieth, which is held out.
+    /// Those to train on, and every tenth, which is held out.
     fn divided(&self, data: &[String]) -> Result<(Spool, Spool)> {
         let mut training = Spool::in_folder(&self.folder);
         let mut held_out = Spool::in_folder(&self.folder);

@@ -7,15 +7,19 @@ use kvlens::gui::questions::drift::{DriftAnswer, DriftOfWindow, HeadCurves};
 use kvlens::gui::questions::fidelity::{
     EvictedSample, EvictedSession, FidelityPart, FidelityPoint,
 };
+use kvlens::gui::questions::profile::ProfileAnswer;
 use kvlens::gui::questions::queries::QueriesAnswer;
 use kvlens::gui::questions::{Answer, CurvesKey};
+use kvlens::measurement::MeasuredSample;
 use kvlens::measurement::drift::Parts;
 use kvlens::measurement::fidelity::Foreseen;
 use kvlens::measurement::fidelity::figures::Figures;
+use kvlens::measurement::profiles::SampleHeads;
 use kvlens::measurement::queries::WindowQueries;
 use kvlens_analysis::fidelity::MeanFidelity;
+use kvlens_analysis::profile::{Neighbours, head_profiles};
 use kvlens_analysis::queries::{QueryCosine, QueryVectors, query_cosine};
-use kvlens_analysis::{Budget, SampleGroup};
+use kvlens_analysis::{Budget, ForcedKeep, SampleGroup};
 
 const WINDOWS: [&str; 2] = ["last:32", "last:8"];
 const LAYERS: usize = 4;
@@ -49,6 +53,25 @@ pub fn drift(shown_version: u64, tokens: usize) -> Answer {
             shown_version,
             width: 0,
             budgets,
+        },
+    }))
+}
+
+/// What the heads of a sample are like, without single steps.
+pub fn profile(shown_version: u64, sample: &MeasuredSample) -> Answer {
+    let mass = &sample.decode_mass;
+    let budgets: Vec<usize> = (1..=mass.prompt_tokens()).collect();
+    let neighbours = Neighbours::of(mass, ForcedKeep::default(), 2, &budgets, &[]).unwrap();
+    Answer::Profile(Arc::new(ProfileAnswer {
+        key: CurvesKey {
+            shown_version,
+            width: 0,
+            budgets,
+        },
+        heads_per_layer: mass.heads(),
+        heads: SampleHeads {
+            heads: head_profiles(mass, &sample.record.evidence_tokens),
+            neighbours,
         },
     }))
 }

@@ -5,7 +5,9 @@ use egui::{ComboBox, Ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::head_numbers::HeadNumber;
 use crate::gui::state::{MapKind, MapScope};
+use crate::gui::views::profile::number_ui;
 use crate::gui::views::{View, in_force_ui};
+use crate::gui::widgets::typed::TypedField;
 
 /// Draws the choosers that fit the kind of map.
 pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Commands) {
@@ -20,6 +22,11 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
         }
         if choices.map_kind == MapKind::Needed {
             ui.weak(HeadNumber::NeededAttention.label());
+            return;
+        }
+        if choices.map_kind == MapKind::Profile {
+            number_ui(ui, "Number of the map", view, commands);
+            in_force_ui(ui, view);
             return;
         }
         let mut all = choices.map_scope == MapScope::Session;
@@ -42,8 +49,49 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
             }
         }
         ui.weak(choices.metric.label());
+        let is_tested = choices.map_kind == MapKind::Winner || view.derived.minus.is_some();
+        if choices.shown_scope() == MapScope::Session && is_tested {
+            margin_ui(ui, view, commands);
+        }
         in_force_ui(ui, view);
     });
+}
+
+/// How far apart windows may be over the samples to count as equally good.
+fn margin_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let name = ui.label("Equal within");
+    let margin = view.settings.choices.margin;
+    let field = TypedField {
+        id: "margin of equivalence",
+        label: name.id,
+        current: margin.map_or(String::new(), |margin| margin.to_string()),
+        hint: "nothing",
+        help: "So much of the metric, such as 0.02: where the whole paired 95 % interval lies within it, the windows are \
+               shown to be as good as each other and carry an equals sign",
+        width: 44.0,
+        error: view.theme.error,
+    };
+    if let Some(margin) = field.show(ui, read_margin)
+        && margin != view.settings.choices.margin
+    {
+        commands.send(LookCommand::SetMargin(margin));
+    }
+}
+
+/// Nothing, or a number above zero.
+fn read_margin(text: &str) -> Result<Option<f64>, String> {
+    let wrong =
+        || format!("'{text}' is no margin; write a number above zero such as 0.02, or nothing");
+    match text.trim() {
+        "" => Ok(None),
+        text => {
+            let margin = text
+                .parse()
+                .ok()
+                .filter(|margin: &f64| *margin > 0.0 && margin.is_finite());
+            margin.map(Some).ok_or_else(wrong)
+        }
+    }
 }
 
 fn explain_kind(kind: MapKind) -> &'static str {
@@ -56,6 +104,10 @@ fn explain_kind(kind: MapKind) -> &'static str {
         MapKind::Needed => {
             "Attention of the decode stage on the tokens that the answer needs, in the mean over its steps: heads with \
              much of it read the answer off the prompt"
+        }
+        MapKind::Profile => {
+            "What every head is like, whatever the window: where its attention falls, on how many tokens, and what it \
+             shares with the next step, the layer below and its group"
         }
     }
 }
@@ -132,4 +184,18 @@ fn minus_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Comman
         .response
         .on_hover_text("Show the difference to another window")
         .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Minus window"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_margin_is_a_number_above_zero_or_nothing() {
+        assert_eq!(read_margin(" 0.02 "), Ok(Some(0.02)));
+        assert_eq!(read_margin(""), Ok(None));
+        for wrong in ["0", "-0.1", "two", "inf", "NaN"] {
+            assert!(read_margin(wrong).unwrap_err().contains(wrong));
+        }
+    }
 }

@@ -10,13 +10,22 @@ pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
     view.shown()?;
     let derived = view.derived;
     match view.settings.choices.map_kind {
-        MapKind::Window | MapKind::Needed => Some(cells(&[derived.map()?])),
+        MapKind::Window | MapKind::Needed | MapKind::Profile => Some(cells(&[derived.map()?])),
         MapKind::InB => Some(cells(&[view.beside?.map()?])),
         MapKind::Beside => Some(cells(&[derived.map_between()?])),
         MapKind::SideBySide => Some(cells(&derived.side_by_side().iter().collect::<Vec<_>>())),
         MapKind::Winner => {
             let map = derived.winner_map()?;
-            let header = ["layer", "head", "winner", "mean", "margin", "resolved"];
+            let header = [
+                "layer",
+                "head",
+                "winner",
+                "mean",
+                "margin",
+                "resolved",
+                "equivalent",
+            ];
+            let margin = view.settings.choices.margin;
             let mut table = Table::new(&header);
             for (index, winner) in map.winners.iter().enumerate() {
                 let winner = winner.as_ref();
@@ -28,6 +37,12 @@ pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
                     optional(winner.map(|winner| winner.mean)),
                     optional(winner.map(|winner| winner.margin)),
                     optional(winner.filter(|_| map.tested).map(|winner| winner.resolved)),
+                    optional(
+                        winner
+                            .filter(|_| map.tested)
+                            .zip(margin)
+                            .map(|(winner, margin)| winner.is_equivalent(margin)),
+                    ),
                 ]);
             }
             Some(table)
@@ -36,7 +51,15 @@ pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
 }
 
 fn cells(maps: &[&HeadMap]) -> Table {
-    let mut table = Table::new(&["map", "layer", "head", "value", "ceiling", "resolved"]);
+    let mut table = Table::new(&[
+        "map",
+        "layer",
+        "head",
+        "value",
+        "ceiling",
+        "resolved",
+        "equivalent",
+    ]);
     for map in maps {
         for (index, value) in map.values.iter().enumerate() {
             let unresolved = map.unresolved.get(index);
@@ -49,6 +72,7 @@ fn cells(maps: &[&HeadMap]) -> Table {
                     .get(index)
                     .map_or(String::new(), |value| number(*value)),
                 unresolved.map_or(String::new(), |unresolved| (!unresolved).to_string()),
+                optional(map.equivalent.get(index)),
             ]);
         }
     }

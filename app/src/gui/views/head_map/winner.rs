@@ -22,6 +22,13 @@ pub(super) fn winner_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands:
         let winner = map.winner(layer, head);
         map.tested && winner.is_some_and(|winner| !winner.resolved)
     };
+    let margin = view.settings.choices.margin;
+    let equal = |(layer, head): Cell| {
+        let winner = map.winner(layer, head).filter(|_| map.tested);
+        winner
+            .zip(margin)
+            .is_some_and(|(winner, margin)| winner.is_equivalent(margin))
+    };
     let hatched = |(layer, head): Cell| map.winner(layer, head).is_none();
     let selected = |cell: Cell| is_selected(view, 1, cell);
     let matrix = Matrix {
@@ -36,6 +43,7 @@ pub(super) fn winner_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands:
         diagonal: false,
         marks: Marks {
             hatched: &hatched,
+            equal: &equal,
             ..marks(view, 1, &selected, &struck)
         },
     };
@@ -127,7 +135,13 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, (layer, head): Cell) 
             interval.low, interval.high
         ));
     }
-    if map.tested && !winner.resolved {
-        ui.label("not resolved over the samples");
+    match view.settings.choices.margin {
+        Some(margin) if map.tested && winner.is_equivalent(margin) => {
+            ui.label(format!("the runner-up is as good within {margin}"));
+        }
+        _ if map.tested && !winner.resolved => {
+            ui.label("not resolved over the samples");
+        }
+        _ => {}
     }
 }

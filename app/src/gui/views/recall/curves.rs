@@ -5,7 +5,9 @@ use egui_plot::LineStyle;
 use kvlens_analysis::{Compare, Metric};
 
 use super::axes::DrawnBudgets;
+use super::over_samples;
 use crate::gui::derived::{Derived, HeadCurve, WindowBands};
+use crate::gui::state::CurvesOver;
 use crate::gui::theme::{SeriesStyle, Theme};
 use crate::gui::views::View;
 use crate::gui::widgets::line_plot::{AxisNumbers, Drawn, PlotAxis, PlotCurve, PlotText};
@@ -25,6 +27,9 @@ const DIMMED: f32 = 0.35;
 /// Every curve, the first at the bottom; `octaves` are those of the axis.
 pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
     let axis = DrawnBudgets::of(view.derived, POINTS_PER_CURVE);
+    if view.settings.choices.shown_curves_over() != CurvesOver::Sample {
+        return over_samples::curves(view, octaves);
+    }
     let mut curves = Vec::new();
     if view.settings.choices.metric == Metric::Recall && baseline(view).is_none() {
         let chance = view.derived.chance();
@@ -120,7 +125,8 @@ fn is_front(view: &View<'_>, window: &WindowBands) -> bool {
 }
 
 /// What could be reached at best, said at the upper end, and the budget beside its line, on the side that has room.
-pub(super) fn texts(view: &View<'_>, octaves: f64) -> Vec<PlotText> {
+/// The budget stands at the lower end of the axis, where no line of differences runs.
+pub(super) fn texts(view: &View<'_>, octaves: f64, lowest: f64) -> Vec<PlotText> {
     let best = match compares_queries(view) {
         _ if baseline(view).is_some() => None,
         true if view.settings.choices.metric == Metric::Recall => Some("decode stage 1.00"),
@@ -135,7 +141,7 @@ pub(super) fn texts(view: &View<'_>, octaves: f64) -> Vec<PlotText> {
     };
     let budget = PlotText {
         text,
-        at: [octave, 0.0],
+        at: [octave, lowest],
         anchor,
         size: 12.0,
         color: view.theme.selection,
@@ -157,7 +163,7 @@ pub fn octave_of(tokens: usize) -> f64 {
 }
 
 /// Under one scoring the decode stage itself has recall 1; with a scoring for each window there are ceilings.
-fn compares_queries(view: &View<'_>) -> bool {
+pub(super) fn compares_queries(view: &View<'_>) -> bool {
     let shown = view.shown();
     shown.is_none_or(|(_, shown)| shown.options.compare == Compare::Queries)
 }
@@ -179,7 +185,7 @@ fn thin(
     }
 }
 
-fn decode_stage(theme: &Theme, octaves: f64) -> PlotCurve {
+pub(super) fn decode_stage(theme: &Theme, octaves: f64) -> PlotCurve {
     PlotCurve {
         name: "decode stage".to_owned(),
         style: SeriesStyle {

@@ -4,9 +4,11 @@ use egui::{RichText, Stroke, Ui};
 use egui_plot::LineStyle;
 use kvlens_analysis::Metric;
 
+use super::over_samples;
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::WindowName;
 use crate::gui::forced::forced_tokens;
+use crate::gui::state::CurvesOver;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
 
@@ -19,6 +21,12 @@ pub(super) fn legend_entry(
     window: &WindowName,
     commands: &mut Commands,
 ) {
+    if view.settings.choices.shown_curves_over() != CurvesOver::Sample {
+        let value = over_samples::value_at_budget(view, &window.label);
+        let help = "Mean over samples at the budget that is nearest to the one chosen. Click to hide or show the curve";
+        window_entry(ui, view, window, &value, help, commands);
+        return;
+    }
     let metric = view.settings.choices.metric;
     let mut bands = view.derived.bands().iter();
     let bands = bands.find(|known| known.label == window.label);

@@ -23,6 +23,7 @@ impl Matrix<'_> {
         }
         self.paint_hatched(ui, theme, geometry);
         self.paint_struck(ui, theme, geometry);
+        self.paint_equal(ui, theme, geometry);
         self.paint_selection(ui, theme, geometry);
         if let Some(cell) = self.marks.pinned.filter(|cell| self.has(*cell)) {
             paint_pin(ui, theme, geometry, cell);
@@ -101,11 +102,32 @@ impl Matrix<'_> {
     /// A line across the cells that are not to be trusted.
     fn paint_struck(&self, ui: &Ui, theme: &Theme, geometry: &Geometry) {
         for row in 0..self.rows {
-            for column in (0..self.columns).filter(|column| (self.marks.struck)((row, *column))) {
+            let is_struck = |cell: Cell| (self.marks.struck)(cell) && !(self.marks.equal)(cell);
+            for column in (0..self.columns).filter(|column| is_struck((row, *column))) {
                 let rect = geometry.rect((row, column)).shrink(1.0);
                 let ends = [rect.left_bottom(), rect.right_top()];
                 for (width, color) in [(2.5, theme.selection_halo), (1.0, theme.selection)] {
                     ui.painter().line_segment(ends, Stroke::new(width, color));
+                }
+            }
+        }
+    }
+
+    /// Two level lines in the cells that are shown to be equal.
+    fn paint_equal(&self, ui: &Ui, theme: &Theme, geometry: &Geometry) {
+        for row in 0..self.rows {
+            for column in (0..self.columns).filter(|column| (self.marks.equal)((row, *column))) {
+                let rect = geometry.rect((row, column));
+                let side = rect.width().min(rect.height());
+                let (reach, apart) = ((0.28 * side).min(7.0), (0.14 * side).min(3.0));
+                for y in [rect.center().y - apart, rect.center().y + apart] {
+                    let ends = [
+                        pos2(rect.center().x - reach, y),
+                        pos2(rect.center().x + reach, y),
+                    ];
+                    for (width, color) in [(2.5, theme.selection_halo), (1.0, theme.selection)] {
+                        ui.painter().line_segment(ends, Stroke::new(width, color));
+                    }
                 }
             }
         }

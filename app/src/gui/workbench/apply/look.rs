@@ -54,6 +54,10 @@ impl Workbench {
             }
             LookCommand::SetDrift(drift) => choices.drift = drift,
             LookCommand::SetQueries(part) => choices.queries = part,
+            LookCommand::SetCurvesOver(over) => choices.curves_over = over,
+            LookCommand::SetMargin(margin) => choices.margin = margin,
+            LookCommand::SetProfile(number) => choices.profile = number,
+            LookCommand::SetEvidence(part) => choices.evidence = part,
             LookCommand::SetFidelity(fidelity) => choices.fidelity = fidelity,
             LookCommand::ScrollToToken(token) => self.scroll_to = Some(token),
         }
@@ -72,7 +76,17 @@ impl Workbench {
         let heads = match (words.places(), &session.shown) {
             (Some(places), _) => places,
             (None, Some(shown)) => {
-                let table = HeadTable::of_choices(info, shown, choices);
+                let profile = &self.data.answers.profile;
+                let profile = profile.value().filter(|it| it.is_of(shown.version));
+                let profile = profile.map(|profile| &**profile);
+                let table = HeadTable::of_choices(info, shown, choices, profile);
+                if let Some(number @ HeadNumber::Profile(_)) = words.unsaid(&table) {
+                    let text = format!(
+                        "The heads have no {} yet: open the view Head profile, which measures it",
+                        number.label()
+                    );
+                    return self.note(Severity::Warning, text);
+                }
                 words.choose(&table, HeadNumber::Metric(choices.metric))
             }
             (None, None) => return,

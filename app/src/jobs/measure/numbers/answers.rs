@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use kvlens_analysis::drift::PlacedRecall;
-use kvlens_analysis::profile::{HeadProfile, head_profiles};
 use kvlens_sessions::{CapturedSample, Observation};
 
 use super::{Asking, Question};
 use crate::measurement::MeasuredSample;
+use crate::measurement::head_rows::OnHead;
 use crate::measurement::places::sweep_places;
+use crate::measurement::profiles::{SampleHeads, sample_heads};
 use crate::measurement::queries::window_queries;
 
 /// What was asked, as far as it was.
@@ -15,8 +16,8 @@ use crate::measurement::queries::window_queries;
 pub struct Answers {
     /// How alike each window's queries are to the decode stage's; windows without queries are left out.
     pub queries: Vec<QueryNumbers>,
-    /// What each head is like, `[L, heads]`.
-    pub profiles: Vec<HeadProfile>,
+    /// What each head is like, and what it shares with its neighbours.
+    pub profile: Option<SampleHeads>,
     /// A window's recall by its place, `[L, heads][places]`; none where the session keeps too few queries.
     pub places: Option<Vec<Vec<PlacedRecall>>>,
 }
@@ -50,24 +51,25 @@ impl Answers {
                 queries.extend(QueryNumbers::of(captured, window, asking)?);
             }
         }
-        let evidence = &captured.record.evidence_tokens;
-        let profiles = match asking.is_asked(Question::Profile) {
-            true => head_profiles(&measured.decode_mass, evidence),
-            false => Vec::new(),
+        let tokens = asking.tokens(captured.record.prompt_ids.len());
+        let profile = || {
+            let on_head: OnHead<'_> = &mut |_, _| Ok(());
+            sample_heads(captured, measured, asking.options, &tokens, on_head)
         };
+        let is_profiled = asking.is_asked(Question::Profile);
         let places = match asking.is_asked(Question::Places) {
             true => sweep_places(
                 captured,
                 asking.options,
                 asking.questions.sweep,
-                &asking.tokens(captured.record.prompt_ids.len()),
+                &tokens,
                 &mut |_, _| Ok(()),
             )?,
             false => None,
         };
         Ok(Self {
             queries,
-            profiles,
+            profile: is_profiled.then(profile).transpose()?,
             places,
         })
     }
@@ -79,7 +81,9 @@ impl Answers {
                 own.extend(behind);
             }
         }
-        self.profiles.extend(behind.profiles);
+        if let (Some(own), Some(behind)) = (&mut self.profile, behind.profile) {
+            own.append(behind);
+        }
         if let (Some(own), Some(behind)) = (&mut self.places, behind.places) {
             own.extend(behind);
         }

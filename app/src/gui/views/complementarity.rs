@@ -1,0 +1,283 @@
+//! What the chosen window and each other one find of the decode stage's top tokens: a bar for each pair.
+
+use egui::{Align2, Color32, FontId, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+
+use super::head_map::window_ui;
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use crate::gui::command::{Commands, LookCommand};
+use crate::gui::derived::{PairShares, WindowPairs};
+use crate::gui::export::ShownFigure;
+use crate::gui::layout::Pane;
+use crate::gui::numbers::{Table, number};
+use crate::gui::state::Choices;
+use crate::gui::theme::Theme;
+use crate::gui::widgets::copy_button::copy_button;
+use crate::jobs::figure::KindChoice;
+
+const BAR_HEIGHT: f32 = 22.0;
+const NAME_WIDTH: f32 = 150.0;
+/// Parts narrower than this have no number in them; the pointer tells it.
+const NUMBER_WIDTH: f32 = 34.0;
+/// What is left of a window's colour where it finds something alone.
+const BORDER: f32 = 1.0;
+
+impl Pane {
+    /// What two windows find together.
+    pub const COMPLEMENTARITY: Self = Self::of(&ComplementarityView);
+}
+
+struct ComplementarityView;
+
+impl PaneView for ComplementarityView {
+    fn name(&self) -> &'static str {
+        "Complementarity"
+    }
+
+    fn title(&self) -> &'static str {
+        "Complementarity"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/complementarity.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Complementarity]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        complementarity_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| ShownFigure::of_sample(KindChoice::Complementarity))
+    }
+}
+
+/// What a part of a bar is.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Shared,
+    FirstOnly,
+    SecondOnly,
+    Missed,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [
+        Self::Shared,
+        Self::FirstOnly,
+        Self::SecondOnly,
+        Self::Missed,
+    ];
+
+    fn of(self, pair: &PairShares) -> f64 {
+        match self {
+            Self::Shared => pair.shared,
+            Self::FirstOnly => pair.first_only,
+            Self::SecondOnly => pair.second_only,
+            Self::Missed => pair.missed,
+        }
+    }
+
+    fn words(self, first: &str, second: &str) -> String {
+        match self {
+            Self::Shared => "found by both".to_owned(),
+            Self::FirstOnly => format!("{first} alone"),
+            Self::SecondOnly => format!("{second} alone"),
+            Self::Missed => "missed by both".to_owned(),
+        }
+    }
+}
+
+fn complementarity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let Some((_, shown)) = view.shown() else {
+        empty_hint(
+            ui,
+            "Run a capture or open a session to see what its windows find together",
+        );
+        return;
+    };
+    if shown.sample.windows.len() < 2 {
+        empty_hint(ui, "A session of one window has nothing to hold beside it");
+        return;
+    }
+    let windows = shown.sample.windows.iter();
+    let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
+    let pairs = view.derived.pairs();
+    ui.horizontal_wrapped(|ui| {
+        window_ui(ui, "First window of the pairs", view, &labels, commands);
+        ui.weak("and each other window, of the decode stage's top tokens");
+        if let Some(pairs) = pairs {
+            let heads = match pairs.heads {
+                1 => "1 head".to_owned(),
+                heads => format!("{heads} heads"),
+            };
+            ui.weak(format!("at {} tokens, {heads}", pairs.budget_tokens));
+            copy_button(ui, "Copy the pairs", Pane::COMPLEMENTARITY, commands);
+        }
+        in_force_ui(ui, view);
+    });
+    let Some(pairs) = pairs else {
+        empty_hint(ui, "Comparing the windows");
+        return;
+    };
+    key_ui(ui, view.theme, &pairs.first, color_of(view, &pairs.first));
+    egui::ScrollArea::vertical()
+        .id_salt("pairs of windows")
+        .auto_shrink(false)
+        .show(ui, |ui| {
+            for pair in visible(view, pairs) {
+                pair_ui(ui, view, &pairs.first, pair, commands);
+            }
+        });
+}
+
+fn visible<'a>(view: &'a View<'_>, pairs: &'a WindowPairs) -> impl Iterator<Item = &'a PairShares> {
+    let hidden = &view.settings.choices.hidden_windows;
+    let pairs = pairs.pairs.iter();
+    pairs.filter(|pair| !hidden.contains(&pair.second))
+}
+
+fn color_of(view: &View<'_>, label: &str) -> Color32 {
+    let mut windows = view.derived.windows().iter();
+    let repeat = windows
+        .find(|window| window.label == label)
+        .map_or(0, |window| window.repeat);
+    view.theme.series(label, repeat).color
+}
+
+/// What the parts of a bar are.
+fn key_ui(ui: &mut Ui, theme: &Theme, first: &str, color: Color32) {
+    ui.horizontal_wrapped(|ui| {
+        for part in Part::ALL {
+            // each bar's second window has the colour of its name
+            let fill = match part {
+                Part::SecondOnly => None,
+                part => Some(fill_of(part, theme, [color; 2])),
+            };
+            if let Some(fill) = fill {
+                let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
+                paint_part(ui, rect, fill, theme);
+            }
+            let words = match part {
+                Part::SecondOnly => "the other's colour: found by it alone".to_owned(),
+                part => part.words(first, ""),
+            };
+            ui.label(RichText::new(words).small());
+        }
+    });
+}
+
+fn fill_of(part: Part, theme: &Theme, [first, second]: [Color32; 2]) -> Color32 {
+    match part {
+        Part::Shared => theme.oracle,
+        Part::FirstOnly => first,
+        Part::SecondOnly => second,
+        Part::Missed => theme.paper,
+    }
+}
+
+fn paint_part(ui: &Ui, rect: Rect, fill: Color32, theme: &Theme) {
+    ui.painter().rect_filled(rect, 0.0, fill);
+    let stroke = egui::Stroke::new(BORDER, theme.missing_value);
+    let inside = egui::StrokeKind::Inside;
+    ui.painter().rect_stroke(rect, 0.0, stroke, inside);
+}
+
+/// A bar of the pair's four shares; a click takes the other window for the map's difference.
+fn pair_ui(ui: &mut Ui, view: &View<'_>, first: &str, pair: &PairShares, commands: &mut Commands) {
+    let size = vec2(ui.available_width(), BAR_HEIGHT);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let colors = [color_of(view, first), color_of(view, &pair.second)];
+    let name = Rect::from_min_size(rect.min, vec2(NAME_WIDTH.min(0.4 * size.x), BAR_HEIGHT));
+    let painter = ui.painter().with_clip_rect(name);
+    let font = FontId::proportional(13.0);
+    let at = pos2(name.left(), name.center().y);
+    painter.text(at, Align2::LEFT_CENTER, &pair.second, font, colors[1]);
+    let bar = Rect::from_min_max(pos2(name.right() + 6.0, rect.top() + 2.0), rect.max);
+    let mut left = bar.left();
+    for part in Part::ALL {
+        let share = part.of(pair);
+        if share.is_nan() {
+            continue;
+        }
+        let width = bar.width() * share as f32;
+        let part_rect = Rect::from_min_size(pos2(left, bar.top()), vec2(width, bar.height()));
+        let fill = fill_of(part, view.theme, colors);
+        paint_part(ui, part_rect, fill, view.theme);
+        if width >= NUMBER_WIDTH {
+            ui.painter().text(
+                part_rect.center(),
+                Align2::CENTER_CENTER,
+                format!("{share:.2}"),
+                FontId::proportional(12.0),
+                Theme::text_on(fill),
+            );
+        }
+        left += width;
+    }
+    let label = format!("{first} and {}", pair.second);
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
+    if response.hovered() {
+        commands.hover.window = Some(pair.second.clone());
+    }
+    if response.clicked() {
+        commands.send(LookCommand::SetMinus(Some(pair.second.clone())));
+    }
+    response.on_hover_ui_at_pointer(|ui| {
+        ui.strong(label);
+        if pair.shared.is_nan() {
+            ui.label("undefined: no selected head's layer ranks more tokens than the budget");
+            return;
+        }
+        egui::Grid::new("shares of the pair")
+            .num_columns(2)
+            .show(ui, |ui| {
+                for part in Part::ALL {
+                    ui.label(part.words(first, &pair.second));
+                    ui.monospace(format!("{:.3}", part.of(pair)));
+                    ui.end_row();
+                }
+                ui.label("found by either");
+                ui.monospace(format!("{:.3}", 1.0 - pair.missed));
+                ui.end_row();
+                ui.label("tokens of both selections");
+                ui.monospace(format!("{:.0}", pair.union_tokens));
+                ui.end_row();
+            });
+        ui.weak("Click lets the map subtract it");
+    });
+}
+
+/// A line for every pair.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let pairs = view.derived.pairs()?;
+    let mut table = Table::new(&[
+        "first",
+        "second",
+        "budget_tokens",
+        "both",
+        "first_only",
+        "second_only",
+        "neither",
+        "union_tokens",
+    ]);
+    for pair in visible(view, pairs) {
+        table.line(&[
+            pairs.first.clone(),
+            pair.second.clone(),
+            pairs.budget_tokens.to_string(),
+            number(pair.shared),
+            number(pair.first_only),
+            number(pair.second_only),
+            number(pair.missed),
+            number(pair.union_tokens),
+        ]);
+    }
+    Some(table)
+}

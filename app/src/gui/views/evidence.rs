@@ -1,0 +1,205 @@
+//! What becomes of the needed tokens at every budget: what a head keeps of them, and what no head keeps.
+
+use egui::{Response, RichText, Ui};
+use egui_plot::{LineStyle, MarkerShape};
+use kvlens_sessions::windows::DECODE_LABEL;
+
+use super::recall::{budget_axis, entry, octave_of, window_entry};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use crate::gui::command::{Commands, LookCommand};
+use crate::gui::derived::{EvidenceCurve, EvidenceCurves};
+use crate::gui::export::ShownFigure;
+use crate::gui::layout::Pane;
+use crate::gui::numbers::{Table, number};
+use crate::gui::question_choices::EvidencePart;
+use crate::gui::state::Choices;
+use crate::gui::theme::{SeriesStyle, Theme};
+use crate::gui::widgets::copy_button::copy_button;
+use crate::gui::widgets::line_plot::{Drawn, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::segmented::segmented;
+use crate::jobs::figure::KindChoice;
+
+impl Pane {
+    /// What becomes of the needed tokens.
+    pub const EVIDENCE: Self = Self::of(&EvidenceView);
+}
+
+struct EvidenceView;
+
+impl PaneView for EvidenceView {
+    fn name(&self) -> &'static str {
+        "Evidence"
+    }
+
+    fn title(&self) -> &'static str {
+        "Needed tokens"
+    }
+
+    fn help(&self) -> &'static str {
+        include_str!("../../../help/views/evidence.md")
+    }
+
+    fn needs(&self, _choices: &Choices) -> &'static [Need] {
+        &[Need::Evidence]
+    }
+
+    fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+        evidence_ui(ui, view, commands);
+    }
+
+    fn numbers(&self) -> Option<ReadNumbers> {
+        Some(numbers)
+    }
+
+    fn figure(&self) -> Option<NearestFigure> {
+        Some(|_| ShownFigure::of_sample(KindChoice::Evidence))
+    }
+}
+
+fn evidence_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    if view.shown().is_none() {
+        empty_hint(
+            ui,
+            "Open a session to see what its windows keep of the tokens that the answer needs",
+        );
+        return;
+    }
+    let Some(curves) = view.derived.evidence_curves() else {
+        empty_hint(ui, "Counting the needed tokens");
+        return;
+    };
+    if curves.curves.is_empty() {
+        empty_hint(
+            ui,
+            "The data do not say which tokens the answer to this prompt needs",
+        );
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        let describe =
+            |response: Response, part: EvidencePart| response.on_hover_text(explain(part));
+        let current = view.settings.choices.evidence;
+        let picked = segmented(
+            ui,
+            current,
+            &EvidencePart::ALL,
+            EvidencePart::label,
+            describe,
+        );
+        if let Some(part) = picked {
+            commands.send(LookCommand::SetEvidence(part));
+        }
+        ui.weak(format!("{} needed tokens", curves.needed_tokens));
+        let text = RichText::new("decode stage").color(view.theme.oracle);
+        entry(ui, &decode_style(view.theme), text)
+            .on_hover_text("What a cache by the decode stage's own attention keeps");
+        for window in view.derived.windows() {
+            let help = "Click to hide or show the curve in every view";
+            window_entry(ui, view, window, "", help, commands);
+        }
+        copy_button(ui, "Copy the needed tokens", Pane::EVIDENCE, commands);
+        in_force_ui(ui, view);
+    });
+    plot_ui(ui, view, curves);
+}
+
+fn explain(part: EvidencePart) -> &'static str {
+    match part {
+        EvidencePart::Kept => {
+            "Share of the needed tokens that a head keeps by the window's rule, in the mean over all heads of all layers"
+        }
+        EvidencePart::LostEverywhere => {
+            "Share of the needed tokens that no head of any layer keeps: they are gone for good, the global eviction ratio"
+        }
+    }
+}
+
+fn decode_style(theme: &Theme) -> SeriesStyle {
+    SeriesStyle {
+        color: theme.oracle,
+        line: LineStyle::Solid,
+        marker: MarkerShape::Circle,
+    }
+}
+
+fn shown(curve: &EvidenceCurve, part: EvidencePart) -> &[f64] {
+    match part {
+        EvidencePart::Kept => &curve.kept,
+        EvidencePart::LostEverywhere => &curve.lost_everywhere,
+    }
+}
+
+fn plot_ui(ui: &mut Ui, view: &View<'_>, curves: &EvidenceCurves) {
+    let Some(&largest) = curves.budgets.last() else {
+        return;
+    };
+    let part = view.settings.choices.evidence;
+    let octaves: Vec<f64> = curves.budgets.iter().map(|it| octave_of(*it)).collect();
+    let drawn = curves.curves.iter().filter_map(|curve| {
+        let is_decode = curve.label == DECODE_LABEL;
+        let (style, width) = match is_decode {
+            true => (decode_style(view.theme), 1.2),
+            false => (window_style(view, &curve.label)?, 2.0),
+        };
+        let values = shown(curve, part);
+        let known = values.iter().filter(|value| value.is_finite()).count();
+        Some(PlotCurve {
+            name: match is_decode {
+                true => "decode stage".to_owned(),
+                false => curve.label.clone(),
+            },
+            style,
+            xs: octaves.clone(),
+            ys: values.to_vec(),
+            band: None,
+            drawn: Drawn::Line {
+                width,
+                markers: !is_decode || known < 3,
+            },
+        })
+    });
+    let y = PlotAxis::shares(match part {
+        EvidencePart::Kept => "share kept by a head",
+        EvidencePart::LostEverywhere => "share lost at every head",
+    });
+    let plot = LinePlot {
+        curves: drawn.collect(),
+        moves: true,
+        tells_all: true,
+        vertical: Some(octave_of(view.derived.budget_tokens())),
+        ..LinePlot::new(
+            "Needed tokens over the budget",
+            height_left(ui),
+            budget_axis(largest),
+            y,
+        )
+    };
+    plot.show(ui, view.theme);
+}
+
+/// None of a window that is hidden.
+fn window_style(view: &View<'_>, label: &str) -> Option<SeriesStyle> {
+    let hidden = &view.settings.choices.hidden_windows;
+    let mut windows = view.derived.windows().iter();
+    let window = windows.find(|window| window.label == label)?;
+    let style = view.theme.series(label, window.repeat);
+    (!hidden.contains(label)).then_some(style)
+}
+
+/// A line for every side and budget.
+fn numbers(view: &View<'_>) -> Option<Table> {
+    let curves = view.derived.evidence_curves()?;
+    let mut table = Table::new(&["window", "budget_tokens", "kept", "lost_everywhere"]);
+    for curve in &curves.curves {
+        let points = curve.kept.iter().zip(&curve.lost_everywhere);
+        for (budget, (kept, lost)) in curves.budgets.iter().zip(points) {
+            table.line(&[
+                curve.label.clone(),
+                budget.to_string(),
+                number(*kept),
+                number(*lost),
+            ]);
+        }
+    }
+    Some(table)
+}
