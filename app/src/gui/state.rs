@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
 use super::head_numbers::HeadNumber;
-use super::question_choices::{DriftChoices, FidelityChoices, QueryPart};
+use super::question_choices::{DecodeCacheChoices, DriftChoices, FidelityChoices, QueryPart};
 use super::recipes::RecipeSettings;
 use crate::measurement::MeasureOptions;
 
@@ -231,6 +231,8 @@ pub struct Choices {
     pub measure: MeasureOptions,
     /// What the drift view shows.
     pub drift: DriftChoices,
+    /// What the view of the decoding cache shows.
+    pub decode_cache: DecodeCacheChoices,
     /// Which queries the view of query similarity profiles.
     pub queries: QueryPart,
     /// What the fidelity view shows and measures.
@@ -259,6 +261,7 @@ impl Default for Choices {
             heat_scale: HeatScale::default(),
             measure: MeasureOptions::default(),
             drift: DriftChoices::default(),
+            decode_cache: DecodeCacheChoices::default(),
             queries: QueryPart::default(),
             fidelity: FidelityChoices::default(),
         }

@@ -7,6 +7,7 @@ pub mod browser;
 pub mod budget_bar;
 pub mod capture;
 pub mod cost;
+pub mod decode_cache;
 pub mod drift;
 pub mod export;
 pub mod fidelity;
@@ -60,6 +61,7 @@ pub const VIEWS: &[Pane] = &[
     Pane::ATTENTION,
     Pane::RANK_AGREEMENT,
     Pane::DRIFT,
+    Pane::DECODE_CACHE,
     Pane::QUERIES,
     Pane::FIDELITY,
     Pane::COST,

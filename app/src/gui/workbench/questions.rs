@@ -12,11 +12,18 @@ use crate::gui::question_choices::DriftPart;
 use crate::gui::questions::fidelity::{EvictedSession, FidelityQuestion};
 use crate::gui::questions::queries::InterventionsQuestion;
 use crate::gui::questions::{
-    AskedSample, CurvesKey, Question, QuestionKind, budgets_to_ask, drift, places,
+    AskedSample, CurvesKey, Question, QuestionKind, budgets_to_ask, decode_cache, drift, places,
 };
 use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::Need;
+
+/// Long questions that views ask by themselves.
+const OF_THEMSELVES: [QuestionKind; 3] = [
+    QuestionKind::Drift,
+    QuestionKind::Places,
+    QuestionKind::DecodeCache,
+];
 
 impl Workbench {
     /// Asks what the views in sight lack, and renews what follows from the answers.
@@ -40,6 +47,17 @@ impl Workbench {
             }
         } else {
             self.derived.let_drift_go();
+        }
+        if needs.contains(&Need::DecodeCache) {
+            self.ask_decode_cache();
+            if let Some(session) = &self.data.session {
+                let (choices, answers) = (&self.settings.choices, &self.data.answers);
+                let info = &session.info;
+                self.derived
+                    .refresh_decode_cache(&self.pool, info, choices, answers);
+            }
+        } else {
+            self.derived.let_decode_cache_go();
         }
         if needs.contains(&Need::Queries) {
             self.ask_queries();
@@ -65,7 +83,10 @@ impl Workbench {
     /// Puts a question that a button asked for, or puts it again after it was cancelled.
     pub(super) fn ask_again(&mut self, kind: QuestionKind) {
         match kind {
-            QuestionKind::Drift | QuestionKind::Places | QuestionKind::Queries => {
+            QuestionKind::Drift
+            | QuestionKind::Places
+            | QuestionKind::DecodeCache
+            | QuestionKind::Queries => {
                 self.retry(&JobKey::Question(kind));
             }
             QuestionKind::Interventions => self.ask_interventions(),
@@ -166,6 +187,21 @@ impl Workbench {
         }
     }
 
+    fn ask_decode_cache(&mut self) {
+        let Some(sample) = self.asked_sample() else {
+            return;
+        };
+        let query = &self.data.answers.decode_cache;
+        let every = self.settings.choices.decode_cache.every;
+        let of = (sample.shown.version, every);
+        let key = CurvesKey::wanted(query, of, self.derived.budget_tokens(), || {
+            self.budgets_to_ask(&sample, decode_cache::numbers_per_budget(&sample, every))
+        });
+        if self.data.answers.decode_cache.from_lane(&key) {
+            self.put(Question::DecodeCache { sample, key });
+        }
+    }
+
     fn ask_queries(&mut self) {
         if let Some(sample) = self.sample_place()
             && self.data.answers.queries.from_lane(&sample)
@@ -224,7 +260,7 @@ impl Workbench {
     /// Lets a request of another kind go first: what views ask for by themselves is stopped, and asked again
     /// behind it. The read lane is one thread, and whoever clicks should not wait for a long sweep.
     pub(super) fn give_way(&mut self) {
-        for kind in [QuestionKind::Drift, QuestionKind::Places] {
+        for kind in OF_THEMSELVES {
             let key = JobKey::Question(kind);
             if self.data.is_asking(&key) {
                 self.stop_job(&key);
@@ -235,7 +271,7 @@ impl Workbench {
 
     /// Asks, instead of an earlier question of the same kind.
     fn put(&mut self, question: Question) {
-        if !matches!(question.kind(), QuestionKind::Drift | QuestionKind::Places) {
+        if !OF_THEMSELVES.contains(&question.kind()) {
             self.give_way();
         }
         self.ask(ReadRequest::Question(Box::new(question)));

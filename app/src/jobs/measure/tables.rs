@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use kvlens_analysis::collection::{Collection, Contrast};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::{
-    AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
-    DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, NeedleTable, OverlapTable,
-    PlaceTable, ProfileTable, QueryTable, SampleContext, SampleRow, SamplesTable, SummaryRow,
-    SummaryTable, Table, TableOutput, WindowContext, WinnerTable, agreement_rows,
+    AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DecodeEvictionTable,
+    DifferenceTable, DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, NeedleTable,
+    OverlapTable, PlaceTable, ProfileTable, QueryTable, SampleContext, SampleRow, SamplesTable,
+    SummaryRow, SummaryTable, Table, TableOutput, WindowContext, WinnerTable, agreement_rows,
     complementarity_rows, difference_rows, evidence_rows, needle_rows, overlap_rows, winner_rows,
 };
 use kvlens_analysis::{Budget, Compare, Metric, SampleKey};
@@ -21,6 +21,7 @@ use super::numbers::{SampleNumbers, WindowNumbers};
 use super::pairs::Pairs;
 use super::question_tables::{QuestionTables, Questions};
 use crate::jobs::folders::Staging;
+use crate::measurement::decode_eviction::RankedSample;
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub fn is_written_by_measure(name: &str) -> bool {
         names::<QueryTable>(),
         names::<AllocationTable>(),
         names::<ProfileTable>(),
+        names::<DecodeEvictionTable>(),
     ];
     name == ABOUT_FILE
         || tables
@@ -277,6 +279,20 @@ impl Tables {
             )?)?;
         }
         Ok(())
+    }
+
+    /// Adds some layers of a sample, from `first_layer` on, whose cache was ranked while it decoded.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_decode_eviction(
+        &mut self,
+        context: &SampleContext,
+        first_layer: usize,
+        ranked: (&RankedSample, &[Budget]),
+    ) -> Result<()> {
+        self.questions
+            .add_decode_eviction(context, first_layer, ranked)
     }
 
     /// Whether every score is written, too.

@@ -53,6 +53,7 @@ impl Workbench {
                 }
             }
             LookCommand::SetDrift(drift) => choices.drift = drift,
+            LookCommand::SetDecodeCache(cache) => choices.decode_cache = cache,
             LookCommand::SetQueries(part) => choices.queries = part,
             LookCommand::SetFidelity(fidelity) => choices.fidelity = fidelity,
             LookCommand::ScrollToToken(token) => self.scroll_to = Some(token),
