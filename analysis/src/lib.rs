@@ -16,6 +16,7 @@ pub mod budget;
 pub mod collection;
 pub mod comparison;
 pub mod complementarity;
+pub mod decode_eviction;
 pub mod drift;
 pub mod error;
 pub mod evidence;

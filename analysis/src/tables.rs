@@ -10,6 +10,7 @@ mod complementarity;
 mod cost;
 mod csv_writer;
 mod declare;
+mod decode_eviction;
 mod difference;
 mod error;
 mod evidence;
@@ -37,6 +38,7 @@ pub use complementarity::{ComplementarityRow, ComplementarityTable, complementar
 pub use cost::{CostRow, CostTable};
 pub use csv_writer::CsvWriter;
 pub use declare::{ColumnDeclaration, TableDeclaration};
+pub use decode_eviction::{DecodeEvictionRow, DecodeEvictionTable, decode_eviction_rows};
 pub use difference::{DifferenceRow, DifferenceTable, difference_rows};
 pub use error::TableError;
 pub use evidence::{EvidenceRow, EvidenceTable, evidence_rows};
@@ -90,8 +92,8 @@ pub use writer::{Table, TableWriter};
 ///
 /// 5: `overlap` has `output_error`, a further metric of `summary`, `difference` and `winner`; lower is better. `fidelity` has it,
 /// too.
-/// `difference` has `margin` and `equivalent`. The tables `evidence`, `profile`, `neighbour`, `profile_stability`, `needle`
-/// and `fidelity_needle` are new.
+/// `difference` has `margin` and `equivalent`. The tables `evidence`, `profile`, `neighbour`, `profile_stability`, `needle`,
+/// `fidelity_needle` and `decode_eviction` are new.
 pub const SCHEMA_VERSION: &str = "5";
 
 /// How README redoes `summary.parquet` from `overlap.parquet`, in Python with polars: the mean over heads of every
@@ -119,6 +121,7 @@ pub fn declared() -> Vec<TableDeclaration> {
         ProfileTable::declaration(),
         NeighbourTable::declaration(),
         ProfileStabilityTable::declaration(),
+        DecodeEvictionTable::declaration(),
         FidelityTable::declaration(),
         FidelityStepsTable::declaration(),
         FidelitySummaryTable::declaration(),

@@ -17,6 +17,7 @@ use kvlens_sessions::{
 use serde::{Deserialize, Serialize};
 
 pub mod allocations;
+pub mod decode_eviction;
 pub mod drift;
 pub mod fidelity;
 mod final_budget;

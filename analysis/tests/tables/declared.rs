@@ -8,9 +8,9 @@ use kvlens_analysis::importance::{HeadKind, Importance};
 use kvlens_analysis::ranking::Rankings;
 use kvlens_analysis::scoring::ForcedKeep;
 use kvlens_analysis::tables::{
-    AllocationTable, EvidenceTable, NeighbourTable, OverlapTable, ProfileStabilityTable,
-    ProfileTable, SUMMARY_SNIPPET, SampleContext, SummaryTable, Table, TableFile, TableWriter,
-    declared, markdown, markdown_columns, overlap_rows,
+    AllocationTable, DecodeEvictionTable, EvidenceTable, NeighbourTable, OverlapTable,
+    ProfileStabilityTable, ProfileTable, SUMMARY_SNIPPET, SampleContext, SummaryTable, Table,
+    TableFile, TableWriter, declared, markdown, markdown_columns, overlap_rows,
 };
 use kvlens_analysis::{
     Budget, Collection, ComparisonInput, Metric, SampleGroup, SampleKey, compare,
@@ -50,6 +50,7 @@ fn files_have_the_columns_that_are_declared() {
     check::<ProfileTable>();
     check::<NeighbourTable>();
     check::<ProfileStabilityTable>();
+    check::<DecodeEvictionTable>();
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn every_table_is_told_once_and_every_column_has_a_meaning() {
     let mut files: Vec<&str> = tables.iter().map(|table| table.file).collect();
     files.sort_unstable();
     files.dedup();
-    assert_eq!((files.len(), tables.len()), (24, 24));
+    assert_eq!((files.len(), tables.len()), (25, 25));
     for table in &tables {
         assert!(!table.one_row_per.is_empty(), "{}", table.file);
         for column in &table.columns {
@@ -79,7 +80,7 @@ fn every_table_is_told_once_and_every_column_has_a_meaning() {
 fn readme_tells_files_and_columns() {
     let files = markdown();
     assert!(files.starts_with("| file | one row per | columns |\n|---|---|---|\n| `overlap.parquet` | window, head and budget | *the sample's*, window (text), layer, head (u32), head_kind, compare, score_kind, budget (text), budget_tokens (u32), budget_fraction (f64), visible_tokens (u32), recall, kept_recall,"), "{files}");
-    assert_eq!(files.lines().count(), 26);
+    assert_eq!(files.lines().count(), 27);
     let columns = markdown_columns();
     assert!(columns.contains("| `depth` | f64? | Where the evidence lies in the document, from 0 at its start to 1 at its end. |\n"), "{columns}");
     assert_eq!(columns.matches("| `session` |").count(), 1, "told once");

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::cost_table;
+use super::decode_eviction_table;
 use super::interrupt::cancel_on_interrupt;
 use super::measure_arguments::MeasureArguments;
 use super::output;
@@ -55,5 +56,8 @@ pub fn measured_text(request: &MeasureRequest, cancel: &Cancel) -> Result<String
     let measured = outcome?;
     let (budgets, pairs) = (&request.budgets, &request.pairs);
     let text = recall_table::text(&measured, budgets, pairs, request.margin)?;
-    Ok(format!("{text}\n{}\n", cost_table::text(&measured.costs)))
+    let every = request.questions.while_decoding.every;
+    let decoding = decode_eviction_table::text(&measured.while_decoding, every, budgets);
+    let costs = cost_table::text(&measured.costs);
+    Ok(format!("{text}\n{decoding}{costs}\n"))
 }

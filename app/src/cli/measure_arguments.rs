@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
+use kvlens_analysis::decode_eviction::{DecodeRanking, Horizon};
 use kvlens_analysis::{
     Budget, Compare, ForcedKeep, GroupOrder, GroupReduction, KeptRecent, KeySet, Metric, Pooling,
     RowReduction, ScoringOverrides, StepRange, ValueWeight,
@@ -12,8 +13,10 @@ use kvlens_analysis::{
 use kvlens_sessions::OutputPlace;
 
 use super::args::{DEFAULT_BUDGETS, at_least_one};
+use crate::jobs::budgets::distinct;
 use crate::jobs::figure::metric_word;
 use crate::jobs::measure::{DEFAULT_SWEEP, Question, Questions};
+use crate::measurement::decode_eviction::{DecodeRankings, USUAL_EVERY};
 use crate::measurement::places::Sweep;
 use crate::measurement::{MeasureOptions, OracleDefinition};
 
@@ -62,6 +65,18 @@ pub struct MeasureArguments {
     /// Positions from one place of that window to the next
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SWEEP.stride, value_parser = at_least_one)]
     pub place_stride: usize,
+    /// Decode steps from one ranking of the cache to the next, for `--also decode-eviction`
+    #[arg(long, value_name = "N", default_value_t = USUAL_EVERY, value_parser = at_least_one)]
+    pub rank_every: usize,
+    /// What ranks the cache then, by the names of windows, separated by commas: last:ROWS (the last decode steps),
+    /// accumulated (attention added up over the steps so far), h2o (with that of the prompt's rows; needs the window h2o
+    /// in the session), knorm, streaming, random [default: last:1,last:8 and all others]
+    #[arg(long, value_name = "RANKINGS", value_delimiter = ',')]
+    pub rank_by: Vec<DecodeRanking>,
+    /// Later decode steps that each ranking is held against, separated by commas: numbers of steps right behind it, or
+    /// rest for all [default: 1, the steps to the next ranking, and rest]
+    #[arg(long, value_name = "STEPS", value_delimiter = ',')]
+    pub rank_horizons: Vec<Horizon>,
     /// What is compared and how it is scored
     // last, as its heading holds for whatever comes behind
     #[command(flatten)]
@@ -77,6 +92,22 @@ impl MeasureArguments {
                 width: self.place_width,
                 stride: self.place_stride,
             },
+            while_decoding: self.while_decoding(),
+        }
+    }
+
+    fn while_decoding(&self) -> DecodeRankings {
+        let usual = DecodeRankings::usual(self.rank_every);
+        DecodeRankings {
+            rankings: match self.rank_by.is_empty() {
+                true => usual.rankings,
+                false => distinct(&self.rank_by),
+            },
+            horizons: match self.rank_horizons.is_empty() {
+                true => usual.horizons,
+                false => distinct(&self.rank_horizons),
+            },
+            every: usual.every,
         }
     }
 }

@@ -10,6 +10,7 @@ mod capture_grid;
 mod check_device;
 mod cost_table;
 mod data;
+mod decode_eviction_table;
 mod demo;
 mod doctor;
 mod failure;

@@ -5,6 +5,7 @@
 
 mod bands;
 mod curves;
+pub mod decode_cache;
 pub mod drift;
 mod evidence;
 pub mod fidelity;
@@ -124,6 +125,7 @@ pub struct Derived {
     by_layer: Query<LayersKey, Vec<LayerCurves>>,
     drift: Query<drift::DriftKey, drift::DriftCurves>,
     places: Query<drift::PlacesKey, drift::PlacesCurves>,
+    decode_cache: Query<decode_cache::DecodeCacheKey, decode_cache::DecodeCacheCurves>,
     queries: Query<queries::QueriesKey, queries::QueryLines>,
     fidelity: Query<fidelity::FidelityKey, fidelity::FidelityCurves>,
 }

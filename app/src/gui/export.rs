@@ -175,6 +175,7 @@ impl ExportSettings {
             range: None,
             // a figure of places sweeps the same window as the drift view
             sweep: Sweep::by_halves(choices.drift.sweep_width),
+            rank_every: choices.decode_cache.every,
             options: choices.measure,
             typed: Vec::new(),
         }

@@ -3,6 +3,8 @@
 use kvlens_analysis::{Budget, SampleGroup};
 use serde::{Deserialize, Serialize};
 
+use crate::measurement::decode_eviction::HorizonChoice;
+
 /// What the drift view plots recall against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DriftPart {
@@ -45,6 +47,94 @@ impl Default for DriftChoices {
         Self {
             part: DriftPart::default(),
             sweep_width: 32,
+        }
+    }
+}
+
+/// What the view of the decoding cache shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecodeCacheChoices {
+    /// Decode steps from one ranking to the next.
+    pub every: usize,
+    /// Later steps that each ranking is held against.
+    pub horizon: HorizonChoice,
+    /// What is plotted of it.
+    pub metric: DecodeCacheMetric,
+}
+
+impl Default for DecodeCacheChoices {
+    fn default() -> Self {
+        Self {
+            every: 8,
+            horizon: HorizonChoice::default(),
+            metric: DecodeCacheMetric::default(),
+        }
+    }
+}
+
+impl HorizonChoice {
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NextStep => "Next step",
+            Self::NextRanking => "To the next ranking",
+            Self::Rest => "To the end",
+        }
+    }
+
+    /// What it means.
+    #[must_use]
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::NextStep => "Held against what the next decode step attends to",
+            Self::NextRanking => "Held against what the steps up to the next ranking attend to",
+            Self::Rest => "Held against what all steps to the end attend to",
+        }
+    }
+}
+
+/// What a ranking of the cache is worth to later steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DecodeCacheMetric {
+    /// Tokens that it has in common with their own.
+    #[default]
+    Recall,
+    /// Their attention on its tokens.
+    Mass,
+}
+
+impl DecodeCacheMetric {
+    /// Every choice in the order of the chooser.
+    pub const ALL: [Self; 2] = [Self::Recall, Self::Mass];
+
+    /// Text of the chooser.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Recall => "Recall",
+            Self::Mass => "Mass",
+        }
+    }
+
+    /// The word for it in axes and tables.
+    #[must_use]
+    pub fn axis(self) -> &'static str {
+        match self {
+            Self::Recall => "recall",
+            Self::Mass => "mass",
+        }
+    }
+
+    /// What it means.
+    #[must_use]
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::Recall => "Share of the later steps' own top tokens that the ranking puts on top",
+            Self::Mass => {
+                "Share of the later steps' attention on the cache that falls on the ranking's top tokens"
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A view that lacks an answer only shows that it does. [`super::workbench`] asks for it while the view is in
 //! sight, or when a button says so; a lane answers part by part, so that a long answer can be seen growing.
 
+pub mod decode_cache;
 pub mod drift;
 pub mod fidelity;
 pub mod places;
@@ -20,6 +21,7 @@ use super::data::{SamplePlace, Shown};
 use super::lanes::{JobKey, Reporter, Samples};
 use super::query::{Awaited, Query};
 use super::session_maps::{SessionMaps, SessionMapsKey};
+use decode_cache::DecodeCacheAnswer;
 use drift::{DriftAnswer, DriftOfWindow};
 use fidelity::{EvictedSession, FidelityPart, FidelityResults};
 use places::PlacesAnswer;
@@ -62,6 +64,13 @@ pub enum Question {
         /// Width of the window, and budgets, each in 1..=T.
         key: CurvesKey,
     },
+    /// How well the cache is ranked while it decodes, at budgets in tokens.
+    DecodeCache {
+        /// The sample.
+        sample: AskedSample,
+        /// Steps from one ranking to the next as the width, and budgets, each in 1..=T.
+        key: CurvesKey,
+    },
     /// How alike the windows' queries are to those of the decode stage.
     Queries {
         /// The sample.
@@ -85,6 +94,7 @@ impl Question {
         match self {
             Self::Drift { .. } => QuestionKind::Drift,
             Self::Places { .. } => QuestionKind::Places,
+            Self::DecodeCache { .. } => QuestionKind::DecodeCache,
             Self::Queries { .. } => QuestionKind::Queries,
             Self::Profile { .. } => QuestionKind::Profile,
             Self::SessionCurves(_) => QuestionKind::SessionCurves,
@@ -101,6 +111,8 @@ pub enum QuestionKind {
     Drift,
     /// [`Question::Places`].
     Places,
+    /// [`Question::DecodeCache`].
+    DecodeCache,
     /// [`Question::Queries`].
     Queries,
     /// [`Question::Profile`].
@@ -120,6 +132,7 @@ impl QuestionKind {
         match self {
             Self::Drift => "Measuring the drift",
             Self::Places => "Sweeping a window",
+            Self::DecodeCache => "Ranking the decoding cache",
             Self::Queries => "Comparing queries",
             Self::Profile => "Profiling the heads",
             Self::SessionCurves => "Averaging all samples",
@@ -140,6 +153,8 @@ pub enum Answer {
     Drift(Arc<DriftAnswer>),
     /// To [`Question::Places`].
     Places(Arc<PlacesAnswer>),
+    /// To [`Question::DecodeCache`].
+    DecodeCache(Arc<DecodeCacheAnswer>),
     /// To [`Question::Queries`].
     Queries(Arc<QueriesAnswer>),
     /// To [`Question::Profile`].
@@ -157,7 +172,7 @@ pub enum Answer {
 pub struct CurvesKey {
     /// Version of the measured sample.
     pub shown_version: u64,
-    /// Queries of the swept window; 0 for a question that has none.
+    /// Queries of the swept window, or steps from one ranking to the next; 0 for a question that has neither.
     pub width: usize,
     /// Budgets in tokens, ascending.
     pub budgets: Vec<usize>,
@@ -203,6 +218,8 @@ pub struct Answers {
     pub drift: Query<CurvesKey, Arc<DriftAnswer>>,
     /// To [`Question::Places`].
     pub places: Query<CurvesKey, Arc<PlacesAnswer>>,
+    /// To [`Question::DecodeCache`].
+    pub decode_cache: Query<CurvesKey, Arc<DecodeCacheAnswer>>,
     /// To [`Question::Queries`].
     pub queries: Query<SamplePlace, Arc<QueriesAnswer>>,
     /// To [`Question::Profile`].
@@ -231,6 +248,9 @@ impl Answers {
                 self.drift.take(answer.key.clone(), answer, is_whole);
             }
             Answer::Places(answer) => self.places.take(answer.key.clone(), answer, true),
+            Answer::DecodeCache(answer) => {
+                self.decode_cache.take(answer.key.clone(), answer, true);
+            }
             Answer::Queries(answer) => self.queries.take(answer.sample.clone(), answer, true),
             Answer::Profile(answer) => self.profile.take(answer.key.clone(), answer, true),
             Answer::SessionCurves(curves) => {
@@ -259,6 +279,7 @@ impl Answers {
             JobKey::CompareSamples => &self.maps,
             JobKey::Question(QuestionKind::Drift) => &self.drift,
             JobKey::Question(QuestionKind::Places) => &self.places,
+            JobKey::Question(QuestionKind::DecodeCache) => &self.decode_cache,
             JobKey::Question(QuestionKind::Queries) => &self.queries,
             JobKey::Question(QuestionKind::Profile) => &self.profile,
             JobKey::Question(QuestionKind::SessionCurves) => &self.session_curves,
@@ -275,6 +296,7 @@ impl Answers {
             JobKey::CompareSamples => &mut self.maps,
             JobKey::Question(QuestionKind::Drift) => &mut self.drift,
             JobKey::Question(QuestionKind::Places) => &mut self.places,
+            JobKey::Question(QuestionKind::DecodeCache) => &mut self.decode_cache,
             JobKey::Question(QuestionKind::Queries) => &mut self.queries,
             JobKey::Question(QuestionKind::Profile) => &mut self.profile,
             JobKey::Question(QuestionKind::SessionCurves) => &mut self.session_curves,
@@ -296,6 +318,7 @@ pub(super) fn answer(question: Question, reporter: &Reporter<'_>) -> anyhow::Res
     match question {
         Question::Drift { sample, key, known } => drift::answer(&sample, key, known, reporter),
         Question::Places { sample, key } => places::answer(&sample, key, reporter),
+        Question::DecodeCache { sample, key } => decode_cache::answer(&sample, key, reporter),
         Question::Queries { sample } => queries::answer(sample, reporter),
         Question::Profile { sample, key } => profile::answer(&sample, key, reporter),
         Question::SessionCurves(known) => session_curves::answer(known, reporter),

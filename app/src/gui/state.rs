@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::capture_settings::CaptureSettings;
 use super::export::ExportSettings;
 use super::head_numbers::HeadNumber;
-use super::question_choices::{DriftChoices, EvidencePart, FidelityChoices, QueryPart};
+use super::question_choices::{
+    DecodeCacheChoices, DriftChoices, EvidencePart, FidelityChoices, QueryPart,
+};
 use super::recipes::RecipeSettings;
 use crate::measurement::MeasureOptions;
 
@@ -265,6 +267,8 @@ pub struct Choices {
     pub measure: MeasureOptions,
     /// What the drift view shows.
     pub drift: DriftChoices,
+    /// What the view of the decoding cache shows.
+    pub decode_cache: DecodeCacheChoices,
     /// Which queries the view of query similarity profiles.
     pub queries: QueryPart,
     /// How far apart windows may be over all samples to count as equally good, if they may at all.
@@ -300,6 +304,7 @@ impl Default for Choices {
             heat_scale: HeatScale::default(),
             measure: MeasureOptions::default(),
             drift: DriftChoices::default(),
+            decode_cache: DecodeCacheChoices::default(),
             queries: QueryPart::default(),
             margin: Some(0.02),
             profile: ProfileNumber::default(),

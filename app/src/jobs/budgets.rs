@@ -33,12 +33,12 @@ impl SampleBudgets {
     }
 }
 
-/// The budgets without repetitions, in the order of typing.
-pub fn distinct(budgets: &[Budget]) -> Vec<Budget> {
-    let mut seen: Vec<Budget> = Vec::new();
-    for budget in budgets {
-        if !seen.contains(budget) {
-            seen.push(*budget);
+/// What was typed without repetitions, in the order of typing.
+pub fn distinct<T: Copy + PartialEq>(typed: &[T]) -> Vec<T> {
+    let mut seen: Vec<T> = Vec::new();
+    for value in typed {
+        if !seen.contains(value) {
+            seen.push(*value);
         }
     }
     seen

@@ -70,6 +70,24 @@ impl Warnings {
         );
     }
 
+    /// A decode stage that ends before its cache is ranked and anything is held against that.
+    pub fn of_decode_rankings(
+        &mut self,
+        sample: SampleFacts<'_>,
+        every: usize,
+        progress: &dyn StageProgress,
+    ) {
+        self.say(
+            "decode stages that are not longer than --rank-every",
+            &format!(
+                "sample '{}' decoded {} tokens, so its cache, ranked every {every} steps, is held against no later step: \
+                 give a smaller --rank-every, or capture with a larger --decode",
+                sample.id, sample.decode_tokens
+            ),
+            progress,
+        );
+    }
+
     /// A window that holds the whole prompt. `rows` is the window's size as it was asked for.
     pub fn of_window(
         &mut self,

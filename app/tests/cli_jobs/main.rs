@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_models;
 mod capture_and_measure;
 mod chat;
+mod decode_eviction;
 mod demo;
 mod estimate;
 mod fidelity;

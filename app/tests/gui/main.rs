@@ -8,6 +8,7 @@
 
 mod captures;
 mod common;
+mod decode_cache;
 mod export;
 mod fidelity;
 mod final_budget;

@@ -71,6 +71,7 @@ fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
             sample, tokens, window,
         ))))),
         "Drift" => Some(Event::Answered(made_up::drift(version, tokens))),
+        "DecodeCache" => Some(Event::Answered(made_up::decode_cache(version, tokens))),
         "Queries" => Some(Event::Answered(made_up::queries(sample))),
         "Profile" => Some(Event::Answered(made_up::profile(
             version,
@@ -175,6 +176,9 @@ fn said_of_nothing(pane: Pane) -> Option<&'static str> {
         "Attention" => "Run a capture or open a session to see its attention",
         "RankAgreement" => "Run a capture or open a session to see its ranks",
         "Drift" => "Run a capture or open a session to see how long its windows foresee",
+        "DecodeCache" => {
+            "Run a capture or open a session to see how well its cache is ranked while it decodes"
+        }
         "Queries" => {
             "Run a capture or open a session to compare its queries with those of decoding"
         }

@@ -12,6 +12,7 @@ use super::super::args::at_least_one;
 use super::super::measure_arguments::{ComparingArguments, MetricChoice, above_zero};
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice};
 use crate::jobs::measure::DEFAULT_SWEEP;
+use crate::measurement::decode_eviction::USUAL_EVERY;
 use crate::measurement::places::Sweep;
 
 /// `kvlens figure`
@@ -69,6 +70,9 @@ pub struct FigureArguments {
     /// Positions from one place of that window to the next
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SWEEP.stride, value_parser = at_least_one)]
     pub place_stride: usize,
+    /// Decode steps from one ranking of the cache to the next, for `decode-eviction`
+    #[arg(long, value_name = "N", default_value_t = USUAL_EVERY, value_parser = at_least_one)]
+    pub rank_every: usize,
     /// What is compared and how it is scored
     #[command(flatten)]
     pub comparing: ComparingArguments,
@@ -117,6 +121,7 @@ impl FigureArguments {
                 width: self.place_width,
                 stride: self.place_stride,
             },
+            rank_every: self.rank_every,
             options: self.comparing.options(),
             typed,
         }
@@ -184,6 +189,7 @@ mod tests {
             font_size: 8.0,
             range: Some((-0.5, 0.5)),
             sweep: DEFAULT_SWEEP,
+            rank_every: USUAL_EVERY,
             options,
             typed: Vec::new(),
         };

@@ -95,6 +95,7 @@ fn nothing(compare: Compare) -> Measured {
         collection: collection(),
         decode: collection(),
         costs: CostSummary::default(),
+        while_decoding: Vec::new(),
     }
 }
 

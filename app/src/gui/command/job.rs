@@ -45,6 +45,7 @@ impl JobCommandKind {
                     ("Run the interventions", QuestionKind::Interventions),
                     ("Measure the drift again", QuestionKind::Drift),
                     ("Sweep the window again", QuestionKind::Places),
+                    ("Rank the decoding cache again", QuestionKind::DecodeCache),
                     ("Compare the queries again", QuestionKind::Queries),
                     ("Profile the heads again", QuestionKind::Profile),
                     ("Average all samples again", QuestionKind::SessionCurves),

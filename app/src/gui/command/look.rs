@@ -11,7 +11,8 @@ use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 use super::entry::{Entry, Menu, Offer};
 use crate::gui::head_numbers::HeadNumber;
 use crate::gui::question_choices::{
-    DriftChoices, DriftPart, EvidencePart, FidelityChoices, FidelityMetric, FidelityPlot, QueryPart,
+    DecodeCacheChoices, DriftChoices, DriftPart, EvidencePart, FidelityChoices, FidelityMetric,
+    FidelityPlot, QueryPart,
 };
 use crate::gui::state::{
     CurvesOver, HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
@@ -19,6 +20,7 @@ use crate::gui::state::{
 use crate::gui::views::View;
 use crate::gui::views::scoring::{asking, question};
 use crate::measurement::MeasureOptions;
+use crate::measurement::decode_eviction::HorizonChoice;
 
 /// A command about the choices that all views share; undo takes it back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EnumDiscriminants)]
@@ -81,6 +83,8 @@ pub enum LookCommand {
     SetMeasureOptions(MeasureOptions),
     /// Show another part of the drift.
     SetDrift(DriftChoices),
+    /// Show the rankings of the decoding cache otherwise.
+    SetDecodeCache(DecodeCacheChoices),
     /// Show the layers' queries before or after the rotary embedding.
     SetQueries(QueryPart),
     /// Let windows count as equally good that are so little apart over all samples, or none.
@@ -234,6 +238,14 @@ impl LookKind {
                     ..choices.drift
                 };
                 Entry::new(part.label(), LookCommand::SetDrift(drift)).of("Drift")
+            }),
+            Self::SetDecodeCache => Offer::each(HorizonChoice::ALL, |horizon| {
+                let cache = DecodeCacheChoices {
+                    horizon,
+                    ..choices.decode_cache
+                };
+                Entry::new(horizon.label(), LookCommand::SetDecodeCache(cache))
+                    .of("Cache while decoding")
             }),
             Self::SetQueries => Offer::each(QueryPart::ALL, |part| {
                 Entry::new(part.label(), LookCommand::SetQueries(part)).of("Query similarity")

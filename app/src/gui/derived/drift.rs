@@ -129,7 +129,7 @@ fn metric_of(choices: &Choices) -> Metric {
 }
 
 /// Place of the budget that is closest to the wanted one.
-fn nearest(budgets: &[usize], wanted: usize) -> usize {
+pub(super) fn nearest(budgets: &[usize], wanted: usize) -> usize {
     let places = budgets.iter().enumerate();
     places
         .min_by_key(|(_, budget)| budget.abs_diff(wanted))

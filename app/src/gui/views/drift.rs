@@ -4,12 +4,11 @@
 use egui::{ComboBox, Response, RichText, Ui};
 use kvlens_analysis::Metric;
 
-use super::question_state::{error_ui, job_of};
+use super::question_state::{ask_ui, error_ui, job_of};
 use super::recall::curves::metric_axis;
 use super::recall::{entry, window_entry};
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
-use crate::gui::command::{Commands, JobCommand, LookCommand};
-use crate::gui::data::Job;
+use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
 use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
@@ -18,7 +17,6 @@ use crate::gui::question_choices::{DriftChoices, DriftPart};
 use crate::gui::questions::QuestionKind;
 use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
-use crate::gui::views::capture::progress_ui;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{
     AxisNumbers, Drawn, LinePlot, PlotAnswer, PlotAxis, PlotCurve, height_left,
@@ -148,7 +146,7 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
     let job = job_of(view, kind);
     if !is_whole {
         error_ui(ui, view, kind);
-        state_ui(ui, job, kind, commands);
+        ask_ui(ui, job, kind, commands);
     }
     let Some(curves) = curves else { return };
     let by_step = view.settings.choices.drift.part == DriftPart::Steps;
@@ -275,7 +273,7 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
     let job = job_of(view, kind);
     if !is_of_sample {
         error_ui(ui, view, kind);
-        state_ui(ui, job, kind, commands);
+        ask_ui(ui, job, kind, commands);
     }
     let Some(curves) = curves else { return };
     let prompt_tokens = prompt_tokens(view);
@@ -322,21 +320,6 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
     if let Some(at) = at.filter(|at| response.clicked() && *at >= 0.0) {
         let token = (at.round() as usize).min(prompt_tokens.saturating_sub(1));
         commands.send(LookCommand::ScrollToToken(token));
-    }
-}
-
-/// What stands above a plot that is not whole: progress, or a button that starts the work.
-pub fn state_ui(ui: &mut Ui, job: Option<&Job>, kind: QuestionKind, commands: &mut Commands) {
-    match job {
-        Some(job) => progress_ui(ui, &job.progress),
-        None => {
-            ui.horizontal(|ui| {
-                ui.weak("Not measured to the end");
-                if ui.button(kind.job_title()).clicked() {
-                    commands.send(JobCommand::Ask(kind));
-                }
-            });
-        }
     }
 }
 

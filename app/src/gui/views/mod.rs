@@ -8,6 +8,7 @@ pub mod budget_bar;
 pub mod capture;
 pub mod complementarity;
 pub mod cost;
+pub mod decode_cache;
 pub mod drift;
 pub mod evidence;
 pub mod export;
@@ -65,6 +66,7 @@ pub const VIEWS: &[Pane] = &[
     Pane::RANK_AGREEMENT,
     Pane::COMPLEMENTARITY,
     Pane::DRIFT,
+    Pane::DECODE_CACHE,
     Pane::QUERIES,
     Pane::FIDELITY,
     Pane::COST,

@@ -47,6 +47,8 @@ pub enum Need {
     Drift,
     /// Recall by the place of a window.
     Places,
+    /// Rankings of the cache while it decodes.
+    DecodeCache,
     /// Cosines of the windows' queries.
     Queries,
     /// Means of what fidelity runs gave.

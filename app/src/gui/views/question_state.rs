@@ -3,6 +3,8 @@
 use egui::{RichText, Ui};
 
 use super::View;
+use super::capture::progress_ui;
+use crate::gui::command::{Commands, JobCommand};
 use crate::gui::data::Job;
 use crate::gui::lanes::JobKey;
 use crate::gui::questions::QuestionKind;
@@ -22,5 +24,20 @@ pub fn error_ui(ui: &mut Ui, view: &View<'_>, kind: QuestionKind) {
 pub fn job_error_ui(ui: &mut Ui, view: &View<'_>, key: &JobKey) {
     if let Some(reason) = view.data.answers.failure(key) {
         ui.label(RichText::new(reason).color(view.theme.error));
+    }
+}
+
+/// What stands above a plot that is not whole: progress, or a button that starts the work.
+pub fn ask_ui(ui: &mut Ui, job: Option<&Job>, kind: QuestionKind, commands: &mut Commands) {
+    match job {
+        Some(job) => progress_ui(ui, &job.progress),
+        None => {
+            ui.horizontal(|ui| {
+                ui.weak("Not measured to the end");
+                if ui.button(kind.job_title()).clicked() {
+                    commands.send(JobCommand::Ask(kind));
+                }
+            });
+        }
     }
 }

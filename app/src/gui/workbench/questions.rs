@@ -13,16 +13,18 @@ use crate::gui::questions::fidelity::{EvictedSession, FidelityQuestion};
 use crate::gui::questions::queries::InterventionsQuestion;
 use crate::gui::questions::session_curves::{SessionCurves, SessionCurvesKey};
 use crate::gui::questions::{
-    AskedSample, CurvesKey, Question, QuestionKind, budgets_to_ask, drift, places, profile,
+    AskedSample, CurvesKey, Question, QuestionKind, budgets_to_ask, decode_cache, drift, places,
+    profile,
 };
 use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::Need;
 
-/// Questions that may take long, and that views ask by themselves.
-const GIVING_WAY: [QuestionKind; 4] = [
+/// Long questions that views ask by themselves.
+const OF_THEMSELVES: [QuestionKind; 5] = [
     QuestionKind::Drift,
     QuestionKind::Places,
+    QuestionKind::DecodeCache,
     QuestionKind::Profile,
     QuestionKind::SessionCurves,
 ];
@@ -63,6 +65,17 @@ impl Workbench {
         } else {
             self.derived.let_over_samples_go();
         }
+        if needs.contains(&Need::DecodeCache) {
+            self.ask_decode_cache();
+            if let Some(session) = &self.data.session {
+                let (choices, answers) = (&self.settings.choices, &self.data.answers);
+                let info = &session.info;
+                self.derived
+                    .refresh_decode_cache(&self.pool, info, choices, answers);
+            }
+        } else {
+            self.derived.let_decode_cache_go();
+        }
         if needs.contains(&Need::Queries) {
             self.ask_queries();
             let heads = &self.settings.choices.heads;
@@ -90,6 +103,7 @@ impl Workbench {
             QuestionKind::Drift
             | QuestionKind::Places
             | QuestionKind::Queries
+            | QuestionKind::DecodeCache
             | QuestionKind::Profile
             | QuestionKind::SessionCurves => {
                 self.retry(&JobKey::Question(kind));
@@ -225,6 +239,21 @@ impl Workbench {
         }
     }
 
+    fn ask_decode_cache(&mut self) {
+        let Some(sample) = self.asked_sample() else {
+            return;
+        };
+        let query = &self.data.answers.decode_cache;
+        let every = self.settings.choices.decode_cache.every;
+        let of = (sample.shown.version, every);
+        let key = CurvesKey::wanted(query, of, self.derived.budget_tokens(), || {
+            self.budgets_to_ask(&sample, decode_cache::numbers_per_budget(&sample, every))
+        });
+        if self.data.answers.decode_cache.from_lane(&key) {
+            self.put(Question::DecodeCache { sample, key });
+        }
+    }
+
     fn ask_queries(&mut self) {
         if let Some(sample) = self.sample_place()
             && self.data.answers.queries.from_lane(&sample)
@@ -283,7 +312,7 @@ impl Workbench {
     /// Lets a request of another kind go first: what views ask for by themselves is stopped, and asked again
     /// behind it. The read lane is one thread, and whoever clicks should not wait for a long sweep.
     pub(super) fn give_way(&mut self) {
-        for kind in GIVING_WAY {
+        for kind in OF_THEMSELVES {
             let key = JobKey::Question(kind);
             if self.data.is_asking(&key) {
                 self.stop_job(&key);
@@ -294,7 +323,7 @@ impl Workbench {
 
     /// Asks, instead of an earlier question of the same kind.
     fn put(&mut self, question: Question) {
-        if !GIVING_WAY.contains(&question.kind()) {
+        if !OF_THEMSELVES.contains(&question.kind()) {
             self.give_way();
         }
         self.ask(ReadRequest::Question(Box::new(question)));

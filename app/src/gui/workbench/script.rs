@@ -84,6 +84,7 @@ fn look_of(choices: &Choices) -> Vec<LookCommand> {
         LookCommand::SetTokenHeat(choices.token_heat),
         LookCommand::SetHeatScale(choices.heat_scale),
         LookCommand::SetDrift(choices.drift),
+        LookCommand::SetDecodeCache(choices.decode_cache),
         LookCommand::SetQueries(choices.queries),
         LookCommand::SetFidelity(choices.fidelity.clone()),
         LookCommand::SetHiddenWindows(choices.hidden_windows.clone()),

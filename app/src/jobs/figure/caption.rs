@@ -51,6 +51,10 @@ impl KindChoice {
             Self::Place => Some(
                 "Recall: share of the decode stage's top tokens that the window ranks as high.",
             ),
+            Self::DecodeEviction => Some(
+                "Recall: share of the top tokens of the cache, by the later steps' mean attention, that the ranking puts as \
+                 high.",
+            ),
             Self::HitRate => Some(
                 "Hit rate: share of the kept tokens that the decode stage's ranking would keep; tokens that a rule always \
                  keeps are hits on both sides.",

@@ -63,6 +63,8 @@ pub struct FigureJob<'a> {
     pub options: MeasureOptions,
     /// How a window is swept through places.
     pub sweep: Sweep,
+    /// Decode steps from one ranking of the cache to the next.
+    pub rank_every: usize,
     range: Option<(f64, f64)>,
     /// Budgets that a window with `budget=final` was captured for.
     pub final_budgets: Vec<Budget>,
@@ -90,6 +92,8 @@ struct Gathering {
     needles: NeedleGrids,
     head_kinds: Vec<HeadKind>,
     without_queries: usize,
+    /// Samples whose decode stage ends before a ranking of their cache is held against anything.
+    too_short: usize,
     /// Content, group and window of everything so far, so that copies are known.
     seen: HashSet<(String, SampleGroup, String)>,
     copies: usize,
@@ -159,6 +163,7 @@ impl<'a> FigureJob<'a> {
             margin: request.margin,
             options: request.options,
             sweep: request.sweep,
+            rank_every: request.rank_every,
             range: request.range,
             final_budgets: final_budgets(&stored),
             scores,
@@ -254,6 +259,7 @@ impl<'a> FigureJob<'a> {
             needles: NeedleGrids::default(),
             head_kinds: Vec::new(),
             without_queries: 0,
+            too_short: 0,
             seen: HashSet::new(),
             copies: 0,
             prompt_tokens: None,
@@ -288,6 +294,13 @@ impl<'a> FigureJob<'a> {
                 "warning: {} of {count} samples keep too few queries of the end of their prompts to move a \
                  window; capture with a window such as last:256, or last:N with N as long as the prompt",
                 gathering.without_queries
+            ));
+        }
+        if gathering.too_short > 0 {
+            watch.note(&format!(
+                "warning: {} of {count} samples decoded at most {} tokens, so that no later step is there for a ranking of \
+                 their cache: give a smaller --rank-every, or capture with a larger --decode",
+                gathering.too_short, self.rank_every
             ));
         }
         if gathering.copies > 0 {
@@ -359,6 +372,10 @@ impl<'a> FigureJob<'a> {
             KindChoice::Layer => sampled.push_layers(self, series),
             KindChoice::DecodeStep => sampled.push_drift(self, true, series)?,
             KindChoice::Horizon => sampled.push_drift(self, false, series)?,
+            KindChoice::DecodeEviction => {
+                let is_long = sampled.push_decode_evictions(self, series)?;
+                gathering.too_short += usize::from(!is_long);
+            }
             KindChoice::HitRate => sampled.push_hit_rates(self, series),
             KindChoice::Queries => sampled.push_queries(self, series)?,
             KindChoice::Allocation => sampled.push_allocations(self, series)?,
@@ -565,6 +582,10 @@ impl<'a> FigureJob<'a> {
             KindChoice::HeadDifference => (String::new(), at(&format!("difference of {metric}"))),
             KindChoice::Winner => (String::new(), String::new()),
             KindChoice::DecodeStep => ("decode step".to_owned(), at(metric)),
+            KindChoice::DecodeEviction => (
+                "decode steps when the cache is ranked".to_owned(),
+                at("recall"),
+            ),
             KindChoice::Horizon => ("decode steps from the first".to_owned(), at(metric)),
             KindChoice::Place => (
                 format!(

@@ -53,6 +53,7 @@ kinds! {
     DecodeStep, DecodeStep, "decode-step", "Recall of single decode steps, or their output error where that is the --metric";
     Horizon, Horizon, "horizon", "The same of the decode stage up to a horizon";
     Place, Place, "place", "Recall against the position of a window of --place-width queries, from the prompt into the generation";
+    DecodeEviction, DecodeStep, "decode-eviction", "Recall of what later decode steps attend to by rankings of the cache while it decodes (--rank-every), a panel per horizon";
     Depth, Depth, "depth", "Share of what the answer needs that is kept at the budget, against its depth in the prompt";
     HitRate, HitRate, "hit-rate", "Hit rate at 128, 256 and 512 tokens";
     Kl, Kl, "kl", "KL divergence of the decode stage from a window for every layer and head";

@@ -2,6 +2,7 @@
 
 mod caption;
 mod data;
+mod decode_eviction;
 mod density;
 mod fidelity;
 mod groups;

@@ -40,7 +40,10 @@ impl Note<'_> {
 
     /// The cosine of queries and raw attention know no scoring.
     fn compared(&self) -> Option<String> {
-        let knows_none = matches!(self.job.kind, KindChoice::Queries | KindChoice::Attention);
+        let knows_none = matches!(
+            self.job.kind,
+            KindChoice::Queries | KindChoice::Attention | KindChoice::DecodeEviction
+        );
         (!knows_none).then(|| self.job.options.compared())
     }
 
@@ -75,6 +78,11 @@ impl Note<'_> {
                 "Kept: by a head's rule, in the mean over all heads. Lost: kept by no head of any layer, the global eviction ratio."
                     .to_owned(),
             ),
+            KindChoice::DecodeEviction => Some(format!(
+                "All tokens of the cache are ranked every {} decode steps, each query head by its own attention, not pooled; \
+                 nothing is evicted.",
+                self.job.rank_every
+            )),
             KindChoice::Depth => Some(
                 "Each run of needed tokens counts at its own depth, in tenths of the prompt; means over heads.".to_owned(),
             ),

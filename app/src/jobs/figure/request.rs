@@ -45,6 +45,8 @@ pub struct FigureRequest {
     pub range: Option<(f64, f64)>,
     /// How a window is swept through places.
     pub sweep: Sweep,
+    /// Decode steps from one ranking of the cache to the next.
+    pub rank_every: usize,
     /// How windows and oracle are scored.
     pub options: MeasureOptions,
     /// The words behind `kvlens` that asked for it; empty where nobody typed any.
@@ -97,6 +99,9 @@ impl FigureRequest {
         if self.kind == KindChoice::Place {
             words.push(format!("--place-width={}", self.sweep.width));
             words.push(format!("--place-stride={}", self.sweep.stride));
+        }
+        if self.kind == KindChoice::DecodeEviction {
+            words.push(format!("--rank-every={}", self.rank_every));
         }
         words
     }
@@ -215,6 +220,7 @@ pub(super) mod tests {
             font_size: 7.0,
             range: None,
             sweep: DEFAULT_SWEEP,
+            rank_every: 16,
             options: MeasureOptions::default(),
             typed: Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! Every window of captured sessions against the decode stage, into tables.
 
 mod costs;
+mod decode_eviction;
 mod numbers;
 mod pairs;
 mod question_tables;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
+use kvlens_analysis::decode_eviction::DecodeEvictionMeans;
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::{ImportanceInput, SampleContext};
 use kvlens_analysis::{Budget, Collection, Metric, SampleGroup, SampleKey};
@@ -33,6 +35,7 @@ pub use question_tables::{Question, Questions};
 pub use tables::{TableChoice, is_of_all_samples, is_written_by_measure};
 pub(super) use tables::{clamped, sample_context};
 
+use decode_eviction::WhileDecoding;
 use numbers::{Asking, SampleNumbers};
 use tables::{CollectedSamples, Tables};
 
@@ -80,10 +83,7 @@ impl MeasureRequest {
             pairs: Pairs::First,
             head_tests: true,
             margin: None,
-            questions: Questions {
-                asked: Vec::new(),
-                sweep: DEFAULT_SWEEP,
-            },
+            questions: Questions::none(),
             tables: TableChoice {
                 csv: false,
                 importance: false,
@@ -106,6 +106,8 @@ pub struct Measured {
     pub decode: Collection,
     /// What the windows cost.
     pub costs: CostSummary,
+    /// How well caches were ranked while they decoded, by group; nothing where it was not asked.
+    pub while_decoding: Vec<(SampleGroup, DecodeEvictionMeans)>,
 }
 
 /// Measures every finished sample and writes the tables.
@@ -138,6 +140,7 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
         decode: collection(),
         needles: NeedleGrids::default(),
         costs: CostSummary::default(),
+        while_decoding: WhileDecoding::default(),
         warnings: Warnings::default(),
         progress: watch,
     };
@@ -182,6 +185,7 @@ struct Run<'a> {
     decode: Collection,
     needles: NeedleGrids,
     costs: CostSummary,
+    while_decoding: WhileDecoding,
     warnings: Warnings,
     progress: &'a mut dyn Watch,
 }
@@ -226,6 +230,9 @@ impl Run<'_> {
         if self.tables.has_importance() {
             let layers = (shape.layers, at_once);
             self.add_importance(&mut sample, &context, &numbers, layers, cancel)?;
+        }
+        if self.job.questions.asked.contains(&Question::DecodeEviction) {
+            self.add_decode_eviction((session, &mut sample), &context, &key, cancel)?;
         }
         self.collect(&context, &key, &numbers, &budgets.applying);
         self.costs.add(&numbers.oracle_cost, &numbers.windows);
@@ -441,6 +448,7 @@ impl Run<'_> {
             collection: self.collection,
             decode: self.decode,
             costs: self.costs,
+            while_decoding: self.while_decoding.means,
         })
     }
 }

@@ -8,14 +8,17 @@ use kvlens_analysis::collection::HeadShape;
 use kvlens_analysis::drift::PlacedRecall;
 use kvlens_analysis::profile::{ProfileSamples, SampleProfile};
 use kvlens_analysis::tables::{
-    AllocationRow, AllocationTable, DriftRow, DriftTable, NeighbourTable, PlaceRow, PlaceTable,
-    ProfileStabilityTable, ProfileTable, QueryRow, QueryTable, SampleContext, TableOutput,
-    WindowHead, neighbour_rows, profile_rows, profile_stability_rows,
+    AllocationRow, AllocationTable, DecodeEvictionTable, DriftRow, DriftTable, NeighbourTable,
+    PlaceRow, PlaceTable, ProfileStabilityTable, ProfileTable, QueryRow, QueryTable, SampleContext,
+    TableOutput, WindowHead, decode_eviction_rows, neighbour_rows, profile_rows,
+    profile_stability_rows,
 };
 use kvlens_analysis::{Budget, Comparison, SampleGroup};
 
+use super::DEFAULT_SWEEP;
 use super::numbers::{ObservedNumbers, QueryNumbers, SampleNumbers, WindowNumbers};
 use super::tables::{clamped, finish};
+use crate::measurement::decode_eviction::{DecodeRankings, RankedSample, USUAL_EVERY};
 use crate::measurement::drift::HeadDrift;
 use crate::measurement::places::Sweep;
 
@@ -32,16 +35,19 @@ pub enum Question {
     Allocation,
     /// profile.parquet: what every head is like; neighbour.parquet: what it shares with the next step, the layer below and its group; profile_stability.parquet: both over samples
     Profile,
+    /// decode_eviction.parquet: how well the cache, prompt and generated tokens, is ranked while it decodes
+    DecodeEviction,
 }
 
 impl Question {
     /// Every question.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Drift,
         Self::Places,
         Self::Queries,
         Self::Allocation,
         Self::Profile,
+        Self::DecodeEviction,
     ];
 
     /// How it is written.
@@ -53,6 +59,7 @@ impl Question {
             Self::Queries => "queries",
             Self::Allocation => "allocation",
             Self::Profile => "profile",
+            Self::DecodeEviction => "decode-eviction",
         }
     }
 
@@ -73,6 +80,9 @@ impl Question {
             Self::Profile => {
                 "profile.parquet: what every head is like; neighbour.parquet: what it shares with the next step, the layer below and its group; profile_stability.parquet: both over samples"
             }
+            Self::DecodeEviction => {
+                "decode_eviction.parquet: how well the cache, prompt and generated tokens, is ranked while it decodes"
+            }
         }
     }
 }
@@ -84,6 +94,20 @@ pub struct Questions {
     pub asked: Vec<Question>,
     /// How a window is swept for [`Question::Places`].
     pub sweep: Sweep,
+    /// When and by what the cache is ranked for [`Question::DecodeEviction`].
+    pub while_decoding: DecodeRankings,
+}
+
+impl Questions {
+    /// Nothing is asked; everything else as it is where nobody says.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            asked: Vec::new(),
+            sweep: DEFAULT_SWEEP,
+            while_decoding: DecodeRankings::usual(USUAL_EVERY),
+        }
+    }
 }
 
 /// The open tables, one for each question.
@@ -93,6 +117,7 @@ pub struct QuestionTables {
     query: Option<TableOutput<QueryTable>>,
     allocation: Option<TableOutput<AllocationTable>>,
     profile: Option<ProfileTables>,
+    decode_eviction: Option<TableOutput<DecodeEvictionTable>>,
     sweep: Sweep,
 }
 
@@ -123,6 +148,9 @@ impl QuestionTables {
                 .transpose()?,
             profile: asked(Question::Profile)
                 .then(|| ProfileTables::begin(folder, provenance, csv))
+                .transpose()?,
+            decode_eviction: asked(Question::DecodeEviction)
+                .then(|| TableOutput::create(folder, provenance, csv))
                 .transpose()?,
             sweep: questions.sweep,
         })
@@ -169,6 +197,27 @@ impl QuestionTables {
         Ok(())
     }
 
+    /// Adds some layers of a sample, from `first_layer` on, whose cache was ranked while it decoded.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn add_decode_eviction(
+        &mut self,
+        context: &SampleContext,
+        first_layer: usize,
+        (ranked, budgets): (&RankedSample, &[Budget]),
+    ) -> Result<()> {
+        let Some(table) = &mut self.decode_eviction else {
+            return Ok(());
+        };
+        for (index, steps) in ranked.by_head.iter().enumerate() {
+            let place = (first_layer + index / ranked.heads, index % ranked.heads);
+            let by = (ranked.rankings.as_slice(), budgets);
+            table.write(&decode_eviction_rows(context, place, by, steps))?;
+        }
+        Ok(())
+    }
+
     /// Completes every file and adds their names.
     ///
     /// # Errors
@@ -183,7 +232,9 @@ impl QuestionTables {
         self.allocation
             .map_or(Ok(()), |table| finish(table, csv, names))?;
         self.profile
-            .map_or(Ok(()), |tables| tables.finish(csv, names))
+            .map_or(Ok(()), |tables| tables.finish(csv, names))?;
+        self.decode_eviction
+            .map_or(Ok(()), |table| finish(table, csv, names))
     }
 }
 

@@ -7,12 +7,12 @@ use anyhow::{Context, Result};
 use kvlens_analysis::collection::{Collection, Contrast};
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::tables::{
-    AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DifferenceTable,
-    DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, NeedleTable, NeighbourTable,
-    OverlapTable, PlaceTable, ProfileStabilityTable, ProfileTable, QueryTable, SampleContext,
-    SampleRow, SamplesTable, SummaryRow, SummaryTable, Table, TableOutput, WindowContext,
-    WinnerTable, agreement_rows, complementarity_rows, difference_rows, evidence_rows, needle_rows,
-    overlap_rows, winner_rows,
+    AgreementTable, AllocationTable, ComplementarityTable, CostRow, CostTable, DecodeEvictionTable,
+    DifferenceTable, DriftTable, EvidenceTable, ImportanceInput, ImportanceTable, NeedleTable,
+    NeighbourTable, OverlapTable, PlaceTable, ProfileStabilityTable, ProfileTable, QueryTable,
+    SampleContext, SampleRow, SamplesTable, SummaryRow, SummaryTable, Table, TableOutput,
+    WindowContext, WinnerTable, agreement_rows, complementarity_rows, difference_rows,
+    evidence_rows, needle_rows, overlap_rows, winner_rows,
 };
 use kvlens_analysis::{Budget, Compare, Metric, SampleKey};
 use kvlens_sessions::windows::DECODE_LABEL;
@@ -22,6 +22,7 @@ use super::numbers::{SampleNumbers, WindowNumbers};
 use super::pairs::Pairs;
 use super::question_tables::{QuestionTables, Questions};
 use crate::jobs::folders::Staging;
+use crate::measurement::decode_eviction::RankedSample;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ pub fn is_written_by_measure(name: &str) -> bool {
         names::<ProfileTable>(),
         names::<NeighbourTable>(),
         names::<ProfileStabilityTable>(),
+        names::<DecodeEvictionTable>(),
     ];
     name == ABOUT_FILE
         || tables
@@ -281,6 +283,20 @@ impl Tables {
             )?)?;
         }
         Ok(())
+    }
+
+    /// Adds some layers of a sample, from `first_layer` on, whose cache was ranked while it decoded.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_decode_eviction(
+        &mut self,
+        context: &SampleContext,
+        first_layer: usize,
+        ranked: (&RankedSample, &[Budget]),
+    ) -> Result<()> {
+        self.questions
+            .add_decode_eviction(context, first_layer, ranked)
     }
 
     /// Whether every score is written, too.

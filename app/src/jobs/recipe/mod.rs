@@ -22,6 +22,7 @@ use super::figure::{FigureRequest, WidthChoice, command_line, draw};
 use super::measure::{DEFAULT_SWEEP, MeasureRequest, Pairs, run as measure};
 use super::models::Models;
 use super::{Cancel, Watch};
+use crate::measurement::decode_eviction::USUAL_EVERY;
 use differences::of_differences;
 use ingredients::{Recipe, RecipeFigure, find};
 use numbers::{Number, markdown, of_agreement, of_figure};
@@ -146,6 +147,7 @@ impl RecipeRequest {
             font_size: FONT_SIZE,
             range: None,
             sweep: DEFAULT_SWEEP,
+            rank_every: USUAL_EVERY,
             options: recipe.options,
             typed: Vec::new(),
         })

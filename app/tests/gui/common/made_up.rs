@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use kvlens::gui::data::SamplePlace;
+use kvlens::gui::question_choices::DecodeCacheChoices;
+use kvlens::gui::questions::decode_cache::DecodeCacheAnswer;
 use kvlens::gui::questions::drift::{DriftAnswer, DriftOfWindow, HeadCurves};
 use kvlens::gui::questions::fidelity::{
     EvictedSample, EvictedSession, FidelityPart, FidelityPoint,
@@ -11,11 +13,13 @@ use kvlens::gui::questions::profile::ProfileAnswer;
 use kvlens::gui::questions::queries::QueriesAnswer;
 use kvlens::gui::questions::{Answer, CurvesKey};
 use kvlens::measurement::MeasuredSample;
+use kvlens::measurement::decode_eviction::{DecodeRankings, RankedSample};
 use kvlens::measurement::drift::Parts;
 use kvlens::measurement::fidelity::Foreseen;
 use kvlens::measurement::fidelity::figures::Figures;
 use kvlens::measurement::profiles::SampleHeads;
 use kvlens::measurement::queries::WindowQueries;
+use kvlens_analysis::decode_eviction::{HeldAgainst, Horizon, KeptOfLater, RankedStep};
 use kvlens_analysis::fidelity::MeanFidelity;
 use kvlens_analysis::profile::{Neighbours, head_profiles};
 use kvlens_analysis::queries::{QueryCosine, QueryVectors, query_cosine};
@@ -72,6 +76,56 @@ pub fn profile(shown_version: u64, sample: &MeasuredSample) -> Answer {
         heads: SampleHeads {
             heads: head_profiles(mass, &sample.record.evidence_tokens),
             neighbours,
+        },
+    }))
+}
+
+/// Rankings that foresee less and less, at every budget.
+pub fn decode_cache(shown_version: u64, tokens: usize) -> Answer {
+    let budgets: Vec<usize> = (1..=tokens).collect();
+    let every = DecodeCacheChoices::default().every;
+    let rankings = ["last:1", "accumulated", "random"];
+    let asked = DecodeRankings::usual(every);
+    let held = |step: usize, horizon: Horizon| HeldAgainst {
+        horizon,
+        steps: every,
+        cached_share: 0.9,
+        most: vec![0.95; budgets.len()],
+        kept: (0..rankings.len())
+            .map(|place| {
+                let recall = 0.8 - 0.2 * place as f64 - 0.01 * step as f64;
+                let kept = KeptOfLater {
+                    recall,
+                    mass: recall,
+                };
+                vec![kept; budgets.len()]
+            })
+            .collect(),
+    };
+    let step = |step: usize| RankedStep {
+        step,
+        cached_tokens: tokens + step,
+        visible_tokens: tokens + step,
+        budgets: budgets.clone(),
+        horizons: asked
+            .horizons
+            .iter()
+            .map(|&horizon| held(step, horizon))
+            .collect(),
+    };
+    let steps: Vec<RankedStep> = (every..STEPS).step_by(every).map(step).collect();
+    Answer::DecodeCache(Arc::new(DecodeCacheAnswer {
+        decode_steps: STEPS,
+        ranked: RankedSample {
+            rankings: rankings.map(str::to_owned).to_vec(),
+            layers: LAYERS,
+            heads: HEADS,
+            by_head: vec![steps; LAYERS * HEADS],
+        },
+        key: CurvesKey {
+            shown_version,
+            width: every,
+            budgets,
         },
     }))
 }

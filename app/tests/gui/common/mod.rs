@@ -83,9 +83,18 @@ pub fn captured(windows: &[&str]) -> (TempDir, PathBuf) {
 
 /// A session of these prompts and windows, in a folder that must be kept.
 pub fn captured_of(spec: &str, windows: &[&str]) -> (TempDir, PathBuf) {
+    captured_as(spec, windows, |_| {})
+}
+
+/// The same with a plan that is changed.
+pub fn captured_as(
+    spec: &str,
+    windows: &[&str],
+    change: impl FnOnce(&mut CapturePlan),
+) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demo.kvlens");
-    let plan = CapturePlan {
+    let mut plan = CapturePlan {
         windows: windows.iter().map(|&label| label.to_owned()).collect(),
         decode: DecodePlan {
             max_tokens: 24,
@@ -99,6 +108,7 @@ pub fn captured_of(spec: &str, windows: &[&str]) -> (TempDir, PathBuf) {
         dtype: DtypeChoice::Auto,
         ..CapturePlan::plain(ModelSource::Demo, vec![spec.to_owned()])
     };
+    change(&mut plan);
     let samples = kvlens_datasets::load_with(
         &[spec.parse().unwrap()],
         &kvlens_datasets::LoadOptions::default(),

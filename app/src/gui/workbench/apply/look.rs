@@ -53,6 +53,7 @@ impl Workbench {
                 }
             }
             LookCommand::SetDrift(drift) => choices.drift = drift,
+            LookCommand::SetDecodeCache(cache) => choices.decode_cache = cache,
             LookCommand::SetQueries(part) => choices.queries = part,
             LookCommand::SetCurvesOver(over) => choices.curves_over = over,
             LookCommand::SetMargin(margin) => choices.margin = margin,

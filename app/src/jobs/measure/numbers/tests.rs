@@ -8,7 +8,6 @@ use kvlens_sessions::{
 };
 
 use super::*;
-use crate::jobs::measure::DEFAULT_SWEEP;
 use crate::measurement::{measure_sample, rank_side};
 
 /// One prompt of some hundred tokens with windows of every kind, values and evidence.
@@ -49,7 +48,7 @@ fn a_sample_measured_layer_by_layer_has_the_numbers_of_the_whole() {
     let session = session(folder.path());
     let questions = Questions {
         asked: Question::ALL.to_vec(),
-        sweep: DEFAULT_SWEEP,
+        ..Questions::none()
     };
     let budgets = [Budget::Tokens(32), Budget::Tokens(64)];
     for compare in [Compare::Queries, Compare::Methods] {

@@ -10,7 +10,6 @@ use kvlens_analysis::needle::NeedleGrids;
 
 use super::*;
 use crate::jobs::failure::Failure;
-use crate::jobs::measure::DEFAULT_SWEEP;
 
 /// Two samples of three windows with two heads each, at two budgets.
 fn collection() -> Collection {
@@ -83,7 +82,7 @@ fn add_until(out: &Path, allowed: usize) -> (usize, Result<()>) {
     };
     let nothing_else = Questions {
         asked: Vec::new(),
-        sweep: DEFAULT_SWEEP,
+        ..Questions::none()
     };
     let mut tables = Tables::begin(out, "{}", choice, &nothing_else).unwrap();
     let asked = Cell::new(0);
