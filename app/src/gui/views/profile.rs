@@ -5,9 +5,8 @@ use egui_plot::{LineStyle, MarkerShape};
 use kvlens_analysis::Metric;
 use kvlens_analysis::profile::ProfileNumber;
 
-use super::drift::state_ui;
 use super::head_map::window_ui;
-use super::question_state::{error_ui, job_of};
+use super::question_state::{ask_ui, error_ui, job_of};
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::Scatter;
@@ -97,7 +96,7 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 pub fn profile_state_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let kind = QuestionKind::Profile;
     error_ui(ui, view, kind);
-    state_ui(ui, job_of(view, kind), kind, commands);
+    ask_ui(ui, job_of(view, kind), kind, commands);
 }
 
 fn correlation(scatter: &Scatter) -> String {

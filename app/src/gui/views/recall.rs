@@ -15,7 +15,7 @@ use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::{Choices, CurvesOver};
-use crate::gui::widgets::line_plot::{LinePlot, PlotAnswer, PlotAxis, height_left};
+use crate::gui::widgets::line_plot::{LinePlot, PlotAnswer, height_left};
 use crate::jobs::figure::KindChoice;
 pub use axes::{DrawnBudgets, budget_axis};
 pub use curves::{CEILING, octave_of};

@@ -12,8 +12,7 @@ use crate::gui::questions::QuestionKind;
 use crate::gui::state::CurvesOver;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
-use crate::gui::views::drift::state_ui;
-use crate::gui::views::question_state::{error_ui, job_of};
+use crate::gui::views::question_state::{ask_ui, error_ui, job_of};
 use crate::gui::widgets::line_plot::{Drawn, PlotCurve};
 use crate::gui::widgets::segmented::segmented;
 
@@ -69,7 +68,7 @@ pub(super) fn state_of_samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut C
     }
     if !is_whole {
         error_ui(ui, view, kind);
-        state_ui(ui, job_of(view, kind), kind, commands);
+        ask_ui(ui, job_of(view, kind), kind, commands);
     }
 }
 
