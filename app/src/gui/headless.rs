@@ -46,7 +46,7 @@ const LONGEST_FRAME: Duration = Duration::from_secs(60);
 pub struct Screenshot {
     /// The PNG file to write.
     pub out: PathBuf,
-    /// Width and height in points, which are pixels here.
+    /// Width and height in pixels.
     pub size: [usize; 2],
     /// Light or dark.
     pub theme: ThemeChoice,
@@ -78,6 +78,8 @@ struct Stage {
     renderer: OffscreenRenderer,
     size: [usize; 2],
     glyph_texture_side: usize,
+    /// Pixels of a point: the zoom.
+    scale: f32,
     time_secs: f64,
 }
 
@@ -101,6 +103,7 @@ impl Stage {
             renderer: OffscreenRenderer::default(),
             size: screenshot.size,
             glyph_texture_side,
+            scale: 1.0,
             time_secs: 0.0,
         })
     }
@@ -142,16 +145,18 @@ impl Stage {
     }
 
     fn render(&mut self, shapes: Vec<egui::epaint::ClippedShape>) -> Picture {
-        let primitives = self.context.tessellate(shapes, 1.0);
+        let primitives = self.context.tessellate(shapes, self.scale);
         let background = self.context.global_style().visuals.panel_fill;
         self.renderer
-            .render(&primitives, self.size, 1.0, background)
+            .render(&primitives, self.size, self.scale, background)
     }
 
     fn frame(&mut self) -> Vec<egui::epaint::ClippedShape> {
         self.time_secs += FRAME_SECS;
-        let [width, height] = self.size;
-        let window = Rect::from_min_size(Pos2::ZERO, vec2(width as f32, height as f32));
+        // what was zoomed with the last frame counts from this one on, as in a window
+        self.scale = self.context.zoom_factor();
+        let [width, height] = self.size.map(|side| side as f32 / self.scale);
+        let window = Rect::from_min_size(Pos2::ZERO, vec2(width, height));
         let input = RawInput {
             screen_rect: Some(window),
             max_texture_side: Some(self.glyph_texture_side),
@@ -168,6 +173,7 @@ impl Stage {
         let mut delta = std::mem::take(&mut output.textures_delta);
         self.renderer.update_textures(&delta);
         delta.clear();
+        self.scale = output.pixels_per_point;
         for viewport in output.viewport_output.values() {
             for command in &viewport.commands {
                 if let egui::ViewportCommand::Screenshot(callback) = command {

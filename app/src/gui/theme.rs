@@ -51,6 +51,10 @@ pub struct Theme {
     pub evidence: Color32,
     /// Paper behind the token text.
     pub paper: Color32,
+    /// The panel that text is hardest to read on.
+    ground: Color32,
+    /// Text that can be clicked.
+    link: Color32,
     /// Text of errors.
     pub error: Color32,
     /// Text of warnings.
@@ -72,6 +76,8 @@ const DARK: Theme = Theme {
     missed: Color32::from_rgb(255, 140, 90),
     evidence: Color32::from_rgb(255, 214, 92),
     paper: Color32::from_rgb(22, 22, 24),
+    ground: Color32::from_rgb(32, 32, 32),
+    link: Color32::from_rgb(90, 170, 255),
     error: Color32::from_rgb(255, 130, 120),
     warning: Color32::from_rgb(240, 190, 90),
     success: Color32::from_rgb(120, 210, 150),
@@ -90,6 +96,8 @@ const LIGHT: Theme = Theme {
     missed: Color32::from_rgb(200, 60, 0),
     evidence: Color32::from_rgb(150, 95, 0),
     paper: Color32::from_rgb(252, 252, 252),
+    ground: Color32::from_rgb(243, 243, 243),
+    link: Color32::from_rgb(0, 92, 168),
     error: Color32::from_rgb(176, 30, 20),
     warning: Color32::from_rgb(140, 90, 0),
     success: Color32::from_rgb(0, 110, 60),
@@ -130,6 +138,9 @@ impl Theme {
             context.style_mut_of(theme, |style| {
                 style.visuals.weak_text_color = Some(tokens.weak_text);
                 style.visuals.widgets.noninteractive.fg_stroke.color = tokens.text;
+                style.visuals.hyperlink_color = tokens.link;
+                style.visuals.warn_fg_color = tokens.warning;
+                style.visuals.error_fg_color = tokens.error;
             });
         }
     }
@@ -216,17 +227,62 @@ impl Theme {
         self.paper.lerp_to_gamma(color, (2.0 * t).min(1.0))
     }
 
-    /// Black or white, whichever reads better on `background`.
+    /// Black or white, whichever reads better on `background`; one of them always reaches 4.5:1.
     #[must_use]
     pub fn text_on(background: Color32) -> Color32 {
-        let [red, green, blue, _] = background.to_normalized_gamma_f32();
-        let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
-        if luma > 0.55 {
-            Color32::BLACK
-        } else {
-            Color32::WHITE
+        let [black, white] = [Color32::BLACK, Color32::WHITE];
+        match contrast(black, background) > contrast(white, background) {
+            true => black,
+            false => white,
         }
     }
+
+    /// Text that stands back on `background`, as far as it can still be read.
+    #[must_use]
+    pub fn faint_text_on(background: Color32) -> Color32 {
+        let text = Self::text_on(background);
+        let fainter = FAINT_STEPS.map(|share| text.lerp_to_gamma(background, share));
+        let readable = fainter
+            .into_iter()
+            .find(|color| contrast(*color, background) >= READABLE);
+        readable.unwrap_or(text)
+    }
+
+    /// A colour of data as the colour of a word: as near to it as can be read on every panel.
+    #[must_use]
+    pub fn legible(&self, color: Color32) -> Color32 {
+        let mixed = (0..=MIX_STEPS).map(|step| {
+            let share = f32::from(step) / f32::from(MIX_STEPS);
+            color.lerp_to_gamma(self.selection, share)
+        });
+        let mut readable = mixed.filter(|mixed| contrast(*mixed, self.ground) >= READABLE);
+        readable.next().unwrap_or(self.text)
+    }
+}
+
+/// The contrast that WCAG 2 asks of text.
+const READABLE: f64 = 4.5;
+
+/// How far text may stand back, the farthest first.
+const FAINT_STEPS: [f32; 5] = [0.4, 0.3, 0.2, 0.1, 0.05];
+
+/// Steps from a colour of data to black or white.
+const MIX_STEPS: u8 = 20;
+
+/// Relative luminance and contrast of two colours, as WCAG 2 defines them: 1 to 21.
+fn contrast(a: Color32, b: Color32) -> f64 {
+    let luminance = |color: Color32| {
+        let linear = [color.r(), color.g(), color.b()].map(|part| {
+            let part = f64::from(part) / 255.0;
+            match part <= 0.04045 {
+                true => part / 12.92,
+                false => ((part + 0.055) / 1.055).powf(2.4),
+            }
+        });
+        0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
 fn color(Rgb(red, green, blue): Rgb) -> Color32 {
@@ -260,22 +316,6 @@ mod tests {
         }
     }
 
-    /// Relative luminance and contrast of two colours, as WCAG 2 defines them.
-    fn contrast(a: Color32, b: Color32) -> f64 {
-        let luminance = |color: Color32| {
-            let linear = [color.r(), color.g(), color.b()].map(|part| {
-                let part = f64::from(part) / 255.0;
-                match part <= 0.04045 {
-                    true => part / 12.92,
-                    false => ((part + 0.055) / 1.055).powf(2.4),
-                }
-            });
-            0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-        };
-        let (a, b) = (luminance(a), luminance(b));
-        (a.max(b) + 0.05) / (a.min(b) + 0.05)
-    }
-
     #[test]
     fn text_is_told_from_what_it_stands_on() {
         assert!((contrast(Color32::BLACK, Color32::WHITE) - 21.0).abs() < 1e-9);
@@ -288,8 +328,25 @@ mod tests {
                 visuals.panel_fill,
                 visuals.window_fill,
                 visuals.extreme_bg_color,
+                visuals.faint_bg_color,
                 theme.paper,
+                theme.ground,
             ];
+            // rows of tables are a shade over their panel, added to it
+            let grounds = grounds.map(|ground| match ground.a() {
+                0 => Color32::from_rgb(
+                    visuals.panel_fill.r().saturating_add(ground.r()),
+                    visuals.panel_fill.g().saturating_add(ground.g()),
+                    visuals.panel_fill.b().saturating_add(ground.b()),
+                ),
+                _ => ground,
+            });
+            for ground in grounds {
+                assert!(
+                    contrast(theme.text, ground) >= contrast(theme.text, theme.ground) - 1e-9,
+                    "{kind:?}: {ground:?} is harder to read on"
+                );
+            }
             for (name, color) in [
                 ("text", visuals.text_color()),
                 ("weak text", visuals.weak_text_color()),
@@ -298,10 +355,91 @@ mod tests {
                 ("error", theme.error),
                 ("warning", theme.warning),
                 ("success", theme.success),
+                ("kept", theme.kept),
+                ("missed", theme.missed),
+                ("needed", theme.evidence),
+                ("links", visuals.hyperlink_color),
+                ("warnings", visuals.warn_fg_color),
+                ("errors", visuals.error_fg_color),
             ] {
                 for ground in grounds {
                     let found = contrast(color, ground);
-                    assert!(found >= 4.5, "{kind:?}: {name} on {ground:?}: {found:.2}");
+                    assert!(
+                        found >= READABLE,
+                        "{kind:?}: {name} on {ground:?}: {found:.2}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_on_buttons_can_be_read() {
+        let context = egui::Context::default();
+        Theme::apply(&context);
+        for kind in [egui::Theme::Dark, egui::Theme::Light] {
+            let visuals = context.style_of(kind).visuals.clone();
+            let widgets = &visuals.widgets;
+            for state in [
+                &widgets.inactive,
+                &widgets.hovered,
+                &widgets.active,
+                &widgets.open,
+            ] {
+                let found = contrast(state.text_color(), state.weak_bg_fill);
+                assert!(found >= READABLE, "{kind:?}: {state:?}: {found:.2}");
+            }
+            let selection = visuals.selection;
+            let found = contrast(selection.stroke.color, selection.bg_fill);
+            assert!(found >= READABLE, "{kind:?}: selected: {found:.2}");
+        }
+    }
+
+    #[test]
+    fn words_in_colours_of_data_can_be_read() {
+        let labels = [
+            "last:32",
+            "tova",
+            "h2o",
+            "streaming",
+            "laq:n=8",
+            "laq++",
+            "dapq",
+            "judge-q",
+            "lookahead-kv",
+            "expected",
+            "knorm",
+            "random",
+            "decode",
+            "another",
+        ];
+        for theme in [&DARK, &LIGHT] {
+            for (label, repeat) in labels
+                .into_iter()
+                .flat_map(|label| (0..4).map(move |it| (label, it)))
+            {
+                let color = theme.series(label, repeat).color;
+                let word = theme.legible(color);
+                let found = contrast(word, theme.ground);
+                assert!(found >= READABLE, "{label} {repeat}: {found:.2}");
+            }
+            let readable = theme.text;
+            assert_eq!(theme.legible(readable), readable, "what can be read stays");
+        }
+    }
+
+    #[test]
+    fn text_on_every_colour_of_the_maps_can_be_read() {
+        for theme in [&DARK, &LIGHT] {
+            for map in [ColorMap::Sequential, ColorMap::Diverging, ColorMap::Heat] {
+                let (low, high) = map.range();
+                for step in 0..=100_u8 {
+                    let value = low + (high - low) * f32::from(step) / 100.0;
+                    let ground = theme.map(map, value);
+                    for text in [Theme::text_on(ground), Theme::faint_text_on(ground)] {
+                        let found = contrast(text, ground);
+                        assert!(found >= READABLE, "{map:?} {value}: {found:.2}");
+                    }
                 }
             }
         }

@@ -13,6 +13,7 @@ use super::running::resume_ui;
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{CaptureCommand, Commands, JobCommand};
 use crate::gui::data::{Job, Progress};
+use crate::gui::widgets::path_field::path_field;
 use crate::gui::widgets::segmented::segmented;
 use crate::gui::window_options::{Label, WindowOption, options_of, word};
 
@@ -90,12 +91,7 @@ fn path_ui(ui: &mut Ui, path: &mut String, hint: &str, name: egui::Id) -> bool {
     ui.allocate_ui_with_layout(size, row, |ui| {
         let browse = ui.button("Browse…").clicked();
         let width = ui.available_width();
-        ui.add(
-            TextEdit::singleline(path)
-                .hint_text(hint)
-                .desired_width(width),
-        )
-        .labelled_by(name);
+        path_field(ui, hint, path, hint, width).labelled_by(name);
         browse
     })
     .inner
@@ -386,13 +382,10 @@ fn decode_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
 
 fn out_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
     let title = section(ui, "Save to");
-    ui.add(
-        TextEdit::singleline(&mut edited.out)
-            .hint_text("a new folder of the program's own")
-            .desired_width(f32::INFINITY),
-    )
-    .labelled_by(title.id)
-    .on_hover_text("A folder that is not there yet, such as runs/first.kvlens");
+    let hint = "a new folder of the program's own";
+    path_field(ui, "save to", &mut edited.out, hint, f32::INFINITY)
+        .labelled_by(title.id)
+        .on_hover_text("A folder that is not there yet, such as runs/first.kvlens");
     ui.add_space(6.0);
 }
 

@@ -199,16 +199,22 @@ fn is_far_right(line: &Line<'_>, middle: f64) -> bool {
 }
 
 /// Where each line's name stands on the axis of the metric: beside its point, or so far above it that it leaves
-/// `gap` to the name below on the same side of the plot.
+/// `gap` to the name below on the same side of the plot; where that would leave the axis, below.
 fn name_heights(lines: &[Line<'_>], middle: f64, gap: f64) -> Vec<f64> {
     let mut heights: Vec<f64> = lines.iter().map(|line| line.value).collect();
     let mut upwards: Vec<usize> = (0..lines.len()).collect();
     upwards.sort_by(|&a, &b| lines[a].value.total_cmp(&lines[b].value));
     let mut below = [f64::NEG_INFINITY; 2];
-    for index in upwards {
+    for &index in &upwards {
         let below = &mut below[usize::from(is_far_right(&lines[index], middle))];
         heights[index] = heights[index].max(*below + gap);
         *below = heights[index];
+    }
+    let mut above = [1.0 + gap; 2];
+    for index in upwards.into_iter().rev() {
+        let above = &mut above[usize::from(is_far_right(&lines[index], middle))];
+        heights[index] = heights[index].min(*above - gap);
+        *above = heights[index];
     }
     heights
 }

@@ -168,7 +168,9 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
             style: view.theme.series(&curve.label, curve.repeat),
             xs: curves.steps.iter().map(|step| place(*step)).collect(),
             ys: curve.band.mean.clone(),
-            band: Some((curve.band.low.clone(), curve.band.high.clone())),
+            // as in the curves over budgets: the bands of many windows would hide each other
+            band: (view.derived.window.as_ref() == Some(&curve.label))
+                .then(|| (curve.band.low.clone(), curve.band.high.clone())),
             drawn: Drawn::CURVE,
         })
         .collect();
@@ -257,7 +259,12 @@ fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             "Share of the decode stage's top tokens at or before the window's last query: it cannot see the rest",
         ),
     ] {
-        entry(ui, &style, RichText::new(name).color(style.color)).on_hover_text(help);
+        entry(
+            ui,
+            &style,
+            RichText::new(name).color(view.theme.legible(style.color)),
+        )
+        .on_hover_text(help);
     }
     if view.derived.places().is_some() {
         copy_button(ui, "Copy the sweep", Pane::DRIFT, commands);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use egui::{
-    Align2, ColorImage, ComboBox, DragValue, Grid, Id, RichText, TextEdit, TextureHandle,
-    TextureOptions, Ui, Vec2, Window, vec2,
+    Align2, ColorImage, ComboBox, DragValue, Grid, Id, RichText, TextureHandle, TextureOptions, Ui,
+    Vec2, Window, vec2,
 };
 
 use super::View;
@@ -15,6 +15,7 @@ use crate::gui::heads_text::heads_text;
 use crate::gui::in_force::in_force;
 use crate::gui::lanes::JobKey;
 use crate::gui::state::Choices;
+use crate::gui::widgets::path_field::path_field;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, command_line};
 
@@ -89,8 +90,7 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
             let name = ui.label("File");
             ui.horizontal(|ui| {
                 let suggested = settings.path(&session.info.path).display().to_string();
-                let field = TextEdit::singleline(&mut settings.out).hint_text(suggested);
-                ui.add(field.desired_width(270.0)).labelled_by(name.id);
+                path_field(ui, "figure", &mut settings.out, &suggested, 270.0).labelled_by(name.id);
                 if ui.button("Browse…").clicked() {
                     commands.send(ExportCommand::AskForExport);
                 }

@@ -25,6 +25,10 @@ const ROOMY_COLUMNS: usize = 7;
 /// The same where a column more stands beside it.
 const NARROW_LABEL_WIDTH: f32 = 60.0;
 
+/// From this width of the view on there is room for longer labels beside all columns.
+const ROOMY_WIDTH: f32 = 390.0;
+const WIDE_LABEL_WIDTH: f32 = 110.0;
+
 impl Pane {
     /// Numbers of the selection.
     pub const INSPECTOR: Self = Self::of(&InspectorView);
@@ -211,10 +215,12 @@ impl NumbersTable<'_> {
             swatch(ui, &style);
             // a long label would push the last numbers out of sight
             ui.scope(|ui| {
-                let is_narrow = self.has_ceilings || self.metrics.len() > ROOMY_COLUMNS;
-                ui.set_max_width(match is_narrow {
-                    true => NARROW_LABEL_WIDTH,
-                    false => LABEL_WIDTH,
+                let has_many = self.has_ceilings || self.metrics.len() > ROOMY_COLUMNS;
+                let is_roomy = ui.clip_rect().width() >= ROOMY_WIDTH;
+                ui.set_max_width(match (is_roomy, has_many) {
+                    (true, _) => WIDE_LABEL_WIDTH,
+                    (false, true) => NARROW_LABEL_WIDTH,
+                    (false, false) => LABEL_WIDTH,
                 });
                 ui.add(egui::Label::new(&window.label).truncate());
             });

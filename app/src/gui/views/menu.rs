@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use egui::containers::menu::{MenuButton, MenuConfig};
-use egui::{Button, Id, PopupCloseBehavior, TextEdit, Ui};
+use egui::{Button, Id, PopupCloseBehavior, Ui};
 
 use super::View;
+use super::shortcuts::keys_text;
 use crate::gui::command::{Action, Command, Commands, Entry, Mark, Menu, Place, entries};
+use crate::gui::widgets::path_field::path_field;
 
 /// Draws the menu bar.
 pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -90,7 +92,7 @@ pub fn entry_ui(ui: &mut Ui, entry: &Entry, commands: &mut Commands) {
                 None => {
                     let button = Button::new(text);
                     let button = match entry.keys.first() {
-                        Some(keys) => button.shortcut_text(ui.ctx().format_shortcut(keys)),
+                        Some(keys) => button.shortcut_text(keys_text(keys)),
                         None => button,
                     };
                     ui.add(button)
@@ -125,12 +127,10 @@ fn typed_path_ui(
     ui.horizontal(|ui| {
         let label = ui.label(name);
         let field = ui
-            .add_enabled(
-                is_possible,
-                TextEdit::singleline(&mut text)
-                    .hint_text(hint)
-                    .desired_width(150.0),
-            )
+            .add_enabled_ui(is_possible, |ui| {
+                path_field(ui, name, &mut text, hint, 150.0)
+            })
+            .inner
             .labelled_by(label.id);
         let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         let ready = is_possible && !text.trim().is_empty();

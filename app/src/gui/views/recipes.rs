@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use egui::{Align2, Grid, OpenUrl, RichText, TextEdit, Ui, Window};
+use egui::{Align2, Grid, OpenUrl, RichText, Ui, Window};
 
 use super::View;
 use crate::gui::command::{CaptureCommand, Commands, SessionCommand};
 use crate::gui::lanes::JobKey;
 use crate::gui::recipes::RecipeSettings;
+use crate::gui::widgets::path_field::path_field;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::recipe::recipes;
 
@@ -70,8 +71,7 @@ fn choices_ui(ui: &mut Ui, view: &View<'_>, sessions_folder: &Path, settings: &m
             ui.end_row();
             let label = ui.label("Folder");
             let suggested = settings.suggested(sessions_folder).display().to_string();
-            let field = TextEdit::singleline(&mut settings.out).hint_text(suggested);
-            ui.add(field.desired_width(340.0)).labelled_by(label.id);
+            path_field(ui, "recipe", &mut settings.out, &suggested, 340.0).labelled_by(label.id);
             ui.end_row();
         });
 }

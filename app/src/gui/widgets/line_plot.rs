@@ -208,7 +208,7 @@ impl<'a> LinePlot<'a> {
             false => whole,
         };
         let tells_all = self.tells_all;
-        let told = tells_all.then(|| self.told());
+        let told = tells_all.then(|| self.told(theme));
         let is_moved = self.moves;
         let (x, y) = (self.x.clone(), self.y.clone());
         let plot = Plot::new(("line plot", self.name))
@@ -257,11 +257,12 @@ impl<'a> LinePlot<'a> {
     }
 
     /// What the hover says of every curve that has a name.
-    fn told(&self) -> Told {
+    fn told(&self, theme: &Theme) -> Told {
         let named = self.curves.iter().filter(|curve| !curve.name.is_empty());
         let curve = |curve: &PlotCurve| {
             let points = curve.xs.iter().copied().zip(curve.ys.iter().copied());
-            (curve.name.clone(), curve.style.color, points.collect())
+            let color = theme.legible(curve.style.color);
+            (curve.name.clone(), color, points.collect())
         };
         Told {
             x: self.x.clone(),
@@ -329,7 +330,7 @@ impl<'a> LinePlot<'a> {
             plot.text(
                 words
                     .anchor(text.anchor)
-                    .color(text.color)
+                    .color(theme.legible(text.color))
                     .allow_hover(false),
             );
         }
@@ -452,15 +453,18 @@ fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32) {
     );
 }
 
+/// Marks with the room that their numbers need; egui_plot fades them in from less to more, and faint ones cannot be read.
 fn axis_hints<'a>(hints: AxisHints<'a>, axis: &PlotAxis) -> AxisHints<'a> {
     let numbers = axis.numbers;
     let hints = hints
         .label(axis.label.clone())
         .formatter(move |mark, range| mark_text(mark, numbers, range.end() - range.start()));
     match numbers {
-        AxisNumbers::Octaves => hints.label_spacing(20.0..=21.0),
-        AxisNumbers::Whole => hints.label_spacing(24.0..=32.0),
-        AxisNumbers::Shares | AxisNumbers::Any | AxisNumbers::Decades => hints,
+        AxisNumbers::Octaves => hints.label_spacing(20.0..=20.01),
+        AxisNumbers::Whole => hints.label_spacing(24.0..=24.01),
+        AxisNumbers::Shares | AxisNumbers::Any | AxisNumbers::Decades => {
+            hints.label_spacing(16.0..=16.01)
+        }
     }
 }
 

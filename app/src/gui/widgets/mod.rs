@@ -5,6 +5,7 @@ pub mod copy_button;
 pub mod line_plot;
 pub mod markdown;
 pub mod matrix;
+pub mod path_field;
 pub mod segmented;
 pub mod texture;
 pub mod typed;

@@ -69,7 +69,8 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands: &mut Comma
                 continue;
             };
             let style = view.theme.series(label, window.repeat);
-            let text = egui::RichText::new(format!("{label} {wins}")).color(style.color);
+            let text = egui::RichText::new(format!("{label} {wins}"))
+                .color(view.theme.legible(style.color));
             let name = entry(ui, &style, text).on_hover_text("Heads in which this window is best");
             if name.hovered() {
                 commands.hover.window = Some(label.clone());

@@ -113,10 +113,10 @@ impl Painted<'_> {
         let painter = ui.painter();
         painter.rect_filled(letters, 0.0, background);
         let is_kept = self.kept.get(piece.token) == Some(&true);
-        let mut color = Theme::text_on(background);
-        if !is_kept {
-            color = color.gamma_multiply(0.6);
-        }
+        let color = match is_kept {
+            true => Theme::text_on(background),
+            false => Theme::faint_text_on(background),
+        };
         let at = rect.left_top();
         painter.text(at, Align2::LEFT_TOP, &piece.text, self.font.clone(), color);
         if !is_kept {

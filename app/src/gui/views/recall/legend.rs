@@ -72,7 +72,8 @@ pub fn window_entry(
     } else {
         style.color
     };
-    let mut text = RichText::new(format!("{}{value}", window.label)).color(color);
+    let mut text =
+        RichText::new(format!("{}{value}", window.label)).color(view.theme.legible(color));
     if hidden {
         text = text.strikethrough();
     }

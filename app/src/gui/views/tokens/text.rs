@@ -141,7 +141,7 @@ impl Painted<'_> {
         let missed = !kept && self.kept.by_oracle(token);
         let mut color = Theme::text_on(background);
         if !kept && !missed {
-            color = color.gamma_multiply(0.72);
+            color = Theme::faint_text_on(background);
         }
         painter.text(
             rect.left_top(),

@@ -11,8 +11,8 @@ pub(super) const AXIS_NAME: f32 = 20.0;
 /// Room for the numbers of columns, and for the name of their axis.
 const TICKS_BELOW: f32 = 14.0;
 const AXIS_NAME_BELOW: f32 = 16.0;
-/// Cells do not grow beyond this, or a small model's map looks like a chessboard.
-const LARGEST_CELL: f32 = 72.0;
+/// Cells do not grow beyond this, or a small model's map fills a large screen.
+const LARGEST_CELL: f32 = 110.0;
 
 /// What stands around the cells.
 #[derive(Clone, Copy, Debug)]
