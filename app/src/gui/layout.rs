@@ -235,6 +235,7 @@ fn explore(tiles: &mut Tiles<Pane>) -> TileId {
             Pane::TOKENS,
             Pane::PLAYER,
             Pane::DRIFT,
+            Pane::DECODE_CACHE,
             Pane::QUERIES,
             Pane::FIDELITY,
         ],
@@ -260,6 +261,7 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
         &[
             Pane::RANK_AGREEMENT,
             Pane::DRIFT,
+            Pane::DECODE_CACHE,
             Pane::QUERIES,
             Pane::ATTENTION,
         ],
@@ -292,6 +294,7 @@ fn teach(tiles: &mut Tiles<Pane>) -> TileId {
             Pane::TOKENS,
             Pane::PLAYER,
             Pane::DRIFT,
+            Pane::DECODE_CACHE,
             Pane::QUERIES,
             Pane::FIDELITY,
         ],
