@@ -3,6 +3,7 @@
 use crate::common::{captured_as, copied, inside, opened_at, send, session, wait_for};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::LookCommand;
+use kvlens::gui::data::Severity;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::question_choices::{DecodeCacheChoices, DecodeCacheMetric};
 use kvlens::gui::state::{HeadAddress, SelectionChange};
@@ -84,12 +85,14 @@ fn rankings_of_a_head_are_those_of_the_tables() {
 fn a_session_without_keys_of_generated_tokens_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened_at(folder.path(), session(), Pane::DECODE_CACHE);
-    wait_for(&mut bench, "the refusal", |workbench| {
-        let known = &workbench.data().answers.decode_cache;
-        workbench.data().jobs.is_empty() && known.value().is_none()
+    wait_for(&mut bench, "the sentence", |workbench| {
+        let found = workbench.derived().decode_cache();
+        found.is_some_and(|curves| curves.lacking.is_some())
     });
-    bench.run_steps(4);
-    // in the view, and in the note that a job failed
-    let said = bench.query_all_by_label_contains("--keep keys,decode");
-    assert!(said.count() > 0);
+    bench.run_steps(2);
+    let said = bench.query_by_label_contains("--keep keys,decode");
+    assert!(said.is_some());
+    let log = &inside(&bench).data().log;
+    let error = log.iter().find(|line| line.severity == Severity::Error);
+    assert_eq!(error, None, "it is no fault");
 }

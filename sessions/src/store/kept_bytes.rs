@@ -38,7 +38,8 @@ impl KeptBytes {
         };
         for (name, info) in table.tensors() {
             let (start, end) = info.data_offsets;
-            *kept.part_of(&name) += end.saturating_sub(start) as u64;
+            let part = kept.part_of(&name);
+            *part = part.saturating_add(end.saturating_sub(start) as u64);
         }
         kept
     }
@@ -77,16 +78,18 @@ impl KeptBytes {
 impl Add for KeptBytes {
     type Output = Self;
 
+    /// Files say themselves how large they are, so a sum that no disk holds stays at the largest number.
     fn add(self, other: Self) -> Self {
+        let sum = u64::saturating_add;
         Self {
-            prompt_keys: self.prompt_keys + other.prompt_keys,
-            prompt_values: self.prompt_values + other.prompt_values,
-            decode_keys: self.decode_keys + other.decode_keys,
-            decode_values: self.decode_values + other.decode_values,
-            output_projection: self.output_projection + other.output_projection,
-            queries: self.queries + other.queries,
-            scores: self.scores + other.scores,
-            texts: self.texts + other.texts,
+            prompt_keys: sum(self.prompt_keys, other.prompt_keys),
+            prompt_values: sum(self.prompt_values, other.prompt_values),
+            decode_keys: sum(self.decode_keys, other.decode_keys),
+            decode_values: sum(self.decode_values, other.decode_values),
+            output_projection: sum(self.output_projection, other.output_projection),
+            queries: sum(self.queries, other.queries),
+            scores: sum(self.scores, other.scores),
+            texts: sum(self.texts, other.texts),
         }
     }
 }

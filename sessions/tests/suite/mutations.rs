@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::windows::parse_window;
-use kvlens_sessions::{CancelFlag, Keep, Session, Shrink, StartMode, pack, unpack};
+use kvlens_sessions::{CancelFlag, CapturePlan, Keep, Session, Shrink, StartMode, pack, unpack};
 use sha2::{Digest as _, Sha256};
 
 use crate::common::{
@@ -98,7 +98,10 @@ fn no_damage_of_a_session_is_read_as_another_session() {
     let folder = tempfile::tempdir().unwrap();
     let (model, samples) = (demo_model(), demo_samples("demo:length=512,samples=1"));
     let out = folder.path().join("a.kvlens");
-    let plan = plan(&["last:8", "knorm"], 4);
+    let plan = CapturePlan {
+        keep: Some(Keep::KeysAndDecode),
+        ..plan(&["last:8", "knorm"], 4)
+    };
     run_capture(&plan, &model, &samples, &out, StartMode::New, None).unwrap();
     with_damages(&out.join("manifest.json"), 300, |_| {
         assert!(Session::open(&out).is_err());

@@ -33,6 +33,8 @@ pub struct DecodeCacheCurves {
     pub curves: Vec<DriftCurve>,
     /// The most that any tokens hold, of mass.
     pub most: Option<Vec<f64>>,
+    /// What the session lacks, as a sentence; there are no curves then.
+    pub lacking: Option<String>,
 }
 
 pub(super) type DecodeCacheKey = (u64, BTreeSet<HeadAddress>, usize, DecodeCacheChoices);
@@ -75,7 +77,25 @@ fn curves(
     selection: &BTreeSet<HeadAddress>,
     (choices, at): (DecodeCacheChoices, usize),
 ) -> DecodeCacheCurves {
-    let ranked = &answer.ranked;
+    let choices = DecodeCacheChoices {
+        every: answer.key.width,
+        ..choices
+    };
+    let ranked = match &answer.ranked {
+        Ok(ranked) => ranked,
+        Err(lacking) => {
+            return DecodeCacheCurves {
+                shown_version: answer.key.shown_version,
+                choices,
+                budget_tokens: 0,
+                decode_steps: answer.decode_steps,
+                steps: Vec::new(),
+                curves: Vec::new(),
+                most: None,
+                lacking: Some(lacking.clone()),
+            };
+        }
+    };
     let horizon = choices.horizon.horizon(answer.key.width);
     let heads = selected_heads(ranked.layers, ranked.heads, grid, selection);
     let heads = heads.iter();
@@ -119,15 +139,13 @@ fn curves(
     let most = || band(&|held| held.most.get(at).copied()).mean;
     DecodeCacheCurves {
         shown_version: answer.key.shown_version,
-        choices: DecodeCacheChoices {
-            every: answer.key.width,
-            ..choices
-        },
+        choices,
         budget_tokens: answer.key.budgets.get(at).copied().unwrap_or(0),
         decode_steps: answer.decode_steps,
         curves: ranked.rankings.iter().enumerate().map(curve).collect(),
         most: (choices.metric == DecodeCacheMetric::Mass).then(most),
         steps,
+        lacking: None,
     }
 }
 
@@ -178,7 +196,7 @@ mod tests {
                 budgets: vec![4, 8],
             },
             decode_steps: 5,
-            ranked: RankedSample {
+            ranked: Ok(RankedSample {
                 rankings: vec!["last:1".to_owned()],
                 layers: 1,
                 heads: 2,
@@ -186,7 +204,7 @@ mod tests {
                     vec![step(2, 0.2), step(4, 0.5)],
                     vec![step(2, 0.6), step(4, 0.7)],
                 ],
-            },
+            }),
         }
     }
 

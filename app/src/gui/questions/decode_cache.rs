@@ -18,8 +18,8 @@ pub struct DecodeCacheAnswer {
     pub key: CurvesKey,
     /// S.
     pub decode_steps: usize,
-    /// Every head under every ranking.
-    pub ranked: RankedSample,
+    /// Every head under every ranking; a sentence where the session does not keep what is ranked.
+    pub ranked: Result<RankedSample, String>,
 }
 
 pub(super) fn answer(
@@ -30,12 +30,16 @@ pub(super) fn answer(
     let captured = sample.load(reporter.samples)?;
     let budgets = key.budgets.iter().map(|&tokens| Budget::Tokens(tokens));
     let budgets: Vec<Budget> = budgets.collect();
-    let ranked = decode_evictions(
-        &captured,
-        &DecodeRankings::usual(key.width),
-        &budgets,
-        &mut |done, total| reporter.on_head("Ranking the cache", done, total),
-    )?;
+    let ranked = match captured.decode_keys() {
+        Ok(_) => Ok(decode_evictions(
+            &captured,
+            &DecodeRankings::usual(key.width),
+            &budgets,
+            &mut |done, total| reporter.on_head("Ranking the cache", done, total),
+        )?),
+        // no fault of anybody's: most sessions of earlier programs have none
+        Err(lacking) => Err(lacking.to_string()),
+    };
     reporter.answer(Answer::DecodeCache(Arc::new(DecodeCacheAnswer {
         key,
         decode_steps: captured.record.generated_ids.len(),

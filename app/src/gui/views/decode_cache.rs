@@ -90,7 +90,8 @@ fn decode_cache_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some(curves) = curves else { return };
     if curves.steps.is_empty() {
         if of_sample.is_some() {
-            empty_hint(ui, &too_short(curves));
+            let sentence = curves.lacking.clone();
+            empty_hint(ui, &sentence.unwrap_or_else(|| too_short(curves)));
         }
         return;
     }

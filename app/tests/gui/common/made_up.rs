@@ -116,12 +116,12 @@ pub fn decode_cache(shown_version: u64, tokens: usize) -> Answer {
     let steps: Vec<RankedStep> = (every..STEPS).step_by(every).map(step).collect();
     Answer::DecodeCache(Arc::new(DecodeCacheAnswer {
         decode_steps: STEPS,
-        ranked: RankedSample {
+        ranked: Ok(RankedSample {
             rankings: rankings.map(str::to_owned).to_vec(),
             layers: LAYERS,
             heads: HEADS,
             by_head: vec![steps; LAYERS * HEADS],
-        },
+        }),
         key: CurvesKey {
             shown_version,
             width: every,
