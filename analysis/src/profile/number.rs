@@ -121,9 +121,7 @@ impl ProfileNumber {
     /// The number of a head; NaN where it is undefined, or an overlap of a head whose overlaps are not known.
     pub fn of(self, profile: &HeadProfile, overlaps: Option<&HeadOverlaps>) -> f64 {
         let [half, most, nearly_all] = profile.tokens_for.map(|tokens| tokens as f64);
-        let overlap = |number: fn(&HeadOverlaps) -> f64| {
-            overlaps.map_or(f64::NAN, |overlaps| number(overlaps))
-        };
+        let overlap = |number: fn(&HeadOverlaps) -> f64| overlaps.map_or(f64::NAN, number);
         match self {
             Self::PromptShare => profile.prompt_share,
             Self::Entropy => profile.entropy,
