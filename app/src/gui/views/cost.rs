@@ -219,6 +219,14 @@ fn name_heights(lines: &[Line<'_>], middle: f64, gap: f64) -> Vec<f64> {
     heights
 }
 
+/// A number as its column holds it: whole where the part behind the point would cut it off.
+fn short(number: f64) -> String {
+    match number < 1000.0 {
+        true => format!("{number:.1}"),
+        false => format!("{number:.0}"),
+    }
+}
+
 fn table_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
     egui::ScrollArea::horizontal()
         .id_salt("cost table")
@@ -267,8 +275,8 @@ fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
                 for text in [
                     cost.rows.to_string(),
                     cost.extra_tokens.to_string(),
-                    format!("{:.1}", cost.seconds * 1e3),
-                    format!("{:.1}", cost.flops / 1e6),
+                    short(cost.seconds * 1e3),
+                    short(cost.flops / 1e6),
                     format!("{:.2}", cost.peak_bytes as f64 / f64::from(1 << 20)),
                     match line.value.is_nan() {
                         true => "–".to_owned(),
