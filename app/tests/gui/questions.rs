@@ -22,7 +22,7 @@ use kvlens::measurement::drift::window_drift;
 use kvlens::measurement::interventions::Intervention;
 use kvlens::measurement::places::{Sweep, sweep_places};
 use kvlens::measurement::queries::window_queries;
-use kvlens_analysis::Budget;
+use kvlens_analysis::{Budget, Metric};
 use kvlens_sessions::{CapturedSample, Session};
 
 fn opened<'a>(folder: &Path, pane: Pane) -> Bench<'a> {
@@ -104,6 +104,12 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
     let first = &shown.sample.record.generated_texts[0];
     let expected = format!("last:32\t40\t1\t{first}\t");
     assert!(lines[1].starts_with(&expected), "{}", lines[1]);
+
+    // the session keeps no values
+    send(&mut bench, LookCommand::SetMetric(Metric::OutputError));
+    wait_for(&mut bench, "the errors", drift_is_known);
+    let said = bench.query_by_label_contains("keeps no values");
+    assert!(said.is_some());
 }
 
 fn curves_steps(bench: &Bench<'_>) -> usize {

@@ -184,7 +184,10 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
         &plotted,
         format!("{metric} at {}", curves.budget_tokens),
     );
-    let name = format!("{metric} over the decode steps");
+    let name = match curves.metric {
+        Metric::OutputError => "Output error over the decode steps",
+        _ => "Recall over the decode steps",
+    };
     let plot = LinePlot {
         curves: plotted,
         faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
@@ -195,7 +198,7 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
             .filter_map(|step| Some((place(*step), format!("{:?}", word_of(words, *step)?))))
             .collect(),
         ..LinePlot::new(
-            &name,
+            name,
             height_left(ui),
             PlotAxis {
                 label: match by_step {
