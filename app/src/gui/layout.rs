@@ -308,7 +308,8 @@ fn compare(tiles: &mut Tiles<Pane>) -> TileId {
     )
 }
 
-/// The text over the whole width, one plot beside it.
+/// The text over the whole width, one plot beside it. The numbers are behind the samples, where they give away no
+/// answer to what a lesson asks.
 fn teach(tiles: &mut Tiles<Pane>) -> TileId {
     let tokens = tabs(
         tiles,
@@ -338,7 +339,7 @@ fn teach(tiles: &mut Tiles<Pane>) -> TileId {
     );
     let numbers = tabs(
         tiles,
-        &[Pane::INSPECTOR, Pane::SAMPLES, Pane::SCORING, Pane::LOG],
+        &[Pane::SAMPLES, Pane::INSPECTOR, Pane::SCORING, Pane::LOG],
     );
     let right = split(tiles, LinearDir::Vertical, &[(plot, 1.4), (numbers, 1.0)]);
     split(tiles, LinearDir::Horizontal, &[(tokens, 1.5), (right, 1.0)])

@@ -63,6 +63,10 @@ fn a_figure_and_its_numbers_are_exported_and_the_command_makes_them_again() {
             .unwrap()
             .contains("recall.parquet")
     );
+    let mut log = inside(&bench).data().log.iter();
+    let done = log.find(|message| message.severity == Severity::Success);
+    let named = done.and_then(|message| message.path.clone());
+    assert_eq!(named.as_deref(), Some(folder.path()), "the log opens it");
     let drawn = std::fs::read(&out).unwrap();
     // the session has several samples, and the figure is of the one on show, as the curve is
     let table = TableFile::read(&out.with_extension("parquet")).unwrap();

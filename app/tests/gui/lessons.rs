@@ -9,6 +9,7 @@ use egui_kittest::kittest::Queryable as _;
 use kvlens::demo::DEMO_WINDOWS;
 use kvlens::gui::command::{LessonCommand, SessionCommand};
 use kvlens::gui::derived::EvidenceKept;
+use kvlens::gui::layout::Pane;
 use kvlens::gui::lessons::{filled, lessons};
 use kvlens::gui::questions::fidelity::FidelityPoint;
 use kvlens::gui::state::Settings;
@@ -125,6 +126,16 @@ fn seen(bench: &Bench<'_>, lesson: usize, step: usize) -> Seen {
     }
 }
 
+/// Views in which one could read what a step asks.
+fn giving_away(step: &str) -> &'static [Pane] {
+    match step {
+        "Most tokens hardly matter" => &[Pane::INSPECTOR],
+        "LAQ: write a draft" => &[Pane::INSPECTOR, Pane::RECALL],
+        "Before the rotation" => &[Pane::QUERIES],
+        _ => &[],
+    }
+}
+
 /// Every step of every lesson, played as with Next.
 fn played() -> Vec<Seen> {
     let (_folder, session) = captured(&DEMO_WINDOWS);
@@ -139,6 +150,10 @@ fn played() -> Vec<Seen> {
                 bench.run_steps(2);
                 // what the step says would give the answer away
                 assert!(bench.query_by_label("Try it").is_none(), "{}", lesson.title);
+                let visible = inside(&bench).layout().visible();
+                for pane in giving_away(&lesson.steps[step].title) {
+                    assert!(!visible.contains(pane), "{}", lesson.steps[step].title);
+                }
                 let right = prediction.choices[prediction.right].as_str();
                 bench.get_by_label(right).click();
                 bench.run_steps(4);
@@ -379,4 +394,21 @@ fn a_presentation_shows_the_views_of_the_step_alone_and_larger() {
     bench.run_steps(4);
     assert_eq!(bench.ctx.zoom_factor(), zoom);
     assert!(bench.query_by_label("File").is_some());
+}
+
+#[test]
+fn prompts_that_are_opened_as_a_session_are_offered_to_a_capture_even_in_a_lesson() {
+    let (folder, session) = captured(&DEMO_WINDOWS);
+    let prompts = folder.path().join("prompts.txt");
+    std::fs::write(&prompts, "A text.").unwrap();
+    let mut bench = opened(&session);
+    inside_mut(&mut bench).send(LessonCommand::StartLesson(0));
+    bench.run_steps(4);
+    assert!(bench.query_by_label("End the lesson").is_some());
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(prompts.clone()));
+    bench.run_steps(4);
+    assert!(bench.query_by_label("End the lesson").is_none());
+    assert!(bench.query_by_label("Run").is_some());
+    let capture = &inside(&bench).settings().capture;
+    assert_eq!(capture.data, prompts.display().to_string());
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Align2, Key, ScrollArea, TextEdit, Ui, Window};
+use egui::{Align2, Key, ScrollArea, Ui, Window};
 
 use crate::gui::dialogs::Purpose;
 use crate::gui::theme::Theme;
+use crate::gui::widgets::path_field::path_field_in;
 
 /// Entries of a folder at most: more are not scrolled through.
 const MOST_ENTRIES: usize = 2000;
@@ -153,8 +154,8 @@ impl Browser {
         }
         ui.horizontal(|ui| {
             let name = ui.label(if saves(self.purpose) { "Name" } else { "Path" });
-            let field = TextEdit::singleline(&mut self.typed).desired_width(280.0);
-            let field = ui.add(field).labelled_by(name.id);
+            let field = path_field_in(ui, &self.folder, "browsed", &mut self.typed, "", 280.0);
+            let field = field.labelled_by(name.id);
             let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
             let text = if saves(self.purpose) {
                 "Save"

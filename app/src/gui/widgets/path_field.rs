@@ -1,10 +1,10 @@
 //! A field for a path: it shows what there is under what was typed so far, and Tab completes it as a shell does.
 
-use std::path::{MAIN_SEPARATOR, Path};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use egui::text::{CCursor, CCursorRange};
 use egui::text_edit::TextEditState;
-use egui::{Align2, Id, Key, Modifiers, Response, TextEdit, Ui};
+use egui::{Align2, Id, Key, Modifiers, Response, TextEdit, TextWrapMode, Ui};
 
 /// Names that are shown at most.
 const MOST_SHOWN: usize = 8;
@@ -12,12 +12,24 @@ const MOST_SHOWN: usize = 8;
 /// Entries of a folder that are looked at: one with more is typed faster than it is read.
 const MOST_READ: usize = 4096;
 
-/// Draws the field, so wide.
+/// Draws the field, so wide, for paths from where the program was started.
 pub fn path_field(ui: &mut Ui, name: &str, text: &mut String, hint: &str, width: f32) -> Response {
+    path_field_in(ui, Path::new("."), name, text, hint, width)
+}
+
+/// The same for paths from a folder.
+pub fn path_field_in(
+    ui: &mut Ui,
+    base: &Path,
+    name: &str,
+    text: &mut String,
+    hint: &str,
+    width: f32,
+) -> Response {
     let id = Id::unique(("path field", name));
     let has_focus = ui.memory(|memory| memory.has_focus(id));
     let found = match has_focus && !text.is_empty() {
-        true => remembered(ui, id, text),
+        true => remembered(ui, id, base, text),
         false => Vec::new(),
     };
     // where there is nothing to complete, Tab goes on to the next field
@@ -38,6 +50,7 @@ pub fn path_field(ui: &mut Ui, name: &str, text: &mut String, hint: &str, width:
     let response = ui.add(field);
     if completes && response.has_focus() {
         response.show_tooltip_ui(|ui| {
+            ui.style_mut().wrap_mode = Some(TextWrapMode::Extend);
             for path in found.iter().take(MOST_SHOWN) {
                 ui.monospace(last_part(path));
             }
@@ -52,28 +65,31 @@ pub fn path_field(ui: &mut Ui, name: &str, text: &mut String, hint: &str, width:
 }
 
 /// The completions of a text; the disk is asked once for each text.
-fn remembered(ui: &Ui, id: Id, text: &str) -> Vec<String> {
-    let known: Option<(String, Vec<String>)> = ui.data(|data| data.get_temp(id));
-    if let Some((of, found)) = known
-        && of == text
+fn remembered(ui: &Ui, id: Id, base: &Path, text: &str) -> Vec<String> {
+    let of = (base.to_owned(), text.to_owned());
+    let known: Option<((PathBuf, String), Vec<String>)> = ui.data(|data| data.get_temp(id));
+    if let Some((known, found)) = known
+        && known == of
     {
         return found;
     }
-    let found = completions(text);
-    ui.data_mut(|data| data.insert_temp(id, (text.to_owned(), found.clone())));
+    let found = completions(base, text);
+    ui.data_mut(|data| data.insert_temp(id, (of, found.clone())));
     found
 }
 
-/// What there is whose path begins with the text, by name; a folder ends with a separator unless it is a session. Hidden
+/// What there is whose path from the base begins with the text, by name; a folder ends with a separator unless it is a session. Hidden
 /// ones only where their dot was typed.
-fn completions(text: &str) -> Vec<String> {
+fn completions(base: &Path, text: &str) -> Vec<String> {
     let (folder, start) = match text.rfind(MAIN_SEPARATOR) {
         Some(at) => text.split_at(at + MAIN_SEPARATOR.len_utf8()),
         None => ("", text),
     };
-    let place = if folder.is_empty() { "." } else { folder };
     // what cannot be read has nothing to show; opening it says why
-    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(base.join(folder))
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut found: Vec<String> = entries
         .take(MOST_READ)
         .filter_map(|entry| {
@@ -132,18 +148,20 @@ mod tests {
             names.iter().map(|name| format!("{root}{name}")).collect()
         };
         let runs = format!("runs{MAIN_SEPARATOR}");
+        let here = Path::new(".");
         assert_eq!(
-            completions(&root),
+            completions(here, &root),
             all(&["prompts.jsonl", "run-a.kvlens", &runs])
         );
-        let found = completions(&format!("{root}r"));
+        let found = completions(here, &format!("{root}r"));
         assert_eq!(found, all(&["run-a.kvlens", &runs]));
         assert_eq!(common_start(&found), format!("{root}run"));
         assert_eq!(
-            completions(&format!("{root}.h")),
+            completions(here, &format!("{root}.h")),
             all(&[&format!(".hidden{MAIN_SEPARATOR}")])
         );
-        assert_eq!(completions(&format!("{root}nothing/x")), [""; 0]);
+        assert_eq!(completions(here, &format!("{root}nothing/x")), [""; 0]);
+        assert_eq!(completions(folder.path(), "p"), ["prompts.jsonl"]);
         assert_eq!(common_start(&[]), "");
         assert_eq!(last_part(&found[0]), "run-a.kvlens");
         assert_eq!(last_part(&found[1]), runs);

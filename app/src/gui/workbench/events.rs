@@ -1,5 +1,7 @@
 //! What the lanes say becomes data.
 
+use std::path::Path;
+
 use super::Workbench;
 use crate::gui::data::{Message, OpenedSession, SessionInfo, Severity, Shown, Slot};
 use crate::gui::lanes::{CaptureOrder, Event, JobKey, ReadRequest};
@@ -47,7 +49,7 @@ impl Workbench {
                 self.data.recipe_page = Some(page);
             }
             Event::Exported(files) => {
-                self.note(Severity::Success, format!("Exported {}", files.join(", ")));
+                self.note(Severity::Success, exported(&files));
             }
             Event::Captured {
                 info,
@@ -220,5 +222,21 @@ impl Workbench {
             query.fail(reason);
         }
         self.note(Severity::Error, text);
+    }
+}
+
+/// The files by their names, and once the folder that they are in, which the log can open.
+fn exported(files: &[String]) -> String {
+    let name = |file: &String| {
+        let name = Path::new(file).file_name();
+        name.map_or_else(|| file.clone(), |name| name.to_string_lossy().into_owned())
+    };
+    let names: Vec<String> = files.iter().map(name).collect();
+    let names = names.join(", ");
+    let first = files.first().map(std::path::absolute);
+    let folder = first.and_then(Result::ok);
+    match folder.as_deref().and_then(Path::parent) {
+        Some(folder) => format!("Exported {names} to {}", folder.display()),
+        None => format!("Exported {names}"),
     }
 }

@@ -51,6 +51,8 @@ impl Workbench {
         if let Some(command) = dropped_command(path, &self.settings.capture) {
             self.commands.send(command);
         }
+        // the panel of a lesson stands in its place
+        self.lesson = None;
         self.settings.hide_capture = false;
         let name = path.file_name().unwrap_or(path.as_os_str());
         let text = format!(
