@@ -6,6 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::Start;
 use super::command::{ProgramCommand, SessionCommand};
+use super::data::Severity;
+use super::desktop;
 use super::workbench::Workbench;
 use crate::jobs::folders::sessions_folder;
 
@@ -59,6 +61,11 @@ impl eframe::App for Application {
             self.workbench.send(ProgramCommand::Quit);
         }
         self.workbench.ui(ui);
+        for address in desktop::take_addresses(ui.ctx()) {
+            if let Err(sentence) = desktop::open(&address) {
+                self.workbench.note(Severity::Warning, sentence);
+            }
+        }
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {

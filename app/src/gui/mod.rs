@@ -12,6 +12,7 @@ pub mod command;
 mod compare_samples;
 pub mod data;
 pub mod derived;
+mod desktop;
 mod dialogs;
 pub mod export;
 mod forced;

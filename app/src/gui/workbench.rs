@@ -295,7 +295,7 @@ impl Workbench {
     }
 
     /// A line for the log, and a toast.
-    fn note(&mut self, severity: Severity, text: impl Into<String>) {
+    pub(super) fn note(&mut self, severity: Severity, text: impl Into<String>) {
         let text = text.into();
         // Notes of what goes as planned stand in the log; a toast is for what one has to know.
         if severity != Severity::Info {
