@@ -20,7 +20,7 @@ pub use paired::{
 pub use sign_flip::{SIGN_FLIPS, sign_flip_p};
 pub use stability::{HeadStability, average_ranks, concordance, stability_by_head};
 pub use values::WindowValues;
-pub use winners::{HeadWinner, WIN_LEVEL, winners_by_head};
+pub use winners::{HeadWinner, WIN_LEVEL, best_by_head, winners_by_head};
 
 /// Arithmetic mean; none of no values.
 pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {

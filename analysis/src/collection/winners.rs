@@ -5,9 +5,7 @@ use super::points::head_values;
 use super::{Collected, Collection, GroupSamples, HeadShape, SampleGroup};
 use crate::budget::Budget;
 use crate::comparison::Metric;
-use crate::statistics::{
-    HeadStability, HeadWinner, WindowValues, stability_by_head, winners_by_head,
-};
+use crate::statistics::{HeadStability, HeadWinner, best_by_head, stability_by_head};
 
 /// The winners of one group at one budget, among windows of the same heads.
 #[derive(Debug, Clone)]
@@ -65,10 +63,7 @@ impl Collection {
             return Ok(None);
         }
         let values = head_values(&shared, self.metric)?;
-        let winners = match self.metric.higher_is_better() {
-            true => winners_by_head(&values, seed)?,
-            false => lowest_by_head(&values, seed)?,
-        };
+        let winners = best_by_head(&values, self.metric.higher_is_better(), seed)?;
         Ok(Some(WinnerMap {
             group: &entry.group,
             metric: self.metric,
@@ -104,15 +99,6 @@ impl Collection {
         }
         Ok(maps)
     }
-}
-
-/// The same where lower values win: margins are how far the winner lies below.
-fn lowest_by_head(values: &WindowValues, seed: u64) -> Collected<Vec<Option<HeadWinner>>> {
-    let mut winners = winners_by_head(&values.negated(), seed)?;
-    for winner in winners.iter_mut().flatten() {
-        winner.mean = -winner.mean;
-    }
-    Ok(winners)
 }
 
 impl GroupSamples {

@@ -73,6 +73,26 @@ pub fn winners_by_head(
     Ok(values.by_head(&defined, winners))
 }
 
+/// As [`winners_by_head`], of a metric of which lower values may be the better ones: margins are then how far the winner
+/// lies below.
+///
+/// # Errors
+/// As [`winners_by_head`].
+pub fn best_by_head(
+    values: &WindowValues,
+    higher_is_better: bool,
+    seed: u64,
+) -> Result<Vec<Option<HeadWinner>>, AnalysisError> {
+    if higher_is_better {
+        return winners_by_head(values, seed);
+    }
+    let mut winners = winners_by_head(&values.negated(), seed)?;
+    for winner in winners.iter_mut().flatten() {
+        winner.mean = -winner.mean;
+    }
+    Ok(winners)
+}
+
 /// The winner before correction: resolved as far as its interval goes.
 fn winner_of(
     values: &WindowValues,
@@ -150,6 +170,16 @@ mod tests {
         let winner = winners_by_head(&values(5), 1).unwrap()[0].unwrap();
         assert_eq!(winner.p, 2.0 / 32.0);
         assert!(!winner.resolved);
+    }
+
+    #[test]
+    fn where_lower_is_better_the_lowest_wins() {
+        let winner = best_by_head(&values(8), false, 1).unwrap()[0].unwrap();
+        assert_eq!((winner.winner, winner.runner_up), (0, Some(1)));
+        // 0.3 and the mean scatter, 0.0175; the next has a tenth and a tenth of that scatter more
+        assert!((winner.mean - 0.3175).abs() < 1e-12);
+        assert!((winner.margin - 0.10175).abs() < 1e-12);
+        assert!(winner.resolved);
     }
 
     #[test]

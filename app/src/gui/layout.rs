@@ -106,6 +106,12 @@ impl<'de> Deserialize<'de> for Pane {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Layout {
     tree: Tree<Pane>,
+    /// The pane that was last brought to the front.
+    #[serde(skip)]
+    front: Option<Pane>,
+    /// A pane whose tab is still to be scrolled into sight.
+    #[serde(skip)]
+    pub(in crate::gui) unseen: Option<Pane>,
 }
 
 /// Places of the panes for a kind of work.
@@ -152,6 +158,8 @@ impl Layout {
         };
         let mut layout = Self {
             tree: Tree::new(egui::Id::unique("kvlens panes"), root, tiles),
+            front: None,
+            unseen: None,
         };
         for pane in Pane::all() {
             layout.add(pane);
@@ -179,6 +187,14 @@ impl Layout {
             _ => None,
         };
         tiles.iter().filter_map(pane).collect()
+    }
+
+    /// The panes in front of their tabs, first the one that was last brought there.
+    #[must_use]
+    pub fn latest_first(&self) -> Vec<Pane> {
+        let mut panes = self.visible();
+        panes.sort_by_key(|pane| Some(*pane) != self.front);
+        panes
     }
 
     /// Closes a pane, or brings it back as a tab beside the others.
@@ -217,6 +233,8 @@ impl Layout {
     /// Brings the tab of a pane to the front, and back if it was closed.
     pub fn show(&mut self, pane: Pane) {
         self.add(pane);
+        self.front = Some(pane);
+        self.unseen = Some(pane);
         self.tree
             .make_active(|_, tile| matches!(tile, Tile::Pane(shown) if *shown == pane));
     }
@@ -376,6 +394,20 @@ mod tests {
                 assert!(layout.has(pane));
             }
         }
+    }
+
+    #[test]
+    fn the_view_that_was_last_brought_to_the_front_comes_first() {
+        let mut layout = Layout::default();
+        assert_eq!(layout.latest_first(), layout.visible());
+        layout.show(Pane::DRIFT);
+        let shown = layout.latest_first();
+        assert_eq!(shown.first(), Some(&Pane::DRIFT));
+        assert_eq!(shown.len(), layout.visible().len());
+        // another tab in its place
+        layout.show(Pane::TOKENS);
+        assert_eq!(layout.latest_first().first(), Some(&Pane::TOKENS));
+        assert!(!layout.latest_first().contains(&Pane::DRIFT));
     }
 
     #[test]

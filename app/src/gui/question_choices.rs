@@ -66,7 +66,7 @@ pub struct DecodeCacheChoices {
 impl Default for DecodeCacheChoices {
     fn default() -> Self {
         Self {
-            every: 8,
+            every: 4,
             horizon: HorizonChoice::default(),
             metric: DecodeCacheMetric::default(),
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use kvlens_analysis::needle::NeedleGrids;
 use kvlens_analysis::statistics::{HeadDifference, HeadWinner};
-use kvlens_analysis::statistics::{paired_differences_by_head, winners_by_head};
+use kvlens_analysis::statistics::{best_by_head, paired_differences_by_head};
 use kvlens_analysis::{Budget, Compare, Comparison, Metric, SampleGroup};
 
 use super::data::OpenedSession;
@@ -210,7 +210,10 @@ impl SessionMaps {
         let values = &gathered.gathered;
         let winners = match key.windows.is_empty() {
             true => Vec::new(),
-            false => winners_by_head(&values.of(&key.windows)?, SEED)?,
+            false => {
+                let higher_is_better = key.gathered.metric.higher_is_better();
+                best_by_head(&values.of(&key.windows)?, higher_is_better, SEED)?
+            }
         };
         let differences = match &key.pair {
             Some(pair) => paired_differences_by_head(&values.of(pair)?, 0, 1, SEED)?,

@@ -2,7 +2,7 @@
 
 use kvlens_analysis::Metric;
 use kvlens_analysis::profile::ProfileNumber;
-use kvlens_analysis::statistics::{HeadDifference, HeadWinner, WindowValues, winners_by_head};
+use kvlens_analysis::statistics::{HeadDifference, HeadWinner, WindowValues, best_by_head};
 
 use crate::gui::data::{SessionInfo, Shown};
 use crate::gui::head_numbers::{HeadNumber, needed_attention, needed_heads};
@@ -256,7 +256,7 @@ pub(super) fn sample_winners(
         layers: info.layers,
         heads: info.query_heads,
         windows: windows.iter().map(|window| window.label.clone()).collect(),
-        winners: winners_by_head(&values, 0).ok()?,
+        winners: best_by_head(&values, metric.higher_is_better(), 0).ok()?,
         rankable_tokens: windows.first()?.comparison.rankable_tokens.clone(),
         tested: false,
         version,

@@ -1,6 +1,6 @@
 //! What the chosen window and each other one find of the decode stage's top tokens: a bar for each pair.
 
-use egui::{Align2, Color32, FontId, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::{Align2, Color32, FontId, Label, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::head_map::window_ui;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
@@ -15,6 +15,8 @@ use crate::gui::widgets::copy_button::copy_button;
 use crate::jobs::figure::KindChoice;
 
 const BAR_HEIGHT: f32 = 22.0;
+/// Side of the squares in the key of the colours.
+const SWATCH: f32 = 14.0;
 const NAME_WIDTH: f32 = 150.0;
 /// Parts narrower than this have no number in them; the pointer tells it.
 const NUMBER_WIDTH: f32 = 34.0;
@@ -155,22 +157,34 @@ fn color_of(view: &View<'_>, label: &str) -> Color32 {
 fn key_ui(ui: &mut Ui, theme: &Theme, first: &str, color: Color32) {
     ui.horizontal_wrapped(|ui| {
         for part in Part::ALL {
-            // each bar's second window has the colour of its name
-            let fill = match part {
-                Part::SecondOnly => None,
-                part => Some(fill_of(part, theme, [color; 2])),
-            };
-            if let Some(fill) = fill {
-                let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
-                paint_part(ui, rect, fill, theme);
+            match part {
+                // each bar's second window has the colour of its name
+                Part::SecondOnly => {
+                    ui.add(Label::new("the other alone, in its colour").extend());
+                }
+                part => {
+                    let fill = fill_of(part, theme, [color; 2]);
+                    key_entry_ui(ui, theme, fill, &part.words(first, ""));
+                }
             }
-            let words = match part {
-                Part::SecondOnly => "the other's colour: found by it alone".to_owned(),
-                part => part.words(first, ""),
-            };
-            ui.label(RichText::new(words).small());
         }
     });
+}
+
+/// A piece of a bar and what it is: one widget, so that a row of them wraps between two, never within.
+fn key_entry_ui(ui: &mut Ui, theme: &Theme, fill: Color32, words: &str) {
+    let words = egui::WidgetText::from(words);
+    let extend = Some(egui::TextWrapMode::Extend);
+    let words = words.into_galley(ui, extend, f32::INFINITY, egui::TextStyle::Body);
+    let size = vec2(SWATCH + 4.0 + words.size().x, words.size().y.max(SWATCH));
+    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+    let swatch = Rect::from_center_size(
+        rect.left_center() + vec2(SWATCH / 2.0, 0.0),
+        vec2(SWATCH, SWATCH),
+    );
+    paint_part(ui, swatch, fill, theme);
+    let at = rect.left_center() + vec2(SWATCH + 4.0, -words.size().y / 2.0);
+    ui.painter().galley(at, words, ui.visuals().text_color());
 }
 
 fn fill_of(part: Part, theme: &Theme, [first, second]: [Color32; 2]) -> Color32 {
@@ -198,7 +212,8 @@ fn pair_ui(ui: &mut Ui, view: &View<'_>, first: &str, pair: &PairShares, command
     let painter = ui.painter().with_clip_rect(name);
     let font = FontId::proportional(13.0);
     let at = pos2(name.left(), name.center().y);
-    painter.text(at, Align2::LEFT_CENTER, &pair.second, font, colors[1]);
+    let color = view.theme.legible(colors[1]);
+    painter.text(at, Align2::LEFT_CENTER, &pair.second, font, color);
     let bar = Rect::from_min_max(pos2(name.right() + 6.0, rect.top() + 2.0), rect.max);
     let mut left = bar.left();
     for part in Part::ALL {

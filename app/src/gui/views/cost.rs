@@ -18,6 +18,10 @@ use crate::jobs::figure::KindChoice;
 const ROW_HEIGHT: f32 = 18.0;
 const NUMBER_WIDTH: f32 = 46.0;
 const NAME_HEIGHT: f32 = 15.0;
+/// Part of the plot's height that its horizontal axis takes.
+const AXIS_HEIGHT: f32 = 44.0;
+/// About the width of a letter of a name.
+const LETTER_WIDTH: f32 = 7.5;
 /// Shorter times are not told apart on the axis.
 const SHORTEST_MS: f64 = 1e-3;
 
@@ -129,7 +133,23 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
     let (low, high) = decades(lines);
     // from the axis's middle on, a name has more room at the left
     let middle = low + 0.6 * (high - low);
-    let names = name_heights(lines, middle, f64::from(NAME_HEIGHT / height));
+    let letter = (high - low) * f64::from(LETTER_WIDTH / ui.available_width().max(1.0));
+    let values: Vec<f64> = lines.iter().map(|line| line.value).collect();
+    let spans: Vec<[f64; 2]> = lines
+        .iter()
+        .map(|line| {
+            let width = letter * (line.window.label.chars().count() + 2) as f64;
+            match is_far_right(line, middle) {
+                true => [decade(line) - width, decade(line)],
+                false => [decade(line), decade(line) + width],
+            }
+        })
+        .collect();
+    let names = name_heights(
+        &values,
+        &spans,
+        f64::from(NAME_HEIGHT / (height - AXIS_HEIGHT)),
+    );
     let x = PlotAxis {
         label: "Milliseconds".to_owned(),
         low,
@@ -198,32 +218,44 @@ fn is_far_right(line: &Line<'_>, middle: f64) -> bool {
     decade(line) > middle
 }
 
-/// Where each line's name stands on the axis of the metric: beside its point, or so far above it that it leaves
-/// `gap` to the name below on the same side of the plot; where that would leave the axis, below.
-fn name_heights(lines: &[Line<'_>], middle: f64, gap: f64) -> Vec<f64> {
-    let mut heights: Vec<f64> = lines.iter().map(|line| line.value).collect();
-    let mut upwards: Vec<usize> = (0..lines.len()).collect();
-    upwards.sort_by(|&a, &b| lines[a].value.total_cmp(&lines[b].value));
-    let mut below = [f64::NEG_INFINITY; 2];
-    for &index in &upwards {
-        let below = &mut below[usize::from(is_far_right(&lines[index], middle))];
-        heights[index] = heights[index].max(*below + gap);
-        *below = heights[index];
+/// Where each name stands on the axis of the metric: beside its point, or so far above it that it leaves `gap` to the
+/// names below that cover the same part of the other axis (`spans`); where that would leave the axis, below.
+fn name_heights(values: &[f64], spans: &[[f64; 2]], gap: f64) -> Vec<f64> {
+    let mut heights = values.to_vec();
+    let mut upwards: Vec<usize> = (0..values.len()).collect();
+    upwards.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let meet = |a: usize, b: usize| spans[a][0] < spans[b][1] && spans[b][0] < spans[a][1];
+    // names that have too little room to stand above each other whole share what there is
+    let names = 0..values.len();
+    let met = |name| names.clone().filter(|&other| meet(name, other)).count();
+    let crowd = names.clone().map(met).max().unwrap_or(1);
+    let gap = gap.min(1.0 / crowd.max(1) as f64);
+    for (place, &index) in upwards.iter().enumerate() {
+        for &below in upwards[..place].iter().filter(|&&below| meet(below, index)) {
+            heights[index] = heights[index].max(heights[below] + gap);
+        }
     }
-    let mut above = [1.0 + gap; 2];
-    for index in upwards.into_iter().rev() {
-        let above = &mut above[usize::from(is_far_right(&lines[index], middle))];
-        heights[index] = heights[index].min(*above - gap);
-        *above = heights[index];
+    // the frame would cut off the upper half of a name that stands at its end
+    let highest = 1.0 - 0.5 * gap;
+    for (place, &index) in upwards.iter().enumerate().rev() {
+        heights[index] = heights[index].min(highest);
+        for &above in upwards[place + 1..]
+            .iter()
+            .filter(|&&above| meet(above, index))
+        {
+            heights[index] = heights[index].min(heights[above] - gap);
+        }
     }
     heights
 }
 
-/// A number as its column holds it: whole where the part behind the point would cut it off.
+/// A number as its column holds it: whole where the part behind the point would cut it off, and with more behind the
+/// point where little would be left of it.
 fn short(number: f64) -> String {
-    match number < 1000.0 {
-        true => format!("{number:.1}"),
-        false => format!("{number:.0}"),
+    match number {
+        little if little > 0.0 && little < 0.1 => format!("{little:.3}"),
+        usual if usual < 1000.0 => format!("{usual:.1}"),
+        large => format!("{large:.0}"),
     }
 }
 
@@ -289,4 +321,23 @@ fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
                 }
             });
         });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_cover_each_other_stand_above_each_other() {
+        let values = [0.5, 0.5, 0.5];
+        // a name at the right of its point and one at the left of its own meet; the third stands elsewhere
+        let spans = [[1.0, 2.0], [1.5, 2.5], [3.0, 4.0]];
+        assert_eq!(name_heights(&values, &spans, 0.25), [0.5, 0.75, 0.5]);
+    }
+
+    #[test]
+    fn names_stay_below_the_end_of_the_axis() {
+        let spans = [[0.0, 1.0]; 2];
+        assert_eq!(name_heights(&[0.9, 1.0], &spans, 0.25), [0.625, 0.875]);
+    }
 }

@@ -172,12 +172,12 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     };
     for curve in &curves.curves {
         let style = view.theme.series(&curve.label, curve.repeat);
-        let name = RichText::new(&curve.label).color(style.color);
+        let name = RichText::new(&curve.label).color(view.theme.legible(style.color));
         entry(ui, &style, name).on_hover_text(explain(&curve.label));
     }
     if curves.most.is_some() {
         let style = most_style(view);
-        let name = RichText::new("most").color(style.color);
+        let name = RichText::new("most").color(view.theme.legible(style.color));
         entry(ui, &style, name)
             .on_hover_text("What the tokens hold that later steps themselves attend to most: no ranking holds more");
     }
@@ -214,8 +214,6 @@ fn plot<'a>(curves: &DecodeCacheCurves, view: &View<'_>, faded: bool, height: f3
         band: Some((curve.band.low.clone(), curve.band.high.clone())),
         drawn: Drawn::CURVE,
     });
-    let first = xs.first().copied().unwrap_or(0.0);
-    let last = xs.last().copied().unwrap_or(1.0);
     LinePlot {
         curves: most.chain(rankings).collect(),
         faded,
@@ -224,8 +222,8 @@ fn plot<'a>(curves: &DecodeCacheCurves, view: &View<'_>, faded: bool, height: f3
             height,
             PlotAxis {
                 label: "Decode steps when the cache is ranked".to_owned(),
-                low: first,
-                high: last.max(first + 1.0),
+                low: 0.0,
+                high: curves.decode_steps as f64,
                 numbers: AxisNumbers::Whole,
                 whole: None,
             },

@@ -135,11 +135,20 @@ impl View<'_> {
     }
 }
 
+/// So much text is never broken in two.
+const FEW_LETTERS: usize = 24;
+
 /// What the numbers of a view were measured by; what it means on hovering.
 pub fn in_force_ui(ui: &mut Ui, view: &View<'_>) {
     if let Some((_, shown)) = view.shown() {
-        ui.weak(in_force(&shown.options))
-            .on_hover_text(shown.options.compared());
+        let text = in_force(&shown.options);
+        let label = egui::Label::new(egui::RichText::new(&text).weak());
+        // a few words go to the next row together
+        let label = match text.len() <= FEW_LETTERS {
+            true => label.extend(),
+            false => label,
+        };
+        ui.add(label).on_hover_text(shown.options.compared());
     }
 }
 

@@ -80,8 +80,13 @@ fn needle_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some(maps) = maps(view) else {
         if view.settings.choices.map_scope == MapScope::Session {
             empty_hint(ui, "Measuring the samples");
-        } else if ui.button("Measure all samples").clicked() {
-            commands.send(LookCommand::SetMapScope(MapScope::Session));
+        } else {
+            ui.horizontal(|ui| {
+                ui.weak("Not measured yet");
+                if ui.button("Measure all samples").clicked() {
+                    commands.send(LookCommand::SetMapScope(MapScope::Session));
+                }
+            });
         }
         return;
     };

@@ -143,7 +143,7 @@ fn entries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
     let is_recall = view.settings.choices.metric == Metric::Recall;
     if is_recall && baseline(view).is_none() {
-        let text = RichText::new("chance").color(view.theme.random);
+        let text = RichText::new("chance").color(view.theme.legible(view.theme.random));
         entry(ui, &random_style(view.theme), text)
             .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
     }

@@ -157,7 +157,11 @@ fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow) {
     let details = sample.details.as_ref();
     row.col(|ui| {
         // The row takes the clicks; a label that could be selected would swallow them.
-        ui.add(egui::Label::new(&sample.id).selectable(false).truncate());
+        let name = shortened(ui, &sample.id);
+        let label = ui.add(egui::Label::new(&name).selectable(false).extend());
+        if name != sample.id {
+            label.on_hover_text(&sample.id);
+        }
     });
     row.col(|ui| {
         let task = details.map_or("…", |details| details.task.as_str());
@@ -177,6 +181,31 @@ fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow) {
             .score
             .map_or("–".to_owned(), |score| format!("{score:.2}")),
     });
+}
+
+/// A name without its middle where the column is too narrow: names of samples mostly differ at their ends.
+fn shortened(ui: &Ui, name: &str) -> String {
+    let room = ui.available_width();
+    let letters: Vec<char> = name.chars().collect();
+    let without = |cut: usize| -> String {
+        let left = letters.len() - cut;
+        let head = left.div_ceil(2);
+        let tail = letters.len() - (left - head);
+        let head = letters[..head].iter();
+        head.chain(&['…']).chain(&letters[tail..]).collect()
+    };
+    let fits = |text: &str| {
+        let text = egui::WidgetText::from(text);
+        let extend = Some(egui::TextWrapMode::Extend);
+        let text = text.into_galley(ui, extend, f32::INFINITY, egui::TextStyle::Body);
+        text.size().x <= room
+    };
+    if fits(name) {
+        return name.to_owned();
+    }
+    let cuts: Vec<usize> = (1..letters.len()).collect();
+    let cut = cuts.partition_point(|cut| !fits(&without(*cut)));
+    without(cuts.get(cut).copied().unwrap_or(letters.len()))
 }
 
 /// What the table shows.

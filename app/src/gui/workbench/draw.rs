@@ -109,8 +109,10 @@ impl Workbench {
                 let mut behavior = PaneBehavior {
                     view: &view,
                     commands,
+                    unseen: layout.unseen,
                 };
                 layout.tree_mut().ui(&mut behavior, ui);
+                layout.unseen = behavior.unseen;
             });
             shown.response
         };

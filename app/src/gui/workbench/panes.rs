@@ -1,9 +1,10 @@
 //! Which view stands in which pane.
 
+use egui::style::ScrollAnimation;
 use egui::{Frame, Margin, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 
-use crate::gui::command::{Commands, ProgramCommand, export_entries};
+use crate::gui::command::{Commands, LayoutCommand, ProgramCommand, export_entries};
 use crate::gui::layout::Pane;
 use crate::gui::views::View;
 use crate::gui::views::menu::entry_ui;
@@ -13,6 +14,8 @@ use super::picture::remember_place;
 pub(super) struct PaneBehavior<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) commands: &'a mut Commands,
+    /// The pane whose tab is still to be scrolled into sight.
+    pub(super) unseen: Option<Pane>,
 }
 
 impl PaneBehavior<'_> {
@@ -35,6 +38,31 @@ impl Behavior<Pane> for PaneBehavior<'_> {
 
     fn tab_title_for_pane(&mut self, pane: &Pane) -> WidgetText {
         pane.title().into()
+    }
+
+    /// A click on a tab brings its view to the front as the menu does; the tab of a view that was brought there comes
+    /// into sight whole.
+    fn on_tab_button(
+        &mut self,
+        tiles: &mut Tiles<Pane>,
+        tile: TileId,
+        button: egui::Response,
+    ) -> egui::Response {
+        let Some(pane) = tiles.get_pane(&tile).copied() else {
+            return button;
+        };
+        if button.clicked() {
+            self.commands.send(LayoutCommand::ShowPane(pane));
+        }
+        if self.unseen == Some(pane) {
+            if button.interact_rect.width() < button.rect.width() {
+                button.scroll_to_me_animation(None, ScrollAnimation::none());
+                button.ctx.request_repaint();
+            } else {
+                self.unseen = None;
+            }
+        }
+        button
     }
 
     /// A `?` for the view in front of these tabs.

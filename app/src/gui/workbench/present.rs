@@ -33,8 +33,8 @@ impl Workbench {
         context.send_viewport_cmd(ViewportCommand::Fullscreen(is_beginning));
     }
 
-    /// The views that are presented: those that the step of the lesson brings to the front, or else the first ones in
-    /// sight. None while nothing is presented.
+    /// The views that are presented: those that the step of the lesson brings to the front, or else the one that was
+    /// last brought there and the first of the others in sight. None while nothing is presented.
     pub(super) fn presented(&self) -> Vec<Pane> {
         if self.presentation.is_none() || self.data.session.is_none() {
             return Vec::new();
@@ -48,7 +48,7 @@ impl Workbench {
         let mut wanted: Vec<Pane> = commands.iter().filter_map(shown_pane).collect();
         wanted.retain(|pane| visible.contains(pane));
         if wanted.is_empty() {
-            wanted = visible;
+            wanted = self.layout.latest_first();
         }
         wanted.truncate(MOST_VIEWS);
         wanted

@@ -67,7 +67,7 @@ fn one_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, size: Vec2, commands: &mu
     let color = window.map_or(view.theme.random, |window| {
         view.theme.series(&window.label, window.repeat).color
     });
-    let title = egui::Label::new(RichText::new(&map.title).color(color))
+    let title = egui::Label::new(RichText::new(&map.title).color(view.theme.legible(color)))
         .truncate()
         .sense(egui::Sense::click());
     let title = ui

@@ -18,8 +18,10 @@ impl Matrix<'_> {
         self.paint_axes(ui, geometry);
         if self.diagonal {
             let ends = [geometry.cells.left_bottom(), geometry.cells.right_top()];
-            let stroke = Stroke::new(1.0, theme.selection_halo);
-            ui.painter().line_segment(ends, stroke);
+            // a halo, because the cells under it are dark here and light there
+            for (width, color) in [(2.5, theme.selection_halo), (1.0, theme.selection)] {
+                ui.painter().line_segment(ends, Stroke::new(width, color));
+            }
         }
         self.paint_hatched(ui, theme, geometry);
         self.paint_struck(ui, theme, geometry);
