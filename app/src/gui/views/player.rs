@@ -14,6 +14,7 @@ use crate::gui::data::Shown;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
+use crate::gui::widgets::toggle::toggle;
 
 /// How long a step stays while the player runs, in seconds.
 const SECONDS_PER_STEP: f64 = 0.8;
@@ -113,7 +114,7 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, steps: usize, commands: &mut Commands)
     );
     let since: Option<f64> = ui.data(|data| data.get_temp(clock_id()));
     let mut runs = since.is_some();
-    if ui.toggle_value(&mut runs, "Play").changed() {
+    if toggle(ui, &mut runs, "Play").changed() {
         let now = ui.input(|input| input.time);
         set_clock(ui, runs.then_some(now));
         // from the end it begins anew

@@ -16,6 +16,7 @@ use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::{Choices, CurvesOver};
 use crate::gui::widgets::line_plot::{LinePlot, PlotAnswer, height_left};
+use crate::gui::widgets::toggle::toggle;
 use crate::jobs::figure::KindChoice;
 pub use axes::{DrawnBudgets, budget_axis};
 pub use curves::{CEILING, octave_of};
@@ -92,8 +93,7 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ui.horizontal_wrapped(|ui| {
         metric_ui(ui, view, commands);
         let mut by_layer = view.settings.choices.by_layer;
-        if ui
-            .toggle_value(&mut by_layer, "By layer")
+        if toggle(ui, &mut by_layer, "By layer")
             .on_hover_text("A small plot for each layer")
             .clicked()
         {

@@ -8,4 +8,5 @@ pub mod matrix;
 pub mod path_field;
 pub mod segmented;
 pub mod texture;
+pub mod toggle;
 pub mod typed;

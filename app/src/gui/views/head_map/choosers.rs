@@ -7,6 +7,7 @@ use crate::gui::head_numbers::HeadNumber;
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::profile::number_ui;
 use crate::gui::views::{View, in_force_ui};
+use crate::gui::widgets::toggle::toggle;
 use crate::gui::widgets::typed::TypedField;
 
 /// Draws the choosers that fit the kind of map.
@@ -30,8 +31,7 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
             return;
         }
         let mut all = choices.map_scope == MapScope::Session;
-        let all_samples = ui
-            .toggle_value(&mut all, "All samples")
+        let all_samples = toggle(ui, &mut all, "All samples")
             .on_hover_text(
                 "Mean over all finished samples instead of the prompt on show; differences and wins that could be \
                  chance are struck through",
