@@ -23,7 +23,7 @@ ALPHA=8
 LIMIT=${LIMIT:-48}
 DECODE=${DECODE:-24}
 # prompts whose caches are really evicted, and the budget of evictions, of kinds of heads and of layers
-FIDELITY=${FIDELITY:-24}
+FIDELITY=${FIDELITY:-6}
 EVICT=10%
 BUDGETS=64,128,256,5%,10%,20%
 UNTRAINED="last:32 last:8 laq laq++ dapq draft tova h2o streaming expected knorm random"
