@@ -4,6 +4,7 @@ use candle_core::{DType, Tensor};
 use kvlens_analysis::{AttentionRows, Importance, ReducedHead, SideScoring, reduce_rows};
 use rayon::prelude::*;
 
+use crate::half_format::HalfFormat;
 use crate::observation::{Evidence, Observation, QueryRows, ReducedScores, Reduction, TokenScores};
 use crate::{CancelFlag, SessionError};
 
@@ -121,10 +122,10 @@ impl PromptKeys {
         })
     }
 
-    /// The same keys in another format, if one is given.
-    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
+    /// The same keys in another format.
+    pub(crate) fn converted(&self, numbers: HalfFormat) -> Result<Self, SessionError> {
         Ok(Self {
-            layers: in_format(&self.layers, dtype)?,
+            layers: numbers.round_all(&self.layers)?,
             ..self.clone()
         })
     }
@@ -356,20 +357,6 @@ impl PromptKeys {
             })
             .collect()
     }
-}
-
-/// Tensors in another format, if one is given.
-pub(crate) fn in_format(
-    tensors: &[Tensor],
-    dtype: Option<DType>,
-) -> Result<Vec<Tensor>, SessionError> {
-    let tensors = tensors.iter();
-    tensors
-        .map(|tensor| match dtype {
-            Some(dtype) => Ok(tensor.to_dtype(dtype)?),
-            None => Ok(tensor.clone()),
-        })
-        .collect()
 }
 
 fn no_values() -> SessionError {

@@ -7,8 +7,9 @@ use kvlens_analysis::{HeadReads, ValueWeight};
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
-use crate::attention_rows::{PromptKeys, in_format};
+use crate::attention_rows::PromptKeys;
 use crate::decode_keys::DecodeKeys;
+use crate::half_format::HalfFormat;
 use crate::model::{Decoder, KvCache, view_on_cpu};
 use crate::observation::QueryRows;
 
@@ -159,12 +160,12 @@ impl CachedValues {
         Ok(weights)
     }
 
-    /// The same in another format, if one is given; the norms stay in single precision.
-    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
+    /// The same in another format; the norms stay in single precision.
+    pub(crate) fn converted(&self, numbers: HalfFormat) -> Result<Self, SessionError> {
         Ok(Self {
-            prompt: in_format(&self.prompt, dtype)?,
-            decode_keys: self.decode_keys.converted(dtype)?,
-            decode_values: in_format(&self.decode_values, dtype)?,
+            prompt: numbers.round_all(&self.prompt)?,
+            decode_keys: self.decode_keys.converted(numbers)?,
+            decode_values: numbers.round_all(&self.decode_values)?,
             output_norms: self.output_norms.clone(),
             output_grams: self.output_grams.clone(),
         })

@@ -3,7 +3,8 @@
 use candle_core::{D, DType, Tensor};
 
 use crate::SessionError;
-use crate::attention_rows::{PromptKeys, in_format};
+use crate::attention_rows::PromptKeys;
+use crate::half_format::HalfFormat;
 use crate::model::{KvCache, on_cpu};
 use crate::observation::QueryRows;
 
@@ -32,9 +33,9 @@ impl DecodeKeys {
         &self.layers
     }
 
-    /// The same in another format, if one is given.
-    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
-        Ok(Self::new(in_format(&self.layers, dtype)?))
+    /// The same in another format.
+    pub(crate) fn converted(&self, numbers: HalfFormat) -> Result<Self, SessionError> {
+        Ok(Self::new(numbers.round_all(&self.layers)?))
     }
 
     /// Bytes of all of them.

@@ -17,6 +17,7 @@ pub mod fidelity;
 mod files;
 mod footprint;
 mod greedy;
+mod half_format;
 mod hash;
 pub mod hub;
 mod label;
@@ -44,11 +45,12 @@ pub use decode_keys::DecodeKeys;
 pub use error::SessionError;
 pub use eviction::evict;
 pub use files::{OwnedLock, SealedLines, write_file};
+pub use half_format::HalfFormat;
 pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ReducedRows, ReducedScores, Reduction,
     ScoreKind, TokenScores,
 };
-pub use plan::{CapturePlan, DecodePlan, HalfFormat, Keep};
+pub use plan::{CapturePlan, DecodePlan, Keep};
 pub use prefill::{Needs, Prefilled, RunControl};
 pub use store::{
     CapturedSample, FORMAT_VERSION, KeptBytes, LaterQuestion, LayerRange, Manifest, ModelShape,

@@ -6,7 +6,6 @@ mod token_scores;
 
 use std::ops::Range;
 
-use candle_core::DType;
 use kvlens_analysis::{ForcedKeep, KeepRule, Scoring, SideScoring};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +14,7 @@ pub use reduced_rows::{ReducedRows, ReducedScores, Reduction};
 pub use token_scores::{ScoreKind, TokenScores};
 
 use crate::SessionError;
+use crate::half_format::HalfFormat;
 
 /// What making an observation cost, beyond the prefill that every window shares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -182,11 +182,12 @@ impl Observation {
         &self.info.label
     }
 
-    /// The same with queries in another format, if one is given; ready-made scores stay as they are.
-    pub(crate) fn converted(&self, dtype: Option<DType>) -> Result<Self, SessionError> {
-        let evidence = match (&self.evidence, dtype) {
-            (Evidence::Queries(rows), Some(dtype)) => Evidence::Queries(rows.converted(dtype)?),
-            (evidence, _) => evidence.clone(),
+    /// The same with queries in another format; scores stay as they are.
+    pub(crate) fn converted(&self, numbers: HalfFormat) -> Result<Self, SessionError> {
+        let evidence = match &self.evidence {
+            Evidence::Queries(rows) => Evidence::Queries(rows.converted(numbers)?),
+            Evidence::Reduced(reduced) => Evidence::Reduced(reduced.converted(numbers)?),
+            Evidence::Scores(scores) => Evidence::Scores(scores.clone()),
         };
         Self::new(self.info.clone(), evidence)
     }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use candle_core::DType;
 use kvlens_datasets::{LoadReport, PromptChoices, Sample};
 use serde::{Deserialize, Serialize};
 
 use crate::SessionError;
+use crate::half_format::HalfFormat;
 use crate::model::{AttentionKernel, ChatVariables, DeviceChoice, DtypeChoice, ModelSource};
 
 /// The whole of a capture, as it stands in the manifest.
@@ -137,6 +137,21 @@ impl Keep {
         matches!(self, Self::Scores | Self::ScoresAndQueries)
     }
 
+    /// Refuses a format of numbers where only scores are kept, which stay in single precision.
+    ///
+    /// # Errors
+    /// [`SessionError::Plan`].
+    pub fn check_numbers(self, numbers: Option<HalfFormat>) -> Result<(), SessionError> {
+        match numbers {
+            Some(numbers) if !self.has_queries() => Err(SessionError::Plan {
+                reason: format!(
+                    "scores are kept in single precision; leave out --numbers {numbers}, or keep queries or keys"
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether all that `less` keeps is kept, or can be made of it.
     pub fn holds(self, less: Self) -> bool {
         (self.has_values() || !less.has_values())
@@ -204,51 +219,6 @@ impl TryFrom<String> for Keep {
 impl From<Keep> for String {
     fn from(keep: Keep) -> Self {
         keep.to_string()
-    }
-}
-
-/// A format of 16 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HalfFormat {
-    /// 11 bits of precision, up to 65,504.
-    F16,
-    /// 8 bits of precision, as far as single precision reaches.
-    Bf16,
-}
-
-impl HalfFormat {
-    /// Bytes of a number.
-    pub(crate) fn bytes(self) -> usize {
-        self.dtype().size_in_bytes()
-    }
-
-    /// The type of candle's tensors.
-    pub(crate) fn dtype(self) -> DType {
-        match self {
-            Self::F16 => DType::F16,
-            Self::Bf16 => DType::BF16,
-        }
-    }
-}
-
-impl fmt::Display for HalfFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.dtype().as_str())
-    }
-}
-
-impl FromStr for HalfFormat {
-    type Err = SessionError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "f16" => Ok(Self::F16),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(SessionError::Plan {
-                reason: format!("numbers are kept as f16 or bf16, not '{text}'"),
-            }),
-        }
     }
 }
 

@@ -55,6 +55,14 @@ const SMALL: Shape = Shape {
     vocabulary: 1000,
 };
 
+/// One whose keys are most of what stands.
+const WIDE_KEYS: Shape = Shape {
+    layers: 24,
+    query_heads: 2,
+    head_dim: 128,
+    ..SMALL
+};
+
 fn cases() -> Vec<Case> {
     let case = |stage, shape, prompt_tokens, windows| Case {
         stage: Some(stage),
@@ -142,65 +150,25 @@ fn cases() -> Vec<Case> {
             )
         },
         // keys, as they are gathered and as they are written
-        case(
-            "write",
-            Shape {
-                layers: 24,
-                query_heads: 2,
-                head_dim: 128,
-                ..SMALL
-            },
-            1200,
-            &["last:8"],
-        ),
+        case("write", WIDE_KEYS, 1200, &["last:8"]),
         // values as well
         Case {
             keep: Keep::KeysAndValues,
             decode_tokens: 100,
-            ..case(
-                "write",
-                Shape {
-                    layers: 24,
-                    query_heads: 2,
-                    head_dim: 128,
-                    ..SMALL
-                },
-                1200,
-                &["last:8"],
-            )
+            ..case("write", WIDE_KEYS, 1200, &["last:8"])
         },
         // the same in halves
         Case {
             keep: Keep::KeysAndValues,
             numbers: Some(HalfFormat::F16),
             decode_tokens: 100,
-            ..case(
-                "write",
-                Shape {
-                    layers: 24,
-                    query_heads: 2,
-                    head_dim: 128,
-                    ..SMALL
-                },
-                1200,
-                &["last:8"],
-            )
+            ..case("write", WIDE_KEYS, 1200, &["last:8"])
         },
         // keys of a decode stage that is as long as the prompt
         Case {
             keep: Keep::KeysAndDecode,
             decode_tokens: 600,
-            ..case(
-                "write",
-                Shape {
-                    layers: 24,
-                    query_heads: 2,
-                    head_dim: 128,
-                    ..SMALL
-                },
-                600,
-                &["last:8"],
-            )
+            ..case("write", WIDE_KEYS, 600, &["last:8"])
         },
         // scores of many windows and of the decode stage in place of keys
         Case {

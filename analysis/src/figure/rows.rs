@@ -172,18 +172,13 @@ impl SeriesPoint {
             found.map(|(_, &(value, ceiling))| (value, ceiling)).unzip();
         let interval = mean_interval(&values, bounds, seed);
         let ceilings: Option<Vec<f64>> = ceilings.into_iter().collect();
+        let value = mean(values.iter().copied()).unwrap_or(f64::NAN);
+        let names = (self.panel.as_str(), self.series.as_str());
         FigureRow {
-            panel: self.panel.clone(),
-            series: self.series.clone(),
-            x: self.x,
-            y: None,
-            value: mean(values.iter().copied()).unwrap_or(f64::NAN),
             low: interval.map(|interval| interval.low),
             high: interval.map(|interval| interval.high),
             ceiling: ceilings.and_then(mean),
-            samples: u32::try_from(values.len()).unwrap_or(u32::MAX),
-            resolved: None,
-            equivalent: None,
+            ..FigureRow::at(names, (self.x, None), value, values.len())
         }
     }
 }

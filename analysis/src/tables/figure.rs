@@ -30,3 +30,27 @@ table! {
         equivalent: Option<bool>,
     }
 }
+
+impl FigureRow {
+    /// A value of so many samples, and nothing said besides.
+    pub fn at(
+        (panel, series): (impl Into<String>, impl Into<String>),
+        (x, y): (f64, Option<f64>),
+        value: f64,
+        samples: usize,
+    ) -> Self {
+        Self {
+            panel: panel.into(),
+            series: series.into(),
+            x,
+            y,
+            value,
+            low: None,
+            high: None,
+            ceiling: None,
+            samples: u32::try_from(samples).unwrap_or(u32::MAX),
+            resolved: None,
+            equivalent: None,
+        }
+    }
+}

@@ -117,6 +117,7 @@ impl CaptureFlags {
     /// [`Failure::BadInput`] for what contradicts itself.
     pub fn plan(&self, model: ModelSource, data: Vec<String>) -> Result<CapturePlan> {
         self.check()?;
+        self.keep.unwrap_or_default().check_numbers(self.numbers)?;
         let plain = CapturePlan::plain(model, data);
         Ok(CapturePlan {
             prompts: self.prompts.choices()?,

@@ -4,7 +4,8 @@ use kvlens_analysis::Scoring;
 
 use crate::SessionError;
 use crate::footprint::{Memory, RunShape, UnloadedModel, WindowMemory};
-use crate::plan::{HalfFormat, Keep};
+use crate::half_format::HalfFormat;
+use crate::plan::Keep;
 use crate::prefill::{CHUNK_TOKENS, Needs};
 use crate::store::reductions;
 use crate::windows::Window;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use candle_core::{DType, Tensor};
 
 use crate::SessionError;
+use crate::half_format::HalfFormat;
 use crate::model::{CapturedRows, RopeConfig};
 
 /// W rows of every layer and query head.
@@ -80,9 +81,9 @@ impl QueryRows {
     }
 
     /// The same with queries in another format; log-sum-exps stay in single precision.
-    pub(crate) fn converted(&self, dtype: DType) -> Result<Self, SessionError> {
+    pub(crate) fn converted(&self, numbers: HalfFormat) -> Result<Self, SessionError> {
         Ok(Self {
-            queries: self.queries.to_dtype(dtype)?,
+            queries: numbers.round(&self.queries)?,
             ..self.clone()
         })
     }

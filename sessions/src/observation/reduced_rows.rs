@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::QueryRows;
 use crate::SessionError;
+use crate::half_format::HalfFormat;
 
 /// A way to make one score of a window's rows. What comes after (pooling, the reduction over a group's heads) can be
 /// chosen later.
@@ -60,6 +61,15 @@ impl ReducedRows {
             scores,
             queries,
         }
+    }
+
+    /// The same with queries in another format.
+    pub(crate) fn converted(&self, numbers: HalfFormat) -> Result<Self, SessionError> {
+        let queries = self.queries.as_ref();
+        Ok(Self {
+            queries: queries.map(|rows| rows.converted(numbers)).transpose()?,
+            ..self.clone()
+        })
     }
 
     /// W rotary positions.

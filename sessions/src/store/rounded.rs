@@ -4,31 +4,30 @@ use kvlens_analysis::{ForcedKeep, Scoring, SideScoring};
 
 use super::sample_file::CapturedSample;
 use crate::SessionError;
-use crate::plan::HalfFormat;
+use crate::half_format::HalfFormat;
 
 impl CapturedSample {
     /// The same with keys, values and queries in another format. What that changes is put down in the record
     /// ([`SampleRecord::largest_rounding`](super::SampleRecord::largest_rounding)), where there are keys to tell it by.
     ///
     /// # Errors
-    /// What the tensors refuse.
+    /// [`SessionError::Plan`] for a number that the format has no room for.
     pub(crate) fn rounded(self, numbers: HalfFormat) -> Result<Self, SessionError> {
-        let dtype = Some(numbers.dtype());
         let windows = self.windows().iter();
         let mut rounded = Self::new(
             self.record.clone(),
-            self.oracle().converted(dtype)?,
+            self.oracle().converted(numbers)?,
             windows
-                .map(|window| window.converted(dtype))
+                .map(|window| window.converted(numbers))
                 .collect::<Result<_, _>>()?,
-            self.keys().converted(dtype)?,
+            self.keys().converted(numbers)?,
             match self.values() {
-                Some(values) => Some(values.converted(dtype)?),
+                Some(values) => Some(values.converted(numbers)?),
                 None => None,
             },
         )
         .with_decode_keys(match self.decode_keys() {
-            Ok(keys) => Some(keys.converted(dtype)?),
+            Ok(keys) => Some(keys.converted(numbers)?),
             Err(_) => None,
         });
         if rounded.keys().are_kept() {

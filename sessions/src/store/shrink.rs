@@ -9,8 +9,9 @@ use super::sample_file::write_sample;
 use super::session::Session;
 use crate::error::Context;
 use crate::files::write_file;
+use crate::half_format::HalfFormat;
 use crate::hash::sha256_hex;
-use crate::plan::{CapturePlan, HalfFormat, Keep};
+use crate::plan::{CapturePlan, Keep};
 use crate::{CancelFlag, SessionError};
 
 /// What is made smaller.
@@ -74,6 +75,7 @@ pub(super) fn require_can_shrink(session: &Session, shrink: Shrink) -> Result<()
         );
     }
     let (kept, left) = (manifest.plan.keep(), shrink.keep);
+    left.check_numbers(shrink.numbers)?;
     match (kept.holds(left), left.has_values()) {
         (true, _) => {}
         (false, true) => return refused("the session keeps no values that could be left"),

@@ -154,3 +154,25 @@ fn a_capture_in_halves_is_a_whole_one_that_was_shrunk() {
         assert!(tensors(&one) == tensors(&other));
     }
 }
+
+/// Of a session without keys the queries are what is rounded; of one with scores alone nothing is.
+#[test]
+fn queries_without_keys_are_rounded_and_scores_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let larger = larger(folder.path());
+    let small = |name: &str, keep: Keep| {
+        let out = folder.path().join(name);
+        let half = Shrink {
+            keep,
+            numbers: Some(HalfFormat::Bf16),
+        };
+        let told = shrink(&larger, &out, half, &mut |_, _| {}, &CancelFlag::default());
+        told.map(|_| Session::open(&out).unwrap().load_sample(0).unwrap())
+    };
+    let queries = small("queries.kvlens", Keep::ScoresAndQueries).unwrap();
+    let rows = queries.oracle().query_rows().unwrap();
+    assert_eq!(rows.queries().dtype(), candle_core::DType::BF16);
+    let refused = small("scores.kvlens", Keep::Scores).unwrap_err();
+    assert!(refused.to_string().contains("in single precision"));
+    assert!(!folder.path().join("scores.kvlens").exists());
+}

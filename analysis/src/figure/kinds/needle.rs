@@ -49,18 +49,8 @@ mod tests {
 
     #[test]
     fn lengths_run_to_the_right_and_depths_downwards() {
-        let row = |x: f64, y: f64, value: f64| FigureRow {
-            panel: "last:8".to_owned(),
-            series: "last:8".to_owned(),
-            x,
-            y: Some(y),
-            value,
-            low: None,
-            high: None,
-            ceiling: None,
-            samples: 4,
-            resolved: None,
-            equivalent: None,
+        let row = |x: f64, y: f64, value: f64| {
+            FigureRow::at(("last:8", "last:8"), (x, Some(y)), value, 4)
         };
         let rows = [
             row(1024.0, 0.0, 0.5),

@@ -4,7 +4,7 @@ use egui::{ComboBox, Response, RichText, Ui};
 
 use super::question_state::{ask_ui, error_ui, job_of};
 use super::recall::entry;
-use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, shown_with_windows};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::decode_cache::DecodeCacheCurves;
 use crate::gui::export::ShownFigure;
@@ -63,17 +63,11 @@ impl PaneView for DecodeCacheView {
 }
 
 fn decode_cache_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let Some((_, shown)) = view.shown() else {
-        empty_hint(
-            ui,
-            "Run a capture or open a session to see how well its cache is ranked while it decodes",
-        );
+    let hint =
+        "Run a capture or open a session to see how well its cache is ranked while it decodes";
+    let Some(shown) = shown_with_windows(ui, view, hint) else {
         return;
     };
-    if shown.sample.windows.is_empty() {
-        empty_hint(ui, "This session has no windows; capture with --windows");
-        return;
-    }
     ui.horizontal_wrapped(|ui| {
         choosers_ui(ui, view, commands);
         legend_ui(ui, view, commands);

@@ -7,7 +7,9 @@ use kvlens_analysis::Metric;
 use super::question_state::{ask_ui, error_ui, job_of};
 use super::recall::curves::metric_axis;
 use super::recall::{entry, window_entry};
-use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use super::{
+    NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui, shown_with_windows,
+};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
 use crate::gui::export::ShownFigure;
@@ -74,17 +76,10 @@ impl PaneView for DriftView {
 }
 
 fn drift_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let Some((_, shown)) = view.shown() else {
-        empty_hint(
-            ui,
-            "Run a capture or open a session to see how long its windows foresee",
-        );
+    let hint = "Run a capture or open a session to see how long its windows foresee";
+    let Some(shown) = shown_with_windows(ui, view, hint) else {
         return;
     };
-    if shown.sample.windows.is_empty() {
-        empty_hint(ui, "This session has no windows; capture with --windows");
-        return;
-    }
     ui.horizontal_wrapped(|ui| {
         part_ui(ui, view, commands);
         in_force_ui(ui, view);

@@ -157,6 +157,19 @@ pub fn empty_hint(ui: &mut Ui, text: &str) {
     ui.centered_and_justified(|ui| ui.weak(text));
 }
 
+/// The sample on show, if there is one with windows; else the hint, or what the session lacks.
+fn shown_with_windows<'a>(ui: &mut Ui, view: &'a View<'_>, hint: &str) -> Option<&'a Shown> {
+    let text = match view.shown() {
+        None => hint,
+        Some((_, shown)) if shown.sample.windows.is_empty() => {
+            "This session has no windows; capture with --windows"
+        }
+        Some((_, shown)) => return Some(shown),
+    };
+    empty_hint(ui, text);
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,7 +23,7 @@ pub struct Densities {
 #[derive(Debug)]
 struct WindowDensity {
     label: String,
-    samples: u32,
+    samples: usize,
     density: RankDensity,
 }
 
@@ -71,18 +71,10 @@ impl Densities {
             let panel = joined(&[&window.label, group]);
             let bins = window.density.bins();
             let shares = window.density.shares().into_iter().enumerate();
-            shares.map(move |(cell, share)| FigureRow {
-                panel: panel.clone(),
-                series: window.label.clone(),
-                x: (cell / bins) as f64,
-                y: Some((cell % bins) as f64),
-                value: f64::from(share),
-                low: None,
-                high: None,
-                ceiling: None,
-                samples: window.samples,
-                resolved: None,
-                equivalent: None,
+            shares.map(move |(cell, share)| {
+                let names = (panel.as_str(), window.label.as_str());
+                let place = ((cell / bins) as f64, Some((cell % bins) as f64));
+                FigureRow::at(names, place, f64::from(share), window.samples)
             })
         });
         cells.collect()

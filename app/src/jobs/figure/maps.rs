@@ -121,19 +121,8 @@ fn cell(
     value: f64,
     samples: usize,
 ) -> FigureRow {
-    FigureRow {
-        panel: panel.to_owned(),
-        series: series.to_owned(),
-        x: head as f64,
-        y: Some(layer as f64),
-        value,
-        low: None,
-        high: None,
-        ceiling: None,
-        samples: u32::try_from(samples).unwrap_or(u32::MAX),
-        resolved: None,
-        equivalent: None,
-    }
+    let place = (head as f64, Some(layer as f64));
+    FigureRow::at((panel, series), place, value, samples)
 }
 
 /// Each of `windows` minus `against`, with the 95 % interval of every head. A head is resolved where the

@@ -75,18 +75,11 @@ fn rows(grid: &NeedleGrid, group: &str) -> Vec<FigureRow> {
 
 fn row(panel: &str, series: &str, cell: &NeedleCell<'_>, mean: Option<NeedleMean>) -> FigureRow {
     let interval = mean.and_then(|mean| mean.interval);
-    let samples = mean.map_or(0, |mean| mean.samples);
+    let (value, samples) = mean.map_or((f64::NAN, 0), |mean| (mean.mean, mean.samples));
+    let place = (cell.place.length as f64, Some(cell.place.depth));
     FigureRow {
-        panel: panel.to_owned(),
-        series: series.to_owned(),
-        x: cell.place.length as f64,
-        y: Some(cell.place.depth),
-        value: mean.map_or(f64::NAN, |mean| mean.mean),
         low: interval.map(|interval| interval.low),
         high: interval.map(|interval| interval.high),
-        ceiling: None,
-        samples: u32::try_from(samples).unwrap_or(u32::MAX),
-        resolved: None,
-        equivalent: None,
+        ..FigureRow::at((panel, series), place, value, samples)
     }
 }

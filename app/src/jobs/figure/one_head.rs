@@ -171,17 +171,5 @@ fn tokens_of(
 }
 
 fn cell(panel: &str, series: &str, (x, y): (usize, f64), value: f64) -> FigureRow {
-    FigureRow {
-        panel: panel.to_owned(),
-        series: series.to_owned(),
-        x: x as f64,
-        y: Some(y),
-        value,
-        low: None,
-        high: None,
-        ceiling: None,
-        samples: 1,
-        resolved: None,
-        equivalent: None,
-    }
+    FigureRow::at((panel, series), (x as f64, Some(y)), value, 1)
 }

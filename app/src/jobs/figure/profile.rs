@@ -78,18 +78,9 @@ impl WindowScatter {
         let correlation = correlation.ok().filter(|found| !found.is_nan());
         let words = correlation.map(|found| format!("Spearman {found:+.2}").replace('-', "−"));
         let panel = joined(&[&self.label, group, words.as_deref().unwrap_or_default()]);
-        let rows = points.into_iter().map(|(index, (x, y))| FigureRow {
-            panel: panel.clone(),
-            series: format!("{}.{}", index / self.heads, index % self.heads),
-            x,
-            y: None,
-            value: y,
-            low: None,
-            high: None,
-            ceiling: None,
-            samples: u32::try_from(samples).unwrap_or(u32::MAX),
-            resolved: None,
-            equivalent: None,
+        let rows = points.into_iter().map(|(index, (x, y))| {
+            let head = format!("{}.{}", index / self.heads, index % self.heads);
+            FigureRow::at((panel.as_str(), head), (x, None), y, samples)
         });
         rows.collect()
     }

@@ -25,7 +25,7 @@ use crate::measurement::places::Sweep;
 /// A further question, which has a table of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// drift.parquet: recall by decode step and by horizon
+    /// drift.parquet: recall and output error by decode step and by horizon
     Drift,
     /// place.parquet: recall against where a window of W queries sits, from the prompt into the generation
     Places,
@@ -67,7 +67,7 @@ impl Question {
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
-            Self::Drift => "drift.parquet: recall by decode step and by horizon",
+            Self::Drift => "drift.parquet: recall and output error by decode step and by horizon",
             Self::Places => {
                 "place.parquet: recall against where a window of W queries sits, from the prompt into the generation"
             }

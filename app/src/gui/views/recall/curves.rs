@@ -87,7 +87,7 @@ fn difference(
     Some(thin(axis, window.label.clone(), &values, style, width))
 }
 
-/// The axis of a metric: shares, or from zero as far as the curves go where it has no end.
+/// The axis of a metric: shares, or from zero as far as curves and bands go where it has no end.
 pub fn metric_axis(metric: Metric, curves: &[PlotCurve], label: impl Into<String>) -> PlotAxis {
     match metric.bounds() {
         Some(_) => PlotAxis::shares(label),
@@ -95,9 +95,15 @@ pub fn metric_axis(metric: Metric, curves: &[PlotCurve], label: impl Into<String
     }
 }
 
-/// An axis that holds every difference, and nought.
+/// An axis that holds every difference, the bands, and nought.
 pub(super) fn difference_axis(curves: &[PlotCurve], label: String) -> PlotAxis {
-    let values = curves.iter().flat_map(|curve| &curve.ys);
+    let values = curves.iter().flat_map(|curve| {
+        let edges = curve
+            .band
+            .iter()
+            .flat_map(|(low, high)| low.iter().chain(high));
+        curve.ys.iter().chain(edges)
+    });
     let values = values.copied().filter(|value| value.is_finite());
     let (low, high) = values.fold((0.0_f64, 0.0_f64), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -313,5 +319,27 @@ pub(super) fn random_style(theme: &Theme) -> SeriesStyle {
         color: theme.random,
         line: LineStyle::Dashed { length: 5.0 },
         marker: egui_plot::MarkerShape::Circle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_without_an_end_holds_curves_and_bands() {
+        let curve = PlotCurve {
+            name: "last:8".to_owned(),
+            style: Theme::of(&egui::Visuals::dark()).series("last:8", 0),
+            xs: vec![1.0, 2.0],
+            ys: vec![0.5, f64::NAN],
+            band: Some((vec![0.25, f64::NAN], vec![1.5, f64::NAN])),
+            drawn: Drawn::CURVE,
+        };
+        let curves = [curve];
+        let axis = metric_axis(Metric::OutputError, &curves, "error");
+        assert_eq!((axis.low, axis.high), (0.0, 1.5));
+        let axis = metric_axis(Metric::Recall, &curves, "recall");
+        assert_eq!((axis.low, axis.high), (0.0, 1.0));
     }
 }
