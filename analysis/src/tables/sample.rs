@@ -2,6 +2,7 @@
 
 use super::cells::Group;
 use super::declare::{columns, table};
+use crate::collection::SampleGroup;
 
 columns! {
     /// The leading columns of every row about a sample.
@@ -34,6 +35,17 @@ columns! {
 
 impl Group for SampleContext {
     const NAME: &'static str = "sample";
+}
+
+impl SampleContext {
+    /// The samples that it is taken together with.
+    pub fn group(&self) -> SampleGroup {
+        SampleGroup {
+            model: self.model.clone(),
+            task: self.task.clone(),
+            question_place: self.question_place.clone(),
+        }
+    }
 }
 
 table! {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
 use kvlens_analysis::needle::NeedleGrids;
-use kvlens_analysis::{Budget, SampleGroup};
+use kvlens_analysis::Budget;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{Session, StartMode};
 use serde::Serialize;
@@ -349,11 +349,7 @@ impl Run<'_> {
         let context = sample_context(session, self.model_names.name(session), record, &key);
         self.tables
             .add(&context, record, self.job.allocation, &windows)?;
-        let group = SampleGroup {
-            model: context.model,
-            task: context.task,
-            question_place: context.question_place,
-        };
+        let group = context.group();
         let evicted = &mut self.evicted;
         let tokens = facts.prompt_tokens;
         evicted

@@ -57,11 +57,7 @@ impl Run<'_> {
         }
         let budgets = &self.job.budgets;
         let is_new = self.while_decoding.counted.insert(key.content.clone());
-        let group = SampleGroup {
-            model: context.model.clone(),
-            task: context.task.clone(),
-            question_place: context.question_place.clone(),
-        };
+        let group = context.group();
         let layers = session.manifest().shape.layers;
         let mut go_on =
             |_, _| stop_if_cancelled(cancel, "stopped; no table was written or changed");

@@ -340,11 +340,7 @@ impl Run<'_> {
             comparison: &sample.decode,
             ceiling: None,
         };
-        let group = SampleGroup {
-            model: context.model.clone(),
-            task: context.task.clone(),
-            question_place: context.question_place.clone(),
-        };
+        let group = context.group();
         let collected = CollectedSample {
             key,
             session: &context.session,

@@ -13,7 +13,7 @@ use kvlens_analysis::tables::{
     TableOutput, WindowHead, decode_eviction_rows, neighbour_rows, profile_rows,
     profile_stability_rows,
 };
-use kvlens_analysis::{Budget, Comparison, SampleGroup};
+use kvlens_analysis::{Budget, Comparison};
 
 use super::DEFAULT_SWEEP;
 use super::numbers::{ObservedNumbers, QueryNumbers, SampleNumbers, WindowNumbers};
@@ -272,11 +272,7 @@ impl ProfileTables {
             .write(&profile_rows(context, shape, &answers.heads))?;
         let rows = neighbour_rows(context, (shape, rankable), budgets, overlaps);
         self.neighbour.write(&rows)?;
-        let group = SampleGroup {
-            model: context.model.clone(),
-            task: context.task.clone(),
-            question_place: context.question_place.clone(),
-        };
+        let group = context.group();
         let typed: Vec<Budget> = budgets.iter().map(|&(budget, _)| budget).collect();
         let sample = SampleProfile {
             content: &context.content,
