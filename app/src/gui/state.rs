@@ -348,6 +348,13 @@ impl Choices {
         }
     }
 
+    /// What needs a second session goes with it.
+    pub fn leave_beside(&mut self) {
+        if matches!(self.map_kind, MapKind::Beside | MapKind::InB) {
+            self.map_kind = MapKind::Window;
+        }
+    }
+
     /// The head that views of one head show: the one that was clicked last, or the first selected one.
     #[must_use]
     pub fn primary_head(&self) -> Option<HeadAddress> {

@@ -108,11 +108,12 @@ impl Workbench {
     /// When a thread cannot be started.
     pub fn new(
         context: &egui::Context,
-        settings: Settings,
+        mut settings: Settings,
         layout: Layout,
         sessions_folder: PathBuf,
     ) -> anyhow::Result<Self> {
         let (waker, pool_waker) = (context.clone(), context.clone());
+        settings.choices.leave_beside();
         let mut workbench = Self {
             settings,
             layout,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common::{
-    Bench, all_of_it, bench, inside, inside_mut, session, shows_a_sample, wait_for,
+    Bench, all_of_it, bench, captured, inside, inside_mut, session, shows_a_sample, wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{Command, ExportCommand, JobCommand, LookCommand, SessionCommand};
@@ -353,6 +353,39 @@ fn one_session_is_held_against_another_of_its_samples() {
     assert!(inside(&bench).data().beside.is_none());
     let kind = inside(&bench).settings().choices.map_kind;
     assert_eq!(kind, MapKind::Window, "the difference goes with B");
+}
+
+#[test]
+fn without_a_chosen_window_b_shows_the_one_that_a_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    assert_eq!(inside(&bench).settings().choices.window, None);
+    let of_a = inside(&bench).derived().window.clone().unwrap();
+    let (_kept, other) = captured(&["random", &of_a]);
+    send(&mut bench, LookCommand::SetMapKind(MapKind::Beside));
+    send(&mut bench, SessionCommand::OpenBeside(other));
+    wait_for(&mut bench, "B", |workbench| {
+        let beside = workbench.data().slot(Slot::Beside);
+        workbench.data().jobs.is_empty() && beside.is_some_and(|beside| beside.shown.is_some())
+    });
+    bench.run_steps(3);
+    let map = inside(&bench).derived().map_between().unwrap();
+    assert_eq!(map.title, format!("{of_a}, A − B"));
+}
+
+#[test]
+fn a_map_of_two_sessions_is_not_kept_for_a_start_with_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let choices = Choices {
+        map_kind: MapKind::Beside,
+        ..Choices::default()
+    };
+    let settings = Settings {
+        choices,
+        ..Settings::default()
+    };
+    let bench = bench(folder.path(), settings);
+    assert_eq!(inside(&bench).settings().choices.map_kind, MapKind::Window);
 }
 
 /// The rows of the figure `recall` of all samples, as its file has them.

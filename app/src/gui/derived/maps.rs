@@ -91,6 +91,21 @@ pub fn is_tie(winner: &HeadWinner) -> bool {
     winner.runner_up.is_some() && winner.margin == 0.0
 }
 
+/// Scales of differences, which step so that they stay while a budget is moved a little.
+const DIFFERENCE_SCALES: [f64; 4] = [0.1, 0.2, 0.5, 1.0];
+
+/// The number that has the strongest colour: of differences the least of some round ones that none of them passes, because
+/// they are small where both windows are good.
+fn strongest(values: &[f64], is_difference: bool) -> f64 {
+    if !is_difference {
+        return 1.0;
+    }
+    let defined = values.iter().filter(|value| !value.is_nan());
+    let largest = defined.fold(0.0, |most, value| value.abs().max(most));
+    let holds = |scale: &f64| largest <= *scale;
+    DIFFERENCE_SCALES.into_iter().find(holds).unwrap_or(largest)
+}
+
 /// One window of the sample on show, less another one if there is one.
 pub(super) fn sample_map(
     info: &SessionInfo,
@@ -112,7 +127,7 @@ pub(super) fn sample_map(
     HeadMap {
         title: title(&window.label, minus.map(|minus| minus.label.as_str())),
         number: HeadNumber::Metric(metric),
-        highest: 1.0,
+        highest: strongest(&values, minus.is_some()),
         layers: window.comparison.layers,
         heads,
         ceilings: ceiling.map_or_else(Vec::new, |it| it.metric_map(metric, budget_index)),
@@ -202,7 +217,7 @@ pub(super) fn session_map(
     Some(HeadMap {
         title: title(window, minus),
         number: HeadNumber::Metric(maps.key.gathered.metric),
-        highest: 1.0,
+        highest: strongest(&values, minus.is_some()),
         layers,
         heads,
         query_heads_per_cell: 1,
@@ -226,10 +241,12 @@ pub(super) fn between(main: &HeadMap, beside: &HeadMap, version: u64) -> Option<
     let same =
         main.title == beside.title && (main.layers, main.heads) == (beside.layers, beside.heads);
     let values = main.values.iter().zip(&beside.values);
+    let values: Vec<f64> = values.map(|(a, b)| a - b).collect();
     same.then(|| HeadMap {
         title: format!("{}, A − B", main.title),
         difference: true,
-        values: values.map(|(a, b)| a - b).collect(),
+        highest: strongest(&values, true),
+        values,
         ceilings: Vec::new(),
         rankable_tokens: Vec::new(),
         version,
@@ -281,4 +298,19 @@ pub(super) fn session_winners(
         tested: maps.samples > 1,
         version,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::strongest;
+
+    #[test]
+    fn a_difference_has_the_least_round_scale_that_holds_it() {
+        assert_eq!(strongest(&[0.03, -0.15, f64::NAN], true), 0.2);
+        assert_eq!(strongest(&[0.0, 0.0], true), 0.1);
+        assert_eq!(strongest(&[-0.5], true), 0.5);
+        // a metric without an upper bound
+        assert_eq!(strongest(&[-3.5, 1.0], true), 3.5);
+        assert_eq!(strongest(&[0.03], false), 1.0);
+    }
 }

@@ -7,6 +7,7 @@ use super::look::Look;
 use crate::gui::data::{OpenedSession, Severity, Shown};
 use crate::gui::derived::{Derived, Wanted};
 use crate::gui::session_maps::GatheredKey;
+use crate::gui::state::Choices;
 use crate::gui::views::Need;
 
 impl Workbench {
@@ -52,9 +53,15 @@ impl Workbench {
         self.derived.refresh(&self.pool, &main);
         match with_sample(self.data.beside.as_ref()) {
             Some((other, shown_beside)) => {
+                // without a choice each would show its own first window, and the two be no pair
+                let choices = Choices {
+                    window: self.derived.window.clone(),
+                    ..self.settings.choices.clone()
+                };
                 let beside = Wanted {
                     info: &other.info,
                     shown: shown_beside,
+                    choices: &choices,
                     all: None,
                     profile: None,
                     ..main
