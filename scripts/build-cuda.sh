@@ -10,8 +10,9 @@
 #   KVLENS_HOST_CUDA=1    builds what runs on the host-backed driver of sessions/tests/host_cuda: without candle's kernels
 #                         of quantised matrices and of experts
 #   KVLENS_FLASH_ATTENTION=1   builds candle's flash attention, too: causal kernels for f16 and bf16
-#   KVLENS_FLASH_HEADS    head sizes to build it for (default 64,96,128,256: eight kernels); all builds candle's 53, which
-#                         take about three hours of one core and serve sliding windows as well
+#   KVLENS_FLASH_HEADS    head sizes to build it for (default 64,96,128,256: eight kernels, of which the smallest take four
+#                         minutes of a core each); all builds candle's 53, which take about three hours of one core and serve
+#                         sliding windows as well
 #   PYTHON                a Python with pip (default python3)
 #
 # The program wants, where it runs: a driver for CUDA 13, and CUDA 13's libcublas, libcurand and libnvrtc, which lie
