@@ -51,7 +51,8 @@ impl Reporter<'_> {
             return Err(error);
         }
         let said = left_out.add(session, index, &format!("{error:#}"));
-        (self.event)(Event::Warning(said));
+        // the views say it, too, each time that they are made anew
+        (self.event)(Event::Note(said));
         Ok(())
     }
 
