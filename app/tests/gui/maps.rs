@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::common::{
-    Bench, all_of_it, bench, captured, inside, inside_mut, session, shows_a_sample, wait_for,
+    Bench, all_of_it, bench, captured, inside, inside_mut, session, session_with_a_changed_bit,
+    shows_a_sample, wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{Command, ExportCommand, JobCommand, LookCommand, SessionCommand};
@@ -478,6 +479,37 @@ fn curves_over_a_group_have_the_means_and_the_band_of_the_figure() {
             "{budget}"
         );
     }
+}
+
+#[test]
+fn curves_and_maps_of_a_session_go_on_without_a_damaged_sample_and_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = session_with_a_changed_bit(folder.path());
+    let mut bench = bench(folder.path(), Settings::default());
+    send(&mut bench, SessionCommand::OpenSession(damaged));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    let id = inside(&bench).data().session.as_ref().unwrap().info.samples[0]
+        .id
+        .clone();
+    let told = format!("1 sample left out: {id}");
+    let found = over_samples(&mut bench, CurvesOver::Session, 3);
+    assert_eq!(found.left_out.to_string(), told);
+    assert!(bench.query_by_label(&told).is_some());
+    send(&mut bench, LookCommand::SetCurvesOver(CurvesOver::Sample));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, LookCommand::SetMapScope(MapScope::Session));
+    wait_for(&mut bench, "all samples", all_compared);
+    let maps = inside(&bench).data().answers.maps.value().unwrap();
+    assert_eq!((maps.samples, maps.left_out.count()), (3, 1));
+    let recalls = recalls("last:32");
+    for (head, mean) in maps.mean_of("last:32").unwrap().iter().enumerate() {
+        let expected = recalls[1..].iter().map(|of| of[head]).sum::<f64>() / 3.0;
+        assert!((mean - expected).abs() < 1e-12, "head {head}");
+    }
+    assert!(bench.query_by_label(&told).is_some());
+    let log = &inside(&bench).data().log;
+    let damage = |text: &str| text.contains(&id) && text.contains("SHA-256 differs");
+    assert!(log.iter().any(|line| damage(&line.text)));
 }
 
 #[test]
