@@ -125,4 +125,10 @@ PROFILE=${KVLENS_CUDA_PROFILE:-release}
 cargo build --profile "$PROFILE" --features $FEATURES "$@"
 # cargo's folder for the profile `dev` is named `debug`
 [ "$PROFILE" != dev ] || PROFILE=debug
-echo "built $CARGO_TARGET_DIR/$PROFILE/kvlens for compute capability $CUDA_COMPUTE_CAP"
+BUILT=$CARGO_TARGET_DIR/$PROFILE/kvlens
+echo "built $BUILT for compute capability $CUDA_COMPUTE_CAP"
+# a machine with a card is reached through a narrow door: check-gpu.sh takes the program packed, too
+if [ "$PROFILE" = release ] && command -v xz >/dev/null; then
+    xz --keep --force --threads=0 "$BUILT"
+    echo "packed $BUILT.xz, $(wc -c <"$BUILT.xz") bytes"
+fi
