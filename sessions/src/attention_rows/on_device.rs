@@ -43,9 +43,12 @@ impl RowsThere {
             let known = of_windows.iter().find(|(known, _)| *known == window);
             let of_layer = match known {
                 Some((_, hidden)) => hidden.clone(),
-                None => hidden_keys(visible_keys, window, all_keys, device)?,
+                None => {
+                    let made = hidden_keys(visible_keys, window, all_keys, device)?;
+                    of_windows.push((window, made.clone()));
+                    made
+                }
             };
-            of_windows.push((window, of_layer.clone()));
             hidden.push(of_layer);
         }
         Ok(Self {
