@@ -7,6 +7,8 @@
 mod lane;
 mod pool;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 pub use lane::Awaited;
@@ -28,6 +30,13 @@ pub enum State {
 
 /// Values of earlier keys that are remembered: who goes back and forth between two samples shall not wait.
 const EARLIER_VALUES: usize = 3;
+
+/// So many versions has a query for itself: no value of another one has any of them, and pictures that are kept by the
+/// version of their numbers are of no other query's.
+const VERSIONS_OF_A_QUERY: u64 = 1 << 32;
+
+/// How many queries there were.
+static QUERIES: AtomicU64 = AtomicU64::new(0);
 
 /// A remembered value, and the one that is on its way.
 pub struct Query<K, V> {
@@ -83,7 +92,9 @@ impl<K, V> Default for Query<K, V> {
             failed: None,
             wanted_key: None,
             wanted: State::Idle,
-            last_version: 0,
+            last_version: QUERIES
+                .fetch_add(1, Ordering::Relaxed)
+                .wrapping_mul(VERSIONS_OF_A_QUERY),
         }
     }
 }
@@ -244,6 +255,11 @@ mod tests {
         pool
     }
 
+    /// Which of its query's versions it is.
+    fn nth(version: u64) -> u64 {
+        version % VERSIONS_OF_A_QUERY
+    }
+
     /// Wants a value until it is there or failed.
     fn settled<V: Send + 'static>(query: &mut Query<i32, V>, pool: &Pool, key: i32) -> State {
         while query.state() == State::Running {
@@ -256,17 +272,30 @@ mod tests {
     fn a_value_is_made_anew_only_for_another_key() {
         let mut query = Query::default();
         for (key, expected) in [(1, 1), (1, 1), (2, 2), (1, 3)] {
-            query.at_once(key, |version| version);
+            query.at_once(key, nth);
             assert_eq!(query.value(), Some(&expected));
         }
-        assert_eq!((query.version(), query.state()), (3, State::Fresh));
+        assert_eq!((nth(query.version()), query.state()), (3, State::Fresh));
+    }
+
+    #[test]
+    fn no_value_has_the_version_of_another_query() {
+        let mut queries: Vec<Query<i32, ()>> = (0..3).map(|_| Query::default()).collect();
+        let mut seen = Vec::new();
+        for key in 1..=3 {
+            for query in &mut queries {
+                query.at_once(key, |_| ());
+                assert!(!seen.contains(&query.version()));
+                seen.push(query.version());
+            }
+        }
     }
 
     #[test]
     fn what_is_quick_is_there_in_the_same_frame() {
         let pool = pool(Duration::from_secs(60));
         let mut query = Query::default();
-        query.in_pool(&pool, 1, |version| version);
+        query.in_pool(&pool, 1, nth);
         assert_eq!((query.value(), query.state()), (Some(&1), State::Fresh));
         assert!(!pool.is_busy());
     }
@@ -276,14 +305,17 @@ mod tests {
         let pool = pool(Duration::from_secs(60));
         let mut query = Query::default();
         for key in 1..=5 {
-            query.in_pool(&pool, key, move |version| (key, version));
+            query.in_pool(&pool, key, move |version| (key, nth(version)));
         }
         for key in [4, 5, 2, 4] {
             query.in_pool(&pool, key, |_| unreachable!("it is remembered"));
             assert_eq!(query.value(), Some(&(key, key as u64)));
-            assert_eq!((query.version(), query.state()), (key as u64, State::Fresh));
+            assert_eq!(
+                (nth(query.version()), query.state()),
+                (key as u64, State::Fresh)
+            );
         }
-        query.in_pool(&pool, 1, |version| (1, version));
+        query.in_pool(&pool, 1, |version| (1, nth(version)));
         assert_eq!(query.value(), Some(&(1, 6)), "it was forgotten");
     }
 
