@@ -315,6 +315,13 @@ impl Default for Choices {
 }
 
 impl Choices {
+    /// Shows a map of one session where that of two was shown: none stands beside any more.
+    pub fn let_go_of_beside(&mut self) {
+        if matches!(self.map_kind, MapKind::Beside | MapKind::InB) {
+            self.map_kind = MapKind::Window;
+        }
+    }
+
     /// Changes the selected heads.
     pub fn select(&mut self, heads: &[HeadAddress], change: SelectionChange) {
         let all_in = heads.iter().all(|head| self.heads.contains(head));
@@ -400,6 +407,22 @@ mod tests {
 
     fn head(layer: usize, head: usize) -> HeadAddress {
         HeadAddress { layer, head }
+    }
+
+    #[test]
+    fn what_needs_a_second_session_goes_with_it() {
+        for kind in MapKind::ALL {
+            let mut choices = Choices {
+                map_kind: kind,
+                ..Choices::default()
+            };
+            choices.let_go_of_beside();
+            let expected = match kind {
+                MapKind::Beside | MapKind::InB => MapKind::Window,
+                kind => kind,
+            };
+            assert_eq!(choices.map_kind, expected);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common::{
-    Bench, all_of_it, bench, inside, inside_mut, session, shows_a_sample, wait_for,
+    Bench, all_of_it, bench, captured, inside, inside_mut, session, shows_a_sample, wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{Command, ExportCommand, JobCommand, LookCommand, SessionCommand};
@@ -318,6 +318,8 @@ fn one_session_is_held_against_another_of_its_samples() {
     wait_for(&mut bench, "B", is_shown(0));
     let map = inside(&bench).derived().map_between().unwrap();
     assert!(map.values.iter().all(|value| *value == 0.0));
+    // its picture is kept by the version of its numbers, and is not the picture of A
+    assert_ne!(map.version, inside(&bench).derived().map().unwrap().version);
     // A alone, B alone, and the difference again
     for (key, kind) in [
         (egui::Key::A, MapKind::Window),
@@ -353,6 +355,23 @@ fn one_session_is_held_against_another_of_its_samples() {
     assert!(inside(&bench).data().beside.is_none());
     let kind = inside(&bench).settings().choices.map_kind;
     assert_eq!(kind, MapKind::Window, "the difference goes with B");
+}
+
+#[test]
+fn the_session_beside_is_held_against_by_the_same_window_whatever_its_first_one_is() {
+    let (folder, other) = captured(&["last:8", "last:32"]);
+    let mut bench = opened(folder.path());
+    assert_eq!(inside(&bench).settings().choices.window, None);
+    send(&mut bench, SessionCommand::OpenBeside(other));
+    wait_for(&mut bench, "B", |workbench| {
+        let beside = workbench.data().slot(Slot::Beside);
+        workbench.is_idle() && beside.is_some_and(|beside| beside.shown.is_some())
+    });
+    let map = inside(&bench).derived().map_between().unwrap();
+    assert!(map.title.starts_with("last:32"), "{}", map.title);
+    assert!(map.values.iter().all(|value| *value == 0.0));
+    // B's curves have a name
+    assert!(bench.query_by_label("Line in B").is_some());
 }
 
 /// The rows of the figure `recall` of all samples, as its file has them.

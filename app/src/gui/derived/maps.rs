@@ -112,7 +112,7 @@ pub(super) fn sample_map(
     HeadMap {
         title: title(&window.label, minus.map(|minus| minus.label.as_str())),
         number: HeadNumber::Metric(metric),
-        highest: 1.0,
+        highest: minus.map_or(1.0, |_| widest(&values)),
         layers: window.comparison.layers,
         heads,
         ceilings: ceiling.map_or_else(Vec::new, |it| it.metric_map(metric, budget_index)),
@@ -176,6 +176,14 @@ fn title(window: &str, minus: Option<&str>) -> String {
     }
 }
 
+/// Where the scale of differences ends: at the largest of them, rounded up to a twentieth. On a scale to 1 most maps would
+/// be one colour.
+fn widest(values: &[f64]) -> f64 {
+    let defined = values.iter().filter(|value| value.is_finite());
+    let largest = defined.fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    ((largest * 20.0 - 1e-9).ceil() / 20.0).max(0.05)
+}
+
 /// The same over all samples; none for a window that they do not have.
 pub(super) fn session_map(
     maps: &SessionMaps,
@@ -202,7 +210,7 @@ pub(super) fn session_map(
     Some(HeadMap {
         title: title(window, minus),
         number: HeadNumber::Metric(maps.key.gathered.metric),
-        highest: 1.0,
+        highest: minus.map_or(1.0, |_| widest(&values)),
         layers,
         heads,
         query_heads_per_cell: 1,
@@ -226,10 +234,12 @@ pub(super) fn between(main: &HeadMap, beside: &HeadMap, version: u64) -> Option<
     let same =
         main.title == beside.title && (main.layers, main.heads) == (beside.layers, beside.heads);
     let values = main.values.iter().zip(&beside.values);
+    let values: Vec<f64> = values.map(|(a, b)| a - b).collect();
     same.then(|| HeadMap {
         title: format!("{}, A − B", main.title),
         difference: true,
-        values: values.map(|(a, b)| a - b).collect(),
+        highest: widest(&values),
+        values,
         ceilings: Vec::new(),
         rankable_tokens: Vec::new(),
         version,
@@ -281,4 +291,17 @@ pub(super) fn session_winners(
         tested: maps.samples > 1,
         version,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_of_differences_ends_at_the_largest() {
+        assert_eq!(widest(&[0.31, -0.12, f64::NAN]), 0.35);
+        assert_eq!(widest(&[-0.5, 0.2]), 0.5);
+        assert_eq!(widest(&[0.0, f64::NAN]), 0.05);
+        assert_eq!(widest(&[1.7]), 1.7);
+    }
 }

@@ -5,8 +5,8 @@ use egui_extras::{Column, TableBuilder};
 use egui_plot::{LineStyle, MarkerShape};
 
 use super::capture::progress_ui;
+use super::legend::swatch;
 use super::question_state::{error_ui, job_of};
-use super::recall::swatch;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::derived::queries::{CosineSpread, QueryLine, QueryLines};

@@ -7,6 +7,7 @@ use super::look::Look;
 use crate::gui::data::{OpenedSession, Severity, Shown};
 use crate::gui::derived::{Derived, Wanted};
 use crate::gui::session_maps::GatheredKey;
+use crate::gui::state::Choices;
 use crate::gui::views::Need;
 
 impl Workbench {
@@ -52,7 +53,13 @@ impl Workbench {
         self.derived.refresh(&self.pool, &main);
         match with_sample(self.data.beside.as_ref()) {
             Some((other, shown_beside)) => {
+                // held against each other are the same windows, also where none was chosen yet
+                let choices = Choices {
+                    window: self.derived.window.clone(),
+                    ..self.settings.choices.clone()
+                };
                 let beside = Wanted {
+                    choices: &choices,
                     info: &other.info,
                     shown: shown_beside,
                     all: None,

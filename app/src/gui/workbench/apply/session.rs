@@ -8,7 +8,6 @@ use crate::gui::data::{Severity, Shown, Slot};
 use crate::gui::dialogs::Purpose;
 use crate::gui::lanes::{JobKey, ReadRequest};
 use crate::gui::link::is_state;
-use crate::gui::state::MapKind;
 use crate::gui::workbench::dropped::{dropped_command, has_prompts};
 
 impl Workbench {
@@ -52,7 +51,7 @@ impl Workbench {
             self.commands.send(command);
         }
         // the panel of a lesson stands in its place
-        self.lesson = None;
+        self.leave_lesson();
         self.settings.hide_capture = false;
         let name = path.file_name().unwrap_or(path.as_os_str());
         let text = format!(
@@ -157,10 +156,7 @@ impl Workbench {
     /// What needs a second session goes with it.
     fn close_beside(&mut self) {
         self.data.beside = None;
-        let kind = &mut self.settings.choices.map_kind;
-        if matches!(kind, MapKind::Beside | MapKind::InB) {
-            *kind = MapKind::Window;
-        }
+        self.settings.choices.let_go_of_beside();
     }
 
     fn swap_sessions(&mut self) {
