@@ -138,7 +138,10 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
         true => format!(
             "Mean over all {samples} samples of the session; tasks and places of the question stand apart"
         ),
-        false => format!("Of the sample {}", sample.unwrap_or("on show")),
+        false => format!(
+            "Of the sample {} alone, so without intervals over samples",
+            sample.unwrap_or("on show")
+        ),
     };
     ui.add(egui::Label::new(RichText::new(drawn).weak()).wrap());
     ui.weak(format!(

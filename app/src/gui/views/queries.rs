@@ -182,6 +182,7 @@ fn table_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, height: f32) {
     ui.push_id("query table", |ui| {
         TableBuilder::new(ui)
             .striped(true)
+            .cell_layout(Layout::left_to_right(Align::Center))
             .min_scrolled_height(0.0)
             .max_scroll_height(height - 3.0 * ROW_HEIGHT)
             .auto_shrink([false, true])
