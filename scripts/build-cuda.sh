@@ -9,8 +9,10 @@
 #   KVLENS_CUDA_PROFILE   cargo's profile (default release)
 #   KVLENS_HOST_CUDA=1    builds what runs on the host-backed driver of sessions/tests/host_cuda: without candle's kernels
 #                         of quantised matrices and of experts
-#   KVLENS_FLASH_ATTENTION=1   builds candle's flash attention, too (`--attention flash`); its 53 kernels take about
-#                         three hours of one core
+#   KVLENS_FLASH_ATTENTION=1   builds candle's flash attention, too: causal kernels for f16 and bf16
+#   KVLENS_FLASH_HEADS    head sizes to build it for (default 64,96,128,256: eight kernels, of which the smallest take four
+#                         minutes of a core each); all builds candle's 53, which take about three hours of one core and serve
+#                         sliding windows as well
 #   PYTHON                a Python with pip (default python3)
 #
 # The program wants, where it runs: a driver for CUDA 13, and CUDA 13's libcublas, libcurand and libnvrtc, which lie
@@ -78,23 +80,38 @@ if [ ! -x "$TOOLKIT/bin/nvcc" ]; then
 fi
 make_driver_stub
 
-ROOT=$TOOLKIT
-if [ "${KVLENS_HOST_CUDA:-0}" = 1 ]; then
-    # candle's build looks for the rest of the toolkit beside its nvcc
-    ROOT=$TOOLKIT/host-cuda
+# Puts a script in front of nvcc, in a toolkit folder of its own: candle's build looks for the rest beside its nvcc.
+put_before_nvcc() {
+    ROOT=$TOOLKIT/$1
     export KVLENS_NVCC="$TOOLKIT/bin/nvcc"
     mkdir -p "$ROOT/bin"
-    cp "$CLONE/sessions/tests/host_cuda/nvcc.sh" "$ROOT/bin/nvcc"
+    cp "$2" "$ROOT/bin/nvcc"
     for folder in include lib lib64 nvvm; do
         ln -sfn "../$folder" "$ROOT/$folder"
     done
-fi
+}
 
+ROOT=$TOOLKIT
 FEATURES=cuda
-if [ "${KVLENS_FLASH_ATTENTION:-0}" = 1 ]; then
+FLASH=${KVLENS_FLASH_ATTENTION:-0}
+HEADS=${KVLENS_FLASH_HEADS:-64,96,128,256}
+# the program takes it for what it was built with
+unset KVLENS_FLASH_HEADS
+if [ "$FLASH" = 1 ]; then
     FEATURES=flash-attn
     export CUDAFORGE_HOME="$TOOLKIT/cudaforge"
     fetch_cutlass
+    if [ "$HEADS" != all ]; then
+        export KVLENS_FLASH_HEADS="$HEADS"
+        put_before_nvcc some-heads "$CLONE/scripts/nvcc-of-some-heads.sh"
+    fi
+fi
+if [ "${KVLENS_HOST_CUDA:-0}" = 1 ]; then
+    if [ "$FLASH" = 1 ]; then
+        echo "flash attention does not run on the host-backed driver; build one of the two" >&2
+        exit 1
+    fi
+    put_before_nvcc host-cuda "$CLONE/sessions/tests/host_cuda/nvcc.sh"
 fi
 
 export CUDA_HOME="$ROOT" CUDA_PATH="$ROOT" CUDA_ROOT="$ROOT"
@@ -108,4 +125,10 @@ PROFILE=${KVLENS_CUDA_PROFILE:-release}
 cargo build --profile "$PROFILE" --features $FEATURES "$@"
 # cargo's folder for the profile `dev` is named `debug`
 [ "$PROFILE" != dev ] || PROFILE=debug
-echo "built $CARGO_TARGET_DIR/$PROFILE/kvlens for compute capability $CUDA_COMPUTE_CAP"
+BUILT=$CARGO_TARGET_DIR/$PROFILE/kvlens
+echo "built $BUILT for compute capability $CUDA_COMPUTE_CAP"
+# a machine with a card is reached through a narrow door: check-gpu.sh takes the program packed, too
+if [ "$PROFILE" = release ] && command -v xz >/dev/null; then
+    xz --keep --force --threads=0 "$BUILT"
+    echo "packed $BUILT.xz, $(wc -c <"$BUILT.xz") bytes"
+fi

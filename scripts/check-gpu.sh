@@ -1,11 +1,13 @@
 #!/bin/sh
 # Everything that is to be found out on a machine with a card, in one command of less than ten minutes and without a
-# network: what is there, every operation, parity of small checkpoints, captures, trainings, evictions, and the speed of a
-# model of 8 billion random weights. Each stage has its own limit; all goes into one JSON.
+# network: what is there, every operation, parity of small checkpoints, captures, trainings, evictions, and the speed and
+# memory of a model of 8 billion random weights, beside those of transformers where a Python has it. Each stage has its
+# own limit; all goes into one JSON.
 #
 # Usage: scripts/check-gpu.sh PROGRAM OUT.json [more arguments of `kvlens check-device`]
-#   PROGRAM           built by scripts/build-cuda.sh for the card's compute capability; `xz` packs it to a third
+#   PROGRAM           built by scripts/build-cuda.sh for the card's compute capability, or what that packed (.xz)
 #   LD_LIBRARY_PATH   where CUDA 13's libcublas, libcurand and libnvrtc lie, such as a PyTorch's nvidia/cu13/lib
+#   PYTHON            a Python, best with torch and transformers (default python3)
 #
 # Without a card: `scripts/check-gpu.sh PROGRAM OUT.json --device cpu --rehearse` runs the same stages by the operations
 # that a card is run by, on small shapes.
@@ -17,10 +19,31 @@ PROGRAM=$1 OUT=$2
 shift 2
 CLONE=$(cd "$(dirname "$0")/.." && pwd)
 
-# a stage of 80 seconds at most, and the seven of them well below ten minutes
-set -- --fixtures "$CLONE/sessions/tests/fixtures" --limit 80 --out "$OUT" "$@"
-case " $* " in
-*' --device '*) ;;
+case $PROGRAM in
+*.xz)
+    UNPACKED=$(mktemp)
+    trap 'rm -f "$UNPACKED"' EXIT
+    xz --decompress --stdout "$PROGRAM" >"$UNPACKED"
+    chmod +x "$UNPACKED"
+    PROGRAM=$UNPACKED
+    ;;
+esac
+
+DEVICE=cuda ASKED=" $* "
+case $ASKED in
+*' --device '*)
+    DEVICE=${ASKED#* --device }
+    DEVICE=${DEVICE%% *}
+    ;;
 *) set -- --device cuda "$@" ;;
 esac
-exec timeout --signal=INT --kill-after=10 590 "$PROGRAM" check-device "$@"
+
+# seven stages of 65 seconds at most and transformers' 90: well below ten minutes
+failed=0
+timeout --signal=INT --kill-after=10 480 "$PROGRAM" check-device --fixtures "$CLONE/sessions/tests/fixtures" \
+    --limit 65 --out "$OUT" "$@" || failed=$?
+if [ -s "$OUT" ]; then
+    timeout --kill-after=5 105 "${PYTHON:-python3}" "$CLONE/scripts/transformers_speed.py" "$OUT" --device "$DEVICE" ||
+        echo "transformers was not measured" >&2
+fi
+exit "$failed"

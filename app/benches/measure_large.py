@@ -91,7 +91,7 @@ def write_session(folder, layers, tokens, like):
     manifest, texts = like
     record = texts["record"]
     record.update(id="large", prompt="", prompt_ids=[1] * tokens, token_texts=["a"] * tokens)
-    record.update(generated_ids=[1] * STEPS, evidence_tokens=[{"start": 100, "end": 110}])
+    record.update(generated_ids=[1] * STEPS, generated_texts=["a"] * STEPS, evidence_tokens=[{"start": 100, "end": 110}])
     oracle, window = texts["observations"][0], texts["observations"][1]
     oracle["token_ids"] = [1] * STEPS
     windows = [dict(window, label=f"last:{ROWS + index}", token_ids=[1] * ROWS) for index in range(WINDOWS)]
@@ -126,9 +126,12 @@ def measured(program, session, out):
     budgets = ",".join(str(session.tokens * share // 20 or 1) for share in range(1, 20)) + ",64"
     command = [program, "measure", session.path, "--budgets", budgets, "--no-head-tests", "--csv", "--out", out]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    assert status == 0, f"{program} failed"
+    with tempfile.TemporaryFile() as words:
+        child = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=words)
+        _, status, usage = os.wait4(child.pid, 0)
+        if status != 0:
+            words.seek(0)
+            raise SystemExit(f"{program} failed:\n{words.read().decode()[-2000:]}")
     return time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 

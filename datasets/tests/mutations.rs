@@ -13,11 +13,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use checked::{check, check_all};
-use damage::{Numbers, damaged};
+use damage::{Numbers, times};
 use kvlens_datasets::{BadRows, DataSpec, DatasetError, Format, LoadOptions, Loaded, load_with};
 
 /// How often each file of the corpus is damaged.
 const ROUNDS: u64 = 2_000;
+
+/// Damage anywhere: these files are text.
+fn damaged(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+    damage::damaged(bytes, bytes.len(), numbers)
+}
 
 fn corpus() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
@@ -62,9 +67,9 @@ fn damaged_files_are_read_or_refused_with_a_sentence() {
     let (mut read, mut left_out, mut refused) = (0, 0, 0);
     for (seed, path) in (0..).zip(corpus()) {
         let whole = fs::read(&path).unwrap();
-        let mut numbers = Numbers(seed);
+        let mut numbers = Numbers::of(seed);
         let copy = folder.path().join(path.file_name().unwrap());
-        for _ in 0..ROUNDS {
+        for _ in 0..ROUNDS * times() {
             fs::write(&copy, damaged(&whole, &mut numbers)).unwrap();
             match load(&copy) {
                 Ok(loaded) => {
@@ -93,8 +98,8 @@ fn a_damaged_line_costs_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("a.jsonl");
     let good = "{\"prompt\": \"first\"}\n";
-    let mut numbers = Numbers(99);
-    for _ in 0..ROUNDS {
+    let mut numbers = Numbers::of(99);
+    for _ in 0..ROUNDS * times() {
         let mut middle = damaged(
             b"{\"prompt\": \"Tell me.\", \"answer\": \"yes\"}",
             &mut numbers,
@@ -122,11 +127,11 @@ fn damaged_specifications_are_read_or_refused() {
         "multi-niah:length=256,needles=2,question=both",
         "prompts.jsonl",
     ];
-    let mut numbers = Numbers(7);
+    let mut numbers = Numbers::of(7);
     let (mut read, mut refused) = (0, 0);
     for spec in whole {
         assert!(spec.parse::<DataSpec>().is_ok(), "{spec}");
-        for _ in 0..ROUNDS {
+        for _ in 0..ROUNDS * times() {
             let text =
                 String::from_utf8_lossy(&damaged(spec.as_bytes(), &mut numbers)).into_owned();
             match text.parse::<DataSpec>() {
@@ -178,7 +183,7 @@ fn damaged_folders_of_benchmarks_are_read_or_refused() {
         ),
     ];
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut numbers = Numbers(11);
+    let mut numbers = Numbers::of(11);
     for (format, rows, settings, text) in folders {
         let folder = tempfile::tempdir().unwrap();
         let settings = folder.path().join(settings);
@@ -192,7 +197,7 @@ fn damaged_folders_of_benchmarks_are_read_or_refused() {
         fs::write(&settings, text).unwrap();
         fs::write(folder.path().join(rows), &whole).unwrap();
         assert!(!load().unwrap().samples.is_empty(), "{format}");
-        for round in 0..ROUNDS / 4 {
+        for round in 0..ROUNDS * times() / 4 {
             fs::write(&settings, damaged(text.as_bytes(), &mut numbers)).unwrap();
             let bytes = match round % 2 {
                 0 => whole.clone(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "corpus".to_owned());
-    let seeds = kvlens_fuzz::sessions::seeds();
+    let seeds = kvlens_fuzz::readers::sessions::seeds();
     for (name, bytes) in [
         ("manifest", seeds.manifest),
         ("sample", seeds.sample),

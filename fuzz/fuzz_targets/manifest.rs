@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kvlens_fuzz::sessions::read_manifest(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    kvlens_fuzz::readers::sessions::read_manifest(bytes);
+});

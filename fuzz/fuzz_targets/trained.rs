@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kvlens_fuzz::windows::read_trained(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    kvlens_fuzz::readers::windows::read_trained(bytes);
+});

@@ -3,24 +3,13 @@
 
 #[path = "../../datasets/tests/checked/mod.rs"]
 mod checked;
-pub mod models;
-pub mod sessions;
-pub mod windows;
+#[path = "../../sessions/tests/readers/mod.rs"]
+pub mod readers;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use kvlens_datasets::{BadRows, DataSpec, Format, LoadOptions, load_with};
-
-/// Where files are cheap; the system's folder for temporary files where there is no such place.
-pub(crate) fn folder() -> PathBuf {
-    let memory = Path::new("/dev/shm");
-    let base = match memory.is_dir() {
-        true => memory.to_owned(),
-        false => std::env::temp_dir(),
-    };
-    base.join(format!("kvlens-fuzz-{}", std::process::id()))
-}
+use readers::folder;
 
 /// Reads the bytes as a file with this ending: of a layout, or of any that it looks like.
 ///

@@ -1,5 +1,7 @@
 //! From an observation and the prompt's keys back to attention weights and importance.
 
+mod on_device;
+
 use candle_core::{DType, Tensor};
 use kvlens_analysis::{AttentionRows, Importance, ReducedHead, SideScoring, reduce_rows};
 use rayon::prelude::*;
@@ -11,9 +13,11 @@ use crate::{CancelFlag, SessionError};
 /// The prompt's keys and what is needed to see them as the model did.
 #[derive(Debug, Clone)]
 pub struct PromptKeys {
-    /// L entries `[G, T, D]` after rotation, on the CPU in the model's dtype: views of what holds them anyway. None where
-    /// a session keeps no keys.
+    /// L entries `[G, T, D]` after rotation, in the model's dtype: views of what holds them anyway. None where a session
+    /// keeps no keys.
     layers: Vec<Tensor>,
+    /// Whether rows come to where these keys are to be scored, by a GPU's operations; else the keys are on the CPU.
+    scored_there: bool,
     /// (L, G, T, D).
     shape: (usize, usize, usize, usize),
     /// H.
@@ -25,7 +29,7 @@ pub struct PromptKeys {
 }
 
 impl PromptKeys {
-    /// `layers` has one `[G, T, D]` for each layer, on the CPU.
+    /// `layers` has one `[G, T, D]` for each layer, on the CPU unless [rows are scored there](Self::scored_there).
     pub(crate) fn new(
         layers: Vec<Tensor>,
         query_heads: usize,
@@ -48,6 +52,7 @@ impl PromptKeys {
         Ok(Self {
             shape: (layers.len(), kv_heads, prompt_tokens, head_dim),
             layers,
+            scored_there: false,
             query_heads,
             sliding_windows,
             cancel: CancelFlag::default(),
@@ -62,6 +67,7 @@ impl PromptKeys {
     ) -> Self {
         Self {
             layers: Vec::new(),
+            scored_there: false,
             shape,
             query_heads,
             sliding_windows,
@@ -69,10 +75,25 @@ impl PromptKeys {
         }
     }
 
+    /// The same keys, on which rows are scored where they are, wherever that is.
+    #[must_use]
+    pub(crate) fn scored_there(self) -> Self {
+        Self {
+            scored_there: true,
+            ..self
+        }
+    }
+
+    /// Whether rows are scored where the keys are, by a GPU's operations.
+    pub(crate) fn are_scored_there(&self) -> bool {
+        self.scored_there
+    }
+
     /// The same without the keys themselves.
     pub(crate) fn without_tensors(self) -> Self {
         Self {
             layers: Vec::new(),
+            scored_there: false,
             ..self
         }
     }
@@ -87,7 +108,7 @@ impl PromptKeys {
         self.shape
     }
 
-    /// Keys of a layer after rotation, `[G, T, D]`.
+    /// Keys of a layer after rotation, `[G, T, D]`, where they are.
     ///
     /// # Errors
     /// [`SessionError::Plan`] where no keys were kept, [`SessionError::Internal`] for a layer that is not there.
@@ -189,6 +210,9 @@ impl PromptKeys {
         layer: usize,
         kv_head: usize,
     ) -> Result<Vec<Vec<f32>>, SessionError> {
+        if self.scored_there {
+            return self.attention_rows_there(rows, layer, kv_head..kv_head + 1);
+        }
         let (_, kv_heads, prompt_tokens, _) = self.shape;
         let count = rows.count();
         let group = rows.queries().dim(1)? / kv_heads;
@@ -220,6 +244,23 @@ impl PromptKeys {
             }
         }
         Ok(by_head)
+    }
+
+    /// [`attention_rows`](Self::attention_rows) of all H query heads of a layer.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn layer_attention_rows(
+        &self,
+        rows: &QueryRows,
+        layer: usize,
+    ) -> Result<Vec<Vec<f32>>, SessionError> {
+        let (_, kv_heads, ..) = self.shape;
+        if self.scored_there {
+            return self.attention_rows_there(rows, layer, 0..kv_heads);
+        }
+        let groups = (0..kv_heads).map(|kv_head| self.attention_rows(rows, layer, kv_head));
+        Ok(groups.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// Importance of every prompt token with the scoring and the heads of one side of a comparison, parallel over heads.
@@ -308,6 +349,9 @@ impl PromptKeys {
         rows: &QueryRows,
         scoring: Reduction,
     ) -> Result<Vec<ReducedHead>, SessionError> {
+        if self.scored_there {
+            return self.reduce_there(rows, scoring);
+        }
         let (layers, kv_heads, prompt_tokens, _) = self.shape;
         let by_group: Vec<Vec<ReducedHead>> = (0..layers * kv_heads)
             .into_par_iter()

@@ -19,6 +19,9 @@ pub(crate) struct LooseRows<'a> {
 impl PromptKeys {
     /// `[L, H, W]`, f32: over the prompt's keys that a row sees and over those behind the prompt.
     pub(crate) fn log_sum_exp(&self, rows: &LooseRows<'_>) -> Result<Tensor, SessionError> {
+        if self.are_scored_there() {
+            return self.log_sum_exp_there(rows);
+        }
         let (layers, kv_heads, prompt_tokens, _) = self.shape();
         let (_, heads, count, _) = rows.queries.dims4()?;
         let by_group: Vec<Vec<f32>> = (0..layers * kv_heads)

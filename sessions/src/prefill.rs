@@ -40,6 +40,7 @@ pub struct Prefilled {
     last_rows: CapturedRows,
     last_logits: Tensor,
     passes: Passes,
+    /// On the CPU, once somebody asked for them.
     keys: OnceLock<PromptKeys>,
     decode_ids: Option<Vec<u32>>,
 }
@@ -140,21 +141,40 @@ impl Prefilled {
         self.passes.query_moments(skipped)
     }
 
-    /// The prompt's keys, for scoring observations on them: brought to the CPU once, if they are not there.
+    /// The prompt's keys, for scoring observations on them where they are: on a GPU rows come to them.
     ///
     /// # Errors
     /// [`SessionError::Tensor`] if the device fails.
     pub fn keys_for_scoring(&self, model: &Model) -> Result<PromptKeys, SessionError> {
+        if !model.decoder().kernels().scores_with_keys {
+            return self.keys_on_host(model);
+        }
+        let keys = self.keys_by(model, |view| Ok(view.clone()))?;
+        Ok(keys.scored_there())
+    }
+
+    /// The prompt's keys, for whoever keeps them: brought to the CPU once, if they are not there.
+    ///
+    /// # Errors
+    /// [`SessionError::Tensor`] if the device fails.
+    pub(crate) fn keys_on_host(&self, model: &Model) -> Result<PromptKeys, SessionError> {
         if let Some(keys) = self.keys.get() {
             return Ok(keys.clone());
         }
+        let keys = self.keys_by(model, view_on_cpu)?;
+        Ok(self.keys.get_or_init(|| keys).clone())
+    }
+
+    fn keys_by(
+        &self,
+        model: &Model,
+        take: impl Fn(&Tensor) -> Result<Tensor, SessionError>,
+    ) -> Result<PromptKeys, SessionError> {
         let config = model.config();
         let layers = (0..config.layers)
-            .map(|layer| view_on_cpu(&self.cache.keys(layer, self.prompt_tokens())?))
+            .map(|layer| take(&self.cache.keys(layer, self.prompt_tokens())?))
             .collect::<Result<Vec<_>, SessionError>>()?;
-        let windows = config.sliding_windows.clone();
-        let keys = PromptKeys::new(layers, config.query_heads, windows)?;
-        Ok(self.keys.get_or_init(|| keys).clone())
+        PromptKeys::new(layers, config.query_heads, config.sliding_windows.clone())
     }
 
     /// The prompt's values of a layer, `[G, T, D]`, a view.

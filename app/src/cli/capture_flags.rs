@@ -72,8 +72,8 @@ pub struct CaptureFlags {
     /// auto, f32, f16 or bf16 [default: auto]
     #[arg(help_heading = "How it runs", long, value_name = "T")]
     pub dtype: Option<DtypeChoice>,
-    /// How the attention of prompt rows is computed of which nothing is kept: blocks, or flash where there is such
-    /// a kernel (CUDA, f16 or bf16, built with `flash-attn`) [default: blocks]
+    /// How the attention of prompt rows is computed of which nothing is kept: blocks; flash where there is such
+    /// a kernel (CUDA, f16 or bf16, built with `flash-attn`); auto, flash on a card where it computes [default: auto]
     #[arg(help_heading = "How it runs", long, value_name = "KERNEL")]
     pub attention: Option<AttentionKernel>,
     /// Run each window N times to measure its time, and keep the median [default: 1]

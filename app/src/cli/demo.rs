@@ -52,7 +52,7 @@ pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
         tell_time(&capture, &mut models, &cancel)?;
     }
     run_one(&capture, &mut models, &cancel)?;
-    let recall = measured_text(&measurement(&session, &tables)?, &cancel)?;
+    let (recall, _) = measured_text(&measurement(&session, &tables)?, &cancel)?;
     output::print(&format!(
         "{recall}Session: {}\nTables:  {}\n",
         session.display(),

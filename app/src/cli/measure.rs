@@ -13,12 +13,13 @@ use super::session::unpacked;
 use crate::jobs::Cancel;
 use crate::jobs::budgets::distinct;
 use crate::jobs::found_sessions::{open_sessions, window_labels};
+use crate::jobs::left_out::LeftOut;
 use crate::jobs::measure::{MeasureRequest, Pairs, TableChoice, run as measure};
 
 /// Runs the command.
 ///
 /// # Errors
-/// Bad input, an interrupt, tables that could not be written.
+/// Bad input, an interrupt, tables that could not be written; behind the tables, samples that could not be read.
 pub fn run(arguments: &MeasureArguments) -> Result<()> {
     let folders = unpacked(&arguments.sessions)?;
     let sessions = open_sessions(&folders)?;
@@ -38,18 +39,30 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
         },
         command: None,
     };
-    let table = measured_text(&request, &cancel_on_interrupt()?)?;
-    output::print(&format!(
-        "{table}Tables written: {}\n",
-        arguments.out.display()
-    ))
+    measure_and_print(&request, &cancel_on_interrupt()?)
 }
 
-/// Measures, tells on stderr how far it is, and gives the tables for stdout.
+/// Measures, tells on stderr how far it is, and prints the tables and where they are.
+///
+/// # Errors
+/// What the job refuses; behind the tables, samples that could not be read.
+pub fn measure_and_print(request: &MeasureRequest, cancel: &Cancel) -> Result<()> {
+    let (text, left_out) = measured_text(request, cancel)?;
+    output::print(&format!(
+        "{text}Tables written: {}\n",
+        request.out.display()
+    ))?;
+    match left_out.refusal() {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(()),
+    }
+}
+
+/// Measures, tells on stderr how far it is, and gives the tables for stdout, with the samples that are in none.
 ///
 /// # Errors
 /// What the job refuses.
-pub fn measured_text(request: &MeasureRequest, cancel: &Cancel) -> Result<String> {
+pub fn measured_text(request: &MeasureRequest, cancel: &Cancel) -> Result<(String, LeftOut)> {
     let mut progress = Progress::begin("measure")?;
     let outcome = measure(request, &mut progress, cancel);
     progress.end();
@@ -59,5 +72,5 @@ pub fn measured_text(request: &MeasureRequest, cancel: &Cancel) -> Result<String
     let every = request.questions.while_decoding.every;
     let decoding = decode_eviction_table::text(&measured.while_decoding, every, budgets);
     let costs = cost_table::text(&measured.costs);
-    Ok(format!("{text}\n{decoding}{costs}\n"))
+    Ok((format!("{text}\n{decoding}{costs}\n"), measured.left_out))
 }

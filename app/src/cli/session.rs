@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::interrupt::cancel_on_interrupt;
 use super::output;
 use super::progress::Progress;
+use crate::jobs::Cancel;
 use crate::jobs::failure::Failure;
 use crate::jobs::session::{SessionInfo, check, info, session_folder, unpacked_name};
 
@@ -143,7 +144,7 @@ pub fn unpacked(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         if is_packed(path) && !unpacked_name(path)?.exists() {
             output::note(&format!("unpacking beside itself: {}", path.display()));
         }
-        session_folder(path)
+        session_folder(path, &mut |_, _| {}, &Cancel::default())
     };
     paths.iter().map(folder).collect()
 }

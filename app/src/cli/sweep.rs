@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::fetch::fetch_model;
 use super::interrupt::cancel_on_interrupt;
-use super::measure::measured_text;
+use super::measure::measure_and_print;
 use super::output;
 use super::progress::Progress;
 use super::sweep_plan::{SweepFile, folder_of};
@@ -180,12 +180,7 @@ fn collect(sweep: &Sweep) -> Result<()> {
             tasks.len()
         )),
     }
-    let request = measurement(sweep);
-    let text = measured_text(&request, &cancel_on_interrupt()?)?;
-    output::print(&format!(
-        "{text}Tables written: {}\n",
-        request.out.display()
-    ))
+    measure_and_print(&measurement(sweep), &cancel_on_interrupt()?)
 }
 
 fn cancel_jobs(sweep: &Sweep) -> Result<()> {

@@ -213,3 +213,18 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_damage_of_a_training_plan_ends_the_program() {
+        let plan = include_str!("../../../sessions/builtin/demo/training-log.json");
+        let log: serde_json::Value = serde_json::from_str(plan).unwrap();
+        let plan = log["plan"].to_string();
+        crate::damages::each_is_read_or_refused("plan.json", &plan, |path| {
+            read_plan(path).map(drop).map_err(|error| error.to_string())
+        });
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use kvlens_sessions::Session;
 
 use super::data::Progress;
@@ -55,11 +54,13 @@ fn gather(
             sample: Some((index + 1, total)),
             ..Progress::default()
         });
-        let captured = reporter.samples.load_to_measure(session, index)?;
-        let id = &captured.record.id;
-        let measured = measure_sample(&captured, &wanted.options, |tokens| values.budgets(tokens));
-        let measured = measured.with_context(|| format!("sample '{id}'"))?;
-        values.add(&measured.joined());
+        let captured = reporter.samples.load_to_measure(session, index);
+        let budgets = |tokens| values.budgets(tokens);
+        let measured = captured.and_then(|it| measure_sample(&it, &wanted.options, budgets));
+        match measured {
+            Ok(measured) => values.add(&measured.joined()),
+            Err(error) => reporter.leave_out(&mut values.left_out, (session, index), error)?,
+        }
         if values.samples() > 0 && index + 1 < total {
             let maps = SessionMaps::means(key.clone(), &values, total)?;
             reporter.answer(Answer::Maps(Arc::new(maps)));

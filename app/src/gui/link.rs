@@ -187,10 +187,9 @@ mod tests {
     #[test]
     fn no_damage_of_a_link_ends_the_program() {
         let link = link_of(&script()).unwrap();
-        crate::damages::each_is_read_or_refused("link.txt", &link, |path| {
-            // a file that is no UTF-8 cannot be pasted
-            let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
-            read_state(&text)
+        crate::damages::each_form_is_read_or_refused(&link, |bytes| {
+            // what is no UTF-8 cannot be pasted
+            read_state(&String::from_utf8_lossy(bytes))
                 .map(drop)
                 .map_err(|error| error.to_string())
         });

@@ -31,13 +31,6 @@ pub enum State {
 /// Values of earlier keys that are remembered: who goes back and forth between two samples shall not wait.
 const EARLIER_VALUES: usize = 3;
 
-/// So many versions has a query for itself: no value of another one has any of them, and pictures that are kept by the
-/// version of their numbers are of no other query's.
-const VERSIONS_OF_A_QUERY: u64 = 1 << 32;
-
-/// How many queries there were.
-static QUERIES: AtomicU64 = AtomicU64::new(0);
-
 /// A remembered value, and the one that is on its way.
 pub struct Query<K, V> {
     held: Option<Held<K, V>>,
@@ -50,8 +43,13 @@ pub struct Query<K, V> {
     /// What was wanted of a lane last.
     wanted_key: Option<K>,
     wanted: State,
-    /// Of the value that was made last.
-    last_version: u64,
+}
+
+/// A number that no other value has, of whatever query: what is painted from values is kept by it, and the place of a map
+/// may be taken by that of another session.
+fn next_version() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 struct Held<K, V> {
@@ -68,6 +66,7 @@ struct Coming<K, V> {
 enum Maker<V> {
     Pool {
         value: Receiver<V>,
+        version: u64,
         /// While it lives, the pool counts the value as one that is waited for.
         _ticket: pool::Ticket,
     },
@@ -92,9 +91,6 @@ impl<K, V> Default for Query<K, V> {
             failed: None,
             wanted_key: None,
             wanted: State::Idle,
-            last_version: QUERIES
-                .fetch_add(1, Ordering::Relaxed)
-                .wrapping_mul(VERSIONS_OF_A_QUERY),
         }
     }
 }
@@ -104,9 +100,10 @@ impl<K: PartialEq, V> Query<K, V> {
     /// `make` is given the new version.
     pub fn at_once(&mut self, key: K, make: impl FnOnce(u64) -> V) {
         if !self.is_for(&key) {
-            let value = make(self.last_version + 1);
+            let version = next_version();
+            let value = make(version);
             self.held = None;
-            self.hold(key, value);
+            self.hold(key, value, version);
         }
         self.wanted = State::Fresh;
     }
@@ -135,21 +132,20 @@ impl<K: PartialEq, V> Query<K, V> {
         self.wanted
     }
 
-    /// Of the last value: no other one has it.
+    /// Of the last value: no other one has it, of whatever query.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.held.as_ref().map_or(0, |held| held.version)
     }
 
     /// Takes a new value; a whole one of another key is remembered.
-    fn hold(&mut self, key: K, value: V) {
+    fn hold(&mut self, key: K, value: V, version: u64) {
         self.put_by();
-        self.last_version += 1;
         self.earlier.retain(|earlier| earlier.key != key);
         self.held = Some(Held {
             key,
             value,
-            version: self.last_version,
+            version,
         });
     }
 
@@ -194,10 +190,11 @@ impl<K: PartialEq, V: Send + 'static> Query<K, V> {
         self.recall(&key);
         let is_settled = self.is_for(&key) || self.has_failed(&key);
         if !is_settled && self.coming.is_none() {
-            let version = self.last_version + 1;
+            let version = next_version();
             let (value, ticket) = pool.run(move || make(version));
             let maker = Maker::Pool {
                 value,
+                version,
                 _ticket: ticket,
             };
             self.coming = Some(Coming { key, maker });
@@ -220,13 +217,14 @@ impl<K: PartialEq, V: Send + 'static> Query<K, V> {
         let Some(coming) = self.coming.take() else {
             return;
         };
-        let Maker::Pool { value, .. } = &coming.maker else {
+        let Maker::Pool { value, version, .. } = &coming.maker else {
             self.coming = Some(coming);
             return;
         };
         match value.recv_deadline(pool.deadline()) {
             Ok(value) => {
-                self.hold(coming.key, value);
+                let version = *version;
+                self.hold(coming.key, value, version);
                 self.failed = None;
             }
             Err(RecvTimeoutError::Timeout) => self.coming = Some(coming),
@@ -255,11 +253,6 @@ mod tests {
         pool
     }
 
-    /// Which of its query's versions it is.
-    fn nth(version: u64) -> u64 {
-        version % VERSIONS_OF_A_QUERY
-    }
-
     /// Wants a value until it is there or failed.
     fn settled<V: Send + 'static>(query: &mut Query<i32, V>, pool: &Pool, key: i32) -> State {
         while query.state() == State::Running {
@@ -271,32 +264,44 @@ mod tests {
     #[test]
     fn a_value_is_made_anew_only_for_another_key() {
         let mut query = Query::default();
-        for (key, expected) in [(1, 1), (1, 1), (2, 2), (1, 3)] {
-            query.at_once(key, nth);
-            assert_eq!(query.value(), Some(&expected));
+        let mut versions = Vec::new();
+        for key in [1, 1, 2, 1] {
+            query.at_once(key, |version| version);
+            assert_eq!(
+                (query.value(), query.state()),
+                (Some(&query.version()), State::Fresh)
+            );
+            versions.push(query.version());
         }
-        assert_eq!((nth(query.version()), query.state()), (3, State::Fresh));
+        assert_eq!(versions[0], versions[1]);
+        versions.dedup();
+        assert_eq!(versions.len(), 3, "{versions:?}");
     }
 
+    /// Or a map of one session would be painted with the colours of another's.
     #[test]
-    fn no_value_has_the_version_of_another_query() {
-        let mut queries: Vec<Query<i32, ()>> = (0..3).map(|_| Query::default()).collect();
-        let mut seen = Vec::new();
-        for key in 1..=3 {
-            for query in &mut queries {
-                query.at_once(key, |_| ());
-                assert!(!seen.contains(&query.version()));
-                seen.push(query.version());
-            }
-        }
+    fn no_two_queries_give_the_same_version() {
+        let pool = pool(Duration::from_secs(60));
+        let [mut first, mut second] = [Query::default(), Query::default()];
+        first.at_once(1, |version| version);
+        second.in_pool(&pool, 1, |version| version);
+        let mut third = Query::default();
+        third.take(1, 0, true);
+        let mut versions = vec![first.version(), second.version(), third.version()];
+        versions.sort_unstable();
+        versions.dedup();
+        assert_eq!(versions.len(), 3, "{versions:?}");
     }
 
     #[test]
     fn what_is_quick_is_there_in_the_same_frame() {
         let pool = pool(Duration::from_secs(60));
         let mut query = Query::default();
-        query.in_pool(&pool, 1, nth);
-        assert_eq!((query.value(), query.state()), (Some(&1), State::Fresh));
+        query.in_pool(&pool, 1, |_| "quick");
+        assert_eq!(
+            (query.value(), query.state()),
+            (Some(&"quick"), State::Fresh)
+        );
         assert!(!pool.is_busy());
     }
 
@@ -304,19 +309,19 @@ mod tests {
     fn the_values_of_the_last_keys_are_there_again_at_once_and_with_their_versions() {
         let pool = pool(Duration::from_secs(60));
         let mut query = Query::default();
+        let mut versions = Vec::new();
         for key in 1..=5 {
-            query.in_pool(&pool, key, move |version| (key, nth(version)));
+            query.in_pool(&pool, key, move |version| (key, version));
+            versions.push(query.version());
         }
         for key in [4, 5, 2, 4] {
             query.in_pool(&pool, key, |_| unreachable!("it is remembered"));
-            assert_eq!(query.value(), Some(&(key, key as u64)));
-            assert_eq!(
-                (nth(query.version()), query.state()),
-                (key as u64, State::Fresh)
-            );
+            let version = versions[key - 1];
+            assert_eq!(query.value(), Some(&(key, version)));
+            assert_eq!((query.version(), query.state()), (version, State::Fresh));
         }
-        query.in_pool(&pool, 1, |version| (1, nth(version)));
-        assert_eq!(query.value(), Some(&(1, 6)), "it was forgotten");
+        query.in_pool(&pool, 1, |version| (1, version));
+        assert_ne!(query.version(), versions[0], "it was forgotten");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use kvlens_analysis::{Budget, Compare, Comparison, Metric, SampleGroup};
 use super::data::OpenedSession;
 use super::needle_maps::NeedleMaps;
 use super::state::Choices;
+use crate::jobs::left_out::LeftOut;
 use crate::measurement::head_values::HeadValues;
 use crate::measurement::needle::add_needle;
 use crate::measurement::{MeasureOptions, MeasuredSample};
@@ -80,6 +81,8 @@ pub struct GatheredValues {
     ceilings: Option<HeadValues>,
     needles: NeedleGrids,
     budget: Budget,
+    /// Samples that could not be read or measured.
+    pub left_out: LeftOut,
 }
 
 impl GatheredValues {
@@ -92,6 +95,7 @@ impl GatheredValues {
             ceilings: (wanted.options.compare == Compare::Methods).then(none),
             needles: NeedleGrids::default(),
             budget: wanted.budget,
+            left_out: LeftOut::default(),
         }
     }
 
@@ -153,6 +157,8 @@ pub struct SessionMaps {
     pub samples: usize,
     /// Samples that do not count: shorter than the budget, or without one of the windows.
     pub skipped: usize,
+    /// Samples that could not be read or measured.
+    pub left_out: LeftOut,
     /// Finished samples of the session.
     pub total: usize,
     /// Labels and means of all windows, `[L * H]`.
@@ -177,6 +183,7 @@ impl SessionMaps {
             gathered,
             ceilings,
             needles,
+            left_out,
             ..
         } = gathered;
         let values = gathered.of(gathered.windows())?;
@@ -191,6 +198,7 @@ impl SessionMaps {
             shape: [gathered.layers, gathered.query_heads],
             samples: gathered.samples(),
             skipped: gathered.skipped(),
+            left_out: left_out.clone(),
             total,
             means: gathered.windows().iter().enumerate().map(mean_of).collect(),
             ceilings: ceilings.map_or_else(Vec::new, |values| {
@@ -229,7 +237,7 @@ impl SessionMaps {
     /// Whether every sample was looked at.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.samples + self.skipped == self.total
+        self.samples + self.skipped + self.left_out.count() == self.total
     }
 
     /// Means of one window.

@@ -315,13 +315,6 @@ impl Default for Choices {
 }
 
 impl Choices {
-    /// Shows a map of one session where that of two was shown: none stands beside any more.
-    pub fn let_go_of_beside(&mut self) {
-        if matches!(self.map_kind, MapKind::Beside | MapKind::InB) {
-            self.map_kind = MapKind::Window;
-        }
-    }
-
     /// Changes the selected heads.
     pub fn select(&mut self, heads: &[HeadAddress], change: SelectionChange) {
         let all_in = heads.iter().all(|head| self.heads.contains(head));
@@ -352,6 +345,13 @@ impl Choices {
         match self.map_kind {
             MapKind::Beside | MapKind::InB | MapKind::Needed | MapKind::Profile => MapScope::Sample,
             MapKind::Window | MapKind::SideBySide | MapKind::Winner => self.map_scope,
+        }
+    }
+
+    /// What needs a second session goes with it.
+    pub fn leave_beside(&mut self) {
+        if matches!(self.map_kind, MapKind::Beside | MapKind::InB) {
+            self.map_kind = MapKind::Window;
         }
     }
 
@@ -416,7 +416,7 @@ mod tests {
                 map_kind: kind,
                 ..Choices::default()
             };
-            choices.let_go_of_beside();
+            choices.leave_beside();
             let expected = match kind {
                 MapKind::Beside | MapKind::InB => MapKind::Window,
                 kind => kind,

@@ -116,7 +116,7 @@ impl Workbench {
     ) -> anyhow::Result<Self> {
         let (waker, pool_waker) = (context.clone(), context.clone());
         // no session stands beside at the start, and its maps would be empty
-        settings.choices.let_go_of_beside();
+        settings.choices.leave_beside();
         let mut workbench = Self {
             settings,
             layout,

@@ -14,6 +14,7 @@ pub mod fidelity;
 pub mod figure;
 pub mod folders;
 pub mod found_sessions;
+pub mod left_out;
 pub mod measure;
 mod model_names;
 pub mod models;

@@ -181,17 +181,22 @@ pub fn unpacked_name(file: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The session folder itself, or the one beside a packed session, which is unpacked first unless it was before.
+/// The session folder itself, or the one beside a packed session, which is unpacked first unless it was before;
+/// `on_sample` is told how many samples are unpacked, and of how many.
 ///
 /// # Errors
-/// What is refused of a packed session; [`Failure::BadInput`] where another session lies in its place.
-pub fn session_folder(path: &Path) -> Result<PathBuf> {
+/// What is refused of a packed session; [`Failure::BadInput`] where another session lies in its place; a cancel.
+pub fn session_folder(
+    path: &Path,
+    on_sample: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<PathBuf> {
     if !is_packed(path) {
         return Ok(path.to_owned());
     }
     let folder = unpacked_name(path)?;
     if !folder.exists() {
-        unpack(path, &folder, &mut |_, _| {}, &Cancel::default())?;
+        unpack(path, &folder, on_sample, cancel)?;
     } else if !is_unpacked_in(path, &folder)? {
         return Err(Failure::BadInput(format!(
             "another session than the packed one lies in its place, {}; unpack it elsewhere by kvlens session unpack \

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::common::{
-    Bench, all_of_it, bench, captured, inside, inside_mut, session, shows_a_sample, wait_for,
+    Bench, all_of_it, bench, captured, inside, inside_mut, session, session_with_a_changed_bit,
+    shows_a_sample, wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::command::{Command, ExportCommand, JobCommand, LookCommand, SessionCommand};
@@ -358,20 +359,38 @@ fn one_session_is_held_against_another_of_its_samples() {
 }
 
 #[test]
-fn the_session_beside_is_held_against_by_the_same_window_whatever_its_first_one_is() {
-    let (folder, other) = captured(&["last:8", "last:32"]);
+fn without_a_chosen_window_b_shows_the_one_that_a_shows() {
+    let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
     assert_eq!(inside(&bench).settings().choices.window, None);
+    let of_a = inside(&bench).derived().window.clone().unwrap();
+    let (_kept, other) = captured(&["random", &of_a]);
+    send(&mut bench, LookCommand::SetMapKind(MapKind::Beside));
     send(&mut bench, SessionCommand::OpenBeside(other));
     wait_for(&mut bench, "B", |workbench| {
         let beside = workbench.data().slot(Slot::Beside);
-        workbench.is_idle() && beside.is_some_and(|beside| beside.shown.is_some())
+        workbench.data().jobs.is_empty() && beside.is_some_and(|beside| beside.shown.is_some())
     });
+    bench.run_steps(3);
     let map = inside(&bench).derived().map_between().unwrap();
-    assert!(map.title.starts_with("last:32"), "{}", map.title);
-    assert!(map.values.iter().all(|value| *value == 0.0));
+    assert_eq!(map.title, format!("{of_a}, A − B"));
     // B's curves have a name
     assert!(bench.query_by_label("Line in B").is_some());
+}
+
+#[test]
+fn a_map_of_two_sessions_is_not_kept_for_a_start_with_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let choices = Choices {
+        map_kind: MapKind::Beside,
+        ..Choices::default()
+    };
+    let settings = Settings {
+        choices,
+        ..Settings::default()
+    };
+    let bench = bench(folder.path(), settings);
+    assert_eq!(inside(&bench).settings().choices.map_kind, MapKind::Window);
 }
 
 /// The rows of the figure `recall` of all samples, as its file has them.
@@ -464,6 +483,37 @@ fn curves_over_a_group_have_the_means_and_the_band_of_the_figure() {
             "{budget}"
         );
     }
+}
+
+#[test]
+fn curves_and_maps_of_a_session_go_on_without_a_damaged_sample_and_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = session_with_a_changed_bit(folder.path());
+    let mut bench = bench(folder.path(), Settings::default());
+    send(&mut bench, SessionCommand::OpenSession(damaged));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    let id = inside(&bench).data().session.as_ref().unwrap().info.samples[0]
+        .id
+        .clone();
+    let told = format!("1 sample left out: {id}");
+    let found = over_samples(&mut bench, CurvesOver::Session, 3);
+    assert_eq!(found.left_out.to_string(), told);
+    assert!(bench.query_by_label(&told).is_some());
+    send(&mut bench, LookCommand::SetCurvesOver(CurvesOver::Sample));
+    send(&mut bench, LookCommand::SetBudget(Budget::Tokens(32)));
+    send(&mut bench, LookCommand::SetMapScope(MapScope::Session));
+    wait_for(&mut bench, "all samples", all_compared);
+    let maps = inside(&bench).data().answers.maps.value().unwrap();
+    assert_eq!((maps.samples, maps.left_out.count()), (3, 1));
+    let recalls = recalls("last:32");
+    for (head, mean) in maps.mean_of("last:32").unwrap().iter().enumerate() {
+        let expected = recalls[1..].iter().map(|of| of[head]).sum::<f64>() / 3.0;
+        assert!((mean - expected).abs() < 1e-12, "head {head}");
+    }
+    assert!(bench.query_by_label(&told).is_some());
+    let log = &inside(&bench).data().log;
+    let damage = |text: &str| text.contains(&id) && text.contains("SHA-256 differs");
+    assert!(log.iter().any(|line| damage(&line.text)));
 }
 
 #[test]

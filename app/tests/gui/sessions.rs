@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::common::{Bench, bench, inside, inside_mut, opened, session, shows_a_sample, wait_for};
+use crate::common::{
+    Bench, bench, damaged_session, inside, inside_mut, opened, session, session_with_a_changed_bit,
+    shows_a_sample, wait_for,
+};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
 use kvlens::gui::command::{CaptureCommand, LayoutCommand, LookCommand, SessionCommand};
@@ -10,21 +13,17 @@ use kvlens::gui::data::Severity;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::state::Settings;
 use kvlens_analysis::{Budget, Metric};
+use kvlens_sessions::{CancelFlag, Keep, Session, Shrink, pack};
 
 #[test]
 fn a_damaged_session_is_reported_and_the_open_one_stays() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    let damaged = folder.path().join("damaged.kvlens");
-    std::fs::create_dir(&damaged).unwrap();
-    for entry in std::fs::read_dir(session()).unwrap() {
-        let entry = entry.unwrap();
-        let mut bytes = std::fs::read(entry.path()).unwrap();
-        if entry.file_name() != "manifest.json" {
+    let damaged = damaged_session(folder.path(), |name, bytes| {
+        if name != "manifest.json" {
             bytes.truncate(bytes.len() / 2);
         }
-        std::fs::write(damaged.join(entry.file_name()), bytes).unwrap();
-    }
+    });
     inside_mut(&mut bench).send(SessionCommand::OpenSession(damaged));
     wait_for(&mut bench, "the refusal", |workbench| {
         workbench
@@ -173,16 +172,7 @@ fn the_curves_of_a_longer_prompt_are_seen_to_their_end() {
 #[test]
 fn one_damaged_sample_does_not_close_the_session() {
     let folder = tempfile::tempdir().unwrap();
-    let damaged = folder.path().join("damaged.kvlens");
-    std::fs::create_dir(&damaged).unwrap();
-    for entry in std::fs::read_dir(session()).unwrap() {
-        let entry = entry.unwrap();
-        let mut bytes = std::fs::read(entry.path()).unwrap();
-        if entry.file_name() == "sample-00000.safetensors" {
-            *bytes.last_mut().unwrap() ^= 1;
-        }
-        std::fs::write(damaged.join(entry.file_name()), bytes).unwrap();
-    }
+    let damaged = session_with_a_changed_bit(folder.path());
     let mut bench = bench(folder.path(), Settings::default());
     inside_mut(&mut bench).send(SessionCommand::OpenSession(damaged.clone()));
     wait_for(&mut bench, "the session", shows_a_sample);
@@ -200,6 +190,35 @@ fn one_damaged_sample_does_not_close_the_session() {
         log.any(|line| line.severity == Severity::Error)
     });
     assert_eq!(inside(&bench).data().shown().unwrap().index, 1);
+}
+
+#[test]
+fn a_packed_session_is_unpacked_beside_itself_and_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("shared.kvlens.zip");
+    let scores = Shrink {
+        keep: Keep::Scores,
+        numbers: None,
+    };
+    let never = CancelFlag::default();
+    let whole = Session::open(session()).unwrap();
+    pack(&whole, &packed, scores, &mut |_, _| {}, &never).unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(packed.clone()));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    let unpacked = folder.path().join("shared.kvlens");
+    let data = inside(&bench).data();
+    assert!(data.is_open(&unpacked));
+    assert_eq!(data.session.as_ref().unwrap().info.samples.len(), 4);
+    // another session in its place is not taken for it
+    std::fs::remove_dir_all(&unpacked).unwrap();
+    let other = damaged_session(folder.path(), |_, _| {});
+    std::fs::rename(other, &unpacked).unwrap();
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(packed));
+    wait_for(&mut bench, "the refusal", |workbench| {
+        let mut log = workbench.data().log.iter();
+        log.any(|line| line.text.contains("another session than the packed one"))
+    });
 }
 
 #[test]

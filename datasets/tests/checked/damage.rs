@@ -1,7 +1,8 @@
-//! Damage that is the same in every run.
+//! Damage that is the same in every run: the tests of all readers make theirs here.
 
-/// Bytes that readers stumble over: quotes, brackets, breaks, NUL, half letters, U+2028, a byte order mark, surrogates.
-const BAD: [&[u8]; 24] = [
+/// Bytes that readers stumble over: quotes, brackets, signs of JSON, TOML and Jinja, breaks, NUL, half letters, U+2028, a
+/// byte order mark, surrogates, numbers and lengths far too large.
+const BAD: [&[u8]; 36] = [
     b"\"",
     b"\\",
     b"{",
@@ -10,6 +11,10 @@ const BAD: [&[u8]; 24] = [
     b"]",
     b",",
     b":",
+    b"=",
+    b"#",
+    b"(",
+    b"-",
     b"\n",
     b"\r\n",
     b"\r",
@@ -25,13 +30,34 @@ const BAD: [&[u8]; 24] = [
     b"-Infinity",
     b"1e999",
     b"null",
+    b"true",
     b"'",
+    b"'''",
+    b"{{",
+    b"{%",
+    b"-1",
+    b"18446744073709551615",
+    b"\xff\xff\xff\xff\xff\xff\xff\x7f",
+    b"\x00\x00\x00\x00\x00\x00\x00\x00",
 ];
 
+/// How many times as many damages as usual are tried.
+const TIMES: &str = "KVLENS_DAMAGES";
+
+/// Multiplies the rounds of a test: 1, or what is asked for by hand.
+pub fn times() -> u64 {
+    std::env::var(TIMES).map_or(1, |times| times.parse().unwrap())
+}
+
 /// A sequence of numbers by Knuth's MMIX generator; its high bits are used.
-pub struct Numbers(pub u64);
+pub struct Numbers(u64);
 
 impl Numbers {
+    /// Always the same ones, and others where more are asked for.
+    pub fn of(seed: u64) -> Self {
+        Self(seed ^ (times().saturating_sub(1) << 32))
+    }
+
     /// A number below the bound.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self
@@ -42,12 +68,17 @@ impl Numbers {
     }
 }
 
-/// The bytes with up to five places cut, doubled, flipped or filled with what readers stumble over.
-pub fn damaged(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+/// The bytes with up to four places cut, doubled, flipped or filled with what readers stumble over. Three of four places
+/// lie within the first so many bytes, where a file that holds more than text has its header.
+pub fn damaged(bytes: &[u8], header: usize, numbers: &mut Numbers) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..=numbers.below(4) {
-        let at = numbers.below(bytes.len() + 1);
-        match numbers.below(5) {
+        let within = match numbers.below(4) {
+            0 => bytes.len(),
+            _ => bytes.len().min(header),
+        };
+        let at = numbers.below(within + 1);
+        match numbers.below(6) {
             0 => bytes.truncate(at),
             1 => {
                 let end = (at + numbers.below(12)).min(bytes.len());
@@ -59,9 +90,14 @@ pub fn damaged(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
                 bytes.splice(at..at, copy);
             }
             3 if at < bytes.len() => bytes[at] ^= 1 << numbers.below(8),
-            _ => {
+            kind => {
                 let bad = BAD[numbers.below(BAD.len())];
-                bytes.splice(at..at, bad.iter().copied());
+                // in the place of what is there, or before it
+                let end = match kind {
+                    4 => (at + bad.len()).min(bytes.len()),
+                    _ => at,
+                };
+                bytes.splice(at..end, bad.iter().copied());
             }
         }
     }

@@ -48,7 +48,10 @@ impl CaptureJob<'_> {
             Some(observations) => observations,
             None => self.observe_all(&mut prefilled, on_event)?,
         };
-        let keys = prefilled.keys_for_scoring(self.model)?;
+        let keys = match keep.has_keys() {
+            true => prefilled.keys_on_host(self.model)?,
+            false => prefilled.keys_for_scoring(self.model)?,
+        };
         let record = self.record(prepared, &oracle, started.elapsed().as_secs_f64())?;
         let values = match (&decode_keys, decode_values) {
             (Some(keys), Some(values)) => {

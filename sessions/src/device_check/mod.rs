@@ -2,10 +2,12 @@
 //! stage, each with a limit of its own, so that something comes out in any case.
 
 mod capture;
+mod device_memory;
 mod eviction;
 mod operations;
 mod parity;
 mod speed;
+mod speed_shape;
 mod stage;
 mod training;
 
@@ -15,7 +17,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use speed::SpeedShape;
+pub use speed_shape::SpeedShape;
 use stage::{Findings, within};
 
 use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource, formats_of, free_device_memory};

@@ -354,7 +354,7 @@ impl CaptureEstimator {
 }
 
 /// What these windows need of prefill.
-fn needs_of(windows: &[&Window], source: &ModelSource) -> Result<Needs, SessionError> {
+pub(super) fn needs_of(windows: &[&Window], source: &ModelSource) -> Result<Needs, SessionError> {
     let mut windows = windows.iter();
     windows.try_fold(Needs::default(), |needs, window| {
         Ok(needs.and(&window.needs(source)?))

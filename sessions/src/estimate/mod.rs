@@ -8,9 +8,11 @@
 mod estimator;
 mod fit;
 mod stages;
+mod unsaved;
 
 pub use estimator::{CaptureEstimator, MemoryEstimate};
 pub use fit::{AvailableMemory, readable_bytes};
 pub use stages::{MemoryPart, MemoryStage, PROGRAM_PART, StageMemory};
+pub(crate) use unsaved::device_bytes_beside_weights;
 
 pub use crate::footprint::{Memory, RunShape, WindowMemory};

@@ -325,7 +325,7 @@ impl SampleStages<'_> {
         }
     }
 
-    /// First the keys stand beside the cache, if that is on a GPU; then the model's rows are gone, and the values
+    /// First the keys stand beside the cache, if that is on a GPU and they are kept; then the model's rows are gone, and the values
     /// unless they are kept, and the file's bytes stand beside what they are made of.
     fn write(
         &self,
@@ -336,23 +336,26 @@ impl SampleStages<'_> {
         let gathered = Memory::on_host(observed);
         let (keys, values) = (self.run.keys(), self.prompt_values());
         let copying = match self.run.on_gpu {
-            true => Memory::on_host(keys + values),
+            true => Memory::on_host(self.kept_keys() + values),
             false => Memory::default(),
         };
         let left = self.kept_observations()?;
-        let file = Memory::on_host(match self.keep.has_keys() {
+        let file = match self.keep.has_keys() {
             // both as they are and rounded, with what tells the change; then these, the file's bytes, and those of one
             // tensor that becomes a part of it
             true if self.numbers.is_some() => {
                 let rounded = self.as_stored(keys + values + observed);
                 let rounding = keys + values + rounded + 2.0 * self.scores();
-                rounding.max(2.0 * rounded + self.as_stored(keys) - observed)
+                Memory::on_host(rounding.max(2.0 * rounded + self.as_stored(keys) - observed))
             }
             // both as they are, the file's bytes, and those of one tensor that becomes a part of it
-            true => keys + values + observed + keys + values + keys,
-            // the scores are made of the keys and of all queries, and written without them
-            false => (keys + left + self.scores()).max(left + left + self.scores() - observed),
-        });
+            true => Memory::on_host(keys + values + observed + keys + values + keys),
+            // the scores are made of the keys, where these are, and of all queries, and written without them
+            false => {
+                let made = self.run.beside_the_model(keys) + Memory::on_host(left + self.scores());
+                made.max(Memory::on_host(left + left + self.scores() - observed))
+            }
+        };
         let first = of_stage(MemoryStage::Write, copying, standing + gathered);
         let kept = if self.shares_prefill {
             standing

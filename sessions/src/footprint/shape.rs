@@ -1,5 +1,7 @@
 //! How much one run holds, from the shapes. Every figure is in bytes.
 
+use std::collections::BTreeSet;
+
 use super::memory::{Memory, WindowMemory};
 use crate::model::{Experts, ModelConfig, ModelSource, ScoreBlocks, dequantised_bytes};
 
@@ -64,12 +66,6 @@ impl RunShape<'_> {
     pub fn cache(&self, heads: usize, tokens: usize) -> f64 {
         let token = product(&[2, self.config.head_dim, self.element_bytes]);
         product(&[self.config.layers, heads, tokens]) * token
-    }
-
-    /// The prompt's keys to score rows on: on the CPU views of the cache, from a GPU a copy that stays.
-    pub fn copied_keys(&self) -> Memory {
-        let copies = if self.on_gpu { 1.0 } else { 0.0 };
-        Memory::on_host(copies * self.keys())
     }
 
     /// Running `rows` rows behind others so that they see `keys` keys: the widest layer's activations, without
@@ -165,11 +161,12 @@ impl RunShape<'_> {
         }
     }
 
-    /// One block of rows whose scores are scaled, masked, as weights and normalised, one after the other, with the
-    /// mask.
+    /// One block of rows whose scores are scaled, masked, as weights and normalised, one after the other, with the masks
+    /// of all rows, which layers of the same sliding window share.
     pub fn block_in_steps(&self, rows: usize, keys: usize) -> f64 {
-        let mask = product(&[self.block_rows(rows, keys), keys]) * F32_BYTES;
-        4.0 * self.block_scores(rows, keys) + mask
+        let windows: BTreeSet<_> = self.config.sliding_windows.iter().collect();
+        let masks = product(&[windows.len().max(1), rows, keys]) * F32_BYTES;
+        4.0 * self.block_scores(rows, keys) + masks
     }
 
     fn block_scores(&self, rows: usize, keys: usize) -> f64 {
@@ -182,22 +179,29 @@ impl RunShape<'_> {
         fitting.min(rows.max(1))
     }
 
-    /// Turning `rows` rows into a ranking of every head: the keys, a group's weights on every thread, and
-    /// reduced, pooled and joined scores (later scores, order and places).
+    /// Turning `rows` rows into a ranking of every head: a group's weights on every thread, and reduced, pooled and joined
+    /// scores (later scores, order and places).
     pub fn ranked(&self, rows: usize) -> Memory {
-        let reduced = Memory::on_host(3.0 * self.scores(self.config.query_heads));
-        self.weighed(rows) + reduced
+        let scores = self.scores(self.config.query_heads);
+        let made_there = if self.on_gpu { 2.0 * scores } else { 0.0 };
+        self.weighed(rows) + self.beside_the_model(made_there) + Memory::on_host(3.0 * scores)
     }
 
-    /// The keys, and the weights of `rows` rows on them for as many key/value heads as there are threads.
+    /// The weights of `rows` rows on the prompt's keys, which stay where they are: on the CPU for as many key/value heads
+    /// as there are threads, on a GPU for a layer.
     pub fn weighed(&self, rows: usize) -> Memory {
-        let group = product(&[self.config.group_size(), rows, self.prompt_tokens]) * F32_BYTES;
+        let (kv_heads, head_dim) = (self.config.kv_heads, self.config.head_dim);
         let widened = match self.element_bytes {
             4 => 0.0,
-            _ => product(&[self.prompt_tokens, self.config.head_dim]) * F32_BYTES,
+            _ => product(&[self.prompt_tokens, head_dim]) * F32_BYTES,
         };
-        let threads = self.threads as f64;
-        self.copied_keys() + Memory::on_host(threads * (2.0 * group + widened))
+        if self.on_gpu {
+            // logits, weights, and these without what a row does not see
+            let block = 3.0 * self.block_scores(rows, self.prompt_tokens);
+            return self.beside_the_model(block + kv_heads as f64 * widened);
+        }
+        let group = product(&[self.config.group_size(), rows, self.prompt_tokens]) * F32_BYTES;
+        Memory::on_host(self.threads as f64 * (2.0 * group + widened))
     }
 
     /// A window that keeps `rows` rows, `appended` of which it runs behind the prompt.

@@ -31,6 +31,15 @@ impl UnloadedModel {
         })
     }
 
+    /// One whose weights are counted elsewhere, and that has no tokenizer.
+    pub(crate) fn without_weights(config: ModelConfig) -> Self {
+        Self {
+            config,
+            weights: WeightSize::default(),
+            tokenizer_bytes: 0.0,
+        }
+    }
+
     /// What the weights take besides from their first products on.
     pub(crate) fn repacked(&self, run: &RunShape<'_>) -> Memory {
         match run.on_gpu {

@@ -60,6 +60,7 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::super::kernels::Kernels;
+    use super::super::masks::Masks;
     use super::*;
 
     fn attended(queries: &Tensor, keys: &Tensor, dtype: DType) -> Vec<f32> {
@@ -70,6 +71,7 @@ mod tests {
             first_index: 0,
             sliding_window: None,
             hidden_keys: None,
+            masks: &Masks::before(4, Kernels::of(&Device::Cpu)),
             kernels: Kernels::of(&Device::Cpu),
         };
         let context = attend(&rows, &keys, 0, &mut []).unwrap();

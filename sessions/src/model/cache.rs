@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::config::ModelConfig;
 use super::evicted::{Evicted, Hidden};
+use super::masks::Masks;
 use crate::SessionError;
 
 /// Keys and values of every layer, `[heads, capacity, D]` each, of which the first `len` tokens are filled.
@@ -16,6 +17,8 @@ pub struct KvCache {
     len: usize,
     capacity: usize,
     prompt_tokens: usize,
+    /// L entries: keys that a query of the layer sees, itself included; `None` for all.
+    sliding_windows: Vec<Option<usize>>,
     evicted: Option<EvictedTokens>,
 }
 
@@ -23,7 +26,7 @@ pub struct KvCache {
 #[derive(Debug)]
 struct EvictedTokens {
     kept: Evicted,
-    hidden: Vec<OnceLock<Hidden>>,
+    hidden: OnceLock<Vec<Hidden>>,
 }
 
 /// One layer's keys (after rotation) and values.
@@ -55,6 +58,7 @@ impl KvCache {
             len: 0,
             capacity,
             prompt_tokens,
+            sliding_windows: config.sliding_windows.clone(),
             evicted: None,
         })
     }
@@ -64,24 +68,27 @@ impl KvCache {
     pub(crate) fn keeping(&self, kept: Evicted, room: usize) -> Result<Self, SessionError> {
         let kept = kept.stored_once(self.layer(0)?.keys.dim(0)?)?;
         let len = kept.slots();
-        let layers = self
+        let full: Vec<_> = self
             .layers
             .iter()
-            .enumerate()
-            .map(|(layer, cached)| {
-                let full = [&cached.keys, &cached.values];
-                let [keys, values] = kept.gather(layer, full, room)?;
-                Ok(LayerCache { keys, values })
-            })
-            .collect::<Result<Vec<_>, SessionError>>()?;
-        let hidden = layers.iter().map(|_| OnceLock::new()).collect();
+            .map(|cached| [&cached.keys, &cached.values])
+            .collect();
+        let layers = kept
+            .gather(&full, room)?
+            .into_iter()
+            .map(|[keys, values]| LayerCache { keys, values })
+            .collect();
         let has_gaps = !kept.keeps_everything();
         Ok(Self {
             layers,
             len,
             capacity: len + room,
             prompt_tokens: self.prompt_tokens,
-            evicted: has_gaps.then_some(EvictedTokens { kept, hidden }),
+            sliding_windows: self.sliding_windows.clone(),
+            evicted: has_gaps.then(|| EvictedTokens {
+                kept,
+                hidden: OnceLock::new(),
+            }),
         })
     }
 
@@ -152,30 +159,28 @@ impl KvCache {
         Ok((join(&cache.keys, keys)?, join(&cache.values, values)?))
     }
 
-    /// How `rows` new rows of a layer with this sliding window find out which keys they do not see: by
-    /// counting back over the cache or, where the cache has gaps, from what this adds to the logits,
-    /// `[heads, rows or 1, len + rows]`.
+    /// How `rows` new rows of a layer find out which keys their sliding window does not reach: by counting back over the
+    /// cache or, where the cache has gaps, from what this adds to the logits, `[heads, rows or 1, len + rows]`.
     pub(crate) fn sliding_window(
         &self,
         layer: usize,
         rows: usize,
-        window: Option<usize>,
+        masks: &Masks,
     ) -> Result<(Option<usize>, Option<Tensor>), SessionError> {
         let Some(evicted) = &self.evicted else {
-            return Ok((window, None));
+            return Ok((self.sliding_windows.get(layer).copied().flatten(), None));
         };
-        let device = self.layer(layer)?.keys.device();
-        let of_layer = evicted.hidden.get(layer);
-        let of_layer = of_layer.ok_or_else(|| no_layer(layer, self.layers.len()))?;
-        let hidden = match of_layer.get() {
+        let hidden = match evicted.hidden.get() {
             Some(hidden) => hidden,
             None => {
-                let made = evicted.kept.hidden(layer, window, self.capacity, device)?;
-                of_layer.get_or_init(|| made)
+                let (windows, device) = (&self.sliding_windows, self.layer(layer)?.keys.device());
+                let made = evicted.kept.hidden(windows, self.capacity, device)?;
+                evicted.hidden.get_or_init(|| made)
             }
         };
-        let hidden = hidden.of_rows(self.len, rows)?;
-        Ok((None, hidden))
+        let of_layer = hidden.get(layer);
+        let of_layer = of_layer.ok_or_else(|| no_layer(layer, self.layers.len()))?;
+        Ok((None, of_layer.of_rows(self.len, rows, masks)?))
     }
 
     pub(crate) fn advance(&mut self, rows: usize) {

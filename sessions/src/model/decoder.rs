@@ -9,6 +9,7 @@ use super::config::ModelConfig;
 use super::kernels::Kernels;
 use super::layer::{DecoderLayer, KeySource, Pass};
 use super::linear::{Linear, Matrix};
+use super::masks::Masks;
 use super::norm::Norm;
 use super::on_cpu::on_cpu;
 use super::rope::Rotary;
@@ -308,9 +309,11 @@ impl Decoder {
         adapters: Option<&Adapters>,
         taps: Taps<'_, '_>,
     ) -> Result<Tensor, SessionError> {
-        let prompt_tokens = match &source {
-            KeySource::Cache(cache) | KeySource::Behind(cache) => cache.prompt_tokens(),
-            KeySource::Sequences(_) => positions.len(),
+        let (prompt_tokens, before) = match &source {
+            KeySource::Cache(cache) | KeySource::Behind(cache) => {
+                (cache.prompt_tokens(), cache.len())
+            }
+            KeySource::Sequences(_) => (positions.len(), 0),
         };
         let (dtype, device) = (self.dtype, &self.device);
         let rotation =
@@ -319,6 +322,7 @@ impl Decoder {
             rotation: rotation(&self.rotary)?,
             sliding_rotation: self.sliding_rotary.as_ref().map(rotation).transpose()?,
             source,
+            masks: Masks::before(before + positions.len(), self.kernels),
             kernels: self.kernels,
             adapters,
         };

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
+use super::flash;
 use super::opened_device::runs;
 use crate::SessionError;
 
@@ -217,7 +218,11 @@ pub fn devices() -> Vec<DeviceReport> {
         Ok(opened) => DeviceReport {
             name,
             usable: true,
-            detail: format!("computes in {}", formats_of(&opened.device).join(", ")),
+            detail: format!(
+                "computes in {}; {}",
+                formats_of(&opened.device).join(", "),
+                flash::report(&opened.device)
+            ),
         },
         Err(error) => DeviceReport {
             name,

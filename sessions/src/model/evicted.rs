@@ -1,7 +1,8 @@
 //! Which tokens an eviction kept, and where they stood.
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, WithDType};
 
+use super::masks::{Masks, chosen};
 use crate::SessionError;
 
 /// The prompt tokens that an eviction keeps of every layer and head.
@@ -100,99 +101,142 @@ impl Evicted {
         })
     }
 
-    fn layer(&self, layer: usize) -> &[Vec<u32>] {
-        self.kept.get(layer).map_or(&[], Vec::as_slice)
-    }
-
-    /// From keys or values `[G, capacity, D]` of a layer the kept tokens of every head, with zeros as room behind them,
-    /// `[heads, slots + room, D]`. What stands in the slots that a head does not use is never seen.
+    /// From keys and values, or other tensors `[G, capacity, D]` of every layer, the kept tokens of every head, with zeros
+    /// as room behind them, `[heads, slots + room, D]`. What stands in the slots that a head does not use is never seen.
     pub(super) fn gather<const N: usize>(
         &self,
-        layer: usize,
-        full: [&Tensor; N],
+        full: &[[&Tensor; N]],
         room: usize,
-    ) -> Result<[Tensor; N], SessionError> {
-        let heads = self.layer(layer);
-        let mut places = None;
-        let mut gathered = full.map(Tensor::clone);
-        for of_all in &mut gathered {
-            let (kv_heads, capacity, head_dim) = of_all.dims3()?;
-            if self.slots == 0 {
-                // at once: a GPU gives no tensor of no numbers to put room behind
-                let empty = (heads.len(), room, head_dim);
-                *of_all = Tensor::zeros(empty, of_all.dtype(), of_all.device())?;
-                continue;
-            }
-            if places.is_none() {
-                let places_of_heads = self.places(heads, kv_heads, capacity);
-                places = Some(Tensor::new(places_of_heads, of_all.device())?);
-            }
-            if let Some(places) = &places {
-                // all heads at once: each is one copy and one launch less
-                let taken = of_all.flatten(0, 1)?.index_select(places, 0)?;
-                *of_all = taken
-                    .reshape((heads.len(), self.slots, head_dim))?
-                    .pad_with_zeros(1, 0, room)?;
-            }
+    ) -> Result<Vec<[Tensor; N]>, SessionError> {
+        let Some([first, ..]) = full.first().map(<[_; N]>::as_slice) else {
+            return Ok(Vec::new());
+        };
+        let (kv_heads, capacity, head_dim) = first.dims3()?;
+        let heads = self.kept.first().map_or(0, Vec::len);
+        if self.slots == 0 {
+            // at once: a GPU gives no tensor of no numbers to put room behind
+            let empty = |of_all: &Tensor| {
+                let shape = (heads, room, head_dim);
+                Tensor::zeros(shape, of_all.dtype(), of_all.device())
+            };
+            return full.iter().map(|of_layer| each(of_layer, empty)).collect();
         }
-        Ok(gathered)
+        // those of all layers are one copy to where the tensors are
+        let places = self.places(kv_heads, capacity);
+        let places = Tensor::new(places, first.device())?;
+        let in_layer = heads * self.slots;
+        let layers = full.iter().enumerate().map(|(layer, of_layer)| {
+            let places = places.narrow(0, layer * in_layer, in_layer)?;
+            each(of_layer, |of_all| {
+                let taken = of_all.flatten(0, 1)?.index_select(&places, 0)?;
+                taken
+                    .reshape((heads, self.slots, head_dim))?
+                    .pad_with_zeros(1, 0, room)
+            })
+        });
+        layers.collect()
     }
 
-    /// Places of the tokens of all heads' slots in a cache `[G * capacity, D]`.
-    fn places(&self, heads: &[Vec<u32>], kv_heads: usize, capacity: usize) -> Vec<u32> {
-        let mut places = Vec::with_capacity(heads.len() * self.slots);
-        for (head, kept) in heads.iter().enumerate() {
-            let first = (head * kv_heads / heads.len() * capacity) as u32;
-            places.extend(kept.iter().map(|position| first + position));
-            places.resize((head + 1) * self.slots, first);
+    /// Places of the tokens of all heads' slots in each layer's cache `[G * capacity, D]`, layer after layer.
+    fn places(&self, kv_heads: usize, capacity: usize) -> Vec<u32> {
+        let mut places = Vec::new();
+        for heads in &self.kept {
+            for (head, kept) in heads.iter().enumerate() {
+                let first = (head * kv_heads / heads.len() * capacity) as u32;
+                places.extend(kept.iter().map(|position| first + position));
+                places.extend((kept.len()..self.slots).map(|_| first));
+            }
         }
         places
     }
 
-    /// What rows behind a layer's evicted cache with room for `capacity` tokens do not see of it, whose keys are less
-    /// than `window` positions before a row that sees them. What was appended behind the slots stands behind the prompt.
+    /// What rows behind an evicted cache with room for `capacity` tokens do not see of each layer, whose keys are less than
+    /// the layer's sliding window before a row that sees them. What was appended behind the slots stands behind the prompt.
     ///
     /// # Errors
     /// [`SessionError::Tensor`] if the device has not that much memory.
     pub(super) fn hidden(
         &self,
-        layer: usize,
-        window: Option<usize>,
+        sliding_windows: &[Option<usize>],
         capacity: usize,
         device: &Device,
-    ) -> Result<Hidden, SessionError> {
-        let heads = self.layer(layer);
-        if window.is_none() && heads.iter().all(|kept| kept.len() == self.slots) {
-            return Ok(Hidden::Nothing);
+    ) -> Result<Vec<Hidden>, SessionError> {
+        let windows = sliding_windows
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(None));
+        let layers: Vec<_> = self.kept.iter().zip(windows).collect();
+        // the numbers of all layers of a kind are one copy to where the cache is
+        let mut added: Vec<f32> = Vec::new();
+        let mut first_blind: Vec<u32> = Vec::new();
+        for (heads, window) in &layers {
+            let places = heads
+                .iter()
+                .flat_map(|kept| self.places_of_head(kept, capacity));
+            match window {
+                // an unused slot is behind the window of every row
+                Some(window) => first_blind
+                    .extend(places.map(|place| place.map_or(0, |place| (place + window) as u32))),
+                None if self.fills_its_slots(heads) => {}
+                None => added.extend(places.map(|place| match place {
+                    Some(_) => 0.0,
+                    None => f32::NEG_INFINITY,
+                })),
+            }
         }
-        let position = |kept: &[u32], index: usize| match index.checked_sub(self.slots) {
+        let heads = self.kept.first().map_or(0, Vec::len);
+        let mut added = in_layers(added, heads, capacity, device)?.into_iter();
+        let mut first_blind = in_layers(first_blind, heads, capacity, device)?.into_iter();
+        let kinds = layers.into_iter().map(|(heads, window)| match window {
+            Some(_) => first_blind.next().map(|first_blind| Hidden::FromLater {
+                first_blind,
+                positions_left_out: self.prompt_tokens - self.slots,
+            }),
+            None if self.fills_its_slots(heads) => None,
+            None => added.next().map(Hidden::FromAll),
+        });
+        Ok(kinds.map(|kind| kind.unwrap_or(Hidden::Nothing)).collect())
+    }
+
+    fn fills_its_slots(&self, heads: &[Vec<u32>]) -> bool {
+        heads.iter().all(|kept| kept.len() == self.slots)
+    }
+
+    /// Positions of what a head caches, `capacity` of them; none for a slot that it does not use.
+    fn places_of_head(&self, kept: &[u32], capacity: usize) -> impl Iterator<Item = Option<usize>> {
+        (0..capacity).map(move |index| match index.checked_sub(self.slots) {
             Some(behind) => Some(self.prompt_tokens + behind),
             None => kept.get(index).map(|&position| position as usize),
-        };
-        let shape = (heads.len(), 1, capacity);
-        let places = |kept| (0..capacity).map(move |index| position(kept, index));
-        let Some(window) = window else {
-            let added = |place: Option<usize>| match place {
-                Some(_) => 0.0_f32,
-                None => f32::NEG_INFINITY,
-            };
-            let added: Vec<f32> = heads
-                .iter()
-                .flat_map(|kept| places(kept).map(added))
-                .collect();
-            return Ok(Hidden::FromAll(Tensor::from_vec(added, shape, device)?));
-        };
-        // an unused slot is behind the window of every row
-        let first_blind = |place: Option<usize>| place.map_or(0, |place| (place + window) as u32);
-        let first_blind: Vec<u32> = heads
-            .iter()
-            .flat_map(|kept| places(kept).map(first_blind))
-            .collect();
-        Ok(Hidden::FromLater {
-            first_blind: Tensor::from_vec(first_blind, shape, device)?,
-            positions_left_out: self.prompt_tokens - self.slots,
         })
     }
+}
+
+/// Each of some tensors as something makes it.
+fn each<const N: usize>(
+    tensors: &[&Tensor; N],
+    make: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
+) -> Result<[Tensor; N], SessionError> {
+    let mut made = tensors.map(Tensor::clone);
+    for tensor in &mut made {
+        *tensor = make(tensor)?;
+    }
+    Ok(made)
+}
+
+/// Numbers of some layers, `[heads, 1, capacity]` each.
+fn in_layers<T: WithDType>(
+    numbers: Vec<T>,
+    heads: usize,
+    capacity: usize,
+    device: &Device,
+) -> Result<Vec<Tensor>, SessionError> {
+    let layers = numbers.len() / (heads * capacity).max(1);
+    if layers == 0 {
+        return Ok(Vec::new());
+    }
+    let all = Tensor::from_vec(numbers, (layers * heads, 1, capacity), device)?;
+    let layers = (0..layers).map(|layer| Ok(all.narrow(0, layer * heads, heads)?));
+    layers.collect()
 }
 
 /// What rows behind an evicted cache do not see of a layer, made once and where the cache is: what a step needs of it
@@ -216,7 +260,12 @@ impl Hidden {
     /// What is added to the logits of `rows` new rows behind `len` cached tokens, besides what stands behind a row: 0
     /// for the keys that it sees and minus infinity for others. `[heads, rows, len + rows]`, or
     /// `[heads, 1, len + rows]` where all rows see alike; none where nothing is hidden.
-    pub(super) fn of_rows(&self, len: usize, rows: usize) -> Result<Option<Tensor>, SessionError> {
+    pub(super) fn of_rows(
+        &self,
+        len: usize,
+        rows: usize,
+        masks: &Masks,
+    ) -> Result<Option<Tensor>, SessionError> {
         match self {
             Self::Nothing => Ok(None),
             Self::FromAll(added) => Ok(Some(added.narrow(2, 0, len + rows)?)),
@@ -224,15 +273,12 @@ impl Hidden {
                 first_blind,
                 positions_left_out,
             } => {
-                let device = first_blind.device();
-                let first = (len + positions_left_out) as u32;
-                let own =
-                    Tensor::arange(first, first + rows as u32, device)?.reshape((1, rows, 1))?;
-                let first_blind = first_blind.narrow(2, 0, len + rows)?;
-                let hidden = first_blind.broadcast_le(&own)?;
-                let value = |value: f32| Tensor::new(value, device)?.broadcast_as(hidden.shape());
-                let (far, seen) = (value(f32::NEG_INFINITY)?, value(0.0)?);
-                Ok(Some(hidden.where_cond(&far, &seen)?))
+                let first = len + positions_left_out;
+                let own = masks.indices(first..first + rows, first_blind.device())?;
+                let hidden = first_blind
+                    .narrow(2, 0, len + rows)?
+                    .broadcast_le(&own.reshape((1, rows, 1))?)?;
+                chosen(&hidden, f32::NEG_INFINITY, 0.0).map(Some)
             }
         }
     }
@@ -240,12 +286,49 @@ impl Hidden {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kernels::Kernels;
     use super::*;
 
     const FAR: f32 = f32::NEG_INFINITY;
 
     fn numbers(tensor: &Tensor) -> Vec<f32> {
         tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn masks() -> Masks {
+        Masks::before(5, Kernels::of_gpu())
+    }
+
+    fn one<T>(layers: Result<Vec<T>, SessionError>) -> T {
+        let mut layers = layers.unwrap();
+        assert_eq!(layers.len(), 1);
+        layers.remove(0)
+    }
+
+    fn only_layer(evicted: &Evicted, window: Option<usize>, capacity: usize) -> Hidden {
+        one(evicted.hidden(&[window], capacity, &Device::Cpu))
+    }
+
+    /// Layers of both kinds, in turn, each find their own numbers.
+    #[test]
+    fn layers_with_and_without_a_window_find_their_own() {
+        let kept = vec![
+            vec![vec![0, 6], vec![5]],
+            vec![vec![1, 2], vec![3, 4]],
+            vec![vec![7], vec![8, 9]],
+            vec![vec![2, 3], vec![9]],
+        ];
+        let windows = [None, Some(4), Some(4), None];
+        let evicted = Evicted::new(kept.clone(), 10).unwrap();
+        let all = evicted.hidden(&windows, 3, &Device::Cpu).unwrap();
+        for ((kept, window), hidden) in kept.into_iter().zip(windows).zip(&all) {
+            let alone = only_layer(&Evicted::new(vec![kept], 10).unwrap(), window, 3);
+            let rows = |hidden: &Hidden| hidden.of_rows(2, 1, &masks()).unwrap();
+            assert_eq!(
+                rows(hidden).map(|all| numbers(&all)),
+                rows(&alone).map(|all| numbers(&all))
+            );
+        }
     }
 
     #[test]
@@ -256,16 +339,16 @@ mod tests {
             .unwrap();
         let kept = vec![vec![vec![0, 3], vec![1, 2], vec![0, 1], vec![2, 3]]];
         let kept = Evicted::new(kept, 4).unwrap();
-        let [gathered, same] = kept.gather(0, [&full, &full], 0).unwrap();
+        let [gathered, same] = one(kept.gather(&[[&full, &full]], 0));
         assert_eq!(numbers(&gathered), numbers(&same));
         assert_eq!(numbers(&gathered), [0.0, 3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0]);
-        let [roomy] = kept.gather(0, [&full], 1).unwrap();
+        let [roomy] = one(kept.gather(&[[&full]], 1));
         assert_eq!(
             numbers(&roomy),
             [0.0, 3.0, 0.0, 1.0, 2.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0]
         );
         let nothing = Evicted::new(vec![vec![vec![]; 4]], 4).unwrap();
-        let [nothing] = nothing.gather(0, [&full], 2).unwrap();
+        let [nothing] = one(nothing.gather(&[[&full]], 2));
         assert_eq!(nothing.dims(), [4, 2, 1]);
     }
 
@@ -274,9 +357,9 @@ mod tests {
         let evicted = Evicted::new(vec![vec![vec![0, 6], vec![5, 9]]], 10).unwrap();
         // one token was appended at position 10; the next rows stand at 11 and 12, and see the keys that are
         // less than 6 positions away; that row 11 does not see key 12 is not said here
-        let hidden = |window| evicted.hidden(0, window, 8, &Device::Cpu).unwrap();
-        let plain = hidden(None).of_rows(3, 2).unwrap();
-        let hidden = hidden(Some(6)).of_rows(3, 2).unwrap();
+        let hidden = |window| only_layer(&evicted, window, 8);
+        let plain = hidden(None).of_rows(3, 2, &masks()).unwrap();
+        let hidden = hidden(Some(6)).of_rows(3, 2, &masks()).unwrap();
         let rows = [
             [[FAR, 0.0, 0.0, 0.0, 0.0], [FAR, FAR, 0.0, 0.0, 0.0]],
             [[FAR, 0.0, 0.0, 0.0, 0.0], [FAR, 0.0, 0.0, 0.0, 0.0]],
@@ -289,8 +372,8 @@ mod tests {
     fn slots_that_a_smaller_head_does_not_use_are_hidden() {
         let evicted = Evicted::new(vec![vec![vec![1, 2, 3], vec![2], vec![]]], 4).unwrap();
         assert_eq!(evicted.slots(), 3);
-        let hidden = evicted.hidden(0, None, 5, &Device::Cpu).unwrap();
-        let hidden = hidden.of_rows(3, 2).unwrap();
+        let hidden = only_layer(&evicted, None, 5);
+        let hidden = hidden.of_rows(3, 2, &masks()).unwrap();
         let by_head = [
             [0.0, 0.0, 0.0, 0.0, 0.0],
             [0.0, FAR, FAR, 0.0, 0.0],

@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::cache::KvCache;
 use super::decoder::Decoder;
+use super::masks::Masks;
 use super::rows_on_keys::RowsOnKeys;
 use super::tap::{LayerTap, TappedRows};
 use crate::SessionError;
@@ -54,6 +55,7 @@ impl KeptQueries {
         cache: &KvCache,
     ) -> Result<CapturedRows, SessionError> {
         let sliding_windows = &decoder.config().sliding_windows;
+        let masks = Masks::before(cache.len(), decoder.kernels());
         let log_sums = self
             .layers
             .iter()
@@ -66,6 +68,7 @@ impl KeptQueries {
                     first_index: self.first_index,
                     sliding_window: sliding_windows.get(layer).copied().flatten(),
                     hidden_keys: None,
+                    masks: &masks,
                     kernels: decoder.kernels(),
                 };
                 Ok(rows.log_sum_exp()?.to_device(&Device::Cpu)?)

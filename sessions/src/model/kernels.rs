@@ -14,6 +14,9 @@ pub(crate) struct Kernels {
     pub(crate) one_sweep: bool,
     /// Masks compared where the scores are, from the indices of a row and a column; else written out by a loop.
     pub(crate) compared_masks: bool,
+    /// Rows come to where the prompt's keys are to be scored; else on the processor, in double precision, by as many
+    /// threads as it has.
+    pub(crate) scores_with_keys: bool,
     /// A flash kernel, where there is one, for rows whose weights nobody wants.
     pub(crate) flash: bool,
     /// How many rows meet their keys at a time.
@@ -35,6 +38,7 @@ impl Kernels {
             gradients: false,
             one_sweep: true,
             compared_masks: false,
+            scores_with_keys: false,
             flash: false,
             blocks: ScoreBlocks::on(false),
         }
@@ -46,6 +50,7 @@ impl Kernels {
             gradients: false,
             one_sweep: false,
             compared_masks: true,
+            scores_with_keys: true,
             flash: false,
             blocks: ScoreBlocks::on(true),
         }

@@ -9,6 +9,7 @@ use super::config::{ModelConfig, NormPlacement};
 use super::feed_forward::FeedForward;
 use super::kernels::Kernels;
 use super::linear::Linear;
+use super::masks::Masks;
 use super::norm::{BlockNorm, Norm};
 use super::projections::AttentionWeights;
 use super::rope::Rotation;
@@ -33,6 +34,7 @@ pub(crate) struct Pass<'a> {
     /// That of layers with a sliding window, where it is another one.
     pub(crate) sliding_rotation: Option<Rotation>,
     pub(crate) source: KeySource<'a>,
+    pub(crate) masks: Masks,
     pub(crate) kernels: Kernels,
     /// Low-rank additions that act on the rows of this run.
     pub(crate) adapters: Option<&'a Adapters>,
@@ -174,7 +176,7 @@ impl DecoderLayer {
         };
         let (sliding_window, hidden_keys) = match &pass.source {
             KeySource::Cache(cache) | KeySource::Behind(cache) => {
-                cache.sliding_window(self.index, rows, weights.sliding_window)?
+                cache.sliding_window(self.index, rows, &pass.masks)?
             }
             KeySource::Sequences(_) => (weights.sliding_window, None),
         };
@@ -192,6 +194,7 @@ impl DecoderLayer {
             first_index,
             sliding_window,
             hidden_keys: hidden_keys.as_ref(),
+            masks: &pass.masks,
             kernels: pass.kernels,
         };
         let context = attend(&on_keys, &values, self.index, taps)?;

@@ -27,6 +27,7 @@ mod kernels;
 mod layer;
 mod layer_kinds;
 mod linear;
+mod masks;
 mod mixture;
 mod next_token;
 mod norm;
@@ -68,6 +69,7 @@ pub use flash::AttentionKernel;
 pub(crate) use kept_queries::{CapturedRows, KeptQueries};
 pub(crate) use kernels::Kernels;
 pub(crate) use linear::dequantised_bytes;
+pub(crate) use masks::chosen;
 pub(crate) use next_token::{TokenChooser, top_token};
 pub(crate) use on_cpu::{on_cpu, view_on_cpu};
 use opened_device::Opened;
@@ -179,11 +181,32 @@ impl Model {
         })
     }
 
-    /// The same model, run with this kernel for rows whose weights no window needs.
+    /// The same model, run with this kernel for rows whose weights no window needs. On a card, [warnings](Self::warnings)
+    /// say whether it is flash attention.
     #[must_use]
-    pub fn with_attention(self, kernel: AttentionKernel) -> Self {
+    pub fn with_attention(mut self, kernel: AttentionKernel) -> Self {
+        let (device, dtype) = (self.decoder.device(), self.decoder.dtype());
+        let flash = match (kernel, device.is_cpu()) {
+            (AttentionKernel::Blocks, _) | (AttentionKernel::Auto, true) => false,
+            (AttentionKernel::Flash, true) => true,
+            (AttentionKernel::Auto | AttentionKernel::Flash, false) => {
+                let unavailable = flash::unavailable(device, dtype, self.config().head_dim);
+                let told = match &unavailable {
+                    None => Some(
+                        "prompt rows of which nothing is kept go through flash attention; --attention blocks does without"
+                            .to_owned(),
+                    ),
+                    Some(reason) if kernel == AttentionKernel::Flash => {
+                        Some(format!("there is no flash attention here: {reason}"))
+                    }
+                    Some(_) => None,
+                };
+                self.warnings.extend(told);
+                unavailable.is_none()
+            }
+        };
         let kernels = Kernels {
-            flash: kernel == AttentionKernel::Flash,
+            flash,
             ..self.decoder.kernels()
         };
         self.with_kernels(kernels)

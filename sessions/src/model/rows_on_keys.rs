@@ -9,8 +9,8 @@ use std::ops::Range;
 use candle_core::{D, DType, Tensor};
 
 use super::kernels::Kernels;
+use super::masks::Masks;
 use super::one_sweep::MaskedSoftmax;
-use super::score_blocks::causal_mask;
 use crate::SessionError;
 
 /// Queries `[H, R, D]` at cache indices `first_index..first_index + R`, and all keys so far `[G, N, D]`.
@@ -24,6 +24,8 @@ pub(crate) struct RowsOnKeys<'a> {
     /// Added to the logits: `[heads of the keys, R, N]`, or `[heads of the keys, 1, N]` for all rows alike, minus
     /// infinity on what a row does not see. That it sees nothing behind itself need not be said.
     pub(crate) hidden_keys: Option<&'a Tensor>,
+    /// Of the run that the rows are part of.
+    pub(crate) masks: &'a Masks,
     pub(crate) kernels: Kernels,
 }
 
@@ -136,14 +138,10 @@ impl RowsOnKeys<'_> {
             return Ok(logits.clone());
         }
         let queries = self.first_index + block.rows.start..self.first_index + block.rows.end;
-        let (kernels, device) = (self.kernels, logits.device());
-        let mask = causal_mask(
-            kernels,
-            queries,
-            block.keys.clone(),
-            self.sliding_window,
-            device,
-        )?;
+        let (window, device) = (self.sliding_window, logits.device());
+        let mask = self
+            .masks
+            .causal(queries, block.keys.clone(), window, device)?;
         let masked = logits
             .reshape((self.queries.dim(0)?, rows, keys))?
             .broadcast_add(&mask)?;
@@ -216,9 +214,11 @@ mod tests {
                 first_index: 20,
                 sliding_window,
                 hidden_keys: None,
+                masks: &Masks::before(320, Kernels::of(&Device::Cpu)),
                 kernels: Kernels::of(&Device::Cpu),
             };
             let gpu = RowsOnKeys {
+                masks: &Masks::before(320, Kernels::of_gpu()),
                 kernels: Kernels::of_gpu(),
                 ..rows
             };

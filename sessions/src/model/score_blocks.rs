@@ -1,11 +1,6 @@
-//! How many rows meet their keys at a time, and which of the keys they see.
+//! How many rows meet their keys at a time.
 
-use std::ops::Range;
-
-use candle_core::{DType, Device, Tensor};
-
-use super::kernels::Kernels;
-use crate::SessionError;
+use candle_core::DType;
 
 /// Bounds on a block of attention rows, whose scores are the only thing that would grow as T x T.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,104 +37,9 @@ impl ScoreBlocks {
     }
 }
 
-/// What is added to the scores of rows that see themselves and what lies before them, at most `sliding_window` keys
-/// in all: `[queries, keys]` f32 of 0 and minus infinity, for queries and keys by their indices in the cache.
-///
-/// # Errors
-/// [`SessionError::Tensor`] if the device has not that much memory.
-pub(super) fn causal_mask(
-    kernels: Kernels,
-    queries: Range<usize>,
-    keys: Range<usize>,
-    sliding_window: Option<usize>,
-    device: &Device,
-) -> Result<Tensor, SessionError> {
-    if kernels.compared_masks {
-        compared(queries, keys, sliding_window, device)
-    } else {
-        written_out(queries, keys, sliding_window, device)
-    }
-}
-
-/// Made by a loop, which a processor does faster than several passes.
-fn written_out(
-    queries: Range<usize>,
-    keys: Range<usize>,
-    sliding_window: Option<usize>,
-    device: &Device,
-) -> Result<Tensor, SessionError> {
-    let shape = (queries.len(), keys.len());
-    let mut values = Vec::with_capacity(queries.len() * keys.len());
-    for query in queries {
-        let first_seen = sliding_window.map_or(0, |window| (query + 1).saturating_sub(window));
-        values.extend(keys.clone().map(|key| {
-            if (first_seen..=query).contains(&key) {
-                0.0_f32
-            } else {
-                f32::NEG_INFINITY
-            }
-        }));
-    }
-    Ok(Tensor::from_vec(values, shape, device)?)
-}
-
-/// Made where the scores are: only the indices of one row and one column travel there.
-fn compared(
-    queries: Range<usize>,
-    keys: Range<usize>,
-    sliding_window: Option<usize>,
-    device: &Device,
-) -> Result<Tensor, SessionError> {
-    let shape = (queries.len(), keys.len());
-    let queries_end = queries.end;
-    let indices =
-        |range: Range<usize>| Tensor::arange(range.start as u32, range.end as u32, device);
-    let own = indices(queries)?.reshape((shape.0, 1))?;
-    let mut hidden = indices(keys.clone())?.broadcast_gt(&own)?;
-    // a window that reaches back to the first key hides nothing; one of 2^32 keys would not fit the indices
-    let narrow = sliding_window.filter(|&window| window < queries_end);
-    if let Some(window) = narrow {
-        // a query sees a key when it is less than a window behind
-        let last_seen_by = indices(keys.start + window..keys.end + window)?;
-        hidden = hidden.maximum(&last_seen_by.broadcast_le(&own)?)?;
-    }
-    let value = |value: f32| Tensor::new(value, device)?.broadcast_as(shape);
-    Ok(hidden.where_cond(&value(f32::NEG_INFINITY)?, &value(0.0)?)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn same(queries: Range<usize>, keys: Range<usize>, window: Option<usize>) {
-        let loops = written_out(queries.clone(), keys.clone(), window, &Device::Cpu).unwrap();
-        let passes = compared(queries, keys, window, &Device::Cpu).unwrap();
-        assert_eq!(
-            loops.to_vec2::<f32>().unwrap(),
-            passes.to_vec2::<f32>().unwrap()
-        );
-    }
-
-    #[test]
-    fn both_ways_hide_the_same_keys() {
-        for window in [None, Some(1), Some(3), Some(100), Some(u32::MAX as usize)] {
-            same(0..5, 0..5, window);
-            same(7..12, 0..12, window);
-            same(7..12, 5..12, window);
-            same(3..4, 0..9, window);
-        }
-    }
-
-    #[test]
-    fn a_query_sees_itself_and_a_window_back() {
-        let mask = causal_mask(Kernels::of_gpu(), 2..4, 0..5, Some(2), &Device::Cpu).unwrap();
-        let hidden = f32::NEG_INFINITY;
-        let expected = [
-            [hidden, 0.0, 0.0, hidden, hidden],
-            [hidden, hidden, 0.0, 0.0, hidden],
-        ];
-        assert_eq!(mask.to_vec2::<f32>().unwrap(), expected);
-    }
 
     #[test]
     fn a_block_has_a_row_at_least_and_keeps_to_its_bytes() {

@@ -16,9 +16,21 @@ pub(crate) struct QueryMoments {
     rows: usize,
     /// L entries: `[D / 2]`.
     inverse_frequencies: Vec<Vec<f32>>,
+    /// Those of the chunk in turn, which layers of the same frequencies share.
+    tables: Vec<Tables>,
     /// L entries: sum of q, `[H, 1, D]`, and of q qT, `[H, D, D]`.
     sums: Vec<Option<(Tensor, Tensor)>>,
     seconds: f64,
+}
+
+/// Cosines and sines of some positions' angles, `[positions, D / 2]` each, f64, where the queries are.
+#[derive(Debug)]
+struct Tables {
+    /// The first layer that rotates by them.
+    layer: usize,
+    positions: Range<usize>,
+    cos: Tensor,
+    sin: Tensor,
 }
 
 /// Gaussian of the queries of one head, before rotation.
@@ -37,6 +49,7 @@ impl QueryMoments {
             inverse_frequencies: (0..config.layers)
                 .map(|layer| config.inverse_frequencies(layer, prompt_tokens))
                 .collect(),
+            tables: Vec::new(),
             sums: vec![None; config.layers],
             seconds: 0.0,
         }
@@ -73,7 +86,7 @@ impl QueryMoments {
     /// The queries as they were before rotation, f64, where they are. Angles are those of the model, in f32. An
     /// attention factor (YaRN, LongRoPE) stays in them: rotation by angles alone then gives the model's own queries.
     fn without_rotation(
-        &self,
+        &mut self,
         layer: usize,
         queries: &Tensor,
         first_position: usize,
@@ -85,14 +98,47 @@ impl QueryMoments {
             _ => queries.clone(),
         };
         let queries = queries.to_dtype(DType::F64)?;
-        let (cos, sin) = self.angles(layer, first_position..first_position + rows, head_dim / 2);
-        let of_rows = |values| Tensor::from_vec(values, (rows, head_dim / 2), queries.device());
-        let (cos, sin) = (of_rows(cos)?, of_rows(sin)?);
+        let positions = first_position..first_position + rows;
+        let Tables { cos, sin, .. } =
+            self.tables(layer, positions, head_dim / 2, queries.device())?;
         let half = |start| queries.narrow(2, start, head_dim / 2);
         let (left, right) = (half(0)?, half(head_dim / 2)?);
-        let turned_left = (left.broadcast_mul(&cos)? + right.broadcast_mul(&sin)?)?;
-        let turned_right = (right.broadcast_mul(&cos)? - left.broadcast_mul(&sin)?)?;
+        let turned_left = (left.broadcast_mul(cos)? + right.broadcast_mul(sin)?)?;
+        let turned_right = (right.broadcast_mul(cos)? - left.broadcast_mul(sin)?)?;
         Ok(Tensor::cat(&[turned_left, turned_right], 2)?)
+    }
+
+    /// The tables of a layer, made once for all layers of a chunk that rotate alike.
+    fn tables(
+        &mut self,
+        layer: usize,
+        positions: Range<usize>,
+        half: usize,
+        device: &Device,
+    ) -> Result<&Tables, SessionError> {
+        let frequencies = self.inverse_frequencies.get(layer);
+        let mut all = self.inverse_frequencies.iter();
+        let layer = all.position(|of| Some(of) == frequencies).unwrap_or(layer);
+        self.tables.retain(|known| known.positions == positions);
+        let index = match self.tables.iter().position(|known| known.layer == layer) {
+            Some(index) => index,
+            None => {
+                let shape = (positions.len(), half);
+                let (cos, sin) = self.angles(layer, positions.clone(), half);
+                self.tables.push(Tables {
+                    layer,
+                    positions,
+                    cos: Tensor::from_vec(cos, shape, device)?,
+                    sin: Tensor::from_vec(sin, shape, device)?,
+                });
+                self.tables.len() - 1
+            }
+        };
+        self.tables
+            .get(index)
+            .ok_or_else(|| SessionError::Internal {
+                reason: "the angles of a chunk were not made".to_owned(),
+            })
     }
 
     /// Cosines and sines of each position's angles, `half` of them; a pair that does not rotate has an angle of 0.
@@ -106,10 +152,21 @@ impl QueryMoments {
         angles.map(both).unzip()
     }
 
-    /// Brings the sums to the processor, once the whole prompt was taken in.
+    /// Brings the sums to the processor, once the whole prompt was taken in: those of all layers together.
     pub(super) fn bring(&mut self) -> Result<(), SessionError> {
-        for (sum, products) in self.sums.iter_mut().flatten() {
-            (*sum, *products) = (on_cpu(sum)?, on_cpu(products)?);
+        self.tables.clear();
+        let (sums, products): (Vec<_>, Vec<_>) = self.sums.iter().flatten().cloned().unzip();
+        let [Some(first), ..] = self.sums.as_slice() else {
+            return Ok(());
+        };
+        if first.0.device().is_cpu() {
+            return Ok(());
+        }
+        let [sums, products] = [sums, products].map(|all| on_cpu(&Tensor::stack(&all, 0)?));
+        let (sums, products) = (sums?, products?);
+        let kept = self.sums.iter_mut().flatten().enumerate();
+        for (index, of_layer) in kept {
+            *of_layer = (sums.get(index)?, products.get(index)?);
         }
         Ok(())
     }
@@ -186,7 +243,7 @@ mod tests {
             assert_eq!(moments.rows(), 7);
             (moments.head(0, 1).unwrap(), moments)
         };
-        let (whole, moments) = of_chunks(&[0, 10]);
+        let (whole, mut moments) = of_chunks(&[0, 10]);
         let (parts, _) = of_chunks(&[0, 2, 5, 10]);
         let kept = queries.narrow(1, 3, 7).unwrap();
         let plain = moments.without_rotation(0, &kept, 3).unwrap();

@@ -15,9 +15,9 @@ use super::{Observe, Observed, Run, Window, WindowOptions};
 use crate::SessionError;
 use crate::attention_rows::PromptKeys;
 use crate::footprint::{Memory, RunShape, WindowMemory};
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, on_cpu};
 use crate::observation::{ScoreKind, TokenScores};
-use crate::prefill::{HeadMoments, Needs, Prefilled};
+use crate::prefill::{HeadMoments, Needs, Prefilled, QueryMoments};
 
 /// Sinks of kvpress, left out of the statistics and always kept.
 const PUBLISHED_SINKS: usize = 4;
@@ -80,6 +80,22 @@ impl ExpectedAttention {
                 MeanRotation::behind(&frequencies, prompt_tokens, self.future)
             })
             .collect();
+        let scores = match keys.are_scored_there() {
+            true => self.scores_there(prefilled, keys, moments, &rotations)?,
+            false => self.scores_of_groups(config, prefilled, keys, moments, &rotations)?,
+        };
+        Ok(Tensor::from_vec(scores, shape, &Device::Cpu)?)
+    }
+
+    /// On the processor, the groups of heads at the same time.
+    fn scores_of_groups(
+        &self,
+        config: &ModelConfig,
+        prefilled: &Prefilled,
+        keys: &PromptKeys,
+        moments: &QueryMoments,
+        rotations: &[MeanRotation],
+    ) -> Result<Vec<f32>, SessionError> {
         let groups = rotations
             .par_iter()
             .enumerate()
@@ -89,22 +105,47 @@ impl ExpectedAttention {
             });
         let groups = groups
             .map(|(layer, kv_head, rotation)| {
-                let values = prefilled.values(layer)?.get(kv_head)?;
-                let norms = values.to_dtype(DType::F32)?.sqr()?.sum(D::Minus1)?.sqrt()?;
-                let norms = norms.to_vec1()?;
+                let norms = norms(&prefilled.values(layer)?.get(kv_head)?)?.to_vec1()?;
                 let group = keys.group_size()?;
                 let group_keys = keys.layer(layer)?.get(kv_head)?.to_dtype(DType::F64)?;
-                let mut scores = Vec::with_capacity(group * prompt_tokens);
+                let mut scores = Vec::with_capacity(group * prefilled.prompt_tokens());
                 for head in kv_head * group..(kv_head + 1) * group {
                     keys.check_cancel()?;
-                    let moments = moments.head(layer, head)?;
-                    let logits = expected_logits(&group_keys, moments, rotation)?;
+                    let future = rotation.of(moments.head(layer, head)?);
+                    let logits = expected_logits(&group_keys, future)?;
                     scores.extend(self.with_values(&logits, &norms));
                 }
                 Ok(scores)
             })
             .collect::<Result<Vec<Vec<f32>>, SessionError>>()?;
-        Ok(Tensor::from_vec(groups.concat(), shape, &Device::Cpu)?)
+        Ok(groups.concat())
+    }
+
+    /// Where the keys are, a layer at a time: its logits and its values' norms come back.
+    fn scores_there(
+        &self,
+        prefilled: &Prefilled,
+        keys: &PromptKeys,
+        moments: &QueryMoments,
+        rotations: &[MeanRotation],
+    ) -> Result<Vec<f32>, SessionError> {
+        let group = keys.group_size()?;
+        let mut scores = Vec::new();
+        for (layer, rotation) in rotations.iter().enumerate() {
+            keys.check_cancel()?;
+            let heads = 0..group * keys.shape().1;
+            let heads = heads.map(|head| Ok(rotation.of(moments.head(layer, head)?)));
+            let heads = heads.collect::<Result<Vec<_>, SessionError>>()?;
+            let norms = on_cpu(&norms(&prefilled.values(layer)?)?)?.to_vec2()?;
+            let logits = expected_logits_there(keys.layer(layer)?, &heads)?;
+            let by_head = norms
+                .iter()
+                .flat_map(|norms| std::iter::repeat_n(norms, group));
+            for (logits, norms) in logits.iter().zip(by_head) {
+                scores.extend(self.with_values(logits, norms));
+            }
+        }
+        Ok(scores)
     }
 
     /// Softmax over all tokens but the sinks, times the values' norms.
@@ -122,25 +163,50 @@ impl ExpectedAttention {
     }
 }
 
+/// Euclidean norms over the last dimension, in single precision.
+fn norms(values: &Tensor) -> Result<Tensor, SessionError> {
+    let squares = values.to_dtype(DType::F32)?.sqr()?;
+    Ok(squares.sum(D::Minus1)?.sqrt()?)
+}
+
 /// Logarithm of the expected exponential of a future query's logit on each prompt key, `[T]`; keys `[T, D]`, f64.
-fn expected_logits(
-    keys: &Tensor,
-    moments: HeadMoments,
-    rotation: &MeanRotation,
-) -> Result<Vec<f64>, SessionError> {
+fn expected_logits(keys: &Tensor, future: HeadMoments) -> Result<Vec<f64>, SessionError> {
     let head_dim = keys.dim(1)?;
-    let (mut mean, mut covariance) = (moments.mean, moments.covariance);
-    rotation.apply(&mut mean);
-    // R S RT: rotate every row, then every column
-    for row in &mut covariance {
-        rotation.apply(row);
-    }
-    rotation.apply_to_columns(&mut covariance);
-    let mean = Tensor::from_vec(mean, (head_dim, 1), &Device::Cpu)?;
-    let covariance = Tensor::from_vec(covariance.concat(), (head_dim, head_dim), &Device::Cpu)?;
+    let mean = Tensor::from_vec(future.mean, (head_dim, 1), &Device::Cpu)?;
+    let covariance = future.covariance.concat();
+    let covariance = Tensor::from_vec(covariance, (head_dim, head_dim), &Device::Cpu)?;
     let linear = (keys.matmul(&mean)?.squeeze(1)? / (head_dim as f64).sqrt())?;
     let quadratic = (keys.matmul(&covariance)? * keys)?.sum(D::Minus1)?;
     Ok((linear + (quadratic / (2 * head_dim) as f64)?)?.to_vec1()?)
+}
+
+/// The same for all H heads of a layer, `[H][T]`, where its keys `[G, T, D]` are.
+fn expected_logits_there(
+    keys: &Tensor,
+    futures: &[HeadMoments],
+) -> Result<Vec<Vec<f64>>, SessionError> {
+    let (kv_heads, tokens, head_dim) = keys.dims3()?;
+    let group = futures.len() / kv_heads.max(1);
+    let keys = match keys.device() {
+        // Apple's GPUs have no double precision
+        Device::Metal(_) => on_cpu(keys)?,
+        _ => keys.clone(),
+    };
+    let keys = keys.to_dtype(DType::F64)?;
+    let each = futures.iter();
+    let means: Vec<f64> = each.clone().flat_map(|head| head.mean.clone()).collect();
+    let covariances: Vec<f64> = each.flat_map(|head| head.covariance.concat()).collect();
+    let means = Tensor::from_vec(means, (kv_heads, group, head_dim), keys.device())?;
+    let shape = (kv_heads, group, head_dim, head_dim);
+    let covariances = Tensor::from_vec(covariances, shape, keys.device())?;
+    let linear = (means.matmul(&keys.transpose(1, 2)?)? / (head_dim as f64).sqrt())?;
+    let quadratic = (0..group).map(|head| {
+        let covariances = covariances.narrow(1, head, 1)?.squeeze(1)?.contiguous()?;
+        (keys.matmul(&covariances)? * &keys)?.sum(D::Minus1)
+    });
+    let quadratic = Tensor::stack(&quadratic.collect::<Result<Vec<_>, _>>()?, 1)?;
+    let logits = (linear + (quadratic / (2 * head_dim) as f64)?)?;
+    Ok(on_cpu(&logits.reshape((kv_heads * group, tokens))?)?.to_vec2()?)
 }
 
 impl MeanRotation {
@@ -156,6 +222,18 @@ impl MeanRotation {
             cos: frequencies.iter().map(|&f| mean(f32::cos, f)).collect(),
             sin: frequencies.iter().map(|&f| mean(f32::sin, f)).collect(),
         }
+    }
+
+    /// The moments of queries that stand behind the prompt: R mu and R S RT.
+    fn of(&self, moments: HeadMoments) -> HeadMoments {
+        let (mut mean, mut covariance) = (moments.mean, moments.covariance);
+        self.apply(&mut mean);
+        // every row, then every column
+        for row in &mut covariance {
+            self.apply(row);
+        }
+        self.apply_to_columns(&mut covariance);
+        HeadMoments { mean, covariance }
     }
 
     /// Pairs are (i, i + D / 2).
@@ -190,13 +268,16 @@ impl Observe for ExpectedAttention {
         let config = run.config;
         let double = DType::F64.size_in_bytes() as f64;
         let (tokens, width) = (run.prompt_tokens as f64, config.head_dim as f64);
-        // on every thread: the keys, their products with the covariance, and those with the keys; and the
-        // covariance, as a tensor and as rows
+        // on every thread, or on a GPU for all heads of a layer: the keys, their products with the covariance, and those
+        // with the keys; and the covariance, as a tensor and as rows
         let products = 3.0 * tokens * width * double;
         let moments = 2.0 * width * width * double;
-        let threads = Memory::on_host(run.threads as f64 * (products + moments));
+        let groups = match run.on_gpu {
+            true => run.beside_the_model(config.kv_heads as f64 * products),
+            false => Memory::on_host(run.threads as f64 * (products + moments)),
+        };
         let scores = Memory::on_host(2.0 * run.scores(config.query_heads));
-        Ok(run.observed_by_scores(config.query_heads, run.copied_keys() + threads + scores))
+        Ok(run.observed_by_scores(config.query_heads, groups + scores))
     }
 
     fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {

@@ -7,7 +7,7 @@ use candle_core::{D, DType, Tensor};
 
 use super::{Observe, Observed, Run, Window, WindowOptions};
 use crate::SessionError;
-use crate::footprint::{Memory, RunShape, WindowMemory};
+use crate::footprint::{RunShape, WindowMemory};
 use crate::observation::{ScoreKind, TokenScores};
 
 /// Minus the norm of the key.
@@ -28,8 +28,8 @@ impl Observe for KeyNorm {
         } else {
             2.0
         };
-        let squares = Memory::on_host(copies * single_precision / run.config.layers as f64);
-        Ok(run.observed_by_scores(run.config.kv_heads, run.copied_keys() + squares))
+        let squares = run.beside_the_model(copies * single_precision / run.config.layers as f64);
+        Ok(run.observed_by_scores(run.config.kv_heads, squares))
     }
 
     fn observe(&self, run: &mut Run<'_>) -> Result<Observed, SessionError> {

@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
         self.prefilled.prompt_tokens()
     }
 
-    /// The prompt's keys, on the CPU; work on them ends with the run's cancel flag.
+    /// The prompt's keys, where they are; work on them ends with the run's cancel flag.
     ///
     /// # Errors
     /// [`SessionError::Tensor`] if the device fails.

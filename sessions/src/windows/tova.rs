@@ -38,11 +38,9 @@ impl Observe for Tova {
         let mut means = Vec::with_capacity(config.layers * prompt_tokens);
         for layer in 0..config.layers {
             let mut sums = vec![0.0_f64; prompt_tokens];
-            for kv_head in 0..config.kv_heads {
-                for weights in keys.attention_rows(&last, layer, kv_head)? {
-                    for (sum, weight) in sums.iter_mut().zip(weights) {
-                        *sum += f64::from(weight);
-                    }
+            for weights in keys.layer_attention_rows(&last, layer)? {
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum += f64::from(weight);
                 }
             }
             let heads = config.query_heads as f64;

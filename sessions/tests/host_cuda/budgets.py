@@ -17,22 +17,27 @@ PROGRAM, OUT = sys.argv[1], Path(sys.argv[2])
 LAYERS = 4  # of the built-in model
 CHUNK = 512  # tokens of a prefill chunk
 STEP_LAUNCHES = 35 * LAYERS  # of a decode step, that keeps its queries
+CHUNK_COPIES = 12 * LAYERS  # to the device, of a prefill chunk: most say how a tensor lies in memory, in a few bytes
 
 
-def capture(dtype, length, decode, windows):
-    """Counts of a capture of one prompt of some `length` tokens, and how many it has."""
+def capture(dtype, length, decode, windows, keep="keys"):
+    """Counts of a capture of one prompt of some `length` tokens, and the session's manifest."""
     session, counts = OUT / "budget.kvlens", OUT / "budget-counts.json"
     shutil.rmtree(session, ignore_errors=True)
     data = f"facts:length={length},samples=1,seed=5"
     command = [PROGRAM, "capture", "--model", "demo", "--data", data, "--windows", *windows.split()]
     command += ["--decode", str(decode), "--ignore-eos", "--device", "cuda", "--dtype", dtype]
-    command += ["--out", str(session)]
+    command += ["--keep", keep, "--out", str(session)]
     environment = {**os.environ, "HOST_CUDA_COUNTS": str(counts)}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True)
     if ran.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{ran.stderr}")
     manifest = json.loads((session / "manifest.json").read_text())
-    return json.loads(counts.read_text()), manifest["samples"][0]["prompt_tokens"]
+    return json.loads(counts.read_text()), manifest
+
+
+def tokens_of(manifest):
+    return manifest["samples"][0]["prompt_tokens"]
 
 
 def flat(counts):
@@ -53,17 +58,26 @@ def per(more, fewer, count):
 
 
 def step(dtype, length):
-    few, tokens = capture(dtype, length, 4, "last:8")
+    few, manifest = capture(dtype, length, 4, "last:8")
     many, _ = capture(dtype, length, 12, "last:8")
-    return per(flat(many), flat(few), 8), few, tokens
+    return per(flat(many), flat(few), 8), few, tokens_of(manifest)
 
 
 def chunk(dtype, length, short, few):
     """Against a capture of `few` tokens that counted `short`."""
-    long, many = capture(dtype, length, 4, "last:8")
-    more = per(flat(long), flat(short), 1)
+    long, manifest = capture(dtype, length, 4, "last:8")
+    many, more = tokens_of(manifest), per(flat(long), flat(short), 1)
     chunks = -(-many // CHUNK) - -(-few // CHUNK)
     return {name: count / chunks for name, count in more.items()}, more["to_host_bytes"] / (many - few)
+
+
+def scores_alone(windows):
+    """Bytes that a further prompt token brings to the host where scores are kept and no keys, with the counts of the longer
+    capture, its tokens and its shape."""
+    (short, few), (long, many) = (capture("f32", length, 4, windows, "scores") for length in (128, 450))
+    further = tokens_of(many) - tokens_of(few)
+    more = (long["to_host"]["bytes"] - short["to_host"]["bytes"]) / further
+    return more, flat(long), tokens_of(many), many["shape"]
 
 
 def main():
@@ -84,6 +98,8 @@ def main():
     every, _ = capture("f32", 450, 4, "all")
     row(f"a capture of {long_tokens} tokens, last:8", flat(whole))
     row(f"a capture of {long_tokens} tokens, all windows", flat(every))
+    token_bytes, scored, tokens, shape = scores_alone("last:8")
+    row(f"a capture of {tokens} tokens, last:8, that keeps scores", scored)
     if long["to_device_bytes"] > short["to_device_bytes"]:
         failed.append("a step behind a longer prompt sends more bytes to the device")
     # the queries of a step are brought with the others' at the end, and are no more behind a longer prompt
@@ -97,6 +113,14 @@ def main():
             failed.append(f"a step takes {step_counts['launches']} launches")
         if step_counts["events"] > 0:
             failed.append("events are tracked")
+    if of_chunk["to_device"] > CHUNK_COPIES:
+        failed.append(f"a prefill chunk sends {of_chunk['to_device']} copies")
+    # where scores are kept, a token brings one number of each query head for the decode stage and one for the window
+    heads = shape["layers"] * shape["query_heads"]
+    keys = shape["layers"] * shape["kv_heads"] * shape["head_dim"] * 4
+    print(f"with --keep scores a token brings {token_bytes:,.0f} bytes; its keys have {keys:,}", file=sys.stderr)
+    if token_bytes > 2 * heads * 4:
+        failed.append(f"a token whose keys are not kept brings {token_bytes} bytes, its scores have {2 * heads * 4}")
     # keys are brought once, whichever and how many windows ask for them
     if flat(every)["to_host_bytes"] - flat(whole)["to_host_bytes"] >= key_bytes * long_tokens:
         failed.append("with all windows as many bytes more come back as keys that cross once more")

@@ -1,7 +1,8 @@
 #!/bin/sh
 # nvcc for a build that is to run on the host-backed driver: as it is, but for candle's kernels of quantised matrices and
 # of experts. They reach the card past the driver's functions, through CUDA's runtime, take most of a build's time, and do
-# not run on the host; functions that end the program stand in for them.
+# not run on the host; functions that end the program stand in for them. Of the others the driver reads the names of the
+# entries and no instruction, so they are not optimised.
 #
 # KVLENS_NVCC names the real one.
 
@@ -24,7 +25,7 @@ stand_ins() {
 }
 
 case $source in
-'') exec "$KVLENS_NVCC" "$@" ;;
+'') exec "$KVLENS_NVCC" "$@" -Xcicc -O0 ;;
 # all of them once, and no second time
 *mmvq_gguf.cu) stand_ins | cc -fPIC -c -x c - -o "$output" ;;
 *) cc -fPIC -c -x c /dev/null -o "$output" ;;

@@ -444,3 +444,60 @@ fn a_raised_flag_ends_the_hashing_of_weights() {
         Some(kvlens_sessions::SessionError::Cancelled)
     ));
 }
+
+/// An overflow in the last layer: whatever token came of it would be none that the model chose.
+#[test]
+fn logits_that_are_not_finite_fail_the_sample_and_are_no_token() {
+    let copy = Copy::of(PLAIN);
+    let path = copy.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let table: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+    let output = &table["lm_head.weight"];
+    assert_eq!(output["dtype"], "F32");
+    let start = header + output["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[start..start + 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let source = ModelSource::Folder(copy.path());
+    let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
+    let mut sample = demo_samples("demo:length=512,samples=1").remove(0);
+    sample.prompt = "The old clerk counted three blue boxes.".to_owned();
+    let out = copy.path().join("a.kvlens");
+    let plan = plan(&["last:8"], 4);
+    let samples = std::slice::from_ref(&sample);
+    let summary = run_capture(&plan, &model, samples, &out, StartMode::New, None).unwrap();
+    assert_eq!((summary.finished, summary.failed), (0, 1));
+    let session = kvlens_sessions::Session::open(&out).unwrap();
+    let said = format!("{:?}", session.manifest().samples[0].state);
+    assert!(said.contains("logit") && said.contains("finite"), "{said}");
+}
+
+/// Whoever opens a pipe waits for somebody who writes into it.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_a_model_folder_is_refused_and_not_waited_for() {
+    for name in [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+        "chat_template.jinja",
+        "model.safetensors",
+    ] {
+        let copy = Copy::of(PLAIN);
+        copy.remove(name);
+        let path = copy.path().join(name);
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let source = ModelSource::Folder(copy.path());
+        let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32);
+        let read = model.and_then(|model| {
+            model.encode_prompt(
+                "What?",
+                Some(&kvlens_sessions::model::ChatVariables::default()),
+            )
+        });
+        let said = read.err().map(|error| error.to_string());
+        assert!(said.is_some_and(|said| said.contains(name)), "{name}");
+    }
+}

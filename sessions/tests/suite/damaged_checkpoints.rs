@@ -8,10 +8,9 @@ use std::path::Path;
 
 use candle_core::quantized::gguf_file::Content;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 use crate::common::fixtures;
+use crate::damage::{Numbers, damaged, times};
 
 /// Two families whose configurations have many fields between them.
 const NAMES: [&str; 2] = ["qwen2-yarn-mscale-v5config", "smollm3-norope-tied"];
@@ -23,22 +22,14 @@ const FILES: [&str; 4] = [
     "model.safetensors",
 ];
 
-/// Of each file of each checkpoint. `KVLENS_DAMAGED_CASES` makes more of them, by hand.
+/// Of each file of each checkpoint.
 const CASES: u64 = 60;
-
-fn cases() -> u64 {
-    let more = std::env::var("KVLENS_DAMAGED_CASES").ok();
-    more.and_then(|more| more.parse().ok()).unwrap_or(CASES)
-}
 
 /// What a loader may reserve of address space, in KiB: far above what these models and the threads of the
 /// other tests need, far below what any number of ten digits would ask for.
 const MOST_RESERVED_KIB: u64 = 8 << 20;
 
-/// Bytes of JSON that make other values of what is there.
-const REPLACEMENTS: &[u8] = b"0919-e.\"[]{},:nut \xff\x00";
-
-/// How many bytes at the front of a file are damaged: of the weights only the header, as numbers may be any.
+/// How many bytes at the front of a file are damaged most: of the weights the header, as numbers may be any.
 fn header(file: &str, bytes: &[u8]) -> usize {
     match (file, bytes.first_chunk::<8>()) {
         ("model.safetensors", Some(length)) => 8 + u64::from_le_bytes(*length) as usize,
@@ -48,23 +39,6 @@ fn header(file: &str, bytes: &[u8]) -> usize {
                 .tensor_data_offset as usize
         }
         _ => bytes.len(),
-    }
-}
-
-/// A few flipped bits, replaced or doubled bytes, or an early end.
-fn damage(bytes: &mut Vec<u8>, within: usize, rng: &mut ChaCha8Rng) {
-    let kind = rng.random_range(0..5);
-    if kind == 0 {
-        bytes.truncate(rng.random_range(0..bytes.len()));
-        return;
-    }
-    for _ in 0..rng.random_range(1..=4) {
-        let place = rng.random_range(0..within.min(bytes.len()));
-        match kind {
-            1 | 2 => bytes[place] ^= 1 << rng.random_range(0..8),
-            3 => bytes[place] = REPLACEMENTS[rng.random_range(0..REPLACEMENTS.len())],
-            _ => bytes.insert(place, bytes[place]),
-        }
     }
 }
 
@@ -119,7 +93,7 @@ fn random_damage_is_refused_or_harmless() {
         }
         let source = ModelSource::Folder(folder.path().to_owned());
         for file in FILES {
-            damaged.try_file(&source, &folder.path().join(file), file, cases());
+            damaged.try_file(&source, &folder.path().join(file), file, CASES);
         }
         assert_eq!(outcome(&source), Outcome::Ran, "the undamaged {name}");
     }
@@ -135,7 +109,7 @@ fn random_damage_of_gguf_files_is_refused_or_harmless() {
         let path = folder.path().join("model.gguf");
         std::fs::copy(fixtures().join(format!("gguf/{name}.gguf")), &path).unwrap();
         let source = ModelSource::from(path.clone());
-        damaged.try_file(&source, &path, "model.gguf", 4 * cases());
+        damaged.try_file(&source, &path, "model.gguf", 4 * CASES);
         assert_eq!(outcome(&source), Outcome::Ran, "the undamaged {name}");
     }
     damaged.assert_harmless();
@@ -163,10 +137,8 @@ impl Damaged {
     fn try_file(&mut self, source: &ModelSource, path: &Path, file: &str, cases: u64) {
         let whole = std::fs::read(path).unwrap();
         let header = header(file, &whole);
-        for seed in 0..cases {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let mut bytes = whole.clone();
-            damage(&mut bytes, header, &mut rng);
+        for seed in 0..cases * times() {
+            let bytes = damaged(&whole, header, &mut Numbers::of(seed));
             std::fs::write(path, bytes).unwrap();
             match outcome(source) {
                 Outcome::Ran => self.ran += 1,

@@ -7,6 +7,8 @@
 
 mod bad_checkpoints;
 mod common;
+#[path = "../../../datasets/tests/checked/damage.rs"]
+mod damage;
 mod damaged_checkpoints;
 mod decode_keys;
 mod demo_model;
@@ -24,6 +26,8 @@ mod modules;
 mod mutations;
 mod packed_sessions;
 mod parity;
+#[path = "../readers/mod.rs"]
+mod readers;
 mod real_folders;
 mod sample_reads;
 mod score_files;

@@ -5,86 +5,22 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use kvlens_sessions::model::{ChatVariables, DeviceChoice, DtypeChoice, Model, ModelSource};
-use kvlens_sessions::windows::parse_window;
 use kvlens_sessions::{CancelFlag, CapturePlan, Keep, Session, Shrink, StartMode, pack, unpack};
 use sha2::{Digest as _, Sha256};
 
-use crate::common::{
-    demo_model, demo_samples, fixtures, micro_model, micro_prompt, plan, prefill, run_capture,
-    try_observe,
-};
+use crate::common::{demo_model, demo_samples, plan, run_capture};
+use crate::damage::{Numbers, damaged, times};
+use crate::readers;
 
-/// A sequence of numbers by Knuth's MMIX generator; its high bits are used.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % bound.max(1)
-    }
-}
-
-/// What readers stumble over: brackets, signs, lengths far too large.
-const BAD: [&[u8]; 12] = [
-    b"\"",
-    b"{",
-    b"]",
-    b",",
-    b"-1",
-    b"1e999",
-    b"null",
-    b"\xff",
-    b"\0",
-    b"18446744073709551615",
-    b"\xff\xff\xff\xff\xff\xff\xff\x7f",
-    b"\x00\x00\x00\x00\x00\x00\x00\x00",
-];
-
-/// One to four damages, most of them where the headers are.
-fn damaged(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for _ in 0..=numbers.below(4) {
-        let front = match numbers.below(4) {
-            0 => bytes.len() + 1,
-            _ => (bytes.len() + 1).min(4096),
-        };
-        let at = numbers.below(front);
-        match numbers.below(5) {
-            0 => bytes.truncate(at),
-            1 => {
-                let end = (at + numbers.below(12)).min(bytes.len());
-                bytes.drain(at..end);
-            }
-            2 => {
-                let end = (at + numbers.below(60)).min(bytes.len());
-                let copy = bytes[at..end].to_vec();
-                bytes.splice(at..at, copy);
-            }
-            3 if at < bytes.len() => bytes[at] ^= 1 << numbers.below(8),
-            _ => {
-                let bad = BAD[numbers.below(BAD.len())];
-                let end = (at + bad.len()).min(bytes.len());
-                bytes.splice(at..end, bad.iter().copied());
-            }
-        }
-    }
-    bytes
-}
-
-/// A variable that says how many times as many damages are tried, other ones for each number.
-const TIMES: &str = "KVLENS_DAMAGES";
+/// Bytes in which most files here have their headers.
+const HEADER_BYTES: usize = 4096;
 
 /// Writes damaged forms of a file in the place of it, lets each be read, and puts the file back.
-fn with_damages(path: &Path, rounds: usize, mut read: impl FnMut(&[u8])) {
+fn with_damages(path: &Path, rounds: u64, mut read: impl FnMut(&[u8])) {
     let whole = fs::read(path).unwrap();
-    let times: usize = std::env::var(TIMES).map_or(1, |times| times.parse().unwrap());
-    let mut numbers = Numbers(6 + times as u64);
-    for _ in 0..rounds * times {
-        let damaged = damaged(&whole, &mut numbers);
+    let mut numbers = Numbers::of(7);
+    for _ in 0..rounds * times() {
+        let damaged = damaged(&whole, HEADER_BYTES, &mut numbers);
         if damaged != whole {
             fs::write(path, &damaged).unwrap();
             read(&damaged);
@@ -176,57 +112,65 @@ fn no_damage_of_a_journal_makes_a_sample_of_what_is_none() {
     });
 }
 
-#[test]
-fn no_damage_of_a_score_file_ends_the_program() {
-    let folder = tempfile::tempdir().unwrap();
-    let model = micro_model("llama-gqa-untied");
-    let path = folder.path().join("scores.safetensors");
-    fs::copy(fixtures().join("llama-gqa-untied.press.safetensors"), &path).unwrap();
-    let label = format!("file:{},name=press,recent=64", path.display());
-    let scores = || {
-        let window = parse_window(&label.parse().unwrap()).and_then(|window| window.ready(&model));
-        let window = window.map_err(|error| error.to_string())?;
-        let mut prefilled = prefill(&model, &micro_prompt(&model), &[&window]);
-        try_observe(&window, &model, &mut prefilled).map(drop)
-    };
-    scores().unwrap();
-    with_damages(&path, 150, |_| {
-        if let Err(error) = scores() {
-            assert!(!error.to_string().is_empty());
-        }
-    });
+/// Whole files of each reader, and how often each of them is damaged.
+fn wholes() -> Vec<(&'static str, u64, Vec<u8>)> {
+    let seeds = readers::sessions::seeds();
+    let of_package = |path: &str| fs::read(readers::of_package(path)).unwrap();
+    let fixture = |name: &str| of_package(&format!("tests/fixtures/{name}"));
+    let micro = |name: &str| fixture(&format!("llama-gqa-untied/{name}"));
+    vec![
+        ("manifest", 100, seeds.manifest),
+        ("sample", 100, seeds.sample),
+        ("pack", 50, seeds.pack),
+        ("scores", 150, fixture("llama-gqa-untied.press.safetensors")),
+        (
+            "trained",
+            150,
+            of_package("builtin/demo/judge-q.safetensors"),
+        ),
+        (
+            "trained",
+            150,
+            of_package("builtin/demo/lookahead-kv.safetensors"),
+        ),
+        ("gguf", 100, fixture("gguf/qwen2-bias-tied.gguf")),
+        ("gguf", 100, fixture("gguf/sentence-piece.gguf")),
+        ("weights", 150, micro("model.safetensors")),
+        ("config", 150, micro("config.json")),
+        ("generation_config", 150, CONFIG.into()),
+        ("tokenizer", 150, micro("tokenizer.json")),
+        ("tokenizer_config", 150, CONFIG.into()),
+        ("template", 400, TEMPLATE.into()),
+    ]
 }
 
+/// A clock of their own ends templates that go on and on; most of what is damaged needs none.
+const MOST_SECONDS: u64 = 300;
+
+/// What was found by fuzzing once, too: `tests/corpus` has a folder for each reader.
 #[test]
-fn no_damage_of_a_chat_template_ends_the_program_or_goes_on_without_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let to = folder.path().join("model");
-    fs::create_dir(&to).unwrap();
-    let builtin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama-gqa-untied");
-    for entry in fs::read_dir(builtin).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-    let template = to.join("chat_template.jinja");
-    fs::write(&template, TEMPLATE).unwrap();
-    let render = || {
-        let source = ModelSource::Folder(to.clone());
-        let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)?;
-        model.encode_prompt("What?", Some(&ChatVariables::default()))
-    };
-    assert!(!render().unwrap().ids.is_empty());
+fn no_damage_of_a_file_ends_the_program_or_goes_on_without_end() {
     let begin = Instant::now();
-    with_damages(&template, 400, |_| {
-        let _ = render();
-    });
-    // each is ended after some seconds by a clock of its own; most need none of them
-    assert!(begin.elapsed().as_secs() < 120);
-    for name in ["generation_config.json", "tokenizer_config.json"] {
-        fs::write(to.join(name), CONFIG).unwrap();
-        with_damages(&to.join(name), 150, |_| {
-            let _ = render();
-        });
+    let mut numbers = Numbers::of(7);
+    let wholes = wholes();
+    for (name, read) in readers::ALL {
+        let corpus = readers::of_package("tests/corpus").join(name);
+        let mut found: Vec<_> = fs::read_dir(corpus).into_iter().flatten().collect();
+        found.sort_by_key(|entry| entry.as_ref().unwrap().file_name());
+        for entry in found {
+            read(&fs::read(entry.unwrap().path()).unwrap());
+        }
+        let own = wholes.iter().filter(|(of, ..)| *of == name);
+        assert!(own.clone().count() > 0, "{name}");
+        for (_, rounds, whole) in own {
+            assert!(read(whole), "{name}");
+            for _ in 0..rounds * times() {
+                read(&damaged(whole, HEADER_BYTES, &mut numbers));
+            }
+        }
     }
+    fs::remove_dir_all(readers::folder()).unwrap();
+    assert!(begin.elapsed().as_secs() < MOST_SECONDS * times());
 }
 
 /// With what templates of published models are made of.
@@ -239,54 +183,3 @@ const TEMPLATE: &str = "{%- set ns = namespace(n=0) -%}{{ bos_token }}{% for mes
 
 const CONFIG: &str = "{\"bos_token\": {\"content\": \"<s>\", \"lstrip\": false}, \"eos_token_id\": [1, 2], \
     \"add_bos_token\": true, \"chat_template\": [{\"name\": \"default\", \"template\": \"{{ messages }}\"}]}";
-
-#[test]
-fn no_damage_of_a_checkpoint_ends_the_program() {
-    let folder = tempfile::tempdir().unwrap();
-    let (source, to) = (
-        fixtures().join("llama-gqa-untied"),
-        folder.path().join("model"),
-    );
-    fs::create_dir(&to).unwrap();
-    for entry in fs::read_dir(source).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-    let load =
-        |source: ModelSource| Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32).map(drop);
-    load(ModelSource::Folder(to.clone())).unwrap();
-    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
-        with_damages(&to.join(name), 150, |_| {
-            if let Err(error) = load(ModelSource::Folder(to.clone())) {
-                assert!(!error.to_string().is_empty());
-            }
-        });
-    }
-    let gguf = folder.path().join("a.gguf");
-    fs::copy(fixtures().join("gguf/qwen2-bias-tied.gguf"), &gguf).unwrap();
-    with_damages(&gguf, 200, |_| {
-        let _ = load(ModelSource::Gguf(gguf.clone()));
-    });
-}
-
-#[test]
-fn no_damage_of_a_trained_window_ends_the_program() {
-    let folder = tempfile::tempdir().unwrap();
-    let model = demo_model();
-    let builtin = Path::new(env!("CARGO_MANIFEST_DIR")).join("builtin/demo");
-    for (kind, file) in [
-        ("judge-q", "judge-q.safetensors"),
-        ("lookahead-kv", "lookahead-kv.safetensors"),
-    ] {
-        let path = folder.path().join(file);
-        fs::copy(builtin.join(file), &path).unwrap();
-        let label = format!("{kind}:file={}", path.display());
-        let ready = || {
-            parse_window(&label.parse().unwrap()).and_then(|window| window.ready(&model).map(drop))
-        };
-        ready().unwrap();
-        with_damages(&path, 150, |_| {
-            let _ = ready();
-        });
-    }
-}

@@ -18,6 +18,7 @@ mod half_precision;
 mod long_rope;
 #[path = "../suite/parity.rs"]
 mod parity;
+mod scores_there;
 #[path = "../suite/sessions_on_disk.rs"]
 mod sessions_on_disk;
 #[path = "../suite/structure.rs"]

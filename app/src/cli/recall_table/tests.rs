@@ -6,6 +6,7 @@ use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
 use kvlens_analysis::comparison::{BudgetCurves, Comparison, HeadComparison};
 
 use super::*;
+use crate::jobs::left_out::LeftOut;
 use crate::jobs::measure::CostSummary;
 use crate::measurement::MeasureOptions;
 
@@ -96,6 +97,7 @@ fn nothing(compare: Compare) -> Measured {
         decode: collection(),
         costs: CostSummary::default(),
         while_decoding: Vec::new(),
+        left_out: LeftOut::default(),
     }
 }
 

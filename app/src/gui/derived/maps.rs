@@ -91,6 +91,21 @@ pub fn is_tie(winner: &HeadWinner) -> bool {
     winner.runner_up.is_some() && winner.margin == 0.0
 }
 
+/// Scales of differences, which step so that they stay while a budget is moved a little.
+const DIFFERENCE_SCALES: [f64; 4] = [0.1, 0.2, 0.5, 1.0];
+
+/// The number that has the strongest colour: of differences the least of some round ones that none of them passes, because
+/// they are small where both windows are good.
+fn strongest(values: &[f64], is_difference: bool) -> f64 {
+    if !is_difference {
+        return 1.0;
+    }
+    let defined = values.iter().filter(|value| !value.is_nan());
+    let largest = defined.fold(0.0, |most, value| value.abs().max(most));
+    let holds = |scale: &f64| largest <= *scale;
+    DIFFERENCE_SCALES.into_iter().find(holds).unwrap_or(largest)
+}
+
 /// One window of the sample on show, less another one if there is one.
 pub(super) fn sample_map(
     info: &SessionInfo,
@@ -112,7 +127,7 @@ pub(super) fn sample_map(
     HeadMap {
         title: title(&window.label, minus.map(|minus| minus.label.as_str())),
         number: HeadNumber::Metric(metric),
-        highest: minus.map_or(1.0, |_| widest(&values)),
+        highest: strongest(&values, minus.is_some()),
         layers: window.comparison.layers,
         heads,
         ceilings: ceiling.map_or_else(Vec::new, |it| it.metric_map(metric, budget_index)),
@@ -176,14 +191,6 @@ fn title(window: &str, minus: Option<&str>) -> String {
     }
 }
 
-/// Where the scale of differences ends: at the largest of them, rounded up to a twentieth. On a scale to 1 most maps would
-/// be one colour.
-fn widest(values: &[f64]) -> f64 {
-    let defined = values.iter().filter(|value| value.is_finite());
-    let largest = defined.fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    ((largest * 20.0 - 1e-9).ceil() / 20.0).max(0.05)
-}
-
 /// The same over all samples; none for a window that they do not have.
 pub(super) fn session_map(
     maps: &SessionMaps,
@@ -210,7 +217,7 @@ pub(super) fn session_map(
     Some(HeadMap {
         title: title(window, minus),
         number: HeadNumber::Metric(maps.key.gathered.metric),
-        highest: minus.map_or(1.0, |_| widest(&values)),
+        highest: strongest(&values, minus.is_some()),
         layers,
         heads,
         query_heads_per_cell: 1,
@@ -238,7 +245,7 @@ pub(super) fn between(main: &HeadMap, beside: &HeadMap, version: u64) -> Option<
     same.then(|| HeadMap {
         title: format!("{}, A − B", main.title),
         difference: true,
-        highest: widest(&values),
+        highest: strongest(&values, true),
         values,
         ceilings: Vec::new(),
         rankable_tokens: Vec::new(),
@@ -295,13 +302,15 @@ pub(super) fn session_winners(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::strongest;
 
     #[test]
-    fn the_scale_of_differences_ends_at_the_largest() {
-        assert_eq!(widest(&[0.31, -0.12, f64::NAN]), 0.35);
-        assert_eq!(widest(&[-0.5, 0.2]), 0.5);
-        assert_eq!(widest(&[0.0, f64::NAN]), 0.05);
-        assert_eq!(widest(&[1.7]), 1.7);
+    fn a_difference_has_the_least_round_scale_that_holds_it() {
+        assert_eq!(strongest(&[0.03, -0.15, f64::NAN], true), 0.2);
+        assert_eq!(strongest(&[0.0, 0.0], true), 0.1);
+        assert_eq!(strongest(&[-0.5], true), 0.5);
+        // a metric without an upper bound
+        assert_eq!(strongest(&[-3.5, 1.0], true), 3.5);
+        assert_eq!(strongest(&[0.03], false), 1.0);
     }
 }

@@ -13,6 +13,7 @@ use crate::gui::questions::Answers;
 use crate::gui::questions::session_curves::{SessionCurves, SessionCurvesKey};
 use crate::gui::state::{Choices, CurvesOver};
 use crate::jobs::SEED;
+use crate::jobs::left_out::LeftOut;
 
 /// A metric of every window over samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct OverSamples {
     pub samples: usize,
     /// Samples that were looked at, and those that there are.
     pub looked_at: [usize; 2],
+    /// Samples of the session that could not be read or measured.
+    pub left_out: LeftOut,
     /// The windows, and chance where the metric is recall.
     pub curves: Vec<CurveOverSamples>,
 }
@@ -171,6 +174,7 @@ fn over_samples(
         metric,
         samples: labels.iter().map(|label| most(label)).max().unwrap_or(0) as usize,
         looked_at: [curves.looked_at, curves.key.samples],
+        left_out: curves.left_out.clone(),
         curves: labels.iter().enumerate().map(curve).collect(),
     }
 }

@@ -13,7 +13,7 @@ use super::{Event, ReadRequest, Reporter, Serve};
 use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::compare_samples::Gathered;
-use crate::gui::data::{SessionInfo, Slot};
+use crate::gui::data::{Progress, SessionInfo, Slot};
 use crate::gui::prompt_preview::PromptPreview;
 use crate::gui::questions::Answer;
 use crate::gui::state::HeadAddress;
@@ -21,6 +21,7 @@ use crate::gui::{export, questions};
 use crate::jobs::estimate::{self, Estimated};
 use crate::jobs::failure::is_cancelled;
 use crate::jobs::prompts::Beginning;
+use crate::jobs::session::session_folder;
 use crate::measurement::MeasureOptions;
 
 /// What stays between two jobs.
@@ -95,7 +96,7 @@ impl Serve for ReadLane {
 }
 
 impl ReadLane {
-    /// Opens a session; says so only when one of its samples could be measured as well, the first that is whole.
+    /// Opens a session, unpacked where it is packed; says so only when one of its samples could be measured as well, the first that is whole.
     fn open(
         &mut self,
         slot: Slot,
@@ -103,7 +104,15 @@ impl ReadLane {
         options: MeasureOptions,
         reporter: &Reporter<'_>,
     ) -> anyhow::Result<()> {
-        let session = reporter.samples.session(path)?;
+        let mut tell = |done, count| {
+            (reporter.progress)(Progress {
+                stage: "Unpack".to_owned(),
+                sample: Some((done + 1, count)),
+                ..Progress::default()
+            });
+        };
+        let folder = session_folder(path, &mut tell, reporter.cancel)?;
+        let session = reporter.samples.session(&folder)?;
         let info = describe(&session);
         let first = first_measured(slot, &session, &info, options, reporter)?;
         if slot == Slot::Main {

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use kvlens_sessions::Stage;
 use kvlens_sessions::hub::DownloadProgress;
 use kvlens_sessions::model::ModelSource;
+use kvlens_sessions::{Session, Stage};
 
 use super::event::Event;
 use super::samples::Samples;
 use crate::gui::data::Progress;
 use crate::gui::questions::Answer;
 use crate::jobs::estimate::Estimate;
+use crate::jobs::failure::is_cancelled;
+use crate::jobs::left_out::LeftOut;
 use crate::jobs::{Cancel, Watch};
 use crate::measurement::StageProgress;
 
@@ -33,6 +35,25 @@ impl Reporter<'_> {
             stage: stage.to_owned(),
             ..Progress::default()
         });
+    }
+
+    /// Goes on without a finished sample of a session that could not be read or measured.
+    ///
+    /// # Errors
+    /// The error itself where the job was stopped, or where no sample of the session is left.
+    pub fn leave_out(
+        &self,
+        left_out: &mut LeftOut,
+        (session, index): (&Session, usize),
+        error: anyhow::Error,
+    ) -> anyhow::Result<()> {
+        if is_cancelled(&error) || left_out.count() + 1 == session.sample_count() {
+            return Err(error);
+        }
+        let said = left_out.add(session, index, &format!("{error:#}"));
+        // the views say it, too, each time that they are made anew
+        (self.event)(Event::Note(said));
+        Ok(())
     }
 
     /// For work that goes head by head: tells how far it is, and stops it when that was asked for.

@@ -33,7 +33,7 @@ pub enum ReadRequest {
     Open {
         /// Where it shall stand.
         slot: Slot,
-        /// The folder.
+        /// The folder, or a packed session.
         path: PathBuf,
         /// How to measure.
         options: MeasureOptions,

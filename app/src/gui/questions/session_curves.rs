@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use kvlens_analysis::{Metric, SampleGroup};
 use kvlens_sessions::windows::final_part;
 use kvlens_sessions::{CapturedSample, Session};
@@ -16,6 +15,7 @@ use crate::gui::lanes::Reporter;
 use crate::gui::state::{Choices, HeadAddress};
 use crate::jobs::figure::curve_budgets;
 use crate::jobs::found_sessions::sample_key;
+use crate::jobs::left_out::LeftOut;
 use crate::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, measure_sample};
 
 /// What the curves are of.
@@ -54,8 +54,10 @@ pub struct SessionCurves {
     pub key: SessionCurvesKey,
     /// In the order of the session.
     pub samples: Vec<Arc<SampleCurves>>,
-    /// Samples that were looked at, with those whose decode stage lacks the oracle's steps.
+    /// Samples that were looked at, with those whose decode stage lacks the oracle's steps and those left out.
     pub looked_at: usize,
+    /// Samples that could not be read or measured.
+    pub left_out: LeftOut,
 }
 
 impl SessionCurves {
@@ -122,10 +124,11 @@ pub(super) fn answer(mut curves: SessionCurves, reporter: &Reporter<'_>) -> anyh
             sample: Some((index + 1, total)),
             ..Progress::default()
         });
-        let captured = reporter.samples.load_to_measure(&session, index)?;
-        let found = sample_curves(&session, &captured, &curves.key);
-        let found = found.with_context(|| format!("sample '{}'", captured.record.id))?;
-        curves.samples.extend(found.map(Arc::new));
+        let captured = reporter.samples.load_to_measure(&session, index);
+        match captured.and_then(|captured| sample_curves(&session, &captured, &curves.key)) {
+            Ok(found) => curves.samples.extend(found.map(Arc::new)),
+            Err(error) => reporter.leave_out(&mut curves.left_out, (&session, index), error)?,
+        }
         curves.looked_at = index + 1;
         reporter.answer(Answer::SessionCurves(Arc::new(curves.clone())));
     }

@@ -9,7 +9,7 @@ use egui::{Id, Ui};
 use kvlens_analysis::Metric;
 
 use super::profile::profile_state_ui;
-use super::question_state::job_error_ui;
+use super::question_state::{job_error_ui, left_out_ui};
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::{Derived, HeadMap};
@@ -154,6 +154,7 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let maps = maps.filter(|maps| maps.key.gathered.is_shown_for(&wanted));
     if let Some(maps) = maps {
         samples_ui(ui, maps);
+        left_out_ui(ui, view, &maps.left_out);
     }
     if view.data.is_comparing_samples() || maps.is_some_and(|maps| maps.is_complete()) {
         return;

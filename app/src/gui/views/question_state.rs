@@ -8,6 +8,7 @@ use crate::gui::command::{Commands, JobCommand};
 use crate::gui::data::Job;
 use crate::gui::lanes::JobKey;
 use crate::gui::questions::QuestionKind;
+use crate::jobs::left_out::{LeftOut, UnreadSample};
 
 /// Room for a plot, below which a reason is not broken into several lines.
 const LITTLE_HEIGHT: f32 = 320.0;
@@ -33,6 +34,19 @@ pub fn job_error_ui(ui: &mut Ui, view: &View<'_>, key: &JobKey) {
             false => ui.label(text),
         };
     }
+}
+
+/// Which samples a view of a whole session is without; why, under the pointer.
+pub fn left_out_ui(ui: &mut Ui, view: &View<'_>, left_out: &LeftOut) {
+    if left_out.count() == 0 {
+        return;
+    }
+    let text = RichText::new(left_out.to_string()).color(view.theme.error);
+    ui.label(text).on_hover_ui(|ui| {
+        for UnreadSample { id, reason } in left_out.named() {
+            ui.label(format!("{id}: {reason}"));
+        }
+    });
 }
 
 /// What stands above a plot that is not whole: progress, or a button that starts the work.

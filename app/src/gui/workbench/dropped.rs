@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use kvlens_sessions::is_packed;
+
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{CaptureCommand, Command, SessionCommand};
 
@@ -34,7 +36,9 @@ pub(super) fn dropped_command(path: &Path, capture: &CaptureSettings) -> Option<
             ..capture.clone()
         })),
         // a damaged session is a session too: opening it says what is wrong with it
-        _ if path.is_dir() => Some(SessionCommand::OpenSession(path.to_owned()).into()),
+        _ if path.is_dir() || is_packed(path) => {
+            Some(SessionCommand::OpenSession(path.to_owned()).into())
+        }
         _ => None,
     }
 }
@@ -57,6 +61,12 @@ mod tests {
         let session = make("run.kvlens", "manifest.json");
         let opened = SessionCommand::OpenSession(session.clone());
         assert_eq!(of(&session), Some(opened.into()));
+        let packed = folder.path().join("run.kvlens.zip");
+        std::fs::write(&packed, b"PK\x03\x04").unwrap();
+        assert_eq!(
+            of(&packed),
+            Some(SessionCommand::OpenSession(packed.clone()).into())
+        );
         let checkpoint = make("llama", "config.json");
         let Some(Command::Capture(CaptureCommand::EditCapture(edited))) = of(&checkpoint) else {
             panic!("a checkpoint is a model");

@@ -19,6 +19,7 @@ use crate::gui::questions::{
 use crate::gui::session_maps::{GatheredKey, SessionMapsKey};
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::Need;
+use crate::jobs::left_out::LeftOut;
 
 /// Long questions that views ask by themselves.
 const OF_THEMSELVES: [QuestionKind; 5] = [
@@ -234,6 +235,7 @@ impl Workbench {
                 key,
                 samples: Vec::new(),
                 looked_at: 0,
+                left_out: LeftOut::default(),
             });
             self.put(Question::SessionCurves(known));
         }

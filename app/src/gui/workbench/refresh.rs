@@ -53,15 +53,15 @@ impl Workbench {
         self.derived.refresh(&self.pool, &main);
         match with_sample(self.data.beside.as_ref()) {
             Some((other, shown_beside)) => {
-                // held against each other are the same windows, also where none was chosen yet
+                // without a choice each would show its own first window, and the two be no pair
                 let choices = Choices {
                     window: self.derived.window.clone(),
                     ..self.settings.choices.clone()
                 };
                 let beside = Wanted {
-                    choices: &choices,
                     info: &other.info,
                     shown: shown_beside,
+                    choices: &choices,
                     all: None,
                     profile: None,
                     ..main

@@ -9,9 +9,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use kvlens_analysis::Budget;
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
 use kvlens_analysis::needle::NeedleGrids;
-use kvlens_analysis::Budget;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 use kvlens_sessions::{Session, StartMode};
 use serde::Serialize;

@@ -22,6 +22,7 @@ use super::budgets::SampleBudgets;
 use super::failure::{Failure, refuse_contradiction, stop_if_cancelled};
 use super::folders::check_can_create;
 use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key, window_labels};
+use super::left_out::LeftOut;
 use super::model_names::ModelNames;
 use super::provenance::Provenance;
 use super::{Cancel, HIT_RATE_BUDGETS, SEED, SampleFacts, Warnings, Watch};
@@ -108,12 +109,15 @@ pub struct Measured {
     pub costs: CostSummary,
     /// How well caches were ranked while they decoded, by group; nothing where it was not asked.
     pub while_decoding: Vec<(SampleGroup, DecodeEvictionMeans)>,
+    /// Samples that are in no table, because their files are missing or damaged.
+    pub left_out: LeftOut,
 }
 
-/// Measures every finished sample and writes the tables.
+/// Measures every finished sample and writes the tables. Samples whose files are missing or damaged are left out, of
+/// which the watch is told.
 ///
 /// # Errors
-/// Bad input; [`Failure::Interrupted`] after a cancel; an unwritable table. The output folder
+/// Bad input; no sample that can be read; [`Failure::Interrupted`] after a cancel; an unwritable table. The output folder
 /// is then as it was.
 pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Measured> {
     refuse_contradiction(&request.options)?;
@@ -141,24 +145,34 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
         needles: NeedleGrids::default(),
         costs: CostSummary::default(),
         while_decoding: WhileDecoding::default(),
+        left_out: LeftOut::default(),
         warnings: Warnings::default(),
         progress: watch,
     };
     let compare = request.options.compare;
     run.warnings
         .of_set_aside(&window_labels(&sessions)?, compare, &*run.progress);
-    let count = sessions.iter().map(Session::sample_count).sum();
+    let count: usize = sessions.iter().map(Session::sample_count).sum();
     let mut done = 0;
     for session in &sessions {
         run.warn_about_session(session);
         for index in 0..session.sample_count() {
             stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
-            let sample = session.open_sample(index)?;
+            done += 1;
+            let sample = match session.open_sample(index) {
+                Ok(sample) => sample,
+                // the last that could have been read
+                Err(error) if run.left_out.count() + 1 == count => return Err(error.into()),
+                Err(error) => {
+                    let said = run.left_out.add(session, index, &error);
+                    run.progress.note(&format!("warning: {said}"));
+                    continue;
+                }
+            };
             let id = sample.header().record.id.clone();
-            run.progress.sample(done, count, &id);
+            run.progress.sample(done - 1, count, &id);
             run.add(session, sample, cancel)
                 .with_context(|| format!("sample '{id}'"))?;
-            done += 1;
         }
     }
     run.finish(cancel)
@@ -186,6 +200,7 @@ struct Run<'a> {
     needles: NeedleGrids,
     costs: CostSummary,
     while_decoding: WhileDecoding,
+    left_out: LeftOut,
     warnings: Warnings,
     progress: &'a mut dyn Watch,
 }
@@ -445,6 +460,7 @@ impl Run<'_> {
             decode: self.decode,
             costs: self.costs,
             while_decoding: self.while_decoding.means,
+            left_out: self.left_out,
         })
     }
 }

@@ -232,7 +232,10 @@ fn put_tables(
         head_tests: false,
         ..measurement(sweep)
     };
-    measure(&request, watch, cancel)?;
+    let measured = measure(&request, watch, cancel)?;
+    if let Some(refusal) = measured.left_out.refusal() {
+        return Err(refusal.into());
+    }
     let said = || format!("the tables cannot be put in place: {}", aside.display());
     for entry in fs::read_dir(&aside).with_context(said)? {
         let entry = entry.with_context(said)?;

@@ -65,6 +65,29 @@ pub fn session() -> &'static Path {
     path
 }
 
+/// A copy of that session, with files that something is done to.
+pub fn damaged_session(folder: &Path, damage: impl Fn(&str, &mut Vec<u8>)) -> PathBuf {
+    let to = folder.join("damaged.kvlens");
+    std::fs::create_dir(&to).unwrap();
+    for entry in std::fs::read_dir(session()).unwrap() {
+        let entry = entry.unwrap();
+        let mut bytes = std::fs::read(entry.path()).unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        damage(&name, &mut bytes);
+        std::fs::write(to.join(name), bytes).unwrap();
+    }
+    to
+}
+
+/// A copy of that session whose first sample has one bit changed.
+pub fn session_with_a_changed_bit(folder: &Path) -> PathBuf {
+    damaged_session(folder, |name, bytes| {
+        if name == "sample-00000.safetensors" {
+            *bytes.last_mut().unwrap() ^= 1;
+        }
+    })
+}
+
 /// Every sample of that session under these windows, for a figure.
 pub fn all_of_it<'a>(windows: &'a [(&'a str, Vec<&'a str>)]) -> FigureOf<'a> {
     FigureOf {

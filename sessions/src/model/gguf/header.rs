@@ -262,6 +262,9 @@ fn refuse_big_endian(front: &[u8], path: &Path) -> Result<(), SessionError> {
     })
 }
 
+/// Of what the parser says; a name in a damaged file has any length.
+const MOST_REASON_LETTERS: usize = 200;
+
 /// candle (0.11) checks lengths and counts against what is left of the bytes, but divides by the header's
 /// alignment and multiplies its numbers as they are.
 fn parse(front: &[u8]) -> Result<Content, String> {
@@ -269,9 +272,12 @@ fn parse(front: &[u8]) -> Result<Content, String> {
         other than F32, F16, BF16, Q4_0 to Q8_0 and Q2_K to Q6_K";
     match unless_it_panics(|| Content::read(&mut Cursor::new(front))) {
         Some(content) => content.map_err(|error| {
-            // where RUST_BACKTRACE is set candle writes one behind its sentence
+            // where RUST_BACKTRACE is set candle writes one behind its sentence; it repeats names, of whatever bytes
             let error = error.to_string();
-            format!("{ADVICE} ({})", error.lines().next().unwrap_or_default())
+            let line = error.lines().next().unwrap_or_default();
+            let letters = line.chars().take(MOST_REASON_LETTERS);
+            let letters: String = letters.filter(|letter| !letter.is_control()).collect();
+            format!("{ADVICE} ({letters})")
         }),
         None => Err(format!("{ADVICE} (its numbers make no sense)")),
     }

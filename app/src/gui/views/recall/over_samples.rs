@@ -14,7 +14,7 @@ use crate::gui::state::CurvesOver;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
 use crate::gui::views::front::Front;
-use crate::gui::views::question_state::{ask_ui, error_ui, job_of};
+use crate::gui::views::question_state::{ask_ui, error_ui, job_of, left_out_ui};
 use crate::gui::widgets::line_plot::{Drawn, PlotCurve};
 use crate::gui::widgets::segmented::segmented;
 
@@ -64,6 +64,7 @@ pub(super) fn state_of_samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut C
         ui.weak(format!(
             "Means over {samples}{so_far}; band: 95 % interval over samples"
         ));
+        left_out_ui(ui, view, &found.left_out);
     }
     if !is_whole {
         error_ui(ui, view, kind);

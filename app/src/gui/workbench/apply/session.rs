@@ -156,7 +156,7 @@ impl Workbench {
     /// What needs a second session goes with it.
     fn close_beside(&mut self) {
         self.data.beside = None;
-        self.settings.choices.let_go_of_beside();
+        self.settings.choices.leave_beside();
     }
 
     fn swap_sessions(&mut self) {

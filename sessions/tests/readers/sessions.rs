@@ -12,6 +12,8 @@ use kvlens_sessions::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::{folder, is_read, of_package};
+
 const MANIFEST: &str = "manifest.json";
 const SAMPLE: &str = "sample-00000.safetensors";
 
@@ -30,39 +32,59 @@ pub struct Seeds {
 /// # Panics
 /// Where that fails.
 pub fn seeds() -> Seeds {
-    let (path, _) = session();
-    let file = crate::folder().join("seed.zip");
+    let whole = whole();
+    let file = folder().join("seed.zip");
     let cancel = CancelFlag::default();
     let keys = Shrink {
         keep: Keep::Keys,
         numbers: None,
     };
-    let session = Session::open(path).unwrap();
+    let session = put(whole.manifest.as_bytes(), &whole.sample);
+    let session = Session::open(session).unwrap();
+    // or what is damaged of it would all be refused at the door
+    session.load_sample(0).unwrap();
     pack(&session, &file, keys, &mut |_, _| {}, &cancel).unwrap();
     Seeds {
-        manifest: unsealed(&fs::read(path.join(MANIFEST)).unwrap()),
-        sample: fs::read(path.join(SAMPLE)).unwrap(),
+        manifest: whole.manifest.clone().into_bytes(),
+        sample: whole.sample.clone(),
         pack: fs::read(file).unwrap(),
     }
 }
 
-/// The session's folder, and the hash of its sample as the manifest has it.
-fn session() -> (&'static Path, &'static str) {
-    static SESSION: OnceLock<(PathBuf, String)> = OnceLock::new();
-    let (path, sha256) = SESSION.get_or_init(|| {
-        let path = crate::folder().join("a.kvlens");
+/// Puts a manifest and a sample in the place of the session's.
+fn put(manifest: &[u8], sample: &[u8]) -> &'static Path {
+    let path = &whole().path;
+    fs::write(path.join(MANIFEST), manifest).unwrap();
+    fs::write(path.join(SAMPLE), sample).unwrap();
+    path
+}
+
+/// The session as it was captured.
+struct Whole {
+    path: PathBuf,
+    /// Without the hash of itself.
+    manifest: String,
+    sample: Vec<u8>,
+}
+
+fn whole() -> &'static Whole {
+    static WHOLE: OnceLock<Whole> = OnceLock::new();
+    WHOLE.get_or_init(|| {
+        let path = folder().join("a.kvlens");
         captured(&path);
-        let sha256 = sha256(&fs::read(path.join(SAMPLE)).unwrap());
-        (path, sha256)
-    });
-    (path, sha256)
+        Whole {
+            manifest: unsealed(&fs::read(path.join(MANIFEST)).unwrap()),
+            sample: fs::read(path.join(SAMPLE)).unwrap(),
+            path,
+        }
+    })
 }
 
 fn captured(path: &Path) {
-    let model = crate::models::whole();
-    let data = crate::folder().join("prompt.txt");
-    let text = crate::models::of_repository("../sessions/tests/fixtures/prompt.txt");
-    fs::create_dir_all(crate::folder()).unwrap();
+    let model = super::models::whole();
+    let data = folder().join("prompt.txt");
+    let text = of_package("tests/fixtures/prompt.txt");
+    fs::create_dir_all(folder()).unwrap();
     fs::copy(text, &data).unwrap();
     let samples = load_with(&[DataSpec::File(data)], &LoadOptions::default()).unwrap();
     let plan = CapturePlan {
@@ -78,7 +100,16 @@ fn captured(path: &Path) {
     };
     let cancel = CancelFlag::default();
     let samples = &samples.samples;
-    capture(&plan, model, samples, path, StartMode::New, &mut |_| {}, &cancel).unwrap();
+    capture(
+        &plan,
+        model,
+        samples,
+        path,
+        StartMode::New,
+        &mut |_| {},
+        &cancel,
+    )
+    .unwrap();
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -86,15 +117,19 @@ fn sha256(bytes: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A manifest without the line that holds the hash of itself, as earlier programs wrote them.
-fn unsealed(manifest: &[u8]) -> Vec<u8> {
+/// A manifest of the version before those that hold their own hash, so that a change of it is read and not only told.
+fn unsealed(manifest: &[u8]) -> String {
     let text = String::from_utf8_lossy(manifest);
-    let lines = text.lines().filter(|line| !line.contains("manifest_sha256"));
-    lines.collect::<Vec<_>>().join("\n").into_bytes()
+    let lines = text.lines().filter_map(|line| match line {
+        line if line.contains("manifest_sha256") => None,
+        line if line.contains("format_version") => Some("  \"format_version\": 2,"),
+        line => Some(line),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Opens the session and reads all of it; an error has a sentence.
-fn read_all(path: &Path) {
+fn read_all(path: &Path) -> bool {
     let read = || {
         let session = Session::open(path)?;
         for index in 0..session.sample_count() {
@@ -107,54 +142,45 @@ fn read_all(path: &Path) {
         }
         Ok::<_, kvlens_sessions::SessionError>(())
     };
-    if let Err(error) = read() {
-        assert!(!error.to_string().is_empty());
-    }
+    is_read(read().map_err(|error| error.to_string()))
 }
 
 /// Reads the bytes as a session's manifest.
 ///
 /// # Panics
 /// Where the reader does.
-pub fn read_manifest(bytes: &[u8]) {
-    let (path, _) = session();
-    fs::write(path.join(MANIFEST), bytes).unwrap();
-    read_all(path);
+pub fn read_manifest(bytes: &[u8]) -> bool {
+    read_all(put(bytes, &whole().sample))
 }
 
 /// Reads the bytes as a session's sample, whose hash is the one that the manifest says.
 ///
 /// # Panics
 /// Where the reader does.
-pub fn read_sample(bytes: &[u8]) {
-    let (path, known) = session();
-    static WHOLE: OnceLock<String> = OnceLock::new();
-    let whole = WHOLE.get_or_init(|| {
-        let manifest = fs::read(path.join(MANIFEST)).unwrap();
-        String::from_utf8(unsealed(&manifest)).unwrap()
-    });
-    fs::write(path.join(SAMPLE), bytes).unwrap();
-    fs::write(path.join(MANIFEST), whole.replace(known, &sha256(bytes))).unwrap();
-    read_all(path);
+pub fn read_sample(bytes: &[u8]) -> bool {
+    let whole = whole();
+    let known = sha256(&whole.sample);
+    let manifest = whole.manifest.replace(&known, &sha256(bytes));
+    read_all(put(manifest.as_bytes(), bytes))
 }
 
 /// Reads the bytes as a packed session.
 ///
 /// # Panics
 /// Where the reader does, or where an unpacked session cannot be read.
-pub fn read_pack(bytes: &[u8]) {
-    let folder = crate::folder();
-    fs::create_dir_all(&folder).unwrap();
-    let (file, to) = (folder.join("packed.zip"), folder.join("unpacked.kvlens"));
+pub fn read_pack(bytes: &[u8]) -> bool {
+    fs::create_dir_all(folder()).unwrap();
+    let (file, to) = (
+        folder().join("packed.zip"),
+        folder().join("unpacked.kvlens"),
+    );
     fs::write(&file, bytes).unwrap();
-    match unpack(&file, &to, &mut |_, _| {}, &CancelFlag::default()) {
-        Ok(_) => {
-            read_all(&to);
-            fs::remove_dir_all(&to).unwrap();
-        }
-        Err(error) => {
-            assert!(!error.to_string().is_empty());
-            assert!(!to.exists());
-        }
+    let unpacked = unpack(&file, &to, &mut |_, _| {}, &CancelFlag::default());
+    if is_read(unpacked.map_err(|error| error.to_string())) {
+        assert!(read_all(&to));
+        fs::remove_dir_all(&to).unwrap();
+        return true;
     }
+    assert!(!to.exists());
+    false
 }
