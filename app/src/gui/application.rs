@@ -74,7 +74,7 @@ impl eframe::App for Application {
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         store(storage, SETTINGS_KEY, self.workbench.settings());
-        store(storage, LAYOUT_KEY, self.workbench.layout());
+        store(storage, LAYOUT_KEY, self.workbench.layout_of_ones_own());
     }
 }
 

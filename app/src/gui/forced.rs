@@ -33,7 +33,7 @@ pub fn rule_text(window: &MeasuredWindow) -> String {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     match parts.is_empty() {
-        true => "nothing".to_owned(),
+        true => "no token".to_owned(),
         false => parts.join(", "),
     }
 }

@@ -40,6 +40,8 @@ pub struct Lesson {
     pub aim: String,
     /// Whether it is given on the built-in model's prompts, which are captured first.
     pub needs_demo: bool,
+    /// What sets the views before every step, and before a question that comes first.
+    pub setup: Vec<Command>,
     /// Its steps.
     pub steps: Vec<Step>,
 }

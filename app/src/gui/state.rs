@@ -410,6 +410,22 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_a_second_session_goes_with_it() {
+        for kind in MapKind::ALL {
+            let mut choices = Choices {
+                map_kind: kind,
+                ..Choices::default()
+            };
+            choices.leave_beside();
+            let expected = match kind {
+                MapKind::Beside | MapKind::InB => MapKind::Window,
+                kind => kind,
+            };
+            assert_eq!(choices.map_kind, expected);
+        }
+    }
+
+    #[test]
     fn toggling_removes_heads_only_when_all_of_them_were_in() {
         let mut choices = Choices::default();
         choices.select(&[head(0, 0)], SelectionChange::Replace);

@@ -93,6 +93,8 @@ pub struct Workbench {
     chosen_paths: Vec<(Purpose, PathBuf)>,
     help: Option<HelpPage>,
     lesson: Option<OpenLesson>,
+    /// Where the panes stood before the lesson, while one is given.
+    layout_before_lesson: Option<Layout>,
     /// What was before the presentation, while one is given.
     presentation: Option<Presentation>,
     /// What the pointer was on in the frame before.
@@ -113,6 +115,7 @@ impl Workbench {
         sessions_folder: PathBuf,
     ) -> anyhow::Result<Self> {
         let (waker, pool_waker) = (context.clone(), context.clone());
+        // no session stands beside at the start, and its maps would be empty
         settings.choices.leave_beside();
         let mut workbench = Self {
             settings,
@@ -147,6 +150,7 @@ impl Workbench {
             chosen_paths: Vec::new(),
             help: None,
             lesson: None,
+            layout_before_lesson: None,
             presentation: None,
             hover: Hover::default(),
             theme_applied: None,
@@ -165,6 +169,12 @@ impl Workbench {
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Where the panes stand when no lesson is given: what is kept between two runs.
+    #[must_use]
+    pub fn layout_of_ones_own(&self) -> &Layout {
+        self.layout_before_lesson.as_ref().unwrap_or(&self.layout)
     }
 
     /// What was loaded.

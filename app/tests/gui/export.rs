@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::common::{
-    Bench, bench, captured, inside, inside_mut, opened_at, send, session, shows_a_sample, wait_for,
+    Bench, bench, captured, copied_now, inside, inside_mut, opened_at, send, session,
+    shows_a_sample, wait_for,
 };
 use assert_cmd::Command as Program;
 use egui_kittest::kittest::Queryable as _;
@@ -100,6 +101,16 @@ fn the_dialog_offers_what_the_view_shows_and_refuses_in_a_sentence() {
     inside_mut(&mut bench).send(ExportCommand::ToggleExport(Some(Pane::HEAD_MAP)));
     bench.run_steps(3);
     assert_eq!(inside(&bench).settings().export.kind.name(), "head-map");
+    // the command can be read where it stands, in lines as high as those of other text, and copied
+    let line = bench.get_by_label_contains("kvlens figure ").rect();
+    let lines = (line.height() / 15.0).round();
+    assert!(lines >= 2.0 && line.width() < 480.0, "{line:?}");
+    bench.get_by_label("Copy command").click();
+    let line = (0..6).find_map(|_| {
+        bench.step();
+        copied_now(&bench)
+    });
+    assert!(line.unwrap().contains("--kind head-map"));
     bench.get_by_label("Export").click();
     bench.run_steps(2);
     wait_for(&mut bench, "the refusal", |workbench| {
@@ -198,6 +209,22 @@ fn the_copied_curve_is_the_one_that_is_drawn() {
     let cells: Vec<f64> = line.split('\t').map(|cell| cell.parse().unwrap()).collect();
     assert_eq!(cells[..2], [33.0, band.mean[32]]);
     assert_eq!(cells[2..4], [band.low[32], band.high[32]]);
+
+    // held against a baseline, the difference is drawn and copied
+    send(
+        &mut bench,
+        LookCommand::SetBaseline(Some("last:8".to_owned())),
+    );
+    assert!(bench.query_by_label("Line chance").is_none());
+    inside_mut(&mut bench).send(ExportCommand::CopyNumbers(Pane::RECALL));
+    bench.step();
+    let text = copied_now(&bench).unwrap();
+    assert!(text.starts_with("budget_tokens\tlast:32 recall minus last:8\t"));
+    let bands = inside(&bench).derived().bands();
+    let [last_32, last_8] = [0, 1].map(|window| &bands[window].band(Metric::Recall).unwrap().mean);
+    let line = text.lines().nth(33).unwrap();
+    let cells: Vec<f64> = line.split('\t').map(|cell| cell.parse().unwrap()).collect();
+    assert_eq!(cells, [33.0, last_32[32] - last_8[32], 0.0]);
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use crate::common::{
-    Bench, bench, captured, captured_of, inside, inside_mut, shows_a_sample, wait_for,
+    Bench, bench, bench_of, captured, captured_of, inside, inside_mut, send, shows_a_sample,
+    wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::demo::DEMO_WINDOWS;
-use kvlens::gui::command::{LessonCommand, SessionCommand};
+use kvlens::gui::command::{LayoutCommand, LessonCommand, LookCommand, SessionCommand};
 use kvlens::gui::derived::EvidenceKept;
-use kvlens::gui::layout::Pane;
+use kvlens::gui::layout::{Layout, Pane, Preset};
 use kvlens::gui::lessons::{filled, lessons};
 use kvlens::gui::questions::fidelity::FidelityPoint;
 use kvlens::gui::state::Settings;
@@ -31,6 +32,7 @@ struct Seen {
     text: String,
     evidence: EvidenceKept,
     choices_window: String,
+    budget_tokens: usize,
     /// Recall, kept recall, hit rate, share of the largest mass and, where there is one, the ceiling of recall.
     numbers: Vec<(String, [f64; 5])>,
     /// Recall of each head of the map, or a difference, `[L, H]`.
@@ -104,6 +106,7 @@ fn seen(bench: &Bench<'_>, lesson: usize, step: usize) -> Seen {
         text: filled(&known_step.text, derived, &workbench.settings().choices),
         evidence: derived.evidence(),
         choices_window: derived.window.clone().unwrap(),
+        budget_tokens: derived.budget_tokens(),
         numbers: numbers.collect(),
         map: derived
             .map()
@@ -246,6 +249,14 @@ fn every_sentence_with_a_number_is_true_of_what_its_step_shows() {
     // a budget too small for the facts, and mass that is high where recall is not
     let small = step("Small budgets");
     assert!(
+        small.budget_tokens < small.evidence.needed,
+        "whoever chooses"
+    );
+    for kept in [small.evidence.window, small.evidence.oracle] {
+        assert!(kept <= small.budget_tokens);
+    }
+    small.says(&format!("{} of them", small.evidence.window));
+    assert!(
         4 * small.evidence.oracle < small.evidence.needed,
         "{:?}",
         small.evidence
@@ -371,9 +382,70 @@ fn a_lesson_asks_first_and_leads_to_the_next_one() {
     bench.run_steps(2);
     assert!(
         bench
-            .query_by_label("You said: as many as before: not so.")
+            .query_by_label("You said “as many as before”: not so.")
             .is_some()
     );
+}
+
+#[test]
+fn a_lesson_stands_in_its_own_places_from_its_question_on_and_gives_back_the_former_ones() {
+    let (_folder, session) = captured(&DEMO_WINDOWS);
+    let mut bench = opened(&session);
+    send(&mut bench, LayoutCommand::UsePreset(Preset::Compare));
+    send(&mut bench, LayoutCommand::ShowPane(Pane::FIDELITY));
+    send(&mut bench, LookCommand::SetWindow("last:8".to_owned()));
+    let before = inside(&bench).layout().visible();
+    let position = lessons()
+        .iter()
+        .position(|lesson| lesson.steps[0].prediction.is_some());
+    inside_mut(&mut bench).send(LessonCommand::StartLesson(position.unwrap()));
+    bench.run_steps(4);
+    wait_for(&mut bench, "the question", Workbench::is_idle);
+    let teaching = Layout::of(Preset::Teach).visible();
+    assert_eq!(inside(&bench).layout().visible(), teaching);
+    assert!(bench.query_by_label("Show it").is_some());
+    // what the lesson is about is on the screen, and what is kept between two runs is not the lesson's
+    assert_eq!(
+        inside(&bench).settings().choices.window.as_deref(),
+        Some("dapq:n=32")
+    );
+    assert_eq!(inside(&bench).layout_of_ones_own().visible(), before);
+    // the next lesson keeps what was there before the first
+    inside_mut(&mut bench).send(LessonCommand::StartLesson(2));
+    bench.run_steps(4);
+    wait_for(&mut bench, "another lesson", Workbench::is_idle);
+    inside_mut(&mut bench).send(LessonCommand::CloseLesson);
+    bench.run_steps(3);
+    assert_eq!(inside(&bench).layout().visible(), before);
+}
+
+#[test]
+fn a_presented_list_leaves_the_plot_below_it_on_the_screen() {
+    let (_folder, session) = captured(&DEMO_WINDOWS);
+    let mut bench = bench_of(
+        Path::new("nowhere"),
+        Settings::default(),
+        Layout::default(),
+        [1280.0, 720.0],
+    );
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(session));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    send(&mut bench, LayoutCommand::UsePreset(Preset::Compare));
+    for pane in [Pane::SCORING, Pane::SAMPLES, Pane::COST, Pane::HEADS] {
+        send(&mut bench, LayoutCommand::ShowPane(pane));
+        bench.key_press(egui::Key::F5);
+        bench.run_steps(6);
+        let screen = bench.ctx.content_rect();
+        let plot = match pane == Pane::COST {
+            true => "What windows cost",
+            false => "Curves over the budget",
+        };
+        let rect = bench.get_by_label(plot).rect();
+        assert!(screen.contains_rect(rect), "{pane:?}: {rect:?}");
+        assert!(rect.height() > 0.2 * screen.height(), "{pane:?}: {rect:?}");
+        bench.key_press(egui::Key::F5);
+        bench.run_steps(4);
+    }
 }
 
 #[test]

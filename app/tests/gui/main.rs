@@ -15,6 +15,7 @@ mod final_budget;
 mod lanes;
 mod large;
 mod lessons;
+mod many_windows;
 mod maps;
 mod player;
 mod profiles;

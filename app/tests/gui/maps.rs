@@ -319,6 +319,8 @@ fn one_session_is_held_against_another_of_its_samples() {
     wait_for(&mut bench, "B", is_shown(0));
     let map = inside(&bench).derived().map_between().unwrap();
     assert!(map.values.iter().all(|value| *value == 0.0));
+    // its picture is kept by the version of its numbers, and is not the picture of A
+    assert_ne!(map.version, inside(&bench).derived().map().unwrap().version);
     // A alone, B alone, and the difference again
     for (key, kind) in [
         (egui::Key::A, MapKind::Window),
@@ -372,6 +374,8 @@ fn without_a_chosen_window_b_shows_the_one_that_a_shows() {
     bench.run_steps(3);
     let map = inside(&bench).derived().map_between().unwrap();
     assert_eq!(map.title, format!("{of_a}, A − B"));
+    // B's curves have a name
+    assert!(bench.query_by_label("Line in B").is_some());
 }
 
 #[test]

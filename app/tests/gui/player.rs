@@ -1,10 +1,19 @@
 //! Stories of the decode player: a row of attention at a time, and the cache that is left.
 
-use crate::common::{Bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::common::{
+    Bench, bench, copied, fixture, inside, inside_mut, opened_at, send, session, wait_for,
+};
 use egui_kittest::kittest::Queryable as _;
-use kvlens::gui::command::{ExportCommand, LookCommand};
+use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
+use kvlens::gui::command::{ExportCommand, LayoutCommand, LookCommand};
+use kvlens::gui::data::Slot;
+use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::Pane;
-use kvlens::gui::state::{HeadAddress, SelectionChange};
+use kvlens::gui::questions::Answer;
+use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
 use kvlens_analysis::{Budget, selection};
 use kvlens_sessions::Session;
@@ -108,4 +117,59 @@ fn keys_and_buttons_go_from_step_to_step_and_stop_at_the_ends() {
     assert_eq!(step(&bench), steps - 1);
     let text = format!("step {steps} of {steps}");
     assert!(bench.query_by_label(&text).is_some(), "{text}");
+}
+
+#[test]
+fn a_session_that_holds_no_words_of_the_answer_says_why_and_what_the_answer_reads() {
+    let mut bench = bench(Path::new("nowhere"), Settings::default());
+    let (info, mut sample) = fixture::read();
+    sample.record.generated_texts.clear();
+    sample.record.generated = "the ochre goldfish".to_owned();
+    let tokens = sample.record.prompt_ids.len();
+    let steps = sample.record.generated_ids.len();
+    let window = sample.windows[0].label.clone();
+    let (slot, path) = (Slot::Main, info.path.clone());
+    let workbench = inside_mut(&mut bench);
+    workbench.receive(Event::SessionOpened { slot, info });
+    workbench.receive(Event::SampleMeasured {
+        slot,
+        path,
+        index: 1,
+        options: Default::default(),
+        sample: Arc::new(sample),
+    });
+    let session = workbench.data().session.clone().unwrap();
+    let picture = AttentionPicture {
+        key: AttentionKey {
+            sample: session.place().unwrap(),
+            head: None,
+            window,
+        },
+        tokens,
+        columns: tokens,
+        decode: AttentionBlock {
+            label: "decode".to_owned(),
+            positions: (tokens..tokens + steps).map(|at| at as u32).collect(),
+            texts: vec![String::new(); steps],
+            weights: vec![1.0 / tokens as f32; steps * tokens],
+        },
+        window: None,
+        percentile_99: 0.1,
+    };
+    workbench.receive(Event::Answered(Answer::Attention(Arc::new(picture))));
+    send(&mut bench, LayoutCommand::ShowPane(Pane::PLAYER));
+    wait_for(&mut bench, "the player", Workbench::is_idle);
+    assert!(
+        bench
+            .query_by_label_contains("an older program captured it")
+            .is_some()
+    );
+    let answers = bench.query_all_by_label("the ochre goldfish");
+    assert_eq!(answers.count(), 2, "here and in the inspector");
+    // no empty quotes where there is no word
+    assert!(
+        bench
+            .query_by_label_contains("\"\" looks at the prompt")
+            .is_none()
+    );
 }

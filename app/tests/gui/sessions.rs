@@ -82,6 +82,9 @@ fn a_switch_between_two_samples_seen_before_takes_one_frame() {
         inside_mut(&mut bench).send(SessionCommand::SelectSample(index));
         bench.step();
         assert!(inside(&bench).is_idle(), "nothing is on its way");
+        for computing in ["Averaging the curves", "Ranking the tokens"] {
+            assert!(bench.query_by_label(computing).is_none(), "{computing}");
+        }
         assert_eq!(in_sight(&bench), seen[index]);
         assert_eq!(seen[index].2, index);
     }

@@ -421,7 +421,8 @@ fn the_palette_has_every_command_that_can_be_done() {
         "Choose a file of prompts",
         "Forget recent sessions",
         "Open a lesson",
-        "Show or close: Inspector",
+        "Show: Inspector",
+        "Hide: Inspector",
         "Clear the log",
     ] {
         assert!(bench.query_by_label_contains(text).is_some(), "{text}");

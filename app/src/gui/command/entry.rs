@@ -119,6 +119,8 @@ pub struct Entry {
     pub mark: Option<Mark>,
     /// Whether it can be done now.
     pub is_possible: bool,
+    /// Whether the palette offers it, too: a tick of a menu says what a click would do, a line of the palette cannot.
+    pub is_in_palette: bool,
 }
 
 impl Entry {
@@ -143,6 +145,7 @@ impl Entry {
             place: None,
             mark: None,
             is_possible: true,
+            is_in_palette: true,
         }
     }
 
@@ -196,6 +199,14 @@ impl Entry {
     pub(super) fn possible_if(self, is_possible: bool) -> Self {
         Self {
             is_possible,
+            ..self
+        }
+    }
+
+    /// The same, in the palette only if so.
+    pub(super) fn in_palette_if(self, is_in_palette: bool) -> Self {
+        Self {
+            is_in_palette,
             ..self
         }
     }

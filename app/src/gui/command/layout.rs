@@ -43,9 +43,10 @@ impl LayoutKind {
             ),
             Self::TogglePane => Offer::each(Pane::all(), |pane| {
                 Entry::new(pane.title(), LayoutCommand::TogglePane(pane))
-                    .of("Show or close")
+                    .of("Hide")
                     .menu(Menu::View, 0)
                     .mark(Mark::Tick(view.panes.contains(&pane)))
+                    .in_palette_if(view.panes.contains(&pane))
             }),
             Self::ShowPane => Offer::each(Pane::all(), |pane| {
                 Entry::new(pane.title(), LayoutCommand::ShowPane(pane)).of("Show")

@@ -92,6 +92,7 @@ impl Lesson {
             aim: aim.trim().to_owned(),
             needs_demo,
             steps: steps.collect::<Result<_>>()?,
+            setup: each_step,
         })
     }
 }

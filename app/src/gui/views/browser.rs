@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Align2, Key, ScrollArea, Ui, Window};
+use egui::{Id, Key, Modal, ScrollArea, Ui};
 
 use crate::gui::dialogs::Purpose;
 use crate::gui::theme::Theme;
 use crate::gui::widgets::path_field::path_field_in;
+
+const WIDTH: f32 = 460.0;
 
 /// Entries of a folder at most: more are not scrolled through.
 const MOST_ENTRIES: usize = 2000;
@@ -27,6 +29,8 @@ pub struct Browser {
 struct Entry {
     name: String,
     is_folder: bool,
+    /// Whether the folder is what was asked for.
+    is_itself: bool,
 }
 
 /// What came of it in a frame.
@@ -60,7 +64,7 @@ impl Browser {
         browser
     }
 
-    /// Reads the folder: folders first, both by name.
+    /// Reads the folder: what was asked for first, then other folders, then files, all by name.
     fn read(&mut self) {
         self.entries.clear();
         self.left_out = 0;
@@ -72,19 +76,19 @@ impl Browser {
                 return;
             }
         };
+        let purpose = self.purpose;
         let entries = read.filter_map(Result::ok).map(|entry| Entry {
             name: entry.file_name().to_string_lossy().into_owned(),
             is_folder: entry.path().is_dir(),
+            is_itself: is_itself(purpose, &entry.path()),
         });
-        let purpose = self.purpose;
         let mut entries: Vec<Entry> = entries
             .filter(|entry| !entry.name.starts_with('.'))
             .filter(|entry| entry.is_folder || takes_file(purpose, &entry.name))
             .collect();
         entries.sort_by(|a, b| {
-            b.is_folder
-                .cmp(&a.is_folder)
-                .then_with(|| a.name.cmp(&b.name))
+            let first = |entry: &Entry| (entry.is_itself, entry.is_folder);
+            first(b).cmp(&first(a)).then_with(|| a.name.cmp(&b.name))
         });
         self.left_out = entries.len().saturating_sub(MOST_ENTRIES);
         entries.truncate(MOST_ENTRIES);
@@ -98,16 +102,18 @@ impl Browser {
 
     /// Draws it.
     pub fn show(&mut self, ui: &Ui, theme: &Theme) -> Browsed {
-        let (mut is_open, mut browsed) = (true, Browsed::Open);
-        Window::new(title(self.purpose))
-            .open(&mut is_open)
-            .collapsible(false)
-            .default_size([460.0, 380.0])
-            .anchor(Align2::CENTER_CENTER, egui::Vec2::ZERO)
-            .show(ui.ctx(), |ui| browsed = self.inside_ui(ui, theme));
-        match is_open {
-            true => browsed,
-            false => Browsed::Closed,
+        // nothing beneath it says anything of what the pointer is on
+        let dialog = Modal::new(Id::unique("file dialog"));
+        let answer = dialog.show(ui.ctx(), |ui| {
+            ui.set_width(WIDTH);
+            let closed = title_ui(ui, title(self.purpose));
+            let browsed = self.inside_ui(ui, theme);
+            if closed { Browsed::Closed } else { browsed }
+        });
+        let is_left = answer.should_close();
+        match answer.inner {
+            Browsed::Open if is_left => Browsed::Closed,
+            browsed => browsed,
         }
     }
 
@@ -130,7 +136,11 @@ impl Browser {
             .auto_shrink(false)
             .show(ui, |ui| {
                 for entry in &self.entries {
-                    let sign = if entry.is_folder { "📁" } else { "    " };
+                    let sign = match (entry.is_itself, entry.is_folder) {
+                        (true, _) => "✔",
+                        (false, true) => "📁",
+                        (false, false) => "    ",
+                    };
                     let row = ui.selectable_label(false, format!("{sign} {}", entry.name));
                     if row.clicked() {
                         clicked = Some((entry.name.clone(), entry.is_folder));
@@ -179,6 +189,23 @@ impl Browser {
             None => Browsed::Open,
         }
     }
+}
+
+/// The title, and a button that closes the dialog; says whether it was clicked.
+fn title_ui(ui: &mut Ui, title: &str) -> bool {
+    let layout = egui::Layout::right_to_left(egui::Align::Center);
+    let height = ui.spacing().interact_size.y;
+    ui.allocate_ui_with_layout(egui::vec2(ui.available_width(), height), layout, |ui| {
+        let close = ui.small_button("✖").on_hover_text("Close");
+        close.widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::Button, true, "Close the file dialog")
+        });
+        ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+            ui.heading(title);
+        });
+        close.clicked()
+    })
+    .inner
 }
 
 fn title(purpose: Purpose) -> &'static str {
@@ -262,6 +289,21 @@ mod tests {
         assert_eq!((browser.entries.len(), browser.left_out), (MOST_ENTRIES, 3));
         browser.enter(folder.path().join("0"));
         assert_eq!(browser.left_out, 0);
+    }
+
+    #[test]
+    fn nothing_beneath_it_answers_the_pointer() {
+        let context = egui::Context::default();
+        let mut browser = Browser::new(Purpose::Model, String::new(), None);
+        let theme = Theme::of(&egui::Visuals::dark());
+        for _ in 0..2 {
+            let mut output = context.run_ui(egui::RawInput::default(), |ui| {
+                assert!(matches!(browser.show(ui, theme), Browsed::Open));
+            });
+            output.textures_delta.clear();
+        }
+        let top = context.memory(|memory| memory.top_modal_layer());
+        assert!(top.is_some(), "a view beneath would show its words over it");
     }
 
     #[test]

@@ -25,10 +25,8 @@ const LONGEST_BAR: f32 = 360.0;
 pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let mut edited = view.settings.capture.clone();
     ui.add_space(4.0);
-    ui.horizontal(|ui| {
-        ui.heading("Capture");
-        following_ui(ui, view, commands);
-    });
+    ui.heading("Capture");
+    ui.horizontal_wrapped(|ui| following_ui(ui, view, commands));
     // Run and progress stay in sight, however many windows there are.
     egui::Panel::bottom("capture run")
         .show_separator_line(false)
@@ -56,7 +54,7 @@ fn following_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let session = view.data.session.as_ref();
     let has_plan = session.is_some_and(|session| session.info.plan.is_some());
     let follow = ui
-        .add_enabled(has_plan, Button::new("As open").small())
+        .add_enabled(has_plan, Button::new("As this session").small())
         .on_hover_text("Fill the panel with the model, prompts and windows of the open session");
     follow.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::Button, has_plan, "Capture as the open session")
@@ -65,7 +63,7 @@ fn following_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         commands.send(CaptureCommand::FollowSession);
     }
     let copy = ui
-        .small_button("Command")
+        .small_button("Copy command")
         .on_hover_text("Copy the command line that runs this capture");
     copy.widget_info(|| {
         egui::WidgetInfo::labeled(

@@ -20,6 +20,7 @@ const SWATCH: f32 = 14.0;
 const NAME_WIDTH: f32 = 150.0;
 /// Parts narrower than this have no number in them; the pointer tells it.
 const NUMBER_WIDTH: f32 = 34.0;
+const NARROW_NUMBER_WIDTH: f32 = 17.0;
 /// What is left of a window's colour where it finds something alone.
 const BORDER: f32 = 1.0;
 
@@ -113,13 +114,16 @@ fn complementarity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let pairs = view.derived.pairs();
     ui.horizontal_wrapped(|ui| {
         window_ui(ui, "First window of the pairs", view, &labels, commands);
-        ui.weak("and each other window, of the decode stage's top tokens");
+        ui.weak("and each other window:");
         if let Some(pairs) = pairs {
             let heads = match pairs.heads {
                 1 => "1 head".to_owned(),
                 heads => format!("{heads} heads"),
             };
-            ui.weak(format!("at {} tokens, {heads}", pairs.budget_tokens));
+            ui.weak(format!(
+                "shares of the decode stage's top {} tokens, mean of {heads}",
+                pairs.budget_tokens
+            ));
             copy_button(ui, "Copy the pairs", Pane::COMPLEMENTARITY, commands);
         }
         in_force_ui(ui, view);
@@ -189,7 +193,8 @@ fn key_entry_ui(ui: &mut Ui, theme: &Theme, fill: Color32, words: &str) {
 
 fn fill_of(part: Part, theme: &Theme, [first, second]: [Color32; 2]) -> Color32 {
     match part {
-        Part::Shared => theme.oracle,
+        // no window is so bright, whatever its grey
+        Part::Shared => theme.selection,
         Part::FirstOnly => first,
         Part::SecondOnly => second,
         Part::Missed => theme.paper,
@@ -225,12 +230,12 @@ fn pair_ui(ui: &mut Ui, view: &View<'_>, first: &str, pair: &PairShares, command
         let part_rect = Rect::from_min_size(pos2(left, bar.top()), vec2(width, bar.height()));
         let fill = fill_of(part, view.theme, colors);
         paint_part(ui, part_rect, fill, view.theme);
-        if width >= NUMBER_WIDTH {
+        if let Some((text, size)) = number_in(share, width) {
             ui.painter().text(
                 part_rect.center(),
                 Align2::CENTER_CENTER,
-                format!("{share:.2}"),
-                FontId::proportional(12.0),
+                text,
+                FontId::proportional(size),
                 Theme::text_on(fill),
             );
         }
@@ -267,6 +272,20 @@ fn pair_ui(ui: &mut Ui, view: &View<'_>, first: &str, pair: &PairShares, command
             });
         ui.weak("Click lets the map subtract it");
     });
+}
+
+/// A share as a part of the bar has room for it, and the size of its letters; without the nought before the point where
+/// there is little.
+fn number_in(share: f64, width: f32) -> Option<(String, f32)> {
+    let text = format!("{share:.2}");
+    match width {
+        roomy if roomy >= NUMBER_WIDTH => Some((text, 12.0)),
+        narrow if narrow >= NARROW_NUMBER_WIDTH => {
+            let text = text.strip_prefix('0').unwrap_or(&text).to_owned();
+            Some((text, 10.0))
+        }
+        _ => None,
+    }
 }
 
 /// A line for every pair.

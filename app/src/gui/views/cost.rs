@@ -5,6 +5,7 @@ use egui_extras::{Column, TableBuilder};
 use kvlens_analysis::Metric;
 use kvlens_sessions::Cost;
 
+use super::inspector::short as short_name;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::Commands;
 use crate::gui::derived::WindowBands;
@@ -12,11 +13,25 @@ use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::windows_at_budget;
 use crate::gui::state::Choices;
+use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::line_plot::{AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, PlotText};
 use crate::jobs::figure::KindChoice;
 
 const ROW_HEIGHT: f32 = 18.0;
-const NUMBER_WIDTH: f32 = 46.0;
+
+/// Widths of the columns of numbers and size of their digits, where there is room and where there is little.
+const ROOMY: Columns = Columns {
+    widths: [46.0; 6],
+    digits: 13.0,
+    gap: 8.0,
+};
+const NARROW: Columns = Columns {
+    widths: [30.0, 32.0, 38.0, 48.0, 36.0, 38.0],
+    digits: 11.0,
+    gap: 4.0,
+};
+const LABEL_WIDTH: f32 = 84.0;
+
 const NAME_HEIGHT: f32 = 15.0;
 /// Part of the plot's height that its horizontal axis takes.
 const AXIS_HEIGHT: f32 = 44.0;
@@ -30,6 +45,33 @@ fn numbers() -> egui::Layout {
     egui::Layout::right_to_left(egui::Align::Center)
 }
 
+/// How the table shares out its width.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Columns {
+    widths: [f32; 6],
+    digits: f32,
+    gap: f32,
+}
+
+impl Columns {
+    /// The widest that leave room for labels.
+    fn in_width(width: f32) -> Self {
+        match ROOMY.least_width() <= width {
+            true => ROOMY,
+            false => NARROW,
+        }
+    }
+
+    fn least_width(self) -> f32 {
+        LABEL_WIDTH
+            + self
+                .widths
+                .iter()
+                .map(|width| width + self.gap)
+                .sum::<f32>()
+    }
+}
+
 /// One line of the table.
 #[derive(Clone, Copy)]
 struct Line<'a> {
@@ -41,7 +83,9 @@ struct Line<'a> {
 
 /// Part of the room that the plot takes at least, and the height from which on it can be read.
 const PLOT_SHARE: f32 = 0.55;
-const LOWEST_PLOT: f32 = 110.0;
+const LOWEST_PLOT: f32 = 132.0;
+/// Rows, the header among them, below which no table is drawn.
+const LEAST_ROWS: f32 = 2.0;
 
 impl Pane {
     /// What each window costs.
@@ -97,9 +141,9 @@ fn cost_ui(ui: &mut Ui, view: &View<'_>) {
     ));
     let table = ROW_HEIGHT * (lines.len() as f32 + 2.5);
     let room = ui.available_height();
-    // a long table is scrolled rather than taking the plot's room
-    let height = (room - table).max(PLOT_SHARE * room);
-    if height > LOWEST_PLOT {
+    // a long table is scrolled rather than taking the plot's room, and where there is little the plot takes what it needs
+    let height = (room - table).max(PLOT_SHARE * room).max(LOWEST_PLOT);
+    if height <= room {
         let defined: Vec<Line<'_>> = lines
             .iter()
             .filter(|line| !line.value.is_nan())
@@ -107,7 +151,9 @@ fn cost_ui(ui: &mut Ui, view: &View<'_>) {
             .collect();
         plot_ui(ui, view, &defined, metric, height);
     }
-    table_ui(ui, &lines, metric);
+    if ui.available_height() > LEAST_ROWS * ROW_HEIGHT {
+        table_ui(ui, &lines, metric);
+    }
 }
 
 fn lines<'a>(view: &'a View<'_>) -> Vec<Line<'a>> {
@@ -158,17 +204,33 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
         whole: None,
     };
     let style = |line: &Line<'_>| view.theme.series(&line.window.label, line.window.repeat);
+    // from a point to its name, where it stands above or below
+    let leaders = lines
+        .iter()
+        .zip(&names)
+        .map(|(line, name_height)| PlotCurve {
+            name: String::new(),
+            style: SeriesStyle {
+                line: egui_plot::LineStyle::Solid,
+                ..style(line)
+            },
+            xs: vec![decade(line); 2],
+            ys: vec![line.value, *name_height],
+            band: None,
+            drawn: Drawn::line(1.0),
+        });
+    let leaders: Vec<PlotCurve> = leaders.collect();
+    let leaders = leaders.into_iter();
     let plot = LinePlot {
-        curves: lines
-            .iter()
-            .map(|line| PlotCurve {
+        curves: leaders
+            .chain(lines.iter().map(|line| PlotCurve {
                 name: line.window.label.clone(),
                 style: style(line),
                 xs: vec![decade(line)],
                 ys: vec![line.value],
                 band: None,
                 drawn: Drawn::Dots { radius: 4.5 },
-            })
+            }))
             .collect(),
         texts: lines
             .iter()
@@ -185,6 +247,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
                     anchor,
                     size: 12.5,
                     color: style(line).color,
+                    has_ground: false,
                 }
             })
             .collect(),
@@ -266,11 +329,18 @@ fn table_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
 }
 
 fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
-    TableBuilder::new(ui)
+    let columns = Columns::in_width(ui.available_width());
+    ui.spacing_mut().item_spacing.x = columns.gap;
+    let mut table = TableBuilder::new(ui)
         .id_salt("cost")
+        .min_scrolled_height(0.0)
+        .cell_layout(egui::Layout::left_to_right(egui::Align::Center))
         .striped(true)
-        .column(Column::remainder().at_least(84.0).clip(true))
-        .columns(Column::exact(NUMBER_WIDTH), 6)
+        .column(Column::remainder().at_least(LABEL_WIDTH).clip(true));
+    for width in columns.widths {
+        table = table.column(Column::exact(width).clip(true));
+    }
+    table
         .header(ROW_HEIGHT, |mut header| {
             let titles = [
                 ("Window", "As it was typed"),
@@ -282,11 +352,20 @@ fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
                     "Floating-point operations from the shapes, in millions",
                 ),
                 ("MiB", "Peak extra memory"),
-                (metric.label(), "Mean over the selected heads at the budget"),
+                (short_name(metric), ""),
             ];
+            let of_metric = format!(
+                "{}: mean over the selected heads at the budget",
+                metric.label()
+            );
             for (title, help) in titles {
+                let help = match help {
+                    "" => of_metric.as_str(),
+                    help => help,
+                };
                 header.col(|ui| {
-                    let title = egui::Label::new(egui::RichText::new(title).strong()).truncate();
+                    let title = egui::RichText::new(title).size(columns.digits).strong();
+                    let title = egui::Label::new(title).truncate();
                     if help.starts_with("As it") {
                         ui.add(title).on_hover_text(help);
                     } else {
@@ -301,7 +380,8 @@ fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
                     return;
                 };
                 row.col(|ui| {
-                    ui.add(egui::Label::new(&line.window.label).truncate());
+                    let label = egui::RichText::new(&line.window.label).size(columns.digits);
+                    ui.add(egui::Label::new(label).truncate());
                 });
                 let cost = line.cost;
                 for text in [
@@ -316,7 +396,8 @@ fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
                     },
                 ] {
                     row.col(|ui| {
-                        ui.with_layout(numbers(), |ui| ui.monospace(text));
+                        let text = egui::RichText::new(text).monospace().size(columns.digits);
+                        ui.with_layout(numbers(), |ui| ui.label(text));
                     });
                 }
             });
@@ -333,6 +414,14 @@ mod tests {
         // a name at the right of its point and one at the left of its own meet; the third stands elsewhere
         let spans = [[1.0, 2.0], [1.5, 2.5], [3.0, 4.0]];
         assert_eq!(name_heights(&values, &spans, 0.25), [0.5, 0.75, 0.5]);
+    }
+
+    #[test]
+    fn the_table_fits_a_narrow_view() {
+        // a view of the window at 1280 by 720
+        assert_eq!(Columns::in_width(330.0), NARROW);
+        assert!(NARROW.least_width() <= 330.0);
+        assert_eq!(Columns::in_width(480.0), ROOMY);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The cache while it decodes: how well prompt and generated tokens are ranked for what later steps attend to.
 
-use egui::{ComboBox, Response, RichText, Ui};
+use egui::{ComboBox, Response, Ui};
 
+use super::front::Front;
+use super::legend::{Legend, Name};
 use super::question_state::{ask_ui, error_ui, job_of};
-use super::recall::entry;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, shown_with_windows};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::decode_cache::DecodeCacheCurves;
@@ -68,9 +69,16 @@ fn decode_cache_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some(shown) = shown_with_windows(ui, view, hint) else {
         return;
     };
-    ui.horizontal_wrapped(|ui| {
+    let legend = Legend {
+        plot: "the rankings",
+        names: names(view),
+        says_what_is_in_force: false,
+    };
+    legend.show(ui, view, commands, |ui, commands| {
         choosers_ui(ui, view, commands);
-        legend_ui(ui, view, commands);
+        if view.derived.decode_cache().is_some() {
+            copy_button(ui, "Copy the rankings", Pane::DECODE_CACHE, commands);
+        }
     });
     let kind = QuestionKind::DecodeCache;
     let every = view.settings.choices.decode_cache.every;
@@ -85,6 +93,7 @@ fn decode_cache_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if curves.steps.is_empty() {
         if of_sample.is_some() {
             let sentence = curves.lacking.clone();
+            let sentence = sentence.map(|sentence| capitalised(&sentence));
             empty_hint(ui, &sentence.unwrap_or_else(|| too_short(curves)));
         }
         return;
@@ -97,6 +106,13 @@ fn decode_cache_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         height_left(ui),
     )
     .show(ui, view.theme);
+}
+
+/// An error that stands alone is a sentence.
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|first| first.to_uppercase());
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 fn too_short(curves: &DecodeCacheCurves) -> String {
@@ -160,22 +176,19 @@ fn choosers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         });
 }
 
-fn legend_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+fn names(view: &View<'_>) -> Vec<Name> {
     let Some(curves) = view.derived.decode_cache() else {
-        return;
+        return Vec::new();
     };
-    for curve in &curves.curves {
+    let rankings = curves.curves.iter().map(|curve| {
         let style = view.theme.series(&curve.label, curve.repeat);
-        let name = RichText::new(&curve.label).color(view.theme.legible(style.color));
-        entry(ui, &style, name).on_hover_text(explain(&curve.label));
-    }
-    if curves.most.is_some() {
-        let style = most_style(view);
-        let name = RichText::new("most").color(view.theme.legible(style.color));
-        entry(ui, &style, name)
-            .on_hover_text("What the tokens hold that later steps themselves attend to most: no ranking holds more");
-    }
-    copy_button(ui, "Copy the rankings", Pane::DECODE_CACHE, commands);
+        Name::of_line(&curve.label, style, explain(&curve.label))
+    });
+    let most = curves.most.as_ref().map(|_| {
+        let help = "What the tokens hold that later steps themselves attend to most: no ranking holds more";
+        Name::of_line("most", most_style(view), help)
+    });
+    rankings.chain(most).collect()
 }
 
 /// What a ranking goes by.
@@ -192,9 +205,11 @@ fn explain(ranking: &str) -> &'static str {
 
 fn plot<'a>(curves: &DecodeCacheCurves, view: &View<'_>, faded: bool, height: f32) -> LinePlot<'a> {
     let xs: Vec<f64> = curves.steps.iter().map(|step| *step as f64).collect();
+    let labels = curves.curves.iter().map(|curve| curve.label.as_str());
+    let front = Front::of(view).among(labels.chain(["most"]));
     let most = curves.most.iter().map(|most| PlotCurve {
         name: "most".to_owned(),
-        style: most_style(view),
+        style: front.style("most", most_style(view)),
         xs: xs.clone(),
         ys: most.clone(),
         band: None,
@@ -202,14 +217,20 @@ fn plot<'a>(curves: &DecodeCacheCurves, view: &View<'_>, faded: bool, height: f3
     });
     let rankings = curves.curves.iter().map(|curve| PlotCurve {
         name: curve.label.clone(),
-        style: view.theme.series(&curve.label, curve.repeat),
+        style: front.style(&curve.label, view.theme.series(&curve.label, curve.repeat)),
         xs: xs.clone(),
         ys: curve.band.mean.clone(),
         band: Some((curve.band.low.clone(), curve.band.high.clone())),
-        drawn: Drawn::CURVE,
+        drawn: Drawn::Line {
+            width: front.width(&curve.label),
+            markers: true,
+        },
     });
+    let mut drawn: Vec<PlotCurve> = most.chain(rankings).collect();
+    front.arrange(&mut drawn);
     LinePlot {
-        curves: most.chain(rankings).collect(),
+        curves: drawn,
+        tells_all: true,
         faded,
         ..LinePlot::new(
             "Rankings of the cache over the decode steps",

@@ -4,12 +4,11 @@
 use egui::{ComboBox, Response, RichText, Ui};
 use kvlens_analysis::Metric;
 
+use super::front::Front;
+use super::legend::{Legend, Name};
 use super::question_state::{ask_ui, error_ui, job_of};
 use super::recall::curves::metric_axis;
-use super::recall::{entry, window_entry};
-use super::{
-    NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui, shown_with_windows,
-};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, shown_with_windows};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::drift::{DriftCurves, PlacesCurves};
 use crate::gui::export::ShownFigure;
@@ -80,12 +79,31 @@ fn drift_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some(shown) = shown_with_windows(ui, view, hint) else {
         return;
     };
-    ui.horizontal_wrapped(|ui| {
+    let is_by_place = view.settings.choices.drift.part == DriftPart::Places;
+    let (names, copied, is_known) = match is_by_place {
+        true => (
+            places_names(view),
+            "Copy the sweep",
+            view.derived.places().is_some(),
+        ),
+        false => (
+            steps_names(view),
+            "Copy the drift",
+            view.derived.drift().is_some(),
+        ),
+    };
+    let legend = Legend {
+        plot: "the drift",
+        names,
+        says_what_is_in_force: true,
+    };
+    legend.show(ui, view, commands, |ui, commands| {
         part_ui(ui, view, commands);
-        in_force_ui(ui, view);
-        match view.settings.choices.drift.part {
-            DriftPart::Places => places_legend(ui, view, commands),
-            DriftPart::Steps | DriftPart::Horizons => steps_legend(ui, view, commands),
+        if is_by_place {
+            width_ui(ui, view, commands);
+        }
+        if is_known {
+            copy_button(ui, copied, Pane::DRIFT, commands);
         }
     });
     match view.settings.choices.drift.part {
@@ -122,14 +140,12 @@ fn explain(part: DriftPart) -> &'static str {
     }
 }
 
-fn steps_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    for window in view.derived.windows() {
-        let help = "Click to hide or show the curve in every view";
-        window_entry(ui, view, window, "", help, commands);
-    }
-    if view.derived.drift().is_some() {
-        copy_button(ui, "Copy the drift", Pane::DRIFT, commands);
-    }
+fn steps_names(view: &View<'_>) -> Vec<Name> {
+    let help = "Click to hide or show the curve in every view";
+    let windows = view.derived.windows().iter();
+    windows
+        .map(|window| Name::of_window(view, window, "", help))
+        .collect()
 }
 
 fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands) {
@@ -157,18 +173,21 @@ fn steps_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands)
         .curves
         .iter()
         .filter(|curve| !hidden.contains(&curve.label));
-    let plotted: Vec<PlotCurve> = plotted
+    let front = Front::of(view);
+    let mut plotted: Vec<PlotCurve> = plotted
         .map(|curve| PlotCurve {
             name: curve.label.clone(),
-            style: view.theme.series(&curve.label, curve.repeat),
+            style: front.style(&curve.label, view.theme.series(&curve.label, curve.repeat)),
             xs: curves.steps.iter().map(|step| place(*step)).collect(),
             ys: curve.band.mean.clone(),
-            // as in the curves over budgets: the bands of many windows would hide each other
-            band: (view.derived.window.as_ref() == Some(&curve.label))
-                .then(|| (curve.band.low.clone(), curve.band.high.clone())),
-            drawn: Drawn::CURVE,
+            band: Some((curve.band.low.clone(), curve.band.high.clone())),
+            drawn: Drawn::Line {
+                width: front.width(&curve.label),
+                markers: true,
+            },
         })
         .collect();
+    front.arrange(&mut plotted);
     if curves.metric == Metric::OutputError && is_whole && lacks_values(curves) {
         ui.weak("The session keeps no values: capture it with --keep keys,values to see the output error");
         return;
@@ -224,7 +243,7 @@ fn word_of(words: &[String], step: usize) -> Option<&str> {
     words.get(step.checked_sub(1)?).map(String::as_str)
 }
 
-fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+fn width_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let choices = view.settings.choices.drift;
     ComboBox::from_id_salt("width of the swept window")
         .selected_text(format!("{} queries", choices.sweep_width))
@@ -245,28 +264,15 @@ fn places_legend(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Width of the swept window")
         });
-    for (name, style, help) in [
-        (
-            "recall",
-            recall_style(view),
-            "Mean over the selected heads, the band their middle 80 %",
-        ),
-        (
-            "in reach",
-            reach_style(view),
-            "Share of the decode stage's top tokens at or before the window's last query: it cannot see the rest",
-        ),
-    ] {
-        entry(
-            ui,
-            &style,
-            RichText::new(name).color(view.theme.legible(style.color)),
-        )
-        .on_hover_text(help);
-    }
-    if view.derived.places().is_some() {
-        copy_button(ui, "Copy the sweep", Pane::DRIFT, commands);
-    }
+}
+
+fn places_names(view: &View<'_>) -> Vec<Name> {
+    let recall = "Mean over the selected heads, the band their middle 80 %";
+    let reach = "Share of the decode stage's top tokens at or before the window's last query: it cannot see the rest";
+    vec![
+        Name::of_line("recall", recall_style(view), recall),
+        Name::of_line("in reach", reach_style(view), reach),
+    ]
 }
 
 fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands) {

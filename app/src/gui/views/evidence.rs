@@ -1,11 +1,13 @@
 //! What becomes of the needed tokens at every budget: what a head keeps of them, and what no head keeps.
 
-use egui::{Response, RichText, Ui};
+use egui::{Response, Ui};
 use egui_plot::{LineStyle, MarkerShape};
 use kvlens_sessions::windows::DECODE_LABEL;
 
-use super::recall::{budget_axis, entry, octave_of, window_entry};
-use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use super::front::Front;
+use super::legend::{Legend, Name};
+use super::recall::{budget_axis, octave_of};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::{EvidenceCurve, EvidenceCurves};
 use crate::gui::export::ShownFigure;
@@ -18,6 +20,9 @@ use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{Drawn, LinePlot, PlotAxis, PlotCurve, height_left};
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::KindChoice;
+
+/// The line that windows are held against.
+const DECODE_STAGE: &str = "decode stage";
 
 impl Pane {
     /// What becomes of the needed tokens.
@@ -75,7 +80,12 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         );
         return;
     }
-    ui.horizontal_wrapped(|ui| {
+    let legend = Legend {
+        plot: "the needed tokens",
+        names: names(view),
+        says_what_is_in_force: true,
+    };
+    legend.show(ui, view, commands, |ui, commands| {
         let describe =
             |response: Response, part: EvidencePart| response.on_hover_text(explain(part));
         let current = view.settings.choices.evidence;
@@ -90,17 +100,18 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             commands.send(LookCommand::SetEvidence(part));
         }
         ui.weak(format!("{} needed tokens", curves.needed_tokens));
-        let text = RichText::new("decode stage").color(view.theme.oracle);
-        entry(ui, &decode_style(view.theme), text)
-            .on_hover_text("What a cache by the decode stage's own attention keeps");
-        for window in view.derived.windows() {
-            let help = "Click to hide or show the curve in every view";
-            window_entry(ui, view, window, "", help, commands);
-        }
         copy_button(ui, "Copy the needed tokens", Pane::EVIDENCE, commands);
-        in_force_ui(ui, view);
     });
     plot_ui(ui, view, curves);
+}
+
+fn names(view: &View<'_>) -> Vec<Name> {
+    let help = "What a cache by the decode stage's own attention keeps";
+    let decode = Name::of_line(DECODE_STAGE, decode_style(view.theme), help);
+    let help = "Click to hide or show the curve in every view";
+    let windows = view.derived.windows().iter();
+    let windows = windows.map(|window| Name::of_window(view, window, "", help));
+    std::iter::once(decode).chain(windows).collect()
 }
 
 fn explain(part: EvidencePart) -> &'static str {
@@ -135,17 +146,21 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, curves: &EvidenceCurves) {
     };
     let part = view.settings.choices.evidence;
     let octaves: Vec<f64> = curves.budgets.iter().map(|it| octave_of(*it)).collect();
+    let front = Front::of(view);
     let drawn = curves.curves.iter().filter_map(|curve| {
         let is_decode = curve.label == DECODE_LABEL;
         let (style, width) = match is_decode {
             true => (decode_style(view.theme), 1.2),
-            false => (window_style(view, &curve.label)?, 2.0),
+            false => {
+                let style = front.style(&curve.label, window_style(view, &curve.label)?);
+                (style, front.width(&curve.label))
+            }
         };
         let values = shown(curve, part);
         let known = values.iter().filter(|value| value.is_finite()).count();
         Some(PlotCurve {
             name: match is_decode {
-                true => "decode stage".to_owned(),
+                true => DECODE_STAGE.to_owned(),
                 false => curve.label.clone(),
             },
             style,
@@ -162,8 +177,10 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, curves: &EvidenceCurves) {
         EvidencePart::Kept => "share kept by a head",
         EvidencePart::LostEverywhere => "share lost at every head",
     });
+    let mut drawn: Vec<PlotCurve> = drawn.collect();
+    front.arrange(&mut drawn);
     let plot = LinePlot {
-        curves: drawn.collect(),
+        curves: drawn,
         moves: true,
         tells_all: true,
         vertical: Some(octave_of(view.derived.budget_tokens())),

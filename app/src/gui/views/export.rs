@@ -15,6 +15,7 @@ use crate::gui::heads_text::heads_text;
 use crate::gui::in_force::in_force;
 use crate::gui::lanes::JobKey;
 use crate::gui::state::Choices;
+use crate::gui::widgets::command_line::command_line_ui;
 use crate::gui::widgets::path_field::path_field;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, command_line};
@@ -137,7 +138,10 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
         true => format!(
             "Mean over all {samples} samples of the session; tasks and places of the question stand apart"
         ),
-        false => format!("Of the sample {}", sample.unwrap_or("on show")),
+        false => format!(
+            "Of the sample {} alone, so without intervals over samples",
+            sample.unwrap_or("on show")
+        ),
     };
     ui.add(egui::Label::new(RichText::new(drawn).weak()).wrap());
     ui.weak(format!(
@@ -254,19 +258,16 @@ fn command_ui(
         preview_ui(ui, view, &request, commands);
     }
     ui.separator();
-    ui.label("The same from the command line");
-    ui.add(egui::Label::new(RichText::new(&line).monospace().small()).wrap());
+    command_line_ui(ui, &line);
+    let has_head = !request.kind.is_of_one_head() || view.settings.choices.primary_head().is_some();
     ui.horizontal(|ui| {
         let export = ui
-            .add_enabled(view.shown().is_some(), egui::Button::new("Export"))
+            .add_enabled(view.shown().is_some() && has_head, egui::Button::new("Export"))
             .on_hover_text(
                 "Writes the picture, its numbers (.parquet), its caption (.txt) and how to make them again (.json)",
             );
         if export.clicked() {
             commands.send(ExportCommand::Export(Box::new(request)));
-        }
-        if ui.button("Copy command").clicked() {
-            ui.ctx().copy_text(line);
         }
     });
 }

@@ -4,11 +4,11 @@ mod answers;
 mod choosers;
 mod plot;
 
-use egui::{RichText, Ui};
+use egui::{Label, RichText, Ui};
 
 use super::capture::progress_ui;
+use super::legend::{Legend, Name};
 use super::question_state::{error_ui, job_of};
-use super::recall::{entry, window_entry};
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::fidelity::FidelityCurves;
@@ -24,6 +24,7 @@ use crate::jobs::figure::KindChoice;
 use crate::measurement::fidelity::figures::Figure;
 use answers::answers_ui;
 use choosers::{group_ui, plot_choices_ui, run_ui};
+use kvlens_sessions::windows::DECODE_LABEL;
 use plot::{has_full_line, oracle_style, plot_ui};
 
 impl Pane {
@@ -99,10 +100,14 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         progress_ui(ui, &job.progress);
     }
     if let Some(curves) = curves.filter(|_| has_curves) {
-        ui.horizontal_wrapped(|ui| {
+        let legend = Legend {
+            plot: "the fidelity",
+            names: names(view),
+            says_what_is_in_force: false,
+        };
+        legend.show(ui, view, commands, |ui, commands| {
             plot_choices_ui(ui, &mut choices);
             group_ui(ui, curves, &mut choices);
-            legend_ui(ui, view, commands);
             facts_ui(ui, view, curves);
             copy_button(ui, "Copy the fidelity", Pane::FIDELITY, commands);
         });
@@ -120,14 +125,13 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
-fn legend_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let oracle = oracle_style(view);
-    entry(ui, &oracle, RichText::new("decode").color(oracle.color))
-        .on_hover_text("The oracle: what the decode stage itself would keep");
-    for window in view.derived.windows() {
-        let help = "Click to hide or show the curve in every view; only shown windows are measured";
-        window_entry(ui, view, window, "", help, commands);
-    }
+fn names(view: &View<'_>) -> Vec<Name> {
+    let help = "The oracle: what the decode stage itself would keep";
+    let oracle = Name::of_line(DECODE_LABEL, oracle_style(view), help);
+    let help = "Click to hide or show the curve in every view; only shown windows are measured";
+    let windows = view.derived.windows().iter();
+    let windows = windows.map(|window| Name::of_window(view, window, "", help));
+    std::iter::once(oracle).chain(windows).collect()
 }
 
 /// What the curves are means of, and what their points say together.
@@ -138,7 +142,8 @@ fn facts_ui(ui: &mut Ui, view: &View<'_>, curves: &FidelityCurves) {
         samples => format!("{samples} samples"),
     };
     if choices.plot == FidelityPlot::Answers {
-        ui.weak("underlined: from where an answer leaves that of the full cache");
+        let text = RichText::new("underlined: from where an answer leaves that of the full cache");
+        ui.add(Label::new(text.weak()).extend());
         return;
     }
     ui.weak(samples)

@@ -82,7 +82,14 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let windows = shown.sample.windows.iter();
     let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
     choosers::choosers_ui(ui, view, &labels, commands);
-    scope_ui(ui, view, commands);
+    if view.settings.choices.shown_scope() == MapScope::Session {
+        ui.horizontal_wrapped(|ui| {
+            scope_ui(ui, view, commands);
+            if let Some(map) = view.derived.map() {
+                verdicts_ui(ui, view, map);
+            }
+        });
+    }
     match view.settings.choices.map_kind {
         MapKind::Window | MapKind::Needed => match view.derived.map() {
             Some(map) => map_ui(ui, view, map, commands),
@@ -142,9 +149,6 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let Some((session, _)) = view.shown() else {
         return;
     };
-    if choices.shown_scope() == MapScope::Sample {
-        return;
-    }
     let wanted = GatheredKey::of(session, choices);
     let maps = view.data.answers.maps.value();
     let maps = maps.filter(|maps| maps.key.gathered.is_shown_for(&wanted));
@@ -178,7 +182,6 @@ fn samples_ui(ui: &mut Ui, maps: &SessionMaps) {
 
 fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) {
     let per_cell = map.query_heads_per_cell;
-    verdicts_ui(ui, view, map);
     let selected = |cell: Cell| is_selected(view, per_cell, cell);
     let struck = |(layer, head): Cell| map.unresolved.get(layer * map.heads + head) == Some(&true);
     let equal = |(layer, head): Cell| map.equivalent.get(layer * map.heads + head) == Some(&true);

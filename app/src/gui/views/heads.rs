@@ -5,7 +5,7 @@ use egui_extras::{Column, TableBuilder, TableRow};
 use kvlens_analysis::Metric;
 
 use super::head_map::window_ui;
-use super::{Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{Need, PaneView, ReadNumbers, SCROLLED_SHARE, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::forced::forced_text;
 use crate::gui::head_numbers::{HeadNumber, HeadTable};
@@ -15,6 +15,7 @@ use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::{Choices, HeadAddress, HeadSort, SelectionChange};
 use crate::gui::widgets::copy_button::copy_button;
+use crate::gui::widgets::together::{text_width, together};
 use crate::gui::widgets::typed::TypedField;
 
 const ROW_HEIGHT: f32 = 18.0;
@@ -43,6 +44,10 @@ impl PaneView for HeadsView {
         &[Need::Heads]
     }
 
+    fn presented_share(&self) -> f32 {
+        SCROLLED_SHARE
+    }
+
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         heads_ui(ui, view, commands);
     }
@@ -61,15 +66,26 @@ fn heads_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let labels: Vec<&str> = windows.map(|window| window.label.as_str()).collect();
     ui.horizontal_wrapped(|ui| {
         window_ui(ui, "Window of the list", view, &labels, commands);
-        let name = ui.label("Choose");
-        words_field(ui, view, "words of the list", name.id, 190.0, commands);
-        if ui
-            .button("All")
-            .on_hover_text("Select every head")
-            .clicked()
-        {
-            commands.send(LookCommand::SelectAllHeads);
-        }
+        let gap = ui.spacing().item_spacing.x;
+        let width = text_width(ui, "Choose") + WORDS_WIDTH + text_width(ui, "All") + 4.0 * gap;
+        together(ui, width, |ui| {
+            let name = ui.label("Choose");
+            words_field(
+                ui,
+                view,
+                "words of the list",
+                name.id,
+                WORDS_WIDTH,
+                commands,
+            );
+            if ui
+                .button("All")
+                .on_hover_text("Select every head")
+                .clicked()
+            {
+                commands.send(LookCommand::SelectAllHeads);
+            }
+        });
         let chosen = view.settings.choices.heads.len();
         if chosen > 0 {
             ui.weak(format!("{chosen} selected"));
@@ -125,18 +141,32 @@ fn sorted(view: &View<'_>, table: &HeadTable) -> Vec<HeadAddress> {
     heads
 }
 
+/// Room for the words that choose heads.
+const WORDS_WIDTH: f32 = 190.0;
+
+/// Widths of the names of heads and of a column of numbers, which shares what is left.
+const HEAD_WIDTH: f32 = 40.0;
+const NUMBER_WIDTHS: std::ops::RangeInclusive<f32> = 60.0..=90.0;
+const COLUMN_GAP: f32 = 4.0;
+
 fn table_ui(ui: &mut Ui, view: &View<'_>, table: &HeadTable, commands: &mut Commands) {
     let (told, heads) = (told(table), sorted(view, table));
     let chosen = &view.settings.choices.heads;
+    let left = ui.available_width() - HEAD_WIDTH;
+    let width = left / told.len().max(1) as f32 - COLUMN_GAP;
+    let width = width.clamp(*NUMBER_WIDTHS.start(), *NUMBER_WIDTHS.end());
     egui::ScrollArea::horizontal()
         .id_salt("list of heads")
         .show(ui, |ui| {
+            ui.spacing_mut().item_spacing.x = COLUMN_GAP;
             TableBuilder::new(ui)
                 .id_salt("heads")
+                .min_scrolled_height(0.0)
                 .striped(true)
                 .sense(egui::Sense::click())
-                .column(Column::initial(44.0))
-                .columns(Column::initial(66.0).at_least(46.0), told.len())
+                .cell_layout(egui::Layout::left_to_right(egui::Align::Center))
+                .column(Column::exact(HEAD_WIDTH))
+                .columns(Column::exact(width).clip(true), told.len())
                 .header(ROW_HEIGHT, |mut header| {
                     header.col(|ui| {
                         ui.strong("head").on_hover_text("Layer.head");

@@ -4,8 +4,9 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 use kvlens_analysis::{Compare, Metric};
 
 use super::heads::words_field;
-use super::recall::{explain, swatch};
-use super::{Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use super::legend::swatch;
+use super::recall::explain;
+use super::{Need, PaneView, ReadNumbers, SCROLLED_SHARE, View, empty_hint, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::data::Shown;
 use crate::gui::derived::{Derived, WindowBands};
@@ -16,18 +17,23 @@ use crate::gui::state::Choices;
 use crate::gui::state::HeadAddress;
 use crate::measurement::MeasuredWindow;
 
-/// Room for a window's label in the table of numbers.
-const LABEL_WIDTH: f32 = 78.0;
+/// Letters of the table of numbers, and of its titles where there is little room.
+const DIGITS_SIZE: f32 = 11.5;
+const NARROW_TITLE_SIZE: f32 = 10.5;
 
-/// As many columns of numbers leave room for whole labels.
-const ROOMY_COLUMNS: usize = 7;
+/// Between two columns, where there is room and where there is little.
+const COLUMN_GAP: f32 = 10.0;
+const NARROW_COLUMN_GAP: f32 = 4.0;
 
-/// The same where a column more stands beside it.
-const NARROW_LABEL_WIDTH: f32 = 60.0;
+/// Room for a window's label in the table of numbers: the rest of the row, within these bounds.
+const LABEL_WIDTHS: std::ops::RangeInclusive<f32> = 44.0..=110.0;
 
-/// From this width of the view on there is room for longer labels beside all columns.
-const ROOMY_WIDTH: f32 = 390.0;
-const WIDE_LABEL_WIDTH: f32 = 110.0;
+/// Width of a column of numbers with their whole digits, and without the nought before the point.
+const COLUMN_WIDTH: f32 = 34.0;
+const NARROW_COLUMN_WIDTH: f32 = 22.0;
+
+/// Line and gap before a label.
+const SWATCH_WIDTH: f32 = 24.0;
 
 impl Pane {
     /// Numbers of the selection.
@@ -53,6 +59,10 @@ impl PaneView for InspectorView {
         &[Need::Curves, Need::Tokens]
     }
 
+    fn presented_share(&self) -> f32 {
+        SCROLLED_SHARE
+    }
+
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         inspector_ui(ui, view, commands);
     }
@@ -72,6 +82,7 @@ fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .auto_shrink(false)
         .show(ui, |ui| {
             heads_ui(ui, view, commands);
+            evidence_ui(ui, view);
             let windows = &shown.sample.windows;
             numbers_ui(ui, view, view.derived, windows, None);
             if shown.options.compare == Compare::Queries {
@@ -86,7 +97,6 @@ fn inspector_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 numbers_ui(ui, view, beside, &shown.sample.windows, a);
             }
             pinned_ui(ui, view, commands);
-            evidence_ui(ui, view);
             answer_ui(ui, view, shown);
             cost_ui(ui, shown);
         });
@@ -141,23 +151,30 @@ fn numbers_ui(
     let budget = derived.budget_tokens();
     let mut bands = derived.bands().iter();
     let mut measured = windows.iter();
+    let metrics = told_metrics(derived, current, derived.budget_index);
+    let has_ceilings = bands.any(|window| window.ceiling(current).is_some());
+    let forces = measured.any(|window| forced_tokens(window, budget) > 0);
+    let more = [has_ceilings, forces, a.is_some()];
+    let columns = metrics.len() + more.into_iter().filter(|more| *more).count();
+    let room = Room::for_columns(ui.available_width(), columns);
     let table = NumbersTable {
         view,
         derived,
         windows,
         a,
-        metrics: told_metrics(derived, current, derived.budget_index),
-        has_ceilings: bands.any(|window| window.ceiling(current).is_some()),
-        forces: measured.any(|window| forced_tokens(window, budget) > 0),
+        metrics,
+        has_ceilings,
+        forces,
+        room,
     };
     // more columns than fit are scrolled to
     egui::ScrollArea::horizontal()
         .id_salt(("numbers", which))
         .show(ui, |ui| {
             Grid::new(("numbers", which))
-                .num_columns(table.metrics.len() + 4)
+                .num_columns(columns + 1)
                 .striped(true)
-                .spacing([4.0, 3.0])
+                .spacing([table.room.gap, 3.0])
                 .min_col_width(0.0)
                 .show(ui, |ui| {
                     table.header_ui(ui);
@@ -178,6 +195,56 @@ struct NumbersTable<'a> {
     has_ceilings: bool,
     /// Whether any window keeps tokens whatever their score.
     forces: bool,
+    room: Room,
+}
+
+/// How the width of the table is shared out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Room {
+    /// Whether numbers go without the nought before the point, and titles in fewer letters.
+    is_narrow: bool,
+    /// Of a window's label.
+    label: f32,
+    /// Between two columns.
+    gap: f32,
+}
+
+impl Room {
+    fn for_columns(width: f32, columns: usize) -> Self {
+        let left = |column: f32| width - SWATCH_WIDTH - columns as f32 * column;
+        let [roomy, narrow] = [
+            COLUMN_WIDTH + COLUMN_GAP,
+            NARROW_COLUMN_WIDTH + NARROW_COLUMN_GAP,
+        ];
+        let is_narrow = left(roomy) < *LABEL_WIDTHS.start() + SWATCH_WIDTH;
+        let label = left(if is_narrow { narrow } else { roomy });
+        Self {
+            is_narrow,
+            gap: if is_narrow {
+                NARROW_COLUMN_GAP
+            } else {
+                COLUMN_GAP
+            },
+            label: label.clamp(*LABEL_WIDTHS.start(), *LABEL_WIDTHS.end()),
+        }
+    }
+
+    fn title_ui(self, ui: &mut Ui, text: &str) -> egui::Response {
+        let text = RichText::new(text).weak();
+        ui.label(match self.is_narrow {
+            true => text.size(NARROW_TITLE_SIZE),
+            false => text,
+        })
+    }
+
+    /// As many digits as the table has room for.
+    fn digits(self, value: f64) -> String {
+        let text = short_number(value);
+        match self.is_narrow {
+            true => without_nought(&text),
+            false => text,
+        }
+    }
 }
 
 impl NumbersTable<'_> {
@@ -188,21 +255,32 @@ impl NumbersTable<'_> {
     fn header_ui(&self, ui: &mut Ui) {
         ui.label("");
         for &metric in &self.metrics {
-            ui.weak(short(metric)).on_hover_text(explain(metric));
+            let title = match self.room.is_narrow {
+                true => shortest(metric),
+                false => short(metric),
+            };
+            let help = format!("{}: {}", metric.label(), explain(metric));
+            self.room.title_ui(ui, title).on_hover_text(help);
             if metric == Metric::HitRate && self.forces {
-                ui.weak("forced").on_hover_text(
+                let title = match self.room.is_narrow {
+                    true => "forc.",
+                    false => "forced",
+                };
+                let title = self.room.title_ui(ui, title).on_hover_text(
                     "Tokens of the budget that the window's rule keeps whatever their score: each counts as a hit",
                 );
+                let name = || egui::WidgetInfo::labeled(egui::Role::Label, true, "forced");
+                title.widget_info(name);
             }
             if self.has_ceilings && metric == self.current() {
-                ui.weak("of").on_hover_text(
+                self.room.title_ui(ui, "of").on_hover_text(
                     "The ceiling: what the decode stage's own queries reach under the window's scoring",
                 );
             }
         }
         if self.a.is_some() {
             let help = format!("{}: A minus B", self.current().label());
-            ui.weak("A − B").on_hover_text(help);
+            self.room.title_ui(ui, "A−B").on_hover_text(help);
         }
         ui.end_row();
     }
@@ -215,35 +293,75 @@ impl NumbersTable<'_> {
             swatch(ui, &style);
             // a long label would push the last numbers out of sight
             ui.scope(|ui| {
-                let has_many = self.has_ceilings || self.metrics.len() > ROOMY_COLUMNS;
-                let is_roomy = ui.clip_rect().width() >= ROOMY_WIDTH;
-                ui.set_max_width(match (is_roomy, has_many) {
-                    (true, _) => WIDE_LABEL_WIDTH,
-                    (false, true) => NARROW_LABEL_WIDTH,
-                    (false, false) => LABEL_WIDTH,
-                });
-                ui.add(egui::Label::new(&window.label).truncate());
+                ui.set_max_width(self.room.label);
+                let label = RichText::new(&window.label);
+                let label = match self.room.is_narrow {
+                    true => label.size(DIGITS_SIZE),
+                    false => label,
+                };
+                ui.add(egui::Label::new(label).truncate());
             });
         });
         for &metric in &self.metrics {
-            number_ui(ui, self.view, window, metric, at);
+            self.number_ui(ui, window, metric);
             if metric == Metric::HitRate && self.forces {
                 let budget = self.derived.budget_tokens();
                 forced_ui(ui, self.windows, &window.label, budget);
             }
             if self.has_ceilings && metric == self.current() {
-                ceiling_ui(ui, window, metric, at);
+                ceiling_ui(ui, self.room, window, metric, at);
             }
         }
         if let Some(a) = self.a {
-            difference_ui(ui, a, window, self.current(), at);
+            difference_ui(ui, self.room, a, window, self.current(), at);
         }
         ui.end_row();
+    }
+
+    fn number_ui(&self, ui: &mut Ui, window: &WindowBands, metric: Metric) {
+        let at = self.derived.budget_index;
+        let band = window.band(metric);
+        let value = |values: &[f64]| values.get(at).copied().unwrap_or(f64::NAN);
+        let (mean, low, high) = band.map_or((f64::NAN, f64::NAN, f64::NAN), |band| {
+            (value(&band.mean), value(&band.low), value(&band.high))
+        });
+        let mut text = RichText::new(self.room.digits(mean))
+            .monospace()
+            .size(DIGITS_SIZE);
+        if metric == self.current() {
+            text = text.strong();
+        }
+        let defined = window.defined_heads(metric, at);
+        let response = ui.label(text).on_hover_text(match defined {
+            0 => "Undefined in every selected head: the layers see no more tokens than the budget, or no needed ones".to_owned(),
+            defined if defined == window.heads => {
+                format!("mean {mean:.3}, middle 80 % of {defined} heads {low:.3} to {high:.3}")
+            }
+            defined => format!(
+                "mean {mean:.3}, middle 80 % {low:.3} to {high:.3} over {defined} of {} heads; it is undefined in the others, whose layers see no more \
+                 tokens than the budget, or no needed ones",
+                window.heads
+            ),
+        });
+        let name = format!(
+            "{} of {}: {}",
+            metric.label(),
+            window.label,
+            number_text(mean)
+        );
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
     }
 }
 
 /// What the same window has in A, less what it has in B; each at its own place of the budget.
-fn difference_ui(ui: &mut Ui, a: &Derived, in_b: &WindowBands, metric: Metric, at: usize) {
+fn difference_ui(
+    ui: &mut Ui,
+    room: Room,
+    a: &Derived,
+    in_b: &WindowBands,
+    metric: Metric,
+    at: usize,
+) {
     let mean = |window: &WindowBands, at: usize| window.band(metric)?.mean.get(at).copied();
     let mut known = a.bands().iter();
     let in_a = known.find(|window| window.label == in_b.label);
@@ -251,7 +369,11 @@ fn difference_ui(ui: &mut Ui, a: &Derived, in_b: &WindowBands, metric: Metric, a
     let difference = in_a.zip(mean(in_b, at)).map(|(a, b)| a - b);
     let difference = difference.filter(|difference| !difference.is_nan());
     let text = difference.map_or("–".to_owned(), |difference| format!("{difference:+.2}"));
-    let response = ui.label(RichText::new(&text).monospace().size(11.5).strong());
+    let drawn = match room.is_narrow {
+        true => without_nought(&text),
+        false => text.clone(),
+    };
+    let response = ui.label(RichText::new(drawn).monospace().size(DIGITS_SIZE).strong());
     let name = format!("A − B of {}: {text}", in_b.label);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
 }
@@ -317,37 +439,6 @@ fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
-fn number_ui(ui: &mut Ui, view: &View<'_>, window: &WindowBands, metric: Metric, at: usize) {
-    let band = window.band(metric);
-    let value = |values: &[f64]| values.get(at).copied().unwrap_or(f64::NAN);
-    let (mean, low, high) = band.map_or((f64::NAN, f64::NAN, f64::NAN), |band| {
-        (value(&band.mean), value(&band.low), value(&band.high))
-    });
-    let mut text = RichText::new(short_number(mean)).monospace().size(11.5);
-    if metric == view.settings.choices.metric {
-        text = text.strong();
-    }
-    let defined = window.defined_heads(metric, at);
-    let response = ui.label(text).on_hover_text(match defined {
-        0 => "Undefined in every selected head: the layers see no more tokens than the budget, or no needed ones".to_owned(),
-        defined if defined == window.heads => {
-            format!("{mean:.3}; {low:.3} to {high:.3} over {defined} heads")
-        }
-        defined => format!(
-            "{mean:.3}; {low:.3} to {high:.3} over {defined} of {} heads; it is undefined in the others, whose layers see no more \
-             tokens than the budget, or no needed ones",
-            window.heads
-        ),
-    });
-    let name = format!(
-        "{} of {}: {}",
-        metric.label(),
-        window.label,
-        number_text(mean)
-    );
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
-}
-
 /// How many of the hits no ranking earned.
 fn forced_ui(ui: &mut Ui, windows: &[MeasuredWindow], label: &str, budget: usize) {
     let window = windows.iter().find(|window| window.label == label);
@@ -356,19 +447,31 @@ fn forced_ui(ui: &mut Ui, windows: &[MeasuredWindow], label: &str, budget: usize
         return;
     };
     let forced = forced_tokens(window, budget).to_string();
-    let text = RichText::new(forced).monospace().size(11.5).weak();
+    let text = RichText::new(forced).monospace().size(DIGITS_SIZE).weak();
     ui.label(text).on_hover_text(forced_text(window, budget));
 }
 
-fn ceiling_ui(ui: &mut Ui, window: &WindowBands, metric: Metric, at: usize) {
+fn ceiling_ui(ui: &mut Ui, room: Room, window: &WindowBands, metric: Metric, at: usize) {
     let ceiling = window.ceiling(metric).and_then(|ceiling| ceiling.get(at));
     let text = number_text(ceiling.copied().unwrap_or(f64::NAN));
-    let short = short_number(ceiling.copied().unwrap_or(f64::NAN));
+    let short = room.digits(ceiling.copied().unwrap_or(f64::NAN));
     let response = ui
-        .label(RichText::new(short).monospace().size(11.5).weak())
+        .label(RichText::new(short).monospace().size(DIGITS_SIZE).weak())
         .on_hover_text(&text);
     let name = format!("Ceiling of {}: {text}", window.label);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name.as_str()));
+}
+
+/// `0.52` as `.52`, where a column has no room for more.
+fn without_nought(text: &str) -> String {
+    let (sign, digits) = match text.strip_prefix(['+', '-']) {
+        Some(digits) => (&text[..1], digits),
+        None => ("", text),
+    };
+    match digits.strip_prefix("0.") {
+        Some(behind) => format!("{sign}.{behind}"),
+        None => text.to_owned(),
+    }
 }
 
 /// As many digits as a table of all metrics has room for.
@@ -396,8 +499,19 @@ pub fn short(metric: Metric) -> &'static str {
         Metric::Jaccard => "jacc.",
         Metric::Mass => "mass",
         Metric::MassOfOracle => "share",
-        Metric::EvidenceKept => "need",
+        Metric::EvidenceKept => "evid.",
         Metric::OutputError => "error",
+    }
+}
+
+/// The same where a column has room for four letters.
+fn shortest(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Recall => "rec.",
+        Metric::Jaccard => "jac.",
+        Metric::MassOfOracle => "shr.",
+        Metric::OutputError => "err.",
+        metric => short(metric),
     }
 }
 
@@ -407,13 +521,16 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>) {
         return;
     }
     ui.add_space(6.0);
-    ui.strong("Needed tokens kept").on_hover_text(
-        "Of the tokens that hold what the answer needs, what the window's eviction rule keeps, by mean importance of \
-         the selected heads",
-    );
     let window = view.derived.window.as_deref().unwrap_or("window");
-    ui.label(format!("oracle {} of {}", kept.oracle, kept.needed));
-    ui.label(format!("{window} {} of {}", kept.window, kept.needed));
+    ui.horizontal_wrapped(|ui| {
+        ui.strong("Needed tokens kept").on_hover_text(
+            "Of the tokens that hold what the answer needs, what the window's eviction rule keeps, by the importance \
+             that the selected heads have in the mean; the column 'evid.' is the mean of what each head keeps by itself",
+        );
+        ui.weak("by the heads' mean");
+        ui.label(format!("oracle {} of {}", kept.oracle, kept.needed));
+        ui.label(format!("{window} {} of {}", kept.window, kept.needed));
+    });
 }
 
 fn answer_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown) {
@@ -458,4 +575,28 @@ fn cost_ui(ui: &mut Ui, shown: &Shown) {
                 ui.end_row();
             }
         });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_nought_before_the_point_is_left_out() {
+        assert_eq!(without_nought("0.52"), ".52");
+        assert_eq!(without_nought("-0.52"), "-.52");
+        assert_eq!(without_nought("10.52"), "10.52");
+        assert_eq!(without_nought("1.00"), "1.00");
+        assert_eq!(without_nought("–"), "–");
+    }
+
+    #[test]
+    fn columns_grow_narrow_before_labels_vanish() {
+        let roomy = Room::for_columns(500.0, 8);
+        assert!(!roomy.is_narrow && roomy.label == *LABEL_WIDTHS.end());
+        let narrow = Room::for_columns(330.0, 9);
+        assert!(narrow.is_narrow && narrow.label >= *LABEL_WIDTHS.start());
+        let all = SWATCH_WIDTH + narrow.label + 9.0 * (NARROW_COLUMN_WIDTH + narrow.gap);
+        assert!(all <= 330.0, "{all}");
+    }
 }

@@ -111,7 +111,7 @@ fn verdict_ui(ui: &mut Ui, view: &View<'_>, place: &OpenLesson, step: &Step) {
         true => ("right", view.theme.success),
         false => ("not so", view.theme.error),
     };
-    ui.colored_label(color, format!("You said: {choice}: {word}."));
+    ui.colored_label(color, format!("You said “{choice}”: {word}."));
     ui.add_space(4.0);
 }
 

@@ -2,7 +2,7 @@
 
 use egui::{RichText, ScrollArea, Ui};
 
-use super::{PaneView, View, empty_hint};
+use super::{PaneView, SCROLLED_SHARE, View, empty_hint};
 use crate::gui::command::{Commands, ProgramCommand};
 use crate::gui::data::Message;
 use crate::gui::layout::Pane;
@@ -28,6 +28,10 @@ impl PaneView for LogView {
 
     fn help(&self) -> &'static str {
         include_str!("../../../help/views/log.md")
+    }
+
+    fn presented_share(&self) -> f32 {
+        SCROLLED_SHARE
     }
 
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {

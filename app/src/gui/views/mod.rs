@@ -13,10 +13,12 @@ pub mod drift;
 pub mod evidence;
 pub mod export;
 pub mod fidelity;
+pub mod front;
 pub mod head_map;
 pub mod heads;
 pub mod help;
 pub mod inspector;
+pub mod legend;
 pub mod lesson;
 pub mod log;
 pub mod menu;
@@ -135,6 +137,9 @@ impl View<'_> {
     }
 }
 
+/// What a table or a form takes of a presentation's height beside a plot.
+const SCROLLED_SHARE: f32 = 0.5;
+
 /// So much text is never broken in two.
 const FEW_LETTERS: usize = 24;
 
@@ -154,7 +159,14 @@ pub fn in_force_ui(ui: &mut Ui, view: &View<'_>) {
 
 /// What stands where a view has nothing to draw: one sentence that says the next step.
 pub fn empty_hint(ui: &mut Ui, text: &str) {
-    ui.centered_and_justified(|ui| ui.weak(text));
+    let room = ui.available_size();
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    let color = ui.visuals().weak_text_color();
+    let lines = ui.painter().layout(text.to_owned(), font, color, room.x);
+    ui.vertical_centered(|ui| {
+        ui.add_space(((room.y - lines.size().y) / 2.0).max(0.0));
+        ui.weak(text);
+    });
 }
 
 /// The sample on show, if there is one with windows; else the hint, or what the session lacks.

@@ -94,7 +94,8 @@ fn line_ui(ui: &mut Ui, line: &Line, is_chosen: bool, moved: bool) -> bool {
 
 /// Everything that can be asked for now, in the order of the topics. The palette closes itself.
 fn lines(view: &View<'_>) -> Vec<Line> {
-    let possible = entries(view).into_iter().filter(|entry| entry.is_possible);
+    let possible = entries(view).into_iter();
+    let possible = possible.filter(|entry| entry.is_possible && entry.is_in_palette);
     let lines = possible.filter_map(|entry| match entry.action {
         Action::Send(ref command) => Some(Line {
             text: entry.full_text(),

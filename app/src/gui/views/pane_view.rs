@@ -71,6 +71,11 @@ pub trait PaneView: Sync {
         &[]
     }
 
+    /// How much of a presentation's height it takes where it stands with another: a plot 1, and less what is scrolled.
+    fn presented_share(&self) -> f32 {
+        1.0
+    }
+
     /// Draws it.
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands);
 

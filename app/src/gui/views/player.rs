@@ -72,6 +72,10 @@ fn player_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     };
     let step = shown_step(view, steps);
     answer::answer_ui(ui, &picture.decode.texts, step, commands);
+    let record = &shown.sample.record;
+    if record.generated_texts.is_empty() {
+        answer::lacking_ui(ui, record, &picture.decode.texts);
+    }
     sentence_ui(ui, view, picture, step, kept);
     cache::cache_ui(ui, view, picture, step, kept, commands);
 }
@@ -192,25 +196,32 @@ fn sentence_ui(
     let word = picture.decode.texts.get(step).map_or("", String::as_str);
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     ui.horizontal_wrapped(|ui| {
+        let word = match word {
+            "" => String::new(),
+            word => format!(" {word:?}"),
+        };
         ui.label(format!(
-            "Position {position} {word:?} looks at the prompt with {} of its attention: {} on the {cached} tokens that \
-             stay, {} on those that are gone",
+            "Position {position}{word} looks at the prompt with {} of its attention: {} on the {cached} tokens that \
+             stay, {} on those that are gone.",
             percent(mass.kept + mass.evicted),
             percent(mass.kept),
             percent(mass.evicted),
         ));
         if mass.needed > 0.0 {
             let text = format!(
-                "on needed tokens {}, of which {} stay",
+                "On needed tokens {}, of which {} stay.",
                 percent(mass.needed),
                 percent(mass.needed_kept / mass.needed)
             );
             ui.label(egui::RichText::new(text).color(view.theme.evidence));
         }
+        let generated = match step {
+            0 => "1 generated one".to_owned(),
+            step => format!("{} generated ones", step + 1),
+        };
         ui.weak(format!(
-            "The cache holds {cached} of {} prompt tokens and {} generated ones",
-            kept.len(),
-            step + 1
+            "The cache holds {cached} of {} prompt tokens and {generated}.",
+            kept.len()
         ));
     });
 }

@@ -78,7 +78,8 @@ fn profile_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         ui.weak(format!("against {} of", view.settings.choices.metric.label()));
         window_ui(ui, "Window of the scatter", view, &labels, commands);
         if let Some(scatter) = scatter {
-            ui.strong(correlation(scatter)).on_hover_text(
+            let text = egui::RichText::new(correlation(scatter)).strong();
+            ui.add(egui::Label::new(text).extend()).on_hover_text(
                 "Spearman's rank correlation over the heads of this sample: 1 where both order the heads alike, −1 where \
                  they order them the other way round. Heads of one model are no independent draws, so no interval is told",
             );

@@ -5,8 +5,8 @@ use egui_extras::{Column, TableBuilder};
 use egui_plot::{LineStyle, MarkerShape};
 
 use super::capture::progress_ui;
+use super::legend::swatch;
 use super::question_state::{error_ui, job_of};
-use super::recall::swatch;
 use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::derived::queries::{CosineSpread, QueryLine, QueryLines};
@@ -182,6 +182,7 @@ fn table_ui(ui: &mut Ui, view: &View<'_>, lines: &QueryLines, height: f32) {
     ui.push_id("query table", |ui| {
         TableBuilder::new(ui)
             .striped(true)
+            .cell_layout(Layout::left_to_right(Align::Center))
             .min_scrolled_height(0.0)
             .max_scroll_height(height - 3.0 * ROW_HEIGHT)
             .auto_shrink([false, true])

@@ -1,6 +1,6 @@
 //! What views of further questions share: the job that answers, and why there was no answer.
 
-use egui::{RichText, Ui};
+use egui::{Label, RichText, Ui};
 
 use super::View;
 use super::capture::progress_ui;
@@ -9,6 +9,9 @@ use crate::gui::data::Job;
 use crate::gui::lanes::JobKey;
 use crate::gui::questions::QuestionKind;
 use crate::jobs::left_out::{LeftOut, UnreadSample};
+
+/// Room for a plot, below which a reason is not broken into several lines.
+const LITTLE_HEIGHT: f32 = 320.0;
 
 /// The job that answers a question, if it runs or waits.
 #[must_use]
@@ -24,7 +27,12 @@ pub fn error_ui(ui: &mut Ui, view: &View<'_>, kind: QuestionKind) {
 /// Why a job had no result when it was asked for last.
 pub fn job_error_ui(ui: &mut Ui, view: &View<'_>, key: &JobKey) {
     if let Some(reason) = view.data.answers.failure(key) {
-        ui.label(RichText::new(reason).color(view.theme.error));
+        let text = RichText::new(reason).color(view.theme.error);
+        // where there is little room it takes a line, or nothing were left of the plot
+        match ui.available_height() < LITTLE_HEIGHT {
+            true => ui.add(Label::new(text).truncate()).on_hover_text(reason),
+            false => ui.label(text),
+        };
     }
 }
 

@@ -2,33 +2,29 @@
 
 mod axes;
 pub mod curves;
-mod legend;
 mod over_samples;
+mod values;
 
-use egui::{ComboBox, RichText, Ui};
+use egui::{ComboBox, Ui};
 use kvlens_analysis::{Budget, Metric};
 
+use super::inspector::short;
+use super::legend::{Legend, Name};
 use super::recall_layers::layers_ui;
-use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
+use crate::gui::derived::WindowBands;
 use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
 use crate::gui::numbers::{Table, number};
 use crate::gui::state::{Choices, CurvesOver};
-use crate::gui::widgets::line_plot::{LinePlot, PlotAnswer, height_left};
+use crate::gui::theme::SeriesStyle;
+use crate::gui::widgets::line_plot::{LinePlot, PlotAnswer, has_room_for_name, height_left};
 use crate::gui::widgets::toggle::toggle;
 use crate::jobs::figure::KindChoice;
 pub use axes::{DrawnBudgets, budget_axis};
 pub use curves::{CEILING, octave_of};
 use curves::{baseline, random_style};
-use legend::legend_entry;
-pub use legend::{entry, swatch, window_entry};
-
-/// Windows whose names stand above the plot; more have a column of their own.
-const MOST_ABOVE: usize = 6;
-const LEGEND_WIDTH: f32 = 190.0;
-/// Room above the plot where there is none beside it: two rows.
-const LEGEND_HEIGHT: f32 = 46.0;
 
 impl Pane {
     /// Curves over the budget.
@@ -87,10 +83,12 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         empty_hint(ui, hint);
         return;
     }
-    // with many windows the legend would take the plot's height: where there is room it stands beside it
-    let has_own_legend = view.derived.windows().len() > MOST_ABOVE;
-    let is_beside = has_own_legend && ui.max_rect().width() > 2.6 * LEGEND_WIDTH;
-    ui.horizontal_wrapped(|ui| {
+    let legend = Legend {
+        plot: "the curves",
+        names: names(view),
+        says_what_is_in_force: true,
+    };
+    legend.show(ui, view, commands, |ui, commands| {
         metric_ui(ui, view, commands);
         let mut by_layer = view.settings.choices.by_layer;
         if toggle(ui, &mut by_layer, "By layer")
@@ -103,33 +101,7 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             baseline_ui(ui, view, commands);
             over_samples::over_ui(ui, view, commands);
         }
-        in_force_ui(ui, view);
-        if !has_own_legend {
-            entries_ui(ui, view, commands);
-        }
     });
-    if has_own_legend && !is_beside {
-        // the plot keeps its height: the rest is scrolled to
-        egui::ScrollArea::vertical()
-            .id_salt("legend above the curves")
-            .max_height(LEGEND_HEIGHT)
-            .show(ui, |ui| {
-                ui.horizontal_wrapped(|ui| entries_ui(ui, view, commands));
-            });
-    }
-    if is_beside {
-        egui::Panel::right("legend of the curves")
-            .resizable(false)
-            .show_separator_line(false)
-            .exact_size(LEGEND_WIDTH)
-            .frame(egui::Frame::NONE)
-            .show(ui, |ui| {
-                egui::ScrollArea::vertical()
-                    .id_salt("legend of the curves")
-                    .auto_shrink(false)
-                    .show(ui, |ui| entries_ui(ui, view, commands));
-            });
-    }
     if view.settings.choices.by_layer {
         layers_ui(ui, view, commands);
     } else {
@@ -137,16 +109,24 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
-fn entries_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    for window in view.derived.windows() {
-        legend_entry(ui, view, window, commands);
+fn names(view: &View<'_>) -> Vec<Name> {
+    let windows = view.derived.windows().iter();
+    let mut names: Vec<Name> = windows.map(|window| values::name(view, window)).collect();
+    let is_of_sample = view.settings.choices.shown_curves_over() == CurvesOver::Sample;
+    if view.beside.is_some() && is_of_sample && baseline(view).is_none() {
+        let style = SeriesStyle {
+            line: curves::OF_B,
+            ..random_style(view.theme)
+        };
+        let help =
+            "The same windows in the session beside, thin and in short dashes of their colours";
+        names.push(Name::of_line("in B", style, help));
     }
-    let is_recall = view.settings.choices.metric == Metric::Recall;
-    if is_recall && baseline(view).is_none() {
-        let text = RichText::new("chance").color(view.theme.legible(view.theme.random));
-        entry(ui, &random_style(view.theme), text)
-            .on_hover_text("Expected recall of a random ranking: budget / rankable tokens");
+    if view.settings.choices.metric == Metric::Recall && baseline(view).is_none() {
+        let help = "Expected recall of a random ranking: budget / rankable tokens";
+        names.push(Name::of_line("chance", random_style(view.theme), help));
     }
+    names
 }
 
 /// Chooses the window that all others are held against.
@@ -227,7 +207,12 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     over_samples::state_of_samples_ui(ui, view, commands);
     let x = budget_axis(largest);
     let octaves = x.high;
-    let metric = view.settings.choices.metric.label();
+    let height = height_left(ui);
+    let metric = view.settings.choices.metric;
+    let metric = match has_room_for_name(height, metric.label()) {
+        true => metric.label(),
+        false => short(metric),
+    };
     let curves = curves::curves(view, octaves);
     let y = match baseline(view) {
         Some(window) => {
@@ -242,7 +227,7 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         tells_all: true,
         vertical: Some(octave_of(view.derived.budget_tokens())),
         texts: curves::texts(view, octaves, y.low),
-        ..LinePlot::new("Curves over the budget", height_left(ui), x, y)
+        ..LinePlot::new("Curves over the budget", height, x, y)
     };
     let PlotAnswer { response, at, .. } = plot.show(ui, view.theme);
     let is_set = response.clicked() || response.dragged_by(egui::PointerButton::Primary);
@@ -257,6 +242,9 @@ fn numbers(view: &View<'_>) -> Option<Table> {
     view.shown()?;
     if view.settings.choices.shown_curves_over() != CurvesOver::Sample {
         return over_samples::numbers(view);
+    }
+    if let Some(baseline) = baseline(view) {
+        return Some(differences(view, baseline));
     }
     let metric = view.settings.choices.metric;
     let bands = view.derived.bands();
@@ -287,4 +275,37 @@ fn numbers(view: &View<'_>) -> Option<Table> {
         table.line(&line);
     }
     Some(table)
+}
+
+/// What every window has more than the one that all are held against, as it is drawn.
+fn differences(view: &View<'_>, baseline: &WindowBands) -> Table {
+    let metric = view.settings.choices.metric;
+    let bands = view.derived.bands();
+    let of = |window: &WindowBands| {
+        let name = format!(
+            "{} {} minus {}",
+            window.label,
+            metric.label(),
+            baseline.label
+        );
+        (
+            name,
+            curves::differences(window, baseline, metric).unwrap_or_default(),
+        )
+    };
+    let columns: Vec<(String, Vec<f64>)> = bands.iter().map(of).collect();
+    let names = columns.iter().map(|(name, _)| name.clone());
+    let header: Vec<String> = std::iter::once("budget_tokens".to_owned())
+        .chain(names)
+        .collect();
+    let mut table = Table::new(&header);
+    for (index, budget) in view.derived.budgets().iter().enumerate() {
+        let cells = columns.iter().map(|(_, values)| {
+            let value = values.get(index);
+            value.map_or(String::new(), |value| number(*value))
+        });
+        let line: Vec<String> = std::iter::once(budget.to_string()).chain(cells).collect();
+        table.line(&line);
+    }
+    table
 }

@@ -8,6 +8,7 @@ use super::View;
 use crate::gui::command::{CaptureCommand, Commands, SessionCommand};
 use crate::gui::lanes::JobKey;
 use crate::gui::recipes::RecipeSettings;
+use crate::gui::widgets::command_line::command_line_ui;
 use crate::gui::widgets::path_field::path_field;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::recipe::recipes;
@@ -93,8 +94,7 @@ fn run_ui(
         }
     };
     ui.separator();
-    ui.label("The same from the command line");
-    ui.add(egui::Label::new(RichText::new(&line).monospace().small()).wrap());
+    command_line_ui(ui, &line);
     let is_free = view.data.job(&JobKey::Recipe).is_none() && view.data.capture_job().is_none();
     ui.horizontal(|ui| {
         let run = ui
@@ -102,9 +102,6 @@ fn run_ui(
             .on_hover_text("Seconds on the built-in model; the job at the top can be cancelled");
         if run.clicked() {
             commands.send(CaptureCommand::RunRecipe);
-        }
-        if ui.button("Copy command").clicked() {
-            ui.ctx().copy_text(line);
         }
     });
 }

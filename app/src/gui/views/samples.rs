@@ -3,7 +3,7 @@
 use egui::{RichText, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
 
-use super::{PaneView, ReadNumbers, View, empty_hint};
+use super::{PaneView, ReadNumbers, SCROLLED_SHARE, View, empty_hint};
 use crate::gui::command::{Commands, SessionCommand};
 use crate::gui::data::SampleRow;
 use crate::gui::layout::Pane;
@@ -31,6 +31,10 @@ impl PaneView for SamplesView {
         include_str!("../../../help/views/samples.md")
     }
 
+    fn presented_share(&self) -> f32 {
+        SCROLLED_SHARE
+    }
+
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         samples_ui(ui, view, commands);
     }
@@ -52,18 +56,17 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let shown = session.shown.as_ref().map(|shown| shown.index);
     TableBuilder::new(ui)
         .id_salt("samples")
+        .min_scrolled_height(0.0)
         .striped(true)
         .sense(egui::Sense::click())
         .column(Column::remainder().at_least(96.0).clip(true))
-        .column(Column::initial(48.0).at_least(34.0).clip(true))
         .column(Column::auto().at_least(48.0))
         .column(Column::auto().at_least(34.0))
         .column(Column::auto().at_least(24.0))
         .column(Column::auto().at_least(36.0))
         .header(ROW_HEIGHT, |mut header| {
             let titles = [
-                ("Sample", "Name of the prompt"),
-                ("Task", "What the prompt asks for"),
+                ("Sample", "Names of the prompts, under what they ask for"),
                 (
                     "Question",
                     "Whether the question stands at the start or the end",
@@ -83,6 +86,7 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         })
         .body(|body| {
             let lines = lines(&info.samples);
+            let common = common_start(&info.samples);
             body.rows(ROW_HEIGHT, lines.len(), |mut row| {
                 let index = match lines.get(row.index()) {
                     Some(Line::Sample(index)) => *index,
@@ -96,7 +100,7 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                     return;
                 };
                 row.set_selected(shown == Some(index));
-                sample_row(&mut row, sample);
+                sample_row(&mut row, sample, common);
                 if row.response().clicked() {
                     commands.send(SessionCommand::SelectSample(index));
                 }
@@ -116,7 +120,7 @@ enum Line<'a> {
     Sample(usize),
 }
 
-/// The samples by task, in the order in which tasks first come; without headings where there is one, or while some are
+/// The samples by task, in the order in which tasks first come, each under its heading; without headings while some are
 /// not known.
 fn lines(samples: &[SampleRow]) -> Vec<Line<'_>> {
     let tasks: Option<Vec<&str>> = samples
@@ -130,7 +134,7 @@ fn lines(samples: &[SampleRow]) -> Vec<Line<'_>> {
             distinct.push(task);
         }
     }
-    if distinct.len() < 2 {
+    if distinct.is_empty() {
         return (0..samples.len()).map(Line::Sample).collect();
     }
     let mut lines = Vec::with_capacity(samples.len() + distinct.len());
@@ -153,19 +157,30 @@ fn task_row(row: &mut TableRow<'_, '_>, task: &str, count: usize) {
     });
 }
 
-fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow) {
+/// Letters that all names begin with, up to the last hyphen among them: of several samples they tell none apart.
+fn common_start(samples: &[SampleRow]) -> usize {
+    let mut names = samples.iter().map(|sample| sample.id.as_str());
+    let Some(first) = names.next() else { return 0 };
+    let common = names.fold(first.len(), |common, name| {
+        let same = first.bytes().zip(name.bytes()).take(common);
+        same.take_while(|(a, b)| a == b).count()
+    });
+    let start = first.get(..common).unwrap_or_default();
+    match samples.len() > 1 {
+        true => start.rfind('-').map_or(0, |at| at + 1),
+        false => 0,
+    }
+}
+
+fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow, common: usize) {
     let details = sample.details.as_ref();
     row.col(|ui| {
         // The row takes the clicks; a label that could be selected would swallow them.
-        let name = shortened(ui, &sample.id);
+        let name = shortened(ui, &sample.id, common);
         let label = ui.add(egui::Label::new(&name).selectable(false).extend());
         if name != sample.id {
             label.on_hover_text(&sample.id);
         }
-    });
-    row.col(|ui| {
-        let task = details.map_or("…", |details| details.task.as_str());
-        ui.add(egui::Label::new(task).selectable(false).truncate());
     });
     let mut text = |text: String| {
         row.col(|ui| {
@@ -183,10 +198,13 @@ fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow) {
     });
 }
 
-/// A name without its middle where the column is too narrow: names of samples mostly differ at their ends.
-fn shortened(ui: &Ui, name: &str) -> String {
+/// A name without what all have in common where the column is too narrow, and then without its middle: names of samples
+/// mostly differ at their ends.
+fn shortened(ui: &Ui, name: &str, common: usize) -> String {
     let room = ui.available_width();
-    let letters: Vec<char> = name.chars().collect();
+    let own = name.get(common..).filter(|_| common > 0);
+    let own = own.map_or_else(|| name.to_owned(), |own| format!("…{own}"));
+    let letters: Vec<char> = own.chars().collect();
     let without = |cut: usize| -> String {
         let left = letters.len() - cut;
         let head = left.div_ceil(2);
@@ -200,8 +218,10 @@ fn shortened(ui: &Ui, name: &str) -> String {
         let text = text.into_galley(ui, extend, f32::INFINITY, egui::TextStyle::Body);
         text.size().x <= room
     };
-    if fits(name) {
-        return name.to_owned();
+    for whole in [name, own.as_str()] {
+        if fits(whole) {
+            return whole.to_owned();
+        }
     }
     let cuts: Vec<usize> = (1..letters.len()).collect();
     let cut = cuts.partition_point(|cut| !fits(&without(*cut)));
@@ -253,7 +273,19 @@ mod tests {
     }
 
     #[test]
-    fn several_tasks_have_headings_and_one_has_none() {
+    fn names_are_told_apart_by_what_they_do_not_share() {
+        let named = |id: &str| SampleRow {
+            id: id.to_owned(),
+            ..row(None)
+        };
+        let rows = ["needle-1000-00-end", "needle-1000-01-start"].map(named);
+        assert_eq!(common_start(&rows), "needle-1000-".len());
+        assert_eq!(common_start(&rows[..1]), 0);
+        assert_eq!(common_start(&["ärger", "äpfel"].map(named)), 0);
+    }
+
+    #[test]
+    fn every_task_has_a_heading() {
         let rows = ["qa", "vt", "qa"].map(|task| row(Some(task)));
         assert_eq!(
             lines(&rows),
@@ -265,7 +297,7 @@ mod tests {
                 Line::Sample(1),
             ]
         );
-        assert_eq!(lines(&rows[..1]), [Line::Sample(0)]);
+        assert_eq!(lines(&rows[..1]), [Line::Task("qa", 1), Line::Sample(0)]);
         let unknown = [row(Some("qa")), row(None)];
         assert_eq!(lines(&unknown), [Line::Sample(0), Line::Sample(1)]);
     }

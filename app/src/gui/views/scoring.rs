@@ -8,7 +8,7 @@ use kvlens_analysis::{
     StepRange,
 };
 
-use super::{PaneView, View, empty_hint};
+use super::{PaneView, SCROLLED_SHARE, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::data::Shown;
 use crate::gui::forced::rule_text;
@@ -61,6 +61,10 @@ impl PaneView for ScoringView {
 
     fn help(&self) -> &'static str {
         include_str!("../../../help/views/scoring.md")
+    }
+
+    fn presented_share(&self) -> f32 {
+        SCROLLED_SHARE
     }
 
     fn ui(&self, ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -213,7 +217,7 @@ const ORDER_HELP: &str = "Where heads are grouped: pool every query head and the
 
 /// How each window is scored, and what its eviction rule keeps: what 'as published' is, but for what was chosen.
 fn windows_ui(ui: &mut Ui, shown: &Shown) {
-    let titles = ["window", "rows", "keys", "pooling", "group", "keeps"];
+    let titles = ["window", "rows", "keys", "pooling", "group", "always keeps"];
     let is_by_window = shown.options.compare == Compare::Methods;
     Grid::new("scorings of the windows")
         .striped(true)

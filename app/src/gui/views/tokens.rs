@@ -1,6 +1,6 @@
 //! The prompt as text: heat behind the tokens, marks under them, and a strip of all of it.
 
-mod marks;
+pub(super) mod marks;
 mod numbers;
 mod strip;
 mod text;
@@ -16,6 +16,7 @@ use crate::gui::state::Choices;
 use crate::gui::state::{HeatScale, TokenHeat};
 use crate::gui::theme::{ColorMap, Theme};
 use crate::gui::widgets::segmented::segmented;
+use crate::gui::widgets::together::{text_width, together};
 use crate::jobs::figure::KindChoice;
 
 impl Pane {
@@ -54,6 +55,10 @@ impl PaneView for TokensView {
         Some(|_| ShownFigure::of_sample(KindChoice::Tokens))
     }
 }
+
+/// Names of two of the marks.
+const MISSED: &str = "missed";
+const NEEDED: &str = "needed";
 
 fn tokens_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if view.shown().is_none() || view.derived.tokens().is_none() {
@@ -131,38 +136,49 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>) {
         let over = if heads == 1 {
             "one head".to_owned()
         } else {
-            format!("mean importance of {heads} heads")
+            format!("mean of {heads} heads")
         };
         let over = RichText::new(format!("At {budget} tokens, {over}")).weak();
-        ui.add(egui::Label::new(over).extend());
+        ui.add(egui::Label::new(over).extend())
+            .on_hover_text("Importance over the selected heads");
         key_ui(ui, view);
-        entry_ui(
-            ui,
-            view.theme,
-            &format!("kept by {window}"),
-            marks::Mark::Kept,
-            &format!(
-                "Stays in a cache of {budget} tokens: what the rule of {window} keeps whatever the score, then the \
-                 best of the others"
-            ),
-        );
-        entry_ui(
-            ui,
-            view.theme,
-            "missed",
-            marks::Mark::Missed,
-            &format!(
-                "Would stay by the oracle's scores under the same rule, but not by those of {window}"
-            ),
-        );
-        entry_ui(
-            ui,
-            view.theme,
-            "needed",
-            marks::Mark::Evidence,
-            "Holds what the answer needs",
-        );
+        let kept = format!("kept by {window}");
+        let gap = ui.spacing().item_spacing.x;
+        let marks = [kept.as_str(), MISSED, NEEDED].map(|text| text_width(ui, text) + gap);
+        together(ui, marks.iter().sum(), |ui| marks_ui(ui, view, &kept));
     });
+}
+
+/// The marks of tokens, drawn the way they look in the text.
+fn marks_ui(ui: &mut Ui, view: &View<'_>, kept: &str) {
+    let window = view.derived.window.as_deref().unwrap_or("the window");
+    let budget = view.derived.budget_tokens();
+    entry_ui(
+        ui,
+        view.theme,
+        kept,
+        marks::Mark::Kept,
+        &format!(
+            "Stays in a cache of {budget} tokens: what the rule of {window} keeps whatever the score, then the best of \
+             the others"
+        ),
+    );
+    entry_ui(
+        ui,
+        view.theme,
+        MISSED,
+        marks::Mark::Missed,
+        &format!(
+            "Would stay by the oracle's scores under the same rule, but not by those of {window}"
+        ),
+    );
+    entry_ui(
+        ui,
+        view.theme,
+        NEEDED,
+        marks::Mark::Evidence,
+        "Holds what the answer needs",
+    );
 }
 
 /// What the colours behind the tokens mean, from one end to the other.
@@ -172,8 +188,8 @@ fn key_ui(ui: &mut Ui, view: &View<'_>) {
     };
     let choices = &view.settings.choices;
     let (low, ends) = match (shade.difference, choices.heat_scale) {
-        (true, _) => (-1.0, ["window higher", "oracle higher"]),
-        (false, HeatScale::LogRank) => (0.0, ["last", "first"]),
+        (true, _) => (-1.0, ["window", "oracle"]),
+        (false, HeatScale::LogRank) => (0.0, ["ranked last", "ranked first"]),
         (false, HeatScale::SquareRoot) => (0.0, ["0", "largest"]),
     };
     ui.weak(ends[0]);

@@ -127,6 +127,8 @@ pub struct PlotText {
     pub size: f32,
     /// Their colour.
     pub color: Color32,
+    /// Whether they stand on a ground of their own, so that lines do not run through them.
+    pub has_ground: bool,
 }
 
 /// A curve.
@@ -273,10 +275,8 @@ impl<'a> LinePlot<'a> {
 
     /// The vertical axis, without its name where that would be longer than the axis.
     fn drawn_y(&self) -> PlotAxis {
-        let room = self.height - BELOW_PLOT;
-        let needed = self.y.label.chars().count() as f32 * LETTER_WIDTH;
         PlotAxis {
-            label: match needed <= room {
+            label: match has_room_for_name(self.height, &self.y.label) {
                 true => self.y.label.clone(),
                 false => String::new(),
             },
@@ -326,6 +326,10 @@ impl<'a> LinePlot<'a> {
         for text in &self.texts {
             let [x, y] = text.at;
             let words = RichText::new(&text.text).size(text.size);
+            let words = match text.has_ground {
+                true => words.background_color(theme.paper),
+                false => words,
+            };
             let words = Text::new("", PlotPoint::new(x, y), words);
             plot.text(
                 words
@@ -335,6 +339,12 @@ impl<'a> LinePlot<'a> {
             );
         }
     }
+}
+
+/// Whether the vertical axis of a plot of this height is as long as its name.
+#[must_use]
+pub fn has_room_for_name(height: f32, name: &str) -> bool {
+    name.chars().count() as f32 * LETTER_WIDTH <= height - BELOW_PLOT
 }
 
 /// What was done to a plot.

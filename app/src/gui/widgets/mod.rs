@@ -1,6 +1,7 @@
 //! Widgets of our own: pictures made of numbers, with a hover that looks the number up.
 
 pub mod color_bar;
+pub mod command_line;
 pub mod copy_button;
 pub mod line_plot;
 pub mod markdown;
@@ -8,5 +9,6 @@ pub mod matrix;
 pub mod path_field;
 pub mod segmented;
 pub mod texture;
+pub mod together;
 pub mod toggle;
 pub mod typed;

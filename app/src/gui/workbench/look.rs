@@ -49,6 +49,12 @@ impl Workbench {
         }
     }
 
+    /// The panes were put elsewhere.
+    pub(super) fn forget_written_layout(&mut self) {
+        self.written_layout = None;
+        self.layout_was_set = true;
+    }
+
     pub(super) fn undo(&mut self) {
         let now = self.look();
         if let Some(look) = self.undoer.undo(&now).cloned() {
@@ -68,8 +74,7 @@ impl Workbench {
             && let Ok(layout) = Layout::deserialize(&*look.layout)
         {
             self.layout = layout;
-            self.written_layout = None;
-            self.layout_was_set = true;
+            self.forget_written_layout();
         }
         let scored_otherwise = look.choices.measure != now.choices.measure;
         self.settings.choices = look.choices;

@@ -78,6 +78,11 @@ impl Behavior<Pane> for PaneBehavior<'_> {
         else {
             return;
         };
+        // on the light bar egui's own ground of a button can hardly be seen
+        let panel = ui.visuals().panel_fill;
+        if !ui.visuals().dark_mode {
+            ui.visuals_mut().widgets.inactive.weak_bg_fill = panel;
+        }
         let button = ui.small_button("?").on_hover_text("What this view shows");
         let name = format!("Help for {}", pane.title());
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));

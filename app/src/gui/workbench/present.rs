@@ -1,6 +1,6 @@
 //! The presentation: one or two views, large, beside the lesson if one is given, and nothing else.
 
-use egui::{RichText, Ui, ViewportCommand};
+use egui::{Align, Label, Layout, RichText, Ui, ViewportCommand};
 
 use super::Workbench;
 use crate::gui::command::{Command, Commands, LayoutCommand};
@@ -40,9 +40,13 @@ impl Workbench {
             return Vec::new();
         }
         let visible = self.layout.visible();
+        // while a step asks, the views of the one before stay as they were
         let step = self.lesson.as_ref().and_then(|open| {
-            let step = open.lesson.steps.get(open.step)?;
-            open.asks().is_none().then_some(step)
+            let shown = match open.asks() {
+                Some(_) => open.step.checked_sub(1)?,
+                None => open.step,
+            };
+            open.lesson.steps.get(shown)
         });
         let commands = step.map_or(&[][..], |step| step.commands.as_slice());
         let mut wanted: Vec<Pane> = commands.iter().filter_map(shown_pane).collect();
@@ -64,13 +68,35 @@ fn shown_pane(command: &Command) -> Option<Pane> {
 
 /// Draws the views below each other, each under its title.
 pub(super) fn present_ui(ui: &mut Ui, view: &View<'_>, panes: &[Pane], commands: &mut Commands) {
-    let height = ui.available_height() / panes.len().max(1) as f32;
+    let share = |pane: &Pane| pane.view().presented_share();
+    let all: f32 = panes.iter().map(share).sum();
+    let room = ui.available_height();
     for pane in panes {
+        let height = room * share(pane) / all;
         let size = egui::vec2(ui.available_width(), height - ui.spacing().item_spacing.y);
-        ui.allocate_ui(size, |ui| {
-            ui.set_min_size(size);
-            ui.label(RichText::new(pane.title()).heading());
-            pane.view().ui(ui, view, commands);
-        });
+        let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+        let mut part = ui.new_child(egui::UiBuilder::new().id_salt(pane.name()).max_rect(rect));
+        // a list that wants more than its part is scrolled, and takes nothing from the view below
+        part.shrink_clip_rect(rect);
+        title_ui(&mut part, view, *pane);
+        pane.view().ui(&mut part, view, commands);
     }
+}
+
+/// What the view is, and of which sample at which budget.
+fn title_ui(ui: &mut Ui, view: &View<'_>, pane: Pane) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(pane.title()).heading());
+        let Some((_, shown)) = view.shown() else {
+            return;
+        };
+        let of = format!(
+            "{} · budget {} tokens",
+            shown.sample.record.id,
+            view.derived.budget_tokens()
+        );
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.add(Label::new(RichText::new(of).weak()).truncate());
+        });
+    });
 }

@@ -212,12 +212,16 @@ pub fn send(bench: &mut Bench<'_>, command: impl Into<Command>) {
 
 /// What the last frame put on the clipboard.
 pub fn copied(bench: &Bench<'_>) -> String {
+    copied_now(bench).unwrap()
+}
+
+/// The same, if it put something there.
+pub fn copied_now(bench: &Bench<'_>) -> Option<String> {
     let commands = &bench.output().platform_output.commands;
-    let text = commands.iter().find_map(|command| match command {
+    commands.iter().find_map(|command| match command {
         egui::OutputCommand::CopyText(text) => Some(text.clone()),
         _ => None,
-    });
-    text.unwrap()
+    })
 }
 
 /// The workbench inside.

@@ -3,7 +3,7 @@
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Grid, Label, RichText, ScrollArea, Stroke, TextStyle, Ui};
 
-use super::super::recall::entry;
+use super::super::legend::entry;
 use super::super::{View, empty_hint};
 use super::plot::oracle_style;
 use crate::gui::data::Shown;
@@ -15,7 +15,10 @@ use kvlens_analysis::Budget;
 use kvlens_sessions::windows::DECODE_LABEL;
 
 /// Width of a column of answers, where many and where few share the room; longer answers wrap.
-const COLUMN_WIDTHS: [f32; 2] = [190.0, 560.0];
+const COLUMN_WIDTHS: [f32; 2] = [190.0, 900.0];
+
+/// Between two columns.
+const COLUMN_GAP: f32 = 12.0;
 
 /// Room for the names of the windows.
 const NAMES_WIDTH: f32 = 160.0;
@@ -38,9 +41,10 @@ pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[
         ui.add_space(6.0);
         let budgets = budgets_of(points);
         let [narrow, wide] = COLUMN_WIDTHS;
-        let width = (ui.available_width() - NAMES_WIDTH) / budgets.len().max(1) as f32;
+        let width = (ui.available_width() - NAMES_WIDTH) / budgets.len().max(1) as f32 - COLUMN_GAP;
         let width = width.clamp(narrow, wide);
-        Grid::new("answers").striped(true).show(ui, |ui| {
+        let grid = Grid::new("answers").striped(true);
+        grid.spacing([COLUMN_GAP, 3.0]).show(ui, |ui| {
             ui.weak("kept by");
             for point in &budgets {
                 let text = match point.budget {
@@ -73,7 +77,7 @@ pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[
 fn reference_ui(ui: &mut Ui, shown: &Shown, full: &FidelityPoint) {
     let record = &shown.sample.record;
     if let Some(answer) = &record.answer {
-        ui.weak(format!("right: {}", answer.trim()));
+        ui.weak(format!("reference: {}", answer.trim()));
     }
     if let Some(score) = full.figures.score {
         ui.weak(format!("score {score:.2}"));

@@ -7,6 +7,7 @@ use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
 use crate::gui::question_choices::{FidelityMetric, FidelityPlot};
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
+use crate::gui::views::front::Front;
 use crate::gui::widgets::line_plot::{
     AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, height_left,
 };
@@ -23,10 +24,8 @@ pub(super) fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &Fide
     let y = metric_axis(choices.metric, &visible, full);
     let plot = match choices.plot {
         FidelityPlot::Budget | FidelityPlot::Answers => LinePlot {
-            curves: visible
-                .iter()
-                .map(|curve| over_budget(view, curve))
-                .collect(),
+            curves: over_budgets(view, &visible),
+            tells_all: true,
             vertical: Some((view.derived.budget_tokens().max(1) as f64).log2()),
             horizontal: full,
             ..LinePlot::new(
@@ -94,7 +93,18 @@ fn metric_axis(metric: FidelityMetric, curves: &[&FidelityCurve], full: Option<f
     }
 }
 
-fn over_budget(view: &View<'_>, curve: &FidelityCurve) -> PlotCurve {
+fn over_budgets(view: &View<'_>, curves: &[&FidelityCurve]) -> Vec<PlotCurve> {
+    let labels = curves.iter().map(|curve| curve.label.as_str());
+    let front = Front::of(view).among(labels);
+    let mut drawn: Vec<PlotCurve> = curves
+        .iter()
+        .map(|curve| over_budget(view, &front, curve))
+        .collect();
+    front.arrange(&mut drawn);
+    drawn
+}
+
+fn over_budget(view: &View<'_>, front: &Front<'_>, curve: &FidelityCurve) -> PlotCurve {
     let has_band = curve.points.iter().any(|point| point.interval.is_some());
     let edge = |of: fn(&kvlens_analysis::statistics::Interval) -> f64| -> Vec<f64> {
         let points = curve.points.iter();
@@ -104,7 +114,7 @@ fn over_budget(view: &View<'_>, curve: &FidelityCurve) -> PlotCurve {
     };
     PlotCurve {
         name: curve.label.clone(),
-        style: style_of(view, curve),
+        style: front.style(&curve.label, style_of(view, curve)),
         xs: curve
             .points
             .iter()
@@ -117,7 +127,10 @@ fn over_budget(view: &View<'_>, curve: &FidelityCurve) -> PlotCurve {
                 edge(|interval| interval.high),
             )
         }),
-        drawn: Drawn::CURVE,
+        drawn: Drawn::Line {
+            width: front.width(&curve.label),
+            markers: true,
+        },
     }
 }
 

@@ -7,8 +7,12 @@ use crate::gui::head_numbers::HeadNumber;
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::profile::number_ui;
 use crate::gui::views::{View, in_force_ui};
+use crate::gui::widgets::together::{text_width, together};
 use crate::gui::widgets::toggle::toggle;
 use crate::gui::widgets::typed::TypedField;
+
+const EQUAL_WITHIN: &str = "Equal within";
+const MARGIN_WIDTH: f32 = 44.0;
 
 /// Draws the choosers that fit the kind of map.
 pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], commands: &mut Commands) {
@@ -59,7 +63,12 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
 
 /// How far apart windows may be over the samples to count as equally good.
 fn margin_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    let name = ui.label("Equal within");
+    let width = text_width(ui, EQUAL_WITHIN) + MARGIN_WIDTH + 2.0 * ui.spacing().item_spacing.x;
+    together(ui, width, |ui| margin_field_ui(ui, view, commands));
+}
+
+fn margin_field_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
+    let name = ui.label(EQUAL_WITHIN);
     let margin = view.settings.choices.margin;
     let field = TypedField {
         id: "margin of equivalence",
@@ -68,7 +77,7 @@ fn margin_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         hint: "nothing",
         help: "So much of the metric, such as 0.02: where the whole paired 95 % interval lies within it, the windows are \
                shown to be as good as each other and carry an equals sign",
-        width: 44.0,
+        width: MARGIN_WIDTH,
         error: view.theme.error,
     };
     if let Some(margin) = field.show(ui, read_margin)

@@ -2,11 +2,13 @@
 
 use egui::{Color32, Id, Ui};
 
+use kvlens_analysis::statistics::HeadWinner;
+
 use super::{answer_ui, is_selected, marks, undefined_text};
 use crate::gui::command::Commands;
 use crate::gui::derived::{WinnerMap, is_tie};
 use crate::gui::views::View;
-use crate::gui::views::recall::entry;
+use crate::gui::views::legend::entry;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
 
 /// A margin of this much has the full colour.
@@ -86,7 +88,27 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, commands: &mut Comma
             ui.weak(format!("tied {ties}"))
                 .on_hover_text("Heads in which the best two are equal; grey");
         }
+        if map.tested {
+            unresolved_ui(ui, view, map);
+        }
     });
+}
+
+/// In how many heads the samples do not tell the best two apart, and in how many they are shown to be equal.
+fn unresolved_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap) {
+    let margin = view.settings.choices.margin;
+    let winners = || map.winners.iter().flatten();
+    let is_equal = |winner: &HeadWinner| margin.is_some_and(|margin| winner.is_equivalent(margin));
+    let equal = winners().filter(|winner| is_equal(winner)).count();
+    let open = winners().filter(|winner| !winner.resolved && !is_equal(winner));
+    let equal = margin.map_or(String::new(), |margin| {
+        format!("{equal} equal within {margin}, ")
+    });
+    let all = winners().count();
+    ui.weak(format!("{equal}{} of {all} not resolved", open.count()))
+        .on_hover_text(
+            "Struck through: the samples do not tell the best two apart. The colour is fuller the more the best leads",
+        );
 }
 
 fn colors(view: &View<'_>, map: &WinnerMap) -> Vec<Color32> {

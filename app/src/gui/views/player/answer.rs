@@ -2,11 +2,28 @@
 
 use egui::{Button, Response, RichText, Role, ScrollArea, Ui, WidgetInfo};
 
+use kvlens_sessions::SampleRecord;
+
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::views::token_rows::visible;
 
 /// Rows of words at most; of a longer answer the step's own row stays in sight.
 const MOST_ROWS: f32 = 3.0;
+
+/// Why some steps have a number in the place of a word, and what the whole answer reads.
+pub(super) fn lacking_ui(ui: &mut Ui, record: &SampleRecord, texts: &[String]) {
+    let Some(first) = texts.iter().position(String::is_empty) else {
+        return;
+    };
+    ui.horizontal_wrapped(|ui| {
+        ui.weak(format!(
+            "A number such as [{}] stands for a token whose text this session does not hold, because an older program \
+             captured it; capture it again to read every word. The whole answer:",
+            first + 1
+        ));
+        ui.monospace(record.generated.trim());
+    });
+}
 
 /// Draws the words of the steps; a click goes to one. A token whose text the session does not hold shows its number.
 pub(super) fn answer_ui(ui: &mut Ui, texts: &[String], step: usize, commands: &mut Commands) {

@@ -9,6 +9,7 @@ use crate::gui::command::Commands;
 use crate::gui::theme::{ColorMap, Theme};
 use crate::gui::views::View;
 use crate::gui::views::token_rows::{Piece, cached_rows};
+use crate::gui::views::tokens::marks;
 
 /// Room under the letters.
 const ROW_GAP: f32 = 4.0;
@@ -124,8 +125,8 @@ impl Painted<'_> {
             painter.hline(letters.x_range(), y, Stroke::new(1.0, theme.missed));
         }
         if self.is_needed(piece.token) {
-            let stroke = Stroke::new(1.5, theme.evidence);
-            painter.rect_stroke(letters, 2.0, stroke, egui::StrokeKind::Inside);
+            let closed = marks::closed_sides(piece.token, |token| self.is_needed(token));
+            marks::frame(painter, letters, closed, theme);
         }
         if self.view.hover.token == Some(piece.token) {
             let stroke = Stroke::new(1.0, theme.selection);

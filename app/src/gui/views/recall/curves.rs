@@ -1,6 +1,6 @@
 //! What stands in the plot: bands, curves, single heads, the other session, and words.
 
-use egui::{Align2, Color32};
+use egui::Align2;
 use egui_plot::LineStyle;
 use kvlens_analysis::{Compare, Metric};
 
@@ -10,6 +10,7 @@ use crate::gui::derived::{Derived, HeadCurve, WindowBands};
 use crate::gui::state::CurvesOver;
 use crate::gui::theme::{SeriesStyle, Theme};
 use crate::gui::views::View;
+use crate::gui::views::front::Front;
 use crate::gui::widgets::line_plot::{AxisNumbers, Drawn, PlotAxis, PlotCurve, PlotText};
 
 /// Curves get about so many points.
@@ -18,11 +19,8 @@ const POINTS_PER_CURVE: f64 = 300.0;
 /// The line of a ceiling.
 pub const CEILING: LineStyle = LineStyle::Dotted { spacing: 4.0 };
 
-/// What is left of the curves behind the chosen window's.
-const BEHIND: f32 = 0.7;
-
-/// What is left of the other curves while the pointer is on one.
-const DIMMED: f32 = 0.35;
+/// The line of the session beside.
+pub(super) const OF_B: LineStyle = LineStyle::Dashed { length: 3.0 };
 
 /// Every curve, the first at the bottom; `octaves` are those of the axis.
 pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
@@ -39,19 +37,20 @@ pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
             curves.push(decode_stage(view.theme, octaves));
         }
     }
+    let front = Front::of(view);
     if let Some(baseline) = baseline(view) {
-        for window in front_last(view) {
-            curves.extend(difference(view, &axis, window, baseline));
+        for window in front_last(view, &front) {
+            curves.extend(difference(view, &front, &axis, window, baseline));
         }
         return curves;
     }
     curves.extend(
         view.beside
             .into_iter()
-            .flat_map(|beside| other_session(view, beside)),
+            .flat_map(|beside| other_session(view, &front, beside)),
     );
-    for window in front_last(view) {
-        curves.extend(window_curves(view, &axis, window));
+    for window in front_last(view, &front) {
+        curves.extend(window_curves(view, &front, &axis, window));
     }
     curves.extend(heads(view, &axis));
     curves
@@ -67,24 +66,27 @@ pub(super) fn baseline<'a>(view: &View<'a>) -> Option<&'a WindowBands> {
 /// What a window's mean has more than the baseline's.
 fn difference(
     view: &View<'_>,
+    front: &Front<'_>,
     axis: &DrawnBudgets,
     window: &WindowBands,
     baseline: &WindowBands,
 ) -> Option<PlotCurve> {
-    let metric = view.settings.choices.metric;
-    let (own, other) = (window.band(metric)?, baseline.band(metric)?);
-    let values = own
-        .mean
-        .iter()
-        .zip(&other.mean)
-        .map(|(own, other)| own - other);
-    let values: Vec<f64> = values.collect();
-    let style = SeriesStyle {
-        color: color_of(view, window),
-        ..view.theme.series(&window.label, window.repeat)
-    };
-    let width = if is_front(view, window) { 3.0 } else { 1.6 };
+    let values = differences(window, baseline, view.settings.choices.metric)?;
+    let style = view.theme.series(&window.label, window.repeat);
+    let style = front.style(&window.label, style);
+    let width = front.width(&window.label);
     Some(thin(axis, window.label.clone(), &values, style, width))
+}
+
+/// A window's mean less the baseline's, at every budget.
+pub(super) fn differences(
+    window: &WindowBands,
+    baseline: &WindowBands,
+    metric: Metric,
+) -> Option<Vec<f64>> {
+    let (own, other) = (window.band(metric)?, baseline.band(metric)?);
+    let pairs = own.mean.iter().zip(&other.mean);
+    Some(pairs.map(|(own, other)| own - other).collect())
 }
 
 /// The axis of a metric: shares, or from zero as far as curves and bands go where it has no end.
@@ -117,17 +119,11 @@ pub(super) fn difference_axis(curves: &[PlotCurve], label: String) -> PlotAxis {
     }
 }
 
-/// The visible windows, the chosen one last: what is drawn last stands in front.
-fn front_last<'a>(view: &'a View<'_>) -> Vec<&'a WindowBands> {
+/// The visible windows, the one in front last.
+fn front_last<'a>(view: &'a View<'_>, front: &Front<'_>) -> Vec<&'a WindowBands> {
     let mut windows: Vec<&WindowBands> = visible(view).collect();
-    windows.sort_by_key(|window| is_front(view, window));
+    windows.sort_by_key(|window| front.is(&window.label));
     windows
-}
-
-/// Whether a window is the one that the pointer is on or, without one, the chosen one.
-fn is_front(view: &View<'_>, window: &WindowBands) -> bool {
-    let front = view.hover.window.as_ref();
-    front.or(view.derived.window.as_ref()) == Some(&window.label)
 }
 
 /// What could be reached at best, said at the upper end, and the budget beside its line, on the side that has room.
@@ -151,6 +147,7 @@ pub(super) fn texts(view: &View<'_>, octaves: f64, lowest: f64) -> Vec<PlotText>
         anchor,
         size: 12.0,
         color: view.theme.selection,
+        has_ground: true,
     };
     let best = best.map(|text| PlotText {
         text: text.to_owned(),
@@ -159,6 +156,7 @@ pub(super) fn texts(view: &View<'_>, octaves: f64, lowest: f64) -> Vec<PlotText>
         anchor: Align2::CENTER_TOP,
         size: 11.0,
         color: view.theme.oracle,
+        has_ground: true,
     });
     best.into_iter().chain([budget]).collect()
 }
@@ -212,33 +210,20 @@ fn visible<'a>(view: &'a View<'_>) -> impl Iterator<Item = &'a WindowBands> {
     bands.filter(|window| !hidden.contains(&window.label))
 }
 
-/// The window's colour, fainter behind the chosen window, and more so while the pointer is on another one.
-fn color_of(view: &View<'_>, window: &WindowBands) -> Color32 {
-    let color = view.theme.series(&window.label, window.repeat).color;
-    match (&view.hover.window, is_front(view, window)) {
-        (_, true) => color,
-        (Some(_), false) => color.gamma_multiply(DIMMED),
-        (None, false) => color.gamma_multiply(BEHIND),
-    }
-}
-
 /// A window's curve, with its band if it stands in front; its ceiling, and its marker at the budget.
-fn window_curves(view: &View<'_>, axis: &DrawnBudgets, window: &WindowBands) -> Vec<PlotCurve> {
+fn window_curves(
+    view: &View<'_>,
+    front: &Front<'_>,
+    axis: &DrawnBudgets,
+    window: &WindowBands,
+) -> Vec<PlotCurve> {
     let metric = view.settings.choices.metric;
     let Some(band) = window.band(metric) else {
         return Vec::new();
     };
-    let style = SeriesStyle {
-        color: color_of(view, window),
-        ..view.theme.series(&window.label, window.repeat)
-    };
-    let glows = view.hover.window.as_ref() == Some(&window.label);
-    let is_front = is_front(view, window);
-    let width = match (glows, is_front) {
-        (true, _) => 4.0,
-        (false, true) => 3.0,
-        (false, false) => 1.6,
-    };
+    let style = view.theme.series(&window.label, window.repeat);
+    let style = front.style(&window.label, style);
+    let width = front.width(&window.label);
     // a window that observed for a few budgets alone has numbers there, and lines between them are none
     let known = band.mean.iter().filter(|mean| mean.is_finite()).count();
     let has_markers = known <= view.derived.final_budgets().len();
@@ -247,7 +232,9 @@ fn window_curves(view: &View<'_>, axis: &DrawnBudgets, window: &WindowBands) -> 
             width,
             markers: has_markers,
         },
-        band: is_front.then(|| (axis.pick(&band.low), axis.pick(&band.high))),
+        band: front
+            .is(&window.label)
+            .then(|| (axis.pick(&band.low), axis.pick(&band.high))),
         ..thin(axis, window.label.clone(), &band.mean, style, width)
     };
     let ceiling = window.ceiling(metric).map(|ceiling| {
@@ -274,19 +261,19 @@ fn window_curves(view: &View<'_>, axis: &DrawnBudgets, window: &WindowBands) -> 
 }
 
 /// The same windows in the session beside this one.
-fn other_session(view: &View<'_>, beside: &Derived) -> Vec<PlotCurve> {
+fn other_session(view: &View<'_>, front: &Front<'_>, beside: &Derived) -> Vec<PlotCurve> {
     let choices = &view.settings.choices;
     let axis = DrawnBudgets::of(beside, POINTS_PER_CURVE);
-    let shown = beside
-        .bands()
-        .iter()
-        .filter(|window| !choices.hidden_windows.contains(&window.label));
+    // windows that only it has would stand there without a name
+    let has_name = |label: &String| visible(view).any(|window| window.label == *label);
+    let windows = beside.bands().iter();
+    let shown = windows.filter(|window| has_name(&window.label));
     let curve = |window: &WindowBands| {
         let band = window.band(choices.metric)?;
+        let style = view.theme.series(&window.label, window.repeat);
         let style = SeriesStyle {
-            color: color_of(view, window),
-            line: LineStyle::Dashed { length: 3.0 },
-            ..view.theme.series(&window.label, window.repeat)
+            line: OF_B,
+            ..front.style(&window.label, style)
         };
         let name = format!("{} (B)", window.label);
         Some(thin(&axis, name, &band.mean, style, 1.2))

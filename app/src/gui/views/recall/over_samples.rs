@@ -5,6 +5,7 @@ use kvlens_analysis::Metric;
 use kvlens_analysis::figure::CHANCE;
 
 use super::curves::{CEILING, compares_queries, decode_stage, octave_of, random_style};
+use super::values::signed;
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::{CurveOverSamples, OverSamples};
 use crate::gui::numbers::{Table, number};
@@ -12,12 +13,10 @@ use crate::gui::questions::QuestionKind;
 use crate::gui::state::CurvesOver;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
+use crate::gui::views::front::Front;
 use crate::gui::views::question_state::{ask_ui, error_ui, job_of, left_out_ui};
 use crate::gui::widgets::line_plot::{Drawn, PlotCurve};
 use crate::gui::widgets::segmented::segmented;
-
-/// What is left of the curves behind the chosen window's.
-const BEHIND: f32 = 0.7;
 
 /// Chooses what the curves are over.
 pub(super) fn over_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -73,27 +72,11 @@ pub(super) fn state_of_samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut C
     }
 }
 
-fn style_of(view: &View<'_>, curve: &CurveOverSamples) -> SeriesStyle {
-    let windows = view.derived.windows().iter();
-    let repeat = windows
-        .filter(|window| window.label == curve.label)
-        .map(|window| window.repeat)
-        .next();
-    let style = view
-        .theme
-        .series(&curve.label, repeat.unwrap_or(curve.repeat));
-    SeriesStyle {
-        color: match is_front(view, &curve.label) {
-            true => style.color,
-            false => style.color.gamma_multiply(BEHIND),
-        },
-        ..style
-    }
-}
-
-fn is_front(view: &View<'_>, label: &str) -> bool {
-    let front = view.hover.window.as_ref();
-    front.or(view.derived.window.as_ref()).map(String::as_str) == Some(label)
+fn style_of(view: &View<'_>, front: &Front<'_>, curve: &CurveOverSamples) -> SeriesStyle {
+    let mut windows = view.derived.windows().iter();
+    let window = windows.find(|window| window.label == curve.label);
+    let repeat = window.map_or(curve.repeat, |window| window.repeat);
+    front.style(&curve.label, view.theme.series(&curve.label, repeat))
 }
 
 /// Every curve, the first at the bottom; `octaves` are those of the axis.
@@ -108,11 +91,12 @@ pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
         curves.push(decode_stage(view.theme, octaves));
     }
     let mut shown: Vec<&CurveOverSamples> = visible(view, found).collect();
-    shown.sort_by_key(|curve| is_front(view, &curve.label));
+    let front = Front::of(view);
+    shown.sort_by_key(|curve| front.is(&curve.label));
     for curve in shown {
         match baseline {
-            Some(baseline) => curves.extend(difference(view, curve, baseline)),
-            None => curves.extend(window_curves(view, curve)),
+            Some(baseline) => curves.extend(difference(view, &front, curve, baseline)),
+            None => curves.extend(window_curves(view, &front, curve)),
         }
     }
     curves
@@ -127,16 +111,17 @@ fn visible<'a>(
     curves.filter(|curve| !hidden.contains(&curve.label))
 }
 
-fn window_curves(view: &View<'_>, curve: &CurveOverSamples) -> Vec<PlotCurve> {
+fn window_curves(view: &View<'_>, front: &Front<'_>, curve: &CurveOverSamples) -> Vec<PlotCurve> {
     let xs: Vec<f64> = curve.budgets.iter().map(|it| octave_of(*it)).collect();
     if curve.label == CHANCE {
         let style = random_style(view.theme);
         return vec![line(CHANCE, xs, curve.mean.clone(), style, 1.0)];
     }
-    let (style, is_front) = (style_of(view, curve), is_front(view, &curve.label));
-    let width = if is_front { 3.0 } else { 1.6 };
+    let (style, width) = (style_of(view, front, curve), front.width(&curve.label));
     let mean = PlotCurve {
-        band: is_front.then(|| (curve.low.clone(), curve.high.clone())),
+        band: front
+            .is(&curve.label)
+            .then(|| (curve.low.clone(), curve.high.clone())),
         ..line(&curve.label, xs.clone(), curve.mean.clone(), style, width)
     };
     let ceiling = curve.ceiling.as_ref().map(|ceiling| {
@@ -153,6 +138,7 @@ fn window_curves(view: &View<'_>, curve: &CurveOverSamples) -> Vec<PlotCurve> {
 /// What a window's mean has more than the baseline's, at the budgets that both have.
 fn difference(
     view: &View<'_>,
+    front: &Front<'_>,
     curve: &CurveOverSamples,
     baseline: &CurveOverSamples,
 ) -> Option<PlotCurve> {
@@ -165,12 +151,8 @@ fn difference(
         Some((octave_of(*budget), own - baseline.mean.get(at)?))
     });
     let (xs, ys) = both.unzip();
-    let width = if is_front(view, &curve.label) {
-        3.0
-    } else {
-        1.6
-    };
-    Some(line(&curve.label, xs, ys, style_of(view, curve), width))
+    let style = style_of(view, front, curve);
+    Some(line(&curve.label, xs, ys, style, front.width(&curve.label)))
 }
 
 fn line(name: &str, xs: Vec<f64>, ys: Vec<f64>, style: SeriesStyle, width: f32) -> PlotCurve {
@@ -186,12 +168,17 @@ fn line(name: &str, xs: Vec<f64>, ys: Vec<f64>, style: SeriesStyle, width: f32) 
 
 /// A window's mean at the budget that is nearest to the one chosen.
 pub(super) fn value_at_budget(view: &View<'_>, label: &str) -> String {
-    let curve = view.derived.over_samples().and_then(|it| it.curve(label));
-    let value = curve.and_then(|curve| {
-        let at = curve.nearest(view.derived.budget_tokens())?;
-        curve.mean.get(at)
-    });
-    value.map_or(String::new(), |value| format!(" {value:.3}"))
+    let Some(found) = view.derived.over_samples() else {
+        return String::new();
+    };
+    let budget = view.derived.budget_tokens();
+    let mean = |curve: &CurveOverSamples| curve.mean.get(curve.nearest(budget)?).copied();
+    let value = found.curve(label).and_then(mean);
+    let baseline = view.settings.choices.baseline.as_deref();
+    match baseline.and_then(|label| found.curve(label)) {
+        Some(baseline) => signed(value.zip(mean(baseline)).map(|(own, other)| own - other)),
+        None => value.map_or(String::new(), |value| format!(" {value:.3}")),
+    }
 }
 
 /// A line for every window and budget.

@@ -156,7 +156,8 @@ impl Painted<'_> {
             marks::paint(painter, rect, Mark::Missed, self.theme);
         }
         if self.is_evidence(token) {
-            marks::paint(painter, letters, Mark::Evidence, self.theme);
+            let closed = marks::closed_sides(token, |token| self.is_evidence(token));
+            marks::frame(painter, letters, closed, self.theme);
         }
         if glowing == Some(token) {
             let stroke = egui::Stroke::new(1.0, self.theme.selection);

@@ -145,7 +145,10 @@ impl Matrix<'_> {
             let at = pos2(cells.left() - 4.0, geometry.rect((row, 0)).center().y);
             painter.text(at, Align2::RIGHT_CENTER, row_tick(row), font.clone(), color);
         }
-        for column in (0..self.columns).step_by(step(cells.width() / self.columns as f32, 18.0)) {
+        let letters = (0..self.columns).map(|column| column_tick(column).chars().count());
+        let needed = TICK_LETTER * (letters.max().unwrap_or(0) + 1) as f32;
+        let every = step(cells.width() / self.columns as f32, needed);
+        for column in (0..self.columns).step_by(every) {
             let at = pos2(geometry.rect((0, column)).center().x, cells.bottom() + 2.0);
             painter.text(
                 at,
@@ -215,6 +218,9 @@ fn hatch(ui: &Ui, rect: Rect, stroke: Stroke) {
         sum += HATCH_GAP;
     }
 }
+
+/// About the width of a letter of a tick.
+const TICK_LETTER: f32 = 6.0;
 
 /// Every how many cells a number fits.
 fn step(cell: f32, text: f32) -> usize {

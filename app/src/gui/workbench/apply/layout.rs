@@ -10,8 +10,7 @@ const ZOOM_RANGE: std::ops::RangeInclusive<f32> = 0.5..=3.0;
 
 impl Workbench {
     pub(super) fn apply_layout(&mut self, command: LayoutCommand, context: &egui::Context) {
-        self.written_layout = None;
-        self.layout_was_set = true;
+        self.forget_written_layout();
         match command {
             LayoutCommand::ToggleCapturePanel => {
                 self.settings.hide_capture = !self.settings.hide_capture;

@@ -7,6 +7,7 @@ use super::Workbench;
 use crate::gui::command::LessonCommand;
 use crate::gui::data::Severity;
 use crate::gui::dialogs::Purpose;
+use crate::gui::layout::{Layout, Preset};
 use crate::gui::lessons::{Lesson, OpenLesson, fits, lessons, read_lesson};
 
 impl Workbench {
@@ -27,7 +28,7 @@ impl Workbench {
                     self.show_lesson(open.with_prediction(choice));
                 }
             }
-            LessonCommand::CloseLesson => self.lesson = None,
+            LessonCommand::CloseLesson => self.leave_lesson(),
             LessonCommand::AskForLesson => self.dialogs.ask(Purpose::Lesson, "", context),
             LessonCommand::OpenLesson(path) => self.read_lesson(&path),
         }
@@ -40,8 +41,22 @@ impl Workbench {
         }
     }
 
+    /// A lesson stands in the places for a class from its first frame on, also while it asks or captures; where the
+    /// panes stood before comes back when it ends.
     fn begin_lesson(&mut self, lesson: Arc<Lesson>) {
+        let before = std::mem::replace(&mut self.layout, Layout::of(Preset::Teach));
+        self.layout_before_lesson.get_or_insert(before);
+        self.forget_written_layout();
         self.show_lesson(OpenLesson::begin(lesson));
+    }
+
+    /// Ends the lesson, if one is given.
+    pub(super) fn leave_lesson(&mut self) {
+        self.lesson = None;
+        if let Some(layout) = self.layout_before_lesson.take() {
+            self.layout = layout;
+            self.forget_written_layout();
+        }
     }
 
     fn step_lesson(&mut self, open: OpenLesson, steps: i32) {
@@ -63,8 +78,11 @@ impl Workbench {
             return;
         };
         self.script.clear();
-        if place.asks().is_none() {
-            self.script.extend(step.commands.iter().cloned());
+        match place.asks() {
+            None => self.script.extend(step.commands.iter().cloned()),
+            // a question that comes first is asked over the views of the lesson, and not over what was there before
+            Some(_) if place.step == 0 => self.script.extend(place.lesson.setup.iter().cloned()),
+            Some(_) => {}
         }
         if !fits(&place.lesson, &self.data) {
             self.capture_demo();

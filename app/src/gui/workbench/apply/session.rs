@@ -51,7 +51,7 @@ impl Workbench {
             self.commands.send(command);
         }
         // the panel of a lesson stands in its place
-        self.lesson = None;
+        self.leave_lesson();
         self.settings.hide_capture = false;
         let name = path.file_name().unwrap_or(path.as_os_str());
         let text = format!(
