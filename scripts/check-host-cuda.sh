@@ -1,8 +1,9 @@
 #!/bin/sh
 # Runs the CUDA build without a card: on a driver whose device is this computer (sessions/tests/host_cuda), which runs
 # candle's own kernels, compiled for the host, and counts what is asked of it. Every operation, all windows of three
-# models, both trainings and evictions are held against the processor in f32, bf16 and f16; then launches, copies and
-# waits of a decode step and of a prefill chunk are held against their budgets.
+# models, both trainings and evictions are held against the processor in f32, bf16 and f16, and the scores that all windows
+# have made where the keys are; then launches, copies and waits of a decode step, of a prefill chunk and of a further token
+# are held against their budgets.
 #
 # Needs what build-cuda.sh needs, and g++ and python3. Takes the 20 minutes of a core that the build takes, and two more.
 #
@@ -39,5 +40,8 @@ grep -q 'CUDA_COMPUTE_CAP' "$OUT/older-card.json"
 echo "what the device computes"
 HOST_CUDA_COUNTS="$OUT/counts.json" "$PROGRAM" check-device --device cuda --rehearse --limit 900 \
     --fixtures "$CLONE/sessions/tests/fixtures" --out "$OUT/check.json"
+
+echo "what it makes of keys that stay there"
+python3 "$HERE/scores.py" "$PROGRAM" "$OUT"
 
 python3 "$HERE/budgets.py" "$PROGRAM" "$OUT"
