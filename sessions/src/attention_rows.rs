@@ -1,6 +1,9 @@
 //! From an observation and the prompt's keys back to attention weights and importance.
 
+mod log_sum_exp;
 mod on_device;
+
+pub(crate) use log_sum_exp::LooseRows;
 
 use candle_core::{DType, Tensor};
 use kvlens_analysis::{AttentionRows, Importance, ReducedHead, SideScoring, reduce_rows};

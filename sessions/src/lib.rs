@@ -21,7 +21,6 @@ mod half_format;
 mod hash;
 pub mod hub;
 mod label;
-mod log_sum_exp;
 pub mod model;
 mod observation;
 mod plan;

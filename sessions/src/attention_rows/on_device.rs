@@ -4,9 +4,8 @@
 use candle_core::{D, DType, Device, Tensor};
 use kvlens_analysis::{KeySet, ReducedHead, RowReduction};
 
-use super::PromptKeys;
+use super::{LooseRows, PromptKeys};
 use crate::SessionError;
-use crate::log_sum_exp::LooseRows;
 use crate::model::{ScoreBlocks, chosen, on_cpu};
 use crate::observation::{QueryRows, Reduction};
 

@@ -17,10 +17,10 @@ use kvlens_analysis::{ForcedKeep, KeySet, Scoring};
 
 use super::{Observe, Observed, Run, Window, WindowOptions, snapkv_scoring};
 use crate::SessionError;
+use crate::attention_rows::LooseRows;
 use crate::eviction::Eviction;
 use crate::footprint::{RunShape, WindowMemory};
 use crate::greedy::GreedyRun;
-use crate::log_sum_exp::LooseRows;
 use crate::model::{CapturedRows, KeptQueries, KvCache, on_cpu};
 use crate::observation::QueryRows;
 use crate::prefill::Needs;

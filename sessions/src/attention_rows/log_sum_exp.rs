@@ -4,8 +4,8 @@
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
+use super::PromptKeys;
 use crate::SessionError;
-use crate::attention_rows::PromptKeys;
 
 /// Queries `[L, H, W, D]` of which row r sees the keys before `visible_keys[r]`.
 pub(crate) struct LooseRows<'a> {
