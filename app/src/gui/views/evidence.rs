@@ -7,7 +7,7 @@ use kvlens_sessions::windows::DECODE_LABEL;
 use super::front::Front;
 use super::legend::{Legend, Name};
 use super::recall::{budget_axis, octave_of};
-use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{NO_NEEDED_TOKENS, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::{EvidenceCurve, EvidenceCurves};
 use crate::gui::export::ShownFigure;
@@ -74,10 +74,7 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         return;
     };
     if curves.curves.is_empty() {
-        empty_hint(
-            ui,
-            "The data do not say which tokens the answer to this prompt needs",
-        );
+        empty_hint(ui, NO_NEEDED_TOKENS);
         return;
     }
     let legend = Legend {

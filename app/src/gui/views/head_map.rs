@@ -10,7 +10,10 @@ use kvlens_analysis::Metric;
 
 use super::profile::profile_state_ui;
 use super::question_state::{job_error_ui, left_out_ui};
-use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{
+    NO_NEEDED_TOKENS, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint,
+    lacks_needed_tokens,
+};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::{Derived, HeadMap};
 use crate::gui::export::ShownFigure;
@@ -89,6 +92,16 @@ fn head_map_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                 verdicts_ui(ui, view, map);
             }
         });
+    }
+    let choices = &view.settings.choices;
+    let is_of_needed = match choices.map_kind {
+        MapKind::Needed => true,
+        MapKind::Profile | MapKind::Beside | MapKind::InB => false,
+        _ => choices.metric == Metric::EvidenceKept && choices.shown_scope() == MapScope::Sample,
+    };
+    if is_of_needed && lacks_needed_tokens(view) {
+        empty_hint(ui, NO_NEEDED_TOKENS);
+        return;
     }
     match view.settings.choices.map_kind {
         MapKind::Window | MapKind::Needed => match view.derived.map() {

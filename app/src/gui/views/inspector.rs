@@ -527,7 +527,7 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>) {
             "Of the tokens that hold what the answer needs, what the window's eviction rule keeps, by the importance \
              that the selected heads have in the mean; the column 'evid.' is the mean of what each head keeps by itself",
         );
-        ui.weak("by the heads' mean");
+        ui.weak("in a cache that all heads share:");
         ui.label(format!("oracle {} of {}", kept.oracle, kept.needed));
         ui.label(format!("{window} {} of {}", kept.window, kept.needed));
     });

@@ -169,6 +169,15 @@ pub fn empty_hint(ui: &mut Ui, text: &str) {
     });
 }
 
+/// What is said where needed tokens are asked for and the prompt on show has none.
+const NO_NEEDED_TOKENS: &str = "The data do not say which tokens the answer to this prompt needs";
+
+/// Whether the prompt on show has no needed tokens, so that there is no number of them.
+fn lacks_needed_tokens(view: &View<'_>) -> bool {
+    let shown = view.shown();
+    shown.is_some_and(|(_, shown)| shown.sample.record.evidence_tokens.is_empty())
+}
+
 /// The sample on show, if there is one with windows; else the hint, or what the session lacks.
 fn shown_with_windows<'a>(ui: &mut Ui, view: &'a View<'_>, hint: &str) -> Option<&'a Shown> {
     let text = match view.shown() {

@@ -11,7 +11,10 @@ use kvlens_analysis::{Budget, Metric};
 use super::inspector::short;
 use super::legend::{Legend, Name};
 use super::recall_layers::layers_ui;
-use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint};
+use super::{
+    NO_NEEDED_TOKENS, NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint,
+    lacks_needed_tokens,
+};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::WindowBands;
 use crate::gui::export::ShownFigure;
@@ -102,7 +105,11 @@ fn recall_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             over_samples::over_ui(ui, view, commands);
         }
     });
-    if view.settings.choices.by_layer {
+    let is_of_sample = view.settings.choices.shown_curves_over() == CurvesOver::Sample;
+    let is_of_needed = view.settings.choices.metric == Metric::EvidenceKept;
+    if is_of_needed && is_of_sample && lacks_needed_tokens(view) {
+        empty_hint(ui, NO_NEEDED_TOKENS);
+    } else if view.settings.choices.by_layer {
         layers_ui(ui, view, commands);
     } else {
         plot_ui(ui, view, commands);
