@@ -37,7 +37,6 @@ impl HeadNumber {
     pub fn name(self) -> &'static str {
         match self {
             Self::NeededAttention => "needed",
-            Self::Metric(Metric::EvidenceKept) => "needed_kept",
             Self::Metric(metric) => metric.column(),
             Self::Profile(number) => number.column(),
         }
@@ -69,7 +68,8 @@ impl HeadNumber {
         let wanted = plain(name);
         let also = |number: Self| match number {
             Self::NeededAttention => "needed attention",
-            Self::Metric(Metric::EvidenceKept) => "evidence kept",
+            // as scripts of earlier programs have it
+            Self::Metric(Metric::EvidenceKept) => "needed kept",
             Self::Metric(Metric::HitRate) => "hits",
             Self::Metric(Metric::KeptRecall) => "kept",
             Self::Metric(Metric::OutputError) => "error",

@@ -573,14 +573,14 @@ fn a_needle_grid_is_a_table_and_maps() {
     ];
     run_ok(folder.path(), &figure);
     let svg = fs::read_to_string(folder.path().join("n.svg")).unwrap();
-    for words in ["needle kept", "score of the answers", "512", "depth"] {
+    for words in ["evidence kept", "score of the answers", "512", "depth"] {
         assert!(svg.contains(words), "{words}");
     }
     let data = read_table(folder.path(), "n.parquet");
     let (panels, values) = (texts(&data, "panel"), data.numbers("value").unwrap());
     let (x, y) = (numbers(&data, "x"), numbers(&data, "y"));
     for row in 0..grid.rows() {
-        let panel = format!("{}: needle kept", windows[row]);
+        let panel = format!("{}: evidence kept", windows[row]);
         let place = (0..data.rows())
             .find(|&at| panels[at] == panel && x[at] == lengths[row] && y[at] == depths[row]);
         let found = values[place.unwrap()].unwrap();

@@ -155,7 +155,7 @@ fn the_heads_that_lose_what_they_read_are_found_in_under_ten_commands() {
     let mut bench = opened();
     let script: Vec<Command> = serde_json::from_str(
         r#"[{"ShowPane": "Heads"}, {"SetWindow": "last:32"}, {"SetBudget": "10%"},
-            {"SelectHeadsBy": "needed>0.05, needed_kept=0"}]"#,
+            {"SelectHeadsBy": "needed>0.05, evidence_kept=0"}]"#,
     )
     .unwrap();
     // with the opening of the session and the choice of the sample, which were done above

@@ -106,7 +106,7 @@ const SELECTIONS: [(&str, &str); 4] = [
     ("those that read what is needed", "needed>0.05"),
     (
         "those that read what is needed, and keep none of it",
-        "needed>0.05, needed_kept=0",
+        "needed>0.05, evidence_kept=0",
     ),
 ];
 

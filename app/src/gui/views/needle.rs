@@ -159,7 +159,7 @@ fn grid_ui(ui: &mut Ui, view: &View<'_>, grid: &NeedleMaps, scores: &EvictedScor
         recall,
     } in &grid.windows
     {
-        maps.push((format!("{label}: needle kept"), evidence_kept));
+        maps.push((format!("{label}: evidence kept"), evidence_kept));
         maps.push((format!("{label}: recall"), recall));
     }
     let gap = ui.spacing().item_spacing.x;

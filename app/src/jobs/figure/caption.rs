@@ -75,7 +75,7 @@ impl KindChoice {
                 "KL divergence of the next token's distributions, in nats, means over decode steps.",
             ),
             Self::Needle => Some(
-                "Needle kept: share of the needle's tokens that the window's eviction rule keeps. Recall: share of the \
+                "Evidence kept: share of the needle's tokens that the window's eviction rule keeps. Recall: share of the \
                  decode stage's top tokens that the window ranks as high.",
             ),
             _ => None,

@@ -58,7 +58,7 @@ fn rows(grid: &NeedleGrid, group: &str) -> Vec<FigureRow> {
         panel(SCORE, first, |cell| cell.score);
     }
     for window in grid.windows() {
-        panel(&format!("{window}: needle kept"), window, |cell| {
+        panel(&format!("{window}: evidence kept"), window, |cell| {
             cell.evidence_kept
         });
         panel(&format!("{window}: recall"), window, |cell| cell.recall);
