@@ -1,6 +1,6 @@
 //! How a matrix is painted: cells, numbers beside them, marks and outlines.
 
-use egui::{Align2, Color32, FontId, Rect, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Color32, FontId, Pos2, Rect, Stroke, Ui, Vec2, pos2, vec2};
 
 use super::geometry::{AXIS_NAME, Geometry, TICKS};
 use super::{Cell, Cells, Matrix};
@@ -11,6 +11,10 @@ use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
 /// Distance of the lines of a hatching, along either axis.
 const HATCH_GAP: f32 = 6.0;
 const HATCH_OPACITY: f32 = 0.35;
+
+/// Of a cell's side, one part is the width of a mark's halo.
+const HALO_SHARE: f32 = 5.0;
+const WIDEST_HALO: f32 = 2.5;
 
 impl Matrix<'_> {
     pub(super) fn paint(&self, ui: &Ui, theme: &Theme, geometry: &Geometry, hovered: Option<Cell>) {
@@ -106,11 +110,11 @@ impl Matrix<'_> {
         for row in 0..self.rows {
             let is_struck = |cell: Cell| (self.marks.struck)(cell) && !(self.marks.equal)(cell);
             for column in (0..self.columns).filter(|column| is_struck((row, *column))) {
-                let rect = geometry.rect((row, column)).shrink(1.0);
-                let ends = [rect.left_bottom(), rect.right_top()];
-                for (width, color) in [(2.5, theme.selection_halo), (1.0, theme.selection)] {
-                    ui.painter().line_segment(ends, Stroke::new(width, color));
-                }
+                let rect = geometry.rect((row, column));
+                // in wide and low cells a line from corner to corner would cover the colours
+                let side = rect.width().min(rect.height());
+                let square = Rect::from_center_size(rect.center(), Vec2::splat(side)).shrink(1.0);
+                paint_mark(ui, theme, [square.left_bottom(), square.right_top()], side);
             }
         }
     }
@@ -127,9 +131,7 @@ impl Matrix<'_> {
                         pos2(rect.center().x - reach, y),
                         pos2(rect.center().x + reach, y),
                     ];
-                    for (width, color) in [(2.5, theme.selection_halo), (1.0, theme.selection)] {
-                        ui.painter().line_segment(ends, Stroke::new(width, color));
-                    }
+                    paint_mark(ui, theme, ends, side);
                 }
             }
         }
@@ -203,6 +205,14 @@ impl Matrix<'_> {
                 }
             }
         }
+    }
+}
+
+/// A line of a mark in a cell so many points wide or high, with a halo that leaves small cells their colour.
+fn paint_mark(ui: &Ui, theme: &Theme, ends: [Pos2; 2], side: f32) {
+    let halo = (side / HALO_SHARE).clamp(1.0, WIDEST_HALO);
+    for (width, color) in [(halo, theme.selection_halo), (1.0, theme.selection)] {
+        ui.painter().line_segment(ends, Stroke::new(width, color));
     }
 }
 
