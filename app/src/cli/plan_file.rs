@@ -6,6 +6,7 @@ use super::capture_flags::CaptureFlags;
 use crate::jobs::failure::Failure;
 use anyhow::{Context, Result};
 use kvlens_datasets::{MOST_TYPED_BYTES, read_text_at_most};
+use kvlens_sessions::nearest_name;
 use serde::{Deserialize, Deserializer};
 use toml::Table;
 
@@ -123,13 +124,9 @@ fn in_line(error: &toml::de::Error, text: &str, path: &Path) -> Failure {
 
 /// Names the key that was probably meant.
 fn unknown_key(key: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .map(|known| (strsim::jaro_winkler(key, known), *known))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    let nearest = near.map_or("", |(_, known)| known);
     format!(
-        "there is no key '{key}', the nearest is '{nearest}' (known: {})",
+        "there is no key '{key}', the nearest is '{}' (known: {})",
+        nearest_name(key, known),
         known.join(", ")
     )
 }

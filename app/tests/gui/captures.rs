@@ -319,7 +319,7 @@ fn the_options_of_a_window_are_a_form() {
     send(&mut bench, CaptureCommand::EditCapture(Box::new(capture)));
     assert!(
         bench
-            .query_by_label_contains("there is no window 'lats'")
+            .query_by_label("there is no window 'lats', the nearest is 'last'")
             .is_some()
     );
     bench.get_by_label("Options of window 2").click();

@@ -18,6 +18,7 @@ use super::{DECODE_LABEL, TrainedMethod, Window, WindowLabel, WindowOptions};
 use crate::SessionError;
 use crate::label::one_for_each_budget;
 use crate::model::{Companion, ModelSource};
+use crate::nearest::nearest_name;
 
 /// A kind of window, for help texts and choosers.
 pub struct WindowKind {
@@ -266,8 +267,9 @@ pub fn parse_window(label: &WindowLabel) -> Result<Window, SessionError> {
         None => {
             let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             wrong(format!(
-                "there is no window '{}' (there is: {}); `kvlens doctor` lists their options",
+                "there is no window '{}', the nearest is '{}' (there is: {}); `kvlens doctor` lists their options",
                 label.name(),
+                nearest_name(label.name(), &known),
                 known.join(", ")
             ))
         }
@@ -277,6 +279,24 @@ pub fn parse_window(label: &WindowLabel) -> Result<Window, SessionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_was_mistyped_brings_the_nearest() {
+        for (typed, meant) in [
+            ("lats:32", "last"),
+            ("judgeq", "judge-q"),
+            ("snap", "snapkv"),
+        ] {
+            let refused = parse_window(&typed.parse().unwrap())
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(
+                refused.contains(&format!("the nearest is '{meant}'")),
+                "{refused}"
+            );
+        }
+    }
 
     #[test]
     fn every_kind_has_an_example_that_can_be_used() {

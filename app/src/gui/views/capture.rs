@@ -273,7 +273,8 @@ fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings, error: egui::Color32) {
             });
         });
         if let Some(wrong) = wrong_window(label) {
-            ui.label(RichText::new(wrong).small().color(error));
+            ui.label(RichText::new(in_short(&wrong)).color(error))
+                .on_hover_text(&wrong);
         }
     }
     if let Some(index) = removed {
@@ -288,6 +289,11 @@ fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings, error: egui::Color32) {
             }
         }
     });
+}
+
+/// What stands before the first bracket: lists of everything that there is are for the pointer.
+fn in_short(sentence: &str) -> &str {
+    sentence.split(" (").next().unwrap_or(sentence)
 }
 
 /// Why a label is no window; nothing of one that is still to be typed.
