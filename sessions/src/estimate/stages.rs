@@ -325,8 +325,8 @@ impl SampleStages<'_> {
         }
     }
 
-    /// First the keys stand beside the cache, if that is on a GPU and they are kept; then the model's rows are gone, and the values
-    /// unless they are kept, and the file's bytes stand beside what they are made of.
+    /// First the keys stand beside the cache, if that is on a GPU and they are kept; then the model's rows are gone, and
+    /// the values unless they are kept, and the file's bytes stand beside what they are made of.
     fn write(
         &self,
         loaded: Memory,

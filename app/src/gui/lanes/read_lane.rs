@@ -96,7 +96,8 @@ impl Serve for ReadLane {
 }
 
 impl ReadLane {
-    /// Opens a session, unpacked where it is packed; says so only when one of its samples could be measured as well, the first that is whole.
+    /// Opens a session, unpacked where it is packed; says so only when one of its samples could be measured as well, the
+    /// first that is whole.
     fn open(
         &mut self,
         slot: Slot,
