@@ -1,12 +1,10 @@
 //! Sixteen windows on a small screen: every name and every number can be read without scrolling.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::common::{Bench, bench_of, fixture, inside, inside_mut, made_up, send, settle};
 use egui_kittest::kittest::{By, Queryable as _};
 use kvlens::gui::command::{LayoutCommand, LookCommand, ProgramCommand};
-use kvlens::gui::data::Slot;
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Layout, Pane};
 use kvlens::gui::state::{MapScope, Settings};
@@ -52,16 +50,7 @@ fn sixteen<'a>(settings: Settings) -> Bench<'a> {
         })
         .collect();
     let mut bench = bench_of(Path::new("nowhere"), settings, Layout::default(), SCREEN);
-    let (slot, path) = (Slot::Main, info.path.clone());
-    let workbench = inside_mut(&mut bench);
-    workbench.receive(Event::SessionOpened { slot, info });
-    workbench.receive(Event::SampleMeasured {
-        slot,
-        path,
-        index: 1,
-        options: Default::default(),
-        sample: Arc::new(sample),
-    });
+    fixture::show_measured(inside_mut(&mut bench), info, sample);
     settle(&mut bench);
     bench
 }

@@ -9,7 +9,6 @@ use crate::common::{
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::attention_picture::{AttentionBlock, AttentionKey, AttentionPicture};
 use kvlens::gui::command::{ExportCommand, LayoutCommand, LookCommand};
-use kvlens::gui::data::Slot;
 use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::questions::Answer;
@@ -128,16 +127,8 @@ fn a_session_that_holds_no_words_of_the_answer_says_why_and_what_the_answer_read
     let tokens = sample.record.prompt_ids.len();
     let steps = sample.record.generated_ids.len();
     let window = sample.windows[0].label.clone();
-    let (slot, path) = (Slot::Main, info.path.clone());
     let workbench = inside_mut(&mut bench);
-    workbench.receive(Event::SessionOpened { slot, info });
-    workbench.receive(Event::SampleMeasured {
-        slot,
-        path,
-        index: 1,
-        options: Default::default(),
-        sample: Arc::new(sample),
-    });
+    fixture::show_measured(workbench, info, sample);
     let session = workbench.data().session.clone().unwrap();
     let picture = AttentionPicture {
         key: AttentionKey {

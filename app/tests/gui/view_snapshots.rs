@@ -97,19 +97,9 @@ fn full<'a>(pane: Pane, theme: ThemeChoice, size: [f32; 2]) -> Bench<'a> {
 /// Opens the kept sample; gives the length of its prompt and its first window.
 fn show_the_sample(bench: &mut Bench<'_>) -> (usize, String) {
     let (info, sample) = fixture::read();
-    let path = info.path.clone();
     let tokens = sample.record.prompt_ids.len();
     let window = sample.windows[0].label.clone();
-    let workbench = inside_mut(bench);
-    let slot = Slot::Main;
-    workbench.receive(Event::SessionOpened { slot, info });
-    workbench.receive(Event::SampleMeasured {
-        slot,
-        path,
-        index: 1,
-        options: Default::default(),
-        sample: Arc::new(sample),
-    });
+    fixture::show_measured(inside_mut(bench), info, sample);
     (tokens, window)
 }
 

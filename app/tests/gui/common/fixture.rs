@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kvlens::demo::DEMO_WINDOWS;
-use kvlens::gui::data::{SampleDetails, SampleRow, SessionInfo};
+use kvlens::gui::data::{SampleDetails, SampleRow, SessionInfo, Slot};
 use kvlens::gui::derived::budget_grid;
+use kvlens::gui::lanes::Event;
+use kvlens::gui::workbench::Workbench;
 use kvlens::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow, Ranked, measure_sample};
 use kvlens_analysis::{
     ComparisonInput, ForcedKeep, Importance, Rankings, ReducedHead, SideScoring, compare,
@@ -39,6 +41,19 @@ fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/snapshots/fixture")
         .join(name)
+}
+
+/// Lets a workbench have a session opened and a sample of it measured.
+pub fn show_measured(workbench: &mut Workbench, info: SessionInfo, sample: MeasuredSample) {
+    let (slot, path) = (Slot::Main, info.path.clone());
+    workbench.receive(Event::SessionOpened { slot, info });
+    workbench.receive(Event::SampleMeasured {
+        slot,
+        path,
+        index: 1,
+        options: MeasureOptions::default(),
+        sample: Arc::new(sample),
+    });
 }
 
 /// The kept sample and the session that it belongs to.
