@@ -8,7 +8,7 @@
 #   CARGO_TARGET_DIR      where the build goes (default target/cuda, apart from builds without CUDA)
 #   KVLENS_CUDA_PROFILE   cargo's profile (default release)
 #   KVLENS_HOST_CUDA=1    builds what runs on the host-backed driver of sessions/tests/host_cuda: without candle's kernels
-#                         of quantised matrices and of experts
+#                         of quantised matrices, of experts and of flash attention, the last of which that driver has
 #   KVLENS_FLASH_ATTENTION=1   builds candle's flash attention, too: causal kernels for f16 and bf16
 #   KVLENS_FLASH_HEADS    head sizes to build it for (default 64,96,128,256: eight kernels, of which the smallest take four
 #                         minutes of a core each); all builds candle's 53, which take about three hours of one core and serve
@@ -65,20 +65,22 @@ fetch_cutlass() {
     fi
 }
 
-# The driver's library is there where the program runs. For the linker here, one by the names in the toolkit's header,
-# whose functions all say CUDA_ERROR_NO_DEVICE: named as libcuda.so.1 it lets the program run without a driver, too.
+# The driver's library is there where the program runs. For the linker here, one by the names in the toolkit's header and
+# those given behind its folder, whose functions all say CUDA_ERROR_NO_DEVICE: named as libcuda.so.1 it lets the program
+# run without a driver, too.
 make_driver_stub() {
-    mkdir -p "$TOOLKIT/lib/stubs"
-    cc -E -P "$TOOLKIT/include/cuda.h" | grep -oE '\bcu[A-Z][A-Za-z0-9_]* *\(' | tr -d ' (' | sort -u |
-        sed 's/.*/int &(void) { return 100; }/' |
-        cc -shared -Wl,-soname,libcuda.so.1 -x c - -o "$TOOLKIT/lib/stubs/libcuda.so"
+    STUBS=$1
+    shift
+    mkdir -p "$STUBS"
+    { cc -E -P "$TOOLKIT/include/cuda.h" | grep -oE '\bcu[A-Z][A-Za-z0-9_]* *\(' | tr -d ' ('; printf '%s\n' "$@"; } |
+        sort -u | sed '/./!d; s/.*/int &(void) { return 100; }/' |
+        cc -shared -Wl,-soname,libcuda.so.1 -x c - -o "$STUBS/libcuda.so"
 }
 
 if [ ! -x "$TOOLKIT/bin/nvcc" ]; then
     echo "putting the CUDA toolkit together in $TOOLKIT"
     fetch_toolkit
 fi
-make_driver_stub
 
 # Puts a script in front of nvcc, in a toolkit folder of its own: candle's build looks for the rest beside its nvcc.
 put_before_nvcc() {
@@ -101,24 +103,21 @@ if [ "$FLASH" = 1 ]; then
     FEATURES=flash-attn
     export CUDAFORGE_HOME="$TOOLKIT/cudaforge"
     fetch_cutlass
-    if [ "$HEADS" != all ]; then
-        export KVLENS_FLASH_HEADS="$HEADS"
-        put_before_nvcc some-heads "$CLONE/scripts/nvcc-of-some-heads.sh"
-    fi
+    [ "$HEADS" = all ] || export KVLENS_FLASH_HEADS="$HEADS"
 fi
 if [ "${KVLENS_HOST_CUDA:-0}" = 1 ]; then
-    if [ "$FLASH" = 1 ]; then
-        echo "flash attention does not run on the host-backed driver; build one of the two" >&2
-        exit 1
-    fi
     put_before_nvcc host-cuda "$CLONE/sessions/tests/host_cuda/nvcc.sh"
+    make_driver_stub "$ROOT/stubs" run_mha
+else
+    [ "$FLASH" = 0 ] || [ "$HEADS" = all ] || put_before_nvcc some-heads "$CLONE/scripts/nvcc-of-some-heads.sh"
+    make_driver_stub "$TOOLKIT/lib/stubs"
 fi
 
 export CUDA_HOME="$ROOT" CUDA_PATH="$ROOT" CUDA_ROOT="$ROOT"
 export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-90}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CLONE/target/cuda}"
 export PATH="$ROOT/bin:$PATH"
-export LIBRARY_PATH="$TOOLKIT/lib:$TOOLKIT/lib/stubs${LIBRARY_PATH:+:$LIBRARY_PATH}"
+export LIBRARY_PATH="$TOOLKIT/lib:$STUBS${LIBRARY_PATH:+:$LIBRARY_PATH}"
 
 cd "$CLONE"
 PROFILE=${KVLENS_CUDA_PROFILE:-release}

@@ -10,7 +10,8 @@
 # Usage: scripts/check-host-cuda.sh [OUT]
 #   OUT                   where driver and reports go (default target/host-cuda)
 #   KVLENS_CUDA_TOOLKIT   as of build-cuda.sh
-#   KVLENS_PROGRAM        a program that was built by KVLENS_HOST_CUDA=1 scripts/build-cuda.sh; else one is built
+#   KVLENS_PROGRAM        a program that was built by KVLENS_HOST_CUDA=1 KVLENS_FLASH_ATTENTION=1
+#                         scripts/build-cuda.sh; else one is built
 #   CARGO_TARGET_DIR      where the build goes (default OUT/build)
 
 set -eu
@@ -24,7 +25,7 @@ mkdir -p "$OUT"
 PROGRAM=${KVLENS_PROGRAM:-}
 if [ -z "$PROGRAM" ]; then
     export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$OUT/build}"
-    KVLENS_HOST_CUDA=1 KVLENS_CUDA_PROFILE=dev "$CLONE/scripts/build-cuda.sh" --no-default-features
+    KVLENS_HOST_CUDA=1 KVLENS_FLASH_ATTENTION=1 KVLENS_CUDA_PROFILE=dev "$CLONE/scripts/build-cuda.sh" --no-default-features
     PROGRAM=$CARGO_TARGET_DIR/debug/kvlens
 fi
 LD_LIBRARY_PATH="$KVLENS_CUDA_TOOLKIT/lib" "$HERE/build.sh" "$PROGRAM" "$KVLENS_CUDA_TOOLKIT" "$OUT/driver"

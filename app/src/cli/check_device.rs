@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use kvlens_sessions::device_check::{DeviceCheckPlan, StageReport, check_device};
+use kvlens_sessions::device_check::{DeviceCheckPlan, StageReport, check_device, stages};
 use kvlens_sessions::write_file;
 
 use super::args::CheckDeviceArguments;
@@ -21,6 +21,17 @@ pub fn run(arguments: &CheckDeviceArguments) -> Result<()> {
         true => DeviceCheckPlan::rehearsal(device, fixtures),
         false => DeviceCheckPlan::of_card(device, fixtures),
     };
+    let known = stages();
+    if let Some(unknown) = arguments
+        .skip
+        .iter()
+        .find(|&name| !known.contains(&name.as_str()))
+    {
+        bail!(
+            "there is no stage '{unknown}' to skip; the stages are {}",
+            known.join(", ")
+        );
+    }
     plan.skipped.clone_from(&arguments.skip);
     if let Some(seconds) = arguments.limit {
         plan.stage_limit = Duration::from_secs(seconds);

@@ -6,7 +6,7 @@ use anyhow::Result;
 use kvlens_sessions::THREADS_VARIABLE;
 use kvlens_sessions::estimate::readable_bytes;
 use kvlens_sessions::hub::HubSettings;
-use kvlens_sessions::model::devices;
+use kvlens_sessions::model::{devices, flash_heads};
 use kvlens_sessions::windows::{SCORING_SYNTAX, registered};
 
 use super::output;
@@ -77,8 +77,12 @@ impl Report {
 
 fn features() -> String {
     let with = |built_in: bool| if built_in { "with" } else { "without" };
+    let flash = match flash_heads() {
+        Some(heads) => format!("with flash attention for heads of {heads} numbers"),
+        None => "without flash attention".to_owned(),
+    };
     format!(
-        "{} CUDA, {} Metal",
+        "{} CUDA, {flash}, {} Metal",
         with(cfg!(feature = "cuda")),
         with(cfg!(feature = "metal"))
     )

@@ -94,7 +94,7 @@ fn prompts_that_cannot_be_read_or_run() {
 }
 
 #[test]
-fn usage_that_clap_refuses() {
+fn usage_that_cannot_be_meant() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, word) in [
         (&["capture", "--data", "demo", "--out", "s"][..], "--model"),
@@ -108,6 +108,7 @@ fn usage_that_clap_refuses() {
         (&["measure", "--out", "t"], "SESSION"),
         (&["measure", "s", "--out", "t", "--budgets", "0%"], "budget"),
         (&["measure", "s", "--out", "t", "--pool", "max:4"], "odd"),
+        (&["check-device", "--skip", "sped"], "speed"),
         (&["nonsense"], "nonsense"),
     ] {
         refused(folder.path(), arguments, &[word]);

@@ -4,6 +4,8 @@
 mod capture;
 mod device_memory;
 mod eviction;
+mod flash;
+mod inputs;
 mod operations;
 mod parity;
 mod speed;
@@ -20,7 +22,10 @@ use serde_json::{Value, json};
 pub use speed_shape::SpeedShape;
 use stage::{Findings, within};
 
-use crate::model::{DeviceChoice, DtypeChoice, Model, ModelSource, formats_of, free_device_memory};
+use crate::model::{
+    AttentionKernel, DeviceChoice, DtypeChoice, Model, ModelSource, device_name, flash_report,
+    formats_of, free_device_memory,
+};
 use crate::{CancelFlag, SessionError};
 
 /// What is checked.
@@ -65,12 +70,14 @@ impl DeviceCheckPlan {
         }
     }
 
-    /// The model on the device that is checked.
+    /// The model on the device that is checked, with flash attention where there is any.
     fn model(&self, source: &ModelSource, dtype: DtypeChoice) -> Result<Model, SessionError> {
         let model = Model::load(source, self.device, dtype)?;
         Ok(match self.device {
-            DeviceChoice::Cpu => model.with_operations_of_a_gpu(),
-            _ => model,
+            DeviceChoice::Cpu => model
+                .with_operations_of_a_gpu()
+                .with_attention(AttentionKernel::Flash),
+            _ => model.with_attention(AttentionKernel::Auto),
         })
     }
 }
@@ -97,15 +104,21 @@ pub struct StageReport {
 
 type StageWork = fn(&DeviceCheckPlan, &mut Findings<'_>) -> Result<(), SessionError>;
 
-const STAGES: [(&str, StageWork); 7] = [
+const STAGES: [(&str, StageWork); 8] = [
     ("device", device),
     ("operations", operations::check),
+    ("flash", flash::check),
     ("parity", parity::check),
     ("capture", capture::check),
     ("training", training::check),
     ("eviction", eviction::check),
     ("speed", speed::check),
 ];
+
+/// Names of the stages, in their order.
+pub fn stages() -> Vec<&'static str> {
+    STAGES.iter().map(|(name, _)| *name).collect()
+}
 
 /// Runs the stages in turn; `on_stage` is told of each as it ends.
 ///
@@ -137,8 +150,9 @@ pub fn check_device(
 fn device(plan: &DeviceCheckPlan, findings: &mut Findings<'_>) -> Result<(), SessionError> {
     let opened = plan.device.open()?;
     findings.measured(json!({
-        "device": crate::model::device_name(&opened.device),
+        "device": device_name(&opened.device),
         "computes_in": formats_of(&opened.device),
+        "attention": flash_report(&opened.device),
         "free_bytes": free_device_memory(&opened.device),
     }));
     Ok(())

@@ -4,39 +4,10 @@ use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::ops;
 
 use super::DeviceCheckPlan;
-use super::stage::{Findings, numbers, roundoff};
+use super::inputs::Inputs;
+use super::stage::{Findings, bound_in_roundoffs, numbers, roundoff};
 use crate::SessionError;
 use crate::model::DtypeChoice;
-
-/// Where the inputs of an operation lie, and how they are rounded.
-struct Inputs<'a> {
-    device: &'a Device,
-    dtype: DType,
-    /// The format of the run that is checked: the processor takes its inputs as exactly the same numbers.
-    rounded_to: DType,
-}
-
-impl Inputs<'_> {
-    /// Numbers between -2 and 2 in no order.
-    fn tensor(&self, shape: &[usize], seed: u32) -> Result<Tensor> {
-        let count: usize = shape.iter().product();
-        let values: Vec<f32> = (0..count)
-            .map(|index| {
-                let mixed =
-                    (index as u32 + 1).wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(0x9e37_79b9);
-                (mixed >> 8) as f32 / (1 << 22) as f32 - 2.0
-            })
-            .collect();
-        Tensor::from_vec(values, shape, &Device::Cpu)?
-            .to_dtype(self.rounded_to)?
-            .to_dtype(self.dtype)?
-            .to_device(self.device)
-    }
-
-    fn indices(&self, indices: &[u32]) -> Result<Tensor> {
-        Tensor::new(indices, self.device)
-    }
-}
 
 type Operation = fn(&Inputs<'_>) -> Result<Tensor>;
 
@@ -242,7 +213,7 @@ pub(super) fn check(
             };
             let expected = run(&Device::Cpu, DType::F32, dtype)?;
             let what = format!("{name} in {format}");
-            let bound = roundoffs * roundoff(format).max(roundoff(DtypeChoice::F32) * 8.0);
+            let bound = bound_in_roundoffs(roundoffs, format);
             match run(&device, dtype, dtype) {
                 Ok(found) => {
                     findings.compare(&what, &found, &expected, bound.max(rounded(name, format)))

@@ -11,7 +11,7 @@ use super::device_memory::PeakMemory;
 use super::speed_shape::{SpeedShape, random_model};
 use super::stage::Findings;
 use crate::estimate::device_bytes_beside_weights;
-use crate::model::{DtypeChoice, Model, free_device_memory, top_token};
+use crate::model::{AttentionKernel, DtypeChoice, Model, free_device_memory, top_token};
 use crate::plan::DecodePlan;
 use crate::prefill::{Needs, Prefilled, RunControl};
 use crate::stopwatch::Stopwatch;
@@ -77,7 +77,7 @@ pub(super) fn check(
         "shape": shape,
         "dtype": dtype.as_str(), "product_flops_per_second": product, "moved_bytes_per_second": moved,
     }));
-    let model = random_model(shape, &device, dtype)?;
+    let mut model = random_model(shape, &device, dtype)?.with_attention(AttentionKernel::Auto);
     for &tokens in &shape.prompts {
         findings.cancel.check()?;
         let (measured, least_free) =
@@ -106,7 +106,25 @@ pub(super) fn check(
     let tokens = shape.prompts.first().copied().unwrap_or(1);
     let latency = cancel_latency(&model, tokens)?;
     findings.measured(json!({"cancel_latency_seconds": latency}));
+    for kernel in [AttentionKernel::Auto, AttentionKernel::Blocks] {
+        model = model.with_attention(kernel);
+        for &tokens in &shape.prompts {
+            let seconds = bare_prefill(&model, &prompt(shape, tokens), findings)?;
+            findings.measured(json!({
+                "attention": kernel, "prompt_tokens": tokens, "bare_prefill_seconds": seconds,
+            }));
+        }
+    }
     Ok(())
+}
+
+/// Seconds of a prefill of which nothing is kept, so that every row may go through flash attention.
+fn bare_prefill(model: &Model, ids: &[u32], findings: &Findings<'_>) -> Result<f64, SessionError> {
+    findings.with_control(|control| {
+        let watch = Stopwatch::start(model.decoder().device())?;
+        Prefilled::run(model, ids, &Needs::default(), control)?;
+        watch.seconds()
+    })
 }
 
 /// What `capture --estimate` says of the same run, but for the weights.

@@ -18,6 +18,11 @@ pub(super) fn bound_of_layers(dtype: DtypeChoice) -> f32 {
     32.0 * roundoff(dtype).max(1e-4 / 32.0)
 }
 
+/// So many roundoffs of the format; of single precision eight times as many, which sum in another order.
+pub(super) fn bound_in_roundoffs(roundoffs: f32, dtype: DtypeChoice) -> f32 {
+    roundoffs * roundoff(dtype).max(8.0 * roundoff(DtypeChoice::F32))
+}
+
 /// Unit roundoff (Higham 2002, table 2.1).
 pub(super) fn roundoff(dtype: DtypeChoice) -> f32 {
     match dtype {

@@ -157,6 +157,16 @@ const BUILT_HEADS: Option<&str> = option_env!("KVLENS_FLASH_HEADS");
 /// cards with the shared memory for them.
 const HEADS_OF_KERNELS: [usize; 8] = [32, 64, 96, 128, 160, 192, 224, 256];
 
+/// The same for whoever reads it.
+fn built_heads() -> String {
+    BUILT_HEADS.unwrap_or("32 to 256").replace(',', ", ")
+}
+
+/// Numbers of the heads that flash attention on CUDA was built for, such as `64, 128`; none in a program without it.
+pub fn flash_heads() -> Option<String> {
+    cfg!(feature = "flash-attn").then(built_heads)
+}
+
 /// Whether a kernel for such heads is among those that were built.
 fn has_kernel(built_heads: Option<&str>, head_dim: usize, is_sliding: bool) -> bool {
     let mut kernels = HEADS_OF_KERNELS.into_iter();
@@ -197,7 +207,7 @@ fn not_built_for(
 
 /// Why flash attention does not run heads of this size on a card, or none if it does: it is tried, because a kernel that
 /// was built for other cards tells nobody that it did not run.
-pub(super) fn unavailable(device: &Device, dtype: DType, head_dim: usize) -> Option<String> {
+pub(crate) fn unavailable(device: &Device, dtype: DType, head_dim: usize) -> Option<String> {
     not_built_for(device, dtype, head_dim, false).or_else(|| {
         let capability = "its kernels do not run on this card, which must have compute capability 8.0 at least and be one \
                           that the program was built for";
@@ -236,8 +246,8 @@ fn tried(device: &Device, dtype: DType, head_dim: usize) -> Result<bool, Session
 }
 
 /// What `kvlens doctor` says of a card.
-pub(super) fn report(device: &Device) -> String {
-    let heads = BUILT_HEADS.unwrap_or("32 to 256").replace(',', ", ");
+pub(crate) fn report(device: &Device) -> String {
+    let heads = built_heads();
     let smallest = BUILT_HEADS.and_then(|built| built.split(',').next()?.parse().ok());
     match unavailable(device, DType::F16, smallest.unwrap_or(64)) {
         None => format!("flash attention for heads of {heads} numbers in f16 and bf16"),

@@ -43,7 +43,9 @@ for kind in affine binary cast fill indexing quantized reduce sort ternary unary
 done
 compile -c "$HERE/execution.cpp" -o "$OUT/objects/execution.o"
 compile -c "$HERE/driver.cpp" -o "$OUT/objects/driver.o"
-compile -march=native -O3 -c "$HERE/libraries.cpp" -o "$OUT/objects/libraries.o"
+for part in libraries flash; do
+    compile -march=native -O3 -c "$HERE/$part.cpp" -o "$OUT/objects/$part.o"
+done
 
 # what else the program is linked to says that it is not done
 nm -D --undefined-only "$PROGRAM" | sed -n 's/^ *U \(\(cu[A-Z]\|cublas\|curand\|nvrtc\)[A-Za-z0-9_]*\).*/\1/p' | sort -u |

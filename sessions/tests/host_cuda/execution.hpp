@@ -43,6 +43,9 @@ const Kernel *find_kernel(const std::string &name);
 
 void launch(const Kernel &kernel, dim3 grid, dim3 block, void **arguments);
 
+// Of what is a launch, too, and comes by another way than the driver's.
+void count_launch(const char *name);
+
 [[noreturn]] void fail(const std::string &why);
 
 } // namespace host_cuda

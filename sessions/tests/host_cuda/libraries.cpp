@@ -9,9 +9,7 @@
 #include <cstdio>
 #include <vector>
 
-namespace host_cuda {
-void count_product();
-}
+#include "execution.hpp"
 
 namespace {
 
@@ -119,7 +117,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t, cublasOperation_t tran
     if (a_leading < (transpose_a ? k : m) || b_leading < (transpose_b ? n : k) || c_leading < m) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
-    host_cuda::count_product();
+    host_cuda::count_launch("matrix product");
     products<float>(transpose_a, transpose_b, m, n, k, *static_cast<const float *>(alpha),
                     *static_cast<const float *>(beta), {a, a_type, a_leading, a_stride},
                     {b, b_type, b_leading, b_stride}, c, c_type, c_leading, c_stride, batches);
@@ -131,7 +129,7 @@ cublasStatus_t cublasDgemmStridedBatched(cublasHandle_t, cublasOperation_t trans
                                          long long a_stride, const double *b, int b_leading, long long b_stride,
                                          const double *beta, double *c, int c_leading, long long c_stride,
                                          int batches) {
-    host_cuda::count_product();
+    host_cuda::count_launch("matrix product");
     products<double>(transpose_a, transpose_b, m, n, k, *alpha, *beta, {a, CUDA_R_64F, a_leading, a_stride},
                      {b, CUDA_R_64F, b_leading, b_stride}, c, CUDA_R_64F, c_leading, c_stride, batches);
     return CUBLAS_STATUS_SUCCESS;

@@ -1,8 +1,9 @@
 #!/bin/sh
-# nvcc for a build that is to run on the host-backed driver: as it is, but for candle's kernels of quantised matrices and
-# of experts. They reach the card past the driver's functions, through CUDA's runtime, take most of a build's time, and do
-# not run on the host; functions that end the program stand in for them. Of the others the driver reads the names of the
-# entries and no instruction, so they are not optimised.
+# nvcc for a build that is to run on the host-backed driver: as it is, but for candle's kernels of quantised matrices, of
+# experts and of flash attention. They reach the card past the driver's functions, through CUDA's runtime, take most of a
+# build's time, and do not run on the host. Functions that end the program stand in for the first two; the last is left to
+# the driver (flash.cpp). Of the others the driver reads the names of the entries and no instruction, so they are not
+# optimised.
 #
 # KVLENS_NVCC names the real one.
 
@@ -10,7 +11,7 @@ set -eu
 source= output= previous=
 for argument in "$@"; do
     case $argument in
-    *src/moe/*.cu | *src/mmvq_gguf.cu | *src/mmq_gguf/*.cu) source=$argument ;;
+    *src/moe/*.cu | *src/mmvq_gguf.cu | *src/mmq_gguf/*.cu | *kernels/flash_*.cu) source=$argument ;;
     esac
     [ "$previous" != -o ] || output=$argument
     previous=$argument
