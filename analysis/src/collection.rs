@@ -96,6 +96,7 @@ pub struct Collection {
     /// How many of the budgets, from the first on, have maps of heads.
     mapped: usize,
     metric: Metric,
+    is_truth: bool,
     groups: Vec<GroupSamples>,
     duplicates: Vec<Duplicate>,
 }
@@ -132,8 +133,9 @@ struct SamplePoints {
 }
 
 impl Collection {
-    /// Nothing yet. Means are taken of every metric at each of the budgets and of `more_budgets`; differences,
-    /// winners and maps of heads of `metric` alone, at `budgets`.
+    /// Nothing yet. Means are taken of every metric at each of the budgets, at `more_budgets` of what papers give at
+    /// budgets of their own ([`Metric::KeptRecall`], [`Metric::HitRate`]); differences, winners and maps of heads of
+    /// `metric` alone, at `budgets`.
     pub fn new(budgets: &[Budget], more_budgets: &[Budget], metric: Metric) -> Self {
         let mut all = budgets.to_vec();
         for budget in more_budgets {
@@ -145,8 +147,18 @@ impl Collection {
             budgets: all,
             mapped: budgets.len(),
             metric,
+            is_truth: false,
             groups: Vec::new(),
             duplicates: Vec::new(),
+        }
+    }
+
+    /// The same for the truth compared with itself: what is 1 by definition has no interval.
+    #[must_use]
+    pub fn of_the_truth(self) -> Self {
+        Self {
+            is_truth: true,
+            ..self
         }
     }
 

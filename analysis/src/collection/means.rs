@@ -28,7 +28,7 @@ pub struct GroupSummary<'a> {
     pub all_heads: usize,
     /// The mean.
     pub mean: f64,
-    /// [`mean_interval`] over samples within 0..=1.
+    /// [`mean_interval`] over samples within 0..=1; none of the truth's own 1.
     pub interval: Option<Interval>,
     /// The mean of the ceilings over the same samples and heads, where every sample has one.
     pub ceiling: Option<f64>,
@@ -40,15 +40,26 @@ impl Collection {
     ///
     /// Every interval draws with the same seed, so windows of equally many samples are resampled alike.
     pub fn summaries(&self, metric: Metric, seed: u64) -> Vec<GroupSummary<'_>> {
+        let budgets = match metric {
+            Metric::KeptRecall | Metric::HitRate => self.budgets.len(),
+            _ => self.mapped,
+        };
         let windows = self
             .groups
             .iter()
             .flat_map(|entry| entry.windows.iter().map(move |window| (entry, window)));
         let summary = |(entry, window)| {
-            let budgets = self.budgets.iter().enumerate();
+            let budgets = self.budgets.iter().enumerate().take(budgets);
             let of_budget =
                 move |(index, &budget)| summary(entry, window, metric, (index, budget), seed);
-            budgets.filter_map(of_budget)
+            let by_definition = |summary: &GroupSummary<'_>| self.is_truth && summary.mean == 1.0;
+            budgets.filter_map(of_budget).map(move |summary| {
+                let interval = summary.interval.filter(|_| !by_definition(&summary));
+                GroupSummary {
+                    interval,
+                    ..summary
+                }
+            })
         };
         windows.flat_map(summary).collect()
     }

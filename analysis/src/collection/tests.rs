@@ -93,10 +93,40 @@ fn windows_of(collection: &Collection, maps: bool) -> Vec<PairedMap<'_>> {
 }
 
 #[test]
+fn budgets_that_papers_give_hit_rates_at_are_summarised_of_those_alone() {
+    let mut all = Collection::new(&[Budget::Tokens(1)], &[Budget::Tokens(2)], Metric::Recall);
+    add(&mut all, "t", "a", &[("last", &[[0.5, 1.0]])]);
+    let budgets = |metric| -> Vec<String> {
+        let summaries = all.summaries(metric, 1).into_iter();
+        summaries.map(|found| found.budget.to_string()).collect()
+    };
+    assert_eq!(budgets(Metric::Recall), ["1"]);
+    assert_eq!(budgets(Metric::HitRate), ["1", "2"]);
+    assert_eq!(budgets(Metric::KeptRecall), ["1", "2"]);
+}
+
+#[test]
+fn what_is_one_by_definition_has_no_interval() {
+    let of = |truth: bool| {
+        let all = Collection::new(&[Budget::Tokens(1)], &[], Metric::Recall);
+        let mut all = if truth { all.of_the_truth() } else { all };
+        for sample in ["a", "b", "c"] {
+            add(&mut all, "t", sample, &[("decode", &[[1.0, 1.0]])]);
+        }
+        let recall = all.summaries(Metric::Recall, 1)[0].interval.is_some();
+        // of what is measured of the truth, too, there is one
+        let mass = all.summaries(Metric::MassOfOracle, 1)[0].interval.is_some();
+        (recall, mass)
+    };
+    assert_eq!(of(true), (false, true));
+    assert_eq!(of(false), (true, true));
+}
+
+#[test]
 fn each_summary_is_a_mean_over_samples_of_means_over_heads() {
     let mut all = Collection::new(
-        &[Budget::Fraction(0.2)],
-        &[Budget::Tokens(1)],
+        &[Budget::Fraction(0.2), Budget::Tokens(1)],
+        &[],
         Metric::Recall,
     );
     let first = ("last:32", &[[0.0, 0.5], [0.5, 1.0]][..]);

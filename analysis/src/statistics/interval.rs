@@ -57,10 +57,12 @@ impl Interval {
 /// Interval for the mean over samples, meant to cover the true mean in [`LEVEL`] of all data sets. `bounds` are
 /// what a single value cannot leave: (0, 1) for a share, (-1, 1) for a difference of shares; an end may be infinite.
 ///
-/// * Where all samples lie on the bounds (scores of 0 and 1), or two thirds of them and more than one have the
-///   same value (differences of which most are 0, all samples equal), the scatter of the sample says little about
-///   what other samples would bring. Then it is Gaffke's interval between the bounds, which holds for every
-///   distribution and is that of Clopper and Pearson for values of 0 and 1: 6 right of 6 gives 0.54 to 1.
+/// * Where all samples lie on the bounds (scores of 0 and 1), all are equal, or two thirds of them and more than one
+///   are 0 or one bound (differences of which most are 0), the scatter of the sample says little about what other
+///   samples would bring. Then it is Gaffke's interval between the bounds, which holds for every distribution and is
+///   that of Clopper and Pearson for values of 0 and 1: 6 right of 6 gives 0.54 to 1. Values that are equal elsewhere
+///   are not taken for more than they are: recall at a budget of B tokens is a multiple of 1 / B in each head, and
+///   three samples of four may agree by chance.
 /// * Otherwise, from [`FEWEST_TO_RESAMPLE`] samples on, it is the studentised bootstrap (bootstrap-t; Efron and
 ///   Tibshirani, "An Introduction to the Bootstrap", 1993, section 12.5) of [`RESAMPLES`] resamples, cut to
 ///   the samples' own range: one sample far from the others makes the tail on its side long, since resamples
@@ -90,12 +92,12 @@ fn interval_of(
     }
     let finite = bounds.filter(|(low, high)| low.is_finite() && high.is_finite());
     let repeated = most_frequent(values, finite);
-    let few_others = values.len() - repeated < MOST_BESIDE_THE_REPEATED;
+    let few_others = values.len() - repeated.times < MOST_BESIDE_THE_REPEATED;
     let interval = match finite {
-        Some(ends) if few_others && is_dominated(values, ends, repeated) => {
+        Some(ends) if few_others && is_dominated(values, ends, &repeated) => {
             bounded_interval(values, ends, 0.5 * (1.0 - LEVEL))
         }
-        _ if repeated == values.len() => None,
+        _ if repeated.times == values.len() => None,
         _ => scattered_interval(values, seed, resamples),
     }?;
     Some(match bounds {
@@ -104,14 +106,23 @@ fn interval_of(
     })
 }
 
-/// Whether the values are too few different ones for their scatter to say anything; `repeated` of them are equal.
-fn is_dominated(values: &[f64], (low, high): (f64, f64), repeated: usize) -> bool {
-    let on_a_bound = |value: &f64| *value <= low || *value >= high;
-    values.iter().all(on_a_bound) || (repeated > 1 && 3 * repeated >= 2 * values.len())
+/// Whether the values are too few different ones for their scatter to say anything.
+fn is_dominated(values: &[f64], (low, high): (f64, f64), repeated: &Repeated) -> bool {
+    let on_a_bound = |value: f64| value <= low || value >= high;
+    let is_zero = repeated.value.abs() <= ROUNDING * (high - low);
+    let is_a_place_of_its_own =
+        is_zero || on_a_bound(repeated.value) || repeated.times == values.len();
+    values.iter().all(|&value| on_a_bound(value))
+        || (is_a_place_of_its_own && repeated.times > 1 && 3 * repeated.times >= 2 * values.len())
 }
 
-/// How many of the values are equal to the most frequent one.
-fn most_frequent(values: &[f64], bounds: Option<(f64, f64)>) -> usize {
+/// The most frequent of some values.
+struct Repeated {
+    value: f64,
+    times: usize,
+}
+
+fn most_frequent(values: &[f64], bounds: Option<(f64, f64)>) -> Repeated {
     let mut ascending = values.to_vec();
     ascending.sort_unstable_by(f64::total_cmp);
     let largest = || {
@@ -120,12 +131,19 @@ fn most_frequent(values: &[f64], bounds: Option<(f64, f64)>) -> usize {
             .fold(0.0_f64, |most, value| most.max(value.abs()))
     };
     let equal = ROUNDING * bounds.map_or_else(largest, |(low, high)| high - low);
-    let (mut first, mut most) = (0, 0);
+    let mut first = 0;
+    let mut most = Repeated {
+        value: f64::NAN,
+        times: 0,
+    };
     for (place, &value) in ascending.iter().enumerate() {
         while value - ascending[first] > equal {
             first += 1;
         }
-        most = most.max(place + 1 - first);
+        let times = place + 1 - first;
+        if times > most.times {
+            most = Repeated { value, times };
+        }
     }
     most
 }

@@ -280,8 +280,8 @@ impl<'a> Report<'a> {
         if !self.kept_recall.is_empty() {
             notes.push_str(
                 " Kept recall: share of the decode stage's top tokens that the window's eviction rule keeps; the hit \
-                 rate counts the tokens that the rule always keeps as hits on both sides. Budgets above 90 % of a \
-                 prompt are left out of both.",
+                 rate counts the tokens that the rule always keeps as hits on both sides. Its budgets are \
+                 those of papers, up to 90 % of the longest prompt.",
             );
         }
         if !self.differences.is_empty() {

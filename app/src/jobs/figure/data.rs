@@ -202,7 +202,7 @@ impl<'a> FigureJob<'a> {
                 self.curve_budgets(prompt_tokens)
             }
             KindChoice::HitRate => {
-                let most = LARGEST_SHARE * prompt_tokens as f64;
+                let most = LARGEST_SHARE * self.longest as f64;
                 let budgets = HIT_RATE_BUDGETS.into_iter();
                 budgets.filter(|&budget| budget as f64 <= most).collect()
             }

@@ -94,7 +94,8 @@ impl MeasureRequest {
     }
 }
 
-/// A budget that nobody asked for is left out of a prompt of which it is a larger share: what is kept then says little.
+/// A budget that nobody asked for is not shown where it is a larger share of the longest prompt: what is kept then says
+/// little.
 pub const LARGEST_SHARE: f64 = 0.9;
 
 /// What a measurement found, beyond its tables.
@@ -141,7 +142,7 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
             &request.questions,
         )?,
         collection: collection(),
-        decode: collection(),
+        decode: collection().of_the_truth(),
         needles: NeedleGrids::default(),
         costs: CostSummary::default(),
         while_decoding: WhileDecoding::default(),
@@ -320,13 +321,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The asked budgets that apply, and of the others those that are not nearly the whole prompt, in tokens.
+    /// The asked budgets that apply, and of the others those that the prompt can hold, in tokens: a budget's means are
+    /// over the same samples whether it was asked for or not.
     fn compared_budgets(&self, asked: &[Budget], prompt_tokens: usize) -> Vec<usize> {
         let asked = asked.iter();
         let mut tokens: Vec<usize> = asked.map(|budget| budget.tokens(prompt_tokens)).collect();
-        let most = LARGEST_SHARE * prompt_tokens as f64;
         let more = HIT_RATE_BUDGETS.into_iter();
-        tokens.extend(more.filter(|&budget| budget as f64 <= most));
+        tokens.extend(more.filter(|&budget| budget <= prompt_tokens));
         tokens.sort_unstable();
         tokens.dedup();
         tokens

@@ -39,6 +39,13 @@ fn families() -> Vec<Family> {
     vec![
         family("normal", normal, 0.0, None, (0.93, 4)),
         family("beta(2, 5)", beta_2_5, 2.0 / 7.0, SHARE, (0.93, 4)),
+        family(
+            "recall on its grid",
+            recall_of_heads,
+            0.35,
+            SHARE,
+            (0.93, 4),
+        ),
         family("80 % zeros", mostly_zero, 0.1, SHARE, (0.93, 4)),
         family(
             "80 % zeros, either sign",
@@ -93,6 +100,12 @@ fn beta_2_5(random: &mut ChaCha8Rng) -> f64 {
     let mut draws: [f64; 6] = std::array::from_fn(|_| random.random());
     draws.sort_unstable_by(f64::total_cmp);
     draws[1]
+}
+
+/// Hits of ten tokens in each of 16 heads, whose samples are so alike that many have the same value.
+fn recall_of_heads(random: &mut ChaCha8Rng) -> f64 {
+    const STEP: f64 = 1.0 / 160.0;
+    ((0.35 + 0.01 * normal(random)) / STEP).round() * STEP
 }
 
 fn mostly_zero(random: &mut ChaCha8Rng) -> f64 {
