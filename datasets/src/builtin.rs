@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use crate::error::DatasetError;
 use crate::fit::TokenCounter;
 use crate::generate::{self, Cells, Generator};
+use crate::nearest::nearest_name;
 use crate::pieces;
 use crate::sample::{QuestionPlace, Sample};
 
@@ -139,8 +140,14 @@ pub(crate) fn find(name: &str) -> Option<&'static BuiltInTask> {
 
 pub(crate) fn unknown_task(name: &str) -> DatasetError {
     let names: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
+    // a path is looked for among files
+    let nearest = match name.contains(['/', '\\', '.']) {
+        true => String::new(),
+        false => format!(" (the nearest is '{}')", nearest_name(name, &names)),
+    };
     DatasetError::UnknownTask {
         name: name.to_owned(),
+        nearest,
         known: names.join(", "),
     }
 }

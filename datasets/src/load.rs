@@ -50,7 +50,7 @@ pub struct Spooled {
 /// | part of the sample | names, the first present one counts |
 /// |---|---|
 /// | `prompt` | `prompt`, `text`, or an `input` that stands alone |
-/// | document | `context`, or an `input` beside a `question` |
+/// | document | `context`, `document` (where there is no `prompt`), or an `input` beside a `question` |
 /// | question | `question`, `input` |
 /// | instruction | `instruction`, or a `prompt` beside a `context` |
 /// | `id` | `id`, `_id`, `index` (text or a whole number); else stem and row index from 0 |

@@ -179,6 +179,9 @@ mod tests {
         let error = "nonsense".parse::<DataSpec>().unwrap_err().to_string();
         assert!(error.contains("demo"), "{error}");
         assert!(error.ends_with("nonsense"), "{error}");
+        let nearest = |name: &str| name.parse::<DataSpec>().unwrap_err().to_string();
+        assert!(nearest("dmeo").contains("the nearest is 'demo'"));
+        assert!(!nearest("no/such.jsonl").contains("nearest"));
     }
 
     #[test]

@@ -22,7 +22,6 @@ mod hash;
 pub mod hub;
 mod label;
 pub mod model;
-mod nearest;
 mod observation;
 mod plan;
 mod prefill;
@@ -46,7 +45,6 @@ pub use error::SessionError;
 pub use eviction::evict;
 pub use files::{OwnedLock, SealedLines, write_file};
 pub use half_format::HalfFormat;
-pub use nearest::nearest_name;
 pub use observation::{
     Cost, Evidence, Observation, ObservationInfo, QueryRows, ReducedRows, ReducedScores, Reduction,
     ScoreKind, TokenScores,

@@ -1,5 +1,6 @@
 //! What is to be captured.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -273,16 +274,32 @@ impl CapturePlan {
     /// Whether both ask for the same: what was read of the data is what came of it, and sessions of earlier programs
     /// do not say it. Which part of the samples it is, is another question.
     pub(crate) fn asks_for_the_same(&self, other: &Self) -> bool {
-        let asked = |plan: &Self| Self {
+        self.asked() == other.asked()
+    }
+
+    /// What of a plan that asks for something else is another, by the names that plans give it.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let fields = |plan: &Self| match serde_json::to_value(plan.asked()) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let (one, other) = (fields(self), fields(other));
+        let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+        let differ = |name: &&String| one.get(*name) != other.get(*name);
+        names.into_iter().filter(differ).cloned().collect()
+    }
+
+    /// Without what it does not ask for: where prompts were read, and which part of them is captured.
+    fn asked(&self) -> Self {
+        Self {
             read: None,
-            keep: Some(plan.keep()),
+            keep: Some(self.keep()),
             prompts: PromptChoices {
                 part: None,
-                ..plan.prompts.clone()
+                ..self.prompts.clone()
             },
-            ..plan.clone()
-        };
-        asked(self) == asked(other)
+            ..self.clone()
+        }
     }
 }
 

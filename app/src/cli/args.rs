@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::training::TrainingSettings;
 
@@ -63,6 +64,16 @@ pub enum Command {
     /// Hold a device against the processor, stage by stage, and write what was found as JSON
     #[command(hide = true)]
     CheckDevice(CheckDeviceArguments),
+    /// Print the completions of a shell: `kvlens completions bash > ~/.local/share/bash-completion/completions/kvlens`
+    Completions(CompletionsArguments),
+}
+
+/// `kvlens completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: Shell,
 }
 
 /// `kvlens check-device`
@@ -317,8 +328,9 @@ pub struct TrainDemoModelArguments {
 /// What both trainings of a window take.
 #[derive(Debug, Args)]
 pub struct TrainWindowArguments {
-    /// The model: `demo` (built in), a folder in the Hugging Face layout, or a hub id
-    #[arg(long, value_name = "demo|DIR|ORG/NAME")]
+    /// The model: `demo` (built in), a folder in the Hugging Face layout, a file FILE.gguf (with --dtype f32, f16 or
+    /// bf16), or a hub id
+    #[arg(long, value_name = "demo|DIR|FILE.gguf|ORG/NAME")]
     pub model: ModelSource,
     /// Training prompts, as `capture` takes them; the model responds to them itself
     #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]
@@ -332,17 +344,17 @@ pub struct TrainWindowArguments {
     /// Rows that are run behind the prompt
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub soft_tokens: usize,
-    /// Tokens of a response, at most; without it 64, or what --settings says
+    /// Tokens of a response, at most; without it 64, of lookahead-kv what --settings says
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub decode: Option<usize>,
     /// Steps of the training
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one)]
     pub steps: usize,
-    /// Prompts of a step; without it 8, or what --settings says
+    /// Prompts of a step; without it 8, of lookahead-kv what --settings says
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub step_prompts: Option<usize>,
     /// Learning rate of the tokens (Adam); without it 0.02 for judge-q and 0.01 for lookahead-kv, which were
-    /// found on the built-in model, or what --settings says
+    /// found on the built-in model; of lookahead-kv what --settings says
     #[arg(long, value_name = "X")]
     pub token_rate: Option<f64>,
     /// Steps between two looks at the held-out prompts

@@ -248,6 +248,14 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
         ))
         .into());
     };
+    if out.extension().is_none_or(|extension| extension != "jsonl") {
+        return Err(Failure::BadInput(format!(
+            "prompts are written as JSON lines, and a file of another name would be read as something else; give --out \
+             NAME.jsonl: {}",
+            out.display()
+        ))
+        .into());
+    }
     let folder = out.parent().filter(|it| !it.as_os_str().is_empty());
     let aside = Staging::begin(folder.unwrap_or(Path::new(".")))?;
     let mut file = BufWriter::new(File::create(aside.folder().join(name)).with_context(failed)?);

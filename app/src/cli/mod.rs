@@ -8,6 +8,7 @@ mod capture;
 mod capture_flags;
 mod capture_grid;
 mod check_device;
+mod completions;
 mod cost_table;
 mod data;
 mod decode_eviction_table;
@@ -68,6 +69,7 @@ pub fn run(open_window: OpenWindow) -> ExitCode {
         Command::Data(command) => data::run(&command),
         Command::Doctor => doctor::run(),
         Command::CheckDevice(arguments) => check_device::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

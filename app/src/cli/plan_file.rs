@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::capture_flags::CaptureFlags;
 use crate::jobs::failure::Failure;
 use anyhow::{Context, Result};
+use kvlens_datasets::nearest_name;
 use kvlens_datasets::{MOST_TYPED_BYTES, read_text_at_most};
-use kvlens_sessions::nearest_name;
 use serde::{Deserialize, Deserializer};
 use toml::Table;
 

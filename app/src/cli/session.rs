@@ -33,8 +33,8 @@ pub enum SessionCommand {
     Repair(RepairArguments),
     /// Join the parts of one session, such as those of a sweep, into one folder
     Merge(MergeArguments),
-    /// Write a session as one file to share, without keys and values unless asked for. `kvlens open`, `measure`, `fidelity` and
-    /// `figure` take the file in place of a folder and unpack it beside itself
+    /// Write a session as one file to share, without keys and values unless asked for. `kvlens open`, `measure`,
+    /// `fidelity`, `figure` and `session info` and `check` take the file in place of a folder and unpack it beside itself
     Pack(PackArguments),
     /// Write the folder of a packed session. Every file is checked against what was packed
     Unpack(UnpackArguments),
@@ -149,6 +149,12 @@ pub fn unpacked(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     paths.iter().map(folder).collect()
 }
 
+/// The session, which may be packed.
+fn opened(path: &Path) -> Result<Session> {
+    let folder = unpacked(&[path.to_owned()])?.pop();
+    Ok(Session::open(folder.as_deref().unwrap_or(path))?)
+}
+
 fn repair_all(arguments: &RepairArguments) -> Result<()> {
     let cancel = cancel_on_interrupt()?;
     let session = Session::open(&arguments.session)?;
@@ -196,7 +202,7 @@ fn merge_parts(arguments: &MergeArguments) -> Result<()> {
 }
 
 fn print_info(arguments: &SessionArguments) -> Result<()> {
-    let session = Session::open(&arguments.session)?;
+    let session = opened(&arguments.session)?;
     let info = info(&session)?;
     if arguments.json {
         return print_json(&info);
@@ -216,6 +222,13 @@ fn info_lines(info: &SessionInfo<'_>) -> String {
     let chat = match (plan.chat, template) {
         (false, _) => "no template".to_owned(),
         (true, None) => "through the model's template".to_owned(),
+        // what a GGUF file's header says stands for that file, where there is none beside it
+        (true, Some(template)) if plan.model.to_string().ends_with(".gguf") => {
+            format!(
+                "through {}, or the GGUF file's header in its place",
+                template.file
+            )
+        }
         (true, Some(template)) => format!("through {}", template.file),
     };
     let lines = [
@@ -278,7 +291,7 @@ fn kept_line(info: &SessionInfo<'_>) -> String {
 
 fn print_check(arguments: &SessionArguments) -> Result<()> {
     let cancel = cancel_on_interrupt()?;
-    let session = Session::open(&arguments.session)?;
+    let session = opened(&arguments.session)?;
     let mut progress = Progress::begin("check")?;
     let checked = check(&session, &mut progress, &cancel);
     progress.end();
@@ -309,6 +322,12 @@ fn print_check(arguments: &SessionArguments) -> Result<()> {
 }
 
 fn print_shrunk(arguments: &ShrinkArguments) -> Result<()> {
+    if arguments.keep.is_none() && arguments.numbers.is_none() {
+        return Err(Failure::BadInput(
+            "nothing was asked to be left out; give --keep, --numbers or both".to_owned(),
+        )
+        .into());
+    }
     let cancel = cancel_on_interrupt()?;
     let session = Session::open(&arguments.session)?;
     let mut progress = Progress::begin("shrink")?;

@@ -110,9 +110,18 @@ fn usage_that_cannot_be_meant() {
         (&["measure", "s", "--out", "t", "--pool", "max:4"], "odd"),
         (&["check-device", "--skip", "sped"], "speed"),
         (&["nonsense"], "nonsense"),
+        (&["completions", "nonsense"], "bash"),
     ] {
         refused(folder.path(), arguments, &[word]);
     }
+    capture_refused(
+        folder.path(),
+        "demo",
+        &["--windows", "last:32,last:8"],
+        &["separated by blanks"],
+    );
+    let completions = run_ok(folder.path(), &["completions", "bash"]).stdout;
+    assert!(completions.contains("--compare"), "no flag is completed");
 }
 
 #[test]

@@ -268,6 +268,9 @@ fn generated_prompts_are_written_and_read_again_and_fit_the_asked_length() {
         &["data", "generate", spec, "--out", "p.jsonl"],
     );
     assert_ne!(again.code, 0, "a file that is there stays");
+    let other = run(folder.path(), &["data", "generate", spec, "--out", "p.txt"]);
+    assert!(other.stderr.contains(".jsonl"), "{other:#?}");
+    assert!(!folder.path().join("p.txt").exists());
     let ran = run_ok(folder.path(), &["data", "show", "p.jsonl", "--json"]);
     let lines: Vec<Value> = ran
         .stdout

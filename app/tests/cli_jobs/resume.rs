@@ -76,7 +76,7 @@ fn an_interrupted_capture_goes_on_and_gives_the_same_figures() {
     );
     assert_eq!(other_plan.code, 2, "{other_plan:#?}");
     assert!(
-        other_plan.stderr.contains("another plan"),
+        other_plan.stderr.contains("another plan (decode)"),
         "{other_plan:#?}"
     );
     let not_resumed = run(broken.path(), &CAPTURE);

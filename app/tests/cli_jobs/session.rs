@@ -255,12 +255,39 @@ fn sessions_that_are_no_parts_of_one_are_not_merged() {
     run_ok(at, &CAPTURE);
     let refused = run(at, &["session", "merge", "s.kvlens", "--out", "m.kvlens"]);
     assert_eq!(refused.code, 2, "{refused:#?}");
+    let said = &refused.stderr;
+    assert!(said.contains("no part of one"), "{said}");
+    // it is the session that is named, and what else there is to do
     assert!(
-        refused.stderr.contains("no part of one"),
-        "{}",
-        refused.stderr
+        said.contains("s.kvlens") && said.contains("measure"),
+        "{said}"
     );
     assert!(!at.join("m.kvlens").exists());
+}
+
+#[test]
+fn a_file_in_the_place_of_a_session_and_a_shrink_of_nothing_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    run_ok(at, &CAPTURE);
+    fs::write(at.join("p.jsonl"), "{}").unwrap();
+    for (arguments, word) in [
+        (&["session", "info", "p.jsonl"][..], "it is a file"),
+        (&["measure", "p.jsonl", "--out", "t"], "it is a file"),
+        (
+            &["session", "check", "none.kvlens"],
+            "no such session folder: none.kvlens",
+        ),
+        (
+            &["session", "shrink", "s.kvlens", "--out", "n.kvlens"],
+            "--keep",
+        ),
+    ] {
+        let refused = run(at, arguments);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        assert!(refused.stderr.contains(word), "{}", refused.stderr);
+    }
+    assert!(!at.join("n.kvlens").exists());
 }
 
 #[test]
@@ -280,6 +307,9 @@ fn a_session_is_packed_shared_and_read_as_one_file() {
     fs::rename(at.join("s.kvlens.zip"), there.join("s.kvlens.zip")).unwrap();
     run_ok(&there, &["measure", "s.kvlens.zip", "--out", "t"]);
     assert!(there.join("s.kvlens").is_dir());
+    for of in ["info", "check"] {
+        run_ok(&there, &["session", of, "s.kvlens.zip"]);
+    }
     // again, where it is unpacked
     run_ok(&there, &["measure", "s.kvlens.zip", "--out", "t"]);
     for table in ["overlap.parquet", "summary.parquet"] {

@@ -18,7 +18,7 @@ use crate::scores::Metric;
 /// What a field can be read as, with the names by which it is known; the first that is present counts.
 const ROLES: [(&str, &[&str]); 12] = [
     ("prompt", &["prompt", "text"]),
-    ("document", &["context"]),
+    ("document", &["context", "document"]),
     ("question", &["question", "input"]),
     ("instruction", &["instruction"]),
     ("answer", &["answer", "outputs", "target", "output"]),
@@ -186,17 +186,19 @@ impl<'a> Reader<'_, 'a, '_> {
 
     /// Which fields are prompt, document, question and instruction depends on which others there are: a `prompt`
     /// beside a `context` is an instruction; an `input` beside a `question` is the document, beside a `context` the
-    /// question, and alone the prompt.
+    /// question, and alone the prompt; a `document` is one where there is no `prompt`.
     fn texts(&self) -> Result<Texts<'a>, Problem> {
         let row = self.row;
         let is_mapped = |role| self.source.options.fields.0.contains_key(role);
         let has = |name: &str| row.has(name);
+        let is_whole = has("prompt") || has("text");
+        let has_document = has("context") || (has("document") && !is_whole);
         let mut texts = Texts {
             instruction: self.text("instruction")?,
             ..Texts::default()
         };
-        if is_mapped("prompt") || (!is_mapped("document") && !has("context")) {
-            let is_pair = has("input") && has("question") && !has("prompt") && !has("text");
+        if is_mapped("prompt") || (!is_mapped("document") && !has_document) {
+            let is_pair = has("input") && has("question") && !is_whole;
             if is_pair && !is_mapped("prompt") {
                 texts.document = row.text("input", "document")?;
                 texts.question = row.text("question", "question")?;
@@ -230,7 +232,7 @@ impl<'a> Reader<'_, 'a, '_> {
         match self.source.options.fields.0.get(role) {
             Some(name) => format!("has no field {name}"),
             None => format!(
-                "has no prompt (field prompt, text or input, or context with input or question){}",
+                "has no prompt (field prompt, text or input, or context or document with input or question){}",
                 self.fields()
             ),
         }

@@ -81,7 +81,11 @@ impl FromStr for WindowLabel {
                         .map_err(|_| wrong(&format!("'{part}' is no number")))?;
                     label.number = Some(number);
                 }
-                _ => return Err(wrong(&format!("'{part}' is no option"))),
+                _ => {
+                    return Err(wrong(&format!(
+                        "'{part}' is no option, and windows are separated by blanks"
+                    )));
+                }
             }
         }
         Ok(label)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::journal;
+use super::pack::is_packed;
 use crate::SessionError;
 use crate::error::Context;
 use crate::files::{UNSEALED, is_sealed, seal, write_file};
@@ -171,7 +172,17 @@ impl Manifest {
             path: path.clone(),
         };
         if !folder.is_dir() {
-            return Err(wrong("there is no such session folder".to_owned()));
+            let reason = match (folder.is_file(), is_packed(folder)) {
+                (true, true) => {
+                    "a packed session is read from its folder; write that by kvlens session unpack"
+                }
+                (true, false) => "it is a file, and a session is a folder (NAME.kvlens)",
+                (false, _) => "there is no such session folder",
+            };
+            return Err(SessionError::Session {
+                reason: reason.to_owned(),
+                path: folder.to_owned(),
+            });
         }
         // before the manifest, which may take its lines over meanwhile
         let journal = journal::lines(&journal::bytes(folder)?);

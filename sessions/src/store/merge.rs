@@ -39,7 +39,11 @@ pub fn merge(
             }
         }
     }
-    let Joined { manifest, missing } = join(manifests).map_err(refused)?;
+    let apart = |reason: String| SessionError::Session {
+        reason,
+        path: sessions.first().cloned().unwrap_or_default(),
+    };
+    let Joined { manifest, missing } = join(manifests).map_err(apart)?;
     if missing > 0 {
         return Err(refused(format!(
             "{missing} samples are in none of the parts; capture the parts that are missing, then merge"

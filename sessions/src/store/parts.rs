@@ -69,7 +69,7 @@ pub(crate) fn join(manifests: Vec<Manifest>) -> Result<Joined, String> {
     let mut parts: Vec<(SamplePart, Manifest)> = Vec::new();
     for manifest in manifests {
         let part = manifest.plan.prompts.part.ok_or_else(|| {
-            "one of the sessions is whole and no part of one, so there is nothing to join it with"
+            "one of the sessions is whole and no part of one, so there is nothing to join it with; kvlens measure and figure take several sessions as they are"
                 .to_owned()
         })?;
         if part.samples != manifest.samples.len() {

@@ -8,7 +8,8 @@ pub(crate) fn difference(one: &Manifest, other: &Manifest) -> Option<String> {
     let text = |manifest: &Manifest| manifest.text_rules.clone();
     let template = |manifest: &Manifest| Some(text(manifest)?.chat_template);
     let part = if !one.plan.asks_for_the_same(&other.plan) {
-        "plan"
+        let names = one.plan.differences(&other.plan).join(", ");
+        return Some(format!("plan ({names})"));
     } else if one.model != other.model {
         "model"
     } else if one.shape != other.shape {

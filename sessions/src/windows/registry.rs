@@ -1,5 +1,7 @@
 //! The windows that can be typed. A new kind of window is one entry of [`KINDS`].
 
+use kvlens_datasets::nearest_name;
+
 use super::dapq::dapq;
 use super::draft::draft;
 use super::expected_attention::expected_attention;
@@ -18,7 +20,6 @@ use super::{DECODE_LABEL, TrainedMethod, Window, WindowLabel, WindowOptions};
 use crate::SessionError;
 use crate::label::one_for_each_budget;
 use crate::model::{Companion, ModelSource};
-use crate::nearest::nearest_name;
 
 /// A kind of window, for help texts and choosers.
 pub struct WindowKind {

@@ -32,7 +32,7 @@ pub struct FidelityArguments {
     )]
     pub budgets: Vec<Budget>,
     /// The model, if it is no longer where the session found it
-    #[arg(long, value_name = "demo|DIR")]
+    #[arg(long, value_name = "demo|DIR|FILE.gguf|ORG/NAME")]
     pub model: Option<ModelSource>,
     /// Which heads keep tokens of their own, instead of what each window was published with: every query
     /// head (`--group none`), or every key/value head by the mean over its query heads (`--group mean`,
