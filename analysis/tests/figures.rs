@@ -18,6 +18,7 @@ fn row(panel: &str, series: &str, x: f64, value: f64) -> FigureRow {
         samples: 8,
         resolved: None,
         equivalent: None,
+        x_name: None,
     }
 }
 

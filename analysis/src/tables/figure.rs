@@ -28,6 +28,8 @@ table! {
         resolved: Option<bool>,
         /// Whether its whole interval lies within a margin that was set, where the figure is about one.
         equivalent: Option<bool>,
+        /// What `x` is the index of, where its places have names.
+        x_name: Option<String>,
     }
 }
 
@@ -51,6 +53,7 @@ impl FigureRow {
             samples: u32::try_from(samples).unwrap_or(u32::MAX),
             resolved: None,
             equivalent: None,
+            x_name: None,
         }
     }
 }

@@ -23,7 +23,19 @@ pub fn markdown() -> String {
             columns(&table)
         );
     }
+    let _ = writeln!(text, "\n{SAMPLE} columns are {}.", of_the_sample());
     text
+}
+
+/// The columns that tables about single samples begin with.
+fn of_the_sample() -> String {
+    let tables = declared();
+    let of = |table: &TableDeclaration| -> Vec<&'static str> {
+        let grouped = table.columns.iter().filter(|column| column.group.is_some());
+        grouped.map(|column| column.name).collect()
+    };
+    let names = tables.iter().map(of).find(|names| !names.is_empty());
+    names.unwrap_or_default().join(", ")
 }
 
 /// README's table of columns: what each says. A column that several tables have with one meaning stands there once.

@@ -160,9 +160,10 @@ fn means_and_figures_have_their_columns() {
         samples: 8,
         resolved: None,
         equivalent: None,
+        x_name: None,
     }]);
     assert_eq!(
         columns(&figure),
-        "panel str, series str, x f64, y f64, value f64, low f64, high f64, ceiling f64, samples u32, resolved bool, equivalent bool"
+        "panel str, series str, x f64, y f64, value f64, low f64, high f64, ceiling f64, samples u32, resolved bool, equivalent bool, x_name str"
     );
 }

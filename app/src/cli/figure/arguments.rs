@@ -45,7 +45,8 @@ pub struct FigureArguments {
     /// The budget of figures that are about one
     #[arg(long, value_name = "BUDGET", default_value = "64")]
     pub budget: Budget,
-    /// The metric of recall, recall-by-layer, head-map, head-difference, winner, cost and profile
+    /// The metric of recall, recall-by-layer, layer, head-map, head-difference, winner, cost and profile; of decode-step
+    /// and horizon recall or output-error
     #[arg(long, value_name = "METRIC", value_enum, default_value_t)]
     pub metric: MetricChoice,
     /// What `profile` draws the metric against: a column of profile.parquet or neighbour.parquet

@@ -312,7 +312,7 @@ impl<'a> FigureJob<'a> {
         std::mem::take(&mut gathering.warnings).end(&*watch);
         let (rows, left_out) = self.rows(&gathering)?;
         let text = self.text(&gathering, &rows, left_out);
-        Ok((self.placed(rows), text))
+        Ok((named(self.placed(rows), &text.names), text))
     }
 
     fn gather(
@@ -692,6 +692,14 @@ impl Gathering {
 }
 
 /// The x of all rows, ascending.
+/// The same with the names of the places that they stand at, where those have names.
+fn named(mut rows: Vec<FigureRow>, names: &[String]) -> Vec<FigureRow> {
+    for row in &mut rows {
+        row.x_name = names.get(row.x as usize).cloned();
+    }
+    rows
+}
+
 fn distinct_x(rows: &[FigureRow]) -> Vec<f64> {
     let mut places: Vec<f64> = rows.iter().map(|row| row.x).collect();
     places.sort_by(f64::total_cmp);

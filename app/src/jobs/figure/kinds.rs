@@ -48,7 +48,7 @@ kinds! {
     RecallByLayer, RecallByLayer, "recall-by-layer", "The same, a panel per layer";
     Layer, Layer, "layer", "The metric at the budget against the layer, a curve per window";
     HeadMap, HeadMap, "head-map", "The metric at the budget for every layer and head, a panel per window";
-    HeadDifference, HeadDifference, "head-difference", "Windows minus --against for every layer and head; what is not resolved is struck through";
+    HeadDifference, HeadDifference, "head-difference", "Windows minus one of them for every layer and head; what is not resolved is struck through";
     Winner, Winner, "winner", "The best window of every layer and head; faint where it is not resolved";
     DecodeStep, DecodeStep, "decode-step", "Recall of single decode steps, or their output error where that is the --metric";
     Horizon, Horizon, "horizon", "The same of the decode stage up to a horizon";
