@@ -9,6 +9,7 @@ use kvlens_sessions::write_file;
 use super::args::CheckDeviceArguments;
 use super::interrupt::cancel_on_interrupt;
 use super::output;
+use crate::jobs::failure::Failure;
 
 /// Runs the check, tells each stage as it ends, and writes everything as one JSON.
 ///
@@ -27,10 +28,11 @@ pub fn run(arguments: &CheckDeviceArguments) -> Result<()> {
         .iter()
         .find(|&name| !known.contains(&name.as_str()))
     {
-        bail!(
+        return Err(Failure::BadInput(format!(
             "there is no stage '{unknown}' to skip; the stages are {}",
             known.join(", ")
-        );
+        ))
+        .into());
     }
     plan.skipped.clone_from(&arguments.skip);
     if let Some(seconds) = arguments.limit {
