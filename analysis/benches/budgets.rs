@@ -1,12 +1,16 @@
-//! Every budget in one pass over a head's two rankings, beside a plain top-k for each of twenty budgets.
+//! Every budget in one pass over a head's two rankings, beside a plain top-k for each of twenty budgets; and a cache that is
+//! ranked while it decodes.
 //!
 //! `cargo bench --workspace --bench budgets`. One head of 32,768 tokens unless a name says otherwise; the peak
 //! of allocated memory is printed with the times. `beside_numpy.py` runs the largest one beside NumPy.
 
 use divan::{AllocProfiler, Bencher, black_box};
 use kvlens_analysis::agreement::Agreement;
+use kvlens_analysis::decode_eviction::{
+    DecodeEvictionPlan, DecodeHead, DecodeRanking, Horizon, RankedStep, decode_evictions_of,
+};
 use kvlens_analysis::{
-    BudgetGrid, Comparison, ComparisonInput, ForcedKeep, HeadKind, Importance, OracleTops,
+    Budget, BudgetGrid, Comparison, ComparisonInput, ForcedKeep, HeadKind, Importance, OracleTops,
     Rankings, ReducedHead, Scoring, compare,
 };
 use rand::{RngExt, SeedableRng};
@@ -129,6 +133,36 @@ fn agreement_of_one_head(bencher: Bencher<'_, '_>) {
 fn a_layer_of_32_heads(bencher: Bencher<'_, '_>) {
     let (truth, window, budgets) = (importance(32, 1), importance(32, 2), budgets());
     bencher.bench_local(|| one_pass(black_box(&truth), black_box(&window), &budgets));
+}
+
+/// Decode steps behind the prompt, and those from one ranking of the cache to the next.
+const STEPS: usize = 256;
+const EVERY: usize = 16;
+
+/// One head's cache of 32,768 prompt tokens, ranked every 16 of 256 decode steps by every ranking, held against the next
+/// step, those up to the next ranking and all behind, at 20 budgets.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn a_cache_ranked_while_it_decodes(bencher: Bencher<'_, '_>) {
+    let (on_prompt, behind) = (scores(STEPS, 1), &scores(2, 2)[..STEPS * STEPS]);
+    let (key_norms, prompt_sums) = (&scores(2, 3)[..TOKENS + STEPS], scores(1, 4));
+    let head = DecodeHead {
+        steps: STEPS,
+        on_prompt: &on_prompt,
+        behind,
+        sliding_window: None,
+        key_norms,
+        prompt_sums: Some(&prompt_sums),
+        seed: 0,
+    };
+    let plan = DecodeEvictionPlan {
+        every: EVERY,
+        rankings: DecodeRanking::USUAL.to_vec(),
+        horizons: vec![Horizon::Next(1), Horizon::Next(EVERY), Horizon::Rest],
+        budgets: budgets().into_iter().map(Budget::Tokens).collect(),
+    };
+    bencher.bench_local(|| -> Option<Vec<Vec<RankedStep>>> {
+        decode_evictions_of(black_box(&[head]), &plan).ok()
+    });
 }
 
 /// Layers, heads of a layer and windows of a large model's prompt.

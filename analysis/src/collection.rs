@@ -168,7 +168,7 @@ impl Collection {
     }
 
     /// The budgets of differences, winners and maps.
-    pub fn mapped_budgets(&self) -> &[Budget] {
+    pub(crate) fn mapped_budgets(&self) -> &[Budget] {
         &self.budgets[..self.mapped]
     }
 

@@ -64,20 +64,6 @@ impl PromptParts {
         };
         start..start + self.document.len()
     }
-
-    /// The bytes of the question in that prompt, once for each time that it is asked.
-    pub fn question_spans(&self, place: QuestionPlace) -> Vec<Range<usize>> {
-        let first = self.before.len()..self.before.len() + self.question.len();
-        let start = self.document_span(place).end + self.joiner.len();
-        let last = start..start + self.question.len();
-        match place {
-            _ if self.question.is_empty() => Vec::new(),
-            QuestionPlace::Start => vec![first],
-            QuestionPlace::End => vec![last],
-            QuestionPlace::Both => vec![first, last],
-            QuestionPlace::Absent => Vec::new(),
-        }
-    }
 }
 
 impl Sample {
@@ -168,10 +154,6 @@ mod tests {
             assert_eq!(&moved.prompt[moved.evidence[0].clone()], "Bo sings.");
             assert_eq!(moved.question_place, Some(place));
             assert_eq!(moved.id, format!("a-{place}"));
-            let parts = moved.parts.as_ref().unwrap();
-            for span in parts.question_spans(place) {
-                assert_eq!(&moved.prompt[span], "Who sings?");
-            }
             let back = moved.with_question(QuestionPlace::End).unwrap();
             assert_eq!((&back.prompt, &back.evidence), (&end.prompt, &end.evidence));
             assert_eq!(back.later_question, None);

@@ -39,7 +39,7 @@ impl QuestionPlace {
     }
 
     /// The place with this label, if there is one.
-    pub fn from_label(label: &str) -> Option<Self> {
+    pub(crate) fn from_label(label: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|place| place.label() == label)
     }
 }

@@ -133,7 +133,7 @@ impl CachedValues {
 
     /// W^T W of each query head's slice W of the output projection, L entries `[H, D, D]`, f32: what an error is behind
     /// it. None in sessions of earlier programs.
-    pub fn output_grams(&self) -> Option<&[Tensor]> {
+    pub(crate) fn output_grams(&self) -> Option<&[Tensor]> {
         self.output_grams.as_deref()
     }
 

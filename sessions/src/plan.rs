@@ -114,27 +114,27 @@ impl Keep {
     ];
 
     /// Whether values are kept.
-    pub fn has_values(self) -> bool {
+    pub(crate) fn has_values(self) -> bool {
         self == Self::KeysAndValues
     }
 
     /// Whether keys of the generated tokens are kept.
-    pub fn has_decode_keys(self) -> bool {
+    pub(crate) fn has_decode_keys(self) -> bool {
         matches!(self, Self::KeysAndDecode | Self::KeysAndValues)
     }
 
     /// Whether the prompt's keys are kept.
-    pub fn has_keys(self) -> bool {
+    pub(crate) fn has_keys(self) -> bool {
         self == Self::Keys || self.has_decode_keys()
     }
 
     /// Whether queries are kept: keys are of no use without them.
-    pub fn has_queries(self) -> bool {
+    pub(crate) fn has_queries(self) -> bool {
         self != Self::Scores
     }
 
     /// Whether scores are kept in place of the keys that make them.
-    pub fn has_scores(self) -> bool {
+    pub(crate) fn has_scores(self) -> bool {
         matches!(self, Self::Scores | Self::ScoresAndQueries)
     }
 

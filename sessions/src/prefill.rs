@@ -106,7 +106,7 @@ impl Prefilled {
     ///
     /// # Errors
     /// [`SessionError::Internal`] before that.
-    pub fn decode_ids(&self) -> Result<&[u32], SessionError> {
+    pub(crate) fn decode_ids(&self) -> Result<&[u32], SessionError> {
         self.decode_ids
             .as_deref()
             .ok_or_else(|| SessionError::Internal {

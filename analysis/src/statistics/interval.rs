@@ -36,7 +36,7 @@ pub struct Interval {
 impl Interval {
     /// Whether all of it lies closer to zero than a margin: of a difference, that both sides are as good as each other.
     /// That is two one-sided tests (Schuirmann 1987), each at half of what an interval of [`LEVEL`] leaves out.
-    pub fn is_within(&self, margin: f64) -> bool {
+    pub(crate) fn is_within(&self, margin: f64) -> bool {
         -margin < self.low && self.high < margin
     }
 

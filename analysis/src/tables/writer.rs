@@ -122,7 +122,7 @@ impl<T: Table> TableWriter<T> {
     ///
     /// # Errors
     /// [`TableError::Parquet`] when the file cannot be written.
-    pub fn close_row_group(&mut self) -> Result<(), TableError> {
+    pub(crate) fn close_row_group(&mut self) -> Result<(), TableError> {
         let empty = self.buffered.clear();
         let mut group = std::mem::replace(&mut self.buffered, empty);
         // The engine makes one row group of each chunk, and a chunk of each appended batch.

@@ -52,7 +52,7 @@ pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
         tell_time(&capture, &mut models, &cancel)?;
     }
     run_one(&capture, &mut models, &cancel)?;
-    let (recall, _) = measured_text(&measurement(&session, &tables)?, &cancel)?;
+    let (recall, left_out) = measured_text(&measurement(&session, &tables)?, &cancel)?;
     output::print(&format!(
         "{recall}Session: {}\nTables:  {}\n",
         session.display(),
@@ -61,7 +61,7 @@ pub fn run(arguments: &DemoArguments, window: OpenWindow) -> Result<()> {
     if !arguments.no_window {
         open_window(session, window);
     }
-    Ok(())
+    left_out.refuse("the tables are of the others")
 }
 
 /// Says how long the capture will take, before its first prompt.

@@ -13,14 +13,14 @@ use super::progress::Progress;
 use super::session::unpacked;
 use super::train::start_mode;
 use crate::jobs::budgets::distinct;
-use crate::jobs::fidelity::{FidelityRequest, run as evict};
+use crate::jobs::fidelity::{FidelityRequest, Finished, run as evict};
 use crate::jobs::models::Models;
 use crate::measurement::fidelity::EvictionPlan;
 
 /// Runs the command.
 ///
 /// # Errors
-/// Bad input, an interrupt, tables that could not be written.
+/// Bad input, an interrupt, tables that could not be written; behind the tables, samples that could not be read.
 pub fn run(arguments: &FidelityArguments) -> Result<()> {
     let request = FidelityRequest {
         sessions: unpacked(&arguments.sessions)?,
@@ -45,15 +45,17 @@ pub fn run(arguments: &FidelityArguments) -> Result<()> {
     let outcome = evict(&request, &mut Models::default(), &mut progress, &cancel);
     progress.end();
     let out = arguments.out.display();
-    match outcome? {
+    let Finished { evicted, left_out } = outcome?;
+    output::print(&match evicted {
         Some(evicted) => {
             let text = text::text(&evicted, &request.budgets)?;
-            output::print(&format!("{text}\nTables written: {out}\n"))
+            format!("{text}\nTables written: {out}\n")
         }
-        None => output::print(&format!(
-            "Nothing is left to go on with: the tables of this run are written: {out}\n"
-        )),
-    }
+        None => {
+            format!("Nothing is left to go on with: the tables of this run are written: {out}\n")
+        }
+    })?;
+    left_out.refuse("the tables are of the others")
 }
 
 /// As it was typed, but for going on, which leaves no trace in the tables.

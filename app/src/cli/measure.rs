@@ -52,10 +52,7 @@ pub fn measure_and_print(request: &MeasureRequest, cancel: &Cancel) -> Result<()
         "{text}Tables written: {}\n",
         request.out.display()
     ))?;
-    match left_out.refusal() {
-        Some(refusal) => Err(refusal.into()),
-        None => Ok(()),
-    }
+    left_out.refuse("the tables are of the others")
 }
 
 /// Measures, tells on stderr how far it is, and gives the tables for stdout, with the samples that are in none.

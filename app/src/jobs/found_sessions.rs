@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kvlens_analysis::{Budget, SampleKey};
-use kvlens_sessions::{SampleRecord, SampleState, Session};
+use kvlens_sessions::{SampleHeader, SampleRecord, SampleState, Session};
 use sha2::{Digest, Sha256};
 
 use super::budgets::SampleBudgets;
 use super::failure::Failure;
+use super::left_out::NONE_READ;
 
 /// Folders inside folders that are looked into for sessions.
 const DEEPEST: usize = 8;
@@ -87,15 +88,28 @@ fn bad_input(sentence: &str, path: &Path) -> anyhow::Error {
     Failure::BadInput(format!("{sentence}: {}", path.display())).into()
 }
 
-/// The windows of all sessions, each once. The plan may say `all`, so a sample tells them: every sample of a
-/// session was observed by the same windows.
+/// What stands before the tensors of a session's first finished sample of which that can be read. It tells the windows,
+/// where the plan may say `all`: every sample of a session was observed by the same ones.
 ///
 /// # Errors
-/// When a session's first sample cannot be read.
+/// Where there is none: why it cannot be read of the first.
+pub fn first_header(session: &Session) -> Result<SampleHeader> {
+    let first = session.load_record(0);
+    first.or_else(|error| {
+        let mut others = 1..session.sample_count();
+        let found = others.find_map(|index| session.load_record(index).ok());
+        found.ok_or(error).context(NONE_READ)
+    })
+}
+
+/// The windows of all sessions, each once.
+///
+/// # Errors
+/// As [`first_header`].
 pub fn window_labels(sessions: &[Session]) -> Result<Vec<String>> {
     let mut labels: Vec<String> = Vec::new();
     for session in sessions {
-        for window in session.load_record(0)?.windows() {
+        for window in first_header(session)?.windows() {
             if !labels.contains(&window.label) {
                 labels.push(window.label.clone());
             }

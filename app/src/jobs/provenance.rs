@@ -5,7 +5,9 @@ use kvlens_analysis::{Budget, Compare, KeepRule, Scoring, SideScoring};
 use kvlens_sessions::model::ModelIdentity;
 use kvlens_sessions::{CapturePlan, ModelShape, ScoreKind, Session};
 use serde::Serialize;
+use serde_json::Value;
 
+use super::found_sessions::first_header;
 use crate::measurement::MeasureOptions;
 
 /// What the oracle is under either comparison, in words that go with the figures.
@@ -95,7 +97,7 @@ impl<'a> Provenance<'a> {
     /// Of sessions that each have a finished sample.
     ///
     /// # Errors
-    /// When a session's first sample cannot be read.
+    /// When no sample of a session can be read.
     pub fn new(
         sessions: &'a [Session],
         budgets: &'a [Budget],
@@ -128,21 +130,49 @@ impl<'a> Provenance<'a> {
         }
         self
     }
+}
 
-    /// The JSON text.
-    ///
-    /// # Errors
-    /// When a value has no JSON form.
-    pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string(self)
-            .context("the provenance of the tables cannot be written as JSON")
+/// A provenance as JSON text, with absolute paths by their last names: where things lie on a machine says nothing to others,
+/// and may say who measured.
+///
+/// # Errors
+/// When a value has no JSON form.
+pub fn to_json(provenance: &impl Serialize) -> Result<String> {
+    let json = serde_json::to_value(provenance).map(without_folders);
+    json.map(|json| json.to_string())
+        .context("the provenance of the tables cannot be written as JSON")
+}
+
+fn without_folders(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(by_last_names(&text)),
+        Value::Array(all) => all.into_iter().map(without_folders).collect(),
+        Value::Object(all) => {
+            let named = |(key, value)| (key, without_folders(value));
+            Value::Object(all.into_iter().map(named).collect())
+        }
+        other => other,
     }
+}
+
+/// A text in which a path may stand alone or behind one of the signs that part specifications.
+fn by_last_names(text: &str) -> String {
+    let separators = ['/', '\\'];
+    let parts = text.split_inclusive(['=', ':', ',', '@']);
+    let shortened = parts.map(|part| {
+        let is_path = part.starts_with(separators) && !part.starts_with("//");
+        let path = part.trim_end_matches(separators);
+        match path.rsplit_once(separators) {
+            Some((_, name)) if is_path => name,
+            _ => part,
+        }
+    });
+    shortened.collect()
 }
 
 fn of_session<'a>(session: &'a Session, options: &MeasureOptions) -> Result<SessionProvenance<'a>> {
     let manifest = session.manifest();
-    // every sample of a session was observed by the same windows
-    let first = session.load_record(0)?;
+    let first = first_header(session)?;
     let windows = first.windows().iter().map(|window| WindowProvenance {
         window: window.label.clone(),
         scored: options.window_scoring(window.published_side()).into(),
@@ -163,4 +193,35 @@ fn of_session<'a>(session: &'a Session, options: &MeasureOptions) -> Result<Sess
         plan: &manifest.plan,
         windows: windows.collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absolute_paths_go_by_their_last_names() {
+        for (typed, told) in [
+            ("/home/jane/runs/a.kvlens", "a.kvlens"),
+            ("/home/jane/runs/", "runs"),
+            ("runs/a.kvlens", "runs/a.kvlens"),
+            (
+                "longbench:/data/sets/long,samples=4",
+                "longbench:long,samples=4",
+            ),
+            ("--out=/tmp/tables", "--out=tables"),
+            (
+                "draft:model=/m/small.gguf,n=4",
+                "draft:model=small.gguf,n=4",
+            ),
+            ("C:\\Users\\jane\\a.kvlens", "C:a.kvlens"),
+            ("ORG/NAME@main", "ORG/NAME@main"),
+            ("https://host/path", "https://host/path"),
+            ("top k / keys", "top k / keys"),
+        ] {
+            assert_eq!(by_last_names(typed), told);
+        }
+        let json = to_json(&serde_json::json!({"plan": {"data": ["/a/b.jsonl", 3]}}));
+        assert_eq!(json.unwrap(), r#"{"plan":{"data":["b.jsonl",3]}}"#);
+    }
 }

@@ -63,13 +63,8 @@ pub fn info(session: &Session) -> Result<SessionInfo<'_>> {
             SampleState::Pending => pending += 1,
         }
     }
-    let headers = (0..session.sample_count()).map(|index| session.load_record(index));
-    let (mut kept, mut largest_rounding) = (Vec::new(), None::<f32>);
-    for header in headers.flatten() {
-        kept.push(header.kept);
-        let known = largest_rounding.into_iter();
-        largest_rounding = known.chain(header.record.largest_rounding).reduce(f32::max);
-    }
+    let records = session.of_records(|header| (header.kept, header.record.largest_rounding));
+    let (kept, rounded): (Vec<KeptBytes>, Vec<Option<f32>>) = records.into_iter().flatten().unzip();
     Ok(SessionInfo {
         name: session.name(),
         bytes: session
@@ -85,7 +80,7 @@ pub fn info(session: &Session) -> Result<SessionInfo<'_>> {
         keep: manifest.plan.keep().to_string(),
         unreadable: session.sample_count() - kept.len(),
         kept_bytes: kept.into_iter().sum(),
-        largest_rounding,
+        largest_rounding: rounded.into_iter().flatten().reduce(f32::max),
         manifest,
     })
 }

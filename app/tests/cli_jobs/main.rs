@@ -19,6 +19,7 @@ mod figure_of_one;
 mod final_budget;
 mod hub;
 mod keep_recent;
+mod left_out;
 mod like_with_like;
 mod measure_together;
 mod plan;

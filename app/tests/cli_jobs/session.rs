@@ -6,7 +6,7 @@ use std::path::Path;
 use kvlens::jobs::found_sessions::window_labels;
 use kvlens_sessions::Session;
 
-use crate::support::{kvlens, read_table, run, run_ok, texts};
+use crate::support::{flip_last_bit, kvlens, run, run_ok};
 
 const CAPTURE: [&str; 13] = [
     "capture",
@@ -89,10 +89,7 @@ fn a_session_says_what_is_in_it_is_checked_and_goes_on_by_its_own_plan() {
     assert_eq!(json(at, &check, 0)["whole"], 2);
 
     let sample = session.join("sample-00001.safetensors");
-    let good = fs::read(&sample).unwrap();
-    let mut flipped = good.clone();
-    *flipped.last_mut().unwrap() ^= 1;
-    fs::write(&sample, flipped).unwrap();
+    flip_last_bit(&sample);
     let checked = json(at, &check, 2);
     assert_eq!(checked["whole"], 1);
     let reason = checked["damaged"][0]["reason"].as_str().unwrap();
@@ -118,45 +115,13 @@ fn a_session_says_what_is_in_it_is_checked_and_goes_on_by_its_own_plan() {
     run_ok(at, &[&CAPTURE[..], &["--resume"]].concat());
 }
 
-#[test]
-fn measuring_goes_on_without_a_damaged_sample_and_ends_by_naming_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
-    run_ok(at, &CAPTURE);
-    let measure = |out: &str| run(at, &["measure", "s.kvlens", "--out", out]);
-    assert_eq!(measure("whole").code, 0);
-    let sample = at.join("s.kvlens/sample-00000.safetensors");
-    let mut bytes = fs::read(&sample).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&sample, bytes).unwrap();
-    let ids = |out: &str| {
-        let mut ids = texts(&read_table(&at.join(out), "overlap.parquet"), "sample");
-        ids.dedup();
-        ids
-    };
-    let ran = measure("rest");
-    assert_eq!(ran.code, 2, "{ran:#?}");
-    let whole = ids("whole");
-    assert_eq!((whole.len(), ids("rest")), (2, whole[1..].to_vec()));
-    assert!(ran.stdout.contains("Tables written: rest"), "{ran:#?}");
-    let lines: Vec<&str> = ran.stderr.lines().collect();
-    let told = format!("sample '{}' is left out: ", whole[0]);
-    let told = lines.iter().find(|line| line.contains(&told)).unwrap();
-    assert!(told.contains("SHA-256 differs"), "{told}");
-    let ended = format!("1 sample left out: {}; ", whole[0]);
-    assert!(lines.last().unwrap().contains(&ended), "{ran:#?}");
-}
-
 /// A damage in the tensors of a session shows that nobody read them.
 #[test]
 fn windows_are_told_by_what_stands_before_the_tensors() {
     let folder = tempfile::tempdir().unwrap();
     run_ok(folder.path(), &CAPTURE);
     let path = folder.path().join("s.kvlens");
-    let sample = path.join("sample-00000.safetensors");
-    let mut bytes = fs::read(&sample).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&sample, bytes).unwrap();
+    flip_last_bit(&path.join("sample-00000.safetensors"));
     let session = Session::open(&path).unwrap();
     assert!(session.load_sample(0).is_err());
     let labels = window_labels(&[session]).unwrap();

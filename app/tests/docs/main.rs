@@ -64,3 +64,35 @@ fn every_page_is_what_its_template_and_the_measured_numbers_make() {
         "{stale:?} are not what docs/templates and docs/numbers make; run this test with KVLENS_RENEW_DOCS=1"
     );
 }
+
+/// Folders of one machine.
+const OF_A_MACHINE: [&[u8]; 6] = [
+    b"/home/", b"/root/", b"/work/", b"/tmp/", b"/mnt/", b"/Users/",
+];
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let files = paths.flat_map(|path| match path.is_dir() {
+        true => files_below(&path),
+        false => vec![path],
+    });
+    files.collect()
+}
+
+/// Neither the pages nor the metadata of the tables say where things lay when they were measured.
+#[test]
+fn no_file_holds_a_path_of_a_machine() {
+    let files = files_below(&root().join("docs"));
+    let tables = files
+        .iter()
+        .filter(|file| file.extension().is_some_and(|it| it == "parquet"));
+    assert!(tables.count() > 20);
+    for file in files {
+        let bytes = fs::read(&file).unwrap();
+        for path in OF_A_MACHINE {
+            let held = bytes.windows(path.len()).any(|bytes| bytes == path);
+            assert!(!held, "{} holds {}", file.display(), path.escape_ascii());
+        }
+    }
+}

@@ -13,7 +13,7 @@ impl Shape {
     /// Writes one file with matrices in this format, and its tokenizer beside it.
     pub fn write_gguf(&self, folder: &Path, format: GgmlDType) -> Result<PathBuf> {
         let mut tensors = Vec::new();
-        for (name, shape) in self.tensors() {
+        for (name, shape) in self.tensors()? {
             let (numbers, format) = match shape.as_slice() {
                 [_, columns] => {
                     let width = (3.0 / *columns as f32).sqrt();

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufWriter, Result, Write};
+use std::io::{BufWriter, Error, Result, Write};
 use std::path::Path;
 
 use kvlens_datasets::Sample;
-use kvlens_sessions::model::DtypeChoice;
+use kvlens_sessions::model::{DtypeChoice, ModelConfig};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -34,42 +34,14 @@ pub struct Shape {
 
 impl Shape {
     /// Names and shapes of all tensors.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let (hidden, wide) = (self.hidden, self.intermediate);
-        let (queries, keys) = (
-            self.query_heads * self.head_dim,
-            self.kv_heads * self.head_dim,
-        );
-        let vocabulary = self.vocabulary.max(WORDS);
-        let mut tensors = vec![
-            (
-                "model.embed_tokens.weight".to_owned(),
-                vec![vocabulary, hidden],
-            ),
-            ("model.norm.weight".to_owned(), vec![hidden]),
-        ];
-        for layer in 0..self.layers {
-            for (name, shape) in [
-                ("input_layernorm", vec![hidden]),
-                ("post_attention_layernorm", vec![hidden]),
-                ("self_attn.q_proj", vec![queries, hidden]),
-                ("self_attn.k_proj", vec![keys, hidden]),
-                ("self_attn.v_proj", vec![keys, hidden]),
-                ("self_attn.o_proj", vec![hidden, queries]),
-                ("mlp.gate_proj", vec![wide, hidden]),
-                ("mlp.up_proj", vec![wide, hidden]),
-                ("mlp.down_proj", vec![hidden, wide]),
-            ] {
-                tensors.push((format!("model.layers.{layer}.{name}.weight"), shape));
-            }
-        }
-        tensors
+    pub fn tensors(&self) -> Result<Vec<(String, Vec<usize>)>> {
+        let config = self.config(DtypeChoice::F32).to_string();
+        let config = ModelConfig::from_json(config.as_bytes());
+        Ok(config.map_err(Error::other)?.llama_weights())
     }
 
-    /// Writes a folder in the Hugging Face layout, weights drawn with a fixed seed and stored as bf16 or else f32.
-    pub fn write(&self, folder: &Path, stored: DtypeChoice) -> Result<()> {
-        let is_bf16 = stored == DtypeChoice::Bf16;
-        let config = serde_json::json!({
+    fn config(&self, stored: DtypeChoice) -> serde_json::Value {
+        serde_json::json!({
             "architectures": ["LlamaForCausalLM"],
             "hidden_size": self.hidden,
             "intermediate_size": self.intermediate,
@@ -81,16 +53,23 @@ impl Shape {
             "max_position_embeddings": 131_072,
             "rms_norm_eps": 1e-5,
             "tie_word_embeddings": true,
-            "torch_dtype": if is_bf16 { "bfloat16" } else { "float32" },
-        });
-        std::fs::write(folder.join("config.json"), config.to_string())?;
-        std::fs::write(folder.join("tokenizer.json"), tokenizer().to_string())?;
-        self.write_weights(&folder.join("model.safetensors"), is_bf16)
+            "torch_dtype": if stored == DtypeChoice::Bf16 { "bfloat16" } else { "float32" },
+        })
     }
 
-    fn write_weights(&self, path: &Path, is_bf16: bool) -> Result<()> {
-        let (format, bytes) = if is_bf16 { ("BF16", 2) } else { ("F32", 4) };
-        let tensors = self.tensors();
+    /// Writes a folder in the Hugging Face layout, weights drawn with a fixed seed and stored as bf16 or else f32.
+    pub fn write(&self, folder: &Path, stored: DtypeChoice) -> Result<()> {
+        std::fs::write(folder.join("config.json"), self.config(stored).to_string())?;
+        std::fs::write(folder.join("tokenizer.json"), tokenizer().to_string())?;
+        self.write_weights(&folder.join("model.safetensors"), stored)
+    }
+
+    fn write_weights(&self, path: &Path, stored: DtypeChoice) -> Result<()> {
+        let (format, bytes) = match stored {
+            DtypeChoice::Bf16 => ("BF16", 2),
+            _ => ("F32", 4),
+        };
+        let tensors = self.tensors()?;
         let mut header = serde_json::Map::new();
         let mut start = 0;
         for (name, shape) in &tensors {

@@ -85,11 +85,11 @@ pub(super) fn check(
         let measured = measured?;
         let [prefill, plain, captured] = measured.seconds;
         let (length, element) = (tokens as f64, dtype.size_in_bytes() as f64);
-        let least = shape.prefill_flops(length) / product;
-        let least_step = shape.decode_bytes(length, element) / moved;
+        let least = shape.prefill_flops(length)? / product;
+        let least_step = shape.decode_bytes(length, element)? / moved;
         let most_taken = before.zip(least_free);
         let most_taken = most_taken.map(|(before, free)| before.saturating_sub(free) as f64);
-        let estimated = shape.numbers() * element + estimated_bytes(shape, tokens, dtype)?;
+        let estimated = shape.numbers()? * element + estimated_bytes(shape, tokens, dtype)?;
         findings.measured(json!({
             "prompt_tokens": tokens,
             "prefill_tokens_per_second": length / prefill,

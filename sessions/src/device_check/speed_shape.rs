@@ -74,58 +74,26 @@ impl SpeedShape {
         ModelConfig::from_json(text.to_string().as_bytes())
     }
 
-    /// Names and shapes of the weights.
-    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let (queries, keys) = (
-            self.query_heads * self.head_dim,
-            self.kv_heads * self.head_dim,
-        );
-        let (hidden, wide) = (self.hidden, self.intermediate);
-        let mut all = vec![
-            (
-                "model.embed_tokens.weight".to_owned(),
-                vec![self.vocabulary, hidden],
-            ),
-            ("lm_head.weight".to_owned(), vec![self.vocabulary, hidden]),
-            ("model.norm.weight".to_owned(), vec![hidden]),
-        ];
-        for layer in 0..self.layers {
-            for (name, shape) in [
-                ("input_layernorm", vec![hidden]),
-                ("post_attention_layernorm", vec![hidden]),
-                ("self_attn.q_proj", vec![queries, hidden]),
-                ("self_attn.k_proj", vec![keys, hidden]),
-                ("self_attn.v_proj", vec![keys, hidden]),
-                ("self_attn.o_proj", vec![hidden, queries]),
-                ("mlp.gate_proj", vec![wide, hidden]),
-                ("mlp.up_proj", vec![wide, hidden]),
-                ("mlp.down_proj", vec![hidden, wide]),
-            ] {
-                all.push((format!("model.layers.{layer}.{name}.weight"), shape));
-            }
-        }
-        all
-    }
-
     /// Numbers in all weights.
-    pub(super) fn numbers(&self) -> f64 {
+    pub(super) fn numbers(&self) -> Result<f64, SessionError> {
         let of = |shape: &Vec<usize>| shape.iter().product::<usize>() as f64;
-        self.tensors().iter().map(|(_, shape)| of(shape)).sum()
+        let weights = self.config()?.llama_weights();
+        Ok(weights.iter().map(|(_, shape)| of(shape)).sum())
     }
 
     /// Operations of a prefill: two for each weight but the embedding's and each token, and of attention for each pair
     /// of a row and a key that it sees, once for the scores and once for the context.
-    pub(super) fn prefill_flops(&self, tokens: f64) -> f64 {
-        let weights = self.numbers() - 2.0 * (self.vocabulary * self.hidden) as f64;
+    pub(super) fn prefill_flops(&self, tokens: f64) -> Result<f64, SessionError> {
+        let weights = self.numbers()? - 2.0 * (self.vocabulary * self.hidden) as f64;
         let heads = (self.layers * self.query_heads * self.head_dim) as f64;
-        2.0 * weights * tokens + 2.0 * heads * tokens * tokens
+        Ok(2.0 * weights * tokens + 2.0 * heads * tokens * tokens)
     }
 
     /// Bytes that a decode step must read: the weights but the embedding, and the cache.
-    pub(super) fn decode_bytes(&self, tokens: f64, element: f64) -> f64 {
-        let weights = self.numbers() - (self.vocabulary * self.hidden) as f64;
+    pub(super) fn decode_bytes(&self, tokens: f64, element: f64) -> Result<f64, SessionError> {
+        let weights = self.numbers()? - (self.vocabulary * self.hidden) as f64;
         let cached = 2.0 * (self.layers * self.kv_heads * self.head_dim) as f64 * tokens;
-        (weights + cached) * element
+        Ok((weights + cached) * element)
     }
 }
 
@@ -144,7 +112,8 @@ pub(super) fn random_model(
         .collect();
     let noise = Tensor::from_vec(values, NOISE, device)?.to_dtype(dtype)?;
     let mut parameters = Parameters::new();
-    for (name, shape) in shape.tensors() {
+    let config = shape.config()?;
+    for (name, shape) in config.llama_weights() {
         let count: usize = shape.iter().product();
         let tensor = match shape.len() {
             1 => Tensor::ones(shape, dtype, device)?,
@@ -158,7 +127,7 @@ pub(super) fn random_model(
         parameters.insert(name, Var::from_tensor(&tensor)?);
     }
     let weights = Weights::trained(&parameters, device, dtype);
-    let decoder = Decoder::load(&weights, shape.config()?)?;
+    let decoder = Decoder::load(&weights, config)?;
     // its tokenizer is not asked for anything
     let demo = Model::load(&ModelSource::Demo, DeviceChoice::Cpu, DtypeChoice::F32)?;
     Ok(demo.with_decoder(decoder))

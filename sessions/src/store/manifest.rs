@@ -26,9 +26,6 @@ pub(super) const MOST_BYTES: u64 = 1 << 30;
 /// Manifests before this version had no hash of their own.
 const FIRST_SEALED_VERSION: u64 = 3;
 
-/// Where the manifest's own hash stands, before everything else.
-const SEAL: &str = "manifest_sha256";
-
 /// Name of the manifest in the session folder.
 pub(crate) const MANIFEST_FILE: &str = "manifest.json";
 
@@ -133,6 +130,15 @@ pub struct Manifest {
     pub samples: Vec<SampleEntry>,
 }
 
+/// What is looked at before the rest, of which a newer program may make anything.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    format_version: Value,
+    #[serde(default)]
+    manifest_sha256: Value,
+}
+
 /// What is written: the manifest behind its own hash.
 #[derive(Serialize)]
 struct Sealed<'a> {
@@ -218,22 +224,18 @@ impl Manifest {
     /// Reads a manifest's bytes alone; a sentence for what is none that this program reads.
     pub(super) fn parse(text: &[u8]) -> Result<Found, String> {
         let damaged = |error| format!("the session's manifest is damaged ({error})");
-        let value: Value = serde_json::from_slice(text).map_err(damaged)?;
-        let version = value
-            .get("format_version")
-            .and_then(Value::as_u64)
-            .unwrap_or(0);
+        let head: Head = serde_json::from_slice(text).map_err(damaged)?;
+        let version = head.format_version.as_u64().unwrap_or(0);
         if version > u64::from(FORMAT_VERSION) {
             return Err(format!(
                 "the session has format version {version}, but this program reads up to {FORMAT_VERSION}; use a newer KVLens"
             ));
         }
-        let hash = value.get(SEAL).and_then(Value::as_str);
-        let is_changed = match hash {
+        let is_changed = match head.manifest_sha256.as_str() {
             Some(hash) => !is_sealed(text, hash),
             None => version >= FIRST_SEALED_VERSION,
         };
-        let manifest: Self = serde_json::from_value(value).map_err(damaged)?;
+        let manifest: Self = serde_json::from_slice(text).map_err(damaged)?;
         manifest.check_files()?;
         Ok(Found {
             manifest,

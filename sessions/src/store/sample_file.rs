@@ -180,11 +180,6 @@ impl LayerRange {
             of,
         }
     }
-
-    /// Whether none is missing.
-    pub fn is_all(self) -> bool {
-        self.count == self.of
-    }
 }
 
 impl CapturedSample {

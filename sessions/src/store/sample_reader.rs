@@ -74,6 +74,10 @@ impl<'a> SampleReader<'a> {
         &self.header
     }
 
+    pub(super) fn into_header(self) -> SampleHeader {
+        self.header
+    }
+
     /// The sample, or as much of it as if the model had that part only.
     pub(super) fn sample(&mut self, part: Part) -> Result<CapturedSample, SessionError> {
         let end = self.data_start + self.header.tensor_bytes as u64;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kvlens_datasets::read_at_most;
+use rayon::prelude::*;
 
 use super::journal;
 use super::manifest::{MANIFEST_FILE, MOST_BYTES, Manifest, SampleState};
@@ -185,9 +186,18 @@ impl Session {
     pub fn load_record(&self, index: usize) -> Result<SampleHeader, SessionError> {
         let (path, _) = self.file_of(index)?;
         let file = OpenedFile::open(&path)?;
-        Ok(SampleReader::new(file, &self.manifest.shape)?
-            .header()
-            .clone())
+        Ok(SampleReader::new(file, &self.manifest.shape)?.into_header())
+    }
+
+    /// What is of use of each [record](Self::load_record), in the order of the samples; they are read on all cores.
+    pub fn of_records<T: Send>(
+        &self,
+        of: impl Fn(SampleHeader) -> T + Send + Sync,
+    ) -> Vec<Result<T, SessionError>> {
+        let indices = (0..self.sample_count()).into_par_iter();
+        indices
+            .map(|index| self.load_record(index).map(&of))
+            .collect()
     }
 
     /// Sees that a finished sample's file is the one that was written, and that its parts fit each other and the
@@ -196,7 +206,7 @@ impl Session {
     /// # Errors
     /// As [`load_sample`](Self::load_sample).
     pub fn check_sample(&self, index: usize) -> Result<SampleHeader, SessionError> {
-        Ok(self.verified(index)?.header().clone())
+        Ok(self.verified(index)?.into_header())
     }
 
     /// The file of a finished sample and its SHA-256.

@@ -33,7 +33,8 @@ mod window;
 use kvlens_analysis::{Pooling, RowReduction, Scoring};
 
 pub use decode::Decode;
-pub use registry::{WindowKind, expand_all, parse_window, parse_windows, registered};
+pub(crate) use registry::expand_all;
+pub use registry::{WindowKind, parse_window, parse_windows, registered};
 pub use run::{Observed, Run};
 pub use scoring_options::{SCORING_SYNTAX, set_aside_for_queries};
 pub(crate) use soft_tokens::SoftTokens;

@@ -189,7 +189,7 @@ pub fn registered() -> &'static [WindowKind] {
 
 /// The windows that `all` stands for with a model: every kind with its defaults, but no trained one whose file
 /// the model lacks. What else was typed stays.
-pub fn expand_all(labels: &[String], model: &ModelSource) -> Vec<String> {
+pub(crate) fn expand_all(labels: &[String], model: &ModelSource) -> Vec<String> {
     let lacks = |kind: &WindowKind| {
         let methods = [TrainedMethod::JudgeQ, TrainedMethod::LookaheadKv];
         let method = methods

@@ -169,7 +169,7 @@ impl Window {
     }
 
     /// Whether it observes by rows of queries, and not by scores that are ready.
-    pub fn gives_rows(&self) -> bool {
+    pub(crate) fn gives_rows(&self) -> bool {
         self.description.gives_rows
     }
 
@@ -237,7 +237,7 @@ impl ReadyWindow {
     ///
     /// # Errors
     /// A sentence saying why not.
-    pub fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
+    pub(crate) fn check_prompt(&self, prompt_tokens: usize) -> Result<(), SessionError> {
         self.observer.check_prompt(prompt_tokens)
     }
 

@@ -10,19 +10,21 @@ use super::interrupt::cancel_on_interrupt;
 use super::output;
 use super::progress::Progress;
 use super::session::unpacked;
-use crate::jobs::figure::run as draw;
+use crate::jobs::figure::draw;
 
 /// Runs the command.
 ///
 /// # Errors
-/// Bad input, an interrupt, files that could not be written.
+/// Bad input, an interrupt, files that could not be written; behind them, samples that could not be read.
 pub fn run(arguments: &FigureArguments) -> Result<()> {
     let cancel = cancel_on_interrupt()?;
     let mut progress = Progress::begin("draw")?;
     let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let mut request = arguments.request(typed.skip(1).collect());
     request.sessions = unpacked(&arguments.sessions)?;
-    let written = draw(&request, &mut progress, &cancel);
+    let drawn = draw(&request, &mut progress, &cancel);
     progress.end();
-    output::print(&format!("Figure written: {}\n", written?.join(", ")))
+    let drawn = drawn?;
+    output::print(&format!("Figure written: {}\n", drawn.files.join(", ")))?;
+    drawn.left_out.refuse("the figure is of the others")
 }

@@ -16,20 +16,24 @@ use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
 
 use super::args::TrainCardArguments;
 use super::output;
+use super::progress::Progress;
 use crate::jobs::failure::Failure;
+use crate::jobs::left_out::LeftOut;
 use accuracy::Answers;
 use head_map::HeadMaps;
 
 /// Runs the command.
 ///
 /// # Errors
-/// A folder without a training log, a session of another model, a file that cannot be written.
+/// A folder without a training log, a session of another model, a file that cannot be written; behind the card, samples
+/// that could not be read.
 pub fn run(arguments: &TrainCardArguments) -> Result<()> {
     let mut answers = Answers::default();
     let mut maps = HeadMaps::default();
     let source = ModelSource::Folder(arguments.model.clone());
     let model = Model::load(&source, DeviceChoice::Cpu, DtypeChoice::F32)?;
     let weights = &model.identity().weights_sha256;
+    let mut sessions = Vec::new();
     for path in &arguments.sessions {
         let session = Session::open(path)?;
         if session.manifest().model.weights_sha256 != *weights {
@@ -40,19 +44,29 @@ pub fn run(arguments: &TrainCardArguments) -> Result<()> {
             ))
             .into());
         }
+        sessions.push(session);
+    }
+    let progress = Progress::begin("read")?;
+    let count = sessions.iter().map(Session::sample_count).sum();
+    let mut left_out = LeftOut::default();
+    for session in &sessions {
         for index in 0..session.sample_count() {
-            let captured = session.load_sample(index)?;
-            answers.add(&captured.record);
-            maps.add(&captured)?;
+            let (found, place) = (session.load_sample(index), (session, index));
+            if let Some(captured) = left_out.or_leave_out(found, place, count, &progress)? {
+                answers.add(&captured.record);
+                maps.add(&captured)?;
+            }
         }
     }
+    progress.end();
     let mut values = recipe::values(&arguments.model, weights)?;
     values.extend(answers.values());
     values.extend(maps.values());
     let card = card::filled(&values)?;
     let path = arguments.model.join("README.md");
     write(&path, &card)?;
-    output::print(&format!("model card: {}\n", path.display()))
+    output::print(&format!("model card: {}\n", path.display()))?;
+    left_out.refuse("the card is of the others")
 }
 
 /// Aside and renamed, so that a full disk leaves an earlier card whole.

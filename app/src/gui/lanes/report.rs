@@ -50,9 +50,10 @@ impl Reporter<'_> {
         if is_cancelled(&error) || left_out.count() + 1 == session.sample_count() {
             return Err(error);
         }
-        let said = left_out.add(session, index, &format!("{error:#}"));
         // the views say it, too, each time that they are made anew
-        (self.event)(Event::Note(said));
+        if let Some(said) = left_out.add(session, index, &format!("{error:#}")) {
+            (self.event)(Event::Note(said));
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ mod tables;
 use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use kvlens_analysis::Budget;
 use kvlens_analysis::allocation::{ADAPTIVE_FLOOR, PYRAMID_BETA};
 use kvlens_analysis::needle::NeedleGrids;
@@ -19,10 +19,11 @@ use serde::Serialize;
 use super::failure::{Failure, is_cancelled, refuse_contradiction};
 use super::folders::{Staging, check_can_create};
 use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key};
+use super::left_out::LeftOut;
 use super::measure::sample_context;
 use super::model_names::ModelNames;
 use super::models::{Models, NoSessionModel, WhyNoModel};
-use super::provenance::Provenance;
+use super::provenance::{Provenance, to_json};
 use super::{Cancel, SampleFacts, Warnings, Watch};
 use crate::measurement::allocations::AllocationKind;
 use crate::measurement::fidelity::EvictionPlan;
@@ -154,21 +155,28 @@ pub struct Evicted {
     pub needles: NeedleGrids,
 }
 
-/// Evicts and decodes every finished sample and writes the tables; gives the figures that they hold, or nothing where a
-/// run to go on with is done.
+/// What a run did.
+pub struct Finished {
+    /// What its tables tell; nothing where a run to go on with was done.
+    pub evicted: Option<Evicted>,
+    /// Samples that are in no table, because their files are missing or damaged.
+    pub left_out: LeftOut,
+}
+
+/// Evicts and decodes every finished sample that can be read and writes the tables.
 ///
 /// Samples that are finished when the run is stopped, or fails, are kept in the tables. Every budget of every window is
 /// kept beside them as soon as it is made, and not made again by a run that goes on; what is written in the end is, to
 /// the last bit, what a run writes that nobody stopped.
 ///
 /// # Errors
-/// Bad input; a model that is not the session's; [`Failure::Interrupted`] after a cancel.
+/// Bad input; no sample that can be read; a model that is not the session's; [`Failure::Interrupted`] after a cancel.
 pub fn run(
     request: &FidelityRequest,
     models: &mut Models,
     watch: &mut dyn Watch,
     cancel: &Cancel,
-) -> Result<Option<Evicted>> {
+) -> Result<Finished> {
     refuse_contradiction(&request.plan.options)?;
     check_can_create(&request.out)?;
     let sessions = open_sessions(&request.sessions)?;
@@ -185,13 +193,17 @@ pub fn run(
     // before the state, which lies beside the folder that it makes
     let staging = Staging::begin(&request.out)?;
     let state = FidelityState::begin(&request.out, request.start, begun)?;
+    let mut left_out = LeftOut::default();
     if request.start == StartMode::Resume
         && !state.holds_something()
         && is_written(&request.out, state.provenance(), || {
-            request.contents(&sessions)
+            request.contents(&sessions, &mut left_out)
         })?
     {
-        return Ok(None);
+        return Ok(Finished {
+            evicted: None,
+            left_out,
+        });
     }
     let mut run = Run {
         job: request,
@@ -199,6 +211,7 @@ pub fn run(
         tables: FidelityTables::begin(staging, state.provenance())?,
         state,
         evicted: Evicted::default(),
+        left_out: LeftOut::default(),
         warnings: Warnings::default(),
         progress: watch,
         count,
@@ -206,7 +219,7 @@ pub fn run(
         cancel,
     };
     let outcome = run.all(&sessions, models);
-    run.finish(outcome).map(Some)
+    run.finish(outcome)
 }
 
 impl FidelityRequest {
@@ -214,13 +227,15 @@ impl FidelityRequest {
         session.sample_count().min(self.limit)
     }
 
-    /// What names the content of every sample, in their order.
-    fn contents(&self, sessions: &[Session]) -> Result<Vec<String>> {
+    /// What names the content of every sample that can be read, in their order.
+    fn contents(&self, sessions: &[Session], left_out: &mut LeftOut) -> Result<Vec<String>> {
         let mut contents = Vec::new();
         for session in sessions {
             for index in 0..self.samples_of(session) {
-                let record = session.load_record(index)?.record;
-                contents.push(sample_key(session, &record).content);
+                match session.check_sample(index) {
+                    Ok(header) => contents.push(sample_key(session, &header.record).content),
+                    Err(error) => drop(left_out.add(session, index, &error)),
+                }
             }
         }
         Ok(contents)
@@ -276,8 +291,7 @@ impl FidelityRequest {
                 dtype: self.dtype,
             },
         };
-        serde_json::to_string(&provenance)
-            .context("the provenance of the tables cannot be written as JSON")
+        to_json(&provenance)
     }
 }
 
@@ -288,9 +302,11 @@ struct Run<'a> {
     state: FidelityState,
     tables: FidelityTables,
     evicted: Evicted,
+    left_out: LeftOut,
     warnings: Warnings,
     progress: &'a mut dyn Watch,
     count: usize,
+    /// Samples that are in the tables.
     done: usize,
     cancel: &'a Cancel,
 }
@@ -310,7 +326,6 @@ impl Run<'_> {
             for index in indices {
                 self.cancel.check()?;
                 self.sample(session, (number, index), model)?;
-                self.done += 1;
             }
         }
         Ok(())
@@ -323,9 +338,15 @@ impl Run<'_> {
         place: SamplePlace,
         model: Option<&Model>,
     ) -> Result<()> {
-        let captured = session.load_sample(place.1)?;
+        let found = session.load_sample(place.1);
+        let (left_out, sample) = (&mut self.left_out, (session, place.1));
+        let Some(captured) = left_out.or_leave_out(found, sample, self.count, &*self.progress)?
+        else {
+            return Ok(());
+        };
         let record = &captured.record;
-        self.progress.sample(self.done, self.count, &record.id);
+        let before = self.done + self.left_out.count();
+        self.progress.sample(before, self.count, &record.id);
         let facts = SampleFacts {
             id: &record.id,
             prompt_tokens: record.prompt_ids.len(),
@@ -362,11 +383,12 @@ impl Run<'_> {
             let answers = SampleAnswers::of(group, facts.id, &windows);
             evicted.answers.extend(answers);
         }
+        self.done += 1;
         Ok(())
     }
 
     /// Publishes what there is of the tables and gives the figures, or why the run ended early.
-    fn finish(self, outcome: Result<()>) -> Result<Evicted> {
+    fn finish(self, outcome: Result<()>) -> Result<Finished> {
         self.warnings.end(&*self.progress);
         let (done, count, out) = (self.done, self.count, self.job.out.display());
         if done > 0 {
@@ -385,7 +407,10 @@ impl Run<'_> {
         match outcome {
             Ok(()) => {
                 self.state.end()?;
-                Ok(self.evicted)
+                Ok(Finished {
+                    evicted: Some(self.evicted),
+                    left_out: self.left_out,
+                })
             }
             Err(error) if is_cancelled(&error) => {
                 Err(Failure::Interrupted(format!("stopped; {kept}")).into())

@@ -2,7 +2,7 @@
 
 use kvlens_analysis::Metric;
 
-use super::data::budget_words;
+use super::words::budget_words;
 use super::{FigureRequest, KindChoice};
 
 /// What the figure shows, the definitions of what stands in it, and the line under it: what is compared by which

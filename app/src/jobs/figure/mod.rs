@@ -5,6 +5,7 @@ mod data;
 mod decode_eviction;
 mod density;
 mod fidelity;
+mod gathering;
 mod groups;
 mod heads;
 mod held;
@@ -15,7 +16,9 @@ mod note;
 mod one_head;
 mod profile;
 mod request;
+mod rows;
 mod samples;
+mod words;
 mod written;
 
 use std::collections::BTreeSet;
@@ -28,6 +31,7 @@ use serde_json::Value;
 use super::failure::{Failure, refuse_contradiction};
 use super::folders::check_can_create;
 use super::found_sessions::open_sessions;
+use super::left_out::LeftOut;
 use super::{Cancel, Watch};
 
 pub use fidelity::Eviction;
@@ -60,6 +64,8 @@ pub struct Drawn {
     pub names: Vec<String>,
     /// What it shows, with its definitions, and what was left out.
     pub caption: String,
+    /// Samples that it is made without, because their files are missing or damaged.
+    pub left_out: LeftOut,
 }
 
 /// Makes the figure and gives its numbers, too.
@@ -68,23 +74,23 @@ pub struct Drawn {
 /// As [`run`].
 pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Drawn> {
     check(request)?;
-    let (rows, text, about) = match fidelity::is_of_tables(request.kind) {
-        true => {
-            let found = fidelity::collect(request)?;
-            (found.rows, found.text, found.about)
-        }
-        false => {
-            let (scores, paths) = match request.kind {
-                KindChoice::Needle => fidelity::EvictedScores::take(&request.sessions)?,
-                _ => (fidelity::EvictedScores::default(), request.sessions.clone()),
-            };
-            let sessions = open_sessions(&paths)?;
-            let job = FigureJob::new(request, &sessions, scores)?;
-            let (rows, text) = job.collect(cancel, watch)?;
-            (rows, text, job.about()?)
-        }
+    if fidelity::is_of_tables(request.kind) {
+        let found = fidelity::collect(request)?;
+        return finish(request, found.rows, &found.text, found.about, watch);
+    }
+    let (scores, paths) = match request.kind {
+        KindChoice::Needle => fidelity::EvictedScores::take(&request.sessions)?,
+        _ => (fidelity::EvictedScores::default(), request.sessions.clone()),
     };
-    finish(request, rows, &text, about, watch)
+    let sessions = open_sessions(&paths)?;
+    let job = FigureJob::new(request, &sessions, scores)?;
+    let found = job.collect(cancel, watch)?;
+    let about = job.about(&found.left_out)?;
+    let drawn = finish(request, found.rows, &found.text, about, watch)?;
+    Ok(Drawn {
+        left_out: found.left_out,
+        ..drawn
+    })
 }
 
 /// Makes a figure of fidelity of evictions that are at hand, and gives the names of its files. `about` says where they
@@ -144,6 +150,7 @@ fn finish(
         rows,
         names: text.names.clone(),
         caption,
+        left_out: LeftOut::default(),
     })
 }
 

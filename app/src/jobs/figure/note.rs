@@ -4,7 +4,9 @@ use kvlens_analysis::figure::{CHANCE, FigureRow};
 use kvlens_analysis::{Budget, Compare};
 
 use super::KindChoice;
-use super::data::{FigureJob, budget_words};
+use super::data::FigureJob;
+use super::words::budget_words;
+use crate::jobs::left_out::LeftOut;
 use crate::measurement::words::CEILING;
 
 /// What the line is made of.
@@ -14,7 +16,9 @@ pub struct Note<'a> {
     /// Its rows.
     pub rows: &'a [FigureRow],
     /// Samples that do not reach every point of their curves.
-    pub left_out: usize,
+    pub incomplete: usize,
+    /// Samples that could not be read.
+    pub left_out: &'a LeftOut,
     /// T of the shortest and of the longest prompt.
     pub prompt_tokens: Option<(usize, usize)>,
 }
@@ -30,6 +34,7 @@ impl Note<'_> {
             self.lines(),
             self.final_budgets(),
             Some(self.samples()),
+            self.incomplete(),
             self.left_out(),
             self.undefined(),
             self.heads(),
@@ -203,13 +208,18 @@ impl Note<'_> {
         format!("{count}{of_panels}{tokens}{bands}.")
     }
 
-    fn left_out(&self) -> Option<String> {
-        let samples = match self.left_out {
+    fn incomplete(&self) -> Option<String> {
+        let samples = match self.incomplete {
             0 => return None,
             1 => "1 sample that does".to_owned(),
-            left_out => format!("{left_out} samples that do"),
+            several => format!("{several} samples that do"),
         };
         Some(format!("Left out: {samples} not reach every point shown."))
+    }
+
+    fn left_out(&self) -> Option<String> {
+        let left_out = self.left_out;
+        (left_out.count() > 0).then(|| format!("Missing or damaged: {left_out}."))
     }
 
     fn undefined(&self) -> Option<String> {

@@ -12,6 +12,7 @@ use super::data::FigureJob;
 use super::folder_of;
 use crate::jobs::failure::Failure;
 use crate::jobs::folders::Staging;
+use crate::jobs::left_out::LeftOut;
 
 /// The format that a file's ending names.
 ///
@@ -104,11 +105,11 @@ impl WrittenFigure<'_> {
 }
 
 impl FigureJob<'_> {
-    /// What a figure of sessions is made of.
+    /// What a figure of sessions is made of, but for the samples that could not be read.
     ///
     /// # Errors
     /// A manifest that cannot be read.
-    pub fn about(&self) -> Result<Value> {
+    pub fn about(&self, left_out: &LeftOut) -> Result<Value> {
         let sessions = self.sessions.iter().map(|session| {
             let manifest = session.manifest();
             Ok(json!({
@@ -122,6 +123,7 @@ impl FigureJob<'_> {
         });
         Ok(json!({
             "shown_samples": self.samples,
+            "left_out": left_out,
             "windows": self.windows,
             "budget": self.budget,
             "compare": self.options.compare,

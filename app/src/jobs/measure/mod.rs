@@ -24,7 +24,7 @@ use super::folders::check_can_create;
 use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key, window_labels};
 use super::left_out::LeftOut;
 use super::model_names::ModelNames;
-use super::provenance::Provenance;
+use super::provenance::{Provenance, to_json};
 use super::{Cancel, HIT_RATE_BUDGETS, SEED, SampleFacts, Warnings, Watch};
 use crate::measurement::needle::add_needle;
 use crate::measurement::places::Sweep;
@@ -126,8 +126,8 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
     let sessions = open_sessions(&request.sessions)?;
     refuse_useless_budgets(&sessions, &request.budgets)?;
     let provenance = Provenance::new(&sessions, &request.budgets, &request.options)?
-        .of_command(request.command.as_ref())
-        .to_json()?;
+        .of_command(request.command.as_ref());
+    let provenance = to_json(&provenance)?;
     let collection = || {
         let more = HIT_RATE_BUDGETS.map(Budget::Tokens);
         Collection::new(&request.budgets, &more, request.metric)
@@ -160,15 +160,10 @@ pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
         for index in 0..session.sample_count() {
             stop_if_cancelled(cancel, "stopped; no table was written or changed")?;
             done += 1;
-            let sample = match session.open_sample(index) {
-                Ok(sample) => sample,
-                // the last that could have been read
-                Err(error) if run.left_out.count() + 1 == count => return Err(error.into()),
-                Err(error) => {
-                    let said = run.left_out.add(session, index, &error);
-                    run.progress.note(&format!("warning: {said}"));
-                    continue;
-                }
+            let (found, place) = (session.open_sample(index), (session, index));
+            let left_out = &mut run.left_out;
+            let Some(sample) = left_out.or_leave_out(found, place, count, &*run.progress)? else {
+                continue;
             };
             let id = sample.header().record.id.clone();
             run.progress.sample(done - 1, count, &id);

@@ -182,7 +182,8 @@ impl RecipeRequest {
 /// Captures, measures, draws, and writes the page; gives its file. What was captured stays after a failure.
 ///
 /// # Errors
-/// Bad input; what any of these jobs refuses; [`Failure::Interrupted`] after a cancel; a page that cannot be written.
+/// Bad input; what any of these jobs refuses; [`Failure::Interrupted`] after a cancel; a page that cannot be written;
+/// behind the page, samples that could not be read.
 pub fn run(
     request: &RecipeRequest,
     models: &mut Models,
@@ -198,7 +199,7 @@ pub fn run(
             captured.failed
         ));
     }
-    measure(&request.measurement(&recipe), watch, cancel)?;
+    let measured = measure(&request.measurement(&recipe), watch, cancel)?;
     let mut tables: BTreeMap<&str, Vec<Number>> = BTreeMap::new();
     let (mut files, mut captions) = (BTreeMap::new(), BTreeMap::new());
     for figure in &recipe.figures {
@@ -247,6 +248,8 @@ pub fn run(
     );
     fs::write(&path, about)
         .with_context(|| format!("the page cannot be written: {}", path.display()))?;
+    let said = format!("the page is of the others: {}", path.display());
+    measured.left_out.refuse(&said)?;
     Ok(path)
 }
 

@@ -233,9 +233,9 @@ fn put_tables(
         ..measurement(sweep)
     };
     let measured = measure(&request, watch, cancel)?;
-    if let Some(refusal) = measured.left_out.refusal() {
-        return Err(refusal.into());
-    }
+    measured
+        .left_out
+        .refuse("the task's tables are not put in place")?;
     let said = || format!("the tables cannot be put in place: {}", aside.display());
     for entry in fs::read_dir(&aside).with_context(said)? {
         let entry = entry.with_context(said)?;

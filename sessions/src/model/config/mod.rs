@@ -4,6 +4,7 @@
 
 mod check;
 mod experts;
+mod llama_weights;
 mod reading;
 mod refused;
 mod rotations;
@@ -164,7 +165,7 @@ impl ModelConfig {
     }
 
     /// How positions become angles, if it is the same in all layers.
-    pub fn one_rope(&self) -> Option<&RopeConfig> {
+    pub(crate) fn one_rope(&self) -> Option<&RopeConfig> {
         let all_rotate = self.rotated_layers.iter().all(|rotates| *rotates);
         (all_rotate && self.sliding_rope.is_none()).then_some(&self.rope)
     }

@@ -280,3 +280,24 @@ fn a_zero_or_absurd_size_is_refused_before_anything_is_allocated() {
             .is_err()
     );
 }
+
+/// Both checkpoints were written by transformers.
+#[test]
+fn a_llamas_weights_are_those_that_transformers_writes() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for (name, tied) in [("llama-gqa-untied", false), ("llama-gqa-tied-rope3", true)] {
+        let read = |file: &str| std::fs::read(fixtures.join(name).join(file)).unwrap();
+        let config = ModelConfig::from_json(&read("config.json")).unwrap();
+        assert_eq!(config.tied_embeddings, tied);
+        let file = read("model.safetensors");
+        let stored = safetensors::SafeTensors::deserialize(&file).unwrap();
+        let stored = stored
+            .iter()
+            .map(|(name, view)| (name.to_owned(), view.shape().to_vec()));
+        let mut stored: Vec<_> = stored.collect();
+        let mut weights = config.llama_weights();
+        stored.sort();
+        weights.sort();
+        assert_eq!(weights, stored);
+    }
+}

@@ -23,7 +23,7 @@ pub(crate) fn parameters(
 ) -> Result<Parameters, SessionError> {
     let mut draws = Draws::new(plan.seed, Purpose::InitialWeights, 0);
     let mut values = Vec::new();
-    for (name, shape) in shapes(config) {
+    for (name, shape) in config.llama_weights() {
         let count = shape.iter().product();
         let data = match shape.as_slice() {
             [_, inputs] => {
@@ -54,34 +54,4 @@ pub(crate) fn parameters(
             Ok((name, Var::from_tensor(&tensor)?))
         })
         .collect()
-}
-
-/// Names and shapes of a Llama's parameters with tied embeddings, as Hugging Face stores them.
-fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
-    let hidden = config.hidden_size;
-    let wide = config.intermediate_size;
-    let queries = config.query_heads * config.head_dim;
-    let keys = config.kv_heads * config.head_dim;
-    let mut shapes = vec![(
-        "model.embed_tokens.weight".to_owned(),
-        vec![config.vocabulary, hidden],
-    )];
-    for layer in 0..config.layers {
-        let parts: [(&str, Vec<usize>); 9] = [
-            ("input_layernorm", vec![hidden]),
-            ("self_attn.q_proj", vec![queries, hidden]),
-            ("self_attn.k_proj", vec![keys, hidden]),
-            ("self_attn.v_proj", vec![keys, hidden]),
-            ("self_attn.o_proj", vec![hidden, queries]),
-            ("post_attention_layernorm", vec![hidden]),
-            ("mlp.gate_proj", vec![wide, hidden]),
-            ("mlp.up_proj", vec![wide, hidden]),
-            ("mlp.down_proj", vec![hidden, wide]),
-        ];
-        shapes.extend(
-            parts.map(|(part, shape)| (format!("model.layers.{layer}.{part}.weight"), shape)),
-        );
-    }
-    shapes.push(("model.norm.weight".to_owned(), vec![hidden]));
-    shapes
 }

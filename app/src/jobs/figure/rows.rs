@@ -1,0 +1,129 @@
+//! The rows of a figure, of what was gathered.
+
+use anyhow::Result;
+use kvlens_analysis::Metric;
+use kvlens_analysis::figure::FigureRow;
+
+use super::KindChoice;
+use super::data::FigureJob;
+use super::gathering::{Gathered, Gathering};
+use super::groups::joined;
+use super::maps::{difference_rows, winner_rows};
+use super::needle::needle_rows;
+use crate::jobs::SEED;
+use crate::jobs::failure::Failure;
+
+impl FigureJob<'_> {
+    /// The rows, and how many samples do not reach every point of their curves and are left out.
+    pub fn rows(&self, gathering: &Gathering) -> Result<(Vec<FigureRow>, usize)> {
+        let mut incomplete = 0;
+        let rows: Vec<FigureRow> = match self.kind {
+            KindChoice::HeadDifference => {
+                let against = self.against.as_deref().unwrap_or_default();
+                difference_rows(&gathering.collection, &self.windows, against, self.margin)?
+            }
+            KindChoice::Winner => winner_rows(&gathering.collection, self.margin)?,
+            KindChoice::Needle => needle_rows(&gathering.needles),
+            KindChoice::HeadMap | KindChoice::Kl => {
+                gathering.of_groups(|name, group| group.heads.rows(name))
+            }
+            KindChoice::RankDensity => {
+                gathering.of_groups(|name, group| group.densities.rows(name))
+            }
+            KindChoice::Profile => gathering.of_groups(|name, group| group.scatter.rows(name)),
+            KindChoice::Attention | KindChoice::Tokens => {
+                let found = gathering.of_one_head.as_ref();
+                found.map_or_else(Vec::new, |figure| figure.rows.clone())
+            }
+            _ => {
+                let mut rows = Vec::new();
+                for (name, group) in gathering.groups.named() {
+                    let (of_group, incomplete_here) = self.series_rows(&name, group);
+                    rows.extend(of_group);
+                    incomplete += incomplete_here;
+                }
+                rows
+            }
+        };
+        // a figure of heads that do not exist would be a figure of nothing
+        if rows.iter().all(|row| row.value.is_nan()) {
+            return Err(Failure::BadInput(
+                "there is nothing to draw: no sample has what the figure asks for (windows, layers, heads, a \
+                 budget that fits its prompt or, for needles, an asked length and depth)"
+                    .to_owned(),
+            )
+            .into());
+        }
+        Ok((rows, incomplete))
+    }
+
+    /// Points of a group in panels of its name, curves over the same samples at every point; and how many samples do not
+    /// reach every point.
+    fn series_rows(&self, name: &str, group: &Gathered) -> (Vec<FigureRow>, usize) {
+        let bounds = match self.kind {
+            KindChoice::Queries => None,
+            kind => kind
+                .metric(self.metric)
+                .map_or(Some((0.0, 1.0)), Metric::bounds),
+        };
+        let (mut rows, left_out) = match self.kind {
+            KindChoice::DecodeStep | KindChoice::Horizon | KindChoice::Place => {
+                let common = group.series.common_rows(bounds, SEED);
+                (common.rows, common.left_out)
+            }
+            _ => (group.series.rows(bounds, SEED), 0),
+        };
+        for row in &mut rows {
+            row.panel = joined(&[&row.panel, name]);
+            if self.kind == KindChoice::Complementarity {
+                row.y = Some(self.place_of(&row.series) as f64);
+            }
+            if self.kind == KindChoice::Cost {
+                let times = group.times.rows(None, SEED);
+                let time = times.iter().find(|time| time.series == row.series);
+                // the axis has no place for no time at all
+                row.x = time.map_or(0.0, |time| time.value).max(1e-3);
+            }
+        }
+        // a curve over other samples at each point would mix its shape with theirs
+        let most = |row: &FigureRow| {
+            let same = rows
+                .iter()
+                .filter(|other| other.panel == row.panel && other.series == row.series);
+            same.map(|other| other.samples).max().unwrap_or(0)
+        };
+        let enough = |row: &FigureRow| match self.kind {
+            KindChoice::Recall
+            | KindChoice::RecallByLayer
+            | KindChoice::Evidence
+            | KindChoice::Allocation => row.samples == most(row),
+            _ => true,
+        };
+        let rows = rows.iter().filter(|row| enough(row)).cloned().collect();
+        (rows, left_out)
+    }
+
+    /// Bars stand at places 0, 1, ... in place of their budgets or windows; what stands at a place that has a name is
+    /// told its name.
+    pub fn placed(&self, mut rows: Vec<FigureRow>, names: &[String]) -> Vec<FigureRow> {
+        if matches!(self.kind, KindChoice::HitRate | KindChoice::Queries) {
+            let places = distinct_x(&rows);
+            for row in &mut rows {
+                let place = places.iter().position(|x| *x == row.x);
+                row.x = place.unwrap_or_default() as f64;
+            }
+        }
+        for row in &mut rows {
+            row.x_name = names.get(row.x as usize).cloned();
+        }
+        rows
+    }
+}
+
+/// The x of all rows, ascending.
+pub fn distinct_x(rows: &[FigureRow]) -> Vec<f64> {
+    let mut places: Vec<f64> = rows.iter().map(|row| row.x).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    places
+}
