@@ -1,5 +1,6 @@
 //! `kvlens figure`: every kind on one session, the files beside it, and refusals.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -74,6 +75,11 @@ fn every_kind_comes_out_of_one_command() {
                 .any(|value| value.is_finite()),
             "{kind}"
         );
+        if kind == "hit-rate" {
+            // bars stand at 0, 1, ..., and 512 is above nine tenths of the longest prompt
+            let names: BTreeSet<String> = texts(&data, "x_name").into_iter().collect();
+            assert_eq!(names, BTreeSet::from(["128", "256"].map(str::to_owned)));
+        }
         let about = folder.path().join(format!("figures/{kind}.json"));
         let about: serde_json::Value = serde_json::from_slice(&fs::read(about).unwrap()).unwrap();
         assert_eq!(about["data"], format!("{kind}.parquet"));

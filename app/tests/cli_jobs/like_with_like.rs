@@ -617,3 +617,34 @@ fn training_measures_alike(path: &Path, model: &str, summary: &TableFile) {
         assert_eq!(told.len(), 3);
     }
 }
+
+/// 128 tokens are above nine tenths of the shorter prompts.
+#[test]
+fn a_budget_is_of_the_same_samples_whether_it_was_asked_for_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let data = "facts:length=135|300,samples=2,seed=4";
+    capture(path, "s.kvlens", data, &["last:8"]);
+    let of_128 = |out: &str, budgets: &str| -> Vec<(String, u64, f64)> {
+        run_ok(
+            path,
+            &["measure", "s.kvlens", "--out", out, "--budgets", budgets],
+        );
+        let table = read_table(&path.join(out), "summary.parquet");
+        let texts = ["window", "metric", "budget"].map(|column| texts(&table, column));
+        let [windows, metrics, budgets] = &texts;
+        let (samples, means) = (numbers(&table, "samples"), numbers(&table, "mean"));
+        (0..table.rows())
+            .filter(|&row| windows[row] == "last:8" && budgets[row] == "128")
+            .filter(|&row| ["hit_rate", "kept_recall"].contains(&metrics[row].as_str()))
+            .map(|row| (metrics[row].clone(), samples[row] as u64, means[row]))
+            .collect()
+    };
+    let unasked = of_128("unasked", "16");
+    assert_eq!(unasked.len(), 2);
+    assert!(
+        unasked.iter().all(|(_, samples, _)| *samples == 4),
+        "{unasked:?}"
+    );
+    assert_eq!(unasked, of_128("asked", "16,128"));
+}
