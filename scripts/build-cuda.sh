@@ -107,7 +107,12 @@ if [ "$FLASH" = 1 ]; then
 fi
 if [ "${KVLENS_HOST_CUDA:-0}" = 1 ]; then
     put_before_nvcc host-cuda "$CLONE/sessions/tests/host_cuda/nvcc.sh"
-    make_driver_stub "$ROOT/stubs" run_mha
+    # libraries of its own: that driver has flash attention, too, and is looked for beside the others
+    rm -rf "$ROOT/lib" "$ROOT/lib64"
+    mkdir "$ROOT/lib"
+    ln -s "$TOOLKIT"/lib/lib* "$ROOT/lib"
+    ln -s lib "$ROOT/lib64"
+    make_driver_stub "$ROOT/lib/stubs" run_mha
 else
     [ "$FLASH" = 0 ] || [ "$HEADS" = all ] || put_before_nvcc some-heads "$CLONE/scripts/nvcc-of-some-heads.sh"
     make_driver_stub "$TOOLKIT/lib/stubs"
