@@ -155,6 +155,8 @@ pub struct SessionMaps {
     pub shape: [usize; 2],
     /// Samples that the means are over.
     pub samples: usize,
+    /// Documents that they are of, each of which counts once, wherever its question stands.
+    pub documents: usize,
     /// Samples that do not count: shorter than the budget, or without one of the windows.
     pub skipped: usize,
     /// Samples that could not be read or measured.
@@ -197,6 +199,7 @@ impl SessionMaps {
             key,
             shape: [gathered.layers, gathered.query_heads],
             samples: gathered.samples(),
+            documents: gathered.documents(),
             skipped: gathered.skipped(),
             left_out: left_out.clone(),
             total,

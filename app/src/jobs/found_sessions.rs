@@ -163,10 +163,7 @@ pub fn sample_key(session: &Session, record: &SampleRecord) -> SampleKey {
     }
     SampleKey {
         content: short_hash(&content),
-        document: record.document.as_ref().map(|document| {
-            let question = record.question.as_deref().unwrap_or_default();
-            format!("{document} {question}")
-        }),
+        document: record.document_and_question(),
         prompt: short_hash(&prompt),
     }
 }

@@ -1,6 +1,6 @@
 //! A metric at one budget in every query head of every sample, gathered over a session.
 
-use kvlens_analysis::statistics::WindowValues;
+use kvlens_analysis::statistics::{WindowValues, mean};
 use kvlens_analysis::{AnalysisError, Budget, Metric};
 
 use super::{MeasuredSample, MeasuredWindow};
@@ -9,6 +9,9 @@ use super::{MeasuredSample, MeasuredWindow};
 ///
 /// Windows that score per key/value head or per layer count once for each query head that shares them, so that
 /// all windows have the same heads.
+///
+/// What counts is the document with its question: samples that differ in where the question stands, or in nothing, are
+/// no further evidence, and their mean counts once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadValues {
     /// L.
@@ -20,6 +23,8 @@ pub struct HeadValues {
     windows: Vec<String>,
     /// `[samples][windows][L * H]`
     samples: Vec<Vec<Vec<f64>>>,
+    /// The samples of each document.
+    documents: Vec<(String, Vec<usize>)>,
     skipped: usize,
 }
 
@@ -34,6 +39,7 @@ impl HeadValues {
             budget,
             windows: Vec::new(),
             samples: Vec::new(),
+            documents: Vec::new(),
             skipped: 0,
         }
     }
@@ -51,8 +57,26 @@ impl HeadValues {
         };
         let values: Option<Vec<Vec<f64>>> = self.windows.iter().map(of_label).collect();
         match values.filter(|windows| !windows.is_empty()) {
-            Some(values) => self.samples.push(values),
+            Some(values) => {
+                let record = &sample.record;
+                let document = record.document_and_question();
+                self.count(document.unwrap_or_else(|| record.prompt.clone()));
+                self.samples.push(values);
+            }
             None => self.skipped += 1,
+        }
+    }
+
+    /// Puts the next sample to the others of its document.
+    fn count(&mut self, document: String) {
+        let next = self.samples.len();
+        match self
+            .documents
+            .iter_mut()
+            .find(|(known, _)| *known == document)
+        {
+            Some((_, samples)) => samples.push(next),
+            None => self.documents.push((document, vec![next])),
         }
     }
 
@@ -87,6 +111,12 @@ impl HeadValues {
         self.samples.len()
     }
 
+    /// Documents that they are of, each of which counts once.
+    #[must_use]
+    pub fn documents(&self) -> usize {
+        self.documents.len()
+    }
+
     /// Samples that could not count.
     #[must_use]
     pub fn skipped(&self) -> usize {
@@ -102,20 +132,35 @@ impl HeadValues {
             .iter()
             .filter_map(|label| self.windows.iter().position(|known| known == label))
             .collect();
+        let heads = self.layers * self.query_heads;
         let mut values = Vec::new();
         for place in &places {
-            for sample in &self.samples {
-                values.extend(sample.get(*place).into_iter().flatten());
+            for (_, samples) in &self.documents {
+                let of_head = |head| self.mean_over(samples, *place, head);
+                values.extend((0..heads).map(of_head));
             }
         }
-        let heads = self.layers * self.query_heads;
         WindowValues::new(
             places.len(),
-            self.samples.len(),
+            self.documents.len(),
             heads,
             values,
             Some((0.0, 1.0)),
         )
+    }
+}
+
+impl HeadValues {
+    /// Over the samples in which the head is defined; NaN without one.
+    fn mean_over(&self, samples: &[usize], window: usize, head: usize) -> f64 {
+        let of_sample = |sample: &usize| self.samples.get(*sample)?.get(window)?.get(head).copied();
+        mean(
+            samples
+                .iter()
+                .filter_map(of_sample)
+                .filter(|value| !value.is_nan()),
+        )
+        .unwrap_or(f64::NAN)
     }
 }
 
@@ -142,5 +187,23 @@ mod tests {
             [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0]
         );
         assert_eq!(spread(&[1.0, 2.0], 2, 2), [1.0, 2.0]);
+    }
+
+    /// The first two samples are one document, whose second head is defined in one of them.
+    #[test]
+    fn a_document_counts_once_by_the_mean_of_its_samples() {
+        let mut values = HeadValues::new([1, 2], Metric::Recall, Budget::Tokens(1));
+        values.windows.push("last:8".to_owned());
+        for (document, heads) in [
+            ("d", vec![0.25, f64::NAN]),
+            ("d", vec![0.5, 0.75]),
+            ("e", vec![0.625, 0.25]),
+        ] {
+            values.count(document.to_owned());
+            values.samples.push(vec![heads]);
+        }
+        assert_eq!((values.samples(), values.documents()), (3, 2));
+        let found = values.of(&["last:8".to_owned()]).unwrap();
+        assert_eq!(found.head_means(0), [0.5, 0.5]);
     }
 }

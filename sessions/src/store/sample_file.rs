@@ -313,6 +313,14 @@ impl CapturedSample {
 }
 
 impl SampleRecord {
+    /// The document with what is asked of it: equal for samples that differ in nothing but where the question stands.
+    /// None where the data do not say which document it is.
+    pub fn document_and_question(&self) -> Option<String> {
+        let question = self.question.as_deref().unwrap_or_default();
+        let document = self.document.as_ref()?;
+        Some(format!("{document} {question}"))
+    }
+
     /// How right another text would be as an answer to the sample, 0 to 1; none where the sample cannot say.
     pub fn score_of(&self, generated: &str) -> Option<f64> {
         match &self.scoring {

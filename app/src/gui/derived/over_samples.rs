@@ -1,16 +1,18 @@
 //! Curves over samples: means and 95 % intervals, the numbers of the figure `recall`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kvlens_analysis::figure::palette::repeat;
 use kvlens_analysis::figure::{CHANCE, SeriesPlace, SeriesSamples};
+use kvlens_analysis::statistics::mean;
 use kvlens_analysis::{Metric, SampleGroup};
 
 use super::Derived;
 use crate::gui::data::OpenedSession;
 use crate::gui::query::{Pool, Query};
 use crate::gui::questions::Answers;
-use crate::gui::questions::session_curves::{SessionCurves, SessionCurvesKey};
+use crate::gui::questions::session_curves::{SampleCurves, SessionCurves, SessionCurvesKey};
 use crate::gui::state::{Choices, CurvesOver};
 use crate::jobs::SEED;
 use crate::jobs::left_out::LeftOut;
@@ -20,8 +22,11 @@ use crate::jobs::left_out::LeftOut;
 pub struct OverSamples {
     /// The metric.
     pub metric: Metric,
-    /// Samples that the means are over; copies count once.
-    pub samples: usize,
+    /// Samples that the means are over, copies once; over a whole session the documents, each of which counts once by the
+    /// mean of its samples, wherever their questions stand.
+    pub counted: usize,
+    /// Whether they are documents.
+    pub are_documents: bool,
     /// Samples that were looked at, and those that there are.
     pub looked_at: [usize; 2],
     /// Samples of the session that could not be read or measured.
@@ -113,6 +118,81 @@ impl Derived {
     }
 }
 
+/// Samples by what they count as, in the order of the first of each.
+fn by<'a>(
+    samples: impl Iterator<Item = &'a Arc<SampleCurves>>,
+    unit_of: fn(&SampleCurves) -> &str,
+) -> Vec<(&'a str, Vec<&'a SampleCurves>)> {
+    let mut units: Vec<(&str, Vec<&SampleCurves>)> = Vec::new();
+    for sample in samples {
+        let unit = unit_of(sample);
+        match units.iter_mut().find(|(known, _)| *known == unit) {
+            Some((_, samples)) => samples.push(sample),
+            None => units.push((unit, vec![sample])),
+        }
+    }
+    units
+}
+
+/// What some samples say of one curve at one budget, by their mean.
+struct Point<'a> {
+    label: &'a str,
+    budget: usize,
+    value: f64,
+    ceiling: Option<f64>,
+}
+
+/// The points of every curve that all of the samples have.
+fn points<'a>(samples: &[&'a SampleCurves], metric: Metric) -> Vec<Point<'a>> {
+    let Some(first) = samples.first() else {
+        return Vec::new();
+    };
+    let labels = first.windows.iter().map(|window| window.label.as_str());
+    let chance = (metric == Metric::Recall).then_some(CHANCE);
+    let mut points = Vec::new();
+    for label in labels.chain(chance) {
+        for &budget in &first.budgets {
+            let found = samples
+                .iter()
+                .map(|sample| value(sample, label, budget, metric));
+            let Some(found) = found.collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let defined = found
+                .iter()
+                .map(|(value, _)| *value)
+                .filter(|value| !value.is_nan());
+            let ceilings: Option<Vec<f64>> = found.iter().map(|(_, ceiling)| *ceiling).collect();
+            points.push(Point {
+                label,
+                budget,
+                value: mean(defined).unwrap_or(f64::NAN),
+                ceiling: ceilings.and_then(mean),
+            });
+        }
+    }
+    points
+}
+
+/// A curve's value and ceiling in one sample; none where it does not have the budget or the window.
+fn value(
+    sample: &SampleCurves,
+    label: &str,
+    budget: usize,
+    metric: Metric,
+) -> Option<(f64, Option<f64>)> {
+    let at = sample.budgets.binary_search(&budget).ok()?;
+    if label == CHANCE {
+        return Some((*sample.chance.get(at)?, None));
+    }
+    let window = sample.windows.iter().find(|window| window.label == label)?;
+    let ceiling = window
+        .ceiling(metric)
+        .and_then(|ceiling| ceiling.get(at).copied());
+    let ceiling = ceiling.filter(|ceiling| !ceiling.is_nan());
+    Some((*window.of(metric).get(at)?, ceiling))
+}
+
 fn over_samples(
     curves: &SessionCurves,
     metric: Metric,
@@ -120,26 +200,24 @@ fn over_samples(
 ) -> OverSamples {
     let mut series = SeriesSamples::default();
     let is_in = |of: &SampleGroup| group.is_none_or(|group| group == of);
-    for sample in curves.samples.iter().filter(|sample| is_in(&sample.group)) {
-        let place = |label, budget: usize| SeriesPlace {
-            panel: "",
-            series: label,
-            x: budget as f64,
-        };
-        for window in &sample.windows {
-            let ceiling = window.ceiling(metric);
-            let points = sample.budgets.iter().zip(window.of(metric)).enumerate();
-            for (at, (&budget, &value)) in points {
-                let ceiling = ceiling.and_then(|ceiling| ceiling.get(at).copied());
-                let ceiling = ceiling.filter(|ceiling| !ceiling.is_nan());
-                let place = place(&window.label, budget);
-                series.push(&sample.content, place, value, ceiling);
-            }
-        }
-        if metric == Metric::Recall {
-            for (&budget, &chance) in sample.budgets.iter().zip(&sample.chance) {
-                series.push(&sample.content, place(CHANCE, budget), chance, None);
-            }
+    let samples = curves.samples.iter().filter(|sample| is_in(&sample.group));
+    let units = match group {
+        Some(_) => by(samples, |sample| &sample.content),
+        None => by(samples, |sample| &sample.document),
+    };
+    let contents = |samples: &[&SampleCurves]| {
+        let contents: BTreeSet<String> = samples.iter().map(|one| one.content.clone()).collect();
+        contents.len()
+    };
+    let are_documents = units.iter().any(|(_, samples)| contents(samples) > 1);
+    for (unit, samples) in &units {
+        for point in points(samples, metric) {
+            let place = SeriesPlace {
+                panel: "",
+                series: point.label,
+                x: point.budget as f64,
+            };
+            series.push(unit, place, point.value, point.ceiling);
         }
     }
     let rows = series.rows(Some((0.0, 1.0)), SEED);
@@ -172,7 +250,8 @@ fn over_samples(
     };
     OverSamples {
         metric,
-        samples: labels.iter().map(|label| most(label)).max().unwrap_or(0) as usize,
+        are_documents,
+        counted: labels.iter().map(|label| most(label)).max().unwrap_or(0) as usize,
         looked_at: [curves.looked_at, curves.key.samples],
         left_out: curves.left_out.clone(),
         curves: labels.iter().enumerate().map(curve).collect(),

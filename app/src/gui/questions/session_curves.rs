@@ -73,6 +73,8 @@ impl SessionCurves {
 pub struct SampleCurves {
     /// Equal for copies, which count once.
     pub content: String,
+    /// Equal for samples that differ in where the question stands; by content where the data do not say the document.
+    pub document: String,
     /// Task, and where the question stands; the model is the session's.
     pub group: SampleGroup,
     /// Budgets in tokens, ascending: those of the figure.
@@ -162,8 +164,10 @@ fn sample_curves(
         query_heads: shape.query_heads,
     };
     let record = &captured.record;
+    let sample = sample_key(session, record);
     Ok(Some(SampleCurves {
-        content: sample_key(session, record).content,
+        document: sample.document.unwrap_or_else(|| sample.content.clone()),
+        content: sample.content,
         group: SampleGroup {
             model: String::new(),
             task: record.task.clone(),
@@ -196,6 +200,7 @@ fn means(
     };
     SampleCurves {
         content: String::new(),
+        document: String::new(),
         group: SampleGroup {
             model: String::new(),
             task: String::new(),

@@ -180,6 +180,9 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 
 fn samples_ui(ui: &mut Ui, maps: &SessionMaps) {
     let mut text = match maps.is_complete() {
+        true if maps.documents < maps.samples => {
+            format!("{} samples of {} documents", maps.samples, maps.documents)
+        }
         true => format!("{} samples", maps.samples),
         false => format!("{} of {} samples so far", maps.samples, maps.total),
     };
@@ -187,7 +190,8 @@ fn samples_ui(ui: &mut Ui, maps: &SessionMaps) {
         text += &format!(", {} skipped", maps.skipped);
     }
     ui.weak(text).on_hover_text(
-        "Means over samples. What is struck through is not resolved: its paired 95 % interval spans zero, or its \
+        "Means over samples, of which those of one document, asked the same in several places, count once by their mean. \
+         What is struck through is not resolved: its paired 95 % interval spans zero, or its \
          p-value, corrected over the map by Benjamini and Hochberg, is above 0.05. Fewer than six samples resolve \
          nothing. Prompts shorter than the budget are skipped",
     );

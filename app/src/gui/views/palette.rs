@@ -108,16 +108,23 @@ fn lines(view: &View<'_>) -> Vec<Line> {
     lines.filter(|line| line.command != palette).collect()
 }
 
-/// The lines that hold the typed letters in their order, the best first; all of them when nothing is typed.
+/// The lines that hold the typed letters in their order, those first in which the typed words stand as they are, and of
+/// each the best first; all of them when nothing is typed.
 fn matching(query: &str, lines: Vec<Line>) -> Vec<Line> {
     let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut letters = Vec::new();
-    let mut scored: Vec<(u32, Line)> = lines
+    let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
+    let has_words = |text: &str| {
+        let text = text.to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    let mut scored: Vec<((bool, u32), Line)> = lines
         .into_iter()
         .filter_map(|line| {
             let text = Utf32Str::new(&line.text, &mut letters);
-            Some((pattern.score(text, &mut matcher)?, line))
+            let score = pattern.score(text, &mut matcher)?;
+            Some(((has_words(&line.text), score), line))
         })
         .collect();
     // stable: equally good ones stay in the menus' order
@@ -135,7 +142,15 @@ mod tests {
             keys: String::new(),
             command: ProgramCommand::Quit.into(),
         };
-        let lines = ["Budget: 5 %", "Metric: recall", "Show: Log", "Undo"].map(line);
+        let lines = [
+            "Budget: 5 %",
+            "Metric: recall",
+            "Show: Log",
+            "Undo",
+            "Show: Directions",
+            "Run Each Task",
+        ]
+        .map(line);
         let found = matching(query, lines.to_vec());
         found.into_iter().map(|line| line.text).collect()
     }
@@ -143,9 +158,14 @@ mod tests {
     #[test]
     fn letters_in_their_order_find_a_command() {
         assert_eq!(found("")[0], "Budget: 5 %");
-        assert_eq!(found("").len(), 4);
+        assert_eq!(found("").len(), 6);
         assert_eq!(found("mrec"), ["Metric: recall"]);
         assert_eq!(found("LOG"), ["Show: Log"]);
         assert!(found("xyz").is_empty());
+    }
+
+    #[test]
+    fn words_as_they_are_typed_go_before_letters_here_and_there() {
+        assert_eq!(found("ct"), ["Show: Directions", "Run Each Task"]);
     }
 }

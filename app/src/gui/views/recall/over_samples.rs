@@ -32,7 +32,8 @@ pub(super) fn over_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                  samples, as in the figure"
             }
             CurvesOver::Session => {
-                "Means over all samples; the band is the 95 % interval over samples, as in the figure"
+                "Means over all samples, of which those of one document, asked the same in several places, count once by \
+                 their mean; the band is the 95 % interval. The figure has a panel for each task and place"
             }
         })
     };
@@ -52,10 +53,7 @@ pub(super) fn state_of_samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut C
     let found = view.derived.over_samples();
     let is_whole = found.is_some_and(|found| found.looked_at[0] >= found.looked_at[1]);
     if let Some(found) = found {
-        let samples = match found.samples {
-            1 => "1 sample".to_owned(),
-            samples => format!("{samples} samples"),
-        };
+        let samples = counted(found);
         let [done, total] = found.looked_at;
         let so_far = match is_whole {
             true => String::new(),
@@ -69,6 +67,16 @@ pub(super) fn state_of_samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut C
     if !is_whole {
         error_ui(ui, view, kind);
         ask_ui(ui, job_of(view, kind), kind, commands);
+    }
+}
+
+fn counted(found: &OverSamples) -> String {
+    match (found.counted, found.are_documents) {
+        (documents, true) => {
+            format!("{documents} documents, each with its question in several places")
+        }
+        (1, false) => "1 sample".to_owned(),
+        (samples, false) => format!("{samples} samples"),
     }
 }
 
@@ -205,7 +213,7 @@ pub(super) fn numbers(view: &View<'_>) -> Option<Table> {
                 of(&curve.low),
                 of(&curve.high),
                 of(curve.ceiling.as_deref().unwrap_or_default()),
-                found.samples.to_string(),
+                found.counted.to_string(),
             ]);
         }
     }
