@@ -335,11 +335,11 @@ fn where_looking_ahead_pays_it_does_so_beyond_chance_in_most_heads() {
     let pays = seen(&bench, number, last);
     assert_eq!(pays.step, "Where looking ahead pays");
     assert_eq!(pays.map.len(), 16);
-    let unresolved = pays.unresolved;
-    assert!(unresolved > 0 && unresolved < 8, "{unresolved}");
+    // four documents, each asked in two places: no test can resolve anything
+    assert_eq!(pays.unresolved, 16);
     let leads = pays.map.iter().filter(|lead| **lead > 0.0).count();
     assert!(leads > 8, "{:?}", pays.map);
-    pays.says("in most heads it is more than that");
+    pays.says("with four documents no head can be resolved");
 }
 
 #[test]

@@ -77,9 +77,9 @@ fn the_map_of_all_samples_is_their_mean_and_says_what_is_not_resolved() {
         let expected = differences.sum::<f64>() / first.len() as f64;
         assert!((value - expected).abs() < 1e-6, "head {head}");
     }
-    // four samples cannot resolve anything: the smallest p of a sign-flip test is 2 / 16
+    // two documents, each asked in two places, resolve nothing, however many samples they make
     assert_eq!(map.unresolved, vec![true; map.values.len()]);
-    assert!(bench.query_by_label("4 samples").is_some());
+    assert!(bench.query_by_label("4 samples of 2 documents").is_some());
     send(&mut bench, LookCommand::SetMapScope(MapScope::Sample));
     let map = inside(&bench).derived().map().unwrap();
     assert!(map.unresolved.is_empty());
@@ -158,13 +158,13 @@ fn maps_of_an_earlier_choice_are_not_shown_where_those_of_the_new_one_were_cance
             workbench.data().jobs.is_empty()
         });
         assert!(inside(&bench).derived().map().is_none(), "{change:?}");
-        assert!(bench.query_by_label("4 samples").is_none());
+        assert!(bench.query_by_label("4 samples of 2 documents").is_none());
         bench.get_by_label("Measure all samples").click();
         bench.run_steps(2);
         wait_for(&mut bench, "all samples again", |workbench| {
             all_compared(workbench) && workbench.derived().map().is_some()
         });
-        assert!(bench.query_by_label("4 samples").is_some());
+        assert!(bench.query_by_label("4 samples of 2 documents").is_some());
     }
 }
 
@@ -419,11 +419,11 @@ impl Watch for Nobody {
 }
 
 /// The curves over samples once all of a session's are measured.
-fn over_samples(bench: &mut Bench<'_>, over: CurvesOver, samples: usize) -> OverSamples {
+fn over_samples(bench: &mut Bench<'_>, over: CurvesOver, counted: usize) -> OverSamples {
     send(bench, LookCommand::SetCurvesOver(over));
     wait_for(bench, "the curves over samples", |workbench| {
         let found = workbench.derived().over_samples();
-        let is_whole = |found: &OverSamples| (found.samples, found.looked_at) == (samples, [4, 4]);
+        let is_whole = |found: &OverSamples| (found.counted, found.looked_at) == (counted, [4, 4]);
         workbench.is_idle() && found.is_some_and(is_whole)
     });
     inside(bench).derived().over_samples().unwrap().clone()
@@ -435,7 +435,9 @@ fn curves_over_a_group_have_the_means_and_the_band_of_the_figure() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
     let of_group = over_samples(&mut bench, CurvesOver::Group, 2);
-    let of_session = over_samples(&mut bench, CurvesOver::Session, 4);
+    // the four samples are two documents, each asked in both places
+    let of_session = over_samples(&mut bench, CurvesOver::Session, 2);
+    assert!(of_session.are_documents && !of_group.are_documents);
     let shown = inside(&bench).data().shown().unwrap();
     let place = shown.sample.record.question_place.unwrap().to_string();
     let rows = figure_rows(folder.path());
@@ -496,7 +498,7 @@ fn curves_and_maps_of_a_session_go_on_without_a_damaged_sample_and_name_it() {
         .id
         .clone();
     let told = format!("1 sample left out: {id}");
-    let found = over_samples(&mut bench, CurvesOver::Session, 3);
+    let found = over_samples(&mut bench, CurvesOver::Session, 2);
     assert_eq!(found.left_out.to_string(), told);
     assert!(bench.query_by_label(&told).is_some());
     send(&mut bench, LookCommand::SetCurvesOver(CurvesOver::Sample));
@@ -505,9 +507,11 @@ fn curves_and_maps_of_a_session_go_on_without_a_damaged_sample_and_name_it() {
     wait_for(&mut bench, "all samples", all_compared);
     let maps = inside(&bench).data().answers.maps.value().unwrap();
     assert_eq!((maps.samples, maps.left_out.count()), (3, 1));
+    assert_eq!(maps.documents, 2);
     let recalls = recalls("last:32");
     for (head, mean) in maps.mean_of("last:32").unwrap().iter().enumerate() {
-        let expected = recalls[1..].iter().map(|of| of[head]).sum::<f64>() / 3.0;
+        let second_document = 0.5 * (recalls[2][head] + recalls[3][head]);
+        let expected = 0.5 * (recalls[1][head] + second_document);
         assert!((mean - expected).abs() < 1e-12, "head {head}");
     }
     assert!(bench.query_by_label(&told).is_some());
