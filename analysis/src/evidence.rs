@@ -19,6 +19,10 @@ pub struct EvidenceSurvival {
     pub kept: f64,
     /// Share of them that no head keeps; NaN where no head sees any.
     pub lost_everywhere: f64,
+    /// What `kept` can be at most: a head that sees E of them keeps no more than the budget's part of E.
+    pub most_kept: f64,
+    /// What `lost_everywhere` is at least, if every head kept others.
+    pub least_lost: f64,
 }
 
 /// Needed tokens that any layer sees, each once.
@@ -75,6 +79,8 @@ struct BudgetTally {
     anywhere: Vec<bool>,
     /// Of each head that sees any, the share that it keeps of those.
     shares: Vec<f64>,
+    /// Over these heads, the sum of the largest shares that they could keep.
+    most: f64,
 }
 
 impl EvidenceTally {
@@ -103,6 +109,7 @@ impl EvidenceTally {
                 *anywhere |= other;
             }
             own.shares.extend(other.shares);
+            own.most += other.most;
         }
     }
 
@@ -115,10 +122,13 @@ impl EvidenceTally {
     pub fn survivals(&self) -> Vec<EvidenceSurvival> {
         let of = |tally: &BudgetTally| {
             let lost = tally.anywhere.iter().filter(|anywhere| !**anywhere);
+            let (heads, tokens) = (tally.shares.len() as f64, self.tokens.len() as f64);
             EvidenceSurvival {
                 budget: tally.budget,
-                kept: tally.shares.iter().sum::<f64>() / tally.shares.len() as f64,
-                lost_everywhere: lost.count() as f64 / self.tokens.len() as f64,
+                kept: tally.shares.iter().sum::<f64>() / heads,
+                lost_everywhere: lost.count() as f64 / tokens,
+                most_kept: tally.most / heads,
+                least_lost: (1.0 - heads * tally.budget as f64 / tokens).max(0.0),
             }
         };
         self.by_budget.iter().map(of).collect()
@@ -150,6 +160,7 @@ fn kept_at(
     budget: usize,
 ) -> BudgetTally {
     let (mut anywhere, mut shares) = (vec![false; tokens.len()], Vec::new());
+    let mut most = 0.0;
     for layer in 0..rankings.layers() {
         let unseen = tokens.partition_point(|&token| token < rankings.first_visible(layer));
         if unseen == tokens.len() {
@@ -164,13 +175,16 @@ fn kept_at(
                     kept += 1.0;
                 }
             }
-            shares.push(kept / (tokens.len() - unseen) as f64);
+            let seen = (tokens.len() - unseen) as f64;
+            shares.push(kept / seen);
+            most += (budget as f64 / seen).min(1.0);
         }
     }
     BudgetTally {
         budget,
         anywhere,
         shares,
+        most,
     }
 }
 
@@ -205,6 +219,10 @@ mod tests {
         // at 2: {0, 1}, {1, 2}, {3, 4}, {5, 4}
         assert_eq!(shares(1), ((1.0 / 3.0 + 2.0 / 3.0 + 1.0 + 1.0) / 4.0, 0.0));
         assert_eq!(shares(2), (1.0, 0.0));
+        // two heads see three of them, two see one; four heads of one token could keep all
+        let bounds = |place: usize| (found[place].most_kept, found[place].least_lost);
+        assert_eq!(bounds(0), ((1.0 / 3.0 + 1.0 / 3.0 + 1.0 + 1.0) / 4.0, 0.0));
+        assert_eq!(bounds(2), (1.0, 0.0));
         // a rule that keeps the last two keeps token 4 in every head
         let recent = KeepRule::from(ForcedKeep {
             sinks: 0,

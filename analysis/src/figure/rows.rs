@@ -43,6 +43,8 @@ struct SeriesPoint {
     panel: String,
     series: String,
     x: f64,
+    /// What a value cannot leave here, where that is less than on the whole curve.
+    bounds: Option<(f64, f64)>,
     /// By sample: the value, and the ceiling where there is one.
     values: BTreeMap<usize, (f64, Option<f64>)>,
 }
@@ -56,6 +58,19 @@ impl SeriesSamples {
         }
         let next = self.samples.len();
         let sample = *self.samples.entry(sample.to_owned()).or_insert(next);
+        let values = &mut self.point(place).values;
+        values.entry(sample).or_insert((value, ceiling));
+    }
+
+    /// Says what the value of a sample cannot leave at a point, such as the share of ten needed tokens that a cache of one
+    /// can hold. It is to be said of every sample; the widest counts.
+    pub fn bound(&mut self, place: SeriesPlace<'_>, (low, high): (f64, f64)) {
+        let point = self.point(place);
+        let (lowest, highest) = point.bounds.unwrap_or((low, high));
+        point.bounds = Some((lowest.min(low), highest.max(high)));
+    }
+
+    fn point(&mut self, place: SeriesPlace<'_>) -> &mut SeriesPoint {
         let SeriesPlace { panel, series, x } = place;
         let key = (panel.to_owned(), series.to_owned(), x.to_bits());
         let next = self.points.len();
@@ -65,11 +80,11 @@ impl SeriesSamples {
                 panel: panel.to_owned(),
                 series: series.to_owned(),
                 x,
+                bounds: None,
                 values: BTreeMap::new(),
             });
         }
-        let values = &mut self.points[index].values;
-        values.entry(sample).or_insert((value, ceiling));
+        &mut self.points[index]
     }
 
     /// The points with mean and interval over samples: panels and series in the order in which they first
@@ -170,7 +185,7 @@ impl SeriesPoint {
         let found = self.values.iter().filter(|(sample, _)| is_in(sample));
         let (values, ceilings): (Vec<f64>, Vec<Option<f64>>) =
             found.map(|(_, &(value, ceiling))| (value, ceiling)).unzip();
-        let interval = mean_interval(&values, bounds, seed);
+        let interval = mean_interval(&values, self.bounds.or(bounds), seed);
         let ceilings: Option<Vec<f64>> = ceilings.into_iter().collect();
         let value = mean(values.iter().copied()).unwrap_or(f64::NAN);
         let names = (self.panel.as_str(), self.series.as_str());
@@ -199,6 +214,20 @@ mod tests {
         rows.iter()
             .map(|row| (row.series.as_str(), row.x, row.value, row.samples))
             .collect()
+    }
+
+    /// Of 22 needed tokens a cache of one token keeps at most 1 / 22.
+    #[test]
+    fn an_interval_keeps_to_what_is_possible_at_its_point() {
+        let mut samples = SeriesSamples::default();
+        for (sample, value) in [("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.01)] {
+            samples.push(sample, place("last", 1.0), value, None);
+            samples.bound(place("last", 1.0), (0.0, 1.0 / 22.0));
+            samples.push(sample, place("last", 2.0), value, None);
+        }
+        let rows = samples.rows(Some((0.0, 1.0)), 1);
+        assert!(rows[0].high.unwrap() <= 1.0 / 22.0, "{rows:?}");
+        assert!(rows[1].high.unwrap() > 0.5, "{rows:?}");
     }
 
     #[test]

@@ -421,10 +421,19 @@ impl Sampled<'_> {
         }
         let budgets = job.curve_budgets(self.prompt_tokens());
         let mut push = |label: &str, rankings: &Rankings, rule: KeepRule, budgets: &[usize]| {
-            for at in evidence_survival(rankings, rule, evidence, budgets) {
+            let found = evidence_survival(rankings, rule, evidence, budgets);
+            // nothing where no head sees any
+            for at in found.into_iter().filter(|at| !at.kept.is_nan()) {
                 let x = at.budget as f64;
                 self.push(series, (KEPT, label), x, at.kept);
                 self.push(series, (LOST, label), x, at.lost_everywhere);
+                let place = |panel| SeriesPlace {
+                    panel,
+                    series: label,
+                    x,
+                };
+                series.bound(place(KEPT), (0.0, at.most_kept));
+                series.bound(place(LOST), (at.least_lost, 1.0));
             }
         };
         let truth = &self.measured.truth.rankings;
