@@ -32,6 +32,16 @@ struct EvictionRecord {
     figures: Figures,
 }
 
+/// Whether a figure compares something with itself: all of the full cache but how right its answer is, and the recall of
+/// the decode stage.
+fn is_by_definition(window: &str, figure: Figure) -> bool {
+    match window {
+        FULL_LABEL => !matches!(figure, Figure::AnswerNll | Figure::Score),
+        DECODE_LABEL => figure == Figure::Recall,
+        _ => false,
+    }
+}
+
 /// Everything so far.
 #[derive(Clone, Debug, Default)]
 pub struct Evictions {
@@ -130,11 +140,19 @@ impl Evictions {
         });
     }
 
-    /// Means over samples of a figure, by group, window and budget.
+    /// Means over samples of a figure, by group, window and budget. What is as it is by definition has no interval.
     #[must_use]
     pub fn means(&self, figure: Figure, seed: u64) -> Vec<EvictionMean<'_, usize>> {
         let rows: Vec<Eviction<'_, usize>> = self.rows(Figure::Recall, figure).collect();
-        eviction_means(&rows, Some(figure.bounds()), seed)
+        let means = eviction_means(&rows, Some(figure.bounds()), seed).into_iter();
+        means
+            .map(|mean| EvictionMean {
+                interval: mean
+                    .interval
+                    .filter(|_| !is_by_definition(mean.window, figure)),
+                ..mean
+            })
+            .collect()
     }
 
     /// How two figures go together, by group and budget, without the decode stage and the full cache. A lone window has
@@ -247,6 +265,13 @@ mod tests {
                 line("laq", "800", 1, 0.5),
             ]
         );
+        // agreement is 1 everywhere here, and of the full cache by definition
+        let agreement = evictions.means(Figure::Agreement, 1);
+        let with_interval = |label| {
+            let found = agreement.iter().find(|mean| mean.window == label).unwrap();
+            found.interval.is_some()
+        };
+        assert!(with_interval("laq") && !with_interval(FULL_LABEL));
         assert!(
             evictions.means(Figure::HitRate, 1).is_empty(),
             "undefined in every sample"
