@@ -2,6 +2,7 @@
 //! which `scripts/numbers.sh` measures. This holds every page to that; with `KVLENS_RENEW_DOCS=1` it writes them anew.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
@@ -70,20 +71,22 @@ const OF_A_MACHINE: [&[u8]; 6] = [
     b"/home/", b"/root/", b"/work/", b"/tmp/", b"/mnt/", b"/Users/",
 ];
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let files = paths.flat_map(|path| match path.is_dir() {
-        true => files_below(&path),
-        false => vec![path],
-    });
-    files.collect()
+fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => files.extend(files_below(&path)?),
+            false => files.push(path),
+        }
+    }
+    Ok(files)
 }
 
 /// Neither the pages nor the metadata of the tables say where things lay when they were measured.
 #[test]
 fn no_file_holds_a_path_of_a_machine() {
-    let files = files_below(&root().join("docs"));
+    let files = files_below(&root().join("docs")).unwrap();
     let tables = files
         .iter()
         .filter(|file| file.extension().is_some_and(|it| it == "parquet"));
