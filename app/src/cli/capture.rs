@@ -150,7 +150,7 @@ fn interrupted(out: &Path) -> Failure {
         (session.sample_count(), session.manifest().samples.len())
     });
     Failure::Interrupted(format!(
-        "stopped; {kept} of {} are finished and kept; go on with: kvlens capture --resume {}",
+        "stopped; finished and kept: {kept} of {}; go on with: kvlens capture --resume {}",
         samples(count),
         out.display()
     ))

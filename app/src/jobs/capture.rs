@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use kvlens_datasets::{LoadReport, Sample, Samples, Spool, Spooled};
-use kvlens_sessions::windows::parse_windows;
+use kvlens_sessions::windows::{left_out_of_all, parse_windows};
 use kvlens_sessions::{
     CaptureEvent, CapturePlan, CaptureSummary, Keep, Session, SessionError, StartMode, capture,
 };
@@ -141,6 +141,12 @@ pub fn run(
     watch.loaded(&request.plan.model);
     for warning in model.warnings() {
         watch.note(&format!("warning: {warning}"));
+    }
+    let lacking = left_out_of_all(&plan.windows, &choice.source).join(" and ");
+    if !lacking.is_empty() {
+        watch.note(&format!(
+            "windows: all is without {lacking}, of which no file lies beside the model; kvlens train makes one"
+        ));
     }
     let outcome = capture(
         &plan,

@@ -43,17 +43,23 @@ pub fn open_sessions(paths: &[PathBuf]) -> Result<Vec<Session>> {
     Ok(sessions)
 }
 
-/// The folder itself where it is a session or holds none: opening it then says what is wrong with it.
+/// The folder itself where it is a session, or no folder: opening it then says what is wrong with it.
+///
+/// # Errors
+/// [`Failure::BadInput`] for a folder that is no session and holds none.
 fn session_folders(path: &Path) -> Result<Vec<PathBuf>> {
     if is_session(path) || !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let mut found = Vec::new();
     look_into(path, DEEPEST, &mut found)?;
-    if found.is_empty() {
-        found.push(path.to_owned());
+    match found.is_empty() {
+        true => Err(bad_input(
+            "the folder is no KVLens session, and holds none",
+            path,
+        )),
+        false => Ok(found),
     }
-    Ok(found)
 }
 
 fn look_into(folder: &Path, deepest: usize, found: &mut Vec<PathBuf>) -> Result<()> {

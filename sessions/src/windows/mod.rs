@@ -34,7 +34,7 @@ use kvlens_analysis::{Pooling, RowReduction, Scoring};
 
 pub use decode::Decode;
 pub(crate) use registry::expand_all;
-pub use registry::{WindowKind, parse_window, parse_windows, registered};
+pub use registry::{WindowKind, left_out_of_all, parse_window, parse_windows, registered};
 pub use run::{Observed, Run};
 pub use scoring_options::{SCORING_SYNTAX, set_aside_for_queries};
 pub(crate) use soft_tokens::SoftTokens;

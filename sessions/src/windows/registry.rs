@@ -190,20 +190,29 @@ pub fn registered() -> &'static [WindowKind] {
 /// The windows that `all` stands for with a model: every kind with its defaults, but no trained one whose file
 /// the model lacks. What else was typed stays.
 pub(crate) fn expand_all(labels: &[String], model: &ModelSource) -> Vec<String> {
-    let lacks = |kind: &WindowKind| {
-        let methods = [TrainedMethod::JudgeQ, TrainedMethod::LookaheadKv];
-        let method = methods
-            .into_iter()
-            .find(|method| method.name() == kind.name);
-        method.is_some_and(|method| Companion::find(model, &method.file_name()).is_none())
+    let of_all = |label: &String| match label.as_str() {
+        "all" => {
+            let there = in_all().filter(|kind| !lacks_file(kind, model));
+            there.map(name).collect()
+        }
+        _ => vec![label.clone()],
     };
-    labels
-        .iter()
-        .flat_map(|label| match label.as_str() {
-            "all" => in_all().filter(|kind| !lacks(kind)).map(name).collect(),
-            _ => vec![label.clone()],
-        })
-        .collect()
+    labels.iter().flat_map(of_all).collect()
+}
+
+/// The trained windows that `all` does not stand for, because the model has no file of theirs.
+pub fn left_out_of_all(labels: &[String], model: &ModelSource) -> Vec<&'static str> {
+    let asks_for_all = labels.iter().any(|label| label == "all");
+    let lacking = in_all().filter(|kind| asks_for_all && lacks_file(kind, model));
+    lacking.map(|kind| kind.name).collect()
+}
+
+/// Whether a window is a trained one without a file beside the model.
+fn lacks_file(kind: &WindowKind, model: &ModelSource) -> bool {
+    let methods = [TrainedMethod::JudgeQ, TrainedMethod::LookaheadKv];
+    let mut methods = methods.into_iter();
+    let method = methods.find(|method| method.name() == kind.name);
+    method.is_some_and(|method| Companion::find(model, &method.file_name()).is_none())
 }
 
 fn in_all() -> impl Iterator<Item = &'static WindowKind> {
@@ -307,6 +316,19 @@ mod tests {
             assert_eq!(parse_window(&label).unwrap().label(), kind.example);
             assert!(!kind.in_all || kind.example == kind.name);
         }
+    }
+
+    #[test]
+    fn what_all_leaves_out_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let without_files = ModelSource::from(folder.path().to_owned());
+        let all = ["all".to_owned()];
+        assert_eq!(
+            left_out_of_all(&all, &without_files),
+            ["judge-q", "lookahead-kv"]
+        );
+        assert!(left_out_of_all(&all, &ModelSource::Demo).is_empty());
+        assert!(left_out_of_all(&["tova".to_owned()], &without_files).is_empty());
     }
 
     fn parse(labels: &[&str]) -> Result<Vec<String>, String> {

@@ -160,7 +160,7 @@ impl Sweep {
         let path = folder.join(SWEEP_FILE);
         let refused = |reason: &str| Failure::BadInput(format!("{reason}: {}", path.display()));
         if !path.exists() {
-            return Err(refused("the folder holds no sweep").into());
+            return Err(refused("no sweep was begun there; kvlens sweep PLAN begins it").into());
         }
         let text = read_at_most(&path, MOST_BYTES)
             .with_context(|| format!("the sweep cannot be read: {}", path.display()))?;
