@@ -153,6 +153,16 @@ fn without_values_the_rest_works_and_weights_are_refused() {
             .all(Option::is_none)
     );
     assert!(mean(&overlap, "recall", "last:8") > 0.0);
+    let asked = [
+        "measure",
+        "keys.kvlens",
+        "--out",
+        "o",
+        "--metric",
+        "output-error",
+    ];
+    let told = run_ok(at, &asked).stderr;
+    assert!(told.contains("--keep keys,values"), "{told}");
     let weighed = [
         "measure",
         "keys.kvlens",

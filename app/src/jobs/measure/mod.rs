@@ -429,6 +429,18 @@ impl Run<'_> {
             ))
             .into());
         }
+        if self.collection.summaries(job.metric, SEED).is_empty() {
+            let why = match job.metric {
+                Metric::OutputError => {
+                    "; it needs the prompt's values, which a capture with --keep keys,values keeps"
+                }
+                Metric::EvidenceKept => "; the data do not say which tokens the answers need",
+                _ => "",
+            };
+            let metric = job.metric.label();
+            self.progress
+                .note(&format!("warning: {metric} is known of no sample{why}"));
+        }
         let go_on = || stop_if_cancelled(cancel, "stopped; no table was written or changed");
         let collected = CollectedSamples {
             compare: job.options.compare,
