@@ -17,6 +17,7 @@ pub mod collection;
 pub mod comparison;
 pub mod complementarity;
 pub mod decode_eviction;
+mod distinct;
 pub mod drift;
 pub mod error;
 pub mod evidence;
@@ -48,6 +49,7 @@ pub use collection::{Collection, Contrast, SampleGroup, SampleKey};
 pub use comparison::{
     Band, BudgetCurves, Comparison, ComparisonInput, HeadComparison, Metric, compare,
 };
+pub use distinct::distinct;
 pub use error::AnalysisError;
 pub use importance::{AttentionRows, HeadKind, HeadScores, Importance, ReducedHead, reduce_rows};
 pub use keep_rule::{KeepRule, KeptRecent};

@@ -6,6 +6,7 @@ use super::relation::{
     MeanCorrelation, correlation_of_means, correlation_over_samples, correlation_over_windows,
 };
 use crate::budget::Budget;
+use crate::distinct;
 use crate::error::AnalysisError;
 use crate::statistics::{Interval, mean, mean_interval};
 
@@ -168,17 +169,6 @@ fn means_correlation(foreseen: &[Vec<f64>], changed: &[Vec<f64>]) -> Result<f64,
         true => Ok(f64::NAN),
         false => correlation_of_means(foreseen, changed),
     }
-}
-
-/// Every value once, in the order of coming.
-fn distinct<V: PartialEq>(values: impl Iterator<Item = V>) -> Vec<V> {
-    let mut found = Vec::new();
-    for value in values {
-        if !found.contains(&value) {
-            found.push(value);
-        }
-    }
-    found
 }
 
 /// The first row of every sample.

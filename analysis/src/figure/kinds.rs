@@ -12,6 +12,7 @@ use super::FigureError;
 use super::chart::{Chart, LegendEntry, PageStyle, Panel};
 use super::palette::{Ground, SeriesStyle, all_series, ordered};
 use super::rows::{CHANCE, FigureRow};
+use crate::distinct;
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,15 +212,4 @@ fn legend(series: &[(&str, SeriesStyle)], line: bool) -> Vec<LegendEntry> {
             line,
         })
         .collect()
-}
-
-/// Each once, in the order of coming.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut known: Vec<&str> = Vec::new();
-    for name in names {
-        if !known.contains(&name) {
-            known.push(name);
-        }
-    }
-    known
 }

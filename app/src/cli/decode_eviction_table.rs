@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 
-use kvlens_analysis::Budget;
-use kvlens_analysis::SampleGroup;
 use kvlens_analysis::decode_eviction::{DecodeEvictionMean, DecodeEvictionMeans, Horizon};
+use kvlens_analysis::{Budget, SampleGroup, distinct};
 
 use super::grid::grid;
-use crate::jobs::budgets::distinct;
 
 /// Columns of a table, at most.
 const BUDGETS_ACROSS: usize = 5;
@@ -21,8 +19,7 @@ pub fn text(
     let mut text = String::new();
     for (group, means) in groups {
         let means = means.means();
-        let horizons: Vec<Horizon> = means.iter().map(|mean| mean.point.horizon).collect();
-        for horizon in distinct(&horizons) {
+        for horizon in distinct(means.iter().map(|mean| mean.point.horizon)) {
             let of_horizon = means.iter().filter(|mean| mean.point.horizon == horizon);
             let of_horizon: Vec<&DecodeEvictionMean> = of_horizon.collect();
             // writing to a string cannot fail

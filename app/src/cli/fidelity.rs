@@ -4,6 +4,7 @@ mod arguments;
 mod text;
 
 use anyhow::Result;
+use kvlens_analysis::distinct;
 
 pub use arguments::FidelityArguments;
 
@@ -12,7 +13,6 @@ use super::output;
 use super::progress::Progress;
 use super::session::unpacked;
 use super::train::start_mode;
-use crate::jobs::budgets::distinct;
 use crate::jobs::fidelity::{FidelityRequest, Finished, run as evict};
 use crate::jobs::models::Models;
 use crate::measurement::fidelity::EvictionPlan;
@@ -25,7 +25,7 @@ pub fn run(arguments: &FidelityArguments) -> Result<()> {
     let request = FidelityRequest {
         sessions: unpacked(&arguments.sessions)?,
         out: arguments.out.clone(),
-        budgets: distinct(&arguments.budgets),
+        budgets: distinct(arguments.budgets.iter().copied()),
         plan: EvictionPlan {
             options: arguments.options()?,
             allocation: arguments.allocation.kind(),

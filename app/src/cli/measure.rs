@@ -1,6 +1,7 @@
 //! `kvlens measure`: every window of captured sessions against the decode stage.
 
 use anyhow::Result;
+use kvlens_analysis::distinct;
 
 use super::cost_table;
 use super::decode_eviction_table;
@@ -11,7 +12,6 @@ use super::progress::Progress;
 use super::recall_table;
 use super::session::unpacked;
 use crate::jobs::Cancel;
-use crate::jobs::budgets::distinct;
 use crate::jobs::found_sessions::{open_sessions, window_labels};
 use crate::jobs::left_out::LeftOut;
 use crate::jobs::measure::{MeasureRequest, Pairs, TableChoice, run as measure};
@@ -27,7 +27,7 @@ pub fn run(arguments: &MeasureArguments) -> Result<()> {
         pairs: Pairs::from_typed(arguments.against.as_deref(), &window_labels(&sessions)?)?,
         sessions: folders,
         out: arguments.out.clone(),
-        budgets: distinct(&arguments.budgets),
+        budgets: distinct(arguments.budgets.iter().copied()),
         options: arguments.comparing.options(),
         metric: arguments.metric.0,
         head_tests: !arguments.no_head_tests,

@@ -7,13 +7,11 @@ use clap::{Args, ValueEnum};
 use kvlens_analysis::decode_eviction::{DecodeRanking, Horizon};
 use kvlens_analysis::{
     Budget, Compare, ForcedKeep, GroupOrder, GroupReduction, KeptRecent, KeySet, Metric, Pooling,
-    RowReduction, ScoringOverrides, StepRange, ValueWeight,
+    RowReduction, ScoringOverrides, StepRange, ValueWeight, distinct,
 };
-
 use kvlens_sessions::OutputPlace;
 
 use super::args::{DEFAULT_BUDGETS, at_least_one};
-use crate::jobs::budgets::distinct;
 use crate::jobs::figure::metric_word;
 use crate::jobs::measure::{DEFAULT_SWEEP, Question, Questions};
 use crate::measurement::decode_eviction::{DecodeRankings, USUAL_EVERY};
@@ -101,11 +99,11 @@ impl MeasureArguments {
         DecodeRankings {
             rankings: match self.rank_by.is_empty() {
                 true => usual.rankings,
-                false => distinct(&self.rank_by),
+                false => distinct(self.rank_by.iter().copied()),
             },
             horizons: match self.rank_horizons.is_empty() {
                 true => usual.horizons,
-                false => distinct(&self.rank_horizons),
+                false => distinct(self.rank_horizons.iter().copied()),
             },
             every: usual.every,
         }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use kvlens_analysis::collection::{Contrast, GroupSamples, GroupSummary, PairedMap};
 use kvlens_analysis::statistics::Verdict;
-use kvlens_analysis::{Budget, Collection, Compare, Metric, SampleGroup};
+use kvlens_analysis::{Budget, Collection, Compare, Metric, SampleGroup, distinct};
 use kvlens_sessions::windows::DECODE_LABEL;
 
 use super::grid::{grid, wrapped};
@@ -305,17 +305,6 @@ fn is_of(pair: &PairedMap<'_>, group: &SampleGroup) -> bool {
     pair.model == Some(group.model.as_str())
         && pair.task == group.task
         && pair.question_place == group.question_place.as_deref()
-}
-
-/// Each once, in the order of coming.
-fn distinct<N: PartialEq>(names: impl Iterator<Item = N>) -> Vec<N> {
-    let mut known = Vec::new();
-    for name in names {
-        if !known.contains(&name) {
-            known.push(name);
-        }
-    }
-    known
 }
 
 fn find<'a>(

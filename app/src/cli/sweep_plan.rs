@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kvlens_analysis::{Budget, Compare};
+use kvlens_analysis::{Budget, Compare, distinct};
 use kvlens_datasets::TooLong;
 use kvlens_sessions::CapturePlan;
 use toml::{Table, Value};
@@ -199,7 +199,7 @@ fn budgets(value: Option<Value>) -> Result<Vec<Budget>, String> {
     if budgets.is_empty() {
         return Err("budgets: there is none".to_owned());
     }
-    Ok(crate::jobs::budgets::distinct(&budgets))
+    Ok(distinct(budgets))
 }
 
 fn text_of(value: &Value) -> String {

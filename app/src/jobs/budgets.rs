@@ -33,17 +33,6 @@ impl SampleBudgets {
     }
 }
 
-/// What was typed without repetitions, in the order of typing.
-pub fn distinct<T: Copy + PartialEq>(typed: &[T]) -> Vec<T> {
-    let mut seen: Vec<T> = Vec::new();
-    for value in typed {
-        if !seen.contains(value) {
-            seen.push(*value);
-        }
-    }
-    seen
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,11 +59,5 @@ mod tests {
         let budgets = SampleBudgets::new(&asked, 100);
         assert_eq!(budgets.tokens(100), [50, 100]);
         assert_eq!(budgets.left_out, [Budget::Tokens(256)]);
-    }
-
-    #[test]
-    fn repetitions_are_dropped() {
-        let typed = [Budget::Tokens(8), Budget::Tokens(4), Budget::Tokens(8)];
-        assert_eq!(distinct(&typed), [Budget::Tokens(8), Budget::Tokens(4)]);
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kvlens_analysis::{Budget, SampleKey};
+use kvlens_analysis::{Budget, SampleKey, distinct};
 use kvlens_sessions::{SampleHeader, SampleRecord, SampleState, Session};
 use sha2::{Digest, Sha256};
 
@@ -115,13 +115,10 @@ pub fn first_header(session: &Session) -> Result<SampleHeader> {
 pub fn window_labels(sessions: &[Session]) -> Result<Vec<String>> {
     let mut labels: Vec<String> = Vec::new();
     for session in sessions {
-        for window in first_header(session)?.windows() {
-            if !labels.contains(&window.label) {
-                labels.push(window.label.clone());
-            }
-        }
+        let header = first_header(session)?;
+        labels.extend(header.windows().iter().map(|window| window.label.clone()));
     }
-    Ok(labels)
+    Ok(distinct(labels))
 }
 
 /// A budget that is larger than some prompts is left out there; one that fits none makes an empty table.

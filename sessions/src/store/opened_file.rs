@@ -9,6 +9,7 @@ use safetensors::tensor::Metadata as TensorTable;
 use sha2::{Digest as _, Sha256};
 
 use crate::SessionError;
+use crate::hash::hex;
 
 /// What the writer of the format allows for a header.
 const MOST_HEADER_BYTES: u64 = 100_000_000;
@@ -85,8 +86,7 @@ impl OpenedFile {
                 _ => break,
             }
         }
-        let digest = hasher.finalize();
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&hasher.finalize()))
     }
 
     /// The table of tensors, and where their bytes begin. The tensors themselves may be missing.

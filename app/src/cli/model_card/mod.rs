@@ -7,12 +7,9 @@ mod card;
 mod head_map;
 mod recipe;
 
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result};
-use kvlens_sessions::Session;
+use anyhow::Result;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::{Session, write_file};
 
 use super::args::TrainCardArguments;
 use super::output;
@@ -64,21 +61,16 @@ pub fn run(arguments: &TrainCardArguments) -> Result<()> {
     values.extend(maps.values());
     let card = card::filled(&values)?;
     let path = arguments.model.join("README.md");
-    write(&path, &card)?;
+    write_file(&path, card.as_bytes())?;
     output::print(&format!("model card: {}\n", path.display()))?;
     left_out.refuse("the card is of the others")
 }
 
-/// Aside and renamed, so that a full disk leaves an earlier card whole.
-fn write(path: &Path, card: &str) -> Result<()> {
-    let aside = path.with_added_extension("partial");
-    fs::write(&aside, card)
-        .and_then(|()| fs::rename(&aside, path))
-        .with_context(|| format!("the card cannot be written: {}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     /// What stands before the measured answers is made from the training log alone.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use kvlens_analysis::figure::{FigureRow, FigureText, SeriesPlace, SeriesSamples};
 use kvlens_analysis::statistics::mean;
 use kvlens_analysis::tables::{FidelityTable, Table, TableFile};
-use kvlens_analysis::{Budget, SampleGroup};
+use kvlens_analysis::{Budget, SampleGroup, distinct};
 use serde_json::{Value, json};
 
 use super::groups::panel_names;
@@ -237,12 +237,7 @@ fn mean_tokens<'a>(typed: &'a [Option<String>], tokens: &[Option<u64>]) -> BTree
 
 /// The panel of each group.
 fn panels(all: &[Eviction]) -> Vec<(&SampleGroup, String)> {
-    let mut groups: Vec<&SampleGroup> = Vec::new();
-    for one in all {
-        if !groups.contains(&&one.group) {
-            groups.push(&one.group);
-        }
-    }
+    let groups = distinct(all.iter().map(|one| &one.group));
     let names = panel_names(&groups);
     groups.into_iter().zip(names).collect()
 }

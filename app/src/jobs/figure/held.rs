@@ -1,7 +1,7 @@
 //! What sessions hold of what a figure asks for.
 
 use anyhow::Result;
-use kvlens_analysis::Budget;
+use kvlens_analysis::{Budget, distinct};
 use kvlens_sessions::windows::final_part;
 use kvlens_sessions::{ModelShape, SampleState, Session};
 
@@ -21,25 +21,16 @@ pub(super) fn longest_prompt(sessions: &[Session]) -> usize {
 
 /// Windows that were captured for several budgets count as one.
 pub(super) fn joined_labels(stored: &[String]) -> Vec<String> {
-    let mut joined: Vec<String> = Vec::new();
-    for label in stored {
-        let label = final_part(label).map_or_else(|| label.clone(), |part| part.window);
-        if !joined.contains(&label) {
-            joined.push(label);
-        }
-    }
-    joined
+    let joined = stored
+        .iter()
+        .map(|label| final_part(label).map_or_else(|| label.clone(), |part| part.window));
+    distinct(joined)
 }
 
 /// The budgets that any of them was captured for.
 pub(super) fn final_budgets(stored: &[String]) -> Vec<Budget> {
-    let mut budgets = Vec::new();
-    for part in stored.iter().filter_map(|label| final_part(label)) {
-        if !budgets.contains(&part.budget) {
-            budgets.push(part.budget);
-        }
-    }
-    budgets
+    let parts = stored.iter().filter_map(|label| final_part(label));
+    distinct(parts.map(|part| part.budget))
 }
 
 /// Every sample that was asked for must be there: a figure of fewer would look like one of all of them.
