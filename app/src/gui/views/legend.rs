@@ -10,7 +10,7 @@ use crate::gui::derived::WindowName;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::together::text_width_in;
 
-const SWATCH_WIDTH: f32 = 20.0;
+pub(super) const SWATCH_WIDTH: f32 = 20.0;
 
 /// Between swatch and name, and between two names.
 const GAP: f32 = 4.0;
