@@ -33,6 +33,12 @@ impl Workbench {
         let presented = self.presented();
         let is_presenting = !presented.is_empty();
         let panes: BTreeSet<Pane> = Pane::all().filter(|pane| self.layout.has(*pane)).collect();
+        // until the text of another sample is there, there is nothing to scroll
+        let is_text_coming = self.is_deriving() && self.derived.tokens().is_none();
+        let scroll_to = match is_text_coming {
+            true => None,
+            false => self.scroll_to.take(),
+        };
         let view = View {
             settings: &self.settings,
             data: &self.data,
@@ -46,7 +52,7 @@ impl Workbench {
             theme: Theme::of(ui.visuals()),
             panes: &panes,
             hover: &self.hover,
-            scroll_to: self.scroll_to.take(),
+            scroll_to,
             lesson: self.lesson.as_ref(),
             is_lesson_set: self.script.is_empty(),
             can_undo: self.undoer.has_undo(look),
