@@ -348,8 +348,8 @@ fn a_model_that_is_not_there_is_said_once_beside_its_field() {
         .map(|node| node.rect())
         .collect();
     assert_eq!(said.len(), 1, "once");
-    let between =
-        bench.get_by_label("Model").rect().bottom()..bench.get_by_label("Device").rect().top();
+    let device = bench.get_all_by_label("Device").next().unwrap().rect();
+    let between = bench.get_by_label("Model").rect().bottom()..device.top();
     assert!(
         between.contains(&said[0].center().y),
         "{said:?} in {between:?}"

@@ -244,8 +244,8 @@ fn the_dialog_says_of_what_a_figure_is_and_draws_it_first() {
     bench.get_by_label("Preview of the figure").click();
     bench.run_steps(4);
     let large = bench.get_by_label("The figure, large").rect();
-    assert!(large.width() > 2.0 * preview.width(), "{large:?}");
-    bench.get_by_label("Close").click();
+    assert!(large.width() > 1.5 * preview.width(), "{large:?}");
+    bench.get_by_label("Close the large figure").click();
     bench.run_steps(3);
     assert!(bench.query_by_label("The figure, large").is_none());
     let files = std::fs::read_dir(folder.path()).unwrap();

@@ -170,18 +170,27 @@ fn table_ui(ui: &mut Ui, view: &View<'_>, table: &HeadTable, commands: &mut Comm
     let left = ui.available_width() - HEAD_WIDTH;
     let width = left / told.len().max(1) as f32 - COLUMN_GAP;
     let width = width.clamp(*NUMBER_WIDTHS.start(), *NUMBER_WIDTHS.end());
+    // a title is whole, with the mark of the column that the list is sorted by
+    let padding = 2.0 * ui.spacing().button_padding.x;
+    let widths: Vec<f32> = told
+        .iter()
+        .map(|by| width.max(text_width(ui, &title(*by, sort)) + padding))
+        .collect();
     egui::ScrollArea::horizontal()
         .id_salt("list of heads")
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.x = COLUMN_GAP;
-            TableBuilder::new(ui)
+            let mut builder = TableBuilder::new(ui)
                 .id_salt("heads")
                 .min_scrolled_height(0.0)
                 .striped(true)
                 .sense(egui::Sense::click())
                 .cell_layout(egui::Layout::left_to_right(egui::Align::Center))
-                .column(Column::exact(HEAD_WIDTH))
-                .columns(Column::exact(width).clip(true), told.len())
+                .column(Column::exact(HEAD_WIDTH));
+            for width in widths {
+                builder = builder.column(Column::exact(width).clip(true));
+            }
+            builder
                 .header(ROW_HEIGHT, |mut header| {
                     header.col(|ui| {
                         ui.strong("head").on_hover_text("Layer.head");
@@ -205,6 +214,16 @@ fn table_ui(ui: &mut Ui, view: &View<'_>, table: &HeadTable, commands: &mut Comm
         });
 }
 
+/// A column's name with the mark of the one that the list is sorted by.
+fn title(by: HeadNumber, sort: HeadSort) -> String {
+    let mark = match (sort.by == by, sort.highest_first) {
+        (false, _) => "",
+        (true, true) => " ⬇",
+        (true, false) => " ⬆",
+    };
+    format!("{}{mark}", by.short())
+}
+
 /// A column's name; a click sorts by it, and once more the other way round.
 fn sort_ui(
     ui: &mut Ui,
@@ -213,12 +232,7 @@ fn sort_ui(
     commands: &mut Commands,
 ) {
     let is_sorted = sort.by == by;
-    let mark = match (is_sorted, sort.highest_first) {
-        (false, _) => "",
-        (true, true) => " ⬇",
-        (true, false) => " ⬆",
-    };
-    let text = format!("{}{mark}", by.short());
+    let text = title(by, sort);
     let mut help = format!("{}: {}. Click to sort", by.label(), explain(by));
     if by == HeadNumber::Metric(Metric::HitRate)
         && let Some((_, shown)) = view.shown()

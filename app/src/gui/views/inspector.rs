@@ -250,9 +250,11 @@ fn evidence_ui(ui: &mut Ui, view: &View<'_>) {
              that the selected heads have in the mean; the column 'evidence' is the mean of what each head keeps by \
              itself: the metric 'evidence kept'",
         );
-        ui.weak("in a cache that all heads share:");
-        ui.label(format!("oracle {} of {}", kept.oracle, kept.needed));
-        ui.label(format!("{window} {} of {}", kept.window, kept.needed));
+        ui.weak("in a cache all heads share:");
+        for (who, of) in [("oracle", kept.oracle), (window, kept.window)] {
+            let text = format!("{who} {of} of {}", kept.needed);
+            ui.add(egui::Label::new(text).extend());
+        }
     });
 }
 

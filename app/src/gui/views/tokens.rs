@@ -58,6 +58,13 @@ impl PaneView for TokensView {
     }
 }
 
+/// The token where one reads: a third below the upper edge, where one that is asked for is brought to.
+#[must_use]
+pub fn place_of_reading(context: &egui::Context) -> Option<usize> {
+    let (first, last): (usize, usize) = context.data(|data| data.get_temp(strip::sight_id()))?;
+    Some(first + last.saturating_sub(first) / 3)
+}
+
 /// Names of two of the marks.
 const MISSED: &str = "missed";
 const NEEDED: &str = "needed";

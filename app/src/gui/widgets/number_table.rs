@@ -4,7 +4,7 @@
 use egui::{Align, Layout, Rect, Ui, vec2};
 
 /// Between two columns, where there is little room and where there is much.
-const GAPS: std::ops::RangeInclusive<f32> = 5.0..=28.0;
+const GAPS: std::ops::RangeInclusive<f32> = 3.0..=28.0;
 
 /// Between two rows.
 const ROW_GAP: f32 = 2.0;
@@ -108,14 +108,14 @@ mod tests {
         assert_eq!(table.gap, 28.0);
         let table = NumberTable::fitting(170.0, 60.0, &[30.0, 40.0]).unwrap();
         assert_eq!((table.gap, table.width()), (20.0, 170.0));
-        assert_eq!(NumberTable::fitting(139.0, 60.0, &[30.0, 40.0]), None);
-        assert!(NumberTable::fitting(140.0, 60.0, &[30.0, 40.0]).is_some());
+        assert_eq!(NumberTable::fitting(135.0, 60.0, &[30.0, 40.0]), None);
+        assert!(NumberTable::fitting(136.0, 60.0, &[30.0, 40.0]).is_some());
     }
 
     #[test]
     fn a_name_gives_way_before_a_number_does() {
         let table = NumberTable::squeezed(130.0, 44.0, &[30.0, 40.0]);
-        assert_eq!((table.name, table.width()), (50.0, 130.0));
+        assert_eq!((table.name, table.width()), (54.0, 130.0));
         let table = NumberTable::squeezed(100.0, 44.0, &[30.0, 40.0]);
         assert_eq!(table.name, 44.0, "and the rest is scrolled to");
     }

@@ -78,7 +78,11 @@ fn large_ui(ui: &Ui, texture: &TextureHandle, was_clicked: bool) {
         image.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::Image, true, "The figure, large")
         });
-        ui.button("Close").clicked()
+        let close = ui.button("Close").on_hover_text("Back to the dialog");
+        close.widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::Button, true, "Close the large figure")
+        });
+        close.clicked()
     });
     let stays = !(modal.inner || modal.should_close());
     ui.data_mut(|data| data.insert_temp(id, stays));

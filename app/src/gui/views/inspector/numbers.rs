@@ -1,9 +1,9 @@
 //! The table of the windows at the budget: a column for each metric that says something.
 
-use egui::{RichText, TextStyle, Ui};
+use egui::{FontId, RichText, TextStyle, Ui};
 use kvlens_analysis::Metric;
 
-use super::super::legend::{SWATCH_WIDTH, swatch};
+use super::super::legend::{SWATCH_WIDTH, swatch_of};
 use super::super::recall::explain;
 use crate::gui::derived::{Derived, WindowBands};
 use crate::gui::forced::{forced_text, forced_tokens};
@@ -14,7 +14,11 @@ use crate::gui::widgets::together::text_width_in;
 use crate::measurement::MeasuredWindow;
 
 /// Between a window's line and its name.
-const SWATCH_GAP: f32 = 6.0;
+const SWATCH_GAP: f32 = 5.0;
+
+/// Where there is little room, the width of that line, and the size of titles beside that of other letters.
+const SHORT_SWATCH: f32 = 10.0;
+const SMALL_TITLES: f32 = 0.8;
 
 /// Of the width, what names may take; longer ones are cut.
 const MOST_FOR_NAMES: f32 = 0.4;
@@ -100,7 +104,8 @@ impl<'a> NumbersTable<'a> {
 
     /// What the table takes where it stands at ease.
     pub(super) fn width_at_ease(&self, ui: &Ui) -> f32 {
-        NumberTable::width_at_ease(self.name_width(ui), &self.widths(ui, Letters::All))
+        let name = self.name_width(ui, Letters::All);
+        NumberTable::width_at_ease(name, &self.widths(ui, Letters::All))
     }
 
     /// Draws the table; more columns than fit are scrolled to.
@@ -117,7 +122,7 @@ impl<'a> NumbersTable<'a> {
                     }
                 });
                 for (number, window) in self.derived.bands().iter().enumerate() {
-                    let name = |ui: &mut Ui| self.name_ui(ui, window);
+                    let name = |ui: &mut Ui| self.name_ui(ui, window, letters);
                     table.row_ui(ui, number % 2 == 0, name, |ui, column| {
                         if let Some(column) = self.columns.get(column) {
                             self.cell(window, *column).ui(ui, letters);
@@ -130,9 +135,9 @@ impl<'a> NumbersTable<'a> {
     /// Where the columns stand: with all letters if they fit, else with few; then names are cut.
     fn places(&self, ui: &Ui) -> (NumberTable, Letters) {
         let room = ui.available_width();
-        let name = self.name_width(ui).min(MOST_FOR_NAMES * room);
         let mut few = Vec::new();
         for letters in [Letters::All, Letters::Few] {
+            let name = self.name_width(ui, letters).min(MOST_FOR_NAMES * room);
             few = self.widths(ui, letters);
             if let Some(table) = NumberTable::fitting(room, name, &few) {
                 return (table, letters);
@@ -141,19 +146,19 @@ impl<'a> NumbersTable<'a> {
         (NumberTable::squeezed(room, LEAST_NAME, &few), Letters::Few)
     }
 
-    fn name_width(&self, ui: &Ui) -> f32 {
+    fn name_width(&self, ui: &Ui, letters: Letters) -> f32 {
         let font = TextStyle::Body.resolve(ui.style());
         let names = self.derived.bands().iter();
         let widest = names.map(|window| text_width_in(ui, &window.label, font.clone()));
-        SWATCH_WIDTH + SWATCH_GAP + widest.fold(0.0, f32::max)
+        letters.swatch() + SWATCH_GAP + widest.fold(0.0, f32::max).ceil()
     }
 
     /// Of each column, its widest number or its title.
     fn widths(&self, ui: &Ui, letters: Letters) -> Vec<f32> {
         let digits = TextStyle::Monospace.resolve(ui.style());
-        let body = TextStyle::Body.resolve(ui.style());
+        let titles = letters.titles(ui);
         let of_column = |column: &Column| {
-            let title = text_width_in(ui, self.title(*column, letters), body.clone());
+            let title = text_width_in(ui, self.title(*column, letters), titles.clone());
             let cells = self.derived.bands().iter().map(|window| {
                 let text = letters.of(&self.cell(window, *column).text);
                 text_width_in(ui, &text, digits.clone())
@@ -188,14 +193,17 @@ impl<'a> NumbersTable<'a> {
             ),
             Column::Difference => ("A−B", format!("{}: A minus B", self.current.label())),
         };
-        let text = RichText::new(self.title(column, letters)).weak();
+        let text = RichText::new(self.title(column, letters)).font(letters.titles(ui));
+        let text = text.weak();
         let title = ui.add(egui::Label::new(text).extend());
         let title = title.on_hover_text(format!("{name}: {help}"));
         title.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name));
     }
 
-    fn name_ui(&self, ui: &mut Ui, window: &WindowBands) {
-        swatch(ui, &self.theme.series(&window.label, window.repeat));
+    fn name_ui(&self, ui: &mut Ui, window: &WindowBands, letters: Letters) {
+        let style = self.theme.series(&window.label, window.repeat);
+        swatch_of(ui, &style, letters.swatch());
+        ui.spacing_mut().item_spacing.x = SWATCH_GAP;
         let name = ui.add(egui::Label::new(&window.label).truncate());
         name.on_hover_text(&window.label);
     }
@@ -311,6 +319,22 @@ impl Cell {
 }
 
 impl Letters {
+    /// Width of the line before a name.
+    fn swatch(self) -> f32 {
+        match self {
+            Self::All => SWATCH_WIDTH,
+            Self::Few => SHORT_SWATCH,
+        }
+    }
+
+    fn titles(self, ui: &Ui) -> FontId {
+        let body = TextStyle::Body.resolve(ui.style());
+        match self {
+            Self::All => body,
+            Self::Few => FontId::new(body.size * SMALL_TITLES, body.family),
+        }
+    }
+
     fn of(self, number: &str) -> String {
         match self {
             Self::All => number.to_owned(),
