@@ -157,6 +157,7 @@ fn info() -> SessionInfo {
             prompt_tokens: TOKENS,
             decode_tokens: STEPS,
             details: None,
+            unreadable: None,
         }],
         failed: Vec::new(),
         pending: 0,

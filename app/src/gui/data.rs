@@ -8,6 +8,7 @@ use kvlens_analysis::SampleGroup;
 use kvlens_sessions::{CancelFlag, CapturePlan, StartMode};
 use serde::{Deserialize, Serialize};
 
+use super::capture_refusal::{CapturePart, CaptureRefusal};
 use super::capture_settings::{CaptureSettings, TYPED_TEXT};
 use super::lanes::{CaptureOrder, JobKey};
 use super::prompt_preview::PromptPreview;
@@ -27,6 +28,9 @@ pub struct SampleRow {
     pub decode_tokens: usize,
     /// What is only known once the sample's file was read.
     pub details: Option<SampleDetails>,
+    /// Why its file cannot be read, once that was found: it is missing or damaged.
+    #[serde(default)]
+    pub unreadable: Option<String>,
 }
 
 /// The part of a sample's row that stands in the sample's own file.
@@ -230,8 +234,12 @@ impl Message {
 
 /// The file or folder that a sentence names, if there is one.
 fn named_path(text: &str) -> Option<PathBuf> {
+    absolute_path(text).or_else(|| last_path(text))
+}
+
+/// The longest path from the root that is there: a path may hold blanks.
+fn absolute_path(text: &str) -> Option<PathBuf> {
     let starts = text.match_indices('/').map(|(start, _)| start);
-    // a path may hold blanks: the longest one that is there counts
     starts
         .filter(|start| *start == 0 || text[..*start].ends_with([' ', '\'', '"']))
         .find_map(|start| {
@@ -241,6 +249,21 @@ fn named_path(text: &str) -> Option<PathBuf> {
             let mut named = named.map(PathBuf::from);
             named.find(|path| path.components().count() > 2 && path.exists())
         })
+}
+
+/// The path at the end of a refusal, from where the program was started: it counts where its folder is there, though the
+/// file itself may be what is missing.
+fn last_path(text: &str) -> Option<PathBuf> {
+    let (_, last) = text.rsplit_once(": ")?;
+    let path = Path::new(last.trim());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let is_there = match folder {
+        Some(folder) => folder.is_dir(),
+        None => path.extension().is_some() && path.exists(),
+    };
+    is_there.then(|| std::path::absolute(path).ok()).flatten()
 }
 
 /// A figure as it would be written.
@@ -275,8 +298,8 @@ pub struct Data {
     pub capture_error: Option<String>,
     /// The page that a recipe wrote last.
     pub recipe_page: Option<PathBuf>,
-    /// What the capture of the panel would take in memory, once it was estimated.
-    pub capture_memory: Option<String>,
+    /// What the capture of the panel would take, once it was estimated, or why it cannot run as it stands.
+    pub capture_estimate: Option<Result<String, CaptureRefusal>>,
     /// What its prompts are, once they were read.
     pub capture_prompts: Option<PromptPreview>,
 }
@@ -345,6 +368,13 @@ impl Data {
         self.is_asking(&JobKey::CompareSamples)
     }
 
+    /// Why the capture of the panel cannot run as it stands, if that is because of this part of it.
+    #[must_use]
+    pub fn capture_refusal(&self, about: CapturePart) -> Option<&str> {
+        let refusal = self.capture_estimate.as_ref()?.as_ref().err()?;
+        (refusal.about == about).then_some(refusal.sentence.as_str())
+    }
+
     /// The job of a key, if it runs or waits.
     #[must_use]
     pub fn job(&self, key: &JobKey) -> Option<&Job> {
@@ -386,7 +416,19 @@ mod tests {
         };
         assert_eq!(message.time(), "01:02:03");
         assert_eq!(message.path, Some(there));
-        let nothing = Message::now(Severity::Info, "3/4 of 7 / 8".to_owned());
-        assert_eq!(nothing.path, None);
+        for text in ["3/4 of 7 / 8", "cannot be read: 3/4 of it", "stopped: wait"] {
+            let nothing = Message::now(Severity::Info, text.to_owned());
+            assert_eq!(nothing.path, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_tells_the_file_at_its_end_from_where_the_program_was_started() {
+        let here = std::env::current_dir().unwrap();
+        for named in ["src/lib.rs", "Cargo.toml", "src/not-there.json"] {
+            let text = format!("the file is damaged: {named}");
+            let message = Message::now(Severity::Error, text);
+            assert_eq!(message.path, Some(here.join(named)), "{named}");
+        }
     }
 }

@@ -181,16 +181,22 @@ impl ExportSettings {
         }
     }
 
-    /// The windows to name: the visible ones, or the one of a view of one; none where they are all of them.
-    fn windows<'a>(&self, of: &FigureOf<'a>, choices: &Choices) -> Vec<String> {
-        let is_of_one = match self.kind {
+    /// Whether the figure is of the one window that its view shows, and not of all visible ones.
+    #[must_use]
+    pub fn is_of_one_window(&self, choices: &Choices) -> bool {
+        match self.kind {
             KindChoice::HeadMap | KindChoice::HeadDifference => choices.map_kind == MapKind::Window,
             KindChoice::RankDensity
             | KindChoice::Profile
             | KindChoice::Attention
             | KindChoice::Tokens => true,
             _ => false,
-        };
+        }
+    }
+
+    /// The windows to name: the visible ones, or the one of a view of one; none where they are all of them.
+    fn windows<'a>(&self, of: &FigureOf<'a>, choices: &Choices) -> Vec<String> {
+        let is_of_one = self.is_of_one_window(choices);
         let named =
             |(label, observations): &(&'a str, Vec<&'a str>)| match self.kind.is_about_budgets() {
                 true => vec![*label],

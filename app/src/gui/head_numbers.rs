@@ -52,6 +52,16 @@ impl HeadNumber {
         }
     }
 
+    /// The name where a column has no room for the words.
+    #[must_use]
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::NeededAttention => "needed",
+            Self::Metric(metric) => short(metric),
+            Self::Profile(number) => super::views::profile::short(number),
+        }
+    }
+
     /// Whether a higher one speaks for the window, or for the head's part in the answer.
     #[must_use]
     pub fn higher_is_better(self) -> bool {
@@ -70,13 +80,10 @@ impl HeadNumber {
             Self::NeededAttention => "needed attention",
             // as scripts of earlier programs have it
             Self::Metric(Metric::EvidenceKept) => "needed kept",
-            Self::Metric(Metric::HitRate) => "hits",
-            Self::Metric(Metric::KeptRecall) => "kept",
-            Self::Metric(Metric::OutputError) => "error",
             Self::Metric(_) | Self::Profile(_) => "",
         };
         Self::all().find(|number| {
-            let names = [number.name(), number.label(), also(*number)];
+            let names = [number.name(), number.label(), number.short(), also(*number)];
             names.iter().any(|name| plain(name) == wanted)
         })
     }
@@ -93,6 +100,21 @@ impl TryFrom<String> for HeadNumber {
 impl From<HeadNumber> for String {
     fn from(number: HeadNumber) -> Self {
         number.name().to_owned()
+    }
+}
+
+/// A metric's name in tables that have no room for its words.
+#[must_use]
+pub fn short(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Recall => "recall",
+        Metric::KeptRecall => "kept",
+        Metric::HitRate => "hits",
+        Metric::Jaccard => "Jaccard",
+        Metric::Mass => "mass",
+        Metric::MassOfOracle => "share",
+        Metric::EvidenceKept => "evidence",
+        Metric::OutputError => "error",
     }
 }
 
@@ -250,6 +272,7 @@ mod tests {
         for number in HeadNumber::all() {
             assert_eq!(named(number.name()), Some(number));
             assert_eq!(named(number.label()), Some(number));
+            assert_eq!(named(number.short()), Some(number));
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod application;
 pub mod attention_picture;
+pub mod capture_refusal;
 pub mod capture_settings;
 pub mod command;
 mod compare_samples;

@@ -72,13 +72,6 @@ impl PromptPreview {
         Ok(preview)
     }
 
-    /// With why they are refused, in full: what stands beside the button to run is cut to its room.
-    #[must_use]
-    pub fn with_refusal(mut self, refusal: &anyhow::Error) -> Self {
-        self.report.push(format!("{refusal:#}"));
-        self
-    }
-
     fn add(&mut self, sample: &Sample, tokens: Option<usize>) {
         let known = self.tasks.iter_mut().find(|task| task.task == sample.task);
         let Some(task) = known else {
@@ -103,9 +96,10 @@ impl TaskPrompts {
             1 => "1 prompt".to_owned(),
             count => format!("{count} prompts"),
         };
+        let each = if self.count == 1 { "" } else { " each" };
         let tokens = match self.tokens {
-            Some((least, most)) if least == most => format!(" of {most} tokens"),
-            Some((least, most)) => format!(" of {least} to {most} tokens"),
+            Some((least, most)) if least == most => format!(" of {most} tokens{each}"),
+            Some((least, most)) => format!(" of {least} to {most} tokens{each}"),
             None => String::new(),
         };
         format!("{}: {prompts}{tokens}", self.task)
@@ -157,7 +151,10 @@ mod tests {
         let (least, most) = preview.tasks[0].tokens.unwrap();
         assert!(least < 10 && most > 200, "{least} {most}");
         let line = preview.tasks[0].line();
-        assert!(line.starts_with("qa: 2 prompts of "), "{line}");
+        assert_eq!(
+            line,
+            format!("qa: 2 prompts of {least} to {most} tokens each")
+        );
         assert_eq!(preview.first, "Who?");
     }
 }

@@ -157,7 +157,7 @@ impl EvidencePart {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::Kept => "Kept by a head",
+            Self::Kept => "Evidence kept",
             Self::LostEverywhere => "Lost at every head",
         }
     }

@@ -237,10 +237,32 @@ impl Theme {
         }
     }
 
-    /// Text that stands back on `background`, as far as it can still be read.
+    /// Letters on `background`, and the ground to paint under them. Beside others they stay black or white as those are,
+    /// as long as a ground that differs by a shade lets them be read: grounds that are hardly told apart shall not
+    /// make letters flicker between black and white.
     #[must_use]
-    pub fn faint_text_on(background: Color32) -> Color32 {
-        let text = Self::text_on(background);
+    pub fn letters_beside(background: Color32, before: Option<Color32>) -> (Color32, Color32) {
+        let own = Self::text_on(background);
+        let Some(before) = before.filter(|before| *before != own) else {
+            return (own, background);
+        };
+        let away = match before == Color32::WHITE {
+            true => Color32::BLACK,
+            false => Color32::WHITE,
+        };
+        let shades = (0..=SHADES).map(|shade| {
+            let share = f32::from(shade) / f32::from(SHADES) * MOST_SHADE;
+            background.lerp_to_gamma(away, share)
+        });
+        let mut readable = shades.filter(|ground| contrast(before, *ground) >= READABLE);
+        readable
+            .next()
+            .map_or((own, background), |ground| (before, ground))
+    }
+
+    /// The text as far back on `background` as it can still be read.
+    #[must_use]
+    pub fn faint(text: Color32, background: Color32) -> Color32 {
         let fainter = FAINT_STEPS.map(|share| text.lerp_to_gamma(background, share));
         let readable = fainter
             .into_iter()
@@ -265,6 +287,11 @@ const READABLE: f64 = 4.5;
 
 /// How far text may stand back, the farthest first.
 const FAINT_STEPS: [f32; 5] = [0.4, 0.3, 0.2, 0.1, 0.05];
+
+/// How far the ground of a token may be from its colour, so that its letters stay as those beside it, and in how many
+/// steps that is tried.
+const MOST_SHADE: f32 = 0.12;
+const SHADES: u8 = 12;
 
 /// Steps from a colour of data to black or white.
 const MIX_STEPS: u8 = 20;
@@ -436,13 +463,49 @@ mod tests {
                 for step in 0..=100_u8 {
                     let value = low + (high - low) * f32::from(step) / 100.0;
                     let ground = theme.map(map, value);
-                    for text in [Theme::text_on(ground), Theme::faint_text_on(ground)] {
+                    let own = Theme::text_on(ground);
+                    for text in [own, Theme::faint(own, ground)] {
                         let found = contrast(text, ground);
                         assert!(found >= READABLE, "{map:?} {value}: {found:.2}");
                     }
                 }
             }
         }
+    }
+
+    #[test]
+    fn letters_stay_as_those_beside_them_and_can_be_read() {
+        let mut stayed = 0;
+        for theme in [&DARK, &LIGHT] {
+            for map in [ColorMap::Diverging, ColorMap::Heat] {
+                let (low, high) = map.range();
+                for step in 0..=200_u8 {
+                    let value = low + (high - low) * f32::from(step) / 200.0;
+                    let ground = theme.map(map, value);
+                    for before in [Color32::BLACK, Color32::WHITE] {
+                        let (letters, shaded) = Theme::letters_beside(ground, Some(before));
+                        for text in [letters, Theme::faint(letters, shaded)] {
+                            let found = contrast(text, shaded);
+                            assert!(found >= READABLE, "{map:?} {value}: {found:.2}");
+                        }
+                        let is_other = letters != Theme::text_on(ground);
+                        assert!(is_other || shaded == ground, "a ground is kept");
+                        stayed += usize::from(is_other);
+                        // a shade, and no other colour
+                        let parts = shaded.to_array().into_iter().zip(ground.to_array());
+                        let most = parts.map(|(a, b)| a.abs_diff(b)).max();
+                        assert!(most <= Some(31), "{map:?} {value}: {most:?}");
+                    }
+                }
+            }
+        }
+        assert!(stayed > 20, "{stayed}: or the rule does nothing");
+        // the teal on which letters flickered: white stays white, black black
+        let teal = Color32::from_rgb(0x1E, 0x84, 0x7C);
+        for before in [Color32::BLACK, Color32::WHITE] {
+            assert_eq!(Theme::letters_beside(teal, Some(before)).0, before);
+        }
+        assert_eq!(Theme::letters_beside(teal, None).1, teal);
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub struct Workbench {
     seen: SeenSamples,
     openings: u64,
     scroll_to: Option<usize>,
+    /// The first frame of the size that was asked for last.
+    zoomed_in_frame: u64,
     shortcuts_open: bool,
     export_open: bool,
     recipes_open: bool,
@@ -137,6 +139,7 @@ impl Workbench {
             seen: SeenSamples::default(),
             openings: 0,
             scroll_to: None,
+            zoomed_in_frame: 0,
             shortcuts_open: false,
             export_open: false,
             recipes_open: false,

@@ -110,18 +110,17 @@ impl Estimate {
         }
     }
 
-    /// The peak and the session on disk, in a line.
+    /// The peak and the session on disk, in a sentence.
     #[must_use]
-    pub fn peak_line(&self) -> String {
+    pub fn needs_line(&self) -> String {
         let peak = self.memory.peak();
         let place = match peak.device > 0.0 {
             true => format!("{} on the device, ", readable_bytes(peak.device)),
             false => String::new(),
         };
         format!(
-            "Memory: {place}{} at '{}'; session: {}",
+            "Needs about {place}{} of memory and {} of disk",
             readable_bytes(peak.host),
-            self.memory.peak_stage(),
             readable_bytes(self.memory.session_bytes)
         )
     }

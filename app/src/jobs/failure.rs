@@ -48,6 +48,18 @@ pub fn stop_if_cancelled(cancel: &Cancel, kept: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether the cause is a file of a session, which is missing or damaged, and not what was asked for.
+#[must_use]
+pub fn is_unreadable(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|link| link.downcast_ref());
+    causes.any(|cause| {
+        matches!(
+            cause,
+            SessionError::Session { .. } | SessionError::Io { .. }
+        )
+    })
+}
+
 /// Whether a job ended because it was asked to, which is no failure.
 #[must_use]
 pub fn is_cancelled(error: &anyhow::Error) -> bool {

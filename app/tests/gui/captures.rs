@@ -6,6 +6,7 @@ use crate::common::{
     bench, copied, inside, inside_mut, inspector_number, send, shows_a_sample, wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
+use kvlens::gui::capture_refusal::CapturePart;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
 use kvlens::gui::command::{CaptureCommand, JobCommand, LookCommand, SessionCommand};
 use kvlens::gui::state::{HeadAddress, Settings};
@@ -125,24 +126,16 @@ fn what_a_capture_takes_is_said_before_it_runs_and_its_model_is_remembered() {
         "no/such-model",
     ))));
     wait_for(&mut bench, "what will be fetched", |workbench| {
-        let said = workbench
-            .data()
-            .capture_memory
-            .as_deref()
-            .unwrap_or_default();
-        said == "no/such-model will be fetched from the hub"
+        let said = workbench.data().capture_estimate.clone();
+        said == Some(Ok("no/such-model will be fetched from the hub".to_owned()))
     });
     inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited("demo"))));
     wait_for(&mut bench, "the estimate", |workbench| {
-        let said = workbench
-            .data()
-            .capture_memory
-            .as_deref()
-            .unwrap_or_default();
-        said.starts_with("Memory: ") && said.contains("session: ")
+        let said = &workbench.data().capture_estimate;
+        matches!(said, Some(Ok(said)) if said.starts_with("Needs about ") && said.ends_with(" of disk"))
     });
     bench.run_steps(2);
-    assert!(bench.query_by_label_contains("Memory: ").is_some());
+    assert!(bench.query_by_label_contains("Needs about ").is_some());
     assert!(bench.query_by_label("Recent models").is_none());
     inside_mut(&mut bench).send(CaptureCommand::RunCapture);
     wait_for(&mut bench, "the capture", shows_a_sample);
@@ -329,4 +322,68 @@ fn the_options_of_a_window_are_a_form() {
             .query_by_label_contains("how that cache is evicted (default snapkv)")
             .is_some()
     );
+}
+
+#[test]
+fn a_model_that_is_not_there_is_said_once_beside_its_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    let nowhere = folder.path().join("nowhere.gguf").display().to_string();
+    let edited = CaptureSettings {
+        model: nowhere.clone(),
+        ..CaptureSettings::default()
+    };
+    inside_mut(&mut bench).send(CaptureCommand::EditCapture(Box::new(edited)));
+    let refusal = |workbench: &kvlens::gui::workbench::Workbench| {
+        let refusal = workbench.data().capture_refusal(CapturePart::Model);
+        refusal.map(str::to_owned)
+    };
+    wait_for(&mut bench, "the refusal", |workbench| {
+        refusal(workbench).is_some()
+    });
+    let sentence = refusal(inside(&bench)).unwrap();
+    assert!(sentence.contains("nowhere.gguf"), "{sentence}");
+    let said: Vec<_> = bench
+        .get_all_by_label(&sentence)
+        .map(|node| node.rect())
+        .collect();
+    assert_eq!(said.len(), 1, "once");
+    let device = bench.get_all_by_label("Device").next().unwrap().rect();
+    let between = bench.get_by_label("Model").rect().bottom()..device.top();
+    assert!(
+        between.contains(&said[0].center().y),
+        "{said:?} in {between:?}"
+    );
+    // a try says it in the log, and not once more in the panel
+    bench.get_by_label("Run").click();
+    wait_for(&mut bench, "the capture", |workbench| {
+        workbench.data().jobs.is_empty() && workbench.data().capture_error.is_some()
+    });
+    let error = inside(&bench).data().capture_error.clone().unwrap();
+    let run = bench.get_by_label("Run").rect();
+    let told = bench.query_all_by_label_contains(&error);
+    assert!(
+        told.map(|node| node.rect())
+            .all(|rect| rect.left() > run.right() || rect.center().y < between.end),
+        "not by the button"
+    );
+}
+
+#[test]
+fn windows_are_offered_in_two_columns_and_a_click_adds_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), Settings::default());
+    bench.run_steps(2);
+    let before = inside(&bench).settings().capture.windows.len();
+    bench.get_by_label("Add window").click();
+    bench.run_steps(5);
+    let kinds = kvlens_sessions::windows::registered();
+    let tova = kinds.iter().find(|kind| kind.name == "tova").unwrap();
+    bench
+        .get_by_label(&format!("tova: {}", tova.summary))
+        .click();
+    bench.run_steps(3);
+    let windows = &inside(&bench).settings().capture.windows;
+    assert_eq!(windows.len(), before + 1);
+    assert_eq!(windows.last().unwrap(), tova.example);
 }

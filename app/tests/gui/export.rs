@@ -238,7 +238,16 @@ fn the_dialog_says_of_what_a_figure_is_and_draws_it_first() {
         workbench.data().preview.is_some() && workbench.is_idle()
     });
     bench.run_steps(2);
-    assert!(bench.query_by_label("Preview of the figure").is_some());
+    // as wide as the dialog, and larger by a click
+    let preview = bench.get_by_label("Preview of the figure").rect();
+    assert!(preview.width() > 400.0, "{preview:?}");
+    bench.get_by_label("Preview of the figure").click();
+    bench.run_steps(4);
+    let large = bench.get_by_label("The figure, large").rect();
+    assert!(large.width() > 1.5 * preview.width(), "{large:?}");
+    bench.get_by_label("Close the large figure").click();
+    bench.run_steps(3);
+    assert!(bench.query_by_label("The figure, large").is_none());
     let files = std::fs::read_dir(folder.path()).unwrap();
     assert_eq!(files.count(), 1, "nothing but the session");
     // another figure has to be drawn anew

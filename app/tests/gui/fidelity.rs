@@ -257,7 +257,7 @@ fn budgets_that_are_none_cannot_be_measured() {
     bench.run_steps(3);
     assert!(inside(&bench).data().jobs.is_empty());
     send(&mut bench, ProgramCommand::ToggleHelp(Some(Pane::FIDELITY)));
-    assert!(bench.query_by_label("top-1 agreement").is_some());
+    assert!(bench.query_by_label("Top-1 agreement").is_some());
 }
 
 #[test]

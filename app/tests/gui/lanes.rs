@@ -125,7 +125,7 @@ fn however_fast_somebody_types_the_memory_is_estimated_for_the_last_word() {
     wait_for(&mut bench, "the estimate", |workbench| {
         workbench.data().job(&JobKey::Estimate).is_none()
     });
-    assert!(inside(&bench).data().capture_memory.is_some());
+    assert!(inside(&bench).data().capture_estimate.is_some());
     assert_eq!(errors(&bench), Vec::<String>::new());
     assert!(is_capturing(inside(&bench)));
     stop(&mut bench);

@@ -361,6 +361,27 @@ fn a_lesson_asks_first_and_leads_to_the_next_one() {
     press(&mut bench);
     assert!(bench.query_by_label("nearly all").is_none());
     assert!(bench.query_by_label("Try it").is_some());
+    // it is about the framed tokens: the text comes to the first of them
+    bench.run_steps(10);
+    let sample = inside(&bench).data().shown().unwrap().sample.clone();
+    let spans = sample.record.evidence_tokens.iter();
+    let needed = spans.map(|span| span.start).min().unwrap();
+    let id = egui::Id::unique("tokens in sight");
+    let sight: Option<(usize, usize)> = bench.ctx.data(|data| data.get_temp(id));
+    let (first, last) = sight.unwrap();
+    assert!(first > 0, "the text was not scrolled");
+    assert!((first..=last).contains(&needed), "{needed} in {sight:?}");
+    // and larger, on a screen of its own, it is where it was
+    bench.key_press(egui::Key::F5);
+    bench.run_steps(10);
+    let larger: Option<(usize, usize)> = bench.ctx.data(|data| data.get_temp(id));
+    let (from, to) = larger.unwrap();
+    assert!(
+        from > 0 && (from..=to).contains(&needed),
+        "{needed} in {larger:?}"
+    );
+    bench.key_press(egui::Key::F5);
+    bench.run_steps(10);
     bench.key_press(egui::Key::PageUp);
     bench.run_steps(4);
     assert!(

@@ -27,6 +27,7 @@ mod scoring;
 mod sessions;
 mod snapshots;
 mod take_along;
+mod texts;
 mod view_snapshots;
 mod views;
 mod workbench;

@@ -1,6 +1,7 @@
 //! Stories of choosing prompts: a file that is brought in, and a task with its options.
 
 use egui_kittest::kittest::Queryable as _;
+use kvlens::gui::capture_refusal::CapturePart;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
 use kvlens::gui::command::{CaptureCommand, SessionCommand};
 use kvlens::gui::state::Settings;
@@ -15,10 +16,13 @@ const ROWS: &str = r#"{"context":"Ann lives in Rome. Bo sells tea.","ask":"Where
 /// What the panel tells of the prompts, a line each.
 fn told(workbench: &kvlens::gui::workbench::Workbench) -> Vec<String> {
     let preview = workbench.data().capture_prompts.as_ref();
-    preview.map_or_else(Vec::new, |preview| {
+    let mut lines = preview.map_or_else(Vec::new, |preview| {
         let tasks = preview.tasks.iter().map(|task| task.line());
         tasks.chain(preview.report.iter().cloned()).collect()
-    })
+    });
+    let refusal = workbench.data().capture_refusal(CapturePart::Prompts);
+    lines.extend(refusal.map(str::to_owned));
+    lines
 }
 
 #[test]

@@ -9,6 +9,7 @@ use kvlens::gui::data::Severity;
 use kvlens::gui::lanes::JobKey;
 use kvlens::gui::recipes::RecipeSettings;
 use kvlens::gui::state::Settings;
+use kvlens::jobs::recipe::recipes;
 
 const RECIPE: &str = r#"
 title = "Mine"
@@ -46,7 +47,12 @@ fn opened<'a>(folder: &Path) -> Bench<'a> {
 fn a_recipe_is_run_and_its_page_and_session_are_offered() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = opened(folder.path());
-    assert!(bench.query_by_label("judge-q-hit-rate").is_some());
+    // each beside what it measures
+    for (name, summary) in recipes() {
+        let name = bench.get_by_label(name).rect();
+        let summary = bench.get_by_label(&summary.unwrap()).rect();
+        assert!(summary.left() > name.left() && name.y_range().contains(summary.center().y));
+    }
     assert!(bench.query_by_label_contains("kvlens recipe").is_some());
     bench.get_by_label("Run the recipe").click();
     bench.run_steps(2);

@@ -119,6 +119,7 @@ pub fn opened<'a>() -> Bench<'a> {
         prompt_tokens: TOKENS,
         decode_tokens: 8,
         details: None,
+        unreadable: None,
     };
     let path = PathBuf::from("retrieval.kvlens");
     workbench.receive(Event::SessionOpened {

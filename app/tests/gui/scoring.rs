@@ -1,9 +1,9 @@
 //! Stories of what is compared: queries under one scoring, or methods as published with their ceilings.
 
 use crate::common::{
-    Bench, all_of_it, copied, inside, inside_mut, opened_at, send, session, wait_for,
+    Bench, all_of_it, captured, copied, inside, inside_mut, opened_at, send, session, wait_for,
 };
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use kvlens::gui::command::{ExportCommand, LookCommand};
 use kvlens::gui::export::ExportSettings;
 use kvlens::gui::layout::Pane;
@@ -128,4 +128,43 @@ fn maps_of_all_samples_and_figures_go_by_the_same_question() {
         ExportCommand::ToggleExport(Some(Pane::HEAD_MAP)),
     );
     assert!(has(&bench, "Mean over all 4 samples of the session"));
+}
+
+#[test]
+fn what_as_published_means_stands_window_by_window() {
+    let windows = ["last:8", "h2o"];
+    let (folder, session) = captured(&windows);
+    let mut bench = opened_at(folder.path(), &session, Pane::SCORING);
+    // queries are compared under one scoring: no window has one of its own
+    for title in ["pooling", "group", "keys"] {
+        assert!(bench.query_by_label(title).is_none(), "{title}");
+    }
+    assert!(has(&bench, "always keeps"));
+    bench.get_by_label("Which method keeps?").click();
+    wait_for(&mut bench, "the methods", methods);
+    bench.run_steps(3);
+    for title in ["window", "rows", "keys", "pooling", "group", "always keeps"] {
+        assert!(bench.query_all_by_label(title).count() > 0, "{title}");
+    }
+    // SnapKV sums its rows, pools the maximum over 7 and keeps the rows themselves; H2O accumulates, pools nothing, and
+    // KVCache-Factory's keeps the last 32
+    let table = bench.get_by_label("always keeps").rect();
+    let row = |label: &str| -> Vec<String> {
+        let name = bench
+            .get_all_by_label(label)
+            .map(|node| node.rect())
+            .find(|rect| rect.top() > table.bottom() && rect.left() < table.left())
+            .unwrap();
+        let labels = bench.get_all_by_role(egui::accesskit::Role::Label);
+        let cells = labels.filter(|node| {
+            let rect = node.rect();
+            rect.left() > name.right() && (rect.center().y - name.center().y).abs() < 4.0
+        });
+        cells
+            .filter_map(|node| node.accesskit_node().value())
+            .collect()
+    };
+    let last = row("last:8");
+    assert_eq!(last, ["sum", "causal", "max:7", "–", "8 recent"]);
+    assert_eq!(row("h2o"), ["sum", "causal", "unpooled", "–", "32 recent"]);
 }

@@ -1,17 +1,20 @@
 //! Stories of sessions: opened, damaged, copied, measured again; and what is said of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::common::{
-    Bench, bench, damaged_session, inside, inside_mut, opened, session, session_with_a_changed_bit,
-    shows_a_sample, wait_for,
+    Bench, bench, damaged_session, fixture, inside, inside_mut, opened, session,
+    session_with_a_changed_bit, shows_a_sample, wait_for,
 };
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::{CaptureSettings, PromptSource};
 use kvlens::gui::command::{CaptureCommand, LayoutCommand, LookCommand, SessionCommand};
-use kvlens::gui::data::Severity;
+use kvlens::gui::data::{SampleRow, SessionInfo, Severity, Slot};
+use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::state::Settings;
+use kvlens::gui::workbench::Workbench;
 use kvlens_analysis::{Budget, Metric};
 use kvlens_sessions::{CancelFlag, Keep, Session, Shrink, pack};
 
@@ -190,6 +193,100 @@ fn one_damaged_sample_does_not_close_the_session() {
         log.any(|line| line.severity == Severity::Error)
     });
     assert_eq!(inside(&bench).data().shown().unwrap().index, 1);
+}
+
+#[test]
+fn a_damaged_sample_is_marked_in_the_list_and_stepped_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = damaged_session(folder.path(), |name, bytes| {
+        if name == "sample-00001.safetensors" {
+            *bytes.last_mut().unwrap() ^= 1;
+        }
+    });
+    let mut bench = bench(folder.path(), Settings::default());
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(damaged));
+    wait_for(&mut bench, "the session", shows_a_sample);
+    let ids: Vec<String> = {
+        let info = &inside(&bench).data().session.as_ref().unwrap().info;
+        info.samples.iter().map(|row| row.id.clone()).collect()
+    };
+    let mark = format!("{} cannot be read", ids[1]);
+    assert!(
+        bench.query_by_label(&mark).is_none(),
+        "nobody looked at it yet"
+    );
+    bench.get_by_label(&ids[1]).click();
+    bench.run_steps(2);
+    wait_for(&mut bench, "the refusal", Workbench::is_idle);
+    let log = &inside(&bench).data().log;
+    let told: Vec<_> = log
+        .iter()
+        .filter(|line| line.text.contains("SHA-256 differs"))
+        .collect();
+    assert_eq!(told.len(), 1, "once: {told:?}");
+    assert!(told[0].severity == Severity::Error && told[0].text.contains(&ids[1]));
+    bench.run_steps(3);
+    bench.get_by_label(&mark).hover();
+    bench.run_steps(60);
+    let why = format!("{}: ", ids[1]);
+    assert!(
+        bench.query_all_by_label_contains(&why).count() > 0,
+        "the reason stands at the pointer"
+    );
+    // the next one is the next that can be read
+    inside_mut(&mut bench).send(SessionCommand::StepSample(1));
+    wait_for(&mut bench, "the sample behind it", |workbench| {
+        workbench.data().shown().unwrap().index == 2
+    });
+    inside_mut(&mut bench).send(SessionCommand::StepSample(-1));
+    wait_for(&mut bench, "the sample before it", |workbench| {
+        workbench.data().shown().unwrap().index == 0
+    });
+}
+
+#[test]
+fn the_list_of_samples_comes_to_the_one_on_show_however_it_was_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (info, sample) = fixture::read();
+    let rows = (0..60).map(|number| SampleRow {
+        id: format!("prompt-{number:02}"),
+        ..info.samples[1].clone()
+    });
+    let info = SessionInfo {
+        samples: rows.collect(),
+        ..info
+    };
+    let mut bench = bench(folder.path(), Settings::default());
+    fixture::show_measured(inside_mut(&mut bench), info.clone(), sample.clone());
+    bench.run_steps(3);
+    assert!(bench.query_by_label("prompt-45").is_none(), "far below");
+    inside_mut(&mut bench).receive(Event::SampleMeasured {
+        slot: Slot::Main,
+        path: info.path,
+        index: 45,
+        options: Default::default(),
+        sample: Arc::new(sample),
+    });
+    bench.run_steps(3);
+    let row = bench.get_all_by_label("prompt-45");
+    let heights: Vec<f32> = row.map(|node| node.rect().center().y).collect();
+    let samples = bench.get_by_label("Samples").rect();
+    assert!(
+        heights.iter().any(|y| *y > samples.bottom()),
+        "{heights:?} below {samples:?}"
+    );
+    // and may be scrolled away again
+    let over = bench.get_by_label("prompt-44").rect().center();
+    bench.hover_at(over);
+    bench.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        source: egui::MouseWheelSource::Wheel,
+        delta: egui::vec2(0.0, 5000.0),
+        phase: egui::TouchPhase::Move,
+        modifiers: egui::Modifiers::NONE,
+    });
+    bench.run_steps(30);
+    assert!(bench.query_by_label("prompt-02").is_some());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use kvlens::gui::command::{
     Command, ExportCommand, LayoutCommand, LessonCommand, LookCommand, ProgramCommand,
     SessionCommand,
 };
+use kvlens::gui::lanes::Event;
 use kvlens::gui::layout::{Pane, Preset};
 use kvlens::gui::state::{HeadAddress, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
@@ -156,7 +157,7 @@ fn the_question_mark_of_a_view_explains_it() {
     assert!(bench.query_by_label("What it shows").is_none());
     inside_mut(&mut bench).send(ProgramCommand::ToggleHelp(None));
     bench.run_steps(3);
-    assert!(bench.query_by_label("forced-keep tokens").is_some());
+    assert!(bench.query_by_label("Forced-keep tokens").is_some());
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn escape_closes_what_is_open_before_it_stops_jobs() {
         ProgramCommand::ToggleShortcuts.into(),
         ProgramCommand::ToggleHelp(None).into(),
     ] {
-        let titles = ["Copy command", "Budget one step down", "forced-keep tokens"];
+        let titles = ["Copy command", "Budget one step down", "Forced-keep tokens"];
         inside_mut(&mut bench).send(open.clone());
         bench.run_steps(3);
         let is_open = |bench: &Bench<'_>| {
@@ -456,4 +457,97 @@ fn a_lesson_of_ones_own_is_read_from_its_folder() {
             .text
             .contains("the lesson cannot be read")
     );
+}
+
+#[test]
+fn the_glossary_is_searched_as_one_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, ProgramCommand::ToggleHelp(None));
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Answer likelihood").is_some());
+    // the field has the keyboard from the start
+    bench.event(egui::Event::Text("nll reference".to_owned()));
+    bench.run_steps(3);
+    let field = bench.get_by_label("Search the glossary");
+    assert_eq!(field.value().as_deref(), Some("nll reference"));
+    bench.get_by_label("Search the glossary").focus();
+    bench.run_steps(2);
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    bench.event(egui::Event::Text("arxiv judge".to_owned()));
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Judge Q").is_some());
+    assert!(bench.query_by_label("Answer likelihood").is_none());
+    bench.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    bench.event(egui::Event::Text("no such thing".to_owned()));
+    bench.run_steps(3);
+    assert!(bench.query_by_label("No term has these words").is_some());
+    // closed and opened again, it shows all
+    bench.key_press(egui::Key::Escape);
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Search the glossary").is_none());
+    send(&mut bench, ProgramCommand::ToggleHelp(None));
+    bench.run_steps(3);
+    assert!(bench.query_by_label("Answer likelihood").is_some());
+}
+
+#[test]
+fn a_line_of_the_log_that_names_a_file_opens_its_folder_and_gives_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    send(&mut bench, LayoutCommand::ShowPane(Pane::LOG));
+    assert!(bench.query_by_label("Copy path").is_none());
+    // as errors of a session say it that was opened by a path from here
+    let said = "the file is damaged: tests/gui/views.rs".to_owned();
+    inside_mut(&mut bench).receive(Event::Warning(said));
+    bench.run_steps(3);
+    let here = std::env::current_dir().unwrap();
+    bench.get_by_label("Copy path").click();
+    bench.step();
+    let path = here.join("tests/gui/views.rs").display().to_string();
+    assert_eq!(crate::common::copied_now(&bench), Some(path));
+    bench.get_by_label("Open folder").click();
+    bench.step();
+    let opened = bench.output().platform_output.commands.iter().any(|command| {
+        matches!(command, egui::OutputCommand::OpenUrl(url) if url.url.ends_with("tests/gui"))
+    });
+    assert!(opened);
+}
+
+#[test]
+fn fields_of_a_menu_stand_below_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    bench.get_all_by_label("File").next().unwrap().click();
+    bench.run_steps(4);
+    let lefts = |label: &str| -> Vec<f32> {
+        let nodes = bench.query_all_by_label(label);
+        nodes.map(|node| node.rect().left()).collect()
+    };
+    let buttons = lefts("Go");
+    assert!(buttons.len() >= 3, "{buttons:?}");
+    assert!(
+        buttons.iter().all(|left| (left - buttons[0]).abs() < 0.5),
+        "{buttons:?}"
+    );
+}
+
+#[test]
+fn the_inspector_puts_the_answer_beside_the_table_where_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = opened(folder.path());
+    let mut beside = |command: LayoutCommand| {
+        send(&mut bench, command);
+        bench.run_steps(3);
+        let number = bench.get_by_label_contains("recall of last:32: ").rect();
+        let answer = bench.get_by_label_contains("Answer").rect();
+        let mut titles = bench.get_all_by_label("recall").map(|node| node.rect());
+        assert!(
+            titles.any(|title| (title.right() - number.right()).abs() < 1.0),
+            "a title at the right end of {number:?}"
+        );
+        answer.left() > number.right() && answer.top() < number.bottom()
+    };
+    assert!(!beside(LayoutCommand::ShowPane(Pane::INSPECTOR)), "narrow");
+    assert!(beside(LayoutCommand::TogglePresentation), "wide");
 }

@@ -17,8 +17,8 @@ use crate::gui::question_choices::{
 use crate::gui::state::{
     CurvesOver, HeadAddress, HeadSort, HeatScale, MapKind, MapScope, SelectionChange, TokenHeat,
 };
-use crate::gui::views::View;
 use crate::gui::views::scoring::{asking, question};
+use crate::gui::views::{View, lacks_needed_tokens};
 use crate::measurement::MeasureOptions;
 use crate::measurement::decode_eviction::HorizonChoice;
 
@@ -97,6 +97,8 @@ pub enum LookCommand {
     SetFidelity(FidelityChoices),
     /// Bring a token into view.
     ScrollToToken(usize),
+    /// Bring the first token that the answer needs into view.
+    ScrollToNeeded,
 }
 
 /// Selections by words that the palette offers.
@@ -263,6 +265,10 @@ impl LookKind {
             }),
             Self::SetFidelity => fidelity(&choices.fidelity),
             Self::ScrollToToken => Offer::Elsewhere("a click in the strip names the token"),
+            Self::ScrollToNeeded => Offer::one(
+                Entry::new("Go to the first needed token", LookCommand::ScrollToNeeded)
+                    .possible_if(view.shown().is_some() && !lacks_needed_tokens(view)),
+            ),
         }
     }
 }

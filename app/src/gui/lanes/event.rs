@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::request::CaptureOrder;
-use crate::gui::data::{Preview, Progress, SampleDetails, SessionInfo, Slot};
+use crate::gui::capture_refusal::CaptureRefusal;
+use crate::gui::data::{Preview, Progress, SampleDetails, SessionInfo, Severity, Slot};
 use crate::gui::prompt_preview::PromptPreview;
 use crate::gui::questions::Answer;
 use crate::measurement::{MeasureOptions, MeasuredSample};
@@ -58,6 +59,17 @@ pub enum Event {
         /// The row's details.
         details: SampleDetails,
     },
+    /// The file of a sample was found missing or damaged.
+    SampleUnreadable {
+        /// The session's folder.
+        path: PathBuf,
+        /// Number among the finished samples.
+        index: usize,
+        /// A sentence.
+        reason: String,
+        /// How bad that is for who uses the program; nothing where the job that found it tells of it.
+        severity: Option<Severity>,
+    },
     /// Something worth a line in the log.
     Note(String),
     /// Something that went on, but not as asked.
@@ -70,8 +82,8 @@ pub enum Event {
     Exported(Vec<String>),
     /// What the prompts of a capture are; none where they cannot be read.
     PromptsRead(Option<PromptPreview>),
-    /// What a capture would take in memory, or why that cannot be said.
-    Estimated(String),
+    /// What a capture would take, or why it cannot run.
+    Estimated(Result<String, CaptureRefusal>),
     /// A capture begins with this model, which could be loaded.
     ModelLoaded(String),
     /// A capture came to its end.

@@ -28,6 +28,7 @@ pub(super) fn describe(session: &Session) -> SessionInfo {
                 prompt_tokens: *prompt_tokens,
                 decode_tokens: *decode_tokens,
                 details: None,
+                unreadable: None,
             }),
             SampleState::Failed { reason } => failed.push((entry.id.clone(), reason.clone())),
             SampleState::Pending => pending += 1,

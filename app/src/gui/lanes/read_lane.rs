@@ -11,15 +11,16 @@ use super::copied::copy_session;
 use super::opened::{describe, details, measured};
 use super::{Event, ReadRequest, Reporter, Serve};
 use crate::gui::attention_picture::{AttentionKey, AttentionPicture};
+use crate::gui::capture_refusal::CaptureRefusal;
 use crate::gui::capture_settings::CaptureSettings;
 use crate::gui::compare_samples::Gathered;
-use crate::gui::data::{Progress, SessionInfo, Slot};
+use crate::gui::data::{Progress, SessionInfo, Severity, Slot};
 use crate::gui::prompt_preview::PromptPreview;
 use crate::gui::questions::Answer;
 use crate::gui::state::HeadAddress;
 use crate::gui::{export, questions};
 use crate::jobs::estimate::{self, Estimated};
-use crate::jobs::failure::is_cancelled;
+use crate::jobs::failure::{is_cancelled, is_unreadable};
 use crate::jobs::prompts::Beginning;
 use crate::jobs::session::session_folder;
 use crate::measurement::MeasureOptions;
@@ -49,7 +50,14 @@ impl Serve for ReadLane {
                 options,
             } => {
                 let session = reporter.samples.session(&path)?;
-                (reporter.event)(measured(slot, &session, index, options, reporter)?);
+                match measured(slot, &session, index, options, reporter) {
+                    Ok(event) => (reporter.event)(event),
+                    Err(error) if is_unreadable(&error) => {
+                        let severity = Some(Severity::Error);
+                        reporter.tell_unreadable((&session, index), &error, severity);
+                    }
+                    Err(error) => return Err(error),
+                }
                 Ok(())
             }
             ReadRequest::Attention(key) => {
@@ -65,7 +73,7 @@ impl Serve for ReadLane {
             ReadRequest::Estimate(settings) => {
                 reporter.cancel.check()?;
                 let said = estimated(&settings, reporter);
-                let said = said.unwrap_or_else(|error| format!("{error:#}"));
+                let said = said.map_err(|error| CaptureRefusal::of(&error));
                 (reporter.event)(Event::Estimated(said));
                 Ok(())
             }
@@ -90,7 +98,12 @@ impl Serve for ReadLane {
                 index,
                 details: details(&header.record),
             },
-            Err(error) => Event::Warning(error.to_string()),
+            Err(error) => Event::SampleUnreadable {
+                path: session.path().to_owned(),
+                index,
+                reason: error.to_string(),
+                severity: Some(Severity::Warning),
+            },
         })
     }
 }
@@ -114,8 +127,8 @@ impl ReadLane {
         };
         let folder = session_folder(path, &mut tell, reporter.cancel)?;
         let session = reporter.samples.session(&folder)?;
-        let info = describe(&session);
-        let first = first_measured(slot, &session, &info, options, reporter)?;
+        let mut info = describe(&session);
+        let first = first_measured(slot, &session, &mut info, options, reporter)?;
         if slot == Slot::Main {
             self.read_details_of(session);
         }
@@ -133,16 +146,17 @@ impl ReadLane {
     }
 }
 
-/// The first sample that can be measured; those before it are told. An error where there are some and none can be.
+/// The first sample that can be measured; those before it are told, and marked where their files are at fault. An error
+/// where there are some and none can be.
 fn first_measured(
     slot: Slot,
     session: &Session,
-    info: &SessionInfo,
+    info: &mut SessionInfo,
     options: MeasureOptions,
     reporter: &Reporter<'_>,
 ) -> anyhow::Result<Option<Event>> {
     let mut refused: Vec<(&str, anyhow::Error)> = Vec::new();
-    for (index, row) in info.samples.iter().enumerate() {
+    for (index, row) in info.samples.iter_mut().enumerate() {
         match measured(slot, session, index, options, reporter) {
             Ok(event) => {
                 for (id, error) in refused {
@@ -152,7 +166,10 @@ fn first_measured(
                 return Ok(Some(event));
             }
             Err(error) if is_cancelled(&error) => return Err(error),
-            Err(error) => refused.push((&row.id, error)),
+            Err(error) => {
+                row.unreadable = is_unreadable(&error).then(|| format!("{error:#}"));
+                refused.push((&row.id, error));
+            }
         }
     }
     match refused.into_iter().next() {
@@ -193,26 +210,22 @@ fn estimated(settings: &CaptureSettings, reporter: &Reporter<'_>) -> anyhow::Res
     let preview = match &first {
         Ok(first) => PromptPreview::of(&plan, first).ok(),
         // how the other rows are read helps to say how this one is to be
-        Err(refusal) => {
+        Err(_) => {
             let lenient = settings.leaving_out_bad_rows();
             let rest = lenient.first_prompts(PREVIEW_BYTES, reporter.cancel);
             let of_rest = rest.and_then(|rest| PromptPreview::of(&plan, &rest));
-            Some(of_rest.unwrap_or_else(|_| PromptPreview::default().with_refusal(refusal)))
+            of_rest.ok()
         }
     };
-    (reporter.event)(Event::PromptsRead(preview.clone()));
+    (reporter.event)(Event::PromptsRead(preview));
     reporter.cancel.check()?;
     let Beginning { loaded, is_whole } = first?;
-    let estimated = estimate::run(&plan, Samples::from(&loaded.samples));
-    if let (Err(refusal), Some(preview)) = (&estimated, preview) {
-        (reporter.event)(Event::PromptsRead(Some(preview.with_refusal(refusal))));
-    }
-    let line = match estimated? {
+    let line = match estimate::run(&plan, Samples::from(&loaded.samples))? {
         Estimated::Missing(id) => format!("{id} will be fetched from the hub"),
-        Estimated::Known(estimate) => estimate.peak_line(),
+        Estimated::Known(estimate) => estimate.needs_line(),
     };
     Ok(match is_whole {
         true => line,
-        false => format!("{line} (of the first {} prompts)", loaded.samples.len()),
+        false => format!("{line}, by the first {} prompts", loaded.samples.len()),
     })
 }

@@ -8,10 +8,10 @@ use kvlens_sessions::{Session, Stage};
 
 use super::event::Event;
 use super::samples::Samples;
-use crate::gui::data::Progress;
+use crate::gui::data::{Progress, Severity};
 use crate::gui::questions::Answer;
 use crate::jobs::estimate::Estimate;
-use crate::jobs::failure::is_cancelled;
+use crate::jobs::failure::{is_cancelled, is_unreadable};
 use crate::jobs::left_out::LeftOut;
 use crate::jobs::{Cancel, Watch};
 use crate::measurement::StageProgress;
@@ -50,11 +50,29 @@ impl Reporter<'_> {
         if is_cancelled(&error) || left_out.count() + 1 == session.sample_count() {
             return Err(error);
         }
+        if is_unreadable(&error) {
+            self.tell_unreadable((session, index), &error, None);
+        }
         // the views say it, too, each time that they are made anew
         if let Some(said) = left_out.add(session, index, &format!("{error:#}")) {
             (self.event)(Event::Note(said));
         }
         Ok(())
+    }
+
+    /// Lets the list of samples mark one whose file is missing or damaged.
+    pub fn tell_unreadable(
+        &self,
+        (session, index): (&Session, usize),
+        error: &anyhow::Error,
+        severity: Option<Severity>,
+    ) {
+        (self.event)(Event::SampleUnreadable {
+            path: session.path().to_owned(),
+            index,
+            reason: format!("{error:#}"),
+            severity,
+        });
     }
 
     /// For work that goes head by head: tells how far it is, and stops it when that was asked for.
@@ -212,7 +230,7 @@ impl Watch for Meter<'_> {
     }
 
     fn accepted(&mut self, estimate: &Estimate) {
-        (self.reporter.event)(Event::Note(estimate.peak_line()));
+        (self.reporter.event)(Event::Note(estimate.needs_line()));
     }
 }
 

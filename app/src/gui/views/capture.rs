@@ -8,11 +8,13 @@ use egui::{
 use kvlens_sessions::estimate::readable_bytes;
 
 use super::View;
-use super::prompt_picker::picker_ui;
+use super::prompt_picker::{data_ui, picker_ui};
 use super::running::resume_ui;
+use crate::gui::capture_refusal::CapturePart;
 use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{CaptureCommand, Commands, JobCommand};
 use crate::gui::data::{Job, Progress};
+use crate::gui::widgets::name_list::{Named, name_list};
 use crate::gui::widgets::path_field::path_field;
 use crate::gui::widgets::segmented::segmented;
 use crate::gui::window_options::{Label, WindowOption, options_of, word};
@@ -32,12 +34,15 @@ pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .show_separator_line(false)
         .resizable(false)
         .show(ui, |ui| run_ui(ui, view, commands));
+    // the bar stands beside what is scrolled, not over the buttons at its right
+    let scroll = &mut ui.spacing_mut().scroll;
+    scroll.floating_allocated_width = scroll.bar_width;
     ScrollArea::vertical()
         .id_salt("capture")
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.add_enabled_ui(view.data.capture_job().is_none(), |ui| {
-                model_ui(ui, &mut edited, &view.settings.recent_models, commands);
+                model_ui(ui, view, &mut edited, commands);
                 prompts_ui(ui, view, &mut edited, commands);
                 windows_ui(ui, &mut edited, view.theme.error);
                 decode_ui(ui, &mut edited);
@@ -89,18 +94,24 @@ fn path_ui(ui: &mut Ui, path: &mut String, hint: &str, name: egui::Id) -> bool {
     ui.allocate_ui_with_layout(size, row, |ui| {
         let browse = ui.button("Browse…").clicked();
         let width = ui.available_width();
-        path_field(ui, hint, path, hint, width).labelled_by(name);
+        let field = path_field(ui, hint, path, hint, width).labelled_by(name);
+        // a long one is cut in its field
+        if !path.is_empty() {
+            field.on_hover_text(path.as_str());
+        }
         browse
     })
     .inner
 }
 
-fn model_ui(
-    ui: &mut Ui,
-    edited: &mut CaptureSettings,
-    recent_models: &[String],
-    commands: &mut Commands,
-) {
+/// Why the capture cannot run as it stands, beside the part of the panel that it is about.
+fn refusal_ui(ui: &mut Ui, view: &View<'_>, about: CapturePart) {
+    if let Some(sentence) = view.data.capture_refusal(about) {
+        ui.label(RichText::new(sentence).color(view.theme.error));
+    }
+}
+
+fn model_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, commands: &mut Commands) {
     let title = section(ui, "Model").on_hover_text(
         "demo, the folder of a checkpoint, or a hub id such as org/name, which is fetched if it is not here",
     );
@@ -112,6 +123,8 @@ fn model_ui(
     ) {
         commands.send(CaptureCommand::AskForModel);
     }
+    refusal_ui(ui, view, CapturePart::Model);
+    let recent_models = &view.settings.recent_models;
     if !recent_models.is_empty() {
         ui.menu_button("Recent models", |ui| {
             for model in recent_models {
@@ -178,7 +191,7 @@ fn prompts_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, comman
             ui.weak("Questions at the end and at the start of prompts with facts to retrieve");
         }
         PromptSource::File => {
-            data_ui(ui, &mut edited.data, title.id, commands);
+            data_ui(ui, edited, title.id, commands);
             picker_ui(ui, view, edited);
         }
         PromptSource::Text => {
@@ -198,6 +211,7 @@ fn prompts_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, comman
             .labelled_by(name.id);
         }
     }
+    refusal_ui(ui, view, CapturePart::Prompts);
     ui.checkbox(&mut edited.chat, "Apply the chat template");
     let prompts = view.data.capture_prompts.as_ref();
     if !edited.chat && prompts.is_some_and(|prompts| prompts.has_chat_template) {
@@ -215,26 +229,6 @@ fn prompts_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, comman
         )
         .labelled_by(name.id)
         .on_hover_text("What the template is told besides: NAME=VALUE, with spaces between");
-    }
-}
-
-/// Files and tasks, one a line, and the button that asks for one more.
-fn data_ui(ui: &mut Ui, data: &mut String, name: egui::Id, commands: &mut Commands) {
-    let rows = data.lines().count().max(1);
-    ui.add(
-        TextEdit::multiline(data)
-            .hint_text("prompts.jsonl or task:options")
-            .desired_rows(rows)
-            .desired_width(f32::INFINITY),
-    )
-    .labelled_by(name)
-    .on_hover_text("Several files or tasks stand one a line; all are captured into one session");
-    if ui
-        .button("Browse…")
-        .on_hover_text("Add a file of prompts")
-        .clicked()
-    {
-        commands.send(CaptureCommand::AskForPrompts);
     }
 }
 
@@ -281,12 +275,18 @@ fn windows_ui(ui: &mut Ui, edited: &mut CaptureSettings, error: egui::Color32) {
         edited.windows.remove(index);
     }
     ui.menu_button("Add window", |ui| {
-        for kind in kvlens_sessions::windows::registered() {
-            let text = format!("{}   {}", kind.name, kind.summary);
-            if ui.button(text).on_hover_text(kind.syntax).clicked() {
-                edited.windows.push(kind.example.to_owned());
-                ui.close();
-            }
+        let kinds = kvlens_sessions::windows::registered();
+        let names: Vec<Named<'_>> = kinds
+            .iter()
+            .map(|kind| Named {
+                name: kind.name,
+                summary: kind.summary,
+                help: kind.syntax.to_owned(),
+            })
+            .collect();
+        if let Some(kind) = name_list(ui, &names).and_then(|number| kinds.get(number)) {
+            edited.windows.push(kind.example.to_owned());
+            ui.close();
         }
     });
 }
@@ -394,12 +394,7 @@ fn out_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
 }
 
 fn run_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
-    match &view.data.capture_error {
-        Some(error) => {
-            ui.label(RichText::new(error).color(view.theme.error));
-        }
-        None => memory_ui(ui, view.data.capture_memory.as_deref().unwrap_or_default()),
-    }
+    needs_ui(ui, view);
     match view.data.capture_job() {
         Some(job) => running_ui(ui, job, commands),
         None => {
@@ -414,21 +409,33 @@ fn run_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     ui.add_space(4.0);
 }
 
-/// What the capture would take, in two rows, so that the button below stays where it is when the text comes.
-fn memory_ui(ui: &mut Ui, memory: &str) {
+/// What the capture would take, or why it cannot run where no other part of the panel says it, in two rows, so that the
+/// button below stays where it is when the text comes.
+fn needs_ui(ui: &mut Ui, view: &View<'_>) {
+    let weak = ui.visuals().weak_text_color();
+    let refusal = view.data.capture_refusal(CapturePart::Whole);
+    let (text, color) = match (&view.data.capture_error, &view.data.capture_estimate) {
+        (Some(error), _) if !is_told(view, error) => (error.as_str(), view.theme.error),
+        (_, Some(Ok(needs))) => (needs.as_str(), weak),
+        _ => (refusal.unwrap_or_default(), view.theme.error),
+    };
     let font = TextStyle::Body.resolve(ui.style());
-    let mut text = LayoutJob::simple(
-        memory.to_owned(),
-        font.clone(),
-        ui.visuals().weak_text_color(),
-        ui.available_width(),
-    );
-    text.wrap.max_rows = 2;
+    let mut job = LayoutJob::simple(text.to_owned(), font.clone(), color, ui.available_width());
+    job.wrap.max_rows = 2;
     let height = 2.0 * ui.fonts_mut(|fonts| fonts.row_height(&font));
     ui.scope(|ui| {
         ui.set_min_height(height);
-        ui.label(text).on_hover_text(memory);
+        ui.label(job).on_hover_text(text);
     });
+}
+
+/// Whether this sentence stands beside the part of the panel that it is about.
+fn is_told(view: &View<'_>, sentence: &str) -> bool {
+    let parts = [CapturePart::Model, CapturePart::Prompts];
+    let mut told = parts
+        .iter()
+        .filter_map(|part| view.data.capture_refusal(*part));
+    told.any(|told| sentence.contains(told))
 }
 
 fn running_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {

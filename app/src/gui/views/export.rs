@@ -1,27 +1,20 @@
 //! The export dialog: a figure of the session, its numbers, and the command that makes both again.
 
-use std::sync::Arc;
+use egui::{Align2, ComboBox, DragValue, Grid, RichText, Ui, Window};
 
-use egui::{
-    Align2, ColorImage, ComboBox, DragValue, Grid, Id, RichText, TextureHandle, TextureOptions, Ui,
-    Vec2, Window, vec2,
-};
+mod preview;
 
 use super::View;
 use crate::gui::command::{Commands, ExportCommand};
-use crate::gui::data::{OpenedSession, Preview};
+use crate::gui::data::OpenedSession;
 use crate::gui::export::{ExportFormat, ExportSettings, FigureOf, block_of};
 use crate::gui::heads_text::heads_text;
 use crate::gui::in_force::in_force;
-use crate::gui::lanes::JobKey;
 use crate::gui::state::Choices;
 use crate::gui::widgets::command_line::command_line_ui;
 use crate::gui::widgets::path_field::path_field;
 use crate::gui::widgets::segmented::segmented;
-use crate::jobs::figure::{FigureRequest, KindChoice, WidthChoice, command_line};
-
-/// Room for the preview.
-const PREVIEW_SIZE: Vec2 = vec2(440.0, 240.0);
+use crate::jobs::figure::{KindChoice, WidthChoice, command_line};
 
 /// Draws the dialog.
 pub fn export_ui(ui: &Ui, view: &View<'_>, commands: &mut Commands) {
@@ -144,10 +137,18 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
         ),
     };
     ui.add(egui::Label::new(RichText::new(drawn).weak()).wrap());
-    ui.weak(format!(
-        "With the visible windows, the budget and the metric of the views; {}",
+    let windows = match view.settings.export.is_of_one_window(choices) {
+        true => format!(
+            "With the window of its view, {}",
+            view.derived.window.as_deref().unwrap_or("the first")
+        ),
+        false => "With the visible windows".to_owned(),
+    };
+    let text = format!(
+        "{windows}, the budget and the metric of the views; {}",
         in_force(&choices.measure)
-    ));
+    );
+    ui.add(egui::Label::new(RichText::new(text).weak()).wrap());
     let all = session.info.layers * session.info.query_heads;
     let heads = match choices.heads.len() {
         0 => format!("All {all} query heads"),
@@ -162,53 +163,6 @@ fn scope_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession) {
     if let Some(text) = heads_warning(kind, choices) {
         ui.label(RichText::new(text).color(view.theme.warning));
     }
-}
-
-/// The figure as it would be written, once it was asked for.
-fn preview_ui(ui: &mut Ui, view: &View<'_>, request: &FigureRequest, commands: &mut Commands) {
-    // whatever file it is written to, it is the same figure
-    let is_of = |preview: &&Preview| {
-        let out = request.out.clone();
-        FigureRequest {
-            out,
-            ..preview.of.clone()
-        } == *request
-    };
-    let Some(preview) = view.data.preview.as_ref().filter(is_of) else {
-        let text = match view.data.job(&JobKey::Preview) {
-            Some(_) => "Drawing…",
-            None => "Preview",
-        };
-        let button = ui
-            .button(text)
-            .on_hover_text("Draw the figure here, without writing it");
-        if button.clicked() {
-            commands.send(ExportCommand::Preview(Box::new(request.clone())));
-        }
-        return;
-    };
-    let id = Id::unique("picture of the preview");
-    let known: Option<(Arc<ColorImage>, TextureHandle)> = ui.data(|data| data.get_temp(id));
-    let known = known.filter(|(picture, _)| Arc::ptr_eq(picture, &preview.picture));
-    let texture = known.map_or_else(
-        || {
-            let picture = Arc::clone(&preview.picture);
-            let texture = ui.ctx().load_texture(
-                "kvlens-preview",
-                Arc::clone(&picture),
-                TextureOptions::LINEAR,
-            );
-            ui.data_mut(|data| data.insert_temp(id, (picture, texture.clone())));
-            texture
-        },
-        |(_, texture)| texture,
-    );
-    let size = texture.size_vec2();
-    let scale = (PREVIEW_SIZE / size).min_elem().min(1.0);
-    let image = ui.image((texture.id(), size * scale));
-    image.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Image, true, "Preview of the figure")
-    });
 }
 
 /// What the figure cannot take of the selected heads.
@@ -255,7 +209,7 @@ fn command_ui(
     let line = command_line(&request.words());
     // what was evicted in the window lies in no session
     if request.kind.is_of_sessions() {
-        preview_ui(ui, view, &request, commands);
+        preview::preview_ui(ui, view, &request, commands);
     }
     ui.separator();
     command_line_ui(ui, &line);

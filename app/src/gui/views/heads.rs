@@ -134,8 +134,22 @@ fn told(table: &HeadTable) -> Vec<HeadNumber> {
     HeadNumber::all().filter(|it| table.says(*it)).collect()
 }
 
+/// The order in force: where no head has the number that was chosen, such as without needed tokens, the metric on show
+/// stands in for it.
+fn sort_in_force(view: &View<'_>, table: &HeadTable) -> HeadSort {
+    let choices = &view.settings.choices;
+    let sort = choices.head_sort;
+    match table.says(sort.by) {
+        true => sort,
+        false => HeadSort {
+            by: HeadNumber::Metric(choices.metric),
+            ..sort
+        },
+    }
+}
+
 fn sorted(view: &View<'_>, table: &HeadTable) -> Vec<HeadAddress> {
-    let HeadSort { by, highest_first } = view.settings.choices.head_sort;
+    let HeadSort { by, highest_first } = sort_in_force(view, table);
     let mut heads = table.heads();
     table.sort(&mut heads, by, highest_first);
     heads
@@ -151,22 +165,32 @@ const COLUMN_GAP: f32 = 4.0;
 
 fn table_ui(ui: &mut Ui, view: &View<'_>, table: &HeadTable, commands: &mut Commands) {
     let (told, heads) = (told(table), sorted(view, table));
+    let sort = sort_in_force(view, table);
     let chosen = &view.settings.choices.heads;
     let left = ui.available_width() - HEAD_WIDTH;
     let width = left / told.len().max(1) as f32 - COLUMN_GAP;
     let width = width.clamp(*NUMBER_WIDTHS.start(), *NUMBER_WIDTHS.end());
+    // a title is whole, with the mark of the column that the list is sorted by
+    let padding = 2.0 * ui.spacing().button_padding.x;
+    let widths: Vec<f32> = told
+        .iter()
+        .map(|by| width.max(text_width(ui, &title(*by, sort)) + padding))
+        .collect();
     egui::ScrollArea::horizontal()
         .id_salt("list of heads")
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.x = COLUMN_GAP;
-            TableBuilder::new(ui)
+            let mut builder = TableBuilder::new(ui)
                 .id_salt("heads")
                 .min_scrolled_height(0.0)
                 .striped(true)
                 .sense(egui::Sense::click())
                 .cell_layout(egui::Layout::left_to_right(egui::Align::Center))
-                .column(Column::exact(HEAD_WIDTH))
-                .columns(Column::exact(width).clip(true), told.len())
+                .column(Column::exact(HEAD_WIDTH));
+            for width in widths {
+                builder = builder.column(Column::exact(width).clip(true));
+            }
+            builder
                 .header(ROW_HEIGHT, |mut header| {
                     header.col(|ui| {
                         ui.strong("head").on_hover_text("Layer.head");
@@ -174,7 +198,7 @@ fn table_ui(ui: &mut Ui, view: &View<'_>, table: &HeadTable, commands: &mut Comm
                     for by in &told {
                         header.col(|ui| {
                             ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
-                            sort_ui(ui, view, *by, commands);
+                            sort_ui(ui, view, (*by, sort), commands);
                         });
                     }
                 })
@@ -190,17 +214,26 @@ fn table_ui(ui: &mut Ui, view: &View<'_>, table: &HeadTable, commands: &mut Comm
         });
 }
 
-/// A column's name; a click sorts by it, and once more the other way round.
-fn sort_ui(ui: &mut Ui, view: &View<'_>, by: HeadNumber, commands: &mut Commands) {
-    let sort = view.settings.choices.head_sort;
-    let is_sorted = sort.by == by;
-    let mark = match (is_sorted, sort.highest_first) {
+/// A column's name with the mark of the one that the list is sorted by.
+fn title(by: HeadNumber, sort: HeadSort) -> String {
+    let mark = match (sort.by == by, sort.highest_first) {
         (false, _) => "",
         (true, true) => " ⬇",
         (true, false) => " ⬆",
     };
-    let text = format!("{}{mark}", short(by));
-    let mut help = format!("{}. Click to sort", explain(by));
+    format!("{}{mark}", by.short())
+}
+
+/// A column's name; a click sorts by it, and once more the other way round.
+fn sort_ui(
+    ui: &mut Ui,
+    view: &View<'_>,
+    (by, sort): (HeadNumber, HeadSort),
+    commands: &mut Commands,
+) {
+    let is_sorted = sort.by == by;
+    let text = title(by, sort);
+    let mut help = format!("{}: {}. Click to sort", by.label(), explain(by));
     if by == HeadNumber::Metric(Metric::HitRate)
         && let Some((_, shown)) = view.shown()
     {
@@ -211,7 +244,7 @@ fn sort_ui(ui: &mut Ui, view: &View<'_>, by: HeadNumber, commands: &mut Commands
     }
     let button = ui.selectable_label(is_sorted, text).on_hover_text(help);
     let name = format!("Sort heads by {}", by.label());
-    button.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+    button.widget_info(|| WidgetInfo::selected(Role::Button, true, is_sorted, &name));
     if button.clicked() {
         commands.send(LookCommand::SetHeadSort(HeadSort {
             by,
@@ -227,14 +260,6 @@ fn explain(number: HeadNumber) -> &'static str {
         }
         HeadNumber::Metric(metric) => super::recall::explain(metric),
         HeadNumber::Profile(number) => super::profile::explain(number),
-    }
-}
-
-fn short(number: HeadNumber) -> &'static str {
-    match number {
-        HeadNumber::NeededAttention => "needed",
-        HeadNumber::Metric(metric) => super::inspector::short(metric),
-        HeadNumber::Profile(number) => super::profile::short(number),
     }
 }
 

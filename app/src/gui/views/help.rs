@@ -1,6 +1,6 @@
 //! Help: what a view shows and how to read it, and the glossary.
 
-use egui::{ScrollArea, Ui, Window};
+use egui::{Id, ScrollArea, TextEdit, Ui, Window};
 
 use crate::gui::command::{Commands, ProgramCommand};
 use crate::gui::glossary;
@@ -34,11 +34,19 @@ pub fn help_ui(ui: &Ui, page: HelpPage, commands: &mut Commands) {
         .default_height(420.0)
         .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
         .show(ui.ctx(), |ui| {
+            let found = match page {
+                HelpPage::Pane(_) => Vec::new(),
+                HelpPage::Glossary => search_ui(ui),
+            };
             ScrollArea::vertical()
+                .auto_shrink(false)
                 .max_height(480.0)
                 .show(ui, |ui| match page {
                     HelpPage::Pane(pane) => pane_ui(ui, pane),
-                    HelpPage::Glossary => sections_ui(ui, &glossary::terms()),
+                    HelpPage::Glossary if found.is_empty() => {
+                        ui.weak("No term has these words");
+                    }
+                    HelpPage::Glossary => sections_ui(ui, &found),
                 });
         });
     if !open {
@@ -54,6 +62,38 @@ fn page_of(page: HelpPage) -> Option<Pane> {
     }
 }
 
+/// What was typed into the field of the glossary, and the frame that drew it last.
+#[derive(Clone, Default)]
+struct Search {
+    words: String,
+    frame: u64,
+}
+
+/// A field that has the keyboard as soon as the page opens; gives the terms that have what is typed.
+fn search_ui(ui: &mut Ui) -> Vec<Section<'static>> {
+    let id = Id::unique("search in the glossary");
+    let frame = ui.ctx().cumulative_frame_nr();
+    let known: Search = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+    let is_open_already = known.frame + 1 >= frame;
+    let mut words = match is_open_already {
+        true => known.words,
+        false => String::new(),
+    };
+    let field = TextEdit::singleline(&mut words)
+        .hint_text("Search terms and texts")
+        .desired_width(f32::INFINITY);
+    let field = ui.add(field);
+    field.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search the glossary")
+    });
+    if !is_open_already {
+        field.request_focus();
+    }
+    let found = glossary::found(&words);
+    ui.data_mut(|data| data.insert_temp(id, Search { words, frame }));
+    found
+}
+
 fn pane_ui(ui: &mut Ui, pane: Pane) {
     let (_, mut page) = sections(pane.view().help());
     page.retain(|section| section.heading != TERMS);
@@ -61,9 +101,8 @@ fn pane_ui(ui: &mut Ui, pane: Pane) {
     let terms = terms_of(pane);
     if !terms.is_empty() {
         ui.separator();
-        let mut known = glossary::terms();
-        known.retain(|term| terms.contains(&term.heading));
-        sections_ui(ui, &known);
+        let known = terms.into_iter().filter_map(glossary::term);
+        sections_ui(ui, &known.collect::<Vec<_>>());
     }
 }
 
@@ -88,7 +127,6 @@ mod tests {
 
     #[test]
     fn every_view_is_explained_with_terms_that_there_are() {
-        let known: Vec<&str> = glossary::terms().iter().map(|term| term.heading).collect();
         for pane in Pane::all() {
             let (_, page) = sections(pane.view().help());
             for heading in ["What it shows", "How to read it"] {
@@ -96,7 +134,7 @@ mod tests {
                 assert!(page.any(|it| it.heading == heading), "{pane:?}: {heading}");
             }
             for name in terms_of(pane) {
-                assert!(known.contains(&name), "{pane:?}: {name}");
+                assert!(glossary::term(name).is_some(), "{pane:?}: {name}");
             }
         }
         assert_eq!(terms_of(Pane::SAMPLES), ["decode stage"]);

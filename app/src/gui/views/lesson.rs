@@ -13,6 +13,7 @@ pub fn lesson_ui(ui: &mut Ui, view: &View<'_>, place: &OpenLesson, commands: &mu
     let Some(step) = lesson.steps.get(place.step) else {
         return;
     };
+    ui.add_space(4.0);
     // the button first, so that a long title wraps beside it
     ui.with_layout(egui::Layout::right_to_left(egui::Align::TOP), |ui| {
         let close = ui.small_button("✖").on_hover_text("End the lesson");

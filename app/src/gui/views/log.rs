@@ -1,11 +1,14 @@
 //! Every message since the start; a toast goes, the log stays.
 
+use std::path::Path;
+
 use egui::{RichText, ScrollArea, Ui};
 
 use super::{PaneView, SCROLLED_SHARE, View, empty_hint};
 use crate::gui::command::{Commands, ProgramCommand};
 use crate::gui::data::Message;
 use crate::gui::layout::Pane;
+use crate::gui::widgets::together::{text_width, together};
 
 /// Lines that are drawn at most.
 const MOST_LINES: usize = 200;
@@ -90,6 +93,12 @@ fn folder_ui(ui: &mut Ui, message: &Message) {
         false => path.parent(),
     };
     let Some(folder) = folder else { return };
+    // both stay together where the row wraps
+    let width = text_width(ui, "Open folder Copy path") + 40.0;
+    together(ui, width, |ui| buttons_ui(ui, folder, path));
+}
+
+fn buttons_ui(ui: &mut Ui, folder: &Path, path: &Path) {
     let open = ui
         .small_button("Open folder")
         .on_hover_text(folder.display().to_string());

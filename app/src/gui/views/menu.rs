@@ -9,6 +9,7 @@ use super::View;
 use super::shortcuts::keys_text;
 use crate::gui::command::{Action, Command, Commands, Entry, Mark, Menu, Place, entries};
 use crate::gui::widgets::path_field::path_field;
+use crate::gui::widgets::together::text_width;
 
 /// Draws the menu bar.
 pub fn menu_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -33,7 +34,7 @@ fn contents_ui(ui: &mut Ui, view: &View<'_>, menu: Menu, commands: &mut Commands
     // stable: in a section they stay in the order of the topics
     placed.sort_by_key(|(place, _)| place.section);
     if placed.iter().any(|(_, entry)| is_typed(entry)) {
-        ui.set_min_width(280.0);
+        ui.set_min_width(320.0);
     }
     for (index, section) in placed
         .chunk_by(|(a, _), (b, _)| a.section == b.section)
@@ -46,7 +47,9 @@ fn contents_ui(ui: &mut Ui, view: &View<'_>, menu: Menu, commands: &mut Commands
     }
     if menu == Menu::Help {
         ui.separator();
-        ui.label(concat!("KVLens ", env!("CARGO_PKG_VERSION")));
+        indented(ui, |ui| {
+            ui.label(concat!("KVLens ", env!("CARGO_PKG_VERSION")));
+        });
     }
 }
 
@@ -113,6 +116,17 @@ pub fn entry_ui(ui: &mut Ui, entry: &Entry, commands: &mut Commands) {
     }
 }
 
+/// The longest words before a field.
+const LONGEST_TYPED: &str = "Open path beside";
+
+/// What is no button begins where the words of buttons do.
+fn indented(ui: &mut Ui, row: impl FnOnce(&mut Ui)) {
+    ui.horizontal(|ui| {
+        ui.add_space(ui.spacing().button_padding.x);
+        row(ui);
+    });
+}
+
 /// A field for a path with the button that uses it; machines without a file dialog need no other.
 fn typed_path_ui(
     ui: &mut Ui,
@@ -124,8 +138,15 @@ fn typed_path_ui(
     let (name, is_possible) = (&entry.text, entry.is_possible);
     let id = Id::unique(("typed path", name));
     let mut text: String = ui.data(|data| data.get_temp(id).unwrap_or_default());
-    ui.horizontal(|ui| {
-        let label = ui.label(name);
+    indented(ui, |ui| {
+        // fields and buttons stand below each other, however long the words before them
+        let size = egui::vec2(text_width(ui, LONGEST_TYPED), ui.spacing().interact_size.y);
+        let row = egui::Layout::left_to_right(egui::Align::Center);
+        let label = ui.allocate_ui_with_layout(size, row, |ui| {
+            ui.set_min_width(size.x);
+            ui.label(name)
+        });
+        let label = label.inner;
         let field = ui
             .add_enabled_ui(is_possible, |ui| {
                 path_field(ui, name, &mut text, hint, 150.0)

@@ -173,7 +173,7 @@ pub fn empty_hint(ui: &mut Ui, text: &str) {
 const NO_NEEDED_TOKENS: &str = "The data do not say which tokens the answer to this prompt needs";
 
 /// Whether the prompt on show has no needed tokens, so that there is no number of them.
-fn lacks_needed_tokens(view: &View<'_>) -> bool {
+pub fn lacks_needed_tokens(view: &View<'_>) -> bool {
     let shown = view.shown();
     shown.is_some_and(|(_, shown)| shown.sample.record.evidence_tokens.is_empty())
 }

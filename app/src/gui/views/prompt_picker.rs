@@ -1,11 +1,13 @@
 //! Which prompts of a file or a task are taken, and what they turn out to be.
 
-use egui::{CollapsingHeader, ComboBox, DragValue, Grid, TextEdit, Ui};
+use egui::{CollapsingHeader, ComboBox, DragValue, Grid, RichText, TextEdit, Ui};
 use kvlens_datasets::{BadRows, Format, PromptChoices, QuestionPlace, TooLong, builtin_tasks};
 
 use super::View;
 use super::task_options::task_options_ui;
 use crate::gui::capture_settings::CaptureSettings;
+use crate::gui::command::{CaptureCommand, Commands};
+use crate::gui::widgets::name_list::{Named, name_list};
 
 /// What may be chosen for a prompt that is too long, with the words for it.
 const TOO_LONG: [(TooLong, &str); 4] = [
@@ -15,12 +17,34 @@ const TOO_LONG: [(TooLong, &str); 4] = [
     (TooLong::CutLeft, "cut the left"),
 ];
 
+/// Files and tasks, one a line, and the buttons that add one more.
+pub(super) fn data_ui(
+    ui: &mut Ui,
+    edited: &mut CaptureSettings,
+    name: egui::Id,
+    commands: &mut Commands,
+) {
+    let rows = edited.data.lines().count().max(1);
+    ui.add(
+        TextEdit::multiline(&mut edited.data)
+            .hint_text("prompts.jsonl or task:options")
+            .desired_rows(rows)
+            .desired_width(f32::INFINITY),
+    )
+    .labelled_by(name)
+    .on_hover_text("Several files or tasks stand one a line; all are captured into one session");
+    ui.horizontal_wrapped(|ui| {
+        let browse = ui.button("Browse…").on_hover_text("Add a file of prompts");
+        if browse.clicked() {
+            commands.send(CaptureCommand::AskForPrompts);
+        }
+        tasks_ui(ui, edited);
+        formats_ui(ui, &mut edited.data);
+    });
+}
+
 /// Draws what stands below the field of a file or task.
 pub(super) fn picker_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings) {
-    ui.horizontal(|ui| {
-        tasks_ui(ui, edited);
-        layouts_ui(ui, &mut edited.data);
-    });
     task_options_ui(ui, &mut edited.data);
     CollapsingHeader::new("Which of them")
         .id_salt("which prompts")
@@ -30,42 +54,68 @@ pub(super) fn picker_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettin
 
 fn tasks_ui(ui: &mut Ui, edited: &mut CaptureSettings) {
     ui.menu_button("Tasks", |ui| {
-        egui::ScrollArea::vertical().show(ui, |ui| {
-            for task in builtin_tasks() {
-                let text = format!("{}   {}", task.name, task.summary);
-                let options = task.options.join("\n");
-                if ui.button(text).on_hover_text(options).clicked() {
-                    edited.add_data(task.name);
-                    ui.close();
-                }
-            }
-        });
+        let tasks = builtin_tasks();
+        let names: Vec<Named<'_>> = tasks
+            .iter()
+            .map(|task| Named {
+                name: task.name,
+                summary: task.summary,
+                help: task.options.join("\n"),
+            })
+            .collect();
+        if let Some(task) = name_list(ui, &names).and_then(|number| tasks.get(number)) {
+            edited.add_data(task.name);
+            ui.close();
+        }
     })
     .response
     .on_hover_text("Tasks that are generated; options follow a colon, such as niah:length=1k..8k/4,depth=0..1/5");
 }
 
-fn layouts_ui(ui: &mut Ui, data: &mut String) {
-    ui.menu_button("Layout", |ui| {
-        for format in Format::ALL {
-            if ui.button(format.name()).clicked() {
-                // the last line is the one that was typed or chosen last
-                let (before, last) = data.rsplit_once('\n').unwrap_or(("", data.as_str()));
-                let path = last
-                    .split_once(':')
-                    .filter(|(name, _)| Format::from_name(name).is_some());
-                let path = path.map_or(last, |(_, path)| path);
-                let line = format!("{format}:{path}");
-                *data = match before {
-                    "" => line,
-                    before => format!("{before}\n{line}"),
-                };
-                ui.close();
-            }
+fn formats_ui(ui: &mut Ui, data: &mut String) {
+    ui.menu_button("Read as", |ui| {
+        let names = Format::ALL.map(|format| Named {
+            name: format.name(),
+            summary: summary(format),
+            help: format!("{}:FILE or {}:FOLDER", format.name(), format.name()),
+        });
+        let chosen = name_list(ui, &names).and_then(|number| Format::ALL.get(number));
+        if let Some(format) = chosen {
+            read_last_as(*format, data);
+            ui.close();
         }
     })
     .response
-    .on_hover_text("Read the file or folder as this benchmark's, whatever it looks like");
+    .on_hover_text("Take the file or folder for this benchmark's, whatever its fields look like");
+}
+
+/// What a file of this format is.
+fn summary(format: Format) -> &'static str {
+    match format {
+        Format::KvLens => "samples that this program wrote",
+        Format::LongBenchV2 => "LongBench v2: questions with four choices",
+        Format::LongBench => "LongBench and LongBench-E: long documents with a question",
+        Format::InfiniteBench => "InfiniteBench: documents of 100,000 tokens and more",
+        Format::BabiLong => "BABILong: facts between the sentences of books",
+        Format::LooGle => "LooGLE: long documents, short and long dependencies",
+        Format::LEval => "L-Eval: long documents with several instructions",
+        Format::Ruler => "RULER: needles, tracing, counting, as its scripts prepare them",
+        Format::Plain => "any other rows, by the names of their fields",
+    }
+}
+
+/// Names the format before the path of the last line, which is the one that was typed or chosen last.
+fn read_last_as(format: Format, data: &mut String) {
+    let (before, last) = data.rsplit_once('\n').unwrap_or(("", data.as_str()));
+    let path = last
+        .split_once(':')
+        .filter(|(name, _)| Format::from_name(name).is_some());
+    let path = path.map_or(last, |(_, path)| path);
+    let line = format!("{format}:{path}");
+    *data = match before {
+        "" => line,
+        before => format!("{before}\n{line}"),
+    };
 }
 
 fn choices_ui(ui: &mut Ui, choices: &mut PromptChoices) {
@@ -166,6 +216,9 @@ fn too_long_ui(ui: &mut Ui, too_long: &mut TooLong) {
         .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Too long"));
 }
 
+/// How lines begin that say which fields of a file were read as what.
+const FIELDS: [&str; 2] = ["read: ", "prompts: "];
+
 /// What was read: by task, in tokens, and which fields as what.
 fn preview_ui(ui: &mut Ui, view: &View<'_>) {
     let Some(preview) = &view.data.capture_prompts else {
@@ -177,12 +230,39 @@ fn preview_ui(ui: &mut Ui, view: &View<'_>) {
     if preview.has_more {
         ui.weak("These are the first; the capture reads them all.");
     }
-    for line in &preview.report {
-        ui.weak(line.trim());
+    for line in preview.report.iter().map(|line| line.trim()) {
+        let text = RichText::new(line).weak();
+        // which fields are what is long, and seldom asked for
+        match FIELDS.iter().any(|fields| line.starts_with(fields)) {
+            true => ui
+                .add(egui::Label::new(text).truncate())
+                .on_hover_text(line),
+            false => ui.label(text),
+        };
     }
     if !preview.first.is_empty() {
         CollapsingHeader::new("The first prompt")
             .id_salt("first prompt")
             .show(ui, |ui| ui.label(&preview.first));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_the_last_line_is_read_as_what_was_chosen() {
+        let read = |data: &str| {
+            let mut data = data.to_owned();
+            read_last_as(Format::LongBench, &mut data);
+            data
+        };
+        assert_eq!(read("mine.jsonl"), "longbench:mine.jsonl");
+        assert_eq!(read("plain:mine.jsonl"), "longbench:mine.jsonl");
+        assert_eq!(
+            read("niah:length=1k\na.json"),
+            "niah:length=1k\nlongbench:a.json"
+        );
     }
 }

@@ -20,7 +20,7 @@ pub fn recipes_ui(ui: &Ui, view: &View<'_>, sessions_folder: &Path, commands: &m
         .open(&mut open)
         .collapsible(false)
         .resizable(false)
-        .default_width(520.0)
+        .default_width(640.0)
         .anchor(Align2::CENTER_CENTER, egui::Vec2::ZERO)
         .show(ui.ctx(), |ui| {
             let mut settings = view.settings.recipe.clone();
@@ -47,10 +47,22 @@ fn choices_ui(ui: &mut Ui, view: &View<'_>, sessions_folder: &Path, settings: &m
         )
         .wrap(),
     );
-    for (name, summary) in recipes() {
-        ui.radio_value(&mut settings.name, name.to_owned(), name)
-            .on_hover_text(summary.unwrap_or_default());
-    }
+    Grid::new("recipes of papers")
+        .num_columns(2)
+        .spacing([16.0, 4.0])
+        .show(ui, |ui| {
+            for (name, summary) in recipes() {
+                ui.radio_value(&mut settings.name, name.to_owned(), name);
+                match summary {
+                    Ok(summary) => ui.weak(summary),
+                    Err(error) => {
+                        ui.label(RichText::new(format!("{error:#}")).color(view.theme.error))
+                    }
+                };
+                ui.end_row();
+            }
+        });
+    ui.add_space(4.0);
     Grid::new("recipe")
         .num_columns(2)
         .spacing([12.0, 6.0])

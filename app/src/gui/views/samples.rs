@@ -1,11 +1,11 @@
 //! The session's samples; a click shows one.
 
-use egui::{RichText, Ui};
+use egui::{Color32, RichText, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
 
 use super::{PaneView, ReadNumbers, SCROLLED_SHARE, View, empty_hint};
 use crate::gui::command::{Commands, SessionCommand};
-use crate::gui::data::SampleRow;
+use crate::gui::data::{OpenedSession, SampleRow};
 use crate::gui::layout::Pane;
 use crate::gui::numbers::Table;
 
@@ -54,7 +54,13 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         empty_hint(ui, "No sample of this session is finished");
     }
     let shown = session.shown.as_ref().map(|shown| shown.index);
-    TableBuilder::new(ui)
+    let lines = lines(&info.samples);
+    let comes_to = line_to_come_to(ui, session, &lines);
+    let mut table = TableBuilder::new(ui);
+    if let Some(line) = comes_to {
+        table = table.scroll_to_row(line, None).animate_scrolling(false);
+    }
+    table
         .id_salt("samples")
         .min_scrolled_height(0.0)
         .striped(true)
@@ -85,7 +91,6 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             }
         })
         .body(|body| {
-            let lines = lines(&info.samples);
             let common = common_start(&info.samples);
             body.rows(ROW_HEIGHT, lines.len(), |mut row| {
                 let index = match lines.get(row.index()) {
@@ -100,8 +105,12 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
                     return;
                 };
                 row.set_selected(shown == Some(index));
-                sample_row(&mut row, sample, common);
-                if row.response().clicked() {
+                sample_row(&mut row, sample, common, view.theme.error);
+                let mut response = row.response();
+                if let Some(reason) = &sample.unreadable {
+                    response = response.on_hover_text(format!("{}: {reason}", sample.id));
+                }
+                if response.clicked() {
                     commands.send(SessionCommand::SelectSample(index));
                 }
             });
@@ -109,6 +118,19 @@ fn samples_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     for (id, reason) in &info.failed {
         ui.label(RichText::new(format!("{id}: {reason}")).color(view.theme.error));
     }
+}
+
+/// The line of the sample on show, where it was chosen since the last frame, in whatever way, or stands elsewhere now:
+/// the list comes to it once, and may then be scrolled away.
+fn line_to_come_to(ui: &Ui, session: &OpenedSession, lines: &[Line<'_>]) -> Option<usize> {
+    let shown = session.shown.as_ref()?.index;
+    let mut numbered = lines.iter();
+    let line = numbered.position(|line| *line == Line::Sample(shown))?;
+    let id = egui::Id::unique("chosen sample");
+    let now = (session.opened, shown, line);
+    let before = ui.data(|data| data.get_temp(id));
+    ui.data_mut(|data| data.insert_temp(id, now));
+    (before != Some(now)).then_some(line)
 }
 
 /// A line of the table.
@@ -120,12 +142,19 @@ enum Line<'a> {
     Sample(usize),
 }
 
+/// Heading of those whose task is not known, because their files cannot be read.
+const UNREADABLE: &str = "cannot be read";
+
 /// The samples by task, in the order in which tasks first come, each under its heading; without headings while some are
 /// not known.
 fn lines(samples: &[SampleRow]) -> Vec<Line<'_>> {
     let tasks: Option<Vec<&str>> = samples
         .iter()
-        .map(|sample| Some(sample.details.as_ref()?.task.as_str()))
+        .map(|sample| match (&sample.details, &sample.unreadable) {
+            (Some(details), _) => Some(details.task.as_str()),
+            (None, Some(_)) => Some(UNREADABLE),
+            (None, None) => None,
+        })
         .collect();
     let tasks = tasks.unwrap_or_default();
     let mut distinct: Vec<&str> = Vec::new();
@@ -172,13 +201,19 @@ fn common_start(samples: &[SampleRow]) -> usize {
     }
 }
 
-fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow, common: usize) {
+fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow, common: usize, error: Color32) {
     let details = sample.details.as_ref();
     row.col(|ui| {
+        if sample.unreadable.is_some() {
+            let mark = RichText::new("✖").color(error);
+            let mark = ui.add(egui::Label::new(mark).selectable(false));
+            let name = format!("{} cannot be read", sample.id);
+            mark.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &name));
+        }
         // The row takes the clicks; a label that could be selected would swallow them.
         let name = shortened(ui, &sample.id, common);
         let label = ui.add(egui::Label::new(&name).selectable(false).extend());
-        if name != sample.id {
+        if name != sample.id && sample.unreadable.is_none() {
             label.on_hover_text(&sample.id);
         }
     });
@@ -187,10 +222,15 @@ fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow, common: usize) {
             ui.add(egui::Label::new(text).selectable(false).extend());
         });
     };
-    text(details.map_or("…".to_owned(), |details| details.question_place.clone()));
+    text(match details {
+        None if sample.unreadable.is_some() => "–".to_owned(),
+        None => "…".to_owned(),
+        Some(details) => details.question_place.clone(),
+    });
     text(sample.prompt_tokens.to_string());
     text(sample.decode_tokens.to_string());
     text(match details {
+        None if sample.unreadable.is_some() => "–".to_owned(),
         None => "…".to_owned(),
         Some(details) => details
             .score
@@ -269,6 +309,7 @@ mod tests {
                 question_place: String::new(),
                 score: None,
             }),
+            unreadable: None,
         }
     }
 
@@ -298,7 +339,11 @@ mod tests {
             ]
         );
         assert_eq!(lines(&rows[..1]), [Line::Task("qa", 1), Line::Sample(0)]);
-        let unknown = [row(Some("qa")), row(None)];
+        let mut unknown = [row(None), row(Some("qa"))];
         assert_eq!(lines(&unknown), [Line::Sample(0), Line::Sample(1)]);
+        unknown[0].unreadable = Some("damaged".to_owned());
+        let headings = [Line::Task(UNREADABLE, 1), Line::Task("qa", 1)];
+        let found = lines(&unknown);
+        assert!(headings.iter().all(|it| found.contains(it)), "{found:?}");
     }
 }

@@ -150,6 +150,13 @@ pub fn cached_rows(
     rows
 }
 
+/// How many tokens behind this one have no text of their own: a letter of several tokens is shown with the first.
+#[must_use]
+pub fn hidden_behind(shown: &Shown, token: usize) -> usize {
+    let texts = shown.sample.record.token_texts.iter().skip(token + 1);
+    texts.take_while(|text| text.is_empty()).count()
+}
+
 /// Stands for a line break, so that its heat can be seen.
 const LINE_BREAK: char = '↵';
 

@@ -8,7 +8,9 @@ mod text;
 use egui::{RichText, Ui};
 
 use super::head_map::window_ui;
-use super::{NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui};
+use super::{
+    NearestFigure, Need, PaneView, ReadNumbers, View, empty_hint, in_force_ui, lacks_needed_tokens,
+};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
@@ -54,6 +56,13 @@ impl PaneView for TokensView {
     fn figure(&self) -> Option<NearestFigure> {
         Some(|_| ShownFigure::of_sample(KindChoice::Tokens))
     }
+}
+
+/// The token where one reads: a third below the upper edge, where one that is asked for is brought to.
+#[must_use]
+pub fn place_of_reading(context: &egui::Context) -> Option<usize> {
+    let (first, last): (usize, usize) = context.data(|data| data.get_temp(strip::sight_id()))?;
+    Some(first + last.saturating_sub(first) / 3)
 }
 
 /// Names of two of the marks.
@@ -144,8 +153,13 @@ fn legend_ui(ui: &mut Ui, view: &View<'_>) {
         key_ui(ui, view);
         let kept = format!("kept by {window}");
         let gap = ui.spacing().item_spacing.x;
-        let marks = [kept.as_str(), MISSED, NEEDED].map(|text| text_width(ui, text) + gap);
-        together(ui, marks.iter().sum(), |ui| marks_ui(ui, view, &kept));
+        let mut marks = vec![kept.as_str(), MISSED];
+        if !lacks_needed_tokens(view) {
+            marks.push(NEEDED);
+        }
+        let widths = marks.iter().map(|text| text_width(ui, text) + gap);
+        let width = widths.sum();
+        together(ui, width, |ui| marks_ui(ui, view, &kept));
     });
 }
 
@@ -172,13 +186,15 @@ fn marks_ui(ui: &mut Ui, view: &View<'_>, kept: &str) {
             "Would stay by the oracle's scores under the same rule, but not by those of {window}"
         ),
     );
-    entry_ui(
-        ui,
-        view.theme,
-        NEEDED,
-        marks::Mark::Evidence,
-        "Holds what the answer needs",
-    );
+    if !lacks_needed_tokens(view) {
+        entry_ui(
+            ui,
+            view.theme,
+            NEEDED,
+            marks::Mark::Evidence,
+            "Holds what the answer needs",
+        );
+    }
 }
 
 /// What the colours behind the tokens mean, from one end to the other.

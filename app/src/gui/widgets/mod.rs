@@ -6,6 +6,8 @@ pub mod copy_button;
 pub mod line_plot;
 pub mod markdown;
 pub mod matrix;
+pub mod name_list;
+pub mod number_table;
 pub mod path_field;
 pub mod segmented;
 pub mod texture;

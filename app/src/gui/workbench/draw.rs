@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use egui::{Rect, Ui};
+use egui::{Context, Rect, Ui};
 
 use super::Workbench;
 use super::look::Look;
@@ -28,11 +28,21 @@ use crate::gui::views::top_bar::top_bar_ui;
 use crate::gui::views::welcome::welcome_ui;
 
 impl Workbench {
+    /// Whether the text that is to be scrolled is drawn anew later: of another sample, or larger.
+    fn is_text_coming(&self, context: &Context) -> bool {
+        let is_zooming = context.cumulative_frame_nr() < self.zoomed_in_frame;
+        is_zooming || self.is_deriving() && self.derived.tokens().is_none()
+    }
+
     /// Draws everything; gives where the views stand.
     pub(super) fn draw(&mut self, ui: &mut Ui, look: &Look) -> Rect {
         let presented = self.presented();
         let is_presenting = !presented.is_empty();
         let panes: BTreeSet<Pane> = Pane::all().filter(|pane| self.layout.has(*pane)).collect();
+        let scroll_to = match self.is_text_coming(ui.ctx()) {
+            true => None,
+            false => self.scroll_to.take(),
+        };
         let view = View {
             settings: &self.settings,
             data: &self.data,
@@ -46,7 +56,7 @@ impl Workbench {
             theme: Theme::of(ui.visuals()),
             panes: &panes,
             hover: &self.hover,
-            scroll_to: self.scroll_to.take(),
+            scroll_to,
             lesson: self.lesson.as_ref(),
             is_lesson_set: self.script.is_empty(),
             can_undo: self.undoer.has_undo(look),

@@ -33,10 +33,16 @@ impl Workbench {
                     row.details = Some(details);
                 }
             }
+            Event::SampleUnreadable {
+                path,
+                index,
+                reason,
+                severity,
+            } => self.mark_unreadable((&path, index), reason, severity),
             Event::Note(text) => self.note(Severity::Info, text),
             Event::Warning(text) => self.note(Severity::Warning, text),
             Event::PromptsRead(preview) => self.data.capture_prompts = preview,
-            Event::Estimated(text) => self.data.capture_memory = Some(text),
+            Event::Estimated(said) => self.data.capture_estimate = Some(said),
             Event::ModelLoaded(model) => self.settings.remember_model(&model),
             Event::Saved(path) => {
                 self.note(Severity::Success, format!("Saved as {}", path.display()));
@@ -80,6 +86,36 @@ impl Workbench {
                     self.confirmation = None;
                 }
             }
+        }
+    }
+
+    /// Marks a sample whose file is missing or damaged, in whichever slot its session is open.
+    fn mark_unreadable(
+        &mut self,
+        (path, index): (&Path, usize),
+        reason: String,
+        severity: Option<Severity>,
+    ) {
+        let mut id = None;
+        for slot in [Slot::Main, Slot::Beside] {
+            let session = self.data.slot_mut(slot).as_mut();
+            let row = session
+                .filter(|session| session.info.path == path)
+                .and_then(|session| session.info.samples.get_mut(index));
+            if let Some(row) = row {
+                row.unreadable = Some(reason.clone());
+                id = Some(row.id.clone());
+            }
+        }
+        if let Some((severity, id)) = severity.zip(id) {
+            let stays = match severity {
+                Severity::Error => "shown, and what is on show stays",
+                _ => "read",
+            };
+            self.note(
+                severity,
+                format!("The sample {id} cannot be {stays}: {reason}"),
+            );
         }
     }
 
@@ -173,6 +209,9 @@ impl Workbench {
                 sample,
                 version: self.shown_versions,
             };
+            if let Some(row) = session.info.samples.get_mut(index) {
+                row.unreadable = None;
+            }
             session.shown = Some(shown.clone());
             let opened = session.opened;
             let sessions = [&self.data.session, &self.data.beside];

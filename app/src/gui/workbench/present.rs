@@ -6,6 +6,7 @@ use super::Workbench;
 use crate::gui::command::{Command, Commands, LayoutCommand};
 use crate::gui::layout::Pane;
 use crate::gui::views::View;
+use crate::gui::views::tokens::place_of_reading;
 
 /// How much larger everything is drawn, so that the last row of a room can read it.
 const ENLARGED: f32 = 1.5;
@@ -22,6 +23,9 @@ impl Workbench {
     /// Begins the presentation, or ends it with everything as it was.
     pub(super) fn toggle_presentation(&mut self, context: &egui::Context) {
         let is_beginning = self.presentation.is_none();
+        // the text is drawn in another place and in other rows, and shall not begin at its first again
+        self.scroll_to = self.scroll_to.or_else(|| place_of_reading(context));
+        self.zoomed_in_frame = context.cumulative_frame_nr() + 1;
         match self.presentation.take() {
             Some(before) => context.set_zoom_factor(before.zoom_factor),
             None => {

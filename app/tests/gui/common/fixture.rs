@@ -202,6 +202,7 @@ fn info(session: &Session) -> SessionInfo {
                         .map_or(String::new(), |place| format!("{place:?}").to_lowercase()),
                     score: record.score,
                 }),
+                unreadable: None,
             }
         })
         .collect();

@@ -114,6 +114,7 @@ pub fn info(name: &str) -> SessionInfo {
             question_place: "end".to_owned(),
             score: None,
         }),
+        unreadable: None,
     };
     SessionInfo {
         path: PathBuf::from(format!("{name}.kvlens")),

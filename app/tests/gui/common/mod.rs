@@ -253,8 +253,8 @@ pub fn wait_for(bench: &mut Bench<'_>, what: &str, done: impl Fn(&Workbench) -> 
 /// machine, which must not show in a picture, so a made-up text takes its place.
 pub fn settle(bench: &mut Bench<'_>) {
     wait_for(bench, "the lanes", Workbench::is_idle);
-    let memory = "Memory: 44 MiB at 'prefill'; session: 8.5 MiB".to_owned();
-    inside_mut(bench).receive(Event::Estimated(memory));
+    let needs = "Needs about 44 MiB of memory and 8.5 MiB of disk".to_owned();
+    inside_mut(bench).receive(Event::Estimated(Ok(needs)));
     bench.run_steps(4);
 }
 

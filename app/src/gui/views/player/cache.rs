@@ -1,14 +1,14 @@
 //! The prompt as the cache has it at a step: what is gone is struck out, what the step looks at is bright.
 
 use egui::{
-    Align2, FontId, Rect, Role, ScrollArea, Sense, Stroke, TextStyle, Ui, WidgetInfo, vec2,
+    Align2, Color32, FontId, Rect, Role, ScrollArea, Sense, Stroke, TextStyle, Ui, WidgetInfo, vec2,
 };
 
 use crate::gui::attention_picture::AttentionPicture;
 use crate::gui::command::Commands;
 use crate::gui::theme::{ColorMap, Theme};
 use crate::gui::views::View;
-use crate::gui::views::token_rows::{Piece, cached_rows};
+use crate::gui::views::token_rows::{Piece, cached_rows, hidden_behind};
 use crate::gui::views::tokens::marks;
 
 /// Room under the letters.
@@ -55,10 +55,11 @@ pub(super) fn cache_ui(
         let mut hovered = None;
         for row in in_sight.clone() {
             let top = (row - in_sight.start) as f32 * row_height;
+            let mut letters = None;
             for piece in rows.row(row) {
                 let min = rect.min + vec2(piece.left, top);
                 let place = Rect::from_min_size(min, vec2(piece.width, row_height));
-                painted.piece(ui, place, piece);
+                letters = Some(painted.piece(ui, place, piece, letters));
                 if response.hover_pos().is_some_and(|at| place.contains(at)) {
                     hovered = Some(piece.token);
                 }
@@ -106,17 +107,19 @@ impl Painted<'_> {
         spans.any(|span| span.contains(&token))
     }
 
-    fn piece(&self, ui: &Ui, rect: Rect, piece: &Piece) {
+    /// Draws a piece beside one whose letters are black or white; gives which its own are.
+    fn piece(&self, ui: &Ui, rect: Rect, piece: &Piece, before: Option<Color32>) -> Color32 {
         let theme = self.view.theme;
         let share = (self.weight(piece.token) / self.highest).min(1.0);
-        let background = theme.map(ColorMap::Heat, share.sqrt());
+        let heat = theme.map(ColorMap::Heat, share.sqrt());
+        let (own, background) = Theme::letters_beside(heat, before);
         let letters = rect.with_max_y(rect.max.y - ROW_GAP + 1.0);
         let painter = ui.painter();
         painter.rect_filled(letters, 0.0, background);
         let is_kept = self.kept.get(piece.token) == Some(&true);
         let color = match is_kept {
-            true => Theme::text_on(background),
-            false => Theme::faint_text_on(background),
+            true => own,
+            false => Theme::faint(own, background),
         };
         let at = rect.left_top();
         painter.text(at, Align2::LEFT_TOP, &piece.text, self.font.clone(), color);
@@ -125,13 +128,19 @@ impl Painted<'_> {
             painter.hline(letters.x_range(), y, Stroke::new(1.0, theme.missed));
         }
         if self.is_needed(piece.token) {
-            let closed = marks::closed_sides(piece.token, |token| self.is_needed(token));
+            let hidden = self
+                .view
+                .shown()
+                .map_or(0, |(_, shown)| hidden_behind(shown, piece.token));
+            let next = piece.token + 1 + hidden;
+            let closed = marks::closed_sides(piece.token, next, |token| self.is_needed(token));
             marks::frame(painter, letters, closed, theme);
         }
         if self.view.hover.token == Some(piece.token) {
             let stroke = Stroke::new(1.0, theme.selection);
             painter.rect_stroke(letters, 0.0, stroke, egui::StrokeKind::Outside);
         }
+        own
     }
 
     fn words(&self, token: usize) -> String {

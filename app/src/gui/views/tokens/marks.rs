@@ -51,11 +51,11 @@ pub fn frame(painter: &Painter, rect: Rect, is_closed: [bool; 2], theme: &Theme)
     }
 }
 
-/// At which sides the frame of a token is closed: where its neighbour needs none.
+/// At which sides the frame of a token is closed: where its neighbour needs none. `next` is the next token that is drawn.
 #[must_use]
-pub fn closed_sides(token: usize, is_needed: impl Fn(usize) -> bool) -> [bool; 2] {
+pub fn closed_sides(token: usize, next: usize, is_needed: impl Fn(usize) -> bool) -> [bool; 2] {
     let before = token.checked_sub(1).is_some_and(&is_needed);
-    [!before, !is_needed(token + 1)]
+    [!before, !is_needed(next)]
 }
 
 #[cfg(test)]
@@ -65,9 +65,11 @@ mod tests {
     #[test]
     fn a_run_of_needed_tokens_has_one_frame() {
         let is_needed = |token: usize| (3..6).contains(&token) || token == 0;
-        assert_eq!(closed_sides(0, is_needed), [true, true]);
-        assert_eq!(closed_sides(3, is_needed), [true, false]);
-        assert_eq!(closed_sides(4, is_needed), [false, false]);
-        assert_eq!(closed_sides(5, is_needed), [false, true]);
+        assert_eq!(closed_sides(0, 1, is_needed), [true, true]);
+        assert_eq!(closed_sides(3, 4, is_needed), [true, false]);
+        assert_eq!(closed_sides(4, 5, is_needed), [false, false]);
+        assert_eq!(closed_sides(5, 6, is_needed), [false, true]);
+        // where 4 and 5 are parts of the letter that is drawn with 3
+        assert_eq!(closed_sides(3, 6, is_needed), [true, true]);
     }
 }

@@ -1,7 +1,8 @@
 //! The text itself, row by row, only as far as it is in sight.
 
 use egui::{
-    Align2, FontId, Grid, Pos2, Rect, Role, ScrollArea, Sense, TextStyle, Ui, WidgetInfo, vec2,
+    Align2, Color32, FontId, Grid, Pos2, Rect, Role, ScrollArea, Sense, TextStyle, Ui, WidgetInfo,
+    vec2,
 };
 
 use super::marks::{self, Mark};
@@ -10,7 +11,7 @@ use crate::gui::command::Commands;
 use crate::gui::data::Shown;
 use crate::gui::derived::{KeptTokens, TokenScores, TokenShade};
 use crate::gui::theme::Theme;
-use crate::gui::views::token_rows::{Piece, TokenRows, cached_rows};
+use crate::gui::views::token_rows::{Piece, TokenRows, cached_rows, hidden_behind};
 use crate::gui::views::{View, empty_hint};
 
 /// Room under the letters for the marks.
@@ -68,8 +69,10 @@ pub(super) fn text_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         }
         let glowing = hovered.or(view.hover.token);
         for row in in_sight.clone() {
+            let mut letters = None;
             for piece in rows.row(row) {
-                painted.piece(ui, page.rect_of(row, piece), piece, glowing);
+                let rect = page.rect_of(row, piece);
+                letters = Some(painted.piece(ui, rect, piece, glowing, letters));
             }
         }
         remember_sight(ui, &rows, in_sight);
@@ -130,19 +133,28 @@ struct Painted<'a> {
 }
 
 impl Painted<'_> {
-    fn piece(&self, ui: &Ui, rect: Rect, piece: &Piece, glowing: Option<usize>) {
+    /// Draws a piece beside one whose letters are black or white; gives which its own are.
+    fn piece(
+        &self,
+        ui: &Ui,
+        rect: Rect,
+        piece: &Piece,
+        glowing: Option<usize>,
+        before: Option<Color32>,
+    ) -> Color32 {
         let token = piece.token;
         let value = self.shade.values.get(token).copied().unwrap_or(f32::NAN);
-        let background = heat_color(self.theme, value, self.shade.difference);
+        let heat = heat_color(self.theme, value, self.shade.difference);
+        let (own, background) = Theme::letters_beside(heat, before);
         let letters = rect.with_max_y(rect.max.y - ROW_GAP + 1.0);
         let painter = ui.painter();
         painter.rect_filled(letters, 0.0, background);
         let kept = self.kept.by_window(token);
         let missed = !kept && self.kept.by_oracle(token);
-        let mut color = Theme::text_on(background);
-        if !kept && !missed {
-            color = Theme::faint_text_on(background);
-        }
+        let color = match kept || missed {
+            true => own,
+            false => Theme::faint(own, background),
+        };
         painter.text(
             rect.left_top(),
             Align2::LEFT_TOP,
@@ -156,13 +168,15 @@ impl Painted<'_> {
             marks::paint(painter, rect, Mark::Missed, self.theme);
         }
         if self.is_evidence(token) {
-            let closed = marks::closed_sides(token, |token| self.is_evidence(token));
+            let next = token + 1 + hidden_behind(self.shown, token);
+            let closed = marks::closed_sides(token, next, |token| self.is_evidence(token));
             marks::frame(painter, letters, closed, self.theme);
         }
         if glowing == Some(token) {
             let stroke = egui::Stroke::new(1.0, self.theme.selection);
             painter.rect_stroke(letters, 0.0, stroke, egui::StrokeKind::Outside);
         }
+        own
     }
 
     fn is_evidence(&self, token: usize) -> bool {
@@ -179,6 +193,14 @@ impl Painted<'_> {
             "position {token} of {} · id {id}",
             self.tokens.len()
         ));
+        let hidden = hidden_behind(self.shown, token);
+        if hidden > 0 {
+            ui.weak(format!(
+                "{} tokens make up what is shown, to position {}; the numbers are of the first",
+                hidden + 1,
+                token + hidden
+            ));
+        }
         let window = view.derived.window.as_deref().unwrap_or("window");
         let rank =
             |rank: Option<usize>| rank.map_or("exempt".to_owned(), |rank| (rank + 1).to_string());

@@ -50,7 +50,7 @@ impl Workbench {
             let settings = Box::new(self.settings.capture.clone());
             self.ask(ReadRequest::Estimate(settings));
         } else {
-            self.data.capture_memory = None;
+            self.data.capture_estimate = None;
             self.data.capture_prompts = None;
         }
     }

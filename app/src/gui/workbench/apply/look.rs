@@ -61,6 +61,12 @@ impl Workbench {
             LookCommand::SetEvidence(part) => choices.evidence = part,
             LookCommand::SetFidelity(fidelity) => choices.fidelity = fidelity,
             LookCommand::ScrollToToken(token) => self.scroll_to = Some(token),
+            LookCommand::ScrollToNeeded => {
+                let shown = self.data.shown();
+                let spans = shown.map(|shown| shown.sample.record.evidence_tokens.iter());
+                let first = spans.and_then(|spans| spans.map(|span| span.start).min());
+                self.scroll_to = first.or(self.scroll_to);
+            }
         }
     }
 

@@ -119,11 +119,23 @@ impl Workbench {
         }
     }
 
+    /// Goes on from the sample on show; those that are known to be unreadable are passed over.
     fn step_sample(&mut self, step: i32) {
-        if let Some(shown) = self.data.shown()
-            && let Some(index) = shown.index.checked_add_signed(step as isize)
-        {
-            self.show_sample(Slot::Main, index);
+        let Some(session) = &self.data.session else {
+            return;
+        };
+        let mut index = session.shown.as_ref().map(|shown| shown.index);
+        let is_unreadable = |index: &usize| {
+            let row = session.info.samples.get(*index);
+            row.is_some_and(|row| row.unreadable.is_some())
+        };
+        loop {
+            index = index.and_then(|index| index.checked_add_signed(step as isize));
+            match index {
+                Some(unreadable) if step != 0 && is_unreadable(&unreadable) => {}
+                Some(index) => return self.show_sample(Slot::Main, index),
+                None => return,
+            }
         }
     }
 
