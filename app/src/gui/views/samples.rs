@@ -268,6 +268,7 @@ mod tests {
                 task: task.to_owned(),
                 question_place: String::new(),
                 score: None,
+                needle: None,
             }),
         }
     }
