@@ -156,6 +156,7 @@ fn stroke(style: &SeriesStyle, scale: f64) -> Stroke {
         Dash::Solid => &[],
         Dash::Dashed => &[4.0, 2.0],
         Dash::Dotted => &[1.2, 1.4],
+        Dash::Long => &[8.0, 2.0],
     };
     Stroke {
         color: style.color,
@@ -245,8 +246,12 @@ fn draw_marker(scene: &mut Scene, (x, y): Point, marker: Marker, color: Rgb, rad
         Marker::Square => scene.area(around(4, 0.125, 1.25 * radius), color, 1.0),
         Marker::Up => scene.area(around(3, 0.0, 1.3 * radius), color, 1.0),
         Marker::Down => scene.area(around(3, 0.5, 1.3 * radius), color, 1.0),
-        Marker::Cross => {
-            for first in [0.125, 0.375] {
+        Marker::Cross | Marker::Plus => {
+            let turned = match marker {
+                Marker::Cross => 0.125,
+                _ => 0.0,
+            };
+            for first in [turned, turned + 0.25] {
                 let ends = vec![
                     corner(first, 1.25 * radius),
                     corner(first + 0.5, 1.25 * radius),

@@ -2,8 +2,9 @@
 //!
 //! A window keeps its colour everywhere because the colour hangs on the method's name; a second window of the
 //! same method differs by shade, dash and marker. The colours are Okabe and Ito's, so far as they stay apart on
-//! their ground for readers with the common colour-vision deficiencies, which a test simulates; dashes and markers
-//! tell curves apart in grey as well.
+//! their ground for readers with the common colour-vision deficiencies, which a test simulates, and muted ones for
+//! baselines; no two methods share dash and marker, which tells them apart in grey as well. Chance is no window and
+//! has none of all this: a thin grey line without a marker.
 
 use super::scene::Rgb;
 
@@ -21,8 +22,8 @@ const HUED: [&str; 7] = [
     "draft",
 ];
 
-/// Baselines, and what is made of others: greys, told apart by dash and marker, too.
-const GREY: [&str; 7] = [
+/// Baselines, and what is made of others: muted colours and broken lines.
+const MUTED: [&str; 7] = [
     "expected",
     "tova",
     "h2o",
@@ -65,9 +66,28 @@ const SERIES_LIGHT: [Rgb; 7] = [
     Rgb(178, 88, 140),
 ];
 
-/// Greys on a dark screen and on paper.
-const GREYS_DARK: [Rgb; 3] = [Rgb(205, 205, 205), Rgb(165, 165, 165), Rgb(130, 130, 130)];
-const GREYS_LIGHT: [Rgb; 3] = [Rgb(70, 70, 70), Rgb(110, 110, 110), Rgb(150, 150, 150)];
+/// Muted colours on a dark screen and on paper, the last for methods that have no place: a search on a grid of colours
+/// of little chroma found the others, each apart from all others and from those above for every reader.
+const MUTED_DARK: [Rgb; 8] = [
+    Rgb(160, 180, 180),
+    Rgb(120, 100, 170),
+    Rgb(160, 210, 190),
+    Rgb(150, 160, 120),
+    Rgb(130, 220, 250),
+    Rgb(200, 180, 120),
+    Rgb(170, 240, 210),
+    Rgb(165, 165, 165),
+];
+const MUTED_LIGHT: [Rgb; 8] = [
+    Rgb(80, 90, 110),
+    Rgb(70, 50, 100),
+    Rgb(20, 80, 80),
+    Rgb(140, 150, 100),
+    Rgb(120, 150, 200),
+    Rgb(170, 130, 150),
+    Rgb(30, 60, 60),
+    Rgb(110, 110, 110),
+];
 
 /// How a line is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +98,8 @@ pub enum Dash {
     Dashed,
     /// Into dots.
     Dotted,
+    /// Into long dashes.
+    Long,
 }
 
 /// The sign of a point.
@@ -95,6 +117,8 @@ pub enum Marker {
     Down,
     /// Two crossed strokes.
     Cross,
+    /// The same, upright.
+    Plus,
 }
 
 /// How one window is drawn.
@@ -111,21 +135,19 @@ pub struct SeriesStyle {
 /// The style of the window `label`; `repeat` counts windows of the same method before it.
 #[must_use]
 pub fn series(label: &str, repeat: usize, ground: Ground) -> SeriesStyle {
-    let (hues, greys, far) = match ground {
-        Ground::Dark => (&SERIES_DARK, &GREYS_DARK, Rgb::WHITE),
-        Ground::Light => (&SERIES_LIGHT, &GREYS_LIGHT, Rgb::BLACK),
+    let (hues, muted, far) = match ground {
+        Ground::Dark => (&SERIES_DARK, &MUTED_DARK, Rgb::WHITE),
+        Ground::Light => (&SERIES_LIGHT, &MUTED_LIGHT, Rgb::BLACK),
     };
     let (color, broken, place) = match place(label) {
         Place::Hue(place) => (hues[place % hues.len()], 0, place),
-        // dashed first, because a reader without red or green cones may take a green for a grey
-        Place::Grey(place) => (greys[place % greys.len()], 1 + place / greys.len(), place),
+        Place::Muted(place) => (muted[place % muted.len()], 1 + place % BROKEN, place),
     };
     // of another period than the dashes, so that many windows of a method stay apart
-    let share = match repeat % 4 {
+    let share = match repeat % 3 {
         0 => 0.0,
-        1 => 0.45,
-        2 => 0.7,
-        _ => 0.25,
+        1 => 0.4,
+        _ => 0.6,
     };
     SeriesStyle {
         color: color.towards(far, share),
@@ -176,33 +198,38 @@ fn method(label: &str) -> &str {
 /// Where a method's colour is found.
 enum Place {
     Hue(usize),
-    Grey(usize),
+    Muted(usize),
 }
 
 fn place(label: &str) -> Place {
     let of = |known: &[&str]| known.iter().position(|known| *known == method(label));
     match of(&HUED) {
         Some(place) => Place::Hue(place),
-        None => Place::Grey(of(&GREY).unwrap_or(GREY.len())),
+        None => Place::Muted(of(&MUTED).unwrap_or(MUTED.len())),
     }
 }
 
+/// Kinds of broken lines.
+const BROKEN: usize = 3;
+
 fn dash(place: usize) -> Dash {
-    match place % 3 {
+    match place % (1 + BROKEN) {
         0 => Dash::Solid,
         1 => Dash::Dashed,
-        _ => Dash::Dotted,
+        2 => Dash::Dotted,
+        _ => Dash::Long,
     }
 }
 
 fn marker(place: usize) -> Marker {
-    match place % 6 {
+    match place % 7 {
         0 => Marker::Circle,
         1 => Marker::Diamond,
         2 => Marker::Square,
         3 => Marker::Up,
         4 => Marker::Down,
-        _ => Marker::Cross,
+        5 => Marker::Cross,
+        _ => Marker::Plus,
     }
 }
 
@@ -237,22 +264,26 @@ mod tests {
     }
 
     #[test]
-    fn no_two_methods_look_alike() {
-        let methods = [HUED, GREY].concat();
-        let styles = all_series(&methods, Ground::Light);
-        for (index, style) in styles.iter().enumerate() {
-            assert!(!styles[..index].contains(style), "{}", methods[index]);
+    fn no_two_methods_look_alike_in_colour_or_in_grey() {
+        let methods = [HUED, MUTED].concat();
+        for ground in [Ground::Dark, Ground::Light] {
+            let styles = all_series(&methods, ground);
+            for (index, style) in styles.iter().enumerate() {
+                for other in &styles[..index] {
+                    assert_ne!(style.color, other.color, "{}", methods[index]);
+                    // all that a grey print leaves
+                    let signs = (style.dash, style.marker);
+                    assert_ne!(signs, (other.dash, other.marker), "{}", methods[index]);
+                }
+            }
+            let (hued, muted) = styles.split_at(HUED.len());
+            assert!(hued.iter().all(|style| style.dash == Dash::Solid));
+            assert!(muted.iter().all(|style| style.dash != Dash::Solid));
         }
-        let colors: Vec<Rgb> = styles[..HUED.len()]
-            .iter()
-            .map(|style| style.color)
-            .collect();
-        for (index, color) in colors.iter().enumerate() {
-            assert!(!colors[..index].contains(color), "{}", HUED[index]);
-        }
-        for Rgb(red, green, blue) in styles[HUED.len()..].iter().map(|style| style.color) {
-            assert!(red == green && green == blue);
-        }
+    }
+
+    #[test]
+    fn windows_of_one_method_look_different() {
         let labels = [
             "last:8",
             "snapkv",
@@ -261,7 +292,7 @@ mod tests {
             "last:32",
         ];
         let presets = all_series(&labels, Ground::Light);
-        assert_eq!(presets[0].color, colors[0]);
+        assert_eq!(presets[0].color, SERIES_LIGHT[0]);
         for (index, style) in presets.iter().enumerate() {
             let lines: Vec<_> = presets[..index]
                 .iter()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kvlens_analysis::SampleGroup;
+use kvlens_analysis::needle::NeedlePlace;
 use kvlens_sessions::{CancelFlag, CapturePlan, StartMode};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,9 @@ pub struct SampleDetails {
     pub question_place: String,
     /// Share of the task that the generated text got right.
     pub score: Option<f64>,
+    /// Its place in a needle grid, if it belongs to one.
+    #[serde(skip)]
+    pub needle: Option<NeedlePlace>,
 }
 
 /// What the workbench knows of an open session.

@@ -1,9 +1,31 @@
 //! Tables of text, to paste into a spreadsheet: columns by tabs, a header line.
 
-use kvlens_analysis::{Compare, Metric};
+use kvlens_analysis::{Budget, Compare, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::views::View;
+
+/// A number as it is read on the screen, with a minus sign in place of a hyphen; copied tables keep the hyphen, which
+/// programs read.
+#[must_use]
+pub fn with_minus(number: &str) -> String {
+    number.replace('-', "−")
+}
+
+/// A difference or a correlation with its sign.
+#[must_use]
+pub fn signed(number: f64, decimals: usize) -> String {
+    with_minus(&format!("{number:+.decimals$}"))
+}
+
+/// A budget in words.
+#[must_use]
+pub fn budget_words(budget: Budget) -> String {
+    match budget {
+        Budget::Tokens(tokens) => format!("{tokens} tokens"),
+        share @ Budget::Fraction(_) => share.to_string().replace('%', " %"),
+    }
+}
 
 /// A table that grows line by line.
 pub struct Table(String);
@@ -224,6 +246,16 @@ pub fn windows_at_budget(view: &View<'_>) -> Option<Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_one_way_on_the_screen() {
+        assert_eq!(signed(-0.2, 2), "−0.20");
+        assert_eq!(signed(0.2, 3), "+0.200");
+        assert_eq!(with_minus("-1.5"), "−1.5");
+        assert_eq!(budget_words(Budget::Fraction(0.07)), "7 %");
+        assert_eq!(budget_words(Budget::Fraction(0.125)), "12.5 %");
+        assert_eq!(budget_words(Budget::Tokens(64)), "64 tokens");
+    }
 
     #[test]
     fn a_cell_never_shifts_the_others() {

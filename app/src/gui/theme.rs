@@ -21,8 +21,8 @@ pub struct SeriesStyle {
     pub color: Color32,
     /// Dash of the line.
     pub line: LineStyle,
-    /// Marker at the budget.
-    pub marker: MarkerShape,
+    /// Sign of its points, on the line and in the legend; a line of reference has none.
+    pub marker: Option<MarkerShape>,
 }
 
 /// The colour tokens of one theme.
@@ -103,6 +103,9 @@ const LIGHT: Theme = Theme {
     success: Color32::from_rgb(0, 110, 60),
 };
 
+/// Length of a long dash, in points.
+pub const LONG_DASH: f32 = 16.0;
+
 /// A map from numbers to colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColorMap {
@@ -175,17 +178,29 @@ impl Theme {
             color: color(style.color),
             line: match style.dash {
                 Dash::Solid => LineStyle::Solid,
-                Dash::Dashed => LineStyle::Dashed { length: 8.0 },
+                Dash::Dashed => LineStyle::Dashed { length: 7.0 },
                 Dash::Dotted => LineStyle::Dotted { spacing: 5.0 },
+                Dash::Long => LineStyle::Dashed { length: LONG_DASH },
             },
-            marker: match style.marker {
+            marker: Some(match style.marker {
                 Marker::Circle => MarkerShape::Circle,
                 Marker::Diamond => MarkerShape::Diamond,
                 Marker::Square => MarkerShape::Square,
                 Marker::Up => MarkerShape::Up,
                 Marker::Down => MarkerShape::Down,
                 Marker::Cross => MarkerShape::Cross,
-            },
+                Marker::Plus => MarkerShape::Plus,
+            }),
+        }
+    }
+
+    /// The line of a random ranking, which is no window's: fine dots of no colour, without a sign.
+    #[must_use]
+    pub fn chance(&self) -> SeriesStyle {
+        SeriesStyle {
+            color: self.random,
+            line: LineStyle::Dotted { spacing: 3.5 },
+            marker: None,
         }
     }
 
@@ -340,6 +355,36 @@ mod tests {
             assert_ne!(first.color, second.color);
             assert_ne!(first.line, second.line);
             assert_ne!(first.marker, second.marker);
+        }
+    }
+
+    #[test]
+    fn chance_is_unlike_every_window() {
+        let windows = [
+            "last",
+            "laq",
+            "judge-q",
+            "dapq",
+            "laq++",
+            "lookahead-kv",
+            "draft",
+            "expected",
+            "tova",
+            "h2o",
+            "streaming",
+            "knorm",
+            "random",
+            "union",
+            "another",
+        ];
+        for theme in [&DARK, &LIGHT] {
+            let chance = theme.chance();
+            assert_eq!(chance.marker, None);
+            for style in windows.map(|label| theme.series(label, 0)) {
+                assert!(style.marker.is_some());
+                assert_ne!(style.line, chance.line);
+                assert_ne!(style.color, chance.color);
+            }
         }
     }
 

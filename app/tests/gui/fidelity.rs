@@ -2,18 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::{Bench, copied, inside, inside_mut, opened_at, send, session, wait_for};
+use crate::common::{
+    Bench, bench, copied, fixture, inside, inside_mut, made_up, opened_at, send, session, settle,
+    wait_for,
+};
 use egui_kittest::kittest::Queryable as _;
 use kvlens::gui::capture_settings::CaptureSettings;
 use kvlens::gui::command::{
-    CaptureCommand, ExportCommand, JobCommand, LookCommand, ProgramCommand, SessionCommand,
+    CaptureCommand, ExportCommand, JobCommand, LayoutCommand, LookCommand, ProgramCommand,
+    SessionCommand,
 };
 use kvlens::gui::export::{ExportFormat, ExportSettings};
+use kvlens::gui::lanes::Event;
 use kvlens::gui::lanes::JobKey;
 use kvlens::gui::layout::Pane;
 use kvlens::gui::question_choices::{FidelityChoices, FidelityMetric, FidelityPlot};
 use kvlens::gui::questions::QuestionKind;
-use kvlens::gui::questions::fidelity::FidelityPoint;
+use kvlens::gui::questions::fidelity::{EvictedSession, FidelityPoint};
+use kvlens::gui::state::Settings;
 use kvlens::gui::workbench::Workbench;
 use kvlens::measurement::allocations::AllocationKind;
 use kvlens::measurement::fidelity::figures::Figures;
@@ -303,4 +309,29 @@ fn what_was_evicted_is_exported_as_the_figure_of_the_view() {
     }
     assert_eq!(drawn, values.len());
     assert!(out.with_extension("txt").exists());
+}
+
+#[test]
+fn against_recall_every_budget_has_a_sign_of_its_own() {
+    let mut bench = bench(Path::new("nowhere"), Settings::default());
+    let (info, sample) = fixture::read();
+    fixture::show_measured(inside_mut(&mut bench), info, sample);
+    settle(&mut bench);
+    let of = EvictedSession::of(inside(&bench).data().session.as_ref().unwrap()).unwrap();
+    inside_mut(&mut bench).receive(Event::Answered(made_up::fidelity(of)));
+    send(&mut bench, LayoutCommand::ShowPane(Pane::FIDELITY));
+    settle(&mut bench);
+    assert!(bench.query_by_label("Line 16 tokens").is_none());
+    send(
+        &mut bench,
+        LookCommand::SetFidelity(FidelityChoices {
+            plot: FidelityPlot::Recall,
+            ..FidelityChoices::default()
+        }),
+    );
+    settle(&mut bench);
+    for tokens in [16, 32, 64, 128, 256] {
+        let sign = format!("Line {tokens} tokens");
+        assert!(bench.query_by_label(&sign).is_some(), "{sign}");
+    }
 }

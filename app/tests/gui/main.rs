@@ -17,6 +17,7 @@ mod large;
 mod lessons;
 mod many_windows;
 mod maps;
+mod needle;
 mod player;
 mod profiles;
 mod prompts;

@@ -182,6 +182,38 @@ fn a_field_stays_beside_its_name() {
 }
 
 #[test]
+fn a_phrase_is_not_broken_in_its_middle() {
+    let mut bench = sixteen(Settings::default());
+    send(&mut bench, LayoutCommand::ShowPane(Pane::COMPLEMENTARITY));
+    settle(&mut bench);
+    let tokens = inside(&bench).derived().budget_tokens();
+    let shares = format!("shares of the decode stage's top {tokens} tokens,");
+    for phrase in ["and each other window:", &shares, "mean of 16 heads"] {
+        let part = rect(&bench, phrase);
+        assert!(part.height() < 24.0, "{phrase}: {part:?}");
+    }
+}
+
+#[test]
+fn the_plot_of_costs_keeps_most_of_its_view() {
+    let mut bench = sixteen(Settings::default());
+    send(&mut bench, LayoutCommand::ShowPane(Pane::COST));
+    settle(&mut bench);
+    let top = bench
+        .get_by_label_contains("Beyond prefill and decoding")
+        .rect()
+        .bottom();
+    // the plot with its axis ends where the header of the table begins
+    let plot = rect(&bench, "Extra").top() - top;
+    let tab_below = rect(&bench, "Tokens").top();
+    assert!(
+        plot >= 0.6 * (tab_below - top),
+        "{plot} of {}",
+        tab_below - top
+    );
+}
+
+#[test]
 fn what_the_palette_shows_comes_to_the_front_and_never_closes() {
     let mut bench = sixteen(Settings::default());
     let run = |bench: &mut Bench<'_>, words: &str| {

@@ -9,6 +9,7 @@ use kvlens_sessions::{SampleRecord, SampleState, Session};
 use super::{Event, Reporter};
 use crate::gui::data::{SampleDetails, SampleRow, SessionInfo, Slot};
 use crate::gui::derived::budget_grid;
+use crate::measurement::needle::needle_place;
 use crate::measurement::{MeasureOptions, measure_sample};
 
 /// What is known of a session without its samples' files.
@@ -57,6 +58,7 @@ pub(super) fn details(record: &SampleRecord) -> SampleDetails {
             .question_place
             .map_or(String::new(), |place| place.to_string()),
         score: record.score,
+        needle: needle_place(record),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::gui::numbers::{Table, number};
 use crate::gui::state::Choices;
 use crate::gui::theme::Theme;
 use crate::gui::widgets::copy_button::copy_button;
+use crate::gui::widgets::together::phrase;
 use crate::jobs::figure::KindChoice;
 
 const BAR_HEIGHT: f32 = 22.0;
@@ -114,16 +115,18 @@ fn complementarity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     let pairs = view.derived.pairs();
     ui.horizontal_wrapped(|ui| {
         window_ui(ui, "First window of the pairs", view, &labels, commands);
-        ui.weak("and each other window:");
+        phrase(ui, "and each other window:");
         if let Some(pairs) = pairs {
             let heads = match pairs.heads {
                 1 => "1 head".to_owned(),
                 heads => format!("{heads} heads"),
             };
-            ui.weak(format!(
-                "shares of the decode stage's top {} tokens, mean of {heads}",
-                pairs.budget_tokens
-            ));
+            let top = pairs.budget_tokens;
+            phrase(
+                ui,
+                &format!("shares of the decode stage's top {top} tokens,"),
+            );
+            phrase(ui, &format!("mean of {heads}"));
             copy_button(ui, "Copy the pairs", Pane::COMPLEMENTARITY, commands);
         }
         in_force_ui(ui, view);

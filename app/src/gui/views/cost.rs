@@ -37,6 +37,10 @@ const NAME_HEIGHT: f32 = 15.0;
 const AXIS_HEIGHT: f32 = 44.0;
 /// About the width of a letter of a name.
 const LETTER_WIDTH: f32 = 7.5;
+/// How many letters wide the line from a point is that ends at the name.
+const LEADER: f64 = 0.8;
+/// Names that are so near their points, in heights of a name, need no line.
+const MOVED: f64 = 0.4;
 /// Shorter times are not told apart on the axis.
 const SHORTEST_MS: f64 = 1e-3;
 
@@ -82,10 +86,10 @@ struct Line<'a> {
 }
 
 /// Part of the room that the plot takes at least, and the height from which on it can be read.
-const PLOT_SHARE: f32 = 0.55;
+const PLOT_SHARE: f32 = 0.62;
 const LOWEST_PLOT: f32 = 132.0;
-/// Rows, the header among them, below which no table is drawn.
-const LEAST_ROWS: f32 = 2.0;
+/// Rows of a longer table, the header among them, below which a plot takes their room.
+const LEAST_ROWS: usize = 4;
 
 impl Pane {
     /// What each window costs.
@@ -139,11 +143,9 @@ fn cost_ui(ui: &mut Ui, view: &View<'_>) {
         metric.label(),
         view.derived.budget_tokens()
     ));
-    let table = ROW_HEIGHT * (lines.len() as f32 + 2.5);
-    let room = ui.available_height();
-    // a long table is scrolled rather than taking the plot's room, and where there is little the plot takes what it needs
-    let height = (room - table).max(PLOT_SHARE * room).max(LOWEST_PLOT);
-    if height <= room {
+    let (room, gap) = (ui.available_height(), ui.spacing().item_spacing.y);
+    let (plot, rows) = shares(room - 2.0 * gap, lines.len() + 1);
+    if let Some(height) = plot {
         let defined: Vec<Line<'_>> = lines
             .iter()
             .filter(|line| !line.value.is_nan())
@@ -151,8 +153,22 @@ fn cost_ui(ui: &mut Ui, view: &View<'_>) {
             .collect();
         plot_ui(ui, view, &defined, metric, height);
     }
-    if ui.available_height() > LEAST_ROWS * ROW_HEIGHT {
-        table_ui(ui, &lines, metric);
+    if rows > 1 {
+        table_ui(ui, &lines, metric, rows);
+    }
+}
+
+/// The height of the plot, and how many rows of the table stand below it, of so many with its header: a long table is
+/// scrolled rather than taking the plot's room, its rows are whole, and where there is little the plot takes all.
+fn shares(room: f32, rows: usize) -> (Option<f32>, usize) {
+    let plot = (PLOT_SHARE * room).max(LOWEST_PLOT);
+    if plot > room {
+        return (None, (room / ROW_HEIGHT) as usize);
+    }
+    let whole = ((room - plot) / ROW_HEIGHT) as usize;
+    match whole.min(rows) {
+        few if few < LEAST_ROWS.min(rows) => (Some(room), 0),
+        shown => (Some(room - shown as f32 * ROW_HEIGHT), shown),
     }
 }
 
@@ -191,11 +207,8 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
             }
         })
         .collect();
-    let names = name_heights(
-        &values,
-        &spans,
-        f64::from(NAME_HEIGHT / (height - AXIS_HEIGHT)),
-    );
+    let gap = f64::from(NAME_HEIGHT / (height - AXIS_HEIGHT));
+    let names = name_heights(&values, &spans, gap);
     let x = PlotAxis {
         label: "Milliseconds".to_owned(),
         low,
@@ -204,22 +217,18 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
         whole: None,
     };
     let style = |line: &Line<'_>| view.theme.series(&line.window.label, line.window.repeat);
-    // from a point to its name, where it stands above or below
-    let leaders = lines
-        .iter()
-        .zip(&names)
-        .map(|(line, name_height)| PlotCurve {
-            name: String::new(),
-            style: SeriesStyle {
-                line: egui_plot::LineStyle::Solid,
-                ..style(line)
-            },
-            xs: vec![decade(line); 2],
-            ys: vec![line.value, *name_height],
-            band: None,
-            drawn: Drawn::line(1.0),
-        });
-    let leaders: Vec<PlotCurve> = leaders.collect();
+    let moved = lines.iter().zip(&names);
+    let moved = moved.filter(|(line, name)| (line.value - **name).abs() > MOVED * gap);
+    let leaders: Vec<PlotCurve> = moved
+        .flat_map(|(line, name)| {
+            let side = if is_far_right(line, middle) {
+                -1.0
+            } else {
+                1.0
+            };
+            leader(line, *name, side * LEADER * letter, style(line))
+        })
+        .collect();
     let leaders = leaders.into_iter();
     let plot = LinePlot {
         curves: leaders
@@ -259,6 +268,26 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, lines: &[Line<'_>], metric: Metric, hei
         )
     };
     plot.show(ui, view.theme);
+}
+
+/// Two lines from a point to its name, where that stands above or below: up or down, and to the name.
+fn leader(line: &Line<'_>, name_height: f64, aside: f64, style: SeriesStyle) -> [PlotCurve; 2] {
+    let at = decade(line);
+    let piece = |xs: [f64; 2], ys: [f64; 2]| PlotCurve {
+        name: String::new(),
+        style: SeriesStyle {
+            line: egui_plot::LineStyle::Solid,
+            ..style
+        },
+        xs: xs.to_vec(),
+        ys: ys.to_vec(),
+        band: None,
+        drawn: Drawn::line(1.0),
+    };
+    [
+        piece([at; 2], [line.value, name_height]),
+        piece([at, at + aside], [name_height; 2]),
+    ]
 }
 
 /// Logarithm to base 10 of the milliseconds; what takes none stands at the axis's start.
@@ -322,18 +351,20 @@ fn short(number: f64) -> String {
     }
 }
 
-fn table_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
+/// So many rows, the header among them, are in sight.
+fn table_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric, rows: usize) {
     egui::ScrollArea::horizontal()
         .id_salt("cost table")
-        .show(ui, |ui| numbers_ui(ui, lines, metric));
+        .show(ui, |ui| numbers_ui(ui, lines, metric, rows));
 }
 
-fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric) {
+fn numbers_ui(ui: &mut Ui, lines: &[Line<'_>], metric: Metric, rows: usize) {
     let columns = Columns::in_width(ui.available_width());
-    ui.spacing_mut().item_spacing.x = columns.gap;
+    ui.spacing_mut().item_spacing = egui::vec2(columns.gap, 0.0);
     let mut table = TableBuilder::new(ui)
         .id_salt("cost")
         .min_scrolled_height(0.0)
+        .max_scroll_height((rows - 1) as f32 * ROW_HEIGHT)
         .cell_layout(egui::Layout::left_to_right(egui::Align::Center))
         .striped(true)
         .column(Column::remainder().at_least(LABEL_WIDTH).clip(true));
@@ -414,6 +445,18 @@ mod tests {
         // a name at the right of its point and one at the left of its own meet; the third stands elsewhere
         let spans = [[1.0, 2.0], [1.5, 2.5], [3.0, 4.0]];
         assert_eq!(name_heights(&values, &spans, 0.25), [0.5, 0.75, 0.5]);
+    }
+
+    #[test]
+    fn the_plot_keeps_its_share_and_rows_are_whole() {
+        // sixteen windows in the view at 1920 by 1080
+        let (plot, rows) = shares(380.0, 17);
+        assert!(plot.unwrap() >= 0.6 * 380.0 && rows < 17, "{plot:?} {rows}");
+        assert_eq!(plot.unwrap() + rows as f32 * ROW_HEIGHT, 380.0);
+        // four rows take no more than they are
+        assert_eq!(shares(380.0, 4), (Some(380.0 - 4.0 * ROW_HEIGHT), 4));
+        assert_eq!(shares(150.0, 17), (Some(150.0), 0), "all for the plot");
+        assert_eq!(shares(100.0, 17), (None, 5), "too low for a plot");
     }
 
     #[test]

@@ -255,7 +255,7 @@ fn most_style(view: &View<'_>) -> SeriesStyle {
     SeriesStyle {
         color: view.theme.oracle,
         line: egui_plot::LineStyle::Dashed { length: 6.0 },
-        marker: egui_plot::MarkerShape::Diamond,
+        marker: Some(egui_plot::MarkerShape::Diamond),
     }
 }
 

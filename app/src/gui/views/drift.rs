@@ -20,7 +20,7 @@ use crate::gui::state::Choices;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::copy_button::copy_button;
 use crate::gui::widgets::line_plot::{
-    AxisNumbers, Drawn, LinePlot, PlotAnswer, PlotAxis, PlotCurve, height_left,
+    AxisNumbers, Drawn, LinePlot, PlotAnswer, PlotAxis, PlotCurve, PlotText, height_left,
 };
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::KindChoice;
@@ -307,25 +307,29 @@ fn places_ui(ui: &mut Ui, view: &View<'_>, version: u64, commands: &mut Commands
         band: with_band.then(|| (band.low.clone(), band.high.clone())),
         drawn: Drawn::CURVE,
     };
+    let x = PlotAxis {
+        label: "Position of the window's last query".to_owned(),
+        low: first as f64,
+        high: last as f64,
+        numbers: AxisNumbers::Whole,
+        whole: None,
+    };
+    let y = PlotAxis::shares(format!("recall at {}", curves.budget_tokens));
+    let end = prompt_tokens as f64 - 1.0;
     let plot = LinePlot {
         curves: vec![
             curve("in reach", reach_style(view), &curves.in_reach, false),
             curve("recall", recall_style(view), &curves.recall, true),
         ],
-        vertical: Some(prompt_tokens as f64 - 1.0),
+        vertical: Some(end),
+        texts: vec![PlotText::at_vertical(
+            "end of the prompt",
+            end,
+            [&x, &y],
+            view.theme.selection,
+        )],
         faded: !is_of_sample || curves.budget_tokens != view.derived.budget_tokens(),
-        ..LinePlot::new(
-            "Recall by the place of the window",
-            height_left(ui),
-            PlotAxis {
-                label: "Last query's position; the line ends the prompt".to_owned(),
-                low: first as f64,
-                high: last as f64,
-                numbers: AxisNumbers::Whole,
-                whole: None,
-            },
-            recall_axis(curves.budget_tokens),
-        )
+        ..LinePlot::new("Recall by the place of the window", height_left(ui), x, y)
     };
     let PlotAnswer { response, at, .. } = plot.show(ui, view.theme);
     if let Some(at) = at.filter(|at| response.clicked() && *at >= 0.0) {
@@ -354,10 +358,6 @@ fn kept_text(curves: &PlacesCurves, prompt_tokens: usize) -> String {
     )
 }
 
-fn recall_axis(budget_tokens: usize) -> PlotAxis {
-    PlotAxis::shares(format!("recall at {budget_tokens}"))
-}
-
 fn recall_style(view: &View<'_>) -> SeriesStyle {
     view.theme.series("last", 0)
 }
@@ -366,7 +366,7 @@ fn reach_style(view: &View<'_>) -> SeriesStyle {
     SeriesStyle {
         color: view.theme.oracle,
         line: egui_plot::LineStyle::Dashed { length: 6.0 },
-        marker: egui_plot::MarkerShape::Diamond,
+        marker: Some(egui_plot::MarkerShape::Diamond),
     }
 }
 

@@ -126,7 +126,7 @@ fn decode_style(theme: &Theme) -> SeriesStyle {
     SeriesStyle {
         color: theme.oracle,
         line: LineStyle::Solid,
-        marker: MarkerShape::Circle,
+        marker: Some(MarkerShape::Circle),
     }
 }
 

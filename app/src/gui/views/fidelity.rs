@@ -14,7 +14,7 @@ use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::fidelity::FidelityCurves;
 use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
-use crate::gui::numbers::{Table, number};
+use crate::gui::numbers::{Table, budget_words, number, signed};
 use crate::gui::question_choices::{FidelityMetric, FidelityPlot};
 use crate::gui::questions::QuestionKind;
 use crate::gui::questions::fidelity::EvictedSession;
@@ -25,7 +25,7 @@ use crate::measurement::fidelity::figures::Figure;
 use answers::answers_ui;
 use choosers::{group_ui, plot_choices_ui, run_ui};
 use kvlens_sessions::windows::DECODE_LABEL;
-use plot::{has_full_line, oracle_style, plot_ui};
+use plot::{budgets_of, has_full_line, oracle_style, plot_ui, sign_of};
 
 impl Pane {
     /// What eviction does to the output.
@@ -102,7 +102,7 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     if let Some(curves) = curves.filter(|_| has_curves) {
         let legend = Legend {
             plot: "the fidelity",
-            names: names(view),
+            names: names(view, curves),
             says_what_is_in_force: false,
         };
         legend.show(ui, view, commands, |ui, commands| {
@@ -125,13 +125,23 @@ fn fidelity_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     }
 }
 
-fn names(view: &View<'_>) -> Vec<Name> {
+fn names(view: &View<'_>, curves: &FidelityCurves) -> Vec<Name> {
     let help = "The oracle: what the decode stage itself would keep";
     let oracle = Name::of_line(DECODE_LABEL, oracle_style(view), help);
     let help = "Click to hide or show the curve in every view; only shown windows are measured";
     let windows = view.derived.windows().iter();
     let windows = windows.map(|window| Name::of_window(view, window, "", help));
-    std::iter::once(oracle).chain(windows).collect()
+    let names = std::iter::once(oracle).chain(windows);
+    if view.settings.choices.fidelity.plot != FidelityPlot::Recall {
+        return names.collect();
+    }
+    let help = "The budget that the points of this sign have, whatever the window";
+    let budgets = budgets_of(&curves.curves).into_iter().enumerate();
+    let signs = budgets.map(|(place, budget)| {
+        let color = view.theme.oracle;
+        Name::of_sign(budget_words(budget), color, sign_of(place), help)
+    });
+    names.map(Name::without_sign).chain(signs).collect()
 }
 
 /// What the curves are means of, and what their points say together.
@@ -165,9 +175,11 @@ fn correlations_ui(ui: &mut Ui, curves: &FidelityCurves) {
     }
     let parts = curves.correlations.iter().map(|part| {
         let interval = part.interval.map_or(String::new(), |interval| {
-            format!(" ({:+.2} to {:+.2})", interval.low, interval.high)
+            let [low, high] = [interval.low, interval.high].map(|end| signed(end, 2));
+            format!(" ({low} to {high})")
         });
-        format!("{} {:+.2}{interval}", part.budget, part.spearman)
+        let budget = budget_words(part.budget);
+        format!("{budget}: {}{interval}", signed(part.spearman, 2))
     });
     let text = parts.collect::<Vec<_>>().join(" · ");
     let windows = curves.correlations.iter().map(|part| part.windows).max();

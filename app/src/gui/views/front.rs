@@ -6,9 +6,6 @@ use super::View;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::line_plot::PlotCurve;
 
-/// What is left of the curves behind the one in front.
-const BEHIND: f32 = 0.7;
-
 /// What is left of the other curves while the pointer is on one.
 const DIMMED: f32 = 0.35;
 
@@ -54,13 +51,12 @@ impl<'a> Front<'a> {
         self.label == Some(label)
     }
 
-    /// A line's colour: fainter behind the one in front, and more so while the pointer is on another.
+    /// A line's colour: that of its name, and fainter while the pointer is on another.
     #[must_use]
     pub fn color(&self, label: &str, color: Color32) -> Color32 {
-        match (self.is_pointed_at, self.is(label)) {
-            (_, true) => color,
-            (true, false) => color.gamma_multiply(DIMMED),
-            (false, false) => color.gamma_multiply(BEHIND),
+        match self.is_pointed_at && !self.is(label) {
+            true => color.gamma_multiply(DIMMED),
+            false => color,
         }
     }
 
@@ -113,8 +109,16 @@ mod tests {
         let none_of_them = front("laq:n=8", true).among(lines);
         assert!(none_of_them.is("last:8"));
         let gray = Color32::WHITE;
-        assert_eq!(none_of_them.color("last:8", gray), gray);
-        assert_ne!(none_of_them.color("h2o", gray), gray);
+        for line in lines {
+            assert_eq!(
+                none_of_them.color(line, gray),
+                gray,
+                "the colour of its name"
+            );
+        }
+        let pointed_at = front("h2o", true).among(lines);
+        assert_eq!(pointed_at.color("h2o", gray), gray);
+        assert_ne!(pointed_at.color("last:8", gray), gray);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::gui::forced::forced_text;
 use crate::gui::head_numbers::HeadNumber;
 use crate::gui::lanes::JobKey;
 use crate::gui::layout::Pane;
+use crate::gui::numbers::signed;
 use crate::gui::session_maps::{GatheredKey, SessionMaps};
 use crate::gui::state::Choices;
 use crate::gui::state::{HeadAddress, MapKind, MapScope, SelectionChange};
@@ -202,6 +203,10 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
     let selected = |cell: Cell| is_selected(view, per_cell, cell);
     let struck = |(layer, head): Cell| map.unresolved.get(layer * map.heads + head) == Some(&true);
     let equal = |(layer, head): Cell| map.equivalent.get(layer * map.heads + head) == Some(&true);
+    let quantity = match map.difference {
+        true => format!("difference in {}", map.number.label()),
+        false => map.number.label().to_owned(),
+    };
     let matrix = Matrix {
         id: Id::unique("head map"),
         name: "Layer by head map".to_owned(),
@@ -214,7 +219,7 @@ fn map_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, commands: &mut Commands) 
             } else {
                 ColorMap::Sequential
             },
-            color_bar: true,
+            bar: Some(&quantity),
             highest: map.highest,
         },
         version: map.version,
@@ -339,7 +344,7 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, cell: Cell) {
     match value {
         Some(value) if value.is_finite() => {
             let text = match (map.difference, map.ceilings.get(index)) {
-                (true, _) => format!("{value:+.3}"),
+                (true, _) => signed(value, 3),
                 (false, Some(ceiling)) => format!("{value:.3} of {ceiling:.3}"),
                 (false, None) => format!("{value:.3}"),
             };

@@ -1,16 +1,20 @@
 //! The names of a plot's lines: behind its controls where they are few, and else beside the plot or above it, as small
 //! as it takes for all to be read at once.
 
-use egui::{FontId, RichText, ScrollArea, Stroke, Ui};
-use egui_plot::LineStyle;
+use egui::{
+    Color32, FontId, Painter, Pos2, Rect, RichText, ScrollArea, Shape, Stroke, Ui, Vec2, vec2,
+};
+use egui_plot::{LineStyle, MarkerShape};
 
 use super::{View, in_force_ui};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::WindowName;
-use crate::gui::theme::SeriesStyle;
+use crate::gui::theme::{LONG_DASH, SeriesStyle};
 use crate::gui::widgets::together::text_width_in;
 
 pub(super) const SWATCH_WIDTH: f32 = 20.0;
+/// Radius of the sign on a swatch.
+const SIGN: f32 = 3.5;
 
 /// Between swatch and name, and between two names.
 const GAP: f32 = 4.0;
@@ -37,6 +41,8 @@ pub struct Name {
     /// The words, which may say more than the label.
     text: String,
     style: SeriesStyle,
+    /// Whether its points are joined, or it is of their sign alone.
+    has_line: bool,
     help: String,
     /// Whether a click hides the window's curve, and whether it is hidden.
     hides: bool,
@@ -52,6 +58,7 @@ impl Name {
             text: label.clone(),
             label,
             style,
+            has_line: true,
             help: help.into(),
             hides: false,
             is_hidden: false,
@@ -69,6 +76,32 @@ impl Name {
             is_hidden: hidden.contains(&window.label),
             ..Self::of_line(window.label.clone(), style, help)
         }
+    }
+
+    /// Of the sign that points of some kind have, whatever their line.
+    #[must_use]
+    pub fn of_sign(
+        label: impl Into<String>,
+        color: Color32,
+        sign: MarkerShape,
+        help: impl Into<String>,
+    ) -> Self {
+        let style = SeriesStyle {
+            color,
+            line: LineStyle::Solid,
+            marker: Some(sign),
+        };
+        Self {
+            has_line: false,
+            ..Self::of_line(label, style, help)
+        }
+    }
+
+    /// The same in a plot whose signs say something else.
+    #[must_use]
+    pub fn without_sign(mut self) -> Self {
+        self.style.marker = None;
+        self
     }
 
     fn width(&self, ui: &Ui, size: f32) -> f32 {
@@ -90,7 +123,7 @@ impl Name {
             color,
             ..self.style
         };
-        let response = entry(ui, &style, text).on_hover_text(&self.help);
+        let response = entry_of(ui, &style, self.has_line, text).on_hover_text(&self.help);
         let label = &self.label;
         response.widget_info(|| match self.hides {
             true => {
@@ -262,14 +295,21 @@ fn set_close(ui: &mut Ui, size: f32) {
 
 /// A piece of line with its name: one widget, so that a row of them wraps between two, never within.
 pub fn entry(ui: &mut Ui, style: &SeriesStyle, text: RichText) -> egui::Response {
+    entry_of(ui, style, true, text)
+}
+
+fn entry_of(ui: &mut Ui, style: &SeriesStyle, has_line: bool, text: RichText) -> egui::Response {
     let text = egui::WidgetText::from(text);
     let extend = Some(egui::TextWrapMode::Extend);
     let galley = text.into_galley(ui, extend, f32::INFINITY, egui::TextStyle::Body);
     let height = ui.spacing().interact_size.y;
-    let size = egui::vec2(SWATCH_WIDTH + GAP + galley.size().x, height);
+    let size = vec2(SWATCH_WIDTH + GAP + galley.size().x, height);
     let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
-    paint_swatch(ui.painter(), rect, style);
-    let at = rect.left_center() + egui::vec2(SWATCH_WIDTH + GAP, -galley.size().y / 2.0);
+    match has_line {
+        true => paint_swatch(ui.painter(), rect, style),
+        false => paint_sign(ui.painter(), rect, style),
+    }
+    let at = rect.left_center() + vec2(SWATCH_WIDTH + GAP, -galley.size().y / 2.0);
     ui.painter().galley(at, galley, style.color);
     response
 }
@@ -281,23 +321,68 @@ pub fn swatch(ui: &mut Ui, style: &SeriesStyle) {
 
 /// The same of another width.
 pub fn swatch_of(ui: &mut Ui, style: &SeriesStyle, width: f32) {
-    let (rect, _) = ui.allocate_exact_size(egui::vec2(width, 12.0), egui::Sense::hover());
+    let (rect, _) = ui.allocate_exact_size(vec2(width, 12.0), egui::Sense::hover());
     paint_swatch(ui.painter(), rect, style);
 }
 
-fn paint_swatch(painter: &egui::Painter, rect: egui::Rect, style: &SeriesStyle) {
+fn paint_swatch(painter: &Painter, rect: Rect, style: &SeriesStyle) {
     let left = rect.left_center();
-    let ends = [left, left + egui::vec2(rect.width().min(SWATCH_WIDTH), 0.0)];
+    let ends = [left, left + vec2(rect.width().min(SWATCH_WIDTH), 0.0)];
     let stroke = Stroke::new(2.0, style.color);
     match style.line {
         LineStyle::Solid => {
             painter.line_segment(ends, stroke);
         }
-        LineStyle::Dashed { .. } => {
-            painter.extend(egui::Shape::dashed_line(&ends, stroke, 5.0, 3.0));
+        LineStyle::Dashed { length } => {
+            let [dash, gap] = match length >= LONG_DASH {
+                true => [12.0, 3.0],
+                false => [5.0, 2.5],
+            };
+            painter.extend(Shape::dashed_line(&ends, stroke, dash, gap));
         }
         LineStyle::Dotted { .. } => {
-            painter.extend(egui::Shape::dotted_line(&ends, style.color, 4.0, 1.2));
+            painter.extend(Shape::dotted_line(&ends, style.color, 4.0, 1.2));
         }
+    }
+    paint_sign(painter, rect, style);
+}
+
+fn paint_sign(painter: &Painter, rect: Rect, style: &SeriesStyle) {
+    let middle = rect.left_center() + vec2(SWATCH_WIDTH / 2.0, 0.0);
+    if let Some(marker) = style.marker {
+        paint_marker(painter, middle, marker, style.color);
+    }
+}
+
+/// The sign of a window's points, as the plots draw it.
+fn paint_marker(painter: &Painter, at: Pos2, marker: MarkerShape, color: Color32) {
+    let filled = |corners: &[[f32; 2]]| {
+        let corners = corners.iter().map(|[x, y]| at + SIGN * vec2(*x, *y));
+        painter.add(Shape::convex_polygon(
+            corners.collect(),
+            color,
+            Stroke::NONE,
+        ));
+    };
+    let strokes = |reaches: &[[f32; 2]]| {
+        for [x, y] in reaches {
+            let reach: Vec2 = SIGN * vec2(*x, *y);
+            painter.line_segment([at - reach, at + reach], Stroke::new(1.5, color));
+        }
+    };
+    let (half, deep) = (0.5, 0.75_f32.sqrt());
+    match marker {
+        MarkerShape::Circle => {
+            painter.circle_filled(at, SIGN, color);
+        }
+        MarkerShape::Diamond => filled(&[[0.0, -1.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]),
+        MarkerShape::Square => filled(&[[-0.8, -0.8], [0.8, -0.8], [0.8, 0.8], [-0.8, 0.8]]),
+        MarkerShape::Up => filled(&[[0.0, -1.0], [deep, half], [-deep, half]]),
+        MarkerShape::Down => filled(&[[0.0, 1.0], [-deep, -half], [deep, -half]]),
+        MarkerShape::Left => filled(&[[-1.0, 0.0], [half, -deep], [half, deep]]),
+        MarkerShape::Right => filled(&[[1.0, 0.0], [-half, deep], [-half, -deep]]),
+        MarkerShape::Cross => strokes(&[[0.8, 0.8], [0.8, -0.8]]),
+        MarkerShape::Plus => strokes(&[[1.0, 0.0], [0.0, 1.0]]),
+        MarkerShape::Asterisk => strokes(&[[0.0, 1.0], [deep, half], [deep, -half]]),
     }
 }

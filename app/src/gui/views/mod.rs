@@ -56,6 +56,7 @@ use super::layout::Pane;
 use super::lessons::OpenLesson;
 use super::state::Settings;
 use super::theme::Theme;
+use super::widgets::together::phrase;
 pub use pane_view::{NearestFigure, Need, PaneView, ReadNumbers};
 
 /// Every view in the order of the menus.
@@ -140,20 +141,10 @@ impl View<'_> {
 /// What a table or a form takes of a presentation's height beside a plot.
 const SCROLLED_SHARE: f32 = 0.5;
 
-/// So much text is never broken in two.
-const FEW_LETTERS: usize = 24;
-
 /// What the numbers of a view were measured by; what it means on hovering.
 pub fn in_force_ui(ui: &mut Ui, view: &View<'_>) {
     if let Some((_, shown)) = view.shown() {
-        let text = in_force(&shown.options);
-        let label = egui::Label::new(egui::RichText::new(&text).weak());
-        // a few words go to the next row together
-        let label = match text.len() <= FEW_LETTERS {
-            true => label.extend(),
-            false => label,
-        };
-        ui.add(label).on_hover_text(shown.options.compared());
+        phrase(ui, &in_force(&shown.options)).on_hover_text(shown.options.compared());
     }
 }
 

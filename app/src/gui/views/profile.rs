@@ -13,7 +13,7 @@ use crate::gui::derived::Scatter;
 use crate::gui::export::ShownFigure;
 use crate::gui::head_numbers::HeadNumber;
 use crate::gui::layout::Pane;
-use crate::gui::numbers::{Table, number};
+use crate::gui::numbers::{Table, number, signed};
 use crate::gui::questions::QuestionKind;
 use crate::gui::state::{Choices, HeadAddress, SelectionChange};
 use crate::gui::theme::SeriesStyle;
@@ -105,7 +105,7 @@ fn correlation(scatter: &Scatter) -> String {
     match scatter.spearman.is_nan() {
         true => format!("{heads} heads"),
         false => {
-            let correlation = format!("{:+.2}", scatter.spearman).replace('-', "−");
+            let correlation = signed(scatter.spearman, 2);
             format!("Spearman {correlation} over {heads} heads")
         }
     }
@@ -283,13 +283,13 @@ fn marks(view: &View<'_>, scatter: &Scatter, points: &[[f64; 2]]) -> Vec<PlotCur
             true => 0.8,
             false => 0.45,
         }),
-        marker: MarkerShape::Circle,
+        marker: Some(MarkerShape::Circle),
         ..series
     };
     let ring = SeriesStyle {
         color: view.theme.selection.gamma_multiply(0.5),
         line: LineStyle::Solid,
-        marker: MarkerShape::Circle,
+        marker: Some(MarkerShape::Circle),
     };
     let selected = SeriesStyle {
         color: view.theme.selection,

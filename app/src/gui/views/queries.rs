@@ -12,7 +12,7 @@ use crate::gui::command::{Commands, JobCommand, LookCommand};
 use crate::gui::derived::queries::{CosineSpread, QueryLine, QueryLines};
 use crate::gui::export::ShownFigure;
 use crate::gui::layout::Pane;
-use crate::gui::numbers::{Table, optional};
+use crate::gui::numbers::{Table, optional, signed};
 use crate::gui::question_choices::QueryPart;
 use crate::gui::questions::QuestionKind;
 use crate::gui::state::Choices;
@@ -283,7 +283,7 @@ fn number_ui(ui: &mut Ui, text: String) {
 fn gap_text(gap: f64) -> String {
     match gap == 0.0 {
         true => "0".to_owned(),
-        false => format!("{gap:+.0}"),
+        false => signed(gap, 0),
     }
 }
 
@@ -344,7 +344,7 @@ fn style_of(view: &View<'_>, line: &QueryLine) -> SeriesStyle {
     SeriesStyle {
         color: view.theme.oracle,
         line,
-        marker,
+        marker: Some(marker),
     }
 }
 

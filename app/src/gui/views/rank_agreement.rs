@@ -84,7 +84,7 @@ fn rank_agreement_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         cells: Cells::Values {
             values: &ranks.shares,
             map: ColorMap::Sequential,
-            color_bar: true,
+            bar: Some("share of the row's tokens"),
             highest: 1.0,
         },
         version: ranks.version,

@@ -25,9 +25,9 @@ use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::line_plot::{LinePlot, PlotAnswer, has_room_for_name, height_left};
 use crate::gui::widgets::toggle::toggle;
 use crate::jobs::figure::KindChoice;
-pub use axes::{DrawnBudgets, budget_axis};
+pub use axes::{BUDGET_AXIS, DrawnBudgets, budget_axis};
+use curves::baseline;
 pub use curves::{CEILING, octave_of};
-use curves::{baseline, random_style};
 
 impl Pane {
     /// Curves over the budget.
@@ -123,15 +123,16 @@ fn names(view: &View<'_>) -> Vec<Name> {
     if view.beside.is_some() && is_of_sample && baseline(view).is_none() {
         let style = SeriesStyle {
             line: curves::OF_B,
-            ..random_style(view.theme)
+            ..view.theme.chance()
         };
         let help =
             "The same windows in the session beside, thin and in short dashes of their colours";
         names.push(Name::of_line("in B", style, help));
     }
-    if view.settings.choices.metric == Metric::Recall && baseline(view).is_none() {
+    let is_drawn = !view.settings.choices.by_layer && baseline(view).is_none();
+    if view.settings.choices.metric == Metric::Recall && is_drawn {
         let help = "Expected recall of a random ranking: budget / rankable tokens";
-        names.push(Name::of_line("chance", random_style(view.theme), help));
+        names.push(Name::of_line("chance", view.theme.chance(), help));
     }
     names
 }
@@ -229,11 +230,11 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
     };
     let plot = LinePlot {
         horizontal: baseline(view).map(|_| 0.0),
+        texts: curves::texts(view, &curves, [&x, &y]),
         curves,
         moves: true,
         tells_all: true,
         vertical: Some(octave_of(view.derived.budget_tokens())),
-        texts: curves::texts(view, octaves, y.low),
         ..LinePlot::new("Curves over the budget", height, x, y)
     };
     let PlotAnswer { response, at, .. } = plot.show(ui, view.theme);

@@ -1,22 +1,30 @@
 //! The curves layer by layer: small plots of one size and one scale.
 
-use egui::{ScrollArea, Ui, vec2};
+use egui::{Align2, FontId, Rect, ScrollArea, Ui, UiBuilder, pos2, vec2};
 
-use super::recall::{CEILING, DrawnBudgets, budget_axis, octave_of};
+use super::recall::{BUDGET_AXIS, CEILING, DrawnBudgets, budget_axis, octave_of};
 use super::{View, empty_hint};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::{LayerCurves, WindowName};
 use crate::gui::state::{HeadAddress, SelectionChange};
 use crate::gui::theme::SeriesStyle;
-use crate::gui::widgets::line_plot::{Drawn, LinePlot, PlotAxis, PlotCurve};
+use crate::gui::widgets::color_bar::upright;
+use crate::gui::widgets::line_plot::{Drawn, LinePlot, PlotAxis, PlotCurve, outer_numbers};
 
 /// Points of a small curve.
 const POINTS_PER_CURVE: f64 = 60.0;
 
-/// Least width of a small plot, and its height with the title.
+/// Letters of the numbers around the plots, and of the names of their axes.
+const NUMBERS: f32 = 10.0;
+const NAMES: f32 = 12.0;
+/// Room for the numbers left of the first plot of a row, and for the names of the axes, which stand there once.
+const NUMBERS_LEFT: f32 = 24.0;
+const NAMES_ROOM: f32 = NAMES + 4.0;
+
+/// Least width of a small plot, and its height with title and numbers.
 const LEAST_WIDTH: f32 = 130.0;
 const PLOT_HEIGHT: f32 = 92.0;
-const ROW_HEIGHT: f32 = PLOT_HEIGHT + 20.0;
+const ROW_HEIGHT: f32 = PLOT_HEIGHT + 26.0 + NUMBERS;
 
 /// Draws the plots, layer 0 first; only those in sight are laid out.
 pub fn layers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
@@ -25,8 +33,33 @@ pub fn layers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         empty_hint(ui, "Averaging the curves");
         return;
     }
-    let columns = ((ui.available_width() / LEAST_WIDTH) as usize).clamp(1, layers.len().max(1));
-    let width = ui.available_width() / columns as f32 - ui.spacing().item_spacing.x;
+    let room = ui.available_rect_before_wrap();
+    let plots = Rect::from_min_max(
+        room.min + vec2(NAMES_ROOM, 0.0),
+        room.max - vec2(0.0, NAMES_ROOM),
+    );
+    names_ui(ui, view, room, plots);
+    ui.scope_builder(UiBuilder::new().max_rect(plots), |ui| {
+        plots_ui(ui, view, layers, commands);
+    });
+}
+
+/// The names of the axes, once for all plots.
+fn names_ui(ui: &Ui, view: &View<'_>, room: Rect, plots: Rect) {
+    let middle = pos2(room.left(), plots.center().y);
+    let metric = view.settings.choices.metric.label();
+    upright(ui, metric, NAMES, middle, plots.height());
+    let color = ui.visuals().weak_text_color();
+    let at = pos2(plots.center().x, room.bottom());
+    let font = FontId::proportional(NAMES);
+    let painter = ui.painter();
+    painter.text(at, Align2::CENTER_BOTTOM, BUDGET_AXIS, font, color);
+}
+
+fn plots_ui(ui: &mut Ui, view: &View<'_>, layers: &[LayerCurves], commands: &mut Commands) {
+    let room = ui.available_width() - NUMBERS_LEFT;
+    let columns = ((room / LEAST_WIDTH) as usize).clamp(1, layers.len().max(1));
+    let width = room / columns as f32 - ui.spacing().item_spacing.x;
     let rows = layers.len().div_ceil(columns);
     ScrollArea::vertical()
         .id_salt("curves by layer")
@@ -36,8 +69,9 @@ pub fn layers_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
             let shown = layers.iter().skip(first).take(in_sight.len() * columns);
             for row in shown.collect::<Vec<_>>().chunks(columns) {
                 ui.horizontal(|ui| {
-                    for layer in row {
-                        layer_ui(ui, view, layer, width, commands);
+                    ui.add_space(NUMBERS_LEFT);
+                    for (place, layer) in row.iter().enumerate() {
+                        layer_ui(ui, view, layer, (width, place == 0), commands);
                     }
                 });
             }
@@ -48,7 +82,7 @@ fn layer_ui(
     ui: &mut Ui,
     view: &View<'_>,
     layer: &LayerCurves,
-    width: f32,
+    (width, is_first): (f32, bool),
     commands: &mut Commands,
 ) {
     ui.allocate_ui(vec2(width, ROW_HEIGHT), |ui| {
@@ -57,7 +91,8 @@ fn layer_ui(
             let title = ui
                 .selectable_label(layer.selected, title)
                 .on_hover_text("Select the heads of this layer");
-            let clicked_plot = plot_ui(ui, view, layer, width);
+            let clicked_plot = plot_ui(ui, view, layer, (width, is_first));
+            ui.add_space(NUMBERS);
             if title.clicked() || clicked_plot {
                 select(view, layer.layer, commands);
             }
@@ -65,8 +100,13 @@ fn layer_ui(
     });
 }
 
-/// Draws one plot; says whether it was clicked.
-fn plot_ui(ui: &mut Ui, view: &View<'_>, layer: &LayerCurves, width: f32) -> bool {
+/// Draws one plot, the first of a row with numbers at its left; says whether it was clicked.
+fn plot_ui(
+    ui: &mut Ui,
+    view: &View<'_>,
+    layer: &LayerCurves,
+    (width, is_first): (f32, bool),
+) -> bool {
     let axis = DrawnBudgets::of(view.derived, POINTS_PER_CURVE);
     let hidden = &view.settings.choices.hidden_windows;
     let windows = view.derived.windows().iter();
@@ -93,7 +133,10 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, layer: &LayerCurves, width: f32) -> boo
     };
     let largest = view.derived.budgets().last().copied().unwrap_or(1);
     let name = format!("Curves of layer {}", layer.layer);
-    let y = PlotAxis::shares(view.settings.choices.metric.label());
+    let (x, y) = (
+        budget_axis(largest),
+        PlotAxis::shares(view.settings.choices.metric.label()),
+    );
     let plot = LinePlot {
         width: Some(width),
         has_axes: false,
@@ -102,10 +145,11 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, layer: &LayerCurves, width: f32) -> boo
             .flat_map(of_window)
             .collect(),
         vertical: Some(octave_of(view.derived.budget_tokens())),
-        ..LinePlot::new(&name, PLOT_HEIGHT, budget_axis(largest), y)
+        ..LinePlot::new(&name, PLOT_HEIGHT, x.clone(), y.clone())
     };
-    let response = plot.show(ui, view.theme).response;
-    response.clicked()
+    let answer = plot.show(ui, view.theme);
+    outer_numbers(ui, &answer, [&x, &y], NUMBERS, is_first);
+    answer.response.clicked()
 }
 
 fn select(view: &View<'_>, layer: usize, commands: &mut Commands) {

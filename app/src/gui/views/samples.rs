@@ -308,6 +308,7 @@ mod tests {
                 task: task.to_owned(),
                 question_place: String::new(),
                 score: None,
+                needle: None,
             }),
             unreadable: None,
         }

@@ -1,15 +1,19 @@
 //! Curves and dots with bands, names and a hover that says their numbers: every plot of the window. Those that say so can
 //! be zoomed and moved.
 
+mod outer;
 mod sight;
 
-use egui::{Align2, Color32, Response, RichText, Role, Ui, WidgetInfo, vec2};
+use egui::{Align2, Color32, Pos2, Response, RichText, Role, Ui, WidgetInfo, vec2};
 use egui_plot::{
-    AxisHints, FilledArea, GridInput, GridMark, HLine, HoverPosition, Line, Plot, PlotBounds,
-    PlotPoint, PlotPoints, PlotTransform, PlotUi, Points, Text, VLine, uniform_grid_spacer,
+    AxisHints, FilledArea, GridInput, GridMark, HLine, HoverPosition, Line, LineStyle, MarkerShape,
+    Plot, PlotBounds, PlotPoint, PlotPoints, PlotTransform, PlotUi, Points, Text, VLine,
+    uniform_grid_spacer,
 };
 
+use crate::gui::numbers::with_minus;
 use crate::gui::theme::{SeriesStyle, Theme};
+pub use outer::outer_numbers;
 
 /// Low enough that two bands over each other still show both.
 const BAND_OPACITY: f32 = 0.14;
@@ -17,8 +21,10 @@ const BAND_OPACITY: f32 = 0.14;
 /// Bands beyond so many grow fainter together, or they would hide the curves.
 const CLEAR_BANDS: f32 = 3.0;
 
-/// Curves of more points have a marker at some of them only.
+/// Curves of more points have a marker at some of them only: so many along what is in sight, each curve's at places of its
+/// own, so that markers of curves that meet do not cover each other.
 const MOST_MARKERS: usize = 12;
+const MARKERS: usize = 4;
 
 /// Grid lines with a number that an axis of whole or any numbers has at most.
 const MOST_LABELS: f64 = 8.0;
@@ -26,6 +32,15 @@ const MOST_LABELS: f64 = 8.0;
 /// Height of the horizontal axis, and about the width of a letter of an axis's name.
 const BELOW_PLOT: f32 = 40.0;
 const LETTER_WIDTH: f32 = 7.0;
+
+/// Width of the vertical line, which is more than that of any grid line.
+const VERTICAL: f32 = 1.6;
+
+/// Radius of the dots of a line by its width.
+const DOT_SHARE: f32 = 0.75;
+
+/// Radius of a marker on a line, in points.
+const MARKER: f32 = 3.5;
 
 /// How near a point the pointer has to be to be on it, in points of the screen.
 const REACH: f32 = 10.0;
@@ -129,6 +144,26 @@ pub struct PlotText {
     pub color: Color32,
     /// Whether they stand on a ground of their own, so that lines do not run through them.
     pub has_ground: bool,
+}
+
+impl PlotText {
+    /// Words at the foot of a vertical line, on the side that has room, and over whatever runs there.
+    #[must_use]
+    pub fn at_vertical(text: &str, at: f64, axes: [&PlotAxis; 2], color: Color32) -> Self {
+        let [x, y] = axes;
+        let (anchor, text) = match at > (x.low + x.high) / 2.0 {
+            true => (Align2::RIGHT_BOTTOM, format!("{text}  ")),
+            false => (Align2::LEFT_BOTTOM, format!("  {text}")),
+        };
+        Self {
+            text,
+            at: [at, y.low],
+            anchor,
+            size: 12.0,
+            color,
+            has_ground: true,
+        }
+    }
 }
 
 /// A curve.
@@ -284,6 +319,17 @@ impl<'a> LinePlot<'a> {
         }
     }
 
+    /// Names of the curves with markers, in an order that does not change with the curve in front.
+    fn marked(&self) -> Vec<&str> {
+        let has_markers =
+            |curve: &&PlotCurve| matches!(curve.drawn, Drawn::Line { markers: true, .. });
+        let marked = self.curves.iter().filter(has_markers);
+        let mut names: Vec<&str> = marked.map(|curve| curve.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     fn bounds(&self) -> PlotBounds {
         let (x, y) = (&self.x, &self.y);
         let width = (x.high - x.low).max(1e-9);
@@ -311,17 +357,20 @@ impl<'a> LinePlot<'a> {
             plot.vline(
                 VLine::new("", at)
                     .color(color)
-                    .width(1.0)
+                    .width(VERTICAL)
                     .allow_hover(false),
             );
         }
         if let Some(at) = self.horizontal {
             let line = HLine::new("", at).color(theme.random).width(1.0);
-            let dashed = line.style(egui_plot::LineStyle::Dashed { length: 6.0 });
+            let dashed = line.style(LineStyle::Dashed { length: 6.0 });
             plot.hline(dashed.allow_hover(false));
         }
+        let marked = self.marked();
         for curve in &self.curves {
-            draw_curve(plot, curve, strength);
+            let place = marked.binary_search(&curve.name.as_str()).unwrap_or(0);
+            let phase = (place as f64 + 0.5) / marked.len().max(1) as f64;
+            draw_curve(plot, curve, strength, phase);
         }
         for text in &self.texts {
             let [x, y] = text.at;
@@ -357,15 +406,18 @@ pub struct PlotAnswer {
 }
 
 impl PlotAnswer {
+    /// Where a point stands on the screen.
+    #[must_use]
+    pub fn place(&self, [x, y]: [f64; 2]) -> Pos2 {
+        self.transform.position_from_point(&PlotPoint::new(x, y))
+    }
+
     /// Which of some points the pointer is on: the nearest within its reach.
     #[must_use]
     pub fn nearest(&self, points: impl Iterator<Item = [f64; 2]>) -> Option<usize> {
         let pointer = self.response.interact_pointer_pos();
         let pointer = pointer.or_else(|| self.response.hover_pos())?;
-        let distance = |[x, y]: [f64; 2]| {
-            let place = self.transform.position_from_point(&PlotPoint::new(x, y));
-            place.distance(pointer)
-        };
+        let distance = |point: [f64; 2]| self.place(point).distance(pointer);
         let points = points.map(distance).enumerate();
         let near = points.filter(|(_, distance)| *distance <= REACH);
         let nearest = near.min_by(|a, b| a.1.total_cmp(&b.1));
@@ -405,7 +457,7 @@ impl Told {
                             .min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
                         ui.colored_label(*color, name);
                         ui.monospace(match nearest {
-                            Some((_, y)) if y.is_finite() => format!("{y:.3}"),
+                            Some((_, y)) if y.is_finite() => with_minus(&format!("{y:.3}")),
                             _ => "–".to_owned(),
                         });
                         ui.end_row();
@@ -423,7 +475,25 @@ fn defined<const N: usize>(curves: [&[f64]; N]) -> [Vec<f64>; N] {
     curves.map(|curve| points.iter().map(|point| curve[*point]).collect())
 }
 
-fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32) {
+/// The points of a curve that have a marker: all of a few, and of many those at equal steps from `low` to `high` that are
+/// shifted by a share of a step.
+fn marked_points(points: &[[f64; 2]], [low, high]: [f64; 2], phase: f64) -> Vec<[f64; 2]> {
+    if points.len() <= MOST_MARKERS {
+        return points.to_vec();
+    }
+    let mut marked: Vec<[f64; 2]> = Vec::new();
+    for step in 0..MARKERS {
+        let at = low + (high - low) * (step as f64 + phase) / MARKERS as f64;
+        let distance = |point: &&[f64; 2]| (point[0] - at).abs();
+        let nearest = points
+            .iter()
+            .min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        marked.extend(nearest.filter(|point| marked.last() != Some(point)));
+    }
+    marked
+}
+
+fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32, phase: f64) {
     let color = curve.style.color.gamma_multiply(strength);
     let points: Vec<[f64; 2]> = curve
         .xs
@@ -437,13 +507,19 @@ fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32) {
         Drawn::Line { width, markers } => (width, markers),
         Drawn::Dots { radius } => {
             let dots = Points::new(curve.name.clone(), PlotPoints::from(points));
-            let dots = dots.shape(curve.style.marker).radius(radius);
+            let shape = curve.style.marker.unwrap_or(MarkerShape::Circle);
+            let dots = dots.shape(shape).radius(radius);
             plot.points(dots.color(color).allow_hover(has_hover));
             return;
         }
     };
-    let every = points.len().div_ceil(MOST_MARKERS).max(1);
-    let marked: Vec<[f64; 2]> = points.iter().copied().step_by(every).collect();
+    // a dot is as wide as two lines
+    let width = match curve.style.line {
+        LineStyle::Dotted { .. } => DOT_SHARE * width,
+        _ => width,
+    };
+    let sight = plot.plot_bounds();
+    let marked = marked_points(&points, [sight.min()[0], sight.max()[0]], phase);
     plot.line(
         Line::new(curve.name.clone(), PlotPoints::from(points))
             .color(color)
@@ -451,13 +527,13 @@ fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32) {
             .width(width)
             .allow_hover(has_hover),
     );
-    if !markers {
+    let Some(shape) = curve.style.marker.filter(|_| markers) else {
         return;
-    }
+    };
     plot.points(
         Points::new("", PlotPoints::from(marked))
-            .shape(curve.style.marker)
-            .radius(3.5)
+            .shape(shape)
+            .radius(MARKER)
             .color(color)
             .allow_hover(false),
     );
@@ -484,12 +560,12 @@ fn mark_text(mark: GridMark, numbers: AxisNumbers, span: f64) -> String {
         AxisNumbers::Decades if mark.value.fract().abs() > 1e-6 => String::new(),
         AxisNumbers::Decades => format!("{}", 10_f64.powi(mark.value.round() as i32)),
         AxisNumbers::Whole if mark.value.fract().abs() > 1e-6 => String::new(),
-        AxisNumbers::Whole => short_whole(mark.value),
+        AxisNumbers::Whole => with_minus(&short_whole(mark.value)),
         AxisNumbers::Shares => format!("{}", (mark.value * 10.0).round() / 10.0),
         AxisNumbers::Any => {
             let decimals = -round_step(span / MOST_LABELS).log10().floor();
             let decimals = decimals.clamp(0.0, 6.0) as usize;
-            format!("{:.decimals$}", mark.value)
+            with_minus(&format!("{:.decimals$}", mark.value))
         }
     }
 }
@@ -566,9 +642,10 @@ fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Optio
             ..
         } if !plot_name.is_empty() => {
             let at = place_text(position.x, x);
+            let value = with_minus(&format!("{:.3}", position.y));
             Some(format!(
-                "{plot_name}\n{}: {at}\n{}: {:.3}",
-                x.label, y.label, position.y
+                "{plot_name}\n{}: {at}\n{}: {value}",
+                x.label, y.label
             ))
         }
         _ => None,
@@ -603,9 +680,50 @@ mod tests {
         assert_eq!(mark(0.30000000000000004, AxisNumbers::Shares, 1.0), "0.3");
         assert_eq!(mark(0.002, AxisNumbers::Any, 0.01), "0.002");
         assert_eq!(mark(1.5, AxisNumbers::Any, 3.0), "1.5");
+        assert_eq!(mark(-0.2, AxisNumbers::Any, 1.0), "−0.2");
         assert_eq!(mark(200.0, AxisNumbers::Any, 400.0), "200");
         assert_eq!(mark(-2.0, AxisNumbers::Decades, 4.0), "0.01");
         assert_eq!(mark(3.0, AxisNumbers::Decades, 4.0), "1000");
+    }
+
+    #[test]
+    fn words_stand_on_the_side_of_a_vertical_line_that_has_room() {
+        let x = PlotAxis {
+            low: 1000.0,
+            high: 1100.0,
+            ..PlotAxis::shares("position")
+        };
+        let y = PlotAxis::shares("recall");
+        let at = |at| PlotText::at_vertical("end", at, [&x, &y], Color32::WHITE);
+        let (left, right) = (at(1074.0), at(1010.0));
+        assert_eq!(
+            (left.anchor, left.at),
+            (Align2::RIGHT_BOTTOM, [1074.0, 0.0])
+        );
+        assert_eq!(left.text, "end  ");
+        assert_eq!(
+            (right.anchor, right.text.as_str()),
+            (Align2::LEFT_BOTTOM, "  end")
+        );
+        assert!(left.has_ground && right.has_ground);
+    }
+
+    #[test]
+    fn markers_of_curves_that_meet_stand_at_places_of_their_own() {
+        let points: Vec<[f64; 2]> = (0..=400).map(|at| [f64::from(at) / 100.0, 1.0]).collect();
+        let places = |phase| -> Vec<f64> {
+            let marked = marked_points(&points, [0.0, 4.0], phase);
+            marked.iter().map(|point| point[0]).collect()
+        };
+        assert_eq!(places(0.25), [0.25, 1.25, 2.25, 3.25]);
+        assert_eq!(places(0.75), [0.75, 1.75, 2.75, 3.75]);
+        // zoomed in they stand in what is in sight
+        let zoomed = marked_points(&points, [1.0, 2.0], 0.5);
+        assert!(
+            zoomed.iter().all(|point| (1.0..=2.0).contains(&point[0])),
+            "{zoomed:?}"
+        );
+        assert_eq!(marked_points(&points[..5], [0.0, 4.0], 0.5).len(), 5);
     }
 
     #[test]

@@ -6,10 +6,12 @@
 mod geometry;
 mod paint;
 
-use egui::{Color32, Id, Modifiers, Response, Role, Sense, Ui, Vec2, WidgetInfo};
+use egui::{Color32, FontId, Id, Modifiers, Response, Role, Sense, Ui, Vec2, WidgetInfo};
 
+use super::color_bar::ColorBar;
+use super::together::text_width_in;
 use crate::gui::theme::{ColorMap, Theme};
-use geometry::{Geometry, Surroundings};
+use geometry::{Around, Geometry};
 
 /// A cell: row (layer) and column (head).
 pub type Cell = (usize, usize);
@@ -17,14 +19,14 @@ pub type Cell = (usize, usize);
 /// What colours the cells, `[rows, columns]`.
 #[derive(Clone, Copy)]
 pub enum Cells<'a> {
-    /// Numbers on a map, with its colour bar if asked for.
+    /// Numbers on a map.
     Values {
         /// The numbers.
         values: &'a [f64],
         /// Their colours.
         map: ColorMap,
-        /// Whether the bar stands beside the matrix.
-        color_bar: bool,
+        /// What the numbers are, beside the colour bar; none where another map's bar says it.
+        bar: Option<&'a str>,
         /// The number that has the strongest colour; 1 for shares.
         highest: f64,
     },
@@ -98,6 +100,46 @@ pub struct MatrixResponse {
 }
 
 impl Matrix<'_> {
+    /// What stands around the cells, with letters of this size.
+    fn around(&self, ui: &Ui, size: f32) -> Around {
+        let name = match self.axes {
+            Some(_) => size + GAP,
+            None => 0.0,
+        };
+        Around {
+            left: self.ticks_width(ui, 0, size) + GAP + name,
+            right: self.bar(size, |bar| BAR_GAP + bar.width(ui)).unwrap_or(0.0),
+            top: 0.0,
+            bottom: size + GAP + name,
+        }
+    }
+
+    /// Width of the longest number beside the rows (0) or under the columns (1).
+    fn ticks_width(&self, ui: &Ui, axis: usize, size: f32) -> f32 {
+        let count = [self.rows, self.columns][axis];
+        let width =
+            |place| text_width_in(ui, &(self.ticks[axis])(place), FontId::proportional(size));
+        (0..count).map(width).fold(0.0, f32::max)
+    }
+
+    /// What is done with the colour bar, if there is one.
+    fn bar<T>(&self, size: f32, answer: impl FnOnce(&ColorBar<'_>) -> T) -> Option<T> {
+        let Cells::Values {
+            map, bar, highest, ..
+        } = self.cells
+        else {
+            return None;
+        };
+        let number = |value: f32| value * highest as f32;
+        let name = bar?;
+        Some(answer(&ColorBar {
+            map,
+            number: &number,
+            name,
+            size,
+        }))
+    }
+
     /// Draws the matrix into the room that is left.
     pub fn show(self, ui: &mut Ui, theme: &Theme) -> MatrixResponse {
         let room = ui.available_size().max(Vec2::new(120.0, 80.0));
@@ -108,19 +150,11 @@ impl Matrix<'_> {
     pub fn show_sized(self, ui: &mut Ui, theme: &Theme, room: Vec2) -> MatrixResponse {
         let (rect, response) = ui.allocate_exact_size(room, Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, ui.is_enabled(), &self.name));
-        let around = Surroundings {
-            axis_names: self.axes.is_some(),
-            color_bar: matches!(
-                self.cells,
-                Cells::Values {
-                    color_bar: true,
-                    ..
-                }
-            ),
-        };
-        let geometry = Geometry::of(rect, self.rows, self.columns, around);
+        let size = letters(room);
+        let (shape, around) = ([self.rows, self.columns], self.around(ui, size));
+        let geometry = Geometry::of(rect, shape, around, ui.pixels_per_point());
         let hovered = response.hover_pos().and_then(|at| geometry.cell_at(at));
-        self.paint(ui, theme, &geometry, hovered);
+        self.paint(ui, theme, (&geometry, size), hovered);
         let secondary = response.interact_pointer_pos();
         let secondary = secondary.filter(|_| response.secondary_clicked());
         MatrixResponse {
@@ -130,6 +164,22 @@ impl Matrix<'_> {
             response,
         }
     }
+}
+
+/// Sizes of the letters around the smallest and the largest maps, and the side of a map that has letters of one point.
+const LETTERS: [f32; 2] = [10.0, 14.0];
+const SIDE_PER_LETTER: f32 = 30.0;
+
+/// Between cells, numbers and names.
+const GAP: f32 = 4.0;
+/// Between the cells and the colour bar.
+pub const BAR_GAP: f32 = 10.0;
+
+/// The size of the letters around a map: they grow with it.
+#[must_use]
+pub fn letters(room: Vec2) -> f32 {
+    let [smallest, largest] = LETTERS;
+    (room.min_elem() / SIDE_PER_LETTER).clamp(smallest, largest)
 }
 
 /// The cells of a click, or those between the start of a drag and the pointer.

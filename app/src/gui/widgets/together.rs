@@ -1,12 +1,21 @@
 //! Things that a wrapping row keeps together.
 
-use egui::{Align, FontId, Layout, TextStyle, Ui, vec2};
+use egui::{Align, FontId, Label, Layout, Response, RichText, TextStyle, Ui, vec2};
 
 /// Draws them side by side; where so much width is not left they begin a row of their own.
 pub fn together<R>(ui: &mut Ui, width: f32, draw: impl FnOnce(&mut Ui) -> R) -> R {
     let size = vec2(width, ui.spacing().interact_size.y);
     let layout = Layout::left_to_right(Align::Center);
     ui.allocate_ui_with_layout(size, layout, draw).inner
+}
+
+/// Words of explanation that go to the next row together; only what no row holds is broken.
+pub fn phrase(ui: &mut Ui, text: &str) -> Response {
+    let label = Label::new(RichText::new(text).weak());
+    ui.add(match text_width(ui, text) <= ui.max_rect().width() {
+        true => label.extend(),
+        false => label,
+    })
 }
 
 /// Width of a text in the letters of the row.

@@ -201,6 +201,7 @@ fn info(session: &Session) -> SessionInfo {
                         .question_place
                         .map_or(String::new(), |place| format!("{place:?}").to_lowercase()),
                     score: record.score,
+                    needle: None,
                 }),
                 unreadable: None,
             }

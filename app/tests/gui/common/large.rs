@@ -113,6 +113,7 @@ pub fn info(name: &str) -> SessionInfo {
             task: "facts".to_owned(),
             question_place: "end".to_owned(),
             score: None,
+            needle: None,
         }),
         unreadable: None,
     };

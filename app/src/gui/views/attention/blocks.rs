@@ -10,13 +10,16 @@ use crate::gui::attention_picture::{AttentionBlock, AttentionPicture};
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::theme::ColorMap;
 use crate::gui::views::View;
-use crate::gui::widgets::color_bar::{BAR_WIDTH, color_bar};
+use crate::gui::views::token_rows::visible;
+use crate::gui::widgets::color_bar::{ColorBar, upright};
+use crate::gui::widgets::matrix::{BAR_GAP, letters};
 use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
 
-/// Height of a block's title, of the marks of needed tokens, and of the positions.
+/// Height of a block's title, and of the marks of needed tokens.
 const TITLE_HEIGHT: f32 = 16.0;
 const EVIDENCE_HEIGHT: f32 = 5.0;
-const TICKS_HEIGHT: f32 = 14.0;
+/// Between letters and what they stand at.
+const GAP: f32 = 3.0;
 /// Room for the words of the rows, where they can be read.
 const WORDS_WIDTH: f32 = 64.0;
 const SMALLEST_ROW: f32 = 9.0;
@@ -37,16 +40,25 @@ pub(super) fn blocks_ui(
     let rows: usize = blocks.iter().map(|block| block.positions.len()).sum();
     let titles = (TITLE_HEIGHT + ui.spacing().item_spacing.y) * blocks.len() as f32;
     let missing = if picture.window.is_none() { 18.0 } else { 0.0 };
-    let below = EVIDENCE_HEIGHT + TICKS_HEIGHT + missing + 20.0;
+    let letters = letters(ui.available_size());
+    let below = below_height(letters) + missing + 6.0;
     let room = (ui.available_height() - titles - below).max(40.0);
     let has_words = room / rows.max(1) as f32 >= SMALLEST_ROW;
-    let left = if has_words { WORDS_WIDTH } else { 0.0 };
-    let width = (ui.available_width() - left - BAR_WIDTH - 8.0).max(60.0);
+    let left = letters + GAP + if has_words { WORDS_WIDTH } else { 0.0 };
+    let highest = picture.highest(view.settings.choices.attention_scale);
+    let bar = ColorBar {
+        map: ColorMap::Heat,
+        // the colour is the root of the share
+        number: &|share| share * share * highest,
+        name: "attention weight",
+        size: letters,
+    };
+    let width = (ui.available_width() - left - BAR_GAP - bar.width(ui)).max(60.0);
     let span = Span::shown(ui, view, picture.columns);
     let top = ui.cursor().top();
     let mut bottom = top;
     for block in blocks {
-        ui.add(egui::Label::new(title(block)).truncate());
+        ui.add(egui::Label::new(title(block, has_words)).truncate());
         let size = vec2(
             left + width,
             room * block.positions.len() as f32 / rows.max(1) as f32,
@@ -70,29 +82,48 @@ pub(super) fn blocks_ui(
             picture.key.window
         ));
     }
-    below_ui(ui, view, picture, &span, (left, width));
-    let bar = Rect::from_min_max(
-        pos2(
-            ui.max_rect().left() + left + width + 8.0,
-            top + TITLE_HEIGHT,
-        ),
-        pos2(ui.max_rect().left() + left + width + 20.0, bottom),
-    );
-    let highest = picture.highest(view.settings.choices.attention_scale);
-    // the colour is the root of the share
-    color_bar(
-        ui,
-        bar,
-        ColorMap::Heat,
-        &|share| share * share * highest,
-        view.theme,
-    );
+    below_ui(ui, view, picture, &span, (left, width, letters));
+    let (first, top) = (ui.max_rect().left(), top + TITLE_HEIGHT);
+    let at = pos2(first + left + width + BAR_GAP, top);
+    bar.show(ui, at, bottom - top, view.theme);
+    let middle = pos2(first, (top + bottom) / 2.0);
+    upright(ui, "Query", letters, middle, bottom - top);
 }
 
-fn title(block: &AttentionBlock) -> String {
+/// Height of the marks of needed tokens, of the positions, and of the name of their axis.
+fn below_height(letters: f32) -> f32 {
+    EVIDENCE_HEIGHT + 2.0 * (letters + GAP)
+}
+
+/// What the rows are, and what stands beside them where they have words.
+fn title(block: &AttentionBlock, has_words: bool) -> String {
+    let lacking = match has_words && lacks_some_texts(block) {
+        true => "; a number in brackets counts a token whose text this session does not hold",
+        false => "",
+    };
     match block.positions.len() {
-        1 => format!("{}: 1 row", block.label),
-        rows => format!("{}: {rows} rows", block.label),
+        1 => format!("{}: 1 row{lacking}", block.label),
+        rows => format!("{}: {rows} rows{lacking}", block.label),
+    }
+}
+
+/// Whether some rows have a word and others none.
+fn lacks_some_texts(block: &AttentionBlock) -> bool {
+    let has_word = |text: &String| !text.trim().is_empty();
+    block.texts.iter().any(has_word) && block.texts.iter().any(String::is_empty)
+}
+
+/// What stands beside a row: its word; where it has none but others do, its number as the player has it; else its
+/// position.
+fn row_word(block: &AttentionBlock, row: usize) -> String {
+    let text = block.texts.get(row).map_or("", String::as_str);
+    match text {
+        "" if lacks_some_texts(block) => format!("[{}]", row + 1),
+        "" => block
+            .positions
+            .get(row)
+            .map_or(String::new(), u32::to_string),
+        text => visible(text.trim_matches(' ')).collect(),
     }
 }
 
@@ -195,12 +226,8 @@ impl Drawn<'_> {
             .with_min_x(self.rect.left() - WORDS_WIDTH)
             .with_max_x(self.rect.left());
         let painter = ui.painter().with_clip_rect(room);
-        for (row, position) in self.block.positions.iter().enumerate() {
-            let own = self.block.texts.get(row).map_or("", |text| text.trim());
-            let text = match own {
-                "" => position.to_string(),
-                own => own.to_owned(),
-            };
+        for row in 0..rows {
+            let text = row_word(self.block, row);
             let y = self.rect.top() + (row as f32 + 0.5) * height;
             let at = pos2(self.rect.left() - 4.0, y);
             painter.text(at, Align2::RIGHT_CENTER, text, font.clone(), color);
@@ -214,9 +241,9 @@ fn below_ui(
     view: &View<'_>,
     picture: &AttentionPicture,
     span: &Span,
-    (left, width): (f32, f32),
+    (left, width, letters): (f32, f32, f32),
 ) {
-    let size = vec2(left + width, EVIDENCE_HEIGHT + TICKS_HEIGHT);
+    let size = vec2(left + width, below_height(letters));
     let (whole, response) = ui.allocate_exact_size(size, Sense::hover());
     let rect = whole.with_min_x(whole.left() + left);
     let painter = ui.painter().with_clip_rect(rect.expand2(vec2(12.0, 0.0)));
@@ -242,19 +269,17 @@ fn below_ui(
     }
     let shown = picture.tokens_of(span.columns().start).start
         ..picture.tokens_of(span.columns().end.saturating_sub(1)).end;
-    let most = (width / 56.0).clamp(2.0, MOST_TICKS);
+    let most = (width / (5.6 * letters)).clamp(2.0, MOST_TICKS);
     let step = nice_step(shown.len() as f32 / most);
     let color = ui.visuals().weak_text_color();
+    let font = || FontId::proportional(letters);
+    let top = rect.top() + EVIDENCE_HEIGHT;
     for token in shown.clone().filter(|token| token.is_multiple_of(step)) {
-        let at = pos2(place(token), rect.top() + EVIDENCE_HEIGHT);
-        painter.text(
-            at,
-            Align2::CENTER_TOP,
-            token,
-            FontId::proportional(10.0),
-            color,
-        );
+        let at = pos2(place(token), top);
+        painter.text(at, Align2::CENTER_TOP, token, font(), color);
     }
+    let at = pos2(rect.center().x, top + letters + GAP);
+    painter.text(at, Align2::CENTER_TOP, "Token of the prompt", font(), color);
     response.on_hover_text(
         "Positions of the prompt; the bars are tokens that hold what the answer needs",
     );
@@ -276,6 +301,24 @@ fn nice_step(least: f32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_without_a_word_is_no_number_among_words() {
+        let block = |texts: &[&str]| AttentionBlock {
+            label: "decode".to_owned(),
+            positions: vec![1075, 1076, 1077],
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            weights: Vec::new(),
+        };
+        let words = |block: &AttentionBlock| [0, 1, 2].map(|row| row_word(block, row));
+        let some = block(&["", " code", "\n"]);
+        assert_eq!(words(&some), ["[1]", "code", "↵"]);
+        assert!(title(&some, true).contains("does not hold"));
+        assert_eq!(title(&some, false), "decode: 3 rows");
+        let none = block(&["", "", ""]);
+        assert_eq!(words(&none), ["1075", "1076", "1077"]);
+        assert_eq!(title(&none, true), "decode: 3 rows");
+    }
 
     #[test]
     fn positions_stand_at_round_numbers() {

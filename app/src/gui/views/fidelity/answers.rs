@@ -1,12 +1,14 @@
 //! What the model says on each evicted cache of the open sample, window by budget.
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Grid, Label, RichText, ScrollArea, Stroke, TextStyle, Ui};
+use egui::{Align, Grid, Label, Layout, RichText, ScrollArea, Stroke, TextStyle, Ui, vec2};
 
 use super::super::legend::entry;
+use super::super::token_rows::visible;
 use super::super::{View, empty_hint};
 use super::plot::oracle_style;
 use crate::gui::data::Shown;
+use crate::gui::numbers::budget_words;
 use crate::gui::questions::fidelity::FidelityPoint;
 use crate::gui::theme::SeriesStyle;
 use crate::measurement::fidelity::FULL_LABEL;
@@ -14,7 +16,7 @@ use crate::measurement::fidelity::answers::parted;
 use kvlens_analysis::Budget;
 use kvlens_sessions::windows::DECODE_LABEL;
 
-/// Width of a column of answers, where many and where few share the room; longer answers wrap.
+/// Width of a column of answers, where many and where few share the room; of longer answers the pointer tells the rest.
 const COLUMN_WIDTHS: [f32; 2] = [190.0, 900.0];
 
 /// Between two columns.
@@ -35,7 +37,7 @@ pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[
     ScrollArea::both().auto_shrink(false).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.strong("On the full cache");
-            ui.label(RichText::new(full.generated.trim()).monospace());
+            ui.label(RichText::new(one_line(&full.generated)).monospace());
             reference_ui(ui, shown, full);
         });
         ui.add_space(6.0);
@@ -50,7 +52,8 @@ pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[
                 let text = match point.budget {
                     Budget::Tokens(_) => format!("{} tokens", point.budget_tokens),
                     Budget::Fraction(_) => {
-                        format!("{} = {} tokens", point.budget, point.budget_tokens)
+                        let budget = budget_words(point.budget);
+                        format!("{budget} = {} tokens", point.budget_tokens)
                     }
                 };
                 ui.weak(text);
@@ -77,7 +80,7 @@ pub(super) fn answers_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, points: &[
 fn reference_ui(ui: &mut Ui, shown: &Shown, full: &FidelityPoint) {
     let record = &shown.sample.record;
     if let Some(answer) = &record.answer {
-        ui.weak(format!("reference: {}", answer.trim()));
+        ui.weak(format!("reference: {}", one_line(answer)));
     }
     if let Some(score) = full.figures.score {
         ui.weak(format!("score {score:.2}"));
@@ -110,24 +113,46 @@ fn rows_of<'a>(view: &'a View<'_>, points: &[FidelityPoint]) -> Vec<(&'a str, Se
         .collect()
 }
 
-/// The answer; underlined from where it leaves the full cache's.
+/// An answer in one line, without what stands around it.
+fn one_line(answer: &str) -> String {
+    visible(answer.trim()).collect()
+}
+
+/// Letters of what an answer shares with the full cache's that are shown before those that it does not share.
+const COMMON_LETTERS: usize = 24;
+
+/// The end of a longer beginning.
+fn shortened(common: &str) -> String {
+    let letters: Vec<char> = common.chars().collect();
+    match letters.len().checked_sub(COMMON_LETTERS) {
+        None | Some(0) => common.to_owned(),
+        Some(left_out) => std::iter::once('…')
+            .chain(letters.into_iter().skip(left_out + 1))
+            .collect(),
+    }
+}
+
+/// The answer in a line, level with its name; underlined from where it leaves the full cache's.
 fn answer_ui(ui: &mut Ui, view: &View<'_>, (point, width): (&FidelityPoint, f32), full: &str) {
-    let (answer, full) = (point.generated.trim(), full.trim());
-    let hover = match point.figures.score {
-        Some(score) => format!("score {score:.2}, KL {:.3} nats", point.figures.fidelity.kl),
-        None => format!("KL {:.3} nats", point.figures.fidelity.kl),
+    let (answer, full) = (one_line(&point.generated), one_line(full));
+    let kl = point.figures.fidelity.kl;
+    let numbers = match point.figures.score {
+        Some(score) => format!("score {score:.2}, KL {kl:.3} nats"),
+        None => format!("KL {kl:.3} nats"),
     };
-    ui.vertical(|ui| {
-        ui.set_width(width);
+    let hover = format!("{numbers}\n{}", point.generated.trim());
+    let size = vec2(width, ui.spacing().interact_size.y);
+    ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
+        ui.set_min_width(width);
         if answer == full {
             ui.weak("the same").on_hover_text(hover);
             return;
         }
-        let (common, own) = parted(answer, full);
+        let (common, own) = parted(&answer, &full);
         let font = TextStyle::Body.resolve(ui.style());
         let mut text = LayoutJob::default();
         let format = TextFormat::simple(font.clone(), ui.visuals().text_color());
-        text.append(common, 0.0, format);
+        text.append(&shortened(common), 0.0, format);
         let mut format = TextFormat::simple(font, view.theme.missed);
         format.underline = Stroke::new(1.0, view.theme.missed);
         let ends = match answer.is_empty() {
@@ -135,6 +160,23 @@ fn answer_ui(ui: &mut Ui, view: &View<'_>, (point, width): (&FidelityPoint, f32)
             false => " (ends)",
         };
         text.append(if own.is_empty() { ends } else { own }, 0.0, format);
-        ui.add(Label::new(text).wrap()).on_hover_text(hover);
+        ui.add(Label::new(text).truncate()).on_hover_text(hover);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_takes_one_line_and_shows_where_it_leaves_the_other() {
+        assert_eq!(one_line(" system\n\nuser\n"), "system↵↵user");
+        assert_eq!(shortened("The code is"), "The code is");
+        let long = shortened("The code word of the harbour is \"Amber");
+        assert_eq!(long.chars().count(), COMMON_LETTERS);
+        assert!(
+            long.starts_with('…') && long.ends_with("is \"Amber"),
+            "{long}"
+        );
+    }
 }

@@ -1,9 +1,12 @@
 //! The plot: a metric against the budget, or against recall.
 
 use egui::Ui;
+use egui_plot::MarkerShape;
+use kvlens_analysis::Budget;
 
 use crate::gui::data::Shown;
 use crate::gui::derived::fidelity::{FidelityCurve, FidelityCurves};
+use crate::gui::numbers::budget_words;
 use crate::gui::question_choices::{FidelityMetric, FidelityPlot};
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
@@ -36,7 +39,7 @@ pub(super) fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &Fide
             )
         },
         FidelityPlot::Recall => LinePlot {
-            curves: visible.iter().flat_map(|curve| dots(view, curve)).collect(),
+            curves: against_recall(view, &visible, &budgets_of(&curves.curves)),
             horizontal: full,
             ..LinePlot::new(
                 "Fidelity against recall",
@@ -134,15 +137,68 @@ fn over_budget(view: &View<'_>, front: &Front<'_>, curve: &FidelityCurve) -> Plo
     }
 }
 
-/// Each budget for itself, so that the hover can name it.
-fn dots(view: &View<'_>, curve: &FidelityCurve) -> Vec<PlotCurve> {
-    let dots = curve.points.iter().map(|point| PlotCurve {
-        name: format!("{} at {}", curve.label, point.budget),
+/// Every budget that was measured, once, the smallest first.
+pub(super) fn budgets_of(curves: &[FidelityCurve]) -> Vec<Budget> {
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let mut points: Vec<_> = points.collect();
+    points.sort_by(|a, b| a.budget_tokens.total_cmp(&b.budget_tokens));
+    let mut budgets: Vec<Budget> = Vec::new();
+    for point in points {
+        if !budgets.contains(&point.budget) {
+            budgets.push(point.budget);
+        }
+    }
+    budgets
+}
+
+/// The sign of the points of the budget that has this place among all.
+pub(super) fn sign_of(place: usize) -> MarkerShape {
+    const SIGNS: [MarkerShape; 8] = [
+        MarkerShape::Circle,
+        MarkerShape::Diamond,
+        MarkerShape::Square,
+        MarkerShape::Up,
+        MarkerShape::Down,
+        MarkerShape::Cross,
+        MarkerShape::Plus,
+        MarkerShape::Asterisk,
+    ];
+    SIGNS[place % SIGNS.len()]
+}
+
+/// A thin line joins the points of a window, and their signs tell the budgets apart.
+fn against_recall(
+    view: &View<'_>,
+    curves: &[&FidelityCurve],
+    budgets: &[Budget],
+) -> Vec<PlotCurve> {
+    let lines = curves.iter().map(|curve| PlotCurve {
+        name: String::new(),
         style: style_of(view, curve),
-        xs: vec![point.recall],
-        ys: vec![point.value],
+        xs: curve.points.iter().map(|point| point.recall).collect(),
+        ys: curve.points.iter().map(|point| point.value).collect(),
         band: None,
-        drawn: Drawn::DOTS,
+        drawn: Drawn::line(1.0),
+    });
+    let dots = curves.iter().flat_map(|curve| dots(view, curve, budgets));
+    lines.chain(dots).collect()
+}
+
+/// Each budget for itself, so that the hover can name it.
+fn dots(view: &View<'_>, curve: &FidelityCurve, budgets: &[Budget]) -> Vec<PlotCurve> {
+    let dots = curve.points.iter().map(|point| {
+        let place = budgets.iter().position(|known| *known == point.budget);
+        PlotCurve {
+            name: format!("{} at {}", curve.label, budget_words(point.budget)),
+            style: SeriesStyle {
+                marker: place.map(sign_of),
+                ..style_of(view, curve)
+            },
+            xs: vec![point.recall],
+            ys: vec![point.value],
+            band: None,
+            drawn: Drawn::DOTS,
+        }
     });
     dots.collect()
 }
@@ -158,6 +214,6 @@ pub(super) fn oracle_style(view: &View<'_>) -> SeriesStyle {
     SeriesStyle {
         color: view.theme.oracle,
         line: egui_plot::LineStyle::Solid,
-        marker: egui_plot::MarkerShape::Cross,
+        marker: Some(MarkerShape::Cross),
     }
 }

@@ -3,11 +3,10 @@
 use egui::{ComboBox, Ui};
 
 use crate::gui::command::{Commands, LookCommand};
-use crate::gui::head_numbers::HeadNumber;
 use crate::gui::state::{MapKind, MapScope};
 use crate::gui::views::profile::number_ui;
 use crate::gui::views::{View, in_force_ui};
-use crate::gui::widgets::together::{text_width, together};
+use crate::gui::widgets::together::{phrase, text_width, together};
 use crate::gui::widgets::toggle::toggle;
 use crate::gui::widgets::typed::TypedField;
 
@@ -21,12 +20,10 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
         kind_ui(ui, choices.map_kind, commands);
         if matches!(choices.map_kind, MapKind::Beside | MapKind::InB) {
             window_ui(ui, "Window", view, labels, commands);
-            ui.weak(choices.metric.label());
             in_force_ui(ui, view);
             return;
         }
         if choices.map_kind == MapKind::Needed {
-            ui.weak(HeadNumber::NeededAttention.label());
             return;
         }
         if choices.map_kind == MapKind::Profile {
@@ -52,7 +49,10 @@ pub(super) fn choosers_ui(ui: &mut Ui, view: &View<'_>, labels: &[&str], command
                 minus_ui(ui, view, labels, commands);
             }
         }
-        ui.weak(choices.metric.label());
+        // other maps have it at their colour bar
+        if choices.map_kind == MapKind::Winner {
+            phrase(ui, choices.metric.label());
+        }
         let is_tested = choices.map_kind == MapKind::Winner || view.derived.minus.is_some();
         if choices.shown_scope() == MapScope::Session && is_tested {
             margin_ui(ui, view, commands);

@@ -90,7 +90,7 @@ fn one_ui(ui: &mut Ui, view: &View<'_>, map: &HeadMap, size: Vec2, commands: &mu
         cells: Cells::Values {
             values: &map.values,
             map: ColorMap::Sequential,
-            color_bar: true,
+            bar: Some(map.number.label()),
             highest: map.highest,
         },
         version: map.version,

@@ -7,6 +7,7 @@ use kvlens_analysis::statistics::HeadWinner;
 use super::{answer_ui, is_selected, marks, undefined_text};
 use crate::gui::command::Commands;
 use crate::gui::derived::{WinnerMap, is_tie};
+use crate::gui::numbers::signed;
 use crate::gui::views::View;
 use crate::gui::views::legend::entry;
 use crate::gui::widgets::matrix::{Cell, Cells, Marks, Matrix};
@@ -150,12 +151,17 @@ fn hover_ui(ui: &mut Ui, view: &View<'_>, map: &WinnerMap, (layer, head): Cell) 
         winner.mean
     ));
     if let Some(second) = winner.runner_up {
-        ui.label(format!("{:+.3} over {}", winner.margin, label(second)));
+        ui.label(format!(
+            "{} over {}",
+            signed(winner.margin, 3),
+            label(second)
+        ));
     }
     if let Some(interval) = winner.interval {
         ui.weak(format!(
-            "95 % from {:+.3} to {:+.3}",
-            interval.low, interval.high
+            "95 % from {} to {}",
+            signed(interval.low, 3),
+            signed(interval.high, 3)
         ));
     }
     match view.settings.choices.margin {

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use crate::gui::derived::Derived;
 use crate::gui::widgets::line_plot::{AxisNumbers, PlotAxis};
 
+/// The name of the axis of budgets.
+pub const BUDGET_AXIS: &str = "Budget in tokens";
+
 /// Budgets up to the largest.
 pub fn budget_axis(largest: usize) -> PlotAxis {
     PlotAxis {
-        label: "Budget in tokens".to_owned(),
+        label: BUDGET_AXIS.to_owned(),
         low: 0.0,
         high: (largest as f64).log2().max(1.0),
         numbers: AxisNumbers::Octaves,

@@ -16,6 +16,10 @@ use crate::gui::widgets::line_plot::{AxisNumbers, Drawn, PlotAxis, PlotCurve, Pl
 /// Curves get about so many points.
 const POINTS_PER_CURVE: f64 = 300.0;
 
+/// The name of the curve of a random ranking, and the height at which it stands beside it.
+const CHANCE: &str = "chance";
+const CHANCE_HEIGHT: f64 = 0.25;
+
 /// The line of a ceiling.
 pub const CEILING: LineStyle = LineStyle::Dotted { spacing: 4.0 };
 
@@ -31,8 +35,8 @@ pub(super) fn curves(view: &View<'_>, octaves: f64) -> Vec<PlotCurve> {
     let mut curves = Vec::new();
     if view.settings.choices.metric == Metric::Recall && baseline(view).is_none() {
         let chance = view.derived.chance();
-        let style = random_style(view.theme);
-        curves.push(thin(&axis, "chance".to_owned(), chance, style, 1.0));
+        let style = view.theme.chance();
+        curves.push(thin(&axis, CHANCE.to_owned(), chance, style, 1.0));
         if compares_queries(view) {
             curves.push(decode_stage(view.theme, octaves));
         }
@@ -75,7 +79,7 @@ fn difference(
     let style = view.theme.series(&window.label, window.repeat);
     let style = front.style(&window.label, style);
     let width = front.width(&window.label);
-    Some(thin(axis, window.label.clone(), &values, style, width))
+    Some(marked(axis, window.label.clone(), &values, style, width))
 }
 
 /// A window's mean less the baseline's, at every budget.
@@ -126,9 +130,9 @@ fn front_last<'a>(view: &'a View<'_>, front: &Front<'_>) -> Vec<&'a WindowBands>
     windows
 }
 
-/// What could be reached at best, said at the upper end, and the budget beside its line, on the side that has room.
-/// The budget stands at the lower end of the axis, where no line of differences runs.
-pub(super) fn texts(view: &View<'_>, octaves: f64, lowest: f64) -> Vec<PlotText> {
+/// What could be reached at best, said at the upper end; the name of the curve of chance, where there is room for it; and
+/// the budget, at the lower end of the axis, where no line of differences runs.
+pub(super) fn texts(view: &View<'_>, curves: &[PlotCurve], axes: [&PlotAxis; 2]) -> Vec<PlotText> {
     let best = match compares_queries(view) {
         _ if baseline(view).is_some() => None,
         true if view.settings.choices.metric == Metric::Recall => Some("decode stage 1.00"),
@@ -136,29 +140,35 @@ pub(super) fn texts(view: &View<'_>, octaves: f64, lowest: f64) -> Vec<PlotText>
         false => Some("dotted: ceilings"),
     };
     let tokens = view.derived.budget_tokens();
-    let octave = octave_of(tokens);
-    let (anchor, text) = match octave > octaves / 2.0 {
-        true => (Align2::RIGHT_BOTTOM, format!("{tokens}  ")),
-        false => (Align2::LEFT_BOTTOM, format!("  {tokens}")),
-    };
-    let budget = PlotText {
-        text,
-        at: [octave, lowest],
-        anchor,
-        size: 12.0,
-        color: view.theme.selection,
-        has_ground: true,
-    };
+    let color = view.theme.selection;
+    let budget = PlotText::at_vertical(&tokens.to_string(), octave_of(tokens), axes, color);
     let best = best.map(|text| PlotText {
         text: text.to_owned(),
         // above the middle of the axis curves seldom come so high
-        at: [octaves / 2.0, 0.99],
+        at: [axes[0].high / 2.0, 0.99],
         anchor: Align2::CENTER_TOP,
         size: 11.0,
         color: view.theme.oracle,
         has_ground: true,
     });
-    best.into_iter().chain([budget]).collect()
+    let chance = curves.iter().find(|curve| curve.name == CHANCE);
+    let chance = chance.and_then(|chance| chance_text(view, chance));
+    best.into_iter().chain(chance).chain([budget]).collect()
+}
+
+/// The name of the curve of chance below it, where it begins to rise: there no window's curve should be.
+fn chance_text(view: &View<'_>, chance: &PlotCurve) -> Option<PlotText> {
+    let points = chance.xs.iter().zip(&chance.ys);
+    let low = points.filter(|(_, y)| **y <= CHANCE_HEIGHT);
+    let (x, y) = low.max_by(|a, b| a.1.total_cmp(b.1))?;
+    Some(PlotText {
+        text: format!("  {CHANCE}"),
+        at: [*x, *y],
+        anchor: Align2::LEFT_TOP,
+        size: 11.0,
+        color: view.theme.random,
+        has_ground: false,
+    })
 }
 
 /// Where a budget stands on the axis.
@@ -189,13 +199,30 @@ fn thin(
     }
 }
 
+/// The same with the signs of its window.
+fn marked(
+    axis: &DrawnBudgets,
+    name: String,
+    values: &[f64],
+    style: SeriesStyle,
+    width: f32,
+) -> PlotCurve {
+    PlotCurve {
+        drawn: Drawn::Line {
+            width,
+            markers: true,
+        },
+        ..thin(axis, name, values, style, width)
+    }
+}
+
 pub(super) fn decode_stage(theme: &Theme, octaves: f64) -> PlotCurve {
     PlotCurve {
         name: "decode stage".to_owned(),
         style: SeriesStyle {
             color: theme.oracle,
             line: LineStyle::Solid,
-            marker: egui_plot::MarkerShape::Circle,
+            marker: None,
         },
         xs: vec![0.0, octaves],
         ys: vec![1.0, 1.0],
@@ -224,18 +251,11 @@ fn window_curves(
     let style = view.theme.series(&window.label, window.repeat);
     let style = front.style(&window.label, style);
     let width = front.width(&window.label);
-    // a window that observed for a few budgets alone has numbers there, and lines between them are none
-    let known = band.mean.iter().filter(|mean| mean.is_finite()).count();
-    let has_markers = known <= view.derived.final_budgets().len();
     let curve = PlotCurve {
-        drawn: Drawn::Line {
-            width,
-            markers: has_markers,
-        },
         band: front
             .is(&window.label)
             .then(|| (axis.pick(&band.low), axis.pick(&band.high))),
-        ..thin(axis, window.label.clone(), &band.mean, style, width)
+        ..marked(axis, window.label.clone(), &band.mean, style, width)
     };
     let ceiling = window.ceiling(metric).map(|ceiling| {
         let name = format!("{}, ceiling", window.label);
@@ -290,7 +310,7 @@ fn heads(view: &View<'_>, axis: &DrawnBudgets) -> Vec<PlotCurve> {
         let style = SeriesStyle {
             color: view.theme.selection,
             line,
-            marker: egui_plot::MarkerShape::Circle,
+            marker: None,
         };
         thin(axis, name, values, style, 1.0)
     };
@@ -299,14 +319,6 @@ fn heads(view: &View<'_>, axis: &DrawnBudgets) -> Vec<PlotCurve> {
     let hovered = view.derived.hovered_curve();
     let hovered = hovered.map(|curve| head(curve, "head", LineStyle::Solid));
     [pinned, hovered].into_iter().flatten().collect()
-}
-
-pub(super) fn random_style(theme: &Theme) -> SeriesStyle {
-    SeriesStyle {
-        color: theme.random,
-        line: LineStyle::Dashed { length: 5.0 },
-        marker: egui_plot::MarkerShape::Circle,
-    }
 }
 
 #[cfg(test)]

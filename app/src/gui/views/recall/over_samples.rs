@@ -4,7 +4,7 @@ use egui::{Response, Ui};
 use kvlens_analysis::Metric;
 use kvlens_analysis::figure::CHANCE;
 
-use super::curves::{CEILING, compares_queries, decode_stage, octave_of, random_style};
+use super::curves::{CEILING, compares_queries, decode_stage, octave_of};
 use super::values::signed;
 use crate::gui::command::{Commands, LookCommand};
 use crate::gui::derived::{CurveOverSamples, OverSamples};
@@ -122,7 +122,7 @@ fn visible<'a>(
 fn window_curves(view: &View<'_>, front: &Front<'_>, curve: &CurveOverSamples) -> Vec<PlotCurve> {
     let xs: Vec<f64> = curve.budgets.iter().map(|it| octave_of(*it)).collect();
     if curve.label == CHANCE {
-        let style = random_style(view.theme);
+        let style = view.theme.chance();
         return vec![line(CHANCE, xs, curve.mean.clone(), style, 1.0)];
     }
     let (style, width) = (style_of(view, front, curve), front.width(&curve.label));
@@ -130,7 +130,7 @@ fn window_curves(view: &View<'_>, front: &Front<'_>, curve: &CurveOverSamples) -
         band: front
             .is(&curve.label)
             .then(|| (curve.low.clone(), curve.high.clone())),
-        ..line(&curve.label, xs.clone(), curve.mean.clone(), style, width)
+        ..marked(&curve.label, xs.clone(), curve.mean.clone(), style, width)
     };
     let ceiling = curve.ceiling.as_ref().map(|ceiling| {
         let name = format!("{}, ceiling", curve.label);
@@ -160,7 +160,24 @@ fn difference(
     });
     let (xs, ys) = both.unzip();
     let style = style_of(view, front, curve);
-    Some(line(&curve.label, xs, ys, style, front.width(&curve.label)))
+    Some(marked(
+        &curve.label,
+        xs,
+        ys,
+        style,
+        front.width(&curve.label),
+    ))
+}
+
+/// The same with the signs of its window.
+fn marked(name: &str, xs: Vec<f64>, ys: Vec<f64>, style: SeriesStyle, width: f32) -> PlotCurve {
+    PlotCurve {
+        drawn: Drawn::Line {
+            width,
+            markers: true,
+        },
+        ..line(name, xs, ys, style, width)
+    }
 }
 
 fn line(name: &str, xs: Vec<f64>, ys: Vec<f64>, style: SeriesStyle, width: f32) -> PlotCurve {

@@ -6,6 +6,7 @@ use super::curves::{baseline, differences};
 use super::over_samples;
 use crate::gui::derived::WindowName;
 use crate::gui::forced::forced_tokens;
+use crate::gui::numbers;
 use crate::gui::state::CurvesOver;
 use crate::gui::views::View;
 use crate::gui::views::legend::Name;
@@ -49,7 +50,7 @@ pub(super) fn signed(value: Option<f64>) -> String {
     match value {
         None => String::new(),
         Some(value) if value.is_nan() => " –".to_owned(),
-        Some(value) => format!(" {value:+.3}"),
+        Some(value) => format!(" {}", numbers::signed(value, 3)),
     }
 }
 

@@ -1,53 +1,48 @@
 //! Where the cells of a matrix stand.
 
-use egui::{Pos2, Rect, pos2, vec2};
+use egui::emath::GuiRounding as _;
+use egui::{Pos2, Rect, vec2};
 
 use super::Cell;
-use crate::gui::widgets::color_bar::BAR_WIDTH;
 
-/// Room for the numbers of rows, and for the name of their axis.
-pub(super) const TICKS: f32 = 20.0;
-pub(super) const AXIS_NAME: f32 = 20.0;
-/// Room for the numbers of columns, and for the name of their axis.
-const TICKS_BELOW: f32 = 14.0;
-const AXIS_NAME_BELOW: f32 = 16.0;
-/// Cells do not grow beyond this, or a small model's map fills a large screen.
-const LARGEST_CELL: f32 = 110.0;
+/// Cells from so many pixels on are all of one size, because what is left over is little beside them.
+const EQUAL_CELLS: f32 = 6.0;
 
-/// What stands around the cells.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Surroundings {
-    pub(super) axis_names: bool,
-    pub(super) color_bar: bool,
-}
+/// Room around the cells for numbers, names and the colour bar, in points.
+pub(super) type Around = egui::epaint::MarginF32;
 
 pub(super) struct Geometry {
     pub(super) cells: Rect,
     rows: usize,
     columns: usize,
+    pixels_per_point: f32,
 }
 
 impl Geometry {
-    pub(super) fn of(rect: Rect, rows: usize, columns: usize, around: Surroundings) -> Self {
-        let names = f32::from(u8::from(around.axis_names));
-        let bar = f32::from(u8::from(around.color_bar));
-        let left = TICKS + names * AXIS_NAME;
-        let below = TICKS_BELOW + names * AXIS_NAME_BELOW;
-        let room = rect.size() - vec2(left + bar * (BAR_WIDTH + 8.0), below);
+    /// The cells take what their surroundings leave of the room; their edges stand between two pixels of the screen.
+    pub(super) fn of(
+        room: Rect,
+        [rows, columns]: [usize; 2],
+        around: Around,
+        pixels_per_point: f32,
+    ) -> Self {
+        let left = room.size() - around.sum();
         let side = |room: f32, count: usize| {
-            let cell = (room / count.max(1) as f32).clamp(1.0, LARGEST_CELL);
-            // Whole pixels keep all cells equal, as long as that does not waste the room.
-            if cell >= 6.0 { cell.floor() } else { cell }
+            let cell = (room * pixels_per_point / count.max(1) as f32).max(1.0);
+            let cell = if cell >= EQUAL_CELLS {
+                cell.floor()
+            } else {
+                cell
+            };
+            count as f32 * cell / pixels_per_point
         };
-        let size = vec2(
-            side(room.x, columns) * columns as f32,
-            side(room.y, rows) * rows as f32,
-        );
-        let min = pos2(rect.left() + left, rect.top()).round();
+        let min = room.min + around.left_top();
+        let size = vec2(side(left.x, columns), side(left.y, rows));
         Self {
-            cells: Rect::from_min_size(min, size),
+            cells: Rect::from_min_size(min.round_to_pixels(pixels_per_point), size),
             rows,
             columns,
+            pixels_per_point,
         }
     }
 
@@ -66,44 +61,78 @@ impl Geometry {
 
     pub(super) fn rect(&self, (row, column): Cell) -> Rect {
         let cell = self.cells.size() / vec2(self.columns as f32, self.rows as f32);
+        let corner = |right: usize, down: usize| {
+            let at = self.cells.min + vec2(right as f32 * cell.x, down as f32 * cell.y);
+            at.round_to_pixels(self.pixels_per_point)
+        };
         let from_top = self.rows - 1 - row;
-        let min = self.cells.min + vec2(column as f32 * cell.x, from_top as f32 * cell.y);
-        Rect::from_min_size(min, cell)
+        Rect::from_min_max(corner(column, from_top), corner(column + 1, from_top + 1))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use egui::pos2;
 
-    const AROUND: Surroundings = Surroundings {
-        axis_names: true,
-        color_bar: true,
+    const AROUND: Around = Around {
+        left: 30.0,
+        right: 60.0,
+        top: 0.0,
+        bottom: 30.0,
     };
+
+    fn is_whole(points: f32, pixels_per_point: f32) -> bool {
+        let pixels = points * pixels_per_point;
+        (pixels - pixels.round()).abs() < 1e-3
+    }
 
     #[test]
     fn cells_are_whole_pixels_and_found_again_from_their_centres() {
         let rect = Rect::from_min_size(pos2(10.3, 20.7), vec2(400.0, 300.0));
-        let geometry = Geometry::of(rect, 7, 5, AROUND);
-        assert_eq!(geometry.rect((0, 0)).width().fract(), 0.0);
-        for row in 0..7 {
-            for column in 0..5 {
-                let centre = geometry.rect((row, column)).center();
-                assert_eq!(geometry.cell_at(centre), Some((row, column)));
+        for (shape, pixels_per_point) in [
+            ([7, 5], 1.0),
+            ([7, 5], 1.5),
+            ([80, 64], 1.0),
+            ([80, 64], 1.5),
+        ] {
+            let geometry = Geometry::of(rect, shape, AROUND, pixels_per_point);
+            for row in 0..shape[0] {
+                for column in 0..shape[1] {
+                    let cell = geometry.rect((row, column));
+                    assert_eq!(geometry.cell_at(cell.center()), Some((row, column)));
+                    for edge in [cell.left(), cell.right(), cell.top(), cell.bottom()] {
+                        assert!(is_whole(edge, pixels_per_point), "{cell:?}");
+                    }
+                    if row > 0 {
+                        assert_eq!(geometry.rect((row - 1, column)).top(), cell.bottom());
+                    }
+                }
             }
+            assert!(
+                geometry.rect((0, 0)).top() > geometry.rect((6, 0)).top(),
+                "layer 0 lies at the bottom"
+            );
+            assert_eq!(geometry.cell_at(rect.max), None);
         }
-        assert!(
-            geometry.rect((0, 0)).top() > geometry.rect((6, 0)).top(),
-            "layer 0 lies at the bottom"
-        );
-        assert_eq!(geometry.cell_at(rect.max), None);
     }
 
     #[test]
-    fn many_heads_still_fit_the_room() {
-        let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(300.0, 200.0));
-        let geometry = Geometry::of(rect, 80, 64, AROUND);
-        assert!(geometry.cells.right() <= rect.right() - BAR_WIDTH);
-        assert!(geometry.cells.bottom() <= rect.bottom());
+    fn few_heads_and_many_use_the_room() {
+        let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(900.0, 600.0));
+        for shape in [[4, 4], [30, 9], [80, 64]] {
+            let cells = Geometry::of(rect, shape, AROUND, 1.0).cells;
+            let [rows, columns] = shape.map(|count| count as f32);
+            let room = rect.size() - AROUND.sum();
+            // less than a pixel of each row and column is lost
+            assert!(
+                cells.width() > room.x - columns && cells.width() <= room.x,
+                "{cells:?}"
+            );
+            assert!(
+                cells.height() > room.y - rows && cells.height() <= room.y,
+                "{cells:?}"
+            );
+        }
     }
 }

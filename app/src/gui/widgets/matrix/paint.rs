@@ -2,10 +2,10 @@
 
 use egui::{Align2, Color32, FontId, Pos2, Rect, Stroke, Ui, Vec2, pos2, vec2};
 
-use super::geometry::{AXIS_NAME, Geometry, TICKS};
-use super::{Cell, Cells, Matrix};
+use super::geometry::Geometry;
+use super::{BAR_GAP, Cell, Cells, GAP, Matrix};
 use crate::gui::theme::Theme;
-use crate::gui::widgets::color_bar::{BAR_WIDTH, color_bar};
+use crate::gui::widgets::color_bar::upright;
 use crate::gui::widgets::texture::{TextureKey, cached_texture, paint_texture};
 
 /// Distance of the lines of a hatching, along either axis.
@@ -16,10 +16,20 @@ const HATCH_OPACITY: f32 = 0.35;
 const HALO_SHARE: f32 = 5.0;
 const WIDEST_HALO: f32 = 2.5;
 
+/// A part of a pixel that no edge of cells is likely to hit.
+const ASIDE: f32 = -0.013;
+
 impl Matrix<'_> {
-    pub(super) fn paint(&self, ui: &Ui, theme: &Theme, geometry: &Geometry, hovered: Option<Cell>) {
+    /// Everything, with letters of a size around the cells.
+    pub(super) fn paint(
+        &self,
+        ui: &Ui,
+        theme: &Theme,
+        (geometry, size): (&Geometry, f32),
+        hovered: Option<Cell>,
+    ) {
         self.paint_cells(ui, theme, geometry);
-        self.paint_axes(ui, geometry);
+        self.paint_axes(ui, geometry, size);
         if self.diagonal {
             let ends = [geometry.cells.left_bottom(), geometry.cells.right_top()];
             // a halo, because the cells under it are dark here and light there
@@ -34,19 +44,10 @@ impl Matrix<'_> {
         if let Some(cell) = self.marks.pinned.filter(|cell| self.has(*cell)) {
             paint_pin(ui, theme, geometry, cell);
         }
-        if let Cells::Values {
-            map,
-            color_bar: true,
-            highest,
-            ..
-        } = self.cells
-        {
-            let bar = Rect::from_min_size(
-                geometry.cells.right_top() + vec2(10.0, 0.0),
-                vec2(BAR_WIDTH, geometry.cells.height()),
-            );
-            color_bar(ui, bar, map, &|value| value * highest as f32, theme);
-        }
+        self.bar(size, |bar| {
+            let at = geometry.cells.right_top() + vec2(BAR_GAP, 0.0);
+            bar.show(ui, at, geometry.cells.height(), theme);
+        });
         let glowing = self.marks.glowing.filter(|cell| self.has(*cell));
         if let Some(cell) = hovered.or(glowing) {
             paint_cross_hair(ui, theme, geometry, cell);
@@ -90,7 +91,9 @@ impl Matrix<'_> {
         };
         let texture = cached_texture(ui.ctx(), self.id, key, || self.colors(theme));
         if let Some(texture) = texture {
-            paint_texture(ui.painter(), &texture, geometry.cells);
+            // where the edge of a cell meets the centre of a pixel, rounding would draw a ragged line
+            let aside = Vec2::splat(ASIDE / ui.pixels_per_point());
+            paint_texture(ui.painter(), &texture, geometry.cells.translate(aside));
         }
     }
 
@@ -137,42 +140,37 @@ impl Matrix<'_> {
         }
     }
 
-    fn paint_axes(&self, ui: &Ui, geometry: &Geometry) {
+    fn paint_axes(&self, ui: &Ui, geometry: &Geometry, size: f32) {
         let painter = ui.painter();
         let color = ui.visuals().weak_text_color();
-        let font = FontId::proportional(10.0);
+        let font = || FontId::proportional(size);
         let cells = geometry.cells;
         let [row_tick, column_tick] = self.ticks;
-        for row in (0..self.rows).step_by(step(cells.height() / self.rows as f32, 13.0)) {
-            let at = pos2(cells.left() - 4.0, geometry.rect((row, 0)).center().y);
-            painter.text(at, Align2::RIGHT_CENTER, row_tick(row), font.clone(), color);
+        let every = step(cells.height() / self.rows as f32, size + 3.0);
+        for row in (0..self.rows).step_by(every) {
+            let at = pos2(cells.left() - GAP, geometry.rect((row, 0)).center().y);
+            painter.text(at, Align2::RIGHT_CENTER, row_tick(row), font(), color);
         }
-        let letters = (0..self.columns).map(|column| column_tick(column).chars().count());
-        let needed = TICK_LETTER * (letters.max().unwrap_or(0) + 1) as f32;
+        let needed = self.ticks_width(ui, 1, size) + size / 2.0;
         let every = step(cells.width() / self.columns as f32, needed);
         for column in (0..self.columns).step_by(every) {
-            let at = pos2(geometry.rect((0, column)).center().x, cells.bottom() + 2.0);
-            painter.text(
-                at,
-                Align2::CENTER_TOP,
-                column_tick(column),
-                font.clone(),
-                color,
-            );
+            let middle = geometry.rect((0, column)).center().x;
+            let at = pos2(middle, cells.bottom() + GAP / 2.0);
+            painter.text(at, Align2::CENTER_TOP, column_tick(column), font(), color);
         }
         let Some([row_axis, column_axis]) = self.axes else {
             return;
         };
-        let below = pos2(cells.center().x, cells.bottom() + 14.0);
-        painter.text(below, Align2::CENTER_TOP, column_axis, font.clone(), color);
-        let beside = painter.layout_no_wrap(row_axis.to_owned(), font, color);
-        let at = pos2(
-            cells.left() - AXIS_NAME - TICKS,
-            cells.center().y + beside.size().x / 2.0,
+        let below = pos2(cells.center().x, cells.bottom() + size + GAP);
+        painter.text(below, Align2::CENTER_TOP, column_axis, font(), color);
+        let left = cells.left() - self.around(ui, size).left;
+        upright(
+            ui,
+            row_axis,
+            size,
+            pos2(left, cells.center().y),
+            cells.height(),
         );
-        let upright = egui::epaint::TextShape::new(at, beside, color)
-            .with_angle(-std::f32::consts::FRAC_PI_2);
-        painter.add(upright);
     }
 
     /// Outlines the selection as one shape: only the edges where it ends.
@@ -228,9 +226,6 @@ fn hatch(ui: &Ui, rect: Rect, stroke: Stroke) {
         sum += HATCH_GAP;
     }
 }
-
-/// About the width of a letter of a tick.
-const TICK_LETTER: f32 = 6.0;
 
 /// Every how many cells a number fits.
 fn step(cell: f32, text: f32) -> usize {
