@@ -348,7 +348,7 @@ fn paint_swatch(painter: &Painter, rect: Rect, style: &SeriesStyle) {
 }
 
 fn paint_sign(painter: &Painter, rect: Rect, style: &SeriesStyle) {
-    let middle = rect.left_center() + vec2(SWATCH_WIDTH / 2.0, 0.0);
+    let middle = rect.left_center() + vec2(rect.width().min(SWATCH_WIDTH) / 2.0, 0.0);
     if let Some(marker) = style.marker {
         paint_marker(painter, middle, marker, style.color);
     }
