@@ -97,6 +97,8 @@ ROOT=$TOOLKIT
 FEATURES=cuda
 FLASH=${KVLENS_FLASH_ATTENTION:-0}
 HEADS=${KVLENS_FLASH_HEADS:-64,96,128,256}
+# the host-backed driver has it for all heads, and compiles none
+[ "${KVLENS_HOST_CUDA:-0}" = 0 ] || HEADS=all
 # the program takes it for what it was built with
 unset KVLENS_FLASH_HEADS
 if [ "$FLASH" = 1 ]; then
