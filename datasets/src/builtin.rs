@@ -140,14 +140,9 @@ pub(crate) fn find(name: &str) -> Option<&'static BuiltInTask> {
 
 pub(crate) fn unknown_task(name: &str) -> DatasetError {
     let names: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
-    // a path is looked for among files
-    let nearest = match name.contains(['/', '\\', '.']) {
-        true => String::new(),
-        false => format!(" (the nearest is '{}')", nearest_name(name, &names)),
-    };
     DatasetError::UnknownTask {
         name: name.to_owned(),
-        nearest,
+        nearest: nearest_name(name, &names).to_owned(),
         known: names.join(", "),
     }
 }

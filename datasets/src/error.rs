@@ -10,13 +10,13 @@ use thiserror::Error;
 pub enum DatasetError {
     /// Neither a file nor a built-in task has this name.
     #[error(
-        "there is neither a file nor a built-in task of this name{nearest}; built-in: {known}; \
+        "there is neither a file nor a built-in task of this name, the nearest is '{nearest}'; built-in: {known}; \
          files: .txt, .jsonl, .json and .parquet, or BENCHMARK:FOLDER: {name}"
     )]
     UnknownTask {
         /// The name as it was typed.
         name: String,
-        /// The built-in task that is named most alike, where one may have been meant.
+        /// The built-in task that is named most alike.
         nearest: String,
         /// The built-in tasks, separated by commas.
         known: String,
