@@ -53,7 +53,7 @@ fn an_interrupted_capture_goes_on_and_gives_the_same_figures() {
     let broken = tempfile::tempdir().unwrap();
     let (code, said) = interrupted(broken.path());
     assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("`kvlens capture --resume`"), "{said}");
+    assert!(said.contains("kvlens capture --resume s.kvlens"), "{said}");
     let session = broken.path().join("s.kvlens");
     let files = names(&session);
     assert!(
