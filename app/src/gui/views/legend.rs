@@ -10,7 +10,7 @@ use crate::gui::derived::WindowName;
 use crate::gui::theme::SeriesStyle;
 use crate::gui::widgets::together::text_width_in;
 
-pub(super) const SWATCH_WIDTH: f32 = 20.0;
+const SWATCH_WIDTH: f32 = 20.0;
 
 /// Between swatch and name, and between two names.
 const GAP: f32 = 4.0;
@@ -276,18 +276,13 @@ pub fn entry(ui: &mut Ui, style: &SeriesStyle, text: RichText) -> egui::Response
 
 /// A short piece of the window's line.
 pub fn swatch(ui: &mut Ui, style: &SeriesStyle) {
-    swatch_of(ui, style, SWATCH_WIDTH);
-}
-
-/// The same of another width.
-pub fn swatch_of(ui: &mut Ui, style: &SeriesStyle, width: f32) {
-    let (rect, _) = ui.allocate_exact_size(egui::vec2(width, 12.0), egui::Sense::hover());
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(SWATCH_WIDTH, 12.0), egui::Sense::hover());
     paint_swatch(ui.painter(), rect, style);
 }
 
 fn paint_swatch(painter: &egui::Painter, rect: egui::Rect, style: &SeriesStyle) {
     let left = rect.left_center();
-    let ends = [left, left + egui::vec2(rect.width().min(SWATCH_WIDTH), 0.0)];
+    let ends = [left, left + egui::vec2(SWATCH_WIDTH, 0.0)];
     let stroke = Stroke::new(2.0, style.color);
     match style.line {
         LineStyle::Solid => {
