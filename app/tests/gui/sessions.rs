@@ -226,6 +226,12 @@ fn a_damaged_sample_is_marked_in_the_list_and_stepped_over() {
     assert_eq!(told.len(), 1, "once: {told:?}");
     assert!(told[0].severity == Severity::Error && told[0].text.contains(&ids[1]));
     bench.run_steps(3);
+    // the name stands beside the mark
+    let (sign, name) = (
+        bench.get_by_label(&mark).rect(),
+        bench.get_by_label(&ids[1]).rect(),
+    );
+    assert!(name.left() > sign.right() && name.y_range().contains(sign.center().y));
     bench.get_by_label(&mark).hover();
     bench.run_steps(60);
     let why = format!("{}: ", ids[1]);

@@ -501,6 +501,17 @@ fn a_line_of_the_log_that_names_a_file_opens_its_folder_and_gives_its_path() {
     let said = "the file is damaged: tests/gui/views.rs".to_owned();
     inside_mut(&mut bench).receive(Event::Warning(said));
     bench.run_steps(3);
+    // a path that is longer than the view breaks in it
+    let deep = format!("no such file: {}.json", "deep".repeat(40));
+    inside_mut(&mut bench).receive(Event::Warning(deep.clone()));
+    bench.run_steps(3);
+    let lines = bench.get_all_by_label(&deep).map(|node| node.rect());
+    let clear = bench.get_by_label("Clear").rect();
+    for line in lines {
+        assert!(line.right() <= 1280.0, "{line:?}");
+    }
+    let buttons = bench.get_by_label("Open folder").rect();
+    assert!(buttons.left() > clear.left(), "{buttons:?}");
     let here = std::env::current_dir().unwrap();
     bench.get_by_label("Copy path").click();
     bench.step();

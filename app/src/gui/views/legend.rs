@@ -12,7 +12,7 @@ use crate::gui::derived::WindowName;
 use crate::gui::theme::{LONG_DASH, SeriesStyle};
 use crate::gui::widgets::together::text_width_in;
 
-pub(super) const SWATCH_WIDTH: f32 = 20.0;
+const SWATCH_WIDTH: f32 = 20.0;
 /// Radius of the sign on a swatch.
 const SIGN: f32 = 3.5;
 
@@ -316,18 +316,13 @@ fn entry_of(ui: &mut Ui, style: &SeriesStyle, has_line: bool, text: RichText) ->
 
 /// A short piece of the window's line.
 pub fn swatch(ui: &mut Ui, style: &SeriesStyle) {
-    swatch_of(ui, style, SWATCH_WIDTH);
-}
-
-/// The same of another width.
-pub fn swatch_of(ui: &mut Ui, style: &SeriesStyle, width: f32) {
-    let (rect, _) = ui.allocate_exact_size(vec2(width, 12.0), egui::Sense::hover());
+    let (rect, _) = ui.allocate_exact_size(vec2(SWATCH_WIDTH, 12.0), egui::Sense::hover());
     paint_swatch(ui.painter(), rect, style);
 }
 
 fn paint_swatch(painter: &Painter, rect: Rect, style: &SeriesStyle) {
     let left = rect.left_center();
-    let ends = [left, left + vec2(rect.width().min(SWATCH_WIDTH), 0.0)];
+    let ends = [left, left + vec2(SWATCH_WIDTH, 0.0)];
     let stroke = Stroke::new(2.0, style.color);
     match style.line {
         LineStyle::Solid => {
@@ -348,7 +343,7 @@ fn paint_swatch(painter: &Painter, rect: Rect, style: &SeriesStyle) {
 }
 
 fn paint_sign(painter: &Painter, rect: Rect, style: &SeriesStyle) {
-    let middle = rect.left_center() + vec2(rect.width().min(SWATCH_WIDTH) / 2.0, 0.0);
+    let middle = rect.left_center() + vec2(SWATCH_WIDTH / 2.0, 0.0);
     if let Some(marker) = style.marker {
         paint_marker(painter, middle, marker, style.color);
     }

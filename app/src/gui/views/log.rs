@@ -8,7 +8,6 @@ use super::{PaneView, SCROLLED_SHARE, View, empty_hint};
 use crate::gui::command::{Commands, ProgramCommand};
 use crate::gui::data::Message;
 use crate::gui::layout::Pane;
-use crate::gui::widgets::together::{text_width, together};
 
 /// Lines that are drawn at most.
 const MOST_LINES: usize = 200;
@@ -71,12 +70,16 @@ fn log_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .show(ui, |ui| {
             for message in view.data.log.iter().skip(first) {
                 let (sign, color) = view.theme.severity(message.severity, ui.visuals());
-                ui.horizontal_wrapped(|ui| {
+                ui.horizontal_top(|ui| {
                     ui.label(RichText::new(message.time()).monospace().weak())
                         .on_hover_text("Time of day, UTC");
                     ui.label(RichText::new(sign).color(color));
-                    ui.label(RichText::new(&message.text).color(color));
-                    folder_ui(ui, message);
+                    // a long path breaks within its own column
+                    ui.vertical(|ui| {
+                        let text = RichText::new(&message.text).color(color);
+                        ui.add(egui::Label::new(text).wrap());
+                        folder_ui(ui, message);
+                    });
                 });
             }
         });
@@ -93,9 +96,7 @@ fn folder_ui(ui: &mut Ui, message: &Message) {
         false => path.parent(),
     };
     let Some(folder) = folder else { return };
-    // both stay together where the row wraps
-    let width = text_width(ui, "Open folder Copy path") + 40.0;
-    together(ui, width, |ui| buttons_ui(ui, folder, path));
+    ui.horizontal(|ui| buttons_ui(ui, folder, path));
 }
 
 fn buttons_ui(ui: &mut Ui, folder: &Path, path: &Path) {

@@ -204,18 +204,7 @@ fn common_start(samples: &[SampleRow]) -> usize {
 fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow, common: usize, error: Color32) {
     let details = sample.details.as_ref();
     row.col(|ui| {
-        if sample.unreadable.is_some() {
-            let mark = RichText::new("✖").color(error);
-            let mark = ui.add(egui::Label::new(mark).selectable(false));
-            let name = format!("{} cannot be read", sample.id);
-            mark.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &name));
-        }
-        // The row takes the clicks; a label that could be selected would swallow them.
-        let name = shortened(ui, &sample.id, common);
-        let label = ui.add(egui::Label::new(&name).selectable(false).extend());
-        if name != sample.id && sample.unreadable.is_none() {
-            label.on_hover_text(&sample.id);
-        }
+        ui.horizontal_centered(|ui| name_ui(ui, sample, common, error));
     });
     let mut text = |text: String| {
         row.col(|ui| {
@@ -236,6 +225,23 @@ fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow, common: usize, err
             .score
             .map_or("–".to_owned(), |score| format!("{score:.2}")),
     });
+}
+
+/// The name of a sample, behind a mark where its file cannot be read.
+fn name_ui(ui: &mut Ui, sample: &SampleRow, common: usize, error: Color32) {
+    ui.spacing_mut().item_spacing.x = 4.0;
+    if sample.unreadable.is_some() {
+        let mark = RichText::new("✖").color(error);
+        let mark = ui.add(egui::Label::new(mark).selectable(false));
+        let name = format!("{} cannot be read", sample.id);
+        mark.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &name));
+    }
+    // The row takes the clicks; a label that could be selected would swallow them.
+    let name = shortened(ui, &sample.id, common);
+    let label = ui.add(egui::Label::new(&name).selectable(false).extend());
+    if name != sample.id && sample.unreadable.is_none() {
+        label.on_hover_text(&sample.id);
+    }
 }
 
 /// A name without what all have in common where the column is too narrow, and then without its middle: names of samples

@@ -3,7 +3,7 @@
 use egui::{FontId, RichText, TextStyle, Ui};
 use kvlens_analysis::Metric;
 
-use super::super::legend::{SWATCH_WIDTH, swatch_of};
+use super::super::legend::swatch;
 use super::super::recall::explain;
 use crate::gui::derived::{Derived, WindowBands};
 use crate::gui::forced::{forced_text, forced_tokens};
@@ -13,12 +13,12 @@ use crate::gui::widgets::number_table::NumberTable;
 use crate::gui::widgets::together::text_width_in;
 use crate::measurement::MeasuredWindow;
 
-/// Between a window's line and its name.
-const SWATCH_GAP: f32 = 5.0;
+/// A window's line, and between it and its name.
+const SWATCH_WIDTH: f32 = 20.0;
+const SWATCH_GAP: f32 = 3.0;
 
-/// Where there is little room, the width of that line, and the size of titles beside that of other letters.
-const SHORT_SWATCH: f32 = 10.0;
-const SMALL_TITLES: f32 = 0.8;
+/// Where there is little room, the size of titles beside that of other letters.
+const SMALL_TITLES: f32 = 0.76;
 
 /// Of the width, what names may take; longer ones are cut.
 const MOST_FOR_NAMES: f32 = 0.4;
@@ -104,7 +104,7 @@ impl<'a> NumbersTable<'a> {
 
     /// What the table takes where it stands at ease.
     pub(super) fn width_at_ease(&self, ui: &Ui) -> f32 {
-        let name = self.name_width(ui, Letters::All);
+        let name = self.name_width(ui);
         NumberTable::width_at_ease(name, &self.widths(ui, Letters::All))
     }
 
@@ -122,7 +122,7 @@ impl<'a> NumbersTable<'a> {
                     }
                 });
                 for (number, window) in self.derived.bands().iter().enumerate() {
-                    let name = |ui: &mut Ui| self.name_ui(ui, window, letters);
+                    let name = |ui: &mut Ui| self.name_ui(ui, window);
                     table.row_ui(ui, number % 2 == 0, name, |ui, column| {
                         if let Some(column) = self.columns.get(column) {
                             self.cell(window, *column).ui(ui, letters);
@@ -135,9 +135,9 @@ impl<'a> NumbersTable<'a> {
     /// Where the columns stand: with all letters if they fit, else with few; then names are cut.
     fn places(&self, ui: &Ui) -> (NumberTable, Letters) {
         let room = ui.available_width();
+        let name = self.name_width(ui).min(MOST_FOR_NAMES * room);
         let mut few = Vec::new();
         for letters in [Letters::All, Letters::Few] {
-            let name = self.name_width(ui, letters).min(MOST_FOR_NAMES * room);
             few = self.widths(ui, letters);
             if let Some(table) = NumberTable::fitting(room, name, &few) {
                 return (table, letters);
@@ -146,11 +146,11 @@ impl<'a> NumbersTable<'a> {
         (NumberTable::squeezed(room, LEAST_NAME, &few), Letters::Few)
     }
 
-    fn name_width(&self, ui: &Ui, letters: Letters) -> f32 {
+    fn name_width(&self, ui: &Ui) -> f32 {
         let font = TextStyle::Body.resolve(ui.style());
         let names = self.derived.bands().iter();
         let widest = names.map(|window| text_width_in(ui, &window.label, font.clone()));
-        letters.swatch() + SWATCH_GAP + widest.fold(0.0, f32::max).ceil()
+        SWATCH_WIDTH + SWATCH_GAP + widest.fold(0.0, f32::max).ceil()
     }
 
     /// Of each column, its widest number or its title.
@@ -200,10 +200,9 @@ impl<'a> NumbersTable<'a> {
         title.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, name));
     }
 
-    fn name_ui(&self, ui: &mut Ui, window: &WindowBands, letters: Letters) {
-        let style = self.theme.series(&window.label, window.repeat);
-        swatch_of(ui, &style, letters.swatch());
+    fn name_ui(&self, ui: &mut Ui, window: &WindowBands) {
         ui.spacing_mut().item_spacing.x = SWATCH_GAP;
+        swatch(ui, &self.theme.series(&window.label, window.repeat));
         let name = ui.add(egui::Label::new(&window.label).truncate());
         name.on_hover_text(&window.label);
     }
@@ -319,14 +318,6 @@ impl Cell {
 }
 
 impl Letters {
-    /// Width of the line before a name.
-    fn swatch(self) -> f32 {
-        match self {
-            Self::All => SWATCH_WIDTH,
-            Self::Few => SHORT_SWATCH,
-        }
-    }
-
     fn titles(self, ui: &Ui) -> FontId {
         let body = TextStyle::Body.resolve(ui.style());
         match self {
