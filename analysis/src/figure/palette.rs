@@ -146,8 +146,8 @@ pub fn series(label: &str, repeat: usize, ground: Ground) -> SeriesStyle {
     // of another period than the dashes, so that many windows of a method stay apart
     let share = match repeat % 3 {
         0 => 0.0,
-        1 => 0.4,
-        _ => 0.6,
+        1 => 0.45,
+        _ => 0.65,
     };
     SeriesStyle {
         color: color.towards(far, share),

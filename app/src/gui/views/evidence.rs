@@ -17,7 +17,7 @@ use crate::gui::question_choices::EvidencePart;
 use crate::gui::state::Choices;
 use crate::gui::theme::{SeriesStyle, Theme};
 use crate::gui::widgets::copy_button::copy_button;
-use crate::gui::widgets::line_plot::{Drawn, LinePlot, PlotAxis, PlotCurve, height_left};
+use crate::gui::widgets::line_plot::{Drawn, LinePlot, PlotAxis, PlotCurve, PlotText, height_left};
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::KindChoice;
 
@@ -176,17 +176,19 @@ fn plot_ui(ui: &mut Ui, view: &View<'_>, curves: &EvidenceCurves) {
     });
     let mut drawn: Vec<PlotCurve> = drawn.collect();
     front.arrange(&mut drawn);
+    let (x, tokens) = (budget_axis(largest), view.derived.budget_tokens());
     let plot = LinePlot {
         curves: drawn,
         moves: true,
         tells_all: true,
-        vertical: Some(octave_of(view.derived.budget_tokens())),
-        ..LinePlot::new(
-            "Needed tokens over the budget",
-            height_left(ui),
-            budget_axis(largest),
-            y,
-        )
+        vertical: Some(octave_of(tokens)),
+        texts: vec![PlotText::at_vertical(
+            &tokens.to_string(),
+            octave_of(tokens),
+            [&x, &y],
+            view.theme.selection,
+        )],
+        ..LinePlot::new("Needed tokens over the budget", height_left(ui), x, y)
     };
     plot.show(ui, view.theme);
 }

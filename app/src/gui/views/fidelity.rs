@@ -4,7 +4,7 @@ mod answers;
 mod choosers;
 mod plot;
 
-use egui::{Label, RichText, Ui};
+use egui::Ui;
 
 use super::capture::progress_ui;
 use super::legend::{Legend, Name};
@@ -20,6 +20,7 @@ use crate::gui::questions::QuestionKind;
 use crate::gui::questions::fidelity::EvictedSession;
 use crate::gui::state::Choices;
 use crate::gui::widgets::copy_button::copy_button;
+use crate::gui::widgets::together::phrase;
 use crate::jobs::figure::KindChoice;
 use crate::measurement::fidelity::figures::Figure;
 use answers::answers_ui;
@@ -152,8 +153,10 @@ fn facts_ui(ui: &mut Ui, view: &View<'_>, curves: &FidelityCurves) {
         samples => format!("{samples} samples"),
     };
     if choices.plot == FidelityPlot::Answers {
-        let text = RichText::new("underlined: from where an answer leaves that of the full cache");
-        ui.add(Label::new(text.weak()).extend());
+        phrase(
+            ui,
+            "underlined: from where an answer leaves that of the full cache",
+        );
         return;
     }
     ui.weak(samples)
@@ -183,7 +186,7 @@ fn correlations_ui(ui: &mut Ui, curves: &FidelityCurves) {
     });
     let text = parts.collect::<Vec<_>>().join(" · ");
     let windows = curves.correlations.iter().map(|part| part.windows).max();
-    ui.weak(format!("Spearman at {text}")).on_hover_text(format!(
+    phrase(ui, &format!("Spearman at {text}")).on_hover_text(format!(
         "At each budget: do those of the {} windows that foresee more change the output less? Correlation of the ranks \
          of recall and metric over the windows of a sample, without the oracle; mean over samples with its 95 % interval",
         windows.unwrap_or_default()

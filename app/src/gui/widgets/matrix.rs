@@ -168,7 +168,7 @@ impl Matrix<'_> {
 
 /// Sizes of the letters around the smallest and the largest maps, and the side of a map that has letters of one point.
 const LETTERS: [f32; 2] = [10.0, 14.0];
-const SIDE_PER_LETTER: f32 = 30.0;
+const SIDE_PER_LETTER: f32 = 20.0;
 
 /// Between cells, numbers and names.
 const GAP: f32 = 4.0;

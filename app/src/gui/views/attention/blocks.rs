@@ -3,7 +3,10 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 
-use egui::{Align2, FontId, Id, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, FontId, Id, Label, Rect, Response, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo,
+    pos2, vec2,
+};
 
 use super::range::Span;
 use crate::gui::attention_picture::{AttentionBlock, AttentionPicture};
@@ -58,7 +61,7 @@ pub(super) fn blocks_ui(
     let top = ui.cursor().top();
     let mut bottom = top;
     for block in blocks {
-        ui.add(egui::Label::new(title(block, has_words)).truncate());
+        title_ui(ui, &title(block, has_words), letters + GAP);
         let size = vec2(
             left + width,
             room * block.positions.len() as f32 / rows.max(1) as f32,
@@ -93,6 +96,14 @@ pub(super) fn blocks_ui(
 /// Height of the marks of needed tokens, of the positions, and of the name of their axis.
 fn below_height(letters: f32) -> f32 {
     EVIDENCE_HEIGHT + 2.0 * (letters + GAP)
+}
+
+/// A block's title, right of the name of the axis that all blocks share.
+fn title_ui(ui: &mut Ui, title: &str, left: f32) {
+    let size = vec2(ui.available_width(), TITLE_HEIGHT);
+    let (row, _) = ui.allocate_exact_size(size, Sense::hover());
+    let room = UiBuilder::new().max_rect(row.with_min_x(row.left() + left));
+    ui.scope_builder(room, |ui| ui.add(Label::new(title).truncate()));
 }
 
 /// What the rows are, and what stands beside them where they have words.

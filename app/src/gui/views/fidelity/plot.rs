@@ -11,8 +11,9 @@ use crate::gui::question_choices::{FidelityMetric, FidelityPlot};
 use crate::gui::theme::SeriesStyle;
 use crate::gui::views::View;
 use crate::gui::views::front::Front;
+use crate::gui::views::recall::octave_of;
 use crate::gui::widgets::line_plot::{
-    AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, height_left,
+    AxisNumbers, Drawn, LinePlot, PlotAxis, PlotCurve, PlotText, height_left,
 };
 
 pub(super) fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &FidelityCurves) {
@@ -26,18 +27,21 @@ pub(super) fn plot_ui(ui: &mut Ui, view: &View<'_>, shown: &Shown, curves: &Fide
     let full = curves.full.filter(|_| has_full_line(choices.metric));
     let y = metric_axis(choices.metric, &visible, full);
     let plot = match choices.plot {
-        FidelityPlot::Budget | FidelityPlot::Answers => LinePlot {
-            curves: over_budgets(view, &visible),
-            tells_all: true,
-            vertical: Some((view.derived.budget_tokens().max(1) as f64).log2()),
-            horizontal: full,
-            ..LinePlot::new(
-                "Fidelity against the budget",
-                height_left(ui),
-                budget_axis(view, shown, &visible),
-                y,
-            )
-        },
+        FidelityPlot::Budget | FidelityPlot::Answers => {
+            let x = budget_axis(view, shown, &visible);
+            let tokens = view.derived.budget_tokens();
+            let octave = octave_of(tokens);
+            let color = view.theme.selection;
+            let budget = PlotText::at_vertical(&tokens.to_string(), octave, [&x, &y], color);
+            LinePlot {
+                curves: over_budgets(view, &visible),
+                tells_all: true,
+                vertical: Some(octave),
+                texts: vec![budget],
+                horizontal: full,
+                ..LinePlot::new("Fidelity against the budget", height_left(ui), x, y)
+            }
+        }
         FidelityPlot::Recall => LinePlot {
             curves: against_recall(view, &visible, &budgets_of(&curves.curves)),
             horizontal: full,
@@ -61,7 +65,7 @@ pub(super) fn has_full_line(metric: FidelityMetric) -> bool {
 fn budget_axis(view: &View<'_>, shown: &Shown, curves: &[&FidelityCurve]) -> PlotAxis {
     let points = curves.iter().flat_map(|curve| &curve.points);
     let octaves: Vec<f64> = points.map(|point| point.budget_tokens.log2()).collect();
-    let own = (view.derived.budget_tokens().max(1) as f64).log2();
+    let own = octave_of(view.derived.budget_tokens());
     let whole = (shown.sample.record.prompt_ids.len().max(2) as f64).log2();
     PlotAxis {
         label: "Budget in tokens".to_owned(),

@@ -18,7 +18,7 @@ const POINTS_PER_CURVE: f64 = 300.0;
 
 /// The name of the curve of a random ranking, and the height at which it stands beside it.
 const CHANCE: &str = "chance";
-const CHANCE_HEIGHT: f64 = 0.25;
+const CHANCE_HEIGHT: f64 = 0.12;
 
 /// The line of a ceiling.
 pub const CEILING: LineStyle = LineStyle::Dotted { spacing: 4.0 };
