@@ -407,6 +407,7 @@ mod tests {
                 score: None,
                 needle: place.map(|(length, depth)| NeedlePlace { length, depth }),
             }),
+            unreadable: None,
         }
     }
 
