@@ -203,8 +203,12 @@ fn common_start(samples: &[SampleRow]) -> usize {
 
 fn sample_row(row: &mut TableRow<'_, '_>, sample: &SampleRow, common: usize, error: Color32) {
     let details = sample.details.as_ref();
-    row.col(|ui| {
-        ui.horizontal_centered(|ui| name_ui(ui, sample, common, error));
+    row.col(|ui| match sample.unreadable.is_some() {
+        true => {
+            ui.horizontal_centered(|ui| name_ui(ui, sample, common, error))
+                .inner
+        }
+        false => name_ui(ui, sample, common, error),
     });
     let mut text = |text: String| {
         row.col(|ui| {
