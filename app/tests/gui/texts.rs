@@ -69,7 +69,7 @@ fn with_a_cut_letter<'a>() -> Bench<'a> {
     texts[1] = "\u{20ac}".to_owned();
     texts[2].clear();
     texts[3].clear();
-    sample.record.evidence_tokens = vec![1..4];
+    sample.record.evidence_tokens = std::iter::once(1..4).collect();
     fixture::show_measured(inside_mut(&mut bench), info, sample);
     wait_for(&mut bench, "the text", Workbench::is_idle);
     bench
