@@ -12,6 +12,7 @@ use crate::gui::heads_text::heads_text;
 use crate::gui::in_force::in_force;
 use crate::gui::state::Choices;
 use crate::gui::widgets::command_line::command_line_ui;
+use crate::gui::widgets::first_focus::focus_when_opened;
 use crate::gui::widgets::path_field::path_field;
 use crate::gui::widgets::segmented::segmented;
 use crate::jobs::figure::{KindChoice, WidthChoice, command_line};
@@ -220,6 +221,7 @@ fn command_ui(
             .on_hover_text(
                 "Writes the picture, its numbers (.parquet), its caption (.txt) and how to make them again (.json)",
             );
+        focus_when_opened(&export);
         if export.clicked() {
             commands.send(ExportCommand::Export(Box::new(request)));
         }

@@ -3,6 +3,7 @@
 pub mod color_bar;
 pub mod command_line;
 pub mod copy_button;
+pub mod first_focus;
 pub mod line_plot;
 pub mod markdown;
 pub mod matrix;
