@@ -102,6 +102,13 @@ fn the_dialog_offers_what_the_view_shows_and_refuses_in_a_sentence() {
     inside_mut(&mut bench).send(ExportCommand::ToggleExport(Some(Pane::HEAD_MAP)));
     bench.run_steps(3);
     assert_eq!(inside(&bench).settings().export.kind.name(), "head-map");
+    // a slide wants larger text than a paper
+    bench.get_by_label("Width of the figure").click();
+    bench.run_steps(3);
+    bench.get_by_label_contains("a slide").click();
+    bench.run_steps(3);
+    let export = &inside(&bench).settings().export;
+    assert_eq!((export.width.name(), export.font_size), ("slides", 14.0));
     // the command can be read where it stands, in lines as high as those of other text, and copied
     let line = bench.get_by_label_contains("kvlens figure ").rect();
     let lines = (line.height() / 15.0).round();

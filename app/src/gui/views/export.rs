@@ -65,15 +65,7 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
             settings.format = chosen.unwrap_or(settings.format);
             ui.end_row();
             ui.label("Width");
-            let widths = [WidthChoice::Single, WidthChoice::Double];
-            let chosen = segmented(
-                ui,
-                settings.width,
-                &widths,
-                WidthChoice::summary,
-                |it, _| it,
-            );
-            settings.width = chosen.unwrap_or(settings.width);
+            width_ui(ui, &mut settings);
             ui.end_row();
             let name = ui.label("Text");
             let points = DragValue::new(&mut settings.font_size)
@@ -97,6 +89,26 @@ fn fields_ui(ui: &mut Ui, view: &View<'_>, session: &OpenedSession, commands: &m
     if settings != view.settings.export {
         commands.send(ExportCommand::EditExport(settings));
     }
+}
+
+/// Widths of papers and slides, each with the text that it wants.
+fn width_ui(ui: &mut Ui, settings: &mut ExportSettings) {
+    ComboBox::from_id_salt("width of the figure")
+        .width(270.0)
+        .selected_text(settings.width.summary())
+        .show_ui(ui, |ui| {
+            for width in WidthChoice::ALL {
+                let is_chosen = settings.width == width;
+                if ui.selectable_label(is_chosen, width.summary()).clicked() && !is_chosen {
+                    settings.width = width;
+                    settings.font_size = width.font_size();
+                }
+            }
+        })
+        .response
+        .widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Width of the figure")
+        });
 }
 
 fn kind_ui(ui: &mut Ui, kind: &mut KindChoice) {
