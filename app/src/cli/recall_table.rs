@@ -144,17 +144,15 @@ impl<'a> Report<'a> {
 
     /// The share of the decode stage's top tokens that the rule keeps, with the hit rate behind it.
     fn kept(&self, entry: &GroupSamples, windows: &[&str]) -> String {
-        let longest = entry.prompt_tokens.iter().max().copied().unwrap_or(0);
-        let at = |budget: Budget| {
+        let shortest = entry.prompt_tokens.iter().min().copied().unwrap_or(0);
+        let is_known = |budget: &Budget| {
             let mut known = self.kept_recall.iter();
-            known.find(|found| found.group == &entry.group && found.budget == budget)
+            known.any(|found| found.group == &entry.group && found.budget == *budget)
         };
-        let is_shown = |budget: &Budget| {
-            let most = LARGEST_SHARE * longest as f64;
-            budget.tokens(longest) as f64 <= most && at(*budget).is_some()
-        };
-        let budgets = HIT_RATE_BUDGETS.map(Budget::Tokens);
-        let budgets: Vec<Budget> = budgets.into_iter().filter(is_shown).collect();
+        let most = LARGEST_SHARE * shortest as f64;
+        let budgets = HIT_RATE_BUDGETS.into_iter();
+        let budgets = budgets.filter(|&tokens| tokens as f64 <= most);
+        let budgets: Vec<Budget> = budgets.map(Budget::Tokens).filter(is_known).collect();
         if budgets.is_empty() {
             return String::new();
         }
@@ -165,13 +163,7 @@ impl<'a> Report<'a> {
                 _ => dash(),
             }
         };
-        let named = |&budget: &Budget| match at(budget) {
-            Some(found) if found.samples < entry.prompt_tokens.len() => {
-                format!("{budget}, n = {}", found.samples)
-            }
-            _ => budget.to_string(),
-        };
-        let header = budgets.iter().map(named).collect();
+        let header = budgets.iter().map(Budget::to_string).collect();
         table_of("kept recall (hit rate)", header, windows, |window| {
             budgets.iter().map(|&budget| kept(window, budget)).collect()
         })
@@ -281,7 +273,7 @@ impl<'a> Report<'a> {
             notes.push_str(
                 " Kept recall: share of the decode stage's top tokens that the window's eviction rule keeps; the hit \
                  rate counts the tokens that the rule always keeps as hits on both sides. Its budgets are \
-                 those of papers, up to 90 % of the longest prompt.",
+                 those of papers, up to 90 % of the shortest prompt.",
             );
         }
         if !self.differences.is_empty() {

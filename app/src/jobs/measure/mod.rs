@@ -94,8 +94,7 @@ impl MeasureRequest {
     }
 }
 
-/// A budget that nobody asked for is not shown where it is a larger share of the longest prompt: what is kept then says
-/// little.
+/// A budget that nobody asked for is not shown where it is a larger share of a prompt: what is kept then says little.
 pub const LARGEST_SHARE: f64 = 0.9;
 
 /// What a measurement found, beyond its tables.
