@@ -77,7 +77,7 @@ impl Collection {
     }
 
     /// The map of one window: the mean over samples of every head, `[L, heads]`, for each group that has
-    /// the window at that budget (an index into [`Self::mapped_budgets`]). NaN for a head that is undefined in
+    /// the window at that budget (an index into `mapped_budgets`). NaN for a head that is undefined in
     /// any of the samples.
     ///
     /// # Errors

@@ -85,8 +85,8 @@ pub fn paired_difference(
 }
 
 impl PairedDifference {
-    /// Whether the two sides are as good as each other within a margin ([`Interval::is_within`]). Without an interval
-    /// nothing is claimed.
+    /// Whether the two sides are as good as each other within a margin (two one-sided tests, Schuirmann 1987). Without
+    /// an interval nothing is claimed.
     pub fn is_equivalent(&self, margin: f64) -> bool {
         self.interval
             .is_some_and(|interval| interval.is_within(margin))

@@ -31,8 +31,8 @@ pub struct HeadWinner {
 }
 
 impl HeadWinner {
-    /// Whether the runner-up is as good within a margin ([`Interval::is_within`]): the whole interval of the lead lies
-    /// below it. Without an interval nothing is claimed.
+    /// Whether the runner-up is as good within a margin (two one-sided tests, Schuirmann 1987): the whole interval of
+    /// the lead lies below it. Without an interval nothing is claimed.
     pub fn is_equivalent(&self, margin: f64) -> bool {
         self.interval
             .is_some_and(|interval| interval.is_within(margin))
