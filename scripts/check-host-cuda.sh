@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs the CUDA build without a card: on a driver whose device is this computer (sessions/tests/host_cuda), which runs
 # candle's own kernels, compiled for the host, has flash attention of its own, and counts what is asked of it. Every
-# operation, the way to flash attention, all windows of three models, both trainings and evictions are held against the processor in f32, bf16 and f16, and the scores that all windows
-# have made where the keys are; then launches, copies and waits of a decode step, of a prefill chunk and of a further token
-# are held against their budgets.
+# operation, the way to flash attention, all windows of three models, both trainings and evictions are held against the
+# processor in f32, bf16 and f16, and the scores that all windows have made where the keys are; then launches, copies and
+# waits of a decode step, of a prefill chunk and of a further token are held against their budgets.
 #
 # Needs what build-cuda.sh needs, and g++ and python3. Takes the 20 minutes of a core that the build takes, and two more.
 #
