@@ -121,6 +121,7 @@ fn datasets_knows_text_and_chance_only() {
             "serde",
             "serde_json",
             "sha2",
+            "strsim",
             // where samples wait on disk
             "tempfile",
             "thiserror"
