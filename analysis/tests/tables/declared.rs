@@ -80,7 +80,9 @@ fn every_table_is_told_once_and_every_column_has_a_meaning() {
 fn readme_tells_files_and_columns() {
     let files = markdown();
     assert!(files.starts_with("| file | one row per | columns |\n|---|---|---|\n| `overlap.parquet` | window, head and budget | *the sample's*, window (text), layer, head (u32), head_kind, compare, score_kind, budget (text), budget_tokens (u32), budget_fraction (f64), visible_tokens (u32), recall, kept_recall,"), "{files}");
-    assert_eq!(files.lines().count(), 27);
+    assert_eq!(files.lines().count(), 29);
+    let shared = files.lines().last().unwrap();
+    assert!(shared.starts_with("*the sample's* columns are session, model, dataset, "));
     let columns = markdown_columns();
     assert!(columns.contains("| `depth` | f64? | Where the evidence lies in the document, from 0 at its start to 1 at its end. |\n"), "{columns}");
     assert_eq!(columns.matches("| `session` |").count(), 1, "told once");
