@@ -52,16 +52,21 @@ impl Collection {
             let budgets = self.budgets.iter().enumerate().take(budgets);
             let of_budget =
                 move |(index, &budget)| summary(entry, window, metric, (index, budget), seed);
-            let by_definition = |summary: &GroupSummary<'_>| self.is_truth && summary.mean == 1.0;
-            budgets.filter_map(of_budget).map(move |summary| {
-                let interval = summary.interval.filter(|_| !by_definition(&summary));
-                GroupSummary {
-                    interval,
-                    ..summary
-                }
-            })
+            budgets
+                .filter_map(of_budget)
+                .map(|summary| self.without_interval_of_definition(summary))
         };
         windows.flat_map(summary).collect()
+    }
+}
+
+impl Collection {
+    fn without_interval_of_definition<'a>(&self, summary: GroupSummary<'a>) -> GroupSummary<'a> {
+        let is_by_definition = self.is_truth && summary.mean == 1.0;
+        GroupSummary {
+            interval: summary.interval.filter(|_| !is_by_definition),
+            ..summary
+        }
     }
 }
 

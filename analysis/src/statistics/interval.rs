@@ -108,8 +108,9 @@ fn interval_of(
 
 /// Whether the values are too few different ones for their scatter to say anything.
 fn is_dominated(values: &[f64], (low, high): (f64, f64), repeated: &Repeated) -> bool {
-    let on_a_bound = |value: f64| value <= low || value >= high;
-    let is_zero = repeated.value.abs() <= ROUNDING * (high - low);
+    let equal = ROUNDING * (high - low);
+    let on_a_bound = |value: f64| value <= low + equal || value >= high - equal;
+    let is_zero = repeated.value.abs() <= equal;
     let is_a_place_of_its_own =
         is_zero || on_a_bound(repeated.value) || repeated.times == values.len();
     values.iter().all(|&value| on_a_bound(value))

@@ -91,6 +91,15 @@ fn one_repeated_value_is_judged_by_the_bounds_and_many_others_are_not() {
         mean_interval(&many, share, 1),
         mean_interval(&many, None, 1)
     );
+    // A mean over heads that is 1 on paper and not in binary lies on the bound all the same.
+    let nearly = [
+        1.0 - f64::EPSILON,
+        1.0 - f64::EPSILON,
+        1.0 - f64::EPSILON,
+        0.75,
+    ];
+    let expected = bounded_interval(&nearly, (0.0, 1.0), 0.025).unwrap();
+    assert_eq!(mean_interval(&nearly, share, 1), Some(expected));
     // Two values that differ are no repeated value.
     assert_eq!(most_frequent(&[0.25, 0.5], share).times, 1);
     let twice = most_frequent(&[0.3, 0.5, 0.1 + 0.2, 0.7], share);
