@@ -1,5 +1,8 @@
 //! A metric at one budget in every query head of every sample, gathered over a session.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use kvlens_analysis::statistics::{WindowValues, mean};
 use kvlens_analysis::{AnalysisError, Budget, Metric};
 
@@ -23,8 +26,10 @@ pub struct HeadValues {
     windows: Vec<String>,
     /// `[samples][windows][L * H]`
     samples: Vec<Vec<Vec<f64>>>,
-    /// The samples of each document.
-    documents: Vec<(String, Vec<usize>)>,
+    /// The samples of each document, in the order of coming.
+    documents: Vec<Vec<usize>>,
+    /// Index of a document by the hash of what names it: prompts are long, and may be many. Never iterated.
+    known: HashMap<u64, usize>,
     skipped: usize,
 }
 
@@ -40,6 +45,7 @@ impl HeadValues {
             windows: Vec::new(),
             samples: Vec::new(),
             documents: Vec::new(),
+            known: HashMap::new(),
             skipped: 0,
         }
     }
@@ -59,8 +65,10 @@ impl HeadValues {
         match values.filter(|windows| !windows.is_empty()) {
             Some(values) => {
                 let record = &sample.record;
-                let document = record.document_and_question();
-                self.count(document.unwrap_or_else(|| record.prompt.clone()));
+                match record.document_and_question() {
+                    Some(document) => self.count(&document),
+                    None => self.count(&record.prompt),
+                }
                 self.samples.push(values);
             }
             None => self.skipped += 1,
@@ -68,16 +76,15 @@ impl HeadValues {
     }
 
     /// Puts the next sample to the others of its document.
-    fn count(&mut self, document: String) {
-        let next = self.samples.len();
-        match self
-            .documents
-            .iter_mut()
-            .find(|(known, _)| *known == document)
-        {
-            Some((_, samples)) => samples.push(next),
-            None => self.documents.push((document, vec![next])),
+    fn count(&mut self, document: &str) {
+        let mut hasher = DefaultHasher::new();
+        document.hash(&mut hasher);
+        let next = self.documents.len();
+        let index = *self.known.entry(hasher.finish()).or_insert(next);
+        if index == next {
+            self.documents.push(Vec::new());
         }
+        self.documents[index].push(self.samples.len());
     }
 
     fn of_window(&self, window: &MeasuredWindow) -> Option<Vec<f64>> {
@@ -135,7 +142,7 @@ impl HeadValues {
         let heads = self.layers * self.query_heads;
         let mut values = Vec::new();
         for place in &places {
-            for (_, samples) in &self.documents {
+            for samples in &self.documents {
                 let of_head = |head| self.mean_over(samples, *place, head);
                 values.extend((0..heads).map(of_head));
             }
@@ -199,7 +206,7 @@ mod tests {
             ("d", vec![0.5, 0.75]),
             ("e", vec![0.625, 0.25]),
         ] {
-            values.count(document.to_owned());
+            values.count(document);
             values.samples.push(vec![heads]);
         }
         assert_eq!((values.samples(), values.documents()), (3, 2));

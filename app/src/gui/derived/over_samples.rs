@@ -1,12 +1,12 @@
 //! Curves over samples: means and 95 % intervals, the numbers of the figure `recall`.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kvlens_analysis::figure::palette::repeat;
 use kvlens_analysis::figure::{CHANCE, SeriesPlace, SeriesSamples};
 use kvlens_analysis::statistics::mean;
-use kvlens_analysis::{Metric, SampleGroup};
+use kvlens_analysis::{Metric, SampleGroup, distinct};
 
 use super::Derived;
 use crate::gui::data::OpenedSession;
@@ -124,12 +124,15 @@ fn by<'a>(
     unit_of: fn(&SampleCurves) -> &str,
 ) -> Vec<(&'a str, Vec<&'a SampleCurves>)> {
     let mut units: Vec<(&str, Vec<&SampleCurves>)> = Vec::new();
+    // never iterated
+    let mut known = HashMap::new();
     for sample in samples {
-        let unit = unit_of(sample);
-        match units.iter_mut().find(|(known, _)| *known == unit) {
-            Some((_, samples)) => samples.push(sample),
-            None => units.push((unit, vec![sample])),
+        let (unit, next) = (unit_of(sample), units.len());
+        let index = *known.entry(unit).or_insert(next);
+        if index == next {
+            units.push((unit, Vec::new()));
         }
+        units[index].1.push(sample);
     }
     units
 }
@@ -205,11 +208,9 @@ fn over_samples(
         Some(_) => by(samples, |sample| &sample.content),
         None => by(samples, |sample| &sample.document),
     };
-    let contents = |samples: &[&SampleCurves]| {
-        let contents: BTreeSet<String> = samples.iter().map(|one| one.content.clone()).collect();
-        contents.len()
-    };
-    let are_documents = units.iter().any(|(_, samples)| contents(samples) > 1);
+    let differ =
+        |samples: &[&SampleCurves]| distinct(samples.iter().map(|one| &one.content)).len() > 1;
+    let are_documents = units.iter().any(|(_, samples)| differ(samples));
     for (unit, samples) in &units {
         for point in points(samples, metric) {
             let place = SeriesPlace {
