@@ -22,6 +22,7 @@ pub fn signed(number: f64, decimals: usize) -> String {
 #[must_use]
 pub fn budget_words(budget: Budget) -> String {
     match budget {
+        Budget::Tokens(1) => "1 token".to_owned(),
         Budget::Tokens(tokens) => format!("{tokens} tokens"),
         share @ Budget::Fraction(_) => share.to_string().replace('%', " %"),
     }
@@ -255,6 +256,7 @@ mod tests {
         assert_eq!(budget_words(Budget::Fraction(0.07)), "7 %");
         assert_eq!(budget_words(Budget::Fraction(0.125)), "12.5 %");
         assert_eq!(budget_words(Budget::Tokens(64)), "64 tokens");
+        assert_eq!(budget_words(Budget::Tokens(1)), "1 token");
     }
 
     #[test]

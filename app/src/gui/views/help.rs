@@ -6,6 +6,7 @@ use crate::gui::command::{Commands, ProgramCommand};
 use crate::gui::glossary;
 use crate::gui::layout::Pane;
 use crate::gui::markdown::{Section, sections};
+use crate::gui::widgets::first_focus::is_opening;
 use crate::gui::widgets::markdown::markdown;
 
 /// What help is open.
@@ -62,23 +63,12 @@ fn page_of(page: HelpPage) -> Option<Pane> {
     }
 }
 
-/// What was typed into the field of the glossary, and the frame that drew it last.
-#[derive(Clone, Default)]
-struct Search {
-    words: String,
-    frame: u64,
-}
-
 /// A field that has the keyboard as soon as the page opens; gives the terms that have what is typed.
 fn search_ui(ui: &mut Ui) -> Vec<Section<'static>> {
     let id = Id::unique("search in the glossary");
-    let frame = ui.ctx().cumulative_frame_nr();
-    let known: Search = ui.data(|data| data.get_temp(id)).unwrap_or_default();
-    let is_open_already = known.frame + 1 >= frame;
-    let mut words = match is_open_already {
-        true => known.words,
-        false => String::new(),
-    };
+    let is_opening = is_opening(ui.ctx(), id);
+    let typed = ui.data(|data| data.get_temp::<String>(id));
+    let mut words = typed.filter(|_| !is_opening).unwrap_or_default();
     let field = TextEdit::singleline(&mut words)
         .hint_text("Search terms and texts")
         .desired_width(f32::INFINITY);
@@ -86,11 +76,11 @@ fn search_ui(ui: &mut Ui) -> Vec<Section<'static>> {
     field.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search the glossary")
     });
-    if !is_open_already {
+    if is_opening {
         field.request_focus();
     }
     let found = glossary::found(&words);
-    ui.data_mut(|data| data.insert_temp(id, Search { words, frame }));
+    ui.data_mut(|data| data.insert_temp(id, words));
     found
 }
 

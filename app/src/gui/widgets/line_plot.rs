@@ -33,6 +33,10 @@ const MOST_LABELS: f64 = 8.0;
 const BELOW_PLOT: f32 = 40.0;
 const LETTER_WIDTH: f32 = 7.0;
 
+/// What the vertical axis takes of a plot's width, about, and the room that the number of an octave wants.
+const BESIDE_PLOT: f32 = 50.0;
+const OCTAVE_ROOM: f32 = 20.0;
+
 /// Width of the vertical line, which is more than that of any grid line.
 const VERTICAL: f32 = 1.6;
 
@@ -248,11 +252,13 @@ impl<'a> LinePlot<'a> {
         let told = tells_all.then(|| self.told(theme));
         let is_moved = self.moves;
         let (x, y) = (self.x.clone(), self.y.clone());
+        // room for the half of the last number that stands right of its line
+        let width = self
+            .width
+            .unwrap_or_else(|| (ui.available_width() - 12.0).max(40.0));
+        let apart = (width - BESIDE_PLOT) / bounds.width() as f32;
         let plot = Plot::new(("line plot", self.name))
-            .width(self.width.unwrap_or_else(|| {
-                // room for the half of the last number that stands right of its line
-                (ui.available_width() - 12.0).max(40.0)
-            }))
+            .width(width)
             .height(self.height)
             .show_axes(self.has_axes)
             .allow_drag(false)
@@ -261,8 +267,12 @@ impl<'a> LinePlot<'a> {
             .allow_boxed_zoom(false)
             .allow_double_click_reset(false)
             .show_crosshair(false)
-            .custom_x_axes(vec![axis_hints(AxisHints::new_x(), &self.x)])
-            .custom_y_axes(vec![axis_hints(AxisHints::new_y(), &self.drawn_y())])
+            .custom_x_axes(vec![axis_hints(AxisHints::new_x(), &self.x, apart)])
+            .custom_y_axes(vec![axis_hints(
+                AxisHints::new_y(),
+                &self.drawn_y(),
+                f32::INFINITY,
+            )])
             .x_grid_spacer(spacer(self.x.numbers))
             .y_grid_spacer(spacer(self.y.numbers))
             .label_formatter(move |position| match tells_all {
@@ -540,18 +550,34 @@ fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32, phase: f6
 }
 
 /// Marks with the room that their numbers need; egui_plot fades them in from less to more, and faint ones cannot be read.
-fn axis_hints<'a>(hints: AxisHints<'a>, axis: &PlotAxis) -> AxisHints<'a> {
-    let numbers = axis.numbers;
+/// Octaves stand so many points `apart`: where they are narrow, every second or fourth has its number.
+fn axis_hints<'a>(hints: AxisHints<'a>, axis: &PlotAxis, apart: f32) -> AxisHints<'a> {
+    let (numbers, every) = (axis.numbers, octaves_between_numbers(apart));
+    let is_passed_over = move |mark: &GridMark| {
+        matches!(numbers, AxisNumbers::Octaves) && mark.value.round() as i64 % every != 0
+    };
     let hints = hints
         .label(axis.label.clone())
-        .formatter(move |mark, range| mark_text(mark, numbers, range.end() - range.start()));
+        .formatter(move |mark, range| match is_passed_over(&mark) {
+            true => String::new(),
+            false => mark_text(mark, numbers, range.end() - range.start()),
+        });
     match numbers {
-        AxisNumbers::Octaves => hints.label_spacing(20.0..=20.01),
+        AxisNumbers::Octaves if every > 1 => hints.label_spacing(1.0..=1.01),
+        AxisNumbers::Octaves => hints.label_spacing(OCTAVE_ROOM..=OCTAVE_ROOM + 0.01),
         AxisNumbers::Whole => hints.label_spacing(24.0..=24.01),
         AxisNumbers::Shares | AxisNumbers::Any | AxisNumbers::Decades => {
             hints.label_spacing(16.0..=16.01)
         }
     }
+}
+
+/// From one number of an axis of octaves to the next, in octaves.
+fn octaves_between_numbers(apart: f32) -> i64 {
+    let mut steps = [1, 2, 4].into_iter();
+    steps
+        .find(|&step| apart * step as f32 >= OCTAVE_ROOM)
+        .unwrap_or(8)
 }
 
 fn mark_text(mark: GridMark, numbers: AxisNumbers, span: f64) -> String {
@@ -669,6 +695,12 @@ mod tests {
             step_size: 1.0,
         };
         mark_text(mark, numbers, span)
+    }
+
+    #[test]
+    fn narrow_octaves_share_a_number() {
+        let steps = [40.0, 20.0, 17.0, 9.0, 3.0].map(octaves_between_numbers);
+        assert_eq!(steps, [1, 1, 2, 4, 8]);
     }
 
     #[test]
