@@ -1,8 +1,8 @@
 #!/bin/sh
 # Everything that is to be found out on a machine with a card, in one command of less than ten minutes and without a
-# network: what is there, every operation, flash attention, parity of small checkpoints, captures, trainings, evictions, and the speed and
-# memory of a model of 8 billion random weights, beside those of transformers where a Python has it. Each stage has its
-# own limit; all goes into one JSON.
+# network: what is there, every operation, flash attention, parity of small checkpoints, captures, trainings, evictions,
+# and the speed and memory of a model of 8 billion random weights, beside those of transformers where a Python has it.
+# Each stage has its own limit; all goes into one JSON.
 #
 # Usage: scripts/check-gpu.sh PROGRAM OUT.json [more arguments of `kvlens check-device`]
 #   PROGRAM           built by scripts/build-cuda.sh for the card's compute capability, or what that packed (.xz)

@@ -41,7 +41,8 @@ pub struct MeasureArguments {
     /// Also write every table as CSV
     #[arg(long)]
     pub csv: bool,
-    /// The window that the others are compared with, or `all` for every pair; without it, the first window of the first session
+    /// The window that the others are compared with, or `all` for every pair; without it, the first window of the first
+    /// session
     #[arg(long, value_name = "WINDOW|all")]
     pub against: Option<String>,
     /// The metric of differences and winners
