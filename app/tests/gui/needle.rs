@@ -24,7 +24,7 @@ fn a_session_without_a_grid_says_so_at_once_and_what_makes_one() {
     wait_for(&mut bench, "the samples' files", details_are_read);
     let said = bench.query_by_label_contains("No prompt of this session has a length");
     assert!(said.is_some());
-    let form = "kvlens capture --data niah:length=1k..8k/4,depth=0..1/5";
+    let form = "kvlens capture --model MODEL --data niah:length=1k..8k/4,depth=0..1/5";
     assert!(bench.query_by_label_contains(form).is_some());
     // measuring would bring nothing
     assert!(bench.query_by_label("Measure all samples").is_none());

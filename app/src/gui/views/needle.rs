@@ -97,7 +97,7 @@ fn needle_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
 /// What is said where no prompt has a place in a grid, and a command that captures one.
 const NO_GRID: &str = "No prompt of this session has a length and a needle's depth that were asked for, so there is no grid. \
     Such prompts come from a capture like this:";
-const A_GRID: &str = "kvlens capture --data niah:length=1k..8k/4,depth=0..1/5,samples=4";
+const A_GRID: &str = "kvlens capture --model MODEL --data niah:length=1k..8k/4,depth=0..1/5,samples=4 --out needles.kvlens";
 
 fn no_grid_ui(ui: &mut Ui) {
     ui.vertical_centered(|ui| {
@@ -128,10 +128,12 @@ enum Known {
 fn known_of(samples: &[SampleRow]) -> Known {
     let details = || samples.iter().filter_map(|sample| sample.details.as_ref());
     let places: Vec<NeedlePlace> = details().filter_map(|details| details.needle).collect();
-    match (places.is_empty(), details().count() < samples.len()) {
+    // a file that is missing or damaged says nothing, however long one waits
+    let is_read = |sample: &SampleRow| sample.details.is_some() || sample.unreadable.is_some();
+    match (places.is_empty(), samples.iter().all(is_read)) {
         (false, _) => Known::Grid(places),
-        (true, true) => Known::NotYet,
-        (true, false) => Known::NoGrid,
+        (true, false) => Known::NotYet,
+        (true, true) => Known::NoGrid,
     }
 }
 
@@ -417,6 +419,11 @@ mod tests {
         let with = |length, depth| sample(Some(Some((length, depth))));
         assert_eq!(known_of(&[unread.clone(), without.clone()]), Known::NotYet);
         assert_eq!(known_of(&[without.clone(), without.clone()]), Known::NoGrid);
+        let damaged = SampleRow {
+            unreadable: Some("the file is missing".to_owned()),
+            ..unread.clone()
+        };
+        assert_eq!(known_of(&[damaged, without.clone()]), Known::NoGrid);
         let samples = [
             unread,
             without,
