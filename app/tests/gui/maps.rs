@@ -349,7 +349,7 @@ fn one_session_is_held_against_another_of_its_samples() {
     wait_for(&mut bench, "the curves", Workbench::is_idle);
     let mean = |recalls: &[f64]| recalls.iter().sum::<f64>() / recalls.len() as f64;
     let expected = mean(&recalls[1]) - mean(&recalls[0]);
-    let text = format!("A − B of last:32: {expected:+.2}");
+    let text = format!("A − B of last:32: {expected:+.2}").replace('-', "−");
     assert!(bench.query_by_label(&text).is_some(), "{text}");
     bench.get_by_label("Close B").click();
     bench.run_steps(3);

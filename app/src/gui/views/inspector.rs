@@ -12,7 +12,7 @@ use crate::gui::data::Shown;
 use crate::gui::derived::Derived;
 pub use crate::gui::head_numbers::short;
 use crate::gui::layout::Pane;
-use crate::gui::numbers::windows_at_budget;
+use crate::gui::numbers::{signed, windows_at_budget};
 use crate::gui::state::Choices;
 use crate::gui::state::HeadAddress;
 use crate::gui::widgets::number_table::NumberTable;
@@ -233,7 +233,10 @@ fn pinned_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .find_map(|window| window.band(metric)?.mean.get(at).copied());
     ui.label(format!("{label}: {} {pinned:.3}", metric.label()));
     if let Some(selected) = selected {
-        ui.weak(format!("the selection has {:+.3}", selected - pinned));
+        ui.weak(format!(
+            "the selection has {}",
+            signed(selected - pinned, 3)
+        ));
     }
 }
 

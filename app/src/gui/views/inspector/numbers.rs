@@ -8,6 +8,7 @@ use super::super::recall::explain;
 use crate::gui::derived::{Derived, WindowBands};
 use crate::gui::forced::{forced_text, forced_tokens};
 use crate::gui::head_numbers::short;
+use crate::gui::numbers::signed;
 use crate::gui::theme::Theme;
 use crate::gui::widgets::number_table::NumberTable;
 use crate::gui::widgets::together::text_width_in;
@@ -288,7 +289,7 @@ impl<'a> NumbersTable<'a> {
         let difference = in_a.zip(mean(in_b, self.derived.budget_index));
         let difference = difference.map(|(a, b)| a - b);
         let difference = difference.filter(|difference| !difference.is_nan());
-        let text = difference.map_or("–".to_owned(), |difference| format!("{difference:+.2}"));
+        let text = difference.map_or("–".to_owned(), |difference| signed(difference, 2));
         let name = format!("A − B of {}: {text}", in_b.label);
         Cell {
             text,
@@ -362,10 +363,8 @@ fn told_metrics(derived: &Derived, current: Metric, at: usize) -> Vec<Metric> {
 
 /// `0.52` as `.52`, where a column has no room for more.
 fn without_nought(text: &str) -> String {
-    let (sign, digits) = match text.strip_prefix(['+', '-']) {
-        Some(digits) => (&text[..1], digits),
-        None => ("", text),
-    };
+    let digits = text.trim_start_matches(['+', '−']);
+    let sign = text.strip_suffix(digits).unwrap_or_default();
     match digits.strip_prefix("0.") {
         Some(behind) => format!("{sign}.{behind}"),
         None => text.to_owned(),
@@ -394,7 +393,7 @@ mod tests {
     #[test]
     fn only_a_nought_before_the_point_is_left_out() {
         assert_eq!(without_nought("0.52"), ".52");
-        assert_eq!(without_nought("-0.52"), "-.52");
+        assert_eq!(without_nought("−0.52"), "−.52");
         assert_eq!(without_nought("10.52"), "10.52");
         assert_eq!(without_nought("1.00"), "1.00");
         assert_eq!(without_nought("–"), "–");
