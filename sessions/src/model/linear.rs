@@ -262,7 +262,8 @@ mod tests {
         }
     }
 
-    /// In one block and in several, of which the last is shorter.
+    /// In one block and in several, of which the last is shorter. A processor's product may add in another order where
+    /// the matrix is cut: a roundoff of f32 for each of as many additions as the matrix is wide.
     #[test]
     fn many_rows_are_multiplied_with_the_dequantised_matrix() {
         for (width_out, width_in) in [(24, 512), (130, 256), (2 * block_rows(4096) + 5, 4096)] {
@@ -273,7 +274,9 @@ mod tests {
             let expected = rows.matmul(&dequantised.t().unwrap()).unwrap();
             let linear = Linear::new(Matrix::Quantised(Arc::new(quantised)), None);
             let difference = (linear.forward(&rows).unwrap() - &expected).unwrap();
-            assert!(largest(&difference) / largest(&expected) < 1e-6);
+            let share = largest(&difference) / largest(&expected);
+            let bound = width_in as f32 * 0.5 * f32::EPSILON;
+            assert!(share < bound, "{width_out} x {width_in}: {share}");
         }
     }
 
