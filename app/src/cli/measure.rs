@@ -22,7 +22,7 @@ use crate::jobs::measure::{MeasureRequest, Pairs, TableChoice, run as measure};
 /// Bad input, an interrupt, tables that could not be written; behind the tables, samples that could not be read.
 pub fn run(arguments: &MeasureArguments) -> Result<()> {
     let folders = unpacked(&arguments.sessions)?;
-    let sessions = open_sessions(&folders)?;
+    let sessions = open_sessions(&folders)?.sessions;
     let request = MeasureRequest {
         pairs: Pairs::from_typed(arguments.against.as_deref(), &window_labels(&sessions)?)?,
         sessions: folders,

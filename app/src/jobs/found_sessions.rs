@@ -11,36 +11,74 @@ use sha2::{Digest, Sha256};
 use super::budgets::SampleBudgets;
 use super::failure::Failure;
 use super::left_out::NONE_READ;
+use crate::measurement::StageProgress;
 
 /// Folders inside folders that are looked into for sessions.
 const DEEPEST: usize = 8;
 
-/// Every folder that is given or found, folders of sessions by name; each must have a finished sample.
+/// Sessions that were named or found.
+pub struct FoundSessions {
+    /// Those with a finished sample, in the order of their names.
+    pub sessions: Vec<Session>,
+    /// Folders of those without one that lie in a folder of sessions: their captures have just begun, or failed.
+    pub unfinished: Vec<PathBuf>,
+}
+
+impl FoundSessions {
+    /// The sessions, after a warning for each that is left out.
+    #[must_use]
+    pub fn tell(self, progress: &dyn StageProgress) -> Vec<Session> {
+        for folder in &self.unfinished {
+            progress.note(&format!(
+                "warning: a session is left out, {NONE_FINISHED}: {}",
+                folder.display()
+            ));
+        }
+        self.sessions
+    }
+}
+
+/// Every folder that is given or found, folders of sessions by name. A session that is named must have a finished
+/// sample; of those in a folder, one must.
 ///
 /// # Errors
 /// [`Failure::BadInput`] for the same session twice, one without a finished sample, and a folder that
 /// holds none; what a session refuses when it is opened.
-pub fn open_sessions(paths: &[PathBuf]) -> Result<Vec<Session>> {
-    let mut sessions: Vec<Session> = Vec::new();
+pub fn open_sessions(paths: &[PathBuf]) -> Result<FoundSessions> {
+    let mut found = FoundSessions {
+        sessions: Vec::new(),
+        unfinished: Vec::new(),
+    };
     for path in paths {
         for folder in session_folders(path)? {
             let session = Session::open(&folder)?;
-            if sessions
+            let is_named = folder == *path;
+            if found
+                .sessions
                 .iter()
                 .any(|known| is_same(known.path(), session.path()))
             {
                 return Err(bad_input("the session is named twice", &folder));
             }
-            if session.sample_count() == 0 {
-                return Err(bad_input(
-                    "the session has no finished sample; go on with its capture by --resume",
-                    &folder,
-                ));
+            match session.sample_count() {
+                0 if is_named => return Err(none_finished(&folder)),
+                0 => found.unfinished.push(folder),
+                _ => found.sessions.push(session),
             }
-            sessions.push(session);
         }
     }
-    Ok(sessions)
+    match (found.sessions.is_empty(), found.unfinished.first()) {
+        (true, Some(folder)) => Err(none_finished(folder)),
+        _ => Ok(found),
+    }
+}
+
+/// Said of a session without a finished sample.
+const NONE_FINISHED: &str = "it has no finished sample";
+
+fn none_finished(folder: &Path) -> anyhow::Error {
+    let sentence = "the session has no finished sample; go on with its capture by --resume";
+    bad_input(sentence, folder)
 }
 
 /// The folder itself where it is a session, or no folder: opening it then says what is wrong with it.
@@ -210,7 +248,7 @@ mod tests {
         let found = session_folders(folder.path()).unwrap();
         let inside = |name: &str| folder.path().join(name);
         assert_eq!(found, [inside("b.kvlens"), inside("runs/a.kvlens")]);
-        let refused = open_sessions(&[inside("runs/tables")]).unwrap_err();
+        let refused = open_sessions(&[inside("runs/tables")]).err().unwrap();
         assert!(refused.to_string().contains("holds none"), "{refused}");
     }
 }

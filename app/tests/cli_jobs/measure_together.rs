@@ -4,13 +4,38 @@
 use std::fs;
 use std::path::Path;
 
+use kvlens_datasets::{LoadOptions, load_with};
+use kvlens_sessions::model::{DeviceChoice, DtypeChoice, Model, ModelSource};
+use kvlens_sessions::{CancelFlag, CapturePlan, Session, SessionError, StartMode, capture};
+
 use crate::support::{names, numbers, read_table, run, run_ok, texts};
 
-fn capture(folder: &Path, out: &str, data: &str, windows: &[&str]) {
+fn capture_demo(folder: &Path, out: &str, data: &str, windows: &[&str]) {
     let mut arguments = vec!["capture", "--model", "demo", "--data", data, "--out", out];
     arguments.push("--windows");
     arguments.extend(windows);
     run_ok(folder, &arguments);
+}
+
+/// A session of which no sample was captured yet.
+fn begin_a_capture(out: &Path) {
+    let plan = CapturePlan::plain(ModelSource::Demo, vec!["demo".to_owned()]);
+    let model = Model::load(&plan.model, DeviceChoice::Cpu, DtypeChoice::F32).unwrap();
+    let samples = load_with(&["demo".parse().unwrap()], &LoadOptions::default())
+        .unwrap()
+        .samples;
+    let stopped = CancelFlag::default();
+    let ended = capture(
+        &plan,
+        &model,
+        &samples,
+        out,
+        StartMode::New,
+        &mut |_| stopped.cancel(),
+        &stopped,
+    );
+    assert!(matches!(ended, Err(SessionError::Cancelled)));
+    assert_eq!(Session::open(out).unwrap().sample_count(), 0);
 }
 
 #[test]
@@ -18,8 +43,8 @@ fn a_folder_of_sessions_is_measured_as_one() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("runs/more")).unwrap();
     let data = "demo:samples=2,length=512,question=end";
-    capture(folder.path(), "runs/a.kvlens", data, &["last:32"]);
-    capture(
+    capture_demo(folder.path(), "runs/a.kvlens", data, &["last:32"]);
+    capture_demo(
         folder.path(),
         "runs/more/b.kvlens",
         data,
@@ -64,6 +89,31 @@ fn a_folder_of_sessions_is_measured_as_one() {
     let winner = read_table(&tables, "winner.parquet");
     // no session has all three windows, but the samples are the same
     assert_eq!(winner.rows(), 2 * 16);
+
+    // a capture that was stopped at once stops no measurement of the others
+    begin_a_capture(&folder.path().join("runs/begun.kvlens"));
+    let ran = run_ok(folder.path(), &apart);
+    let told = "a session is left out, it has no finished sample: runs/begun.kvlens";
+    assert_eq!(ran.stderr.matches(told).count(), 1, "{}", ran.stderr);
+    assert_eq!(
+        texts(&read_table(&tables, "summary.parquet"), "window"),
+        texts(&summary, "window")
+    );
+    let ran = run(
+        folder.path(),
+        &[
+            "measure",
+            "runs/a.kvlens",
+            "runs/begun.kvlens",
+            "--out",
+            "u",
+        ],
+    );
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(
+        ran.stderr
+            .contains("no finished sample; go on with its capture")
+    );
 
     let twice = ["measure", "runs", "runs/a.kvlens", "--out", "u"];
     let ran = run(folder.path(), &twice);
@@ -155,7 +205,7 @@ fn layers_that_see_only_the_last_keys_are_spoken_of() {
 fn a_layer_can_rank_its_tokens_once_for_all_heads() {
     let folder = tempfile::tempdir().unwrap();
     let data = "demo:samples=1,length=512,question=end";
-    capture(folder.path(), "s.kvlens", data, &["last:200", "tova"]);
+    capture_demo(folder.path(), "s.kvlens", data, &["last:200", "tova"]);
     let arguments = [
         "measure",
         "s.kvlens",
@@ -219,7 +269,7 @@ fn a_layer_can_rank_its_tokens_once_for_all_heads() {
 fn csv_stands_beside_every_table() {
     let folder = tempfile::tempdir().unwrap();
     let data = "demo:samples=1,length=512,question=end";
-    capture(folder.path(), "s.kvlens", data, &["last:8", "h2o"]);
+    capture_demo(folder.path(), "s.kvlens", data, &["last:8", "h2o"]);
     let arguments = ["measure", "s.kvlens", "--out", "t", "--csv", "--importance"];
     run_ok(folder.path(), &arguments);
     let tables = folder.path().join("t");
@@ -257,7 +307,7 @@ fn csv_stands_beside_every_table() {
 fn the_oracle_is_what_the_flags_say() {
     let folder = tempfile::tempdir().unwrap();
     let data = "demo:samples=1,length=512,question=end";
-    capture(folder.path(), "s.kvlens", data, &["last:8"]);
+    capture_demo(folder.path(), "s.kvlens", data, &["last:8"]);
     let recall = |out: &str, more: &[&str]| {
         let mut arguments = vec!["measure", "s.kvlens", "--out", out, "--budgets", "16"];
         arguments.extend_from_slice(more);

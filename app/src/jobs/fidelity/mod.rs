@@ -179,7 +179,7 @@ pub fn run(
 ) -> Result<Finished> {
     refuse_contradiction(&request.plan.options)?;
     check_can_create(&request.out)?;
-    let sessions = open_sessions(&request.sessions)?;
+    let sessions = open_sessions(&request.sessions)?.tell(&*watch);
     refuse_useless_budgets(&sessions, &request.budgets)?;
     let count = sessions.iter().map(|one| request.samples_of(one)).sum();
     let begun = Begun {

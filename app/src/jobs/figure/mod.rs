@@ -82,7 +82,7 @@ pub fn draw(request: &FigureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> 
         KindChoice::Needle => fidelity::EvictedScores::take(&request.sessions)?,
         _ => (fidelity::EvictedScores::default(), request.sessions.clone()),
     };
-    let sessions = open_sessions(&paths)?;
+    let sessions = open_sessions(&paths)?.tell(&*watch);
     let job = FigureJob::new(request, &sessions, scores)?;
     let found = job.collect(cancel, watch)?;
     let about = job.about(&found.left_out)?;

@@ -122,7 +122,7 @@ pub struct Measured {
 pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Measured> {
     refuse_contradiction(&request.options)?;
     check_can_create(&request.out)?;
-    let sessions = open_sessions(&request.sessions)?;
+    let sessions = open_sessions(&request.sessions)?.tell(&*watch);
     refuse_useless_budgets(&sessions, &request.budgets)?;
     let provenance = Provenance::new(&sessions, &request.budgets, &request.options)?
         .of_command(request.command.as_ref());
