@@ -1,19 +1,25 @@
 //! Curves and dots with bands, names and a hover that says their numbers: every plot of the window. Those that say so can
 //! be zoomed and moved.
 
+mod axis;
+mod curve;
 mod outer;
 mod sight;
+mod told;
 
 use egui::{Align2, Color32, Pos2, Response, RichText, Role, Ui, WidgetInfo, vec2};
 use egui_plot::{
-    AxisHints, FilledArea, GridInput, GridMark, HLine, HoverPosition, Line, LineStyle, MarkerShape,
-    Plot, PlotBounds, PlotPoint, PlotPoints, PlotTransform, PlotUi, Points, Text, VLine,
-    uniform_grid_spacer,
+    AxisHints, FilledArea, HLine, LineStyle, Plot, PlotBounds, PlotPoint, PlotTransform, PlotUi,
+    Text, VLine,
 };
 
-use crate::gui::numbers::with_minus;
-use crate::gui::theme::{SeriesStyle, Theme};
+use crate::gui::theme::Theme;
+pub use axis::{AxisNumbers, PlotAxis};
+use axis::{axis_hints, spacer};
+pub use curve::{Drawn, PlotCurve};
+use curve::{defined, draw_curve};
 pub use outer::outer_numbers;
+use told::{Told, hover_text};
 
 /// Low enough that two bands over each other still show both.
 const BAND_OPACITY: f32 = 0.14;
@@ -21,117 +27,21 @@ const BAND_OPACITY: f32 = 0.14;
 /// Bands beyond so many grow fainter together, or they would hide the curves.
 const CLEAR_BANDS: f32 = 3.0;
 
-/// Curves of more points have a marker at some of them only: so many along what is in sight, each curve's at places of its
-/// own, so that markers of curves that meet do not cover each other.
-const MOST_MARKERS: usize = 12;
-const MARKERS: usize = 4;
-
-/// Grid lines with a number that an axis of whole or any numbers has at most.
-const MOST_LABELS: f64 = 8.0;
-
 /// Height of the horizontal axis, and about the width of a letter of an axis's name.
 const BELOW_PLOT: f32 = 40.0;
 const LETTER_WIDTH: f32 = 7.0;
 
-/// What the vertical axis takes of a plot's width, about, and the room that the number of an octave wants.
+/// What the vertical axis takes of a plot's width, about.
 const BESIDE_PLOT: f32 = 50.0;
-const OCTAVE_ROOM: f32 = 20.0;
 
 /// Width of the vertical line, which is more than that of any grid line.
 const VERTICAL: f32 = 1.6;
-
-/// Radius of the dots of a line by its width.
-const DOT_SHARE: f32 = 0.75;
-
-/// Radius of a marker on a line, in points.
-const MARKER: f32 = 3.5;
 
 /// How near a point the pointer has to be to be on it, in points of the screen.
 const REACH: f32 = 10.0;
 
 /// How much of its colour a curve keeps that is out of date.
 const FADED: f32 = 0.35;
-
-/// What numbers an axis has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AxisNumbers {
-    /// Shares, with lines at tenths.
-    Shares,
-    /// Logarithms to base 2 of whole numbers, with lines at powers of two.
-    Octaves,
-    /// Logarithms to base 10, with lines at powers of ten.
-    Decades,
-    /// Whole numbers.
-    Whole,
-    /// Any numbers.
-    Any,
-}
-
-/// An axis.
-#[derive(Clone, Debug)]
-pub struct PlotAxis {
-    /// Its name.
-    pub label: String,
-    /// The number at its start.
-    pub low: f64,
-    /// The number at its end.
-    pub high: f64,
-    /// What numbers it has.
-    pub numbers: AxisNumbers,
-    /// What its numbers are parts of, if the hover says which part in percent.
-    pub whole: Option<f64>,
-}
-
-impl PlotAxis {
-    /// An axis of shares.
-    #[must_use]
-    pub fn shares(label: impl Into<String>) -> Self {
-        Self {
-            label: label.into(),
-            low: 0.0,
-            high: 1.0,
-            numbers: AxisNumbers::Shares,
-            whole: None,
-        }
-    }
-}
-
-/// How the points of a curve are drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Drawn {
-    /// Joined by a line so wide.
-    Line {
-        /// In points.
-        width: f32,
-        /// Whether some of the points have markers.
-        markers: bool,
-    },
-    /// Each for itself, so large.
-    Dots {
-        /// In points.
-        radius: f32,
-    },
-}
-
-impl Drawn {
-    /// A curve with markers.
-    pub const CURVE: Self = Self::Line {
-        width: 2.0,
-        markers: true,
-    };
-
-    /// Dots that can be told apart by their markers.
-    pub const DOTS: Self = Self::Dots { radius: 5.0 };
-
-    /// A line without markers.
-    #[must_use]
-    pub fn line(width: f32) -> Self {
-        Self::Line {
-            width,
-            markers: false,
-        }
-    }
-}
 
 /// Words in a plot.
 #[derive(Clone, Debug)]
@@ -168,23 +78,6 @@ impl PlotText {
             has_ground: true,
         }
     }
-}
-
-/// A curve.
-#[derive(Clone, Debug)]
-pub struct PlotCurve {
-    /// For the hover; a curve without a name has none.
-    pub name: String,
-    /// Colour, dash and marker.
-    pub style: SeriesStyle,
-    /// Places on the horizontal axis.
-    pub xs: Vec<f64>,
-    /// Heights.
-    pub ys: Vec<f64>,
-    /// Lower and upper edge of a band around it.
-    pub band: Option<(Vec<f64>, Vec<f64>)>,
-    /// Whether a line joins its points, or each stands for itself.
-    pub drawn: Drawn,
 }
 
 /// A plot.
@@ -435,249 +328,6 @@ impl PlotAnswer {
     }
 }
 
-/// Name, colour and points.
-type ToldCurve = (String, Color32, Vec<(f64, f64)>);
-
-/// Curves with their names, for a hover that tells all of them.
-struct Told {
-    x: PlotAxis,
-    words: Vec<(f64, String)>,
-    curves: Vec<ToldCurve>,
-}
-
-impl Told {
-    /// Every curve's number at the point that is nearest to a place.
-    fn show(self, response: &Response, at: f64) {
-        response.clone().on_hover_ui_at_pointer(|ui| {
-            let place = place_text(at.clamp(self.x.low, self.x.high), &self.x);
-            let distance = |x: f64| (x - at).abs();
-            let words = self.words.iter();
-            let word = words.min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
-            ui.weak(match word {
-                Some((_, word)) => format!("{}: {place} {word}", self.x.label),
-                None => format!("{}: {place}", self.x.label),
-            });
-            egui::Grid::new("numbers of all curves")
-                .num_columns(2)
-                .spacing([10.0, 1.0])
-                .show(ui, |ui| {
-                    for (name, color, points) in &self.curves {
-                        let nearest = points
-                            .iter()
-                            .min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
-                        ui.colored_label(*color, name);
-                        ui.monospace(match nearest {
-                            Some((_, y)) if y.is_finite() => with_minus(&format!("{y:.3}")),
-                            _ => "–".to_owned(),
-                        });
-                        ui.end_row();
-                    }
-                });
-        });
-    }
-}
-
-/// The points at which all of some curves have a number: a band ends where it is undefined.
-fn defined<const N: usize>(curves: [&[f64]; N]) -> [Vec<f64>; N] {
-    let points = curves.iter().map(|curve| curve.len()).min().unwrap_or(0);
-    let is_defined = |point: &usize| curves.iter().all(|curve| curve[*point].is_finite());
-    let points: Vec<usize> = (0..points).filter(is_defined).collect();
-    curves.map(|curve| points.iter().map(|point| curve[*point]).collect())
-}
-
-/// The points of a curve that have a marker: all of a few, and of many those at equal steps from `low` to `high` that are
-/// shifted by a share of a step.
-fn marked_points(points: &[[f64; 2]], [low, high]: [f64; 2], phase: f64) -> Vec<[f64; 2]> {
-    if points.len() <= MOST_MARKERS {
-        return points.to_vec();
-    }
-    let mut marked: Vec<[f64; 2]> = Vec::new();
-    for step in 0..MARKERS {
-        let at = low + (high - low) * (step as f64 + phase) / MARKERS as f64;
-        let distance = |point: &&[f64; 2]| (point[0] - at).abs();
-        let nearest = points
-            .iter()
-            .min_by(|a, b| distance(a).total_cmp(&distance(b)));
-        marked.extend(nearest.filter(|point| marked.last() != Some(point)));
-    }
-    marked
-}
-
-fn draw_curve(plot: &mut PlotUi<'_>, curve: &PlotCurve, strength: f32, phase: f64) {
-    let color = curve.style.color.gamma_multiply(strength);
-    let points: Vec<[f64; 2]> = curve
-        .xs
-        .iter()
-        .zip(&curve.ys)
-        .map(|(x, y)| [*x, *y])
-        .filter(|point| point.iter().all(|number| number.is_finite()))
-        .collect();
-    let has_hover = !curve.name.is_empty();
-    let (width, markers) = match curve.drawn {
-        Drawn::Line { width, markers } => (width, markers),
-        Drawn::Dots { radius } => {
-            let dots = Points::new(curve.name.clone(), PlotPoints::from(points));
-            let shape = curve.style.marker.unwrap_or(MarkerShape::Circle);
-            let dots = dots.shape(shape).radius(radius);
-            plot.points(dots.color(color).allow_hover(has_hover));
-            return;
-        }
-    };
-    // a dot is as wide as two lines
-    let width = match curve.style.line {
-        LineStyle::Dotted { .. } => DOT_SHARE * width,
-        _ => width,
-    };
-    let sight = plot.plot_bounds();
-    let marked = marked_points(&points, [sight.min()[0], sight.max()[0]], phase);
-    plot.line(
-        Line::new(curve.name.clone(), PlotPoints::from(points))
-            .color(color)
-            .style(curve.style.line)
-            .width(width)
-            .allow_hover(has_hover),
-    );
-    let Some(shape) = curve.style.marker.filter(|_| markers) else {
-        return;
-    };
-    plot.points(
-        Points::new("", PlotPoints::from(marked))
-            .shape(shape)
-            .radius(MARKER)
-            .color(color)
-            .allow_hover(false),
-    );
-}
-
-/// Marks with the room that their numbers need; egui_plot fades them in from less to more, and faint ones cannot be read.
-/// Octaves stand so many points `apart`: where they are narrow, every second or fourth has its number.
-fn axis_hints<'a>(hints: AxisHints<'a>, axis: &PlotAxis, apart: f32) -> AxisHints<'a> {
-    let (numbers, every) = (axis.numbers, octaves_between_numbers(apart));
-    let is_passed_over = move |mark: &GridMark| {
-        matches!(numbers, AxisNumbers::Octaves) && mark.value.round() as i64 % every != 0
-    };
-    let hints = hints
-        .label(axis.label.clone())
-        .formatter(move |mark, range| match is_passed_over(&mark) {
-            true => String::new(),
-            false => mark_text(mark, numbers, range.end() - range.start()),
-        });
-    match numbers {
-        AxisNumbers::Octaves if every > 1 => hints.label_spacing(1.0..=1.01),
-        AxisNumbers::Octaves => hints.label_spacing(OCTAVE_ROOM..=OCTAVE_ROOM + 0.01),
-        AxisNumbers::Whole => hints.label_spacing(24.0..=24.01),
-        AxisNumbers::Shares | AxisNumbers::Any | AxisNumbers::Decades => {
-            hints.label_spacing(16.0..=16.01)
-        }
-    }
-}
-
-/// From one number of an axis of octaves to the next, in octaves.
-fn octaves_between_numbers(apart: f32) -> i64 {
-    let mut steps = [1, 2, 4].into_iter();
-    steps
-        .find(|&step| apart * step as f32 >= OCTAVE_ROOM)
-        .unwrap_or(8)
-}
-
-fn mark_text(mark: GridMark, numbers: AxisNumbers, span: f64) -> String {
-    match numbers {
-        AxisNumbers::Octaves => short_whole(mark.value.exp2()),
-        AxisNumbers::Decades if mark.value.fract().abs() > 1e-6 => String::new(),
-        AxisNumbers::Decades => format!("{}", 10_f64.powi(mark.value.round() as i32)),
-        AxisNumbers::Whole if mark.value.fract().abs() > 1e-6 => String::new(),
-        AxisNumbers::Whole => with_minus(&short_whole(mark.value)),
-        AxisNumbers::Shares => format!("{}", (mark.value * 10.0).round() / 10.0),
-        AxisNumbers::Any => {
-            let decimals = -round_step(span / MOST_LABELS).log10().floor();
-            let decimals = decimals.clamp(0.0, 6.0) as usize;
-            with_minus(&format!("{:.decimals$}", mark.value))
-        }
-    }
-}
-
-/// A whole number in as few letters as fit between two grid lines.
-fn short_whole(number: f64) -> String {
-    if number >= 1024.0 && (number / 1024.0).fract() == 0.0 {
-        format!("{:.0}k", number / 1024.0)
-    } else {
-        format!("{number:.0}")
-    }
-}
-
-fn spacer(numbers: AxisNumbers) -> Box<dyn Fn(GridInput) -> Vec<GridMark>> {
-    match numbers {
-        AxisNumbers::Shares => Box::new(uniform_grid_spacer(|_| [0.1, 0.5, 1.0])),
-        AxisNumbers::Octaves => Box::new(|input| octaves(input.bounds)),
-        AxisNumbers::Decades => Box::new(uniform_grid_spacer(|_| [1.0, 10.0, 100.0])),
-        AxisNumbers::Whole => Box::new(uniform_grid_spacer(|input| {
-            let step = round_step((input.bounds.1 - input.bounds.0) / MOST_LABELS).max(1.0);
-            [step, 5.0 * step, 10.0 * step]
-        })),
-        AxisNumbers::Any => Box::new(uniform_grid_spacer(|input| {
-            let step = round_step((input.bounds.1 - input.bounds.0) / MOST_LABELS);
-            [step, 5.0 * step, 10.0 * step]
-        })),
-    }
-}
-
-/// The smallest of 1, 2 and 5 times a power of ten that is at least so large.
-fn round_step(least: f64) -> f64 {
-    let power = 10_f64.powf(least.max(1e-12).log10().floor());
-    let times = [1.0, 2.0, 5.0].into_iter();
-    let mut steps = times.map(|times| times * power);
-    steps
-        .find(|step| *step >= least * (1.0 - 1e-9))
-        .unwrap_or(10.0 * power)
-}
-
-/// A line at every power of two.
-fn octaves(bounds: (f64, f64)) -> Vec<GridMark> {
-    let first = bounds.0.ceil().max(0.0) as i32;
-    (first..=bounds.1.floor() as i32)
-        .map(|octave| GridMark {
-            value: f64::from(octave),
-            step_size: 1.0,
-        })
-        .collect()
-}
-
-/// A place on the horizontal axis in words, with its part of the whole.
-fn place_text(at: f64, axis: &PlotAxis) -> String {
-    let number = match axis.numbers {
-        AxisNumbers::Octaves => at.exp2().round(),
-        AxisNumbers::Decades => 10_f64.powf(at),
-        AxisNumbers::Whole => at.round(),
-        AxisNumbers::Shares | AxisNumbers::Any => at,
-    };
-    let text = match axis.numbers {
-        AxisNumbers::Octaves | AxisNumbers::Whole => format!("{number:.0}"),
-        AxisNumbers::Shares | AxisNumbers::Any | AxisNumbers::Decades => format!("{number:.3}"),
-    };
-    match axis.whole {
-        Some(whole) => format!("{text}, {:.1} %", 100.0 * number / whole),
-        None => text,
-    }
-}
-
-fn hover_text(position: &HoverPosition<'_>, x: &PlotAxis, y: &PlotAxis) -> Option<String> {
-    match position {
-        HoverPosition::NearDataPoint {
-            plot_name,
-            position,
-            ..
-        } if !plot_name.is_empty() => {
-            let at = place_text(position.x, x);
-            let value = with_minus(&format!("{:.3}", position.y));
-            Some(format!(
-                "{plot_name}\n{}: {at}\n{}: {value}",
-                x.label, y.label
-            ))
-        }
-        _ => None,
-    }
-}
-
 /// The height that a plot may take, so that it never grows past its pane.
 #[must_use]
 pub fn height_left(ui: &Ui) -> f32 {
@@ -688,35 +338,6 @@ pub fn height_left(ui: &Ui) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn mark(value: f64, numbers: AxisNumbers, span: f64) -> String {
-        let mark = GridMark {
-            value,
-            step_size: 1.0,
-        };
-        mark_text(mark, numbers, span)
-    }
-
-    #[test]
-    fn narrow_octaves_share_a_number() {
-        let steps = [40.0, 20.0, 17.0, 9.0, 3.0].map(octaves_between_numbers);
-        assert_eq!(steps, [1, 1, 2, 4, 8]);
-    }
-
-    #[test]
-    fn numbers_have_as_many_letters_as_they_need() {
-        assert_eq!(mark(10.0, AxisNumbers::Octaves, 10.0), "1k");
-        assert_eq!(mark(9.0, AxisNumbers::Octaves, 10.0), "512");
-        assert_eq!(mark(1000.0, AxisNumbers::Whole, 1000.0), "1000");
-        assert_eq!(mark(0.5, AxisNumbers::Whole, 3.0), "");
-        assert_eq!(mark(0.30000000000000004, AxisNumbers::Shares, 1.0), "0.3");
-        assert_eq!(mark(0.002, AxisNumbers::Any, 0.01), "0.002");
-        assert_eq!(mark(1.5, AxisNumbers::Any, 3.0), "1.5");
-        assert_eq!(mark(-0.2, AxisNumbers::Any, 1.0), "−0.2");
-        assert_eq!(mark(200.0, AxisNumbers::Any, 400.0), "200");
-        assert_eq!(mark(-2.0, AxisNumbers::Decades, 4.0), "0.01");
-        assert_eq!(mark(3.0, AxisNumbers::Decades, 4.0), "1000");
-    }
 
     #[test]
     fn words_stand_on_the_side_of_a_vertical_line_that_has_room() {
@@ -738,44 +359,5 @@ mod tests {
             (Align2::LEFT_BOTTOM, "  end")
         );
         assert!(left.has_ground && right.has_ground);
-    }
-
-    #[test]
-    fn markers_of_curves_that_meet_stand_at_places_of_their_own() {
-        let points: Vec<[f64; 2]> = (0..=400).map(|at| [f64::from(at) / 100.0, 1.0]).collect();
-        let places = |phase| -> Vec<f64> {
-            let marked = marked_points(&points, [0.0, 4.0], phase);
-            marked.iter().map(|point| point[0]).collect()
-        };
-        assert_eq!(places(0.25), [0.25, 1.25, 2.25, 3.25]);
-        assert_eq!(places(0.75), [0.75, 1.75, 2.75, 3.75]);
-        // zoomed in they stand in what is in sight
-        let zoomed = marked_points(&points, [1.0, 2.0], 0.5);
-        assert!(
-            zoomed.iter().all(|point| (1.0..=2.0).contains(&point[0])),
-            "{zoomed:?}"
-        );
-        assert_eq!(marked_points(&points[..5], [0.0, 4.0], 0.5).len(), 5);
-    }
-
-    #[test]
-    fn grid_lines_stand_at_powers_of_two() {
-        let marks = octaves((-0.2, 10.3));
-        let marks: Vec<f64> = marks.iter().map(|mark| mark.value).collect();
-        let expected: Vec<f64> = (0..=10).map(f64::from).collect();
-        assert_eq!(marks, expected);
-    }
-
-    #[test]
-    fn grid_lines_stand_at_round_numbers() {
-        for (least, step) in [
-            (0.9, 1.0),
-            (1.0, 1.0),
-            (2.1, 5.0),
-            (7.0, 10.0),
-            (0.03, 0.05),
-        ] {
-            assert!((round_step(least) - step).abs() < 1e-9, "{least}");
-        }
     }
 }

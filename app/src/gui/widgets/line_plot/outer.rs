@@ -3,7 +3,8 @@
 use egui::{Align2, FontId, Ui, vec2};
 use egui_plot::GridMark;
 
-use super::{AxisNumbers, PlotAnswer, PlotAxis, mark_text};
+use super::PlotAnswer;
+use super::axis::{AxisNumbers, PlotAxis, mark_text};
 use crate::gui::widgets::together::text_width_in;
 
 /// Between the frame and its numbers, and between two numbers.
