@@ -17,7 +17,7 @@ pub use interval::{FEWEST_TO_RESAMPLE, Interval, LEVEL, RESAMPLES, mean_interval
 pub use paired::{
     HeadDifference, PairedDifference, Verdict, paired_difference, paired_differences_by_head,
 };
-pub use sign_flip::{SIGN_FLIPS, sign_flip_p};
+pub use sign_flip::{FEWEST_TO_RESOLVE, SIGN_FLIPS, sign_flip_p};
 pub use stability::{HeadStability, average_ranks, concordance, stability_by_head};
 pub use values::WindowValues;
 pub use winners::{HeadWinner, WIN_LEVEL, best_by_head, winners_by_head};

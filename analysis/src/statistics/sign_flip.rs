@@ -6,6 +6,9 @@ use rand_chacha::ChaCha8Rng;
 /// Random sign flips of a test that has too many samples to try all of them.
 pub const SIGN_FLIPS: usize = 9999;
 
+/// Samples below which the p-value cannot fall to 0.05, whatever they are: the smallest possible one is `2^(1-n)`.
+pub const FEWEST_TO_RESOLVE: usize = 6;
+
 /// Two-sided p-value of "the mean difference is zero": the share of sign flips of the differences whose
 /// absolute mean reaches the observed one (Fisher 1935; the paired permutation test, SciPy's
 /// `permutation_test` with `permutation_type="samples"`).
@@ -13,8 +16,7 @@ pub const SIGN_FLIPS: usize = 9999;
 /// It supposes that without an effect a difference is as likely to be negative as positive, and nothing
 /// else of the distribution. All `2^n` flips are tried when they are at most [`SIGN_FLIPS`] + 1 (13
 /// samples); otherwise that many are drawn by the seed, the observed one counted with them, so the
-/// value is never 0 (Phipson and Smyth 2010). The smallest possible value is `2^(1-n)`: five samples
-/// cannot go below 0.05. 1 for no samples.
+/// value is never 0 (Phipson and Smyth 2010). 1 for no samples.
 pub fn sign_flip_p(differences: &[f64], seed: u64) -> f64 {
     let scale: f64 = differences.iter().map(|difference| difference.abs()).sum();
     let observed = differences.iter().sum::<f64>().abs();
@@ -66,6 +68,7 @@ fn flipped_sum(differences: &[f64], signs: &[u64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LEVEL;
     use super::*;
 
     #[test]
@@ -77,6 +80,13 @@ mod tests {
         assert_eq!(sign_flip_p(&[3.0, 1.0, -1.0], 1), 6.0 / 8.0);
         assert_eq!(sign_flip_p(&[0.5], 1), 1.0);
         assert_eq!(sign_flip_p(&[], 1), 1.0);
+    }
+
+    #[test]
+    fn fewer_samples_than_six_cannot_reach_the_level() {
+        let smallest = |samples| sign_flip_p(&vec![1.0; samples], 1);
+        assert!(smallest(FEWEST_TO_RESOLVE) <= 1.0 - LEVEL);
+        assert!(smallest(FEWEST_TO_RESOLVE - 1) > 1.0 - LEVEL);
     }
 
     #[test]

@@ -89,6 +89,10 @@ fn every_kind_comes_out_of_one_command() {
         for part in ["n=", " T="] {
             assert!(caption.contains(part), "{kind}: {caption}");
         }
+        // what two samples cannot resolve is said where something is tested
+        let too_few = "With fewer than 6 samples no test can resolve a difference.";
+        let is_tested = ["head-difference", "winner"].contains(&kind);
+        assert_eq!(caption.contains(too_few), is_tested, "{kind}: {caption}");
         let hash = about["sessions"][0]["manifest_sha256"].as_str().unwrap();
         assert_eq!(hash.len(), 64);
     }

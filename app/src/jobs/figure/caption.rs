@@ -11,8 +11,9 @@ pub fn caption(request: &FigureRequest, note: Option<&str>) -> String {
     let mut sentences = vec![format!("{}.", request.kind.summary())];
     sentences.extend(request.kind.definition().map(str::to_owned));
     if let Some(metric) = request.kind.metric(request.metric) {
-        let definition = metric.definition();
-        sentences.push(format!("{}: {definition}.", capitalised(metric.label())));
+        let definition = with_first(metric.definition(), char::to_ascii_lowercase);
+        let label = with_first(metric.label(), char::to_ascii_uppercase);
+        sentences.push(format!("{label}: {definition}."));
     }
     if request.kind.is_about_one_budget() && request.kind.is_of_sessions() {
         sentences.push(format!("Budget: {}.", budget_words(request.budget)));
@@ -21,10 +22,11 @@ pub fn caption(request: &FigureRequest, note: Option<&str>) -> String {
     sentences.join(" ")
 }
 
-fn capitalised(words: &str) -> String {
+/// The words with another first letter.
+fn with_first(words: &str, changed: fn(&char) -> char) -> String {
     let mut letters = words.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
+    let first = letters.next().map(|first| changed(&first));
+    first.into_iter().chain(letters).collect()
 }
 
 impl KindChoice {
@@ -96,7 +98,7 @@ mod tests {
         let about_one = caption(&request(KindChoice::Layer), note);
         for part in [
             "The metric at the budget against the layer",
-            "Recall: Share of the decode stage's top tokens",
+            "Recall: share of the decode stage's top tokens",
             "Budget: 64 tokens.",
             "n=3 samples, T=512 tokens",
         ] {
@@ -108,12 +110,12 @@ mod tests {
             metric: Metric::Mass,
             ..request(KindChoice::DecodeStep)
         };
-        assert!(caption(&steps, None).contains("Recall: Share of"));
+        assert!(caption(&steps, None).contains("Recall: share of"));
         let steps = FigureRequest {
             metric: Metric::OutputError,
             ..steps
         };
-        assert!(caption(&steps, None).contains("Output error: Relative error"));
+        assert!(caption(&steps, None).contains("Output error: relative error"));
         let of_tables = caption(&request(KindChoice::FidelityKl), None);
         assert!(
             of_tables.ends_with("means over decode steps."),

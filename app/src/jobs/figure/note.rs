@@ -1,6 +1,7 @@
 //! The line under a figure: what is compared, over how many samples, and what marks and bands are.
 
 use kvlens_analysis::figure::{CHANCE, FigureRow};
+use kvlens_analysis::statistics::FEWEST_TO_RESOLVE;
 use kvlens_analysis::{Budget, Compare};
 
 use super::KindChoice;
@@ -29,6 +30,7 @@ impl Note<'_> {
         let parts = [
             self.compared(),
             self.marks(),
+            self.too_few(),
             self.equivalent(),
             self.sample(),
             self.lines(),
@@ -93,6 +95,14 @@ impl Note<'_> {
             ),
             _ => None,
         }
+    }
+
+    /// Why nothing is resolved, where nothing can be.
+    fn too_few(&self) -> Option<String> {
+        let most = self.rows.iter().map(|row| row.samples).max()?;
+        (self.job.kind.is_tested() && most < FEWEST_TO_RESOLVE).then(|| {
+            format!("With fewer than {FEWEST_TO_RESOLVE} samples no test can resolve a difference.")
+        })
     }
 
     /// What an equals sign is, and how many there are.
