@@ -100,7 +100,7 @@ impl Note<'_> {
     /// Why nothing is resolved, where nothing can be.
     fn too_few(&self) -> Option<String> {
         let most = self.rows.iter().map(|row| row.samples).max()?;
-        (self.job.kind.is_tested() && most < FEWEST_TO_RESOLVE).then(|| {
+        (self.job.kind.is_tested() && (most as usize) < FEWEST_TO_RESOLVE).then(|| {
             format!("With fewer than {FEWEST_TO_RESOLVE} samples no test can resolve a difference.")
         })
     }
