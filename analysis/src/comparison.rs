@@ -127,9 +127,17 @@ impl Metric {
         }
     }
 
-    /// What no value can leave; none where it has no end.
-    pub fn bounds(self) -> Option<(f64, f64)> {
-        (self != Self::OutputError).then_some((0.0, 1.0))
+    /// What no value can leave: a share, or an error, which has no end.
+    pub fn bounds(self) -> (f64, f64) {
+        match self {
+            Self::OutputError => (0.0, f64::INFINITY),
+            _ => (0.0, 1.0),
+        }
+    }
+
+    /// Whether its values are shares.
+    pub fn is_share(self) -> bool {
+        self.bounds() == (0.0, 1.0)
     }
 
     /// Whether a higher value speaks for a window.

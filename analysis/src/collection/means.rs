@@ -93,7 +93,7 @@ fn summary<'a>(
         heads: samples.iter().map(|sample| sample.heads).min()?,
         all_heads: window.shape.layers * window.shape.heads,
         mean: mean(values.iter().copied())?,
-        interval: mean_interval(&values, metric.bounds(), seed),
+        interval: mean_interval(&values, Some(metric.bounds()), seed),
         ceiling: ceilings.and_then(mean),
     })
 }

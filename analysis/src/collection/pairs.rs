@@ -161,7 +161,7 @@ impl Collection {
             first: first.name,
             second: second.name,
             samples: means[0].len(),
-            overall: paired_difference(&means[0], &means[1], self.metric.bounds(), seed)?,
+            overall: paired_difference(&means[0], &means[1], Some(self.metric.bounds()), seed)?,
             shape: comparable.then_some(first.window.shape),
             by_head,
         }))

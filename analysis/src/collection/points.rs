@@ -105,5 +105,5 @@ pub(super) fn head_values(
     let all = all
         .flat_map(|point| point.by_head.iter().copied())
         .collect();
-    WindowValues::new(shared.len(), samples, heads, all, metric.bounds())
+    WindowValues::new(shared.len(), samples, heads, all, Some(metric.bounds()))
 }

@@ -122,6 +122,32 @@ fn what_is_one_by_definition_has_no_interval() {
     assert_eq!(of(false), (true, true));
 }
 
+/// Student's interval of four errors, one far from the others, begins below zero.
+#[test]
+fn no_interval_of_an_error_reaches_below_zero() {
+    let mut all = Collection::new(&[Budget::Tokens(1)], &[], Metric::OutputError);
+    for (sample, error) in [("a", 0.1), ("b", 0.2), ("c", 0.1), ("d", 3.0)] {
+        let mut compared = comparison(&[[0.5, 0.5]]);
+        compared.by_head[0].curves.output_error = vec![error; 2];
+        let window = CollectedWindow {
+            label: "last",
+            score_kind: "attention",
+            comparison: &compared,
+            ceiling: None,
+        };
+        let collected = CollectedSample {
+            key: &key(sample),
+            session: "session",
+            sample,
+            prompt_tokens: 10,
+        };
+        all.add(&group("t"), collected, &[window]);
+    }
+    let interval = all.summaries(Metric::OutputError, 1)[0].interval.unwrap();
+    assert_eq!(interval.low, 0.0);
+    assert!(interval.high > 3.0, "{interval:?}");
+}
+
 #[test]
 fn each_summary_is_a_mean_over_samples_of_means_over_heads() {
     let mut all = Collection::new(

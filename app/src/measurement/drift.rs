@@ -1,6 +1,8 @@
 //! When a window foresees: recall of single decode steps and of the decode stage up to a horizon, and what its eviction
 //! does to the output of attention there.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use kvlens_analysis::drift::{DriftInput, HeadRows, recall_by_horizon, recall_by_step};
 use kvlens_analysis::output_error::{Eviction, OutputHeads, mean_of_known, output_errors_by_step};
@@ -12,7 +14,7 @@ use super::{MeasureOptions, MeasuredWindow};
 /// One window over the decode stage.
 #[derive(Debug, Clone)]
 pub struct WindowDrift {
-    /// Decode steps up to each horizon, ascending: 1, 2, 4 and so on, and all.
+    /// Decode steps up to each horizon, ascending: 1, 2, 4 and so on, all, and those that were asked for besides.
     pub horizons: Vec<usize>,
     /// `[L, heads]`.
     pub by_head: Vec<HeadDrift>,
@@ -37,7 +39,28 @@ pub struct Parts {
     pub by_horizon: Vec<Vec<f64>>,
 }
 
-/// Drift of a measured window at budgets in tokens.
+/// What is asked of a window.
+#[derive(Debug, Clone, Copy)]
+pub struct DriftAsked<'a> {
+    /// In tokens.
+    pub budgets: &'a [usize],
+    /// Horizons besides the powers of two and all steps: where other samples end, so that means over samples can be taken
+    /// there. Those behind the sample's own end are not told.
+    pub more_horizons: &'a [usize],
+}
+
+impl<'a> DriftAsked<'a> {
+    /// At budgets in tokens, up to the sample's own horizons.
+    #[must_use]
+    pub fn at(budgets: &'a [usize]) -> Self {
+        Self {
+            budgets,
+            more_horizons: &[],
+        }
+    }
+}
+
+/// Drift of a measured window.
 ///
 /// # Errors
 /// What the sample's tensors or the numerics refuse, and what `on_head` does.
@@ -45,15 +68,16 @@ pub fn window_drift(
     captured: &CapturedSample,
     options: &MeasureOptions,
     window: &MeasuredWindow,
-    budgets: &[usize],
+    asked: DriftAsked<'_>,
     on_head: OnHead<'_>,
 ) -> Result<WindowDrift> {
     if !window.at_budgets.is_empty() {
-        return drift_of_parts(captured, options, window, budgets, on_head);
+        return drift_of_parts(captured, options, window, asked, on_head);
     }
+    let budgets = asked.budgets;
     let decode = captured.decode_rows()?;
     let rows = &decode.range(options.oracle_steps(decode.count())?)?;
-    let horizons = horizons(rows.count());
+    let horizons = horizons(rows.count(), asked.more_horizons);
     let ask = |layer: usize, head: usize, decode: HeadRows<'_>| {
         let input = DriftInput {
             decode,
@@ -132,14 +156,14 @@ fn drift_of_parts(
     captured: &CapturedSample,
     options: &MeasureOptions,
     window: &MeasuredWindow,
-    budgets: &[usize],
+    asked: DriftAsked<'_>,
     on_head: OnHead<'_>,
 ) -> Result<WindowDrift> {
     let mut joined: Option<WindowDrift> = None;
     for part in window.observations() {
-        let of_part = window_drift(captured, options, part, budgets, on_head)?;
+        let of_part = window_drift(captured, options, part, asked, on_head)?;
         let known = joined.get_or_insert_with(|| undefined(&of_part));
-        for (index, &budget) in budgets.iter().enumerate() {
+        for (index, &budget) in asked.budgets.iter().enumerate() {
             if window.at(budget).is_some_and(|own| own.label == part.label) {
                 take_budget(known, &of_part, index);
             }
@@ -194,13 +218,14 @@ fn take_budget(into: &mut WindowDrift, from: &WindowDrift, budget: usize) {
     }
 }
 
-/// Powers of two, and all steps.
-fn horizons(steps: usize) -> Vec<usize> {
+/// Powers of two, all steps, and what else is asked for, ascending.
+fn horizons(steps: usize, more: &[usize]) -> Vec<usize> {
     let powers = (0..usize::BITS).map(|power| 1 << power);
-    powers
-        .take_while(|&horizon| horizon < steps)
-        .chain([steps])
-        .collect()
+    let powers = powers.take_while(|&horizon| horizon < steps);
+    let more = more.iter().copied();
+    let more = more.filter(|horizon| (1..steps).contains(horizon));
+    let all: BTreeSet<usize> = powers.chain([steps]).chain(more).collect();
+    all.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -209,9 +234,11 @@ mod tests {
 
     #[test]
     fn horizons_double_and_end_with_all_steps() {
-        assert_eq!(horizons(1), [1]);
-        assert_eq!(horizons(8), [1, 2, 4, 8]);
-        assert_eq!(horizons(11), [1, 2, 4, 8, 11]);
+        assert_eq!(horizons(1, &[]), [1]);
+        assert_eq!(horizons(8, &[]), [1, 2, 4, 8]);
+        assert_eq!(horizons(11, &[]), [1, 2, 4, 8, 11]);
+        // where a shorter sample ends, and not where a longer one does
+        assert_eq!(horizons(11, &[10, 11, 12, 0, 8]), [1, 2, 4, 8, 10, 11]);
     }
 
     #[test]

@@ -150,6 +150,41 @@ fn models_of_one_name_are_told_apart() {
     assert!(texts(&alone, "model").iter().all(|model| model == "demo"));
 }
 
+/// One prompt that was decoded twice is no second sample: two sessions of it would resolve what one cannot.
+#[test]
+fn decode_stages_of_one_prompt_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for decode in ["4", "8"] {
+        let out = format!("runs/{decode}.kvlens");
+        let data = "demo:samples=2,length=512,question=end";
+        let capture = [
+            "capture", "--model", "demo", "--data", data, "--decode", decode, "--out", &out,
+        ];
+        run_ok(folder.path(), &capture);
+    }
+    run_ok(
+        folder.path(),
+        &["measure", "runs", "--out", "t", "--budgets", "16"],
+    );
+    let summary = read_table(&folder.path().join("t"), "summary.parquet");
+    assert!(
+        numbers(&summary, "samples")
+            .iter()
+            .all(|&count| count == 2.0)
+    );
+    let mut models = texts(&summary, "model");
+    models.sort();
+    models.dedup();
+    assert_eq!(models, ["demo, decode 4", "demo, decode 8"]);
+    // the same prompt by both is a pair
+    let difference = read_table(&folder.path().join("t"), "difference.parquet");
+    let contrasts = texts(&difference, "contrast");
+    assert!(
+        contrasts.iter().any(|contrast| contrast == "model"),
+        "{contrasts:?}"
+    );
+}
+
 #[test]
 fn layers_that_see_only_the_last_keys_are_spoken_of() {
     let folder = tempfile::tempdir().unwrap();

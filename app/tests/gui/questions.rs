@@ -18,7 +18,7 @@ use kvlens::gui::questions::drift::DriftAnswer;
 use kvlens::gui::questions::{Answer, QuestionKind};
 use kvlens::gui::state::{Choices, HeadAddress, SelectionChange, Settings};
 use kvlens::gui::workbench::Workbench;
-use kvlens::measurement::drift::window_drift;
+use kvlens::measurement::drift::{DriftAsked, window_drift};
 use kvlens::measurement::interventions::Intervention;
 use kvlens::measurement::places::{Sweep, sweep_places};
 use kvlens::measurement::queries::window_queries;
@@ -67,9 +67,13 @@ fn the_drift_of_a_head_is_that_of_the_tables_and_follows_budget_and_selection() 
         .windows
         .iter()
         .map(|window| {
-            let drift = window_drift(&captured(), &shown.options, window, &[40], &mut |_, _| {
-                Ok(())
-            });
+            let drift = window_drift(
+                &captured(),
+                &shown.options,
+                window,
+                DriftAsked::at(&[40]),
+                &mut |_, _| Ok(()),
+            );
             drift.unwrap()
         })
         .collect();

@@ -22,6 +22,10 @@ pub fn run(arguments: &FigureArguments) -> Result<()> {
     let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let mut request = arguments.request(typed.skip(1).collect());
     request.sessions = unpacked(&arguments.sessions)?;
+    for unused in request.without_part() {
+        let kind = request.kind.name();
+        progress.note(&format!("warning: {unused} plays no part in {kind}"));
+    }
     let drawn = draw(&request, &mut progress, &cancel);
     progress.end();
     let drawn = drawn?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, AskedSample, CurvesKey};
 use crate::gui::lanes::Reporter;
-use crate::measurement::drift::{Parts, window_drift};
+use crate::measurement::drift::{DriftAsked, Parts, window_drift};
 
 /// The drift of a sample's windows, or of those that are done.
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ pub(super) fn answer(
             &captured,
             &sample.shown.options,
             window,
-            &answer.key.budgets,
+            DriftAsked::at(&answer.key.budgets),
             &mut |done, total| reporter.on_head(&stage, done, total),
         )?;
         let budgets = answer.key.budgets.len();

@@ -31,7 +31,7 @@ fn with_first(words: &str, changed: fn(&char) -> char) -> String {
 
 impl KindChoice {
     /// The metric that the figure shows where one was asked for: that one, or one of those that it can show.
-    pub(super) fn metric(self, asked: Metric) -> Option<Metric> {
+    pub fn metric(self, asked: Metric) -> Option<Metric> {
         match self {
             Self::Recall
             | Self::RecallByLayer
@@ -39,6 +39,7 @@ impl KindChoice {
             | Self::HeadMap
             | Self::HeadDifference
             | Self::Winner
+            | Self::Profile
             | Self::Cost => Some(asked),
             // by decode step there are these two
             Self::DecodeStep | Self::Horizon if asked == Metric::OutputError => Some(asked),

@@ -7,7 +7,9 @@ use kvlens_sessions::Session;
 
 use super::fidelity::EvictedScores;
 use super::heads::HeadChoice;
-use super::held::{check_samples, final_budgets, joined_labels, longest_prompt, refuse_unknown};
+use super::held::{
+    check_samples, decode_lengths, final_budgets, joined_labels, longest_prompt, refuse_unknown,
+};
 use super::samples::curve_budgets;
 use super::{FigureRequest, KindChoice};
 use crate::jobs::HIT_RATE_BUDGETS;
@@ -56,6 +58,8 @@ pub struct FigureJob<'a> {
     pub final_budgets: Vec<Budget>,
     /// T of the longest prompt of all sessions.
     pub longest: usize,
+    /// How many decode steps the samples that are shown have, each number once: curves over samples need a point there.
+    pub decode_lengths: Vec<usize>,
     /// What the model answered after evictions, where that was given.
     pub scores: EvictedScores,
 }
@@ -107,6 +111,7 @@ impl<'a> FigureJob<'a> {
             kind: request.kind,
             samples: &request.samples,
             longest: longest_prompt(sessions),
+            decode_lengths: decode_lengths(&request.samples, &request.options, sessions),
             windows,
             against,
             heads: HeadChoice {

@@ -14,6 +14,7 @@ use super::groups::panel_names;
 use super::{FigureRequest, KindChoice};
 use crate::jobs::SEED;
 use crate::jobs::failure::Failure;
+use crate::measurement::fidelity::figures::Figure;
 
 /// The cache that is not evicted.
 const FULL: &str = "full";
@@ -47,20 +48,25 @@ pub struct Eviction {
 
 /// Whether a kind is drawn from tables.
 pub fn is_of_tables(kind: KindChoice) -> bool {
-    column(kind).is_some()
+    shown(kind).is_some()
 }
 
-/// The column that a kind shows, and what the axis says.
-fn column(kind: KindChoice) -> Option<(&'static str, &'static str)> {
+/// What of an eviction a kind shows, and what the axis says.
+fn shown(kind: KindChoice) -> Option<(Figure, &'static str)> {
     match kind {
-        KindChoice::FidelityKl => Some(("kl", "KL from the full cache (nats)")),
+        KindChoice::FidelityKl => Some((Figure::Kl, "KL from the full cache (nats)")),
         KindChoice::FidelityAgreement | KindChoice::FidelityRecall => {
-            Some(("agreement", "steps with the full cache's token"))
+            Some((Figure::Agreement, "steps with the full cache's token"))
         }
-        KindChoice::FidelityAnswer => Some(("answer_nll", "answer NLL (nats per token)")),
-        KindChoice::FidelityScore => Some(("score", "task score")),
+        KindChoice::FidelityAnswer => Some((Figure::AnswerNll, "answer NLL (nats per token)")),
+        KindChoice::FidelityScore => Some((Figure::Score, "task score")),
         _ => None,
     }
+}
+
+/// The same of a request that is known to be of tables.
+fn shown_of(request: &FigureRequest) -> Result<(Figure, &'static str)> {
+    shown(request.kind).ok_or_else(|| bad("the figure is not drawn from evictions"))
 }
 
 /// Reads the folder that a request names.
@@ -87,8 +93,8 @@ pub fn collect(request: &FigureRequest) -> Result<FidelityFigure> {
             folder.display()
         )));
     }
-    let (column, _) = column(request.kind).unwrap_or_default();
-    let all = read(&path, column)?;
+    let (figure, _) = shown_of(request)?;
+    let all = read(&path, figure.column())?;
     let table = TableFile::read(&path)?;
     let provenance = table.metadata("provenance").unwrap_or("null");
     let about = json!({
@@ -107,25 +113,30 @@ pub fn figure_of(
     all: Vec<Eviction>,
     about: Value,
 ) -> Result<FidelityFigure> {
-    let (column, value) = column(request.kind).unwrap_or_default();
-    let shown = |label: &String| match request.windows.is_empty() {
+    let (figure, value) = shown_of(request)?;
+    let is_shown = |label: &String| match request.windows.is_empty() {
         true => label != FULL,
         false => request.windows.contains(label),
     };
-    let all: Vec<Eviction> = all.into_iter().filter(|one| shown(&one.window)).collect();
+    let all: Vec<Eviction> = all
+        .into_iter()
+        .filter(|one| is_shown(&one.window))
+        .collect();
     let against_recall = request.kind == KindChoice::FidelityRecall;
     let rows = match against_recall {
         true => recall_rows(&all),
-        false => budget_rows(&all, request.kind),
+        false => budget_rows(&all, figure.bounds()),
     };
     if rows.is_empty() {
         return Err(bad(&format!(
-            "there is nothing to draw: there is no {column} of these windows"
+            "there is nothing to draw: there is no {} of these windows",
+            figure.column()
         )));
     }
     let highest = rows.iter().map(|row| row.high.unwrap_or(row.value));
     let highest = highest.fold(0.0, f64::max);
-    let own_range = bounds(request.kind).is_none().then_some((0.0, highest));
+    let is_open = figure.bounds().1.is_infinite();
+    let own_range = is_open.then_some((0.0, highest));
     let text = FigureText {
         x: match against_recall {
             true => "recall of the window's queries".to_owned(),
@@ -247,13 +258,8 @@ fn panel<'a>(panels: &'a [(&SampleGroup, String)], group: &SampleGroup) -> &'a s
     found.map_or("", |(_, name)| name)
 }
 
-fn bounds(kind: KindChoice) -> Option<(f64, f64)> {
-    let is_open = matches!(kind, KindChoice::FidelityKl | KindChoice::FidelityAnswer);
-    (!is_open).then_some((0.0, 1.0))
-}
-
-/// Means over samples at each budget in tokens.
-fn budget_rows(all: &[Eviction], kind: KindChoice) -> Vec<FigureRow> {
+/// Means over samples at each budget in tokens, of what cannot leave some bounds.
+fn budget_rows(all: &[Eviction], bounds: (f64, f64)) -> Vec<FigureRow> {
     let panels = panels(all);
     let mut series = SeriesSamples::default();
     for one in all {
@@ -264,7 +270,7 @@ fn budget_rows(all: &[Eviction], kind: KindChoice) -> Vec<FigureRow> {
         };
         series.push(&one.sample, place, one.value, None);
     }
-    series.rows(bounds(kind), SEED)
+    series.rows(Some(bounds), SEED)
 }
 
 /// Means over samples of both numbers at each budget.
@@ -281,9 +287,8 @@ fn recall_rows(all: &[Eviction]) -> Vec<FigureRow> {
         values.push(&one.sample, place, one.value, None);
         recalls.push(&one.sample, place, recall, None);
     }
-    let unit = Some((0.0, 1.0));
-    let recalls = recalls.rows(unit, SEED);
-    let mut rows = values.rows(unit, SEED);
+    let recalls = recalls.rows(Some(Figure::Recall.bounds()), SEED);
+    let mut rows = values.rows(Some(Figure::Agreement.bounds()), SEED);
     for row in &mut rows {
         let same = |other: &&FigureRow| {
             (&other.panel, &other.series, other.x) == (&row.panel, &row.series, row.x)
@@ -310,4 +315,32 @@ fn note(rows: &[FigureRow], against_recall: bool) -> String {
     format!(
         "Caches are evicted by the methods as published; both are fed the same tokens. {count} samples.{joined}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four divergences of which one is far off have an interval of Student's that begins below zero.
+    #[test]
+    fn no_band_of_a_divergence_reaches_below_zero() {
+        let values = [0.1, 0.2, 0.1, 3.0];
+        let evictions = values.iter().enumerate().map(|(sample, &value)| Eviction {
+            sample: sample.to_string(),
+            group: SampleGroup {
+                model: "demo".to_owned(),
+                task: "facts".to_owned(),
+                question_place: None,
+            },
+            window: "last:8".to_owned(),
+            budget_tokens: 26.0,
+            recall: None,
+            value,
+        });
+        let all: Vec<Eviction> = evictions.collect();
+        let low_of = |figure: Figure| budget_rows(&all, figure.bounds())[0].low;
+        assert_eq!(low_of(Figure::Kl), Some(0.0));
+        let unbounded = (f64::NEG_INFINITY, f64::INFINITY);
+        assert!(budget_rows(&all, unbounded)[0].low.unwrap() < 0.0);
+    }
 }

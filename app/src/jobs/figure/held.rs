@@ -1,11 +1,15 @@
 //! What sessions hold of what a figure asks for.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use kvlens_analysis::{Budget, distinct};
+use kvlens_datasets::nearest_name;
 use kvlens_sessions::windows::final_part;
 use kvlens_sessions::{ModelShape, SampleState, Session};
 
 use crate::jobs::failure::Failure;
+use crate::measurement::MeasureOptions;
 
 /// T of the longest finished prompt.
 pub(super) fn longest_prompt(sessions: &[Session]) -> usize {
@@ -35,18 +39,19 @@ pub(super) fn final_budgets(stored: &[String]) -> Vec<Budget> {
 
 /// Every sample that was asked for must be there: a figure of fewer would look like one of all of them.
 pub(super) fn check_samples(ids: &[String], sessions: &[Session]) -> Result<()> {
-    let mut missing = ids.iter().filter(|id| {
-        let mut finished = sessions
-            .iter()
-            .flat_map(|session| session.manifest().finished());
-        finished.all(|entry| entry.id != **id)
-    });
-    match missing.next() {
+    let finished = sessions.iter().flat_map(|one| one.manifest().finished());
+    let known: BTreeSet<&str> = finished.map(|entry| entry.id.as_str()).collect();
+    match ids.iter().find(|id| !known.contains(id.as_str())) {
         None => Ok(()),
-        Some(id) => Err(Failure::BadInput(format!(
-            "no session has a finished sample '{id}'; `kvlens session info` names them"
-        ))
-        .into()),
+        Some(id) => {
+            let all: Vec<&str> = known.into_iter().collect();
+            Err(Failure::BadInput(format!(
+                "no session has a finished sample '{id}'; of {} that there are '{}' is named most alike",
+                all.len(),
+                nearest_name(id, &all)
+            ))
+            .into())
+        }
     }
 }
 
@@ -69,4 +74,22 @@ pub(super) fn refuse_unknown(
         ))
         .into()),
     }
+}
+
+/// How many decode steps count of each of some finished samples, or of all, ascending, each number once.
+pub(super) fn decode_lengths(
+    ids: &[String],
+    options: &MeasureOptions,
+    sessions: &[Session],
+) -> Vec<usize> {
+    let finished = sessions.iter().flat_map(|one| one.manifest().finished());
+    let shown = finished.filter(|entry| ids.is_empty() || ids.contains(&entry.id));
+    let lengths = shown.filter_map(|entry| match entry.state {
+        SampleState::Finished { decode_tokens, .. } => Some(decode_tokens),
+        SampleState::Pending | SampleState::Failed { .. } => None,
+    });
+    // a sample without any of the steps is refused when its turn comes
+    let counted = lengths.filter_map(|steps| options.oracle_steps(steps).ok());
+    let distinct: BTreeSet<usize> = counted.map(|steps| steps.len()).collect();
+    distinct.into_iter().collect()
 }

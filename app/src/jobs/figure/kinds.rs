@@ -45,15 +45,15 @@ macro_rules! kinds {
 
 kinds! {
     Recall, Recall, "recall", "The metric against the budget, a curve per window with its 95 % interval over samples";
-    RecallByLayer, RecallByLayer, "recall-by-layer", "The same, a panel per layer";
+    RecallByLayer, RecallByLayer, "recall-by-layer", "The metric against the budget, a curve per window, a panel per layer";
     Layer, Layer, "layer", "The metric at the budget against the layer, a curve per window";
     HeadMap, HeadMap, "head-map", "The metric at the budget for every layer and head, a panel per window";
     HeadDifference, HeadDifference, "head-difference", "Windows minus one of them for every layer and head; what is not resolved is struck through";
     Winner, Winner, "winner", "The best window of every layer and head; faint where it is not resolved";
-    DecodeStep, DecodeStep, "decode-step", "Recall of single decode steps, or their output error where that is the --metric";
-    Horizon, Horizon, "horizon", "The same of the decode stage up to a horizon";
-    Place, Place, "place", "Recall against the position of a window of --place-width queries, from the prompt into the generation";
-    DecodeEviction, DecodeStep, "decode-eviction", "Recall of what later decode steps attend to by rankings of the cache while it decodes (--rank-every), a panel per horizon";
+    DecodeStep, DecodeStep, "decode-step", "Recall, or the output error, of single decode steps";
+    Horizon, Horizon, "horizon", "Recall, or the output error, of the decode stage up to a horizon";
+    Place, Place, "place", "Recall against the position of a window that moves from the prompt into the generation";
+    DecodeEviction, DecodeStep, "decode-eviction", "Recall of what later decode steps attend to by rankings of the cache while it decodes, a panel per horizon";
     Depth, Depth, "depth", "Share of what the answer needs that is kept at the budget, against its depth in the prompt";
     HitRate, HitRate, "hit-rate", "Hit rate at 128, 256 and 512 tokens";
     Kl, Kl, "kl", "KL divergence of the decode stage from a window for every layer and head";
@@ -67,11 +67,11 @@ kinds! {
     RankDensity, RankDensity, "rank-density", "Where a window ranks the tokens that the decode stage ranks here or there, a panel per window";
     Attention, Attention, "attention", "Attention of one head's queries on the prompt: the decode stage's and each window's";
     Tokens, Tokens, "tokens", "The prompt's tokens of one head: kept and missed at the budget, a panel per window";
-    FidelityKl, Fidelity, "fidelity-kl", "Divergence of the output from the full cache's against the budget; of what `kvlens fidelity` wrote";
-    FidelityAgreement, Fidelity, "fidelity-agreement", "Share of steps with the same most likely token against the budget; of what `kvlens fidelity` wrote";
-    FidelityAnswer, Fidelity, "fidelity-answer", "Negative log-likelihood of the reference answer against the budget; of what `kvlens fidelity` wrote";
-    FidelityScore, Fidelity, "fidelity-score", "Task score against the budget; of what `kvlens fidelity` wrote";
-    FidelityRecall, FidelityRecall, "fidelity-recall", "Share of steps with the same most likely token against recall; of what `kvlens fidelity` wrote";
+    FidelityKl, Fidelity, "fidelity-kl", "Divergence of the output from the full cache's against the budget, of caches evicted by `kvlens fidelity`";
+    FidelityAgreement, Fidelity, "fidelity-agreement", "Share of steps with the same most likely token against the budget, of caches evicted by `kvlens fidelity`";
+    FidelityAnswer, Fidelity, "fidelity-answer", "Negative log-likelihood of the reference answer against the budget, of caches evicted by `kvlens fidelity`";
+    FidelityScore, Fidelity, "fidelity-score", "Task score against the budget, of caches evicted by `kvlens fidelity`";
+    FidelityRecall, FidelityRecall, "fidelity-recall", "Share of steps with the same most likely token against recall, of caches evicted by `kvlens fidelity`";
 }
 
 impl KindChoice {

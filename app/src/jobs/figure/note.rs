@@ -90,6 +90,10 @@ impl Note<'_> {
                  nothing is evicted.",
                 self.job.rank_every
             )),
+            KindChoice::Place => Some(format!(
+                "The window has {} queries and moves by {}.",
+                self.job.sweep.width, self.job.sweep.stride
+            )),
             KindChoice::Depth => Some(
                 "Each run of needed tokens counts at its own depth, in tenths of the prompt; means over heads.".to_owned(),
             ),

@@ -105,6 +105,24 @@ impl FigureRequest {
         }
         words
     }
+
+    /// What was chosen and plays no part in a figure of this kind, as it is typed.
+    #[must_use]
+    pub fn without_part(&self) -> Vec<String> {
+        let kind = self.kind;
+        let is_shown = kind.metric(self.metric) == Some(self.metric);
+        let metric = (self.metric != Metric::Recall && !is_shown)
+            .then(|| format!("--metric {}", metric_word(self.metric)));
+        let against = self.against.as_ref();
+        let against = against.filter(|_| kind != KindChoice::HeadDifference);
+        let margin = self.margin.filter(|_| !kind.is_tested());
+        let unused = [
+            metric,
+            against.map(|window| format!("--against {window}")),
+            margin.map(|margin| format!("--equivalent {margin}")),
+        ];
+        unused.into_iter().flatten().collect()
+    }
 }
 
 /// How a metric is typed.
@@ -224,6 +242,29 @@ pub(super) mod tests {
             options: MeasureOptions::default(),
             typed: Vec::new(),
         }
+    }
+
+    #[test]
+    fn choices_that_a_kind_does_not_know_are_named() {
+        let chosen = |kind| FigureRequest {
+            metric: Metric::Mass,
+            against: Some("last:8".to_owned()),
+            margin: Some(0.02),
+            ..request(kind)
+        };
+        let without = |kind| chosen(kind).without_part();
+        assert!(without(KindChoice::HeadDifference).is_empty());
+        assert_eq!(without(KindChoice::Winner), ["--against last:8"]);
+        let all = ["--metric mass", "--against last:8", "--equivalent 0.02"];
+        assert_eq!(without(KindChoice::DecodeStep), all);
+        assert_eq!(without(KindChoice::Kl), all);
+        assert_eq!(without(KindChoice::Profile), all[1..]);
+        assert!(request(KindChoice::Kl).without_part().is_empty());
+        let of_output = FigureRequest {
+            metric: Metric::OutputError,
+            ..request(KindChoice::DecodeStep)
+        };
+        assert!(of_output.without_part().is_empty());
     }
 
     #[test]

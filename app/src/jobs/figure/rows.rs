@@ -61,17 +61,16 @@ impl FigureJob<'_> {
     /// reach every point.
     fn series_rows(&self, name: &str, group: &Gathered) -> (Vec<FigureRow>, usize) {
         let bounds = match self.kind {
-            KindChoice::Queries => None,
-            kind => kind
-                .metric(self.metric)
-                .map_or(Some((0.0, 1.0)), Metric::bounds),
+            // cosines
+            KindChoice::Queries => (-1.0, 1.0),
+            kind => kind.metric(self.metric).unwrap_or(Metric::Recall).bounds(),
         };
         let (mut rows, left_out) = match self.kind {
             KindChoice::DecodeStep | KindChoice::Horizon | KindChoice::Place => {
-                let common = group.series.common_rows(bounds, SEED);
+                let common = group.series.common_rows(Some(bounds), SEED);
                 (common.rows, common.left_out)
             }
-            _ => (group.series.rows(bounds, SEED), 0),
+            _ => (group.series.rows(Some(bounds), SEED), 0),
         };
         for row in &mut rows {
             row.panel = joined(&[&row.panel, name]);

@@ -138,7 +138,7 @@ impl FigureJob<'_> {
             .iter()
             .flat_map(|row| [row.value, row.high.unwrap_or(row.value)]);
         let most = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
-        (metric.bounds().is_none() && most > 0.0).then_some((0.0, most))
+        (!metric.is_share() && most > 0.0).then_some((0.0, most))
     }
 }
 

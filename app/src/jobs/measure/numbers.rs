@@ -13,7 +13,7 @@ use kvlens_sessions::{CapturedSample, Cost, SampleRecord, ScoreKind};
 use super::pairs::Pairs;
 use super::question_tables::{Question, Questions};
 use crate::measurement::allocations::{AllocationKind, allocate};
-use crate::measurement::drift::{WindowDrift, window_drift};
+use crate::measurement::drift::{DriftAsked, WindowDrift, window_drift};
 use crate::measurement::{MeasureOptions, MeasuredSample, MeasuredWindow};
 
 mod answers;
@@ -238,7 +238,7 @@ impl ObservedNumbers {
                 captured,
                 asking.options,
                 window,
-                &tokens,
+                DriftAsked::at(&tokens),
                 &mut |_, _| Ok(()),
             )
         };

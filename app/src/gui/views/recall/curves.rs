@@ -95,9 +95,9 @@ pub(super) fn differences(
 
 /// The axis of a metric: shares, or from zero as far as curves and bands go where it has no end.
 pub fn metric_axis(metric: Metric, curves: &[PlotCurve], label: impl Into<String>) -> PlotAxis {
-    match metric.bounds() {
-        Some(_) => PlotAxis::shares(label),
-        None => difference_axis(curves, label.into()),
+    match metric.is_share() {
+        true => PlotAxis::shares(label),
+        false => difference_axis(curves, label.into()),
     }
 }
 

@@ -8,7 +8,7 @@ use kvlens_analysis::figure::{SeriesPlace, SeriesSamples};
 use super::Sampled;
 use crate::jobs::figure::data::{AFTER, BEFORE, FigureJob};
 use crate::measurement::MeasuredWindow;
-use crate::measurement::drift::{WindowDrift, window_drift};
+use crate::measurement::drift::{DriftAsked, WindowDrift, window_drift};
 use crate::measurement::places::sweep_places;
 use crate::measurement::queries::window_queries;
 
@@ -24,12 +24,16 @@ impl Sampled<'_> {
         series: &mut SeriesSamples,
     ) -> Result<()> {
         let budget = [job.budget.tokens(self.prompt_tokens())];
+        let asked = DriftAsked {
+            budgets: &budget,
+            more_horizons: &job.decode_lengths,
+        };
         for shown in self.windows(job) {
             let Some(window) = shown.at(budget[0]) else {
                 continue;
             };
             let drift = |window: &MeasuredWindow| {
-                window_drift(self.captured, &job.options, window, &budget, &mut |_, _| {
+                window_drift(self.captured, &job.options, window, asked, &mut |_, _| {
                     Ok(())
                 })
             };
