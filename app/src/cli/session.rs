@@ -16,7 +16,9 @@ use super::output;
 use super::progress::Progress;
 use crate::jobs::Cancel;
 use crate::jobs::failure::Failure;
-use crate::jobs::session::{SessionInfo, check, info, session_folder, unpacked_name};
+use crate::jobs::session::{
+    SessionInfo, UnpackedPlace, check, info, session_folder, unpacked_name,
+};
 
 /// `kvlens session`
 #[derive(Debug, Subcommand)]
@@ -141,8 +143,11 @@ pub fn run(command: &SessionCommand) -> Result<()> {
 /// What is refused of a packed session.
 pub fn unpacked(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let folder = |path: &PathBuf| {
-        if is_packed(path) && !unpacked_name(path)?.exists() {
-            output::note(&format!("unpacking beside itself: {}", path.display()));
+        if is_packed(path) {
+            let place = UnpackedPlace::of(path)?;
+            if !place.is_there {
+                output::note(&format!("unpacking to {}", place.folder.display()));
+            }
         }
         session_folder(path, &mut |_, _| {}, &Cancel::default())
     };

@@ -176,11 +176,43 @@ pub fn unpacked_name(file: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The session folder itself, or the one beside a packed session, which is unpacked first unless it was before;
-/// `on_sample` is told how many samples are unpacked, and of how many.
+/// Where a packed session is read from: unpacked beside itself by its own name, or, where another session has that, such
+/// as the one that it was packed from without its keys, as NAME-packed.kvlens.
+pub struct UnpackedPlace {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Whether it was unpacked before.
+    pub is_there: bool,
+}
+
+impl UnpackedPlace {
+    /// Of a packed session.
+    ///
+    /// # Errors
+    /// What is refused of a packed session; [`Failure::BadInput`] where other sessions have both names.
+    pub fn of(path: &Path) -> Result<Self> {
+        let own = unpacked_name(path)?;
+        let stem = own.file_stem().unwrap_or_default().to_string_lossy();
+        let other = own.with_file_name(format!("{stem}-packed.kvlens"));
+        for folder in [own, other] {
+            let is_there = folder.exists();
+            if !is_there || is_unpacked_in(path, &folder)? {
+                return Ok(Self { folder, is_there });
+            }
+        }
+        Err(Failure::BadInput(format!(
+            "other sessions lie where it would be unpacked; unpack it elsewhere by kvlens session unpack with --out: {}",
+            path.display()
+        ))
+        .into())
+    }
+}
+
+/// The session folder itself, or that of a packed session, which is unpacked first unless it was before; `on_sample` is
+/// told how many samples are unpacked, and of how many.
 ///
 /// # Errors
-/// What is refused of a packed session; [`Failure::BadInput`] where another session lies in its place; a cancel.
+/// As [`UnpackedPlace::of`]; a cancel.
 pub fn session_folder(
     path: &Path,
     on_sample: &mut dyn FnMut(usize, usize),
@@ -189,17 +221,9 @@ pub fn session_folder(
     if !is_packed(path) {
         return Ok(path.to_owned());
     }
-    let folder = unpacked_name(path)?;
-    if !folder.exists() {
-        unpack(path, &folder, on_sample, cancel)?;
-    } else if !is_unpacked_in(path, &folder)? {
-        return Err(Failure::BadInput(format!(
-            "another session than the packed one lies in its place, {}; unpack it elsewhere by kvlens session unpack \
-             with --out: {}",
-            folder.display(),
-            path.display()
-        ))
-        .into());
+    let place = UnpackedPlace::of(path)?;
+    if !place.is_there {
+        unpack(path, &place.folder, on_sample, cancel)?;
     }
-    Ok(folder)
+    Ok(place.folder)
 }

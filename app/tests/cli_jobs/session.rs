@@ -296,10 +296,15 @@ fn a_session_is_packed_shared_and_read_as_one_file() {
     );
     run_ok(&there, &["session", "check", "other.kvlens"]);
 
-    // what lies in its place is another one
+    // what lies in its place is another one, and then also in the place beside that
     let mut other = CAPTURE;
     other[4] = "demo:length=512,samples=1";
     fs::remove_dir_all(there.join("s.kvlens")).unwrap();
+    run_ok(&there, &other);
+    run_ok(&there, &["session", "check", "s.kvlens.zip"]);
+    let beside = there.join("s-packed.kvlens");
+    fs::remove_dir_all(&beside).unwrap();
+    fs::rename(there.join("s.kvlens"), &beside).unwrap();
     run_ok(&there, &other);
     let refused = run(&there, &["measure", "s.kvlens.zip", "--out", "t"]);
     assert_eq!(refused.code, 2, "{refused:#?}");
@@ -308,6 +313,14 @@ fn a_session_is_packed_shared_and_read_as_one_file() {
     run_ok(
         at,
         &["session", "pack", "s.kvlens", "--out", "small.kvlens.zip"],
+    );
+    // beside the session that it was packed from, which has the keys
+    run_ok(at, &["session", "pack", "s.kvlens"]);
+    let checked = run_ok(at, &["session", "check", "s.kvlens.zip"]);
+    assert!(
+        checked.stderr.contains("s-packed.kvlens"),
+        "{}",
+        checked.stderr
     );
     run_ok(at, &["measure", "small.kvlens.zip", "--out", "small"]);
     let info = json(at, &["session", "info", "small.kvlens", "--json"], 0);

@@ -313,14 +313,25 @@ fn a_packed_session_is_unpacked_beside_itself_and_opened() {
     let data = inside(&bench).data();
     assert!(data.is_open(&unpacked));
     assert_eq!(data.session.as_ref().unwrap().info.samples.len(), 4);
-    // another session in its place is not taken for it
+    // another session in its place is not taken for it, nor one in the place beside that
     std::fs::remove_dir_all(&unpacked).unwrap();
     let other = damaged_session(folder.path(), |_, _| {});
     std::fs::rename(other, &unpacked).unwrap();
+    inside_mut(&mut bench).send(SessionCommand::OpenSession(packed.clone()));
+    let beside = folder.path().join("shared-packed.kvlens");
+    wait_for(&mut bench, "the session beside", |workbench| {
+        workbench.data().is_open(&beside) && shows_a_sample(workbench)
+    });
+    std::fs::remove_dir_all(&beside).unwrap();
+    let other = damaged_session(folder.path(), |_, _| {});
+    std::fs::rename(other, &beside).unwrap();
     inside_mut(&mut bench).send(SessionCommand::OpenSession(packed));
     wait_for(&mut bench, "the refusal", |workbench| {
         let mut log = workbench.data().log.iter();
-        log.any(|line| line.text.contains("another session than the packed one"))
+        log.any(|line| {
+            line.text
+                .contains("other sessions lie where it would be unpacked")
+        })
     });
 }
 
