@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use kvlens_sessions::model::{DeviceChoice, DtypeChoice, ModelSource};
 use kvlens_sessions::training::TrainingSettings;
@@ -25,6 +25,29 @@ pub struct Arguments {
     /// Without one, the workbench opens.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Arguments {
+    /// The process's arguments. A number below zero behind an option is that option's, which says what it takes; clap
+    /// would take it for an unknown option.
+    ///
+    /// # Errors
+    /// What is to be printed: help, or a sentence.
+    pub fn read() -> Result<Self, clap::Error> {
+        let mut command = with_negative_numbers(Self::command());
+        let found = command.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches(&found).map_err(|error| error.format(&mut command))
+    }
+}
+
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let of_option = |option: Arg| match option.is_positional() {
+        true => option,
+        false => option.allow_negative_numbers(true),
+    };
+    command
+        .mut_args(of_option)
+        .mut_subcommands(with_negative_numbers)
 }
 
 /// The jobs.
@@ -427,14 +450,13 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
     use kvlens_analysis::{Budget, Pooling};
 
     use super::*;
 
     #[test]
     fn the_definitions_hold_together() {
-        Arguments::command().debug_assert();
+        with_negative_numbers(Arguments::command()).debug_assert();
     }
 
     #[test]

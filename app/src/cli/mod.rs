@@ -39,15 +39,13 @@ mod train_window;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::{Arguments, Command};
 
 use crate::jobs::window::OpenWindow;
 
 /// Runs the program on the process's arguments; `open_window` is what opens the workbench.
 pub fn run(open_window: OpenWindow) -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(error) => {
             // a reader that went away needs no help text

@@ -111,6 +111,7 @@ impl<'a> Report<'a> {
             text.push_str(&table("window", budgets, &with_decode, recall));
         }
         text.push_str(&self.heads_left_out(entry));
+        text.push_str(&self.samples_left_out(entry));
         text.push_str(&self.window_differences(&entry.group));
         text.push_str(&self.kept(entry, &windows));
         text.push_str(&self.evidence_kept(&entry.group, &with_decode));
@@ -137,6 +138,23 @@ impl<'a> Report<'a> {
             true => String::new(),
             false => wrapped(&format!(
                 " heads in the means, of {all}: {}; the other layers see no more tokens than that",
+                parts.join(", ")
+            )),
+        }
+    }
+
+    /// How many samples the means are over, where some prompts have no more tokens than the budget.
+    fn samples_left_out(&self, entry: &GroupSamples) -> String {
+        let all = entry.prompt_tokens.len();
+        let of_budget = |&budget: &Budget| {
+            let found = find(&self.recall, &entry.group, DECODE_LABEL, budget)?;
+            (found.samples < all).then(|| format!("{} at {budget}", found.samples))
+        };
+        let parts: Vec<String> = self.asked.iter().filter_map(of_budget).collect();
+        match parts.is_empty() {
+            true => String::new(),
+            false => wrapped(&format!(
+                " samples in the means, of {all}: {}; the other prompts have no more tokens than that",
                 parts.join(", ")
             )),
         }
@@ -378,7 +396,7 @@ fn not_attention(collection: &Collection) -> String {
         .collect();
     match lines.is_empty() {
         true => lines,
-        false => format!("Not scored by attention:\n{lines}"),
+        false => format!("Scored otherwise than by their queries' attention:\n{lines}"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use directories::ProjectDirs;
+use kvlens_sessions::Session;
 
 use super::failure::Failure;
 
@@ -24,6 +25,21 @@ pub fn check_can_create(path: &Path) -> Result<()> {
     fs::create_dir(&probe)
         .and_then(|()| fs::remove_dir(&probe))
         .map_err(|error| unwritable(path, &error))
+}
+
+/// Checks that a folder of tables or figures can be created, and is no session: a session would take them for damage.
+///
+/// # Errors
+/// [`Failure::BadInput`] for a session's folder, and as [`check_can_create`].
+pub fn check_output_folder(path: &Path) -> Result<()> {
+    if Session::is_there(path) {
+        return Err(Failure::BadInput(format!(
+            "the output is a session's own folder; give another --out: {}",
+            path.display()
+        ))
+        .into());
+    }
+    check_can_create(path)
 }
 
 /// The folder that is there and in which a path lies, or will.

@@ -13,10 +13,7 @@ impl MeasureOptions {
     /// What is compared, by which scoring and against what, in one or two sentences.
     pub fn compared(&self) -> String {
         let truth = self.truth_scoring().scoring;
-        let steps = match self.oracle.steps == StepRange::default() {
-            true => String::new(),
-            false => format!(" (its steps {})", self.oracle.steps),
-        };
+        let steps = steps_words(self.oracle.steps);
         match self.compare {
             Compare::Queries => format!(
                 "Queries compared: every window and the decode stage{steps} are scored alike ({}), so that only their \
@@ -102,6 +99,17 @@ fn order_words(order: GroupOrder) -> &'static str {
     }
 }
 
+/// Which decode steps count, in brackets behind the decode stage; nothing where all do.
+fn steps_words(steps: StepRange) -> String {
+    match steps {
+        StepRange::All => String::new(),
+        StepRange::First(1) => " (its first step)".to_owned(),
+        StepRange::First(count) => format!(" (its first {count} steps)"),
+        StepRange::Between(first, last) if first == last => format!(" (its step {first})"),
+        StepRange::Between(first, last) => format!(" (its steps {first} to {last})"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use kvlens_analysis::Pooling;
@@ -120,10 +128,17 @@ mod tests {
         options.oracle.steps = "1-4".parse().unwrap();
         let told = options.compared();
         assert!(
-            told.contains("stage (its steps 1-4) are scored alike"),
+            told.contains("stage (its steps 1 to 4) are scored alike"),
             "{told}"
         );
         assert!(told.contains("causal keys, unpooled, every"), "{told}");
+        for (typed, words) in [
+            ("1", "its first step"),
+            ("8", "its first 8 steps"),
+            ("5-5", "its step 5"),
+        ] {
+            assert_eq!(steps_words(typed.parse().unwrap()), format!(" ({words})"));
+        }
         options.compare = Compare::Methods;
         let told = options.compared();
         assert!(

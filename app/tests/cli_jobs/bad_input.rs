@@ -107,6 +107,11 @@ fn usage_that_cannot_be_meant() {
         ),
         (&["measure", "--out", "t"], "SESSION"),
         (&["measure", "s", "--out", "t", "--budgets", "0%"], "budget"),
+        // what the option takes, and no word of options beginning with a dash
+        (
+            &["measure", "s", "--out", "t", "--budgets", "-5"],
+            "invalid value '-5' for '--budgets",
+        ),
         (&["measure", "s", "--out", "t", "--pool", "max:4"], "odd"),
         (&["check-device", "--skip", "sped"], "speed"),
         (&["nonsense"], "nonsense"),

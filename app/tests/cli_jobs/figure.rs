@@ -386,7 +386,11 @@ fn what_cannot_be_drawn_is_refused_and_leaves_nothing() {
         ),
         (
             &["--kind", "head-map", "--out", "a.svg", "--budget", "90000"],
-            "nothing to draw",
+            "nothing to draw: no sample has these windows, layers and heads",
+        ),
+        (
+            &["--kind", "needle", "--out", "a.svg"],
+            "nothing to draw: no sample has an asked length and depth",
         ),
         (
             &["--kind", "recall", "--out", "a.svg", "--font-size", "900"],

@@ -115,6 +115,14 @@ fn a_folder_of_sessions_is_measured_as_one() {
             .contains("no finished sample; go on with its capture")
     );
 
+    let inside = ["measure", "runs/a.kvlens", "--out", "runs/a.kvlens"];
+    let ran = run(folder.path(), &inside);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(
+        ran.stderr.contains("a session's own folder"),
+        "{}",
+        ran.stderr
+    );
     let twice = ["measure", "runs", "runs/a.kvlens", "--out", "u"];
     let ran = run(folder.path(), &twice);
     assert_eq!(ran.code, 2, "{ran:#?}");

@@ -126,6 +126,17 @@ fn a_sweep_is_done_once_and_reads_as_sessions_and_as_one_data_set() {
     let mut sessions = texts(&table, "session");
     sessions.dedup();
     assert_eq!(sessions.len(), 4);
+    // against the plan's first window, whichever session is read first
+    let table = read_table(&at.join("runs/collected"), "difference.parquet");
+    let pairs = texts(&table, "contrast")
+        .into_iter()
+        .zip(texts(&table, "second"));
+    let mut seconds: Vec<String> = pairs
+        .filter(|(contrast, _)| contrast == "window")
+        .map(|(_, second)| second)
+        .collect();
+    seconds.dedup();
+    assert_eq!(seconds, ["last:8"]);
 }
 
 #[test]

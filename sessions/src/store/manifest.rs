@@ -182,6 +182,9 @@ impl Manifest {
                 (true, true) => {
                     "a packed session is read from its folder; write that by kvlens session unpack"
                 }
+                (true, false) if folder.extension().is_some_and(|ending| ending == "zip") => {
+                    "it is no zip file, or a damaged one; get the packed session again"
+                }
                 (true, false) => "it is a file, and a session is a folder (NAME.kvlens)",
                 (false, _) => "there is no such session folder",
             };

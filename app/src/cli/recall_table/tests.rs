@@ -138,7 +138,10 @@ fn recall_differences_and_what_is_kept_stand_under_their_group() {
     has(&lines, " needed tokens kept   64 4096");
     assert_eq!(
         lines[lines.len() - 2..],
-        ["Not scored by attention:", " knorm: key-norm"]
+        [
+            "Scored otherwise than by their queries' attention:",
+            " knorm: key-norm"
+        ]
     );
 }
 

@@ -17,7 +17,7 @@ use kvlens_sessions::{Session, StartMode};
 use serde::Serialize;
 
 use super::failure::{Failure, is_cancelled, refuse_contradiction};
-use super::folders::{Staging, check_can_create};
+use super::folders::{Staging, check_output_folder};
 use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key};
 use super::left_out::LeftOut;
 use super::measure::sample_context;
@@ -178,7 +178,7 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<Finished> {
     refuse_contradiction(&request.plan.options)?;
-    check_can_create(&request.out)?;
+    check_output_folder(&request.out)?;
     let sessions = open_sessions(&request.sessions)?.tell(&*watch);
     refuse_useless_budgets(&sessions, &request.budgets)?;
     let count = sessions.iter().map(|one| request.samples_of(one)).sum();

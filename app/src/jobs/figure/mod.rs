@@ -29,7 +29,7 @@ use kvlens_analysis::figure::{FigureRow, FigureText, PageStyle, chart, render};
 use serde_json::Value;
 
 use super::failure::{Failure, refuse_contradiction};
-use super::folders::check_can_create;
+use super::folders::check_output_folder;
 use super::found_sessions::open_sessions;
 use super::left_out::LeftOut;
 use super::{Cancel, Watch};
@@ -113,7 +113,7 @@ fn check(request: &FigureRequest) -> Result<()> {
     format_of(&request.out)?;
     check_font_size(request.font_size)?;
     refuse_contradiction(&request.options)?;
-    check_can_create(folder_of(&request.out))
+    check_output_folder(folder_of(&request.out))
 }
 
 /// Draws the rows and writes all files.

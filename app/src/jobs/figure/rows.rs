@@ -47,14 +47,35 @@ impl FigureJob<'_> {
         };
         // a figure of heads that do not exist would be a figure of nothing
         if rows.iter().all(|row| row.value.is_nan()) {
-            return Err(Failure::BadInput(
-                "there is nothing to draw: no sample has what the figure asks for (windows, layers, heads, a \
-                 budget that fits its prompt or, for needles, an asked length and depth)"
-                    .to_owned(),
-            )
-            .into());
+            let why = self.why_nothing();
+            return Err(Failure::BadInput(format!("there is nothing to draw: {why}")).into());
         }
         Ok((rows, incomplete))
+    }
+
+    /// What no sample has that the figure asks for.
+    fn why_nothing(&self) -> &'static str {
+        match self.kind {
+            KindChoice::Needle => {
+                "no sample has an asked length and depth, as those of niah:length=..,depth=.. have"
+            }
+            KindChoice::Evidence | KindChoice::Depth => {
+                "the data do not say which tokens the answers need, or no layer or budget that was asked for sees them"
+            }
+            KindChoice::HitRate => {
+                "128 tokens, the smallest budget that papers give hit rates at, are more than nine tenths of the longest \
+                 prompt"
+            }
+            KindChoice::Attention | KindChoice::Place | KindChoice::Queries => {
+                "no sample has the queries and keys of these windows, layers and heads; a capture with --keep keys keeps them"
+            }
+            _ if self.metric == Metric::OutputError => {
+                "no sample has the values that output errors need; a capture with --keep keys,values keeps them"
+            }
+            _ => {
+                "no sample has these windows, layers and heads, and a prompt that is longer than the budget"
+            }
+        }
     }
 
     /// Points of a group in panels of its name, curves over the same samples at every point; and how many samples do not

@@ -20,7 +20,7 @@ use kvlens_sessions::{ModelShape, OpenSample, SampleHeader, ScoreKind, Session};
 
 use super::budgets::SampleBudgets;
 use super::failure::{Failure, refuse_contradiction, stop_if_cancelled};
-use super::folders::check_can_create;
+use super::folders::check_output_folder;
 use super::found_sessions::{open_sessions, refuse_useless_budgets, sample_key, window_labels};
 use super::left_out::LeftOut;
 use super::model_names::ModelNames;
@@ -121,7 +121,7 @@ pub struct Measured {
 /// is then as it was.
 pub fn run(request: &MeasureRequest, watch: &mut dyn Watch, cancel: &Cancel) -> Result<Measured> {
     refuse_contradiction(&request.options)?;
-    check_can_create(&request.out)?;
+    check_output_folder(&request.out)?;
     let sessions = open_sessions(&request.sessions)?.tell(&*watch);
     refuse_useless_budgets(&sessions, &request.budgets)?;
     let provenance = Provenance::new(&sessions, &request.budgets, &request.options)?
@@ -434,7 +434,7 @@ impl Run<'_> {
                     "; it needs the prompt's values, which a capture with --keep keys,values keeps"
                 }
                 Metric::EvidenceKept => "; the data do not say which tokens the answers need",
-                _ => "",
+                _ => "; a budget has to be smaller than what a layer ranks of a prompt",
             };
             let metric = job.metric.label();
             self.progress

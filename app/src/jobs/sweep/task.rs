@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{MOST_BYTES, Sweep, Task};
 use crate::jobs::capture::{CaptureRequest, run as capture};
 use crate::jobs::failure::is_cancelled;
-use crate::jobs::measure::{MeasureRequest, is_of_all_samples, run as measure};
+use crate::jobs::measure::{MeasureRequest, Pairs, is_of_all_samples, run as measure};
 use crate::jobs::models::Models;
 use crate::jobs::{Cancel, Watch};
 use crate::measurement::MeasureOptions;
@@ -255,6 +255,16 @@ fn put_tables(
     fs::remove_dir_all(&aside).with_context(said)
 }
 
+/// Every window against the first of the plan: which session is read first says nothing.
+fn first_of_plan(sweep: &Sweep) -> Pairs {
+    let cells = sweep.plan.cells.iter();
+    let mut windows = cells.filter_map(|cell| cell.plan.windows.first());
+    match windows.next().filter(|label| *label != "all") {
+        Some(label) => Pairs::Against(label.clone()),
+        None => Pairs::First,
+    }
+}
+
 /// The measurement of all of a sweep, into its folder `collected`. The tables name the sweep as the command that made
 /// them, so that they are the same wherever they were made.
 #[must_use]
@@ -267,6 +277,7 @@ pub fn measurement(sweep: &Sweep) -> MeasureRequest {
             ..MeasureOptions::default()
         },
         command: Some(command.map(str::to_owned).to_vec()),
+        pairs: first_of_plan(sweep),
         ..MeasureRequest::new(
             vec![sweep.sessions()],
             sweep.folder.join("collected"),
