@@ -6,6 +6,7 @@
 
 mod axis;
 mod chart;
+mod clip;
 mod font;
 mod kinds;
 mod layout;

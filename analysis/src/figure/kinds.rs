@@ -180,17 +180,32 @@ impl<'a> Figure<'a> {
         }
     }
 
-    /// Panels of curves or dots with their legend.
+    /// Panels of curves or dots with their legend, and a word of those beyond the value axis.
     fn chart(&self, panels: Vec<Panel>, legend: Vec<LegendEntry>) -> Chart {
         let columns = self.columns(panels.len());
+        let note = [self.text.note.clone(), self.beyond_axis()];
+        let note: Vec<String> = note.into_iter().flatten().collect();
         Chart {
             panels,
             columns,
             aspect: self.aspect(columns),
             legend,
             bar: None,
-            note: self.text.note.clone(),
+            note: (!note.is_empty()).then(|| note.join(" ")),
         }
+    }
+
+    /// How many values lie above or below a value axis that somebody chose.
+    fn beyond_axis(&self) -> Option<String> {
+        let (low, high) = self.text.range?;
+        let values = || self.rows.iter().map(|row| row.value);
+        let below = values().filter(|value| *value < low).count();
+        let above = values().filter(|value| *value > high).count();
+        let sides = clipped_sides((below, above))?;
+        Some(format!(
+            "Cut off at the ends of the value axis: {sides}, of {} points.",
+            self.rows.len()
+        ))
     }
 
     /// The least and the largest x.
@@ -212,4 +227,12 @@ fn legend(series: &[(&str, SeriesStyle)], line: bool) -> Vec<LegendEntry> {
             line,
         })
         .collect()
+}
+
+/// How many of something lie below and above a range; none where none do.
+fn clipped_sides((below, above): (usize, usize)) -> Option<String> {
+    let side = |count: usize, words: &str| (count > 0).then(|| format!("{count} {words}"));
+    let sides = [side(below, "below"), side(above, "above")];
+    let sides: Vec<String> = sides.into_iter().flatten().collect();
+    (!sides.is_empty()).then(|| sides.join(" and "))
 }

@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::chart::{Beyond, CellSign, LegendEntry, Mark};
+use super::clip::Heights;
 use super::palette::{Dash, Marker, SeriesStyle};
 use super::scene::{Point, Rgb, Scene, Stroke};
 
@@ -34,9 +35,21 @@ impl Frame {
     pub(super) fn y(&self, axis: &Axis, number: f64) -> f64 {
         self.top + self.height * (1.0 - axis.share(number).clamp(0.0, 1.0))
     }
+
+    /// Where a number would stand if the axis went on.
+    fn free_y(&self, axis: &Axis, number: f64) -> f64 {
+        self.top + self.height * (1.0 - axis.share(number))
+    }
+
+    fn heights(&self) -> Heights {
+        Heights {
+            top: self.top,
+            bottom: self.top + self.height,
+        }
+    }
 }
 
-/// Draws a mark in its frame; what lies outside of the axes is held at their ends.
+/// Draws a mark in its frame. What lies above or below the value axis is cut off, and has no marker.
 pub(super) fn draw_mark(
     scene: &mut Scene,
     frame: &Frame,
@@ -44,7 +57,9 @@ pub(super) fn draw_mark(
     y_axis: &Axis,
     mark: &Mark,
 ) {
-    let place = |(x, y): Point| (frame.x(x_axis, x), frame.y(y_axis, y));
+    let held = |(x, y): Point| (frame.x(x_axis, x), frame.y(y_axis, y));
+    let place = |(x, y): Point| (frame.x(x_axis, x), frame.free_y(y_axis, y));
+    let heights = frame.heights();
     let radius = frame.scale * MARKER_RADIUS;
     match mark {
         Mark::Curve {
@@ -56,11 +71,15 @@ pub(super) fn draw_mark(
         } => {
             let upper = band.iter().map(|&(x, _, high)| place((x, high)));
             let lower = band.iter().rev().map(|&(x, low, _)| place((x, low)));
-            scene.area(upper.chain(lower).collect(), style.color, *opacity);
+            let band = heights.part_of_area(upper.chain(lower).collect());
+            scene.area(band, style.color, *opacity);
             let points: Vec<Point> = points.iter().copied().map(place).collect();
-            scene.line(points.clone(), stroke(style, frame.scale));
+            for part in heights.parts_of_line(&points) {
+                scene.line(part, stroke(style, frame.scale));
+            }
             let step = points.len().div_ceil(MARKERS).max(1);
-            for &point in points.iter().skip(first_marker % step).step_by(step) {
+            let marked = points.iter().skip(first_marker % step).step_by(step);
+            for &point in marked.filter(|point| heights.has(point.1)) {
                 draw_marker(scene, point, style.marker, style.color, radius);
             }
         }
@@ -71,11 +90,15 @@ pub(super) fn draw_mark(
             y,
             interval,
         } => {
-            let (left, top) = place((x - 0.5 * width, *y));
-            let (right, bottom) = place((x + 0.5 * width, y_axis.range.0.max(0.0)));
+            let (left, top) = held((x - 0.5 * width, *y));
+            let (right, bottom) = held((x + 0.5 * width, y_axis.range.0.max(0.0)));
             scene.rect((left, top), right - left, bottom - top, style.color, 0.75);
-            draw_interval(scene, frame.scale, *interval, |number| place((*x, number)));
-            draw_marker(scene, place((*x, *y)), style.marker, style.color, radius);
+            let ends = interval.map(|(low, high)| (place((*x, low)), place((*x, high))));
+            draw_interval(scene, frame.scale, heights, ends);
+            let point = place((*x, *y));
+            if heights.has(point.1) {
+                draw_marker(scene, point, style.marker, style.color, radius);
+            }
         }
         Mark::Dot {
             style,
@@ -83,14 +106,12 @@ pub(super) fn draw_mark(
             y,
             interval,
         } => {
-            draw_interval(scene, frame.scale, *interval, |number| place((*x, number)));
-            draw_marker(
-                scene,
-                place((*x, *y)),
-                style.marker,
-                style.color,
-                1.4 * radius,
-            );
+            let ends = interval.map(|(low, high)| (place((*x, low)), place((*x, high))));
+            draw_interval(scene, frame.scale, heights, ends);
+            let point = place((*x, *y));
+            if heights.has(point.1) {
+                draw_marker(scene, point, style.marker, style.color, 1.4 * radius);
+            }
         }
         Mark::Cell {
             x,
@@ -99,8 +120,8 @@ pub(super) fn draw_mark(
             sign,
             beyond,
         } => {
-            let (left, top) = place((x - 0.5, y + 0.5));
-            let (right, bottom) = place((x + 0.5, y - 0.5));
+            let (left, top) = held((x - 0.5, y + 0.5));
+            let (right, bottom) = held((x + 0.5, y - 0.5));
             draw_cell(scene, (left, top), (right, bottom), *fill, *sign);
             let reach = 0.4 * (right - left).min(bottom - top);
             let corner = beyond.map(|beyond| match beyond {
@@ -116,8 +137,10 @@ pub(super) fn draw_mark(
             }
         }
         Mark::Line { color, points } => {
-            let points = points.iter().copied().map(place).collect();
-            scene.line(points, Stroke::solid(*color, frame.scale * THIN_LINE));
+            let points: Vec<Point> = points.iter().copied().map(place).collect();
+            for part in heights.parts_of_line(&points) {
+                scene.line(part, Stroke::solid(*color, frame.scale * THIN_LINE));
+            }
         }
         Mark::Upright { x } => {
             let x = frame.x(x_axis, *x);
@@ -165,15 +188,10 @@ fn stroke(style: &SeriesStyle, scale: f64) -> Stroke {
     }
 }
 
-fn draw_interval(
-    scene: &mut Scene,
-    scale: f64,
-    interval: Option<Point>,
-    place: impl Fn(f64) -> Point,
-) {
-    if let Some((low, high)) = interval {
-        let ends = vec![place(low), place(high)];
-        scene.line(ends, Stroke::solid(Rgb::BLACK, scale * INTERVAL_LINE));
+fn draw_interval(scene: &mut Scene, scale: f64, heights: Heights, ends: Option<(Point, Point)>) {
+    let ends = ends.map_or_else(Vec::new, |(low, high)| vec![low, high]);
+    for part in heights.parts_of_line(&ends) {
+        scene.line(part, Stroke::solid(Rgb::BLACK, scale * INTERVAL_LINE));
     }
 }
 

@@ -41,9 +41,12 @@ impl Arguments {
 }
 
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
-    let of_option = |option: Arg| match option.is_positional() {
-        true => option,
-        false => option.allow_negative_numbers(true),
+    let of_option = |option: Arg| {
+        let takes_value = option.get_action().takes_values() && !option.is_positional();
+        match takes_value {
+            true => option.allow_negative_numbers(true),
+            false => option,
+        }
     };
     command
         .mut_args(of_option)

@@ -105,6 +105,45 @@ fn a_task_has_its_options_as_fields_and_its_prompts_are_counted_in_tokens() {
     });
 }
 
+/// The line that tells the tokens goes while a window is no window, and comes when it is one again.
+#[test]
+fn a_window_is_typed_below_lines_that_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        capture: CaptureSettings {
+            source: PromptSource::File,
+            data: "niah_single_2:length=256,samples=2".to_owned(),
+            windows: vec![String::new()],
+            ..CaptureSettings::default()
+        },
+        ..Settings::default()
+    };
+    let mut bench = bench(folder.path(), settings);
+    bench.run_steps(2);
+    let counts = |workbench: &kvlens::gui::workbench::Workbench| {
+        told(workbench)
+            .iter()
+            .any(|line| line.contains("prompts of 25"))
+    };
+    wait_for(&mut bench, "the tokens", counts);
+    bench.get_by_label("Window 1").focus();
+    bench.run_steps(2);
+    bench.get_by_label("Window 1").type_text("l");
+    wait_for(
+        &mut bench,
+        "no tokens while the window is none",
+        |workbench| !counts(workbench),
+    );
+    bench.run_steps(2);
+    for letter in ["a", "q"] {
+        bench.get_by_label("Window 1").type_text(letter);
+        bench.run_steps(2);
+    }
+    assert!(bench.get_by_label("Window 1").is_focused());
+    wait_for(&mut bench, "the tokens again", counts);
+    assert_eq!(inside(&bench).settings().capture.windows, ["laq"]);
+}
+
 #[test]
 fn a_file_with_a_row_that_is_refused_still_shows_how_the_others_are_read() {
     let folder = tempfile::tempdir().unwrap();

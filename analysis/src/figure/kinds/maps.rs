@@ -1,6 +1,6 @@
 //! Maps of layers and heads.
 
-use super::{Figure, FigureKind, legend};
+use super::{Figure, FigureKind, clipped_sides, legend};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Beyond, CellSign, Chart, ColorBar, ColorMap, Mark, Panel};
 use crate::figure::rows::FigureRow;
@@ -74,16 +74,11 @@ pub(super) fn chart(kind: FigureKind, figure: &Figure<'_>) -> Chart {
 }
 
 /// What is said of cells beyond the colour bar.
-fn clipped_words((below, above): (usize, usize), cells: usize) -> Option<String> {
-    let side = |count: usize, words: &str| (count > 0).then(|| format!("{count} {words}"));
-    let sides: Vec<String> = [side(below, "below"), side(above, "above")]
-        .into_iter()
-        .flatten()
-        .collect();
-    (!sides.is_empty()).then(|| {
-        let sides = sides.join(" and ");
-        format!("Cells with a corner lie beyond the colour bar (lower left: below it, upper right: above): {sides}, of {cells}.")
-    })
+fn clipped_words(beyond: (usize, usize), cells: usize) -> Option<String> {
+    let sides = clipped_sides(beyond)?;
+    Some(format!(
+        "Cells with a corner lie beyond the colour bar (lower left: below it, upper right: above): {sides}, of {cells}."
+    ))
 }
 
 /// A panel for each of the rows' panels, a row and a column for each name.

@@ -15,8 +15,9 @@ use crate::gui::capture_settings::{CaptureSettings, PromptSource};
 use crate::gui::command::{CaptureCommand, Commands, JobCommand};
 use crate::gui::data::{Job, Progress};
 use crate::gui::widgets::name_list::{Named, name_list};
-use crate::gui::widgets::path_field::path_field;
+use crate::gui::widgets::path_field::{model_field, path_field};
 use crate::gui::widgets::segmented::segmented;
+use crate::gui::widgets::steady::steady;
 use crate::gui::window_options::{Label, WindowOption, options_of, word};
 
 const MAX_DECODE_TOKENS: usize = 4096;
@@ -43,9 +44,15 @@ pub fn capture_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         .show(ui, |ui| {
             ui.add_enabled_ui(view.data.capture_job().is_none(), |ui| {
                 model_ui(ui, view, &mut edited, commands);
-                prompts_ui(ui, view, &mut edited, commands);
-                windows_ui(ui, &mut edited, view.theme.error);
-                decode_ui(ui, &mut edited);
+                steady(ui, "prompts of a capture", |ui| {
+                    prompts_ui(ui, view, &mut edited, commands);
+                });
+                steady(ui, "windows of a capture", |ui| {
+                    windows_ui(ui, &mut edited, view.theme.error);
+                });
+                steady(ui, "decode stage of a capture", |ui| {
+                    decode_ui(ui, &mut edited);
+                });
                 out_ui(ui, &mut edited);
             });
         });
@@ -87,14 +94,14 @@ fn section(ui: &mut Ui, title: &str) -> egui::Response {
     ui.strong(title)
 }
 
-/// A path to type, with a button at its right that asks for it; says whether that was pressed.
-fn path_ui(ui: &mut Ui, path: &mut String, hint: &str, name: egui::Id) -> bool {
+/// A model to type, with a button at its right that asks for it; says whether that was pressed.
+fn model_name_ui(ui: &mut Ui, path: &mut String, hint: &str, name: egui::Id) -> bool {
     let row = egui::Layout::right_to_left(egui::Align::Center);
     let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
     ui.allocate_ui_with_layout(size, row, |ui| {
         let browse = ui.button("Browse…").clicked();
         let width = ui.available_width();
-        let field = path_field(ui, hint, path, hint, width).labelled_by(name);
+        let field = model_field(ui, hint, path, hint, width).labelled_by(name);
         // a long one is cut in its field
         if !path.is_empty() {
             field.on_hover_text(path.as_str());
@@ -115,7 +122,7 @@ fn model_ui(ui: &mut Ui, view: &View<'_>, edited: &mut CaptureSettings, commands
     let title = section(ui, "Model").on_hover_text(
         "demo, the folder of a checkpoint, or a hub id such as org/name, which is fetched if it is not here",
     );
-    if path_ui(
+    if model_name_ui(
         ui,
         &mut edited.model,
         "demo, a folder or org/name",

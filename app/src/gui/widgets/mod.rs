@@ -11,6 +11,7 @@ pub mod name_list;
 pub mod number_table;
 pub mod path_field;
 pub mod segmented;
+pub mod steady;
 pub mod texture;
 pub mod together;
 pub mod toggle;

@@ -5,6 +5,7 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use egui::text::{CCursor, CCursorRange};
 use egui::text_edit::TextEditState;
 use egui::{Align2, Id, Key, Modifiers, Response, TextEdit, TextWrapMode, Ui};
+use kvlens_sessions::model::ModelSource;
 
 /// Names that are shown at most.
 const MOST_SHOWN: usize = 8;
@@ -12,9 +13,38 @@ const MOST_SHOWN: usize = 8;
 /// Entries of a folder that are looked at: one with more is typed faster than it is read.
 const MOST_READ: usize = 4096;
 
+/// What is offered of what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offered {
+    Everything,
+    /// Folders and GGUF files; nothing where the name of the built-in model was typed.
+    Models,
+}
+
+impl Offered {
+    fn has(self, path: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Models => path.ends_with(MAIN_SEPARATOR) || path.ends_with(".gguf"),
+        }
+    }
+}
+
 /// Draws the field, so wide, for paths from where the program was started.
 pub fn path_field(ui: &mut Ui, name: &str, text: &mut String, hint: &str, width: f32) -> Response {
     path_field_in(ui, Path::new("."), name, text, hint, width)
+}
+
+/// The same for a model: the built-in one, a folder, or a GGUF file.
+pub fn model_field(ui: &mut Ui, name: &str, text: &mut String, hint: &str, width: f32) -> Response {
+    field(
+        ui,
+        (Path::new("."), Offered::Models),
+        name,
+        text,
+        hint,
+        width,
+    )
 }
 
 /// The same for paths from a folder.
@@ -26,12 +56,26 @@ pub fn path_field_in(
     hint: &str,
     width: f32,
 ) -> Response {
+    field(ui, (base, Offered::Everything), name, text, hint, width)
+}
+
+fn field(
+    ui: &mut Ui,
+    (base, offered): (&Path, Offered),
+    name: &str,
+    text: &mut String,
+    hint: &str,
+    width: f32,
+) -> Response {
     let id = Id::unique(("path field", name));
     let has_focus = ui.memory(|memory| memory.has_focus(id));
-    let found = match has_focus && !text.is_empty() {
+    let is_built_in = matches!(ModelSource::from(text.clone()), ModelSource::Demo);
+    let is_whole = offered == Offered::Models && is_built_in;
+    let mut found = match has_focus && !text.is_empty() && !is_whole {
         true => remembered(ui, id, base, text),
         false => Vec::new(),
     };
+    found.retain(|path| offered.has(path));
     // where there is nothing to complete, Tab goes on to the next field
     let completes = found.iter().any(|path| path != text);
     if completes && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Tab)) {
@@ -162,6 +206,10 @@ mod tests {
         );
         assert_eq!(completions(here, &format!("{root}nothing/x")), [""; 0]);
         assert_eq!(completions(folder.path(), "p"), ["prompts.jsonl"]);
+        // of models a folder or a GGUF file
+        let is_offered = ["runs/", "small.gguf", "demo.log"].map(|path| Offered::Models.has(path));
+        assert_eq!(is_offered, [true, true, false]);
+        assert!(Offered::Everything.has("demo.log"));
         assert_eq!(common_start(&[]), "");
         assert_eq!(last_part(&found[0]), "run-a.kvlens");
         assert_eq!(last_part(&found[1]), runs);
