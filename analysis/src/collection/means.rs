@@ -22,8 +22,10 @@ pub struct GroupSummary<'a> {
     pub budget: Budget,
     /// Samples that the budget applies to and in which at least one head is defined.
     pub samples: usize,
-    /// Heads that are in the mean of each sample: the smallest number over the samples.
+    /// Heads that are in the mean of a sample: the smallest number over the samples.
     pub heads: usize,
+    /// The largest.
+    pub most_heads: usize,
     /// All heads of all layers.
     pub all_heads: usize,
     /// The mean.
@@ -91,6 +93,7 @@ fn summary<'a>(
         budget,
         samples: values.len(),
         heads: samples.iter().map(|sample| sample.heads).min()?,
+        most_heads: samples.iter().map(|sample| sample.heads).max()?,
         all_heads: window.shape.layers * window.shape.heads,
         mean: mean(values.iter().copied())?,
         interval: mean_interval(&values, Some(metric.bounds()), seed),

@@ -76,6 +76,9 @@ pub struct FigureText {
     pub value: String,
     /// Names of the places 0, 1, ... on the horizontal axis, for bars.
     pub names: Vec<String>,
+    /// Every window that there is, shown or not: the style of a window goes by those of its method before it, so that it
+    /// is the same in every figure of a session.
+    pub windows: Vec<String>,
     /// The ends of the value axis or the colour bar, instead of the kind's own.
     pub range: Option<(f64, f64)>,
     /// Whether the horizontal axis is one of counts, which is logarithmic where there is a choice.
@@ -139,17 +142,29 @@ impl<'a> Figure<'a> {
     }
 
     /// Names of the series but for chance, in the order in which they first come, with their styles. Windows have theirs
-    /// for good; other series are told apart by their order.
+    /// by all that there are; other series are told apart by their order.
     fn series(&self, are_windows: bool) -> Vec<(&'a str, SeriesStyle)> {
         let names = self.rows.iter().map(|row| row.series.as_str());
         let names = distinct(names.filter(|name| *name != CHANCE));
         let styles = match are_windows {
-            true => all_series(&names, Ground::Light),
+            true => self.window_styles(&names),
             false => (0..names.len())
                 .map(|index| ordered(index, Ground::Light))
                 .collect(),
         };
         names.into_iter().zip(styles).collect()
+    }
+
+    fn window_styles(&self, names: &[&str]) -> Vec<SeriesStyle> {
+        let there = self.text.windows.iter().map(String::as_str);
+        let all = distinct(there.chain(names.iter().copied()));
+        let styles = all_series(&all, Ground::Light);
+        let of = |name: &&str| all.iter().position(|known| known == name);
+        names
+            .iter()
+            .filter_map(of)
+            .map(|index| styles[index])
+            .collect()
     }
 
     fn of<'b>(

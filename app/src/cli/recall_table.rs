@@ -131,7 +131,11 @@ impl<'a> Report<'a> {
             let fewest = of_budget.min_by_key(|found| found.heads);
             if let Some(found) = fewest.filter(|found| found.heads < found.all_heads) {
                 all = found.all_heads;
-                parts.push(format!("{} at {budget}", found.heads));
+                let heads = match found.heads == found.most_heads {
+                    true => found.heads.to_string(),
+                    false => format!("{} to {} by sample", found.heads, found.most_heads),
+                };
+                parts.push(format!("{heads} at {budget}"));
             }
         }
         match parts.is_empty() {

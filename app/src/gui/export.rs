@@ -17,7 +17,7 @@ use super::questions::fidelity::FidelityPoint;
 use super::state::{Choices, HeadAddress, MapKind};
 use crate::jobs::Watch;
 use crate::jobs::figure::{
-    Eviction, FigureRequest, KindChoice, WidthChoice, run, run_of_evictions,
+    Eviction, FigureRequest, KindChoice, WidthChoice, figure_of_kind, run, run_of_evictions,
 };
 use crate::measurement::StageProgress;
 use crate::measurement::fidelity::figures::Figure;
@@ -256,28 +256,20 @@ pub fn evictions(points: &[FidelityPoint], kind: KindChoice, only: Option<usize>
     };
     let eviction = |point: &&FidelityPoint| {
         let sample = &point.sample;
-        let value = value_of(kind).of(&point.figures);
+        let value = figure_of_kind(kind)?.of(&point.figures);
         (!value.is_nan()).then_some(())?;
         Some(Eviction {
             sample: format!("{} {}", sample.group.model, sample.content),
             group: sample.group.clone(),
+            prompt_tokens: sample.prompt_tokens,
             window: point.label.clone(),
+            budget: point.budget.to_string(),
             budget_tokens: tokens_of(point.budget)?,
             recall: Some(Figure::Recall.of(&point.figures)).filter(|recall| !recall.is_nan()),
             value,
         })
     };
     shown.iter().filter_map(eviction).collect()
-}
-
-/// What a kind of figure shows of an eviction.
-fn value_of(kind: KindChoice) -> Figure {
-    match kind {
-        KindChoice::FidelityAgreement | KindChoice::FidelityRecall => Figure::Agreement,
-        KindChoice::FidelityAnswer => Figure::AnswerNll,
-        KindChoice::FidelityScore => Figure::Score,
-        _ => Figure::Kl,
-    }
 }
 
 /// Makes a figure of what was evicted in the window.

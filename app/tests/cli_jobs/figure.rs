@@ -99,6 +99,48 @@ fn every_kind_comes_out_of_one_command() {
 }
 
 #[test]
+fn queries_alone_have_their_figure_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        "demo:samples=2,length=512",
+        "--windows",
+        "last:8",
+        "dapq:n=8",
+        "--keep",
+        "queries",
+        "--out",
+        "q.kvlens",
+    ];
+    run_ok(folder.path(), &capture);
+    run_ok(
+        folder.path(),
+        &["figure", "q.kvlens", "--kind", "queries", "--out", "q.svg"],
+    );
+    let data = read_table(folder.path(), "q.parquet");
+    assert!(
+        numbers(&data, "value")
+            .iter()
+            .all(|cosine| cosine.abs() <= 1.0)
+    );
+    let names: BTreeSet<String> = texts(&data, "x_name").into_iter().collect();
+    assert_eq!(
+        names,
+        BTreeSet::from(["last:8", "dapq:n=8"].map(str::to_owned))
+    );
+    let refused = run(folder.path(), &["measure", "q.kvlens", "--out", "t"]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(
+        refused.stderr.contains("figure --kind queries"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
 fn the_command_beside_a_figure_makes_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     capture(folder.path());

@@ -124,8 +124,9 @@ impl ReducedRows {
         let known: Vec<String> = known.collect();
         let asked = words(asked);
         if known.is_empty() {
-            return "the session keeps queries alone, without the keys or the scores that say what they attend to; capture \
-                    with --keep scores or --keep keys"
+            return "the session keeps queries alone, without the keys or the scores that say what they attend to: \
+                    kvlens figure --kind queries draws their cosines; for anything else capture with --keep scores or \
+                    --keep keys"
                 .to_owned();
         }
         format!(

@@ -32,6 +32,8 @@ pub struct FigureJob<'a> {
     pub kind: KindChoice,
     /// Ids of the samples that are shown; all if empty.
     pub samples: &'a [String],
+    /// Labels of all windows of the sessions.
+    pub known: Vec<String>,
     /// Labels of the windows in the order of the figure.
     pub windows: Vec<String>,
     /// The window that others are compared with, for a map of differences.
@@ -90,7 +92,7 @@ impl<'a> FigureJob<'a> {
             }
         }
         let mut windows = match request.windows.is_empty() {
-            true => known,
+            true => known.clone(),
             false => request.windows.clone(),
         };
         let against = match request.kind {
@@ -112,6 +114,7 @@ impl<'a> FigureJob<'a> {
             samples: &request.samples,
             longest: longest_prompt(sessions),
             decode_lengths: decode_lengths(&request.samples, &request.options, sessions),
+            known,
             windows,
             against,
             heads: HeadChoice {

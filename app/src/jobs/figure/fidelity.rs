@@ -36,14 +36,24 @@ pub struct Eviction {
     pub sample: String,
     /// What it is averaged within.
     pub group: SampleGroup,
+    /// T of the prompt.
+    pub prompt_tokens: usize,
     /// Label of the window.
     pub window: String,
+    /// The budget as it was typed.
+    pub budget: String,
     /// The budget; of a share the mean over prompts, so that it is one point of a curve.
     pub budget_tokens: f64,
     /// Recall of the window's queries.
     pub recall: Option<f64>,
     /// What the figure shows.
     pub value: f64,
+}
+
+/// What of an eviction a kind shows; none of a kind that is not drawn from evictions.
+#[must_use]
+pub fn figure_of_kind(kind: KindChoice) -> Option<Figure> {
+    shown(kind).map(|(figure, _)| figure)
 }
 
 /// Whether a kind is drawn from tables.
@@ -118,6 +128,8 @@ pub fn figure_of(
         true => label != FULL,
         false => request.windows.contains(label),
     };
+    let windows = distinct(all.iter().map(|one| one.window.clone()));
+    let windows = windows.into_iter().filter(|label| label != FULL).collect();
     let all: Vec<Eviction> = all
         .into_iter()
         .filter(|one| is_shown(&one.window))
@@ -144,7 +156,8 @@ pub fn figure_of(
         },
         value: value.to_owned(),
         range: request.range.or(own_range),
-        note: Some(note(&rows, against_recall)),
+        note: Some(note(&rows, &all, against_recall)),
+        windows,
         ..FigureText::default()
     };
     Ok(FidelityFigure { rows, text, about })
@@ -211,6 +224,7 @@ fn read(path: &Path, column: &str) -> Result<Vec<Eviction>> {
     let (models, tasks, places) = (text("model")?, text("task")?, text("question_place")?);
     let (samples, windows) = (text("content")?, text("window")?);
     let (typed, tokens) = (text("budget")?, table.counts("budget_tokens")?);
+    let prompt_tokens = table.counts("prompt_tokens")?;
     let (recalls, values) = (table.numbers("recall")?, table.numbers(column)?);
     let means = mean_tokens(&typed, &tokens);
     let eviction = |row: usize| {
@@ -218,7 +232,9 @@ fn read(path: &Path, column: &str) -> Result<Vec<Eviction>> {
         let model = word(&models)?;
         Some(Eviction {
             sample: format!("{model} {}", word(&samples)?),
+            prompt_tokens: usize::try_from((*prompt_tokens.get(row)?)?).ok()?,
             window: word(&windows)?,
+            budget: word(&typed)?,
             budget_tokens: *means.get(typed.get(row)?.as_deref()?)?,
             recall: recalls.get(row).copied().flatten(),
             value: values.get(row).copied().flatten()?,
@@ -301,7 +317,7 @@ fn recall_rows(all: &[Eviction]) -> Vec<FigureRow> {
     rows
 }
 
-fn note(rows: &[FigureRow], against_recall: bool) -> String {
+fn note(rows: &[FigureRow], all: &[Eviction], against_recall: bool) -> String {
     let counts = || rows.iter().map(|row| row.samples);
     let (fewest, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
     let count = match fewest == most {
@@ -312,9 +328,30 @@ fn note(rows: &[FigureRow], against_recall: bool) -> String {
         true => " Lines join the budgets of a window; strokes: 95 % intervals over samples.",
         false => " Bands: 95 % intervals over samples.",
     };
+    let tokens = all.iter().map(|one| one.prompt_tokens);
+    let tokens = match (tokens.clone().min(), tokens.max()) {
+        (Some(least), Some(most)) if least == most => format!(", T={most} tokens"),
+        (Some(least), Some(most)) => format!(", T={least} to {most} tokens"),
+        _ => String::new(),
+    };
     format!(
-        "Caches are evicted by the methods as published; both are fed the same tokens. {count} samples.{joined}"
+        "Caches are evicted by the methods as published; both are fed the same tokens. {count} samples{tokens}.{}{joined}",
+        shares(all)
     )
+}
+
+/// Where budgets stand that are shares of prompts; nothing where none are.
+fn shares(all: &[Eviction]) -> String {
+    let shares = all.iter().filter(|one| one.budget.ends_with('%'));
+    let places = shares.map(|one| format!("{} at {}", one.budget, one.budget_tokens.round()));
+    let places = distinct(places);
+    match places.is_empty() {
+        true => String::new(),
+        false => format!(
+            " Shares of the prompt stand at their means in tokens: {}.",
+            places.join(", ")
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -332,14 +369,19 @@ mod tests {
                 task: "facts".to_owned(),
                 question_place: None,
             },
+            prompt_tokens: 512,
             window: "last:8".to_owned(),
-            budget_tokens: 26.0,
+            budget: "5%".to_owned(),
+            budget_tokens: 25.6,
             recall: None,
             value,
         });
         let all: Vec<Eviction> = evictions.collect();
         let low_of = |figure: Figure| budget_rows(&all, figure.bounds())[0].low;
         assert_eq!(low_of(Figure::Kl), Some(0.0));
+        let told = note(&budget_rows(&all, Figure::Kl.bounds()), &all, false);
+        assert!(told.contains("n=4 samples, T=512 tokens."), "{told}");
+        assert!(told.contains("means in tokens: 5% at 26."), "{told}");
         let unbounded = (f64::NEG_INFINITY, f64::INFINITY);
         assert!(budget_rows(&all, unbounded)[0].low.unwrap() < 0.0);
     }

@@ -152,6 +152,12 @@ impl FigureJob<'_> {
         let tokens = captured.record.prompt_ids.len();
         let (least, most) = gathering.prompt_tokens.unwrap_or((tokens, tokens));
         gathering.prompt_tokens = Some((least.min(tokens), most.max(tokens)));
+        if self.kind == KindChoice::Queries {
+            // cosines need no scores, and a session may keep queries alone
+            let rope = session.manifest().shape.rope.as_ref();
+            let series = &mut gathering.groups.of(&group).series;
+            return self.push_queries((&key.content, captured), rope, series);
+        }
         let mut measured = measure_sample(captured, &self.options, |tokens| self.budgets(tokens))?;
         if self.kind.is_about_budgets() {
             measured = measured.joined();
@@ -167,7 +173,6 @@ impl FigureJob<'_> {
             content: &key.content,
             captured,
             measured: &measured,
-            rope: session.manifest().shape.rope.as_ref(),
         };
         self.add(sampled, (&group, &key, session.name()), gathering)
     }
@@ -200,15 +205,15 @@ impl FigureJob<'_> {
                 gathering.too_short += usize::from(!is_long);
             }
             KindChoice::HitRate => sampled.push_hit_rates(self, series),
-            KindChoice::Queries => sampled.push_queries(self, series)?,
             KindChoice::Allocation => sampled.push_allocations(self, series)?,
             KindChoice::Cost => sampled.push_cost(self, series, times),
             KindChoice::Complementarity => sampled.push_pairs(self, series)?,
             KindChoice::Profile => sampled.add_profiles(self, scatter)?,
             KindChoice::Evidence => sampled.push_evidence(self, series),
             KindChoice::Needle => sampled.add_needle(self, group, &mut gathering.needles),
-            // of tables (`super::fidelity`)
-            KindChoice::FidelityKl
+            // of queries that are not scored, and of tables (`super::fidelity`)
+            KindChoice::Queries
+            | KindChoice::FidelityKl
             | KindChoice::FidelityAgreement
             | KindChoice::FidelityAnswer
             | KindChoice::FidelityScore

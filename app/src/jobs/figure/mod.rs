@@ -34,7 +34,7 @@ use super::found_sessions::open_sessions;
 use super::left_out::LeftOut;
 use super::{Cancel, Watch};
 
-pub use fidelity::Eviction;
+pub use fidelity::{Eviction, figure_of_kind};
 pub use kinds::{KindChoice, WidthChoice};
 pub use request::{FigureRequest, command_line, metric_word};
 pub use samples::curve_budgets;

@@ -22,6 +22,8 @@ pub struct Note<'a> {
     pub left_out: &'a LeftOut,
     /// T of the shortest and of the longest prompt.
     pub prompt_tokens: Option<(usize, usize)>,
+    /// The sample of a figure of one head.
+    pub one_sample: Option<&'a str>,
 }
 
 impl Note<'_> {
@@ -169,7 +171,7 @@ impl Note<'_> {
 
     fn sample(&self) -> Option<String> {
         match self.job.samples {
-            [] => None,
+            [] => self.one_sample.map(|id| format!("Sample {id}.")),
             [id] => Some(format!("Sample {id} alone.")),
             ids => Some(format!("Samples {} alone.", ids.join(", "))),
         }
@@ -200,6 +202,7 @@ impl Note<'_> {
             most => format!("n={fewest} to {most} samples"),
         };
         let of_panels = match self.rows.iter().any(|row| !row.panel.is_empty()) {
+            _ if self.job.kind == KindChoice::Needle => " in each cell",
             true => " in each panel",
             false => "",
         };

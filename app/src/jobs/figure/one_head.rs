@@ -16,6 +16,8 @@ pub const LINE: usize = 64;
 
 /// A map of one head, with what its columns and lines are called.
 pub struct HeadFigure {
+    /// Id of the sample.
+    pub sample: String,
     /// The cells.
     pub rows: Vec<FigureRow>,
     /// The first token of each column, or the place of each column on its line.
@@ -54,6 +56,7 @@ pub fn attention(job: &FigureJob<'_>, captured: &CapturedSample) -> Result<HeadF
     }
     let first = (0..columns).map(|column| (column * tokens / columns).to_string());
     Ok(HeadFigure {
+        sample: captured.record.id.clone(),
         rows,
         columns: first.collect(),
     })
@@ -126,6 +129,7 @@ pub fn tokens(
         .into_iter()
         .flat_map(|window| tokens_of(job, measured, window, head, query_heads));
     Ok(HeadFigure {
+        sample: captured.record.id.clone(),
         rows: rows.collect(),
         columns: (0..LINE).map(|place| place.to_string()).collect(),
     })

@@ -2,12 +2,12 @@
 
 mod by_head;
 mod needed;
+mod queries;
 mod steps;
 
 use kvlens_analysis::figure::{CHANCE, SeriesPlace, SeriesSamples};
 use kvlens_analysis::{Comparison, HeadKind, Metric};
 use kvlens_sessions::CapturedSample;
-use kvlens_sessions::model::RopeConfig;
 
 use super::data::FigureJob;
 use super::heads::HeadChoice;
@@ -33,8 +33,6 @@ pub struct Sampled<'a> {
     pub captured: &'a CapturedSample,
     /// Its measurement at [`FigureJob::budgets`].
     pub measured: &'a MeasuredSample,
-    /// The model's rotary embedding, if the session says it.
-    pub rope: Option<&'a RopeConfig>,
 }
 
 impl Sampled<'_> {

@@ -27,6 +27,7 @@ impl FigureJob<'_> {
             },
             value,
             names: self.names(gathering, rows),
+            windows: self.known.clone(),
             range: self.range.or_else(|| self.range_of(rows)),
             counts: self.kind == KindChoice::Profile && self.profile.is_count(),
             note: Some(
@@ -36,6 +37,10 @@ impl FigureJob<'_> {
                     incomplete,
                     left_out: &gathering.left_out,
                     prompt_tokens: gathering.prompt_tokens,
+                    one_sample: gathering
+                        .of_one_head
+                        .as_ref()
+                        .map(|one| one.sample.as_str()),
                 }
                 .text(),
             ),

@@ -1,4 +1,4 @@
-//! What one sample gives to figures of decode steps, of places of a window and of queries.
+//! What one sample gives to figures of decode steps and of places of a window.
 
 use anyhow::Result;
 use kvlens_analysis::Metric;
@@ -6,11 +6,10 @@ use kvlens_analysis::drift::PlacedRecall;
 use kvlens_analysis::figure::{SeriesPlace, SeriesSamples};
 
 use super::Sampled;
-use crate::jobs::figure::data::{AFTER, BEFORE, FigureJob};
+use crate::jobs::figure::data::FigureJob;
 use crate::measurement::MeasuredWindow;
 use crate::measurement::drift::{DriftAsked, WindowDrift, window_drift};
 use crate::measurement::places::sweep_places;
-use crate::measurement::queries::window_queries;
 
 /// One of the numbers of a place at the only budget.
 type PlaceValue = fn(&PlacedRecall) -> Option<&f64>;
@@ -114,29 +113,5 @@ impl Sampled<'_> {
             self.push_chance_at(job, &job.heads, from_end, series);
         }
         Ok(true)
-    }
-
-    /// Mean cosines with the decode queries, x being the window's place among those shown.
-    pub fn push_queries(&self, job: &FigureJob<'_>, series: &mut SeriesSamples) -> Result<()> {
-        let windows = job.in_order(self.captured.windows(), |window| window.label());
-        for window in windows {
-            let Some(queries) = window_queries(self.captured, window, self.rope)? else {
-                continue;
-            };
-            let heads = self.captured.oracle().query_rows();
-            let heads = heads
-                .and_then(|rows| rows.queries().dim(1).ok())
-                .unwrap_or(1);
-            let x = job.place_of(window.label()) as f64;
-            if let Some(before) = &queries.before_rotation {
-                let mean = job.heads.mean(before.by_head().into_iter(), heads);
-                self.push(series, ("", BEFORE), x, mean);
-            }
-            let mean = job
-                .heads
-                .mean(queries.after_rotation.by_head().into_iter(), heads);
-            self.push(series, ("", AFTER), x, mean);
-        }
-        Ok(())
     }
 }
