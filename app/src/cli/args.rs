@@ -72,7 +72,7 @@ pub enum Command {
     Figure(Box<FigureArguments>),
     /// Measure what a paper measured, and write it beside the published numbers: a page, tables, figures
     Recipe(Box<RecipeArguments>),
-    /// Say what is in a session, whether it is whole, repair it, join its parts
+    /// Say what is in a session, whether it is whole; repair, shrink or merge it; pack it into one file and unpack it
     #[command(subcommand)]
     Session(SessionCommand),
     /// Run a plan over models, data, windows, decode settings and seeds, here or on a cluster
@@ -144,7 +144,7 @@ pub struct OpenArguments {
     #[arg(long, value_name = "FOLDER")]
     pub lesson: Option<PathBuf>,
     /// Write a picture of what is shown then, and end; needs no display
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(long, value_name = "FILE.png", value_parser = png_file)]
     pub screenshot: Option<PathBuf>,
     /// Size of the picture in pixels
     #[arg(
@@ -442,6 +442,18 @@ pub struct TrainLookaheadKvArguments {
 
 /// Budgets of `measure` and of the demo.
 pub const DEFAULT_BUDGETS: &str = "64,128,256,5%,10%,20%";
+
+/// The name of a PNG file.
+fn png_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+    {
+        true => Ok(path),
+        false => Err("the picture is a PNG file; give it a name that ends in .png".to_owned()),
+    }
+}
 
 /// A count of at least 1.
 pub fn at_least_one(text: &str) -> Result<usize, String> {

@@ -14,7 +14,7 @@ use super::failure;
 use super::fetch::{fetch_model, require_model};
 use super::interrupt::cancel_on_interrupt;
 use super::memory_table::memory_table;
-use super::output;
+use super::output::{self, counted_samples};
 use super::progress::Progress;
 use crate::jobs::capture::{CaptureRequest, run as capture};
 use crate::jobs::estimate::{Estimate, keep_by_size};
@@ -94,7 +94,7 @@ pub fn run_one(
         Ok(summary) if summary.failed > 0 => bail!(
             "{} of {} could not be captured, as said above; the others are kept: {}",
             summary.failed,
-            samples(summary.failed + summary.finished + summary.already_finished),
+            counted_samples(summary.failed + summary.finished + summary.already_finished),
             request.out.display()
         ),
         Err(error) if is_cancelled(&error) => Err(interrupted(&request.out).into()),
@@ -121,13 +121,6 @@ fn print_estimate(plan: &CapturePlan) -> Result<()> {
     estimate.check()
 }
 
-fn samples(count: usize) -> String {
-    match count {
-        1 => "1 sample".to_owned(),
-        _ => format!("{count} samples"),
-    }
-}
-
 fn summary_line(request: &CaptureRequest, summary: CaptureSummary) -> String {
     let before = match summary.already_finished {
         0 => String::new(),
@@ -140,7 +133,7 @@ fn summary_line(request: &CaptureRequest, summary: CaptureSummary) -> String {
     };
     format!(
         "captured {}{before}{rounded}: {out}\n",
-        samples(summary.finished)
+        counted_samples(summary.finished)
     )
 }
 
@@ -151,7 +144,7 @@ fn interrupted(out: &Path) -> Failure {
     });
     Failure::Interrupted(format!(
         "stopped; finished and kept: {kept} of {}; go on with: kvlens capture --resume {}",
-        samples(count),
+        counted_samples(count),
         out.display()
     ))
 }

@@ -266,14 +266,11 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
     })?;
     file.flush().with_context(failed)?;
     aside.publish(&[name])?;
-    output::print(&format!("wrote {}: {}\n", counted(count), out.display()))
-}
-
-fn counted(samples: usize) -> String {
-    match samples {
-        1 => "1 sample".to_owned(),
-        _ => format!("{samples} samples"),
-    }
+    output::print(&format!(
+        "wrote {}: {}\n",
+        output::counted_samples(count),
+        out.display()
+    ))
 }
 
 fn check(arguments: &CheckArguments) -> Result<()> {
@@ -305,6 +302,6 @@ fn check(arguments: &CheckArguments) -> Result<()> {
     }
     match arguments.json {
         true => Ok(()),
-        false => output::print(&format!("{}\n", counted(samples))),
+        false => output::print(&format!("{}\n", output::counted_samples(samples))),
     }
 }

@@ -3,6 +3,7 @@
 use kvlens_sessions::estimate::{Memory, readable_bytes};
 
 use super::grid::grid;
+use super::output::counted_samples;
 use crate::jobs::estimate::Estimate;
 
 /// Parts, stages and the peak, for stdout.
@@ -23,7 +24,7 @@ pub fn memory_table(estimate: &Estimate) -> String {
     });
     format!(
         "{} of at most {} prompt and {} decode tokens, {} on {}\n{}\n\n{}\n\n{}\n",
-        samples(estimate.samples),
+        counted_samples(estimate.samples),
         estimate.prompt_tokens,
         estimate.decode_tokens,
         estimate.dtype,
@@ -35,13 +36,6 @@ pub fn memory_table(estimate: &Estimate) -> String {
         grid(header("stage", &["its own", "together"], on_gpu), stages),
         line
     )
-}
-
-fn samples(count: usize) -> String {
-    match count {
-        1 => "1 sample".to_owned(),
-        _ => format!("{count} samples"),
-    }
 }
 
 /// On a GPU every amount has two columns.

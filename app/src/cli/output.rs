@@ -27,6 +27,14 @@ pub fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
 }
 
+/// `1 sample`, `2 samples`.
+pub fn counted_samples(count: usize) -> String {
+    match count {
+        1 => "1 sample".to_owned(),
+        _ => format!("{count} samples"),
+    }
+}
+
 /// A text in which nothing is left that a terminal obeys, such as escape sequences in the id of somebody's sample.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';

@@ -10,6 +10,7 @@ use kvlens_analysis::{Budget, Collection, Compare, Metric, SampleGroup, distinct
 use kvlens_sessions::windows::DECODE_LABEL;
 
 use super::grid::{grid, wrapped};
+use super::output::counted_samples;
 use crate::jobs::measure::{LARGEST_SHARE, Measured, Pairs};
 use crate::jobs::{HIT_RATE_BUDGETS, SEED};
 use crate::measurement::words::CEILING;
@@ -426,10 +427,7 @@ fn heading(entry: &GroupSamples, with_model: bool) -> String {
         .max()
         .copied()
         .unwrap_or_default();
-    let count = match entry.prompt_tokens.len() {
-        1 => "1 sample".to_owned(),
-        count => format!("{count} samples"),
-    };
+    let count = counted_samples(entry.prompt_tokens.len());
     parts.push(if shortest == longest {
         format!("{count} of {longest} tokens")
     } else {

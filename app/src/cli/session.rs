@@ -200,8 +200,8 @@ fn merge_parts(arguments: &MergeArguments) -> Result<()> {
     let merged = merge(&arguments.sessions, &arguments.out, &mut tell, &cancel);
     progress.end();
     output::print(&format!(
-        "{} samples in one session: {}\n",
-        merged?,
+        "{} in one session: {}\n",
+        output::counted_samples(merged?),
         arguments.out.display()
     ))
 }
@@ -384,7 +384,8 @@ fn print_unpacked(arguments: &UnpackArguments) -> Result<()> {
     let mut tell = |done, count| progress.sample(done, count, "");
     let samples = unpack(&arguments.file, &out, &mut tell, &cancel);
     progress.end();
-    output::print(&format!("{} samples: {}\n", samples?, out.display()))
+    let samples = output::counted_samples(samples?);
+    output::print(&format!("{samples}: {}\n", out.display()))
 }
 
 fn print_smaller(told: &Shrunk, numbers: Option<HalfFormat>, out: &Path) -> Result<()> {
@@ -397,8 +398,8 @@ fn print_smaller(told: &Shrunk, numbers: Option<HalfFormat>, out: &Path) -> Resu
         None => String::new(),
     };
     output::print(&format!(
-        "{} samples, {before} to {after}{rounded}: {}\n",
-        told.samples,
+        "{}, {before} to {after}{rounded}: {}\n",
+        output::counted_samples(told.samples),
         out.display()
     ))
 }

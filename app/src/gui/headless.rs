@@ -117,8 +117,9 @@ impl Stage {
         match new.find(|message| message.severity == Severity::Error) {
             // what was asked for, or what it was asked of, is wrong
             Some(message) => Err(Failure::BadInput(format!(
-                "{} (at the command {command:?})",
-                message.text
+                "{} (at the command {})",
+                message.text,
+                serde_json::to_string(&command)?
             ))
             .into()),
             None => Ok(()),

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
+mod constants;
 mod numbers;
 
 /// The template and the page that it makes, from the root of the repository.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("README.md", "README.md"),
+    ("definitions.md", "docs/definitions.md"),
     ("fidelity.md", "docs/fidelity.md"),
     ("judge-q.md", "sessions/builtin/demo/judge-q.md"),
     ("lookahead-kv.md", "sessions/builtin/demo/lookahead-kv.md"),
@@ -36,6 +38,7 @@ fn render(template: &str) -> Result<String, Error> {
             .keep_trailing_newline(true)
             .build()?,
     );
+    environment.add_function("constant", constants::constant);
     numbers::add_to(&mut environment, &root().join("docs/numbers"));
     let path = root().join("docs/templates").join(template);
     let unread = |error: std::io::Error| Error::new(ErrorKind::TemplateNotFound, error.to_string());

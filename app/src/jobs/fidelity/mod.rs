@@ -356,6 +356,8 @@ impl Run<'_> {
         self.warnings
             .of_budgets(facts, evictions.left_out(), &*self.progress);
         self.warnings.of_decode_stage(facts, &*self.progress);
+        let exempt = self.job.plan.options.exempt.count(facts.prompt_tokens);
+        self.warnings.of_exempt(facts, exempt, &*self.progress);
         let windows = match (self.state.done(place), model) {
             (Some(windows), _) => windows,
             (None, Some(model)) => {

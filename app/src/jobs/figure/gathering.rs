@@ -44,6 +44,8 @@ pub struct Gathered {
     pub heads: HeadSums,
     pub densities: Densities,
     pub scatter: HeadScatter,
+    /// T of the shortest prompt.
+    pub shortest: Option<usize>,
 }
 
 /// Everything that is gathered.
@@ -152,6 +154,8 @@ impl FigureJob<'_> {
         let tokens = captured.record.prompt_ids.len();
         let (least, most) = gathering.prompt_tokens.unwrap_or((tokens, tokens));
         gathering.prompt_tokens = Some((least.min(tokens), most.max(tokens)));
+        let shortest = &mut gathering.groups.of(&group).shortest;
+        *shortest = Some(shortest.map_or(tokens, |known| known.min(tokens)));
         if self.kind == KindChoice::Queries {
             // cosines need no scores, and a session may keep queries alone
             let rope = session.manifest().shape.rope.as_ref();
@@ -193,6 +197,7 @@ impl FigureJob<'_> {
             heads,
             densities,
             scatter,
+            ..
         } = gathering.groups.of(group);
         match self.kind {
             KindChoice::Recall => sampled.push_budgets(self, false, series),

@@ -12,6 +12,7 @@ use super::maps::{difference_rows, winner_rows};
 use super::needle::needle_rows;
 use crate::jobs::SEED;
 use crate::jobs::failure::Failure;
+use crate::jobs::measure::LARGEST_SHARE;
 
 impl FigureJob<'_> {
     /// The rows, and how many samples do not reach every point of their curves and are left out.
@@ -63,8 +64,8 @@ impl FigureJob<'_> {
                 "the data do not say which tokens the answers need, or no layer or budget that was asked for sees them"
             }
             KindChoice::HitRate => {
-                "128 tokens, the smallest budget that papers give hit rates at, are more than nine tenths of the longest \
-                 prompt"
+                "128 tokens, the smallest budget that papers give hit rates at, are more than nine tenths of the \
+                 shortest prompt"
             }
             KindChoice::Attention | KindChoice::Place | KindChoice::Queries => {
                 "no sample has the queries and keys of these windows, layers and heads; a capture with --keep keys keeps them"
@@ -112,7 +113,10 @@ impl FigureJob<'_> {
                 .filter(|other| other.panel == row.panel && other.series == row.series);
             same.map(|other| other.samples).max().unwrap_or(0)
         };
+        let largest = LARGEST_SHARE * group.shortest.unwrap_or(0) as f64;
         let enough = |row: &FigureRow| match self.kind {
+            // as the printed table has them
+            KindChoice::HitRate => row.x <= largest,
             KindChoice::Recall
             | KindChoice::RecallByLayer
             | KindChoice::Evidence
