@@ -113,7 +113,7 @@ fn a_window_is_typed_below_lines_that_come_and_go() {
         capture: CaptureSettings {
             source: PromptSource::File,
             data: "niah_single_2:length=256,samples=2".to_owned(),
-            windows: vec![String::new()],
+            windows: vec!["last:8".to_owned(), String::new()],
             ..CaptureSettings::default()
         },
         ..Settings::default()
@@ -126,9 +126,9 @@ fn a_window_is_typed_below_lines_that_come_and_go() {
             .any(|line| line.contains("prompts of 25"))
     };
     wait_for(&mut bench, "the tokens", counts);
-    bench.get_by_label("Window 1").focus();
+    bench.get_by_label("Window 2").focus();
     bench.run_steps(2);
-    bench.get_by_label("Window 1").type_text("l");
+    bench.get_by_label("Window 2").type_text("l");
     wait_for(
         &mut bench,
         "no tokens while the window is none",
@@ -136,12 +136,12 @@ fn a_window_is_typed_below_lines_that_come_and_go() {
     );
     bench.run_steps(2);
     for letter in ["a", "q"] {
-        bench.get_by_label("Window 1").type_text(letter);
+        bench.get_by_label("Window 2").type_text(letter);
         bench.run_steps(2);
     }
-    assert!(bench.get_by_label("Window 1").is_focused());
+    assert!(bench.get_by_label("Window 2").is_focused());
     wait_for(&mut bench, "the tokens again", counts);
-    assert_eq!(inside(&bench).settings().capture.windows, ["laq"]);
+    assert_eq!(inside(&bench).settings().capture.windows, ["last:8", "laq"]);
 }
 
 #[test]
