@@ -221,6 +221,11 @@ fn layers_that_see_only_the_last_keys_are_spoken_of() {
         &["measure", "s.kvlens", "--out", "t", "--importance"],
     );
     assert!(ran.stderr.contains("layers see"), "{}", ran.stderr);
+    let figure = ["figure", "s.kvlens", "--kind", "recall", "--out", "f.svg"];
+    run_ok(folder.path(), &figure);
+    let caption = fs::read_to_string(folder.path().join("f.txt")).unwrap();
+    let told = "Layers that see the last 64 tokens alone rank no more than these";
+    assert!(caption.contains(told), "{caption}");
     let table = read_table(&folder.path().join("t"), "importance.parquet");
     let positions = numbers(&table, "position");
     let ranks = table.numbers("rank").unwrap();

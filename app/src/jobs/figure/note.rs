@@ -41,6 +41,7 @@ impl Note<'_> {
             self.incomplete(),
             self.left_out(),
             self.undefined(),
+            self.sliding(),
             self.heads(),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -250,6 +251,21 @@ impl Note<'_> {
             _ => "the layer ranks no more tokens than the budget",
         };
         undefined.then(|| format!("Grey with a stroke: undefined, because {why}."))
+    }
+
+    /// Which layers leave a mean over heads where the budget grows, on models whose layers see no more than the last keys.
+    fn sliding(&self) -> Option<String> {
+        let is_map = self.rows.iter().any(|row| row.y.is_some());
+        let is_of_means = self.job.kind.metric(self.job.metric).is_some() && !is_map;
+        let windows = self.job.sessions.iter();
+        let windows = windows.flat_map(|one| one.manifest().shape.sliding_windows.iter().flatten());
+        let narrowest = windows.min().filter(|&&window| window < self.job.longest)?;
+        is_of_means.then(|| {
+            format!(
+                "Layers that see the last {narrowest} tokens alone rank no more than these, and are left out of means at \
+                 larger budgets."
+            )
+        })
     }
 
     fn heads(&self) -> Option<String> {
