@@ -166,7 +166,8 @@ fn show(arguments: &ShowArguments) -> Result<()> {
             ));
         }
         let mut text = String::new();
-        show_one(&mut text, sample, tokens, counter, arguments.whole)?;
+        let counted = (tokens, &arguments.prompts.model);
+        show_one(&mut text, sample, counted, counter, arguments.whole)?;
         output::print(&text)
     })
 }
@@ -174,7 +175,7 @@ fn show(arguments: &ShowArguments) -> Result<()> {
 fn show_one(
     text: &mut String,
     sample: &Sample,
-    tokens: usize,
+    (tokens, model): (usize, &ModelSource),
     counter: &CaptureEstimator,
     whole: bool,
 ) -> Result<()> {
@@ -184,7 +185,11 @@ fn show_one(
         Some(_) => " with those of the question that comes afterwards",
         None => "",
     };
-    let _ = writeln!(text, "  {tokens} tokens{with}, {} bytes", prompt.len());
+    let bytes = prompt.len();
+    let _ = writeln!(
+        text,
+        "  {tokens} tokens{with}, {bytes} bytes, by the tokenizer of {model}"
+    );
     let (needed, positions) = (tokens + counter.tokens_behind(sample), counter.positions());
     if needed > positions {
         let _ = writeln!(

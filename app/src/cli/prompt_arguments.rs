@@ -10,6 +10,7 @@ use kvlens_datasets::{
 };
 use serde::Deserialize;
 
+use super::args::at_least_one;
 use crate::jobs::failure::Failure;
 
 const HEADING: &str = "Which prompts";
@@ -19,7 +20,7 @@ const HEADING: &str = "Which prompts";
 #[serde(rename_all = "kebab-case", default)]
 pub struct PromptArguments {
     /// At most so many samples of each SPEC
-    #[arg(help_heading = HEADING, long, value_name = "N")]
+    #[arg(help_heading = HEADING, long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
     /// Only the sample of this id; repeat it for further ones
     #[arg(help_heading = HEADING, long, value_name = "ID")]
