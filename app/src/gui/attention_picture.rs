@@ -72,6 +72,12 @@ pub struct AttentionPicture {
 }
 
 impl AttentionPicture {
+    /// Whether there are rows at all; a session that keeps scores in place of keys has none.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        self.window.is_some() || !self.decode.positions.is_empty()
+    }
+
     /// Reads one head of a sample, or the mean of all.
     ///
     /// # Errors

@@ -203,6 +203,23 @@ fn every_view_without_a_sample_says_what_to_do() {
 }
 
 #[test]
+fn a_session_without_keys_has_no_rows_of_attention() {
+    let mut bench = full(Pane::ATTENTION, ThemeChoice::Dark, SMALL);
+    let (tokens, window) = show_the_sample(&mut bench);
+    let session = inside(&bench).data().session.clone().unwrap();
+    let mut rows = attention(session.place().unwrap(), tokens, window);
+    rows.window = None;
+    rows.decode.positions.clear();
+    rows.decode.texts.clear();
+    rows.decode.weights.clear();
+    let answer = Event::Answered(Answer::Attention(Arc::new(rows)));
+    inside_mut(&mut bench).receive(answer);
+    bench.run_steps(4);
+    let told = bench.query_by_label_contains("keeps scores in place of keys");
+    assert!(told.is_some());
+}
+
+#[test]
 fn every_view_with_a_sample() {
     let mut pictures = Pictures::default();
     // the log tells the time of day, which is never the same twice

@@ -83,6 +83,10 @@ fn attention_ui(ui: &mut Ui, view: &View<'_>, commands: &mut Commands) {
         }
     });
     match picture_of(view) {
+        Some(picture) if !picture.has_rows() => empty_hint(
+            ui,
+            "The session keeps scores in place of keys, so there are no rows to draw; capture with --keep keys to see them",
+        ),
         Some(picture) => blocks::blocks_ui(ui, view, picture, commands),
         None => waiting_ui(ui, view),
     }
