@@ -205,7 +205,11 @@ fn every_view_without_a_sample_says_what_to_do() {
 #[test]
 fn a_session_without_keys_has_no_rows_of_attention() {
     let mut bench = full(Pane::ATTENTION, ThemeChoice::Dark, SMALL);
-    let (tokens, window) = show_the_sample(&mut bench);
+    let (_, sample) = fixture::read();
+    let (tokens, window) = (
+        sample.record.prompt_ids.len(),
+        sample.windows[0].label.clone(),
+    );
     let session = inside(&bench).data().session.clone().unwrap();
     let mut rows = attention(session.place().unwrap(), tokens, window);
     rows.window = None;
