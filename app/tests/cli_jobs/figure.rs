@@ -106,10 +106,10 @@ fn queries_alone_have_their_figure_and_no_other() {
         "--model",
         "demo",
         "--data",
-        "demo:samples=2,length=512",
+        "demo:samples=2,length=512,question=end",
         "--windows",
         "last:8",
-        "dapq:n=8",
+        "dapq:n=8,content=decode",
         "--keep",
         "queries",
         "--out",
@@ -129,8 +129,18 @@ fn queries_alone_have_their_figure_and_no_other() {
     let names: BTreeSet<String> = texts(&data, "x_name").into_iter().collect();
     assert_eq!(
         names,
-        BTreeSet::from(["last:8", "dapq:n=8"].map(str::to_owned))
+        BTreeSet::from(["last:8", "dapq:n=8,content=decode"].map(str::to_owned))
     );
+    // a query held against itself scatters over nothing, and the others' intervals end at 1
+    let rows = texts(&data, "x_name")
+        .into_iter()
+        .zip(data.numbers("high").unwrap());
+    for (window, high) in rows {
+        match window.as_str() {
+            "last:8" => assert!(high.is_some_and(|high| high <= 1.0), "{high:?}"),
+            _ => assert_eq!(high, None),
+        }
+    }
     let refused = run(folder.path(), &["measure", "q.kvlens", "--out", "t"]);
     assert_eq!(refused.code, 2, "{refused:#?}");
     assert!(

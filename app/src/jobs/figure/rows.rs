@@ -83,8 +83,8 @@ impl FigureJob<'_> {
     /// reach every point.
     fn series_rows(&self, name: &str, group: &Gathered) -> (Vec<FigureRow>, usize) {
         let bounds = match self.kind {
-            // cosines
-            KindChoice::Queries => (-1.0, 1.0),
+            // cosines end at 1; where all are 1 a window is held against itself, and has no interval
+            KindChoice::Queries => (f64::NEG_INFINITY, 1.0),
             kind => kind.metric(self.metric).unwrap_or(Metric::Recall).bounds(),
         };
         let (mut rows, left_out) = match self.kind {
