@@ -36,6 +36,8 @@ pub struct CommonRows {
     pub rows: Vec<FigureRow>,
     /// The most samples of any curve that do not reach all of its points and are left out.
     pub left_out: usize,
+    /// The samples of the curves, by their content.
+    pub samples: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -102,16 +104,24 @@ impl SeriesSamples {
             (&one.panel, &one.series) == (&other.panel, &other.series)
         };
         let (mut rows, mut left_out) = (Vec::new(), 0);
+        let mut shown = BTreeSet::new();
         for curve in points.chunk_by(of_curve) {
             let common = Common::of(curve);
             left_out = left_out.max(common.left_out);
-            let shown = curve.iter().filter(|point| {
+            let points = curve.iter().filter(|point| {
                 let mut samples = common.samples.iter();
                 samples.all(|sample| point.values.contains_key(sample))
             });
-            rows.extend(shown.map(|point| point.row(bounds, seed, Some(&common.samples))));
+            rows.extend(points.map(|point| point.row(bounds, seed, Some(&common.samples))));
+            shown.extend(common.samples);
         }
-        CommonRows { rows, left_out }
+        let samples = self.samples.iter();
+        let samples = samples.filter(|(_, index)| shown.contains(*index));
+        CommonRows {
+            rows,
+            left_out,
+            samples: samples.map(|(content, _)| content.clone()).collect(),
+        }
     }
 
     fn ordered(&self) -> Vec<&SeriesPoint> {
@@ -272,6 +282,8 @@ mod tests {
             [1.0, 2.0, 3.0].map(|step| ("laq", step, two_thirds, 3))
         );
         assert_eq!(found.left_out, 1);
+        let shown = BTreeSet::from(["a", "b", "d"].map(str::to_owned));
+        assert_eq!(found.samples, shown);
         assert_eq!(samples.rows(None, 1)[3].samples, 1);
     }
 

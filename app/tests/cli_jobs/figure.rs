@@ -150,6 +150,37 @@ fn queries_alone_have_their_figure_and_no_other() {
     );
 }
 
+/// Two samples of 517 and 513 tokens, whose answers have 20 and 19: a curve goes on as long as half of the samples do, so
+/// it is of the longer one alone.
+#[test]
+fn a_caption_tells_the_prompts_of_the_samples_that_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = "demo:samples=2,length=512,question=end";
+    let capture = [
+        "capture",
+        "--model",
+        "demo",
+        "--data",
+        data,
+        "--windows",
+        "last:8",
+        "--out",
+        "s.kvlens",
+    ];
+    run_ok(folder.path(), &capture);
+    let caption = |kind: &str| {
+        let figure = [
+            "figure", "s.kvlens", "--kind", kind, "--out", "f.svg", "--budget", "16",
+        ];
+        run_ok(folder.path(), &figure);
+        fs::read_to_string(folder.path().join("f.txt")).unwrap()
+    };
+    for kind in ["decode-step", "horizon"] {
+        let told = caption(kind);
+        assert!(told.contains("n=1 sample, T=517 tokens"), "{kind}: {told}");
+    }
+}
+
 #[test]
 fn the_command_beside_a_figure_makes_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! From sessions to what a figure is drawn of, one sample at a time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, Result};
 use kvlens_analysis::collection::{CollectedSample, CollectedWindow};
@@ -61,8 +61,8 @@ pub struct Gathering {
     /// Content, group and window of everything so far, so that copies are known.
     seen: HashSet<(String, SampleGroup, String)>,
     copies: usize,
-    /// The shortest and the longest prompt.
-    pub prompt_tokens: Option<(usize, usize)>,
+    /// T of every sample, by its content.
+    pub prompt_tokens: BTreeMap<String, usize>,
     pub left_out: LeftOut,
     warnings: Warnings,
     /// What a figure of one head shows.
@@ -85,7 +85,7 @@ impl FigureJob<'_> {
             too_short: 0,
             seen: HashSet::new(),
             copies: 0,
-            prompt_tokens: None,
+            prompt_tokens: BTreeMap::new(),
             left_out: LeftOut::default(),
             warnings: Warnings::default(),
             of_one_head: None,
@@ -118,10 +118,10 @@ impl FigureJob<'_> {
             }
         }
         gathering.end(self.rank_every, count, &*watch);
-        let (rows, incomplete) = self.rows(&gathering)?;
-        let text = self.text(&gathering, &rows, incomplete);
+        let found = self.rows(&gathering)?;
+        let text = self.text(&gathering, &found);
         Ok(Collected {
-            rows: self.placed(rows, &text.names),
+            rows: self.placed(found.rows, &text.names),
             text,
             left_out: gathering.left_out,
         })
@@ -152,8 +152,7 @@ impl FigureJob<'_> {
             return Ok(());
         }
         let tokens = captured.record.prompt_ids.len();
-        let (least, most) = gathering.prompt_tokens.unwrap_or((tokens, tokens));
-        gathering.prompt_tokens = Some((least.min(tokens), most.max(tokens)));
+        gathering.prompt_tokens.insert(key.content.clone(), tokens);
         let shortest = &mut gathering.groups.of(&group).shortest;
         *shortest = Some(shortest.map_or(tokens, |known| known.min(tokens)));
         if self.kind == KindChoice::Queries {

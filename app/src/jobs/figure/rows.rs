@@ -1,8 +1,10 @@
 //! The rows of a figure, of what was gathered.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use kvlens_analysis::Metric;
-use kvlens_analysis::figure::FigureRow;
+use kvlens_analysis::figure::{CommonRows, FigureRow};
 
 use super::KindChoice;
 use super::data::FigureJob;
@@ -14,10 +16,21 @@ use crate::jobs::SEED;
 use crate::jobs::failure::Failure;
 use crate::jobs::measure::LARGEST_SHARE;
 
+/// The rows of a figure, and the samples that they are over.
+pub struct FoundRows {
+    /// The rows.
+    pub rows: Vec<FigureRow>,
+    /// Samples that do not reach every point of their curves and are left out.
+    pub incomplete: usize,
+    /// T of the shortest and of the longest prompt of the others.
+    pub prompt_tokens: Option<(usize, usize)>,
+}
+
 impl FigureJob<'_> {
-    /// The rows, and how many samples do not reach every point of their curves and are left out.
-    pub fn rows(&self, gathering: &Gathering) -> Result<(Vec<FigureRow>, usize)> {
+    /// The rows of what was gathered.
+    pub fn rows(&self, gathering: &Gathering) -> Result<FoundRows> {
         let mut incomplete = 0;
+        let mut shown: Option<BTreeSet<String>> = None;
         let rows: Vec<FigureRow> = match self.kind {
             KindChoice::HeadDifference => {
                 let against = self.against.as_deref().unwrap_or_default();
@@ -39,9 +52,12 @@ impl FigureJob<'_> {
             _ => {
                 let mut rows = Vec::new();
                 for (name, group) in gathering.groups.named() {
-                    let (of_group, incomplete_here) = self.series_rows(&name, group);
+                    let (of_group, common) = self.series_rows(&name, group);
                     rows.extend(of_group);
-                    incomplete += incomplete_here;
+                    if let Some(common) = common {
+                        incomplete += common.left_out;
+                        shown.get_or_insert_default().extend(common.samples);
+                    }
                 }
                 rows
             }
@@ -51,7 +67,16 @@ impl FigureJob<'_> {
             let why = self.why_nothing();
             return Err(Failure::BadInput(format!("there is nothing to draw: {why}")).into());
         }
-        Ok((rows, incomplete))
+        let tokens = gathering.prompt_tokens.iter();
+        let tokens = tokens
+            .filter(|(content, _)| shown.as_ref().is_none_or(|shown| shown.contains(*content)))
+            .map(|(_, tokens)| *tokens);
+        let (least, most) = (tokens.clone().min(), tokens.max());
+        Ok(FoundRows {
+            rows,
+            incomplete,
+            prompt_tokens: least.zip(most),
+        })
     }
 
     /// What no sample has that the figure asks for.
@@ -79,20 +104,22 @@ impl FigureJob<'_> {
         }
     }
 
-    /// Points of a group in panels of its name, curves over the same samples at every point; and how many samples do not
-    /// reach every point.
-    fn series_rows(&self, name: &str, group: &Gathered) -> (Vec<FigureRow>, usize) {
+    /// Points of a group in panels of its name; of curves over the same samples at every point also which these are.
+    fn series_rows(&self, name: &str, group: &Gathered) -> (Vec<FigureRow>, Option<CommonRows>) {
         let bounds = match self.kind {
             // cosines end at 1; where all are 1 a window is held against itself, and has no interval
             KindChoice::Queries => (f64::NEG_INFINITY, 1.0),
             kind => kind.metric(self.metric).unwrap_or(Metric::Recall).bounds(),
         };
-        let (mut rows, left_out) = match self.kind {
+        let common = match self.kind {
             KindChoice::DecodeStep | KindChoice::Horizon | KindChoice::Place => {
-                let common = group.series.common_rows(Some(bounds), SEED);
-                (common.rows, common.left_out)
+                Some(group.series.common_rows(Some(bounds), SEED))
             }
-            _ => (group.series.rows(Some(bounds), SEED), 0),
+            _ => None,
+        };
+        let mut rows = match &common {
+            Some(common) => common.rows.clone(),
+            None => group.series.rows(Some(bounds), SEED),
         };
         for row in &mut rows {
             row.panel = joined(&[&row.panel, name]);
@@ -124,7 +151,7 @@ impl FigureJob<'_> {
             _ => true,
         };
         let rows = rows.iter().filter(|row| enough(row)).cloned().collect();
-        (rows, left_out)
+        (rows, common)
     }
 
     /// Bars stand at places 0, 1, ... in place of their budgets or windows; what stands at a place that has a name is

@@ -9,12 +9,12 @@ use super::density::bin_names;
 use super::gathering::Gathering;
 use super::note::Note;
 use super::one_head::LINE;
-use super::rows::distinct_x;
+use super::rows::{FoundRows, distinct_x};
 use super::samples::head_label;
 
 impl FigureJob<'_> {
-    /// All of them. `incomplete` samples do not reach every point of their curves.
-    pub fn text(&self, gathering: &Gathering, rows: &[FigureRow], incomplete: usize) -> FigureText {
+    /// All of them, of the rows that were found.
+    pub fn text(&self, gathering: &Gathering, found: &FoundRows) -> FigureText {
         let (x, value) = self.axes();
         let is_map = matches!(
             self.kind,
@@ -26,17 +26,17 @@ impl FigureJob<'_> {
                 false => x,
             },
             value,
-            names: self.names(gathering, rows),
+            names: self.names(gathering, &found.rows),
             windows: self.known.clone(),
-            range: self.range.or_else(|| self.range_of(rows)),
+            range: self.range.or_else(|| self.range_of(&found.rows)),
             counts: self.kind == KindChoice::Profile && self.profile.is_count(),
             note: Some(
                 Note {
                     job: self,
-                    rows,
-                    incomplete,
+                    rows: &found.rows,
+                    incomplete: found.incomplete,
                     left_out: &gathering.left_out,
-                    prompt_tokens: gathering.prompt_tokens,
+                    prompt_tokens: found.prompt_tokens,
                     one_sample: gathering
                         .of_one_head
                         .as_ref()
