@@ -60,9 +60,7 @@ impl Collection {
         };
         windows.flat_map(summary).collect()
     }
-}
 
-impl Collection {
     fn without_interval_of_definition<'a>(&self, summary: GroupSummary<'a>) -> GroupSummary<'a> {
         let is_by_definition = self.is_truth && summary.mean == 1.0;
         GroupSummary {

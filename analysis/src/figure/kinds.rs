@@ -251,3 +251,29 @@ fn clipped_sides((below, above): (usize, usize)) -> Option<String> {
     let sides: Vec<String> = sides.into_iter().flatten().collect();
     (!sides.is_empty()).then(|| sides.join(" and "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where `last:32` is not shown, `last:8` stays the second window of its method.
+    #[test]
+    fn a_window_has_the_same_style_beside_all_windows_and_alone() {
+        let legend = |shown: &[&str]| {
+            let rows: Vec<FigureRow> = shown
+                .iter()
+                .map(|&label| FigureRow::at(("", label), (16.0, None), 0.5, 4))
+                .collect();
+            let text = FigureText {
+                windows: ["last:32", "last:8"].map(str::to_owned).to_vec(),
+                ..FigureText::default()
+            };
+            chart(FigureKind::Recall, &rows, &text, &PageStyle::default())
+                .unwrap()
+                .legend
+        };
+        let (both, alone) = (legend(&["last:32", "last:8"]), legend(&["last:8"]));
+        assert_ne!(both[0].style, both[1].style);
+        assert_eq!(alone, both[1..]);
+    }
+}

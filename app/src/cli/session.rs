@@ -16,9 +16,7 @@ use super::output;
 use super::progress::Progress;
 use crate::jobs::Cancel;
 use crate::jobs::failure::Failure;
-use crate::jobs::session::{
-    SessionInfo, UnpackedPlace, check, info, session_folder, unpacked_name,
-};
+use crate::jobs::session::{SessionInfo, UnpackedPlace, check, info, unpacked_name};
 
 /// `kvlens session`
 #[derive(Debug, Subcommand)]
@@ -143,13 +141,14 @@ pub fn run(command: &SessionCommand) -> Result<()> {
 /// What is refused of a packed session.
 pub fn unpacked(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let folder = |path: &PathBuf| {
-        if is_packed(path) {
-            let place = UnpackedPlace::of(path)?;
-            if !place.is_there {
-                output::note(&format!("unpacking to {}", place.folder.display()));
-            }
+        if !is_packed(path) {
+            return Ok(path.clone());
         }
-        session_folder(path, &mut |_, _| {}, &Cancel::default())
+        let place = UnpackedPlace::of(path)?;
+        if !place.is_there {
+            output::note(&format!("unpacking to {}", place.folder.display()));
+        }
+        place.filled(path, &mut |_, _| {}, &Cancel::default())
     };
     paths.iter().map(folder).collect()
 }

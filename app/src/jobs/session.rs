@@ -206,13 +206,29 @@ impl UnpackedPlace {
         ))
         .into())
     }
+
+    /// The folder, which is filled from the packed session unless it was before; `on_sample` is told how many samples are
+    /// unpacked, and of how many.
+    ///
+    /// # Errors
+    /// What is refused of a packed session; a cancel.
+    pub fn filled(
+        self,
+        path: &Path,
+        on_sample: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<PathBuf> {
+        if !self.is_there {
+            unpack(path, &self.folder, on_sample, cancel)?;
+        }
+        Ok(self.folder)
+    }
 }
 
-/// The session folder itself, or that of a packed session, which is unpacked first unless it was before; `on_sample` is
-/// told how many samples are unpacked, and of how many.
+/// The session folder itself, or that of a packed session, as [`UnpackedPlace::filled`] gives it.
 ///
 /// # Errors
-/// As [`UnpackedPlace::of`]; a cancel.
+/// As [`UnpackedPlace::of`] and [`UnpackedPlace::filled`].
 pub fn session_folder(
     path: &Path,
     on_sample: &mut dyn FnMut(usize, usize),
@@ -221,9 +237,5 @@ pub fn session_folder(
     if !is_packed(path) {
         return Ok(path.to_owned());
     }
-    let place = UnpackedPlace::of(path)?;
-    if !place.is_there {
-        unpack(path, &place.folder, on_sample, cancel)?;
-    }
-    Ok(place.folder)
+    UnpackedPlace::of(path)?.filled(path, on_sample, cancel)
 }

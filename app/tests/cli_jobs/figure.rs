@@ -101,21 +101,8 @@ fn every_kind_comes_out_of_one_command() {
 #[test]
 fn queries_alone_have_their_figure_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let capture = [
-        "capture",
-        "--model",
-        "demo",
-        "--data",
-        "demo:samples=2,length=512,question=end",
-        "--windows",
-        "last:8",
-        "dapq:n=8,content=decode",
-        "--keep",
-        "queries",
-        "--out",
-        "q.kvlens",
-    ];
-    run_ok(folder.path(), &capture);
+    let capture = "capture --model demo --data demo:samples=2,length=512,question=end --windows last:8 dapq:n=8,content=decode --keep queries --out q.kvlens";
+    run_ok(folder.path(), &words(capture));
     run_ok(
         folder.path(),
         &["figure", "q.kvlens", "--kind", "queries", "--out", "q.svg"],
@@ -155,19 +142,8 @@ fn queries_alone_have_their_figure_and_no_other() {
 #[test]
 fn a_caption_tells_the_prompts_of_the_samples_that_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
-    let data = "demo:samples=2,length=512,question=end";
-    let capture = [
-        "capture",
-        "--model",
-        "demo",
-        "--data",
-        data,
-        "--windows",
-        "last:8",
-        "--out",
-        "s.kvlens",
-    ];
-    run_ok(folder.path(), &capture);
+    let capture = "capture --model demo --data demo:samples=2,length=512,question=end --windows last:8 --out s.kvlens";
+    run_ok(folder.path(), &words(capture));
     let caption = |kind: &str| {
         let figure = [
             "figure", "s.kvlens", "--kind", kind, "--out", "f.svg", "--budget", "16",
